@@ -1,0 +1,1 @@
+"""Who is where: registering, pairing and listing."""

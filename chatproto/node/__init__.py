@@ -1,0 +1,1 @@
+"""One user's program: its own port, its calls, its conversations."""

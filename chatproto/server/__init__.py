@@ -1,0 +1,1 @@
+"""One server: its port, its service, its terminal."""

@@ -1,0 +1,1 @@
+"""Standard input and output that never block and never grow."""

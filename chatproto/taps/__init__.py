@@ -1,0 +1,1 @@
+"""What twistd and the console scripts start."""

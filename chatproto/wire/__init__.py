@@ -1,0 +1,1 @@
+"""Bytes to frozen messages and back: the whole protocol and nothing else."""

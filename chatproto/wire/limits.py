@@ -1,0 +1,75 @@
+"""Every limit of the protocol, by name, with its default (protocol section 1).
+
+A limit belongs here when a remote party could otherwise make us wait, count or keep without end.
+Bytes are bytes, times are seconds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The named limits; `chatserver --limits NAME=VALUE` sets one (dashes for underscores)."""
+
+    line: int = 1024  # a start line or a header line, without its line end
+    headers: int = 32  # header lines in one block
+    header_block: int = 8 * 1024  # start line and headers together
+    body_to_server: int = 8 * 1024  # a body towards the server, a lobby message
+    body_from_server: int = 256 * 1024
+    message: int = 64 * 1024  # MSG, and a bare text message
+    chunk: int = 64 * 1024  # DATA
+    offer: int = 1024 * 1024
+    line_wait: float = 30.0  # plain text: between two lines of a block
+    block_wait: float = 120.0  # plain text: from a block's first byte to its last
+    tls_block_wait: float = 10.0  # inside TLS: a whole block
+    body_pause: float = 30.0  # inside TLS: a body's pause
+    handshake_wait: float = 10.0  # TLS handshake; and again the first request after it
+    unfinished_wait: float = 0.4  # a REGISTER or BRIDGE that lacks only its blank line
+    text_silence: float = 0.1  # ends a bare text message
+    greet_wait: float = 2.0  # a silent caller on a client's port is shown after this
+    frame_gap: float = 0.05  # between two frames to a classic peer
+    connections: int = 0  # in all; 0: what the file limit allows, less 100
+    connections_per_address: int = 256  # IPv6 by /64, loopback not counted
+    new_burst: int = 600  # new connections from one address at once
+    new_rate: float = 60.0  # and then in a second
+    unsent: int = 256 * 1024  # waiting to be sent to one connection
+    terminal_unsent: int = 1024 * 1024  # waiting to be printed
+    info_lines: int = 1000  # in one classic INFOACK
+    registrations: int = 200_000
+    registrations_per_address: int = 2000  # loopback not counted
+    classic_lease: float = 12 * 3600.0  # after that client's last request
+    takeover_wait: float = 60.0  # silence before another address may take an id over
+    partner_wait: float = 600.0  # how long one's partner of before is given again
+    rooms_per_client: int = 32
+    rooms: int = 10_000
+    lobby_members: int = 10_000
+    watches: int = 256
+    tickets: int = 16
+    ringing: int = 8
+    waiting_messages: int = 500  # to one person
+
+    def with_values(self, settings: list[str]) -> Limits:
+        """These limits with each `NAME=VALUE` of `settings` put in.
+
+        Raises ValueError with one sentence for a person: unknown name, no number, or below zero.
+        """
+        known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
+        changes: dict[str, int | float] = {}
+        for setting in settings:
+            name, _, text = setting.partition("=")
+            key = name.strip().replace("-", "_")
+            if key not in known:
+                raise ValueError(f"there is no limit named {name.strip()!r}")
+            try:
+                value = known[key](text)
+            except ValueError:
+                raise ValueError(f"limit {name.strip()} wants a number, not {text!r}") from None
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"limit {name.strip()} cannot be {text}")
+            changes[key] = value
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+
+DEFAULTS = Limits()
