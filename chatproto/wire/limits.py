@@ -47,7 +47,14 @@ class Limits:
     lobby_members: int = 10_000
     watches: int = 256
     tickets: int = 16
-    ringing: int = 8
+    ringing: int = 8  # calls that ring at once
+    ring_wait: float = 60.0  # then nobody answered
+    farewell_wait: float = 2.0  # for the other side to close after our farewell
+    end_wait: float = 10.0  # after the end of input, for what was said to be delivered
+    exit_wait: float = 5.0  # at the end of the program, for farewells to be read
+    ignored: int = 10_000  # people whose calls are not taken
+    callers: int = 256  # connections at once on a client's own port
+    dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person
 
     def with_values(self, settings: list[str]) -> Limits:

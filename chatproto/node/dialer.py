@@ -1,0 +1,58 @@
+"""Makes connections to people."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    NoRouteError,
+    TimeoutError,
+)
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+from chatproto.peer.plain import LinkOwner, PlainLink
+from chatproto.wire.dialects import Dialect
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import Limits
+
+
+class Unreachable(Exception):
+    """Nobody could be reached; its text is one sentence for a person."""
+
+
+class Dialer:
+    """Connects links to addresses, `limits.dial_wait` seconds at most for each."""
+
+    def __init__(self, reactor: IReactorTime, limits: Limits) -> None:
+        self._reactor = reactor
+        self._limits = limits
+
+    def dial(self, owner: LinkOwner, host: str, port: int, dialect: Dialect) -> Deferred[PlainLink]:
+        """A link to `host:port`, speaking `dialect`. Fails with Unreachable; cancelling stops it."""
+        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=self._limits.dial_wait)
+        link = PlainLink(owner, self._reactor, self._limits, dialect)
+        dialled: Deferred[PlainLink] = connectProtocol(endpoint, link)
+        return dialled.addErrback(self._explain, host_port(host, port))
+
+    def _explain(self, failure: Failure, where: str) -> PlainLink:
+        error = failure.value
+        match error:
+            case ConnectionRefusedError():
+                words = f"nobody answers at {where} (connection refused)"
+            case TimeoutError():
+                words = f"no answer from {where} within {self._limits.dial_wait:g} s"
+            case DNSLookupError():
+                words = f"there is no host {where.rpartition(':')[0]}"
+            case NoRouteError():
+                words = f"there is no way to {where} from this machine"
+            case CancelledError():
+                words = f"the call to {where} was cancelled"
+            case ConnectError() | OSError():
+                words = f"{where} cannot be reached ({error})"
+            case _:
+                failure.raiseException()
+        raise Unreachable(words)

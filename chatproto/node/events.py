@@ -1,0 +1,205 @@
+"""What a node tells its user interface: one frozen dataclass an event, named in the past or as a noun.
+
+`event` is the event's name in the JSON interface and the fields are its keys there, a trailing
+underscore left out (`from_`). What is None is left out, but for `Bridged`, whose nulls mean nobody.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something a person or a program may want to know."""
+
+    event: ClassVar[str] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Running(Event):
+    """Our own port is open; `host:port` is what others are told."""
+
+    event: ClassVar[str] = "running"
+    id: str
+    host: str
+    port: int
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registered(Event):
+    """A server knows us now. `expires`: seconds, None for a classic one; `first`: its key was new."""
+
+    event: ClassVar[str] = "registered"
+    server: str
+    expires: int | None = None
+    key: str | None = None
+    first: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Contacts(Event):
+    """Who is registered (/info): dicts of `id`, `host`, `port`, `key`."""
+
+    event: ClassVar[str] = "contacts"
+    list: tuple[dict[str, Any], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bridged(Event):
+    """Who the server answered with (/bridge); all None: nobody yet, we wait to be called."""
+
+    event: ClassVar[str] = "bridged"
+    id: str | None
+    host: str | None
+    port: int | None
+    key: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming(Event):
+    """Somebody calls. `ask`: the person must /accept or /decline."""
+
+    event: ClassVar[str] = "incoming"
+    id: str
+    host: str
+    port: int
+    encrypted: bool = False
+    confirmed: bool = False
+    key: str | None = None
+    ask: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged(Event):
+    """A conversation changed. `state`: calling, ringing, open, broken, closed; `turn`: mine, theirs, both.
+
+    `host`, `port`: where it goes; `reason`: why it is calling, broken or closed; `current`: what is
+    typed without a slash goes there now.
+    """
+
+    event: ClassVar[str] = "session"
+    id: str
+    state: str
+    encrypted: bool | None = None
+    security: str | None = None
+    path: str | None = None
+    mode: str | None = None
+    turn: str | None = None
+    host: str | None = None
+    port: int | None = None
+    dialect: str | None = None
+    reason: str | None = None
+    current: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived(Event):
+    """Somebody said something, to us or (`room`) to a room."""
+
+    event: ClassVar[str] = "message"
+    from_: str
+    text: str
+    id: str | int | None = None
+    to: str | None = None
+    room: str | None = None
+    history: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sent(Event):
+    """What we said went out to a person (`to`) or a room."""
+
+    event: ClassVar[str] = "sent"
+    text: str
+    id: str | int | None = None
+    to: str | None = None
+    room: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered(Event):
+    """The other side has it in its log."""
+
+    event: ClassVar[str] = "delivered"
+    to: str
+    id: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain(Event):
+    """It was written, and whether it arrived cannot be known."""
+
+    event: ClassVar[str] = "uncertain"
+    to: str
+    id: str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Undelivered(Event):
+    """It did not arrive and will not. `text` is what was said, so that it is not lost to its writer."""
+
+    event: ClassVar[str] = "undelivered"
+    to: str
+    reason: str
+    id: str | int | None = None
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence(Event):
+    """A watched person is `online` or `offline`."""
+
+    event: ClassVar[str] = "presence"
+    id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer(Event):
+    """What a command shows: `command` without its slash, `lines` for a person, `data` for a program.
+
+    In JSON the items of `data` stand beside `command`; `lines` are not sent.
+    """
+
+    event: ClassVar[str] = "answer"
+    command: str
+    lines: tuple[str, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something worth one line to a person that no other event says (JSON: `notice`)."""
+
+    event: ClassVar[str] = "notice"
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed(Event):
+    """What was asked for could not be done. `text` is one sentence; `command` what was asked."""
+
+    event: ClassVar[str] = "error"
+    text: str
+    status: int | None = None
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bye(Event):
+    """A person left a conversation."""
+
+    event: ClassVar[str] = "bye"
+    id: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Exited(Event):
+    """The program ends with `code`."""
+
+    event: ClassVar[str] = "exit"
+    code: int

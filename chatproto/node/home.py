@@ -1,0 +1,41 @@
+"""The folder that is one person's: locked while in use, so that two programs never share it."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+
+class HomeTrouble(Exception):
+    """The folder cannot be used; its text is one sentence for a person."""
+
+
+class Home:
+    """A folder of mode 0700, made if need be, and the lock in it that lasts as long as the process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock: int | None = None
+
+    def open(self) -> None:
+        """Make the folder and lock it. Raises HomeTrouble."""
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise HomeTrouble(f"cannot use {self.path}: {error.strerror}") from None
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(lock)
+            raise HomeTrouble(
+                f"another chatclient uses {self.path}: end it, or choose another --id or --home"
+            ) from None
+        self._lock = lock
+
+    def close(self) -> None:
+        """Unlock it."""
+        lock, self._lock = self._lock, None
+        if lock is not None:
+            os.close(lock)

@@ -1,0 +1,290 @@
+"""One user's program: who we are, whom we talk to, and what the person asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from chatproto.node.calls import Calls
+from chatproto.node.conversation import Conversation
+from chatproto.node.events import (
+    Answer,
+    Bridged,
+    Contacts,
+    Event,
+    Exited,
+    Failed,
+    Registered,
+    Running,
+    SessionChanged,
+)
+from chatproto.node.people import People
+from chatproto.node.settings import Settings
+from chatproto.peer.session import State
+from chatproto.wire.dialects import DIALECTS, Me
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.limits import Limits
+
+log = Logger()
+
+
+class Trouble(Exception):
+    """What was asked for cannot be done; its text is one sentence for a person."""
+
+
+class Introducer(Protocol):
+    """A server, as the node asks it. Each fails with an exception whose text is for a person."""
+
+    name: str
+
+    def register(self, client_id: str, host: str, port: int) -> Deferred[None]:
+        """Say where we can be called."""
+
+    def bridge(self, client_id: str) -> Deferred[Contact | None]:
+        """Ask for somebody to talk to."""
+
+    def info(self) -> Deferred[tuple[Contact, ...]]:
+        """Ask who is there."""
+
+
+class Node:
+    """Carries out what the person asks for and tells what happens.
+
+    Requests to the server are carried out one after another; what asks nobody runs at once. The
+    methods return at once, and what came of them arrives as events.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        settings: Settings,
+        server: Introducer | None,
+        limits: Limits,
+        tell: Callable[[Event], None],
+        finished: Callable[[int], None],
+    ) -> None:
+        self.settings = settings
+        self.limits = limits
+        self.people = People()
+        self.me = Me(settings.client_id, "127.0.0.1", 0)
+        self.tell = tell
+        self.reactor = reactor
+        self._server = server
+        self._finished = finished
+        self._registered = False
+        self._requests = DeferredLock()
+        self._pending = 0
+        self._input_ended: IDelayedCall | None = None
+        self._exit_code: int | None = None
+        self.calls = Calls(self, reactor)
+
+    # Its life.
+
+    def start(self, host: str, port: int) -> None:
+        """Our own port is open at `host:port`, as others are told."""
+        self.me = Me(self.settings.client_id, host, port)
+        self.tell(Running(self.me.client_id, host, port))
+
+    def stop(self, code: int = 0) -> None:
+        """Leave every conversation, and when all farewells are out, or after a while, finish."""
+        if self._exit_code is not None:
+            return
+        self._exit_code = code
+        if self._input_ended is not None and self._input_ended.active():
+            self._input_ended.cancel()
+        self.calls.leave_all(lambda: self._exit(code))
+
+    def _exit(self, code: int) -> None:
+        self.tell(Exited(code))
+        self._finished(code)
+
+    def end_of_input(self) -> None:
+        """Nothing more will be typed: deliver or report what was said, for at most `end_wait`, and end."""
+        if self._input_ended is None and self._exit_code is None:
+            self._input_ended = self.reactor.callLater(self.limits.end_wait, self.stop)
+            self.settle()
+
+    def settle(self) -> None:
+        """Something was finished: if the input has ended and nothing is left to do, end."""
+        if self._input_ended is not None and self._pending == 0 and self.calls.unsent == 0:
+            self.stop()
+
+    # What the person asks for and nobody else needs to answer.
+
+    def id(self) -> None:
+        """Show who we are."""
+        self.tell(Answer("id", (self.me.client_id,), {"id": self.me.client_id}))
+
+    def say(self, text: str) -> None:
+        """Say `text` in the current conversation."""
+        self._try("say", lambda: self.calls.say(text))
+
+    def msg(self, text: str, to: str = "") -> None:
+        """Say `text` to somebody, or in the current conversation."""
+        self._try("msg", lambda: self.calls.say(text, to))
+
+    def accept(self, what: str = "") -> None:
+        """Take the call that was asked about last, or the one of `what`."""
+        self._try("accept", lambda: self.calls.accept(what))
+
+    def decline(self, what: str = "") -> None:
+        """Refuse it."""
+        self._try("decline", lambda: self.calls.decline(what))
+
+    def switch(self, what: str) -> None:
+        """Make another conversation the current one."""
+        self._try("switch", lambda: self.calls.switch(what))
+
+    def mode(self, which: str) -> None:
+        """Take turns (`half`) in the current conversation, or no more (`full`)."""
+        self._try("mode", lambda: self.calls.set_half(which == "half"))
+
+    def over(self) -> None:
+        """Pass the turn without saying anything: the plain dialects have no such message."""
+        self._try("over", self.calls.over)
+
+    def ignore(self, peer: str) -> None:
+        """Take no calls from `peer` any more, or take them again."""
+        self._try("ignore", lambda: self.calls.ignore(peer))
+
+    def who(self) -> None:
+        """Show the conversations."""
+        rows = self.calls.rows()
+        lines = tuple(_row_line(row) for row in rows) or ("no conversation",)
+        self.tell(Answer("who", lines, {"conversations": rows}))
+
+    def status(self) -> None:
+        """Show who and where we are, and with which server."""
+        server = self._server.name if self._server else None
+        lines = (
+            f"{self.me.client_id} at {host_port(self.me.host, self.me.port)}",
+            f"server {server}, {'registered' if self._registered else 'not registered'}"
+            if server
+            else "no server",
+        )
+        data = {
+            "id": self.me.client_id,
+            "host": self.me.host,
+            "port": self.me.port,
+            "server": server,
+            "registered": self._registered,
+        }
+        self.tell(Answer("status", lines, data))
+
+    def quit(self) -> None:
+        """End the current conversation, or, outside one, the program."""
+        ended = self.calls.quit_current()
+        if not ended or (self.settings.plain and not self.calls.any_left):
+            self.stop()
+
+    # What a server has to answer.
+
+    def register(self) -> None:
+        """Tell the server where we can be called."""
+        self._ask("register", self._register)
+
+    def info(self, prefix: str = "") -> None:
+        """Ask who is registered, those whose id begins with `prefix`."""
+        self._ask("info", lambda: self._info(prefix))
+
+    def bridge(self, peer: str = "") -> None:
+        """Ask the server for somebody to talk to."""
+        self._ask("bridge", lambda: self._bridge(peer))
+
+    def chat(self, target: str = "", dialect: str = "") -> None:
+        """Call somebody: an id, `host:port`, or whom the server answered with last."""
+        if dialect and dialect not in DIALECTS:
+            known = ", ".join(sorted(DIALECTS))
+            self._fail("chat", f"there is no dialect {dialect}; there are {known}")
+            return
+        conversation = self.calls.prepare(target, dialect or self.settings.dialect)
+        if conversation is not None:
+            self._ask("chat", lambda: self._chat(conversation, target))
+
+    async def _register(self) -> None:
+        await self._introducer.register(self.me.client_id, self.me.host, self.me.port)
+        self._registered = True
+        self.tell(Registered(self._introducer.name))
+
+    async def _info(self, prefix: str) -> None:
+        found = await self._introducer.info()
+        chosen = [contact for contact in found if contact.client_id.startswith(prefix)]
+        for contact in chosen:
+            self.people.remember(contact)
+        keys = ("id", "host", "port", "key")
+        rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
+        self.tell(Contacts(tuple(dict(zip(keys, row, strict=True)) for row in rows)))
+
+    async def _bridge(self, peer: str) -> None:
+        if peer:
+            raise Trouble("a classic server chooses who it answers with: /bridge takes no name")
+        contact = await self._introducer.bridge(self.me.client_id)
+        self.people.bridged = contact
+        if contact is None:
+            self.tell(Bridged(None, None, None))
+            return
+        self.people.remember(contact)
+        self.tell(Bridged(contact.client_id, contact.host, contact.port, contact.key))
+
+    async def _chat(self, conversation: Conversation, target: str) -> None:
+        """The requests before it are answered now, so that whom it means is known."""
+        self.calls.place(conversation, target)
+
+    @property
+    def _introducer(self) -> Introducer:
+        if self._server is None:
+            raise Trouble("there is no server (--server none): /chat host:port calls directly")
+        return self._server
+
+    def _ask(self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+        self._pending += 1
+
+        def answered(_: object) -> None:
+            self._pending -= 1
+            self.settle()
+
+        done = self._requests.run(lambda: Deferred.fromCoroutine(self._guard(command, work)))
+        done.addBoth(answered)
+
+    async def _guard(
+        self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]
+    ) -> None:
+        """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
+        try:
+            await work()
+        except (Trouble, LocalError, RemoteError) as error:
+            self._fail(command, error)
+        except Exception as error:
+            if not hasattr(error, "sentence"):
+                log.failure("{command} failed", command=command)
+            self._fail(command, error)
+
+    def _try(self, command: str, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except (Trouble, LocalError) as error:
+            self._fail(command, error)
+        self.settle()
+
+    def _fail(self, command: str, error: Exception | str) -> None:
+        status = getattr(error, "status", None)
+        detail = getattr(error, "detail", "") or str(error)
+        self.tell(Failed(detail, status=status, command=command))
+
+
+def _row_line(row: dict[str, Any]) -> str:
+    marks = [row["state"]]
+    if row["state"] == State.OPEN.value:
+        marks += [row["security"], {"mine": "your turn", "theirs": "their turn"}.get(row["turn"], "")]
+    if row["current"]:
+        marks.append("current")
+    where = f" {host_port(row['host'], row['port'])}" if row["host"] else ""
+    return f"{row['id']}{where}: {', '.join(filter(None, marks))}"
+
+
+__all__ = ["Introducer", "Node", "SessionChanged", "Trouble"]

@@ -1,0 +1,34 @@
+"""The people this program has heard of, and where they can be called."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from chatproto.wire.fields import Contact
+
+
+class People:
+    """Contacts by id, the latest `most` of them; the last one that the server answered with apart."""
+
+    def __init__(self, most: int = 10_000) -> None:
+        self._contacts: OrderedDict[str, Contact] = OrderedDict()
+        self._most = most
+        self.bridged: Contact | None = None
+
+    def remember(self, contact: Contact) -> None:
+        """Keep where `contact` is, in place of what was known before."""
+        self._contacts[contact.client_id] = contact
+        self._contacts.move_to_end(contact.client_id)
+        if len(self._contacts) > self._most:
+            self._contacts.popitem(last=False)
+
+    def named(self, client_id: str) -> Contact | None:
+        """Where `client_id` is, if known."""
+        return self._contacts.get(client_id)
+
+    def at(self, host: str, port: int) -> Contact | None:
+        """Who is at `host:port`, the one heard of last."""
+        for contact in reversed(self._contacts.values()):
+            if (contact.host, contact.port) == (host, port):
+                return contact
+        return None

@@ -1,0 +1,142 @@
+"""One user's program as a Twisted service: its port, its input and output, and its end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from ipaddress import ip_address
+from typing import Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IReactorCore,
+    IReactorThreads,
+    IStreamServerEndpoint,
+)
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+
+from chatproto.node.door import Door
+from chatproto.node.home import Home
+from chatproto.node.node import Node
+
+
+class Input(Protocol):
+    """What the person types."""
+
+    def start(self) -> None:
+        """Begin to read."""
+
+    def stop(self) -> None:
+        """Read no more."""
+
+
+class Output(Protocol):
+    """What the person sees."""
+
+    def flush(self) -> Deferred[None]:
+        """Fires when all is written."""
+
+
+class CannotStart(Exception):
+    """The program cannot start; its text is one sentence for a person."""
+
+
+def host_towards(host: str, port: int) -> str:
+    """Our address on the way to `host`, found without sending anything; loopback if there is none."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)
+            found: str = probe.getsockname()[0]
+    except OSError:
+        return "127.0.0.1"
+    return found
+
+
+class ChatClient(Service):
+    """Opens the port, then starts the node and its input; ends when either the node or twistd does.
+
+    `server`: host and port of the server, to find which of our addresses lies on the way to it;
+    `announced`: what to tell others instead.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorCore,
+        node: Node,
+        endpoint: IStreamServerEndpoint,
+        home: Home,
+        keyboard: Input,
+        screen: Output,
+        server: tuple[str, int] | None,
+        announced: tuple[str, int] | None,
+        cannot_start: Callable[[CannotStart], None],
+    ) -> None:
+        self._reactor = reactor
+        self._node = node
+        self._endpoint = endpoint
+        self._home = home
+        self._keyboard = keyboard
+        self._screen = screen
+        self._server = server
+        self._announced = announced
+        self._cannot_start = cannot_start
+        self._port: IListeningPort | None = None
+        self._ended: Deferred[None] = Deferred()
+        self._stopping = False
+
+    def startService(self) -> None:
+        super().startService()
+        door = Door(self._node.calls, self._node.reactor, self._node.limits)
+        self._endpoint.listen(door).addCallbacks(self._listening, self._deaf)
+
+    def stopService(self) -> Deferred[None]:
+        self._stopping = True
+        if self._port is None:
+            return maybeDeferred(super().stopService)  # type: ignore[arg-type]
+        self._node.stop()
+        return self._ended.addCallback(lambda _: super(ChatClient, self).stopService())
+
+    def finished(self, code: int) -> None:
+        """The node has ended: let what was said about it be read, then end the program."""
+        self._keyboard.stop()
+        self._screen.flush().addBoth(self._close)
+
+    def _close(self, _: object) -> None:
+        assert self._port is not None
+        closed = maybeDeferred(self._port.stopListening)
+
+        def end(_: object) -> None:
+            self._home.close()
+            self._ended.callback(None)
+            if not self._stopping:
+                self._reactor.stop()
+
+        closed.addBoth(end)
+
+    def _listening(self, port: IListeningPort) -> None:
+        self._port = port
+        number: int = port.getHost().port  # type: ignore[attr-defined]
+        if self._announced is not None:
+            self._begin(*self._announced)
+            return
+        host, far = self._server or ("127.0.0.1", 9)
+        try:
+            ip_address(host)
+        except ValueError:
+            pool = IReactorThreads(self._reactor).getThreadPool()  # type: ignore[attr-defined]
+            found = deferToThreadPool(self._reactor, pool, host_towards, host, far)
+            found.addCallback(self._begin, number)
+        else:
+            self._begin(host_towards(host, far), number)
+
+    def _begin(self, host: str, port: int) -> None:
+        self._node.start(host, port)
+        self._keyboard.start()
+
+    def _deaf(self, failure: Failure) -> None:
+        words = getattr(failure.value, "socketError", failure.value)
+        self._cannot_start(CannotStart(f"cannot open the port: {words}"))

@@ -1,0 +1,21 @@
+"""How one user's program was told to behave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The choices of the command line that the node acts upon (commands.md's words for them).
+
+    `answer`: `all`, `known` or `none`; `announce`: host and port to tell others instead of our own.
+    """
+
+    client_id: str
+    plain: bool = True
+    open: bool = False
+    dialect: str = "canon"
+    half_duplex: bool = False
+    answer: str = "known"
+    announce: tuple[str, int] | None = None

@@ -1,0 +1,63 @@
+"""The floor: who may speak now. Not more states of a session, but a second small machine beside it."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class Turn(Enum):
+    """Who may speak."""
+
+    MINE = "mine"
+    THEIRS = "theirs"
+    BOTH = "both"
+
+
+class Floor:
+    """Passes the turn to and fro in a half-duplex conversation; in a full-duplex one both have it.
+
+    `learns`: a bare one-to-one that takes turns only until the other side has spoken twice in a row
+    (protocol section 2 and the raw dialect).
+    """
+
+    def __init__(self, *, half: bool, mine: bool, learns: bool = False) -> None:
+        self._learns = learns
+        self._heard_last = False
+        self.turn = Turn.BOTH if not half else Turn.MINE if mine else Turn.THEIRS
+
+    @property
+    def half(self) -> bool:
+        """Whether turns are taken at all."""
+        return self.turn is not Turn.BOTH
+
+    @property
+    def may_speak(self) -> bool:
+        """Whether what we say may go out now."""
+        return self.turn is not Turn.THEIRS
+
+    def said(self) -> None:
+        """We spoke: now it is their turn."""
+        self._heard_last = False
+        if self.half:
+            self.turn = Turn.THEIRS
+
+    def heard(self) -> None:
+        """They spoke, in their turn or out of it: now it is ours."""
+        if self._learns and self._heard_last:
+            self.turn = Turn.BOTH
+        self._heard_last = True
+        if self.half:
+            self.turn = Turn.MINE
+
+    def take(self) -> None:
+        """They stay silent and may be spoken to: the turn is ours, without their having spoken."""
+        if self.half:
+            self.turn = Turn.MINE
+
+    def set_half(self, half: bool) -> None:
+        """Take turns from now on, ours first; or no more."""
+        if half and not self.half:
+            self.turn = Turn.MINE
+        elif not half:
+            self.turn = Turn.BOTH
+        self._learns = False

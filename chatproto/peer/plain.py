@@ -1,0 +1,253 @@
+"""A link in plain text: the classic and raw dialects on one connection. It has no logic of its own."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.interfaces import (
+    IAddress,
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    ITCPTransport,
+)
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.wire.dialects import Dialect, Item, Me, Reader
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import plain_host
+from chatproto.wire.limits import Limits
+
+
+class LinkOwner(Protocol):
+    """Who is told what happens on a link."""
+
+    def link_made(self, link: PlainLink) -> None:
+        """The connection is there."""
+
+    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+        """They sent these."""
+
+    def link_silent(self, link: PlainLink) -> None:
+        """They called, and nothing has come for `greet_wait`."""
+
+    def link_spoke(self, link: PlainLink, text: str) -> None:
+        """Our message `text` was written."""
+
+    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+        """The connection is gone, and the messages `unwritten` never went out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    data: bytes
+    text: str | None = None
+
+
+@implementer(IPushProducer)
+class _Outflow:
+    """Tells the link whether its transport takes more; the link's own `pauseProducing` stops its input."""
+
+    def __init__(self, resumed: Callable[[], None]) -> None:
+        self.open = True
+        self._resumed = resumed
+
+    def pauseProducing(self) -> None:
+        self.open = False
+
+    def resumeProducing(self) -> None:
+        self.open = True
+        self._resumed()
+
+    def stopProducing(self) -> None:
+        self.open = False
+
+
+@implementer(IHalfCloseableProtocol)
+class PlainLink(LineReceiver):
+    """Moves the bytes of one connection to a person and owns its timers.
+
+    `dialect` None: we were called, and what comes first tells it. Frames never share a segment: at
+    least `frame_gap` lies between two (dialects: six programs lose a line otherwise), and none is
+    written while more than the transport takes waits for a peer that does not read.
+    """
+
+    line_mode = 0
+
+    def __init__(
+        self, owner: LinkOwner, clock: IReactorTime, limits: Limits, dialect: Dialect | None
+    ) -> None:
+        self.reader = Reader(limits, dialect)
+        self.called = dialect is None
+        self.host = ""
+        self.port = 0
+        self._owner = owner
+        self._clock = clock
+        self._limits = limits
+        self._frames: deque[_Frame] = deque()
+        self._timers: dict[str, IDelayedCall] = {}
+        self._assumed: Dialect | None = None
+        self._outflow = _Outflow(self._flush)
+        self._leaving = False
+        self._dropped = False
+        self._gone = False
+        self._reason = ""
+
+    # What the session wants of it.
+
+    def write_opener(self, me: Me) -> None:
+        """Say who calls."""
+        self._queue(_Frame(self._dialect.opener(me)))
+
+    def write_text(self, me: Me, text: str) -> None:
+        """Say `text`."""
+        self._queue(_Frame(self._dialect.frame(me, text, self.reader.line_end), text))
+
+    def write_farewell(self, me: Me, word: str) -> None:
+        """Say farewell, half-close once it is out, and close when they have, or after a while."""
+        self._leaving = True
+        self._queue(_Frame(self._dialect.farewell(me, word, self.reader.line_end)))
+
+    def write_last(self, frame: bytes, text: str | None) -> None:
+        """Write the one frame that this connection was made for, then half-close and close."""
+        self._leaving = True
+        self._queue(_Frame(frame, text))
+
+    def drop(self) -> None:
+        """Close without a word; what waited to be written is reported when the connection has ended."""
+        self._leaving = self._dropped = True
+        self._finish()
+
+    @property
+    def backlog(self) -> int:
+        """How many frames wait to be written."""
+        return len(self._frames)
+
+    def assume(self, dialect: Dialect) -> None:
+        """Speak `dialect` until what they send tells another one."""
+        self._assumed = dialect
+
+    @property
+    def _dialect(self) -> Dialect:
+        dialect = self.reader.dialect or self._assumed
+        assert dialect is not None  # the session speaks only once it is known
+        return dialect
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        transport = self._tcp
+        transport.setTcpNoDelay(True)
+        transport.setTcpKeepAlive(True)
+        peer: IAddress = transport.getPeer()
+        self.host, self.port = plain_host(peer.host), peer.port  # type: ignore[attr-defined]
+        transport.registerProducer(self._outflow, True)
+        if self.called:
+            self._after("greet", self._limits.greet_wait, self._greet)
+        self._owner.link_made(self)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        self._cancel("greet")
+        if self._leaving:
+            return
+        try:
+            items = self.reader.feed(data)
+        except RemoteError as error:
+            self._fail(error)
+            return
+        if self.reader.wants_silence:
+            self._after("silence", self._limits.text_silence, self._silence)
+        else:
+            self._cancel("silence")
+        if items:
+            self._owner.link_heard(self, items)
+
+    def readConnectionLost(self) -> None:
+        if self._leaving:
+            self._tcp.loseConnection()
+            return
+        items = self.reader.end()
+        if items:
+            self._owner.link_heard(self, items)
+        if not self._leaving:
+            self._tcp.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing: the half-close is our own."""
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._gone = True
+        for name in tuple(self._timers):
+            self._cancel(name)
+        unwritten = tuple(frame.text for frame in self._frames if frame.text is not None)
+        self._frames.clear()
+        words = self._reason or "the connection ended"
+        self._owner.link_lost(self, words, unwritten)
+
+    # How it follows.
+
+    @property
+    def _tcp(self) -> ITCPTransport:
+        assert self.transport is not None
+        return self.transport  # type: ignore[return-value]
+
+    def _queue(self, frame: _Frame) -> None:
+        self._cancel("greet")
+        if frame.data or frame.text is not None or self._leaving:
+            self._frames.append(frame)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._gone or self._dropped or "gap" in self._timers or not self._outflow.open:
+            return
+        if self._frames:
+            frame = self._frames.popleft()
+            self._tcp.write(frame.data)
+            self._after("gap", self._limits.frame_gap, self._flush)
+            if frame.text is not None:
+                self._owner.link_spoke(self, frame.text)
+        elif self._leaving:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._gone:
+            return
+        self._tcp.unregisterProducer()
+        self._tcp.loseWriteConnection()
+        self._after("linger", self._limits.farewell_wait, self._abort)
+
+    def _abort(self) -> None:
+        self._tcp.abortConnection()
+
+    def _fail(self, error: RemoteError) -> None:
+        self._reason = f"they sent what is no chat ({error})"
+        self._leaving = True
+        self._tcp.abortConnection()
+
+    def _silence(self) -> None:
+        items = self.reader.silence()
+        if items:
+            self._owner.link_heard(self, items)
+
+    def _greet(self) -> None:
+        self._owner.link_silent(self)
+
+    def _after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
+        self._cancel(name)
+
+        def ring() -> None:
+            del self._timers[name]
+            what()
+
+        self._timers[name] = self._clock.callLater(seconds, ring)
+
+    def _cancel(self, name: str) -> None:
+        timer = self._timers.pop(name, None)
+        if timer is not None:
+            timer.cancel()

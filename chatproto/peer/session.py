@@ -1,0 +1,298 @@
+"""One conversation as a state machine: `TABLE` says what may happen when, `PeerSession` what then follows.
+
+The session knows no bytes, no clock and no socket: it is told what happened and answers with effects.
+It outlives its links: a person may be reached over two one-way connections, or a new one for each message.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+
+from chatproto.peer.effects import (
+    Call,
+    Drop,
+    Effect,
+    Ended,
+    Heard,
+    Kept,
+    Leave,
+    Link,
+    Opened,
+    Ringing,
+    Speak,
+    StopDialling,
+    TurnPassed,
+    Unsaid,
+)
+from chatproto.peer.floor import Floor, Turn
+from chatproto.wire.dialects import Dialect
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import DEFAULTS, Limits
+
+
+class State(Enum):
+    """Where a conversation stands; the value is its name in the JSON interface."""
+
+    NEW = "new"
+    CALLING = "calling"
+    RINGING = "ringing"
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Input(Enum):
+    """What can happen to a conversation; the value is what the state diagram says."""
+
+    CALL = "we call"
+    CONNECT = "our connection is there"
+    FAIL = "no connection to be had"
+    RING = "they call"
+    ACCEPT = "we accept"
+    DECLINE = "we decline"
+    RING_OUT = "nobody answered in time"
+    SAY = "we say something"
+    HEAR = "they say something"
+    LEAVE = "we leave"
+    LEFT = "they leave"
+    LINK_LOST = "one of several connections ends"
+    LOST = "the last connection ends"
+
+
+TABLE: dict[tuple[State, Input], State] = {
+    (State.NEW, Input.CALL): State.CALLING,
+    (State.NEW, Input.RING): State.RINGING,
+    (State.CALLING, Input.CONNECT): State.OPEN,
+    (State.CALLING, Input.RING): State.OPEN,
+    (State.CALLING, Input.FAIL): State.CLOSED,
+    (State.CALLING, Input.SAY): State.CALLING,
+    (State.CALLING, Input.LEAVE): State.CLOSED,
+    (State.RINGING, Input.RING): State.RINGING,
+    (State.RINGING, Input.CALL): State.OPEN,
+    (State.RINGING, Input.ACCEPT): State.OPEN,
+    (State.RINGING, Input.DECLINE): State.CLOSED,
+    (State.RINGING, Input.RING_OUT): State.CLOSED,
+    (State.RINGING, Input.SAY): State.RINGING,
+    (State.RINGING, Input.HEAR): State.RINGING,
+    (State.RINGING, Input.LEAVE): State.CLOSED,
+    (State.RINGING, Input.LEFT): State.CLOSED,
+    (State.RINGING, Input.LINK_LOST): State.RINGING,
+    (State.RINGING, Input.LOST): State.CLOSED,
+    (State.OPEN, Input.CONNECT): State.OPEN,
+    (State.OPEN, Input.FAIL): State.OPEN,
+    (State.OPEN, Input.RING): State.OPEN,
+    (State.OPEN, Input.SAY): State.OPEN,
+    (State.OPEN, Input.HEAR): State.OPEN,
+    (State.OPEN, Input.LEAVE): State.CLOSED,
+    (State.OPEN, Input.LEFT): State.CLOSED,
+    (State.OPEN, Input.LINK_LOST): State.OPEN,
+    (State.OPEN, Input.LOST): State.CLOSED,
+}
+"""Every pair that may happen and the state after it. What is not here is refused with a LocalError if
+our own side asks for it, and is nothing if it comes from the other side, for whom it may be too late."""
+
+REFUSALS: dict[Input, str] = {
+    Input.CALL: "you are talking to them already",
+    Input.ACCEPT: "there is no call to accept",
+    Input.DECLINE: "there is no call to decline",
+    Input.SAY: "the conversation is over",
+    Input.LEAVE: "the conversation is over",
+}
+"""What our own side is told when the table has no such pair."""
+
+
+class PeerSession:
+    """A conversation with one person.
+
+    `dialect` is how they are spoken to; a row that `dials_back` has a connection for each message, so
+    that no end of one ends the conversation. `half`: take turns even where the dialect does not ask it.
+    """
+
+    def __init__(self, dialect: Dialect, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
+        self.dialect = dialect
+        self.state = State.NEW
+        self.waiting: deque[str] = deque()
+        self._half = half
+        self._limits = limits
+        self._dialled: list[Link] = []
+        self._accepted: list[Link] = []
+        self._early: list[str] = []
+        self.floor = self._new_floor(mine=True)
+
+    # What our own side asks for. Each raises LocalError with one sentence if the table has no such pair.
+
+    def call(self) -> list[Effect]:
+        """Call them; a call of theirs that rings is taken by it."""
+        ringing = self.state is State.RINGING
+        self._enter(Input.CALL)
+        return self._open() if ringing else []
+
+    def accept(self) -> list[Effect]:
+        """Take their call."""
+        self._enter(Input.ACCEPT)
+        return self._open()
+
+    def decline(self) -> list[Effect]:
+        """Refuse their call, in their own dialect."""
+        self._enter(Input.DECLINE)
+        return self._end("declined", farewell="")
+
+    def ring_out(self) -> list[Effect]:
+        """Their call rang too long."""
+        self._enter(Input.RING_OUT)
+        return self._end("not answered in time", farewell="")
+
+    def say(self, text: str) -> list[Effect]:
+        """Say `text` now, or in its turn. Raises LocalError 429 past `waiting_messages`."""
+        self._enter(Input.SAY)
+        if len(self.waiting) >= self._limits.waiting_messages:
+            raise LocalError(429, f"{len(self.waiting)} messages wait already; this one was not taken")
+        self.waiting.append(text)
+        before = self.floor.turn
+        return [*self._speak(), *self._passed(before)] or [Kept(text)]
+
+    def leave(self, word: str = "") -> list[Effect]:
+        """End the conversation; `word` is what the person typed for it."""
+        self._enter(Input.LEAVE)
+        return self._end("you left", farewell=word)
+
+    def set_half(self, half: bool) -> list[Effect]:
+        """Take turns from now on, or no more."""
+        self._half = half
+        if self.state is not State.OPEN:
+            return []
+        before = self.floor.turn
+        self.floor.set_half(half)
+        return [*self._speak(), *self._passed(before)]
+
+    # What happens to us. Too late is nothing.
+
+    def connected(self, link: Link | None) -> list[Effect]:
+        """The connection that we asked for is there; None where each message dials its own."""
+        was_open = self.state is State.OPEN
+        if not self._may(Input.CONNECT):
+            return [Drop(link)] if link is not None else []
+        call: list[Effect] = []
+        if link is not None:
+            self._dialled.append(link)
+            call.append(Call(link))
+        if was_open:
+            return call
+        self.floor = self._new_floor(mine=True)
+        return [*call, Opened(), *self._speak(), TurnPassed(self.floor.turn)]
+
+    def unreachable(self, reason: str) -> list[Effect]:
+        """No connection is to be had."""
+        if not self._may(Input.FAIL) or self.state is State.OPEN:
+            return []
+        return self._end(reason)
+
+    def called(self, link: Link) -> list[Effect]:
+        """They call, perhaps while we call them: then it is the yes to our call (it is their turn)."""
+        calling, ringing = self.state is State.CALLING, self.state is State.NEW
+        if not self._may(Input.RING):
+            return [Drop(link)]
+        self._accepted.append(link)
+        if calling:
+            return [StopDialling(), *self._open()]
+        return [Ringing()] if ringing else []
+
+    def heard(self, text: str) -> list[Effect]:
+        """They said something; before their call is taken it is kept, up to one message's length."""
+        if not self._may(Input.HEAR):
+            return []
+        if self.state is State.RINGING:
+            self._early.append(text)
+            if sum(map(len, self._early)) > self._limits.message:
+                self.state = State.CLOSED
+                return self._end("they said too much before the call was taken")
+            return []
+        before = self.floor.turn
+        self.floor.heard()
+        return [Heard(text), *self._speak(), *self._passed(before)]
+
+    def silent(self) -> list[Effect]:
+        """They called and say nothing: they may be spoken to."""
+        if self.state is not State.OPEN:
+            return []
+        before = self.floor.turn
+        self.floor.take()
+        return [*self._speak(), *self._passed(before)]
+
+    def left(self, link: Link) -> list[Effect]:
+        """They said farewell on `link`."""
+        if not self._may(Input.LEFT):
+            return []
+        return self._end("they left", left=True)
+
+    def lost(self, link: Link, reason: str, unwritten: tuple[str, ...] = ()) -> list[Effect]:
+        """`link` is gone, and with it the messages `unwritten` that had not been written yet."""
+        effects: list[Effect] = [Unsaid(text, reason) for text in unwritten]
+        for links in (self._dialled, self._accepted):
+            if link in links:
+                links.remove(link)
+        others = self._dialled or self._accepted or self.dialect.dials_back
+        if not self._may(Input.LINK_LOST if others else Input.LOST) or others:
+            return effects
+        return effects + self._end(reason, left=True)
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Every connection of this conversation."""
+        return (*self._dialled, *self._accepted)
+
+    # How it follows.
+
+    def _may(self, happened: Input) -> bool:
+        after = TABLE.get((self.state, happened))
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    def _enter(self, wanted: Input) -> None:
+        if not self._may(wanted):
+            raise LocalError(400, REFUSALS.get(wanted, "that cannot be done now"))
+
+    def _new_floor(self, *, mine: bool) -> Floor:
+        turns = self.dialect.takes_turns
+        return Floor(half=turns or self._half, mine=mine, learns=turns and not self.dialect.strict_turns)
+
+    def _open(self) -> list[Effect]:
+        self.floor = self._new_floor(mine=False)
+        early, self._early = self._early, []
+        for _ in early:
+            self.floor.heard()
+        heard = [Heard(text) for text in early]
+        return [Opened(), *heard, *self._speak(), TurnPassed(self.floor.turn)]
+
+    def _speak(self) -> list[Effect]:
+        effects: list[Effect] = []
+        while self.waiting and self.floor.may_speak:
+            effects.append(Speak(self._outward(), self.waiting.popleft()))
+            self.floor.said()
+        return effects
+
+    def _passed(self, before: Turn) -> list[Effect]:
+        return [TurnPassed(self.floor.turn)] if self.floor.turn is not before else []
+
+    def _outward(self) -> Link | None:
+        """The connection to speak on: one we made rather than theirs, which may be one-way."""
+        if self.dialect.dials_back:
+            return None
+        return (self._dialled or self._accepted)[-1]
+
+    def _end(self, reason: str, *, farewell: str | None = None, left: bool = False) -> list[Effect]:
+        effects: list[Effect] = [StopDialling()]
+        outward = self._dialled or self._accepted
+        if farewell is not None and (self.dialect.dials_back or outward):
+            effects.append(Leave(None if self.dialect.dials_back else outward[-1], farewell))
+            closed = outward[:-1] if not self.dialect.dials_back else []
+            others = [*closed, *(self._accepted if outward is self._dialled else [])]
+            effects += [Drop(link) for link in others]
+        else:
+            effects += [Drop(link) for link in self.links]
+        effects += [Unsaid(text, reason) for text in self.waiting]
+        self.waiting.clear()
+        self._early.clear()
+        return [*effects, Ended(reason, left)]

@@ -1,0 +1,75 @@
+"""The values inside a message: ids, ports, addresses. Read strictly, or refused."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+from chatproto.wire.errors import RemoteError
+
+ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What an id looks like (protocol section 3)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """Somebody and where they can be called; `key` is `sha256:...`, or None if they have none."""
+
+    client_id: str
+    host: str
+    port: int
+    key: str | None = None
+
+
+def read_client_id(text: str) -> str:
+    """`text` as an id. Raises RemoteError 400."""
+    if ID.fullmatch(text) is None:
+        raise RemoteError(400, f"no client id: {text!r}")
+    return text
+
+
+def read_port(text: str) -> int:
+    """`text` as a port from 1 to 65535, decimal digits only. Raises RemoteError 400."""
+    if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:
+        return int(text)
+    raise RemoteError(400, f"no port: {text!r}")
+
+
+def read_ip(text: str) -> IPv4Address | IPv6Address:
+    """`text` as an address literal, an IPv6 one with or without brackets. Raises RemoteError 400."""
+    try:
+        return ip_address(text.strip("[]") if text.startswith("[") else text)
+    except ValueError:
+        raise RemoteError(400, f"no address: {text!r}") from None
+
+
+def plain_host(host: str) -> str:
+    """`host` as a socket tells it, without the `::ffff:` of an IPv4 caller on an IPv6 socket."""
+    return host[7:] if host.startswith("::ffff:") and "." in host else host
+
+
+def host_port(host: str, port: int) -> str:
+    """`host:port`, an IPv6 host in brackets."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def read_host_port(text: str) -> tuple[str, int]:
+    """`host:port` or `[v6]:port` taken apart; a name is a host too. Raises RemoteError 400."""
+    host, colon, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise RemoteError(400, f"an IPv6 address wants brackets: {text!r}")
+    if not colon or not host or any(c.isspace() or ord(c) < 32 for c in host):
+        raise RemoteError(400, f"no host:port: {text!r}")
+    return host, read_port(port)
+
+
+def is_local(host: str) -> bool:
+    """Whether `host` means the machine that it is said on: loopback or unspecified, or no address."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return True
+    return address.is_loopback or address.is_unspecified
