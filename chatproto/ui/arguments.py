@@ -1,0 +1,105 @@
+"""How what follows a command's name is read: one function for each way that commands are written.
+
+Each takes the rest of the line, without the one blank after the name, and how free texts are
+written; it returns what the command's row hands to the node. What does not fit raises `Misused`.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Callable
+
+ReadText = Callable[[str], str]
+"""How a free text is written: as it was typed, or as the JSON interface has it."""
+
+
+class Misused(Exception):
+    """What follows a command does not fit it; `str()` goes on from its name: "lacks a text"."""
+
+
+def as_typed(text: str) -> str:
+    """A free text with its blanks and quotes as they are."""
+    return text
+
+
+def nothing(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """No argument at all."""
+    if _words(rest):
+        raise Misused("takes nothing after it")
+    return ()
+
+
+def one(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """One id, `#room` or number; `@bob` means bob, as it does in /msg."""
+    words = _words(rest)
+    if len(words) > 1:
+        raise Misused("takes one name")
+    name = words[0].removeprefix("@") if words else ""
+    if not name:
+        raise Misused("lacks a name")
+    return (name,)
+
+
+def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """As `one`; an empty string if nothing was typed."""
+    return one(rest, read_text) if _words(rest) else ("",)
+
+
+def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """`full` or `half`."""
+    words = [word.lower() for word in _words(rest)]
+    if words not in (["full"], ["half"]):
+        raise Misused("is full or half")
+    return (words[0],)
+
+
+def callee(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Whom to call and, after `--as`, in which dialect; each is empty if left out."""
+    target, dialect = "", ""
+    words = iter(_words(rest))
+    for word in words:
+        if word == "--as" or word.startswith("--as="):
+            dialect = word[5:] or next(words, "")
+            if not dialect:
+                raise Misused("lacks a dialect after --as")
+        elif word.startswith("-"):
+            raise Misused(f"has no option {shortened(word)}")
+        elif target:
+            raise Misused("calls one at a time")
+        else:
+            target = word.removeprefix("@")
+    return target, dialect
+
+
+_TO = re.compile(r"\s*@(\S+)(?:\s|\Z)")
+
+
+def addressed_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A text, and to whom (`@bob` before it), or an empty string.
+
+    One blank stands before the text; any further one is its own.
+    """
+    to = ""
+    if found := _TO.match(rest):
+        to = found[1]
+        rest = rest[found.end() :]
+    text = read_text(rest)
+    if not text.strip():
+        raise Misused("lacks a text")
+    return text, to
+
+
+def shortened(word: str) -> str:
+    """`word`, cut where a mistaken paste would fill the screen."""
+    return word if len(word) <= 40 else word[:39] + "…"
+
+
+def _words(rest: str) -> list[str]:
+    """`rest` taken apart as a shell does."""
+    try:
+        return shlex.split(rest)
+    except ValueError as error:
+        if "quotation" in str(error):
+            raise Misused("has a quote that is not closed") from None
+        raise Misused("ends in a lone backslash") from None

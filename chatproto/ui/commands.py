@@ -1,0 +1,324 @@
+"""What a person types: `parse` reads a line, `run` has the node do it, `ROWS` is all there is.
+
+A new command is a row in `ROWS` and a method of the node; help, Tab and the nearest name follow.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Protocol
+
+from chatproto.node.events import Answer, Event, Failed
+from chatproto.ui.arguments import (
+    Misused,
+    ReadText,
+    addressed_text,
+    as_typed,
+    callee,
+    full_or_half,
+    nothing,
+    one,
+    one_or_none,
+    shortened,
+)
+
+
+class Node(Protocol):
+    """What can be asked of a user's program; what comes of it is told as events, never returned."""
+
+    def say(self, text: str) -> None: ...
+    def id(self) -> None: ...
+    def register(self) -> None: ...
+    def info(self, prefix: str = "") -> None: ...
+    def bridge(self, peer: str = "") -> None: ...
+    def chat(self, target: str = "", dialect: str = "") -> None: ...
+    def msg(self, text: str, to: str = "") -> None: ...
+    def quit(self) -> None: ...
+    def accept(self, what: str = "") -> None: ...
+    def decline(self, what: str = "") -> None: ...
+    def who(self) -> None: ...
+    def switch(self, what: str) -> None: ...
+    def mode(self, which: str) -> None: ...
+    def over(self) -> None: ...
+    def status(self) -> None: ...
+    def ignore(self, peer: str) -> None: ...
+    def end_of_input(self) -> None: ...
+
+
+class BadCommand(Exception):
+    """What was typed cannot be carried out; `str()` is one sentence for a person.
+
+    `command` is the name that was typed, without its slash; None if it was a text.
+    """
+
+    def __init__(self, sentence: str, command: str | None = None) -> None:
+        super().__init__(sentence)
+        self.command = command
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """A text for the current conversation."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A row's name and what its `run` is given."""
+
+    name: str
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One command: how it is written, what it is for, how it is read and run.
+
+    `read` makes the arguments of what follows the name and one blank (raises Misused); `run` hands
+    them to the node, and returns an event only if the node is not needed. `more` is for /help NAME.
+    `words` and `ids` are for Tab: words that may be an argument, and whether ids may, after a mark.
+    """
+
+    name: str
+    usage: str
+    help: str
+    read: Callable[[str, ReadText], tuple[str, ...]]
+    run: Callable[[Node, tuple[str, ...]], Event | None]
+    more: str = ""
+    words: tuple[str, ...] = ()
+    ids: str | None = None
+
+
+_HELP_COLUMN = 16
+"""Characters for what is typed in /help; a longer usage pushes its help to the right."""
+
+
+def help_answer(topic: str = "") -> Answer:
+    """What /help shows: every command in a line, or one (`topic`) in full.
+
+    Raises BadCommand if there is none of that name.
+    """
+    topic = topic.removeprefix("/")
+    rows = [_row(topic, "help")] if topic else list(ROWS.values())
+    if topic:
+        lines = [line for line in (rows[0].usage, rows[0].help, rows[0].more) if line]
+    else:
+        lines = [f"{row.usage:{_HELP_COLUMN}}  {row.help}" for row in rows]
+        lines.append("any other line goes to the current conversation, //text as /text")
+    data = {"commands": [{"name": r.name, "usage": r.usage, "help": r.help} for r in rows]}
+    return Answer("help", tuple(lines), data)
+
+
+ROWS: dict[str, Row] = {
+    row.name: row
+    for row in (
+        Row(
+            "help",
+            "/help [command]",
+            "the commands, or how one is used",
+            one_or_none,
+            lambda node, given: help_answer(*given),
+        ),
+        Row("id", "/id", "your own id", nothing, lambda node, given: node.id()),
+        Row(
+            "register",
+            "/register",
+            "make yourself known to the server",
+            nothing,
+            lambda node, given: node.register(),
+        ),
+        Row(
+            "info",
+            "/info [prefix]",
+            "who is registered",
+            one_or_none,
+            lambda node, given: node.info(*given),
+            more="With a prefix: only those whose id begins with it.",
+            ids="",
+        ),
+        Row(
+            "bridge",
+            "/bridge [id]",
+            "ask the server for somebody to talk to",
+            one_or_none,
+            lambda node, given: node.bridge(*given),
+            more="If nobody is there, you wait to be called.",
+            ids="",
+        ),
+        Row(
+            "chat",
+            "/chat [--as DIALECT] [id | host:port]",
+            "call somebody",
+            callee,
+            lambda node, given: node.chat(*given),
+            more="Without a name: whom /bridge found. --as: in the way their program speaks.",
+            words=("--as",),
+            ids="",
+        ),
+        Row(
+            "msg",
+            "/msg [@id] text",
+            "say something, here or to @id",
+            addressed_text,
+            lambda node, given: node.msg(*given),
+            ids="@",
+        ),
+        Row(
+            "quit",
+            "/quit",
+            "end the conversation; outside one, the program",
+            nothing,
+            lambda node, given: node.quit(),
+        ),
+        Row(
+            "accept",
+            "/accept [who|n]",
+            "say yes to what was asked last, or to who",
+            one_or_none,
+            lambda node, given: node.accept(*given),
+            ids="",
+        ),
+        Row(
+            "decline",
+            "/decline [who|n]",
+            "say no to what was asked last, or to who",
+            one_or_none,
+            lambda node, given: node.decline(*given),
+            ids="",
+        ),
+        Row("who", "/who", "whom you are talking with", nothing, lambda node, given: node.who()),
+        Row(
+            "switch",
+            "/switch id",
+            "talk in another conversation",
+            one,
+            lambda node, given: node.switch(*given),
+            ids="",
+        ),
+        Row(
+            "mode",
+            "/mode full|half",
+            "talk at any time, or take turns",
+            full_or_half,
+            lambda node, given: node.mode(*given),
+            words=("full", "half"),
+        ),
+        Row(
+            "over",
+            "/over",
+            "give your turn to the other side",
+            nothing,
+            lambda node, given: node.over(),
+        ),
+        Row(
+            "status",
+            "/status",
+            "where you are, and what is going on",
+            nothing,
+            lambda node, given: node.status(),
+        ),
+        Row(
+            "ignore",
+            "/ignore id",
+            "hear no more of somebody",
+            one,
+            lambda node, given: node.ignore(*given),
+            ids="",
+        ),
+    )
+}
+"""Every command by its name, in the order of /help."""
+
+
+def _row(name: str, command: str) -> Row:
+    """The row of that name. Raises BadCommand with the nearest name there is."""
+    row = ROWS.get(name.lower())
+    if row is not None:
+        return row
+    if not name:
+        raise BadCommand("a / wants a command after it; /help lists them", command)
+    name = shortened(name)
+    near = [known for known in ROWS if known.startswith(name.lower())]
+    near = near or get_close_matches(name.lower(), ROWS, 1)
+    hint = f"did you mean /{near[0]}?" if near else "/help lists the commands"
+    raise BadCommand(f"there is no /{name}; {hint}", command)
+
+
+_COMMAND = re.compile(r"/(\S*)(?:\s(.*))?", re.DOTALL)
+
+
+def parse(line: str, read_text: ReadText = as_typed) -> Say | Command | None:
+    """What was typed: a text, or with a slash before it a command; None if there is nothing in it.
+
+    `//text` is the text `/text`. Raises BadCommand, and nothing else.
+    """
+    if not line.startswith("/"):
+        text = read_text(line)
+        return Say(text) if text.strip() else None
+    if line.startswith("//"):
+        return Say(line[1:])
+    found = _COMMAND.fullmatch(line)
+    assert found is not None, "a slash, then no blank, then anything"
+    row = _row(found[1], shortened(found[1]))
+    try:
+        return Command(row.name, row.read(found[2] or "", read_text))
+    except Misused as wrong:
+        raise BadCommand(f"/{row.name} {wrong}; write {row.usage}", row.name) from None
+    except BadCommand as wrong:  # of `read_text`, which does not know for whom it reads
+        raise BadCommand(str(wrong), row.name) from None
+
+
+def run(said: Say | Command, node: Node) -> Event | None:
+    """Has `node` do what was said; an event is an answer that needed no node, to be shown.
+
+    Raises BadCommand for help on what is not there.
+    """
+    if isinstance(said, Say):
+        node.say(said.text)
+        return None
+    return ROWS[said.name].run(node, said.arguments)
+
+
+def carry_out(line: str, node: Node, read_text: ReadText = as_typed) -> Event | None:
+    """Reads `line` and runs it; an event is to be shown: an answer, or why it could not be read."""
+    try:
+        said = parse(line, read_text)
+        return None if said is None else run(said, node)
+    except BadCommand as wrong:
+        return Failed(str(wrong), command=wrong.command)
+
+
+def completions(text: str, ids: Sequence[str] = ()) -> list[str]:
+    """What the line `text` could go on to be, whole, best first; `ids` are the people known.
+
+    A command is completed by its name, its argument by the words and ids that its row allows.
+    """
+    if not text.startswith("/") or text.startswith("//"):
+        return []
+    name, blank, rest = text[1:].partition(" ")
+    if not blank:
+        return [
+            f"/{known} " if _takes(known) else f"/{known}"
+            for known in ROWS
+            if known.startswith(name.lower())
+        ]
+    row = ROWS.get(name.lower())
+    if row is None:
+        return []
+    begun, _, last = rest.rpartition(" ")
+    if row.name == "msg" and begun.strip():
+        return []  # a text is nobody's to guess
+    words = list(ROWS) if row.name == "help" else list(row.words)
+    if row.ids is not None:
+        words += [row.ids + known for known in ids]
+    before = text[: len(text) - len(last)]
+    return [before + word for word in words if word.startswith(last) and word != last]
+
+
+def _takes(name: str) -> bool:
+    """Whether something may follow the command's name."""
+    return " " in ROWS[name].usage

@@ -1,0 +1,235 @@
+"""What is typed becomes what the node is asked, or one sentence."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.node.events import Answer, Failed
+from chatproto.ui.commands import (
+    ROWS,
+    BadCommand,
+    Command,
+    Say,
+    carry_out,
+    completions,
+    help_answer,
+    parse,
+    run,
+)
+from tests.ui.asked import AskedNode
+
+WRITTEN: dict[str, tuple[str, ...]] = {
+    "/id": ("id",),
+    "/ID": ("id",),
+    "/id  ": ("id",),
+    "/register": ("register",),
+    "/info": ("info", ""),
+    "/info al": ("info", "al"),
+    "/bridge": ("bridge", ""),
+    "/bridge bob": ("bridge", "bob"),
+    "/bridge @bob": ("bridge", "bob"),
+    "/chat": ("chat", "", ""),
+    "/chat bob": ("chat", "bob", ""),
+    "/chat @bob": ("chat", "bob", ""),
+    "/chat 127.0.0.1:5557": ("chat", "127.0.0.1:5557", ""),
+    "/chat [::1]:5557": ("chat", "[::1]:5557", ""),
+    "/chat --as raw 127.0.0.1:5557": ("chat", "127.0.0.1:5557", "raw"),
+    "/chat 127.0.0.1:5557 --as=raw": ("chat", "127.0.0.1:5557", "raw"),
+    "/chat --as chatreq": ("chat", "", "chatreq"),
+    '/chat "bob"': ("chat", "bob", ""),
+    "/msg Hello Bob!": ("msg", "Hello Bob!", ""),
+    '/msg @bob it\'s "fine"': ("msg", 'it\'s "fine"', "bob"),
+    "/msg @bob two  blanks ": ("msg", "two  blanks ", "bob"),
+    "/msg  indented": ("msg", " indented", ""),
+    "/msg  @bob  indented": ("msg", " indented", "bob"),
+    "/msg @ home": ("msg", "@ home", ""),
+    "/msg mail me@home": ("msg", "mail me@home", ""),
+    "/msg @bob\nfrom a\nfile": ("msg", "from a\nfile", "bob"),
+    "/msg \\n 'quoted": ("msg", "\\n 'quoted", ""),
+    "/quit": ("quit",),
+    "/accept": ("accept", ""),
+    "/accept bob": ("accept", "bob"),
+    "/accept 3": ("accept", "3"),
+    "/decline": ("decline", ""),
+    "/decline bob": ("decline", "bob"),
+    "/who": ("who",),
+    "/switch bob": ("switch", "bob"),
+    "/switch #den": ("switch", "#den"),
+    "/mode full": ("mode", "full"),
+    "/mode HALF": ("mode", "half"),
+    "/over": ("over",),
+    "/status": ("status",),
+    "/ignore bob": ("ignore", "bob"),
+    "hello": ("say", "hello"),
+    '  it\'s "as" typed ': ("say", '  it\'s "as" typed '),
+    " /quit": ("say", " /quit"),
+    "//quit is a command": ("say", "/quit is a command"),
+    "//": ("say", "/"),
+    "two\nlines": ("say", "two\nlines"),
+    "@bob hello": ("say", "@bob hello"),
+}
+
+REFUSED: dict[str, str] = {
+    "/regster": "there is no /regster; did you mean /register?",
+    "/reg": "there is no /reg; did you mean /register?",
+    "/QIUT": "there is no /QIUT; did you mean /quit?",
+    "/home/bob/notes": "there is no /home/bob/notes; /help lists the commands",
+    "/": "a / wants a command after it; /help lists them",
+    "/ id": "a / wants a command after it; /help lists them",
+    "/id bob": "/id takes nothing after it; write /id",
+    "/info a b": "/info takes one name; write /info [prefix]",
+    "/switch": "/switch lacks a name; write /switch id",
+    "/switch ''": "/switch lacks a name; write /switch id",
+    "/switch @": "/switch lacks a name; write /switch id",
+    "/ignore a b": "/ignore takes one name; write /ignore id",
+    "/mode": "/mode is full or half; write /mode full|half",
+    "/mode quarter": "/mode is full or half; write /mode full|half",
+    "/mode full half": "/mode is full or half; write /mode full|half",
+    "/msg": "/msg lacks a text; write /msg [@id] text",
+    "/msg @bob": "/msg lacks a text; write /msg [@id] text",
+    "/msg @bob  ": "/msg lacks a text; write /msg [@id] text",
+    "/chat a b": "/chat calls one at a time; write /chat [--as DIALECT] [id | host:port]",
+    "/chat --as": "/chat lacks a dialect after --as; write /chat [--as DIALECT] [id | host:port]",
+    "/chat --like raw": ("/chat has no option --like; write /chat [--as DIALECT] [id | host:port]"),
+    "/bridge it's": "/bridge has a quote that is not closed; write /bridge [id]",
+    "/bridge bob\\": "/bridge ends in a lone backslash; write /bridge [id]",
+    "/help regster": "there is no /regster; did you mean /register?",
+}
+
+
+def asked(line: str) -> list[tuple[str, ...]]:
+    """What a node is asked when `line` is typed."""
+    node = AskedNode()
+    assert carry_out(line, node) is None
+    return node.asked
+
+
+class ParseTests(SynchronousTestCase):
+    def test_each_way_of_writing_asks_the_node_once(self) -> None:
+        for line, expected in WRITTEN.items():
+            self.assertEqual(asked(line), [expected], line)
+
+    def test_every_command_is_tried_here(self) -> None:
+        tried = {line[1:].split()[0].lower() for line in WRITTEN if line[:2] not in ("//", "/ ")}
+        self.assertEqual(set(ROWS) - tried, {"help"})
+
+    def test_what_cannot_be_carried_out_is_one_sentence_and_asks_nothing(self) -> None:
+        for line, sentence in REFUSED.items():
+            node = AskedNode()
+            shown = carry_out(line, node)
+            assert isinstance(shown, Failed), line
+            self.assertEqual(shown.text, sentence)
+            self.assertEqual(node.asked, [])
+
+    def test_a_failure_names_the_command_that_was_typed(self) -> None:
+        for line, command in {"/regster": "regster", "/mode": "mode", "/help nix": "help"}.items():
+            shown = carry_out(line, AskedNode())
+            assert isinstance(shown, Failed)
+            self.assertEqual(shown.command, command)
+
+    def test_a_line_with_nothing_in_it_is_nothing(self) -> None:
+        for line in ("", " ", "\t", "\n"):
+            self.assertIsNone(parse(line))
+            self.assertEqual(asked(line), [])
+
+    def test_values_compare(self) -> None:
+        self.assertEqual(parse("hello"), Say("hello"))
+        self.assertEqual(parse("/msg @bob hi"), Command("msg", ("hi", "bob")))
+
+    def test_a_pasted_word_does_not_fill_the_screen(self) -> None:
+        for line in ("/" + "x" * 60_000, "/chat --" + "x" * 60_000, "/help " + "x" * 60_000):
+            with self.assertRaises(BadCommand) as caught:
+                said = parse(line)
+                assert said is not None
+                run(said, AskedNode())
+            self.assertLess(len(str(caught.exception)), 150)
+            self.assertLess(len(caught.exception.command or ""), 50)
+
+    @given(
+        st.one_of(
+            st.text(),
+            st.text().map("/".__add__),
+            st.builds("/{} {}".format, st.sampled_from(sorted(ROWS)), st.text()),
+            st.builds("/chat --as{}".format, st.text()),
+            st.builds("/msg @{}".format, st.text()),
+        )
+    )
+    def test_no_line_raises_anything_but_bad_command(self, line: str) -> None:
+        try:
+            said = parse(line)
+        except BadCommand as wrong:
+            self.assertNotIn("\n", str(wrong).replace(line, ""))
+        else:
+            self.assertEqual(said is None, not line.strip())
+
+    @given(st.text().filter(str.strip))
+    def test_any_text_can_be_said_as_it_stands(self, text: str) -> None:
+        line = f"/{text}" if text.startswith("/") else text
+        self.assertEqual(parse(line), Say(text))
+        self.assertEqual(parse(f"/msg @bob {text}"), Command("msg", (text, "bob")))
+
+
+class HelpTests(SynchronousTestCase):
+    def test_help_has_a_line_for_every_command(self) -> None:
+        answer = help_answer()
+        for row in ROWS.values():
+            lines = [line for line in answer.lines if line.startswith(f"{row.usage} ")]
+            self.assertEqual(len(lines), 1, row.usage)
+        self.assertEqual(
+            [command["name"] for command in answer.data["commands"]],
+            list(ROWS),
+        )
+
+    def test_a_line_of_help_fits_a_terminal_beside_its_mark(self) -> None:
+        for line in help_answer().lines:
+            self.assertLessEqual(len(f"* {line}"), 80)
+
+    def test_help_on_one_command_shows_how_it_is_written(self) -> None:
+        for name, row in ROWS.items():
+            for topic in (name, f"/{name}", name.upper()):
+                answer = help_answer(topic)
+                self.assertEqual(answer.lines[:2], (row.usage, row.help))
+                self.assertEqual(len(answer.data["commands"]), 1)
+
+    def test_help_asks_no_node(self) -> None:
+        node = AskedNode()
+        shown = carry_out("/help chat", node)
+        assert isinstance(shown, Answer)
+        self.assertEqual(shown.command, "help")
+        self.assertEqual(node.asked, [])
+
+    def test_every_usage_begins_with_the_command(self) -> None:
+        for name, row in ROWS.items():
+            self.assertEqual(row.name, name)
+            self.assertEqual(row.usage.split()[0], f"/{name}")
+            self.assertTrue(row.help)
+
+
+class CompletionTests(SynchronousTestCase):
+    def test_a_beginning_completes_to_the_commands(self) -> None:
+        self.assertEqual(completions("/re"), ["/register"])
+        self.assertEqual(completions("/i"), ["/id", "/info ", "/ignore "])
+        self.assertEqual(len(completions("/")), len(ROWS))
+
+    def test_every_command_completes(self) -> None:
+        for name in ROWS:
+            self.assertIn(f"/{name}", [whole.rstrip() for whole in completions(f"/{name[:2]}")])
+
+    def test_an_argument_completes_to_what_the_command_takes(self) -> None:
+        self.assertEqual(completions("/mode h"), ["/mode half"])
+        self.assertEqual(completions("/help ch"), ["/help chat"])
+        self.assertEqual(completions("/chat --"), ["/chat --as"])
+        self.assertEqual(completions("/chat b", ["bob", "alice"]), ["/chat bob"])
+        self.assertEqual(completions("/chat --as raw b", ["bob"]), ["/chat --as raw bob"])
+        self.assertEqual(completions("/msg @", ["bob", "alice"]), ["/msg @bob", "/msg @alice"])
+
+    def test_nothing_completes_where_nothing_is_known(self) -> None:
+        for text in ("", "hello", "//re", "/nix ", "/id ", "/mode full", "/msg @bob b", "/msg b"):
+            self.assertEqual(completions(text, ["bob"]), [], text)
+
+    @given(st.text().map("/".__add__), st.lists(st.sampled_from(["bob", "alice"])))
+    def test_what_is_offered_goes_on_from_what_was_typed(self, text: str, ids: list[str]) -> None:
+        for whole in completions(text, ids):
+            self.assertTrue(whole.lower().startswith(text.lower()))
