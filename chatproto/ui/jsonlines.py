@@ -1,0 +1,57 @@
+"""The JSON interface: the commands of the plain one in, one JSON object a line out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from chatproto.node.events import Event
+from chatproto.ui.commands import BadCommand, Node, carry_out
+from chatproto.ui.view import json_object
+
+
+def json_text(written: str) -> str:
+    """A free text: one that begins with `"` is a JSON string, any other stands as it is.
+
+    So a program can say anything, line ends and a first `/` too, and nothing that it passes on
+    from others is ever taken for a command. Raises BadCommand.
+    """
+    if not written.startswith('"'):
+        return written
+    try:
+        text = json.loads(written)
+    except ValueError:
+        raise BadCommand('a text that begins with " must be a whole JSON string') from None
+    assert isinstance(text, str), "JSON that begins with a quote is a string"
+    # Half a surrogate pair can be written in JSON and nowhere else.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class JsonLines:
+    """One object a line out, one text or command a line in.
+
+    `write_line` takes a line without its end and does not block; `seconds` is the time of day in
+    seconds since the epoch.
+    """
+
+    def __init__(
+        self, node: Node, write_line: Callable[[str], None], seconds: Callable[[], float]
+    ) -> None:
+        self._node = node
+        self._write_line = write_line
+        self._seconds = seconds
+
+    def tell(self, event: Event) -> None:
+        """Writes `event`."""
+        # ASCII only, so that a terminal or a program in any locale gets it whole and unharmed.
+        self._write_line(json.dumps(json_object(event, self._seconds()), default=str))
+
+    def on_line(self, line: str) -> None:
+        """Does what `line` says, or tells why it cannot be done."""
+        shown = carry_out(line, self._node, json_text)
+        if shown is not None:
+            self.tell(shown)
+
+    def on_end(self) -> None:
+        """There is no more input."""
+        self._node.end_of_input()

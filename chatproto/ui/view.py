@@ -1,0 +1,208 @@
+"""Events as a person or a program sees them: lines of the plain interface, objects of the JSON one.
+
+Both are pure. What others sent goes through `printable` before it becomes a line; JSON needs none,
+since it is written with every character beyond ASCII and every control character escaped.
+
+A `SessionChanged` is shown by what it carries, for nothing is remembered here. An open one with
+`encrypted` or `security` has just opened, and whose turn it is comes after it; without them it
+says only what is new: turn (`both` needs no line), mode, path, or that it is the current one.
+A closed one is shown with its reason; without one, a `Bye` has said it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from datetime import UTC, datetime
+from typing import Any
+
+from chatproto.node.events import (
+    Answer,
+    Bridged,
+    Bye,
+    Contacts,
+    Delivered,
+    Event,
+    Exited,
+    Failed,
+    Incoming,
+    MessageReceived,
+    Notice,
+    Presence,
+    Registered,
+    Running,
+    Sent,
+    SessionChanged,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.stdio.printable import printable
+from chatproto.wire.fields import ID, host_port
+
+_LINE_END = re.compile("\r\n|[\n\u2028\u2029]")
+"""What begins a new line, here or in a program that reads our lines."""
+
+_NOT_IN_A_NAME = re.compile(r"[\s>]+")
+
+
+def plain_lines(event: Event) -> list[str]:
+    """`event` as lines without line ends; none if it needs no showing (protocol section 2)."""
+    match event:
+        case Running():
+            return [f"{_name(event.id)} running on {_address(event.host, event.port)}"]
+        case Incoming():
+            return _incoming(event)
+        case MessageReceived():
+            room = f"#{_name(event.room.removeprefix('#'))} " if event.room is not None else ""
+            prefix = f"{room}{_name(event.from_)}> "
+            return [prefix + line for line in _split(event.text)]
+        case SessionChanged():
+            return [f"* {line}" for line in _session(event)]
+        case Answer(command="id"):
+            return [line for text in event.lines for line in _split(text)]
+        case Answer():
+            return [f"* {line}" for text in event.lines for line in _split(text)]
+        case Notice() | Failed():
+            return [f"* {line}" for line in _split(event.text)]
+        case Registered():
+            return _registered(event)
+        case Contacts():
+            return [f"* {_contact(known)}" for known in event.list] or ["* nobody is registered"]
+        case Bridged():
+            if event.id is None or event.host is None or event.port is None:
+                return ["* waiting to be called"]
+            return [f"* {_name(event.id)} is at {_address(event.host, event.port)}"]
+        case Undelivered():
+            return _undelivered(event)
+        case Uncertain():
+            what = _split(str(event.id))[0]
+            return [f"* message {what} to {_name(event.to)} may not have arrived"]
+        case Presence():
+            return [f"* {_name(event.id)} is {_name(event.status)}"]
+        case Bye():
+            return [f"* {_name(event.id)} left{_bracket(event.reason)}"]
+        case Sent() | Delivered() | Exited():
+            return []  # the person saw what they typed, and sees the program end
+    raise TypeError(f"no lines are written for {event!r}")
+
+
+def json_object(event: Event, now: float) -> dict[str, object]:
+    """`event` as an object of the JSON interface; `now` is seconds since the epoch.
+
+    What is None is left out, but for `Bridged`, where it means nobody.
+    """
+    found: dict[str, object] = {"event": event.event, "time": _time(now)}
+    if isinstance(event, Answer):
+        found["command"] = event.command
+        return {**found, **event.data, **found}  # ours first, and never replaced
+    for field in fields(event):
+        value: Any = getattr(event, field.name)
+        if value is not None or isinstance(event, Bridged):
+            found[field.name.rstrip("_")] = value
+    return found
+
+
+def _time(now: float) -> str:
+    """RFC 3339, UTC, with milliseconds."""
+    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _split(text: str) -> list[str]:
+    """`text` as its lines, each fit to be shown; a last line end begins no further line."""
+    lines = _LINE_END.split(text)
+    if len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return [printable(line) for line in lines]
+
+
+def _inline(text: str) -> str:
+    """`text` fit to stand inside a line of ours."""
+    return " ".join(_split(text))
+
+
+def _name(text: str) -> str:
+    """An id or the like as one word, so that nobody's name can look like the rest of a line."""
+    if ID.fullmatch(text):
+        return text
+    return _NOT_IN_A_NAME.sub("_", _inline(text)) or "?"
+
+
+def _address(host: str, port: int) -> str:
+    return host_port(_name(host), port)
+
+
+def _bracket(reason: str | None) -> str:
+    return f" ({_inline(reason)})" if reason else ""
+
+
+def _incoming(event: Incoming) -> list[str]:
+    # A caller in the open is never confirmed, and keeps the line that the assignment fixes.
+    doubt = "? (unconfirmed)" if event.encrypted and not event.confirmed else ""
+    where = _address(event.host, event.port)
+    lines = [f"Incoming chat request from {_name(event.id)}{doubt} {where}"]
+    if event.ask:
+        lines.append("* /accept or /decline")
+    return lines
+
+
+def _session(event: SessionChanged) -> list[str]:
+    who = _name(event.id)
+    match event.state:
+        case "calling":
+            at = f" {_address(event.host, event.port)}" if event.host and event.port else ""
+            return [f"calling {who}{at}{_bracket(event.reason)}"]
+        case "ringing":
+            return []  # `Incoming` says it
+        case "broken":
+            return [f"the connection to {who} broke{_bracket(event.reason)}"]
+        case "closed":
+            # Without a reason it was another's or the person's own doing, and they know: `Bye`.
+            return [f"the chat with {who} is over{_bracket(event.reason)}"] if event.reason else []
+        case "open":
+            return _open(event, who)
+    return [f"{who}: {_inline(event.state)}{_bracket(event.reason)}"]
+
+
+def _open(event: SessionChanged, who: str) -> list[str]:
+    """A conversation that has just opened, or what is new in one that was open before."""
+    here = event.current is not False
+    if event.encrypted is not None or event.security is not None:
+        security = _inline(event.security or ("encrypted" if event.encrypted else "open"))
+        path = f", {_inline(event.path)}" if event.path and event.path != "direct" else ""
+        return [
+            f"talking with {who} ({security}{path})"
+            + ("" if here else f", /switch {who} to answer")
+        ]
+    lines = []
+    if event.path:
+        lines.append(f"{who} is reached another way now: {_inline(event.path)}")
+    if event.mode:
+        how = "take turns" if event.mode == "half" else "may talk at any time"
+        lines.append(f"you and {who} {how}")
+    if event.turn == "mine":
+        lines.append("your turn" if here else f"your turn with {who}")
+    elif event.turn == "theirs":
+        lines.append(f"{who}'s turn")
+    if event.current and not lines:
+        lines.append(f"what you type goes to {who} now")
+    return lines
+
+
+def _registered(event: Registered) -> list[str]:
+    lines = [f"* registered with {_inline(event.server)}"]
+    if event.first and event.key:
+        lines.append(f"* that server is new here, its key is kept: {_inline(event.key)}")
+    return lines
+
+
+def _contact(known: dict[str, Any]) -> str:
+    host, port = known.get("host"), known.get("port")
+    at = f" {_address(str(host), port)}" if host and isinstance(port, int) else ""
+    return _name(str(known.get("id", ""))) + at
+
+
+def _undelivered(event: Undelivered) -> list[str]:
+    said = event.text if event.text is not None else f"message {event.id}"
+    lines = [f"* not delivered to {_name(event.to)}: {line}" for line in _split(said)]
+    lines[-1] += _bracket(event.reason)
+    return lines

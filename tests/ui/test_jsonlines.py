@@ -1,0 +1,114 @@
+"""The JSON interface, line for line."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.node.events import Contacts, MessageReceived
+from chatproto.ui.jsonlines import JsonLines
+from tests.ui.asked import AskedNode
+
+
+class JsonLinesTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.node = AskedNode()
+        self.lines: list[str] = []
+        self.ui = JsonLines(self.node, self.lines.append, lambda: 1.5)
+
+    def told(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+    def test_commands_are_those_of_the_plain_interface(self) -> None:
+        for line in ("/chat bob", "hello", "/msg @bob it's", "//quit"):
+            self.ui.on_line(line)
+        self.assertEqual(
+            self.node.asked,
+            [("chat", "bob", ""), ("say", "hello"), ("msg", "it's", "bob"), ("say", "/quit")],
+        )
+
+    def test_a_json_string_is_its_text(self) -> None:
+        self.ui.on_line(r'"two\nlines"')
+        self.ui.on_line(r'/msg @bob "two\nlines"')
+        self.ui.on_line(r'/msg "say \"hi\""')
+        self.assertEqual(
+            self.node.asked,
+            [("say", "two\nlines"), ("msg", "two\nlines", "bob"), ("msg", 'say "hi"', "")],
+        )
+
+    def test_a_json_string_is_never_a_command(self) -> None:
+        self.ui.on_line('"/quit"')
+        self.assertEqual(self.node.asked, [("say", "/quit")])
+
+    def test_arguments_are_still_quoted_as_in_a_shell(self) -> None:
+        self.ui.on_line('/chat "bob"')
+        self.assertEqual(self.node.asked, [("chat", "bob", "")])
+
+    def test_a_bad_json_string_is_an_error_and_says_nothing(self) -> None:
+        for line in ('"half', '"one" two', '"\t"', r'"\x"', '/msg @bob "half'):
+            self.lines.clear()
+            self.ui.on_line(line)
+            (error,) = self.told()
+            self.assertEqual(error["event"], "error")
+            self.assertIn("JSON string", error["text"])
+            self.assertEqual(error.get("command"), "msg" if line.startswith("/") else None)
+        self.assertEqual(self.node.asked, [])
+
+    def test_an_empty_json_string_is_nothing(self) -> None:
+        self.ui.on_line('""')
+        self.assertEqual((self.node.asked, self.lines), ([], []))
+
+    def test_a_command_that_cannot_be_carried_out_is_an_error_with_its_name(self) -> None:
+        self.ui.on_line("/regster")
+        self.assertEqual(
+            self.told(),
+            [
+                {
+                    "event": "error",
+                    "time": "1970-01-01T00:00:01.500Z",
+                    "text": "there is no /regster; did you mean /register?",
+                    "command": "regster",
+                }
+            ],
+        )
+
+    def test_help_is_an_answer(self) -> None:
+        self.ui.on_line("/help id")
+        (answer,) = self.told()
+        self.assertEqual((answer["event"], answer["command"]), ("answer", "help"))
+        self.assertEqual(answer["commands"][0]["name"], "id")
+
+    def test_the_end_of_input_goes_to_the_node(self) -> None:
+        self.ui.on_end()
+        self.assertEqual(self.node.asked, [("end_of_input",)])
+
+    def test_contacts_are_a_list_of_objects(self) -> None:
+        bob = {"id": "bob", "host": "127.0.0.1", "port": 3001, "key": None}
+        self.ui.tell(Contacts((bob,)))
+        self.assertEqual(self.told()[0]["list"], [bob])
+
+    @given(st.text())
+    def test_a_text_is_kept_whole_in_one_line_of_printable_ascii(self, text: str) -> None:
+        self.lines.clear()
+        self.ui.tell(MessageReceived(text, text))
+        (line,) = self.lines
+        self.assertTrue(line.isascii() and line.isprintable())
+        self.assertEqual(json.loads(line)["text"], text)
+        self.assertEqual(json.loads(line)["from"], text)
+
+    @given(st.text(st.characters()).filter(str.strip))
+    def test_any_text_written_as_json_is_said_as_it_stands(self, text: str) -> None:
+        self.node.asked.clear()
+        self.ui.on_line(json.dumps(text))
+        self.ui.on_line(f"/msg @bob {json.dumps(text)}")
+        self.assertEqual(self.node.asked, [("say", text), ("msg", text, "bob")])
+
+    def test_half_a_surrogate_pair_does_not_reach_the_wire(self) -> None:
+        self.ui.on_line(r'"a\ud800b \ud83d\ude00"')
+        ((_, text),) = self.node.asked
+        self.assertEqual(text, "a�b 😀")
+        text.encode()

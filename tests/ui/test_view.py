@@ -1,0 +1,335 @@
+"""Each event as a person and as a program sees it."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.node import events
+from chatproto.node.events import (
+    Answer,
+    Bridged,
+    Bye,
+    Contacts,
+    Delivered,
+    Event,
+    Exited,
+    Failed,
+    Incoming,
+    MessageReceived,
+    Notice,
+    Presence,
+    Registered,
+    Running,
+    Sent,
+    SessionChanged,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.ui.view import json_object, plain_lines
+
+EVENTS = {
+    kind
+    for kind in vars(events).values()
+    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+}
+
+BOB = {"id": "bob", "host": "127.0.0.1", "port": 3001}
+
+SHOWN: list[tuple[Event, list[str]]] = [
+    (Running("alice", "127.0.0.1", 3000), ["alice running on 127.0.0.1:3000"]),
+    (Running("alice", "::1", 3000), ["alice running on [::1]:3000"]),
+    (Answer("id", ("alice",), {"id": "alice"}), ["alice"]),
+    (Answer("who", ("bob (open)", "carol (open)")), ["* bob (open)", "* carol (open)"]),
+    (Answer("help", ("one\ntwo",)), ["* one", "* two"]),
+    (Registered("127.0.0.1:5555"), ["* registered with 127.0.0.1:5555"]),
+    (
+        Registered("h:1", 3600, "sha256:abc", first=True),
+        ["* registered with h:1", "* that server is new here, its key is kept: sha256:abc"],
+    ),
+    (Registered("h:1", 3600, "sha256:abc"), ["* registered with h:1"]),
+    (
+        Contacts((BOB, {"id": "eve", "host": "::1", "port": 1})),
+        ["* bob 127.0.0.1:3001", "* eve [::1]:1"],
+    ),
+    (Contacts(({"id": "bob"},)), ["* bob"]),
+    (Contacts(()), ["* nobody is registered"]),
+    (Bridged("bob", "127.0.0.1", 3001), ["* bob is at 127.0.0.1:3001"]),
+    (Bridged(None, None, None), ["* waiting to be called"]),
+    (Incoming("alice", "127.0.0.1", 3000), ["Incoming chat request from alice 127.0.0.1:3000"]),
+    (
+        Incoming("alice", "127.0.0.1", 3000, ask=True),
+        ["Incoming chat request from alice 127.0.0.1:3000", "* /accept or /decline"],
+    ),
+    (
+        Incoming("alice", "127.0.0.1", 3000, encrypted=True, ask=True),
+        [
+            "Incoming chat request from alice? (unconfirmed) 127.0.0.1:3000",
+            "* /accept or /decline",
+        ],
+    ),
+    (
+        Incoming("alice", "127.0.0.1", 3000, encrypted=True, confirmed=True),
+        ["Incoming chat request from alice 127.0.0.1:3000"],
+    ),
+    (
+        SessionChanged("bob", "calling", host="127.0.0.1", port=3001),
+        ["* calling bob 127.0.0.1:3001"],
+    ),
+    (SessionChanged("bob", "calling"), ["* calling bob"]),
+    (
+        SessionChanged("bob", "calling", host="h", port=1, reason="as raw"),
+        ["* calling bob h:1 (as raw)"],
+    ),
+    (SessionChanged("bob", "ringing"), []),
+    (
+        SessionChanged("bob", "open", encrypted=False, security="open", current=True),
+        ["* talking with bob (open)"],
+    ),
+    (SessionChanged("bob", "open", encrypted=False), ["* talking with bob (open)"]),
+    (
+        SessionChanged("bob", "open", encrypted=True, security="verified", path="direct"),
+        ["* talking with bob (verified)"],
+    ),
+    (
+        SessionChanged("bob", "open", encrypted=True, path="relay"),
+        ["* talking with bob (encrypted, relay)"],
+    ),
+    (
+        SessionChanged("bob", "open", encrypted=False, mode="half", turn="mine"),
+        ["* talking with bob (open)"],
+    ),
+    (
+        SessionChanged("bob", "open", encrypted=False, mode="full", turn="both"),
+        ["* talking with bob (open)"],
+    ),
+    (
+        SessionChanged("bob", "open", encrypted=False, current=False),
+        ["* talking with bob (open), /switch bob to answer"],
+    ),
+    (SessionChanged("bob", "open", turn="mine"), ["* your turn"]),
+    (SessionChanged("bob", "open", turn="mine", current=True), ["* your turn"]),
+    (SessionChanged("bob", "open", turn="mine", current=False), ["* your turn with bob"]),
+    (SessionChanged("bob", "open", turn="theirs"), ["* bob's turn"]),
+    (SessionChanged("bob", "open", turn="both"), []),
+    (SessionChanged("bob", "open", mode="full"), ["* you and bob may talk at any time"]),
+    (SessionChanged("bob", "open", mode="half"), ["* you and bob take turns"]),
+    (
+        SessionChanged("bob", "open", mode="half", turn="mine"),
+        ["* you and bob take turns", "* your turn"],
+    ),
+    (SessionChanged("bob", "open", current=True), ["* what you type goes to bob now"]),
+    (SessionChanged("bob", "open", path="lan"), ["* bob is reached another way now: lan"]),
+    (
+        SessionChanged("bob", "broken", reason="no route"),
+        ["* the connection to bob broke (no route)"],
+    ),
+    (SessionChanged("bob", "closed"), []),
+    (
+        SessionChanged("bob", "closed", reason="nobody answers"),
+        ["* the chat with bob is over (nobody answers)"],
+    ),
+    (MessageReceived("bob", "hello"), ["bob> hello"]),
+    (MessageReceived("bob", ""), ["bob> "]),
+    (
+        MessageReceived("bob", "one\ntwo\r\n\nfour\n"),
+        ["bob> one", "bob> two", "bob> ", "bob> four"],
+    ),
+    (MessageReceived("bob", "one\u2028two\u2029"), ["bob> one", "bob> two"]),
+    (MessageReceived("bob", "hi", room="den"), ["#den bob> hi"]),
+    (MessageReceived("bob", "hi\nyou", room="#den"), ["#den bob> hi", "#den bob> you"]),
+    (MessageReceived("127.0.0.1:4000", "hi"), ["127.0.0.1:4000> hi"]),
+    (Sent("hello", to="bob"), []),
+    (Delivered("bob", 3), []),
+    (Uncertain("bob", 3), ["* message 3 to bob may not have arrived"]),
+    (
+        Undelivered("bob", "connection lost", text="see you"),
+        ["* not delivered to bob: see you (connection lost)"],
+    ),
+    (Undelivered("bob", "7 days old", id=3), ["* not delivered to bob: message 3 (7 days old)"]),
+    (
+        Undelivered("bob", "gone", text="one\ntwo"),
+        ["* not delivered to bob: one", "* not delivered to bob: two (gone)"],
+    ),
+    (Presence("bob", "online"), ["* bob is online"]),
+    (Notice("no server at 127.0.0.1:5555"), ["* no server at 127.0.0.1:5555"]),
+    (Failed("there is no bob here", 404, "chat"), ["* there is no bob here"]),
+    (Bye("bob"), ["* bob left"]),
+    (Bye("bob", "connection lost"), ["* bob left (connection lost)"]),
+    (Exited(0), []),
+]
+
+
+class PlainTests(SynchronousTestCase):
+    def test_each_event_is_its_lines(self) -> None:
+        for event, lines in SHOWN:
+            self.assertEqual(plain_lines(event), lines, event)
+
+    def test_every_event_there_is_is_shown_here(self) -> None:
+        self.assertEqual({type(event) for event, _ in SHOWN}, EVENTS)
+
+    def test_an_event_nobody_wrote_lines_for_is_our_mistake(self) -> None:
+        with self.assertRaises(TypeError):
+            plain_lines(Event())
+
+    def test_a_name_cannot_look_like_the_rest_of_a_line(self) -> None:
+        self.assertEqual(plain_lines(MessageReceived("bob> hi", "x")), ["bob_hi> x"])
+        self.assertEqual(plain_lines(MessageReceived("* bob left", "x")), ["*_bob_left> x"])
+        self.assertEqual(plain_lines(MessageReceived("", "x")), ["?> x"])
+        self.assertEqual(plain_lines(Bye("bob left\n* carol")), ["* bob_left_*_carol left"])
+        self.assertEqual(
+            plain_lines(Incoming("eve 127.0.0.1:1\nbob> hi", "1.2.3.4\n", 5)),
+            ["Incoming chat request from eve_127.0.0.1:1_bob_hi 1.2.3.4:5"],
+        )
+
+    def test_control_characters_are_shown_not_obeyed(self) -> None:
+        (line,) = plain_lines(MessageReceived("bob", "\x1b[2J\x07\x9b\x7f\r\u202e"))
+        self.assertTrue(line.startswith("bob> "))
+        self.assertFalse(harmful(line))
+
+
+def harmful(line: str) -> bool:
+    """Whether a terminal could obey something in `line`, or a reader of lines see two."""
+    return (
+        any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in line)
+        or any(c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069" for c in line)
+        or len(line.splitlines()) > 1
+    )
+
+
+TEXTS = st.text(
+    st.one_of(st.characters(codec="utf-8"), st.sampled_from("\n\r\x1b\x85\u2028\u202e> *#\x00")),
+    max_size=40,
+)
+NAMES = st.one_of(st.just("bob"), TEXTS)
+
+FOREIGN: st.SearchStrategy[Event] = st.one_of(
+    st.builds(Running, NAMES, TEXTS, st.integers(1, 65535)),
+    st.builds(Incoming, NAMES, TEXTS, st.integers(1, 65535), st.booleans(), st.booleans()),
+    st.builds(
+        SessionChanged,
+        id=NAMES,
+        state=st.sampled_from(["calling", "ringing", "open", "broken", "closed", "new\n"]),
+        encrypted=st.none() | st.booleans(),
+        security=st.none() | TEXTS,
+        path=st.none() | TEXTS,
+        turn=st.sampled_from([None, "mine", "theirs", "both"]),
+        host=st.none() | TEXTS,
+        port=st.none() | st.integers(1, 65535),
+        reason=st.none() | TEXTS,
+        current=st.none() | st.booleans(),
+    ),
+    st.builds(Undelivered, to=NAMES, reason=TEXTS, text=st.none() | TEXTS, id=st.none() | TEXTS),
+    st.builds(Uncertain, NAMES, TEXTS),
+    st.builds(Presence, NAMES, TEXTS),
+    st.builds(Bye, NAMES, st.none() | TEXTS),
+    st.builds(Notice, TEXTS),
+    st.builds(Failed, TEXTS),
+    st.builds(Registered, TEXTS, first=st.booleans(), key=st.none() | TEXTS),
+    st.builds(Bridged, st.none() | NAMES, TEXTS, st.integers(1, 65535)),
+    st.builds(Answer, st.just("who"), st.lists(TEXTS, max_size=3).map(tuple)),
+    st.builds(
+        Contacts,
+        st.lists(
+            st.fixed_dictionaries({"id": NAMES, "host": TEXTS, "port": st.integers()}), max_size=3
+        ).map(tuple),
+    ),
+)
+
+
+class PlainProperties(SynchronousTestCase):
+    @given(FOREIGN)
+    def test_nothing_that_others_choose_harms_or_looks_like_a_message(self, event: Event) -> None:
+        for line in plain_lines(event):
+            self.assertFalse(harmful(line), line)
+            self.assertTrue(
+                line.startswith(("* ", "Incoming chat request from ")) or " running on " in line
+            )
+
+    @given(NAMES, TEXTS)
+    def test_every_line_of_a_message_bears_its_writers_name(self, name: str, text: str) -> None:
+        lines = plain_lines(MessageReceived(name, text))
+        first, _, _ = lines[0].partition("> ")
+        self.assertNotIn(" ", first)
+        for line in "\n".join(lines).splitlines():
+            self.assertTrue(line.startswith(f"{first}> "))
+            self.assertFalse(harmful(line))
+
+    @given(NAMES, NAMES, TEXTS)
+    def test_in_a_room_too(self, room: str, name: str, text: str) -> None:
+        lines = plain_lines(MessageReceived(name, text, room=room))
+        place, who, _ = lines[0].split(" ", 2)
+        self.assertTrue(place.startswith("#") and who.endswith(">"))
+        for line in "\n".join(lines).splitlines():
+            self.assertTrue(line.startswith(f"{place} {who} "))
+            self.assertFalse(harmful(line))
+
+
+class JsonTests(SynchronousTestCase):
+    def test_an_event_has_its_name_its_time_and_its_fields(self) -> None:
+        self.assertEqual(
+            json_object(Running("alice", "127.0.0.1", 3000), 1_700_000_000.123456),
+            {
+                "event": "running",
+                "time": "2023-11-14T22:13:20.123Z",
+                "id": "alice",
+                "host": "127.0.0.1",
+                "port": 3000,
+            },
+        )
+
+    def test_every_event_has_a_name_of_its_own(self) -> None:
+        names = [event.event for event in EVENTS]
+        self.assertEqual(len(set(names)), len(names))
+        self.assertNotIn("", names)
+        for event, _ in SHOWN:
+            self.assertEqual(next(iter(json_object(event, 0))), "event")
+            self.assertEqual(json_object(event, 0)["event"], event.event)
+
+    def test_from_has_no_underscore(self) -> None:
+        found = json_object(MessageReceived("bob", "hi", room="den"), 0)
+        self.assertEqual(
+            found,
+            {
+                "event": "message",
+                "time": "1970-01-01T00:00:00.000Z",
+                "from": "bob",
+                "text": "hi",
+                "room": "den",
+            },
+        )
+
+    def test_what_is_none_is_left_out_and_what_is_false_is_not(self) -> None:
+        found = json_object(SessionChanged("bob", "open", encrypted=False, turn="mine"), 0)
+        self.assertEqual(list(found), ["event", "time", "id", "state", "encrypted", "turn"])
+        self.assertIs(found["encrypted"], False)
+
+    def test_bridged_to_nobody_is_nulls(self) -> None:
+        found = json_object(Bridged(None, None, None), 0)
+        self.assertEqual(
+            [found[key] for key in ("id", "host", "port", "key")], [None, None, None, None]
+        )
+
+    def test_an_answer_is_its_data_beside_its_command(self) -> None:
+        found = json_object(Answer("id", ("alice",), {"id": "alice"}), 0)
+        self.assertEqual(list(found), ["event", "time", "command", "id"])
+        self.assertEqual((found["command"], found["id"]), ("id", "alice"))
+
+    def test_data_cannot_stand_in_for_what_every_object_has(self) -> None:
+        data = {"event": "message", "time": "never", "command": "x", "more": 1}
+        found = json_object(Answer("who", (), data), 0)
+        self.assertEqual((found["event"], found["command"]), ("answer", "who"))
+        self.assertTrue(str(found["time"]).startswith("1970"))
+        self.assertEqual(found["more"], 1)
+
+    def test_every_event_can_be_written_as_json(self) -> None:
+        for event, _ in SHOWN:
+            self.assertEqual(json.loads(json.dumps(json_object(event, 0)))["event"], event.event)
+
+    @given(TEXTS)
+    def test_a_text_is_what_was_said_with_nothing_replaced(self, text: str) -> None:
+        self.assertEqual(json_object(MessageReceived("bob", text), 0)["text"], text)
