@@ -1,0 +1,57 @@
+"""What others wrote, made fit to be shown: no terminal obeys it and nothing hides in it."""
+
+from __future__ import annotations
+
+import re
+
+_PICTURES = {code: chr(0x2400 + code) for code in range(0x20)}
+_PICTURES |= {0x7F: "\u2421", 0x2028: "\u2424", 0x2029: "\u2424"}
+
+_BIDIRECTIONAL = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
+"""Marks, embeddings, overrides and isolates: they make what follows read in another order."""
+
+_INVISIBLE = (
+    "\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200d\u2060-\u2065\u206a-\u206f"
+    "\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufff8"
+    "\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+)
+"""What Unicode calls default ignorable: no width of its own, and so a place to hide things."""
+
+_CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb\ud800-\udfff"
+
+_BASE = (
+    "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf"
+    "\u2934\u2935\u2b00-\u2bff\u3030\u303d\u3297\u3299\U0001f000-\U0001faff]"
+)
+_PERSON = f"{_BASE}[\U0001f3fb-\U0001f3ff]?[\ufe0e\ufe0f]?"
+_EMOJI = (
+    "\U0001f3f4[\U000e0020-\U000e007e]{2,8}\U000e007f"  # a flag spelled in tags
+    f"|{_PERSON}(?:\u200d{_PERSON})*"
+    "|[0-9#*]\ufe0f\u20e3"  # a keycap
+)
+
+_STRANGE = re.compile(f"({_EMOJI})|[{_CONTROLS}{_BIDIRECTIONAL}]|[{_INVISIBLE}]+")
+_VISIBLE = re.compile(f"[{_CONTROLS}{_BIDIRECTIONAL}]")
+
+
+def _shown(found: re.Match[str]) -> str:
+    text = found[0]
+    if found[1] is not None:
+        return text
+    if _VISIBLE.match(text):
+        return _PICTURES.get(ord(text), "\ufffd")
+    return ""
+
+
+def printable(text: str, lines: bool = False) -> str:
+    """`text` with nothing left that a terminal would obey or a reader would not see.
+
+    C0 and DEL become their pictures (U+2400 and on), line and paragraph separators U+2424; C1,
+    bidirectional controls and lone surrogates become U+FFFD; what has no width goes, unless it
+    belongs to an emoji. `lines` keeps "\\n". Done twice it changes nothing more.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    if lines and "\n" in text:
+        return "\n".join([printable(line) for line in text.split("\n")])
+    return _STRANGE.sub(_shown, text)
