@@ -1,0 +1,299 @@
+"""Messages to bytes, and bytes to messages as they come in.
+
+`Decoder` is freer in what it takes than `encode` is in what it makes (protocol section 2): LF for
+CRLF, no blank or several after the colon, headers in any order, stray line ends before a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import (
+    IPV4,
+    Bridge,
+    Dialect,
+    Header,
+    Message,
+    Register,
+    Sender,
+    methods,
+)
+
+CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What no value may hold (C0, DEL and C1)."""
+BINARY = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+"""What no line may hold; a line with it is not text, and the connection ends."""
+HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
+CANONICAL = re.compile(
+    r"REGISTER\r\nclientID: ([A-Za-z0-9][A-Za-z0-9._-]{0,63})"
+    rf"\r\nIP: ({IPV4.pattern})\r\nPort: ([1-9][0-9]{{0,3}}|[1-5][0-9]{{4}})"
+    r"|BRIDGE\r\nclientID: ([A-Za-z0-9][A-Za-z0-9._-]{0,63})"
+)
+"""The two requests exactly as the assignment writes them, without the blank line, which nearly all
+programs send; ports from 60000 up go the plain way."""
+CANONICAL_LINE, CANONICAL_BLOCK, CANONICAL_HEADERS = 80, 160, 3
+"""No canonical block is longer; under tighter limits all go the plain way."""
+
+
+class Form(NamedTuple):
+    """How a kind of message is written: one template, or header by header."""
+
+    template: str | None
+    values: Callable[[Any], tuple[Any, ...]]
+    defaults: dict[str, Any]
+
+
+def form_of(kind: type[Message]) -> Form:
+    """What `encode` keeps of a kind of message."""
+    names = [header.attribute for header in kind.headers]
+    plain = len(names) > 1 and not kind.lines
+    template = None
+    if plain and all(header.needed and header.write is None for header in kind.headers):
+        block = "".join(f"{header.name}: %s\r\n" for header in kind.headers)
+        template = f"{kind.method}\r\n{block}\r\n"
+    values = attrgetter(*names) if plain else tuple
+    defaults = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
+    return Form(template, values, defaults)
+
+
+FORMS: dict[type[Message], Form] = {}
+
+
+def encode_text(message: Message) -> str:
+    """`message` as it is written. Raises LocalError for a value that would be misread."""
+    kind = type(message)
+    form = FORMS.get(kind)
+    if form is None:
+        form = FORMS[kind] = form_of(kind)
+    if form.template is None:
+        return _written(message, form.defaults)
+    values = form.values(message)
+    for value in values:
+        if value.__class__ is str and not (value.isprintable() and value == value.strip()):
+            _check(value)
+    return form.template % values
+
+
+def encode(message: Message) -> bytes:
+    """`message` as bytes. Raises LocalError for a value that would be misread."""
+    try:
+        return encode_text(message).encode()
+    except UnicodeEncodeError:
+        raise LocalError(400, "a value is not Unicode text") from None
+
+
+def shown(message: Message) -> str:
+    """`message` on one line for a trace: line ends as `\\r\\n`, nothing unprintable, no secret."""
+    text = _written(message, {}, hide=True)
+    return text.encode("unicode_escape").decode()
+
+
+def _written(message: Message, defaults: dict[str, Any], hide: bool = False) -> str:
+    """`message`, header by header."""
+    block = [message.method]
+    for header in message.headers:
+        value = getattr(message, header.attribute)
+        if not header.needed and value == defaults.get(header.attribute, MISSING):
+            continue
+        text = header.write(value) if header.write else str(value)
+        _check(text)
+        block.append(f"{header.name}: {'…' if hide and header.secret else text}")
+    if message.lines and message.lines.attribute:
+        for item in getattr(message, message.lines.attribute):
+            block.append(message.lines.write(item))
+            _check(block[-1], line=True)
+    block.append("\r\n")
+    return "\r\n".join(block)
+
+
+def _check(text: str, line: bool = False) -> None:
+    """Raises LocalError if the other side would read something else than `text`."""
+    if CONTROL.search(text) or text != text.strip(" \t") or (line and not text):
+        raise LocalError(400, f"cannot be sent: {text!r}")
+
+
+class Decoder:
+    """Bytes in, messages out, of what `sender` may say.
+
+    What is wrong with a block comes out in its place as a RemoteError, to be answered with its
+    status, and the next block is read as if nothing had been. After what cannot be read on (binary,
+    a limit crossed, HTTP) `closed` is true and nothing more is taken. Nothing is kept past a limit.
+    """
+
+    closed = False
+    _rest = b""  # of a line, not yet whole
+    _block: list[bytes]  # the whole lines of a block that is not
+    _size = 0  # of these
+
+    def __init__(self, limits: Limits = DEFAULTS, sender: Sender = Sender.CLIENT) -> None:
+        self._limits = limits
+        self._sender = sender
+        self._block = []
+
+    @property
+    def pending(self) -> int:
+        """How much of a block is there: 0 nothing, else 1 and its whole lines."""
+        return 1 + len(self._block) if self._block or self._rest else 0
+
+    def feed(self, data: bytes) -> list[Message | RemoteError]:
+        """What `data` completes, in order. The chunk is split once, however much is in it."""
+        found: list[Message | RemoteError] = []
+        if (
+            self._sender is not Sender.CLIENT
+            or self._block
+            or self._rest
+            or self.closed
+            or not fits_canonical(self._limits)
+        ):
+            self._take(data, found)
+            return found
+        try:
+            blocks = data.decode("ascii").split("\r\n\r\n")
+        except UnicodeDecodeError:
+            self._take(data, found)
+            return found
+        rest = blocks.pop()
+        match = CANONICAL.fullmatch
+        for block in blocks:
+            canonical = match(block)
+            if canonical is None:
+                self._take(block.encode() + b"\r\n\r\n", found)
+                if self.closed:
+                    return found
+                continue
+            client_id, ip, port, asker = canonical.groups()
+            found.append(Bridge(asker) if asker else Register(client_id, ip, int(port)))
+        if rest:
+            self._take(rest.encode(), found)
+        return found
+
+    def unfinished(self) -> Message | None:
+        """The REGISTER or BRIDGE that lacks nothing but its blank line, if that is what is there."""
+        if self._rest or self.closed or len(self._block) < 2:
+            return None
+        if self._block[0].strip() not in (b"REGISTER", b"BRIDGE"):
+            return None
+        try:
+            return read_block(self._block, self._sender)
+        except RemoteError:
+            return None
+
+    def finish(self) -> list[Message | RemoteError]:
+        """Take the block without its blank line, for time is up or input has ended.
+
+        Whole REGISTER and BRIDGE are good so; anything else that was begun is malformed.
+        """
+        found: list[Message | RemoteError] = []
+        if self.pending and not self.closed:
+            found.append(self.unfinished() or RemoteError(400, "it ends in the middle"))
+            self._rest = b""
+            self._next_block()
+        return found
+
+    def _take(self, data: bytes, found: list[Message | RemoteError]) -> None:
+        """Read `data` line by line, in all the freedom of section 2."""
+        if self.closed:
+            return
+        lines = data.split(b"\n")
+        lines[0] = self._rest + lines[0]
+        self._rest = b""
+        rest = lines.pop()
+        try:
+            for line in lines:
+                self._take_line(line.removesuffix(b"\r"), found)
+            self._check_size(rest.removesuffix(b"\r"))
+        except RemoteError as error:
+            found.append(error)
+            self.closed = True
+            self._next_block()
+        else:
+            self._rest = rest
+
+    def _take_line(self, line: bytes, found: list[Message | RemoteError]) -> None:
+        """Read one line. Raises RemoteError for what ends the connection."""
+        self._check_size(line)
+        if BINARY.search(line):
+            raise RemoteError(400, "control characters in a line")
+        if line:
+            if not self._block and HTTP.match(line):
+                raise RemoteError(405, "an HTTP request")
+            self._block.append(line)
+            self._size += len(line) + 2
+            if len(self._block) > 1 + self._limits.headers:
+                raise RemoteError(413, f"more than {self._limits.headers} headers")
+        elif self._block:
+            try:
+                found.append(read_block(self._block, self._sender))
+            except RemoteError as error:
+                found.append(error)
+            self._next_block()
+
+    def _check_size(self, line: bytes) -> None:
+        """Raises RemoteError if `line`, whole or not, is too much."""
+        if len(line) > self._limits.line:
+            raise RemoteError(413, f"a line of more than {self._limits.line} bytes")
+        if self._size + len(line) > self._limits.header_block:
+            raise RemoteError(413, f"headers of more than {self._limits.header_block} bytes")
+
+    def _next_block(self) -> None:
+        self._block = []
+        self._size = 0
+
+
+def fits_canonical(limits: Limits) -> bool:
+    """Whether every canonical block is within `limits`."""
+    return (
+        limits.line >= CANONICAL_LINE
+        and limits.header_block >= CANONICAL_BLOCK
+        and limits.headers >= CANONICAL_HEADERS
+    )
+
+
+METHODS: dict[Sender, dict[str, type[Message]]] = {
+    sender: methods(sender, Dialect.CLASSIC) for sender in Sender
+}
+
+
+def read_block(block: list[bytes], sender: Sender) -> Message:
+    """The message of a start line and its header lines, none of them with its line end.
+
+    Raises RemoteError: 405 for a method that is not `sender`'s, 400 for what is wrong in it.
+    """
+    try:
+        start, *lines = [line.decode().strip(" \t") for line in block]
+    except UnicodeDecodeError:
+        raise RemoteError(400, "not UTF-8") from None
+    kind = METHODS[sender].get(start)
+    if kind is None:
+        raise RemoteError(405, f"method {start!r}")
+    values: dict[str, Any] = {}
+    if kind.lines:
+        if kind.lines.attribute:
+            values[kind.lines.attribute] = tuple(map(kind.lines.read, lines))
+        return kind(**values)
+    by_name = {header.name.lower(): header for header in kind.headers}
+    for line in lines:
+        name, colon, text = line.partition(":")
+        if not colon:
+            raise RemoteError(400, f"no header: {line!r}")
+        header = by_name.get(name.rstrip(" \t").lower())
+        if header is not None:
+            if header.attribute in values:
+                raise RemoteError(400, f"{header.name} twice")
+            values[header.attribute] = _read_value(header, text.strip(" \t"))
+    for header in kind.headers:
+        if header.needed and header.attribute not in values:
+            raise RemoteError(400, f"{header.name} is missing")
+    return kind(**values)
+
+
+def _read_value(header: Header, text: str) -> Any:
+    if CONTROL.search(text):
+        raise RemoteError(400, f"control characters in {header.name}")
+    return header.read(text)

@@ -1,0 +1,300 @@
+"""The whole protocol, message by message, and one table of who may send each.
+
+A message is a frozen value; its `headers` say how it looks on the wire, in the order they are sent.
+To add one: a dataclass, a row in `TABLE`, a `case` where it is answered, and a test for each.
+Bytes are `chatproto.wire.codec`'s matter.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Flag, auto
+from typing import Any, ClassVar, NamedTuple
+
+from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.fields import (
+    Contact,
+    host_port,
+    read_client_id,
+    read_host_port,
+    read_ip,
+    read_port,
+)
+
+IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.|$)){4}(?<!\.)", re.ASCII)
+HOST_NAME = re.compile(r"[A-Za-z](?:[A-Za-z0-9-]|\.(?=[A-Za-z0-9])){0,252}")
+STATUS = re.compile(r"([1-6][0-9]{2})(?: .*)?")
+
+
+class Sender(Flag):
+    """Who says it."""
+
+    CLIENT = auto()
+    SERVER = auto()
+    PEER = auto()
+
+
+class Dialect(Flag):
+    """In which of the dialects with a grammar it exists (protocol section 1)."""
+
+    CLASSIC = auto()
+    BCP2 = auto()
+
+
+class Header(NamedTuple):
+    """One header of a message: its name on the wire, its attribute, and how its value is read.
+
+    `read` raises RemoteError 400. `write` makes text of the value. A header that is not `needed`
+    may be missing, and is left out when the value is the attribute's default. What is `secret`
+    is never shown in a trace.
+    """
+
+    name: str
+    attribute: str
+    read: Callable[[str], Any] = str
+    write: Callable[[Any], str] | None = None
+    needed: bool = True
+    secret: bool = False
+
+
+class Lines(NamedTuple):
+    """For messages whose lines are no headers: the attribute that holds them as a tuple.
+
+    `attribute` None: whatever the lines say is nothing.
+    """
+
+    attribute: str | None
+    read: Callable[[str], Any] = str
+    write: Callable[[Any], str] = str
+
+
+def read_claimed_ip(text: str) -> str:
+    """`text` if it is an address literal or a host name, which some programs claim.
+
+    Repeated as it stands to whoever claimed it. Raises RemoteError 400.
+    """
+    if IPV4.fullmatch(text) is None and HOST_NAME.fullmatch(text) is None:
+        read_ip(text)
+    return text
+
+
+def read_optional_id(text: str) -> str:
+    """An id, or nothing. Raises RemoteError 400."""
+    return read_client_id(text) if text else ""
+
+
+def read_optional_ip(text: str) -> str:
+    """An address, or nothing. Raises RemoteError 400."""
+    return read_claimed_ip(text) if text else ""
+
+
+def read_optional_port(text: str) -> int | None:
+    """A port, or nothing. Raises RemoteError 400."""
+    return read_port(text) if text else None
+
+
+def read_status(text: str) -> int:
+    """The code of `404 no such client`; the words are for people. Raises RemoteError 400."""
+    match = STATUS.fullmatch(text)
+    if match is None:
+        raise RemoteError(400, f"no status: {text!r}")
+    return int(match[1])
+
+
+def write_status(status: int) -> str:
+    """A code with its words."""
+    return f"{status} {REASONS.get(status, 'error')}"
+
+
+def read_contact(line: str) -> Contact:
+    """A line of INFOACK, `<clientID> <ip>:<port>`. Raises RemoteError 400."""
+    name, _, where = line.partition(" ")
+    host, port = read_host_port(where.strip())
+    return Contact(read_client_id(name), host, port)
+
+
+def write_contact(contact: Contact) -> str:
+    """A contact as a line of INFOACK."""
+    return f"{contact.client_id} {host_port(contact.host, contact.port)}"
+
+
+CLIENT_ID = Header("clientID", "client_id", read_client_id)
+IP = Header("IP", "ip", read_claimed_ip)
+PORT = Header("Port", "port", read_port)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What all messages have: a method, and how the rest of the block looks."""
+
+    method: ClassVar[str]
+    headers: ClassVar[tuple[Header, ...]] = ()
+    lines: ClassVar[Lines | None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Register(Message):
+    """I can be called here: `REGISTER`, clientID, IP, Port; answered by REGACK, or ERROR 409."""
+
+    method = "REGISTER"
+    headers = (CLIENT_ID, IP, PORT)
+    client_id: str
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RegAck(Message):
+    """You are registered, as you said: `REGACK`, clientID, IP, Port, `Status: registered`."""
+
+    method = "REGACK"
+    headers = (CLIENT_ID, IP, PORT, Header("Status", "status"))
+    client_id: str
+    ip: str
+    port: int
+    status: str = "registered"
+
+
+@dataclass(frozen=True, slots=True)
+class Bridge(Message):
+    """Give me somebody to talk to: `BRIDGE` and the asker's own clientID."""
+
+    method = "BRIDGE"
+    headers = (CLIENT_ID,)
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeAck(Message):
+    """Call this one: `BRIDGEACK`, clientID, IP, Port; all three empty when nobody is to be had."""
+
+    method = "BRIDGEACK"
+    headers = (
+        Header("clientID", "client_id", read_optional_id),
+        Header("IP", "ip", read_optional_ip),
+        Header("Port", "port", read_optional_port, lambda port: "" if port is None else str(port)),
+    )
+    client_id: str = ""
+    ip: str = ""
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Info(Message):
+    """Who is there? `INFO`; a line without a colon may follow and says nothing."""
+
+    method = "INFO"
+    lines = Lines(None)
+
+
+@dataclass(frozen=True, slots=True)
+class InfoAck(Message):
+    """These are there: `INFOACK` and a line `<clientID> <ip>:<port>` for each."""
+
+    method = "INFOACK"
+    lines = Lines("contacts", read_contact, write_contact)
+    contacts: tuple[Contact, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe(Message):
+    """Is anybody there? `PROBE`; any bytes will do for an answer."""
+
+    method = "PROBE"
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeAck(Message):
+    """Yes: `PROBEACK`."""
+
+    method = "PROBEACK"
+
+
+@dataclass(frozen=True, slots=True)
+class Unregister(Message):
+    """Forget me: `UNREGISTER`, clientID. ERROR 403 from another address, 404 if not known."""
+
+    method = "UNREGISTER"
+    headers = (CLIENT_ID,)
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnregAck(Message):
+    """Forgotten: `UNREGACK`."""
+
+    method = "UNREGACK"
+
+
+@dataclass(frozen=True, slots=True)
+class Quit(Message):
+    """Goodbye: `QUIT`. To a server with the clientID that it shall forget; to a peer without."""
+
+    method = "QUIT"
+    headers = (Header("clientID", "client_id", read_optional_id, needed=False),)
+    client_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QuitAck(Message):
+    """Forgotten: `QUITACK`."""
+
+    method = "QUITACK"
+
+
+@dataclass(frozen=True, slots=True)
+class Chat(Message):
+    """I call you: `CHAT`, the caller's clientID, IP and Port (dialect canon)."""
+
+    method = "CHAT"
+    headers = (CLIENT_ID, IP, PORT)
+    client_id: str
+    ip: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Error(Message):
+    """No: `ERROR`, `Status: <code> <words>`, a code of `errors.REASONS`."""
+
+    method = "ERROR"
+    headers = (Header("Status", "status", read_status, write_status),)
+    status: int
+
+
+class Row(NamedTuple):
+    """Who may send a message, and in which dialects."""
+
+    kind: type[Message]
+    senders: Sender
+    dialects: Dialect
+
+
+TABLE: tuple[Row, ...] = (
+    Row(Register, Sender.CLIENT, Dialect.CLASSIC),
+    Row(RegAck, Sender.SERVER, Dialect.CLASSIC),
+    Row(Bridge, Sender.CLIENT, Dialect.CLASSIC),
+    Row(BridgeAck, Sender.SERVER, Dialect.CLASSIC),
+    Row(Info, Sender.CLIENT, Dialect.CLASSIC),
+    Row(InfoAck, Sender.SERVER, Dialect.CLASSIC),
+    Row(Probe, Sender.CLIENT, Dialect.CLASSIC),
+    Row(ProbeAck, Sender.SERVER, Dialect.CLASSIC),
+    Row(Unregister, Sender.CLIENT, Dialect.CLASSIC),
+    Row(UnregAck, Sender.SERVER, Dialect.CLASSIC),
+    Row(Quit, Sender.CLIENT | Sender.PEER, Dialect.CLASSIC),
+    Row(QuitAck, Sender.SERVER, Dialect.CLASSIC),
+    Row(Chat, Sender.PEER, Dialect.CLASSIC),
+    Row(Error, Sender.SERVER, Dialect.CLASSIC),
+)
+"""The protocol: every message there is."""
+
+
+def methods(sender: Sender, dialect: Dialect = Dialect.CLASSIC) -> dict[str, type[Message]]:
+    """What `sender` may say in `dialect`, by method."""
+    return {
+        row.kind.method: row.kind
+        for row in TABLE
+        if sender & row.senders and dialect & row.dialects
+    }
