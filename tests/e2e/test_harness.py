@@ -14,8 +14,8 @@ from tests.e2e.harness import JsonClient, Program
 ECHO = "import sys\nfor line in sys.stdin: print('said', line.strip(), flush=True)\nprint('end')"
 
 
-def program(tmp_path: Path, text: str, **how: bool) -> Program:
-    return Program([sys.executable, "-c", text], tmp_path, **how)
+def program(tmp_path: Path, text: str, terminal: bool = False) -> Program:
+    return Program([sys.executable, "-c", text], tmp_path, terminal=terminal)
 
 
 @pytest.mark.parametrize("terminal", [False, True])

@@ -22,23 +22,30 @@ BY_QUIT = [
 
 
 class Clients:
-    """One client for many tests; a test that did not reach its end leaves it to be replaced."""
+    """One client for many tests; a test that did not reach its end leaves it to be replaced.
+
+    `keeper`: it has a conversation that goes on beside, so that /quit does not end the program.
+    """
 
     def __init__(self, stage: Stage) -> None:
         self._stage = stage
-        self._clients: dict[str, JsonClient] = {}
+        self._clients: dict[bool, JsonClient] = {}
+        self._keepers: list[Wire] = []
 
-    def take(self, kind: str) -> JsonClient:
-        """A client without conversations: `plain` is `--plain`, `open` is not: /quit leaves it."""
-        client = self._clients.pop(kind, None)
-        if client is None or not client.running:
-            options = ("--plain",) if kind == "plain" else ("--open", "--answer", "all")
-            client = self._stage.open_client("alice", "none", *options)
+    def take(self, keeper: bool = False) -> JsonClient:
+        """A client without a conversation, but for that with the keeper."""
+        client = self._clients.pop(keeper, None)
+        if client is None:
+            client = self._stage.client("alice")
+            if keeper:
+                self._keepers.append(Wire.dial(client.port))
+                self._keepers[-1].send(ROWS[0].opening(Person("keeper", port=3009)))
+                client.event("session", id="keeper", state="open")
         client.forget()
         return client
 
-    def give_back(self, kind: str, client: JsonClient) -> None:
-        self._clients[kind] = client
+    def give_back(self, client: JsonClient, keeper: bool = False) -> None:
+        self._clients[keeper] = client
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +81,7 @@ def be_called(row: Row, client: JsonClient) -> tuple[CoursePeer, str]:
         client.event("incoming", id=name)
     peer.say("hello")
     client.event("message", text="hello", from_=name)
+    client.send_line(f"/switch {name}")
     client.send_line("grüße dich")
     client.send_line("and this, out of turn")
     peer.hear("grüße dich")
@@ -126,50 +134,50 @@ def test_the_course_programs_can_talk_among_themselves(row: Row, listening: Port
 
 @pytest.mark.parametrize(("row", "number"), BY_QUIT)
 def test_one_calls_ours_and_ends_it(row: Row, number: int, clients: Clients) -> None:
-    client = clients.take("plain")
+    client = clients.take()
     peer, name = be_called(row, client)
     peer.quit(number)
     client.event("bye", id=name)
     client.event("session", id=name, state="closed")
     assert client.heard() == ["hello", "third"]
-    clients.give_back("plain", client)
+    clients.give_back(client)
 
 
 @pytest.mark.parametrize("row", BY_NAME)
 def test_one_calls_ours_and_ours_ends_it(row: Row, clients: Clients) -> None:
-    client = clients.take("open")
+    client = clients.take(keeper=True)
     peer, name = be_called(row, client)
     client.send_line("/quit")
     peer.hear_quit()
     client.event("session", id=name, state="closed")
     assert client.heard() == ["hello", "third"]
-    clients.give_back("open", client)
+    clients.give_back(client, keeper=True)
 
 
 @pytest.mark.parametrize("row", BY_NAME)
 def test_ours_calls_one_and_it_ends_it(row: Row, clients: Clients, listening: Port) -> None:
-    client = clients.take("plain")
+    client = clients.take()
     peer = call(row, client, listening)
     peer.quit()
     client.event("session", state="closed")
     assert client.heard() == ["reply"]
-    clients.give_back("plain", client)
+    clients.give_back(client)
 
 
 @pytest.mark.parametrize("row", BY_NAME)
 def test_ours_calls_one_and_ends_it(row: Row, clients: Clients, listening: Port) -> None:
-    client = clients.take("open")
+    client = clients.take(keeper=True)
     peer = call(row, client, listening)
     client.send_line("/quit")
     peer.hear_quit()
     client.event("session", state="closed")
     assert client.heard() == ["reply"]
-    clients.give_back("open", client)
+    clients.give_back(client, keeper=True)
 
 
 @pytest.mark.parametrize("row", [p for p in BY_NAME if p.values[0].opener])  # type: ignore[union-attr]
 def test_an_opener_may_share_a_segment_with_the_first_line(row: Row, clients: Clients) -> None:
-    client = clients.take("plain")
+    client = clients.take()
     peer, name = caller(row, client)
     peer.open("hello")
     client.event("incoming", id=name)
@@ -178,19 +186,19 @@ def test_an_opener_may_share_a_segment_with_the_first_line(row: Row, clients: Cl
     peer.hear("hi")
     peer.quit()
     client.event("session", id=name, state="closed")
-    clients.give_back("plain", client)
+    clients.give_back(client)
 
 
 @pytest.mark.parametrize("row", [p for p in BY_NAME if not p.values[0].bare])  # type: ignore[union-attr]
 def test_frames_may_come_byte_by_byte(row: Row, clients: Clients) -> None:
-    client = clients.take("plain")
+    client = clients.take()
     peer, name = caller(row, client)
     frames = row.opening(ZOE) + row.saying(ZOE, "grüße") + row.quitting(ZOE)
     peer.wire.send_bytewise(frames)
     client.event("session", id=name, state="closed")
     assert client.heard() == ["grüße"]
     peer.wire.close()
-    clients.give_back("plain", client)
+    clients.give_back(client)
 
 
 @pytest.mark.parametrize("row", [p for p in BY_NAME if p.values[0].name in ("canon", "raw")])  # type: ignore[union-attr]

@@ -112,4 +112,7 @@ def test_plain_warns_of_an_id_that_course_programs_do_not_match(
     stage: Stage, course_server: CourseServer
 ) -> None:
     client = stage.client("al.ice", course_server.port.number)
-    client.event("notice", text=lambda text: "al.ice" in text)
+    client.wait_for(
+        lambda: any("al.ice" in line for line in [*client.errors.lines, *client.lines[1:]]),
+        "a line that warns of the id",
+    )
