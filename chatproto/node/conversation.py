@@ -32,14 +32,19 @@ from chatproto.peer.effects import (
     TurnPassed,
     Unsaid,
 )
+from chatproto.peer.floor import Turn
 from chatproto.peer.plain import PlainLink
-from chatproto.peer.session import PeerSession, State
+from chatproto.peer.session import THEY_LEFT, PeerSession, State
 from chatproto.wire.dialects import Me
 from chatproto.wire.limits import Limits
 
 
 class ConversationOwner(Protocol):
     """What a conversation needs of the node."""
+
+    @property
+    def current(self) -> Conversation | None:
+        """Who is spoken to."""
 
     @property
     def me(self) -> Me:
@@ -84,6 +89,7 @@ class Conversation:
         self.heard_any = False
         self._alone = DeferredLock()
         self._going_out = 0
+        self._was_half = False
 
     @property
     def state(self) -> State:
@@ -122,6 +128,10 @@ class Conversation:
         known = {"host": self.host, "port": self.port} | changes
         self._owner.tell(SessionChanged(self.name, state or self.state.value, **known))  # type: ignore[arg-type]
 
+    def current(self) -> bool:
+        """Whether what is typed without a slash goes there."""
+        return self._owner.current is self
+
     def security(self) -> str:
         """How safe it is from others: `open`."""
         return "open"
@@ -155,9 +165,14 @@ class Conversation:
                     mode="half" if self.session.floor.half else "full",
                     turn=self.session.floor.turn.value,
                     dialect=self.session.dialect.name,
+                    current=self.current(),
                 )
             case TurnPassed(turn):
-                tell(SessionChanged(self.name, self.state.value, turn=turn.value))
+                half = turn is not Turn.BOTH
+                mode = "full" if self._was_half and not half else None
+                self._was_half = half
+                current = None if self.current() else False
+                tell(SessionChanged(self.name, "open", turn=turn.value, mode=mode, current=current))
             case Heard(text):
                 self.heard_any = True
                 tell(MessageReceived(from_=self.name, text=text))
@@ -169,8 +184,8 @@ class Conversation:
             case Ended(reason, left):
                 self._stop_ringing()
                 if left:
-                    tell(Bye(self.name, reason))
-                self.show(reason=reason)
+                    tell(Bye(self.name, None if reason == THEY_LEFT else reason))
+                self.show(reason=None if left else reason)
                 self._owner.conversation_ended(self)
 
     def spoke(self, text: str) -> None:

@@ -20,7 +20,6 @@ from chatproto.node.events import (
     Failed,
     Registered,
     Running,
-    SessionChanged,
 )
 from chatproto.node.people import People
 from chatproto.node.settings import Settings
@@ -56,7 +55,8 @@ class Node:
     """Carries out what the person asks for and tells what happens.
 
     Requests to the server are carried out one after another; what asks nobody runs at once. The
-    methods return at once, and what came of them arrives as events.
+    methods return at once, and what came of them arrives as events: `tell` is the user interface's,
+    set before the start. `finished` is called once, with the exit code, when all is over.
     """
 
     def __init__(
@@ -65,14 +65,13 @@ class Node:
         settings: Settings,
         server: Introducer | None,
         limits: Limits,
-        tell: Callable[[Event], None],
         finished: Callable[[int], None],
     ) -> None:
         self.settings = settings
         self.limits = limits
         self.people = People()
         self.me = Me(settings.client_id, "127.0.0.1", 0)
-        self.tell = tell
+        self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
         self._server = server
         self._finished = finished
@@ -111,7 +110,7 @@ class Node:
 
     def settle(self) -> None:
         """Something was finished: if the input has ended and nothing is left to do, end."""
-        if self._input_ended is not None and self._pending == 0 and self.calls.unsent == 0:
+        if self._input_ended is not None and self._pending == 0 and self.calls.all.unsent == 0:
             self.stop()
 
     # What the person asks for and nobody else needs to answer.
@@ -154,7 +153,7 @@ class Node:
 
     def who(self) -> None:
         """Show the conversations."""
-        rows = self.calls.rows()
+        rows = self.calls.all.rows()
         lines = tuple(_row_line(row) for row in rows) or ("no conversation",)
         self.tell(Answer("who", lines, {"conversations": rows}))
 
@@ -179,7 +178,7 @@ class Node:
     def quit(self) -> None:
         """End the current conversation, or, outside one, the program."""
         ended = self.calls.quit_current()
-        if not ended or (self.settings.plain and not self.calls.any_left):
+        if not ended or (self.settings.plain and not len(self.calls.all)):
             self.stop()
 
     # What a server has to answer.
@@ -277,14 +276,18 @@ class Node:
         self.tell(Failed(detail, status=status, command=command))
 
 
+def _unheard(event: Event) -> None:
+    """Where events go until the user interface is there."""
+
+
 def _row_line(row: dict[str, Any]) -> str:
     marks = [row["state"]]
     if row["state"] == State.OPEN.value:
-        marks += [row["security"], {"mine": "your turn", "theirs": "their turn"}.get(row["turn"], "")]
+        marks += [
+            row["security"],
+            {"mine": "your turn", "theirs": "their turn"}.get(row["turn"], ""),
+        ]
     if row["current"]:
         marks.append("current")
     where = f" {host_port(row['host'], row['port'])}" if row["host"] else ""
     return f"{row['id']}{where}: {', '.join(filter(None, marks))}"
-
-
-__all__ = ["Introducer", "Node", "SessionChanged", "Trouble"]

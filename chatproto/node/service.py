@@ -90,7 +90,7 @@ class ChatClient(Service):
 
     def startService(self) -> None:
         super().startService()
-        door = Door(self._node.calls, self._node.reactor, self._node.limits)
+        door = Door(self._node.calls.links, self._node.reactor, self._node.limits)
         self._endpoint.listen(door).addCallbacks(self._listening, self._deaf)
 
     def stopService(self) -> Deferred[None]:
@@ -103,7 +103,9 @@ class ChatClient(Service):
     def finished(self, code: int) -> None:
         """The node has ended: let what was said about it be read, then end the program."""
         self._keyboard.stop()
-        self._screen.flush().addBoth(self._close)
+        shown = self._screen.flush()
+        shown.addTimeout(self._node.limits.farewell_wait, self._node.reactor)
+        shown.addBoth(self._close)
 
     def _close(self, _: object) -> None:
         assert self._port is not None

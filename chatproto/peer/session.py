@@ -101,6 +101,10 @@ REFUSALS: dict[Input, str] = {
 """What our own side is told when the table has no such pair."""
 
 
+THEY_LEFT = "they left"
+"""The reason of an end by the other side's farewell."""
+
+
 class PeerSession:
     """A conversation with one person.
 
@@ -146,7 +150,9 @@ class PeerSession:
         """Say `text` now, or in its turn. Raises LocalError 429 past `waiting_messages`."""
         self._enter(Input.SAY)
         if len(self.waiting) >= self._limits.waiting_messages:
-            raise LocalError(429, f"{len(self.waiting)} messages wait already; this one was not taken")
+            raise LocalError(
+                429, f"{len(self.waiting)} messages wait already; this one was not taken"
+            )
         self.waiting.append(text)
         before = self.floor.turn
         return [*self._speak(), *self._passed(before)] or [Kept(text)]
@@ -223,7 +229,7 @@ class PeerSession:
         """They said farewell on `link`."""
         if not self._may(Input.LEFT):
             return []
-        return self._end("they left", left=True)
+        return self._end(THEY_LEFT, left=True)
 
     def lost(self, link: Link, reason: str, unwritten: tuple[str, ...] = ()) -> list[Effect]:
         """`link` is gone, and with it the messages `unwritten` that had not been written yet."""
@@ -256,7 +262,9 @@ class PeerSession:
 
     def _new_floor(self, *, mine: bool) -> Floor:
         turns = self.dialect.takes_turns
-        return Floor(half=turns or self._half, mine=mine, learns=turns and not self.dialect.strict_turns)
+        return Floor(
+            half=turns or self._half, mine=mine, learns=turns and not self.dialect.strict_turns
+        )
 
     def _open(self) -> list[Effect]:
         self.floor = self._new_floor(mine=False)

@@ -125,9 +125,7 @@ class CallingTests(SynchronousTestCase):
 
     def test_a_call_of_theirs_meanwhile_is_the_yes_to_ours(self) -> None:
         session = session_in(State.CALLING)
-        self.assertEqual(
-            session.called("b"), [StopDialling(), Opened(), TurnPassed(Turn.THEIRS)]
-        )
+        self.assertEqual(session.called("b"), [StopDialling(), Opened(), TurnPassed(Turn.THEIRS)])
 
     def test_a_connection_that_comes_too_late_is_dropped(self) -> None:
         session = session_in(State.CLOSED)
@@ -149,9 +147,7 @@ class CalledTests(SynchronousTestCase):
     def test_what_they_said_before_the_yes_comes_with_it(self) -> None:
         session = session_in(State.RINGING)
         self.assertEqual(session.heard("hello"), [])
-        self.assertEqual(
-            session.accept(), [Opened(), Heard("hello"), TurnPassed(Turn.MINE)]
-        )
+        self.assertEqual(session.accept(), [Opened(), Heard("hello"), TurnPassed(Turn.MINE)])
 
     def test_they_cannot_say_without_end_before_the_yes(self) -> None:
         session = PeerSession(CANON, limits=replace(DEFAULTS, message=10))

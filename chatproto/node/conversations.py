@@ -1,0 +1,103 @@
+"""The conversations that are not over, and which of them is the current one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chatproto.node.conversation import Conversation
+from chatproto.peer.session import State
+from chatproto.wire.errors import LocalError
+
+
+class Conversations:
+    """Every conversation from its call to its end, the oldest first; `current` is who is spoken to."""
+
+    def __init__(self) -> None:
+        self.current: Conversation | None = None
+        self._all: list[Conversation] = []
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Conversation]:
+        return iter(tuple(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def begin(self, make: Callable[[int], Conversation]) -> Conversation:
+        """Keep what `make` makes of the number of this call."""
+        self._number += 1
+        conversation = make(self._number)
+        self._all.append(conversation)
+        return conversation
+
+    def end(self, conversation: Conversation) -> None:
+        """Forget it."""
+        self._all.remove(conversation)
+        if conversation is self.current:
+            self.current = None
+
+    def named(self, name: str) -> Conversation | None:
+        """The one with `name`."""
+        return next((one for one in self._all if one.name == name), None)
+
+    def need_current(self) -> Conversation:
+        """The current one. Raises LocalError."""
+        if self.current is None:
+            raise LocalError(404, "you are talking with nobody: /chat calls somebody")
+        return self.current
+
+    def ringing(self, what: str = "") -> Conversation:
+        """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
+        rings = [one for one in self._all if one.state is State.RINGING]
+        if what:
+            rings = [one for one in rings if what in (one.name, str(one.number))]
+        if not rings:
+            raise LocalError(404, f"{what} does not call" if what else "nobody calls")
+        return rings[-1]
+
+    def rename(self, conversation: Conversation, wanted: str, *, named: bool) -> None:
+        """Call it `wanted`, or, where another has that name, `wanted~2` and so on.
+
+        `named`: it is an id that they told or a server gave, not an address.
+        """
+        taken = {one.name for one in self._all if one is not conversation}
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}~{number}"
+        conversation.name = name
+        conversation.named = named
+
+    def one_way(self, host: str, *, dialled: bool) -> Conversation | None:
+        """The one in bare text with somebody at `host` that goes one way only, if there is just one.
+
+        Some programs never answer on a connection that they accepted but make one of their own.
+        `dialled`: we made the connection, and they have not said anything on it.
+        """
+        found = [
+            one
+            for one in self._all
+            if one.state is State.OPEN and one.one_way(dialled=dialled) and one.peer_host == host
+        ]
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def unsent(self) -> int:
+        """How many messages of ours have not been written yet, in all of them."""
+        return sum(conversation.unsent for conversation in self._all)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each with how it stands, for /who."""
+        return [
+            {
+                "id": one.name,
+                "host": one.host,
+                "port": one.port,
+                "state": one.state.value,
+                "security": one.security(),
+                "turn": one.session.floor.turn.value,
+                "current": one is self.current,
+            }
+            for one in self._all
+        ]

@@ -1,0 +1,211 @@
+"""What happens on connections: who calls, what they say, and which conversation it belongs to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+from chatproto.node.conversation import Conversation
+from chatproto.node.conversations import Conversations
+from chatproto.node.events import Event, Incoming, Notice
+from chatproto.node.people import People
+from chatproto.node.settings import Settings
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.session import State
+from chatproto.wire.dialects import DIALECTS, Dialect, Item, Left, Opened, Said
+from chatproto.wire.fields import Contact, host_port, is_local
+from chatproto.wire.limits import Limits
+
+
+class LinksOwner(Protocol):
+    """What the links need of the calls."""
+
+    all: Conversations
+    ignored: set[str]
+
+    @property
+    def settings(self) -> Settings:
+        """How we were told to behave."""
+
+    @property
+    def limits(self) -> Limits:
+        """The named limits."""
+
+    @property
+    def people(self) -> People:
+        """Whom we have heard of."""
+
+    def tell(self, event: Event) -> None:
+        """News for the person."""
+
+    def begin(self, name: str, dialect: Dialect) -> Conversation:
+        """A new conversation."""
+
+    def written(self) -> None:
+        """A message of ours went out."""
+
+
+class Links:
+    """Every connection to a person, and the conversation that it belongs to, once that is known."""
+
+    def __init__(self, calls: LinksOwner, reactor: IReactorTime) -> None:
+        self._calls = calls
+        self._reactor = reactor
+        self._links: dict[PlainLink, Conversation | None] = {}
+        self._closed: Callable[[], None] | None = None
+
+    def belongs(self, link: PlainLink, conversation: Conversation) -> None:
+        """A connection that we made for `conversation`."""
+        self._links[link] = conversation
+
+    def when_closed(self, done: Callable[[], None]) -> None:
+        """Drop whoever has not said who they are; call `done` when all are closed, or after `exit_wait`."""
+        for link, conversation in tuple(self._links.items()):
+            if conversation is None:
+                link.drop()
+        late = self._reactor.callLater(self._calls.limits.exit_wait, lambda: finish())
+
+        def finish() -> None:
+            self._closed = None
+            if late.active():
+                late.cancel()
+            done()
+
+        self._closed = finish
+        self._check_closed()
+
+    # What a link tells.
+
+    def link_made(self, link: PlainLink) -> None:
+        """A connection is there, ours or theirs."""
+        if link.called and len(self._links) >= self._calls.limits.callers:
+            link.drop()
+        elif link.called:
+            self._links[link] = None
+
+    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+        """They sent these."""
+        for item in items:
+            match item:
+                case Opened():
+                    self._opened(link, item)
+                case Said(text):
+                    conversation = self._links.get(link)
+                    if conversation is not None:
+                        conversation.perform(conversation.session.heard(text))
+                case Left(word):
+                    self._left(link, word)
+                    return
+
+    def link_silent(self, link: PlainLink) -> None:
+        """A caller waits to be greeted: show it by its address; it may be spoken to."""
+        if self._links.get(link, self) is not None:
+            return
+        link.assume(DIALECTS["raw"])
+        self._opened(link, Opened(DIALECTS["raw"], None, None, None))
+        conversation = self._links.get(link)
+        if conversation is not None:
+            conversation.perform(conversation.session.silent())
+
+    def link_spoke(self, link: PlainLink, text: str) -> None:
+        """A message of ours was written."""
+        conversation = self._links.get(link)
+        if conversation is not None:
+            conversation.spoke(text)
+            self._calls.written()
+
+    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+        """A connection is gone."""
+        conversation = self._links.pop(link, None)
+        if conversation is not None:
+            conversation.perform(conversation.session.lost(link, reason, unwritten))
+        self._check_closed()
+
+    # How it follows.
+
+    def _check_closed(self) -> None:
+        if self._closed is not None and not self._links:
+            self._closed()
+
+    def _opened(self, link: PlainLink, opened: Opened) -> None:
+        conversation = self._links.get(link)
+        if not link.called:
+            return
+        if conversation is not None:
+            self._identified(conversation, opened)
+            return
+        known = self._known_caller(link, opened)
+        if known is not None:
+            self._links[link] = known
+            known.perform(known.session.called(link))
+            return
+        name = opened.client_id or host_port(link.host, link.port)
+        ringing = sum(one.state is State.RINGING for one in self._calls.all)
+        if name in self._calls.ignored or ringing >= self._calls.limits.ringing:
+            link.drop()
+            return
+        self._ring(link, opened, name)
+
+    def _ring(self, link: PlainLink, opened: Opened, name: str) -> None:
+        settings = self._calls.settings
+        if not (settings.plain or settings.open):
+            link.drop()
+            return
+        conversation = self._calls.begin("", opened.dialect)
+        self._calls.all.rename(conversation, name, named=opened.client_id is not None)
+        self._locate(conversation, link, opened)
+        self._links[link] = conversation
+        at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
+        host, port = conversation.host or link.host, conversation.port or link.port
+        self._calls.tell(Incoming(conversation.name, host, port, ask=not at_once))
+        effects = conversation.session.called(link)
+        if not at_once:
+            conversation.perform(effects)
+            return
+        if self._calls.all.current is None:
+            self._calls.all.current = conversation
+        conversation.perform(conversation.session.accept())
+
+    def _known_caller(self, link: PlainLink, opened: Opened) -> Conversation | None:
+        if opened.client_id is None:
+            return self._calls.all.one_way(link.host, dialled=True)
+        known = self._calls.all.named(opened.client_id)
+        # An id is only a claim: from another machine it is somebody else.
+        return known if known is not None and known.peer_host in (None, link.host) else None
+
+    def _identified(self, conversation: Conversation, opened: Opened) -> None:
+        """Somebody who was silent at first has told who they are."""
+        conversation.session.dialect = opened.dialect
+        if opened.client_id is not None and not conversation.named:
+            before = conversation.name
+            self._calls.all.rename(conversation, opened.client_id, named=True)
+            self._calls.tell(Notice(f"{before} is {conversation.name}"))
+
+    def _locate(self, conversation: Conversation, link: PlainLink, opened: Opened) -> None:
+        """Where they can be called: as they say, but for a loopback address told from elsewhere."""
+        told = opened.host
+        if told is None or (is_local(told) and not is_local(link.host)):
+            told = link.host
+        conversation.host, conversation.port = told, opened.port or link.port
+        if opened.client_id is not None and opened.port is not None:
+            self._calls.people.remember(Contact(opened.client_id, told, opened.port))
+
+    def _left(self, link: PlainLink, word: str) -> None:
+        conversation = self._links.get(link)
+        if conversation is None:
+            # A farewell on a connection of its own, from one who makes a new one for every message.
+            for one in self._calls.all:
+                if one.session.dialect.dials_back and one.peer_host in (None, link.host) and word:
+                    conversation = one
+            link.drop()
+        if conversation is None:
+            return
+        if word:
+            conversation.perform(conversation.session.left(link))
+            link.drop()
+        else:
+            # The mere end of one connection: of several it is not the end of the conversation.
+            link.drop()
+            conversation.perform(conversation.session.lost(link, "the connection ended"))
