@@ -1,0 +1,84 @@
+"""The descriptors a program was started with, which are not ours alone.
+
+A shell and other programs hold the same open file, so O_NONBLOCK is never set on it: it would be
+set for them as well.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import stat
+from collections.abc import Callable
+from typing import Any, Protocol
+
+
+class Reactor(Protocol):
+    """What input and output need of a reactor."""
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> Any: ...
+
+    def addReader(self, reader: Any) -> object: ...
+
+    def removeReader(self, reader: Any) -> object: ...
+
+    def addWriter(self, writer: Any) -> object: ...
+
+    def removeWriter(self, writer: Any) -> object: ...
+
+
+def reopened(fd: int, flags: int) -> int:
+    """A descriptor of our own for what `fd` is open on; the caller closes it.
+
+    A terminal is opened anew without blocking (a write to one that is stopped or full, or a read
+    that another program was quicker with, would hold us up else); anything else, or a terminal that
+    may not be opened, is duplicated. Raises OSError if `fd` is not open.
+    """
+    if os.isatty(fd):
+        for path in (f"/proc/self/fd/{fd}", _terminal_name(fd)):
+            try:
+                return os.open(path, flags | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+            except OSError:
+                continue
+    return os.dup(fd)
+
+
+def _terminal_name(fd: int) -> str:
+    try:
+        return os.ttyname(fd)
+    except OSError:
+        return ""
+
+
+def is_always_ready(fd: int) -> bool:
+    """Whether `fd` never makes anybody wait, and so cannot be waited for: a file, /dev/null."""
+    mode = os.fstat(fd).st_mode
+    return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(fd))
+
+
+def is_ready(fd: int, event: int) -> bool:
+    """Whether reading (`select.POLLIN`) or writing up to 4,096 bytes (`POLLOUT`) would not wait.
+
+    True as well where it would fail.
+    """
+    poll = select.poll()
+    poll.register(fd, event)
+    return bool(poll.poll(0))
+
+
+def in_background(fd: int) -> bool:
+    """Whether the terminal `fd` belongs to another group of processes just now.
+
+    Raises OSError if the terminal is gone.
+    """
+    return os.tcgetpgrp(fd) != os.getpgrp()
+
+
+def stay_running_in_background() -> None:
+    """A shell's terminal must not stop a process in the background that reads or writes it."""
+    try:
+        signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    except ValueError:
+        pass  # not in the main thread, so not the process that a shell started

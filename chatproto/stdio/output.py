@@ -1,0 +1,202 @@
+"""Standard output that never makes the program wait."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+from collections import deque
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IWriteDescriptor
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.stdio.descriptor import (
+    Reactor,
+    is_ready,
+    reopened,
+    stay_running_in_background,
+)
+from chatproto.wire.limits import DEFAULTS
+
+_AT_ONCE = 4096  # PIPE_BUF: what a pipe with room for anything takes without waiting
+_WRITES_A_TURN = 64
+
+_ENDED = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ECONNRESET, errno.ENODEV)
+
+
+@implementer(IWriteDescriptor)
+class Output:
+    """Lines to a terminal, pipe, socket or file that was handed to us as the descriptor `fd`.
+
+    They are gathered for a turn of the reactor. When more than `limit` bytes wait, lines are
+    dropped whole, counted in `dropped`, and told in one line where they would have stood. That
+    nobody reads any more is the end of the output, not an error: lines are forgotten from then on.
+    """
+
+    def __init__(self, reactor: Reactor, fd: int, limit: int = DEFAULTS.terminal_unsent) -> None:
+        self.dropped = 0
+        self._reactor = reactor
+        self._limit = limit
+        self._lines: deque[bytes] = deque()
+        self._begun = b""  # what is left of a piece that was written in part
+        self._bytes = 0  # of both
+        self._untold = 0
+        self._turn = False
+        self._waits = False
+        self._flushed: list[Deferred[None]] = []
+        try:
+            self._fd = reopened(fd, os.O_WRONLY)
+        except OSError:
+            self._fd = -1
+            return
+        if os.isatty(self._fd):
+            stay_running_in_background()
+
+    def write_line(self, text: str) -> None:
+        """Write `text`, which has no line end, and a line end."""
+        if self._fd < 0:
+            return
+        line = text.encode("utf-8", "backslashreplace") + b"\n"
+        if self._untold and self._bytes <= self._limit // 2:
+            self._tell_dropped()
+        if self._untold or self._bytes + len(line) > self._limit:
+            self._untold += 1
+            self.dropped += 1
+            return
+        self._append(line)
+
+    def flush(self) -> Deferred[None]:
+        """Fires when all lines are written or the output has ended.
+
+        That may be never, if nobody reads: the caller sets a time limit and cancels.
+        """
+        self._write()
+        if not self._bytes:
+            return succeed(None)
+        waiting: Deferred[None] = Deferred(self._flushed.remove)
+        self._flushed.append(waiting)
+        return waiting
+
+    def close(self) -> None:
+        """Write what can be written without waiting, and no more after that."""
+        self._stop_waiting()
+        while self._bytes and not self._waits:
+            self._write()
+        self._end()
+
+    # What Twisted calls.
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def logPrefix(self) -> str:
+        return "Output"
+
+    def doWrite(self) -> None:
+        self._stop_waiting()
+        self._write()
+
+    def connectionLost(self, reason: Failure) -> None:
+        self._end()
+
+    # Our own.
+
+    def _append(self, line: bytes) -> None:
+        self._lines.append(line)
+        self._bytes += len(line)
+        if not self._turn and not self._waits:
+            self._turn = True
+            self._reactor.callLater(0, self._on_turn)
+
+    def _tell_dropped(self) -> None:
+        what = "line was" if self._untold == 1 else "lines were"
+        line = f"* {self._untold} {what} not printed\n".encode()
+        self._untold = 0
+        self._append(line)
+
+    def _on_turn(self) -> None:
+        self._turn = False
+        if not self._waits:
+            self._write()
+
+    def _write(self) -> None:
+        """Write until all is written, no more fits, or it was enough for this turn."""
+        for _ in range(_WRITES_A_TURN):
+            if not self._bytes and self._untold:
+                self._tell_dropped()
+            if not self._bytes or self._fd < 0:
+                break
+            if not self._begun:
+                self._begun = self._next_piece()
+            if not is_ready(self._fd, select.POLLOUT):
+                self._wait()
+                return
+            try:
+                written = os.write(self._fd, self._begun)
+            except (BlockingIOError, InterruptedError):
+                self._wait()
+                return
+            except OSError as error:
+                self._fail(error)
+                return
+            self._begun = self._begun[written:]
+            self._bytes -= written
+        if not self._bytes:
+            self._tell_flushed()
+        elif not self._turn:
+            self._turn = True
+            self._reactor.callLater(0, self._on_turn)
+
+    def _next_piece(self) -> bytes:
+        """As many whole lines as fit into one write, or the beginning of a long one."""
+        lines = self._lines
+        piece = [lines.popleft()]
+        room = _AT_ONCE - len(piece[0])
+        if room < 0:
+            lines.appendleft(piece[0][_AT_ONCE:])
+            return piece[0][:_AT_ONCE]
+        while lines and len(lines[0]) <= room:
+            room -= len(lines[0])
+            piece.append(lines.popleft())
+        return b"".join(piece)
+
+    def _wait(self) -> None:
+        if not self._waits:
+            self._waits = True
+            self._reactor.addWriter(self)
+
+    def _stop_waiting(self) -> None:
+        if self._waits:
+            self._waits = False
+            self._reactor.removeWriter(self)
+
+    def _fail(self, error: OSError) -> None:
+        if error.errno in _ENDED:
+            self._end()
+            return
+        # A full disk, most likely: it may have room again for the next line.
+        lost = len(self._lines) + self._begun.count(b"\n")
+        self.dropped += lost
+        self._untold += lost
+        self._forget()
+        self._tell_flushed()
+
+    def _end(self) -> None:
+        self._stop_waiting()
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        self._forget()
+        self._tell_flushed()
+
+    def _forget(self) -> None:
+        self._lines.clear()
+        self._begun = b""
+        self._bytes = 0
+
+    def _tell_flushed(self) -> None:
+        flushed, self._flushed = self._flushed, []
+        for waiting in flushed:
+            waiting.callback(None)
