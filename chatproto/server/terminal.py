@@ -1,0 +1,98 @@
+"""What the server's operator types: /info, /rooms, /kick, /help, /quit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from difflib import get_close_matches
+from typing import Protocol
+
+from chatproto.stdio.printable import printable
+
+
+class Operated(Protocol):
+    """What an operator can do with a server."""
+
+    def info_lines(self) -> Iterable[str]:
+        """`<clientID> <ip>:<port>` for each registered client."""
+
+    def rooms(self) -> Iterable[str]:
+        """One line for each room."""
+
+    def kick(self, client_id: str) -> bool:
+        """Forget that client, and put them out of the rooms; False if nobody is called so."""
+
+    def stop(self) -> object:
+        """End the program."""
+
+
+class Terminal:
+    """Carries out one line at a time; what there is to say goes to `write_line`.
+
+    The lines of /info stand as the assignment has them, everything else begins with `* `.
+    """
+
+    def __init__(self, server: Operated, write_line: Callable[[str], None]) -> None:
+        self._server = server
+        self._write_line = write_line
+        self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
+            "/info": ("/info [prefix]: who is registered, and where", self._info),
+            "/rooms": ("/rooms: the rooms there are", self._rooms),
+            "/kick": ("/kick ID: forget a client, and put them out of the rooms", self._kick),
+            "/quit": ("/quit: end the server", self._quit),
+            "/help": ("/help: this list", self._help),
+        }
+
+    def on_line(self, line: str) -> None:
+        """Do what `line` says, or say in one sentence why not. A blank line is nothing."""
+        command, _, argument = line.strip().partition(" ")
+        if not command:
+            return
+        found = self._commands.get(command.lower())
+        if found is None:
+            self._say(self._unknown(command))
+        else:
+            found[1](argument.strip())
+
+    def on_end(self) -> None:
+        """No more input: the server goes on."""
+
+    def _say(self, text: str) -> None:
+        self._write_line(f"* {printable(text)}")
+
+    def _unknown(self, command: str) -> str:
+        slashed = "/" + command.lstrip("/").lower()
+        near = get_close_matches(slashed, self._commands, n=1)
+        if not near:
+            return f"there is no {command}; /help lists what there is"
+        return f"there is no {command}; did you mean {near[0]}?"
+
+    def _info(self, prefix: str) -> None:
+        lines = [line for line in self._server.info_lines() if line.startswith(prefix)]
+        for line in lines:
+            self._write_line(printable(line))
+        if not lines:
+            self._say(
+                f"no registered id begins with {prefix}" if prefix else "nobody is registered"
+            )
+
+    def _rooms(self, _: str) -> None:
+        lines = list(self._server.rooms())
+        for line in lines:
+            self._say(line)
+        if not lines:
+            self._say("there are no rooms")
+
+    def _kick(self, client_id: str) -> None:
+        if not client_id:
+            self._say("whom? /kick ID, and /info tells the ids")
+        elif self._server.kick(client_id):
+            self._say(f"{client_id} is forgotten")
+        else:
+            self._say(f"nobody here is called {client_id}")
+
+    def _quit(self, _: str) -> None:
+        self._server.stop()
+
+    def _help(self, _: str) -> None:
+        for text, _action in self._commands.values():
+            self._say(text)

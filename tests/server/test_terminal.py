@@ -1,0 +1,91 @@
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.server.terminal import Terminal
+
+
+class SmallServer:
+    """A server with two clients, which remembers what was done to it."""
+
+    def __init__(self) -> None:
+        self.clients = {"alice": "127.0.0.1:3000", "bob": "[::1]:3001"}
+        self.room_lines: list[str] = []
+        self.stops = 0
+
+    def info_lines(self) -> list[str]:
+        return [f"{client_id} {address}" for client_id, address in self.clients.items()]
+
+    def rooms(self) -> list[str]:
+        return self.room_lines
+
+    def kick(self, client_id: str) -> bool:
+        return self.clients.pop(client_id, None) is not None
+
+    def stop(self) -> None:
+        self.stops += 1
+
+
+class TerminalTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.server = SmallServer()
+        self.lines: list[str] = []
+        self.terminal = Terminal(self.server, self.lines.append)
+
+    def typed(self, line: str) -> list[str]:
+        self.lines.clear()
+        self.terminal.on_line(line)
+        return self.lines
+
+    def test_info_prints_the_lines_of_the_assignment(self) -> None:
+        self.assertEqual(self.typed("/info"), ["alice 127.0.0.1:3000", "bob [::1]:3001"])
+
+    def test_info_takes_a_prefix(self) -> None:
+        self.assertEqual(self.typed("/info al"), ["alice 127.0.0.1:3000"])
+        self.assertEqual(self.typed("/info z"), ["* no registered id begins with z"])
+
+    def test_info_of_an_empty_server_says_so(self) -> None:
+        self.server.clients.clear()
+        self.assertEqual(self.typed("/info"), ["* nobody is registered"])
+
+    def test_rooms_are_listed(self) -> None:
+        self.assertEqual(self.typed("/rooms"), ["* there are no rooms"])
+        self.server.room_lines.append("lobby 3")
+        self.assertEqual(self.typed("/rooms"), ["* lobby 3"])
+
+    def test_kick_forgets_a_client(self) -> None:
+        self.assertEqual(self.typed("/kick bob"), ["* bob is forgotten"])
+        self.assertNotIn("bob", self.server.clients)
+        self.assertEqual(self.typed("/kick bob"), ["* nobody here is called bob"])
+
+    def test_kick_wants_an_id(self) -> None:
+        self.assertEqual(self.typed("/kick"), ["* whom? /kick ID, and /info tells the ids"])
+
+    def test_quit_stops_the_server(self) -> None:
+        self.assertEqual(self.typed(" /QUIT \r"), [])
+        self.assertEqual(self.server.stops, 1)
+
+    def test_the_end_of_input_does_not_stop_it(self) -> None:
+        self.terminal.on_end()
+        self.assertEqual(self.server.stops, 0)
+
+    def test_help_has_a_line_for_each_command(self) -> None:
+        commands = [line.split()[1].rstrip(":") for line in self.typed("/help")]
+        self.assertEqual(commands, ["/info", "/rooms", "/kick", "/quit", "/help"])
+
+    def test_an_unknown_command_names_the_nearest(self) -> None:
+        self.assertEqual(self.typed("/inof"), ["* there is no /inof; did you mean /info?"])
+        self.assertEqual(self.typed("quit"), ["* there is no quit; did you mean /quit?"])
+
+    def test_something_else_points_to_help(self) -> None:
+        self.assertEqual(self.typed("hello"), ["* there is no hello; /help lists what there is"])
+
+    def test_a_blank_line_is_nothing(self) -> None:
+        self.assertEqual(self.typed("  "), [])
+
+    @given(st.text())
+    def test_nothing_typed_breaks_it_or_reaches_the_screen_raw(self, line: str) -> None:
+        for said in self.typed(line):
+            self.assertFalse(any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in said))
