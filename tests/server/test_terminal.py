@@ -80,7 +80,7 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(self.typed("quit"), ["* there is no quit; did you mean /quit?"])
 
     def test_something_else_points_to_help(self) -> None:
-        self.assertEqual(self.typed("hello"), ["* there is no hello; /help lists what there is"])
+        self.assertEqual(self.typed("xyz"), ["* there is no xyz; /help lists what there is"])
 
     def test_a_blank_line_is_nothing(self) -> None:
         self.assertEqual(self.typed("  "), [])
