@@ -45,6 +45,9 @@ class Limits:
     rooms_per_client: int = 32
     rooms: int = 10_000
     lobby_members: int = 10_000
+    say_burst: int = 10  # messages to a room or the lobby at once; the others are read later
+    say_rate: float = 5.0  # and then in a second
+    say_bytes: float = 16 * 1024.0  # in a second, and at once
     watches: int = 256
     tickets: int = 16
     ringing: int = 8  # calls that ring at once
