@@ -14,9 +14,10 @@ from chatproto.node.people import People
 from chatproto.node.settings import Settings
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.session import State
-from chatproto.wire.dialects import DIALECTS, Dialect, Item, Left, Opened, Said
+from chatproto.wire.dialects import DIALECTS, Dialect
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
+from chatproto.wire.reader import Item, Left, Opened, Said
 
 
 class LinksOwner(Protocol):

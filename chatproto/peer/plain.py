@@ -19,10 +19,11 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.wire.dialects import Dialect, Item, Me, Reader
+from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
+from chatproto.wire.reader import Item, Reader
 
 
 class LinkOwner(Protocol):

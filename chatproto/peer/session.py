@@ -276,7 +276,7 @@ class PeerSession:
 
     def _speak(self) -> list[Effect]:
         effects: list[Effect] = []
-        while self.waiting and self.floor.may_speak:
+        while self.state is State.OPEN and self.waiting and self.floor.may_speak:
             effects.append(Speak(self._outward(), self.waiting.popleft()))
             self.floor.said()
         return effects

@@ -1,0 +1,197 @@
+"""How the programs out there speak to each other: the rows of the classic and raw dialects.
+
+A row says what its caller sends first, how it frames a message and how it says farewell. What comes
+in is recognised by `chatproto.wire.reader`; a caller is answered in its own row.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from chatproto.wire.errors import LocalError
+
+_LINE_ENDS = re.compile(r"[\r\n\x00]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Me:
+    """Who we are, as openers tell it."""
+
+    client_id: str
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One row: templates in which `{id}`, `{host}`, `{port}`, `{text}`, `{length}`, `{end}` are filled in.
+
+    `{end}` is how the other side ends its bare messages, `{word}` what the person typed to leave.
+    `bare`: a message is text and no more, which only silence ends. `quits`: the bare messages that
+    are a farewell; `farewells`: what a person may type for one. `takes_turns`: the two alternate;
+    `strict_turns`: always, not only until the other side has spoken twice in a row. `dials_back`: a
+    new connection for every message. `has_id`: the caller tells an id. `end`: the line end of our own
+    messages until theirs is known.
+    """
+
+    name: str
+    opening: str
+    message: str
+    goodbye: str
+    bare: bool = False
+    quits: tuple[str, ...] = ()
+    farewells: frozenset[str] = frozenset()
+    takes_turns: bool = True
+    strict_turns: bool = True
+    dials_back: bool = False
+    has_id: bool = True
+    end: bytes = b""
+
+    def opener(self, me: Me) -> bytes:
+        """What a caller sends first; empty where the row has nothing."""
+        announcement = f"Incoming chat request from {me.client_id} {me.host}:{me.port}"
+        return self._fill(self.opening, me, announcement, b"", "")
+
+    def frame(self, me: Me, text: str, line_end: bytes) -> bytes:
+        """`text` as one message; a framed one has blanks for line ends, which would end the frame.
+
+        Raises LocalError 400 for what is not Unicode text.
+        """
+        if not self.bare:
+            text = _LINE_ENDS.sub(" ", text)
+        return self._fill(self.message, me, text, line_end, "")
+
+    def farewell(self, me: Me, word: str, line_end: bytes) -> bytes:
+        """The end of the chat."""
+        return self._fill(self.goodbye, me, "", line_end, word)
+
+    def _fill(self, template: str, me: Me, text: str, line_end: bytes, word: str) -> bytes:
+        try:
+            length = len(text.encode())
+        except UnicodeEncodeError:
+            raise LocalError(400, "that is not Unicode text") from None
+        return template.format(
+            id=me.client_id,
+            host=me.host,
+            port=me.port,
+            text=text,
+            length=length,
+            end=line_end.decode("ascii"),
+            word=word or "quit",
+        ).encode()
+
+
+_WHERE = "clientID: {id}\r\nIP: {host}\r\nPort: {port}\r\n\r\n"
+_COUNTED = "CHAT\r\nType: MESSAGE\r\nLength: {length}\r\n\r\n{text}\r\n"
+_WORDS = ("quit", "over", "exit", "bye", "/quit")
+_TYPED = frozenset({"quit", "over"})
+
+CANON = Dialect(
+    "canon",
+    "CHAT\r\n" + _WHERE,
+    "{text}{end}",
+    "QUIT\r\n\r\n",
+    bare=True,
+    quits=("QUIT",),
+    end=b"\r\n",
+)
+CHATREQ = Dialect(
+    "chatreq",
+    "CHATREQ\r\nclientID: {id}\r\n\r\n",
+    "{text}{end}",
+    "/quit{end}",
+    bare=True,
+    quits=("/quit",),
+)
+IDONLY = Dialect(
+    "idonly",
+    "CHAT\r\nclientID: {id}\r\n\r\n",
+    "CHAT\r\nclientID: {id}\r\n{text}\n\r\n\r\n",
+    "QUIT\r\n\r\n",
+)
+TYPEINIT = Dialect(
+    "typeinit",
+    "CHAT\r\nType: init\r\n" + _WHERE,
+    "CHAT\r\nType: message\r\nMessage: {text}\r\n\r\n",
+    "CHAT\r\nType: quit\r\n\r\n",
+)
+TYPELENGTH = Dialect("typelength", _COUNTED, _COUNTED, "CHAT\r\nType: QUIT\r\n\r\n")
+CHATMSG = Dialect(
+    "chatmsg", "", "CHAT\r\nMESSAGE:{text}\r\n\r\n", "QUIT\r\n{word}\r\n\r\n", has_id=False
+)
+IDHDR = Dialect(
+    "idhdr",
+    "ID: {id}\r\nIP: {host}\r\nPort: {port}\r\n\r\n",
+    "CHAT\r\nid: {id}\r\nIP: {host}\r\nport: {port}\r\ntext: {text}\r\n\r\n",
+    "QUIT\r\nid: {id}\r\n\r\n",
+)
+DIALBACK = Dialect(
+    "dialback",
+    "",
+    "CHAT\r\nclientID: {id}\r\ncontent: {text}\r\n\r\n",
+    "QUIT\r\n\r\n",
+    dials_back=True,
+)
+ANNOUNCE = Dialect(
+    "announce",
+    "Incoming chat request from {id} {host}:{port}\n",
+    "{text}{end}",
+    "QUIT\r\n",
+    bare=True,
+    quits=("QUIT",),
+)
+PREFIXED = Dialect("prefixed", "", "{id}> {text}\n\n", "{id}> /quit\n\n")
+CRLF = Dialect(
+    "crlf",
+    "",
+    "{text}\r\n",
+    "/quit\r\n",
+    bare=True,
+    quits=("/quit", "QUIT"),
+    strict_turns=False,
+    has_id=False,
+    end=b"\r\n",
+)
+RAW = Dialect(
+    "raw",
+    "",
+    "{text}{end}",
+    "{word}{end}",
+    bare=True,
+    quits=_WORDS,
+    farewells=_TYPED,
+    strict_turns=False,
+    has_id=False,
+)
+LOBBY = Dialect(
+    "lobby",
+    "",
+    "{text}{end}",
+    "{word}{end}",
+    bare=True,
+    farewells=_TYPED,
+    takes_turns=False,
+    strict_turns=False,
+    has_id=False,
+)
+
+DIALECTS: dict[str, Dialect] = {
+    row.name: row
+    for row in (
+        CANON,
+        CHATREQ,
+        IDONLY,
+        TYPEINIT,
+        TYPELENGTH,
+        CHATMSG,
+        IDHDR,
+        DIALBACK,
+        ANNOUNCE,
+        PREFIXED,
+        CRLF,
+        RAW,
+        LOBBY,
+    )
+}
+"""Every row, by what `--dialect` and `/chat --as` call it."""
