@@ -290,4 +290,5 @@ def _row_line(row: dict[str, Any]) -> str:
     if row["current"]:
         marks.append("current")
     where = f" {host_port(row['host'], row['port'])}" if row["host"] else ""
+    where = "" if where.strip() == row["id"] else where
     return f"{row['id']}{where}: {', '.join(filter(None, marks))}"

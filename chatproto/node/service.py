@@ -5,14 +5,12 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from ipaddress import ip_address
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import (
     IListeningPort,
-    IReactorCore,
-    IReactorThreads,
     IStreamServerEndpoint,
 )
 from twisted.internet.threads import deferToThreadPool
@@ -65,7 +63,7 @@ class ChatClient(Service):
 
     def __init__(
         self,
-        reactor: IReactorCore,
+        reactor: Any,
         node: Node,
         endpoint: IStreamServerEndpoint,
         home: Home,
@@ -96,7 +94,7 @@ class ChatClient(Service):
     def stopService(self) -> Deferred[None]:
         self._stopping = True
         if self._port is None:
-            return maybeDeferred(super().stopService)  # type: ignore[arg-type]
+            return maybeDeferred(super().stopService)
         self._node.stop()
         return self._ended.addCallback(lambda _: super(ChatClient, self).stopService())
 
@@ -129,7 +127,7 @@ class ChatClient(Service):
         try:
             ip_address(host)
         except ValueError:
-            pool = IReactorThreads(self._reactor).getThreadPool()  # type: ignore[attr-defined]
+            pool = self._reactor.getThreadPool()
             found = deferToThreadPool(self._reactor, pool, host_towards, host, far)
             found.addCallback(self._begin, number)
         else:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.interfaces import (
-    IAddress,
     IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
-    ITCPTransport,
 )
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
@@ -146,8 +144,8 @@ class PlainLink(LineReceiver):
         transport = self._tcp
         transport.setTcpNoDelay(True)
         transport.setTcpKeepAlive(True)
-        peer: IAddress = transport.getPeer()
-        self.host, self.port = plain_host(peer.host), peer.port  # type: ignore[attr-defined]
+        peer = transport.getPeer()
+        self.host, self.port = plain_host(peer.host), peer.port
         transport.registerProducer(self._outflow, True)
         if self.called:
             self._after("greet", self._limits.greet_wait, self._greet)
@@ -194,9 +192,10 @@ class PlainLink(LineReceiver):
     # How it follows.
 
     @property
-    def _tcp(self) -> ITCPTransport:
+    def _tcp(self) -> Any:
+        """The transport; Twisted's interfaces split what a TCP connection is over several."""
         assert self.transport is not None
-        return self.transport  # type: ignore[return-value]
+        return self.transport
 
     def _queue(self, frame: _Frame) -> None:
         self._cancel("greet")

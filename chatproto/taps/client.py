@@ -50,14 +50,24 @@ class ClientOptions(ProgramOptions):
     logs_to = "chatclient.log"
 
     optParameters = [
-        ["id", None, None, "Who you are: letters, digits, '.', '_', '-' (default: your login name)"],
+        [
+            "id",
+            None,
+            None,
+            "Who you are: letters, digits, '.', '_', '-' (default: your login name)",
+        ],
         ["port", "p", "0", "Where others reach you: a port or a Twisted server endpoint (0: any)"],
         ["server", None, "127.0.0.1:5555", "host:port of the server, or 'none'"],
         ["dialect", None, "canon", f"How others are called: {', '.join(DIALECTS)}"],
         ["ui", None, "auto", "plain, json, or auto (plain)"],
         ["home", None, None, "Folder for your log and lock (default: one for each id)"],
         ["announce", None, None, "host:port to tell others instead of what is found out"],
-        ["answer", None, "known", "Calls taken at once: all, known, none; the others are asked about"],
+        [
+            "answer",
+            None,
+            "known",
+            "Calls taken at once: all, known, none; the others are asked about",
+        ],
     ]
     optFlags = [
         ["plain", None, "Speak the classic dialect to the server, with --open"],
@@ -148,4 +158,3 @@ def makeService(options: ClientOptions) -> IService:
         cannot_start,
     )
     return client
-

@@ -150,6 +150,7 @@ def _session(event: SessionChanged) -> list[str]:
     match event.state:
         case "calling":
             at = f" {_address(event.host, event.port)}" if event.host and event.port else ""
+            at = "" if at == f" {who}" else at
             return [f"calling {who}{at}{_bracket(event.reason)}"]
         case "ringing":
             return []  # `Incoming` says it

@@ -53,6 +53,9 @@ class Limits:
     ringing: int = 8  # calls that ring at once
     ring_wait: float = 60.0  # then nobody answered
     farewell_wait: float = 2.0  # for the other side to close after our farewell
+    answer_wait: float = 5.0  # for a classic server's answer, in all
+    answer_repeat: float = 2.0  # then it is asked again on the same connection
+    answer_silence: float = 0.3  # ends an answer; and lies before a second connection
     end_wait: float = 10.0  # after the end of input, for what was said to be delivered
     exit_wait: float = 5.0  # at the end of the program, for farewells to be read
     ignored: int = 10_000  # people whose calls are not taken

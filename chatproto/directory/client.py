@@ -1,0 +1,220 @@
+"""Our side towards a classic server: one connection a request, one write, one answer, and we close.
+
+The forms in which servers answer are the matter of `answer.py`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from chatproto.directory.answer import Answer, NoAnswer, Refused, contact, contacts, read_answer
+from chatproto.wire.codec import encode
+from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import Bridge, Info, Message, Register
+
+
+class Unreachable(Exception):
+    """No server that answers is there; its text is one sentence for a person."""
+
+
+class ClassicServer:
+    """A server that speaks the classic dialect, at `host:port`.
+
+    Each request ends within `limits.answer_wait`; it fails with Unreachable or Refused. Nothing is
+    sent that was not asked for, since several of these programs exit upon what they do not know.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, host: str, port: int, limits: Limits = DEFAULTS
+    ) -> None:
+        self.name = host_port(host, port)
+        self._reactor = reactor
+        self._host = host
+        self._port = port
+        self._limits = limits
+
+    def register(self, client_id: str, host: str, port: int) -> Deferred[None]:
+        """Say where we can be called."""
+        asked = self._ask(Register(client_id, host, port), "REGACK")
+        return asked.addCallback(lambda answer: None)
+
+    def bridge(self, client_id: str) -> Deferred[Contact | None]:
+        """Ask for somebody to talk to; None: nobody is there, or only we."""
+        asked = self._ask(Bridge(client_id), "BRIDGEACK")
+        return asked.addCallback(contact, client_id)
+
+    def info(self) -> Deferred[tuple[Contact, ...]]:
+        """Ask who is registered."""
+        return self._ask(Info(), "INFOACK").addCallback(contacts)
+
+    def _ask(self, message: Message, wanted: str) -> Deferred[Answer]:
+        request = _Request(self._reactor, self._limits, encode(message), self._connect)
+
+        def judge(answer: Answer) -> Answer:
+            answer.check(wanted)
+            return answer
+
+        return request.asked.addCallback(judge).addErrback(self._explain)
+
+    def _connect(self, protocol: Protocol) -> Deferred[Protocol]:
+        wait = self._limits.answer_wait
+        endpoint = HostnameEndpoint(self._reactor, self._host, self._port, timeout=wait)
+        connected: Deferred[Protocol] = connectProtocol(endpoint, protocol)
+        return connected
+
+    def _explain(self, failure: Failure) -> Answer:
+        match failure.value:
+            case ConnectionRefusedError():
+                words = f"there is no server at {self.name} (connection refused)"
+            case DNSLookupError():
+                words = f"there is no host {self._host}"
+            case TimeoutError():
+                words = f"no answer from the server at {self.name}"
+            case NoAnswer() as error:
+                words = f"the server at {self.name} {error}"
+            case OSError() as error:
+                words = f"the server at {self.name} cannot be reached ({error})"
+            case Refused() as error:
+                raise Refused(f"the server refused: {error}", error.status) from None
+            case _:
+                failure.raiseException()
+        raise Unreachable(words)
+
+
+class _Request:
+    """One request, over at most two connections, with an end to every wait."""
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        limits: Limits,
+        data: bytes,
+        connect: Callable[[Protocol], Deferred[Protocol]],
+    ) -> None:
+        self.asked: Deferred[Answer] = Deferred(lambda _: self._end())
+        self.limits = limits
+        self._reactor = reactor
+        self._data = data
+        self._connect = connect
+        self._tries = 0
+        self._exchange: _Exchange | None = None
+        self._connecting: Deferred[Any] | None = None
+        self._timers = {"all": reactor.callLater(limits.answer_wait, self._too_late)}
+        self._try()
+
+    def after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
+        """Call `what` after `seconds`, in place of the call named so before."""
+        self.cancel(name)
+        self._timers[name] = self._reactor.callLater(seconds, what)
+
+    def cancel(self, name: str) -> None:
+        """Do not make the call of that name."""
+        timer: IDelayedCall | None = self._timers.pop(name, None)
+        if timer is not None and timer.active():
+            timer.cancel()
+
+    def done(self, answer: Answer) -> None:
+        """It is answered."""
+        self._end()
+        self.asked.callback(answer)
+
+    def failed(self, error: Exception | Failure) -> None:
+        """It will not be answered."""
+        if not self.asked.called:
+            self._end()
+            self.asked.errback(error)
+
+    def empty(self) -> None:
+        """The connection ended without an answer: one more is worth trying."""
+        if self._tries > 1:
+            self.failed(NoAnswer("closed the connection without an answer"))
+        else:
+            self.after("again", self.limits.answer_silence, self._try)
+
+    def _try(self) -> None:
+        self._tries += 1
+        self._exchange = _Exchange(self, self._data)
+        self._connecting = self._connect(self._exchange)
+        self._connecting.addErrback(self.failed)
+
+    def _too_late(self) -> None:
+        self.failed(NoAnswer("does not answer: is it a chat server?"))
+
+    def _end(self) -> None:
+        for name in tuple(self._timers):
+            self.cancel(name)
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.close()
+        if self._connecting is not None and not self._connecting.called:
+            self._connecting.addErrback(lambda _: None)
+            self._connecting.cancel()
+
+
+class _Exchange(Protocol):
+    """One connection of a request."""
+
+    def __init__(self, request: _Request, data: bytes) -> None:
+        self._request = request
+        self._data = data
+        self._answer = b""
+        self._closed = False
+
+    def close(self) -> None:
+        """Close it; what still comes is nothing."""
+        self._closed = True
+        if self.transport is not None:
+            self.transport.loseConnection()
+
+    def connectionMade(self) -> None:
+        if self._closed:
+            self.close()
+            return
+        self._write()
+        self._request.after("repeat", self._request.limits.answer_repeat, self._write)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._closed:
+            return
+        self._request.cancel("repeat")
+        self._answer += data
+        if len(self._answer) > self._request.limits.body_from_server:
+            self._request.failed(NoAnswer("answers without end"))
+            return
+        self._look(ended=False)
+        if not self._closed:
+            silence = self._request.limits.answer_silence
+            self._request.after("silence", silence, lambda: self._look(ended=True))
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._closed:
+            return
+        self._request.cancel("repeat")
+        self._request.cancel("silence")
+        if self._answer:
+            self._look(ended=True)
+        if not self._closed:
+            self._closed = True
+            self._request.empty()
+
+    def _write(self) -> None:
+        assert self.transport is not None
+        self.transport.write(self._data)
+
+    def _look(self, ended: bool) -> None:
+        try:
+            answer = read_answer(self._answer, ended)
+        except NoAnswer as error:
+            self._request.failed(error)
+            return
+        if answer is not None:
+            self._request.done(answer)
