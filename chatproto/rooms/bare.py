@@ -1,0 +1,93 @@
+"""Bare text: where a message ends when nothing marks it but a line end, perhaps (dialects, 5)."""
+
+from __future__ import annotations
+
+import codecs
+
+from chatproto.wire.errors import RemoteError
+
+
+class BareText:
+    """Bytes in, messages out, one at a time, so that whoever floods can be read later.
+
+    Somebody who ends messages with line ends is read by lines, and one of more than `limit` bytes
+    is refused. Somebody who does not is taken at their word that one write is one message: what was
+    received at once, cut into pieces of `limit` bytes if it is longer. It never keeps more than it
+    was fed last and `limit` bytes.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.line_ends: bool | None = None
+        """Whether the last message ended with a line end; None before the first."""
+        self._limit = limit
+        self._data = b""
+        self._position = 0
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether bytes are kept that only more input, or `finish`, makes a message."""
+        return self._position < len(self._data)
+
+    def feed(self, data: bytes) -> None:
+        """Take what was received; `take` until it gives None before feeding again."""
+        self._data = self._data[self._position :] + data
+        self._position = 0
+
+    def take(self) -> str | None:
+        """The next message without its line end, never an empty one; None: more input is needed.
+
+        Raises RemoteError 413 for a line that is too long.
+        """
+        data = self._data
+        while (begin := self._position) < len(data):
+            end = data.find(b"\n", begin)
+            if end >= 0:
+                self._check(end - begin)
+                self.line_ends = True
+                self._position = end + 1
+                message = data[begin:end].removesuffix(b"\r")
+            elif self.line_ends:
+                self._check(len(data) - begin)
+                return None
+            else:
+                message = self._piece(data, begin)
+                if not message:
+                    return None
+                self.line_ends = False
+                self._position += len(message)
+                message = message.removesuffix(b"\r")
+            if message:
+                return message.decode("utf-8", "replace")
+        self._data = b""
+        self._position = 0
+        return None
+
+    def finish(self) -> str | None:
+        """What is kept as a message after all: there was silence, or the end of input."""
+        message = self._data[self._position :].removesuffix(b"\r")
+        self._data = b""
+        self._position = 0
+        if not message:
+            return None
+        self.line_ends = False
+        return message.decode("utf-8", "replace")
+
+    def _check(self, length: int) -> None:
+        if length > self._limit + 1:  # one for CR
+            raise RemoteError(413, f"a line of more than {self._limit} bytes")
+
+    def _piece(self, data: bytes, begin: int) -> bytes:
+        """What can be a message of its own; nothing if a character at its end is not whole yet."""
+        piece = data[begin : begin + self._limit]
+        more = begin + len(piece) < len(data)
+        whole = len(piece) - _unfinished_bytes(piece)
+        if not more:
+            return piece if whole == len(piece) or len(piece) == self._limit else b""
+        return piece[:whole] or piece
+
+
+def _unfinished_bytes(data: bytes) -> int:
+    """How many bytes at the end of `data` begin a UTF-8 character that is not whole: 0 to 3."""
+    decoder = codecs.getincrementaldecoder("utf-8")("replace")
+    decoder.decode(data[-4:])
+    return len(decoder.getstate()[0])

@@ -1,0 +1,161 @@
+"""The lobby: bare text from each to all others (seed 003; dialects, section 5).
+
+Pure rules; `lobby_port.py` beside it moves the bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chatproto.stdio.printable import printable
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import ID
+from chatproto.wire.limits import DEFAULTS, Limits
+
+_COMMAND = re.compile(r"/[A-Za-z]+\Z")
+_ENDS = ("quit", "over")
+
+
+@dataclass(frozen=True, slots=True)
+class ToOne:
+    """`text`, one line without its end, goes to one member."""
+
+    member: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToOthers:
+    """`text` goes to all members but one."""
+
+    member: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """The member's connection is closed, after what was said to it before."""
+
+    member: int
+
+
+Effect = ToOne | ToOthers | Close
+
+
+def look_alike(name: str) -> str:
+    """What is the same for two names that a hurried reader takes for one (protocol section 3)."""
+    folded = name.lower().replace("0", "o").replace("1", "l").replace("i", "l")
+    return folded.replace("rn", "m")
+
+
+class Lobby:
+    """Who is in it and under which name; a member is a number.
+
+    `owned` tells whether a key owns a name, so that nobody may have it here.
+    """
+
+    def __init__(
+        self, limits: Limits = DEFAULTS, owned: Callable[[str], bool] = lambda name: False
+    ) -> None:
+        self._limits = limits
+        self._owned = owned
+        self._names: dict[int, str] = {}
+        self._taken: dict[str, int] = {}  # by how a name looks
+        self._last = 0
+        self._commands: dict[str, Callable[[int, str], list[Effect]]] = {
+            "/nick": self._nick,
+            "/msg": self._msg,
+            "/names": self._list,
+            "/help": self._help,
+            "/quit": self._quit,
+        }
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    def names(self) -> list[str]:
+        """The members' names, the longest there first."""
+        return list(self._names.values())
+
+    def member_called(self, name: str) -> int | None:
+        """The member of that name, as it is spelled."""
+        member = self._taken.get(look_alike(name))
+        return member if member is not None and self._names[member] == name else None
+
+    def join(self) -> tuple[int, list[Effect]]:
+        """A new member and what is to be done about it. Raises RemoteError 503 if it is full."""
+        if len(self._names) >= self._limits.lobby_members:
+            raise RemoteError(503, "the lobby is full")
+        self._last += 1
+        while not self._is_free(name := f"guest-{self._last}"):
+            self._last += 1
+        member = self._last
+        others = len(self._names)
+        self._names[member] = name
+        self._taken[look_alike(name)] = member
+        here = {0: "nobody else is", 1: "1 other is"}.get(others, f"{others} others are")
+        greeting = f"* welcome, {name}: {here} here; /help tells what you can do"
+        return member, [ToOne(member, greeting), ToOthers(member, f"* {name} joined")]
+
+    def said(self, member: int, text: str) -> list[Effect]:
+        """What follows from one message, its line end taken off."""
+        if text.lower() in _ENDS:
+            return self._quit(member, "")
+        word, _, rest = text.partition(" ")
+        if _COMMAND.match(word):
+            command = self._commands.get(word.lower())
+            if command is None:
+                return [ToOne(member, f"* there is no {word}; /help lists what there is")]
+            return command(member, rest.strip())
+        return [ToOthers(member, f"{self._names[member]}: {printable(text)}")]
+
+    def left(self, member: int, reason: str = "") -> list[Effect]:
+        """The member is gone; `reason` is told to the others. Twice is once."""
+        name = self._names.pop(member, None)
+        if name is None:
+            return []
+        del self._taken[look_alike(name)]
+        return [ToOthers(member, f"* {name} left ({reason})" if reason else f"* {name} left")]
+
+    def refused(self, member: int, error: RemoteError) -> list[Effect]:
+        """The member sent what is over a limit: one line, and the end."""
+        left = self.left(member, "sent too much at once")
+        return [ToOne(member, f"* {error}"), Close(member), *left]
+
+    def _is_free(self, name: str) -> bool:
+        return look_alike(name) not in self._taken and not self._owned(name)
+
+    def _nick(self, member: int, name: str) -> list[Effect]:
+        if not ID.fullmatch(name):
+            return [ToOne(member, "* a name is letters, digits, '.', '_' and '-', at most 64")]
+        old = self._names[member]
+        if name == old:
+            return [ToOne(member, f"* you are {name}")]
+        if self._taken.get(look_alike(name), member) != member or self._owned(name):
+            return [ToOne(member, f"* {name}, or what looks like it, is somebody else's name")]
+        del self._taken[look_alike(old)]
+        self._taken[look_alike(name)] = member
+        self._names[member] = name
+        return [ToOne(member, f"* you are {name}"), ToOthers(member, f"* {old} is now {name}")]
+
+    def _msg(self, member: int, rest: str) -> list[Effect]:
+        name, _, text = rest.partition(" ")
+        if not text.strip():
+            return [ToOne(member, "* /msg NAME TEXT says something to one person")]
+        other = self.member_called(name)
+        if other is None:
+            return [ToOne(member, f"* nobody here is called {printable(name)}")]
+        return [ToOne(other, f"{self._names[member]} (private): {printable(text)}")]
+
+    def _list(self, member: int, _: str) -> list[Effect]:
+        shown = ", ".join(list(self._names.values())[:100])
+        more = f" and {len(self._names) - 100} more" if len(self._names) > 100 else ""
+        return [ToOne(member, f"* here: {shown}{more}")]
+
+    def _quit(self, member: int, _: str) -> list[Effect]:
+        return [*self.left(member), Close(member)]
+
+    def _help(self, member: int, _: str) -> list[Effect]:
+        return [ToOne(member, "* /nick NAME, /msg NAME TEXT, /names; quit or over leaves")]

@@ -1,0 +1,276 @@
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.rooms.lobby import Lobby
+from chatproto.rooms.lobby_port import LobbyConnection, LobbyPort
+from chatproto.wire.limits import Limits
+
+LIMITS = Limits(unsent=1000, body_to_server=100)
+
+
+class HalfTransport(StringTransport):
+    """A transport that can close its own half, and that counts writes."""
+
+    half_closed = False
+    aborted = False
+    writes = 0
+
+    def write(self, data: bytes) -> None:
+        self.writes += 1
+        super().write(data)
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+    def abortConnection(self) -> None:
+        self.aborted = True
+
+
+class Member:
+    """One connection to a lobby, seen from outside."""
+
+    def __init__(self, port: LobbyPort, host: str = "192.0.2.1") -> None:
+        protocol = port.buildProtocol(IPv4Address("TCP", host, 1))
+        assert protocol is not None
+        self.protocol: LobbyConnection = protocol
+        self.transport = HalfTransport()
+        self.protocol.makeConnection(self.transport)
+
+    def send(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+
+    def hears(self) -> str:
+        """What came since it was asked last."""
+        heard: str = self.transport.value().decode()
+        self.transport.clear()
+        return heard
+
+    def goes(self) -> None:
+        self.protocol.connectionLost(Failure(ConnectionDone()))
+
+
+class PortTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.lobby = Lobby(LIMITS)
+        self.port = LobbyPort(self.clock, self.lobby, LIMITS)
+        self.ann, self.bob, self.cid = (Member(self.port) for _ in range(3))
+        self.turn()
+        self.forget()
+
+    def turn(self) -> None:
+        self.clock.advance(0)
+
+    def forget(self) -> None:
+        for member in (self.ann, self.bob, self.cid):
+            member.hears()
+
+    def test_a_newcomer_is_greeted_and_the_others_are_told(self) -> None:
+        dan = Member(self.port)
+        self.turn()
+        self.assertTrue(dan.hears().startswith("* welcome, guest-4: 3 others are here"))
+        self.assertEqual(self.bob.hears(), "* guest-4 joined\n")
+
+    def test_what_one_says_all_others_hear(self) -> None:
+        self.ann.send(b"hello")
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: hello\n")
+        self.assertEqual(self.cid.hears(), "guest-1: hello\n")
+        self.assertEqual(self.ann.hears(), "")
+
+    def test_who_sends_without_line_end_gets_none(self) -> None:
+        self.bob.send(b"bare")
+        self.cid.send(b"line\r\n")
+        self.turn()
+        self.forget()
+        self.ann.send(b"hello")
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: hello")
+        self.assertEqual(self.cid.hears(), "guest-1: hello\n")
+
+    def test_one_turn_is_one_write(self) -> None:
+        self.bob.send(b"bare")
+        self.turn()
+        self.forget()
+        before = self.bob.transport.writes
+        self.ann.send(b"one\ntwo\n")
+        self.cid.send(b"three")
+        self.assertEqual(self.bob.hears(), "")
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: one\nguest-1: two\nguest-3: three")
+        self.assertEqual(self.bob.transport.writes, before + 1)
+
+    def test_quit_closes_and_is_told(self) -> None:
+        self.ann.send(b"Quit\n")
+        self.turn()
+        self.assertTrue(self.ann.transport.half_closed)
+        self.assertEqual(self.bob.hears(), "* guest-1 left\n")
+        self.ann.send(b"too late\n")
+        self.ann.goes()
+        self.turn()
+        self.assertEqual(self.bob.hears(), "")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_who_does_not_close_after_quit_is_cut_off(self) -> None:
+        self.ann.send(b"over")
+        self.clock.advance(LIMITS.farewell_wait)
+        self.assertTrue(self.ann.transport.aborted)
+
+    def test_the_end_of_input_is_a_quit_after_the_last_words(self) -> None:
+        self.ann.send(b"a\nlast words")
+        self.turn()
+        self.forget()
+        self.ann.protocol.readConnectionLost()
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: last words\n* guest-1 left\n")
+        self.assertTrue(self.ann.transport.disconnecting)
+
+    def test_a_lost_connection_is_told(self) -> None:
+        self.ann.goes()
+        self.turn()
+        self.assertEqual(self.bob.hears(), "* guest-1 left\n")
+
+    def test_half_a_line_is_said_after_silence(self) -> None:
+        self.ann.send(b"a\nb")
+        self.turn()
+        self.forget()
+        self.clock.advance(LIMITS.text_silence)
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: b\n")
+
+    def test_a_line_past_the_limit_is_told_and_ends_it(self) -> None:
+        self.ann.send(b"x" * 102 + b"\n")
+        self.turn()
+        self.assertEqual(self.ann.hears(), "* 413 too large: a line of more than 100 bytes\n")
+        self.assertTrue(self.ann.transport.half_closed)
+        self.assertEqual(self.bob.hears(), "* guest-1 left (sent too much at once)\n")
+
+    def test_who_talks_too_fast_is_read_later(self) -> None:
+        self.ann.send(b"".join(b"%d\n" % number for number in range(13)))
+        self.turn()
+        self.assertEqual(self.bob.hears().count("\n"), 10)
+        self.assertEqual(self.ann.transport.producerState, "paused")
+        self.clock.advance(0.2)
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: 10\n")
+        self.clock.pump([0.2, 0.2, 0])
+        self.assertEqual(self.bob.hears(), "guest-1: 11\nguest-1: 12\n")
+        self.assertEqual(self.ann.transport.producerState, "producing")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_who_goes_while_being_read_later_leaves_no_timer(self) -> None:
+        self.ann.send(b"x\n" * 50)
+        self.ann.goes()
+        self.turn()
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_who_does_not_read_is_dropped_and_the_others_go_on(self) -> None:
+        self.bob.protocol.pauseProducing()
+        for number in range(20):
+            (self.ann if number % 2 else self.cid).send(b"y" * 90)
+            self.clock.advance(1)
+        self.assertTrue(self.bob.transport.aborted)
+        self.assertEqual(self.bob.hears(), "")
+        self.assertIn("* guest-2 left (did not read what was sent)", self.cid.hears())
+        self.bob.goes()
+        self.forget()
+        self.ann.send(b"still here")
+        self.turn()
+        self.assertEqual(self.cid.hears(), "guest-1: still here")
+
+    def test_many_who_do_not_read_are_dropped_together(self) -> None:
+        others = [Member(self.port) for _ in range(300)]
+        for member in [*others, self.bob, self.cid]:
+            member.protocol.pauseProducing()
+        for _ in range(20):
+            self.ann.send(b"z" * 90)
+            self.clock.advance(1)
+        self.assertEqual(self.lobby.names(), ["guest-1"])
+        self.assertTrue(all(member.transport.aborted for member in others))
+
+    def test_who_reads_again_gets_what_waited(self) -> None:
+        self.bob.protocol.pauseProducing()
+        self.ann.send(b"one\n")
+        self.turn()
+        self.assertEqual(self.bob.hears(), "")
+        self.bob.protocol.resumeProducing()
+        self.assertEqual(self.bob.hears(), "guest-1: one\n")
+
+    def test_a_full_lobby_says_so(self) -> None:
+        port = LobbyPort(self.clock, Lobby(Limits(lobby_members=0)), LIMITS)
+        dan = Member(port)
+        self.assertEqual(dan.hears(), "* the lobby is full, come back later\n")
+        self.assertTrue(dan.transport.half_closed)
+
+    def test_an_address_that_is_not_admitted_gets_no_connection(self) -> None:
+        open_hosts: list[str] = []
+
+        def admit(host: str) -> bool:
+            open_hosts.append(host)
+            return len(open_hosts) <= 1
+
+        port = LobbyPort(self.clock, Lobby(LIMITS), LIMITS, admit, open_hosts.remove)
+        member = Member(port, "::ffff:192.0.2.1")
+        self.assertEqual(open_hosts, ["192.0.2.1"])
+        self.assertIsNone(port.buildProtocol(IPv4Address("TCP", "192.0.2.9", 1)))
+        open_hosts.remove("192.0.2.9")
+        member.goes()
+        self.assertEqual(open_hosts, [])
+
+    def test_http_and_tls_are_closed_without_a_word(self) -> None:
+        for data in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01"):
+            stranger = Member(self.port)
+            self.turn()
+            self.forget()
+            stranger.send(data)
+            self.turn()
+            self.assertTrue(stranger.transport.half_closed)
+            self.assertRegex(self.bob.hears(), r"^\* guest-\d left\n$")
+
+    def test_everybody_is_told_before_a_stop(self) -> None:
+        self.port.close_all("the server stops")
+        self.assertEqual(self.ann.hears(), "* the server stops\n")
+        self.assertTrue(self.ann.transport.half_closed)
+        self.ann.goes()
+        self.turn()
+        self.assertEqual(self.bob.hears(), "* the server stops\n")
+
+    def test_the_operator_can_put_somebody_out(self) -> None:
+        self.assertFalse(self.port.kick("nobody"))
+        self.assertTrue(self.port.kick("guest-1"))
+        self.turn()
+        self.assertEqual(self.ann.hears(), "* the operator puts you out\n")
+        self.assertEqual(self.bob.hears(), "* guest-1 left (was put out by the operator)\n")
+
+
+class AnySplitTests(SynchronousTestCase):
+    @settings(max_examples=50)
+    @given(st.lists(st.text(st.sampled_from("aé\x1b€"), max_size=6), max_size=8), st.data())
+    def test_lines_arrive_the_same_however_they_are_split(
+        self, lines: list[str], data: st.DataObject
+    ) -> None:
+        heard = []
+        stream = "".join(f"{line}\n" for line in ["first", *lines]).encode()
+        cuts = sorted(data.draw(st.lists(st.integers(6, len(stream)), max_size=6)))
+        for pieces in (
+            [stream],
+            [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)],
+        ):
+            clock = Clock()
+            port = LobbyPort(clock, Lobby(LIMITS), LIMITS)
+            ann, bob = Member(port), Member(port)
+            for piece in pieces:
+                if piece:
+                    ann.send(piece)
+                clock.advance(0)
+            clock.advance(5)
+            heard.append(bob.hears())
+        self.assertEqual(heard[0], heard[1])
