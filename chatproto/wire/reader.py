@@ -97,7 +97,8 @@ class Reader:
     @property
     def wants_silence(self) -> bool:
         """Whether bytes wait that only silence can end."""
-        return bool(self._rest) and not self._is_block() and self._due is None
+        farewell = self._rest.startswith(b"QUIT")  # may lack its blank line
+        return bool(self._rest) and self._due is None and (farewell or not self._is_block())
 
     def feed(self, data: bytes) -> list[Item]:
         """What `data` completes."""
@@ -134,9 +135,8 @@ class Reader:
         rest = self._rest
         if self._due is not None:
             return self._counted(items)
-        stray = len(rest) - len(rest.lstrip(b"\r\n"))
-        if stray and not (self.dialect and self.dialect.bare and len(rest) == stray):
-            del rest[:stray]
+        if rest[:1] in (b"\r", b"\n"):
+            del rest[: len(rest) - len(rest.lstrip(b"\r\n"))]
         if not rest:
             return False
         if self._is_block():
@@ -266,6 +266,10 @@ class Reader:
 
     def _flush(self, items: list[Item], most: int | None = None) -> None:
         """Take what is there, up to `most` bytes, as one bare message."""
+        if self._rest.startswith(b"QUIT") and self._is_block():
+            self._rest.clear()
+            self._take(Left("QUIT"), items)
+            return
         data = bytes(self._rest if most is None else self._rest[:most])
         if most is not None:
             # A character that is cut goes to the next part.
