@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 import sys
 import time
@@ -14,18 +15,25 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 
 from chatproto.directory.client import ClassicServer
+from chatproto.node.events import Failed
 from chatproto.node.home import Home, HomeTrouble
 from chatproto.node.node import Node
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
-from chatproto.taps.options import ProgramOptions, WrongOption, cannot_start, endpoint_text
+from chatproto.taps.options import (
+    ProgramOptions,
+    WrongOption,
+    cannot_start,
+    descriptor,
+    endpoint_text,
+)
 from chatproto.ui.jsonlines import JsonLines
 from chatproto.ui.plain import Plain
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
+from chatproto.wire.fields import ID, read_client_id, read_host_port
 from chatproto.wire.limits import DEFAULTS
 
 ANSWERS = ("all", "known", "none")
@@ -42,7 +50,7 @@ def login_id() -> str:
     return kept if ID.fullmatch(kept) else "user"
 
 
-class ClientOptions(ProgramOptions):
+class Options(ProgramOptions):
     """The options of `twistd chatclient`."""
 
     synopsis = "chatclient [options]"
@@ -114,7 +122,7 @@ class ClientOptions(ProgramOptions):
             raise WrongOption(f"--{name} is one of {', '.join(known)}, not {self[name]!r}")
 
 
-def makeService(options: ClientOptions) -> IService:
+def makeService(options: Options) -> IService:
     """The client as `options` want it."""
     from twisted.internet import reactor
 
@@ -128,11 +136,9 @@ def makeService(options: ClientOptions) -> IService:
     server: ClassicServer | None = None
     if options["server"] is not None:
         server = ClassicServer(reactor, *options["server"], DEFAULTS)
-        server.name = host_port(*options["server"])
     if not settings.client_id.isalnum():
         print(f"chatclient: some programs refuse the id {settings.client_id}", file=sys.stderr)
-    assert sys.__stdout__ is not None and sys.__stdin__ is not None
-    screen = Output(reactor, sys.__stdout__.fileno())
+    screen = Output(reactor, descriptor(sys.__stdout__, os.O_WRONLY))
     parts: dict[str, Any] = {}
 
     def finished(code: int) -> None:
@@ -145,7 +151,13 @@ def makeService(options: ClientOptions) -> IService:
     else:
         ui = Plain(node, screen.write_line)
     node.tell = ui.tell
-    keyboard = Lines(reactor, sys.__stdin__.fileno(), ui.on_line, ui.on_end)
+
+    def refused(sentence: str) -> None:
+        ui.tell(Failed(sentence, status=413))
+
+    keyboard = Lines(
+        reactor, descriptor(sys.__stdin__, os.O_RDONLY), ui.on_line, ui.on_end, refused
+    )
     client = parts["client"] = ChatClient(
         reactor,
         node,
