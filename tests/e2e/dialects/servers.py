@@ -162,7 +162,11 @@ class CourseServer:
                 wire.reset() if self.habits.before == "reset" else wire.close()
                 continue
             spoiled = False
-            self._one(wire)
+            try:
+                self._one(wire)
+            except Fault:
+                wire.close()  # as if this program had stopped
+                raise
 
     def _one(self, wire: Wire) -> None:
         habits = self.habits

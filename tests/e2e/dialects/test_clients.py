@@ -61,6 +61,7 @@ def test_a_course_server_complains_of_what_was_not_asked_for() -> None:
     server.start()
     with Wire.dial(server.port.number) as wire:
         wire.send(b"INFO\r\n\r\n")
+        wire.expect_end()
         with pytest.raises(Fault, match="would have stopped at"):
             server.close()
 
