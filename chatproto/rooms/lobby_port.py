@@ -137,13 +137,13 @@ class LobbyConnection(Protocol):
         self._full = False
         self.flush()
         self.transport.unregisterProducer()
+        self._later(self._port.limits.farewell_wait, self.transport.abortConnection)
         if self._input_ended:
             self.transport.loseConnection()
         else:
             self.transport.loseWriteConnection()
             if self._waiting_for_flood:
                 self.transport.resumeProducing()
-        self._later(self._port.limits.farewell_wait, self.transport.abortConnection)
 
     def abort(self) -> None:
         """Close at once and forget what waits."""

@@ -1,0 +1,23 @@
+"""The console scripts: the same as the plugins, without typing `twistd -n`."""
+
+from __future__ import annotations
+
+import sys
+
+
+def chatserver() -> None:
+    """`chatserver ARGS` is `twistd -n chatserver ARGS`."""
+    _run("chatserver")
+
+
+def chatclient() -> None:
+    """`chatclient ARGS` is `twistd -n chatclient ARGS`."""
+    _run("chatclient")
+
+
+def _run(plugin: str) -> None:
+    from twisted.scripts.twistd import run
+
+    twistd = ["--nodaemon", "--no_save", "--pidfile=", plugin]
+    sys.argv = [sys.argv[0], *twistd, *sys.argv[1:]]
+    run()

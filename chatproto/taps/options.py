@@ -1,0 +1,185 @@
+"""What the options of both programs have in common: one line for a mistake, a log that is a file."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, ClassVar, NoReturn, TextIO, cast
+
+from twisted.internet.endpoints import serverFromString
+from twisted.logger import FileLogObserver, LogEvent, formatEventAsClassicLogText
+from twisted.python.logfile import LogFile
+from twisted.python.usage import Options, UsageError
+
+from chatproto.node.service import CannotStart
+
+LOG_BYTES = 1024 * 1024
+LOG_FILES = 4  # old ones beside the current one
+
+WRONG_OPTIONS = 1
+COULD_NOT_START = 2
+
+
+class WrongOption(UsageError):
+    """An option that cannot be; its text is one sentence for a person."""
+
+
+def endpoint_text(text: str) -> str:
+    """`text` as a Twisted server endpoint string; a port from 0 to 65535 becomes `tcp:PORT`.
+
+    Raises WrongOption.
+    """
+    if text.isascii() and text.isdigit():
+        if int(text) > 65535:
+            raise WrongOption(f"there is no port {text}: they end at 65535")
+        return f"tcp:{int(text)}"
+    try:
+        serverFromString(None, text)
+    except Exception:
+        # Plugins parse it too, and raise what they like.
+        raise WrongOption(
+            f"{text!r} is neither a port nor an endpoint such as tcp:5555:interface=127.0.0.1"
+        ) from None
+    return text
+
+
+def descriptor(stream: TextIO | None, mode: int) -> int:
+    """The descriptor of `stream`, or one of /dev/null if the program was started without it."""
+    return os.open(os.devnull, mode) if stream is None else stream.fileno()
+
+
+def cannot_start(error: Exception) -> NoReturn:
+    """Say in one line why the program cannot start, and end it with exit code 2.
+
+    It ends here and now: an exit that is raised would get lost in a Deferred.
+    """
+    _say(f"cannot start: {error}")
+    os._exit(COULD_NOT_START)
+
+
+def _say(line: str) -> None:
+    """One line on standard error; `sys.stderr` may be the log by now."""
+    try:
+        print(" ".join(line.split()), file=sys.__stderr__, flush=True)
+    except (OSError, ValueError, UnicodeError):
+        pass  # nobody to tell
+
+
+class RotatedLog:
+    """The log of the program that is being started, in a file that is bounded.
+
+    `twistd` asks for an observer by name, before there is anything of ours to ask.
+    """
+
+    path: ClassVar[Path | None] = None
+    shown: ClassVar[Callable[[str], str]] = staticmethod(str)
+    """What is done with each line before it is written."""
+
+    @classmethod
+    def observer(cls) -> FileLogObserver:
+        """Raises OSError."""
+        return FileLogObserver(cast(TextIO, cls.open()), cls._line)
+
+    @classmethod
+    def _line(cls, event: LogEvent) -> str | None:
+        line = formatEventAsClassicLogText(event)
+        return line if line is None else cls.shown(line)
+
+    @classmethod
+    def open(cls) -> LogFile:
+        """Raises OSError."""
+        assert cls.path is not None
+        return LogFile(
+            cls.path.name,
+            str(cls.path.parent),
+            defaultMode=0o600,
+            rotateLength=LOG_BYTES,
+            maxRotatedFiles=LOG_FILES,
+        )
+
+
+def log_observer() -> FileLogObserver:
+    """What `twistd --logger` gets."""
+    return RotatedLog.observer()
+
+
+class ProgramOptions(Options):
+    """Options of a program of ours, run by `twistd`, by `twist` or by its console script.
+
+    A mistake is one line on standard error and exit code 1; what `prepare` cannot have is one line
+    and exit code 2. `logs_to` names the log in the folder that `prepare` returns.
+    """
+
+    logs_to: ClassVar[str] = "chatproto.log"
+
+    def check(self) -> None:
+        """Turn words into values. Raises WrongOption."""
+
+    def prepare(self) -> Path:
+        """Make ready what the program needs before it starts, and return the folder of its log.
+
+        Raises CannotStart.
+        """
+        raise NotImplementedError
+
+    @property
+    def program(self) -> str:
+        return self.logs_to.removesuffix(".log")
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        try:
+            super().parseOptions(options)
+        except UsageError as error:
+            _say(f"{self.program}: {error}; {self.program} --help lists the options")
+            raise SystemExit(WRONG_OPTIONS) from None
+        except CannotStart as error:
+            _say(f"{self.program}: cannot start: {error}")
+            raise SystemExit(COULD_NOT_START) from None
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments:
+            raise WrongOption(f"{arguments[0]!r} is not an option")
+
+    def postOptions(self) -> None:
+        self.check()
+        self._log_to(self.prepare().absolute() / self.logs_to)
+
+    def getSynopsis(self) -> str:
+        return f"Usage: {self.program} [options]\n   or: twistd -n {self.program} [options]"
+
+    def opt_version(self) -> NoReturn:
+        """Print the version and exit."""
+        try:
+            ours = version("chatproto")
+        except PackageNotFoundError:
+            ours = "(not installed)"
+        print(f"{self.program} {ours}, Twisted {version('twisted')}")
+        raise SystemExit(0)
+
+    def _log_to(self, path: Path) -> None:
+        """Have the log in a file: standard output is the program's own.
+
+        Whoever gave twistd or twist a place for the log gets it there.
+        """
+        parent: Any = self.parent
+        if parent is None:
+            return
+        RotatedLog.path = path
+        if "logFile" in parent:  # twist
+            if parent["logFile"] is sys.stdout:
+                self._try_log()
+                parent["fileLogObserverFactory"] = lambda _: RotatedLog.observer()
+            return
+        parent["pidfile"] = ""  # a second program in this folder is welcome
+        if not (parent["logfile"] or parent["logger"] or parent.get("syslog")):
+            self._try_log()
+            parent["logger"] = f"{log_observer.__module__}.{log_observer.__name__}"
+
+    def _try_log(self) -> None:
+        try:
+            RotatedLog.open().close()
+        except OSError as error:
+            raise CannotStart(f"cannot write the log {RotatedLog.path}: {error.strerror}") from None

@@ -1,0 +1,242 @@
+"""The chatserver program: its options, and how its parts are put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Generator, Iterable
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.error import CannotListenError
+
+from chatproto.directory.lease import is_loopback
+from chatproto.node.service import CannotStart
+from chatproto.rooms.lobby import Lobby
+from chatproto.rooms.lobby_port import LobbyPort
+from chatproto.server.blur import blurred
+from chatproto.server.lobby_service import LobbyService
+from chatproto.server.service import ChatServer
+from chatproto.server.terminal import Terminal
+from chatproto.stdio.input import Lines
+from chatproto.stdio.output import Output
+from chatproto.stores.open import open_store
+from chatproto.taps.options import (
+    ProgramOptions,
+    RotatedLog,
+    WrongOption,
+    cannot_start,
+    descriptor,
+    endpoint_text,
+)
+from chatproto.wire.limits import DEFAULTS, Limits
+
+_STARTING_FAILS = (CannotListenError, OSError, ValueError, OverflowError)
+
+
+def seconds(text: str) -> float:
+    """`text` as seconds: a number, with s, m, h or d behind it if it is not seconds.
+
+    Raises ValueError.
+    """
+    unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:])
+    value = float(text[:-1] if unit else text) * (unit or 1)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+class ServerOptions(ProgramOptions):
+    """The options of `twistd chatserver`."""
+
+    longdesc = (
+        "Introduces people who then talk directly. Type /help once it runs: it reads commands from "
+        "its standard input."
+    )
+    logs_to = "chatserver.log"
+
+    optParameters = [
+        ["lobby", None, None, "Port or endpoint of a broadcast chat in bare text (default: none)"],
+        ["store", None, "memory:", "Where registrations are kept: memory: forgets them at the end"],
+        ["home", None, None, "Folder for the log (default: the platform's, chatproto/server)"],
+        ["classic-lease", None, "12h", "A registration lasts this long after the last request"],
+    ]
+    optFlags = [
+        ["trace", None, "Print every message that comes and goes"],
+        ["quiet", None, "Print nothing but answers to commands"],
+        ["blur", None, "Leave the end of each address out of what is printed and logged"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["port"] = []
+        self["limits"] = []
+
+    def opt_port(self, text: str) -> None:
+        """Port or Twisted server endpoint, may be repeated [default: 5555 on all addresses]"""
+        self["port"].append(text)
+
+    opt_p = opt_port
+
+    def opt_limits(self, text: str) -> None:
+        """NAME=VALUE sets a limit, may be repeated; `list` prints their names and values"""
+        if text == "list":
+            for field in fields(DEFAULTS):
+                print(f"{field.name}={getattr(DEFAULTS, field.name):g}")
+            raise SystemExit(0)
+        self["limits"].append(text)
+
+    def check(self) -> None:
+        """Turn words into values. Raises WrongOption with one sentence."""
+        self["port"] = self["port"] or ["5555"]
+        for text in (*self["port"], self["lobby"]):
+            if text is not None:
+                endpoint_text(text)
+        try:
+            limits = DEFAULTS.with_values(self["limits"])
+        except ValueError as error:
+            raise WrongOption(f"{error} (--limits list tells them)") from None
+        if self["classic-lease"] != "12h":
+            try:
+                limits = replace(limits, classic_lease=seconds(self["classic-lease"]))
+            except ValueError:
+                raise WrongOption(
+                    f"--classic-lease wants a time such as 12h or 600s, not {self['classic-lease']!r}"
+                ) from None
+        self["limits"] = limits
+        try:
+            self["registry"] = open_store(self["store"], limits)
+        except ValueError as error:
+            raise WrongOption(f"--store: {error}") from None
+        default = Path(platformdirs.user_data_dir("chatproto")) / "server"
+        self["home"] = Path(self["home"]).expanduser() if self["home"] else default
+        if self["blur"]:
+            RotatedLog.shown = blurred
+
+    def prepare(self) -> Path:
+        """Make the home. Raises CannotStart."""
+        home: Path = self["home"]
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(f"cannot use --home {home}: {error.strerror}") from None
+        return home
+
+
+class ChatServerProgram(MultiService):
+    """The server, its lobby, its terminal; ends with exit code 2 if a port cannot be had.
+
+    Everything is put together at the start: `twistd` may have become a daemon by then, with other
+    descriptors than those it was started with.
+    """
+
+    def __init__(self, reactor: Any, options: ServerOptions) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._options = options
+        self._limits: Limits = options["limits"]
+
+    def startService(self) -> None:
+        """Open the ports, then read what the operator types."""
+        self._output = Output(
+            self._reactor, descriptor(sys.__stdout__, os.O_WRONLY), self._limits.terminal_unsent
+        )
+        try:
+            self._put_together()
+            super().startService()
+        except _STARTING_FAILS as error:
+            self._output.close()
+            cannot_start(CannotStart(_why(error)))
+        self._input.start()
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """Stop what was started; what there was to print gets a little time to be printed."""
+        self._input.stop()
+        yield maybeDeferred(super().stopService)
+        printed = self._output.flush()
+        printed.addTimeout(self._limits.farewell_wait, self._reactor)
+        yield printed.addErrback(lambda _: None)
+        self._output.close()
+
+    # What the operator can do.
+
+    def info_lines(self) -> Iterable[str]:
+        return self._server.info_lines()
+
+    def rooms(self) -> Iterable[str]:
+        return [] if self._lobby is None else [f"lobby: {len(self._lobby)} members"]
+
+    def kick(self, client_id: str) -> bool:
+        forgotten = self._server.forget(client_id)
+        put_out = self._lobby_port is not None and self._lobby_port.kick(client_id)
+        return forgotten or put_out
+
+    def stop(self) -> None:
+        self._reactor.stop()
+
+    # Our own.
+
+    def _put_together(self) -> None:
+        options, limits, output = self._options, self._limits, self._output
+        write: Callable[[str], None] = output.write_line
+        if options["blur"]:
+
+            def write(line: str) -> None:
+                output.write_line(blurred(line))
+
+        say = None if options["quiet"] else write
+        trace = write if options["trace"] else None
+        self._server = ChatServer(
+            self._reactor, options["port"], options["registry"], limits, say, trace
+        )
+        self._server.setServiceParent(self)
+        self._lobby: Lobby | None = None
+        self._lobby_port: LobbyPort | None = None
+        if options["lobby"] is not None:
+            self._lobby = Lobby(limits)
+            self._lobby_port = LobbyPort(
+                self._reactor, self._lobby, limits, self._admit, self._release
+            )
+            lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
+            lobby.setServiceParent(self)
+        terminal = Terminal(self, output.write_line)
+        self._input = Lines(
+            self._reactor,
+            descriptor(sys.__stdin__, os.O_RDONLY),
+            terminal.on_line,
+            terminal.on_end,
+            lambda sentence: output.write_line(f"* {sentence}"),
+        )
+
+    def _admit(self, host: str) -> bool:
+        """An address has one count of connections, for the server's ports and the lobby's."""
+        addresses = self._server.factory.addresses
+        return is_loopback(host) or addresses.admit(host, self._reactor.seconds())
+
+    def _release(self, host: str) -> None:
+        if not is_loopback(host):
+            self._server.factory.addresses.leave(host)
+
+
+def _why(error: Exception) -> str:
+    """Why a port could not be had, and what to do."""
+    if not isinstance(error, CannotListenError):
+        return str(error)
+    where = f"{error.interface or '*'}:{error.port}"
+    reason = getattr(error.socketError, "strerror", None) or error.socketError
+    return f"cannot listen on {where}: {reason}; --port and --lobby choose other ports"
+
+
+def makeService(options: ServerOptions) -> IService:
+    """The server as `options` want it."""
+    from twisted.internet import reactor
+
+    return ChatServerProgram(reactor, options)
+
+
+Options = ServerOptions
