@@ -169,7 +169,10 @@ class ChatServerProgram(MultiService):
         return self._server.info_lines()
 
     def rooms(self) -> Iterable[str]:
-        return [] if self._lobby is None else [f"lobby: {len(self._lobby)} members"]
+        if self._lobby is None:
+            return []
+        number = len(self._lobby)
+        return [f"lobby: {number} member{'' if number == 1 else 's'}"]
 
     def kick(self, client_id: str) -> bool:
         forgotten = self._server.forget(client_id)
