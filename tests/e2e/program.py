@@ -179,7 +179,7 @@ class Program:
 
     def transcript(self) -> str:
         """All that was said, for the message of a failing test."""
-        said = "\n".join(f"  | {line}" for line in self.output.lines[-200:])
+        said = "\n".join(f"  | {line}" for line in self.output.lines[-60:])
         wrong = ""
         if self.errors is not self.output:
             wrong = "\n".join(f"  ! {line}" for line in self.errors.lines[-50:])
