@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from chatproto.directory.answers import Directory
+from chatproto.directory.registry import Registry
+from chatproto.server.connection import ChatFactory
+from chatproto.server.listening import Place
+from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
+
+RESERVED_FILES = 100
+"""Open files that are not connections: ports, stores, logs, and room to refuse a connection."""
+EXPIRY_INTERVAL = 30.0
 
 
 class ChatServer(MultiService):
@@ -16,26 +31,110 @@ class ChatServer(MultiService):
     `endpoints`: a port number as text ("5555": all addresses, IPv4 and IPv6) or a Twisted server
     endpoint string. `say` gets the terminal lines of protocol section 2 and `trace` every message,
     both None for silence. Raises ValueError (one sentence) for an endpoint that cannot be read; and
-    `startService` raises CannotListenError for a port that is taken.
+    `startService` raises CannotListenError or OSError for a port that cannot be had.
     """
+
+    log = Logger()
 
     def __init__(
         self,
         reactor: Any,
         endpoints: Sequence[str],
-        registry: Any,
+        registry: Registry,
         limits: Limits = DEFAULTS,
         say: Callable[[str], None] | None = None,
         trace: Callable[[str], None] | None = None,
     ) -> None:
         super().__init__()
+        self.reactor = reactor
+        self.directory = Directory(registry, limits)
+        self.factory = ChatFactory(reactor, self.directory, limits, say=say, trace=trace)
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, as `Server listening on` says it; filled by startService."""
+        self._places = [Place(reactor, text) for text in endpoints]
+        self._ports: list[IListeningPort] = []
+        self._expiry = LoopingCall(self._expire)
+        self._expiry.clock = reactor
+
+    def startService(self) -> None:
+        """Open every port, or none. Raises CannotListenError or OSError."""
+        limits = self.factory.limits
+        self.factory.most = limits.connections or max(1, raised_file_limit() - RESERVED_FILES)
+        try:
+            for place in self._places:
+                place.listen(self.factory).addCallbacks(self._listening, self._deaf)
+        except Exception:
+            for port in self._ports:
+                port.stopListening()
+            raise
+        self._expiry.start(EXPIRY_INTERVAL, now=False)
+        super().startService()
+
+    def _listening(self, ports: list[IListeningPort]) -> None:
+        self._ports += ports
+        for port in ports:
+            address = port.getHost()
+            where = (getattr(address, "host", str(address)), getattr(address, "port", 0))
+            self.addresses.append(where)
+            if self.factory.say is not None:
+                self.factory.say(f"Server listening on {host_port(*where)}")
+
+    def _deaf(self, failure: Failure) -> None:
+        """A port that was not refused at once was refused later: better no server than a deaf one."""
+        self.log.failure("a port cannot be listened on", failure)
+        self.reactor.stop()
+
+    def stopService(self) -> Deferred[None]:
+        """Take no more connections, send what waits to be sent, close; what lingers is cut off."""
+        if self._expiry.running:
+            self._expiry.stop()
+        waits: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in self._ports]
+        self._ports = []
+        if len(self.factory):
+            waits.append(self._emptied())
+            self.factory.close_all()
+        waits.append(maybeDeferred(super().stopService))
+        return DeferredList(waits).addCallback(lambda _: None)
+
+    def _emptied(self) -> Deferred[None]:
+        """Fires when the last connection has ended, by its own doing or cut off."""
+        emptied: Deferred[None] = Deferred()
+        wait = self.factory.limits.farewell_wait
+        cut = self.reactor.callLater(wait, self.factory.close_all, abort=True)
+
+        def ended() -> None:
+            self.factory.on_empty = None
+            if cut.active():
+                cut.cancel()
+            emptied.callback(None)
+
+        self.factory.on_empty = ended
+        return emptied
+
+    def _expire(self) -> None:
+        """Forget who has been silent for the whole of a lease. A store that fails is tried again."""
+        directory = self.directory
+        try:
+            directory.registry.expire(self.reactor.seconds() - directory.limits.classic_lease)
+        except Exception:
+            self.log.failure(
+                "leases could not be expired; next try in {wait} s", wait=EXPIRY_INTERVAL
+            )
 
     def info_lines(self) -> list[str]:
         """What /info shows: `<clientID> <ip>:<port>` for each client."""
-        return []
+        return self.directory.info_lines()
 
     def forget(self, client_id: str) -> bool:
         """Take `client_id` out of the directory (/kick); False if it is not in it."""
-        return False
+        return self.directory.registry.forget(client_id)
+
+
+def raised_file_limit() -> int:
+    """How many files may be open, after raising the soft limit as far as the hard one allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        return soft
+    return hard if hard != resource.RLIM_INFINITY else 1_000_000

@@ -2,11 +2,150 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Iterable
+from itertools import islice
+
+from chatproto.directory.lease import Lease, is_loopback, network
 from chatproto.wire.limits import DEFAULTS, Limits
 
 
+class Entry:
+    """A lease and when it was last heard of."""
+
+    __slots__ = ("heard", "lease", "network")
+
+    def __init__(self, lease: Lease, now: float) -> None:
+        self.lease = lease
+        self.heard = now
+        self.network = None if is_loopback(lease.host) else network(lease.host)  # None: not counted
+
+
 class MemoryRegistry:
-    """Who is where, in memory."""
+    """A `directory.registry.Registry` in dictionaries that keep an order; no operation scans."""
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
-        self.limits = limits
+        self._most = max(1, limits.registrations)
+        self._most_per_network = max(1, limits.registrations_per_address)
+        self._entries: dict[str, Entry] = {}  # in the order in which they registered
+        self._silent: OrderedDict[str, Entry] = OrderedDict()  # the longest silent first
+        self._free: OrderedDict[str, Entry] = OrderedDict()  # likewise
+        self._waiting: OrderedDict[str, Entry] = OrderedDict()  # the first who came first
+        self._networks: dict[str, OrderedDict[str, Entry]] = {}  # the longest silent first
+        self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
+
+    def find(self, client_id: str) -> Lease | None:
+        entry = self._entries.get(client_id)
+        return entry.lease if entry else None
+
+    def heard_at(self, client_id: str) -> float:
+        entry = self._entries.get(client_id)
+        return entry.heard if entry else float("-inf")
+
+    def keep(self, lease: Lease, now: float) -> None:
+        client_id = lease.client_id
+        entry = self._entries.get(client_id)
+        if entry is None:
+            entry = self._entries[client_id] = self._silent[client_id] = Entry(lease, now)
+            self._enter_network(entry)
+            if len(self._entries) > self._most:
+                self.forget(next(iter(self._silent)))
+        elif entry.lease is not lease:
+            moved = entry.lease.host != lease.host
+            if moved:
+                self._leave_network(entry)
+                entry.network = Entry(lease, now).network
+            entry.lease = lease
+            if moved:
+                self._enter_network(entry)
+        if lease.key is None:
+            self._free[client_id] = entry
+        else:
+            self._free.pop(client_id, None)
+            self._waiting.pop(client_id, None)
+        self._hear(entry, now)
+
+    def touch(self, client_id: str, now: float) -> None:
+        entry = self._entries.get(client_id)
+        if entry is not None:
+            self._hear(entry, now)
+
+    def forget(self, client_id: str) -> bool:
+        entry = self._entries.pop(client_id, None)
+        if entry is None:
+            return False
+        del self._silent[client_id]
+        self._free.pop(client_id, None)
+        self._waiting.pop(client_id, None)
+        self._leave_network(entry)
+        return True
+
+    def expire(self, before: float) -> int:
+        gone = 0
+        while self._silent:
+            client_id, entry = next(iter(self._silent.items()))
+            if entry.heard >= before:
+                break
+            self.forget(client_id)
+            gone += 1
+        return gone
+
+    def listed(self, most: int) -> list[Lease]:
+        return [entry.lease for entry in islice(self._entries.values(), most)]
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def partner_of(self, client_id: str) -> str | None:
+        return self._partners.get(client_id)
+
+    def first_waiting(self, asker: str) -> Lease | None:
+        return _first_but(asker, self._waiting.values())
+
+    def last_free(self, asker: str) -> Lease | None:
+        return _first_but(asker, reversed(self._free.values()))
+
+    def pair(self, asker: str, peer: str) -> None:
+        for one, other in ((asker, peer), (peer, asker)):
+            self._free.pop(one, None)
+            self._waiting.pop(one, None)
+            self._partners[one] = other
+            self._partners.move_to_end(one)
+        while len(self._partners) > 2 * self._most:
+            self._partners.popitem(last=False)
+
+    def wait(self, asker: str) -> None:
+        entry = self._entries.get(asker)
+        if entry is not None and entry.lease.key is None:
+            self._waiting.setdefault(asker, entry)
+
+    def _hear(self, entry: Entry, now: float) -> None:
+        """Put `entry` last wherever the order is that of silence."""
+        client_id = entry.lease.client_id
+        entry.heard = now
+        self._silent.move_to_end(client_id)
+        if client_id in self._free:
+            self._free.move_to_end(client_id)
+        if entry.network is not None:
+            self._networks[entry.network].move_to_end(client_id)
+
+    def _enter_network(self, entry: Entry) -> None:
+        """Count `entry` where it came from; the longest silent there goes if it is one too many."""
+        if entry.network is None:
+            return
+        there = self._networks.setdefault(entry.network, OrderedDict())
+        there[entry.lease.client_id] = entry
+        if len(there) > self._most_per_network:
+            self.forget(next(iter(there)))
+
+    def _leave_network(self, entry: Entry) -> None:
+        if entry.network is not None:
+            there = self._networks[entry.network]
+            del there[entry.lease.client_id]
+            if not there:
+                del self._networks[entry.network]
+
+
+def _first_but(asker: str, entries: Iterable[Entry]) -> Lease | None:
+    """The first lease that is not `asker`'s; looks at two at most."""
+    return next((e.lease for e in entries if e.lease.client_id != asker), None)

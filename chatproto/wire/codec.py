@@ -9,13 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import ID
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import (
     IPV4,
+    TABLE,
     Bridge,
     Dialect,
     Header,
@@ -30,54 +33,64 @@ CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 BINARY = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
 """What no line may hold; a line with it is not text, and the connection ends."""
 HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
-CANONICAL = re.compile(
-    r"REGISTER\r\nclientID: ([A-Za-z0-9][A-Za-z0-9._-]{0,63})"
+CANONICAL_REGISTER = re.compile(
+    rf"REGISTER\r\nclientID: ({ID.pattern})"
     rf"\r\nIP: ({IPV4.pattern})\r\nPort: ([1-9][0-9]{{0,3}}|[1-5][0-9]{{4}})"
-    r"|BRIDGE\r\nclientID: ([A-Za-z0-9][A-Za-z0-9._-]{0,63})"
 )
+CANONICAL_BRIDGE = re.compile(rf"BRIDGE\r\nclientID: ({ID.pattern})")
 """The two requests exactly as the assignment writes them, without the blank line, which nearly all
 programs send; ports from 60000 up go the plain way."""
+REMEMBERED = 4096
+KNOWN_BLOCKS: dict[str, Message] = {}
+KNOWN_TEXTS: dict[Message, str] = {}
+"""Canonical requests as they were read lately, and answers as they were written: clients say the same
+again and again, and so do we. Emptied at `REMEMBERED` of them, so that whoever never repeats itself
+pays next to nothing for it; both are small, for ids and addresses are."""
 CANONICAL_LINE, CANONICAL_BLOCK, CANONICAL_HEADERS = 80, 160, 3
 """No canonical block is longer; under tighter limits all go the plain way."""
 
 
 class Form(NamedTuple):
-    """How a kind of message is written: one template, or header by header."""
+    """How a kind of message is written: a template for its values, or (None) header by header."""
 
     template: str | None
-    values: Callable[[Any], tuple[Any, ...]]
+    values: Callable[[Any], tuple[Any, ...]] | None  # None: the message is that tuple
     defaults: dict[str, Any]
 
 
 def form_of(kind: type[Message]) -> Form:
     """What `encode` keeps of a kind of message."""
     names = [header.attribute for header in kind.headers]
-    plain = len(names) > 1 and not kind.lines
     template = None
-    if plain and all(header.needed and header.write is None for header in kind.headers):
+    if len(names) > 1 and all(header.needed and header.write is None for header in kind.headers):
         block = "".join(f"{header.name}: %s\r\n" for header in kind.headers)
         template = f"{kind.method}\r\n{block}\r\n"
-    values = attrgetter(*names) if plain else tuple
+    if issubclass(kind, tuple):
+        return Form(template, None, kind._field_defaults)
+    values = attrgetter(*names) if template else None
     defaults = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
     return Form(template, values, defaults)
 
 
-FORMS: dict[type[Message], Form] = {}
+FORMS: dict[type[Message], Form] = {row.kind: form_of(row.kind) for row in TABLE}
 
 
 def encode_text(message: Message) -> str:
     """`message` as it is written. Raises LocalError for a value that would be misread."""
-    kind = type(message)
-    form = FORMS.get(kind)
-    if form is None:
-        form = FORMS[kind] = form_of(kind)
-    if form.template is None:
-        return _written(message, form.defaults)
-    values = form.values(message)
+    template, get_values, defaults = FORMS[message.__class__]
+    if template is None:
+        return _written(message, defaults)
+    text = KNOWN_TEXTS.get(message)
+    if text is not None:
+        return text
+    values = get_values(message) if get_values is not None else tuple(message)  # type: ignore[arg-type]
     for value in values:
-        if value.__class__ is str and not (value.isprintable() and value == value.strip()):
+        if value.__class__ is str and (" " in value or not value.isprintable()):
             _check(value)
-    return form.template % values
+    if len(KNOWN_TEXTS) >= REMEMBERED:
+        KNOWN_TEXTS.clear()
+    text = KNOWN_TEXTS[message] = template % values
+    return text
 
 
 def encode(message: Message) -> bytes:
@@ -134,6 +147,7 @@ class Decoder:
     def __init__(self, limits: Limits = DEFAULTS, sender: Sender = Sender.CLIENT) -> None:
         self._limits = limits
         self._sender = sender
+        self._canonical = sender is Sender.CLIENT and fits_canonical(limits)
         self._block = []
 
     @property
@@ -144,13 +158,7 @@ class Decoder:
     def feed(self, data: bytes) -> list[Message | RemoteError]:
         """What `data` completes, in order. The chunk is split once, however much is in it."""
         found: list[Message | RemoteError] = []
-        if (
-            self._sender is not Sender.CLIENT
-            or self._block
-            or self._rest
-            or self.closed
-            or not fits_canonical(self._limits)
-        ):
+        if self._block or self._rest or self.closed or not self._canonical:
             self._take(data, found)
             return found
         try:
@@ -159,16 +167,14 @@ class Decoder:
             self._take(data, found)
             return found
         rest = blocks.pop()
-        match = CANONICAL.fullmatch
         for block in blocks:
-            canonical = match(block)
-            if canonical is None:
-                self._take(block.encode() + b"\r\n\r\n", found)
-                if self.closed:
-                    return found
+            message = KNOWN_BLOCKS.get(block) or read_canonical(block)
+            if message is not None:
+                found.append(message)
                 continue
-            client_id, ip, port, asker = canonical.groups()
-            found.append(Bridge(asker) if asker else Register(client_id, ip, int(port)))
+            self._take(block.encode() + b"\r\n\r\n", found)
+            if self.closed:
+                return found
         if rest:
             self._take(rest.encode(), found)
         return found
@@ -246,6 +252,25 @@ class Decoder:
         self._size = 0
 
 
+def read_canonical(block: str) -> Message | None:
+    """`block`, without its blank line, if it is a canonical request; remembered for the next time."""
+    message: Message
+    match = CANONICAL_REGISTER.fullmatch(block)
+    if match is not None:
+        client_id, ip, port = match.groups()
+        message = Register(client_id, ip, int(port))
+    else:
+        match = CANONICAL_BRIDGE.fullmatch(block)
+        if match is None:
+            return None
+        message = Bridge(match[1])
+    if len(KNOWN_BLOCKS) >= REMEMBERED:
+        KNOWN_BLOCKS.clear()
+    KNOWN_BLOCKS[block] = message
+    return message
+
+
+@lru_cache(maxsize=16)
 def fits_canonical(limits: Limits) -> bool:
     """Whether every canonical block is within `limits`."""
     return (

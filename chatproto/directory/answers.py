@@ -1,0 +1,115 @@
+"""What the directory answers to each request, and the line that its terminal shows."""
+
+from __future__ import annotations
+
+from chatproto.directory.lease import Lease, Source
+from chatproto.directory.pairing import bridge
+from chatproto.directory.registry import Registry
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import (
+    Bridge,
+    BridgeAck,
+    Error,
+    Info,
+    InfoAck,
+    Message,
+    Probe,
+    ProbeAck,
+    Quit,
+    QuitAck,
+    RegAck,
+    Register,
+    UnregAck,
+    Unregister,
+)
+
+
+class Directory:
+    """The rules of the classic requests over a registry; `now` is handed in, in seconds."""
+
+    def __init__(self, registry: Registry, limits: Limits = DEFAULTS) -> None:
+        self.registry = registry
+        self.limits = limits
+
+    def answer(self, message: Message, source: Source, now: float) -> Message:
+        """What `message`, which came from `source`, is answered; an Error if it is refused."""
+        match message:
+            case Register():
+                return self._register(message, source, now)
+            case Bridge():
+                return self._bridge(message, source, now)
+            case Info():
+                leases = self.registry.listed(self.limits.info_lines)
+                return InfoAck(tuple(lease.contact() for lease in leases))
+            case Probe():
+                return ProbeAck()
+            case Unregister():
+                return self._forget(message.client_id, source) or UnregAck()
+            case Quit():
+                return self._forget(message.client_id, source) or QuitAck()
+        return Error(405)
+
+    def _register(self, message: Register, source: Source, now: float) -> Message:
+        """Take the registration, unless somebody else holds the id (409)."""
+        client_id, ip, port = message
+        lease = self.registry.find(client_id)
+        if lease is None or not lease.confirmed_by(message, source):
+            if lease is not None and self._is_held(lease, source, now):
+                return Error(409)
+            lease = Lease(client_id, ip, port, source)
+        self.registry.keep(lease, now)
+        return RegAck(client_id, ip, port)
+
+    def _is_held(self, lease: Lease, source: Source, now: float) -> bool:
+        """Whether `lease` stands against a registration of its id from `source`."""
+        if lease.key is not None:
+            return True
+        if lease.source.is_where(source):
+            return False
+        heard = self.registry.heard_at(lease.client_id)
+        return lease.source.alive or heard > now - self.limits.takeover_wait
+
+    def _bridge(self, message: Bridge, source: Source, now: float) -> Message:
+        """Introduce somebody. A request by the asker itself is heard of."""
+        asker = message.client_id
+        lease = self.registry.find(asker)
+        if lease is not None and lease.source.is_where(source):
+            self.registry.touch(asker, now)
+        peer = bridge(self.registry, asker, now, self.limits.partner_wait)
+        if peer is None:
+            return BridgeAck()
+        contact = peer.contact()
+        return BridgeAck(contact.client_id, contact.host, contact.port)
+
+    def _forget(self, client_id: str, source: Source) -> Error | None:
+        """Forget `client_id` for `source`, which must be where it registered from."""
+        if not client_id:
+            return Error(400)
+        lease = self.registry.find(client_id)
+        if lease is None:
+            return Error(404)
+        if lease.key is not None or not lease.source.is_where(source):
+            return Error(403)
+        self.registry.forget(client_id)
+        return None
+
+    def line(self, message: Message, reply: Message, source: Source) -> str | None:
+        """What the terminal shows of `message` and its `reply` (the assignment's own lines)."""
+        match message, reply:
+            case Register(), RegAck():
+                where = host_port(message.ip, message.port)
+                return f"REGISTER: {message.client_id} from {where} received"
+            case Bridge(), BridgeAck():
+                lease = self.registry.find(message.client_id)
+                host, port = (lease.ip, lease.port) if lease else (source.host, source.port)
+                asker = f"BRIDGE: {message.client_id} {host_port(host, port)}"
+                if reply.port is None:
+                    return asker
+                return f"{asker} {reply.client_id} {host_port(reply.ip, reply.port)}"
+        return None
+
+    def info_lines(self) -> list[str]:
+        """Everybody, `<clientID> <ip>:<port>`, for the server's terminal."""
+        contacts = (lease.contact() for lease in self.registry.listed(len(self.registry)))
+        return [f"{one.client_id} {host_port(one.host, one.port)}" for one in contacts]

@@ -1,0 +1,103 @@
+"""Who is where, as the directory keeps it, and from where a request came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from chatproto.wire.fields import Contact
+from chatproto.wire.messages import Register
+
+
+@dataclass(slots=True, eq=False)
+class Source:
+    """The connection that a request came on, as the server sees it.
+
+    `local`: the other end is on this machine. `alive` becomes false when the connection ends; a
+    lease may keep this object for as long as it likes without keeping the connection.
+    """
+
+    host: str
+    port: int
+    local: bool
+    alive: bool = True
+
+    def is_where(self, other: Source) -> bool:
+        """Whether both are the same address; all of this machine's own are one."""
+        return self.host == other.host or (self.local and other.local)
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A registration: where `client_id` claims to be called (`ip`, `port`) and who says so.
+
+    `source`: the connection it was last confirmed on. `key`: None for a classic client. When it was
+    last heard of is the registry's to know, since that changes with every request.
+    """
+
+    client_id: str
+    ip: str
+    port: int
+    source: Source = field(compare=False)
+    key: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The address that it registered from."""
+        return self.source.host
+
+    def confirmed_by(self, message: Register, source: Source) -> bool:
+        """Whether `message` says nothing new, and the connection that said it before still lives."""
+        held = self.source
+        return (
+            self.port == message.port
+            and self.ip == message.ip
+            and (held is source or (held.alive and held.host == source.host))
+            and self.key is None
+        )
+
+    def contact(self) -> Contact:
+        """Where others are told to call (protocol section 2, the address that is shown)."""
+        return Contact(self.client_id, shown_ip(self.ip, self.host, self.source.local), self.port)
+
+
+@lru_cache(maxsize=4096)
+def shown_ip(claimed: str, observed: str, local: bool) -> str:
+    """The address to hand out for who claims `claimed` and is seen at `observed`.
+
+    The observed one, where the claim is a name, or loopback or unspecified and the client is not on
+    this machine, or a public address other than the observed one.
+    """
+    address = as_address(claimed)
+    if address is None:
+        return observed
+    useless = not local and (address.is_loopback or address.is_unspecified)
+    foreign = address.is_global and address != as_address(observed)
+    return observed if useless or foreign else str(address)
+
+
+def as_address(text: str) -> IPv4Address | IPv6Address | None:
+    """`text` as an address, an IPv4 one in IPv6's clothes as IPv4; None if it is a name."""
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+@lru_cache(maxsize=4096)
+def is_loopback(host: str) -> bool:
+    """Whether `host`, an address as a socket tells it, is this machine's loopback."""
+    address = as_address(host)
+    return address is not None and address.is_loopback
+
+
+@lru_cache(maxsize=4096)
+def network(host: str) -> str:
+    """What counts as one address in limits: an IPv4 address, or the /64 of an IPv6 one."""
+    address = as_address(host)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address or host)

@@ -1,0 +1,24 @@
+"""Whom the classic BRIDGE answers with (protocol section 2)."""
+
+from __future__ import annotations
+
+from chatproto.directory.lease import Lease
+from chatproto.directory.registry import Registry
+
+
+def bridge(registry: Registry, asker: str, now: float, partner_wait: float) -> Lease | None:
+    """Whom to introduce to `asker`; None: nobody, and `asker` waits.
+
+    In this order: its own partner of before, if heard of within `partner_wait` seconds; the first
+    who waits; the free one heard of last. Never `asker` itself, and nobody who has a key, for those
+    are not called in plain text. `asker` need not be registered.
+    """
+    partner = registry.partner_of(asker)
+    peer = registry.find(partner) if partner is not None else None
+    if peer is None or peer.key or registry.heard_at(peer.client_id) < now - partner_wait:
+        peer = registry.first_waiting(asker) or registry.last_free(asker)
+    if peer is None:
+        registry.wait(asker)
+    else:
+        registry.pair(asker, peer.client_id)
+    return peer

@@ -1,0 +1,55 @@
+"""What the directory's rules ask of a store."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chatproto.directory.lease import Lease
+
+
+class Registry(Protocol):
+    """Leases by id, in the order they were heard of, and who waits for whom.
+
+    A store keeps its bounds by itself: so many leases in all and for one `lease.network` (loopback
+    not counted), so many partners; the longest silent go first. Times are seconds of any one clock.
+    """
+
+    def find(self, client_id: str) -> Lease | None:
+        """The lease of `client_id`."""
+
+    def heard_at(self, client_id: str) -> float:
+        """When it was last heard of; minus infinity if it has no lease."""
+
+    def keep(self, lease: Lease, now: float) -> None:
+        """Register: put `lease` in, or in the place of the former of that id. It is heard of, and
+        free. Whoever must go to make room goes without a word."""
+
+    def touch(self, client_id: str, now: float) -> None:
+        """It is heard of; nothing if it has no lease."""
+
+    def forget(self, client_id: str) -> bool:
+        """Take the lease out, with its place in the queue; False if there is none."""
+
+    def expire(self, before: float) -> int:
+        """Forget who was last heard of before `before`; looks at those alone. How many went."""
+
+    def listed(self, most: int) -> list[Lease]:
+        """The first `most` leases in the order in which they registered."""
+
+    def __len__(self) -> int:
+        """How many leases there are."""
+
+    def partner_of(self, client_id: str) -> str | None:
+        """With whom `client_id` was last paired, whether either has a lease or not."""
+
+    def first_waiting(self, asker: str) -> Lease | None:
+        """Of those who wait, `asker` not among them, the first."""
+
+    def last_free(self, asker: str) -> Lease | None:
+        """Of the free, `asker` not among them, the one heard of last. Only leases without a key."""
+
+    def pair(self, asker: str, peer: str) -> None:
+        """They are each other's partner now, neither free nor waiting."""
+
+    def wait(self, asker: str) -> None:
+        """`asker`, if it has a lease without a key, waits; in its old place if it did already."""

@@ -1,0 +1,330 @@
+"""The server's port: one protocol, which moves bytes and knows the time, and its factory.
+
+What a message means is the features' matter: bytes go to the decoder, messages to the directory,
+answers back, all that one chunk asked for in one write.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.directory.answers import Directory
+from chatproto.directory.lease import Source, is_loopback
+from chatproto.server.addresses import Addresses
+from chatproto.server.wheel import Wheel
+from chatproto.wire.codec import Decoder, encode, encode_text, shown
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import host_port, plain_host
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import Error, Message
+
+TLS_CLIENT_HELLO = 0x16
+Tell = Callable[[str], None]
+
+
+@implementer(IHalfCloseableProtocol)
+class ChatConnection(LineReceiver):
+    """A connection from a client, in the classic dialect; it is the client that closes.
+
+    It reads no further while more than `limits.unsent` of its answers wait to be sent.
+    """
+
+    line_mode = 0  # chunks, not lines: LineReceiver would copy the rest for every line
+    factory: ChatFactory
+    transport: Any  # a TCP connection, or what startTLS makes of it
+    _source: Source | None = None  # set with the first bytes
+    _ended = False  # the other side will send no more
+    _leaving = False  # we have said our last word
+    _lines = 0  # decoder.pending, when it last changed
+    _line_since = 0.0
+    _block_since = 0.0
+
+    def __init__(self, factory: ChatFactory, host: str, port: int) -> None:
+        self.factory = factory
+        self.host = host
+        self.port = port
+        self._decoder = Decoder(factory.limits)
+        self._unanswered: list[Message | RemoteError] = []
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if self._leaving or (self._source is None and not self._begin(data)):
+            return
+        messages = self._decoder.feed(data)
+        if messages:
+            self._answer(messages)
+        if self._decoder.pending or self._lines:
+            self._watch(bool(messages))
+
+    def _begin(self, data: bytes) -> bool:
+        """Look at the first byte; false if this is not plain text.
+
+        TLS would begin here: `startTLS`, and the data to the new `transport.protocol`.
+        """
+        if data[0] == TLS_CLIENT_HELLO:
+            self.close()
+            return False
+        local = is_loopback(self.host) or self.host == plain_host(self.transport.getHost().host)
+        self._source = Source(self.host, self.port, local)
+        self.transport.registerProducer(self, True)
+        return True
+
+    def _answer(self, messages: list[Message | RemoteError]) -> None:
+        """Answer `messages` in order, as far as the other side reads the answers."""
+        factory, source = self.factory, self._source
+        assert source is not None
+        factory.spoke(self)
+        say, trace, most = factory.say, factory.trace, factory.limits.unsent
+        now = factory.seconds()
+        answer = factory.directory.answer
+        done = 0
+        while done < len(messages):
+            out: list[str] = []
+            size = 0
+            for message in messages[done:] if done else messages:
+                done += 1
+                if isinstance(message, RemoteError):
+                    reply: Message = Error(message.status)
+                else:
+                    reply = answer(message, source, now)
+                    if say is not None:
+                        line = factory.directory.line(message, reply, source)
+                        if line is not None:
+                            say(line)
+                if trace is not None:
+                    self._trace(trace, message, reply)
+                text = encode_text(reply)
+                out.append(text)
+                size += len(text)
+                if size > most:
+                    break
+            self.transport.write("".join(out).encode())
+            if self.paused and done < len(messages):
+                self._unanswered = messages[done:]
+                return
+        if self._decoder.closed:
+            self._leave()
+
+    def resumeProducing(self) -> None:
+        """What was written is on its way: go on where reading was paused."""
+        self.paused = False
+        messages, self._unanswered = self._unanswered, []
+        if messages and not self._leaving:
+            self._answer(messages)
+        if self.paused:
+            return
+        if self._ended:
+            self._end()
+        else:
+            super().resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is gone; `connectionLost` follows."""
+
+    def readConnectionLost(self) -> None:
+        """The other side sends no more, and may still read."""
+        self._ended = True
+        if not self.paused:
+            self._end()
+
+    def writeConnectionLost(self) -> None:
+        """Our side is closed; the other side's end is waited for, for a while."""
+
+    def _end(self) -> None:
+        """Answer what has no end but the end of input, and close."""
+        if not self._leaving:
+            self._finish()
+        if not self.paused:
+            self.close()
+
+    def close(self) -> None:
+        """Close as soon as what waits to be sent is sent."""
+        self._leaving = True
+        self.transport.unregisterProducer()  # a paused one would be resumed instead of the close
+        self.transport.loseConnection()
+
+    def _finish(self) -> None:
+        """What is there of a block is all there will be."""
+        messages = self._decoder.finish()
+        if messages and self._source is not None:
+            self._answer(messages)
+
+    def _watch(self, new_block: bool) -> None:
+        """Set or take back the deadline of the block that is on its way."""
+        wheel, lines = self.factory.wheel, self._decoder.pending
+        if self._leaving:
+            return
+        now = self.factory.seconds()
+        if new_block or not self._lines:
+            self._block_since = now
+        if new_block or lines != self._lines:
+            self._line_since = now
+        self._lines = lines
+        if not lines:
+            wheel.discard(self)
+            return
+        limits = self.factory.limits
+        deadline = min(self._line_since + limits.line_wait, self._block_since + limits.block_wait)
+        if self._decoder.unfinished():
+            deadline = min(deadline, self._line_since + limits.unfinished_wait)
+        self.factory.watch(self, deadline)
+
+    def too_late(self) -> None:
+        """The deadline has come: of the farewell, of a last line without its blank line, or 408."""
+        if self._leaving:
+            self.transport.abortConnection()
+        elif self.paused:
+            self.factory.watch(self, self.factory.seconds() + self.factory.limits.line_wait)
+        elif self._decoder.unfinished():
+            self._lines = 0
+            self._finish()
+        else:
+            self.refuse(408)
+
+    def refuse(self, status: int) -> None:
+        """Say why and leave."""
+        if not self._leaving:
+            error = Error(status)
+            if self.factory.trace is not None:
+                self._trace(self.factory.trace, None, error)
+            self.transport.write(encode(error))
+            self._leave()
+
+    def _leave(self) -> None:
+        """Close our side, and the whole when the other has read it and closes, or after a while.
+
+        A full close at once could overtake the last answer with a reset.
+        """
+        self._leaving = True
+        factory = self.factory
+        self.transport.unregisterProducer()
+        if self.paused:
+            self.paused = False
+            self.transport.resumeProducing()
+        self.transport.loseWriteConnection()
+        factory.watch(self, factory.seconds() + factory.limits.farewell_wait)
+
+    def _trace(self, trace: Tell, message: Message | RemoteError | None, reply: Message) -> None:
+        where = host_port(self.host, self.port)
+        if isinstance(message, RemoteError):
+            trace(f"{where} -> ({message.detail.encode('unicode_escape').decode()})")
+        elif message is not None:
+            trace(f"{where} -> {shown(message)}")
+        trace(f"{where} <- {shown(reply)}")
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._leaving = True
+        if self._source is not None:
+            self._source.alive = False
+        self.factory.lost(self)
+
+
+class Refusal(Protocol):
+    """A connection that is one too many: a word why, and closed."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(encode(Error(self.status)))
+        self.transport.loseConnection()
+
+
+class ChatFactory(Factory):
+    """The connections of a server, what they share, and how many there may be.
+
+    `most`: connections in all. `say` and `trace` get lines, or are None and nothing is formatted.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: Any,
+        directory: Directory,
+        limits: Limits = DEFAULTS,
+        most: int = 1000,
+        say: Tell | None = None,
+        trace: Tell | None = None,
+    ) -> None:
+        self.clock = clock
+        self.seconds: Callable[[], float] = clock.seconds
+        self.directory = directory
+        self.limits = limits
+        self.most = most
+        self.say = say
+        self.trace = trace
+        self.wheel: Wheel[ChatConnection] = Wheel()
+        self._ticking: Any = None
+        self.addresses = Addresses(limits)
+        self.silent: OrderedDict[ChatConnection, None] = OrderedDict()
+        """Who never sent a request, the first to come first."""
+        self.spoken: set[ChatConnection] = set()
+        self.on_empty: Callable[[], None] | None = None
+        """Called when the last connection has ended."""
+
+    def __len__(self) -> int:
+        return len(self.silent) + len(self.spoken)
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        host = plain_host(getattr(addr, "host", ""))
+        if len(self.silent) + len(self.spoken) >= self.most:
+            if not self.silent:
+                return Refusal(503)
+            longest = next(iter(self.silent))
+            self.lost(longest)
+            longest.transport.abortConnection()
+        if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
+            return Refusal(429)
+        connection = ChatConnection(self, host, getattr(addr, "port", 0))
+        self.silent[connection] = None
+        return connection
+
+    def spoke(self, connection: ChatConnection) -> None:
+        """It has sent a request."""
+        if connection in self.silent:
+            del self.silent[connection]
+            self.spoken.add(connection)
+
+    def lost(self, connection: ChatConnection) -> None:
+        """It has ended, or is given up; nothing if that was known."""
+        if connection in self.spoken:
+            self.spoken.remove(connection)
+        elif connection in self.silent:
+            del self.silent[connection]
+        else:
+            return
+        self.wheel.discard(connection)
+        if not is_loopback(connection.host):
+            self.addresses.leave(connection.host)
+        if self.on_empty is not None and not self:
+            self.on_empty()
+
+    def watch(self, connection: ChatConnection, deadline: float) -> None:
+        """Call its `too_late` at `deadline`. The wheel turns only while somebody is in it."""
+        self.wheel.set(connection, deadline)
+        if self._ticking is None:
+            self._ticking = self.clock.callLater(self.wheel.grain, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        for connection in self.wheel.expire(self.seconds()):
+            connection.too_late()
+        if self.wheel and self._ticking is None:
+            self._ticking = self.clock.callLater(self.wheel.grain, self._tick)
+
+    def close_all(self, abort: bool = False) -> None:
+        """End every connection, after what waits to be sent to it or at once."""
+        for connection in [*self.silent, *self.spoken]:
+            if abort:
+                connection.transport.abortConnection()
+            else:
+                connection.close()

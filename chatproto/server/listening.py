@@ -1,0 +1,109 @@
+"""From the text of `--port` to listening sockets."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import Any
+
+from twisted.internet import tcp
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort
+from twisted.internet.protocol import Factory
+from twisted.python.failure import Failure
+
+from chatproto.server.transport import PromptServer
+
+BACKLOG = 1024
+"""Connections that may wait to be accepted, as far as the kernel allows it."""
+NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
+
+
+class Place:
+    """Where to listen, as a person described it; raises ValueError if it cannot be read.
+
+    Digits are a port on all addresses of IPv4 and, where the machine has it, IPv6 (0: any free one,
+    the same for both); anything else is a Twisted server endpoint string.
+    """
+
+    def __init__(self, reactor: Any, text: str) -> None:
+        self._reactor = reactor
+        self._port = None
+        if text.isascii() and text.isdigit():
+            self._port = int(text)
+            if self._port > 65535:
+                raise ValueError(f"there is no port {text}")
+            return
+        try:
+            self._endpoint = serverFromString(reactor, text)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise ValueError(f"not a port or an endpoint: {text!r} ({error})") from None
+
+    def listen(self, factory: Factory) -> Deferred[list[IListeningPort]]:
+        """Open the sockets. Raises CannotListenError or OSError if that fails at once."""
+        if self._port is not None:
+            ports = self._everywhere(self._port, factory)
+            for port in ports:
+                tune(port)
+            return succeed(ports)
+        failed: list[BaseException] = []
+
+        def open_(port: IListeningPort) -> list[IListeningPort]:
+            tune(port)
+            return [port]
+
+        def refused(failure: Failure) -> Failure:
+            failed.append(failure.value)
+            return failure
+
+        listening: Deferred[list[IListeningPort]] = self._endpoint.listen(factory).addCallback(
+            open_
+        )
+        listening.addErrback(refused)
+        if failed:
+            listening.addErrback(lambda _: None)
+            raise failed[0]
+        return listening
+
+    def _everywhere(self, number: int, factory: Factory) -> list[IListeningPort]:
+        """IPv4, and IPv6 on a socket of its own: an IPv4 caller costs more on one that has both."""
+        ports = [self._reactor.listenTCP(number, factory, backlog=BACKLOG)]
+        number = ports[0].getHost().port
+        try:
+            bound = socket.socket(socket.AF_INET6, socket.SOCK_STREAM)
+        except OSError:
+            return ports
+        with bound:
+            try:
+                bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                bound.bind(("::", number))
+                bound.listen(BACKLOG)
+            except OSError as error:
+                if error.errno in NO_IPV6:
+                    return ports
+                ports[0].stopListening()
+                raise CannotListenError("::", number, error) from error
+            bound.setblocking(False)
+            ports.append(self._reactor.adoptStreamPort(bound.fileno(), socket.AF_INET6, factory))
+        return ports
+
+
+def tune(port: Any) -> None:
+    """Set once on the listening socket what every accepted one is to have (Linux hands it on).
+
+    Keepalive finds the dead among the silent in some 5 minutes; answers leave without delay.
+    """
+    listening = getattr(port, "socket", None)
+    if listening is None or listening.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    if isinstance(port, tcp.Port) and port.transport is tcp.Server:
+        port.transport = PromptServer
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    for name, value in (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 6)):
+        if hasattr(socket, name):
+            listening.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    listening.listen(BACKLOG)

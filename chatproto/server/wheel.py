@@ -1,0 +1,53 @@
+"""Deadlines of many connections in one place, so that none of them needs a timer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from heapq import heappop, heappush
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Wheel(Generic[Key]):
+    """Keys by deadline, in steps of `grain` seconds: never early, late by at most a grain and the
+    time between two calls of `expire`."""
+
+    def __init__(self, grain: float = 0.1) -> None:
+        self.grain = grain
+        self._slots: dict[int, set[Key]] = {}
+        self._order: list[int] = []  # a heap of the numbers of slots
+        self._slot_of: dict[Key, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._slot_of)
+
+    def __contains__(self, key: Key) -> bool:
+        return key in self._slot_of
+
+    def set(self, key: Key, deadline: float) -> None:
+        """Put `key` in, or move it."""
+        slot = int(deadline / self.grain) + 1
+        if self._slot_of.get(key) == slot:
+            return
+        self.discard(key)
+        self._slot_of[key] = slot
+        if slot not in self._slots:
+            self._slots[slot] = set()
+            heappush(self._order, slot)
+        self._slots[slot].add(key)
+
+    def discard(self, key: Key) -> None:
+        """Take `key` out, if it is in."""
+        slot = self._slot_of.pop(key, None)
+        if slot is not None:
+            self._slots[slot].discard(key)
+
+    def expire(self, now: float) -> list[Key]:
+        """Take out and return the keys whose deadline has passed, the earliest first."""
+        due: list[Key] = []
+        while self._order and self._order[0] * self.grain <= now:
+            for key in self._slots.pop(heappop(self._order)):
+                del self._slot_of[key]
+                due.append(key)
+        return due
