@@ -38,6 +38,9 @@ class CallsOwner(Protocol):
     def settle(self) -> None:
         """Something was finished."""
 
+    def locate(self, client_id: str) -> Deferred[Contact | None]:
+        """Where the server says that `client_id` is, if it answers with them."""
+
 
 class Calls:
     """Carries out what the person asks of conversations; `links` are how they are carried."""
@@ -142,8 +145,10 @@ class Calls:
         except LocalError as error:
             conversation.perform(conversation.session.unreachable(error.detail))
             return
-        known = self.all.named(contact.client_id) or self.all.one_way(contact.host, dialled=False)
-        if known is not None and known is not conversation:
+        known = self.all.named(contact.client_id)
+        if known is None or known is conversation:
+            known = self.all.one_way(contact.host, dialled=False)
+        if known is not None:
             self._merge(conversation, known, contact)
             return
         self._name(conversation, contact)
@@ -197,21 +202,19 @@ class Calls:
             self.tell(Notice(f"still there: {names} (/switch)"))
         self._node.settle()
 
-    def dial_alone(self, conversation: Conversation) -> Deferred[PlainLink]:
-        """A new connection to them, for one message."""
+    async def dial_alone(self, conversation: Conversation) -> PlainLink:
+        """A new connection to them, for one message. Raises Unreachable."""
         contact = self._node.people.named(conversation.name)
-        host, port = (
-            (contact.host, contact.port) if contact else (conversation.host, conversation.port)
-        )
+        host, port = conversation.host, conversation.port
+        if contact is None and port is None:
+            contact = await self._node.locate(conversation.name)
+        if contact is not None:
+            host, port = contact.host, contact.port
         if host is None or port is None:
             raise Unreachable(f"no address for {conversation.name}: /bridge or /info may tell it")
-        dialled = self._dialer.dial(self.links, host, port, conversation.session.dialect)
-
-        def keep(link: PlainLink) -> PlainLink:
-            self.links.belongs(link, conversation)
-            return link
-
-        return dialled.addCallback(keep)
+        link = await self._dialer.dial(self.links, host, port, conversation.session.dialect)
+        self.links.belongs(link, conversation)
+        return link
 
     def written(self) -> None:
         """A message of ours went out."""
@@ -262,6 +265,8 @@ class Calls:
         def failed(failure: Any) -> None:
             failure.trap(Unreachable)
             conversation.dialling = None
+            if session.state is State.OPEN:
+                self.tell(Notice(f"calling back in vain: {failure.value}"))
             conversation.perform(session.unreachable(str(failure.value)))
 
         dialled.addCallbacks(connected, failed)
@@ -282,6 +287,7 @@ class Calls:
         if known.state is State.OPEN and not known.named:
             # They called and do not listen on that connection: calling back makes the other way.
             self._name(known, contact)
+            known.perform(known.session.call_back())
             self._dial(known, contact)
         for text in words:
             known.perform(known.session.say(text))

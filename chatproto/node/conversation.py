@@ -53,8 +53,8 @@ class ConversationOwner(Protocol):
     def tell(self, event: Event) -> None:
         """News for the person."""
 
-    def dial_alone(self, conversation: Conversation) -> Deferred[PlainLink]:
-        """A new connection to them that carries one message."""
+    async def dial_alone(self, conversation: Conversation) -> PlainLink:
+        """A new connection to them that carries one message. Raises Unreachable."""
 
     def conversation_ended(self, conversation: Conversation) -> None:
         """It is closed."""

@@ -189,7 +189,9 @@ class Links:
         told = opened.host
         if told is None or (is_local(told) and not is_local(link.host)):
             told = link.host
-        conversation.host, conversation.port = told, opened.port or link.port
+        # Where each message has its own connection, this one's port is nobody's.
+        seen = None if opened.dialect.dials_back else link.port
+        conversation.host, conversation.port = told, opened.port or seen
         if opened.client_id is not None and opened.port is not None:
             self._calls.people.remember(Contact(opened.client_id, told, opened.port))
 

@@ -9,6 +9,8 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
 from chatproto.node.events import (
@@ -230,6 +232,24 @@ class Node:
         self.people.remember(contact)
         self.tell(Bridged(contact.client_id, contact.host, contact.port, contact.key))
 
+    def locate(self, client_id: str) -> Deferred[Contact | None]:
+        """Where the server says that `client_id` is, if it answers with them; None if it does not.
+
+        For one who called and told no address: the server gives a caller and a called to each other.
+        """
+
+        async def ask() -> Contact | None:
+            try:
+                contact = await self._introducer.bridge(self.me.client_id)
+            except (Trouble, Refused, Unreachable) as error:
+                log.info("no address for {name}: {error}", name=client_id, error=error)
+                return None
+            if contact is not None:
+                self.people.remember(contact)
+            return contact if contact is not None and contact.client_id == client_id else None
+
+        return self._requests.run(lambda: Deferred.fromCoroutine(ask()))
+
     async def _chat(self, conversation: Conversation, target: str) -> None:
         """The requests before it are answered now, so that whom it means is known."""
         self.calls.place(conversation, target)
@@ -256,12 +276,11 @@ class Node:
         """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
         try:
             await work()
-        except (Trouble, LocalError, RemoteError) as error:
+        except (Trouble, LocalError, RemoteError, Refused, Unreachable) as error:
             self._fail(command, error)
         except Exception as error:
-            if not hasattr(error, "sentence"):
-                log.failure("{command} failed", command=command)
-            self._fail(command, error)
+            log.failure("{command} failed", command=command)
+            self._fail(command, f"that failed: {error!r}")
 
     def _try(self, command: str, work: Callable[[], None]) -> None:
         try:

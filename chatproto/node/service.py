@@ -119,9 +119,12 @@ class ChatClient(Service):
 
     def _listening(self, port: IListeningPort) -> None:
         self._port = port
-        number: int = port.getHost().port  # type: ignore[attr-defined]
+        own: Any = port.getHost()
         if self._announced is not None:
             self._begin(*self._announced)
+            return
+        if own.host not in ("0.0.0.0", "::", ""):
+            self._begin(own.host, own.port)
             return
         host, far = self._server or ("127.0.0.1", 9)
         try:
@@ -129,9 +132,9 @@ class ChatClient(Service):
         except ValueError:
             pool = self._reactor.getThreadPool()
             found = deferToThreadPool(self._reactor, pool, host_towards, host, far)
-            found.addCallback(self._begin, number)
+            found.addCallback(self._begin, own.port)
         else:
-            self._begin(host_towards(host, far), number)
+            self._begin(host_towards(host, far), own.port)
 
     def _begin(self, host: str, port: int) -> None:
         self._node.start(host, port)

@@ -45,6 +45,7 @@ class Input(Enum):
     """What can happen to a conversation; the value is what the state diagram says."""
 
     CALL = "we call"
+    CALL_BACK = "we call back"
     CONNECT = "our connection is there"
     FAIL = "no connection to be had"
     RING = "they call"
@@ -78,6 +79,7 @@ TABLE: dict[tuple[State, Input], State] = {
     (State.RINGING, Input.LEFT): State.CLOSED,
     (State.RINGING, Input.LINK_LOST): State.RINGING,
     (State.RINGING, Input.LOST): State.CLOSED,
+    (State.OPEN, Input.CALL_BACK): State.OPEN,
     (State.OPEN, Input.CONNECT): State.OPEN,
     (State.OPEN, Input.FAIL): State.OPEN,
     (State.OPEN, Input.RING): State.OPEN,
@@ -93,6 +95,7 @@ our own side asks for it, and is nothing if it comes from the other side, for wh
 
 REFUSALS: dict[Input, str] = {
     Input.CALL: "you are talking to them already",
+    Input.CALL_BACK: "they have not called",
     Input.ACCEPT: "there is no call to accept",
     Input.DECLINE: "there is no call to decline",
     Input.SAY: "the conversation is over",
@@ -121,6 +124,7 @@ class PeerSession:
         self._dialled: list[Link] = []
         self._accepted: list[Link] = []
         self._early: list[str] = []
+        self._calling_back = False
         self.floor = self._new_floor(mine=True)
 
     # What our own side asks for. Each raises LocalError with one sentence if the table has no such pair.
@@ -130,6 +134,12 @@ class PeerSession:
         ringing = self.state is State.RINGING
         self._enter(Input.CALL)
         return self._open() if ringing else []
+
+    def call_back(self) -> list[Effect]:
+        """Call them who have called: they may not listen where they speak. What we say waits for it."""
+        self._enter(Input.CALL_BACK)
+        self._calling_back = True
+        return []
 
     def accept(self) -> list[Effect]:
         """Take their call."""
@@ -182,15 +192,21 @@ class PeerSession:
         if link is not None:
             self._dialled.append(link)
             call.append(Call(link))
+        self._calling_back = False
         if was_open:
-            return call
+            before = self.floor.turn
+            return [*call, *self._speak(), *self._passed(before)]
         self.floor = self._new_floor(mine=True)
         return [*call, Opened(), *self._speak(), TurnPassed(self.floor.turn)]
 
     def unreachable(self, reason: str) -> list[Effect]:
         """No connection is to be had."""
-        if not self._may(Input.FAIL) or self.state is State.OPEN:
+        if not self._may(Input.FAIL):
             return []
+        if self.state is State.OPEN:
+            self._calling_back = False
+            before = self.floor.turn
+            return [*self._speak(), *self._passed(before)]
         return self._end(reason)
 
     def called(self, link: Link) -> list[Effect]:
@@ -276,7 +292,8 @@ class PeerSession:
 
     def _speak(self) -> list[Effect]:
         effects: list[Effect] = []
-        while self.state is State.OPEN and self.waiting and self.floor.may_speak:
+        may = self.state is State.OPEN and not self._calling_back
+        while may and self.waiting and self.floor.may_speak:
             effects.append(Speak(self._outward(), self.waiting.popleft()))
             self.floor.said()
         return effects

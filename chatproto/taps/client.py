@@ -135,7 +135,8 @@ def makeService(options: Options) -> IService:
     )
     server: ClassicServer | None = None
     if options["server"] is not None:
-        server = ClassicServer(reactor, *options["server"], DEFAULTS)
+        host, port = options["server"]
+        server = ClassicServer(reactor, host, port)
     if not settings.client_id.isalnum():
         print(f"chatclient: some programs refuse the id {settings.client_id}", file=sys.stderr)
     screen = Output(reactor, descriptor(sys.__stdout__, os.O_WRONLY))

@@ -55,6 +55,7 @@ def session_in(state: State) -> PeerSession:
 
 DOINGS: dict[Input, Callable[[PeerSession], list[Effect]]] = {
     Input.CALL: lambda s: s.call(),
+    Input.CALL_BACK: lambda s: s.call_back(),
     Input.CONNECT: lambda s: s.connected("b"),
     Input.FAIL: lambda s: s.unreachable("gone"),
     Input.RING: lambda s: s.called("b"),
@@ -230,6 +231,28 @@ class TalkingTests(SynchronousTestCase):
         session = session_in(State.OPEN)
         session.called("theirs")
         self.assertEqual(session.say("hi")[0], Speak("a", "hi"))
+
+    def test_calling_back_holds_what_we_say_until_the_connection_is_there(self) -> None:
+        session = PeerSession(RAW)
+        session.called("theirs")
+        session.accept()
+        session.heard("hello")
+        session.call_back()
+        self.assertEqual(session.say("hi"), [Kept("hi")])
+        self.assertEqual(
+            session.connected("ours"), [Call("ours"), Speak("ours", "hi"), TurnPassed(Turn.THEIRS)]
+        )
+
+    def test_calling_back_in_vain_speaks_where_they_spoke(self) -> None:
+        session = PeerSession(RAW)
+        session.called("theirs")
+        session.accept()
+        session.heard("hello")
+        session.call_back()
+        session.say("hi")
+        self.assertEqual(
+            session.unreachable("nobody"), [Speak("theirs", "hi"), TurnPassed(Turn.THEIRS)]
+        )
 
     def test_leaving_says_farewell_once_and_drops_the_rest(self) -> None:
         session = session_in(State.OPEN)
