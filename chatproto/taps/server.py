@@ -86,7 +86,7 @@ class ServerOptions(ProgramOptions):
         """NAME=VALUE sets a limit, may be repeated; `list` prints their names and values"""
         if text == "list":
             for field in fields(DEFAULTS):
-                print(f"{field.name}={getattr(DEFAULTS, field.name):g}")
+                print(f"{field.name}={getattr(DEFAULTS, field.name):.12g}")
             raise SystemExit(0)
         self["limits"].append(text)
 

@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.application.twist._options import TwistOptions
+from twisted.python.usage import Options
+from twisted.scripts._twistd_unix import ServerOptions as TwistdOptions
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.node.service import CannotStart
+from chatproto.taps import options
+from chatproto.taps.options import (
+    LOG_BYTES,
+    LOG_FILES,
+    ProgramOptions,
+    RotatedLog,
+    WrongOption,
+    descriptor,
+    endpoint_text,
+)
+
+
+class Small(ProgramOptions):
+    """A program with one option, whose home is where the test wants it."""
+
+    logs_to = "small.log"
+    optParameters = [["number", None, "1", "A number"]]
+    home = Path()
+
+    def check(self) -> None:
+        if self["number"] == "13":
+            raise WrongOption("--number 13\nis unlucky")
+
+    def prepare(self) -> Path:
+        if self["number"] == "0":
+            raise CannotStart("there is nothing")
+        return self.home
+
+
+class EndpointTextTests(SynchronousTestCase):
+    def test_digits_are_a_tcp_port(self) -> None:
+        self.assertEqual(endpoint_text("5555"), "tcp:5555")
+        self.assertEqual(endpoint_text("0"), "tcp:0")
+        self.assertEqual(endpoint_text("65535"), "tcp:65535")
+
+    def test_an_endpoint_stays_as_it_is(self) -> None:
+        for text in ("tcp:5555:interface=127.0.0.1", "unix:/tmp/x", "tcp:1"):
+            self.assertEqual(endpoint_text(text), text)
+
+    def test_anything_else_is_one_sentence(self) -> None:
+        for text in (
+            "65536",
+            "",
+            "-1",
+            "5555x",
+            "tcp:",
+            "tcp:x",
+            "nonsense:1",
+            "\u0665",
+            "tcp:1:a=b",
+        ):
+            with self.assertRaises(WrongOption) as caught:
+                endpoint_text(text)
+            self.assertNotIn("\n", str(caught.exception))
+
+    @given(st.text())
+    def test_no_text_raises_anything_else(self, text: str) -> None:
+        try:
+            endpoint_text(text)
+        except WrongOption:
+            pass
+
+
+class ProgramOptionsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.errors = io.StringIO()
+        self.patch(sys, "__stderr__", self.errors)
+        self.patch(RotatedLog, "path", None)
+        Small.home = Path(self.mktemp())
+        Small.home.mkdir()
+
+    def ends_with(self, code: int, *arguments: str) -> str:
+        with self.assertRaises(SystemExit) as caught:
+            Small().parseOptions(arguments)
+        self.assertEqual(caught.exception.code, code)
+        return self.errors.getvalue()
+
+    def test_a_wrong_option_is_one_line_and_code_1(self) -> None:
+        self.assertEqual(
+            self.ends_with(1, "--nubmer", "2"),
+            "small: option --nubmer not recognized; small --help lists the options\n",
+        )
+
+    def test_a_wrong_value_is_one_line_and_code_1(self) -> None:
+        said = self.ends_with(1, "--number", "13")
+        self.assertEqual(said, "small: --number 13 is unlucky; small --help lists the options\n")
+
+    def test_what_is_no_option_is_said(self) -> None:
+        self.assertIn("'more' is not an option", self.ends_with(1, "more"))
+
+    def test_what_cannot_be_had_is_one_line_and_code_2(self) -> None:
+        said = self.ends_with(2, "--number", "0")
+        self.assertEqual(said, "small: cannot start: there is nothing\n")
+
+    def test_nobody_to_tell_is_no_error(self) -> None:
+        self.errors.close()
+        with self.assertRaises(SystemExit):
+            Small().parseOptions(["more"])
+
+    def parsed_by(self, parent: Options, *arguments: str) -> Small:
+        small = Small()
+        small.parent = parent
+        small.parseOptions(arguments)
+        return small
+
+    def test_twistd_writes_no_pid_file_and_logs_to_our_file(self) -> None:
+        twistd = TwistdOptions()
+        self.parsed_by(twistd)
+        self.assertEqual(twistd["pidfile"], "")
+        self.assertEqual(twistd["logger"], "chatproto.taps.options.log_observer")
+        options.log_observer()({"log_format": "hello", "log_time": 0.0})
+        log = Small.home / "small.log"
+        self.assertIn("hello", log.read_text())
+        self.assertEqual(log.stat().st_mode & 0o777, 0o600)
+
+    def test_whoever_names_a_log_gets_it_there(self) -> None:
+        twistd = TwistdOptions()
+        twistd["logfile"] = "elsewhere"
+        self.parsed_by(twistd)
+        self.assertIsNone(twistd["logger"])
+        self.assertEqual(list(Small.home.iterdir()), [])
+
+    def test_twist_logs_to_our_file_too(self) -> None:
+        twist = TwistOptions()
+        twist["logFile"] = sys.stdout
+        self.parsed_by(twist)
+        twist["fileLogObserverFactory"](sys.stdout)({"log_format": "hello", "log_time": 0.0})
+        self.assertIn("hello", (Small.home / "small.log").read_text())
+
+    def test_a_log_that_cannot_be_written_is_code_2(self) -> None:
+        (Small.home / "small.log").mkdir()
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed_by(TwistdOptions())
+        self.assertEqual(caught.exception.code, 2)
+
+    def test_the_log_is_bounded(self) -> None:
+        self.parsed_by(TwistdOptions())
+        observer = options.log_observer()
+        for _ in range(60):
+            observer({"log_format": "x" * (LOG_BYTES // 8), "log_time": 0.0})
+        files = list(Small.home.iterdir())
+        self.assertEqual(len(files), LOG_FILES + 1)
+        self.assertLess(max(file.stat().st_size for file in files), LOG_BYTES * 1.3)
+
+
+class CannotStartTests(SynchronousTestCase):
+    def test_it_ends_the_process_even_inside_a_deferred(self) -> None:
+        program = (
+            "from twisted.internet.defer import fail\n"
+            "from chatproto.taps.options import cannot_start\n"
+            "fail(ValueError('no room\\nhere')).addErrback(lambda f: cannot_start(f.value))\n"
+            "print('still there')\n"
+        )
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+        self.assertEqual(
+            (ended.returncode, ended.stdout, ended.stderr),
+            (2, "", "cannot start: no room here\n"),
+        )
+
+
+class DescriptorTests(SynchronousTestCase):
+    def test_a_missing_stream_is_the_null_device(self) -> None:
+        fd = descriptor(None, os.O_RDONLY)
+        self.assertEqual(os.read(fd, 1), b"")
+        os.close(fd)

@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.rooms.lobby_port import LobbyPort
+from chatproto.server.connection import Refusal
+from chatproto.taps.server import ChatServerProgram, ServerOptions, seconds
+from chatproto.wire.limits import DEFAULTS
+from tests.rooms.test_lobby_port import HalfTransport
+
+
+class SecondsTests(SynchronousTestCase):
+    def test_units(self) -> None:
+        for text, value in (("90", 90), ("90s", 90), ("1.5m", 90), ("12h", 43200), ("2d", 172800)):
+            self.assertEqual(seconds(text), value)
+
+    def test_no_time(self) -> None:
+        for text in ("", "h", "-1", "0", "inf", "nan", "soon", "1w"):
+            with self.assertRaises(ValueError):
+                seconds(text)
+
+
+class ServerOptionsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.errors = io.StringIO()
+        self.patch(sys, "__stderr__", self.errors)
+        self.home = Path(self.mktemp())
+
+    def parsed(self, *arguments: str) -> ServerOptions:
+        options = ServerOptions()
+        options.parseOptions(["--home", str(self.home), *arguments])
+        return options
+
+    def refused(self, *arguments: str) -> str:
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed(*arguments)
+        self.assertEqual(caught.exception.code, 1)
+        return self.errors.getvalue()
+
+    def test_defaults(self) -> None:
+        options = self.parsed()
+        self.assertEqual(options["port"], ["5555"])
+        self.assertEqual(options["limits"], DEFAULTS)
+        self.assertIsNone(options["lobby"])
+        self.assertEqual(self.home.stat().st_mode & 0o777, 0o700)
+
+    def test_ports_and_limits_may_be_repeated(self) -> None:
+        options = self.parsed(
+            "-p", "1", "--port", "tcp:2", "--limits", "headers=3", "--limits", "info-lines=4"
+        )
+        self.assertEqual(options["port"], ["1", "tcp:2"])
+        self.assertEqual((options["limits"].headers, options["limits"].info_lines), (3, 4))
+
+    def test_the_classic_lease_is_a_limit(self) -> None:
+        self.assertEqual(self.parsed("--classic-lease", "1h")["limits"].classic_lease, 3600)
+        limits = self.parsed("--limits", "classic-lease=60")["limits"]
+        self.assertEqual(limits.classic_lease, 60)
+
+    def test_what_cannot_be_is_refused_in_one_line(self) -> None:
+        for arguments in (
+            ("--port", "x"),
+            ("--lobby", "70000"),
+            ("--store", "sqlite:x"),
+            ("--limits", "headers"),
+            ("--classic-lease", "never"),
+        ):
+            self.refused(*arguments)
+        self.assertEqual(self.errors.getvalue().count("\n"), 5)
+
+    def test_limits_are_listed_as_they_are_set(self) -> None:
+        printed = io.StringIO()
+        with redirect_stdout(printed), self.assertRaises(SystemExit):
+            self.parsed("--limits", "list")
+        self.assertEqual(DEFAULTS.with_values(printed.getvalue().split()), DEFAULTS)
+
+
+class ProgramTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.reader, self.writer = os.pipe()
+        self.keys, self.keyboard = os.pipe()
+        self.patch(sys, "__stdout__", os.fdopen(self.writer, "w"))
+        self.patch(sys, "__stdin__", os.fdopen(self.keys))
+        os.set_blocking(self.reader, False)
+        self.reactor = MemoryReactorClock()
+        self.program: ChatServerProgram | None = None
+        self.addCleanup(self.close_all)
+
+    def close_all(self) -> None:
+        if self.program is not None and self.program.running:
+            self.stop()
+        for stream in (sys.__stdout__, sys.__stdin__):
+            assert stream is not None
+            stream.close()
+        os.close(self.reader)
+        os.close(self.keyboard)
+
+    def start(self, *arguments: str) -> None:
+        options = ServerOptions()
+        options.parseOptions(["--home", self.mktemp(), "--port", "tcp:5555", *arguments])
+        self.program = ChatServerProgram(self.reactor, options)
+        self.program.startService()
+
+    def stop(self) -> None:
+        assert self.program is not None
+        stopped: Deferred[Any] = self.program.stopService()
+        self.reactor.advance(5)
+        self.successResultOf(stopped)
+
+    def printed(self) -> list[str]:
+        self.reactor.advance(0)
+        try:
+            return os.read(self.reader, 65536).decode().splitlines()
+        except BlockingIOError:
+            return []
+
+    def types(self, line: str) -> list[str]:
+        os.write(self.keyboard, line.encode() + b"\n")
+        for reader in list(self.reactor.readers):
+            reader.doRead()
+        return self.printed()
+
+    def factories(self) -> list[Any]:
+        return [server[1] for server in self.reactor.tcpServers]
+
+    def test_it_says_where_it_listens(self) -> None:
+        self.start("--lobby", "tcp:6666")
+        server, lobby = self.printed()
+        self.assertTrue(server.startswith("Server listening on "))
+        self.assertTrue(lobby.startswith("* lobby listening on "))
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [5555, 6666])
+
+    def test_quiet_says_nothing_until_asked(self) -> None:
+        self.start("--quiet")
+        self.assertEqual(self.printed(), [])
+        self.assertEqual(self.types("/info"), ["* nobody is registered"])
+
+    def test_the_operator_sees_and_ends_the_lobby(self) -> None:
+        self.start("--lobby", "tcp:6666")
+        self.printed()
+        (port,) = [factory for factory in self.factories() if isinstance(factory, LobbyPort)]
+        member = port.buildProtocol(None)
+        assert member is not None
+        member.makeConnection(HalfTransport())
+        self.assertEqual(self.types("/rooms"), ["* lobby: 1 member"])
+        self.assertEqual(self.types("/kick guest-1"), ["* guest-1 is forgotten"])
+        self.assertEqual(self.types("/kick guest-1"), ["* nobody here is called guest-1"])
+        self.assertEqual(self.types("/rooms"), ["* lobby: 0 members"])
+
+    def test_an_address_has_one_count_for_both_ports(self) -> None:
+        self.start("--lobby", "tcp:6666", "--limits", "connections-per-address=1")
+        server, lobby = self.factories()
+        address = type("Address", (), {"host": "192.0.2.1", "port": 1})()
+        self.assertIsNotNone(lobby.buildProtocol(address))
+        self.assertIsNone(lobby.buildProtocol(address))
+        self.assertIsInstance(server.buildProtocol(address), Refusal)
+
+    def test_quit_stops_the_reactor(self) -> None:
+        self.start()
+        self.printed()
+        self.types("/quit")
+        self.assertTrue(self.reactor.hasStopped)
+
+    def test_a_line_that_is_too_long_is_refused(self) -> None:
+        self.start()
+        self.printed()
+        for _ in range(5):
+            os.write(self.keyboard, b"x" * 16000)
+            for reader in list(self.reactor.readers):
+                reader.doRead()
+        self.assertIn("longer than 65536 bytes", self.printed()[0])
+        self.assertEqual(self.types("/info"), [])
+        self.assertEqual(self.types("/info"), ["* nobody is registered"])
+
+    def test_what_was_said_last_is_printed_at_the_end(self) -> None:
+        self.start()
+        assert self.program is not None
+        self.stop()
+        self.assertTrue(re.match("Server listening", self.printed()[0]))
