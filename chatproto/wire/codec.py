@@ -40,12 +40,29 @@ CANONICAL_REGISTER = re.compile(
 CANONICAL_BRIDGE = re.compile(rf"BRIDGE\r\nclientID: ({ID.pattern})")
 """The two requests exactly as the assignment writes them, without the blank line, which nearly all
 programs send; ports from 60000 up go the plain way."""
-REMEMBERED = 4096
-KNOWN_BLOCKS: dict[str, Message] = {}
-KNOWN_TEXTS: dict[Message, str] = {}
-"""Canonical requests as they were read lately, and answers as they were written: clients say the same
-again and again, and so do we. Emptied at `REMEMBERED` of them, so that whoever never repeats itself
-pays next to nothing for it; both are small, for ids and addresses are."""
+
+
+class Familiar(dict[Any, Any]):
+    """What comes again and again, by what it came as: read once, looked up from then on.
+
+    Every eighth newcomer is taken in and at `MOST` all are dropped, so that it costs next to nothing
+    where nothing ever comes again. Keys and values must be small: it holds some 2 MiB then.
+    """
+
+    MOST = 4096
+    newcomers = 0
+
+    def take(self, key: Any, value: Any) -> None:
+        """Perhaps remember `value`."""
+        self.newcomers += 1
+        if self.newcomers & 7 == 0:
+            if len(self) >= self.MOST:
+                self.clear()
+            self[key] = value
+
+
+KNOWN_BLOCKS = Familiar()  # a canonical block: its message
+KNOWN_TEXTS = Familiar()  # a message with a template: its text
 CANONICAL_LINE, CANONICAL_BLOCK, CANONICAL_HEADERS = 80, 160, 3
 """No canonical block is longer; under tighter limits all go the plain way."""
 
@@ -80,16 +97,15 @@ def encode_text(message: Message) -> str:
     template, get_values, defaults = FORMS[message.__class__]
     if template is None:
         return _written(message, defaults)
-    text = KNOWN_TEXTS.get(message)
+    text: str | None = KNOWN_TEXTS.get(message)
     if text is not None:
         return text
     values = get_values(message) if get_values is not None else tuple(message)  # type: ignore[arg-type]
     for value in values:
         if value.__class__ is str and (" " in value or not value.isprintable()):
             _check(value)
-    if len(KNOWN_TEXTS) >= REMEMBERED:
-        KNOWN_TEXTS.clear()
-    text = KNOWN_TEXTS[message] = template % values
+    text = template % values
+    KNOWN_TEXTS.take(message, text)
     return text
 
 
@@ -264,9 +280,7 @@ def read_canonical(block: str) -> Message | None:
         if match is None:
             return None
         message = Bridge(match[1])
-    if len(KNOWN_BLOCKS) >= REMEMBERED:
-        KNOWN_BLOCKS.clear()
-    KNOWN_BLOCKS[block] = message
+    KNOWN_BLOCKS.take(block, message)
     return message
 
 

@@ -1,0 +1,165 @@
+"""What every registry must do, whatever it keeps its leases in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from chatproto.directory.lease import Lease, Source
+from chatproto.directory.registry import Registry
+from chatproto.wire.limits import Limits
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import SynchronousTestCase as Case
+else:
+    Case = object
+
+
+def lease(
+    client_id: str, host: str = "192.0.2.1", port: int = 3000, key: str | None = None
+) -> Lease:
+    """A lease of `client_id`, registered from `host`."""
+    return Lease(client_id, host, port, Source(host, 40000, host.startswith("127.")), key)
+
+
+class RegistryContract(Case):
+    """Mix into a test case that has `make`; `after` runs behind each step that a store may defer."""
+
+    make: Callable[[Limits], Registry]
+
+    def registry(self, **limits: float) -> Registry:
+        return self.make(Limits(**limits))  # type: ignore[arg-type]
+
+    def ids(self, registry: Registry) -> list[str]:
+        return [one.client_id for one in registry.listed(1000)]
+
+    def test_finds_what_it_keeps(self) -> None:
+        registry = self.registry()
+        self.assertIsNone(registry.find("alice"))
+        registry.keep(lease("alice"), 5.0)
+        found = registry.find("alice")
+        assert found is not None
+        self.assertEqual(found, lease("alice"))
+        self.assertEqual((found.host, found.source.local), ("192.0.2.1", False))
+        self.assertEqual(registry.heard_at("alice"), 5.0)
+        self.assertEqual(registry.heard_at("bob"), float("-inf"))
+        self.assertEqual(len(registry), 1)
+
+    def test_tells_ids_apart_byte_for_byte(self) -> None:
+        registry = self.registry()
+        registry.keep(lease("alice"), 0.0)
+        self.assertIsNone(registry.find("Alice"))
+
+    def test_puts_a_new_lease_in_the_old_one_s_place(self) -> None:
+        registry = self.registry()
+        for name in ("alice", "bob"):
+            registry.keep(lease(name), 0.0)
+        registry.keep(lease("alice", "192.0.2.9", 4000), 1.0)
+        self.assertEqual(self.ids(registry), ["alice", "bob"])
+        self.assertEqual(registry.listed(1), [lease("alice", "192.0.2.9", 4000)])
+        self.assertEqual(registry.heard_at("alice"), 1.0)
+
+    def test_forgets_wholly(self) -> None:
+        registry = self.registry()
+        registry.keep(lease("alice"), 0.0)
+        registry.wait("alice")
+        self.assertTrue(registry.forget("alice"))
+        self.assertFalse(registry.forget("alice"))
+        self.assertIsNone(registry.find("alice"))
+        self.assertIsNone(registry.first_waiting("bob"))
+        self.assertIsNone(registry.last_free("bob"))
+        self.assertEqual((len(registry), registry.listed(9)), (0, []))
+
+    def test_expires_who_was_silent_and_nobody_else(self) -> None:
+        registry = self.registry()
+        for now, name in enumerate(("alice", "bob", "carol")):
+            registry.keep(lease(name), float(now))
+        registry.touch("alice", 3.0)
+        registry.touch("nobody", 3.0)
+        self.assertEqual(registry.expire(2.0), 1)
+        self.assertEqual(self.ids(registry), ["alice", "carol"])
+        self.assertEqual(registry.expire(2.0), 0)
+        self.assertEqual(registry.expire(9.0), 2)
+
+    def test_lets_the_longest_silent_go_for_a_newcomer(self) -> None:
+        registry = self.registry(registrations=2)
+        registry.keep(lease("alice"), 0.0)
+        registry.keep(lease("bob"), 1.0)
+        registry.touch("alice", 2.0)
+        registry.keep(lease("carol"), 3.0)
+        self.assertEqual(self.ids(registry), ["alice", "carol"])
+
+    def test_lets_the_longest_silent_of_an_address_go_for_one_more_from_it(self) -> None:
+        registry = self.registry(registrations_per_address=2)
+        registry.keep(lease("other", "192.0.2.2"), 0.0)
+        for now, name in enumerate(("alice", "bob", "carol")):
+            registry.keep(lease(name), float(now))
+        self.assertEqual(self.ids(registry), ["other", "bob", "carol"])
+        registry.forget("bob")
+        registry.keep(lease("dave"), 4.0)
+        self.assertEqual(self.ids(registry), ["other", "carol", "dave"])
+
+    def test_counts_who_moves_where_they_are_now(self) -> None:
+        registry = self.registry(registrations_per_address=1)
+        registry.keep(lease("alice", "192.0.2.1"), 0.0)
+        registry.keep(lease("bob", "192.0.2.2"), 1.0)
+        registry.keep(lease("alice", "192.0.2.2"), 2.0)
+        self.assertEqual(self.ids(registry), ["alice"])
+        registry.keep(lease("carol", "192.0.2.1"), 3.0)
+        self.assertEqual(self.ids(registry), ["alice", "carol"])
+
+    def test_counts_a_64_of_ipv6_as_one_address_and_loopback_not_at_all(self) -> None:
+        registry = self.registry(registrations_per_address=1)
+        registry.keep(lease("alice", "2001:db8::1"), 0.0)
+        registry.keep(lease("bob", "2001:db8::2:1"), 1.0)
+        for name in ("carol", "dave"):
+            registry.keep(lease(name, "127.0.0.1"), 2.0)
+        self.assertEqual(self.ids(registry), ["bob", "carol", "dave"])
+
+    def test_knows_who_was_heard_of_last_of_the_free(self) -> None:
+        registry = self.registry()
+        for now, name in enumerate(("alice", "bob", "carol")):
+            registry.keep(lease(name), float(now))
+        registry.touch("alice", 5.0)
+        self.assertEqual(registry.last_free("bob"), lease("alice"))
+        self.assertEqual(registry.last_free("alice"), lease("carol"))
+
+    def test_pairs_both_ways_and_frees_who_registers_again(self) -> None:
+        registry = self.registry()
+        registry.keep(lease("alice"), 0.0)
+        registry.keep(lease("bob"), 0.0)
+        registry.pair("alice", "bob")
+        self.assertEqual([registry.partner_of(x) for x in ("alice", "bob")], ["bob", "alice"])
+        self.assertIsNone(registry.last_free("carol"))
+        registry.keep(lease("bob"), 1.0)
+        self.assertEqual(registry.last_free("carol"), lease("bob"))
+        self.assertEqual(registry.partner_of("bob"), "alice")
+
+    def test_remembers_the_partner_of_who_is_not_registered(self) -> None:
+        registry = self.registry()
+        registry.keep(lease("bob"), 0.0)
+        registry.pair("stranger", "bob")
+        self.assertEqual(registry.partner_of("stranger"), "bob")
+
+    def test_lets_wait_in_the_order_of_coming(self) -> None:
+        registry = self.registry()
+        for name in ("alice", "bob"):
+            registry.keep(lease(name), 0.0)
+        for name in ("bob", "alice", "bob", "stranger"):
+            registry.wait(name)
+        self.assertEqual(registry.first_waiting("carol"), lease("bob"))
+        self.assertEqual(registry.first_waiting("bob"), lease("alice"))
+        registry.pair("carol", "bob")
+        self.assertEqual(registry.first_waiting("carol"), lease("alice"))
+
+    def test_hands_out_nobody_who_has_a_key(self) -> None:
+        registry = self.registry()
+        registry.keep(lease("alice", key="sha256:a"), 0.0)
+        registry.wait("alice")
+        self.assertIsNone(registry.last_free("bob"))
+        self.assertIsNone(registry.first_waiting("bob"))
+        registry.keep(lease("carol"), 0.0)
+        registry.wait("carol")
+        registry.keep(lease("carol", key="sha256:c"), 1.0)
+        self.assertIsNone(registry.last_free("bob"))
+        self.assertIsNone(registry.first_waiting("bob"))

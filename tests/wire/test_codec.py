@@ -1,0 +1,298 @@
+"""Bytes to messages: in all freedom, within all limits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.wire.codec import Decoder, Familiar, encode
+from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import Limits
+from chatproto.wire.messages import (
+    Bridge,
+    BridgeAck,
+    Chat,
+    Error,
+    Info,
+    InfoAck,
+    Message,
+    Probe,
+    ProbeAck,
+    Quit,
+    QuitAck,
+    RegAck,
+    Register,
+    Sender,
+    UnregAck,
+    Unregister,
+)
+
+REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
+ALICE = Register("alice", "127.0.0.1", 3000)
+
+ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
+ips = st.ip_addresses().map(str)
+ports = st.integers(1, 65535)
+requests = st.one_of(
+    st.builds(Register, ids, ips, ports),
+    st.builds(Bridge, ids),
+    st.builds(Unregister, ids),
+    st.builds(Quit, st.one_of(st.just(""), ids)),
+    st.sampled_from([Info(), Probe()]),
+)
+answers = st.one_of(
+    st.builds(RegAck, ids, ips, ports, st.just("registered")),
+    st.builds(BridgeAck, ids, ips, ports),
+    st.builds(InfoAck, st.lists(st.builds(Contact, ids, ips, ports), max_size=9).map(tuple)),
+    st.builds(Error, st.sampled_from(sorted(REASONS))),
+    st.sampled_from([BridgeAck(), ProbeAck(), UnregAck(), QuitAck()]),
+)
+calls = st.one_of(st.builds(Chat, ids, ips, ports), st.just(Quit()))
+pieces = st.one_of(
+    requests.map(encode),
+    st.sampled_from(
+        [
+            b"",
+            b"\r\n",
+            b"\n",
+            b"\r",
+            b"REGISTER\n",
+            b"BRIDGE\r\nclientID:a\r\n",
+            b"IP: 1.2.3.4\n",
+            b"Port:  70000\r\n",
+            b"Port: 61000\r\n",
+            b"clientid:   bob \t\r\n",
+            b"no colon\n",
+            b"x" * 50,
+            b"GET / HTTP/1.1\r\n",
+            b"LOG\r\n\r\n",
+            "ä: ö\r\n".encode(),
+            b"\xff\n",
+            b"\0",
+        ]
+    ),
+    st.binary(max_size=20),
+)
+streams = st.lists(pieces, max_size=12).map(b"".join)
+SMALL = Limits(line=100, headers=5, header_block=250)
+
+
+def told(found: Sequence[Message | RemoteError | None]) -> list[object]:
+    """What came out, comparable."""
+    return [
+        one.status if isinstance(one, RemoteError) else (type(one).__name__, one) for one in found
+    ]
+
+
+def read(data: bytes, limits: Limits = SMALL, sender: Sender = Sender.CLIENT) -> list[object]:
+    return told(Decoder(limits, sender).feed(data))
+
+
+class AMessage(SynchronousTestCase):
+    @given(requests)
+    def test_of_a_client_survives_the_way(self, message: Message) -> None:
+        self.assertEqual(read(encode(message)), told([message]))
+
+    @given(answers)
+    def test_of_a_server_survives_the_way(self, message: Message) -> None:
+        self.assertEqual(read(encode(message), Limits(), Sender.SERVER), told([message]))
+
+    @given(calls)
+    def test_of_a_peer_survives_the_way(self, message: Message) -> None:
+        self.assertEqual(read(encode(message), sender=Sender.PEER), told([message]))
+
+
+class AStream(SynchronousTestCase):
+    @given(streams, st.lists(st.integers(0, 400), max_size=8))
+    def test_says_the_same_however_it_is_cut(self, data: bytes, cuts: list[int]) -> None:
+        decoder = Decoder(SMALL)
+        found: list[Message | RemoteError] = []
+        places = [0, *sorted(cuts), len(data)]
+        for start, end in pairwise(places):
+            found += decoder.feed(data[start:end])
+        whole = Decoder(SMALL)
+        self.assertEqual(told(found), told(whole.feed(data)))
+        self.assertEqual(told(decoder.finish()), told(whole.finish()))
+        self.assertEqual(decoder.closed, whole.closed)
+
+    @given(streams)
+    def test_says_the_same_byte_by_byte(self, data: bytes) -> None:
+        decoder = Decoder(SMALL)
+        found = [one for byte in data for one in decoder.feed(bytes([byte]))]
+        self.assertEqual(told(found), read(data))
+
+    @given(streams)
+    def test_says_the_same_on_the_plain_way(self, data: bytes) -> None:
+        decoder = Decoder(SMALL)
+        decoder._canonical = False
+        self.assertEqual(told(decoder.feed(data)), read(data))
+
+    @given(streams, st.sampled_from(list(Sender)))
+    def test_raises_nothing_and_keeps_nothing_past_a_limit(
+        self, data: bytes, sender: Sender
+    ) -> None:
+        decoder = Decoder(SMALL, sender)
+        for start in range(0, len(data), 7):
+            decoder.feed(data[start : start + 7])
+            self.assertLessEqual(len(decoder._rest), SMALL.line + 1)
+            self.assertLessEqual(len(decoder._block), 1 + SMALL.headers)
+            kept = sum(map(len, decoder._block)) + len(decoder._rest)
+            self.assertLessEqual(kept, SMALL.header_block + 1)
+        decoder.finish()
+        self.assertEqual(decoder.pending, 0)
+
+
+class ARequest(SynchronousTestCase):
+    def test_may_have_bare_line_feeds(self) -> None:
+        self.assertEqual(read(REGISTER.replace(b"\r\n", b"\n")), told([ALICE]))
+
+    def test_may_have_no_or_many_blanks_after_a_colon(self) -> None:
+        for blanks in (b"", b"   ", b"\t "):
+            self.assertEqual(read(REGISTER.replace(b": ", b":" + blanks)), told([ALICE]))
+
+    def test_may_have_its_headers_in_any_order_and_case(self) -> None:
+        data = b"REGISTER\r\nport: 3000\r\nIp: 127.0.0.1\r\nCLIENTID: alice\r\n\r\n"
+        self.assertEqual(read(data), told([ALICE]))
+
+    def test_may_have_headers_that_nobody_knows(self) -> None:
+        self.assertEqual(read(b"PROBE\r\nMood: fine\r\n\r\n"), told([Probe()]))
+
+    def test_may_stand_behind_stray_line_ends(self) -> None:
+        self.assertEqual(read(b"\r\n\n\r\n" + REGISTER), told([ALICE]))
+
+    def test_may_stand_among_many_in_a_chunk(self) -> None:
+        data = REGISTER * 3 + b"BRIDGE\nclientID: bob\n\n" + REGISTER
+        self.assertEqual(read(data), told([ALICE] * 3 + [Bridge("bob"), ALICE]))
+
+    def test_for_information_may_have_a_line_without_a_colon(self) -> None:
+        self.assertEqual(read(b"INFO\r\nRequesting clients\r\n\r\n"), told([Info()]))
+
+    def test_is_read_alike_the_second_time(self) -> None:
+        for _ in range(20):
+            self.assertEqual(read(REGISTER), told([ALICE]))
+
+
+class WhatIsWrong(SynchronousTestCase):
+    def test_in_a_block_is_400_and_the_next_is_read(self) -> None:
+        for bad in (
+            REGISTER.replace(b"3000", b"0"),
+            REGISTER.replace(b"3000", b"65536"),
+            REGISTER.replace(b"3000", b"three"),
+            REGISTER.replace(b"alice", b"a b"),
+            REGISTER.replace(b"alice", b"a" * 65),
+            REGISTER.replace(b"alice", b"a\tb"),
+            REGISTER.replace(b"alice", "älice".encode()),
+            REGISTER.replace(b"alice", "a\x85".encode()),
+            REGISTER.replace(b"alice", b"\xff"),
+            REGISTER.replace(b"127.0.0.1", b"256.0.0.1"),
+            REGISTER.replace(b"IP", b"clientID"),
+            REGISTER.replace(b"IP: ", b""),
+            b"REGISTER\r\nclientID: alice\r\n\r\n",
+            b"BRIDGE\r\n\r\n",
+        ):
+            self.assertEqual(read(bad + REGISTER), [400, *told([ALICE])], bad)
+
+    def test_with_a_method_is_405_and_the_next_is_read(self) -> None:
+        for bad in (b"LOG\r\n\r\n", b"CHAT\r\nclientID: x\r\n\r\n", b"register\n\n", b"REGACK\n\n"):
+            self.assertEqual(read(bad + REGISTER), [405, *told([ALICE])])
+
+    def test_as_http_is_405_and_the_end(self) -> None:
+        decoder = Decoder()
+        self.assertEqual(
+            told(decoder.feed(REGISTER + b"GET / HTTP/1.1\r\n")), [*told([ALICE]), 405]
+        )
+        self.assertTrue(decoder.closed)
+        self.assertEqual(decoder.feed(REGISTER), [])
+
+    def test_as_binary_is_400_and_the_end(self) -> None:
+        for bad in (b"\0\n", b"a\rb\n", b"\x1b[2J\n", b"\x7f\n", b"REGISTER\r\nIP: \x01\r\n"):
+            decoder = Decoder()
+            self.assertEqual(told(decoder.feed(bad + b"\r\n" + REGISTER)), [400])
+            self.assertTrue(decoder.closed)
+
+
+class ALimit(SynchronousTestCase):
+    def end(self, data: bytes, limits: Limits) -> None:
+        decoder = Decoder(limits)
+        self.assertEqual(told(decoder.feed(data)), [413])
+        self.assertTrue(decoder.closed)
+        self.assertEqual(decoder.pending, 0)
+        self.assertEqual(decoder.feed(REGISTER), [])
+
+    def test_of_a_line_is_kept_to_the_byte(self) -> None:
+        limits = Limits(line=20)
+        self.assertEqual(read(b"PROBE\r\nX: " + b"x" * 17 + b"\r\n\r\n", limits), told([Probe()]))
+        self.end(b"PROBE\r\nX: " + b"x" * 18 + b"\r\n\r\n", limits)
+
+    def test_of_a_line_holds_for_one_that_does_not_end(self) -> None:
+        self.end(b"x" * 1025, Limits())
+
+    def test_of_headers_is_kept(self) -> None:
+        self.assertEqual(read(b"PROBE\n" + b"a:b\n" * 32 + b"\n", Limits()), told([Probe()]))
+        self.end(b"PROBE\n" + b"a:b\n" * 33, Limits())
+
+    def test_of_a_block_is_kept(self) -> None:
+        line = b"a:" + b"b" * 996 + b"\r\n"
+        self.assertEqual(read(b"PROBE\r\n" + line * 8 + b"\r\n", Limits()), told([Probe()]))
+        self.end(b"PROBE\r\n" + line * 9, Limits())
+
+    def test_below_a_usual_request_holds_for_it_too(self) -> None:
+        self.end(REGISTER, Limits(headers=2))
+        self.end(REGISTER, Limits(line=10))
+        self.end(REGISTER, Limits(header_block=20))
+
+
+class ARequestWithoutItsBlankLine(SynchronousTestCase):
+    def test_is_whole_with_all_its_headers(self) -> None:
+        for data, message in (
+            (REGISTER[:-2], ALICE),
+            (b"BRIDGE\nclientID: alice\n", Bridge("alice")),
+        ):
+            decoder = Decoder()
+            self.assertEqual(decoder.feed(data), [])
+            self.assertEqual(decoder.unfinished(), message)
+            self.assertEqual(told(decoder.finish()), told([message]))
+            self.assertEqual(decoder.pending, 0)
+            self.assertEqual(told(decoder.feed(b"\r\n" + REGISTER)), told([ALICE]))
+
+    def test_is_not_whole_otherwise(self) -> None:
+        for data in (
+            REGISTER[:-4],  # the last line lacks its end
+            b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\n",
+            b"BRIDGE\r\n",
+            b"PROBE\r\n",
+            b"INFO\r\nRequesting clients\r\n",
+            b"UNREGISTER\r\nclientID: alice\r\n",
+        ):
+            decoder = Decoder()
+            self.assertEqual(decoder.feed(data), [])
+            self.assertIsNone(decoder.unfinished())
+            self.assertEqual(told(decoder.finish()), [400])
+
+    def test_is_nothing_when_nothing_was_begun(self) -> None:
+        decoder = Decoder()
+        decoder.feed(REGISTER + b"\r\n")
+        self.assertEqual(decoder.finish(), [])
+
+
+class WhatIsFamiliar(SynchronousTestCase):
+    @given(st.lists(st.integers(0, 3000), max_size=200))
+    def test_is_right_and_bounded(self, keys: list[int]) -> None:
+        familiar = Familiar()
+        familiar.MOST = 5
+        for key in keys:
+            if familiar.get(key) is None:
+                familiar.take(key, str(key))
+            self.assertIn(familiar.get(key), (None, str(key)))
+            self.assertLessEqual(len(familiar), 5)
+
+    def test_is_what_came_often(self) -> None:
+        familiar = Familiar()
+        for _ in range(8):
+            familiar.take("a", 1)
+        self.assertEqual(familiar, {"a": 1})
