@@ -18,7 +18,7 @@ from chatproto.node.settings import Settings
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.session import PeerSession, State
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
-from chatproto.wire.errors import LocalError
+from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact, read_host_port
 from chatproto.wire.limits import Limits
 
@@ -142,7 +142,7 @@ class Calls:
             return
         try:
             contact = self._resolve(target)
-        except LocalError as error:
+        except (LocalError, RemoteError) as error:
             conversation.perform(conversation.session.unreachable(error.detail))
             return
         known = self.all.named(contact.client_id)

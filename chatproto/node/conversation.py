@@ -11,6 +11,7 @@ from chatproto.node.dialer import Unreachable
 from chatproto.node.events import (
     Bye,
     Event,
+    Failed,
     MessageReceived,
     Notice,
     Sent,
@@ -87,6 +88,8 @@ class Conversation:
         self._limits = limits
         self._ring: IDelayedCall | None = None
         self.heard_any = False
+        self.said_any = False
+        self._shown = False
         self._alone = DeferredLock()
         self._going_out = 0
         self._was_half = False
@@ -125,6 +128,7 @@ class Conversation:
 
     def show(self, state: str | None = None, **changes: object) -> None:
         """Tell how it stands, with `changes` of the event's fields."""
+        self._shown = True
         known = {"host": self.host, "port": self.port} | changes
         self._owner.tell(SessionChanged(self.name, state or self.state.value, **known))  # type: ignore[arg-type]
 
@@ -185,11 +189,15 @@ class Conversation:
                 self._stop_ringing()
                 if left:
                     tell(Bye(self.name, None if reason == THEY_LEFT else reason))
-                self.show(reason=None if left else reason)
+                if self._shown:
+                    self.show(reason=None if left else reason)
+                else:
+                    tell(Failed(reason, command="chat"))
                 self._owner.conversation_ended(self)
 
     def spoke(self, text: str) -> None:
         """`text` was written."""
+        self.said_any = True
         self._owner.tell(Sent(text, to=self.name))
 
     def _stop_dialling(self) -> None:

@@ -56,10 +56,20 @@ class Links:
         self._reactor = reactor
         self._links: dict[PlainLink, Conversation | None] = {}
         self._closed: Callable[[], None] | None = None
+        self._held = False
 
     def belongs(self, link: PlainLink, conversation: Conversation) -> None:
         """A connection that we made for `conversation`."""
         self._links[link] = conversation
+
+    def hold(self, held: bool) -> None:
+        """Read nothing from anybody while the screen takes no more; go on when it does again."""
+        self._held = held
+        for link in tuple(self._links):
+            if held:
+                link.pauseProducing()
+            else:
+                link.resumeProducing()
 
     def when_closed(self, done: Callable[[], None]) -> None:
         """Drop whoever has not said who they are; call `done` when all are closed, or after `exit_wait`."""
@@ -80,11 +90,26 @@ class Links:
     # What a link tells.
 
     def link_made(self, link: PlainLink) -> None:
-        """A connection is there, ours or theirs."""
-        if link.called and len(self._links) >= self._calls.limits.callers:
-            link.drop()
-        elif link.called:
+        """A connection is there, ours or theirs. When there are too many callers, one goes who has
+        not said anything, the one longest silent, or else the newest."""
+        if link.called:
+            if len(self._links) >= self._calls.limits.callers:
+                silent = next((one for one in self._links if self._is_silent(one)), None)
+                if silent is None:
+                    link.drop()
+                    return
+                silent.abort()
             self._links[link] = None
+        if self._held:
+            link.pauseProducing()
+
+    def _is_silent(self, link: PlainLink) -> bool:
+        conversation = self._links[link]
+        return (
+            link.called
+            and not link.heard_any
+            and (conversation is None or not conversation.said_any)
+        )
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         """They sent these."""

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
     IStreamServerEndpoint,
@@ -19,6 +20,7 @@ from twisted.python.failure import Failure
 from chatproto.node.door import Door
 from chatproto.node.home import Home
 from chatproto.node.node import Node
+from chatproto.wire.fields import host_port
 
 
 class Input(Protocol):
@@ -141,5 +143,9 @@ class ChatClient(Service):
         self._keyboard.start()
 
     def _deaf(self, failure: Failure) -> None:
-        words = getattr(failure.value, "socketError", failure.value)
-        self._cannot_start(CannotStart(f"cannot open the port: {words}"))
+        error: Any = failure.value
+        if isinstance(error, CannotListenError):
+            where = host_port(error.interface or "0.0.0.0", error.port)
+            why = getattr(error.socketError, "strerror", None) or error.socketError
+            error = f"cannot listen on {where}: {why}"
+        self._cannot_start(CannotStart(str(error)))

@@ -84,6 +84,7 @@ class PlainLink(LineReceiver):
     ) -> None:
         self.reader = Reader(limits, dialect)
         self.called = dialect is None
+        self.heard_any = False
         self.host = ""
         self.port = 0
         self._owner = owner
@@ -123,6 +124,12 @@ class PlainLink(LineReceiver):
         self._leaving = self._dropped = True
         self._finish()
 
+    def abort(self) -> None:
+        """Be gone at once: there are too many."""
+        self._reason = "there were too many callers"
+        self._leaving = self._dropped = True
+        self._tcp.abortConnection()
+
     @property
     def backlog(self) -> int:
         """How many frames wait to be written."""
@@ -155,6 +162,7 @@ class PlainLink(LineReceiver):
         self._cancel("greet")
         if self._leaving:
             return
+        self.heard_any = True
         try:
             items = self.reader.feed(data)
         except RemoteError as error:
@@ -220,10 +228,7 @@ class PlainLink(LineReceiver):
             return
         self._tcp.unregisterProducer()
         self._tcp.loseWriteConnection()
-        self._after("linger", self._limits.farewell_wait, self._abort)
-
-    def _abort(self) -> None:
-        self._tcp.abortConnection()
+        self._after("linger", self._limits.farewell_wait, self._tcp.abortConnection)
 
     def _fail(self, error: RemoteError) -> None:
         self._reason = f"they sent what is no chat ({error})"

@@ -6,6 +6,7 @@ import errno
 import os
 import select
 from collections import deque
+from collections.abc import Callable
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IWriteDescriptor
@@ -26,6 +27,15 @@ _WRITES_A_TURN = 64
 _ENDED = (errno.EPIPE, errno.EIO, errno.EBADF, errno.ENXIO, errno.ECONNRESET, errno.ENODEV)
 
 
+def _dropped_line(count: int) -> str:
+    what = "line was" if count == 1 else "lines were"
+    return f"* {count} {what} not printed"
+
+
+def _ignore(full: bool) -> None:
+    """What is done about pressure where nobody can do anything."""
+
+
 @implementer(IWriteDescriptor)
 class Output:
     """Lines to a terminal, pipe, socket or file that was handed to us as the descriptor `fd`.
@@ -33,10 +43,23 @@ class Output:
     They are gathered for a turn of the reactor. When more than `limit` bytes wait, lines are
     dropped whole, counted in `dropped`, and told in one line where they would have stood. That
     nobody reads any more is the end of the output, not an error: lines are forgotten from then on.
+
+    `dropped_line` makes that one line of the count. `on_full` is called with True when half of `limit`
+    waits and with False when nearly all is written, so that whoever can wait need not lose anything.
     """
 
-    def __init__(self, reactor: Reactor, fd: int, limit: int = DEFAULTS.terminal_unsent) -> None:
+    def __init__(
+        self,
+        reactor: Reactor,
+        fd: int,
+        limit: int = DEFAULTS.terminal_unsent,
+        dropped_line: Callable[[int], str] = _dropped_line,
+        on_full: Callable[[bool], None] = _ignore,
+    ) -> None:
         self.dropped = 0
+        self._dropped_line = dropped_line
+        self._on_full = on_full
+        self._full = False
         self._reactor = reactor
         self._limit = limit
         self._lines: deque[bytes] = deque()
@@ -106,15 +129,21 @@ class Output:
     def _append(self, line: bytes) -> None:
         self._lines.append(line)
         self._bytes += len(line)
+        if self._bytes > self._limit // 2:
+            self._press(True)
         if not self._turn and not self._waits:
             self._turn = True
             self._reactor.callLater(0, self._on_turn)
 
     def _tell_dropped(self) -> None:
-        what = "line was" if self._untold == 1 else "lines were"
-        line = f"* {self._untold} {what} not printed\n".encode()
+        line = f"{self._dropped_line(self._untold)}\n".encode()
         self._untold = 0
         self._append(line)
+
+    def _press(self, full: bool) -> None:
+        if full is not self._full:
+            self._full = full
+            self._on_full(full)
 
     def _on_turn(self) -> None:
         self._turn = False
@@ -143,6 +172,8 @@ class Output:
                 return
             self._begun = self._begun[written:]
             self._bytes -= written
+            if self._bytes <= self._limit // 8:
+                self._press(False)
         if not self._bytes:
             self._tell_flushed()
         elif not self._turn:
@@ -195,6 +226,7 @@ class Output:
         self._lines.clear()
         self._begun = b""
         self._bytes = 0
+        self._press(False)
 
     def _tell_flushed(self) -> None:
         flushed, self._flushed = self._flushed, []

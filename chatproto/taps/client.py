@@ -139,18 +139,24 @@ def makeService(options: Options) -> IService:
         server = ClassicServer(reactor, host, port)
     if not settings.client_id.isalnum():
         print(f"chatclient: some programs refuse the id {settings.client_id}", file=sys.stderr)
-    screen = Output(reactor, descriptor(sys.__stdout__, os.O_WRONLY))
     parts: dict[str, Any] = {}
 
     def finished(code: int) -> None:
         parts["client"].finished(code)
 
     node = Node(reactor, settings, server, DEFAULTS, finished)
+    screen = Output(
+        reactor,
+        descriptor(sys.__stdout__, os.O_WRONLY),
+        dropped_line=lambda count: parts["ui"].dropped_line(count),
+        on_full=node.calls.links.hold,
+    )
     ui: Plain | JsonLines
     if options["ui"] == "json":
         ui = JsonLines(node, screen.write_line, time.time)
     else:
         ui = Plain(node, screen.write_line)
+    parts["ui"] = ui
     node.tell = ui.tell
 
     def refused(sentence: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from chatproto.node.events import Event
 from chatproto.ui.commands import BadCommand, Node, carry_out
+from chatproto.ui.plain import dropped
 from chatproto.ui.view import json_object
 
 
@@ -45,6 +46,10 @@ class JsonLines:
         """Writes `event`."""
         # ASCII only, so that a terminal or a program in any locale gets it whole and unharmed.
         self._write_line(json.dumps(json_object(event, self._seconds()), default=str))
+
+    def dropped_line(self, count: int) -> str:
+        """What says that `count` objects found no room in the output."""
+        return json.dumps(json_object(dropped(count), self._seconds()))
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or tells why it cannot be done."""

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chatproto.node.events import Event
+from chatproto.node.events import Event, Notice
 from chatproto.ui.commands import Node, carry_out
 from chatproto.ui.view import plain_lines
+
+
+def dropped(count: int) -> Notice:
+    return Notice(f"{count} {'line was' if count == 1 else 'lines were'} not printed")
 
 
 class Plain:
@@ -23,6 +27,10 @@ class Plain:
         """Shows `event`."""
         for line in plain_lines(event):
             self._write_line(line)
+
+    def dropped_line(self, count: int) -> str:
+        """What says that `count` lines found no room on the screen."""
+        return plain_lines(dropped(count))[0]
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or shows why it cannot be done."""

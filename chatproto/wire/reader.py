@@ -135,7 +135,7 @@ class Reader:
         rest = self._rest
         if self._due is not None:
             return self._counted(items)
-        if rest[:1] in (b"\r", b"\n"):
+        if rest.startswith((b"\r", b"\n")):
             del rest[: len(rest) - len(rest.lstrip(b"\r\n"))]
         if not rest:
             return False

@@ -91,6 +91,23 @@ class PipeTests(SynchronousTestCase):
         lines = self.read_all().decode().splitlines()
         self.assertEqual(lines[-1], "* 2 lines were not printed")
 
+    def test_whoever_can_wait_is_told_when_to(self) -> None:
+        told: list[bool] = []
+        output = Output(self.reactor, self.writer, limit=400_000, on_full=told.append)
+        self.addCleanup(output.close)
+        for number in range(2001):
+            output.write_line(f"{number:099}")
+        self.assertEqual(told, [True])
+        self.read_all()
+        self.assertEqual(told, [True, False])
+
+    def test_the_line_about_dropped_lines_is_the_callers(self) -> None:
+        output = Output(self.reactor, self.writer, 10, lambda count: f"lost {count}")
+        self.addCleanup(output.close)
+        output.write_line("far too long a line")
+        output.write_line("b")
+        self.assertEqual(self.read_all(), b"lost 1\nb\n")
+
     def test_a_line_longer_than_a_write_arrives_whole(self) -> None:
         self.output.write_line("a" * 10_000)
         self.output.write_line("b")
