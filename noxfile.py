@@ -1,0 +1,37 @@
+"""Sessions: `nox` for all tests on every Python, `nox -s long` for the full counts and the benchmarks."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.sessions = ["lint", "types", "tests"]
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def tests(session: nox.Session) -> None:
+    """All tests, as the gate runs them."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Format and lint."""
+    session.install("ruff")
+    session.run("ruff", "format", "--check", ".")
+    session.run("ruff", "check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types, strictly."""
+    session.install("-e", ".[dev]")
+    session.run("mypy")
+
+
+@nox.session
+def long(session: nox.Session) -> None:
+    """The full counts and the benchmarks."""
+    session.install("-e", ".[test]")
+    session.run("python", "-m", "pytest", "--long", *session.posargs)
+    session.run("python", "bench/requests.py")
