@@ -41,6 +41,7 @@ class ChatConnection(LineReceiver):
     factory: ChatFactory
     transport: Any  # a TCP connection, or what startTLS makes of it
     _source: Source | None = None  # set with the first bytes
+    _produces = False  # it is registered with the transport, which pauses it
     _ended = False  # the other side will send no more
     _leaving = False  # we have said our last word
     _lines = 0  # decoder.pending, when it last changed
@@ -74,6 +75,7 @@ class ChatConnection(LineReceiver):
         local = is_loopback(self.host) or self.host == plain_host(self.transport.getHost().host)
         self._source = Source(self.host, self.port, local)
         self.transport.registerProducer(self, True)
+        self._produces = True
         return True
 
     def _answer(self, messages: list[Message | RemoteError]) -> None:
@@ -147,8 +149,14 @@ class ChatConnection(LineReceiver):
     def close(self) -> None:
         """Close as soon as what waits to be sent is sent."""
         self._leaving = True
-        self.transport.unregisterProducer()  # a paused one would be resumed instead of the close
+        self._unregister()
         self.transport.loseConnection()
+
+    def _unregister(self) -> None:
+        """No more pauses: the transport would resume a paused producer instead of closing."""
+        if self._produces:
+            self._produces = False
+            self.transport.unregisterProducer()
 
     def _finish(self) -> None:
         """What is there of a block is all there will be."""
@@ -204,7 +212,7 @@ class ChatConnection(LineReceiver):
         """
         self._leaving = True
         factory = self.factory
-        self.transport.unregisterProducer()
+        self._unregister()
         if self.paused:
             self.paused = False
             self.transport.resumeProducing()
@@ -320,6 +328,12 @@ class ChatFactory(Factory):
             connection.too_late()
         if self.wheel and self._ticking is None:
             self._ticking = self.clock.callLater(self.wheel.grain, self._tick)
+
+    def rest(self) -> None:
+        """Leave no timer behind."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
 
     def close_all(self, abort: bool = False) -> None:
         """End every connection, after what waits to be sent to it or at once."""

@@ -48,14 +48,14 @@ class Place:
             for port in ports:
                 tune(port)
             return succeed(ports)
-        failed: list[BaseException] = []
+        failed: list[Failure] = []
 
         def open_(port: IListeningPort) -> list[IListeningPort]:
             tune(port)
             return [port]
 
         def refused(failure: Failure) -> Failure:
-            failed.append(failure.value)
+            failed.append(failure)
             return failure
 
         listening: Deferred[list[IListeningPort]] = self._endpoint.listen(factory).addCallback(
@@ -64,7 +64,7 @@ class Place:
         listening.addErrback(refused)
         if failed:
             listening.addErrback(lambda _: None)
-            raise failed[0]
+            failed[0].raiseException()
         return listening
 
     def _everywhere(self, number: int, factory: Factory) -> list[IListeningPort]:
