@@ -1,0 +1,105 @@
+"""Who may import whom (docs/architecture.md), read from the sources themselves."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "chatproto"
+
+FEATURES = {"directory", "peer", "rooms", "identity", "transfer", "relay", "accounts"}
+EVERYTHING = {"chatproto"}
+MAY_IMPORT: dict[str, set[str]] = {
+    "wire": set(),
+    "stdio": {"wire"},
+    **{feature: {"wire"} for feature in FEATURES},
+    "rooms": {"wire", "stdio.printable"},
+    "stores": {"wire", "directory.lease", "directory.registry"},
+    "server": {"wire", "stdio.printable", *FEATURES},
+    "node": {"wire", *FEATURES},
+    "ui": {"wire", "stdio.printable", "node.events"},
+    "taps": EVERYTHING,
+}
+"""By room: the rooms, or single modules, beside itself."""
+
+NO_TWISTED = {
+    "wire": "*",
+    "stdio": "printable",
+    "directory": "answer answers lease pairing registry",
+    "peer": "diagram effects floor session",
+    "rooms": "bare flood lobby",
+    "ui": "arguments commands view",
+    "node": "events people settings",
+}
+"""What only decides; `*` is the whole room."""
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The full name of each thing that a file imports, `from` or not, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} imports relatively"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def imports() -> Iterator[tuple[Path, str]]:
+    """Each file of the package, as a path in it without its suffix, with what it imports."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for name in imported(path):
+            yield path.relative_to(PACKAGE).with_suffix(""), name
+
+
+def below(name: str, modules: set[str]) -> bool:
+    return any(f"{name}.".startswith(f"{module}.") for module in modules)
+
+
+class ImportTests(SynchronousTestCase):
+    """The package keeps to its own rules."""
+
+    def test_every_room_has_its_row(self) -> None:
+        rooms = {path.parent.name for path in PACKAGE.glob("*/*.py")}
+        self.assertEqual(rooms - set(MAY_IMPORT), set())
+
+    def test_a_room_imports_only_what_it_may(self) -> None:
+        for path, name in imports():
+            if below(name, EVERYTHING) and len(path.parts) > 1:
+                room = path.parts[0]
+                may = {f"chatproto.{other}" for other in MAY_IMPORT[room] | {room}}
+                allowed = below(name, may) or MAY_IMPORT[room] is EVERYTHING
+                self.assertTrue(allowed, f"{path} may not import {name}")
+
+    def test_what_decides_knows_no_twisted(self) -> None:
+        patterns = [
+            f"{room}/{file}" for room, files in NO_TWISTED.items() for file in files.split()
+        ]
+        for pattern in patterns:
+            self.assertTrue(list(PACKAGE.glob(f"{pattern}.py")), f"{pattern} is not there")
+        for path, name in imports():
+            if any(path.match(pattern) for pattern in patterns):
+                known = below(name, {"twisted", "zope"})
+                self.assertFalse(known, f"{path} decides and imports {name}")
+
+    def test_wire_imports_the_standard_library_and_itself(self) -> None:
+        for path, name in imports():
+            if path.parts[0] == "wire":
+                top = name.partition(".")[0]
+                fine = top in sys.stdlib_module_names or below(name, {"chatproto.wire"})
+                self.assertTrue(fine, f"{path} imports {name}")
+
+    def test_only_taps_names_the_global_reactor(self) -> None:
+        for path, name in imports():
+            if below(name, {"twisted.internet.reactor"}):
+                self.assertEqual(path.parts[0], "taps", f"{path} names the global reactor")
+
+    def test_the_plugins_import_nothing_of_ours_and_lie_in_no_package(self) -> None:
+        plugins = ROOT / "twisted" / "plugins"
+        self.assertFalse(list((ROOT / "twisted").rglob("__init__.py")))
+        for name in imported(plugins / "chatproto_plugins.py"):
+            self.assertFalse(below(name, EVERYTHING), f"the plugins import {name}")
