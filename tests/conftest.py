@@ -6,4 +6,6 @@ import pytest
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--long", action="store_true", help="the full counts, as `nox -s long` runs them")
+    parser.addoption(
+        "--long", action="store_true", help="the full counts, as `nox -s long` runs them"
+    )
