@@ -1,0 +1,116 @@
+"""A person's or a server's key: made at first start, kept in the home, and named by its hash.
+
+The TLS certificate is self-signed with it. Nobody looks at its dates or its name: the key counts
+(protocol section 3, Identity), so a certificate may be made anew at every start.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from chatproto.identity.files import write_secret
+
+KEY_FILE = "key.pem"
+
+
+class KeyTrouble(Exception):
+    """The key cannot be had; its text is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A private key, its certificate, and its name."""
+
+    private: Ed25519PrivateKey
+    certificate: x509.Certificate
+    name: str
+
+
+def key_name(key: Ed25519PublicKey) -> str:
+    """`sha256:` and the unpadded base32 of the SHA-256 of SubjectPublicKeyInfo (RFC 4648, section 6)."""
+    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return "sha256:" + base64.b32encode(hashlib.sha256(spki).digest()).decode().rstrip("=")
+
+
+def key_bytes(name: str) -> bytes:
+    """The 32 bytes that `name` stands for, by which keys are ordered."""
+    return base64.b32decode(name.removeprefix("sha256:") + "====")
+
+
+def make_identity(private: Ed25519PrivateKey) -> Identity:
+    """The identity of `private`, with a new certificate."""
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "chatproto")])
+    public = private.public_key()
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(subject)
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(datetime(2000, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(9999, 12, 31, tzinfo=UTC))
+        .sign(private, None)
+    )
+    return Identity(private, certificate, key_name(public))
+
+
+def new_identity() -> Identity:
+    """An identity that nobody has had before."""
+    return make_identity(Ed25519PrivateKey.generate())
+
+
+def open_identity(home: Path) -> Identity:
+    """The identity kept in `home`, made if there is none yet. Raises KeyTrouble."""
+    path = home / KEY_FILE
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return _make(path)
+    except OSError as error:
+        raise KeyTrouble(f"cannot read the key {path}: {error.strerror}") from None
+    try:
+        private = load_pem_private_key(data, None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        raise KeyTrouble(
+            f"the key {path} is damaged: put a copy back, or move it away to begin with a new key"
+        ) from None
+    if not isinstance(private, Ed25519PrivateKey):
+        raise KeyTrouble(f"the key {path} is not an Ed25519 key")
+    _keep_secret(path)
+    return make_identity(private)
+
+
+def _make(path: Path) -> Identity:
+    """A new key, whole on the disk before anybody is told its name."""
+    private = Ed25519PrivateKey.generate()
+    data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    try:
+        write_secret(path, data)
+    except OSError as error:
+        raise KeyTrouble(f"cannot write the key {path}: {error.strerror}") from None
+    return make_identity(private)
+
+
+def _keep_secret(path: Path) -> None:
+    """A key that others may read is taken from their eyes; they may have a copy, but no new ones."""
+    try:
+        if path.stat().st_mode & 0o077:
+            path.chmod(0o600)
+    except OSError:
+        pass  # it could be read, which is what matters now
