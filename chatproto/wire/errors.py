@@ -40,7 +40,12 @@ class WireError(Exception):
 
 
 class RemoteError(WireError):
-    """The other side sent what the protocol does not allow; answer with `status`."""
+    """The other side sent what the protocol does not allow; answer with `status`.
+
+    `cseq` is the number of the request that it was, where there was one to be read (BCP/2).
+    """
+
+    cseq: int | None = None
 
 
 class LocalError(WireError):

@@ -1,0 +1,208 @@
+"""What stands in the headers and bodies of BCP/2, and the messages that both of its halves have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import (
+    Contact,
+    host_port,
+    read_client_id,
+    read_host_port,
+    read_ip,
+)
+from chatproto.wire.messages import Block, Header, read_status, write_status
+
+ADDRESSES = 8
+"""How many addresses a message may tell."""
+KEY = re.compile(r"sha256:[A-Z2-7]{52}")
+STREAM = re.compile(r"[0-9a-f]{16}")
+DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
+TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
+
+Address = tuple[str, int]
+
+
+class Body(NamedTuple):
+    """What a body is: its attribute, how it is read and written, and the limit's name on its bytes."""
+
+    attribute: str
+    read: Callable[[bytes], Any]
+    write: Callable[[Any], bytes]
+    limit: str
+
+
+def read_count(text: str) -> int:
+    """A number from 0 to 2**53, decimal digits only. Raises RemoteError 400."""
+    if text.isascii() and text.isdigit() and len(text) <= 16 and int(text) <= 2**53:
+        return int(text)
+    raise RemoteError(400, f"no number: {text!r}")
+
+
+def read_key(text: str) -> str:
+    """The name of a key. Raises RemoteError 400."""
+    if KEY.fullmatch(text):
+        return text
+    raise RemoteError(400, f"no key: {text!r}")
+
+
+def read_keys(text: str) -> tuple[str, ...]:
+    """Names of keys, with commas between. Raises RemoteError 400."""
+    return tuple(read_key(part.strip()) for part in text.split(",")) if text else ()
+
+
+def read_address(text: str) -> Address:
+    """`ip:port`, a literal. Raises RemoteError 400."""
+    host, port = read_host_port(text)
+    return str(read_ip(host)), port
+
+
+def read_addresses(text: str) -> tuple[Address, ...]:
+    """At most `ADDRESSES` addresses, with commas between. Raises RemoteError 400."""
+    parts = text.split(",") if text else []
+    if len(parts) > ADDRESSES:
+        raise RemoteError(400, f"more than {ADDRESSES} addresses")
+    return tuple(read_address(part.strip()) for part in parts)
+
+
+def write_address(address: Address) -> str:
+    """An address as text."""
+    return host_port(*address)
+
+
+def write_addresses(addresses: tuple[Address, ...]) -> str:
+    """Addresses as text."""
+    return ", ".join(map(write_address, addresses))
+
+
+def one_of(*words: str) -> Callable[[str], str]:
+    """Reads one of `words`."""
+
+    def read(text: str) -> str:
+        if text in words:
+            return text
+        raise RemoteError(400, f"not one of {', '.join(words)}: {text!r}")
+
+    return read
+
+
+def matching(pattern: re.Pattern[str], what: str) -> Callable[[str], str]:
+    """Reads what `pattern` matches whole."""
+
+    def read(text: str) -> str:
+        if pattern.fullmatch(text):
+            return text
+        raise RemoteError(400, f"no {what}: {text!r}")
+
+    return read
+
+
+def read_yes(text: str) -> bool:
+    """`yes` or `no`. Raises RemoteError 400."""
+    return one_of("yes", "no")(text.lower()) == "yes"
+
+
+def write_yes(value: bool) -> str:
+    """`yes` or `no`."""
+    return "yes" if value else "no"
+
+
+def read_have(text: str) -> tuple[str, int]:
+    """`<stream> <highest>`, or `- 0` where nothing is known. Raises RemoteError 400."""
+    stream, _, highest = text.partition(" ")
+    if stream != "-" and not STREAM.fullmatch(stream):
+        raise RemoteError(400, f"no stream: {stream!r}")
+    return ("" if stream == "-" else stream), read_count(highest.strip())
+
+
+def write_have(have: tuple[str, int]) -> str:
+    """What is had of a stream, as text."""
+    return f"{have[0] or '-'} {have[1]}"
+
+
+def read_text(data: bytes) -> str:
+    """UTF-8. Raises RemoteError 400."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise RemoteError(400, "a text that is not UTF-8") from None
+
+
+def read_listing(data: bytes) -> tuple[Contact, ...]:
+    """Lines `clientID ip:port key-or-dash`. Raises RemoteError 400."""
+    found = []
+    for line in read_text(data).splitlines():
+        name, _, rest = line.partition(" ")
+        where, _, key = rest.partition(" ")
+        host, port = read_address(where)
+        known = None if key == "-" else read_key(key)
+        found.append(Contact(read_client_id(name), host, port, known))
+    return tuple(found)
+
+
+def write_listing(contacts: tuple[Contact, ...]) -> bytes:
+    """Contacts as lines."""
+    return "".join(
+        f"{one.client_id} {host_port(one.host, one.port)} {one.key or '-'}\r\n" for one in contacts
+    ).encode()
+
+
+CSEQ = Header("CSeq", "cseq", read_count)
+CLIENT_ID = Header("clientID", "client_id", read_client_id)
+PEER_ID = Header("peerID", "peer_id", read_client_id)
+KEY_OF = Header("Key", "key", read_key, needed=False)
+ADDRESSES_OF = Header("Addresses", "addresses", read_addresses, write_addresses, needed=False)
+CALL = Header("Call", "call", matching(TOKEN, "call"), needed=False)
+TICKET = Header("Ticket", "ticket", matching(TOKEN, "ticket"), needed=False, secret=True)
+RELAY = Header("Relay", "relay", read_host_port, write_address, needed=False)
+ID = Header("ID", "id", read_count)
+MODE = Header("Mode", "mode", one_of("full", "half"))
+RETRY_AFTER = Header("Retry-After", "retry_after", read_count)
+
+
+@dataclass(frozen=True, slots=True)
+class Bcp2Message(Block):
+    """What all have: perhaps a body."""
+
+    body: ClassVar[Body | None] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ping(Bcp2Message):
+    """Are you there? From either side and between peers; a server's and a peer's has no CSeq."""
+
+    method = "PING"
+    headers = (CSEQ._replace(needed=False),)
+    cseq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PingAck(Bcp2Message):
+    """Yes."""
+
+    method = "PINGACK"
+    headers = (CSEQ._replace(needed=False),)
+    cseq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Error(Bcp2Message):
+    """No. To a request with its `CSeq`; between peers `For` and `ID` name what it answers."""
+
+    method = "ERROR"
+    headers = (
+        CSEQ._replace(needed=False),
+        Header("Status", "status", read_status, write_status),
+        Header("For", "about", matching(re.compile("[A-Z]{1,16}"), "method"), needed=False),
+        ID._replace(needed=False),
+        RETRY_AFTER._replace(needed=False),
+    )
+    status: int
+    cseq: int | None = None
+    about: str = ""
+    id: int | None = None
+    retry_after: int | None = None
