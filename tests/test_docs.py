@@ -1,0 +1,109 @@
+"""The pages say what the code does: tables, drawing, options and links are compared with it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.peer.diagram import diagram
+from chatproto.taps.client import Options as ClientOptions
+from chatproto.taps.options import ProgramOptions
+from chatproto.taps.server import ServerOptions
+from chatproto.ui.commands import ROWS
+from chatproto.wire.dialects import DIALECTS
+from chatproto.wire.errors import REASONS
+from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.messages import TABLE, Dialect
+
+ROOT = Path(__file__).parent.parent
+DOCS = ROOT / "docs"
+
+
+def page(name: str) -> str:
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def table(text: str, head: str) -> list[list[str]]:
+    """The cells of the rows below the table head that begins with `head`."""
+    rows = text.split(f"\n{head}", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+
+
+def quoted(template: str) -> str:
+    """A template as a cell shows it."""
+    return f"`{template.encode('unicode_escape').decode()}`" if template else "-"
+
+
+class ProtocolPageTests(SynchronousTestCase):
+    """docs/PROTOCOL.md."""
+
+    def test_names_every_limit_with_its_default(self) -> None:
+        here = {row[0]: row[1] for row in table(page("PROTOCOL.md"), "| limit |")}
+        for field in fields(DEFAULTS):
+            name, value = field.name.replace("_", "-"), f"{getattr(DEFAULTS, field.name):.12g}"
+            self.assertEqual(
+                here.pop(name, None), value, f"add the row: | {name} | {value} | what it bounds |"
+            )
+        self.assertEqual(here, {}, "limits that there are no more")
+
+    def test_names_every_status_in_its_words(self) -> None:
+        rows = table(page("PROTOCOL.md"), "| code | words |")
+        self.assertEqual({int(row[0]): row[1] for row in rows}, REASONS)
+
+    def test_shows_every_dialect_to_the_byte(self) -> None:
+        rows = table(page("PROTOCOL.md"), "| dialect | the caller begins |")
+        expected = [
+            [name, quoted(row.opening), quoted(row.message), quoted(row.goodbye)]
+            for name, row in DIALECTS.items()
+        ]
+        self.assertEqual(rows, expected)
+
+    def test_shows_every_classic_message(self) -> None:
+        for row in TABLE:
+            if row.dialects & Dialect.CLASSIC:
+                self.assertIn(f"`{row.kind.method}\\r\\n", page("PROTOCOL.md"))
+
+    def test_draws_the_states_that_there_are(self) -> None:
+        drawn = page("PROTOCOL.md").split("```mermaid\n")[1].split("\n```")[0]
+        self.assertEqual(drawn, diagram(), "paste the output of python -m chatproto.peer.diagram")
+
+
+class OperationsPageTests(SynchronousTestCase):
+    """docs/operations.md."""
+
+    def test_explains_every_option_of_both_programs(self) -> None:
+        heads = {"| chatserver |": ServerOptions(), "| chatclient |": ClientOptions()}
+        for head, options in heads.items():
+            explained = "".join(row[0] for row in table(page("operations.md"), head))
+            for name in self.options_of(options):
+                self.assertIn(f"`--{name}`", explained, f"{head} lacks --{name}")
+
+    def options_of(self, options: ProgramOptions) -> set[str]:
+        usage = options.getUsage(width=200)
+        return set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", usage, re.MULTILINE))
+
+    def test_explains_every_command(self) -> None:
+        rows = table(page("operations.md"), "| in the client |")
+        explained = {name for row in rows for name in re.findall(r"/([a-z]+)", row[0])}
+        self.assertEqual(explained, set(ROWS))
+
+
+class PageTests(SynchronousTestCase):
+    """All pages."""
+
+    def test_links_lead_somewhere(self) -> None:
+        for path in [ROOT / "README.md", *DOCS.glob("*.md")]:
+            for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", path.read_text(encoding="utf-8")):
+                self.assertTrue((path.parent / link).exists(), f"{path.name} links to {link}")
+
+    def test_the_readme_has_two_commands(self) -> None:
+        """The gate runs them as they stand."""
+        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+        commands = re.findall(r"^```sh\n(.+)\n```$", readme, re.MULTILINE)
+        self.assertEqual(len(commands), 2)
+        self.assertEqual(readme.count("```sh"), 2)
+        self.assertIn("chatserver", commands[0])
+        self.assertIn("pytest", commands[1])
