@@ -19,6 +19,7 @@ from zope.interface import implementer
 from chatproto.directory.answers import Directory
 from chatproto.directory.lease import Source, is_loopback
 from chatproto.server.addresses import Addresses
+from chatproto.server.secure import SecureConnection, SecureSide
 from chatproto.server.wheel import Wheel
 from chatproto.wire.codec import Decoder, encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
@@ -65,12 +66,16 @@ class ChatConnection(LineReceiver):
             self._watch(bool(messages))
 
     def _begin(self, data: bytes) -> bool:
-        """Look at the first byte; false if this is not plain text.
-
-        TLS would begin here: `startTLS`, and the data to the new `transport.protocol`.
-        """
+        """Look at the first byte; false if this is not plain text, or not to be."""
+        secure = self.factory.secure
+        if data[0] == TLS_CLIENT_HELLO and secure is not None:
+            self.factory.replace(self, secure.begin(self, data))
+            return False
         if data[0] == TLS_CLIENT_HELLO:
             self.close()
+            return False
+        if self.factory.tls_only:
+            self.refuse(403)
             return False
         local = is_loopback(self.host) or self.host == plain_host(self.transport.getHost().host)
         self._source = Source(self.host, self.port, local)
@@ -79,40 +84,45 @@ class ChatConnection(LineReceiver):
         return True
 
     def _answer(self, messages: list[Message | RemoteError]) -> None:
-        """Answer `messages` in order, as far as the other side reads the answers."""
+        """Answer `messages` in order, as far as the other side reads the answers, in one write."""
         factory, source = self.factory, self._source
         assert source is not None
         factory.spoke(self)
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
         now = factory.seconds()
         answer = factory.directory.answer
-        done = 0
-        while done < len(messages):
-            out: list[str] = []
-            size = 0
-            for message in messages[done:] if done else messages:
-                done += 1
-                if isinstance(message, RemoteError):
-                    reply: Message = Error(message.status)
-                else:
-                    reply = answer(message, source, now)
-                    if say is not None:
-                        line = factory.directory.line(message, reply, source)
-                        if line is not None:
-                            say(line)
-                if trace is not None:
-                    self._trace(trace, message, reply)
-                text = encode_text(reply)
-                out.append(text)
-                size += len(text)
-                if size > most:
-                    break
-            self.transport.write("".join(out).encode())
-            if self.paused and done < len(messages):
-                self._unanswered = messages[done:]
-                return
+        out: list[str] = []
+        size = 0
+        for message in messages:
+            if isinstance(message, RemoteError):
+                reply: Message = Error(message.status)
+            else:
+                reply = answer(message, source, now)
+                if say is not None:
+                    line = factory.directory.line(message, reply, source)
+                    if line is not None:
+                        say(line)
+            if trace is not None:
+                self._trace(trace, message, reply)
+            text = encode_text(reply)
+            out.append(text)
+            size += len(text)
+            if size > most:
+                break
+        self.transport.write("".join(out).encode())
+        if len(out) < len(messages):
+            self._unanswered = messages[len(out) :]
+            if not self.paused:  # it reads as fast as we write: others want their turn too
+                self.pauseProducing()
+                factory.clock.callLater(0, self._go_on)
+            return
         if self._decoder.closed:
             self._leave()
+
+    def _go_on(self) -> None:
+        """Others have had their turn."""
+        if self.paused and not self._leaving:
+            self.resumeProducing()
 
     def resumeProducing(self) -> None:
         """What was written is on its way: go on where reading was paused."""
@@ -270,12 +280,16 @@ class ChatFactory(Factory):
         self.most = most
         self.say = say
         self.trace = trace
-        self.wheel: Wheel[ChatConnection] = Wheel()
+        self.secure: SecureSide | None = None
+        """Who goes on with a connection that begins TLS; None: such a one is closed."""
+        self.tls_only = False
+        """Whether plain text is refused."""
+        self.wheel: Wheel[Any] = Wheel()
         self._ticking: Any = None
         self.addresses = Addresses(limits)
-        self.silent: OrderedDict[ChatConnection, None] = OrderedDict()
+        self.silent: OrderedDict[Any, None] = OrderedDict()
         """Who never sent a request, the first to come first."""
-        self.spoken: set[ChatConnection] = set()
+        self.spoken: set[Any] = set()
         self.on_empty: Callable[[], None] | None = None
         """Called when the last connection has ended."""
 
@@ -296,13 +310,20 @@ class ChatFactory(Factory):
         self.silent[connection] = None
         return connection
 
-    def spoke(self, connection: ChatConnection) -> None:
+    def replace(self, plain: ChatConnection, secure: SecureConnection) -> None:
+        """`plain` goes on as `secure`, in its place."""
+        self.wheel.discard(plain)
+        if plain in self.silent:
+            del self.silent[plain]
+            self.silent[secure] = None
+
+    def spoke(self, connection: Any) -> None:
         """It has sent a request."""
         if connection in self.silent:
             del self.silent[connection]
             self.spoken.add(connection)
 
-    def lost(self, connection: ChatConnection) -> None:
+    def lost(self, connection: Any) -> None:
         """It has ended, or is given up; nothing if that was known."""
         if connection in self.spoken:
             self.spoken.remove(connection)
@@ -316,7 +337,7 @@ class ChatFactory(Factory):
         if self.on_empty is not None and not self:
             self.on_empty()
 
-    def watch(self, connection: ChatConnection, deadline: float) -> None:
+    def watch(self, connection: Any, deadline: float) -> None:
         """Call its `too_late` at `deadline`. The wheel turns only while somebody is in it."""
         self.wheel.set(connection, deadline)
         if self._ticking is None:

@@ -243,6 +243,26 @@ class ASlowRequest(Served):
         self.assertFalse(self.end.disconnecting or self.end.half_closed)
 
 
+class AConnectionThatAsksForMuch(Served):
+    def test_lets_others_have_their_turn(self) -> None:
+        self.use(unsent=1000)
+        self.connection.dataReceived(REGISTER * 100)
+        self.assertLess(len(self.end.value()), 1000 + 2 * len(REGACK))
+        self.assertEqual(self.end.producerState, "paused")
+        for _ in range(20):
+            self.clock.advance(0)
+        self.assertEqual(self.end.value(), REGACK * 100)
+        self.assertEqual(self.end.producerState, "producing")
+
+    def test_may_be_gone_before_its_next_turn(self) -> None:
+        self.use(unsent=1000)
+        self.connection.dataReceived(REGISTER * 100)
+        lose(self.connection)
+        answered = self.end.value()
+        self.clock.advance(0)
+        self.assertEqual(self.end.value(), answered)
+
+
 class AConnectionThatIsNotRead(Served):
     def setUp(self) -> None:
         super().setUp()
@@ -274,6 +294,8 @@ class AConnectionThatIsNotRead(Served):
         self.assertFalse(self.end.disconnecting)
         self.end.full = False
         self.end.drain()
+        for _ in range(20):
+            self.clock.advance(0)
         self.assertEqual(self.end.value(), REGACK * 101)
         self.assertTrue(self.end.disconnecting)
 

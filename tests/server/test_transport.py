@@ -1,0 +1,90 @@
+"""The prompt transport on real sockets, on loopback."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.threads import deferToThread
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+
+from chatproto.server.transport import PromptServer
+
+
+@implementer(IHalfCloseableProtocol)
+class Ours(Protocol):
+    """Keeps what comes; does what the test says when the other side ends."""
+
+    def __init__(self, ended: str) -> None:
+        self.ended = ended
+        self.lost: Deferred[object] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        for one in (data, b"|", data):
+            self.transport.write(one)  # type: ignore[union-attr]
+
+    def readConnectionLost(self) -> None:
+        if self.ended == "raise":
+            raise RuntimeError("a mistake of ours")
+        self.transport.write(self.ended.encode() * 1_000_000)  # type: ignore[union-attr]
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+    def writeConnectionLost(self) -> None:
+        """Nothing."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        kind: Any = reason.type
+        self.lost.callback(kind)
+
+
+class APromptServer(TestCase):
+    timeout = 20
+
+    def listen(self, ended: str = "") -> Ours:
+        ours = Ours(ended)
+        factory: Any = Factory.forProtocol(lambda: ours)
+        port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        port.transport = PromptServer
+        self.addCleanup(port.stopListening)
+        self.port = port.getHost().port
+        return ours
+
+    def talk(self, data: bytes) -> bytes:
+        """What is answered to `data` and then the end of input, until the other end closes."""
+        answer = b""
+        with socket.create_connection(("127.0.0.1", self.port), 5) as client:
+            client.sendall(data)
+            client.shutdown(socket.SHUT_WR)
+            while more := client.recv(65536):
+                answer += more
+        return answer
+
+    async def test_answers_in_order_and_closes_when_told(self) -> None:
+        ours = self.listen()
+        self.assertEqual(await deferToThread(self.talk, b"hello"), b"hello|hello")
+        self.assertIs(await ours.lost, ConnectionDone)
+
+    async def test_sends_what_is_more_than_the_socket_takes_before_it_closes(self) -> None:
+        ours = self.listen("x" * 20)
+        answer = await deferToThread(self.talk, b"hello")
+        self.assertEqual((answer[:11], len(answer)), (b"hello|hello", 20_000_011))
+        self.assertIs(await ours.lost, ConnectionDone)
+
+    async def test_does_not_outlive_a_mistake(self) -> None:
+        ours = self.listen("raise")
+        await deferToThread(self.talk, b"hello")
+        self.assertIs(await ours.lost, RuntimeError)
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
+
+    async def test_may_be_told_to_close_twice(self) -> None:
+        ours = self.listen()
+        await deferToThread(self.talk, b"hello")
+        await ours.lost
+        self.assertIsNone(ours.transport.loseConnection())  # type: ignore[union-attr]
