@@ -22,12 +22,13 @@ from chatproto.server.transport import PromptServer
 class Ours(Protocol):
     """Keeps what comes; does what the test says when the other side ends."""
 
-    def __init__(self, ended: str) -> None:
+    def __init__(self, ended: str, times: int) -> None:
         self.ended = ended
+        self.times = times
         self.lost: Deferred[object] = Deferred()
 
     def dataReceived(self, data: bytes) -> None:
-        for one in (data, b"|", data):
+        for one in (data * self.times, b"|", data * self.times):
             self.transport.write(one)  # type: ignore[union-attr]
 
     def readConnectionLost(self) -> None:
@@ -47,8 +48,8 @@ class Ours(Protocol):
 class APromptServer(TestCase):
     timeout = 20
 
-    def listen(self, ended: str = "") -> Ours:
-        ours = Ours(ended)
+    def listen(self, ended: str = "", times: int = 1) -> Ours:
+        ours = Ours(ended, times)
         factory: Any = Factory.forProtocol(lambda: ours)
         port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
         port.transport = PromptServer
@@ -58,9 +59,9 @@ class APromptServer(TestCase):
 
     def talk(self, data: bytes) -> bytes:
         """What is answered to `data` and then the end of input, until the other end closes."""
-        answer = b""
         with socket.create_connection(("127.0.0.1", self.port), 5) as client:
             client.sendall(data)
+            answer = client.recv(1)
             client.shutdown(socket.SHUT_WR)
             while more := client.recv(65536):
                 answer += more
@@ -76,6 +77,12 @@ class APromptServer(TestCase):
         answer = await deferToThread(self.talk, b"hello")
         self.assertEqual((answer[:11], len(answer)), (b"hello|hello", 20_000_011))
         self.assertIs(await ours.lost, ConnectionDone)
+
+    async def test_keeps_the_order_while_the_socket_is_full(self) -> None:
+        self.listen("z", 10_000_000)
+        answer = await deferToThread(self.talk, b"y")
+        half = b"y" * 10_000_000
+        self.assertTrue(answer == half + b"|" + half + b"z" * 1_000_000)
 
     async def test_does_not_outlive_a_mistake(self) -> None:
         ours = self.listen("raise")
