@@ -94,6 +94,11 @@ class OperationsPageTests(SynchronousTestCase):
 class PageTests(SynchronousTestCase):
     """All pages."""
 
+    def test_the_tutorial_shows_every_classic_message(self) -> None:
+        for row in TABLE:
+            if row.dialects & Dialect.CLASSIC:
+                self.assertRegex(page("tutorial.md"), rf"(?m)^    {row.kind.method}$")
+
     def test_links_lead_somewhere(self) -> None:
         for path in [ROOT / "README.md", *DOCS.glob("*.md")]:
             for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", path.read_text(encoding="utf-8")):
