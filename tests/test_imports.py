@@ -19,7 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stdio": {"wire"},
     **{feature: {"wire"} for feature in FEATURES},
     "rooms": {"wire", "stdio.printable"},
-    "stores": {"wire", "directory.lease", "directory.registry"},
+    "stores": {"wire", "directory.lease", "directory.names", "directory.registry"},
     "server": {"wire", "stdio.printable", *FEATURES},
     "node": {"wire", *FEATURES},
     "ui": {"wire", "stdio.printable", "node.events"},
@@ -30,7 +30,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 NO_TWISTED = {
     "wire": "*",
     "stdio": "printable",
-    "directory": "answer answers lease pairing registry",
+    "directory": "addresses answer answers introductions keyed lease names pairing registry visitors",
+    "identity": "pins safety trust",
     "peer": "diagram effects floor session",
     "rooms": "bare flood lobby",
     "ui": "arguments commands view",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatproto.directory.lease import Lease, Source
+from chatproto.directory.names import Names
 from chatproto.directory.pairing import bridge
 from chatproto.directory.registry import Registry
 from chatproto.wire.fields import host_port
@@ -26,10 +27,16 @@ from chatproto.wire.messages import (
 
 
 class Directory:
-    """The rules of the classic requests over a registry; `now` is handed in, in seconds."""
+    """The rules of the classic requests over a registry; `now` is handed in, in seconds.
 
-    def __init__(self, registry: Registry, limits: Limits = DEFAULTS) -> None:
+    `names`: the ids that belong to keys, which no classic client gets.
+    """
+
+    def __init__(
+        self, registry: Registry, limits: Limits = DEFAULTS, names: Names | None = None
+    ) -> None:
         self.registry = registry
+        self._names = names
         self.limits = limits
 
     def answer(self, message: Message, source: Source, now: float) -> Message:
@@ -56,6 +63,8 @@ class Directory:
         lease = self.registry.find(client_id)
         if lease is None or not lease.confirmed_by(message, source):
             if lease is not None and self._is_held(lease, source, now):
+                return Error(409)
+            if self._names is not None and self._names.owner(client_id) is not None:
                 return Error(409)
             lease = Lease(client_id, ip, port, source)
         self.registry.keep(lease, now)

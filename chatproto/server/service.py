@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import resource
+import secrets
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -18,12 +19,16 @@ from chatproto.directory.answers import Directory
 from chatproto.directory.registry import Registry
 from chatproto.server.connection import ChatFactory
 from chatproto.server.listening import Place
+from chatproto.server.secure import SecureSide
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 
 RESERVED_FILES = 100
 """Open files that are not connections: ports, stores, logs, and room to refuse a connection."""
 EXPIRY_INTERVAL = 30.0
+PRESENCE_INTERVAL = 1.0
+COME_BACK_A_SECOND = 500
+"""Clients that are asked to come back in any one second after a stop."""
 COLLECT_EVERY = (50_000, 20, 50)
 """For Python's collector of cycles, which we make few of: at its usual pace it looks through a large
 directory so often that a request costs a quarter more."""
@@ -48,17 +53,24 @@ class ChatServer(MultiService):
         limits: Limits = DEFAULTS,
         say: Callable[[str], None] | None = None,
         trace: Callable[[str], None] | None = None,
+        secure: SecureSide | None = None,
+        tls_only: bool = False,
     ) -> None:
         super().__init__()
         self.reactor = reactor
-        self.directory = Directory(registry, limits)
+        names = secure.directory.names if secure is not None else None
+        self.directory = Directory(registry, limits, names)
         self.factory = ChatFactory(reactor, self.directory, limits, say=say, trace=trace)
+        self.factory.secure = secure
+        self.factory.tls_only = tls_only
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, as `Server listening on` says it; filled by startService."""
         self._places = [Place(reactor, text) for text in endpoints]
         self._ports: list[IListeningPort] = []
         self._expiry = LoopingCall(self._expire)
         self._expiry.clock = reactor
+        self._presence = LoopingCall(self._tell_presence)
+        self._presence.clock = reactor
 
     def startService(self) -> None:
         """Open every port, or none. Raises CannotListenError or OSError."""
@@ -74,6 +86,8 @@ class ChatServer(MultiService):
             self._ports, self.addresses = [], []
             raise
         self._expiry.start(EXPIRY_INTERVAL, now=False)
+        if self.factory.secure is not None:
+            self._presence.start(PRESENCE_INTERVAL, now=False)
         super().startService()
 
     def _listening(self, ports: list[IListeningPort]) -> None:
@@ -92,8 +106,13 @@ class ChatServer(MultiService):
 
     def stopService(self) -> Deferred[None]:
         """Take no more connections, send what waits to be sent, close; what lingers is cut off."""
-        if self._expiry.running:
-            self._expiry.stop()
+        for loop in (self._expiry, self._presence):
+            if loop.running:
+                loop.stop()
+        if self.factory.secure is not None:
+            # Not all at once: they come back spread over a time that grows with their number.
+            spread = 1 + len(self.factory) // COME_BACK_A_SECOND
+            self.factory.secure.close(lambda: 1 + secrets.randbelow(spread + 1))
         waits: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in self._ports]
         self._ports = []
         if len(self.factory):
@@ -127,13 +146,39 @@ class ChatServer(MultiService):
                 "leases could not be expired; next try in {wait} s", wait=EXPIRY_INTERVAL
             )
 
+    def _tell_presence(self) -> None:
+        """Tell who has gone. A store that fails is tried again."""
+        secure = self.factory.secure
+        assert secure is not None
+        try:
+            secure.carry_out(secure.directory.due(self.reactor.seconds()))
+        except Exception:
+            self.log.failure("presence could not be told")
+
+    def free(self, client_id: str) -> bool:
+        """Take an id from the key that owns it (/free); False if none does."""
+        secure = self.factory.secure
+        if secure is None:
+            return False
+        was_owned, effects = secure.directory.free(client_id)
+        secure.carry_out(effects)
+        return was_owned
+
     def info_lines(self) -> list[str]:
         """What /info shows: `<clientID> <ip>:<port>` for each client."""
-        return self.directory.info_lines()
+        lines = self.directory.info_lines()
+        if self.factory.secure is not None:
+            keyed = self.factory.secure.directory.contacts()
+            lines += [f"{one.client_id} {host_port(one.host, one.port)}" for one in keyed]
+        return lines
 
     def forget(self, client_id: str) -> bool:
         """Take `client_id` out of the directory (/kick); False if it is not in it."""
-        return self.directory.registry.forget(client_id)
+        effects = []
+        if self.factory.secure is not None:
+            effects = self.factory.secure.directory.expel(client_id)
+            self.factory.secure.carry_out(effects)
+        return self.directory.registry.forget(client_id) or bool(effects)
 
 
 def raised_file_limit() -> int:

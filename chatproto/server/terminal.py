@@ -1,4 +1,4 @@
-"""What the server's operator types: /info, /rooms, /kick, /help, /quit."""
+"""What the server's operator types: /info, /rooms, /kick, /free, /help, /quit."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ class Operated(Protocol):
     def kick(self, client_id: str) -> bool:
         """Forget that client, and put them out of the rooms; False if nobody is called so."""
 
+    def free(self, client_id: str) -> bool:
+        """Take an id from the key that owns it; False if none does."""
+
     def stop(self) -> object:
         """End the program."""
 
@@ -38,6 +41,7 @@ class Terminal:
             "/info": ("/info [prefix]: who is registered, and where", self._info),
             "/rooms": ("/rooms: the rooms there are", self._rooms),
             "/kick": ("/kick ID: forget a client, and put them out of the rooms", self._kick),
+            "/free": ("/free ID: let another key have that id", self._free),
             "/quit": ("/quit: end the server", self._quit),
             "/help": ("/help: this list", self._help),
         }
@@ -89,6 +93,14 @@ class Terminal:
             self._say(f"{client_id} is forgotten")
         else:
             self._say(f"nobody here is called {client_id}")
+
+    def _free(self, client_id: str) -> None:
+        if not client_id:
+            self._say("which id? /free ID")
+        elif self._server.free(client_id):
+            self._say(f"{client_id} belongs to nobody now")
+        else:
+            self._say(f"{client_id} belongs to no key")
 
     def _quit(self, _: str) -> None:
         self._server.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import fields, replace
@@ -14,16 +15,21 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 
+from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.lease import is_loopback
-from chatproto.node.service import CannotStart
+from chatproto.identity.keys import KeyTrouble, open_identity
+from chatproto.identity.tls import Tls
+from chatproto.node.service import CannotStart, host_towards
 from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
 from chatproto.server.lobby_service import LobbyService
+from chatproto.server.secure import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.server.terminal import Terminal
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
+from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.open import open_store
 from chatproto.taps.options import (
     ProgramOptions,
@@ -33,6 +39,7 @@ from chatproto.taps.options import (
     descriptor,
     endpoint_text,
 )
+from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 
 _STARTING_FAILS = (CannotListenError, OSError, ValueError, OverflowError)
@@ -62,8 +69,21 @@ class ServerOptions(ProgramOptions):
     optParameters = [
         ["lobby", None, None, "Port or endpoint of a broadcast chat in bare text (default: none)"],
         ["store", None, "memory:", "Where registrations are kept: memory: forgets them at the end"],
-        ["home", None, None, "Folder for the log (default: the platform's, chatproto/server)"],
-        ["classic-lease", None, "12h", "A registration lasts this long after the last request"],
+        ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
+        [
+            "classic-lease",
+            None,
+            "12h",
+            "A classic registration lasts this long after the last request",
+        ],
+        [
+            "lease",
+            None,
+            "3600s",
+            "A registration with a key outlives its connection at most so long",
+        ],
+        ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
+        ["require", None, "none", "tls refuses plain text; none serves both"],
     ]
     optFlags = [
         ["trace", None, "Print every message that comes and goes"],
@@ -100,13 +120,11 @@ class ServerOptions(ProgramOptions):
             limits = DEFAULTS.with_values(self["limits"])
         except ValueError as error:
             raise WrongOption(f"{error} (--limits list tells them)") from None
-        if self["classic-lease"] != "12h":
-            try:
-                limits = replace(limits, classic_lease=seconds(self["classic-lease"]))
-            except ValueError:
-                raise WrongOption(
-                    f"--classic-lease wants a time such as 12h or 600s, not {self['classic-lease']!r}"
-                ) from None
+        limits = self._with_times(limits)
+        if self["require"] not in ("none", "tls"):
+            raise WrongOption(f"--require is none or tls, not {self['require']!r}")
+        if self["require"] == "tls" and self["lobby"] is not None:
+            raise WrongOption("--lobby is plain text, which --require tls refuses")
         self["limits"] = limits
         try:
             self["registry"] = open_store(self["store"], limits)
@@ -117,13 +135,37 @@ class ServerOptions(ProgramOptions):
         if self["blur"]:
             RotatedLog.shown = blurred
 
+    def _with_times(self, limits: Limits) -> Limits:
+        """`limits` with the options that are times. Raises WrongOption."""
+        times: dict[str, Any] = {}
+        for option in ("classic-lease", "lease", "keep-names"):
+            if self[option] is None:
+                continue
+            try:
+                times[option.replace("-", "_")] = seconds(self[option])
+            except ValueError:
+                raise WrongOption(
+                    f"--{option} wants a time such as 12h or 600s, not {self[option]!r}"
+                ) from None
+        if "lease" in times:
+            lease = times["lease"] = int(times["lease"])
+            if not limits.lease_least <= lease <= limits.lease_most:
+                raise WrongOption(
+                    f"--lease is from {limits.lease_least} to {limits.lease_most} s, not {lease}"
+                )
+        return replace(limits, **times)
+
     def prepare(self) -> Path:
-        """Make the home. Raises CannotStart."""
+        """Make the home and the key in it. Raises CannotStart."""
         home: Path = self["home"]
         try:
             home.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise CannotStart(f"cannot use --home {home}: {error.strerror}") from None
+        try:
+            self["identity"] = open_identity(home)
+        except KeyTrouble as error:
+            raise CannotStart(str(error)) from None
         return home
 
 
@@ -152,6 +194,16 @@ class ChatServerProgram(MultiService):
             self._output.close()
             cannot_start(CannotStart(_why(error)))
         self._input.start()
+        if not self._options["quiet"]:
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """Print what the others need to find this server, and to be sure that it is this one."""
+        host, port = self._server.addresses[0]
+        if host in ("0.0.0.0", "::"):
+            host = host_towards("192.0.2.1", 9)  # where the way out begins; nothing is sent
+        key = self._options["identity"].name
+        self._output.write_line(f"* for clients: --server {host_port(host, port)}/{key}")
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -179,6 +231,9 @@ class ChatServerProgram(MultiService):
         put_out = self._lobby_port is not None and self._lobby_port.kick(client_id)
         return forgotten or put_out
 
+    def free(self, client_id: str) -> bool:
+        return self._server.free(client_id)
+
     def stop(self) -> None:
         self._reactor.stop()
 
@@ -194,14 +249,23 @@ class ChatServerProgram(MultiService):
 
         say = None if options["quiet"] else write
         trace = write if options["trace"] else None
+        names = MemoryNames(limits)
+        keyed = KeyedDirectory(names, options["registry"], lambda: secrets.token_hex(8), limits)
         self._server = ChatServer(
-            self._reactor, options["port"], options["registry"], limits, say, trace
+            self._reactor,
+            options["port"],
+            options["registry"],
+            limits,
+            say,
+            trace,
+            SecureSide(Tls(options["identity"]), keyed),
+            options["require"] == "tls",
         )
         self._server.setServiceParent(self)
         self._lobby: Lobby | None = None
         self._lobby_port: LobbyPort | None = None
         if options["lobby"] is not None:
-            self._lobby = Lobby(limits)
+            self._lobby = Lobby(limits, lambda name: names.owner(name) is not None)
             self._lobby_port = LobbyPort(
                 self._reactor, self._lobby, limits, self._admit, self._release
             )

@@ -40,6 +40,17 @@ class Limits:
     registrations: int = 200_000
     registrations_per_address: int = 2000  # loopback not counted
     classic_lease: float = 12 * 3600.0  # after that client's last request
+    lease: int = 3600  # granted to a client with a key that asks for none
+    lease_least: int = 60
+    lease_most: int = 7200
+    keep_names: float = 30 * 86400.0  # an id belongs to its key so long after its last use
+    names: int = 1_000_000  # ids that belong to keys
+    names_per_key: int = 3
+    presence_grace: float = 30.0  # somebody is still online so long after a connection's end
+    introductions_from: int = 6  # of one key to another, in a minute
+    introductions_to: int = 60  # of all keys to one, in a minute
+    ping_wait: float = 90.0  # inside TLS: without a byte, then the server pings
+    gone_wait: float = 150.0  # and then they are gone
     takeover_wait: float = 60.0  # silence before another address may take an id over
     partner_wait: float = 600.0  # how long one's partner of before is given again
     rooms_per_client: int = 32

@@ -24,6 +24,9 @@ class SmallServer:
     def kick(self, client_id: str) -> bool:
         return self.clients.pop(client_id, None) is not None
 
+    def free(self, client_id: str) -> bool:
+        return client_id == "owned"
+
     def stop(self) -> None:
         self.stops += 1
 
@@ -73,7 +76,7 @@ class TerminalTests(SynchronousTestCase):
 
     def test_help_has_a_line_for_each_command(self) -> None:
         commands = [line.split()[1].rstrip(":") for line in self.typed("/help")]
-        self.assertEqual(commands, ["/info", "/rooms", "/kick", "/quit", "/help"])
+        self.assertEqual(commands, ["/info", "/rooms", "/kick", "/free", "/quit", "/help"])
 
     def test_an_unknown_command_names_the_nearest(self) -> None:
         self.assertEqual(self.typed("/inof"), ["* there is no /inof; did you mean /info?"])
@@ -81,6 +84,11 @@ class TerminalTests(SynchronousTestCase):
 
     def test_something_else_points_to_help(self) -> None:
         self.assertEqual(self.typed("xyz"), ["* there is no xyz; /help lists what there is"])
+
+    def test_an_id_is_freed(self) -> None:
+        self.assertEqual(self.typed("/free owned"), ["* owned belongs to nobody now"])
+        self.assertEqual(self.typed("/free other"), ["* other belongs to no key"])
+        self.assertEqual(self.typed("/free"), ["* which id? /free ID"])
 
     def test_a_blank_line_is_nothing(self) -> None:
         self.assertEqual(self.typed("  "), [])

@@ -134,7 +134,8 @@ class ProgramTests(SynchronousTestCase):
 
     def test_it_says_where_it_listens(self) -> None:
         self.start("--lobby", "tcp:6666")
-        server, lobby = self.printed()
+        server, lobby, key = self.printed()
+        self.assertRegex(key, r"^\* for clients: --server \S+:\d+/sha256:[A-Z2-7]{52}$")
         self.assertTrue(server.startswith("Server listening on "))
         self.assertTrue(lobby.startswith("* lobby listening on "))
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [5555, 6666])

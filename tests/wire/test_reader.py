@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,11 +20,12 @@ BARE = [row for row in DIALECTS.values() if row.bare and row.name != "lobby"]
 TELLING = {"canon", "typeinit", "typelength", "idhdr", "announce"}
 """The rows whose opener has an address."""
 
+QUITS = {"quit", "over", "exit", "bye", "/quit"}
+
 texts = st.text(
     st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"]), min_size=1, max_size=40
 ).map(str.strip)
 words = texts.filter(lambda text: text and ":" not in text and text.lower() not in QUITS)
-QUITS = {"quit", "over", "exit", "bye", "/quit"}
 
 
 def opened(row: Dialect) -> Opened:
@@ -38,7 +40,7 @@ def opened(row: Dialect) -> Opened:
 
 def split(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({cut % (len(data) + 1) for cut in cuts} | {0, len(data)})
-    return [data[a:b] for a, b in zip(places, places[1:], strict=False)]
+    return [data[a:b] for a, b in pairwise(places)]
 
 
 def read(reader: Reader, parts: list[bytes]) -> list[Item]:

@@ -1,0 +1,276 @@
+"""What the directory answers to clients with keys (protocol section 3): who they are and who may call."""
+
+from __future__ import annotations
+
+from bisect import bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Callable
+from heapq import heappop, heappush
+
+from chatproto.directory.addresses import told
+from chatproto.directory.introductions import Introductions
+from chatproto.directory.names import Names, claim
+from chatproto.directory.registry import Registry
+from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Visitor
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import DEFAULTS, Limits
+
+RETRY_AFTER = 10
+"""Seconds after which a request that came too soon may be made again."""
+
+
+class KeyedDirectory:
+    """The rules for clients with keys; `now` is handed in, in seconds, and `new_call` makes call ids.
+
+    `names`: whose id is whose. `registry`: the classic clients, whose ids no key may take.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        registry: Registry,
+        new_call: Callable[[], str],
+        limits: Limits = DEFAULTS,
+    ) -> None:
+        self.names = names
+        self.registry = registry
+        self.limits = limits
+        self._new_call = new_call
+        self._present: dict[str, Presence] = {}
+        self._sorted: list[str] = []  # the listed ids
+        self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
+        self._absent: list[tuple[float, str]] = []  # a heap: which registrations end when
+        self._callable: OrderedDict[str, None] = (
+            OrderedDict()
+        )  # listed and connected, the newest last
+        self._watchers: dict[str, set[Visitor]] = {}
+        self._introductions = Introductions(limits)
+
+    def answer(self, message: Bcp2Message, visitor: Visitor, now: float) -> list[Effect]:
+        """What is to be said, to `visitor` and to others."""
+        try:
+            match message:
+                case bcp2.Register():
+                    return self._register(message, visitor, now)
+                case bcp2.Bridge():
+                    return self._bridge(message, self._registered(visitor), now)
+                case bcp2.Info():
+                    return [Say(visitor, self._info(message, visitor))]
+                case bcp2.Watch():
+                    return self._watch(message, self._registered(visitor))
+                case bcp2.Unwatch(cseq, peer_id):
+                    self._unwatch(visitor, peer_id)
+                    return [Say(visitor, bcp2.UnwatchAck(cseq, peer_id))]
+                case Ping(cseq):
+                    return [Say(visitor, PingAck(cseq))]
+                case PingAck():
+                    return []
+        except RemoteError as error:
+            cseq = getattr(message, "cseq", None)
+            retry = RETRY_AFTER if error.status == 429 else None
+            return [Say(visitor, Error(error.status, cseq, retry_after=retry))]
+        return [Say(visitor, Error(405, getattr(message, "cseq", None)))]
+
+    def lost(self, visitor: Visitor, now: float) -> None:
+        """Its connection has ended: its registration lives on to answer 480, and says offline later."""
+        for peer_id in tuple(visitor.watches):
+            self._unwatch(visitor, peer_id)
+        presence = self._of(visitor)
+        if presence is not None and presence.connected:
+            presence.until = now + presence.expires
+            self._leaving[presence.client_id] = now + self.limits.presence_grace
+            self._callable.pop(presence.client_id, None)
+            heappush(self._absent, (presence.until, presence.client_id))
+
+    def due(self, now: float) -> list[Effect]:
+        """What the time has brought: who is offline now, which registrations and names have ended."""
+        effects: list[Effect] = []
+        while self._leaving:
+            client_id, at = next(iter(self._leaving.items()))
+            if at > now:
+                break
+            del self._leaving[client_id]
+            effects += self._tell(client_id, "offline")
+        while self._absent and self._absent[0][0] <= now:
+            until, client_id = heappop(self._absent)
+            presence = self._present.get(client_id)
+            if presence is not None and presence.until == until:  # not renewed meanwhile
+                self._forget(client_id)
+        self.names.expire(now - self.limits.keep_names)
+        return effects
+
+    def free(self, client_id: str) -> tuple[bool, list[Effect]]:
+        """Take an id from its key (the operator's /free): whether it was anybody's, and who goes."""
+        effects = self.expel(client_id)
+        return self.names.free(client_id), effects
+
+    def expel(self, client_id: str) -> list[Effect]:
+        """End the registration of `client_id`, and its connection."""
+        presence = self._present.get(client_id)
+        if presence is None:
+            return []
+        effects: list[Effect] = self._tell(client_id, "offline")
+        if presence.connected:
+            effects.append(Dismiss(presence.visitor, Error(403)))
+        self._forget(client_id)
+        return effects
+
+    def contacts(self, prefix: str = "", after: str = "", most: int | None = None) -> list[Contact]:
+        """Who is connected and listed, by id."""
+        found: list[Contact] = []
+        for client_id in self._sorted[bisect_right(self._sorted, after) :]:
+            presence = self._present[client_id]
+            if client_id.startswith(prefix) and presence.connected:
+                host = presence.visitor.host
+                found.append(Contact(client_id, host, presence.port, presence.key))
+            if most is not None and len(found) >= most:
+                break
+        return found
+
+    # Requests.
+
+    def _register(self, message: bcp2.Register, visitor: Visitor, now: float) -> list[Effect]:
+        client_id, limits = message.client_id, self.limits
+        if message.expires == 0:
+            self._registered(visitor)
+            effects = self._tell(client_id, "offline") if visitor.client_id == client_id else []
+            self._forget(visitor.client_id or "")
+            visitor.client_id = None
+            return [
+                Say(visitor, bcp2.RegAck(message.cseq, client_id, 0, visitor.address)),
+                *effects,
+            ]
+        classic = self.registry.find(client_id)
+        if classic is not None and classic.key is None:
+            raise RemoteError(409, "a classic client holds that id")
+        claim(self.names, client_id, visitor.key, now, limits)
+        granted = limits.lease if message.expires is None else message.expires
+        granted = min(max(granted, limits.lease_least), limits.lease_most)
+        replaced: list[Effect] = []
+        former = self._present.get(client_id)
+        if former is not None and former.connected and former.visitor is not visitor:
+            former.visitor.client_id = None
+            replaced = [Dismiss(former.visitor, bcp2.Replaced())]
+        if visitor.client_id not in (None, client_id):
+            replaced += self._tell(visitor.client_id or "", "offline")
+            self._forget(visitor.client_id or "")
+        self._keep(message, visitor, granted)
+        answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
+        was_online = former is not None and (former.connected or client_id in self._leaving)
+        self._leaving.pop(client_id, None)
+        online = [] if was_online else self._tell(client_id, "online")
+        return [Say(visitor, answer), *replaced, *online]
+
+    def _keep(self, message: bcp2.Register, visitor: Visitor, granted: int) -> None:
+        client_id = message.client_id
+        self._forget(client_id)
+        visitor.client_id = client_id
+        self._present[client_id] = Presence(
+            client_id,
+            visitor.key,
+            message.port,
+            message.addresses,
+            granted,
+            message.listed,
+            message.allow,
+            visitor,
+        )
+        if message.listed:
+            insort(self._sorted, client_id)
+            self._callable[client_id] = None
+
+    def _bridge(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
+        visitor = caller.visitor
+        if not message.peer_id:
+            return self._anybody(message, caller, now)
+        callee = self._present.get(message.peer_id)
+        if callee is None or not callee.lets(caller.key):
+            classic = self.registry.find(message.peer_id)
+            if callee is None and classic is not None and classic.key is None:
+                there = classic.contact()
+                addresses = ((there.host, there.port),)
+                answer = bcp2.BridgeAck(message.cseq, there.client_id, addresses=addresses)
+                return [Say(visitor, answer)]
+            raise RemoteError(404, "no such client")
+        if not callee.connected:
+            raise RemoteError(480, "they are away")
+        return self._introduce(message.cseq, caller, callee, now)
+
+    def _anybody(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
+        """The classic question, among clients with keys: whoever registered last and is listed."""
+        for client_id in reversed(self._callable):  # a key has a few ids at most
+            callee = self._present[client_id]
+            if callee.key != caller.key:
+                return self._introduce(message.cseq, caller, callee, now)
+        return [Say(caller.visitor, bcp2.BridgeAck(message.cseq))]
+
+    def _introduce(self, cseq: int, caller: Presence, callee: Presence, now: float) -> list[Effect]:
+        """Tell each of the other. Raises RemoteError 429 where it is too often."""
+        if callee.key == caller.key:
+            raise RemoteError(403, "that is your own key")
+        self._introductions.count(caller.key, callee.key, now)
+        call = self._new_call()
+        there, here = told(callee, caller.visitor), told(caller, callee.visitor)
+        answer = bcp2.BridgeAck(cseq, callee.client_id, callee.key, there, call)
+        push = bcp2.Introduce(caller.client_id, caller.key, here, call)
+        return [Say(callee.visitor, push), Say(caller.visitor, answer)]
+
+    def _info(self, message: bcp2.Info, visitor: Visitor) -> Bcp2Message:
+        most = self.limits.info_lines
+        limit = min(message.limit or most, most)
+        found = self.contacts(message.prefix, message.after, limit + 1)
+        last = found[limit - 1].client_id if len(found) > limit else ""
+        return bcp2.InfoAck(message.cseq, tuple(found[:limit]), last)
+
+    def _watch(self, message: bcp2.Watch, presence: Presence) -> list[Effect]:
+        visitor, peer_id = presence.visitor, message.peer_id
+        watched = self._present.get(peer_id)
+        if watched is not None and not watched.lets(visitor.key):
+            raise RemoteError(404, "no such client")
+        if watched is None and self.names.owner(peer_id) is None:
+            raise RemoteError(404, "no such client")
+        if peer_id not in visitor.watches and len(visitor.watches) >= self.limits.watches:
+            raise RemoteError(413, "too many watches")
+        visitor.watches.add(peer_id)
+        self._watchers.setdefault(peer_id, set()).add(visitor)
+        online = watched is not None and (watched.connected or peer_id in self._leaving)
+        state = bcp2.Presence(peer_id, "online" if online else "offline")
+        return [Say(visitor, bcp2.WatchAck(message.cseq, peer_id)), Say(visitor, state)]
+
+    # How it follows.
+
+    def _registered(self, visitor: Visitor) -> Presence:
+        presence = self._of(visitor)
+        if presence is None:
+            raise RemoteError(401, "register first")
+        return presence
+
+    def _of(self, visitor: Visitor) -> Presence | None:
+        presence = self._present.get(visitor.client_id or "")
+        return presence if presence is not None and presence.visitor is visitor else None
+
+    def _tell(self, client_id: str, status: str) -> list[Effect]:
+        """Tell who watches, and still may."""
+        presence = self._present.get(client_id)
+        return [
+            Say(watcher, bcp2.Presence(client_id, status))
+            for watcher in self._watchers.get(client_id, ())
+            if presence is None or presence.lets(watcher.key)
+        ]
+
+    def _unwatch(self, visitor: Visitor, peer_id: str) -> None:
+        visitor.watches.discard(peer_id)
+        watchers = self._watchers.get(peer_id)
+        if watchers is not None:
+            watchers.discard(visitor)
+            if not watchers:
+                del self._watchers[peer_id]
+
+    def _forget(self, client_id: str) -> None:
+        presence = self._present.pop(client_id, None)
+        self._callable.pop(client_id, None)
+        if presence is not None and presence.listed:
+            del self._sorted[bisect_right(self._sorted, client_id) - 1]

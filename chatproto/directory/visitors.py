@@ -1,0 +1,74 @@
+"""Who is connected with a key, and what the rules want said to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chatproto.wire.bcp2_common import Address, Bcp2Message
+
+
+@dataclass(slots=True, eq=False)
+class Visitor:
+    """A connection that proved `key`, as the server sees it at `host:port`.
+
+    `client_id` is the id that it registered, None before. `local`: it is on the server's own machine.
+    `watches`: whose coming and going it wants to know.
+    """
+
+    key: str
+    host: str
+    port: int
+    local: bool = False
+    client_id: str | None = None
+    watches: set[str] = field(default_factory=set)
+
+    @property
+    def address(self) -> Address:
+        """Where it is seen."""
+        return self.host, self.port
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """Send `message` to `visitor`."""
+
+    visitor: Visitor
+    message: Bcp2Message
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Send `message` to `visitor` and end the connection."""
+
+    visitor: Visitor
+    message: Bcp2Message
+
+
+Effect = Say | Dismiss
+
+
+@dataclass(slots=True, eq=False)
+class Presence:
+    """Somebody's registration: with a connection they can be called, without one it answers 480.
+
+    `until`: when it ends, once the connection has (seconds); None while it lives.
+    """
+
+    client_id: str
+    key: str
+    port: int
+    addresses: tuple[Address, ...]
+    expires: int
+    listed: bool
+    allow: tuple[str, ...]
+    visitor: Visitor
+    until: float | None = None
+
+    @property
+    def connected(self) -> bool:
+        """Whether they can be called."""
+        return self.until is None
+
+    def lets(self, key: str) -> bool:
+        """Whether `key` may know of them."""
+        return self.listed or key in self.allow or key == self.key

@@ -1,0 +1,241 @@
+"""The server's side of BCP/2: one connection inside TLS. It moves bytes and knows the time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.lease import is_loopback
+from chatproto.directory.visitors import Dismiss, Effect, Say, Visitor
+from chatproto.identity.tls import Handshake, Tls
+from chatproto.wire.bcp2 import Closing
+from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import host_port, plain_host
+from chatproto.wire.limits import Limits
+from chatproto.wire.messages import Sender
+from chatproto.wire.strict import StrictDecoder, encode, shown
+
+Tell = Callable[[str], None]
+
+
+class Port(Protocol):
+    """What a secure connection needs of the port that it came in by."""
+
+    limits: Limits
+    trace: Tell | None
+    seconds: Callable[[], float]
+
+    def spoke(self, connection: Any) -> None:
+        """It has sent a request."""
+
+    def lost(self, connection: Any) -> None:
+        """It has ended."""
+
+    def watch(self, connection: Any, deadline: float) -> None:
+        """Call the `too_late` of `connection` at `deadline`."""
+
+
+class SecureSide:
+    """What all secure connections of a server share: its key, its directory, who is connected."""
+
+    def __init__(self, tls: Tls, directory: KeyedDirectory) -> None:
+        self.tls = tls
+        self.directory = directory
+        self.connections: dict[Visitor, SecureConnection] = {}
+
+    def begin(self, plain: Any, data: bytes) -> SecureConnection:
+        """Go on with the connection of `plain`, whose first bytes `data` are TLS."""
+        transport, host = plain.transport, plain.host
+        local = is_loopback(host) or host == plain_host(transport.getHost().host)
+        connection = SecureConnection(plain.factory, self, host, plain.port, local)
+        plain.transport = None
+        connection.start(transport, data)
+        return connection
+
+    def carry_out(self, effects: list[Effect]) -> None:
+        """Say what the rules want said."""
+        for effect in effects:
+            connection = self.connections.get(effect.visitor)
+            if connection is None:
+                continue
+            match effect:
+                case Say(_, message):
+                    connection.say(message)
+                case Dismiss(_, message):
+                    connection.dismiss(message)
+
+    def close(self, retry_after: Callable[[], int]) -> None:
+        """Tell everybody to come back after `retry_after()` seconds, each after another while."""
+        for connection in tuple(self.connections.values()):
+            connection.dismiss(Closing(retry_after()))
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class SecureConnection(LineReceiver):
+    """A connection that began with a TLS ClientHello.
+
+    It reads no further while more than the transport takes waits to be sent, and is dropped when
+    more than `limits.unsent` does, for pushes come whether it reads or not.
+    """
+
+    line_mode = 0
+    transport: Any  # a TCP connection, or what startTLS makes of it
+    _visitor: Visitor | None = None
+    _leaving = False
+    _pinged = False
+
+    def __init__(self, port: Port, side: SecureSide, host: str, number: int, local: bool) -> None:
+        self.host = host
+        self.port = number
+        self._factory = port
+        self._side = side
+        self._local = local
+        self._decoder = StrictDecoder(Sender.CLIENT, port.limits)
+        self._handshake: Handshake = side.tls.handshake(lambda key: None)
+        self._heard = port.seconds()
+        self._begun = 0.0
+        self._unsent = 0
+        self._full = False
+
+    def start(self, transport: Any, data: bytes) -> None:
+        """Begin TLS on `transport`, of which `data` are the first bytes."""
+        transport.protocol = self
+        self.makeConnection(transport)
+        limits = self._factory.limits
+        self._factory.watch(self, self._heard + limits.handshake_wait)
+        transport.startTLS(self._handshake, False)
+        transport.protocol.dataReceived(data)
+
+    # What Twisted calls.
+
+    def handshakeCompleted(self) -> None:
+        if not self._handshake.accepted():
+            self._abort()
+            return
+        assert self._handshake.peer_key is not None
+        self._visitor = Visitor(self._handshake.peer_key, self.host, self.port, self._local)
+        self._side.connections[self._visitor] = self
+        self.transport.registerProducer(self, True)
+        now = self._heard = self._factory.seconds()
+        self._factory.watch(self, now + self._factory.limits.handshake_wait)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if self._visitor is None or self._leaving:
+            return
+        now = self._factory.seconds()
+        waited = self._decoder.waiting
+        messages = self._decoder.feed(data)
+        if messages:
+            self._factory.spoke(self)
+        for message in messages:
+            if self._leaving:
+                return
+            self._take(message, now)
+        self._heard, self._pinged = now, False
+        if self._decoder.closed:
+            self._leave()
+            return
+        if self._decoder.waiting != waited or messages:
+            self._begun = now
+        self._factory.watch(self, self._deadline())
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._leaving = True
+        visitor, self._visitor = self._visitor, None
+        if visitor is not None:
+            del self._side.connections[visitor]
+            self._side.directory.lost(visitor, self._factory.seconds())
+        self._factory.lost(self)
+
+    def pauseProducing(self) -> None:
+        """More than enough waits to be sent: read no more requests, and count what is pushed."""
+        self._full = True
+        self._unsent = 0
+        super().pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """It is on its way."""
+        self._full = False
+        super().resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The connection is gone; `connectionLost` follows."""
+
+    # What the server wants of it.
+
+    def say(self, message: Bcp2Message) -> None:
+        """Send `message`."""
+        if self._leaving:
+            return
+        trace = self._factory.trace
+        if trace is not None:
+            trace(f"{host_port(self.host, self.port)} <- {shown(message)}")
+        data = encode(message)
+        if self._full:
+            self._unsent += len(data)
+            if self._unsent > self._factory.limits.unsent:
+                self._abort()
+                return
+        self.transport.write(data)
+
+    def dismiss(self, message: Bcp2Message) -> None:
+        """Send `message` and close."""
+        self.say(message)
+        self._leave()
+
+    def too_late(self) -> None:
+        """The deadline has come: of the handshake, of something begun, or of a silence."""
+        now, limits = self._factory.seconds(), self._factory.limits
+        if self._leaving or self._visitor is None:
+            self._abort()
+            return
+        silent = now < self._heard + limits.gone_wait and not self._decoder.waiting
+        if silent and self._begun and not self._pinged:
+            self._pinged = True
+            self.say(Ping())
+            self._factory.watch(self, self._heard + limits.gone_wait)
+        else:
+            self.dismiss(Error(408))
+
+    def refuse(self, status: int) -> None:
+        """Say why and leave."""
+        self.dismiss(Error(status))
+
+    # How it follows.
+
+    def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
+        assert self._visitor is not None
+        trace = self._factory.trace
+        if isinstance(message, RemoteError):
+            self.say(Error(message.status, message.cseq))
+            return
+        if trace is not None:
+            trace(f"{host_port(self.host, self.port)} -> {shown(message)}")
+        self._side.carry_out(self._side.directory.answer(message, self._visitor, now))
+
+    def _deadline(self) -> float:
+        limits = self._factory.limits
+        match self._decoder.waiting:
+            case "block":
+                return self._begun + limits.tls_block_wait
+            case "body":
+                return self._heard + limits.body_pause
+        return self._heard + limits.ping_wait
+
+    def _leave(self) -> None:
+        if not self._leaving:
+            self._leaving = True
+            self.transport.loseConnection()
+            self._factory.watch(self, self._factory.seconds() + self._factory.limits.farewell_wait)
+
+    def _abort(self) -> None:
+        self._leaving = True
+        self.transport.abortConnection()
