@@ -37,6 +37,21 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """Say yes on `link`, to a caller who waits for it."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """Say no on `link`, to a caller who waits for a yes."""
+
+    link: Link
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
 class Drop:
     """Close `link` without a word."""
 
@@ -46,6 +61,11 @@ class Drop:
 @dataclass(frozen=True, slots=True)
 class StopDialling:
     """A connection under way is no longer wanted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """It rings there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +119,11 @@ Effect = (
     Call
     | Speak
     | Leave
+    | Answer
+    | Refuse
     | Drop
     | StopDialling
+    | Asking
     | Ringing
     | Opened
     | TurnPassed

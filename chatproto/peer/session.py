@@ -7,9 +7,13 @@ It outlives its links: a person may be reached over two one-way connections, or 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from chatproto.peer.effects import (
+    Answer,
+    Asking,
     Call,
     Drop,
     Effect,
@@ -19,6 +23,7 @@ from chatproto.peer.effects import (
     Leave,
     Link,
     Opened,
+    Refuse,
     Ringing,
     Speak,
     StopDialling,
@@ -26,16 +31,16 @@ from chatproto.peer.effects import (
     Unsaid,
 )
 from chatproto.peer.floor import Floor, Turn
-from chatproto.wire.dialects import Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
 
 
 class State(Enum):
-    """Where a conversation stands; the value is its name in the JSON interface."""
+    """Where a conversation stands: ASKING, it rings there; RINGING, it rings here."""
 
     NEW = "new"
     CALLING = "calling"
+    ASKING = "asking"
     RINGING = "ringing"
     OPEN = "open"
     CLOSED = "closed"
@@ -47,6 +52,9 @@ class Input(Enum):
     CALL = "we call"
     CALL_BACK = "we call back"
     CONNECT = "our connection is there"
+    ASK = "our connection is there, and they must say yes"
+    ANSWER = "they accept"
+    REFUSE = "they refuse"
     FAIL = "no connection to be had"
     RING = "they call"
     ACCEPT = "we accept"
@@ -64,10 +72,19 @@ TABLE: dict[tuple[State, Input], State] = {
     (State.NEW, Input.CALL): State.CALLING,
     (State.NEW, Input.RING): State.RINGING,
     (State.CALLING, Input.CONNECT): State.OPEN,
+    (State.CALLING, Input.ASK): State.ASKING,
     (State.CALLING, Input.RING): State.OPEN,
     (State.CALLING, Input.FAIL): State.CLOSED,
     (State.CALLING, Input.SAY): State.CALLING,
     (State.CALLING, Input.LEAVE): State.CLOSED,
+    (State.ASKING, Input.ANSWER): State.OPEN,
+    (State.ASKING, Input.REFUSE): State.CLOSED,
+    (State.ASKING, Input.RING): State.OPEN,
+    (State.ASKING, Input.SAY): State.ASKING,
+    (State.ASKING, Input.LEAVE): State.CLOSED,
+    (State.ASKING, Input.LEFT): State.CLOSED,
+    (State.ASKING, Input.LINK_LOST): State.ASKING,
+    (State.ASKING, Input.LOST): State.CLOSED,
     (State.RINGING, Input.RING): State.RINGING,
     (State.RINGING, Input.CALL): State.OPEN,
     (State.RINGING, Input.ACCEPT): State.OPEN,
@@ -104,8 +121,48 @@ REFUSALS: dict[Input, str] = {
 """What our own side is told when the table has no such pair."""
 
 
+DECLINED, AWAY = 603, 480
+"""What a caller who waits for a yes is told instead (protocol section 4)."""
 THEY_LEFT = "they left"
 """The reason of an end by the other side's farewell."""
+
+
+class Manner(Protocol):
+    """How somebody is spoken to, as far as a session cares; `wire.dialects.Dialect` is one.
+
+    `asks`: a caller waits for a yes.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def takes_turns(self) -> bool: ...
+    @property
+    def strict_turns(self) -> bool: ...
+    @property
+    def dials_back(self) -> bool: ...
+    @property
+    def asks(self) -> bool: ...
+    @property
+    def has_id(self) -> bool: ...
+    @property
+    def farewells(self) -> frozenset[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """The manner of BCP/2: a caller waits for a yes, and turns are taken only if either wants it."""
+
+    name: str = "bcp/2"
+    takes_turns: bool = False
+    strict_turns: bool = False
+    dials_back: bool = False
+    asks: bool = True
+    has_id: bool = True
+    farewells: frozenset[str] = frozenset()
+
+
+SECURE = Secure()
 
 
 class PeerSession:
@@ -115,7 +172,7 @@ class PeerSession:
     that no end of one ends the conversation. `half`: take turns even where the dialect does not ask it.
     """
 
-    def __init__(self, dialect: Dialect, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, dialect: Manner, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
         self.dialect = dialect
         self.state = State.NEW
         self.waiting: deque[str] = deque()
@@ -133,7 +190,7 @@ class PeerSession:
         """Call them; a call of theirs that rings is taken by it."""
         ringing = self.state is State.RINGING
         self._enter(Input.CALL)
-        return self._open() if ringing else []
+        return [*self._yes(), *self._open()] if ringing else []
 
     def call_back(self) -> list[Effect]:
         """Call them who have called: they may not listen where they speak. What we say waits for it."""
@@ -144,17 +201,17 @@ class PeerSession:
     def accept(self) -> list[Effect]:
         """Take their call."""
         self._enter(Input.ACCEPT)
-        return self._open()
+        return [*self._yes(), *self._open()]
 
     def decline(self) -> list[Effect]:
         """Refuse their call, in their own dialect."""
         self._enter(Input.DECLINE)
-        return self._end("declined", farewell="")
+        return [*self._no(DECLINED), *self._end("declined", farewell="")]
 
     def ring_out(self) -> list[Effect]:
         """Their call rang too long."""
         self._enter(Input.RING_OUT)
-        return self._end("not answered in time", farewell="")
+        return [*self._no(AWAY), *self._end("not answered in time", farewell="")]
 
     def say(self, text: str) -> list[Effect]:
         """Say `text` now, or in its turn. Raises LocalError 429 past `waiting_messages`."""
@@ -182,6 +239,24 @@ class PeerSession:
         return [*self._speak(), *self._passed(before)]
 
     # What happens to us. Too late is nothing.
+
+    def asked(self, link: Link) -> list[Effect]:
+        """The connection that we asked for is there, and they must say yes: ask them."""
+        if not self._may(Input.ASK):
+            return [Drop(link)]
+        self._dialled.append(link)
+        return [Call(link), Asking()]
+
+    def answered(self) -> list[Effect]:
+        """They accept our call."""
+        if not self._may(Input.ANSWER):
+            return []
+        self.floor = self._new_floor(mine=True)
+        return [Opened(), *self._speak(), TurnPassed(self.floor.turn)]
+
+    def refused(self, reason: str) -> list[Effect]:
+        """They refuse our call."""
+        return self._end(reason) if self._may(Input.REFUSE) else []
 
     def connected(self, link: Link | None) -> list[Effect]:
         """The connection that we asked for is there; None where each message dials its own."""
@@ -211,12 +286,13 @@ class PeerSession:
 
     def called(self, link: Link) -> list[Effect]:
         """They call, perhaps while we call them: then it is the yes to our call (it is their turn)."""
-        calling, ringing = self.state is State.CALLING, self.state is State.NEW
+        calling = self.state in (State.CALLING, State.ASKING)
+        ringing = self.state is State.NEW
         if not self._may(Input.RING):
             return [Drop(link)]
         self._accepted.append(link)
         if calling:
-            return [StopDialling(), *self._open()]
+            return [StopDialling(), *self._yes(), *self._open()]
         return [Ringing()] if ringing else []
 
     def heard(self, text: str) -> list[Effect]:
@@ -281,6 +357,12 @@ class PeerSession:
         return Floor(
             half=turns or self._half, mine=mine, learns=turns and not self.dialect.strict_turns
         )
+
+    def _yes(self) -> list[Effect]:
+        return [Answer(self._accepted[-1])] if self.dialect.asks and self._accepted else []
+
+    def _no(self, status: int) -> list[Effect]:
+        return [Refuse(link, status) for link in self._accepted] if self.dialect.asks else []
 
     def _open(self) -> list[Effect]:
         self.floor = self._new_floor(mine=False)

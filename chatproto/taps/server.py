@@ -70,18 +70,8 @@ class ServerOptions(ProgramOptions):
         ["lobby", None, None, "Port or endpoint of a broadcast chat in bare text (default: none)"],
         ["store", None, "memory:", "Where registrations are kept: memory: forgets them at the end"],
         ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
-        [
-            "classic-lease",
-            None,
-            "12h",
-            "A classic registration lasts this long after the last request",
-        ],
-        [
-            "lease",
-            None,
-            "3600s",
-            "A registration with a key outlives its connection at most so long",
-        ],
+        ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
+        ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
         ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
         ["require", None, "none", "tls refuses plain text; none serves both"],
     ]

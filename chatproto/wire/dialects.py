@@ -46,6 +46,7 @@ class Dialect:
     strict_turns: bool = True
     dials_back: bool = False
     has_id: bool = True
+    asks: bool = False  # nobody waits for a yes in plain text
     end: bytes = b""
 
     def opener(self, me: Me) -> bytes:

@@ -12,6 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.peer.diagram import diagram
 from chatproto.peer.effects import (
+    Answer,
+    Asking,
     Call,
     Drop,
     Effect,
@@ -20,6 +22,7 @@ from chatproto.peer.effects import (
     Kept,
     Leave,
     Opened,
+    Refuse,
     Ringing,
     Speak,
     StopDialling,
@@ -27,7 +30,7 @@ from chatproto.peer.effects import (
     Unsaid,
 )
 from chatproto.peer.floor import Turn
-from chatproto.peer.session import REFUSALS, TABLE, Input, PeerSession, State
+from chatproto.peer.session import REFUSALS, SECURE, TABLE, Input, PeerSession, State
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
@@ -41,6 +44,9 @@ def session_in(state: State) -> PeerSession:
     match state:
         case State.CALLING:
             session.call()
+        case State.ASKING:
+            session.call()
+            session.asked("a")
         case State.RINGING:
             session.called("a")
         case State.OPEN:
@@ -57,6 +63,9 @@ DOINGS: dict[Input, Callable[[PeerSession], list[Effect]]] = {
     Input.CALL: lambda s: s.call(),
     Input.CALL_BACK: lambda s: s.call_back(),
     Input.CONNECT: lambda s: s.connected("b"),
+    Input.ASK: lambda s: s.asked("b"),
+    Input.ANSWER: lambda s: s.answered(),
+    Input.REFUSE: lambda s: s.refused("declined"),
     Input.FAIL: lambda s: s.unreachable("gone"),
     Input.RING: lambda s: s.called("b"),
     Input.ACCEPT: lambda s: s.accept(),
@@ -92,9 +101,9 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({before for before, _ in TABLE}, set(State) - {State.CLOSED})
 
     def test_one_of_several_links_may_end(self) -> None:
-        for state in (State.RINGING, State.OPEN):
+        for state in (State.ASKING, State.RINGING, State.OPEN):
             session = session_in(state)
-            session.called("b")
+            session._accepted.append("b")
             self.assertEqual(session.lost("a", "cut"), [])
             self.assertIs(session.state, TABLE[state, Input.LINK_LOST])
 
@@ -174,6 +183,42 @@ class CalledTests(SynchronousTestCase):
         session.accept()
         self.assertEqual(session.silent(), [Speak("a", "hello?")])
         self.assertIs(session.floor.turn, Turn.THEIRS)
+
+
+class AskingTests(SynchronousTestCase):
+    """Where a caller waits for a yes."""
+
+    def asking(self) -> PeerSession:
+        session = PeerSession(SECURE)
+        session.call()
+        session.say("hi")
+        self.assertEqual(session.asked("a"), [Call("a"), Asking()])
+        return session
+
+    def test_nothing_is_said_before_the_yes(self) -> None:
+        session = self.asking()
+        self.assertEqual(session.answered(), [Opened(), Speak("a", "hi"), TurnPassed(Turn.BOTH)])
+
+    def test_a_no_reports_what_was_said(self) -> None:
+        effects = self.asking().refused("declined")
+        self.assertEqual(effects[-2:], [Unsaid("hi", "declined"), Ended("declined", False)])
+
+    def test_a_call_is_taken_by_a_yes_and_refused_by_a_status(self) -> None:
+        session = PeerSession(SECURE)
+        session.called("a")
+        self.assertEqual(session.accept()[0], Answer("a"))
+        session = PeerSession(SECURE)
+        session.called("a")
+        self.assertEqual(session.decline()[0], Refuse("a", 603))
+        session = PeerSession(SECURE)
+        session.called("a")
+        self.assertEqual(session.ring_out()[0], Refuse("a", 480))
+
+    def test_a_call_of_theirs_meanwhile_is_answered(self) -> None:
+        session = self.asking()
+        effects = session.called("b")
+        self.assertIn(Answer("b"), effects)
+        self.assertIn(Opened(), effects)
 
 
 class TalkingTests(SynchronousTestCase):
