@@ -42,7 +42,6 @@ class Tls:
         context.set_session_cache_mode(SSL.SESS_CACHE_OFF)
         context.set_options(SSL.OP_NO_TICKET)
         context.set_mode(SSL.MODE_RELEASE_BUFFERS)
-        context.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, _verify)
         context.set_alpn_protos([ALPN])
         context.set_alpn_select_callback(_select)
 
@@ -108,8 +107,16 @@ class Handshake:
 
     def _make(self) -> SSL.Connection:
         connection = self._connection = SSL.Connection(self._context, None)
-        connection.set_app_data(self)
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return connection
+
+    def _verify(
+        self, connection: SSL.Connection, shown: Any, error: int, depth: int, preverified: int
+    ) -> bool:
+        """OpenSSL's question, which it asks several times for the same certificate."""
+        if self.peer_key is not None or self.refusal is not None:
+            return self.refusal is None
+        return self.judge(shown, depth)
 
 
 _SIGNS = (
@@ -127,15 +134,6 @@ _SIGNS = (
     ("alert", "they refused our key"),
 )
 """What OpenSSL says, and what it means."""
-
-
-def _verify(
-    connection: SSL.Connection, certificate: Any, error: int, depth: int, preverified: int
-) -> bool:
-    handshake: Handshake = connection.get_app_data()
-    if handshake.peer_key is not None and handshake.refusal is None:
-        return True  # OpenSSL asks again for the same certificate
-    return handshake.judge(certificate, depth)
 
 
 def _select(connection: SSL.Connection, offered: list[bytes]) -> Any:

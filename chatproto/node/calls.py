@@ -5,21 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.identity.pins import PinTrouble
+from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Dialer, Unreachable
-from chatproto.node.events import Event, Notice
+from chatproto.node.events import Event, Failed, Notice
 from chatproto.node.links import Links
 from chatproto.node.people import People
+from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
 from chatproto.peer.plain import PlainLink
-from chatproto.peer.session import PeerSession, State
-from chatproto.wire.dialects import DIALECTS, Dialect, Me
-from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fields import Contact, read_host_port
+from chatproto.peer.session import Manner, PeerSession, State
+from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
 
@@ -30,6 +33,7 @@ class CallsOwner(Protocol):
     limits: Limits
     people: People
     me: Me
+    acquaintances: Acquaintances | None
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -38,8 +42,11 @@ class CallsOwner(Protocol):
     def settle(self) -> None:
         """Something was finished."""
 
-    def locate(self, client_id: str) -> Deferred[Contact | None]:
+    async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is, if it answers with them."""
+
+    async def confirm(self, client_id: str, key: str) -> bool:
+        """Whether the server says that `client_id` has `key`."""
 
 
 class Calls:
@@ -48,17 +55,19 @@ class Calls:
     def __init__(self, node: CallsOwner, reactor: IReactorTime) -> None:
         self.all = Conversations()
         self.ignored: set[str] = set()
-        self.links = Links(self, reactor)
+        self.links = Links(self)
+        self.secure = SecureLinks(self, reactor)
         self._node = node
         self._reactor = reactor
         self._dialer = Dialer(reactor, node.limits)
         self._leaving = False
+        self._all_closed: Callable[[], None] | None = None
 
     # What the person asks for. Each raises LocalError with one sentence.
 
     def say(self, text: str, to: str = "") -> None:
         """Say `text` in the current conversation, or in the one with `to`."""
-        conversation = self.all.named(to) if to else self.all.current
+        conversation = self.all.called(to) if to else self.all.current
         if conversation is None:
             who = f"you are not talking with {to}" if to else "you are talking with nobody"
             raise LocalError(404, f"{who}: /chat calls somebody")
@@ -87,7 +96,7 @@ class Calls:
 
     def switch(self, what: str) -> None:
         """Make the conversation with `what` the current one."""
-        conversation = self.all.named(what)
+        conversation = self.all.called(what)
         if conversation is None:
             raise LocalError(404, f"there is no conversation with {what}")
         self.all.current = conversation
@@ -122,7 +131,7 @@ class Calls:
         conversation.perform(conversation.session.leave())
         return True
 
-    def prepare(self, target: str, dialect: str) -> Conversation | None:
+    def prepare(self, target: str, manner: Manner) -> Conversation | None:
         """A conversation for a call to `target`, at once current, so that what is said next waits in it.
 
         None if there is one with them already, which becomes the current one.
@@ -131,20 +140,13 @@ class Calls:
         if known is not None and known.state is not State.CALLING:
             self._resume(known)
             return None
-        conversation = self.begin(target or "them", DIALECTS[dialect])
+        conversation = self.begin(target or "them", manner)
         conversation.session.call()
         self.all.current = conversation
         return conversation
 
-    def place(self, conversation: Conversation, target: str) -> None:
-        """Find out who `target` is and call them in `conversation`."""
-        if conversation.state is not State.CALLING:
-            return
-        try:
-            contact = self._resolve(target)
-        except (LocalError, RemoteError) as error:
-            conversation.perform(conversation.session.unreachable(error.detail))
-            return
+    def place(self, conversation: Conversation, contact: Contact) -> None:
+        """Call `contact` in `conversation`, or go on with the one that there is with them."""
         known = self.all.named(contact.client_id)
         if known is None or known is conversation:
             known = self.all.one_way(contact.host, dialled=False)
@@ -177,6 +179,11 @@ class Calls:
         return self._node.people
 
     @property
+    def acquaintances(self) -> Acquaintances | None:
+        """Whom we know by key; None where everything is plain."""
+        return self._node.acquaintances
+
+    @property
     def current(self) -> Conversation | None:
         """Who is spoken to."""
         return self.all.current
@@ -185,7 +192,29 @@ class Calls:
         """News for the person."""
         self._node.tell(event)
 
-    def begin(self, name: str, dialect: Dialect) -> Conversation:
+    def security(self, name: str, key: str) -> str:
+        """`verified` or `encrypted`."""
+        known = self._node.acquaintances
+        return known.security(name, key) if known is not None else "encrypted"
+
+    def pin(self, client_id: str, key: str) -> None:
+        """Keep that `client_id` has `key`."""
+        known = self._node.acquaintances
+        if known is not None:
+            try:
+                known.pin(client_id, key)
+            except PinTrouble as error:
+                self.tell(Failed(str(error)))
+
+    async def confirm(self, client_id: str, key: str) -> bool:
+        """Whether the server says that `client_id` has `key`."""
+        return await self._node.confirm(client_id, key)
+
+    def room_for_caller(self) -> bool:
+        """Whether one more connection may come in."""
+        return len(self.links) + len(self.secure) < self._node.limits.callers
+
+    def begin(self, name: str, dialect: Manner) -> Conversation:
         """A new conversation."""
         node = self._node
         session = PeerSession(dialect, half=node.settings.half_duplex, limits=node.limits)
@@ -212,7 +241,9 @@ class Calls:
             host, port = contact.host, contact.port
         if host is None or port is None:
             raise Unreachable(f"no address for {conversation.name}: /bridge or /info may tell it")
-        link = await self._dialer.dial(self.links, host, port, conversation.session.dialect)
+        dialect = conversation.session.dialect
+        assert isinstance(dialect, Dialect)
+        link = await self._dialer.dial(self.links, host, port, dialect)
         self.links.belongs(link, conversation)
         return link
 
@@ -225,36 +256,47 @@ class Calls:
         self._leaving = True
         for conversation in self.all:
             conversation.perform(conversation.session.leave())
-        self.links.when_closed(done)
+        self.links.drop_strangers()
+        self.secure.drop_strangers()
+        late = self._reactor.callLater(self._node.limits.exit_wait, lambda: finish())
+
+        def finish() -> None:
+            self._all_closed = None
+            if late.active():
+                late.cancel()
+            done()
+
+        self._all_closed = finish
+        self.link_closed()
+
+    def link_closed(self) -> None:
+        """A connection has ended."""
+        if self._all_closed is not None and not len(self.links) and not len(self.secure):
+            self._all_closed()
+
+    def hold(self, held: bool) -> None:
+        """Read nothing from anybody while the screen takes no more; go on when it does again."""
+        self.links.hold(held)
+        self.secure.hold(held)
 
     # How it follows.
 
     def _name(self, conversation: Conversation, contact: Contact) -> None:
         self.all.rename(conversation, contact.client_id, named=":" not in contact.client_id)
 
-    def _resolve(self, target: str) -> Contact:
-        people, me = self._node.people, self._node.me
-        contact = people.named(target) if target else people.bridged
-        if ":" in target:
-            host, port = read_host_port(target)
-            contact = people.at(host, port) or Contact(target, host, port)
-        if contact is None and target:
-            raise LocalError(404, f"no address for {target}: /info or /bridge may tell it")
-        if contact is None:
-            raise LocalError(404, "whom? /bridge asks the server, /chat host:port calls directly")
-        if contact.port == me.port and contact.host in (me.host, "localhost", "127.0.0.1", "::1"):
-            raise LocalError(400, "that is your own address")
-        return contact
-
     def _dial(self, conversation: Conversation, contact: Contact) -> None:
         conversation.host, conversation.port = contact.host, contact.port
         session = conversation.session
         if conversation.state is State.CALLING:
             conversation.show()
-        if session.dialect.dials_back:
+        dialect = session.dialect
+        if not isinstance(dialect, Dialect):
+            conversation.dialling = ensureDeferred(self._dial_secure(conversation, contact))
+            return
+        if dialect.dials_back:
             conversation.perform(session.connected(None))
             return
-        dialled = self._dialer.dial(self.links, contact.host, contact.port, session.dialect)
+        dialled = self._dialer.dial(self.links, contact.host, contact.port, dialect)
         conversation.dialling = dialled
 
         def connected(link: PlainLink) -> None:
@@ -270,6 +312,41 @@ class Calls:
             conversation.perform(session.unreachable(str(failure.value)))
 
         dialled.addCallbacks(connected, failed)
+
+    async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
+        """Call them inside TLS, at one address after another, with the key that they must have."""
+        known, session = self._node.acquaintances, conversation.session
+        assert known is not None
+        reason = "there is no address to call"
+
+        def judge(key: str) -> str | None:
+            if key == known.own_key:
+                return "that is your own key"
+            if contact.key is not None and key != contact.key:
+                return f"the key shown there is not that of {contact.client_id}: {key}"
+            return None
+
+        for host, port in self._node.people.addresses(contact):
+            link = self.secure.new(known.handshake(judge), called=False)
+            made = self.secure.made(link)
+            try:
+                await self._dialer.dial_secure(host, port, link)
+                await made
+            except Unreachable as error:
+                self.secure.forget(link)
+                reason = str(error)
+            except CancelledError:
+                return
+            else:
+                conversation.host, conversation.port = host, port
+                conversation.dialling = None
+                self.secure.belongs(link, conversation)
+                conversation.perform(session.asked(link))
+                return
+            if conversation.state is not State.CALLING:
+                return
+        conversation.dialling = None
+        conversation.perform(session.unreachable(reason))
 
     def _resume(self, known: Conversation) -> None:
         """Go on with a conversation that is there; if it rings, calling them takes the call."""

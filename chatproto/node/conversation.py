@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -19,6 +19,8 @@ from chatproto.node.events import (
     Undelivered,
 )
 from chatproto.peer.effects import (
+    Answer,
+    Asking,
     Call,
     Drop,
     Effect,
@@ -27,6 +29,7 @@ from chatproto.peer.effects import (
     Kept,
     Leave,
     Opened,
+    Refuse,
     Ringing,
     Speak,
     StopDialling,
@@ -35,9 +38,18 @@ from chatproto.peer.effects import (
 )
 from chatproto.peer.floor import Turn
 from chatproto.peer.plain import PlainLink
+from chatproto.peer.secure import SecureLink
 from chatproto.peer.session import THEY_LEFT, PeerSession, State
-from chatproto.wire.dialects import Me
+from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.limits import Limits
+
+AnyLink = PlainLink | SecureLink
+
+
+def _known(link: object) -> AnyLink:
+    """A link as what it is: to the session it is opaque."""
+    assert isinstance(link, (PlainLink, SecureLink))
+    return link
 
 
 class ConversationOwner(Protocol):
@@ -53,6 +65,12 @@ class ConversationOwner(Protocol):
 
     def tell(self, event: Event) -> None:
         """News for the person."""
+
+    def security(self, name: str, key: str) -> str:
+        """`verified` or `encrypted`."""
+
+    def pin(self, client_id: str, key: str) -> None:
+        """Keep that `client_id` has `key`."""
 
     async def dial_alone(self, conversation: Conversation) -> PlainLink:
         """A new connection to them that carries one message. Raises Unreachable."""
@@ -81,8 +99,10 @@ class Conversation:
         self.number = number
         self.host: str | None = None
         self.port: int | None = None
+        self.key: str | None = None  # theirs, where TLS proved it
+        self.pins: str | None = None  # the id to pin it for, once the conversation is open
         self.named = False  # by an id that they told or the server gave, not by an address
-        self.dialling: Deferred[PlainLink] | None = None
+        self.dialling: Deferred[Any] | None = None
         self._owner = owner
         self._clock = clock
         self._limits = limits
@@ -102,13 +122,16 @@ class Conversation:
     @property
     def unsent(self) -> int:
         """How many messages of ours have not been written yet."""
-        links = [link for link in self.session.links if isinstance(link, PlainLink)]
-        return len(self.session.waiting) + self._going_out + sum(link.backlog for link in links)
+        backlog = sum(link.backlog for link in self._own_links())
+        return len(self.session.waiting) + self._going_out + backlog
+
+    def _own_links(self) -> list[AnyLink]:
+        return [link for link in self.session.links if isinstance(link, (PlainLink, SecureLink))]
 
     @property
     def peer_host(self) -> str | None:
         """The address of their machine, as seen on a connection; before there is one, as told."""
-        links = [link for link in self.session.links if isinstance(link, PlainLink)]
+        links = self._own_links()
         return links[0].host if links else self.host
 
     def one_way(self, *, dialled: bool) -> bool:
@@ -130,31 +153,41 @@ class Conversation:
         """Tell how it stands, with `changes` of the event's fields."""
         self._shown = True
         known = {"host": self.host, "port": self.port} | changes
-        self._owner.tell(SessionChanged(self.name, state or self.state.value, **known))  # type: ignore[arg-type]
+        shown = state or ("ringing" if self.state is State.ASKING else self.state.value)
+        self._owner.tell(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
 
     def current(self) -> bool:
         """Whether what is typed without a slash goes there."""
         return self._owner.current is self
 
     def security(self) -> str:
-        """How safe it is from others: `open`."""
-        return "open"
+        """How safe it is from others: `open`, `encrypted` or `verified`."""
+        return "open" if self.key is None else self._owner.security(self.name, self.key)
 
     def _perform(self, effect: Effect) -> None:
         me, tell = self._owner.me, self._owner.tell
         match effect:
             case Call(PlainLink() as link):
                 link.write_opener(me)
-            case Speak(PlainLink() as link, text):
-                link.write_text(me, text)
+            case Call(SecureLink() as secure):
+                secure.write_opener(me, self.session.half)
             case Speak(None, text):
-                self._write_alone(self.session.dialect.frame(me, text, b""), text)
-            case Leave(PlainLink() as link, word):
-                link.write_farewell(me, word)
+                self._write_alone(self._dialect.frame(me, text, b""), text)
+            case Speak(link, text):
+                _known(link).write_text(me, text)
             case Leave(None, word):
-                self._write_alone(self.session.dialect.farewell(me, word, b""), None)
-            case Drop(PlainLink() as link):
-                link.drop()
+                self._write_alone(self._dialect.farewell(me, word, b""), None)
+            case Leave(link, word):
+                _known(link).write_farewell(me, word)
+            case Drop(link):
+                _known(link).drop()
+            case Answer(SecureLink() as secure):
+                secure.answer(me, self.session.half)
+            case Refuse(SecureLink() as secure, status):
+                secure.refuse(status)
+            case Asking():
+                self._ring = self._clock.callLater(self._limits.answer_ring, self._no_answer)
+                self.show()
             case StopDialling():
                 self._stop_dialling()
             case Ringing():
@@ -162,8 +195,10 @@ class Conversation:
                 self.show()
             case Opened():
                 self._stop_ringing()
+                if self.pins is not None and self.key is not None:
+                    self._owner.pin(self.pins, self.key)
                 self.show(
-                    encrypted=False,
+                    encrypted=self.key is not None,
                     security=self.security(),
                     path="direct",
                     mode="half" if self.session.floor.half else "full",
@@ -195,15 +230,25 @@ class Conversation:
                     tell(Failed(reason, command="chat"))
                 self._owner.conversation_ended(self)
 
-    def spoke(self, text: str) -> None:
-        """`text` was written."""
+    def spoke(self, text: str, number: int | None = None) -> None:
+        """`text` was written, as message `number` where messages have one."""
         self.said_any = True
-        self._owner.tell(Sent(text, to=self.name))
+        self._owner.tell(Sent(text, number, to=self.name))
 
     def _stop_dialling(self) -> None:
         dialling, self.dialling = self.dialling, None
         if dialling is not None:
             dialling.cancel()
+
+    @property
+    def _dialect(self) -> Dialect:
+        """The dialect of one to whom each message has a connection of its own."""
+        assert isinstance(self.session.dialect, Dialect)
+        return self.session.dialect
+
+    def _no_answer(self) -> None:
+        self._ring = None
+        self.perform(self.session.refused("they do not answer"))
 
     def _ring_out(self) -> None:
         self._ring = None

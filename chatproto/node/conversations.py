@@ -41,6 +41,10 @@ class Conversations:
         """The one with `name`."""
         return next((one for one in self._all if one.name == name), None)
 
+    def called(self, name: str) -> Conversation | None:
+        """The one with `name`, or with `name?`, where there is a doubt that it is them."""
+        return self.named(name) or self.named(f"{name}?")
+
     def need_current(self) -> Conversation:
         """The current one. Raises LocalError."""
         if self.current is None:
@@ -51,7 +55,9 @@ class Conversations:
         """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
         rings = [one for one in self._all if one.state is State.RINGING]
         if what:
-            rings = [one for one in rings if what in (one.name, str(one.number))]
+            rings = [
+                one for one in rings if what in (one.name, one.name.rstrip("?"), str(one.number))
+            ]
         if not rings:
             raise LocalError(404, f"{what} does not call" if what else "nobody calls")
         return rings[-1]

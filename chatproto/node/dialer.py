@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import (
@@ -15,6 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.peer.plain import LinkOwner, PlainLink
+from chatproto.peer.secure import SecureLink
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
@@ -38,7 +41,13 @@ class Dialer:
         dialled: Deferred[PlainLink] = connectProtocol(endpoint, link)
         return dialled.addErrback(self._explain, host_port(host, port))
 
-    def _explain(self, failure: Failure, where: str) -> PlainLink:
+    def dial_secure(self, host: str, port: int, link: SecureLink) -> Deferred[SecureLink]:
+        """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with Unreachable."""
+        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=self._limits.dial_wait)
+        dialled: Deferred[SecureLink] = connectProtocol(endpoint, link)
+        return dialled.addErrback(self._explain, host_port(host, port))
+
+    def _explain(self, failure: Failure, where: str) -> Any:
         error = failure.value
         match error:
             case ConnectionRefusedError():

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
-
-from twisted.internet.interfaces import IReactorTime
 
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.events import Event, Incoming, Notice
 from chatproto.node.people import People
+from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
 from chatproto.peer.plain import PlainLink
-from chatproto.peer.session import State
-from chatproto.wire.dialects import DIALECTS, Dialect
+from chatproto.peer.session import Manner, State
+from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
 from chatproto.wire.reader import Item, Left, Opened, Said
@@ -41,8 +39,15 @@ class LinksOwner(Protocol):
     def tell(self, event: Event) -> None:
         """News for the person."""
 
-    def begin(self, name: str, dialect: Dialect) -> Conversation:
+    @property
+    def secure(self) -> SecureLinks:
+        """Where connections go that begin TLS."""
+
+    def begin(self, name: str, dialect: Manner) -> Conversation:
         """A new conversation."""
+
+    def link_closed(self) -> None:
+        """A connection has ended."""
 
     def written(self) -> None:
         """A message of ours went out."""
@@ -51,11 +56,9 @@ class LinksOwner(Protocol):
 class Links:
     """Every connection to a person, and the conversation that it belongs to, once that is known."""
 
-    def __init__(self, calls: LinksOwner, reactor: IReactorTime) -> None:
+    def __init__(self, calls: LinksOwner) -> None:
         self._calls = calls
-        self._reactor = reactor
         self._links: dict[PlainLink, Conversation | None] = {}
-        self._closed: Callable[[], None] | None = None
         self._held = False
 
     def belongs(self, link: PlainLink, conversation: Conversation) -> None:
@@ -71,21 +74,14 @@ class Links:
             else:
                 link.resumeProducing()
 
-    def when_closed(self, done: Callable[[], None]) -> None:
-        """Drop whoever has not said who they are; call `done` when all are closed, or after `exit_wait`."""
+    def drop_strangers(self) -> None:
+        """Close what belongs to no conversation."""
         for link, conversation in tuple(self._links.items()):
             if conversation is None:
                 link.drop()
-        late = self._reactor.callLater(self._calls.limits.exit_wait, lambda: finish())
 
-        def finish() -> None:
-            self._closed = None
-            if late.active():
-                late.cancel()
-            done()
-
-        self._closed = finish
-        self._check_closed()
+    def __len__(self) -> int:
+        return len(self._links)
 
     # What a link tells.
 
@@ -93,7 +89,7 @@ class Links:
         """A connection is there, ours or theirs. When there are too many callers, one goes who has
         not said anything, the one longest silent, or else the newest."""
         if link.called:
-            if len(self._links) >= self._calls.limits.callers:
+            if len(self._links) + len(self._calls.secure) >= self._calls.limits.callers:
                 silent = next((one for one in self._links if self._is_silent(one)), None)
                 if silent is None:
                     link.drop()
@@ -110,6 +106,11 @@ class Links:
             and not link.heard_any
             and (conversation is None or not conversation.said_any)
         )
+
+    def link_hello(self, link: PlainLink, data: bytes) -> None:
+        """A caller begins TLS."""
+        del self._links[link]
+        self._calls.secure.accept(link, data)
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         """They sent these."""
@@ -147,13 +148,9 @@ class Links:
         conversation = self._links.pop(link, None)
         if conversation is not None:
             conversation.perform(conversation.session.lost(link, reason, unwritten))
-        self._check_closed()
+        self._calls.link_closed()
 
     # How it follows.
-
-    def _check_closed(self) -> None:
-        if self._closed is not None and not self._links:
-            self._closed()
 
     def _opened(self, link: PlainLink, opened: Opened) -> None:
         conversation = self._links.get(link)
@@ -178,6 +175,8 @@ class Links:
         settings = self._calls.settings
         if not (settings.plain or settings.open):
             link.drop()
+            where = host_port(link.host, link.port)
+            self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
             return
         conversation = self._calls.begin("", opened.dialect)
         self._calls.all.rename(conversation, name, named=opened.client_id is not None)

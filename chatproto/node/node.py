@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from dataclasses import replace
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -11,6 +12,10 @@ from twisted.logger import Logger
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.pins import PinTrouble
+from chatproto.identity.trust import changed_key
+from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
 from chatproto.node.events import (
@@ -20,15 +25,20 @@ from chatproto.node.events import (
     Event,
     Exited,
     Failed,
+    Notice,
+    Presence,
     Registered,
     Running,
 )
+from chatproto.node.introducers import Introducer
 from chatproto.node.people import People
 from chatproto.node.settings import Settings
-from chatproto.peer.session import State
-from chatproto.wire.dialects import DIALECTS, Me
+from chatproto.peer.session import SECURE, State
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import read_key
+from chatproto.wire.dialects import DIALECTS, Dialect, Me
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.fields import Contact, host_port, read_client_id, read_host_port
 from chatproto.wire.limits import Limits
 
 log = Logger()
@@ -38,19 +48,8 @@ class Trouble(Exception):
     """What was asked for cannot be done; its text is one sentence for a person."""
 
 
-class Introducer(Protocol):
-    """A server, as the node asks it. Each fails with an exception whose text is for a person."""
-
-    name: str
-
-    def register(self, client_id: str, host: str, port: int) -> Deferred[None]:
-        """Say where we can be called."""
-
-    def bridge(self, client_id: str) -> Deferred[Contact | None]:
-        """Ask for somebody to talk to."""
-
-    def info(self) -> Deferred[tuple[Contact, ...]]:
-        """Ask who is there."""
+TROUBLES = (Trouble, LocalError, RemoteError, Refused, Unreachable)
+"""What can be in the way of something that was asked for; each says it in one sentence."""
 
 
 class Node:
@@ -65,19 +64,20 @@ class Node:
         self,
         reactor: IReactorTime,
         settings: Settings,
-        server: Introducer | None,
         limits: Limits,
+        acquaintances: Acquaintances | None,
         finished: Callable[[int], None],
     ) -> None:
         self.settings = settings
+        self.acquaintances = acquaintances
+        self.server: Introducer | None = None
         self.limits = limits
         self.people = People()
         self.me = Me(settings.client_id, "127.0.0.1", 0)
         self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
-        self._server = server
         self._finished = finished
-        self._registered = False
+        self._trying = False
         self._requests = DeferredLock()
         self._pending = 0
         self._input_ended: IDelayedCall | None = None
@@ -89,7 +89,10 @@ class Node:
     def start(self, host: str, port: int) -> None:
         """Our own port is open at `host:port`, as others are told."""
         self.me = Me(self.settings.client_id, host, port)
-        self.tell(Running(self.me.client_id, host, port))
+        known = self.acquaintances
+        self.tell(Running(self.me.client_id, host, port, known.own_key if known else None))
+        if self.server is not None:
+            self.server.start(self.me)
 
     def stop(self, code: int = 0) -> None:
         """Leave every conversation, and when all farewells are out, or after a while, finish."""
@@ -98,6 +101,8 @@ class Node:
         self._exit_code = code
         if self._input_ended is not None and self._input_ended.active():
             self._input_ended.cancel()
+        if self.server is not None:
+            self.server.stop()
         self.calls.leave_all(lambda: self._exit(code))
 
     def _exit(self, code: int) -> None:
@@ -161,10 +166,11 @@ class Node:
 
     def status(self) -> None:
         """Show who and where we are, and with which server."""
-        server = self._server.name if self._server else None
+        server = self.server.name if self.server else None
+        registered = self.server is not None and self.server.registered
         lines = (
             f"{self.me.client_id} at {host_port(self.me.host, self.me.port)}",
-            f"server {server}, {'registered' if self._registered else 'not registered'}"
+            f"server {server}, {'registered' if registered else 'not registered'}"
             if server
             else "no server",
         )
@@ -173,7 +179,8 @@ class Node:
             "host": self.me.host,
             "port": self.me.port,
             "server": server,
-            "registered": self._registered,
+            "registered": registered,
+            "key": self.acquaintances.own_key if self.acquaintances else None,
         }
         self.tell(Answer("status", lines, data))
 
@@ -203,18 +210,20 @@ class Node:
             known = ", ".join(sorted(DIALECTS))
             self._fail("chat", f"there is no dialect {dialect}; there are {known}")
             return
-        conversation = self.calls.prepare(target, dialect or self.settings.dialect)
+        plain = dialect or (self.settings.dialect if self.settings.plain else "")
+        if not plain and self.acquaintances is None:
+            self._fail("chat", "there is no key to call with")
+            return
+        conversation = self.calls.prepare(target, DIALECTS[plain] if plain else SECURE)
         if conversation is not None:
             self._ask("chat", lambda: self._chat(conversation, target))
 
     async def _register(self) -> None:
-        await self._introducer.register(self.me.client_id, self.me.host, self.me.port)
-        self._registered = True
-        self.tell(Registered(self._introducer.name))
+        if await self._introducer.register():
+            self.tell(Registered(self._introducer.name))
 
     async def _info(self, prefix: str) -> None:
-        found = await self._introducer.info()
-        chosen = [contact for contact in found if contact.client_id.startswith(prefix)]
+        chosen = await self._introducer.info(prefix)
         for contact in chosen:
             self.people.remember(contact)
         keys = ("id", "host", "port", "key")
@@ -222,17 +231,25 @@ class Node:
         self.tell(Contacts(tuple(dict(zip(keys, row, strict=True)) for row in rows)))
 
     async def _bridge(self, peer: str) -> None:
-        if peer:
-            raise Trouble("a classic server chooses who it answers with: /bridge takes no name")
-        contact = await self._introducer.bridge(self.me.client_id)
+        contact = await self._ask_for(peer)
         self.people.bridged = contact
         if contact is None:
             self.tell(Bridged(None, None, None))
-            return
-        self.people.remember(contact)
-        self.tell(Bridged(contact.client_id, contact.host, contact.port, contact.key))
+        else:
+            self.tell(Bridged(contact.client_id, contact.host, contact.port, contact.key))
 
-    def locate(self, client_id: str) -> Deferred[Contact | None]:
+    async def _ask_for(self, peer: str) -> Contact | None:
+        """Whom the server answers with; remembered, and believed for a while."""
+        callee = await self._introducer.bridge(peer)
+        if callee is None:
+            return None
+        contact = callee.contact()
+        self.people.remember(contact, callee.addresses)
+        if contact.key is not None and self.acquaintances is not None:
+            self.acquaintances.introduce(contact.client_id, contact.key)
+        return contact
+
+    async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is, if it answers with them; None if it does not.
 
         For one who called and told no address: the server gives a caller and a called to each other.
@@ -240,25 +257,156 @@ class Node:
 
         async def ask() -> Contact | None:
             try:
-                contact = await self._introducer.bridge(self.me.client_id)
-            except (Trouble, Refused, Unreachable) as error:
+                contact = await self._ask_for("")
+            except TROUBLES as error:
                 log.info("no address for {name}: {error}", name=client_id, error=error)
                 return None
-            if contact is not None:
-                self.people.remember(contact)
             return contact if contact is not None and contact.client_id == client_id else None
 
-        return self._requests.run(lambda: Deferred.fromCoroutine(ask()))
+        return await self._requests.run(lambda: Deferred.fromCoroutine(ask()))
+
+    async def confirm(self, client_id: str, key: str) -> bool:
+        """Whether the server says that `client_id` has `key`."""
+        if self.server is None or self.settings.plain or not self.server.registered:
+            return False
+        try:
+            callee = await self.server.bridge(client_id)
+        except TROUBLES:
+            return False
+        return callee is not None and callee.key == key
 
     async def _chat(self, conversation: Conversation, target: str) -> None:
-        """The requests before it are answered now, so that whom it means is known."""
-        self.calls.place(conversation, target)
+        """The requests before it are answered now, so that whom it means can be found out."""
+        if conversation.state is not State.CALLING:
+            return
+        try:
+            contact = await self._find(conversation, target)
+        except TROUBLES as error:
+            reason = getattr(error, "detail", "") or str(error)
+            conversation.perform(conversation.session.unreachable(reason))
+        else:
+            self.calls.place(conversation, contact)
+
+    async def _find(self, conversation: Conversation, target: str) -> Contact:
+        """Whom `target` means, and how to call them. Raises what is in TROUBLES."""
+        people, me = self.people, self.me
+        plain = isinstance(conversation.session.dialect, Dialect)
+        if ":" in target:
+            host, port = read_host_port(target)
+            contact = people.at(host, port) or Contact(target, host, port)
+        elif not target:
+            if people.bridged is None:
+                raise Trouble("whom? /bridge asks the server, /chat host:port calls directly")
+            contact = people.bridged
+        elif plain or self.server is None:
+            found = people.named(target)
+            if found is None:
+                raise Trouble(f"no address for {target}: /info or /bridge may tell it")
+            contact = found
+        else:
+            asked = await self._ask_for(target)
+            if asked is None:
+                raise Trouble(f"the server knows no {target}")
+            contact = asked
+        if contact.port == me.port and contact.host in (me.host, "localhost", "127.0.0.1", "::1"):
+            raise Trouble("that is your own address")
+        return contact if plain else self._secured(conversation, contact)
+
+    def _secured(self, conversation: Conversation, contact: Contact) -> Contact:
+        """`contact` with the key that they must have; or the open, where it is wanted and right."""
+        known = self.acquaintances
+        assert known is not None
+        pin = known.pinned(contact.client_id)
+        if pin is not None and contact.key not in (None, pin.key):
+            accept = f"/trust {contact.client_id} {contact.key}"
+            lines = changed_key(pin, str(contact.key), known.where, contact.client_id, accept)
+            raise Trouble("; ".join(lines))
+        if contact.key is None and pin is not None:
+            return replace(contact, key=pin.key)
+        if contact.key is None and ":" not in contact.client_id:
+            if not self.settings.open:
+                raise Trouble(
+                    f"{contact.client_id} has no key: --open, or /chat --as canon, calls in the open"
+                )
+            conversation.session.dialect = DIALECTS[self.settings.dialect]
+        elif contact.key is not None:
+            conversation.pins = contact.client_id
+        return contact
+
+    # What a server of our own kind tells.
+
+    def server_registered(self, server: SecureServer, expires: int) -> None:
+        """It knows us now, or again."""
+        known, key = self.acquaintances, server.key
+        assert known is not None and key is not None
+        known.server_key = key
+        self._trying = False
+        try:
+            first = known.pin_server(server.name, key)
+        except PinTrouble as error:
+            self.tell(Failed(str(error)))
+            first = False
+        self.tell(Registered(server.name, expires, key, first))
+
+    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
+        """The connection is gone, or was not to be had: one line for the first of many tries."""
+        if not self._trying:
+            self._trying = True
+            self.tell(Notice(f"server {server.name}: {why}; it is tried again"))
+
+    def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
+        """It does not want us, or we do not want it."""
+        self.tell(Failed(f"server {server.name}: {why}", status=status, command="register"))
+
+    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+        """Somebody asked it for us and may call."""
+        assert self.acquaintances is not None
+        self.acquaintances.introduce(push.client_id, push.key)
+
+    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+        """Somebody watched has come or gone."""
+        self.tell(Presence(push.peer_id, push.status))
+
+    # Keys.
+
+    def verify(self, peer: str = "", same: str = "") -> None:
+        """Show the number to compare with `peer`, or, with `same`, keep that it was the same."""
+        self._try("verify", lambda: self._verify(peer, same))
+
+    def _verify(self, peer: str, same: str) -> None:
+        known = self.acquaintances
+        name = peer or (self.calls.current.name if self.calls.current else "")
+        if known is None or not name:
+            raise Trouble("whom? /verify id" if known else "nothing is encrypted with --plain")
+        conversation, pin = self.calls.all.called(name), known.pinned(name)
+        key = conversation.key if conversation is not None else pin.key if pin is not None else None
+        if key is None:
+            raise Trouble(f"no key of {name} is known")
+        number = known.safety_number(key)
+        if same == "yes":
+            known.pin(name.rstrip("?"), key, verified=True)
+            if conversation is not None:
+                conversation.show(encrypted=True, security=conversation.security())
+        line = f"if {name} sees the same digits: /verify {name} yes"
+        lines = (number, f"{name} is verified" if same == "yes" else line)
+        data = {"id": name, "key": key, "number": number, "verified": same == "yes"}
+        self.tell(Answer("verify", lines, data))
+
+    def trust(self, peer: str, key: str) -> None:
+        """Keep `key` as that of `peer`, in place of another."""
+        self._try("trust", lambda: self._trust(peer, key))
+
+    def _trust(self, peer: str, key: str) -> None:
+        if self.acquaintances is None:
+            raise Trouble("nothing is encrypted with --plain")
+        self.acquaintances.pin(read_client_id(peer), read_key(key))
+        self.tell(Answer("trust", (f"{peer} has {key}",), {"id": peer, "key": key}))
 
     @property
     def _introducer(self) -> Introducer:
-        if self._server is None:
+        if self.server is None:
             raise Trouble("there is no server (--server none): /chat host:port calls directly")
-        return self._server
+        return self.server
 
     def _ask(self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
         self._pending += 1
@@ -276,7 +424,7 @@ class Node:
         """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
         try:
             await work()
-        except (Trouble, LocalError, RemoteError, Refused, Unreachable) as error:
+        except TROUBLES as error:
             self._fail(command, error)
         except Exception as error:
             log.failure("{command} failed", command=command)
@@ -285,7 +433,7 @@ class Node:
     def _try(self, command: str, work: Callable[[], None]) -> None:
         try:
             work()
-        except (Trouble, LocalError) as error:
+        except (*TROUBLES, PinTrouble) as error:
             self._fail(command, error)
         self.settle()
 

@@ -12,19 +12,26 @@ class People:
 
     def __init__(self, most: int = 10_000) -> None:
         self._contacts: OrderedDict[str, Contact] = OrderedDict()
+        self._addresses: dict[str, tuple[tuple[str, int], ...]] = {}
         self._most = most
         self.bridged: Contact | None = None
 
-    def remember(self, contact: Contact) -> None:
-        """Keep where `contact` is, in place of what was known before."""
+    def remember(self, contact: Contact, addresses: tuple[tuple[str, int], ...] = ()) -> None:
+        """Keep where `contact` is, in place of what was known before; `addresses` are all there are."""
         self._contacts[contact.client_id] = contact
+        self._addresses[contact.client_id] = addresses or ((contact.host, contact.port),)
         self._contacts.move_to_end(contact.client_id)
         if len(self._contacts) > self._most:
-            self._contacts.popitem(last=False)
+            oldest, _ = self._contacts.popitem(last=False)
+            del self._addresses[oldest]
 
     def named(self, client_id: str) -> Contact | None:
         """Where `client_id` is, if known."""
         return self._contacts.get(client_id)
+
+    def addresses(self, contact: Contact) -> tuple[tuple[str, int], ...]:
+        """Where `contact` can be called, the best first."""
+        return self._addresses.get(contact.client_id) or ((contact.host, contact.port),)
 
     def at(self, host: str, port: int) -> Contact | None:
         """Who is at `host:port`, the one heard of last."""

@@ -13,7 +13,7 @@ class Settings:
     """
 
     client_id: str
-    plain: bool = True
+    plain: bool = False
     open: bool = False
     dialect: str = "canon"
     half_duplex: bool = False

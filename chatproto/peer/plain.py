@@ -23,12 +23,18 @@ from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.reader import Item, Reader
 
+TLS_CLIENT_HELLO = 0x16
+"""The first byte of a TLS connection (RFC 8446, section 5.1)."""
+
 
 class LinkOwner(Protocol):
     """Who is told what happens on a link."""
 
     def link_made(self, link: PlainLink) -> None:
         """The connection is there."""
+
+    def link_hello(self, link: PlainLink, data: bytes) -> None:
+        """It is no plain text: `data` begin TLS."""
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         """They sent these."""
@@ -130,6 +136,15 @@ class PlainLink(LineReceiver):
         self._leaving = self._dropped = True
         self._tcp.abortConnection()
 
+    def hand_over(self) -> Any:
+        """Let go of the connection, which is another's from now on, and return its transport."""
+        for name in tuple(self._timers):
+            self._cancel(name)
+        self._gone = True
+        transport = self._tcp
+        transport.unregisterProducer()
+        return transport
+
     @property
     def backlog(self) -> int:
         """How many frames wait to be written."""
@@ -161,6 +176,9 @@ class PlainLink(LineReceiver):
     def rawDataReceived(self, data: bytes) -> None:
         self._cancel("greet")
         if self._leaving:
+            return
+        if self.called and not self.heard_any and data[0] == TLS_CLIENT_HELLO:
+            self._owner.link_hello(self, data)
             return
         self.heard_any = True
         try:

@@ -247,10 +247,11 @@ class PeerSession:
         self._dialled.append(link)
         return [Call(link), Asking()]
 
-    def answered(self) -> list[Effect]:
-        """They accept our call."""
+    def answered(self, half: bool = False) -> list[Effect]:
+        """They accept our call; `half`: they want to take turns."""
         if not self._may(Input.ANSWER):
             return []
+        self._half = self._half or half
         self.floor = self._new_floor(mine=True)
         return [Opened(), *self._speak(), TurnPassed(self.floor.turn)]
 
@@ -284,15 +285,21 @@ class PeerSession:
             return [*self._speak(), *self._passed(before)]
         return self._end(reason)
 
-    def called(self, link: Link) -> list[Effect]:
-        """They call, perhaps while we call them: then it is the yes to our call (it is their turn)."""
+    def called(self, link: Link, half: bool = False) -> list[Effect]:
+        """They call, perhaps while we call them: then it is the yes to our call (it is their turn).
+
+        `half`: they want to take turns.
+        """
         calling = self.state in (State.CALLING, State.ASKING)
         ringing = self.state is State.NEW
         if not self._may(Input.RING):
             return [Drop(link)]
         self._accepted.append(link)
+        self._half = self._half or half
         if calling:
-            return [StopDialling(), *self._yes(), *self._open()]
+            ours: list[Effect] = [Drop(one) for one in self._dialled]
+            self._dialled.clear()
+            return [StopDialling(), *ours, *self._yes(), *self._open()]
         return [Ringing()] if ringing else []
 
     def heard(self, text: str) -> list[Effect]:
@@ -333,6 +340,11 @@ class PeerSession:
         if not self._may(Input.LINK_LOST if others else Input.LOST) or others:
             return effects
         return effects + self._end(reason, left=True)
+
+    @property
+    def half(self) -> bool:
+        """Whether turns are wanted where the dialect does not ask for them."""
+        return self._half
 
     @property
     def links(self) -> tuple[Link, ...]:

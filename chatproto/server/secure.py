@@ -111,7 +111,7 @@ class SecureConnection(LineReceiver):
         self.makeConnection(transport)
         limits = self._factory.limits
         self._factory.watch(self, self._heard + limits.handshake_wait)
-        transport.startTLS(self._handshake, False)
+        transport.startTLS(self._handshake, True)
         transport.protocol.dataReceived(data)
 
     # What Twisted calls.

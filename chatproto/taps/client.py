@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import random
 import re
 import sys
 import time
@@ -15,8 +16,15 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 
 from chatproto.directory.client import ClassicServer
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.keys import KeyTrouble, open_identity
+from chatproto.identity.pins import KEY, PinFile, PinTrouble
+from chatproto.identity.tls import Tls
+from chatproto.identity.trust import changed_key
+from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Failed
 from chatproto.node.home import Home, HomeTrouble
+from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
@@ -33,7 +41,7 @@ from chatproto.ui.jsonlines import JsonLines
 from chatproto.ui.plain import Plain
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import ID, read_client_id, read_host_port
+from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
 from chatproto.wire.limits import DEFAULTS
 
 ANSWERS = ("all", "known", "none")
@@ -65,10 +73,10 @@ class Options(ProgramOptions):
             "Who you are: letters, digits, '.', '_', '-' (default: your login name)",
         ],
         ["port", "p", "0", "Where others reach you: a port or a Twisted server endpoint (0: any)"],
-        ["server", None, "127.0.0.1:5555", "host:port of the server, or 'none'"],
+        ["server", None, "127.0.0.1:5555", "host:port of the server, host:port/KEY, or 'none'"],
         ["dialect", None, "canon", f"How others are called: {', '.join(DIALECTS)}"],
         ["ui", None, "auto", "plain, json, or auto (plain)"],
-        ["home", None, None, "Folder for your log and lock (default: one for each id)"],
+        ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
         ["announce", None, None, "host:port to tell others instead of what is found out"],
         [
             "answer",
@@ -81,7 +89,18 @@ class Options(ProgramOptions):
         ["plain", None, "Speak the classic dialect to the server, with --open"],
         ["open", None, "Let unencrypted peers in, and call people who have no key"],
         ["half-duplex", None, "Take turns"],
+        ["unlisted", None, "Be in no list, and found only by those whose keys --allow names"],
     ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["allow"] = []
+
+    def opt_allow(self, key: str) -> None:
+        """A key that may find you with --unlisted, may be repeated"""
+        if KEY.fullmatch(key) is None:
+            raise WrongOption(f"--allow wants a key such as sha256:..., not {key!r}")
+        self["allow"].append(key)
 
     def check(self) -> None:
         """Turn the words into values. Raises WrongOption with one sentence."""
@@ -93,9 +112,17 @@ class Options(ProgramOptions):
                 "letters, digits, '.', '_', '-'"
             ) from None
         self["port"] = endpoint_text(self["port"])
-        self["server"] = None if self["server"] == "none" else self._address("server")
+        self["server-key"] = None
+        if self["server"] == "none":
+            self["server"] = None
+        else:
+            address, slash, key = self["server"].partition("/")
+            if slash and KEY.fullmatch(key) is None:
+                raise WrongOption(f"--server {self['server']!r} has no key behind the slash")
+            self["server-key"] = key or None
+            self["server"] = self._address("server", address)
         if self["announce"] is not None:
-            self["announce"] = self._address("announce")
+            self["announce"] = self._address("announce", self["announce"])
         self._one_of("dialect", tuple(DIALECTS))
         self._one_of("ui", INTERFACES)
         self._one_of("answer", ANSWERS)
@@ -103,53 +130,84 @@ class Options(ProgramOptions):
         self["home"] = Path(self["home"]).expanduser() if self["home"] else default
 
     def prepare(self) -> Path:
-        """Open the home, where the log goes. Raises CannotStart."""
-        self["opened"] = Home(self["home"])
+        """Open the home, where log, key and known keys are. Raises CannotStart."""
+        home = self["opened"] = Home(self["home"])
         try:
-            self["opened"].open()
-        except HomeTrouble as error:
+            home.open()
+            if not self["plain"]:
+                self["identity"] = open_identity(home.path)
+                self["pins"] = PinFile(home.path / "known_peers")
+        except (HomeTrouble, KeyTrouble, PinTrouble) as error:
             raise CannotStart(str(error)) from None
         return Path(self["home"])
 
-    def _address(self, name: str) -> tuple[str, int]:
+    def _address(self, name: str, text: str) -> tuple[str, int]:
         try:
-            return read_host_port(self[name])
+            return read_host_port(text)
         except RemoteError:
-            raise WrongOption(f"--{name} wants host:port, not {self[name]!r}") from None
+            raise WrongOption(f"--{name} wants host:port, not {text!r}") from None
 
     def _one_of(self, name: str, known: tuple[str, ...]) -> None:
         if self[name] not in known:
             raise WrongOption(f"--{name} is one of {', '.join(known)}, not {self[name]!r}")
 
 
+def _introducer(
+    reactor: Any, options: Options, node: Node, known: Acquaintances | None
+) -> Introducer:
+    """The server, as `--plain` or not wants it to be spoken to."""
+    host, port = options["server"]
+    if known is None:
+        return ClassicIntroducer(ClassicServer(reactor, host, port))
+    address, wanted = host_port(host, port), options["server-key"]
+
+    def judge(key: str) -> str | None:
+        pin = known.server_pin(address)
+        if wanted is not None and key != wanted:
+            return f"its key is not the one that --server names: it shows {key}"
+        if pin is None or pin.key == key or wanted is not None:
+            return None
+        accept = f"--server {address}/{key}"
+        return "; ".join(changed_key(pin, key, known.where, f"the server {address}", accept))
+
+    server = SecureServer(
+        reactor, host, port, lambda: known.handshake(judge), node, random.SystemRandom().random
+    )
+    return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
+
+
 def makeService(options: Options) -> IService:
     """The client as `options` want it."""
     from twisted.internet import reactor
 
+    plain = bool(options["plain"])
     settings = Settings(
         options["id"],
+        plain=plain,
+        open=plain or bool(options["open"]),
         dialect=options["dialect"],
         half_duplex=bool(options["half-duplex"]),
         answer=options["answer"],
         announce=options["announce"],
     )
-    server: ClassicServer | None = None
-    if options["server"] is not None:
-        host, port = options["server"]
-        server = ClassicServer(reactor, host, port)
-    if not settings.client_id.isalnum():
+    known: Acquaintances | None = None
+    if not plain:
+        known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, DEFAULTS)
+    elif not settings.client_id.isalnum():
         print(f"chatclient: some programs refuse the id {settings.client_id}", file=sys.stderr)
     parts: dict[str, Any] = {}
 
     def finished(code: int) -> None:
         parts["client"].finished(code)
 
-    node = Node(reactor, settings, server, DEFAULTS, finished)
+    node = Node(reactor, settings, DEFAULTS, known, finished)
+    if options["server"] is not None:
+        node.server = _introducer(reactor, options, node, known)
     screen = Output(
         reactor,
         descriptor(sys.__stdout__, os.O_WRONLY),
         dropped_line=lambda count: parts["ui"].dropped_line(count),
-        on_full=node.calls.links.hold,
+        on_full=node.calls.hold,
     )
     ui: Plain | JsonLines
     if options["ui"] == "json":

@@ -46,6 +46,23 @@ def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return one(rest, read_text) if _words(rest) else ("",)
 
 
+def compared(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """An id or none, and `yes` or nothing."""
+    words = [word.removeprefix("@") for word in _words(rest)]
+    same = words.pop() if words and words[-1].lower() == "yes" else ""
+    if len(words) > 1:
+        raise Misused("takes one name, and perhaps yes")
+    return (words[0] if words else "", same.lower())
+
+
+def name_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """An id and the name of a key."""
+    words = _words(rest)
+    if len(words) != 2:
+        raise Misused("takes a name and a key")
+    return words[0].removeprefix("@"), words[1]
+
+
 def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """`full` or `half`."""
     words = [word.lower() for word in _words(rest)]

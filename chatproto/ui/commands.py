@@ -18,7 +18,9 @@ from chatproto.ui.arguments import (
     addressed_text,
     as_typed,
     callee,
+    compared,
     full_or_half,
+    name_and_key,
     nothing,
     one,
     one_or_none,
@@ -45,6 +47,8 @@ class Node(Protocol):
     def over(self) -> None: ...
     def status(self) -> None: ...
     def ignore(self, peer: str) -> None: ...
+    def verify(self, peer: str = "", same: str = "") -> None: ...
+    def trust(self, peer: str, key: str) -> None: ...
     def end_of_input(self) -> None: ...
 
 
@@ -220,6 +224,23 @@ ROWS: dict[str, Row] = {
             "where you are, and what is going on",
             nothing,
             lambda node, given: node.status(),
+        ),
+        Row(
+            "verify",
+            "/verify [id] [yes]",
+            "the number to compare with somebody",
+            compared,
+            lambda node, given: node.verify(*given),
+            more="Read it to each other by another way; if it is the same, add yes to keep that.",
+            ids="",
+        ),
+        Row(
+            "trust",
+            "/trust id KEY",
+            "take a key for somebody's",
+            name_and_key,
+            lambda node, given: node.trust(*given),
+            ids="",
         ),
         Row(
             "ignore",

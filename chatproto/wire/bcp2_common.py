@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, NamedTuple
 
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import (
     Contact,
     host_port,
@@ -15,11 +16,12 @@ from chatproto.wire.fields import (
     read_host_port,
     read_ip,
 )
-from chatproto.wire.messages import Block, Header, read_status, write_status
+from chatproto.wire.messages import HOST_NAME, Block, Header, read_status, write_status
 
 ADDRESSES = 8
 """How many addresses a message may tell."""
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")
+"""The one spelling that is sent and kept; on receipt the case does not matter."""
 STREAM = re.compile(r"[0-9a-f]{16}")
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
@@ -43,10 +45,19 @@ def read_count(text: str) -> int:
     raise RemoteError(400, f"no number: {text!r}")
 
 
+def read_number(text: str) -> int:
+    """A number from 1 to 2**53: a message's place in its stream. Raises RemoteError 400."""
+    number = read_count(text)
+    if number == 0:
+        raise RemoteError(400, "numbers begin with 1")
+    return number
+
+
 def read_key(text: str) -> str:
-    """The name of a key. Raises RemoteError 400."""
-    if KEY.fullmatch(text):
-        return text
+    """The name of a key, in the spelling of `KEY`. Raises RemoteError 400."""
+    key = f"{text[:7].lower()}{text[7:].upper()}" if text.isascii() else ""
+    if KEY.fullmatch(key):
+        return key
     raise RemoteError(400, f"no key: {text!r}")
 
 
@@ -55,10 +66,28 @@ def read_keys(text: str) -> tuple[str, ...]:
     return tuple(read_key(part.strip()) for part in text.split(",")) if text else ()
 
 
+def plain_ip(host: str) -> str:
+    """The literal `host` in its one spelling, an IPv4 address in IPv6's clothes as IPv4.
+
+    Otherwise `::ffff:127.0.0.1` would be no loopback to whoever asks. Raises RemoteError 400, also
+    for a scope (`%eth0`), which means something on one machine only.
+    """
+    if "%" in host:
+        raise RemoteError(400, f"an address with a scope: {host!r}")
+    address = read_ip(host)
+    return str(getattr(address, "ipv4_mapped", None) or address)
+
+
 def read_address(text: str) -> Address:
     """`ip:port`, a literal. Raises RemoteError 400."""
     host, port = read_host_port(text)
-    return str(read_ip(host)), port
+    return plain_ip(host), port
+
+
+def read_relay(text: str) -> Address:
+    """`host:port`, a literal or a name. Raises RemoteError 400."""
+    host, port = read_host_port(text)
+    return (host if HOST_NAME.fullmatch(host) else plain_ip(host)), port
 
 
 def read_addresses(text: str) -> tuple[Address, ...]:
@@ -70,7 +99,16 @@ def read_addresses(text: str) -> tuple[Address, ...]:
 
 
 def write_address(address: Address) -> str:
-    """An address as text."""
+    """An address as text, without a scope. Raises LocalError 400 for what is no literal."""
+    host, port = address
+    try:
+        return host_port(plain_ip(host.partition("%")[0]), port)
+    except RemoteError as error:
+        raise LocalError(400, error.detail) from None
+
+
+def write_relay(address: Address) -> str:
+    """A literal or a name, and a port, as text."""
     return host_port(*address)
 
 
@@ -114,14 +152,27 @@ def write_yes(value: bool) -> str:
 def read_have(text: str) -> tuple[str, int]:
     """`<stream> <highest>`, or `- 0` where nothing is known. Raises RemoteError 400."""
     stream, _, highest = text.partition(" ")
-    if stream != "-" and not STREAM.fullmatch(stream):
+    count = read_count(highest)
+    if stream == "-" and count == 0:
+        return "", 0
+    if STREAM.fullmatch(stream) is None:
         raise RemoteError(400, f"no stream: {stream!r}")
-    return ("" if stream == "-" else stream), read_count(highest.strip())
+    return stream, count
 
 
 def write_have(have: tuple[str, int]) -> str:
     """What is had of a stream, as text."""
     return f"{have[0] or '-'} {have[1]}"
+
+
+def read_date(text: str) -> str:
+    """A moment of RFC 3339 in UTC, one that the calendar has. Raises RemoteError 400."""
+    try:
+        if DATE.fullmatch(text) and datetime.fromisoformat(text):
+            return text
+    except ValueError:
+        pass
+    raise RemoteError(400, f"no date: {text!r}")
 
 
 def read_text(data: bytes) -> str:
@@ -133,22 +184,32 @@ def read_text(data: bytes) -> str:
 
 
 def read_listing(data: bytes) -> tuple[Contact, ...]:
-    """Lines `clientID ip:port key-or-dash`. Raises RemoteError 400."""
-    found = []
-    for line in read_text(data).splitlines():
-        name, _, rest = line.partition(" ")
-        where, _, key = rest.partition(" ")
-        host, port = read_address(where)
-        known = None if key == "-" else read_key(key)
-        found.append(Contact(read_client_id(name), host, port, known))
-    return tuple(found)
+    """Lines `clientID ip:port key-or-dash`, each with its CRLF. Raises RemoteError 400."""
+    *lines, rest = read_text(data).split("\r\n")
+    if rest:
+        raise RemoteError(400, "a line without its end")
+    return tuple(map(_read_contact, lines))
+
+
+def _read_contact(line: str) -> Contact:
+    name, _, rest = line.partition(" ")
+    where, _, key = rest.partition(" ")
+    host, port = read_address(where)
+    return Contact(read_client_id(name), host, port, None if key == "-" else read_key(key))
 
 
 def write_listing(contacts: tuple[Contact, ...]) -> bytes:
-    """Contacts as lines."""
-    return "".join(
-        f"{one.client_id} {host_port(one.host, one.port)} {one.key or '-'}\r\n" for one in contacts
-    ).encode()
+    """Contacts as lines. Raises LocalError 400 for what would be read as something else."""
+    return "".join(map(_write_contact, contacts)).encode()
+
+
+def _write_contact(contact: Contact) -> str:
+    line = f"{contact.client_id} {write_address((contact.host, contact.port))} {contact.key or '-'}"
+    try:
+        _read_contact(line)
+    except RemoteError as error:
+        raise LocalError(400, error.detail) from None
+    return f"{line}\r\n"
 
 
 CSEQ = Header("CSeq", "cseq", read_count)
@@ -158,7 +219,7 @@ KEY_OF = Header("Key", "key", read_key, needed=False)
 ADDRESSES_OF = Header("Addresses", "addresses", read_addresses, write_addresses, needed=False)
 CALL = Header("Call", "call", matching(TOKEN, "call"), needed=False)
 TICKET = Header("Ticket", "ticket", matching(TOKEN, "ticket"), needed=False, secret=True)
-RELAY = Header("Relay", "relay", read_host_port, write_address, needed=False)
+RELAY = Header("Relay", "relay", read_relay, write_relay, needed=False)
 ID = Header("ID", "id", read_count)
 MODE = Header("Mode", "mode", one_of("full", "half"))
 RETRY_AFTER = Header("Retry-After", "retry_after", read_count)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from chatproto.wire.bcp2_common import (
     CLIENT_ID,
-    DATE,
     ID,
     MODE,
     STREAM,
@@ -16,11 +15,16 @@ from chatproto.wire.bcp2_common import (
     Ping,
     PingAck,
     matching,
+    read_date,
     read_have,
+    read_number,
     read_text,
     write_have,
 )
 from chatproto.wire.messages import Header
+
+NUMBER = ID._replace(read=read_number)
+"""The place of what is told once and in order; ID 0 is the beginning, before the first of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,7 @@ class Msg(Bcp2Message):
     """A message, UTF-8, numbered in its stream."""
 
     method = "MSG"
-    headers = (ID, Header("Date", "date", matching(DATE, "date")))
+    headers = (NUMBER, Header("Date", "date", read_date))
     body = Body("text", read_text, str.encode, "message")
     id: int
     date: str
@@ -78,7 +82,7 @@ class Turn(Bcp2Message):
     """It is your turn."""
 
     method = "TURN"
-    headers = (ID,)
+    headers = (NUMBER,)
     id: int
 
 
@@ -87,7 +91,7 @@ class Mode(Bcp2Message):
     """From here on turns are taken, or not."""
 
     method = "MODE"
-    headers = (ID, MODE)
+    headers = (NUMBER, MODE)
     id: int
     mode: str
 

@@ -50,6 +50,8 @@ class Limits:
     introductions_from: int = 6  # of one key to another, in a minute
     introductions_to: int = 60  # of all keys to one, in a minute
     ping_wait: float = 90.0  # inside TLS: without a byte, then the server pings
+    peer_ping: float = 30.0  # between people: without a byte, then it is asked about
+    introduced_wait: float = 60.0  # how long an INTRODUCE says whose call that is
     gone_wait: float = 150.0  # and then they are gone
     takeover_wait: float = 60.0  # silence before another address may take an id over
     partner_wait: float = 600.0  # how long one's partner of before is given again
@@ -63,8 +65,10 @@ class Limits:
     tickets: int = 16
     ringing: int = 8  # calls that ring at once
     ring_wait: float = 60.0  # then nobody answered
+    answer_ring: float = 70.0  # for the other side to answer or refuse our call
     farewell_wait: float = 2.0  # for the other side to close after our farewell
     answer_wait: float = 5.0  # for a classic server's answer, in all
+    request_wait: float = 15.0  # for a server's answer to a request inside TLS
     answer_repeat: float = 2.0  # then it is asked again on the same connection
     answer_silence: float = 0.3  # ends an answer; and lies before a second connection
     end_wait: float = 10.0  # after the end of input, for what was said to be delivered

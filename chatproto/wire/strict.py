@@ -3,58 +3,103 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import MISSING, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 from chatproto.wire.bcp2 import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.bcp2_common import Bcp2Message, read_count
 from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Sender
+from chatproto.wire.messages import Header, Sender
 
+BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""What no line may hold: C0 but the tab, which is a blank, and DEL; so also a bare CR or LF."""
 CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-"""What no value may hold: control characters but the tab, which is a blank."""
+"""What no value may hold: the same, and C1."""
+METHOD = re.compile(r"[A-Z]{1,32}")
+NAME = re.compile(r"[!-9;-~]+")
 SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
     Sender.CLIENT: FROM_CLIENT,
     Sender.SERVER: FROM_SERVER,
     Sender.PEER: FROM_PEER,
 }
 """Who may say what."""
-_END = b"\r\n\r\n"
+ABSENT: dict[type[Bcp2Message], dict[str, Any]] = {
+    kind: {field.name: field.default for field in fields(kind)}
+    for kinds in SAYS.values()
+    for kind in kinds
+}
+"""The values that are told by leaving their header out."""
+SKIPPED = {
+    Sender.CLIENT: "body_to_server",
+    Sender.SERVER: "body_from_server",
+    Sender.PEER: "message",
+}
+"""The limit's name on a body that nobody reads: of an unknown method, or of one that has none."""
+SMALL_PART = 4096
+"""Parts of a body are put together up to this many bytes, so that a body that comes in drops does
+not take many times its size."""
 
 
-def encode(message: Bcp2Message) -> bytes:
-    """`message` as bytes. Raises LocalError for a value that would be misread."""
-    return _head(message) + _body(message)
+def encode(message: Bcp2Message, limits: Limits = DEFAULTS) -> bytes:
+    """`message` as bytes.
+
+    Raises LocalError: 400 for a value that would be refused or misread, 413 for what crosses a limit.
+    """
+    body = _body_of(message)
+    if message.body is not None and len(body) > getattr(limits, message.body.limit):
+        raise LocalError(413, f"a body of {len(body)} bytes")
+    lines = [message.method]
+    for header, text in _values_of(message):
+        _check(header, text)
+        lines.append(f"{header.name}: {text}")
+    if message.body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    try:
+        head = [line.encode() for line in lines]
+    except UnicodeEncodeError:
+        raise LocalError(400, "a value is not Unicode text") from None
+    size = sum(len(line) + 2 for line in head)
+    if max(map(len, head)) > limits.line or size > limits.header_block:
+        raise LocalError(413, f"the headers of {message.method} are too long")
+    return b"\r\n".join([*head, b"", body])
 
 
 def shown(message: Bcp2Message) -> str:
     """`message` on one line for a trace, without its body's text and without secrets."""
-    head = _head(message, hide=True).decode()
-    return " | ".join(line for line in head.split("\r\n") if line)
-
-
-def _head(message: Bcp2Message, hide: bool = False) -> bytes:
-    defaults = {field.name: field.default for field in fields(message)}
     lines = [message.method]
+    for header, text in _values_of(message):
+        lines.append(f"{header.name}: {'…' if header.secret else text}")
+    if message.body is not None:
+        lines.append(f"Content-Length: {len(_body_of(message))}")
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode()
+        for one in " | ".join(lines)
+    )
+
+
+def _values_of(message: Bcp2Message) -> Iterator[tuple[Header, str]]:
+    """The headers that `message` is sent with, and their values as text. Raises LocalError."""
+    defaults = ABSENT[message.__class__]
     for header in message.headers:
         value = getattr(message, header.attribute)
-        if not header.needed and value == defaults.get(header.attribute, MISSING):
-            continue
-        text = header.write(value) if header.write else str(value)
-        if CONTROL.search(text) or text != text.strip(" \t"):
-            raise LocalError(400, f"cannot be sent: {text!r}")
-        lines.append(f"{header.name}: {'…' if hide and header.secret else text}")
-    if message.body is not None:
-        lines.append(f"Content-Length: {len(_body(message))}")
+        if header.needed or value != defaults.get(header.attribute, MISSING):
+            yield header, header.write(value) if header.write else str(value)
+
+
+def _check(header: Header, text: str) -> None:
+    """Raises LocalError if the other side would not read `text` as it is."""
+    if CONTROL.search(text) or text != text.strip(" \t"):
+        raise LocalError(400, f"cannot be sent: {text!r}")
     try:
-        return "\r\n".join([*lines, "", ""]).encode()
-    except UnicodeEncodeError:
-        raise LocalError(400, "a value is not Unicode text") from None
+        header.read(text)
+    except RemoteError as error:
+        raise LocalError(error.status, f"{header.name}: {error.detail}") from None
 
 
-def _body(message: Bcp2Message) -> bytes:
+def _body_of(message: Bcp2Message) -> bytes:
     if message.body is None:
         return b""
     try:
@@ -63,134 +108,191 @@ def _body(message: Bcp2Message) -> bytes:
         raise LocalError(400, "a text is not Unicode text") from None
 
 
+class _Head(NamedTuple):
+    """What is known of a message before its body: its values, or what is wrong with it."""
+
+    kind: type[Bcp2Message] | None
+    values: dict[str, Any]
+    error: RemoteError | None
+    lines: list[bytes]
+
+
 class StrictDecoder:
     """Bytes in, messages out, of what `sender` may say.
 
     What is wrong with a message comes out in its place as a RemoteError, with the `cseq` that its
     answer repeats, and the next is read as if nothing had been. After what cannot be read on
-    `closed` is true and nothing more is taken. Nothing is kept past a limit.
+    (a line end that is not CRLF, a control character, a line that is no header, a doubtful length or
+    number, a limit crossed) `closed` is true and nothing more is taken. Nothing is kept past a limit,
+    and how the bytes were cut into chunks changes nothing.
     """
 
     def __init__(self, sender: Sender, limits: Limits = DEFAULTS) -> None:
         self.closed = False
         self._limits = limits
         self._kinds = {kind.method: kind for kind in SAYS[sender]}
-        self._most = (
-            limits.body_to_server
-            if sender is Sender.CLIENT
-            else max(getattr(limits, kind.body.limit) for kind in SAYS[sender] if kind.body)
-        )
-        self._rest = b""
-        self._head: tuple[str, dict[str, str]] | None = None
+        self._skipped: int = getattr(limits, SKIPPED[sender])
+        self._rest = b""  # of a line, not yet whole
+        self._lines: list[bytes] = []  # the whole lines of a block that is not
+        self._size = 0  # of these
+        self._head: _Head | None = None  # of the message whose body is coming
         self._parts: list[bytes] = []
         self._missing = 0
 
     @property
     def waiting(self) -> str:
         """What has begun and is not whole: "block", "body" or "" for nothing."""
-        return "body" if self._head is not None else "block" if self._rest else ""
+        if self._head is not None:
+            return "body"
+        return "block" if self._rest or self._lines else ""
 
     def feed(self, data: bytes) -> list[Bcp2Message | RemoteError]:
         """What `data` completes, in order."""
         found: list[Bcp2Message | RemoteError] = []
-        at = 0
+        if self.closed:
+            return found
         if self._rest:
             data, self._rest = self._rest + data, b""
-        while at < len(data) and not self.closed:
-            try:
-                at = self._body(data, at, found) if self._head else self._block(data, at, found)
-            except RemoteError as error:
-                found.append(error)
-                self.closed = True
+        at = 0
+        try:
+            while at < len(data):
+                if self._head is not None:
+                    at = self._take_body(self._head, data, at, found)
+                else:
+                    at = self._take_line(data, at, found)
+        except RemoteError as error:
+            error.cseq = _number(self._lines)
+            found.append(error)
+            self.closed = True
+            self._rest, self._lines = b"", []
         return found
 
-    def _block(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
-        """Take a start line and its headers. Raises RemoteError for what cannot be read on."""
+    def _take_line(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
+        """Take the line at `at`; where it ends. Raises RemoteError for what cannot be read on."""
         limits = self._limits
-        end = data.find(_END, at, at + limits.header_block)
+        most = min(limits.line, max(0, limits.header_block - self._size - 2))
+        end = data.find(b"\r\n", at, at + most + 2)
+        line = data[at:end] if end >= 0 else data[at : at + most + 2].removesuffix(b"\r")
+        if BAD.search(line, 0, most + 1):
+            raise RemoteError(400, "a control character, or a line end that is not CRLF")
+        if len(line) > most:
+            raise RemoteError(413, f"a line of more than {most} bytes")
         if end < 0:
-            if len(data) - at >= limits.header_block:
-                raise RemoteError(413, f"headers of more than {limits.header_block} bytes")
             self._rest = data[at:]
-            last = self._rest.rsplit(b"\r\n", 1)[-1]
-            if len(last) > limits.line:
-                raise RemoteError(413, f"a line of more than {limits.line} bytes")
             return len(data)
-        lines = data[at:end].split(b"\r\n")
-        if max(map(len, lines)) > limits.line or len(lines) > limits.headers + 1:
-            raise RemoteError(413, "a line too long or too many")
-        if any(b"\n" in line or b"\r" in line for line in lines) or not lines[0]:
-            raise RemoteError(400, "a line end that is not CRLF")
-        method, headers = _headers(lines)
-        length = headers.get("content-length")
-        if length is None:
-            found.append(self._read(method, headers, b""))
+        if line:
+            if len(self._lines) > limits.headers:
+                raise RemoteError(413, f"more than {limits.headers} headers")
+            self._lines.append(line)
+            self._size += len(line) + 2
+        elif self._lines:
+            self._begin(found)
         else:
-            self._missing = read_count(length)
-            if self._missing > self._most:
-                raise RemoteError(413, f"a body of {length} bytes")
-            self._head = method, headers
-            if not self._missing:
-                self._finish(found)
-        return end + len(_END)
+            raise RemoteError(400, "an empty line before a message")
+        return end + 2
 
-    def _body(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
-        part = data[at : at + self._missing]
-        self._parts.append(part)
-        self._missing -= len(part)
-        if not self._missing:
-            self._finish(found)
-        return at + len(part)
-
-    def _finish(self, found: list[Bcp2Message | RemoteError]) -> None:
-        assert self._head is not None
-        (method, headers), parts = self._head, self._parts
-        self._head, self._parts = None, []
-        found.append(self._read(method, headers, b"".join(parts)))
-
-    def _read(self, method: str, headers: dict[str, str], body: bytes) -> Bcp2Message | RemoteError:
-        try:
-            return self._message(method, headers, body)
-        except RemoteError as error:
-            cseq = headers.get("cseq", "")
-            if cseq.isascii() and cseq.isdigit() and len(cseq) <= 16:
-                error.cseq = int(cseq)
-            return error
-
-    def _message(self, method: str, headers: dict[str, str], body: bytes) -> Bcp2Message:
+    def _begin(self, found: list[Bcp2Message | RemoteError]) -> None:
+        """Read the block that is whole. Raises RemoteError for what cannot be read on."""
+        method, headers, twice = _read_lines(self._lines)
+        if "cseq" in twice or "content-length" in twice:
+            raise RemoteError(400, "CSeq or Content-Length twice")
         kind = self._kinds.get(method)
-        if kind is None:
-            raise RemoteError(405, f"method {method[:20]!r}")
+        body = kind.body if kind is not None else None
+        length = headers.get("content-length")
+        self._missing = 0 if length is None else read_count(length)
+        if self._missing > (getattr(self._limits, body.limit) if body else self._skipped):
+            raise RemoteError(413, f"a body of {length} bytes")
         values: dict[str, Any] = {}
-        for header in kind.headers:
-            text = headers.get(header.name.lower())
-            if text is not None:
-                values[header.attribute] = header.read(text)
-            elif header.needed:
-                raise RemoteError(400, f"{header.name} is missing")
-        if kind.body is not None:
-            if "content-length" not in headers:
+        error = None
+        try:
+            if kind is None:
+                raise RemoteError(405, f"method {method!r}")
+            if body is not None and length is None:
                 raise RemoteError(400, "Content-Length is missing")
-            if len(body) > getattr(self._limits, kind.body.limit):
-                raise RemoteError(413, "a body too large")
-            values[kind.body.attribute] = kind.body.read(body)
-        return kind(**values)
+            values = _read_values(kind, headers, twice)
+        except RemoteError as trouble:
+            error = trouble
+        self._head = _Head(kind, values, error, self._lines)
+        self._lines, self._size = [], 0
+        if not self._missing:
+            self._finish(self._head, found)
+
+    def _take_body(
+        self, head: _Head, data: bytes, at: int, found: list[Bcp2Message | RemoteError]
+    ) -> int:
+        """Take what there is of a body; where it ends. What nobody will read is not kept."""
+        end = min(at + self._missing, len(data))
+        self._missing -= end - at
+        if head.error is None and head.kind is not None and head.kind.body is not None:
+            part, parts = data[at:end], self._parts
+            if parts and len(parts[-1]) < SMALL_PART:
+                parts[-1] += part
+            else:
+                parts.append(part)
+        if not self._missing:
+            self._finish(head, found)
+        return end
+
+    def _finish(self, head: _Head, found: list[Bcp2Message | RemoteError]) -> None:
+        """The message is whole, or what is wrong with it known."""
+        body, self._parts, self._head = b"".join(self._parts), [], None
+        error, kind = head.error, head.kind
+        if error is None and kind is not None:
+            try:
+                if kind.body is not None:
+                    head.values[kind.body.attribute] = kind.body.read(body)
+                found.append(kind(**head.values))
+            except RemoteError as trouble:
+                error = trouble
+        if error is not None:
+            error.cseq = _number(head.lines)
+            found.append(error)
 
 
-def _headers(lines: list[bytes]) -> tuple[str, dict[str, str]]:
-    """The method, and the values by lower-cased name. Raises RemoteError 400."""
+def _number(lines: list[bytes]) -> int | None:
+    """The CSeq in the lines of a block, if there is one and only one that can be read."""
+    found = [line for line in lines[1:] if line[:5].lower() == b"cseq:"]
+    if len(found) != 1:
+        return None
     try:
-        start, *rest = [line.decode() for line in lines]
+        return read_count(found[0][5:].decode("latin-1").strip(" \t"))
+    except RemoteError:
+        return None
+
+
+def _read_lines(lines: list[bytes]) -> tuple[str, dict[str, str], set[str]]:
+    """The method, the values by lower-cased name, and which name came twice. Raises RemoteError 400."""
+    try:
+        method, *rest = [line.decode() for line in lines]
     except UnicodeDecodeError:
         raise RemoteError(400, "not UTF-8") from None
+    if METHOD.fullmatch(method) is None:
+        raise RemoteError(400, f"no method: {method[:40]!r}")
     headers: dict[str, str] = {}
+    twice: set[str] = set()
     for line in rest:
         name, colon, value = line.partition(":")
-        value = value.strip(" \t")
-        key = name.lower()
-        if not colon or CONTROL.search(line) or not name.strip() or name != name.strip():
+        if not colon or NAME.fullmatch(name) is None or CONTROL.search(value):
             raise RemoteError(400, f"no header: {line[:40]!r}")
+        key = name.lower()
         if key in headers:
-            raise RemoteError(400, f"{name} twice")
-        headers[key] = value
-    return start, headers
+            twice.add(key)
+        headers[key] = value.strip(" \t")
+    return method, headers, twice
+
+
+def _read_values(
+    kind: type[Bcp2Message], headers: dict[str, str], twice: set[str]
+) -> dict[str, Any]:
+    """The values of `kind`'s headers, by attribute. Raises RemoteError 400."""
+    values: dict[str, Any] = {}
+    for header in kind.headers:
+        name = header.name.lower()
+        text = headers.get(name)
+        if name in twice:
+            raise RemoteError(400, f"{header.name} twice")
+        if text is not None:
+            values[header.attribute] = header.read(text)
+        elif header.needed:
+            raise RemoteError(400, f"{header.name} is missing")
+    return values

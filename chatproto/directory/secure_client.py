@@ -1,0 +1,423 @@
+"""Our side towards a server of our own kind: one lasting TLS connection, made again when it breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, fail
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
+from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import Sender
+from chatproto.wire.strict import StrictDecoder, encode
+
+
+class Handshake(Protocol):
+    """What TLS found out: `identity.tls.Handshake`."""
+
+    peer_key: str | None
+    refusal: str | None
+
+    def accepted(self) -> bool: ...
+    def trouble(self, reason: Failure) -> str: ...
+
+
+class ServerNews(Protocol):
+    """Who is told what the server says unasked."""
+
+    def server_registered(self, server: SecureServer, expires: int) -> None:
+        """It knows us now, or again."""
+
+    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
+        """The connection is gone, or was not to be had; `again`: it is tried again."""
+
+    def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
+        """It does not want us, or we do not want it; it is not tried again."""
+
+    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+        """Somebody asked it for us and may call."""
+
+    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+        """Somebody watched has come or gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What we tell a server of ourselves."""
+
+    client_id: str
+    port: int
+    addresses: tuple[Address, ...] = ()
+    listed: bool = True
+    allow: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Whom a server answered with; without `key` they speak plain text only."""
+
+    client_id: str
+    key: str | None
+    addresses: tuple[Address, ...]
+
+    def contact(self) -> Contact:
+        """With the first address."""
+        host, port = self.addresses[0] if self.addresses else ("", 0)
+        return Contact(self.client_id, host, port, self.key)
+
+
+class SecureServer:
+    """A server that speaks BCP/2, at `host:port`; `handshake` makes TLS's part of one connection.
+
+    Once started it is connected and registered again whenever the connection breaks: at once, then
+    after 1 s times 1.5 up to 60 s, give or take a fifth (`jitter` is a number from 0 to 1). Requests
+    fail with Unreachable or Refused.
+    """
+
+    def __init__(
+        self,
+        reactor: IReactorTime,
+        host: str,
+        port: int,
+        handshake: Callable[[], Handshake],
+        news: ServerNews,
+        jitter: Callable[[], float],
+        limits: Limits = DEFAULTS,
+    ) -> None:
+        self.name = host_port(host, port)
+        self.key: str | None = None
+        self.registered = False
+        self.watched: set[str] = set()
+        self._reactor = reactor
+        self._host, self._port = host, port
+        self._handshake = handshake
+        self._news = news
+        self._jitter = jitter
+        self._limits = limits
+        self._registration: Registration | None = None
+        self._line: ServerLine | None = None
+        self._dialling: Deferred[Any] | None = None
+        self._again: IDelayedCall | None = None
+        self._failures = 0
+        self._stopped = True
+
+    def start(self, registration: Registration) -> None:
+        """Connect and register, and stay so."""
+        self._registration = registration
+        self._stopped = False
+        self._dial()
+
+    def stop(self) -> None:
+        """Take the registration back and close."""
+        self._stopped = True
+        self.registered = False
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+        if self._dialling is not None:
+            self._dialling.cancel()
+        if self._line is not None:
+            self._line.close()
+
+    def bridge(self, peer_id: str = "") -> Deferred[Callee | None]:
+        """Ask for `peer_id`, or for anybody; None: nobody is to be had."""
+
+        def read(answer: Bcp2Message) -> Callee | None:
+            assert isinstance(answer, bcp2.BridgeAck)
+            if not answer.client_id:
+                return None
+            return Callee(answer.client_id, answer.key or None, answer.addresses)
+
+        return self._ask(lambda cseq: bcp2.Bridge(cseq, peer_id), bcp2.BridgeAck).addCallback(read)
+
+    async def info(self, prefix: str = "") -> tuple[Contact, ...]:
+        """Everybody who is registered and listed, page after page."""
+        found: list[Contact] = []
+        after = ""
+        while True:
+            page = await self._ask(_info(prefix, after), bcp2.InfoAck)
+            assert isinstance(page, bcp2.InfoAck)
+            found += page.contacts
+            if not page.next or page.next <= after or len(found) >= self._limits.registrations:
+                return tuple(found)
+            after = page.next
+
+    def register(self) -> Deferred[None]:
+        """Register now rather than when the connection does it by itself."""
+        registration = self._registration
+        if self._stopped or registration is None:
+            return fail(Unreachable(f"the server at {self.name} is not asked any more"))
+        if self._line is None:
+            self._dial_now()
+            return fail(Unreachable(f"no connection to the server at {self.name} yet"))
+        return self._ask(_register(registration), bcp2.RegAck).addCallback(self._registered)
+
+    # What its line tells.
+
+    def line_made(self, line: ServerLine) -> None:
+        """TLS stands: say who we are."""
+        self._line = line
+        self.key = line.key
+        assert self._registration is not None
+        self._ask(_register(self._registration), bcp2.RegAck).addCallbacks(
+            self._registered, self._not_registered
+        )
+
+    def line_pushed(self, push: Bcp2Message) -> None:
+        """It said something unasked."""
+        match push:
+            case bcp2.Introduce():
+                self._news.introduced(self, push)
+            case bcp2.Presence():
+                self._news.present(self, push)
+            case bcp2.Closing(retry_after):
+                self._failures = 0
+                self._lost("it stops for a moment", retry_after)
+            case bcp2.Replaced():
+                self._refuse("another connection with your key has taken your place", None)
+            case Error(status):
+                self._refuse(f"{status} {REASONS.get(status, 'error')}", status)
+
+    def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None:
+        """Its connection is gone; `final`: for a reason that another try would not mend."""
+        if self._line is not None and self._line is not line:
+            return
+        self._line = None
+        if final:
+            self._refuse(why, None)
+        else:
+            self._lost(why)
+
+    # How it follows.
+
+    def _dial_now(self) -> None:
+        if self._again is not None:
+            self._again.cancel()
+            self._again = None
+            self._dial()
+
+    def _dial(self) -> None:
+        self._again = None
+        wait = self._limits.handshake_wait
+        endpoint = HostnameEndpoint(self._reactor, self._host, self._port, timeout=wait)
+        line = ServerLine(self, self._reactor, self._handshake(), self._limits)
+        self._dialling = connectProtocol(endpoint, line)
+
+        def over(result: Any) -> None:
+            self._dialling = None
+            if isinstance(result, Failure) and not self._stopped:
+                self.line_lost(None, _why(result, self.name), False)
+
+        self._dialling.addBoth(over)
+
+    def _registered(self, answer: Bcp2Message) -> None:
+        assert isinstance(answer, bcp2.RegAck)
+        self._failures = 0
+        self.registered = True
+        self._news.server_registered(self, answer.expires)
+
+    def _not_registered(self, failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, Refused):
+            self._refuse(str(error), error.status)
+        elif not isinstance(error, Unreachable):
+            failure.raiseException()
+
+    def _refuse(self, why: str, status: int | None) -> None:
+        if not self._stopped:
+            self.stop()
+            self._news.server_refused(self, why, status)
+
+    def _lost(self, why: str, wait: float | None = None) -> None:
+        self.registered = False
+        if self._stopped or self._again is not None:
+            return
+        if wait is None:
+            wait = 0.0 if not self._failures else min(60.0, 1.5 ** (self._failures - 1))
+        wait *= 0.8 + 0.4 * self._jitter()
+        self._failures += 1
+        self._again = self._reactor.callLater(wait, self._dial)
+        self._news.server_lost(self, why, True)
+
+    def _ask(
+        self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]
+    ) -> Deferred[Bcp2Message]:
+        if self._line is None:
+            return fail(Unreachable(f"no connection to the server at {self.name} just now"))
+        return self._line.ask(make, wanted)
+
+
+@implementer(IHandshakeListener)
+class ServerLine(LineReceiver):
+    """One TLS connection to a server: requests out, answers and pushes in."""
+
+    line_mode = 0
+    transport: Any  # a TCP connection, or what startTLS makes of it
+
+    def __init__(
+        self, server: SecureServer, clock: IReactorTime, handshake: Handshake, limits: Limits
+    ) -> None:
+        self._server = server
+        self._clock = clock
+        self._handshake = handshake
+        self._limits = limits
+        self._decoder = StrictDecoder(Sender.SERVER, limits)
+        self._asked: dict[int, tuple[type[Bcp2Message], Deferred[Bcp2Message]]] = {}
+        self._cseq = 0
+        self._made = self._closing = False
+        self._reason = ""
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def key(self) -> str:
+        """The key that it proved."""
+        assert self._handshake.peer_key is not None
+        return self._handshake.peer_key
+
+    def ask(
+        self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]
+    ) -> Deferred[Bcp2Message]:
+        """Send a request; fires with its answer, or fails with Refused or Unreachable."""
+        self._cseq += 1
+        answer: Deferred[Bcp2Message] = Deferred()
+        self._asked[self._cseq] = wanted, answer
+        answer.addTimeout(self._limits.request_wait, self._clock, self._too_slow)
+        self.transport.write(encode(make(self._cseq)))
+        return answer
+
+    def close(self) -> None:
+        """Close it, for good."""
+        self._closing = True
+        if self._made:
+            self.transport.loseConnection()
+        else:
+            self.transport.abortConnection()
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+        self._set(self._limits.handshake_wait, self._stuck)
+        self.transport.startTLS(self._handshake, True)
+
+    def handshakeCompleted(self) -> None:
+        if not self._handshake.accepted():
+            self.transport.abortConnection()
+            return
+        self._made = True
+        self._set(self._limits.ping_wait, self._ping)
+        self._server.line_made(self)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self._closing:
+            self._set(self._limits.ping_wait, self._ping)
+        for message in self._decoder.feed(data):
+            if isinstance(message, RemoteError):
+                self._reason = f"it sent what is no BCP/2 ({message})"
+                self.transport.loseConnection()
+                return
+            self._take(message)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        refused = self._handshake.refusal is not None
+        if not self._reason:
+            self._reason = (
+                "the connection ended" if self._made else _tls_trouble(self._handshake, reason)
+            )
+        asked, self._asked = self._asked, {}
+        for _, answer in asked.values():
+            answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))
+        if not self._closing:
+            self._server.line_lost(self, self._reason, refused)
+
+    # How it follows.
+
+    def _take(self, message: Bcp2Message) -> None:
+        cseq = getattr(message, "cseq", None)
+        if isinstance(message, Ping) and cseq is None:
+            self.transport.write(encode(PingAck()))
+        elif cseq is None or cseq not in self._asked:
+            self._server.line_pushed(message)
+        else:
+            wanted, answer = self._asked.pop(cseq)
+            if isinstance(message, Error):
+                words = REASONS.get(message.status, "error")
+                answer.errback(Refused(f"{message.status} {words}", message.status))
+            elif isinstance(message, wanted):
+                answer.callback(message)
+            else:
+                answer.errback(Unreachable(f"{message.method} is no answer to that"))
+
+    def _too_slow(self, result: object, timeout: float) -> object:
+        """A request that nobody answers is the sign of a connection that is no more."""
+        self._reason = f"no answer within {timeout:g} s"
+        self.transport.abortConnection()
+        raise Unreachable(f"the server at {self._server.name}: {self._reason}")
+
+    def _set(self, seconds: float, what: Callable[[], None]) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = self._clock.callLater(seconds, what)
+
+    def _ping(self) -> None:
+        self.ask(Ping, PingAck).addErrback(lambda _: None)
+        self._set(self._limits.request_wait, self._stuck)
+
+    def _stuck(self) -> None:
+        self._reason = self._reason or "it does not answer" + ("" if self._made else _MAYBE_PLAIN)
+        self.transport.abortConnection()
+
+
+_MAYBE_PLAIN = ": if it is a classic server, --plain speaks to it"
+
+
+def _tls_trouble(handshake: Handshake, reason: Failure) -> str:
+    why = handshake.trouble(reason)
+    plain = "do not speak TLS" in why or "in the middle of the TLS handshake" in why
+    return why + _MAYBE_PLAIN if plain else why
+
+
+def _register(registration: Registration) -> Callable[[int], Bcp2Message]:
+    one = registration
+    return lambda cseq: bcp2.Register(
+        cseq, one.client_id, one.port, one.addresses, None, one.listed, one.allow
+    )
+
+
+def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:
+    return lambda cseq: bcp2.Info(cseq, prefix, after)
+
+
+def _why(failure: Failure, name: str) -> str:
+    match failure.value:
+        case ConnectionRefusedError():
+            return f"there is no server at {name} (connection refused)"
+        case DNSLookupError():
+            return f"there is no host {name.rpartition(':')[0]}"
+        case TimeoutError():
+            return f"no answer from the server at {name}"
+        case ConnectError() | OSError() as error:
+            return f"the server at {name} cannot be reached ({error})"
+    return str(failure.value)

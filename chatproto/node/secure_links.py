@@ -1,0 +1,262 @@
+"""What happens on secure connections: who calls, who they are, and which conversation it belongs to."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from chatproto.identity.keys import key_bytes
+from chatproto.identity.trust import Belief, Worth, changed_key
+from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.conversation import Conversation
+from chatproto.node.conversations import Conversations
+from chatproto.node.dialer import Unreachable
+from chatproto.node.events import Delivered, Event, Failed, Incoming
+from chatproto.node.settings import Settings
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.secure import (
+    Answered,
+    Arrived,
+    Called,
+    Gone,
+    Heard,
+    News,
+    Refused,
+    SecureLink,
+)
+from chatproto.peer.session import SECURE, Manner, State
+from chatproto.wire.limits import Limits
+
+log = Logger()
+
+
+class SecureOwner(Protocol):
+    """What the secure links need of the calls."""
+
+    all: Conversations
+    ignored: set[str]
+
+    @property
+    def settings(self) -> Settings: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def acquaintances(self) -> Acquaintances | None: ...
+    def tell(self, event: Event) -> None: ...
+    def begin(self, name: str, dialect: Manner) -> Conversation: ...
+    def written(self) -> None: ...
+    def room_for_caller(self) -> bool: ...
+    def link_closed(self) -> None: ...
+    async def confirm(self, client_id: str, key: str) -> bool: ...
+
+
+class SecureLinks:
+    """Every TLS connection to a person, and the conversation that it belongs to, once that is known."""
+
+    def __init__(self, calls: SecureOwner, reactor: IReactorTime) -> None:
+        self._calls = calls
+        self._reactor = reactor
+        self._links: dict[SecureLink, Conversation | None] = {}
+        self._dialled: dict[SecureLink, Deferred[SecureLink]] = {}
+        self._held = False
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    def accept(self, plain: PlainLink, data: bytes) -> None:
+        """A caller on our port begins TLS with `data`."""
+        transport = plain.hand_over()
+        acquaintances = self._calls.acquaintances
+        if acquaintances is None or not self._calls.room_for_caller():
+            transport.abortConnection()
+            return
+        link = self.new(acquaintances.handshake(lambda key: None), called=True)
+        link.start(transport, data)
+
+    def new(self, handshake: Any, called: bool) -> SecureLink:
+        """A link that is about to be connected."""
+        link = SecureLink(self, self._reactor, self._calls.limits, handshake, called)
+        self._links[link] = None
+        return link
+
+    def made(self, link: SecureLink) -> Deferred[SecureLink]:
+        """Fires when TLS stands on a connection that we make; fails with Unreachable."""
+        waiting: Deferred[SecureLink] = Deferred(lambda _: link.give_up())
+        self._dialled[link] = waiting
+        return waiting
+
+    def forget(self, link: SecureLink) -> None:
+        """A connection that was not to be had."""
+        self._links.pop(link, None)
+        waiting = self._dialled.pop(link, None)
+        if waiting is not None:
+            waiting.addErrback(lambda _: None)
+            waiting.cancel()
+
+    def belongs(self, link: SecureLink, conversation: Conversation) -> None:
+        """A connection that we made for `conversation`."""
+        self._links[link] = conversation
+
+    def hold(self, held: bool) -> None:
+        """Read nothing from anybody while the screen takes no more; go on when it does again."""
+        self._held = held
+        for link in self._links:
+            link.hold(held)
+
+    def drop_strangers(self) -> None:
+        """Close what belongs to no conversation."""
+        for link, conversation in tuple(self._links.items()):
+            if conversation is None:
+                link.drop()
+
+    # What a link tells.
+
+    def secure_made(self, link: SecureLink) -> None:
+        waiting = self._dialled.pop(link, None)
+        if waiting is not None:
+            waiting.callback(link)
+        if self._held:
+            link.hold(True)
+
+    def secure_heard(self, link: SecureLink, news: News) -> None:
+        conversation = self._links.get(link)
+        match news:
+            case Called():
+                if link.called and conversation is None:
+                    ensureDeferred(self._called(link, news)).addErrback(_log)
+            case Answered(client_id, half):
+                if conversation is not None and not link.called:
+                    self._answered(conversation, link, client_id, half)
+            case _ if conversation is None:
+                pass
+            case Refused(reason):
+                conversation.perform(conversation.session.refused(reason))
+            case Heard(text):
+                conversation.perform(conversation.session.heard(text))
+            case Arrived(number):
+                self._calls.tell(Delivered(conversation.name, number))
+            case Gone():
+                conversation.perform(conversation.session.left(link))
+
+    def secure_spoke(self, link: SecureLink, text: str, number: int) -> None:
+        conversation = self._links.get(link)
+        if conversation is not None:
+            conversation.spoke(text, number)
+            self._calls.written()
+
+    def secure_lost(self, link: SecureLink, reason: str) -> None:
+        conversation = self._links.pop(link, None)
+        waiting = self._dialled.pop(link, None)
+        if waiting is not None:
+            waiting.errback(Unreachable(reason))
+        if conversation is not None:
+            conversation.perform(conversation.session.lost(link, reason, link.unwritten))
+        self._calls.link_closed()
+
+    # Being called.
+
+    async def _called(self, link: SecureLink, call: Called) -> None:
+        acquaintances = self._calls.acquaintances
+        assert acquaintances is not None
+        client_id, key = call.client_id, link.key
+        if key == acquaintances.own_key:
+            link.refuse(403)
+            return
+        belief = acquaintances.believe(client_id, key)
+        if belief.worth is Worth.CLAIMED and await self._calls.confirm(client_id, key):
+            acquaintances.introduce(client_id, key)
+            belief = acquaintances.believe(client_id, key)
+        if link not in self._links:
+            return  # it has gone meanwhile
+        if belief.worth is Worth.REFUSED:
+            self._impostor(link, client_id, belief)
+            return
+        known = next((one for one in self._calls.all if one.key == key), None)
+        if known is not None:
+            self._crossed(link, call, known)
+        elif client_id in self._calls.ignored:
+            link.refuse(603)
+        elif (
+            sum(one.state is State.RINGING for one in self._calls.all) >= self._calls.limits.ringing
+        ):
+            link.refuse(486)
+        else:
+            self._ring(link, call, belief)
+
+    def _impostor(self, link: SecureLink, client_id: str, belief: Belief) -> None:
+        acquaintances = self._calls.acquaintances
+        assert acquaintances is not None and belief.pin is not None
+        link.refuse(403)
+        accept = f"/trust {client_id} {link.key}"
+        for line in changed_key(belief.pin, link.key, acquaintances.where, client_id, accept):
+            self._calls.tell(Failed(line, status=403, command="call"))
+
+    def _crossed(self, link: SecureLink, call: Called, known: Conversation) -> None:
+        """They call while there is a conversation with them already, perhaps our call to them."""
+        acquaintances = self._calls.acquaintances
+        assert acquaintances is not None
+        ours_stands = key_bytes(acquaintances.own_key) < key_bytes(link.key)
+        if known.state is State.ASKING and ours_stands:
+            return  # they will take our call and close this
+        self._links[link] = known
+        known.perform(known.session.called(link, call.half))
+
+    def _ring(self, link: SecureLink, call: Called, belief: Belief) -> None:
+        acquaintances = self._calls.acquaintances
+        assert acquaintances is not None
+        settings = self._calls.settings
+        conversation = self._calls.begin("", SECURE)
+        wanted = call.client_id if belief.confirmed else f"{call.client_id}?"
+        self._calls.all.rename(conversation, wanted, named=True)
+        conversation.key = link.key
+        conversation.pins = call.client_id if belief.confirmed else None
+        conversation.host, conversation.port = link.host, link.port
+        self._links[link] = conversation
+        at_once = {
+            "all": belief.confirmed,
+            "known": belief.worth is Worth.KNOWN,
+            "none": False,
+        }[settings.answer]
+        self._calls.tell(
+            Incoming(
+                call.client_id,
+                link.host,
+                link.port,
+                encrypted=True,
+                confirmed=belief.confirmed,
+                key=link.key,
+                ask=not at_once,
+            )
+        )
+        effects = conversation.session.called(link, call.half)
+        if not at_once:
+            conversation.perform(effects)
+            return
+        if self._calls.all.current is None:
+            self._calls.all.current = conversation
+        conversation.perform(conversation.session.accept())
+
+    # Calling.
+
+    def _answered(
+        self, conversation: Conversation, link: SecureLink, client_id: str, half: bool
+    ) -> None:
+        acquaintances = self._calls.acquaintances
+        assert acquaintances is not None
+        conversation.key = link.key
+        if not conversation.named:
+            belief = acquaintances.believe(client_id, link.key)
+            if belief.worth is Worth.REFUSED:
+                self._impostor(link, client_id, belief)
+                conversation.perform(conversation.session.refused("their key is not the known one"))
+                return
+            wanted = client_id if belief.confirmed else f"{client_id}?"
+            self._calls.all.rename(conversation, wanted, named=True)
+        conversation.perform(conversation.session.answered(half))
+
+
+def _log(failure: Any) -> None:
+    log.failure("a call could not be judged", failure=failure)
