@@ -1,7 +1,8 @@
-"""Tests of BCP/2 on the wire: every message, any split, every limit."""
+"""Tests of BCP/2's bytes: strict lines, bodies, any split, every limit."""
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 
 from hypothesis import given
@@ -10,189 +11,208 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire import bcp2, bcp2_common, bcp2_peer
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Sender
-from chatproto.wire.strict import SAYS, StrictDecoder, encode, shown
+from chatproto.wire.strict import SMALL_PART, StrictDecoder, encode
+from tests.wire.bcp2_samples import DATE, MESSAGES, decode
 
-KEY = "sha256:" + "A2" * 26
-V6 = ("2001:db8::1", 5556)
-DATE = "2026-11-21T05:00:00.123Z"
-MESSAGES: dict[Sender, list[Bcp2Message]] = {
-    Sender.CLIENT: [
-        bcp2.Register(1, "alice", 5556),
-        bcp2.Register(2, "alice", 5556, (("10.0.0.1", 5556), V6), 0, False, (KEY, KEY)),
-        bcp2.Bridge(3),
-        bcp2.Bridge(4, "bob"),
-        bcp2.Info(5),
-        bcp2.Info(6, "a", "alice", 10),
-        bcp2.Watch(7, "bob"),
-        bcp2.Unwatch(8, "bob"),
-        bcp2_common.Ping(9),
-        bcp2_common.PingAck(),
-    ],
-    Sender.SERVER: [
-        bcp2.RegAck(1, "alice", 3600, V6),
-        bcp2.BridgeAck(2),
-        bcp2.BridgeAck(
-            3, "bob", KEY, (("10.0.0.1", 1),), "call7", "TICKET", ("relay.example", 5555)
-        ),
-        bcp2.InfoAck(4),
-        bcp2.InfoAck(5, (Contact("bob", "10.0.0.1", 1, KEY), Contact("al", "::1", 2)), "bob"),
-        bcp2.WatchAck(6, "bob"),
-        bcp2.UnwatchAck(7, "bob"),
-        bcp2_common.Ping(),
-        bcp2_common.PingAck(8),
-        bcp2_common.Error(404),
-        bcp2_common.Error(429, 9, retry_after=5),
-        bcp2.Introduce("alice", KEY, (("10.0.0.1", 1),), "call7"),
-        bcp2.Presence("bob", "online"),
-        bcp2.Closing(3),
-        bcp2.Replaced(),
-    ],
-    Sender.PEER: [
-        bcp2_peer.Chat("alice", "full", "0123456789abcdef"),
-        bcp2_peer.ChatAck("bob", "half", "0123456789abcdef", ("fedcba9876543210", 77)),
-        bcp2_peer.Msg(1, DATE, "grüße\r\n\r\nMSG\r\n"),
-        bcp2_peer.Msg(2, DATE, ""),
-        bcp2_peer.MsgAck(2),
-        bcp2_peer.Turn(3),
-        bcp2_peer.Mode(4, "half"),
-        bcp2_peer.Quit(),
-        bcp2_peer.Quit("späti"),
-        bcp2_common.Ping(),
-        bcp2_common.PingAck(),
-        bcp2_common.Error(603, about="CHAT", id=5),
-    ],
-}
+Outcome = Bcp2Message | tuple[int, int | None]
+SMALL = replace(DEFAULTS, line=40, headers=4, header_block=100, message=10, body_to_server=10)
+SOUP = st.lists(
+    st.binary(max_size=60)
+    | st.sampled_from(
+        [b"PING\r\n", b"MSG\r\nID: 1\r\n", b"WATCH\r\n", b"DANCE\r\n", b"\r\n", b"\r", b"\n", b"\r\n\r\n",
+         b"CSeq: 1\r\n", b"CSEQ:2\r\n", b"peerID: bob\r\n", b"Content-Length: 9\r\n", b"X: 1\r\n",
+         b"Content-Length: 99\r\n", b"Date: 2026-11-21T05:00:00Z\r\n", b"123456789", b"\xff", b"\x85"]
+    )
+    | st.sampled_from([encode(one) for messages in MESSAGES.values() for one in messages]),
+    max_size=14,
+).map(b"".join)  # fmt: skip
 
 
-def decode(sender: Sender, data: bytes) -> list[Bcp2Message | RemoteError]:
-    return StrictDecoder(sender).feed(data)
+def outcomes(found: list[Bcp2Message | RemoteError]) -> list[Outcome]:
+    return [(one.status, one.cseq) if isinstance(one, RemoteError) else one for one in found]
 
 
-class MessageTests(SynchronousTestCase):
-    def test_every_message_there_is_comes_back_as_it_was(self) -> None:
-        for sender, messages in MESSAGES.items():
-            self.assertEqual({type(message) for message in messages}, set(SAYS[sender]))
-            for message in messages:
-                self.assertEqual(decode(sender, encode(message)), [message])
+class SplitTests(SynchronousTestCase):
+    def fed(
+        self, sender: Sender, whole: bytes, cuts: list[int], limits: Limits = DEFAULTS
+    ) -> tuple[list[Outcome], str, bool]:
+        decoder = StrictDecoder(sender, limits)
+        found: list[Bcp2Message | RemoteError] = []
+        for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
+            found += decoder.feed(whole[start:stop])
+        return outcomes(found), decoder.waiting, decoder.closed
 
     @given(st.sampled_from(list(Sender)), st.data())
     def test_any_split_gives_the_same_messages(self, sender: Sender, data: st.DataObject) -> None:
         messages = data.draw(st.lists(st.sampled_from(MESSAGES[sender]), max_size=6))
         whole = b"".join(map(encode, messages))
         cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
-        decoder = StrictDecoder(sender)
-        found: list[Bcp2Message | RemoteError] = []
-        for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
-            found += decoder.feed(whole[start:stop])
-        self.assertEqual(found, messages)
-        self.assertEqual(decoder.waiting, "")
+        self.assertEqual(self.fed(sender, whole, cuts), (messages, "", False))
 
-    @given(st.text())
-    def test_no_text_breaks_a_message(self, text: str) -> None:
-        message = bcp2_peer.Msg(1, DATE, text)
-        try:
-            data = encode(message)
-        except LocalError:
-            self.assertRaises(UnicodeEncodeError, text.encode)
-            return
-        self.assertEqual(decode(Sender.PEER, data), [message])
-
-    def test_encode_refuses_what_would_be_misread(self) -> None:
-        for reason in ("a\r\nb", "a\nb", "\0", "\x85", " a", "a\t"):
-            self.assertRaises(LocalError, encode, bcp2_peer.Quit(reason))
-
-    def test_a_trace_shows_no_ticket_and_no_text(self) -> None:
-        line = shown(bcp2.BridgeAck(3, "bob", KEY, (), "call7", "SECRET"))
-        self.assertIn("Ticket: …", line)
-        self.assertNotIn("SECRET", line)
-        self.assertNotIn("hello", shown(bcp2_peer.Msg(1, DATE, "hello")))
+    @given(st.sampled_from(list(Sender)), SOUP, st.sampled_from([DEFAULTS, SMALL]), st.data())
+    def test_any_split_of_anything_gives_the_same(
+        self, sender: Sender, whole: bytes, limits: Limits, data: st.DataObject
+    ) -> None:
+        at_once = self.fed(sender, whole, [], limits)
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+        self.assertEqual(self.fed(sender, whole, cuts, limits), at_once)
+        self.assertEqual(self.fed(sender, whole, list(range(len(whole))), limits), at_once)
 
 
 class ReadingTests(SynchronousTestCase):
-    def statuses(self, data: bytes, sender: Sender = Sender.CLIENT) -> list[int | str]:
-        return [
-            one.status if isinstance(one, RemoteError) else one.method
-            for one in decode(sender, data)
-        ]
+    def ended(self, data: bytes, sender: Sender = Sender.CLIENT) -> Outcome:
+        """The one outcome of `data`, after which nothing more is read."""
+        decoder = StrictDecoder(sender)
+        (outcome,) = outcomes(decoder.feed(data))
+        self.assertTrue(decoder.closed, data)
+        self.assertEqual(decoder.feed(encode(bcp2_common.Ping(1))), [])
+        self.assertEqual(decoder.waiting, "")
+        return outcome
 
     def test_headers_are_read_without_regard_to_case_and_unknown_ones_ignored(self) -> None:
-        data = b"WATCH\r\ncSEQ:7\r\nX-New: 1\r\nPEERID: \t bob \r\n\r\n"
+        data = b"WATCH\r\ncSEQ:7\r\nX-New: 1\r\nx-new: 2\r\nPEERID: \t bob \r\n\r\n"
         self.assertEqual(decode(Sender.CLIENT, data), [bcp2.Watch(7, "bob")])
 
+    def test_only_ascii_names_a_header(self) -> None:
+        """The Kelvin sign is a k in lower case."""
+        data = "PING\r\nCSeq: 1\r\n\u212aey: x\r\n\r\n".encode()
+        self.assertEqual(self.ended(data), (400, 1))
+
     def test_what_is_wrong_is_answered_by_its_number_and_the_next_is_read(self) -> None:
-        data = b"WATCH\r\nCSeq: 7\r\n\r\nDANCE\r\nCSeq: 8\r\nContent-Length: 3\r\n\r\nabc"
-        wrong = decode(Sender.CLIENT, data + encode(bcp2_common.Ping(9)))
-        first, second, third = wrong
-        assert isinstance(first, RemoteError) and isinstance(second, RemoteError)
-        self.assertEqual((first.status, first.cseq), (400, 7))
-        self.assertEqual((second.status, second.cseq), (405, 8))
-        self.assertEqual(third, bcp2_common.Ping(9))
+        data = (
+            b"WATCH\r\nCSeq: 7\r\n\r\n"
+            b"DANCE\r\nCSeq: 8\r\nContent-Length: 3\r\n\r\nabc"
+            b"BRIDGE\r\npeerID: a\r\npeerid: b\r\nCSeq: 9\r\n\r\n"
+            b"INFO\r\nLimit: x\r\nContent-Length: 4\r\nCSEQ:\t10\r\n\r\n\r\n\r\n"
+            b"WATCH\r\npeerID: bob\r\n\r\n"
+        )
+        found = outcomes(decode(Sender.CLIENT, data + encode(bcp2_common.Ping(11))))
+        self.assertEqual(
+            found, [(400, 7), (405, 8), (400, 9), (400, 10), (400, None), bcp2_common.Ping(11)]
+        )
+
+    def test_a_number_that_could_not_be_repeated_is_none(self) -> None:
+        for number in (b"9999999999999999", b"-1", b"", b"1 2", b"\xc2\xb2"):
+            data = b"DANCE\r\nCSeq: " + number + b"\r\n\r\n"
+            self.assertEqual(outcomes(decode(Sender.CLIENT, data)), [(405, None)])
 
     def test_each_sender_has_methods_of_its_own(self) -> None:
-        self.assertEqual(self.statuses(encode(bcp2_peer.Quit())), [405])
-        self.assertEqual(self.statuses(encode(bcp2.Replaced()), Sender.PEER), [405])
+        self.assertEqual(outcomes(decode(Sender.CLIENT, encode(bcp2_peer.Quit()))), [(405, None)])
+        self.assertEqual(outcomes(decode(Sender.PEER, encode(bcp2.Replaced()))), [(405, None)])
+        self.assertEqual(outcomes(decode(Sender.CLIENT, encode(bcp2.Bridge(1)))), [bcp2.Bridge(1)])
+        self.assertEqual(outcomes(decode(Sender.SERVER, encode(bcp2.Bridge(1)))), [(405, 1)])
 
-    def test_line_ends_are_strict_and_end_it(self) -> None:
-        for data in (b"PING\nCSeq: 1\r\n\r\n", b"PI\rNG\r\n\r\n", b"\r\n\r\n", b"PING\r\nA: \0\r\n\r\n",
-                     b"PING\r\nCSeq 1\r\n\r\n", b"PING\r\nCSeq: 1\r\nCSeq: 1\r\n\r\n"):  # fmt: skip
-            decoder = StrictDecoder(Sender.CLIENT)
-            (error,) = decoder.feed(data)
-            self.assertIsInstance(error, RemoteError)
-            self.assertTrue(decoder.closed)
-            self.assertEqual(decoder.feed(encode(bcp2_common.Ping(1))), [])
+    def test_what_cannot_be_read_on_ends_it(self) -> None:
+        for data in (
+            b"PING\nCSeq: 1\r\n\r\n", b"PI\rNG\r\n\r\n", b"\r\n\r\n", b"PING\r\nA: \0\r\n\r\n",
+            b"PING\r\nCSeq 1\r\n\r\n", b"PING\r\nCSeq: 1\r\nCSeq: 1\r\n\r\n", b"PING\r\n: 1\r\n\r\n",
+            b"PING\r\nCSeq : 1\r\n\r\n", b"PING\r\n CSeq: 1\r\n\r\n", b"PING\r\nA: \x7f\r\n\r\n",
+            "PING\r\nA: \x85\r\n\r\n".encode(), b"PING\r\nA: \xff\r\n\r\n", b"ping\r\n\r\n",
+            b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"PING\r\nContent-Length: -1\r\n\r\n",
+            b"PING\r\nContent-Length: x\r\n\r\n", b"PING\r\nContent-Length: \r\n\r\n",
+            b"PING\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n",
+            b"PING\r\nContent-Length: 0x1\r\n\r\n", b"PING\r\nContent-Length: 1 1\r\n\r\n",
+        ):  # fmt: skip
+            self.assertEqual(self.ended(data), (400, None), data)
+
+    def test_a_line_end_that_is_not_crlf_is_not_waited_upon(self) -> None:
+        self.assertEqual(self.ended(b"PING\n"), (400, None))
+        self.assertEqual(self.ended(b"PING\r\r"), (400, None))
+        self.assertEqual(self.ended(b"WATCH\r\nCSeq: 7\r\npeerID: bob\n"), (400, 7))
 
     def test_a_message_that_lacks_its_body_is_malformed(self) -> None:
         data = b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\n\r\n"
-        self.assertEqual(self.statuses(data, Sender.PEER), [400])
+        self.assertEqual(outcomes(decode(Sender.PEER, data)), [(400, None)])
 
-    def test_values_are_read_strictly(self) -> None:
-        for data in (
-            b"REGISTER\r\nCSeq: 1\r\nclientID: alice\r\nPort: 5556\r\nAddresses: example.com:1\r\n\r\n",
-            b"REGISTER\r\nCSeq: 1\r\nclientID: alice\r\nPort: 5556\r\nAddresses: "
-            + b", ".join([b"10.0.0.1:1"] * 9)
-            + b"\r\n\r\n",
-            b"REGISTER\r\nCSeq: 1\r\nclientID: alice\r\nPort: 5556\r\nListed: maybe\r\n\r\n",
-            b"REGISTER\r\nCSeq: 1\r\nclientID: alice\r\nPort: 5556\r\nAllow: sha256:x\r\n\r\n",
-            b"REGISTER\r\nCSeq: -1\r\nclientID: alice\r\nPort: 5556\r\n\r\n",
-        ):
-            self.assertEqual(self.statuses(data), [400])
+    def test_a_body_that_a_message_does_not_have_is_passed_over(self) -> None:
+        data = b"PING\r\nCSeq: 1\r\nContent-Length: 6\r\n\r\nPING\r\n"
+        self.assertEqual(decode(Sender.CLIENT, data * 2), [bcp2_common.Ping(1)] * 2)
+
+    def test_it_says_what_it_waits_for(self) -> None:
+        decoder = StrictDecoder(Sender.PEER)
+        data = encode(bcp2_peer.Msg(1, DATE, "hello"))
+        head = data.index(b"hello")
+        seen = [(decoder.feed(data[at : at + 1]), decoder.waiting)[1] for at in range(len(data))]
+        self.assertEqual(seen, ["block"] * (head - 1) + ["body"] * 5 + [""])
 
 
 class LimitTests(SynchronousTestCase):
-    limits = replace(DEFAULTS, line=40, headers=4, header_block=100, message=10, body_to_server=10)
+    limits = SMALL
 
-    def refused(self, data: bytes, sender: Sender = Sender.CLIENT) -> None:
+    def refused(self, data: bytes, sender: Sender = Sender.CLIENT) -> int | None:
+        """The number with which `data` is refused as too large, the connection with it."""
         decoder = StrictDecoder(sender, self.limits)
         (error,) = decoder.feed(data)
         assert isinstance(error, RemoteError)
         self.assertEqual(error.status, 413)
         self.assertTrue(decoder.closed)
+        return error.cseq
+
+    def taken(self, data: bytes, sender: Sender = Sender.CLIENT) -> None:
+        (message,) = StrictDecoder(sender, self.limits).feed(data)
+        self.assertNotIsInstance(message, RemoteError)
 
     def test_a_line_too_long(self) -> None:
+        self.taken(b"PING\r\nA: " + b"x" * 37 + b"\r\n\r\n")
         self.refused(b"PING\r\nA: " + b"x" * 38)
         self.refused(b"PING\r\nA: " + b"x" * 38 + b"\r\n\r\n")
 
     def test_too_many_headers(self) -> None:
-        self.refused(b"PING\r\n" + b"".join(b"A%d: 1\r\n" % n for n in range(5)) + b"\r\n")
+        headers = [b"A%d: 1\r\n" % n for n in range(5)]
+        self.taken(b"PING\r\n" + b"".join(headers[:4]) + b"\r\n")
+        self.refused(b"PING\r\n" + b"".join(headers) + b"\r\n")
 
     def test_a_block_too_large(self) -> None:
-        self.refused(
-            b"PING\r\n" + b"A: " + b"x" * 30 + b"\r\nB: " + b"x" * 30 + b"\r\nC: " + b"x" * 28
-        )
+        most = b"PING\r\nA: " + b"x" * 30 + b"\r\nB: " + b"x" * 30 + b"\r\nC: "
+        self.taken(most + b"x" * 19 + b"\r\n\r\n")
+        self.refused(most + b"x" * 20 + b"\r\n\r\n")
 
-    def test_a_body_too_large_is_refused_before_it_comes(self) -> None:
-        self.refused(b"PING\r\nContent-Length: 11\r\n\r\n")
+    def test_a_body_too_large_is_refused_before_it_comes_and_by_its_number(self) -> None:
+        self.taken(b"PING\r\nContent-Length: 10\r\n\r\n0123456789")
+        self.assertEqual(self.refused(b"PING\r\nCSeq: 7\r\nContent-Length: 11\r\n\r\n"), 7)
+        self.refused(b"DANCE\r\nContent-Length: 11\r\n\r\n")
+        self.refused(b"MSG\r\nContent-Length: 11\r\n\r\n", Sender.PEER)
         self.refused(b"MSG\r\nContent-Length: 99999999\r\n\r\n", Sender.PEER)
 
-    @given(st.lists(st.binary(max_size=80) | st.sampled_from(
-        [b"PING\r\n", b"\r\n", b"CSeq: 1\r\n", b"Content-Length: 9\r\n"]), max_size=20))  # fmt: skip
-    def test_nothing_raises_or_is_kept_past_a_limit(self, parts: list[bytes]) -> None:
-        decoder = StrictDecoder(Sender.CLIENT, self.limits)
-        for part in parts:
-            decoder.feed(part)
-            kept = len(decoder._rest) + sum(map(len, decoder._parts))
-            self.assertLessEqual(kept, self.limits.header_block)
+    @given(st.sampled_from(list(Sender)), st.lists(SOUP, max_size=6))
+    def test_nothing_raises_or_is_kept_past_a_limit(
+        self, sender: Sender, chunks: list[bytes]
+    ) -> None:
+        decoder = StrictDecoder(sender, self.limits)
+        body = self.limits.body_from_server if sender is Sender.SERVER else 10
+        for chunk in chunks:
+            decoder.feed(chunk)
+            lines = len(decoder._rest) + sum(map(len, decoder._lines))
+            self.assertLessEqual(lines, self.limits.header_block + 2)
+            self.assertLessEqual(sum(map(len, decoder._parts)), body)
+            if decoder.closed:
+                self.assertEqual(lines, 0)
+
+    def test_a_body_that_nobody_reads_is_not_kept(self) -> None:
+        decoder = StrictDecoder(Sender.SERVER)
+        decoder.feed(b"DANCE\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100_000)
+        self.assertEqual((decoder._parts, decoder.waiting), ([], "body"))
+
+    def test_a_body_in_drops_takes_little_more_than_its_size(self) -> None:
+        decoder = StrictDecoder(Sender.PEER)
+        decoder.feed(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")
+        for _ in range(32_767):
+            decoder.feed(b"xy")
+        self.assertLess(sum(map(sys.getsizeof, decoder._parts)), 65536 + 2 * SMALL_PART)
+        (message,) = decoder.feed(b"xy")
+        assert isinstance(message, bcp2_peer.Msg)
+        self.assertEqual(message.text, "xy" * 32_768)
+
+    def test_a_large_piece_is_kept_as_it_came(self) -> None:
+        """Nothing is copied until the body is whole: what came whole is kept, not a copy of it."""
+        decoder = StrictDecoder(Sender.PEER)
+        decoder.feed(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")
+        pieces = [bytes([letter]) * 16384 for letter in b"abc"]
+        for piece in pieces:
+            decoder.feed(piece)
+        self.assertTrue(
+            all(kept is piece for kept, piece in zip(decoder._parts, pieces, strict=True))
+        )

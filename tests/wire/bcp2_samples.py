@@ -1,0 +1,68 @@
+"""One or more of every message of BCP/2, by who may say it."""
+
+from __future__ import annotations
+
+from chatproto.wire import bcp2, bcp2_common, bcp2_peer
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import Contact
+from chatproto.wire.messages import Sender
+from chatproto.wire.strict import StrictDecoder
+
+KEY = "sha256:" + "A2" * 26
+V6 = ("2001:db8::1", 5556)
+DATE = "2026-11-21T05:00:00.123Z"
+STREAM = "0123456789abcdef"
+MESSAGES: dict[Sender, list[Bcp2Message]] = {
+    Sender.CLIENT: [
+        bcp2.Register(1, "alice", 5556),
+        bcp2.Register(2, "alice", 5556, (("10.0.0.1", 5556), V6), 0, False, (KEY, KEY)),
+        bcp2.Bridge(3),
+        bcp2.Bridge(4, "bob"),
+        bcp2.Info(5),
+        bcp2.Info(6, "a", "alice", 10),
+        bcp2.Watch(7, "bob"),
+        bcp2.Unwatch(8, "bob"),
+        bcp2_common.Ping(9),
+        bcp2_common.PingAck(),
+    ],
+    Sender.SERVER: [
+        bcp2.RegAck(1, "alice", 3600, V6),
+        bcp2.BridgeAck(2),
+        bcp2.BridgeAck(
+            3, "bob", KEY, (("10.0.0.1", 1),), "call7", "TICKET", ("relay.example", 5555)
+        ),
+        bcp2.BridgeAck(3, "bob", KEY, relay=V6),
+        bcp2.InfoAck(4),
+        bcp2.InfoAck(5, (Contact("bob", "10.0.0.1", 1, KEY), Contact("al", "::1", 2)), "bob"),
+        bcp2.WatchAck(6, "bob"),
+        bcp2.UnwatchAck(7, "bob"),
+        bcp2_common.Ping(),
+        bcp2_common.PingAck(8),
+        bcp2_common.Error(404),
+        bcp2_common.Error(429, 9, retry_after=5),
+        bcp2.Introduce("alice", KEY, (("10.0.0.1", 1),), "call7"),
+        bcp2.Presence("bob", "online"),
+        bcp2.Closing(3),
+        bcp2.Replaced(),
+    ],
+    Sender.PEER: [
+        bcp2_peer.Chat("alice", "full", STREAM),
+        bcp2_peer.ChatAck("bob", "half", STREAM, ("fedcba9876543210", 77)),
+        bcp2_peer.Msg(1, DATE, "grüße\r\n\r\nMSG\r\n"),
+        bcp2_peer.Msg(2, DATE, ""),
+        bcp2_peer.MsgAck(2),
+        bcp2_peer.Turn(3),
+        bcp2_peer.Mode(4, "half"),
+        bcp2_peer.Quit(),
+        bcp2_peer.Quit("späti"),
+        bcp2_common.Ping(),
+        bcp2_common.PingAck(),
+        bcp2_common.Error(603, about="CHAT", id=5),
+    ],
+}
+
+
+def decode(sender: Sender, data: bytes) -> list[Bcp2Message | RemoteError]:
+    """What a new decoder makes of `data`."""
+    return StrictDecoder(sender).feed(data)
