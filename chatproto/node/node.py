@@ -448,7 +448,7 @@ def _unheard(event: Event) -> None:
 
 
 def _row_line(row: dict[str, Any]) -> str:
-    marks = [row["state"]]
+    marks = ["talking" if row["state"] == State.OPEN.value else row["state"]]
     if row["state"] == State.OPEN.value:
         marks += [
             row["security"],

@@ -193,7 +193,7 @@ class ChatServerProgram(MultiService):
         if host in ("0.0.0.0", "::"):
             host = host_towards("192.0.2.1", 9)  # where the way out begins; nothing is sent
         key = self._options["identity"].name
-        self._output.write_line(f"* for clients: --server {host_port(host, port)}/{key}")
+        self._write(f"* for clients: --server {host_port(host, port)}/{key}")
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -237,6 +237,7 @@ class ChatServerProgram(MultiService):
             def write(line: str) -> None:
                 output.write_line(blurred(line))
 
+        self._write = write
         say = None if options["quiet"] else write
         trace = write if options["trace"] else None
         names = MemoryNames(limits)

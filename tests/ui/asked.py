@@ -57,5 +57,11 @@ class AskedNode:
     def ignore(self, peer: str) -> None:
         self.asked.append(("ignore", peer))
 
+    def verify(self, peer: str = "", same: str = "") -> None:
+        self.asked.append(("verify", peer, same))
+
+    def trust(self, peer: str, key: str) -> None:
+        self.asked.append(("trust", peer, key))
+
     def end_of_input(self) -> None:
         self.asked.append(("end_of_input",))

@@ -21,6 +21,10 @@ from chatproto.ui.commands import (
 from tests.ui.asked import AskedNode
 
 WRITTEN: dict[str, tuple[str, ...]] = {
+    "/verify": ("verify", "", ""),
+    "/verify @bob": ("verify", "bob", ""),
+    "/verify bob yes": ("verify", "bob", "yes"),
+    "/trust bob sha256:X": ("trust", "bob", "sha256:X"),
     "/id": ("id",),
     "/ID": ("id",),
     "/id  ": ("id",),
@@ -72,6 +76,8 @@ WRITTEN: dict[str, tuple[str, ...]] = {
 }
 
 REFUSED: dict[str, str] = {
+    "/verify bob carol": "/verify takes one name, and perhaps yes; write /verify [id] [yes]",
+    "/trust bob": "/trust takes a name and a key; write /trust id KEY",
     "/regster": "there is no /regster; did you mean /register?",
     "/reg": "there is no /reg; did you mean /register?",
     "/QIUT": "there is no /QIUT; did you mean /quit?",
