@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
 from chatproto.wire.errors import LocalError, RemoteError
@@ -66,6 +67,7 @@ def read_keys(text: str) -> tuple[str, ...]:
     return tuple(read_key(part.strip()) for part in text.split(",")) if text else ()
 
 
+@lru_cache(maxsize=4096)
 def plain_ip(host: str) -> str:
     """The literal `host` in its one spelling, an IPv4 address in IPv6's clothes as IPv4.
 

@@ -160,6 +160,10 @@ class LimitTests(SynchronousTestCase):
         self.refused(b"PING\r\nA: " + b"x" * 38)
         self.refused(b"PING\r\nA: " + b"x" * 38 + b"\r\n\r\n")
 
+    def test_what_comes_after_a_line_too_long_changes_nothing(self) -> None:
+        self.refused(b"A" * 41 + b"\n")
+        self.refused(b"A" * 41 + b"\0\r\n")
+
     def test_too_many_headers(self) -> None:
         headers = [b"A%d: 1\r\n" % n for n in range(5)]
         self.taken(b"PING\r\n" + b"".join(headers[:4]) + b"\r\n")
