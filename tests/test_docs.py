@@ -13,6 +13,8 @@ from chatproto.taps.client import Options as ClientOptions
 from chatproto.taps.options import ProgramOptions
 from chatproto.taps.server import ServerOptions
 from chatproto.ui.commands import ROWS
+from chatproto.wire.bcp2 import FROM_CLIENT, FROM_SERVER
+from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import REASONS
 from chatproto.wire.limits import DEFAULTS
@@ -65,6 +67,13 @@ class ProtocolPageTests(SynchronousTestCase):
         for row in TABLE:
             if row.dialects & Dialect.CLASSIC:
                 self.assertIn(f"`{row.kind.method}\\r\\n", page("PROTOCOL.md"))
+
+    def test_names_every_message_inside_tls_with_its_headers(self) -> None:
+        section = page("PROTOCOL.md").split("## 5. BCP/2", 1)[1].split("\n## ", 1)[0]
+        for kind in {*FROM_CLIENT, *FROM_SERVER, *FROM_PEER}:
+            self.assertRegex(section, rf"\b{kind.method}\b")
+            for header in kind.headers:
+                self.assertRegex(section, rf"`{header.name}\b", f"{kind.method}: {header.name}")
 
     def test_draws_the_states_that_there_are(self) -> None:
         drawn = page("PROTOCOL.md").split("```mermaid\n")[1].split("\n```")[0]
