@@ -24,7 +24,7 @@ from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.errors import REASONS, LocalError, RemoteError
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Sender
@@ -298,10 +298,14 @@ class ServerLine(LineReceiver):
     ) -> Deferred[Bcp2Message]:
         """Send a request; fires with its answer, or fails with Refused or Unreachable."""
         self._cseq += 1
+        try:
+            data = encode(make(self._cseq))
+        except LocalError as error:
+            return fail(error)
         answer: Deferred[Bcp2Message] = Deferred()
         self._asked[self._cseq] = wanted, answer
         answer.addTimeout(self._limits.request_wait, self._clock, self._too_slow)
-        self.transport.write(encode(make(self._cseq)))
+        self.transport.write(data)
         return answer
 
     def close(self) -> None:

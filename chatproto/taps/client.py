@@ -45,6 +45,7 @@ from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
 from chatproto.wire.limits import DEFAULTS
 
 ANSWERS = ("all", "known", "none")
+MOST_ALLOWED = 16  # more would not fit a header line
 INTERFACES = ("auto", "plain", "json")
 
 
@@ -100,6 +101,8 @@ class Options(ProgramOptions):
         """A key that may find you with --unlisted, may be repeated"""
         if KEY.fullmatch(key) is None:
             raise WrongOption(f"--allow wants a key such as sha256:..., not {key!r}")
+        if len(self["allow"]) >= MOST_ALLOWED:
+            raise WrongOption(f"--allow can name {MOST_ALLOWED} keys at most")
         self["allow"].append(key)
 
     def check(self) -> None:
