@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, fail
+from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import (
     ConnectError,
@@ -119,6 +119,7 @@ class SecureServer:
         self._again: IDelayedCall | None = None
         self._failures = 0
         self._stopped = True
+        self._waiting: list[Deferred[None]] = []
 
     def start(self, registration: Registration) -> None:
         """Connect and register, and stay so."""
@@ -137,6 +138,15 @@ class SecureServer:
             self._dialling.cancel()
         if self._line is not None:
             self._line.close()
+        self._come_out()
+
+    def ready(self) -> Deferred[None]:
+        """Fires when the try to connect and register that is under way has come out, either way."""
+        if self.registered or self._stopped or (self._line is None and self._dialling is None):
+            return succeed(None)
+        waiting: Deferred[None] = Deferred()
+        self._waiting.append(waiting)
+        return waiting
 
     def bridge(self, peer_id: str = "") -> Deferred[Callee | None]:
         """Ask for `peer_id`, or for anybody; None: nobody is to be had."""
@@ -233,6 +243,7 @@ class SecureServer:
         assert isinstance(answer, bcp2.RegAck)
         self._failures = 0
         self.registered = True
+        self._come_out()
         self._news.server_registered(self, answer.expires)
 
     def _not_registered(self, failure: Failure) -> None:
@@ -245,10 +256,12 @@ class SecureServer:
     def _refuse(self, why: str, status: int | None) -> None:
         if not self._stopped:
             self.stop()
+            self._come_out()
             self._news.server_refused(self, why, status)
 
     def _lost(self, why: str, wait: float | None = None) -> None:
         self.registered = False
+        self._come_out()
         if self._stopped or self._again is not None:
             return
         if wait is None:
@@ -257,6 +270,11 @@ class SecureServer:
         self._failures += 1
         self._again = self._reactor.callLater(wait, self._dial)
         self._news.server_lost(self, why, True)
+
+    def _come_out(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            one.callback(None)
 
     def _ask(
         self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]

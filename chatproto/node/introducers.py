@@ -104,11 +104,14 @@ class SecureIntroducer:
         self._server.stop()
 
     async def register(self) -> bool:
+        await self._server.ready()
         await self._server.register()
         return False
 
     async def bridge(self, peer: str) -> Callee | None:
+        await self._server.ready()
         return await self._server.bridge(peer)
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
+        await self._server.ready()
         return await self._server.info(prefix)

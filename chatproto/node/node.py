@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import Unreachable
-from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
-from chatproto.identity.trust import changed_key
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
@@ -25,31 +20,19 @@ from chatproto.node.events import (
     Event,
     Exited,
     Failed,
-    Notice,
-    Presence,
     Registered,
     Running,
 )
+from chatproto.node.finder import TROUBLES, Finder
 from chatproto.node.introducers import Introducer
 from chatproto.node.people import People
 from chatproto.node.settings import Settings
 from chatproto.peer.session import SECURE, State
-from chatproto.wire import bcp2
-from chatproto.wire.bcp2_common import read_key
-from chatproto.wire.dialects import DIALECTS, Dialect, Me
-from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fields import Contact, host_port, read_client_id, read_host_port
+from chatproto.wire.dialects import DIALECTS, Me
+from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import Limits
 
 log = Logger()
-
-
-class Trouble(Exception):
-    """What was asked for cannot be done; its text is one sentence for a person."""
-
-
-TROUBLES = (Trouble, LocalError, RemoteError, Refused, Unreachable)
-"""What can be in the way of something that was asked for; each says it in one sentence."""
 
 
 class Node:
@@ -77,12 +60,12 @@ class Node:
         self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
         self._finished = finished
-        self._trying = False
         self._requests = DeferredLock()
         self._pending = 0
         self._input_ended: IDelayedCall | None = None
         self._exit_code: int | None = None
         self.calls = Calls(self, reactor)
+        self._finder = Finder(self)
 
     # Its life.
 
@@ -219,11 +202,11 @@ class Node:
             self._ask("chat", lambda: self._chat(conversation, target))
 
     async def _register(self) -> None:
-        if await self._introducer.register():
-            self.tell(Registered(self._introducer.name))
+        if await self._finder.introducer.register():
+            self.tell(Registered(self._finder.introducer.name))
 
     async def _info(self, prefix: str) -> None:
-        chosen = await self._introducer.info(prefix)
+        chosen = await self._finder.introducer.info(prefix)
         for contact in chosen:
             self.people.remember(contact)
         keys = ("id", "host", "port", "key")
@@ -231,182 +214,49 @@ class Node:
         self.tell(Contacts(tuple(dict(zip(keys, row, strict=True)) for row in rows)))
 
     async def _bridge(self, peer: str) -> None:
-        contact = await self._ask_for(peer)
+        contact = await self._finder.ask_for(peer)
         self.people.bridged = contact
         if contact is None:
             self.tell(Bridged(None, None, None))
         else:
             self.tell(Bridged(contact.client_id, contact.host, contact.port, contact.key))
 
-    async def _ask_for(self, peer: str) -> Contact | None:
-        """Whom the server answers with; remembered, and believed for a while."""
-        callee = await self._introducer.bridge(peer)
-        if callee is None:
-            return None
-        contact = callee.contact()
-        self.people.remember(contact, callee.addresses)
-        if contact.key is not None and self.acquaintances is not None:
-            self.acquaintances.introduce(contact.client_id, contact.key)
-        return contact
-
     async def locate(self, client_id: str) -> Contact | None:
-        """Where the server says that `client_id` is, if it answers with them; None if it does not.
-
-        For one who called and told no address: the server gives a caller and a called to each other.
-        """
-
-        async def ask() -> Contact | None:
-            try:
-                contact = await self._ask_for("")
-            except TROUBLES as error:
-                log.info("no address for {name}: {error}", name=client_id, error=error)
-                return None
-            return contact if contact is not None and contact.client_id == client_id else None
-
-        return await self._requests.run(lambda: Deferred.fromCoroutine(ask()))
+        """Where the server says that `client_id` is; see `Finder.locate`."""
+        return await self._requests.run(
+            lambda: Deferred.fromCoroutine(self._finder.locate(client_id))
+        )
 
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
-        if self.server is None or self.settings.plain or not self.server.registered:
-            return False
-        try:
-            callee = await self.server.bridge(client_id)
-        except TROUBLES:
-            return False
-        return callee is not None and callee.key == key
+        return await self._finder.confirm(client_id, key)
 
     async def _chat(self, conversation: Conversation, target: str) -> None:
         """The requests before it are answered now, so that whom it means can be found out."""
         if conversation.state is not State.CALLING:
             return
         try:
-            contact = await self._find(conversation, target)
+            contact = await self._finder.find(conversation, target)
         except TROUBLES as error:
             reason = getattr(error, "detail", "") or str(error)
             conversation.perform(conversation.session.unreachable(reason))
         else:
             self.calls.place(conversation, contact)
 
-    async def _find(self, conversation: Conversation, target: str) -> Contact:
-        """Whom `target` means, and how to call them. Raises what is in TROUBLES."""
-        people, me = self.people, self.me
-        plain = isinstance(conversation.session.dialect, Dialect)
-        if ":" in target:
-            host, port = read_host_port(target)
-            contact = people.at(host, port) or Contact(target, host, port)
-        elif not target:
-            if people.bridged is None:
-                raise Trouble("whom? /bridge asks the server, /chat host:port calls directly")
-            contact = people.bridged
-        elif plain or self.server is None:
-            found = people.named(target)
-            if found is None:
-                raise Trouble(f"no address for {target}: /info or /bridge may tell it")
-            contact = found
-        else:
-            asked = await self._ask_for(target)
-            if asked is None:
-                raise Trouble(f"the server knows no {target}")
-            contact = asked
-        if contact.port == me.port and contact.host in (me.host, "localhost", "127.0.0.1", "::1"):
-            raise Trouble("that is your own address")
-        return contact if plain else self._secured(conversation, contact)
-
-    def _secured(self, conversation: Conversation, contact: Contact) -> Contact:
-        """`contact` with the key that they must have; or the open, where it is wanted and right."""
-        known = self.acquaintances
-        assert known is not None
-        pin = known.pinned(contact.client_id)
-        if pin is not None and contact.key not in (None, pin.key):
-            accept = f"/trust {contact.client_id} {contact.key}"
-            lines = changed_key(pin, str(contact.key), known.where, contact.client_id, accept)
-            raise Trouble("; ".join(lines))
-        if contact.key is None and pin is not None:
-            return replace(contact, key=pin.key)
-        if contact.key is None and ":" not in contact.client_id:
-            if not self.settings.open:
-                raise Trouble(
-                    f"{contact.client_id} has no key: --open, or /chat --as canon, calls in the open"
-                )
-            conversation.session.dialect = DIALECTS[self.settings.dialect]
-        elif contact.key is not None:
-            conversation.pins = contact.client_id
-        return contact
-
-    # What a server of our own kind tells.
-
-    def server_registered(self, server: SecureServer, expires: int) -> None:
-        """It knows us now, or again."""
-        known, key = self.acquaintances, server.key
-        assert known is not None and key is not None
-        known.server_key = key
-        self._trying = False
-        try:
-            first = known.pin_server(server.name, key)
-        except PinTrouble as error:
-            self.tell(Failed(str(error)))
-            first = False
-        self.tell(Registered(server.name, expires, key, first))
-
-    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
-        """The connection is gone, or was not to be had: one line for the first of many tries."""
-        if not self._trying:
-            self._trying = True
-            self.tell(Notice(f"server {server.name}: {why}; it is tried again"))
-
-    def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
-        """It does not want us, or we do not want it."""
-        self.tell(Failed(f"server {server.name}: {why}", status=status, command="register"))
-
-    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
-        """Somebody asked it for us and may call."""
-        assert self.acquaintances is not None
-        self.acquaintances.introduce(push.client_id, push.key)
-
-    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
-        """Somebody watched has come or gone."""
-        self.tell(Presence(push.peer_id, push.status))
-
     # Keys.
 
     def verify(self, peer: str = "", same: str = "") -> None:
         """Show the number to compare with `peer`, or, with `same`, keep that it was the same."""
-        self._try("verify", lambda: self._verify(peer, same))
+        self._try(
+            "verify", lambda: self.tell(self._finder.verified(self._whom(peer), same == "yes"))
+        )
 
-    def _verify(self, peer: str, same: str) -> None:
-        known = self.acquaintances
-        name = peer or (self.calls.current.name if self.calls.current else "")
-        if known is None or not name:
-            raise Trouble("whom? /verify id" if known else "nothing is encrypted with --plain")
-        conversation, pin = self.calls.all.called(name), known.pinned(name)
-        key = conversation.key if conversation is not None else pin.key if pin is not None else None
-        if key is None:
-            raise Trouble(f"no key of {name} is known")
-        number = known.safety_number(key)
-        if same == "yes":
-            known.pin(name.rstrip("?"), key, verified=True)
-            if conversation is not None:
-                conversation.show(encrypted=True, security=conversation.security())
-        line = f"if {name} sees the same digits: /verify {name} yes"
-        lines = (number, f"{name} is verified" if same == "yes" else line)
-        data = {"id": name, "key": key, "number": number, "verified": same == "yes"}
-        self.tell(Answer("verify", lines, data))
+    def _whom(self, peer: str) -> str:
+        return peer or (self.calls.current.name if self.calls.current else "")
 
     def trust(self, peer: str, key: str) -> None:
         """Keep `key` as that of `peer`, in place of another."""
-        self._try("trust", lambda: self._trust(peer, key))
-
-    def _trust(self, peer: str, key: str) -> None:
-        if self.acquaintances is None:
-            raise Trouble("nothing is encrypted with --plain")
-        self.acquaintances.pin(read_client_id(peer), read_key(key))
-        self.tell(Answer("trust", (f"{peer} has {key}",), {"id": peer, "key": key}))
-
-    @property
-    def _introducer(self) -> Introducer:
-        if self.server is None:
-            raise Trouble("there is no server (--server none): /chat host:port calls directly")
-        return self.server
+        self._try("trust", lambda: self.tell(self._finder.trusted(peer, key)))
 
     def _ask(self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
         self._pending += 1

@@ -26,6 +26,7 @@ from chatproto.node.events import Failed
 from chatproto.node.home import Home, HomeTrouble
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
+from chatproto.node.server_news import ServerNews
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
 from chatproto.stdio.input import Lines
@@ -173,9 +174,9 @@ def _introducer(
         accept = f"--server {address}/{key}"
         return "; ".join(changed_key(pin, key, known.where, f"the server {address}", accept))
 
-    server = SecureServer(
-        reactor, host, port, lambda: known.handshake(judge), node, random.SystemRandom().random
-    )
+    news = ServerNews(known, lambda event: node.tell(event))
+    jitter = random.SystemRandom().random
+    server = SecureServer(reactor, host, port, lambda: known.handshake(judge), news, jitter)
     return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
 
 

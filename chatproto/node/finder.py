@@ -1,0 +1,168 @@
+"""Whom a name means, how they can be called, and with which key."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol
+
+from twisted.logger import Logger
+
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
+from chatproto.identity.trust import changed_key
+from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.calls import Calls
+from chatproto.node.conversation import Conversation
+from chatproto.node.events import Answer
+from chatproto.node.introducers import Introducer
+from chatproto.node.people import People
+from chatproto.node.settings import Settings
+from chatproto.wire.bcp2_common import read_key
+from chatproto.wire.dialects import DIALECTS, Dialect, Me
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import Contact, read_client_id, read_host_port
+
+log = Logger()
+
+
+class Trouble(Exception):
+    """What was asked for cannot be done; its text is one sentence for a person."""
+
+
+TROUBLES = (Trouble, LocalError, RemoteError, Refused, Unreachable)
+"""What can be in the way of something that was asked for; each says it in one sentence."""
+
+
+class FinderOwner(Protocol):
+    """What the finder needs of the node."""
+
+    settings: Settings
+    people: People
+    me: Me
+    acquaintances: Acquaintances | None
+    server: Introducer | None
+    calls: Calls
+
+
+class Finder:
+    """Asks the server and our own memory; what it raises is in `TROUBLES`."""
+
+    def __init__(self, node: FinderOwner) -> None:
+        self._node = node
+
+    @property
+    def introducer(self) -> Introducer:
+        """The server. Raises Trouble if there is none."""
+        if self._node.server is None:
+            raise Trouble("there is no server (--server none): /chat host:port calls directly")
+        return self._node.server
+
+    async def ask_for(self, peer: str) -> Contact | None:
+        """Whom the server answers with; remembered, and believed for a while."""
+        callee = await self.introducer.bridge(peer)
+        if callee is None:
+            return None
+        contact = callee.contact()
+        self._node.people.remember(contact, callee.addresses)
+        if contact.key is not None and self._node.acquaintances is not None:
+            self._node.acquaintances.introduce(contact.client_id, contact.key)
+        return contact
+
+    async def locate(self, client_id: str) -> Contact | None:
+        """Where the server says that `client_id` is, if it answers with them; None if it does not.
+
+        For one who called and told no address: the server gives a caller and a called to each other.
+        """
+
+        try:
+            contact = await self.ask_for("")
+        except TROUBLES as error:
+            log.info("no address for {name}: {error}", name=client_id, error=error)
+            return None
+        return contact if contact is not None and contact.client_id == client_id else None
+
+    async def confirm(self, client_id: str, key: str) -> bool:
+        """Whether the server says that `client_id` has `key`."""
+        if (
+            self._node.server is None
+            or self._node.settings.plain
+            or not self._node.server.registered
+        ):
+            return False
+        try:
+            callee = await self._node.server.bridge(client_id)
+        except TROUBLES:
+            return False
+        return callee is not None and callee.key == key
+
+    async def find(self, conversation: Conversation, target: str) -> Contact:
+        """Whom `target` means, and how to call them. Raises what is in TROUBLES."""
+        people, me = self._node.people, self._node.me
+        plain = isinstance(conversation.session.dialect, Dialect)
+        if ":" in target:
+            host, port = read_host_port(target)
+            contact = people.at(host, port) or Contact(target, host, port)
+        elif not target:
+            if people.bridged is None:
+                raise Trouble("whom? /bridge asks the server, /chat host:port calls directly")
+            contact = people.bridged
+        elif plain or self._node.server is None:
+            found = people.named(target)
+            if found is None:
+                raise Trouble(f"no address for {target}: /info or /bridge may tell it")
+            contact = found
+        else:
+            asked = await self.ask_for(target)
+            if asked is None:
+                raise Trouble(f"the server knows no {target}")
+            contact = asked
+        if contact.port == me.port and contact.host in (me.host, "localhost", "127.0.0.1", "::1"):
+            raise Trouble("that is your own address")
+        return contact if plain else self._secured(conversation, contact)
+
+    def _secured(self, conversation: Conversation, contact: Contact) -> Contact:
+        """`contact` with the key that they must have; or the open, where it is wanted and right."""
+        known = self._node.acquaintances
+        assert known is not None
+        pin = known.pinned(contact.client_id)
+        if pin is not None and contact.key not in (None, pin.key):
+            accept = f"/trust {contact.client_id} {contact.key}"
+            lines = changed_key(pin, str(contact.key), known.where, contact.client_id, accept)
+            raise Trouble("; ".join(lines))
+        if contact.key is None and pin is not None:
+            return replace(contact, key=pin.key)
+        if contact.key is None and ":" not in contact.client_id:
+            if not self._node.settings.open:
+                raise Trouble(
+                    f"{contact.client_id} has no key: --open, or /chat --as canon, calls in the open"
+                )
+            conversation.session.dialect = DIALECTS[self._node.settings.dialect]
+        elif contact.key is not None:
+            conversation.pins = contact.client_id
+        return contact
+
+    def verified(self, name: str, same: bool) -> Answer:
+        """The number to compare with `name`; `same`: it was the same, which is kept."""
+        known = self._node.acquaintances
+        if known is None or not name:
+            raise Trouble("whom? /verify id" if known else "nothing is encrypted with --plain")
+        conversation, pin = self._node.calls.all.called(name), known.pinned(name)
+        key = conversation.key if conversation is not None else pin.key if pin is not None else None
+        if key is None:
+            raise Trouble(f"no key of {name} is known")
+        number = known.safety_number(key)
+        if same:
+            known.pin(name.rstrip("?"), key, verified=True)
+            if conversation is not None:
+                conversation.show(encrypted=True, security=conversation.security())
+        line = f"if {name} sees the same digits: /verify {name} yes"
+        lines = (number, f"{name} is verified" if same else line)
+        data = {"id": name, "key": key, "number": number, "verified": same}
+        return Answer("verify", lines, data)
+
+    def trusted(self, peer: str, key: str) -> Answer:
+        """Keep `key` as that of `peer`."""
+        if self._node.acquaintances is None:
+            raise Trouble("nothing is encrypted with --plain")
+        self._node.acquaintances.pin(read_client_id(peer), read_key(key))
+        return Answer("trust", (f"{peer} has {key}",), {"id": peer, "key": key})

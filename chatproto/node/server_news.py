@@ -1,0 +1,51 @@
+"""What a server of our own kind tells by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.pins import PinTrouble
+from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.events import Event, Failed, Notice, Presence, Registered
+from chatproto.wire import bcp2
+
+
+class ServerNews:
+    """Turns it into events, and keeps the keys that it tells; `tell` is where news goes."""
+
+    def __init__(self, known: Acquaintances, tell: Callable[[Event], None]) -> None:
+        self._known = known
+        self._tell = tell
+        self._trying = False
+
+    def server_registered(self, server: SecureServer, expires: int) -> None:
+        """It knows us now, or again."""
+        known, key = self._known, server.key
+        assert key is not None
+        known.server_key = key
+        self._trying = False
+        try:
+            first = known.pin_server(server.name, key)
+        except PinTrouble as error:
+            self._tell(Failed(str(error)))
+            first = False
+        self._tell(Registered(server.name, expires, key, first))
+
+    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
+        """The connection is gone, or was not to be had: one line for the first of many tries."""
+        if not self._trying:
+            self._trying = True
+            self._tell(Notice(f"server {server.name}: {why}; it is tried again"))
+
+    def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
+        """It does not want us, or we do not want it."""
+        self._tell(Failed(f"server {server.name}: {why}", status=status, command="register"))
+
+    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+        """Somebody asked it for us and may call."""
+        self._known.introduce(push.client_id, push.key)
+
+    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+        """Somebody watched has come or gone."""
+        self._tell(Presence(push.peer_id, push.status))
