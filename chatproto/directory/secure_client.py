@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -57,7 +58,7 @@ class ServerNews(Protocol):
         """Somebody asked it for us and may call."""
 
     def present(self, server: SecureServer, push: bcp2.Presence) -> None:
-        """Somebody watched has come or gone."""
+        """Somebody watched has come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +160,11 @@ class SecureServer:
 
         return self._ask(lambda cseq: bcp2.Bridge(cseq, peer_id), bcp2.BridgeAck).addCallback(read)
 
+    async def watch(self, peer_id: str) -> None:
+        """Be told when `peer_id` comes; on later connections too, until they have come."""
+        await self._ask(lambda cseq: bcp2.Watch(cseq, peer_id), bcp2.WatchAck)
+        self.watched.add(peer_id)
+
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
         """Everybody who is registered and listed, page after page."""
         found: list[Contact] = []
@@ -197,8 +203,11 @@ class SecureServer:
         match push:
             case bcp2.Introduce():
                 self._news.introduced(self, push)
-            case bcp2.Presence():
-                self._news.present(self, push)
+            case bcp2.Presence(peer_id, status):
+                if status == "online" and peer_id in self.watched:
+                    self.watched.discard(peer_id)
+                    self._unheeded(lambda cseq: bcp2.Unwatch(cseq, peer_id), bcp2.UnwatchAck)
+                    self._news.present(self, push)
             case bcp2.Closing(retry_after):
                 self._failures = 0
                 self._lost("it stops for a moment", retry_after)
@@ -244,6 +253,8 @@ class SecureServer:
         self._failures = 0
         self.registered = True
         self._come_out()
+        for peer_id in self.watched:
+            self._unheeded(partial(bcp2.Watch, peer_id=peer_id), bcp2.WatchAck)
         self._news.server_registered(self, answer.expires)
 
     def _not_registered(self, failure: Failure) -> None:
@@ -270,6 +281,10 @@ class SecureServer:
         self._failures += 1
         self._again = self._reactor.callLater(wait, self._dial)
         self._news.server_lost(self, why, True)
+
+    def _unheeded(self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]) -> None:
+        """Ask what nobody waits for; should it fail, the next connection asks again."""
+        self._ask(make, wanted).addErrback(lambda failure: failure.trap(Refused, Unreachable))
 
     def _come_out(self) -> None:
         waiting, self._waiting = self._waiting, []

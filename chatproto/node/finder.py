@@ -24,6 +24,8 @@ from chatproto.wire.fields import Contact, read_client_id, read_host_port
 
 log = Logger()
 
+AWAY = 480
+
 
 class Trouble(Exception):
     """What was asked for cannot be done; its text is one sentence for a person."""
@@ -67,6 +69,16 @@ class Finder:
         if contact.key is not None and self._node.acquaintances is not None:
             self._node.acquaintances.introduce(contact.client_id, contact.key)
         return contact
+
+    async def _ask_for_one(self, client_id: str) -> Contact | None:
+        """As `ask_for`; of somebody who is away the person is told when they come."""
+        try:
+            return await self.ask_for(client_id)
+        except Refused as error:
+            if error.status != AWAY:
+                raise
+        await self.introducer.watch(client_id)
+        raise Trouble(f"{client_id} is away: you will be told when they come")
 
     async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is, if it answers with them; None if it does not.
@@ -112,7 +124,7 @@ class Finder:
                 raise Trouble(f"no address for {target}: /info or /bridge may tell it")
             contact = found
         else:
-            asked = await self.ask_for(target)
+            asked = await self._ask_for_one(target)
             if asked is None:
                 raise Trouble(f"the server knows no {target}")
             contact = asked

@@ -37,6 +37,9 @@ class Introducer(Protocol):
     async def info(self, prefix: str) -> tuple[Contact, ...]:
         """Ask who is there."""
 
+    async def watch(self, peer: str) -> None:
+        """Be told when `peer` comes, where the server can tell it."""
+
 
 class ClassicIntroducer:
     """A classic server, which is told and asked only what the person wants."""
@@ -70,6 +73,9 @@ class ClassicIntroducer:
             )
         found = await self._server.bridge(self._me.client_id)
         return None if found is None else Callee(found.client_id, None, ((found.host, found.port),))
+
+    async def watch(self, peer: str) -> None:
+        """Nothing: a classic server does not know who is there."""
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
         found = await self._server.info()
@@ -115,3 +121,6 @@ class SecureIntroducer:
     async def info(self, prefix: str) -> tuple[Contact, ...]:
         await self._server.ready()
         return await self._server.info(prefix)
+
+    async def watch(self, peer: str) -> None:
+        await self._server.watch(peer)

@@ -36,7 +36,8 @@ class ServerNews:
         """The connection is gone, or was not to be had: one line for the first of many tries."""
         if not self._trying:
             self._trying = True
-            self._tell(Notice(f"server {server.name}: {why}; it is tried again"))
+            where = "" if server.name in why else f"server {server.name}: "
+            self._tell(Notice(f"{where}{why}; it is tried again"))
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """It does not want us, or we do not want it."""
@@ -47,5 +48,5 @@ class ServerNews:
         self._known.introduce(push.client_id, push.key)
 
     def present(self, server: SecureServer, push: bcp2.Presence) -> None:
-        """Somebody watched has come or gone."""
+        """Somebody watched has come."""
         self._tell(Presence(push.peer_id, push.status))
