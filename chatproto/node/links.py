@@ -18,6 +18,10 @@ from chatproto.wire.limits import Limits
 from chatproto.wire.reader import Item, Left, Opened, Said
 
 
+REFUSED_TOLD = 100
+"""Machines whose refused calls are told."""
+
+
 class LinksOwner(Protocol):
     """What the links need of the calls."""
 
@@ -60,6 +64,7 @@ class Links:
         self._calls = calls
         self._links: dict[PlainLink, Conversation | None] = {}
         self._held = False
+        self._refused: set[str] = set()
 
     def belongs(self, link: PlainLink, conversation: Conversation) -> None:
         """A connection that we made for `conversation`."""
@@ -175,8 +180,7 @@ class Links:
         settings = self._calls.settings
         if not (settings.plain or settings.open):
             link.drop()
-            where = host_port(link.host, link.port)
-            self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
+            self._tell_refused(link)
             return
         conversation = self._calls.begin("", opened.dialect)
         self._calls.all.rename(conversation, name, named=opened.client_id is not None)
@@ -192,6 +196,13 @@ class Links:
         if self._calls.all.current is None:
             self._calls.all.current = conversation
         conversation.perform(conversation.session.accept())
+
+    def _tell_refused(self, link: PlainLink) -> None:
+        """Once for each machine that calls in plain text, or a stranger could fill the screen."""
+        if link.host not in self._refused and len(self._refused) < REFUSED_TOLD:
+            self._refused.add(link.host)
+            where = host_port(link.host, link.port)
+            self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
 
     def _known_caller(self, link: PlainLink, opened: Opened) -> Conversation | None:
         if opened.client_id is None:

@@ -32,6 +32,11 @@ from chatproto.wire.limits import Limits
 
 log = Logger()
 
+WARN_AGAIN = 60.0
+"""Seconds between two warnings of a wrong key for one id: a stranger could fill the screen else."""
+WARNED = 1000
+"""Ids of which that is remembered."""
+
 
 class SecureOwner(Protocol):
     """What the secure links need of the calls."""
@@ -62,6 +67,7 @@ class SecureLinks:
         self._links: dict[SecureLink, Conversation | None] = {}
         self._dialled: dict[SecureLink, Deferred[SecureLink]] = {}
         self._held = False
+        self._warned: dict[str, float] = {}  # when somebody may be warned of again
 
     def __len__(self) -> int:
         return len(self._links)
@@ -190,6 +196,12 @@ class SecureLinks:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None and belief.pin is not None
         link.refuse(403)
+        now = self._reactor.seconds()
+        if now < self._warned.get(client_id, now):
+            return
+        if len(self._warned) >= WARNED:
+            self._warned.clear()
+        self._warned[client_id] = now + WARN_AGAIN
         accept = f"/trust {client_id} {link.key}"
         for line in changed_key(belief.pin, link.key, acquaintances.where, client_id, accept):
             self._calls.tell(Failed(line, status=403, command="call"))
