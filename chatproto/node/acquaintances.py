@@ -85,9 +85,9 @@ class Acquaintances:
         return self._file.pins.server(address)
 
     def pin_server(self, address: str, key: str) -> bool:
-        """Keep the key of a server; True if it was not known before. Raises PinTrouble."""
+        """Keep the key of a server, which was judged; True if none was known. Raises PinTrouble."""
         known = self.server_pin(address)
-        if known is None:
+        if known is None or known.key != key:
             self._file.put(Pin("server", address, key))
         return known is None
 

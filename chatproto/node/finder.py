@@ -163,12 +163,12 @@ class Finder:
         if key is None:
             raise Trouble(f"no key of {name} is known")
         number = known.safety_number(key)
+        lines: tuple[str, ...] = (number, f"if {name} sees the same digits: /verify {name} yes")
         if same:
             known.pin(name.rstrip("?"), key, verified=True)
+            lines = (f"{name} is verified",)
             if conversation is not None:
-                conversation.show(encrypted=True, security=conversation.security())
-        line = f"if {name} sees the same digits: /verify {name} yes"
-        lines = (number, f"{name} is verified" if same else line)
+                conversation.show(host=None, port=None, security=conversation.security())
         data = {"id": name, "key": key, "number": number, "verified": same}
         return Answer("verify", lines, data)
 

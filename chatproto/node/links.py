@@ -17,7 +17,6 @@ from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
 from chatproto.wire.reader import Item, Left, Opened, Said
 
-
 REFUSED_TOLD = 100
 """Machines whose refused calls are told."""
 

@@ -22,9 +22,7 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.reader import Item, Reader
-
-TLS_CLIENT_HELLO = 0x16
-"""The first byte of a TLS connection (RFC 8446, section 5.1)."""
+from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 
 class LinkOwner(Protocol):

@@ -26,8 +26,8 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Error, Message
+from chatproto.wire.strict import TLS_CLIENT_HELLO
 
-TLS_CLIENT_HELLO = 0x16
 Tell = Callable[[str], None]
 
 

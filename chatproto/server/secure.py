@@ -15,7 +15,7 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.lease import is_loopback
 from chatproto.directory.visitors import Dismiss, Effect, Say, Visitor
 from chatproto.identity.tls import Handshake, Tls
-from chatproto.wire.bcp2 import Closing
+from chatproto.wire.bcp2 import BridgeAck, Closing, RegAck
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
@@ -30,6 +30,7 @@ class Port(Protocol):
     """What a secure connection needs of the port that it came in by."""
 
     limits: Limits
+    say: Tell | None
     trace: Tell | None
     seconds: Callable[[], float]
 
@@ -41,6 +42,24 @@ class Port(Protocol):
 
     def watch(self, connection: Any, deadline: float) -> None:
         """Call the `too_late` of `connection` at `deadline`."""
+
+
+def terminal_lines(effects: list[Effect], visitor: Visitor) -> list[str]:
+    """What the terminal shows of the answers to `visitor`: the assignment's lines for REGISTER and BRIDGE."""
+    lines = []
+    for effect in effects:
+        if effect.visitor is not visitor:
+            continue
+        match effect.message:
+            case RegAck(_, client_id, expires) if expires:
+                lines.append(f"REGISTER: {client_id} from {host_port(*visitor.address)} received")
+            case BridgeAck(_, client_id, _, addresses):
+                asker = f"BRIDGE: {visitor.client_id} {host_port(*visitor.address)}"
+                found = (
+                    f" {client_id} {host_port(*addresses[0])}" if client_id and addresses else ""
+                )
+                lines.append(asker + found)
+    return lines
 
 
 class SecureSide:
@@ -219,7 +238,11 @@ class SecureConnection(LineReceiver):
             return
         if trace is not None:
             trace(f"{host_port(self.host, self.port)} -> {shown(message)}")
-        self._side.carry_out(self._side.directory.answer(message, self._visitor, now))
+        effects = self._side.directory.answer(message, self._visitor, now)
+        self._side.carry_out(effects)
+        if self._factory.say is not None:
+            for line in terminal_lines(effects, self._visitor):
+                self._factory.say(line)
 
     def _deadline(self) -> float:
         limits = self._factory.limits

@@ -20,6 +20,8 @@ CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 """What no value may hold: the same, and C1."""
 METHOD = re.compile(r"[A-Z]{1,32}")
 NAME = re.compile(r"[!-9;-~]+")
+TLS_CLIENT_HELLO = 0x16
+"""The first byte of a TLS connection (RFC 8446, section 5.1); no plain text begins with it."""
 SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
     Sender.CLIENT: FROM_CLIENT,
     Sender.SERVER: FROM_SERVER,
