@@ -7,7 +7,9 @@ The TLS certificate is self-signed with it. Nobody looks at its dates or its nam
 from __future__ import annotations
 
 import base64
+import fcntl
 import hashlib
+import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -78,12 +80,20 @@ def new_identity() -> Identity:
 def open_identity(home: Path) -> Identity:
     """The identity kept in `home`, made if there is none yet. Raises KeyTrouble."""
     path = home / KEY_FILE
+    data = _read(path)
+    return _first(path) if data is None else _load(path, data)
+
+
+def _read(path: Path) -> bytes | None:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except FileNotFoundError:
-        return _make(path)
+        return None
     except OSError as error:
         raise KeyTrouble(f"cannot read the key {path}: {error.strerror}") from None
+
+
+def _load(path: Path, data: bytes) -> Identity:
     try:
         private = load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
@@ -96,15 +106,28 @@ def open_identity(home: Path) -> Identity:
     return make_identity(private)
 
 
-def _make(path: Path) -> Identity:
-    """A new key, whole on the disk before anybody is told its name."""
-    private = Ed25519PrivateKey.generate()
-    data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+def _first(path: Path) -> Identity:
+    """A new key, whole on the disk before anybody is told its name.
+
+    The folder is locked meanwhile: of two servers that share it and start at once, both must come to
+    have the key that the first of them made.
+    """
     try:
-        write_secret(path, data)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise KeyTrouble(f"cannot write the key {path}: {error.strerror}") from None
-    return make_identity(private)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        data = _read(path)
+        if data is None:
+            private = Ed25519PrivateKey.generate()
+            data = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            write_secret(path, data)
+    except OSError as error:
+        raise KeyTrouble(f"cannot write the key {path}: {error.strerror}") from None
+    finally:
+        os.close(folder)
+    return _load(path, data)
 
 
 def _keep_secret(path: Path) -> None:

@@ -1,7 +1,8 @@
 """TLS 1.3 between people and servers: certificates on both sides, and the key is what is judged.
 
 Self-signed, no authority, no resumption, ALPN `bcp/2`. A key is judged in the verify callback, so
-that whoever dialled has not shown a certificate yet when it refuses (RFC 8446, section 4.4).
+that whoever dialled has not shown a certificate yet when it refuses (RFC 8446, section 4.4). For the
+same reason ALPN is looked at there: to a stranger's web server we show nothing.
 """
 
 from __future__ import annotations
@@ -9,17 +10,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from OpenSSL import SSL
+from OpenSSL import SSL, crypto
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IOpenSSLClientConnectionCreator,
     IOpenSSLServerConnectionCreator,
 )
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.identity.keys import Identity, key_name
+from chatproto.wire.limits import DEFAULTS, Limits
+
+log = Logger()
 
 ALPN = b"bcp/2"
 CLIENT_HELLO = 0x16
@@ -32,8 +38,9 @@ Judge = Callable[[str], str | None]
 class Tls:
     """One identity's way of speaking TLS; a `Handshake` is one connection's."""
 
-    def __init__(self, identity: Identity) -> None:
+    def __init__(self, identity: Identity, limits: Limits = DEFAULTS) -> None:
         self.identity = identity
+        self._limits = limits
         context = self._context = SSL.Context(SSL.TLS_METHOD)
         context.set_min_proto_version(SSL.TLS1_3_VERSION)
         context.set_max_proto_version(SSL.TLS1_3_VERSION)
@@ -47,7 +54,7 @@ class Tls:
 
     def handshake(self, judge: Judge) -> Handshake:
         """What `startTLS` takes, for one connection."""
-        return Handshake(self._context, judge)
+        return Handshake(self._context, judge, self._limits.certificate)
 
 
 @implementer(IOpenSSLServerConnectionCreator, IOpenSSLClientConnectionCreator)
@@ -58,11 +65,14 @@ class Handshake:
     called and `accepted()` is true: in TLS 1.3 the client is done before the server has judged it.
     """
 
-    def __init__(self, context: SSL.Context, judge: Judge) -> None:
+    def __init__(
+        self, context: SSL.Context, judge: Judge, most: int = DEFAULTS.certificate
+    ) -> None:
         self.peer_key: str | None = None
         self.refusal: str | None = None
         self._context = context
         self._judge = judge
+        self._most = most  # bytes of what they show of themselves
         self._connection: SSL.Connection | None = None
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
@@ -73,22 +83,26 @@ class Handshake:
 
     def accepted(self) -> bool:
         """Whether they showed a key that was not refused and speak `bcp/2`; `refusal` says why not."""
-        assert self._connection is not None
-        if self.refusal is None and self._connection.get_alpn_proto_negotiated() != ALPN:
-            self.refusal = "they speak TLS but not bcp/2"
         if self.refusal is None and self.peer_key is None:
             self.refusal = "they showed no certificate"
+        if self.refusal is None and self._shown() > self._most:
+            self.refusal = TOO_LARGE
         return self.refusal is None
 
-    def judge(self, certificate: Any, depth: int) -> bool:
-        """Look at the certificate that they show."""
-        public = certificate.to_cryptography().public_key() if depth == 0 else None
+    def judge(self, der: bytes) -> str | None:
+        """Why the certificate `der` is refused, or None; its key is `peer_key` then."""
+        if len(der) > self._most:
+            return TOO_LARGE
+        try:
+            public = x509.load_der_x509_certificate(der).public_key()
+        except (
+            Exception
+        ):  # OpenSSL lets pass what this reader does not, and it has many names for it
+            public = None
         if not isinstance(public, Ed25519PublicKey):
-            self.refusal = "their certificate is not one of an Ed25519 key of its own"
-            return False
+            return "their certificate is not one of an Ed25519 key"
         self.peer_key = key_name(public)
-        self.refusal = self._judge(self.peer_key)
-        return self.refusal is None
+        return self._judge(self.peer_key)
 
     def trouble(self, reason: Failure) -> str:
         """Why the connection ended before anything was said, in one sentence for a person."""
@@ -96,42 +110,91 @@ class Handshake:
             return self.refusal
         error = reason.value
         if isinstance(error, SSL.Error):
-            words = " ".join(str(part) for entry in error.args for one in entry for part in one)
+            words = _words(error)
             for sign, sentence in _SIGNS:
                 if sign in words:
                     return sentence
-            return f"TLS failed ({words.strip() or 'no reason given'})"
+            return f"the TLS handshake failed ({words or 'no reason given'})"
         if isinstance(error, (ConnectionDone, ConnectionLost)):
-            return "they ended the connection in the middle of the TLS handshake"
+            return BROKEN_OFF
         return str(error)
 
     def _make(self) -> SSL.Connection:
-        connection = self._connection = SSL.Connection(self._context, None)
+        connection = self._connection = _Connection(self._context, None)
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return connection
 
     def _verify(
         self, connection: SSL.Connection, shown: Any, error: int, depth: int, preverified: int
     ) -> bool:
-        """OpenSSL's question, which it asks several times for the same certificate."""
+        """OpenSSL's question, which it asks several times for the same certificate.
+
+        What is raised here would vanish in OpenSSL: it is a refusal, and our own mistake in the log.
+        """
         if self.peer_key is not None or self.refusal is not None:
             return self.refusal is None
-        return self.judge(shown, depth)
+        try:
+            if connection.get_alpn_proto_negotiated() != ALPN:
+                self.refusal = "they speak TLS but not bcp/2"
+            elif depth:
+                self.refusal = "their certificate is signed by somebody else"
+            else:
+                self.refusal = self.judge(crypto.dump_certificate(crypto.FILETYPE_ASN1, shown))
+        except Exception:
+            log.failure("a key could not be judged")
+            self.refusal = "their key could not be judged"
+        return self.refusal is None
 
+    def _shown(self) -> int:
+        """How many bytes of certificates they showed, beside the one that was judged or with it."""
+        assert self._connection is not None
+        chain = self._connection.get_peer_cert_chain() or ()
+        return sum(len(crypto.dump_certificate(crypto.FILETYPE_ASN1, one)) for one in chain)
+
+
+class _Connection(SSL.Connection):
+    """OpenSSL's connection, of which the handshake fails as Twisted expects it to."""
+
+    def do_handshake(self) -> None:
+        """Go on with it. A polite end in its middle has no reason in it, and Twisted looks for one."""
+        try:
+            super().do_handshake()
+        except SSL.ZeroReturnError:
+            raise SSL.Error([("SSL routines", "", "close notify")]) from None
+
+
+def _words(error: SSL.Error) -> str:
+    """The reasons in `error`: pyOpenSSL's are triples in a list, the system's a number and a word."""
+    reasons = error.args[0] if error.args and isinstance(error.args[0], list) else [error.args]
+    return "; ".join(str(reason[-1]) for reason in reasons if reason)
+
+
+TOO_LARGE = "their certificate is too large"
+BROKEN_OFF = "they ended the connection in the middle of the TLS handshake"
+REFUSED = "they refused our key"
+NO_TLS = "they do not speak TLS"
+OLD = "they speak no TLS 1.3"
 
 _SIGNS = (
-    ("wrong version number", "they do not speak TLS"),
-    ("http request", "they do not speak TLS"),
-    ("packet length too long", "they do not speak TLS"),
-    ("record layer failure", "they do not speak TLS"),
-    ("unexpected message", "they do not speak TLS"),
-    ("unsupported protocol", "they speak no TLS 1.3"),
-    ("alert protocol version", "they speak no TLS 1.3"),
+    ("close notify", BROKEN_OFF),
+    ("wrong version number", NO_TLS),
+    ("http request", NO_TLS),
+    ("packet length too long", NO_TLS),
+    ("data length too long", NO_TLS),
+    ("record layer failure", NO_TLS),
+    ("unexpected message", NO_TLS),
+    ("unsupported protocol", OLD),
+    ("alert protocol version", OLD),
     ("no shared", "they have no cipher in common with us"),
     ("did not return a certificate", "they showed no certificate"),
     ("certificate required", "they want a certificate"),
-    ("excessive message size", "their certificate is too large"),
-    ("alert", "they refused our key"),
+    ("excessive message size", TOO_LARGE),
+    ("no application protocol", "they speak TLS but not bcp/2"),
+    ("unknown ca", REFUSED),
+    ("bad certificate", REFUSED),
+    ("certificate unknown", REFUSED),
+    ("unsupported certificate", REFUSED),
+    ("access denied", REFUSED),
 )
 """What OpenSSL says, and what it means."""
 

@@ -25,6 +25,7 @@ class Limits:
     block_wait: float = 120.0  # plain text: from a block's first byte to its last
     tls_block_wait: float = 10.0  # inside TLS: a whole block
     body_pause: float = 30.0  # inside TLS: a body's pause
+    certificate: int = 16 * 1024  # what somebody shows of themselves in TLS
     handshake_wait: float = 10.0  # TLS handshake; and again the first request after it
     unfinished_wait: float = 0.4  # a REGISTER or BRIDGE that lacks only its blank line
     text_silence: float = 0.1  # ends a bare text message

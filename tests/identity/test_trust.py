@@ -1,0 +1,66 @@
+"""What a claimed id is worth."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.identity.pins import NO_SERVER, Pin, Pins
+from chatproto.identity.trust import Worth, believe, changed_key
+
+
+def key(letter: str) -> str:
+    return "sha256:" + letter * 52
+
+
+HOME, AWAY, ALICE, MALLORY = key("H"), key("W"), key("A"), key("M")
+
+
+class BeliefTests(SynchronousTestCase):
+    """Who says so, and against what is known."""
+
+    def setUp(self) -> None:
+        self.pins = Pins(f"{HOME} alice {ALICE}\n{NO_SERVER} carol {ALICE}\n")
+
+    def worth(self, client_id: str, shown: str, *servers: str, confirmed: bool = False) -> Worth:
+        return believe(self.pins, servers, client_id, shown, confirmed).worth
+
+    def test_the_pinned_key_is_known_also_where_no_server_says_so(self) -> None:
+        self.assertIs(self.worth("alice", ALICE, HOME), Worth.KNOWN)
+        self.assertIs(self.worth("carol", ALICE), Worth.KNOWN)
+
+    def test_another_key_is_refused_whoever_confirms_it(self) -> None:
+        for confirmed in (False, True):
+            belief = believe(self.pins, [HOME], "alice", MALLORY, confirmed)
+            self.assertIs(belief.worth, Worth.REFUSED)
+            self.assertEqual(belief.pin, Pin(HOME, "alice", ALICE, line=1))
+            self.assertFalse(belief.confirmed)
+
+    def test_a_stranger_is_believed_only_if_a_server_says_so(self) -> None:
+        self.assertIs(self.worth("bob", MALLORY, HOME), Worth.CLAIMED)
+        self.assertIs(self.worth("bob", MALLORY, HOME, confirmed=True), Worth.CONFIRMED)
+
+    def test_an_impostor_with_a_fresh_key_is_not_confirmed(self) -> None:
+        self.assertFalse(believe(Pins(), [HOME], "alice", MALLORY, False).confirmed)
+
+    def test_a_pin_of_another_server_says_nothing_here(self) -> None:
+        self.assertIs(self.worth("alice", MALLORY, AWAY), Worth.CLAIMED)
+
+    def test_one_server_that_knows_another_key_is_enough_to_refuse(self) -> None:
+        self.pins.put(Pin(AWAY, "alice", MALLORY))
+        for servers in ((HOME, AWAY), (AWAY, HOME)):
+            self.assertIs(self.worth("alice", MALLORY, *servers), Worth.REFUSED)
+
+    def test_a_changed_key_says_who_where_and_what_to_do(self) -> None:
+        pin = self.pins.person(HOME, "alice")
+        assert pin is not None
+        said = changed_key(pin, MALLORY, "/home/a/known_peers", "alice", f"/trust alice {MALLORY}")
+        whole = " ".join(said)
+        for part in (
+            "alice",
+            ALICE,
+            MALLORY,
+            "/home/a/known_peers, line 1",
+            f"/trust alice {MALLORY}",
+        ):
+            self.assertIn(part, whole)
+        self.assertFalse(any("\n" in line for line in said))
