@@ -10,7 +10,9 @@ from chatproto.directory.visitors import Presence, Visitor
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 LEAST_PORT = 1024
-UNOBSERVED_IPV6 = 2
+NOBODYS = frozenset((0, *range(240, 256)))
+"""What an IPv4 address that nobody has begins with."""
+OTHER_IPV6 = 2
 """How many global IPv6 addresses may be told that the server has not seen."""
 
 
@@ -19,25 +21,29 @@ def told(them: Presence, to: Visitor) -> tuple[Address, ...]:
 
     Of those claimed: public ones with the observed host, two other global IPv6 ones, private ones if
     both are seen at one address or both in private space, loopback ones if both are on the server's
-    machine. The observed host with the claimed port always, last.
+    machine. The observed host with the claimed port last, always but where it
+    is loopback and `to` is elsewhere, or link-local.
     """
     found: dict[Address, None] = {}
-    others = 0
+    others: set[Address] = set()
     for host, port in them.addresses:
         address = as_address(host)
-        if address is None or port < LEAST_PORT:
+        if address is None or port < LEAST_PORT or not _is_harmless(address, them.visitor, to):
             continue
-        seen = str(address) == them.visitor.host
-        other = not seen and address.version == 6 and _is_public(address)
-        if other and others >= UNOBSERVED_IPV6:
-            continue
-        if seen or other or _is_shared(address, them.visitor, to):
-            others += other
-            found[str(address), port] = None
-    if them.port >= LEAST_PORT:
-        observed = (them.visitor.host, them.port)
-        found.pop(observed, None)
-        return (*_first(found, ADDRESSES - 1), observed)
+        told_as = str(address), port
+        if str(address) == them.visitor.host or _is_shared(address, them.visitor, to):
+            found[told_as] = None
+        elif address.version == 6 and address.is_global and len(others | {told_as}) <= OTHER_IPV6:
+            others.add(told_as)
+            found[told_as] = None
+    observed = as_address(them.visitor.host)
+    if (
+        observed is not None
+        and them.port >= LEAST_PORT
+        and _is_harmless(observed, them.visitor, to)
+    ):
+        found.pop((them.visitor.host, them.port), None)
+        return (*_first(found, ADDRESSES - 1), (them.visitor.host, them.port))
     return _first(found, ADDRESSES)
 
 
@@ -45,19 +51,20 @@ def _first(addresses: Iterable[Address], most: int) -> tuple[Address, ...]:
     return tuple(addresses)[:most]
 
 
-def _is_public(address: IPv4Address | IPv6Address) -> bool:
-    return address.is_global and not address.is_multicast
+def _is_harmless(address: IPv4Address | IPv6Address, one: Visitor, other: Visitor) -> bool:
+    """Whether it is one machine's, and the same machine's for both."""
+    if address.is_loopback:
+        return one.local and other.local
+    odd = address.is_multicast or address.is_unspecified or address.is_link_local
+    # 0.0.0.0/8 and 240.0.0.0/4, the broadcast address in it, count as private.
+    return not odd and not (address.version == 4 and int(address) >> 24 in NOBODYS)
 
 
 def _is_shared(address: IPv4Address | IPv6Address, one: Visitor, other: Visitor) -> bool:
     """Whether `address` is of a network that the two may have in common."""
-    if address.is_multicast or address.is_unspecified or address.is_link_local:
-        return False
-    if address.is_loopback:
-        return one.local and other.local
     if not address.is_private:
         return False
-    return one.host == other.host or (_in_private(one) and _in_private(other))
+    return address.is_loopback or one.host == other.host or _in_private(one) and _in_private(other)
 
 
 def _in_private(visitor: Visitor) -> bool:

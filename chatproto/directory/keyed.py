@@ -167,7 +167,7 @@ class KeyedDirectory:
     def _keep(self, message: bcp2.Register, visitor: Visitor, granted: int) -> None:
         client_id = message.client_id
         self._forget(client_id)
-        visitor.client_id = client_id
+        visitor.client_id, visitor.listens = client_id, message.port
         self._present[client_id] = Presence(
             client_id,
             visitor.key,

@@ -25,7 +25,8 @@ class Names(Protocol):
         """The ids that `key` owns."""
 
     def keep(self, client_id: str, key: str, now: float) -> None:
-        """`client_id` belongs to `key`, and is used. The longest unused goes if there is no room."""
+        """`client_id` belongs to `key`, and is used; what looks like it is no other key's any more.
+        The longest unused goes if there is no room."""
 
     def free(self, client_id: str) -> bool:
         """It belongs to nobody any more; False if it did not."""

@@ -12,7 +12,7 @@ class Visitor:
     """A connection that proved `key`, as the server sees it at `host:port`.
 
     `client_id` is the id that it registered, None before. `local`: it is on the server's own machine.
-    `watches`: whose coming and going it wants to know.
+    `watches`: whose coming and going it wants to know. `listens`: the port that it registered.
     """
 
     key: str
@@ -21,6 +21,12 @@ class Visitor:
     local: bool = False
     client_id: str | None = None
     watches: set[str] = field(default_factory=set)
+    listens: int | None = None
+
+    @property
+    def callable_at(self) -> Address:
+        """Where it is seen, with the port that it registered, once it has."""
+        return self.host, self.listens or self.port
 
     @property
     def address(self) -> Address:

@@ -110,6 +110,7 @@ class Conversation:
         self.heard_any = False
         self.said_any = False
         self._shown = False
+        self._was_open = False
         self._alone = DeferredLock()
         self._going_out = 0
         self._was_half = False
@@ -152,9 +153,15 @@ class Conversation:
     def show(self, state: str | None = None, **changes: object) -> None:
         """Tell how it stands, with `changes` of the event's fields."""
         self._shown = True
-        known = {"host": self.host, "port": self.port} | changes
+        known = {"host": self.host, "port": self.port} | self._safety() | changes
         shown = state or ("ringing" if self.state is State.ASKING else self.state.value)
         self._owner.tell(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
+
+    def _safety(self) -> dict[str, object]:
+        """From when it is open on, every event says how safe it is."""
+        if self.state not in (State.OPEN, State.CLOSED) or not self._was_open:
+            return {}
+        return {"encrypted": self.key is not None, "security": self.security()}
 
     def current(self) -> bool:
         """Whether what is typed without a slash goes there."""
@@ -195,11 +202,10 @@ class Conversation:
                 self.show()
             case Opened():
                 self._stop_ringing()
+                self._was_open = True
                 if self.pins is not None and self.key is not None:
                     self._owner.pin(self.pins, self.key)
                 self.show(
-                    encrypted=self.key is not None,
-                    security=self.security(),
                     path="direct",
                     mode="half" if self.session.floor.half else "full",
                     turn=self.session.floor.turn.value,
@@ -211,7 +217,8 @@ class Conversation:
                 mode = "full" if self._was_half and not half else None
                 self._was_half = half
                 current = None if self.current() else False
-                tell(SessionChanged(self.name, "open", turn=turn.value, mode=mode, current=current))
+                news = {"turn": turn.value, "mode": mode, "current": current}
+                self.show("open", host=None, port=None, **news)
             case Heard(text):
                 self.heard_any = True
                 tell(MessageReceived(from_=self.name, text=text))

@@ -52,9 +52,11 @@ def terminal_lines(effects: list[Effect], visitor: Visitor) -> list[str]:
             continue
         match effect.message:
             case RegAck(_, client_id, expires) if expires:
-                lines.append(f"REGISTER: {client_id} from {host_port(*visitor.address)} received")
+                lines.append(
+                    f"REGISTER: {client_id} from {host_port(*visitor.callable_at)} received"
+                )
             case BridgeAck(_, client_id, _, addresses):
-                asker = f"BRIDGE: {visitor.client_id} {host_port(*visitor.address)}"
+                asker = f"BRIDGE: {visitor.client_id} {host_port(*visitor.callable_at)}"
                 found = (
                     f" {client_id} {host_port(*addresses[0])}" if client_id and addresses else ""
                 )

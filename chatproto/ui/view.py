@@ -167,7 +167,7 @@ def _session(event: SessionChanged) -> list[str]:
 def _open(event: SessionChanged, who: str) -> list[str]:
     """A conversation that has just opened, or what is new in one that was open before."""
     here = event.current is not False
-    if event.encrypted is not None:
+    if event.dialect is not None:
         security = _inline(event.security or ("encrypted" if event.encrypted else "open"))
         path = f", {_inline(event.path)}" if event.path and event.path != "direct" else ""
         return [
@@ -175,8 +175,6 @@ def _open(event: SessionChanged, who: str) -> list[str]:
             + ("" if here else f", /switch {who} to answer")
         ]
     lines = []
-    if event.security:
-        lines.append(f"what you say to {who} is {_inline(event.security)} now")
     if event.path:
         lines.append(f"{who} is reached another way now: {_inline(event.path)}")
     if event.mode:

@@ -87,31 +87,43 @@ SHOWN: list[tuple[Event, list[str]]] = [
     ),
     (SessionChanged("bob", "ringing"), []),
     (
-        SessionChanged("bob", "open", encrypted=False, security="open", current=True),
+        SessionChanged(
+            "bob", "open", dialect="canon", encrypted=False, security="open", current=True
+        ),
         ["* talking with bob (open)"],
     ),
-    (SessionChanged("bob", "open", encrypted=False), ["* talking with bob (open)"]),
     (
-        SessionChanged("bob", "open", encrypted=True, security="verified", path="direct"),
+        SessionChanged("bob", "open", dialect="canon", encrypted=False),
+        ["* talking with bob (open)"],
+    ),
+    (
+        SessionChanged(
+            "bob", "open", dialect="canon", encrypted=True, security="verified", path="direct"
+        ),
         ["* talking with bob (verified)"],
     ),
     (
-        SessionChanged("bob", "open", encrypted=True, path="relay"),
+        SessionChanged("bob", "open", dialect="canon", encrypted=True, path="relay"),
         ["* talking with bob (encrypted, relay)"],
     ),
     (
-        SessionChanged("bob", "open", encrypted=False, mode="half", turn="mine"),
+        SessionChanged("bob", "open", dialect="canon", encrypted=False, mode="half", turn="mine"),
         ["* talking with bob (open)"],
     ),
     (
-        SessionChanged("bob", "open", encrypted=False, mode="full", turn="both"),
+        SessionChanged("bob", "open", dialect="canon", encrypted=False, mode="full", turn="both"),
         ["* talking with bob (open)"],
     ),
     (
-        SessionChanged("bob", "open", encrypted=False, current=False),
+        SessionChanged("bob", "open", dialect="canon", encrypted=False, current=False),
         ["* talking with bob (open), /switch bob to answer"],
     ),
     (SessionChanged("bob", "open", turn="mine"), ["* your turn"]),
+    (
+        SessionChanged("bob", "open", encrypted=True, security="encrypted", turn="theirs"),
+        ["* bob's turn"],
+    ),
+    (SessionChanged("bob", "open", encrypted=True, security="verified"), []),
     (SessionChanged("bob", "open", turn="mine", current=True), ["* your turn"]),
     (SessionChanged("bob", "open", turn="mine", current=False), ["* your turn with bob"]),
     (SessionChanged("bob", "open", turn="theirs"), ["* bob's turn"]),
