@@ -95,9 +95,7 @@ class Handshake:
             return TOO_LARGE
         try:
             public = x509.load_der_x509_certificate(der).public_key()
-        except (
-            Exception
-        ):  # OpenSSL lets pass what this reader does not, and it has many names for it
+        except Exception:  # of many kinds: this reader is stricter than OpenSSL was
             public = None
         if not isinstance(public, Ed25519PublicKey):
             return "their certificate is not one of an Ed25519 key"

@@ -231,6 +231,17 @@ class StrangerTests(SynchronousTestCase):
                 Stranger(client, private, shown, chain=[root]).meet(end)
                 self.assertFalse(end.talk.accepted)
 
+    def test_whoever_shows_the_certificate_of_another_beside_their_own_is_not_them(self) -> None:
+        private = new_key()
+        for by in ("chatproto", "x"):  # as if Bob had signed it; and as it is
+            shown = certificate(private, name="x", by=by)
+            for who, client in SIDES.items():
+                with self.subTest(who, by=by):
+                    end = End(Tls(ALICE), not client, pinned(BOB))
+                    Stranger(client, private, shown, chain=[BOB.certificate]).meet(end)
+                    self.assertFalse(end.talk.accepted)
+                    self.assertNotEqual(end.talk.handshake.peer_key, BOB.name)
+
     def test_no_session_is_resumed(self) -> None:
         server = Tls(BOB)
         first, end = Stranger.of(True, EVE), End(server, False)
