@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import socket
 import statistics
@@ -13,7 +14,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 HERE = Path(__file__).parent
 START_WAIT = 30.0
@@ -42,11 +42,17 @@ def built_loadgen(place: Path) -> Path:
 
 @dataclass
 class Subject:
-    """A server under measurement: how it is started, and where it then listens."""
+    """A server under measurement: how it is started, where it then listens, what it is asked.
+
+    `request` is a template of the load generator; `answer` is how every good answer ends, and no
+    other does, so that a refusal cannot pass for a fast answer.
+    """
 
     name: str
     command: Sequence[str]
     port: int
+    request: str
+    answer: str
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self, cwd: Path) -> None:
@@ -81,17 +87,27 @@ class Subject:
                 self.process.wait()
 
 
-def run_loadgen(program: Path, subject: Subject, arguments: Sequence[str]) -> dict[str, Any]:
-    """The load generator's report on `subject` and all its processes."""
+def run_loadgen(program: Path, subject: Subject, arguments: Sequence[str]) -> dict[str, float]:
+    """What one window of load costs `subject`, all its processes together.
+
+    Raises CannotMeasure if anything failed, for then the rest is no figure either.
+    """
     assert subject.process is not None
-    command = [str(program), *arguments, "--tree", "-P", str(subject.process.pid)]
+    asked = ["--req", subject.request, "--until", subject.answer, "--timeout", "2"]
+    command = [str(program), *arguments, *asked, "--tree", "-P", str(subject.process.pid)]
     done = subprocess.run(
-        [*command, f"127.0.0.1:{subject.port}"], capture_output=True, text=True, check=False
+        [*command, "-r", "1", f"127.0.0.1:{subject.port}"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode != 0:
         raise CannotMeasure(f"loadgen and {subject.name}: {done.stderr.strip()}")
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
+    summary = {name: values[1] for name, values in json.loads(done.stdout)["summary"].items()}
+    failed = {name: summary[name] for name in ("errors", "closed", "stuck") if summary[name]}
+    if failed:
+        raise CannotMeasure(f"{subject.name} did not answer all: {failed}")
+    return summary
 
 
 def median(values: Sequence[float]) -> float:
@@ -103,9 +119,8 @@ def machine() -> str:
     """What was measured on, in a line."""
     import twisted
 
-    cores = len(Path("/proc/cpuinfo").read_text().split("processor\t")) - 1
     python = ".".join(map(str, sys.version_info[:3]))
-    return f"{cores} cores, Python {python}, Twisted {twisted.__version__}"
+    return f"{os.cpu_count()} cores, Python {python}, Twisted {twisted.__version__}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
