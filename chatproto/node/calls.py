@@ -346,6 +346,8 @@ class Calls:
             if conversation.state is not State.CALLING:
                 return
         conversation.dialling = None
+        if "TLS" in reason:
+            reason += "; if they speak plain text only, /chat --as canon calls in the open"
         conversation.perform(session.unreachable(reason))
 
     def _resume(self, known: Conversation) -> None:
