@@ -21,8 +21,8 @@ def told(them: Presence, to: Visitor) -> tuple[Address, ...]:
 
     Of those claimed: public ones with the observed host, two other global IPv6 ones, private ones if
     both are seen at one address or both in private space, loopback ones if both are on the server's
-    machine. The observed host with the claimed port last, always but where it
-    is loopback and `to` is elsewhere, or link-local.
+    machine. The observed host with the claimed port last, always but where it is loopback and `to`
+    is on another machine, or link-local.
     """
     found: dict[Address, None] = {}
     others: set[Address] = set()
@@ -64,7 +64,9 @@ def _is_shared(address: IPv4Address | IPv6Address, one: Visitor, other: Visitor)
     """Whether `address` is of a network that the two may have in common."""
     if not address.is_private:
         return False
-    return address.is_loopback or one.host == other.host or _in_private(one) and _in_private(other)
+    return (
+        address.is_loopback or one.host == other.host or (_in_private(one) and _in_private(other))
+    )
 
 
 def _in_private(visitor: Visitor) -> bool:

@@ -25,8 +25,10 @@ class MemoryNames:
         return tuple(self._ids.get(key, ()))
 
     def keep(self, client_id: str, key: str, now: float) -> None:
-        if client_id in self._used and self.owner(client_id) != key:
-            self.free(client_id)
+        former = self._owners.get(fold(client_id))
+        if former is not None and former[0] != key:
+            for alike in tuple(former[1]):
+                self.free(alike)
         self._used[client_id] = now
         self._used.move_to_end(client_id)
         self._owners.setdefault(fold(client_id), (key, set()))[1].add(client_id)

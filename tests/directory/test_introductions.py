@@ -1,0 +1,74 @@
+"""How often one may be introduced to another."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory import introductions as module
+from chatproto.directory.introductions import MINUTE, Introductions
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
+from tests.contracts.names import key
+
+A, B, C = key(1), key(2), key(3)
+LIMITS = Limits(introductions_from=2, introductions_to=3)
+
+
+class Introduced(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.counted = Introductions(LIMITS)
+
+    def refused(self, caller: str, callee: str, now: float) -> None:
+        error = self.assertRaises(RemoteError, self.counted.count, caller, callee, now)
+        self.assertEqual(error.status, 429)
+
+    def test_one_to_another_so_often_in_a_minute_and_no_more(self) -> None:
+        self.counted.count(A, B, 0.0)
+        self.counted.count(A, B, 10.0)
+        self.refused(A, B, MINUTE - 0.1)
+        self.counted.count(A, C, 20.0)
+        self.counted.count(A, B, MINUTE)
+        self.refused(A, B, MINUTE + 1)
+
+    def test_to_one_by_all_so_often_in_a_minute_and_no_more(self) -> None:
+        for number in range(3):
+            self.counted.count(key(10 + number), B, float(number))
+        self.refused(A, B, 3.0)
+        self.counted.count(A, C, 3.0)
+        self.counted.count(A, B, MINUTE)
+
+    def test_to_each_other_are_not_counted(self) -> None:
+        self.counted.count(B, A, 0.0)
+        for _ in range(20):
+            self.counted.count(A, B, 1.0)
+            self.counted.count(B, A, 1.0)
+        self.counted.count(C, B, 1.0)
+
+    def test_are_not_made_more_by_those_refused(self) -> None:
+        for now in (0.0, 0.0):
+            self.counted.count(A, B, now)
+        for _ in range(10):
+            self.refused(A, B, 30.0)
+        self.counted.count(A, B, MINUTE)
+
+    def test_are_forgotten_in_time(self) -> None:
+        self.patch(module, "MOST", 3)
+        for number in range(10):
+            self.counted.count(key(100 + number), key(200 + number), 0.0)
+        self.assertEqual((len(self.counted._pairs), len(self.counted._callees)), (3, 3))
+
+    @given(st.lists(st.tuples(st.integers(5, 9), st.integers(0, 30)), max_size=60))
+    def test_never_pass_either_bound_in_any_minute(self, asked: list[tuple[int, int]]) -> None:
+        counted, now, done = Introductions(LIMITS), 0.0, list[tuple[int, float]]()
+        for caller, wait in asked:
+            now += wait
+            try:
+                counted.count(key(caller), B, now)
+            except RemoteError:
+                continue
+            done.append((caller, now))
+            recent = [one for one, at in done if at > now - MINUTE]
+            self.assertLessEqual(len(recent), 3)
+            self.assertLessEqual(recent.count(caller), 2)
