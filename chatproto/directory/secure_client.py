@@ -11,6 +11,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import (
     ConnectError,
+    ConnectionDone,
+    ConnectionLost,
     ConnectionRefusedError,
     DNSLookupError,
     TimeoutError,
@@ -316,7 +318,7 @@ class ServerLine(LineReceiver):
         self._decoder = StrictDecoder(Sender.SERVER, limits)
         self._asked: dict[int, tuple[type[Bcp2Message], Deferred[Bcp2Message]]] = {}
         self._cseq = 0
-        self._made = self._closing = False
+        self._made = self._heard_of = self._closing = False
         self._reason = ""
         self._timer: IDelayedCall | None = None
 
@@ -366,6 +368,7 @@ class ServerLine(LineReceiver):
         self._server.line_made(self)
 
     def rawDataReceived(self, data: bytes) -> None:
+        self._heard_of = True
         if not self._closing:
             self._set(self._limits.ping_wait, self._ping)
         for message in self._decoder.feed(data):
@@ -379,10 +382,12 @@ class ServerLine(LineReceiver):
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         refused = self._handshake.refusal is not None
-        if not self._reason:
-            self._reason = (
-                "the connection ended" if self._made else _tls_trouble(self._handshake, reason)
-            )
+        # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
+        judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
+        if not self._reason and self._made and judged:
+            self._reason = "the connection ended"
+        elif not self._reason:
+            self._reason = _tls_trouble(self._handshake, reason)
         asked, self._asked = self._asked, {}
         for _, answer in asked.values():
             answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))

@@ -176,5 +176,5 @@ class Finder:
         """Keep `key` as that of `peer`."""
         if self._node.acquaintances is None:
             raise Trouble("nothing is encrypted with --plain")
-        self._node.acquaintances.pin(read_client_id(peer), read_key(key))
+        self._node.acquaintances.trust(read_client_id(peer), read_key(key))
         return Answer("trust", (f"{peer} has {key}",), {"id": peer, "key": key})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
     IDelayedCall,
     IHandshakeListener,
@@ -134,7 +135,7 @@ class SecureLink(LineReceiver):
         self._writable = True
         self._stream = secrets.token_hex(8)
         self._number = 0
-        self._made = self._leaving = self._gone = False
+        self._made = self._heard_of = self._leaving = self._gone = False
         self._reason = ""
 
     @property
@@ -222,6 +223,7 @@ class SecureLink(LineReceiver):
     def rawDataReceived(self, data: bytes) -> None:
         if self._leaving:
             return
+        self._heard_of = True
         self._listen()
         for message in self._decoder.feed(data):
             if not self._leaving:
@@ -234,7 +236,9 @@ class SecureLink(LineReceiver):
         self._gone = True
         for name in tuple(self._timers):
             self._cancel(name)
-        if not self._made:
+        # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
+        judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
+        if not self._made or not judged:
             self._reason = self._reason or self._handshake.trouble(reason)
         self._owner.secure_lost(self, self._reason or "the connection ended")
 

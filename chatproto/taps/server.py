@@ -249,7 +249,7 @@ class ChatServerProgram(MultiService):
             limits,
             say,
             trace,
-            SecureSide(Tls(options["identity"]), keyed),
+            SecureSide(Tls(options["identity"], limits), keyed),
             options["require"] == "tls",
         )
         self._server.setServiceParent(self)
