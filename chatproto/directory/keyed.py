@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable
 from heapq import heappop, heappush
@@ -43,9 +43,9 @@ class KeyedDirectory:
         self._sorted: list[str] = []  # the listed ids
         self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
         self._absent: list[tuple[float, str]] = []  # a heap: which registrations end when
-        self._callable: OrderedDict[str, None] = (
-            OrderedDict()
-        )  # listed and connected, the newest last
+        # Listed and connected, the newest last.
+        self._callable: OrderedDict[str, None] = OrderedDict()
+        self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers: dict[str, set[Visitor]] = {}
         self._introductions = Introductions(limits)
 
@@ -83,6 +83,8 @@ class KeyedDirectory:
             presence.until = now + presence.expires
             self._leaving[presence.client_id] = now + self.limits.presence_grace
             self._callable.pop(presence.client_id, None)
+            self._use(presence, now)
+            self._used.pop(presence.client_id, None)
             heappush(self._absent, (presence.until, presence.client_id))
 
     def due(self, now: float) -> list[Effect]:
@@ -99,6 +101,11 @@ class KeyedDirectory:
             presence = self._present.get(client_id)
             if presence is not None and presence.until == until:  # not renewed meanwhile
                 self._forget(client_id)
+        while self._used:
+            client_id, used = next(iter(self._used.items()))
+            if used > now - self.limits.keep_names / 2:
+                break
+            self._use(self._present[client_id], now)
         self.names.expire(now - self.limits.keep_names)
         return effects
 
@@ -112,18 +119,25 @@ class KeyedDirectory:
         presence = self._present.get(client_id)
         if presence is None:
             return []
-        effects: list[Effect] = self._tell(client_id, "offline")
+        effects: list[Effect] = []
+        if self._is_online(client_id):
+            effects += self._tell(client_id, "offline")
         if presence.connected:
             effects.append(Dismiss(presence.visitor, Error(403)))
+            presence.visitor.client_id = None
         self._forget(client_id)
         return effects
 
     def contacts(self, prefix: str = "", after: str = "", most: int | None = None) -> list[Contact]:
         """Who is connected and listed, by id."""
         found: list[Contact] = []
-        for client_id in self._sorted[bisect_right(self._sorted, after) :]:
+        at = bisect_right(self._sorted, after) if after >= prefix else 0
+        for number in range(max(at, bisect_left(self._sorted, prefix)), len(self._sorted)):
+            client_id = self._sorted[number]
+            if not client_id.startswith(prefix):
+                break  # they stand together
             presence = self._present[client_id]
-            if client_id.startswith(prefix) and presence.connected:
+            if presence.connected:
                 host = presence.visitor.host
                 found.append(Contact(client_id, host, presence.port, presence.key))
             if most is not None and len(found) >= most:
@@ -135,9 +149,10 @@ class KeyedDirectory:
     def _register(self, message: bcp2.Register, visitor: Visitor, now: float) -> list[Effect]:
         client_id, limits = message.client_id, self.limits
         if message.expires == 0:
-            self._registered(visitor)
-            effects = self._tell(client_id, "offline") if visitor.client_id == client_id else []
-            self._forget(visitor.client_id or "")
+            if self._registered(visitor).client_id != client_id:
+                raise RemoteError(404, "that is not registered here")
+            effects = self._tell(client_id, "offline")
+            self._forget(client_id)
             visitor.client_id = None
             return [
                 Say(visitor, bcp2.RegAck(message.cseq, client_id, 0, visitor.address)),
@@ -146,21 +161,23 @@ class KeyedDirectory:
         classic = self.registry.find(client_id)
         if classic is not None and classic.key is None:
             raise RemoteError(409, "a classic client holds that id")
+        former = self._present.get(client_id)
+        if former is not None and former.connected and former.key != visitor.key:
+            raise RemoteError(409, "another key is here with that id")
         claim(self.names, client_id, visitor.key, now, limits)
         granted = limits.lease if message.expires is None else message.expires
         granted = min(max(granted, limits.lease_least), limits.lease_most)
         replaced: list[Effect] = []
-        former = self._present.get(client_id)
         if former is not None and former.connected and former.visitor is not visitor:
             former.visitor.client_id = None
             replaced = [Dismiss(former.visitor, bcp2.Replaced())]
         if visitor.client_id not in (None, client_id):
             replaced += self._tell(visitor.client_id or "", "offline")
             self._forget(visitor.client_id or "")
+        was_online = self._is_online(client_id)
         self._keep(message, visitor, granted)
+        self._used[client_id] = now
         answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
-        was_online = former is not None and (former.connected or client_id in self._leaving)
-        self._leaving.pop(client_id, None)
         online = [] if was_online else self._tell(client_id, "online")
         return [Say(visitor, answer), *replaced, *online]
 
@@ -236,8 +253,7 @@ class KeyedDirectory:
             raise RemoteError(413, "too many watches")
         visitor.watches.add(peer_id)
         self._watchers.setdefault(peer_id, set()).add(visitor)
-        online = watched is not None and (watched.connected or peer_id in self._leaving)
-        state = bcp2.Presence(peer_id, "online" if online else "offline")
+        state = bcp2.Presence(peer_id, "online" if self._is_online(peer_id) else "offline")
         return [Say(visitor, bcp2.WatchAck(message.cseq, peer_id)), Say(visitor, state)]
 
     # How it follows.
@@ -251,6 +267,19 @@ class KeyedDirectory:
     def _of(self, visitor: Visitor) -> Presence | None:
         presence = self._present.get(visitor.client_id or "")
         return presence if presence is not None and presence.visitor is visitor else None
+
+    def _is_online(self, client_id: str) -> bool:
+        """Whether who watches takes them to be here."""
+        presence = self._present.get(client_id)
+        return presence is not None and (presence.connected or client_id in self._leaving)
+
+    def _use(self, presence: Presence, now: float) -> None:
+        """Whoever is connected uses their id; they need not say so again and again."""
+        client_id, key = presence.client_id, presence.key
+        self._used[client_id] = now
+        self._used.move_to_end(client_id)
+        if self.names.owner(client_id) in (None, key):
+            self.names.keep(client_id, key, now)
 
     def _tell(self, client_id: str, status: str) -> list[Effect]:
         """Tell who watches, and still may."""
@@ -272,5 +301,7 @@ class KeyedDirectory:
     def _forget(self, client_id: str) -> None:
         presence = self._present.pop(client_id, None)
         self._callable.pop(client_id, None)
+        self._leaving.pop(client_id, None)
+        self._used.pop(client_id, None)
         if presence is not None and presence.listed:
             del self._sorted[bisect_right(self._sorted, client_id) - 1]

@@ -1,0 +1,100 @@
+"""A directory for clients with keys, with the time and all that is said in the test's hands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.lease import Lease, Source
+from chatproto.directory.visitors import Effect, Visitor
+from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory_names import MemoryNames
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Error
+from chatproto.wire.limits import Limits
+from tests.contracts.names import key
+
+HOST = "198.41.0.4"
+
+
+class Hall:
+    """A directory, the time, and what was said to whom."""
+
+    def __init__(self, **limits: float) -> None:
+        self.limits = Limits(**limits)  # type: ignore[arg-type]
+        self.names = MemoryNames(self.limits)
+        self.registry = MemoryRegistry(self.limits)
+        self.calls = 0
+        self.directory = KeyedDirectory(self.names, self.registry, self.new_call, self.limits)
+        self.now = 1000.0
+        self.others: list[Effect] = []
+
+    def new_call(self) -> str:
+        self.calls += 1
+        return f"call{self.calls}"
+
+    def ask(self, visitor: Visitor, message: Any) -> Any:
+        """The answer; what else was said is in `others`."""
+        effects = self.directory.answer(message, visitor, self.now)
+        number = getattr(message, "cseq", None)
+        own = [
+            one.message
+            for one in effects
+            if one.visitor is visitor and getattr(one.message, "cseq", None) == number
+        ]
+        assert len(own) == 1, effects
+        self.others = [one for one in effects if one.message is not own[0]]
+        return own[0]
+
+    def come(self, client_id: str, number: int, host: str = HOST, **how: Any) -> Visitor:
+        """Somebody new with key `number`, registered as `client_id`."""
+        visitor = Visitor(key(number), host, 40000 + number)
+        answer = self.register(visitor, client_id, **how)
+        assert isinstance(answer, bcp2.RegAck), answer
+        return visitor
+
+    def register(self, visitor: Visitor, client_id: str, **how: Any) -> Any:
+        return self.ask(visitor, bcp2.Register(7, client_id, 5000, **how))
+
+    def status(self, visitor: Visitor, message: Any) -> int:
+        """What it is refused with."""
+        answer = self.ask(visitor, message)
+        assert isinstance(answer, Error), answer
+        assert answer.cseq == message.cseq
+        assert not self.others, self.others
+        return answer.status
+
+    def classic(self, client_id: str, host: str = HOST) -> None:
+        """Somebody without a key."""
+        self.registry.keep(Lease(client_id, host, 3000, Source(host, 1, False)), self.now)
+
+    def pass_time(self, seconds: float) -> list[Effect]:
+        """What the time brings."""
+        self.now += seconds
+        return self.directory.due(self.now)
+
+    def listed(self, **how: Any) -> list[str]:
+        anybody = Visitor(key(99), HOST, 1)
+        answer = self.ask(anybody, bcp2.Info(1, **how))
+        assert isinstance(answer, bcp2.InfoAck)
+        return [one.client_id for one in answer.contacts]
+
+
+def news(effects: Iterable[Effect]) -> list[tuple[str, str]]:
+    """The PRESENCEs among `effects`."""
+    return [
+        (one.message.peer_id, one.message.status)
+        for one in effects
+        if isinstance(one.message, bcp2.Presence)
+    ]
+
+
+class Hosted(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.hall = Hall()
+
+    def assertStatus(self, status: int, visitor: Visitor, message: Any) -> None:
+        self.assertEqual(self.hall.status(visitor, message), status, message)

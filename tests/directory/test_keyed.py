@@ -1,0 +1,200 @@
+"""What clients with keys are answered, and who else is told: registrations, and the rest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatproto.directory.visitors import Dismiss, Visitor
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Error, Ping, PingAck
+from tests.contracts.names import key
+from tests.directory.hall import HOST, Hosted, news
+
+
+class ARegistration(Hosted):
+    def test_is_granted_within_bounds_and_told_where_it_is_seen(self) -> None:
+        visitor = Visitor(key(1), HOST, 40001)
+        for asked, granted in (
+            (None, 3600),
+            (1, 60),
+            (60, 60),
+            (500, 500),
+            (7200, 7200),
+            (9999, 7200),
+        ):
+            answer = self.hall.register(visitor, "alice", expires=asked)
+            self.assertEqual(answer, bcp2.RegAck(7, "alice", granted, (HOST, 40001)))
+        self.assertEqual(self.hall.listed(), ["alice"])
+
+    def test_is_shown_with_where_it_is_seen_and_its_key(self) -> None:
+        visitor = self.hall.come("alice", 1)
+        answer = self.hall.ask(visitor, bcp2.Info(3))
+        (contact,) = answer.contacts
+        self.assertEqual(
+            (contact.client_id, contact.host, contact.port, contact.key),
+            ("alice", HOST, 5000, key(1)),
+        )
+
+    def test_is_taken_back_with_expires_0_and_the_name_stays(self) -> None:
+        alice = self.hall.come("alice", 1)
+        answer = self.hall.register(alice, "alice", expires=0)
+        self.assertEqual(answer.expires, 0)
+        self.assertEqual(self.hall.listed(), [])
+        self.assertStatus(401, alice, bcp2.Bridge(8, "bob"))
+        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(9, "alice", 1))
+        self.hall.register(alice, "alice")
+        self.assertEqual(self.hall.listed(), ["alice"])
+
+    def test_can_be_taken_back_by_nobody_else(self) -> None:
+        alice = self.hall.come("alice", 1)
+        bob = self.hall.come("bob", 2)
+        stranger = Visitor(key(3), HOST, 1)
+        self.assertStatus(401, stranger, bcp2.Register(8, "alice", 5000, expires=0))
+        self.assertStatus(404, bob, bcp2.Register(8, "alice", 5000, expires=0))
+        self.assertEqual(self.hall.listed(), ["alice", "bob"])
+        self.assertEqual((alice.client_id, bob.client_id), ("alice", "bob"))
+
+    def test_of_what_looks_like_another_s_id_is_409(self) -> None:
+        self.hall.come("alice", 1)
+        other = Visitor(key(2), HOST, 1)
+        for client_id in ("alice", "ALICE", "a1ice", "al1ce"):
+            self.assertStatus(409, other, bcp2.Register(1, client_id, 5000))
+        self.assertEqual(self.hall.listed(), ["alice"])
+
+    def test_of_a_fourth_name_is_403_and_the_third_goes_on(self) -> None:
+        visitor = self.hall.come("a", 1)
+        for name in ("b", "c"):
+            self.hall.register(visitor, name)
+        self.assertStatus(403, visitor, bcp2.Register(1, "d", 5000))
+        self.assertEqual(self.hall.listed(), ["c"])
+
+    def test_of_an_id_that_a_classic_client_holds_is_409(self) -> None:
+        self.hall.classic("carol")
+        visitor = Visitor(key(1), HOST, 1)
+        self.assertStatus(409, visitor, bcp2.Register(1, "carol", 5000))
+        self.assertIsNone(self.hall.names.owner("carol"))
+        self.hall.registry.forget("carol")
+        self.hall.register(visitor, "carol")
+        self.assertEqual(self.hall.listed(), ["carol"])
+
+    def test_replaces_the_older_connection_which_is_told(self) -> None:
+        old = self.hall.come("alice", 1)
+        new = Visitor(key(1), HOST, 50000)
+        self.hall.register(new, "alice")
+        self.assertEqual(self.hall.others, [Dismiss(old, bcp2.Replaced())])
+        self.hall.directory.lost(old, self.hall.now)
+        self.assertEqual(self.hall.pass_time(40), [])
+        self.assertEqual(self.hall.listed(), ["alice"])
+        self.assertStatus(401, old, bcp2.Bridge(1, "bob"))
+
+    def test_under_another_name_ends_the_first(self) -> None:
+        watcher = self.hall.come("watcher", 9)
+        alice = self.hall.come("alice", 1)
+        self.hall.ask(watcher, bcp2.Watch(1, "alice"))
+        self.hall.register(alice, "alicia")
+        self.assertEqual(news(self.hall.others), [("alice", "offline")])
+        self.assertEqual(self.hall.listed(), ["alicia", "watcher"])
+
+    def test_renewed_changes_how_one_is_listed_and_called(self) -> None:
+        alice = self.hall.come("alice", 1, listed=False)
+        self.assertEqual(self.hall.listed(), [])
+        self.hall.ask(alice, bcp2.Register(1, "alice", 6000))
+        self.hall.ask(alice, bcp2.Register(1, "alice", 6000))
+        self.assertEqual(self.hall.listed(), ["alice"])
+        self.assertEqual([one.port for one in self.hall.directory.contacts()], [6000])
+
+    def test_of_somebody_connected_keeps_the_name_however_long(self) -> None:
+        self.hall.come("alice", 1)
+        self.hall.pass_time(self.hall.limits.keep_names * 2)
+        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
+
+    def test_counts_its_name_as_used_until_the_connection_ends(self) -> None:
+        alice = self.hall.come("alice", 1)
+        self.hall.pass_time(self.hall.limits.keep_names - 1)
+        self.hall.directory.lost(alice, self.hall.now)
+        self.hall.pass_time(self.hall.limits.keep_names - 1)
+        self.assertEqual(self.hall.names.owner("alice"), key(1))
+        self.hall.pass_time(2)
+        self.assertIsNone(self.hall.names.owner("alice"))
+
+    def test_ends_at_its_time_after_the_connection_and_not_before(self) -> None:
+        caller = self.hall.come("caller", 9)
+        alice = self.hall.come("alice", 1, expires=100)
+        self.hall.pass_time(5000)
+        self.hall.directory.lost(alice, self.hall.now)
+        self.assertEqual(self.hall.listed(), ["caller"])
+        self.hall.pass_time(99)
+        self.assertStatus(480, caller, bcp2.Bridge(1, "alice"))
+        self.hall.pass_time(1)
+        self.assertStatus(404, caller, bcp2.Bridge(1, "alice"))
+
+    def test_that_comes_back_is_not_ended_by_its_former_time(self) -> None:
+        alice = self.hall.come("alice", 1, expires=60)
+        self.hall.directory.lost(alice, self.hall.now)
+        self.hall.pass_time(20)
+        again = self.hall.come("alice", 1, expires=60)
+        self.hall.pass_time(1000)
+        self.assertEqual(self.hall.listed(), ["alice"])
+        self.hall.directory.lost(again, self.hall.now)
+        self.hall.pass_time(60)
+        self.assertEqual(self.hall.directory._present, {})
+
+    def test_is_looked_at_only_when_it_ends(self) -> None:
+        looked: list[str] = []
+
+        class Watched(dict[str, Any]):
+            def get(self, name: str, default: Any = None) -> Any:
+                looked.append(name)
+                return super().get(name, default)
+
+        visitors = [self.hall.come(f"x{number}", number, expires=60) for number in range(50)]
+        for number, one in enumerate(visitors[1:], 1):
+            self.hall.register(one, f"x{number}", expires=7200)
+        for one in visitors:
+            self.hall.directory.lost(one, self.hall.now)
+        self.hall.directory._present = Watched(self.hall.directory._present)
+        self.hall.pass_time(50)
+        looked.clear()
+        self.hall.pass_time(10)
+        self.assertEqual(looked, ["x0"])
+        self.assertNotIn("x0", self.hall.directory._present)
+
+    def test_lost_twice_or_never_made_is_nothing(self) -> None:
+        stranger = Visitor(key(5), HOST, 1)
+        self.hall.directory.lost(stranger, self.hall.now)
+        alice = self.hall.come("alice", 1, expires=60)
+        self.hall.directory.lost(alice, self.hall.now)
+        self.hall.pass_time(30)
+        self.hall.directory.lost(alice, self.hall.now)
+        self.hall.pass_time(30)
+        self.assertEqual(self.hall.directory._present, {})
+
+
+class AnOperator(Hosted):
+    def test_expels_somebody_who_may_come_back(self) -> None:
+        alice = self.hall.come("alice", 1)
+        self.assertEqual(self.hall.directory.expel("alice"), [Dismiss(alice, Error(403))])
+        self.assertEqual(self.hall.directory.expel("alice"), [])
+        self.hall.directory.lost(alice, self.hall.now)
+        self.assertEqual(self.hall.listed(), [])
+        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
+        self.hall.come("alice", 1)
+
+    def test_frees_an_id_for_another_key(self) -> None:
+        alice = self.hall.come("alice", 1)
+        was_owned, effects = self.hall.directory.free("alice")
+        self.assertEqual((was_owned, effects), (True, [Dismiss(alice, Error(403))]))
+        self.assertEqual(self.hall.directory.free("alice"), (False, []))
+        self.hall.directory.lost(alice, self.hall.now)
+        self.hall.come("alice", 2)
+        self.assertEqual(self.hall.names.owner("alice"), key(2))
+
+
+class WhatElseIsSaid(Hosted):
+    def test_ping_is_answered_and_its_answer_is_not(self) -> None:
+        visitor = Visitor(key(1), HOST, 1)
+        self.assertEqual(self.hall.ask(visitor, Ping(4)), PingAck(4))
+        self.assertEqual(self.hall.directory.answer(PingAck(), visitor, 0.0), [])
+
+    def test_what_a_server_says_is_405(self) -> None:
+        self.assertStatus(405, Visitor(key(1), HOST, 1), bcp2.WatchAck(4, "alice"))

@@ -1,0 +1,120 @@
+"""Who is introduced to whom, and who is in the list."""
+
+from __future__ import annotations
+
+from chatproto.directory.keyed import RETRY_AFTER
+from chatproto.directory.visitors import Say, Visitor
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Error
+from tests.contracts.names import key
+from tests.directory.hall import HOST, Hall, Hosted
+
+
+class ABridge(Hosted):
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice = self.hall.come("alice", 1)
+
+    def test_needs_a_registration(self) -> None:
+        stranger = Visitor(key(5), HOST, 1)
+        for message in (bcp2.Bridge(3, "alice"), bcp2.Bridge(3), bcp2.Watch(3, "alice")):
+            self.assertStatus(401, stranger, message)
+
+    def test_introduces_both_to_each_other(self) -> None:
+        bob = self.hall.come("bob", 2, addresses=((HOST, 6000), ("127.0.0.1", 6000)))
+        answer = self.hall.ask(self.alice, bcp2.Bridge(3, "bob"))
+        there = ((HOST, 6000), (HOST, 5000))
+        self.assertEqual(answer, bcp2.BridgeAck(3, "bob", key(2), there, "call1"))
+        push = bcp2.Introduce("alice", key(1), ((HOST, 5000),), "call1")
+        self.assertEqual(self.hall.others, [Say(bob, push)])
+
+    def test_to_nobody_is_404_and_to_who_is_away_480(self) -> None:
+        bob = self.hall.come("bob", 2)
+        self.hall.directory.lost(bob, self.hall.now)
+        self.assertStatus(480, self.alice, bcp2.Bridge(3, "bob"))
+        self.assertStatus(404, self.alice, bcp2.Bridge(3, "nobody"))
+
+    def test_to_one_s_own_key_is_403(self) -> None:
+        self.hall.come("alice2", 1)
+        for peer_id in ("alice", "alice2"):
+            self.assertStatus(403, self.alice, bcp2.Bridge(3, peer_id))
+
+    def test_to_who_is_unlisted_is_404_but_for_those_allowed(self) -> None:
+        friend = self.hall.come("friend", 3)
+        bob = self.hall.come("bob", 2, listed=False, allow=(key(3),))
+        for here in (True, False):
+            self.assertStatus(404, self.alice, bcp2.Bridge(3, "bob"))
+            if here:
+                answer = self.hall.ask(friend, bcp2.Bridge(3, "bob"))
+                self.assertEqual(answer.key, key(2))
+                self.hall.directory.lost(bob, self.hall.now)
+            else:
+                self.assertStatus(480, friend, bcp2.Bridge(3, "bob"))
+
+    def test_to_a_classic_client_has_its_address_and_no_key_and_nobody_is_told(self) -> None:
+        self.hall.classic("carol", "192.0.2.7")
+        answer = self.hall.ask(self.alice, bcp2.Bridge(3, "carol"))
+        self.assertEqual(answer, bcp2.BridgeAck(3, "carol", addresses=(("192.0.2.7", 3000),)))
+        self.assertEqual(self.hall.others, [])
+
+    def test_without_a_name_gives_who_came_last_and_is_listed_and_another_key(self) -> None:
+        self.assertEqual(self.hall.ask(self.alice, bcp2.Bridge(3)), bcp2.BridgeAck(3))
+        bob = self.hall.come("bob", 2)
+        self.hall.come("hidden", 3, listed=False)
+        self.hall.come("alice2", 1)
+        self.assertEqual(self.hall.ask(self.alice, bcp2.Bridge(3)).client_id, "bob")
+        self.hall.directory.lost(bob, self.hall.now)
+        self.assertEqual(self.hall.ask(self.alice, bcp2.Bridge(3)), bcp2.BridgeAck(3))
+
+    def test_too_often_is_429_with_when_to_come_again(self) -> None:
+        bob = self.hall.come("bob", 2)
+        for _ in range(self.hall.limits.introductions_from):
+            self.hall.ask(self.alice, bcp2.Bridge(3, "bob"))
+        answer = self.hall.ask(self.alice, bcp2.Bridge(4, "bob"))
+        self.assertEqual(answer, Error(429, 4, retry_after=RETRY_AFTER))
+        self.assertEqual(self.hall.others, [])
+        self.hall.ask(bob, bcp2.Bridge(5, "alice"))
+        self.assertIsInstance(self.hall.ask(self.alice, bcp2.Bridge(6, "bob")), bcp2.BridgeAck)
+
+
+class AList(Hosted):
+    def setUp(self) -> None:
+        super().setUp()
+        for number, name in enumerate(("bea", "ann", "bob", "Bob2", "carl", "b")):
+            self.hall.come(name, number)
+        self.hall.come("bo-hidden", 50, listed=False)
+
+    def test_is_in_the_order_of_ids_without_the_unlisted(self) -> None:
+        self.assertEqual(self.hall.listed(), ["Bob2", "ann", "b", "bea", "bob", "carl"])
+
+    def test_has_those_with_a_prefix_after_an_id(self) -> None:
+        listed = self.hall.listed
+        self.assertEqual(listed(prefix="b"), ["b", "bea", "bob"])
+        self.assertEqual(listed(prefix="b", after="b"), ["bea", "bob"])
+        self.assertEqual(listed(after="bea"), ["bob", "carl"])
+        self.assertEqual(listed(prefix="b", after="a"), ["b", "bea", "bob"])
+        self.assertEqual(listed(prefix="b", after="c"), [])
+        self.assertEqual(listed(prefix="zz"), [])
+
+    def test_is_had_in_pages_each_once(self) -> None:
+        anybody = Visitor(key(99), HOST, 1)
+        for limit in (1, 2, 3, 4, 6, 7):
+            found, after = [], ""
+            while True:
+                answer = self.hall.ask(anybody, bcp2.Info(1, "", after, limit))
+                self.assertLessEqual(len(answer.contacts), limit)
+                found += [one.client_id for one in answer.contacts]
+                after = answer.next
+                if not after:
+                    break
+            self.assertEqual(found, ["Bob2", "ann", "b", "bea", "bob", "carl"])
+
+    def test_is_no_longer_than_a_page_whatever_is_asked(self) -> None:
+        self.hall = Hall(info_lines=2)
+        for number, name in enumerate(("a", "b", "c")):
+            self.hall.come(name, number)
+        for limit in (None, 0, 3, 2**53):
+            answer = self.hall.ask(Visitor(key(99), HOST, 1), bcp2.Info(1, limit=limit))
+            self.assertEqual(
+                ([one.client_id for one in answer.contacts], answer.next), (["a", "b"], "b")
+            )

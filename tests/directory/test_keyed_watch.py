@@ -1,0 +1,98 @@
+"""Who is told of whose coming and going."""
+
+from __future__ import annotations
+
+from chatproto.directory.visitors import Say, Visitor
+from chatproto.wire import bcp2
+from tests.contracts.names import key
+from tests.directory.hall import Hall, Hosted, news
+
+
+class AWatch(Hosted):
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice = self.hall.come("alice", 1)
+        self.bob = self.hall.come("bob", 2)
+
+    def watch(self, peer_id: str, visitor: Visitor | None = None) -> list[tuple[str, str]]:
+        visitor = visitor or self.alice
+        answer = self.hall.ask(visitor, bcp2.Watch(5, peer_id))
+        self.assertEqual(answer, bcp2.WatchAck(5, peer_id))
+        self.assertTrue(all(one.visitor is visitor for one in self.hall.others))
+        return news(self.hall.others)
+
+    def test_tells_at_once_how_it_stands(self) -> None:
+        self.assertEqual(self.watch("bob"), [("bob", "online")])
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertEqual(self.watch("bob"), [("bob", "online")])
+        self.hall.pass_time(31)
+        self.assertEqual(self.watch("bob"), [("bob", "offline")])
+        self.hall.pass_time(7200)
+        self.assertEqual(self.watch("bob"), [("bob", "offline")])
+
+    def test_tells_of_the_end_after_a_grace(self) -> None:
+        self.watch("bob")
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertEqual(self.hall.pass_time(29.9), [])
+        (one,) = self.hall.pass_time(0.1)
+        self.assertEqual(one, Say(self.alice, bcp2.Presence("bob", "offline")))
+        self.assertEqual(self.hall.pass_time(7200), [])
+
+    def test_tells_nothing_of_a_short_absence(self) -> None:
+        self.watch("bob")
+        for _ in range(3):
+            self.hall.directory.lost(self.bob, self.hall.now)
+            self.assertEqual(self.hall.pass_time(20), [])
+            self.bob = self.hall.come("bob", 2)
+            self.assertEqual(news(self.hall.others), [])
+        self.assertEqual(self.hall.pass_time(100), [])
+
+    def test_tells_of_a_return_and_of_taking_back(self) -> None:
+        self.watch("bob")
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.hall.pass_time(30)
+        self.bob = self.hall.come("bob", 2)
+        self.assertEqual(news(self.hall.others), [("bob", "online")])
+        self.hall.register(self.bob, "bob", expires=0)
+        self.assertEqual(news(self.hall.others), [("bob", "offline")])
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertEqual(self.hall.pass_time(7300), [])
+
+    def test_of_nobody_and_of_the_unlisted_is_404_but_for_those_allowed(self) -> None:
+        self.assertStatus(404, self.alice, bcp2.Watch(5, "nobody"))
+        self.hall.come("hidden", 3, listed=False, allow=(key(2),))
+        self.assertStatus(404, self.alice, bcp2.Watch(5, "hidden"))
+        self.assertEqual(self.watch("hidden", self.bob), [("hidden", "online")])
+
+    def test_shows_nothing_more_of_who_has_become_unlisted(self) -> None:
+        self.watch("bob")
+        self.hall.register(self.bob, "bob", listed=False)
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertEqual(self.hall.pass_time(30), [])
+
+    def test_ends_with_unwatch_and_with_the_connection(self) -> None:
+        self.watch("bob")
+        carol = self.hall.come("carol", 3)
+        self.watch("bob", carol)
+        self.assertEqual(self.hall.ask(carol, bcp2.Unwatch(6, "bob")), bcp2.UnwatchAck(6, "bob"))
+        self.hall.directory.lost(self.alice, self.hall.now)
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertEqual(self.hall.pass_time(30), [])
+        self.assertEqual(self.hall.directory._watchers, {})
+
+    def test_of_too_many_is_413(self) -> None:
+        self.hall = Hall(watches=2)
+        alice = self.hall.come("alice", 1)
+        for number in range(3):
+            self.hall.come(f"x{number}", 10 + number)
+        for number in (0, 1, 1):
+            self.watch(f"x{number}", alice)
+        self.assertStatus(413, alice, bcp2.Watch(5, "x2"))
+        self.hall.ask(alice, bcp2.Unwatch(6, "x0"))
+        self.watch("x2", alice)
+
+    def test_is_told_once_of_who_is_expelled_in_the_grace(self) -> None:
+        self.watch("bob")
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertEqual(news(self.hall.directory.expel("bob")), [("bob", "offline")])
+        self.assertEqual(self.hall.pass_time(100), [])
