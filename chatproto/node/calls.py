@@ -318,6 +318,7 @@ class Calls:
         known, session = self._node.acquaintances, conversation.session
         assert known is not None
         reason = "there is no address to call"
+        conversation.key = contact.key  # by which a call of theirs that crosses ours is known
 
         def judge(key: str) -> str | None:
             if key == known.own_key:
@@ -339,6 +340,7 @@ class Calls:
                 return
             else:
                 conversation.host, conversation.port = host, port
+                conversation.key = link.key
                 conversation.dialling = None
                 self.secure.belongs(link, conversation)
                 conversation.perform(session.asked(link))

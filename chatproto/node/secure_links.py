@@ -90,7 +90,12 @@ class SecureLinks:
 
     def made(self, link: SecureLink) -> Deferred[SecureLink]:
         """Fires when TLS stands on a connection that we make; fails with Unreachable."""
-        waiting: Deferred[SecureLink] = Deferred(lambda _: link.give_up())
+
+        def cancelled(_: Deferred[SecureLink]) -> None:
+            self._dialled.pop(link, None)
+            link.give_up()
+
+        waiting: Deferred[SecureLink] = Deferred(cancelled)
         self._dialled[link] = waiting
         return waiting
 
