@@ -186,7 +186,7 @@ class ReadingTests(LinkTests):
 
     def test_a_block_without_end_ends_the_connection_with_a_reason(self) -> None:
         link = self.link(None, header_block=64)
-        link.dataReceived(b"CHAT\r\n" + b"x" * 60)
+        link.dataReceived(b"CHAT\r\nclientID: a\r\nIP: " + b"x" * 60)
         self.assertTrue(self.transport.disconnected)
         link.connectionLost(Failure(ConnectionLost()))
         assert self.notes.lost is not None
