@@ -118,6 +118,7 @@ class SecureServer:
         self._limits = limits
         self._registration: Registration | None = None
         self._line: ServerLine | None = None
+        self._beginning: ServerLine | None = None  # TLS does not stand yet
         self._dialling: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
         self._failures = 0
@@ -139,8 +140,9 @@ class SecureServer:
             self._again = None
         if self._dialling is not None:
             self._dialling.cancel()
-        if self._line is not None:
-            self._line.close()
+        line = self._line or self._beginning
+        if line is not None:
+            line.close()
         self._come_out()
 
     def ready(self) -> Deferred[None]:
@@ -193,7 +195,7 @@ class SecureServer:
 
     def line_made(self, line: ServerLine) -> None:
         """TLS stands: say who we are."""
-        self._line = line
+        self._line, self._beginning = line, None
         self.key = line.key
         assert self._registration is not None
         self._ask(_register(self._registration), bcp2.RegAck).addCallbacks(
@@ -222,7 +224,7 @@ class SecureServer:
         """Its connection is gone; `final`: for a reason that another try would not mend."""
         if self._line is not None and self._line is not line:
             return
-        self._line = None
+        self._line = self._beginning = None
         if final:
             self._refuse(why, None)
         else:
@@ -240,7 +242,7 @@ class SecureServer:
         self._again = None
         wait = self._limits.handshake_wait
         endpoint = HostnameEndpoint(self._reactor, self._host, self._port, timeout=wait)
-        line = ServerLine(self, self._reactor, self._handshake(), self._limits)
+        line = self._beginning = ServerLine(self, self._reactor, self._handshake(), self._limits)
         self._dialling = connectProtocol(endpoint, line)
 
         def over(result: Any) -> None:
@@ -306,7 +308,7 @@ class ServerLine(LineReceiver):
     """One TLS connection to a server: requests out, answers and pushes in."""
 
     line_mode = 0
-    transport: Any  # a TCP connection, or what startTLS makes of it
+    transport: Any = None  # a TCP connection, or what startTLS makes of it
 
     def __init__(
         self, server: SecureServer, clock: IReactorTime, handshake: Handshake, limits: Limits
@@ -348,7 +350,7 @@ class ServerLine(LineReceiver):
         self._closing = True
         if self._made:
             self.transport.loseConnection()
-        else:
+        elif self.transport is not None:
             self.transport.abortConnection()
 
     # What Twisted calls.
