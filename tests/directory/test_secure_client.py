@@ -1,0 +1,520 @@
+"""Our side towards a server of our own kind: registering, answers by number, and coming back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
+from twisted.internet.error import DNSLookupError, TimeoutError
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
+from chatproto.directory.secure_client import Callee, Registration, SecureServer
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.messages import Sender
+from chatproto.wire.strict import StrictDecoder, encode
+from tests.net import Net, Wire
+
+KEY, BOBS = "sha256:" + "A" * 52, "sha256:" + "B" * 52
+WAIT, PING = DEFAULTS.request_wait, DEFAULTS.ping_wait
+ALICE = Registration("Alice", 5001, (("10.0.0.1", 5001),), True, (BOBS,))
+OBSERVED = ("10.0.0.1", 40000)
+
+
+class Shake:
+    """A handshake that comes out as it is told."""
+
+    def __init__(self, refusal: str | None) -> None:
+        self.peer_key: str | None = KEY
+        self.refusal = refusal
+
+    def accepted(self) -> bool:
+        return self.refusal is None
+
+    def trouble(self, reason: Failure) -> str:
+        return self.refusal or "they do not speak TLS"
+
+
+class News:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.registered: list[int] = []
+        self.lost: list[str] = []
+        self.refused: list[tuple[str, int | None]] = []
+        self.pushes: list[Bcp2Message] = []
+        self.then: Callable[[], None] = lambda: None
+
+    def server_registered(self, server: SecureServer, expires: int) -> None:
+        self.registered.append(expires)
+
+    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
+        assert again
+        self.lost.append(why)
+        self.then()
+
+    def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
+        self.refused.append((why, status))
+
+    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+        self.pushes.append(push)
+
+    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+        self.pushes.append(push)
+
+
+class Case(SynchronousTestCase):
+    """A server, and what it is told on its wire."""
+
+    def setUp(self) -> None:
+        self.begin()
+
+    def begin(self, jitter: float = 0.5, refusal: str | None = None) -> None:
+        self.net, self.news = Net(), News()
+        self.tried: list[float] = []
+        self.failed: list[float] = []
+        self.news.then = lambda: self.failed.append(self.net.seconds())
+
+        def handshake() -> Shake:
+            self.tried.append(self.net.seconds())
+            return Shake(refusal)
+
+        self.server = SecureServer(
+            self.net,
+            "127.0.0.1",
+            5555,
+            handshake,
+            self.news,
+            lambda: jitter,
+        )
+
+    def accept(self) -> Wire:
+        """The connection that is asked for comes about, and its handshake is done."""
+        self.wire = self.net.accept()
+        self.read = StrictDecoder(Sender.CLIENT, DEFAULTS)
+        self.wire.protocol._wrappedProtocol.handshakeCompleted()
+        return self.wire
+
+    def wrote(self) -> list[Any]:
+        return list(self.read.feed(self.wire.new()))
+
+    def says(self, *messages: Bcp2Message) -> None:
+        self.wire.says(b"".join(map(encode, messages)))
+
+    def come(self) -> Wire:
+        """Connected and registered."""
+        wire = self.accept()
+        [register] = self.wrote()
+        self.says(bcp2.RegAck(register.cseq, "Alice", 3600, OBSERVED))
+        return wire
+
+    def started(self) -> Wire:
+        self.server.start(ALICE)
+        return self.come()
+
+    def unreachable(self, asked: Deferred[Any]) -> str:
+        return str(self.failureResultOf(asked, Unreachable).value)
+
+    def quiet(self) -> None:
+        calls = [str(call) for call in self.net.getDelayedCalls()]
+        self.assertEqual([call for call in calls if "HostnameEndpoint" not in call], [])
+
+
+class RegisteringTests(Case):
+    """Connected, it registers by itself."""
+
+    def test_all_that_there_is_to_tell(self) -> None:
+        self.server.start(ALICE)
+        self.assertEqual(self.net.wanted, [("127.0.0.1", 5555)])
+        self.accept()
+        [register] = self.wrote()
+        self.assertEqual(
+            register, bcp2.Register(1, "Alice", 5001, ALICE.addresses, None, True, (BOBS,))
+        )
+        self.assertFalse(self.server.registered)
+        self.says(bcp2.RegAck(1, "Alice", 3600, OBSERVED))
+        self.assertTrue(self.server.registered)
+        self.assertEqual((self.news.registered, self.server.key), ([3600], KEY))
+
+    def test_ready_waits_until_it_has_come_out_either_way(self) -> None:
+        self.successResultOf(self.server.ready())
+        self.server.start(ALICE)
+        ready = self.server.ready()
+        self.accept()
+        self.assertNoResult(ready)
+        self.says(bcp2.RegAck(1, "Alice", 3600, OBSERVED))
+        self.successResultOf(ready)
+        self.successResultOf(self.server.ready())
+        self.wire.ends()
+        self.net.advance(0)
+        ready = self.server.ready()
+        self.assertNoResult(ready)
+        self.net.refuse()
+        self.successResultOf(ready)
+
+    def test_it_is_done_again_when_it_is_wanted(self) -> None:
+        self.started()
+        asked = self.server.register()
+        [register] = self.wrote()
+        self.says(bcp2.RegAck(register.cseq, "Alice", 60, OBSERVED))
+        self.successResultOf(asked)
+        self.assertEqual(self.news.registered, [3600, 60])
+
+    def test_wanted_between_two_tries_it_dials_at_once(self) -> None:
+        self.server.start(ALICE)
+        self.net.refuse()
+        self.net.advance(0)
+        self.net.refuse()
+        self.assertEqual(self.net.dialled, 0)
+        self.unreachable(self.server.register())
+        self.assertEqual(self.net.dialled, 1)
+
+    def test_a_refusal_is_final(self) -> None:
+        self.server.start(ALICE)
+        self.accept()
+        self.says(Error(409, 1))
+        [(why, status)] = self.news.refused
+        self.assertTrue(why.startswith("409 "))
+        self.assertEqual(status, 409)
+        self.assertTrue(self.wire.disconnecting)
+        self.wire.ends()
+        self.net.wait(200, 1)
+        self.assertEqual(len(self.net.wanted), 1)
+        self.quiet()
+
+
+class RequestTests(Case):
+    """Questions and their answers."""
+
+    def test_somebody_or_nobody(self) -> None:
+        self.started()
+        for peer, answer in (("Bob", "Bob"), ("", "Bob"), ("Eve", "")):
+            asked = self.server.bridge(peer)
+            [bridge] = self.wrote()
+            self.assertEqual(bridge.peer_id, peer)
+            where = (("10.0.0.2", 5002), ("2001:db8::2", 5002))
+            self.says(
+                bcp2.BridgeAck(bridge.cseq, answer, BOBS if answer else "", where if answer else ())
+            )
+            callee = self.successResultOf(asked)
+            self.assertEqual(callee, Callee("Bob", BOBS, where) if answer else None)
+            if callee is not None:
+                self.assertEqual(callee.contact(), Contact("Bob", "10.0.0.2", 5002, BOBS))
+
+    def test_somebody_without_a_key(self) -> None:
+        self.assertEqual(Callee("Bob", None, ()).contact(), Contact("Bob", "", 0, None))
+
+    @given(st.permutations(range(6)))
+    def test_answers_are_matched_by_their_number(self, order: list[int]) -> None:
+        self.begin()
+        self.started()
+        asked = [self.server.bridge(f"Peer{n}") for n in range(6)]
+        bridges = self.wrote()
+        self.assertEqual(len({bridge.cseq for bridge in bridges}), 6)
+        for n in order:
+            self.assertNoResult(asked[n])
+            self.says(bcp2.BridgeAck(bridges[n].cseq, bridges[n].peer_id, BOBS))
+            callee = self.successResultOf(asked[n])
+            assert callee is not None
+            self.assertEqual(callee.client_id, f"Peer{n}")
+
+    def test_everybody_page_after_page(self) -> None:
+        self.started()
+        asked = Deferred.fromCoroutine(self.server.info("B"))
+        people = [Contact(name, "10.0.0.2", 5002, BOBS) for name in ("Ba", "Bb", "Bc")]
+        for number, contact in enumerate(people):
+            [info] = self.wrote()
+            self.assertEqual(
+                (info.prefix, info.after), ("B", people[number - 1].client_id if number else "")
+            )
+            more = contact.client_id if number < 2 else ""
+            self.says(bcp2.InfoAck(info.cseq, (contact,), more))
+        self.assertEqual(self.successResultOf(asked), tuple(people))
+
+    def test_pages_that_go_round_have_an_end(self) -> None:
+        self.started()
+        asked = Deferred.fromCoroutine(self.server.info())
+        for _ in range(2):
+            [info] = self.wrote()
+            self.says(bcp2.InfoAck(info.cseq, (), "Bob"))
+        self.assertEqual(self.successResultOf(asked), ())
+
+    def test_a_no_has_its_code(self) -> None:
+        self.started()
+        asked = self.server.bridge("Bob")
+        self.says(Error(480, self.wrote()[0].cseq))
+        self.assertEqual(self.failureResultOf(asked, Refused).value.status, 480)
+        self.assertTrue(self.server.registered)
+
+    def test_an_answer_to_something_else_is_none(self) -> None:
+        self.started()
+        asked = self.server.bridge("Bob")
+        self.says(bcp2.WatchAck(self.wrote()[0].cseq, "Bob"))
+        self.assertEqual(self.unreachable(asked), "WATCHACK is no answer to that")
+
+    def test_one_that_is_not_answered_drops_the_line(self) -> None:
+        wire = self.started()
+        asked = self.server.bridge("Bob")
+        self.net.advance(WAIT * 0.99)
+        self.assertNoResult(asked)
+        self.net.advance(WAIT * 0.02)
+        self.assertIn("no answer within 15 s", self.unreachable(asked))
+        self.assertTrue(wire.aborted)
+        wire.ends()
+        self.assertEqual(self.news.lost, ["no answer within 15 s"])
+
+    def test_all_fail_when_the_line_is_lost(self) -> None:
+        wire = self.started()
+        asked = [self.server.bridge("Bob"), self.server.bridge("Eve")]
+        wire.ends()
+        for one in asked:
+            self.assertEqual(
+                self.unreachable(one), "the server at 127.0.0.1:5555: the connection ended"
+            )
+        self.assertFalse(self.server.registered)
+
+    def test_without_a_line_there_is_no_asking(self) -> None:
+        self.assertIn("no connection", self.unreachable(self.server.bridge("Bob")))
+        self.assertIn("not asked any more", self.unreachable(self.server.register()))
+
+
+class PushTests(Case):
+    """What it says unasked."""
+
+    def test_an_introduction(self) -> None:
+        self.started()
+        push = bcp2.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
+        self.says(push)
+        self.assertEqual(self.news.pushes, [push])
+
+    def test_somebody_watched_has_come_and_is_watched_no_more(self) -> None:
+        self.started()
+        watching = Deferred.fromCoroutine(self.server.watch("Bob"))
+        [watch] = self.wrote()
+        self.says(bcp2.WatchAck(watch.cseq, "Bob"), bcp2.Presence("Bob", "offline"))
+        self.successResultOf(watching)
+        self.assertEqual((self.server.watched, self.news.pushes), ({"Bob"}, []))
+        self.says(bcp2.Presence("Bob", "online"))
+        self.assertEqual(self.news.pushes, [bcp2.Presence("Bob", "online")])
+        [unwatch] = self.wrote()
+        self.assertEqual((unwatch.method, unwatch.peer_id), ("UNWATCH", "Bob"))
+        self.says(bcp2.UnwatchAck(unwatch.cseq, "Bob"), bcp2.Presence("Bob", "online"))
+        self.assertEqual(len(self.news.pushes), 1)
+
+    def test_on_the_next_line_it_is_watched_again(self) -> None:
+        wire = self.started()
+        self.server.watched.add("Bob")
+        wire.ends()
+        self.net.advance(0)
+        self.come()
+        [watch] = self.wrote()
+        self.assertEqual((watch.method, watch.peer_id), ("WATCH", "Bob"))
+
+    def test_a_ping_is_answered(self) -> None:
+        self.started()
+        self.says(Ping())
+        self.assertEqual(self.wrote(), [PingAck()])
+
+    def test_an_error_that_answers_nothing_is_final(self) -> None:
+        self.started()
+        self.says(Error(503))
+        self.assertEqual(len(self.news.refused), 1)
+        self.quiet_after_end()
+
+    def test_replaced_is_final(self) -> None:
+        self.started()
+        self.says(bcp2.Replaced())
+        self.assertEqual(
+            self.news.refused, [("another connection with your key has taken your place", None)]
+        )
+        self.quiet_after_end()
+
+    def quiet_after_end(self) -> None:
+        self.assertTrue(self.wire.disconnecting)
+        self.wire.ends()
+        self.net.wait(200, 1)
+        self.assertEqual(len(self.net.wanted), 1)
+        self.assertEqual(self.news.lost, [])
+        self.quiet()
+
+
+class SilenceTests(Case):
+    """A line on which nothing comes."""
+
+    def test_it_is_asked_about_and_then_dropped(self) -> None:
+        wire = self.started()
+        self.net.advance(PING)
+        [ping] = self.wrote()
+        self.assertIsInstance(ping, Ping)
+        self.net.advance(WAIT)
+        self.assertTrue(wire.aborted)
+        wire.ends()
+        self.assertEqual(len(self.news.lost), 1)
+
+    def test_an_answer_keeps_it(self) -> None:
+        wire = self.started()
+        for _ in range(5):
+            self.net.advance(PING)
+            [ping] = self.wrote()
+            self.net.advance(WAIT * 0.9)
+            self.says(PingAck(ping.cseq))
+        self.assertFalse(wire.closing)
+
+    def test_a_handshake_that_hangs_is_given_up(self) -> None:
+        self.server.start(ALICE)
+        wire = self.net.accept()
+        self.net.advance(DEFAULTS.handshake_wait)
+        self.assertTrue(wire.aborted)
+        wire.ends()
+        self.assertEqual(
+            self.news.lost,
+            ["it does not answer: if it is a classic server, --plain speaks to it"],
+        )
+
+
+class ComingBackTests(Case):
+    """When it is tried again."""
+
+    def gaps(self, count: int) -> list[float]:
+        """Seconds between one failure and the next try."""
+        for _ in range(count):
+            self.net.refuse()
+            while not self.net.dialled:
+                self.net.advance(0.01)
+        pairs = zip(self.failed[-count:], self.tried[-count:], strict=True)
+        return [tried - failed for failed, tried in pairs]
+
+    def test_at_once_then_later_and_later_up_to_a_minute(self) -> None:
+        self.server.start(ALICE)
+        gaps = self.gaps(16)
+        wanted = [0.0, *(min(60.0, 1.5**n) for n in range(15))]
+        for gap, want in zip(gaps, wanted, strict=True):
+            self.assertApproximates(gap, want, 0.011)
+        self.assertEqual(len(self.news.lost), 16)
+
+    def test_give_or_take_a_fifth(self) -> None:
+        for jitter, factor in ((0.0, 0.8), (1.0, 1.2)):
+            self.begin(jitter)
+            self.server.start(ALICE)
+            for gap, want in zip(self.gaps(4), (0, 1, 1.5, 2.25), strict=True):
+                self.assertApproximates(gap, want * factor, 0.011)
+
+    def test_once_registered_it_begins_anew(self) -> None:
+        self.server.start(ALICE)
+        self.gaps(5)
+        wire = self.come()
+        wire.ends()
+        self.net.advance(0)
+        self.assertEqual(self.net.dialled, 1)
+        self.come()
+        self.assertEqual(self.news.registered, [3600, 3600])
+
+    def test_a_line_that_breaks_before_it_is_registered_is_a_failure(self) -> None:
+        self.server.start(ALICE)
+        self.accept().ends()
+        self.net.advance(0)
+        self.accept().ends()
+        self.net.advance(0.9)
+        self.assertEqual(self.net.dialled, 0)
+        self.net.advance(0.2)
+        self.assertEqual(self.net.dialled, 1)
+
+    def test_a_server_that_stops_is_left_alone_as_long_as_it_says(self) -> None:
+        wire = self.started()
+        self.says(bcp2.Closing(20))
+        wire.ends()
+        self.assertEqual(self.news.lost, ["it stops for a moment"])
+        self.net.advance(19.9)
+        self.assertEqual(self.net.dialled, 0)
+        self.net.advance(0.2)
+        self.come()
+        self.assertTrue(self.server.registered)
+
+    def test_a_refused_key_is_final(self) -> None:
+        self.begin(refusal="that is not their key")
+        self.server.start(ALICE)
+        wire = self.accept()
+        self.assertTrue(wire.aborted)
+        wire.ends()
+        self.assertEqual(self.news.refused, [("that is not their key", None)])
+        self.net.wait(200, 1)
+        self.assertEqual(len(self.net.wanted), 1)
+        self.quiet()
+
+    def test_a_classic_server_is_told_for_what_it_may_be(self) -> None:
+        self.server.start(ALICE)
+        self.net.accept().ends()
+        self.assertEqual(
+            self.news.lost,
+            ["they do not speak TLS: if it is a classic server, --plain speaks to it"],
+        )
+
+    def test_what_is_no_bcp2_ends_the_line(self) -> None:
+        wire = self.started()
+        wire.says(b"HTTP/1.1 200 OK\r\n\r\n")
+        self.assertTrue(wire.closing)
+        wire.ends()
+        [why] = self.news.lost
+        self.assertIn("it sent what is no BCP/2", why)
+
+    def test_each_way_not_to_reach_it_has_its_sentence(self) -> None:
+        for error, words in (
+            (None, "there is no server at 127.0.0.1:5555 (connection refused)"),
+            (TimeoutError(), "no answer from the server at 127.0.0.1:5555"),
+            (DNSLookupError(), "there is no host 127.0.0.1"),
+            (OSError("odd"), "the server at 127.0.0.1:5555 cannot be reached (odd)"),
+        ):
+            self.begin()
+            self.server.start(ALICE)
+            self.net.refuse(error)
+            self.assertEqual(self.news.lost, [words])
+
+
+class StoppingTests(Case):
+    """The program ends."""
+
+    def ended(self) -> None:
+        self.net.wait(200, 1)
+        self.assertFalse(self.server.registered)
+        self.assertEqual((self.news.lost, self.news.refused), ([], []))
+        self.quiet()
+
+    def test_while_registered(self) -> None:
+        wire = self.started()
+        self.server.stop()
+        self.assertTrue(wire.disconnecting)
+        wire.ends()
+        self.ended()
+        self.assertEqual(len(self.net.wanted), 1)
+
+    def test_while_dialling(self) -> None:
+        self.server.start(ALICE)
+        ready = self.server.ready()
+        self.server.stop()
+        self.successResultOf(ready)
+        self.ended()
+
+    def test_in_the_middle_of_the_handshake(self) -> None:
+        self.server.start(ALICE)
+        wire = self.net.accept()
+        self.server.stop()
+        self.assertTrue(wire.closing)
+        wire.ends()
+        self.ended()
+
+    def test_between_two_tries(self) -> None:
+        self.server.start(ALICE)
+        self.net.refuse()
+        self.net.refuse()
+        self.news.lost.clear()
+        self.server.stop()
+        self.ended()
+        self.assertEqual(len(self.net.wanted), 2)
