@@ -6,10 +6,14 @@ import re
 from dataclasses import dataclass
 
 from chatproto.wire.errors import REASONS, RemoteError
-from chatproto.wire.fields import ID, Contact, read_host_port, read_port
+from chatproto.wire.fields import Contact, read_host_port, read_port
 
 _STATUS = re.compile(r"([1-6]\d\d)\b")
 _METHOD = re.compile(r"[A-Z]{3,16}")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+_OTHER = re.compile(r"[^A-Za-z0-9._-]+")
+_HOST = re.compile(r"[\w.:%-]{1,255}")
+_WHY = 200  # characters of a server's own words that a person is shown
 
 
 class Refused(Exception):
@@ -38,7 +42,7 @@ class Answer:
         refused = self.method in ("ERROR", "REGNACK") or status.lower().startswith("error")
         if refused:
             code = _STATUS.match(status)
-            why = status or " ".join(self.lines) or self.method
+            why = (status or " ".join(self.lines) or self.method)[:_WHY]
             if code and int(code[1]) in REASONS:
                 why = f"{code[1]} {REASONS[int(code[1])]}"
             raise Refused(why, int(code[1]) if code else None)
@@ -49,19 +53,21 @@ class Answer:
 def read_answer(data: bytes, ended: bool) -> Answer | None:
     """The answer that `data` begins with, None if it is not whole yet.
 
-    It ends at a blank line; `ended`: nothing more will come, by end of input or by silence. Raises
-    NoAnswer for what no chat server says.
+    It ends at a blank line; `ended`: nothing more will come, by end of input or by silence. Line ends
+    alone are no answer. Raises NoAnswer for what no chat server says.
     """
     data = data.lstrip(b"\r\n")
+    if not data:
+        return None
     if data[:1] in (b"\x15", b"\x16"):
         raise NoAnswer("speaks TLS only: leave --plain out")
     if data.startswith(b"HTTP/") or data[:1] == b"<":
         raise NoAnswer("is a web server, no chat server")
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n")
-    block, blank, _ = text.partition("\n\n")
-    if not blank and not ended:
+    blank = _BLANK_LINE.search(data)
+    if blank is None and not ended:
         return None
-    start, *lines = [line.strip() for line in block.split("\n")]
+    block = data[: blank.start()] if blank else data
+    start, *lines = [line.strip() for line in block.decode("utf-8", "replace").split("\n")]
     if not _METHOD.fullmatch(start):
         raise NoAnswer("is no chat server (it answered something else)")
     headers: dict[str, str] = {}
@@ -73,27 +79,35 @@ def read_answer(data: bytes, ended: bool) -> Answer | None:
 
 
 def contact(answer: Answer, own_id: str) -> Contact | None:
-    """Whom BRIDGEACK names; None where a value is missing, blank or `None`, or the id is our own."""
+    """Whom BRIDGEACK names; None where a value is missing, blank or `None`, or the id is our own.
+
+    Course programs take any id; what ours may not hold is left out of it (none left: `peer`).
+    """
     client_id = answer.headers.get("clientid", "")
-    host = answer.headers.get("ip", "")
+    host = answer.headers.get("ip", "").strip("[]")
     try:
         port = read_port(answer.headers.get("port", ""))
     except RemoteError:
         return None
-    if not ID.fullmatch(client_id) or client_id in ("None", own_id) or host in ("", "None"):
+    if client_id in ("", "None", own_id) or host == "None" or not _HOST.fullmatch(host):
         return None
-    return Contact(client_id, host, port)
+    return Contact(_cleaned(client_id), host, port)
 
 
 def contacts(answer: Answer) -> tuple[Contact, ...]:
     """Whom INFOACK lists; lines that are none are left out."""
     found = []
     for line in answer.lines:
-        name, _, where = line.partition(" ")
+        name, _, where = line.rpartition(" ")
         try:
-            host, port = read_host_port(where.strip())
+            host, port = read_host_port(where)
         except RemoteError:
             continue
-        if ID.fullmatch(name):
-            found.append(Contact(name, host, port))
+        if name and _HOST.fullmatch(host):
+            found.append(Contact(_cleaned(name), host, port))
     return tuple(found)
+
+
+def _cleaned(client_id: str) -> str:
+    """`client_id` with what `ID` allows."""
+    return _OTHER.sub("", client_id).lstrip("._-")[:64] or "peer"

@@ -10,7 +10,12 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
-from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
@@ -29,8 +34,9 @@ class Unreachable(Exception):
 class ClassicServer:
     """A server that speaks the classic dialect, at `host:port`.
 
-    Each request ends within `limits.answer_wait`; it fails with Unreachable or Refused. Nothing is
-    sent that was not asked for, since several of these programs exit upon what they do not know.
+    Each request ends within `limits.answer_wait`; it fails with Unreachable or Refused. To cancel it
+    closes its connection. Nothing is sent that was not asked for, since several of these programs exit
+    upon what they do not know.
     """
 
     def __init__(
@@ -81,8 +87,11 @@ class ClassicServer:
                 words = f"no answer from the server at {self.name}"
             case NoAnswer() as error:
                 words = f"the server at {self.name} {error}"
-            case OSError() as error:
-                words = f"the server at {self.name} cannot be reached ({error})"
+            case ConnectError() | OSError() as error:
+                # Some of Twisted's errors end in a full stop, and this is the middle of a sentence.
+                words = f"the server at {self.name} cannot be reached ({str(error).rstrip('.')})"
+            case ValueError():
+                words = f"{self._host!r} is no name of a host"
             case Refused() as error:
                 raise Refused(f"the server refused: {error}", error.status) from None
             case _:
@@ -100,12 +109,13 @@ class _Request:
         data: bytes,
         connect: Callable[[Protocol], Deferred[Protocol]],
     ) -> None:
-        self.asked: Deferred[Answer] = Deferred(lambda _: self._end())
+        self.asked: Deferred[Answer] = Deferred(self._cancelled)
         self.limits = limits
         self._reactor = reactor
         self._data = data
         self._connect = connect
         self._tries = 0
+        self._ended = False
         self._exchange: _Exchange | None = None
         self._connecting: Deferred[Any] | None = None
         self._timers = {"all": reactor.callLater(limits.answer_wait, self._too_late)}
@@ -124,13 +134,12 @@ class _Request:
 
     def done(self, answer: Answer) -> None:
         """It is answered."""
-        self._end()
-        self.asked.callback(answer)
+        if self._end():
+            self.asked.callback(answer)
 
     def failed(self, error: Exception | Failure) -> None:
         """It will not be answered."""
-        if not self.asked.called:
-            self._end()
+        if self._end():
             self.asked.errback(error)
 
     def empty(self) -> None:
@@ -144,20 +153,34 @@ class _Request:
         self._tries += 1
         self._exchange = _Exchange(self, self._data)
         self._connecting = self._connect(self._exchange)
-        self._connecting.addErrback(self.failed)
+        self._connecting.addCallbacks(self._connected, self.failed)
+
+    def _connected(self, _: Protocol) -> None:
+        self._connecting = None
+
+    def _cancelled(self, _: Deferred[Answer]) -> None:
+        self._end()
 
     def _too_late(self) -> None:
-        self.failed(NoAnswer("does not answer: is it a chat server?"))
+        if self._connecting is None:
+            self.failed(NoAnswer("does not answer: is it a chat server?"))
+        else:
+            self.failed(NoAnswer("cannot be reached (nothing answers there)"))
 
-    def _end(self) -> None:
+    def _end(self) -> bool:
+        """Close and cancel whatever there is; False if that was done before."""
+        if self._ended:
+            return False
+        self._ended = True
         for name in tuple(self._timers):
             self.cancel(name)
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.close()
-        if self._connecting is not None and not self._connecting.called:
-            self._connecting.addErrback(lambda _: None)
-            self._connecting.cancel()
+        connecting, self._connecting = self._connecting, None
+        if connecting is not None:
+            connecting.cancel()
+        return True
 
 
 class _Exchange(Protocol):

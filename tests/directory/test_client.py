@@ -1,288 +1,346 @@
-"""Our side towards a classic server: connections, waits, and what a person is told."""
+"""Tests of asking a classic server: every wait has its end, and it is we who close."""
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.error import DNSLookupError, TimeoutError
+from twisted.internet.error import (
+    ConnectionDone,
+    ConnectionLost,
+    ConnectionRefusedError,
+    NoRouteError,
+)
+from twisted.internet.interfaces import IResolutionReceiver
+from twisted.internet.testing import MemoryReactorClock, StringTransport
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import ClassicServer, Unreachable
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
-from tests.net import Net, Wire
 
-SILENCE, REPEAT, WAIT = DEFAULTS.answer_silence, DEFAULTS.answer_repeat, DEFAULTS.answer_wait
-REGISTER = b"REGISTER\r\nclientID: Alice\r\nIP: 10.0.0.1\r\nPort: 5001\r\n\r\n"
-REGACK = b"REGACK\r\nclientID: Alice\r\nIP: 10.0.0.1\r\nPort: 5001\r\nStatus: registered\r\n\r\n"
-BOB = Contact("Bob", "10.0.0.2", 5002)
+BRIDGE = b"BRIDGE\r\nclientID: alice\r\n\r\n"
+ANSWER = b"BRIDGEACK\r\nclientID: bob\r\nIP: 127.0.0.1\r\nPort: 3001\r\n\r\n"
+BOB = Contact("bob", "127.0.0.1", 3001)
 
 
-class Case(SynchronousTestCase):
-    """A server at 127.0.0.1:5555."""
+class NoNames:
+    """A name resolver that finds nothing."""
 
-    def setUp(self) -> None:
-        self.begin()
-
-    def begin(self, limits: Limits = DEFAULTS) -> None:
-        self.net = Net()
-        self.server = ClassicServer(self.net, "127.0.0.1", 5555, limits)
-
-    def register(self) -> Deferred[None]:
-        return self.server.register("Alice", "10.0.0.1", 5001)
-
-    def unreachable(self, asked: Deferred[Any]) -> str:
-        return str(self.failureResultOf(asked, Unreachable).value)
-
-    def quiet(self) -> None:
-        """Nothing of ours is left that would happen later; an endpoint's last look is Twisted's."""
-        calls = [str(call) for call in self.net.getDelayedCalls()]
-        self.assertEqual([call for call in calls if "HostnameEndpoint" not in call], [])
+    def resolveHostName(
+        self, receiver: IResolutionReceiver, *args: object, **named: object
+    ) -> None:
+        receiver.resolutionComplete()
 
 
-class RequestTests(Case):
-    """A server that answers."""
+class Course:
+    """A server in the test's hands, and what the one who asks it got."""
 
-    def test_one_connection_one_write_and_we_close_first(self) -> None:
-        asked = self.register()
-        self.assertEqual(self.net.wanted, [("127.0.0.1", 5555)])
-        wire = self.net.accept()
-        self.assertEqual(wire.writes, [REGISTER])
-        wire.says(REGACK)
-        self.assertIsNone(self.successResultOf(asked))
-        self.assertTrue(wire.disconnecting)
-        wire.ends()
-        self.quiet()
+    def __init__(self, limits: Limits = DEFAULTS, host: str = "10.1.1.1") -> None:
+        self.reactor = MemoryReactorClock()
+        self.server = ClassicServer(self.reactor, host, 5555, limits)
+        self.got: list[Any] = []
+        self.protocol: Any = None
+        self.transport = StringTransport()
 
-    def test_in_pieces(self) -> None:
-        asked = self.register()
-        wire = self.net.accept()
-        for byte in REGACK:
-            self.assertNoResult(asked)
-            wire.says(bytes([byte]))
-        self.successResultOf(asked)
+    def ask(self, asked: Deferred[Any]) -> Deferred[Any]:
+        return asked.addBoth(self.got.append)
 
-    def test_somebody_to_talk_to(self) -> None:
-        asked = self.server.bridge("Alice")
-        wire = self.net.accept()
-        self.assertEqual(wire.writes, [b"BRIDGE\r\nclientID: Alice\r\n\r\n"])
-        wire.says(b"BRIDGEACK\r\nclientID: Bob\r\nIP: 10.0.0.2\r\nPort: 5002\r\n\r\n")
-        self.assertEqual(self.successResultOf(asked), BOB)
+    def bridge(self) -> Deferred[Any]:
+        return self.ask(self.server.bridge("alice"))
 
-    def test_nobody_but_us(self) -> None:
-        for name in (b"Alice", b"None", b""):
-            asked = self.server.bridge("Alice")
-            answer = b"BRIDGEACK\nclientID: %s\nIP: 10.0.0.1\nPort: 5001\n\n" % name
-            self.net.accept().says(answer)
-            self.assertIsNone(self.successResultOf(asked))
+    @property
+    def calls(self) -> int:
+        return len(self.reactor.tcpClients)
 
-    def test_who_is_registered(self) -> None:
-        asked = self.server.info()
-        wire = self.net.accept()
-        self.assertEqual(wire.writes, [b"INFO\r\n\r\n"])
-        wire.says(b"INFOACK\r\nBob 10.0.0.2:5002\r\n\r\n")
-        self.assertEqual(self.successResultOf(asked), (BOB,))
+    def accept(self) -> StringTransport:
+        self.transport = StringTransport()
+        self.protocol = self.reactor.tcpClients[-1][2].buildProtocol(None)
+        self.protocol.makeConnection(self.transport)
+        return self.transport
 
-    def test_an_answer_without_a_blank_line_ends_with_its_connection(self) -> None:
-        asked = self.register()
-        wire = self.net.accept()
-        wire.says(b"REGACK\nStatus: ok")
-        self.assertNoResult(asked)
-        wire.ends()
-        self.successResultOf(asked)
-        self.quiet()
+    def refuse(self, why: Exception) -> None:
+        connector = self.reactor.connectors[-1]
+        self.reactor.tcpClients[-1][2].clientConnectionFailed(connector, Failure(why))
+        self.reactor.advance(0.3)  # between a name's addresses, of which there is one
 
-    def test_or_after_a_silence(self) -> None:
-        asked = self.register()
-        wire = self.net.accept()
-        wire.says(b"REGACK\n")
-        self.net.advance(SILENCE * 0.9)
-        wire.says(b"Status: ok")
-        self.net.advance(SILENCE * 0.9)
-        self.assertNoResult(asked)
-        self.net.advance(SILENCE * 0.2)
-        self.successResultOf(asked)
-        self.assertTrue(wire.disconnecting)
-        self.quiet()
+    def say(self, data: bytes) -> None:
+        self.protocol.dataReceived(data)
+
+    def lose(self, why: Exception) -> None:
+        self.protocol.connectionLost(Failure(why))
+
+    def wait(self, seconds: float) -> None:
+        for _ in range(round(seconds * 10)):
+            self.reactor.advance(0.1)
+
+    @property
+    def result(self) -> Any:
+        (result,) = self.got
+        return result.value if isinstance(result, Failure) else result
+
+    @property
+    def clean(self) -> bool:
+        """Nothing is left over: no timer, and no connection that we have not closed."""
+        return not self.reactor.getDelayedCalls() and self.transport.disconnecting
+
+
+class AskingTests(SynchronousTestCase):
+    def asked(self) -> Course:
+        course = Course()
+        course.bridge()
+        course.accept()
+        return course
+
+    def test_requests_are_sent_to_the_byte_and_answered(self) -> None:
+        for ask, request, answer, result in (
+            (
+                lambda server: server.register("alice", "127.0.0.1", 3000),
+                b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n",
+                b"REGACK\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n"
+                b"Status: registered\r\n\r\n",
+                None,
+            ),
+            (lambda server: server.bridge("alice"), BRIDGE, ANSWER, BOB),
+            (
+                lambda server: server.bridge("alice"),
+                BRIDGE,
+                b"BRIDGEACK\r\nclientID: \r\nIP: \r\nPort: \r\n\r\n",
+                None,
+            ),
+            (
+                lambda server: server.info(),
+                b"INFO\r\n\r\n",
+                b"INFOACK\r\nbob 127.0.0.1:3001\r\n\r\n",
+                (BOB,),
+            ),
+        ):
+            course = Course()
+            course.ask(ask(course.server))
+            course.accept()
+            self.assertEqual(course.transport.value(), request)
+            course.say(answer)
+            self.assertEqual(course.result, result)
+            self.assertTrue(course.clean)
+            self.assertEqual((course.calls, course.transport.value()), (1, request))
+
+    def test_we_close_first_at_the_blank_line(self) -> None:
+        course = self.asked()
+        for byte in ANSWER:
+            self.assertFalse(course.transport.disconnecting)
+            course.say(bytes([byte]))
+        self.assertEqual(course.result, BOB)
+        self.assertTrue(course.clean)
+        course.say(b"more")
+        course.lose(ConnectionDone())
+        self.assertEqual((len(course.got), course.clean), (1, True))
+
+    def test_silence_ends_an_answer_without_its_blank_line(self) -> None:
+        course = self.asked()
+        course.say(ANSWER[:20])
+        course.reactor.advance(0.29)
+        course.say(ANSWER[20:-2])
+        course.reactor.advance(0.29)
+        self.assertEqual(course.got, [])
+        course.reactor.advance(0.02)
+        self.assertEqual(course.result, BOB)
+        self.assertTrue(course.clean)
+
+    def test_the_end_of_input_ends_an_answer_too(self) -> None:
+        for why in (ConnectionDone(), ConnectionLost()):
+            course = self.asked()
+            course.say(ANSWER[:-4])
+            course.lose(why)
+            self.assertEqual(course.result, BOB)
+            self.assertEqual((course.calls, course.reactor.getDelayedCalls()), (1, []))
+
+    def test_after_two_seconds_it_asks_once_more_on_the_same_connection(self) -> None:
+        course = self.asked()
+        course.wait(1.9)
+        self.assertEqual(course.transport.value(), BRIDGE)
+        course.wait(0.2)
+        self.assertEqual(course.transport.value(), BRIDGE * 2)
+        course.wait(2)
+        self.assertEqual((course.calls, course.transport.value()), (1, BRIDGE * 2))
+        course.say(ANSWER + ANSWER)
+        self.assertEqual(course.result, BOB)
+        self.assertTrue(course.clean)
+
+    def test_an_answer_that_has_begun_is_not_asked_for_again(self) -> None:
+        course = self.asked()
+        for _ in range(12):
+            course.say(b"\r\n")
+            course.wait(0.2)
+        self.assertEqual(course.transport.value(), BRIDGE)
+
+    def test_a_reset_or_an_empty_answer_is_worth_one_new_connection(self) -> None:
+        for why in (ConnectionDone(), ConnectionLost()):
+            course = self.asked()
+            course.say(b"\r\n")
+            course.lose(why)
+            course.reactor.advance(0.29)
+            self.assertEqual((course.calls, course.got), (1, []))
+            course.reactor.advance(0.02)
+            self.assertEqual(course.calls, 2)
+            self.assertEqual(course.accept().value(), BRIDGE)
+            course.say(ANSWER)
+            self.assertEqual(course.result, BOB)
+            self.assertTrue(course.clean)
+
+    def test_a_second_empty_answer_is_the_last(self) -> None:
+        course = self.asked()
+        course.lose(ConnectionDone())
+        course.reactor.advance(0.3)
+        course.accept()
+        course.lose(ConnectionDone())
+        self.assertIsInstance(course.result, Unreachable)
+        self.assertIn("without an answer", str(course.result))
+        self.assertEqual((course.calls, course.reactor.getDelayedCalls()), (2, []))
 
     def test_a_no_is_told_with_its_code(self) -> None:
-        asked = self.register()
-        self.net.accept().says(b"REGNACK\r\nStatus: 409 whatever\r\n\r\n")
-        refused = self.failureResultOf(asked, Refused).value
-        self.assertTrue(str(refused).startswith("the server refused: 409 "))
-        self.assertEqual(refused.status, 409)
-
-    @given(st.lists(st.integers(1, len(REGACK)), max_size=6), st.booleans())
-    def test_however_it_is_cut_it_is_one_answer(self, cuts: list[int], ends: bool) -> None:
-        self.begin()
-        asked = self.register()
-        wire = self.net.accept()
-        places = [0, *sorted(cuts), len(REGACK)]
-        for start, end in pairwise(places):
-            if start < end:
-                wire.says(REGACK[start:end])
-        if ends:
-            wire.ends()
-        self.successResultOf(asked)
-        self.assertEqual((self.net.dialled, wire.writes), (0, [REGISTER]))
-        self.quiet()
+        course = self.asked()
+        course.say(b"ERROR\r\nStatus: 401 first\r\n\r\n")
+        self.assertIsInstance(course.result, Refused)
+        self.assertEqual(course.result.status, 401)
+        self.assertEqual(str(course.result), "the server refused: 401 register or log in first")
+        self.assertTrue(course.clean)
 
 
-class PatienceTests(Case):
-    """A server that does not answer at once."""
+class EndTests(SynchronousTestCase):
+    def test_it_gives_up_after_five_seconds_in_all(self) -> None:
+        course = Course()
+        course.bridge()
+        course.accept()
+        course.wait(2)
+        course.lose(ConnectionLost())
+        course.wait(0.4)
+        course.accept()
+        course.wait(2.5)
+        self.assertEqual(course.got, [])
+        course.wait(0.2)
+        self.assertIsInstance(course.result, Unreachable)
+        self.assertIn("10.1.1.1:5555 does not answer", str(course.result))
+        self.assertTrue(course.clean)
 
-    def test_it_is_asked_again_on_the_same_connection(self) -> None:
-        asked = self.register()
-        wire = self.net.accept()
-        self.net.advance(REPEAT * 0.99)
-        self.assertEqual(wire.writes, [REGISTER])
-        self.net.advance(REPEAT * 0.01)
-        self.assertEqual(wire.writes, [REGISTER] * 2)
-        self.net.advance(REPEAT)
-        self.assertEqual((wire.writes, self.net.dialled), ([REGISTER] * 2, 0))
-        wire.says(REGACK)
-        self.successResultOf(asked)
+    def test_a_call_that_nothing_answers_is_ended_too(self) -> None:
+        course = Course()
+        course.bridge()
+        course.wait(5.1)
+        self.assertIsInstance(course.result, Unreachable)
+        self.assertIn("nothing answers there", str(course.result))
+        self.assertTrue(course.reactor.connectors[-1].stoppedConnecting)
+        self.assertEqual(course.reactor.getDelayedCalls(), [])
 
-    def test_once_it_has_begun_to_answer_it_is_not(self) -> None:
-        self.register()
-        wire = self.net.accept()
-        self.net.advance(REPEAT * 0.9)
-        wire.says(b"REGA")
-        self.net.advance(REPEAT * 0.11)
-        self.assertEqual(wire.writes, [REGISTER])
+    def test_an_answer_without_end_is_refused_at_its_limit(self) -> None:
+        course = Course(replace(DEFAULTS, body_from_server=100))
+        course.bridge()
+        course.accept()
+        course.say(b"BRIDGEACK\r\n" + b"x" * 89)
+        self.assertEqual(course.got, [])
+        course.say(b"x")
+        self.assertIn("answers without end", str(course.result))
+        self.assertTrue(course.clean)
 
-    def test_an_empty_answer_or_a_reset_is_worth_one_more_connection(self) -> None:
-        for reset in (False, True):
-            self.begin()
-            asked = self.register()
-            self.net.accept().ends(reset)
-            self.net.advance(SILENCE * 0.99)
-            self.assertEqual(self.net.dialled, 0)
-            self.net.advance(SILENCE * 0.02)
-            self.net.accept().says(REGACK)
-            self.successResultOf(asked)
-            self.quiet()
-
-    def test_but_not_two(self) -> None:
-        asked = self.register()
-        self.net.accept().ends()
-        self.net.advance(SILENCE)
-        self.net.accept().ends(True)
-        self.assertIn("closed the connection without an answer", self.unreachable(asked))
-        self.assertEqual(len(self.net.wanted), 2)
-        self.quiet()
-
-    def test_it_is_given_up_after_five_seconds_in_all(self) -> None:
-        asked = self.register()
-        wire = self.net.accept()
-        self.net.advance(1)
-        wire.ends()
-        self.net.advance(SILENCE)
-        second = self.net.accept()
-        self.net.wait(WAIT - 1 - SILENCE - 0.1)
-        self.assertNoResult(asked)
-        self.net.wait(0.2)
-        words = self.unreachable(asked)
-        self.assertEqual(
-            words, "the server at 127.0.0.1:5555 does not answer: is it a chat server?"
-        )
-        self.assertTrue(second.disconnecting)
-        second.ends()
-        self.quiet()
-
-    def test_also_where_no_connection_comes_about(self) -> None:
-        asked = self.register()
-        self.net.wait(WAIT + 0.1)
-        self.unreachable(asked)
-        self.quiet()
-
-    def test_and_where_the_answer_comes_drop_by_drop(self) -> None:
-        asked = self.register()
-        wire = self.net.accept()
-        for _ in range(30):
-            if not wire.closing:
-                wire.says(b"X")
-            self.net.advance(SILENCE * 0.6)
-        self.unreachable(asked)
-        self.quiet()
-
-
-class TroubleTests(Case):
-    """What is no chat server, or nothing at all."""
-
-    def test_each_has_its_sentence(self) -> None:
-        for data, words in (
-            (b"\x15\x03\x01\x00\x02", "speaks TLS only: leave --plain out"),
-            (b"HTTP/1.1 400 Bad Request\r\n", "is a web server, no chat server"),
-            (b"220 mail\r\n\r\n", "is no chat server"),
-            (b"INFOACK\r\n\r\n", "answered INFOACK instead of REGACK"),
-        ):
-            self.begin()
-            asked = self.register()
-            wire = self.net.accept()
-            wire.says(data)
-            self.assertTrue(
-                self.unreachable(asked).startswith(f"the server at 127.0.0.1:5555 {words}")
-            )
-            self.assertTrue(wire.disconnecting)
-            self.quiet()
-
-    def test_an_answer_without_end_is_not_kept(self) -> None:
-        limits = DEFAULTS.with_values(["body-from-server=1000"])
-        self.begin(limits)
-        asked = self.server.info()
-        wire = self.net.accept()
-        wire.says(b"INFOACK\r\n" + b"Bob 10.0.0.2:5002\r\n" * 50)
-        self.assertNoResult(asked)
-        wire.says(b"Bob 10.0.0.2:5002\r\n" * 10)
-        self.assertIn("answers without end", self.unreachable(asked))
-        self.assertTrue(wire.disconnecting)
-        wire.says(b"more")
-        self.quiet()
-
-    def test_nobody_there(self) -> None:
-        for error, words in (
-            (None, "there is no server at 127.0.0.1:5555 (connection refused)"),
-            (TimeoutError(), "no answer from the server at 127.0.0.1:5555"),
-            (DNSLookupError(), "there is no host 127.0.0.1"),
-            (OSError("odd"), "the server at 127.0.0.1:5555 cannot be reached (odd)"),
-        ):
-            self.begin()
-            asked = self.register()
-            self.net.refuse(error)
-            self.net.wait(1)
-            self.assertEqual(self.unreachable(asked), words)
-            self.quiet()
-
-
-class CancelTests(Case):
-    """The person does not want it any more."""
-
-    def cancelled(self, asked: Deferred[None], wire: Wire | None) -> None:
+    def test_to_cancel_it_closes_the_connection(self) -> None:
+        course = Course()
+        asked = course.bridge()
+        course.accept()
+        course.say(b"BRIDGE")
         asked.cancel()
-        self.failureResultOf(asked, CancelledError)
-        if wire is not None:
-            self.assertTrue(wire.disconnecting)
-            wire.ends()
-        self.quiet()
+        self.assertIsInstance(course.result, CancelledError)
+        self.assertTrue(course.clean)
 
-    def test_while_it_is_connecting(self) -> None:
-        self.cancelled(self.register(), None)
+    def test_to_cancel_it_ends_its_call(self) -> None:
+        course = Course()
+        asked = course.bridge()
+        asked.cancel()
+        self.assertIsInstance(course.result, CancelledError)
+        self.assertTrue(course.reactor.connectors[-1].stoppedConnecting)
+        self.assertEqual(course.reactor.getDelayedCalls(), [])
 
-    def test_while_it_is_answered(self) -> None:
-        asked = self.register()
-        wire = self.net.accept()
-        wire.says(b"REGA")
-        self.cancelled(asked, wire)
-        wire.says(b"CK\r\n\r\n")
+    def test_to_cancel_it_between_two_connections_makes_no_second(self) -> None:
+        course = Course()
+        asked = course.bridge()
+        course.accept()
+        course.lose(ConnectionLost())
+        asked.cancel()
+        course.wait(1)
+        self.assertEqual((course.calls, course.reactor.getDelayedCalls()), (1, []))
 
-    def test_between_two_connections(self) -> None:
-        asked = self.register()
-        self.net.accept().ends()
-        self.cancelled(asked, None)
-        self.assertEqual(len(self.net.wanted), 1)
+    def test_who_is_not_there_is_said_in_one_sentence(self) -> None:
+        for why, words in (
+            (ConnectionRefusedError(111, "x"), "there is no server at 10.1.1.1:5555"),
+            (NoRouteError(113, "No route"), "the server at 10.1.1.1:5555 cannot be reached"),
+        ):
+            course = Course()
+            course.bridge()
+            course.refuse(why)
+            self.assertIsInstance(course.result, Unreachable)
+            self.assertIn(words, str(course.result))
+            self.assertNotIn("\n", str(course.result))
+            self.assertEqual(course.reactor.getDelayedCalls(), [])
+
+    def test_a_host_that_is_none_is_said_to_be_none(self) -> None:
+        course = Course(host="nowhere.example")
+        reactor: Any = course.reactor
+        reactor.nameResolver = NoNames()
+        course.bridge()
+        self.assertIsInstance(course.result, Unreachable)
+        self.assertEqual(str(course.result), "there is no host nowhere.example")
+        course = Course(host="a" * 64 + ".example")
+        course.bridge()
+        self.assertIsInstance(course.result, Unreachable)
+        self.assertIn("is no name of a host", str(course.result))
+        self.assertEqual(course.reactor.getDelayedCalls(), [])
+
+    def test_what_is_no_chat_server_is_said_to_be_none(self) -> None:
+        for data in (b"\x15\x03\x01\x00\x02\x02\x28", b"HTTP/1.1 400 Bad Request\r\n", b"hi\n\n"):
+            course = Course()
+            course.bridge()
+            course.accept()
+            course.say(data)
+            self.assertIsInstance(course.result, Unreachable)
+            self.assertTrue(course.clean)
+
+    @given(
+        st.lists(
+            st.one_of(
+                st.binary(max_size=30),
+                st.sampled_from([ANSWER, ANSWER[:30], b"\r\n", b"BRIDGEACK", b"ERROR\r\n"]),
+                st.sampled_from([0.1, 0.3, 1.0, 2.0]),
+                st.sampled_from([ConnectionDone(), ConnectionLost()]),
+            ),
+            max_size=20,
+        )
+    )
+    def test_whatever_a_server_does_every_request_ends_once(self, deeds: list[Any]) -> None:
+        course = Course()
+        course.bridge()
+        course.accept()
+        accepted, lost = 1, False
+        for deed in deeds:
+            if lost and course.calls > accepted:
+                course.accept()
+                accepted += 1
+                lost = False
+            if isinstance(deed, float):
+                course.wait(deed)
+            elif lost:
+                continue
+            elif isinstance(deed, bytes):
+                course.say(deed)
+            else:
+                course.lose(deed)
+                lost = True
+        course.wait(5.1)
+        self.assertEqual(len(course.got), 1)
+        self.assertEqual(course.reactor.getDelayedCalls(), [])
+        self.assertTrue(
+            course.result is None or isinstance(course.result, Contact | Refused | Unreachable)
+        )
+        self.assertLessEqual(course.calls, 2)
