@@ -17,6 +17,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 START_WAIT = 30.0
+WARM_UP = 0.5
+LOAD_WAIT = 10.0
+"""How many seconds more than its window a run of the load generator may take."""
 
 
 class CannotMeasure(Exception):
@@ -87,20 +90,27 @@ class Subject:
                 self.process.wait()
 
 
-def run_loadgen(program: Path, subject: Subject, arguments: Sequence[str]) -> dict[str, float]:
-    """What one window of load costs `subject`, all its processes together.
+def run_loadgen(
+    program: Path, subject: Subject, arguments: Sequence[str], seconds: float
+) -> dict[str, float]:
+    """What one window of load, of `seconds`, costs `subject`, all its processes together.
 
     Raises CannotMeasure if anything failed, for then the rest is no figure either.
     """
     assert subject.process is not None
     asked = ["--req", subject.request, "--until", subject.answer, "--timeout", "2"]
     command = [str(program), *arguments, *asked, "--tree", "-P", str(subject.process.pid)]
-    done = subprocess.run(
-        [*command, "-r", "1", f"127.0.0.1:{subject.port}"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    window = ["-t", str(seconds), "-w", str(WARM_UP), "-r", "1"]
+    try:
+        done = subprocess.run(
+            [*command, *window, f"127.0.0.1:{subject.port}"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=seconds + WARM_UP + LOAD_WAIT,
+        )
+    except subprocess.TimeoutExpired:  # with nobody listening it would try for ever
+        raise CannotMeasure(f"{subject.name} no longer takes connections") from None
     if done.returncode != 0:
         raise CannotMeasure(f"loadgen and {subject.name}: {done.stderr.strip()}")
     summary = {name: values[1] for name, values in json.loads(done.stdout)["summary"].items()}

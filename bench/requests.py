@@ -122,8 +122,8 @@ def measure(place: Path, options: argparse.Namespace) -> dict[str, dict[str, lis
             turn = number % len(chosen)  # nobody is always first, or always after the same
             for mode, arguments in MODES.items():
                 for subject in chosen[turn:] + chosen[:turn]:
-                    window = ["-t", str(options.seconds), "-w", "0.5", "--keys", str(options.keys)]
-                    report = run_loadgen(loadgen, subject, [*arguments, *window])
+                    asked = [*arguments, "--keys", str(options.keys)]
+                    report = run_loadgen(loadgen, subject, asked, options.seconds)
                     figures[subject.name][mode].append(report["server_us_per_req"])
             print(f"round {number + 1} of {options.rounds}", file=sys.stderr)
     finally:

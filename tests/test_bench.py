@@ -57,6 +57,20 @@ def test_a_refusal_does_not_pass_for_an_answer(tmp_path: Path) -> None:
     refused.start(tmp_path)
     try:
         with pytest.raises(CannotMeasure, match="refused"):
-            run_loadgen(built_loadgen(tmp_path), refused, ["short", "-c", "2", "-t", "0.1"])
+            run_loadgen(built_loadgen(tmp_path), refused, ["short", "-c", "2"], 0.1)
     finally:
         refused.stop()
+
+
+@needs_compiler
+def test_a_server_that_has_gone_ends_the_measurement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.measure.LOAD_WAIT", 1.0)
+    port = free_port()
+    program = str(ROOT / "bench" / "peers" / "twisted_server.py")
+    gone = Subject("gone", [sys.executable, program, str(port)], port, REGISTER, "Status")
+    gone.start(tmp_path)
+    gone.stop()
+    with pytest.raises(CannotMeasure, match="gone"):
+        run_loadgen(built_loadgen(tmp_path), gone, ["short", "-c", "2"], 0.1)
