@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -125,6 +126,7 @@ class SecureConnection(LineReceiver):
         self._begun = 0.0
         self._unsent = 0
         self._full = False
+        self._unanswered: deque[Bcp2Message | RemoteError] = deque()
 
     def start(self, transport: Any, data: bytes) -> None:
         """Begin TLS on `transport`, of which `data` are the first bytes."""
@@ -156,13 +158,10 @@ class SecureConnection(LineReceiver):
         messages = self._decoder.feed(data)
         if messages:
             self._factory.spoke(self)
-        for message in messages:
-            if self._leaving:
-                return
-            self._take(message, now)
         self._heard, self._pinged = now, False
-        if self._decoder.closed:
-            self._leave()
+        self._unanswered += messages
+        self._go_on()
+        if self._leaving:
             return
         if self._decoder.waiting != waited or messages:
             self._begun = now
@@ -183,9 +182,11 @@ class SecureConnection(LineReceiver):
         super().pauseProducing()
 
     def resumeProducing(self) -> None:
-        """It is on its way."""
+        """It is on its way: go on with what was asked before."""
         self._full = False
-        super().resumeProducing()
+        self._go_on()
+        if not self._full and not self._leaving:
+            super().resumeProducing()
 
     def stopProducing(self) -> None:
         """The connection is gone; `connectionLost` follows."""
@@ -212,6 +213,10 @@ class SecureConnection(LineReceiver):
         self.say(message)
         self._leave()
 
+    def close(self) -> None:
+        """Close as soon as what waits to be sent is sent."""
+        self._leave()
+
     def too_late(self) -> None:
         """The deadline has come: of the handshake, of something begun, or of a silence."""
         now, limits = self._factory.seconds(), self._factory.limits
@@ -231,6 +236,14 @@ class SecureConnection(LineReceiver):
         self.dismiss(Error(status))
 
     # How it follows.
+
+    def _go_on(self) -> None:
+        """Answer what was asked, as far as the other side reads the answers."""
+        now = self._factory.seconds()
+        while self._unanswered and not self._full and not self._leaving:
+            self._take(self._unanswered.popleft(), now)
+        if self._decoder.closed and not self._unanswered:
+            self._leave()
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
         assert self._visitor is not None
@@ -256,10 +269,18 @@ class SecureConnection(LineReceiver):
         return self._heard + limits.ping_wait
 
     def _leave(self) -> None:
-        if not self._leaving:
-            self._leaving = True
-            self.transport.loseConnection()
-            self._factory.watch(self, self._factory.seconds() + self._factory.limits.farewell_wait)
+        """Close when what was said is sent, or after a while."""
+        if self._leaving:
+            return
+        self._leaving = True
+        if self._visitor is not None:
+            # TLS would wait for its producer's end before it says goodbye.
+            self.transport.unregisterProducer()
+        if self.paused:
+            self.paused = False
+            self.transport.resumeProducing()
+        self.transport.loseConnection()
+        self._factory.watch(self, self._factory.seconds() + self._factory.limits.farewell_wait)
 
     def _abort(self) -> None:
         self._leaving = True
