@@ -1,0 +1,124 @@
+"""The service with a key: its stop, its time, its operator."""
+
+from __future__ import annotations
+
+import gc
+
+from twisted.internet import reactor
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.visitors import Visitor
+from chatproto.identity.tls import Tls
+from chatproto.server.connection import ChatFactory
+from chatproto.server.secure import SecureSide
+from chatproto.server.service import COME_BACK_A_SECOND, ChatServer
+from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory_names import MemoryNames
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Error
+from tests.contracts.names import key
+from tests.server.secure_ends import LOOPBACK, ONE, OTHER, SERVER, Served
+
+
+def with_key() -> tuple[MemoryRegistry, SecureSide]:
+    """What a server with a key is made of."""
+    registry = MemoryRegistry()
+    directory = KeyedDirectory(MemoryNames(), registry, lambda: "call")
+    return registry, SecureSide(Tls(SERVER), directory)
+
+
+class AServerWithAKey(Served):
+    def serve(self, tls_only: bool = False, keyed: bool = True, **limits: float) -> ChatFactory:
+        registry, self.side = with_key()
+        self.server = ChatServer(
+            reactor, [LOOPBACK], registry, say=self.said.append, secure=self.side, tls_only=tls_only
+        )
+        self.server.startService()
+        self.addCleanup(lambda: self.server.running and self.server.stopService())
+        self.factory = self.server.factory
+        self.number = self.server.addresses[0][1]
+        return self.factory
+
+    async def test_tells_all_to_come_back_when_it_stops_and_ends(self) -> None:
+        self.serve()
+        alice, bob = await self.register("alice"), await self.register("bob", OTHER)
+        silent, half = await self.connect(), await self.connect()
+        half.send(b"\x16\x03\x01\x02\x00\x01")
+        await self.calm()
+        await self.server.stopService()
+        for client in (alice, bob, silent, half):
+            await client.ended
+        for client in (alice, bob):
+            (closing,) = client.got
+            self.assertIsInstance(closing, bcp2.Closing)
+            self.assertIn(closing.retry_after, range(1, 2 + 1 + 4 // COME_BACK_A_SECOND))
+        self.assertEqual((silent.bytes, half.bytes), (b"", b""))
+        self.assertEqual(len(self.factory), 0)
+
+    async def test_shows_and_expels_those_with_keys(self) -> None:
+        self.serve()
+        alice = await self.register("alice")
+        self.assertEqual(self.server.info_lines(), ["alice 127.0.0.1:5000"])
+        self.assertIn("REGISTER: alice from 127.0.0.1:5000 received", self.said)
+        self.assertFalse(self.server.forget("bob"))
+        self.assertTrue(self.server.forget("alice"))
+        await alice.ended
+        self.assertEqual(alice.got, [Error(403)])
+        self.assertEqual(self.server.info_lines(), [])
+
+    async def test_frees_an_id_for_another_key(self) -> None:
+        self.serve()
+        alice = await self.register("alice")
+        self.assertTrue(self.server.free("alice"))
+        self.assertFalse(self.server.free("alice"))
+        await alice.ended
+        await self.register("alice", OTHER)
+        self.assertEqual(self.side.directory.names.owner("alice"), OTHER.name)
+        self.assertNotEqual(ONE.name, OTHER.name)
+
+    async def test_gives_no_classic_client_the_id_of_a_key(self) -> None:
+        self.serve()
+        await self.register("alice")
+        client = await self.connect()
+        client.send(b"REGISTER\r\nclientID: a1ice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n")
+        await self.until(lambda: bool(client.bytes))
+        self.assertEqual(client.bytes, b"ERROR\r\nStatus: 409 id taken\r\n\r\n")
+
+
+class ItsTime(SynchronousTestCase):
+    def test_brings_who_has_gone_and_ends_names_unused(self) -> None:
+        clock = Clock()
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        registry, side = with_key()
+        server = ChatServer(clock, [], registry, secure=side)
+        server.startService()
+        self.addCleanup(server.stopService)
+        alice = Visitor(key(1), "192.0.2.1", 1)
+        side.directory.answer(bcp2.Register(1, "alice", 5000, expires=60), alice, 0.0)
+        side.directory.lost(alice, 0.0)
+        clock.advance(61)
+        self.assertEqual(side.directory._present, {})
+        self.assertEqual(side.directory.names.owner("alice"), key(1))
+        clock.advance(side.directory.limits.keep_names)
+        self.assertIsNone(side.directory.names.owner("alice"))
+
+    def test_goes_on_after_a_store_has_failed(self) -> None:
+        class Broken(MemoryNames):
+            tries = 0
+
+            def expire(self, before: float) -> int:
+                self.tries += 1
+                raise OSError("out of reach")
+
+        clock = Clock()
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+        registry, side = with_key()
+        names = side.directory.names = Broken()
+        server = ChatServer(clock, [], registry, secure=side)
+        server.startService()
+        self.addCleanup(server.stopService)
+        clock.pump([1.0] * 3)
+        self.assertEqual(names.tries, 3)
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 3)
