@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from chatproto.wire.bare import parted, whole
+from chatproto.wire.blocks import Block, Shape, end_of_block, read_block, shape_of
 from chatproto.wire.dialects import (
     ANNOUNCE,
     CANON,
@@ -57,32 +59,19 @@ class Left:
 
 Item = Opened | Said | Left
 
-_HEAD = re.compile(rb"(?:CHAT|CHATREQ|QUIT|ID[ \t]*:[^\n]*)[ \t]*\r?\n")
-"""A start line: what follows is a block, to its blank line."""
-_BLANK_LINE = re.compile(rb"\n\r?\n")
+_ANNOUNCED = re.compile(rb"Incoming chat request from [^\n]{1,200}\n")
 _ANNOUNCEMENT = re.compile(
     r"Incoming chat request from (\S+) \[?([^\s\]]+?)\]?:([0-9]{1,5})", re.ASCII
 )
-_ANNOUNCED = re.compile(rb"Incoming chat request from [^\n]{1,200}\n")
-_PREFIXED = re.compile(rb"([A-Za-z0-9][A-Za-z0-9._-]{0,63})> ([^\0]*?)\n\n")
-_LAST_LINE_QUIT = re.compile(r"(?:\A|\r?\n)QUIT(?:\r?\n)*\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class _Block:
-    """A start line, its header lines by lower-cased name, and the lines as they stood."""
-
-    start: str
-    headers: dict[str, str]
-    lines: list[str]
-    size: int  # with its blank line
+_PREFIX = re.compile(rb"([A-Za-z0-9][A-Za-z0-9._-]{0,63})> ")
+_HOST = re.compile(r"[\w.:%-]{1,255}")
 
 
 class Reader:
     """One incoming direction of one connection.
 
     `dialect` None: we were called, and the head of the stream tells it; else it is how we called.
-    Raises RemoteError 413 for what crosses a limit, and nothing else.
+    Raises RemoteError 413 for what crosses a limit, and nothing else. Nothing follows a farewell.
     """
 
     def __init__(self, limits: Limits = DEFAULTS, dialect: Dialect | None = None) -> None:
@@ -93,19 +82,31 @@ class Reader:
         self._called = dialect is None
         self._opened = not self._called
         self._due: int | None = None  # bytes of a counted body (dialect typelength)
+        self._left = False
 
     @property
     def wants_silence(self) -> bool:
         """Whether bytes wait that only silence can end."""
-        farewell = self._rest.startswith(b"QUIT")  # may lack its blank line
-        return bool(self._rest) and self._due is None and (farewell or not self._is_block())
+        if self._due is not None or not self._rest:
+            return False
+        framed = self.dialect is not None and not self.dialect.bare
+        match self._shape():
+            case Shape.BLOCK:
+                return False
+            case Shape.START:
+                # A person at netcat types an opener slowly; in a bare chat it is a word.
+                return self.dialect is not None and self.dialect.bare
+            case Shape.WORD:
+                return not framed
+            case _:
+                return True
 
     def feed(self, data: bytes) -> list[Item]:
         """What `data` completes."""
-        self._rest += data
         items: list[Item] = []
-        while self._step(items):
-            pass
+        if not self._left:
+            self._rest += data
+            self._run(items)
         return items
 
     def silence(self) -> list[Item]:
@@ -118,37 +119,51 @@ class Reader:
     def end(self) -> list[Item]:
         """The end of input: what is left is a message, and the peer has left."""
         items: list[Item] = []
-        self._due = None
-        while self._rest and self._step(items):
-            pass
+        if self._left:
+            return items
+        if self._due is not None:
+            self._due = min(self._due, len(self._rest))
+        elif self._shape() in (Shape.BLOCK, Shape.START):
+            self._rest += b"\r\n\r\n"  # many leave it to the end of input to say so
+        self._run(items)
         if self._rest:
             self._flush(items)
-        if not (items and isinstance(items[-1], Left)):
-            items.append(Left(""))
+        if not self._left:
+            self._take(Left(""), items)
         return items
 
-    def _is_block(self) -> bool:
-        return _HEAD.match(self._rest) is not None
+    def _shape(self) -> Shape:
+        if self.dialect is LOBBY:
+            return Shape.TEXT  # everything there is somebody's words
+        return shape_of(self._rest, self.dialect in (None, IDHDR))
+
+    def _run(self, items: list[Item]) -> None:
+        while self._rest and not self._left and self._step(items):
+            pass
 
     def _step(self, items: list[Item]) -> bool:
         """Take one thing from the head of what is there. False if it is not whole yet."""
         rest = self._rest
         if self._due is not None:
-            return self._counted(items)
+            return self._counted(self._due, items)
         if rest.startswith((b"\r", b"\n")):
             del rest[: len(rest) - len(rest.lstrip(b"\r\n"))]
-        if not rest:
-            return False
-        if self._is_block():
+        if self._shape() in (Shape.BLOCK, Shape.QUIT):
             return self._block(items)
-        if self._called and self.dialect is None:
-            found = _ANNOUNCED.match(rest)
-            if found:
-                return self._announced(found.group().decode("utf-8", "replace"), items)
-        if self.dialect in (None, PREFIXED):
-            prefixed = _PREFIXED.match(rest)
-            if prefixed:
-                return self._prefixed(prefixed, items)
+        if self.dialect is None and (line := _ANNOUNCED.match(rest)):
+            announced = _ANNOUNCEMENT.fullmatch(line.group().decode("utf-8", "replace").strip())
+            if announced:
+                del rest[: line.end()]
+                self._take(_announcer(ANNOUNCE, announced), items)
+                return True
+        if self.dialect in (None, PREFIXED) and (prefix := _PREFIX.match(rest)):
+            end = rest.find(b"\n\n", prefix.end())
+            if end >= 0:
+                client_id, text = prefix[1].decode(), bytes(rest[prefix.end() : end])
+                del rest[: end + 2]
+                self._take(Opened(PREFIXED, client_id), items)
+                self._say_prefixed(text, items)
+                return True
         if len(rest) >= self._limits.message:
             self._flush(items, self._limits.message)
             return True
@@ -157,49 +172,50 @@ class Reader:
     # Blocks.
 
     def _block(self, items: list[Item]) -> bool:
-        blank = _BLANK_LINE.search(self._rest, 0, self._limits.header_block)
-        if blank is None:
+        size = end_of_block(self._rest, self._limits.header_block)
+        if not size:
             if len(self._rest) >= self._limits.header_block:
                 raise RemoteError(413, "a block that does not end")
             return False
-        block = _read_block(bytes(self._rest[: blank.end()]))
-        read = self._understood(block)
+        data = bytes(self._rest[:size])
+        read = self._understood(read_block(data))
+        del self._rest[:size]
         if read is None:
             # It looks like a block and is none that we know: words, then.
-            text = "\n".join([block.start, *block.lines])
-            read = [] if self.dialect else [Opened(RAW)]
-            read.append(Said(text))
-        del self._rest[: block.size]
+            text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
+            read = [Opened(RAW), Said(text)]
         for item in read:
             self._take(item, items)
         return True
 
-    def _understood(self, block: _Block) -> list[Item] | None:
+    def _understood(self, block: Block) -> list[Item] | None:
         """What a block says; None if it is no block of any row."""
         headers, lines = block.headers, block.lines
         if block.start == "QUIT":
             return [Left("QUIT")]
+        if self.dialect is IDONLY and lines[0].lower().startswith("clientid"):
+            # All the rest is text, whatever it looks like.
+            return [Said("\n".join(lines[1:]))] if lines[1:] else []
         if block.start == "CHATREQ":
             return [self._caller(CHATREQ, headers)]
-        if block.start.upper().startswith("ID"):
+        if block.start == "ID":
             return [self._caller(IDHDR, headers)]
-        kind = headers.get("type", "")
-        if kind.lower() == "quit":
-            return [Left(kind)]
-        if kind.lower() == "message" and "length" in headers:
+        kind = headers.get("type", "").lower()
+        if kind == "quit":
+            return [Left(headers["type"])]
+        if kind == "message" and "length" in headers:
             self._count(headers["length"])
-            self.dialect = self.dialect or TYPELENGTH
             return []
-        if kind.lower() == "message":
-            return self._said(TYPEINIT, headers, headers.get("message", ""))
-        if kind.lower() == "init":
+        if kind == "message" and "message" in headers:
+            return self._said(TYPEINIT, headers, block.text_of("message"))
+        if kind == "init":
             return [self._caller(TYPEINIT, headers)]
         if "message" in headers and "clientid" not in headers:
-            return self._said(CHATMSG, headers, headers["message"])
+            return self._said(CHATMSG, headers, block.text_of("message"))
         if "text" in headers and "id" in headers:
-            return self._said(IDHDR, headers | {"clientid": headers["id"]}, headers["text"])
+            return self._said(IDHDR, headers, block.text_of("text"))
         if "content" in headers:
-            return self._said(DIALBACK, headers, headers["content"])
+            return self._said(DIALBACK, headers, block.text_of("content"))
         if "clientid" in headers and "ip" in headers and "port" in headers and len(lines) == 3:
             return [self._caller(CANON, headers)]
         if "clientid" in headers and len(lines) == 1:
@@ -216,11 +232,10 @@ class Reader:
         except RemoteError:
             port = None
         known = client_id if ID.fullmatch(client_id) else None
-        return Opened(dialect, known, headers.get("ip") or None, port)
+        host = headers.get("ip", "").strip("[]")
+        return Opened(dialect, known, host if _HOST.fullmatch(host) else None, port)
 
     def _said(self, dialect: Dialect, headers: dict[str, str], text: str) -> list[Item]:
-        if self.dialect is not None:
-            return [Said(text)]
         return [self._caller(dialect, headers), Said(text)]
 
     def _count(self, length: str) -> None:
@@ -228,57 +243,48 @@ class Reader:
             raise RemoteError(413, f"a message of {length[:20]!r} bytes")
         self._due = int(length)
 
-    def _counted(self, items: list[Item]) -> bool:
-        assert self._due is not None
-        if len(self._rest) < self._due:
+    def _counted(self, due: int, items: list[Item]) -> bool:
+        if len(self._rest) < due:
             return False
-        text = bytes(self._rest[: self._due]).decode("utf-8", "replace")
-        del self._rest[: self._due]
+        text = bytes(self._rest[:due]).decode("utf-8", "replace").strip("\r\n")
+        del self._rest[:due]
         self._due = None
-        if not self._opened:
+        if not self._opened and (announced := _ANNOUNCEMENT.fullmatch(text)):
             # The first body is this row's opener.
-            self._opened = True
-            announced = _ANNOUNCEMENT.fullmatch(text)
-            items.append(_announcer(TYPELENGTH, announced) if announced else Opened(TYPELENGTH))
-            if announced:
-                return True
-        items.append(Said(text))
+            self._take(_announcer(TYPELENGTH, announced), items)
+            return True
+        self._take(Opened(TYPELENGTH), items)
+        self._take(Said(text), items)
         return True
 
-    def _announced(self, line: str, items: list[Item]) -> bool:
-        announced = _ANNOUNCEMENT.match(line)
-        if announced is None:
-            return False
-        del self._rest[: len(line.encode())]
-        self._take(_announcer(ANNOUNCE, announced), items)
-        return True
+    # Text.
 
-    def _prefixed(self, found: re.Match[bytes], items: list[Item]) -> bool:
-        client_id = found[1].decode()
-        text = found[2].decode("utf-8", "replace")
-        del self._rest[: found.end()]
-        if self.dialect is None:
-            self._take(Opened(PREFIXED, client_id), items)
+    def _say_prefixed(self, data: bytes, items: list[Item]) -> None:
+        text = data.decode("utf-8", "replace").strip("\r\n")
         self._take(Left("/quit") if "/quit" in text else Said(text), items)
-        return True
-
-    # Bare text.
 
     def _flush(self, items: list[Item], most: int | None = None) -> None:
         """Take what is there, up to `most` bytes, as one bare message."""
-        if self._rest.startswith(b"QUIT") and self._is_block():
-            self._rest.clear()
-            self._take(Left("QUIT"), items)
-            return
         data = bytes(self._rest if most is None else self._rest[:most])
         if most is not None:
             # A character that is cut goes to the next part.
-            data = data[: _whole(data) or len(data)]
+            data = data[: whole(data) or len(data)]
+        shape = self._shape()
         del self._rest[: len(data)]
-        end = b"\r\n" if data.endswith(b"\r\n") else b"\n" if data.endswith(b"\n") else b""
-        text = data.decode("utf-8", "replace").rstrip("\r\n")
-        if not text.strip("\r\n"):
+        if shape is Shape.QUIT:
+            self._take(Left("QUIT"), items)
             return
+        if self.dialect is PREFIXED and (prefix := _PREFIX.match(data)):
+            self._say_prefixed(data[prefix.end() :], items)
+            return
+        text = data.decode("utf-8", "replace")
+        words = text.strip("\r\n")
+        if not words:
+            return
+        if self.dialect is None and (announced := _ANNOUNCEMENT.fullmatch(words)):
+            self._take(_announcer(ANNOUNCE, announced), items)
+            return
+        end = b"\r\n" if data.endswith(b"\r\n") else b"\n" if data.endswith(b"\n") else b""
         if self.dialect is None:
             self._take(Opened(CRLF if end == b"\r\n" else RAW), items)
         elif self.dialect is CRLF and self._called and end != b"\r\n":
@@ -286,29 +292,27 @@ class Reader:
         if most is None:
             self.line_end = end
         assert self.dialect is not None
-        self._say_bare(text.lstrip("\r\n"), self.dialect, items)
-
-    def _say_bare(self, text: str, dialect: Dialect, items: list[Item]) -> None:
-        word = text.strip()
-        quits = dialect.quits or ("QUIT",)
-        if dialect is LOBBY:
-            self._take(Said(text), items)
-        elif word in quits or (dialect is RAW and word.lower() in quits):
-            self._take(Left(word), items)
-        elif "QUIT" in quits and _LAST_LINE_QUIT.search(text):
-            self._take(Said(_LAST_LINE_QUIT.sub("", text)), items)
-            self._take(Left("QUIT"), items)
-        else:
-            self._take(Said(text), items)
+        said, farewell = parted(text, self.dialect)
+        if said:
+            self._take(Said(said), items)
+        if farewell:
+            self._take(Left(farewell), items)
 
     def _take(self, item: Item, items: list[Item]) -> None:
         """Note `item`, and what it tells of the dialect."""
-        if isinstance(item, Opened):
-            if self._opened:
-                return  # a second opener, or that of one whom we called, says nothing new
-            self._opened = True
-            self.dialect = item.dialect
-            self.line_end = item.dialect.end
+        match item:
+            case Opened(dialect):
+                if self._opened:
+                    return  # a second opener, or that of one whom we called, says nothing new
+                self._opened = True
+                self.dialect = dialect
+                self.line_end = dialect.end
+            case Said(text):
+                if not text:
+                    return
+            case Left():
+                self._left = True
+                self._rest.clear()
         items.append(item)
 
 
@@ -321,27 +325,3 @@ def _announcer(dialect: Dialect, announced: re.Match[str]) -> Opened:
         host,
         number if 0 < number < 65536 else None,
     )
-
-
-def _read_block(data: bytes) -> _Block:
-    start, *lines = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n").split("\n")
-    if start.upper().startswith("ID"):
-        lines.insert(0, start)
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers.setdefault(name.strip().lower(), value.strip())
-    return _Block(start.strip(), headers, lines, len(data))
-
-
-def _whole(data: bytes) -> int:
-    """How many bytes of `data` are whole UTF-8 characters."""
-    for back in range(1, min(4, len(data)) + 1):
-        byte = data[-back]
-        if byte >= 0xC0:
-            wanted = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
-            return len(data) if back >= wanted else len(data) - back
-        if byte < 0x80:
-            break
-    return len(data)

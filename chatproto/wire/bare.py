@@ -1,0 +1,40 @@
+"""Bare text: what it says, where its farewell is, and where it may be cut."""
+
+from __future__ import annotations
+
+from chatproto.wire.dialects import LOBBY, RAW, Dialect
+
+_COMMANDS = ("QUIT", "/quit")
+"""Farewells that are one even as the last line of a longer text; the words of row raw are not."""
+
+
+def parted(text: str, dialect: Dialect) -> tuple[str, str]:
+    """What a bare `text` says, and the farewell that it is or ends with; each may be empty."""
+    words = text.strip("\r\n")
+    if dialect is LOBBY:
+        return words, ""
+    quits = dialect.quits or ("QUIT",)
+    word = words.strip()
+    if word in quits or (dialect is RAW and word.lower() in quits):
+        return "", word
+    for command in _COMMANDS:
+        before = words.removesuffix(command)
+        if command not in quits or before == words:
+            continue
+        # Without a line end before it, it is one only if its own blank line follows.
+        glued = command == "QUIT" and text[len(text.rstrip("\r\n")) :].count("\n") > 1
+        if before.endswith("\n") or glued:
+            return before.rstrip("\r\n"), command
+    return words, ""
+
+
+def whole(data: bytes) -> int:
+    """How many bytes of `data` are whole UTF-8 characters."""
+    for back in range(1, min(4, len(data)) + 1):
+        byte = data[-back]
+        if byte >= 0xC0:
+            wanted = 2 if byte < 0xE0 else 3 if byte < 0xF0 else 4
+            return len(data) if back >= wanted else len(data) - back
+        if byte < 0x80:
+            break
+    return len(data)
