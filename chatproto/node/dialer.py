@@ -8,6 +8,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import (
     ConnectError,
+    ConnectingCancelledError,
     ConnectionRefusedError,
     DNSLookupError,
     NoRouteError,
@@ -58,7 +59,7 @@ class Dialer:
                 words = f"there is no host {where.rpartition(':')[0]}"
             case NoRouteError():
                 words = f"there is no way to {where} from this machine"
-            case CancelledError():
+            case CancelledError() | ConnectingCancelledError():
                 words = f"the call to {where} was cancelled"
             case ConnectError() | OSError():
                 words = f"{where} cannot be reached ({error})"
