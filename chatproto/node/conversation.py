@@ -113,6 +113,7 @@ class Conversation:
         self._was_open = False
         self._alone = DeferredLock()
         self._going_out = 0
+        self._to_say = 0  # handed out by the session, and its link has not been told yet
         self._was_half = False
 
     @property
@@ -124,7 +125,7 @@ class Conversation:
     def unsent(self) -> int:
         """How many messages of ours have not been written yet."""
         backlog = sum(link.backlog for link in self._own_links())
-        return len(self.session.waiting) + self._going_out + backlog
+        return len(self.session.waiting) + self._to_say + self._going_out + backlog
 
     def _own_links(self) -> list[AnyLink]:
         return [link for link in self.session.links if isinstance(link, (PlainLink, SecureLink))]
@@ -147,7 +148,9 @@ class Conversation:
 
     def perform(self, effects: list[Effect]) -> None:
         """Carry out what the session wants, in its order."""
+        self._to_say += sum(isinstance(effect, Speak) for effect in effects)
         for effect in effects:
+            self._to_say -= isinstance(effect, Speak)
             self._perform(effect)
 
     def show(self, state: str | None = None, **changes: object) -> None:
