@@ -82,6 +82,12 @@ class BeliefTests(Case):
         self.assertIs(self.worth("bob", BOB), Worth.KNOWN)
         self.assertIs(self.worth("bob", EVE), Worth.REFUSED)
 
+    def test_one_who_was_introduced_again_is_not_the_oldest(self) -> None:
+        for number in [*range(MOST), 0, MOST]:
+            self.known.introduce(f"p{number}", BOB)
+        self.assertIs(self.worth("p0", BOB), Worth.CONFIRMED)
+        self.assertIs(self.worth("p1", BOB), Worth.CLAIMED)
+
     @given(st.integers(0, 3 * MOST))
     def test_of_many_introductions_the_latest_are_remembered(self, count: int) -> None:
         file = PinFile(self.path / "none")
