@@ -11,11 +11,11 @@ from chatproto.wire.limits import Limits
 K = TypeVar("K")
 MINUTE = 60.0
 MOST = 100_000
-"""How many pairs are remembered; the oldest are forgotten."""
+"""How many pairs and keys are remembered; the oldest are forgotten."""
 
 
 class Introductions:
-    """Counts them: so many of one key to another in a minute, and so many to one (protocol section 3).
+    """Counts them: so many of one key in a minute, and so many to one (protocol section 3).
 
     Two who have asked for each other have accepted each other, as far as a server can tell, and are
     not counted.
@@ -23,15 +23,20 @@ class Introductions:
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._pairs: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()
+        self._pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._callers: OrderedDict[str, deque[float]] = OrderedDict()
         self._callees: OrderedDict[str, deque[float]] = OrderedDict()
 
     def count(self, caller: str, callee: str, now: float) -> None:
         """One more. Raises RemoteError 429 if that is one too many."""
         mutual = (callee, caller) in self._pairs
-        own = _recent(self._pairs, (caller, callee), now)
+        self._pairs[caller, callee] = None
+        self._pairs.move_to_end((caller, callee))
+        if len(self._pairs) > MOST:
+            self._pairs.popitem(last=False)
         if mutual:
             return
+        own = _recent(self._callers, caller, now)
         received = _recent(self._callees, callee, now)
         limits = self._limits
         if len(own) >= limits.introductions_from or len(received) >= limits.introductions_to:

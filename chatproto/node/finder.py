@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import replace
 from typing import Protocol
 
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from chatproto.directory.answer import Refused
@@ -25,6 +27,7 @@ from chatproto.wire.fields import Contact, read_client_id, read_host_port
 log = Logger()
 
 AWAY = 480
+CONFIRMATIONS, MINUTE = 2, 60.0
 
 
 class Trouble(Exception):
@@ -44,6 +47,7 @@ class FinderOwner(Protocol):
     acquaintances: Acquaintances | None
     server: Introducer | None
     calls: Calls
+    reactor: IReactorTime
 
 
 class Finder:
@@ -51,6 +55,7 @@ class Finder:
 
     def __init__(self, node: FinderOwner) -> None:
         self._node = node
+        self._confirmed: deque[float] = deque()
 
     @property
     def introducer(self) -> Introducer:
@@ -101,6 +106,12 @@ class Finder:
             or not self._node.server.registered
         ):
             return False
+        now = self._node.reactor.seconds()
+        while self._confirmed and self._confirmed[0] <= now - MINUTE:
+            self._confirmed.popleft()
+        if len(self._confirmed) >= CONFIRMATIONS:
+            return False
+        self._confirmed.append(now)
         try:
             callee = await self._node.server.bridge(client_id)
         except TROUBLES:

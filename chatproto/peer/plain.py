@@ -188,6 +188,7 @@ class PlainLink(LineReceiver):
             self._after("silence", self._limits.text_silence, self._silence)
         else:
             self._cancel("silence")
+        self._watch_block()
         if items:
             self._owner.link_heard(self, items)
 
@@ -250,6 +251,19 @@ class PlainLink(LineReceiver):
         self._reason = f"they sent what is no chat ({error})"
         self._leaving = True
         self._tcp.abortConnection()
+
+    def _watch_block(self) -> None:
+        """A block that has begun must go on, and end, as on a server's port."""
+        if self.reader.pending and not self.reader.wants_silence:
+            self._after("line", self._limits.line_wait, self._too_slow)
+            if "block" not in self._timers:
+                self._after("block", self._limits.block_wait, self._too_slow)
+        else:
+            self._cancel("line")
+            self._cancel("block")
+
+    def _too_slow(self) -> None:
+        self._fail(RemoteError(408))
 
     def _silence(self) -> None:
         items = self.reader.silence()

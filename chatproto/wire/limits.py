@@ -48,7 +48,7 @@ class Limits:
     names: int = 1_000_000  # ids that belong to keys
     names_per_key: int = 3
     presence_grace: float = 30.0  # somebody is still online so long after a connection's end
-    introductions_from: int = 6  # of one key to another, in a minute
+    introductions_from: int = 6  # of one key, in a minute
     introductions_to: int = 60  # of all keys to one, in a minute
     ping_wait: float = 90.0  # inside TLS: without a byte, then the server pings
     peer_ping: float = 30.0  # between people: without a byte, then it is asked about

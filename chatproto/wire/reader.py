@@ -85,6 +85,11 @@ class Reader:
         self._left = False
 
     @property
+    def pending(self) -> bool:
+        """Whether something has begun and is not whole."""
+        return bool(self._rest) or self._due is not None
+
+    @property
     def wants_silence(self) -> bool:
         """Whether bytes wait that only silence can end."""
         if self._due is not None or not self._rest:

@@ -24,11 +24,11 @@ class Introduced(SynchronousTestCase):
         error = self.assertRaises(RemoteError, self.counted.count, caller, callee, now)
         self.assertEqual(error.status, 429)
 
-    def test_one_to_another_so_often_in_a_minute_and_no_more(self) -> None:
+    def test_by_one_so_often_in_a_minute_and_no_more(self) -> None:
         self.counted.count(A, B, 0.0)
-        self.counted.count(A, B, 10.0)
+        self.counted.count(A, C, 10.0)
         self.refused(A, B, MINUTE - 0.1)
-        self.counted.count(A, C, 20.0)
+        self.counted.count(B, C, 20.0)
         self.counted.count(A, B, MINUTE)
         self.refused(A, B, MINUTE + 1)
 

@@ -192,6 +192,24 @@ class ReadingTests(LinkTests):
         assert self.notes.lost is not None
         self.assertIn("no chat", self.notes.lost[0])
 
+    def test_a_block_that_does_not_go_on_ends_the_connection(self) -> None:
+        link = self.link(None)
+        link.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
+        self.clock.advance(29.9)
+        self.assertFalse(self.transport.disconnected)
+        self.clock.advance(0.1)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_nor_may_a_block_go_on_for_ever(self) -> None:
+        link = self.link(None)
+        link.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
+        for _ in range(4):
+            self.clock.advance(29)
+            link.dataReceived(b"X: y\r\n")
+        self.assertFalse(self.transport.disconnected)
+        self.clock.advance(4)
+        self.assertTrue(self.transport.disconnected)
+
     def test_tls_is_handed_over_with_nothing_left_behind(self) -> None:
         link = self.link(None)
         link.dataReceived(b"\x16\x03\x01")
