@@ -1,0 +1,117 @@
+"""The blocks with which a connection of BCP/2 may begin in plain text (protocol section 5).
+
+PUNCH says to which introduction a connection belongs, before its TLS; RELAY asks for a place in a
+pipe. They are read strictly, as all of BCP/2: CRLF, and nothing that is not one of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from chatproto.wire.bcp2_common import CALL, TICKET, Bcp2Message
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.messages import Header, read_status, write_status
+
+MOST = 256
+"""Bytes of such a block; the longest that we write has 85."""
+
+
+@dataclass(frozen=True, slots=True)
+class Punch(Bcp2Message):
+    """This connection is part of the introduction `call`; from whoever dialled."""
+
+    method = "PUNCH"
+    headers = (CALL._replace(needed=True),)
+    call: str
+
+
+@dataclass(frozen=True, slots=True)
+class Relay(Bcp2Message):
+    """Let me into the pipe that `ticket` is for; to a server, on a connection of its own."""
+
+    method = "RELAY"
+    headers = (TICKET._replace(needed=True),)
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class RelayAck(Bcp2Message):
+    """The other is here too: from now on the connection is a pipe of bytes between you."""
+
+    method = "RELAYACK"
+
+
+@dataclass(frozen=True, slots=True)
+class RelayError(Bcp2Message):
+    """There will be no pipe, and the connection ends."""
+
+    method = "ERROR"
+    headers = (Header("Status", "status", read_status, write_status),)
+    status: int
+
+
+TO_PEER: tuple[type[Bcp2Message], ...] = (Punch,)
+"""What whoever dials a person may begin with."""
+TO_SERVER: tuple[type[Bcp2Message], ...] = (Relay,)
+"""What whoever dials a server may begin with."""
+FROM_RELAY: tuple[type[Bcp2Message], ...] = (RelayAck, RelayError)
+"""What a server answers to RELAY."""
+
+Kind = TypeVar("Kind", bound=Bcp2Message)
+
+
+def encode(message: Bcp2Message) -> bytes:
+    """`message` as bytes. Raises LocalError for a value that would be refused."""
+    lines = [message.method]
+    for header in message.headers:
+        value = getattr(message, header.attribute)
+        text = header.write(value) if header.write else str(value)
+        try:
+            header.read(text)
+        except RemoteError as error:
+            raise LocalError(error.status, f"{header.name}: {error.detail}") from None
+        lines.append(f"{header.name}: {text}")
+    return "\r\n".join([*lines, "", ""]).encode()
+
+
+def may_begin(data: bytes, kinds: tuple[type[Kind], ...]) -> bool:
+    """Whether `data`, the first bytes of a connection, is one of `kinds` or can still become one."""
+    for kind in kinds:
+        start = kind.method.encode() + b"\r\n"
+        if data.startswith(start) or start.startswith(data):
+            return True
+    return False
+
+
+def read_first(data: bytes, kinds: tuple[type[Kind], ...]) -> tuple[Kind, bytes] | None:
+    """The block at the head of `data` and the bytes after it; None: it is not whole yet.
+
+    Raises RemoteError: 405 for what is none of `kinds`, 400 for one that is malformed, 413 for more
+    than `MOST` bytes. Headers that are not known are nothing; the same one twice is 400.
+    """
+    if not may_begin(data, kinds):
+        raise RemoteError(405, f"not one of {', '.join(kind.method for kind in kinds)}")
+    head, end, rest = data[:MOST].partition(b"\r\n\r\n")
+    if not end:
+        if len(data) >= MOST:
+            raise RemoteError(413, f"a block of more than {MOST} bytes")
+        return None
+    rest += data[MOST:]
+    try:
+        method, *lines = head.decode("ascii").split("\r\n")
+    except UnicodeDecodeError:
+        raise RemoteError(400, "not ASCII") from None
+    kind = next(one for one in kinds if one.method == method)
+    texts: dict[str, str] = {}
+    for line in lines:
+        name, colon, text = line.partition(":")
+        if not colon or not line.isprintable() or name.lower() in texts:
+            raise RemoteError(400, f"no header, or one twice: {line!r}")
+        texts[name.lower()] = text.strip(" ")
+    values = {}
+    for header in kind.headers:
+        if header.name.lower() not in texts:
+            raise RemoteError(400, f"{header.name} is missing")
+        values[header.attribute] = header.read(texts[header.name.lower()])
+    return kind(**values), rest
