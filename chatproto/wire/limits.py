@@ -64,6 +64,12 @@ class Limits:
     say_bytes: float = 16 * 1024.0  # in a second, and at once
     watches: int = 256
     tickets: int = 16
+    ticket_wait: float = 60.0  # a ticket is good so long, and its bearer is waited with so long
+    relay_idle: float = 120.0  # without a byte, then a pipe ends
+    relay_rate: float = 1024.0 * 1024  # bytes a second through one pipe; 0: as they come
+    relay_rate_all: float = 8 * 1024.0 * 1024  # and through all; 0: as they come
+    punch_wait: float = 5.0  # a PUNCH waits so long for its INTRODUCE
+    chat_wait: float = 10.0  # after its handshake, for a connection to carry CHAT
     ringing: int = 8  # calls that ring at once
     ring_wait: float = 60.0  # then nobody answered
     answer_ring: float = 70.0  # for the other side to answer or refuse our call
@@ -78,6 +84,12 @@ class Limits:
     callers: int = 256  # connections at once on a client's own port
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person
+    outbox_age: float = 7 * 86400.0  # then a message that waits is given up
+    resume_wait: float = 10.0  # for the answer to a call that goes on with a conversation
+    redial_jitter: float = 0.1  # the former caller dials again at once, or nearly
+    redial_other: float = 2.0  # and the other side after this
+    redial_most: float = 60.0  # between two tries that failed, 1 s at first
+    redial_asks: int = 3  # failed tries, then the server is asked where they are
 
     def with_values(self, settings: list[str]) -> Limits:
         """These limits with each `NAME=VALUE` of `settings` put in.
