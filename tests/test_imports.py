@@ -33,6 +33,7 @@ NO_TWISTED = {
     "directory": "addresses answer answers introductions keyed lease names pairing registry visitors",
     "identity": "pins safety trust",
     "peer": "diagram effects floor session",
+    "relay": "bucket pairing tickets",
     "rooms": "bare flood lobby",
     "ui": "arguments commands view",
     "node": "events people settings",

@@ -18,14 +18,21 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
 
+NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 RETRY_AFTER = 10
 """Seconds after which a request that came too soon may be made again."""
+
+
+def no_tickets(asker: str, call: str, now: float) -> None:
+    """There is no relay."""
 
 
 class KeyedDirectory:
     """The rules for clients with keys; `now` is handed in, in seconds, and `new_call` makes call ids.
 
     `names`: whose id is whose. `registry`: the classic clients, whose ids no key may take.
+    `new_tickets` makes two for the relay, of who asks and of whom they ask for, from the asker's key,
+    the call and `now`; or None, and there is no relay for them.
     """
 
     def __init__(
@@ -34,11 +41,13 @@ class KeyedDirectory:
         registry: Registry,
         new_call: Callable[[], str],
         limits: Limits = DEFAULTS,
+        new_tickets: NewTickets = no_tickets,
     ) -> None:
         self.names = names
         self.registry = registry
         self.limits = limits
         self._new_call = new_call
+        self._new_tickets = new_tickets
         self._present: dict[str, Presence] = {}
         self._sorted: list[str] = []  # the listed ids
         self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
@@ -231,8 +240,9 @@ class KeyedDirectory:
         self._introductions.count(caller.key, callee.key, now)
         call = self._new_call()
         there, here = told(callee, caller.visitor), told(caller, callee.visitor)
-        answer = bcp2.BridgeAck(cseq, callee.client_id, callee.key, there, call)
-        push = bcp2.Introduce(caller.client_id, caller.key, here, call)
+        mine, theirs = self._new_tickets(caller.key, call, now) or ("", "")
+        answer = bcp2.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine)
+        push = bcp2.Introduce(caller.client_id, caller.key, here, call, theirs)
         return [Say(callee.visitor, push), Say(caller.visitor, answer)]
 
     def _info(self, message: bcp2.Info, visitor: Visitor) -> Bcp2Message:

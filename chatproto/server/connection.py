@@ -18,8 +18,10 @@ from zope.interface import implementer
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.lease import Source, is_loopback
+from chatproto.relay.protocol import RelayConnection
 from chatproto.server.addresses import Addresses
-from chatproto.server.secure import SecureConnection, SecureSide
+from chatproto.server.relay_side import RelaySide
+from chatproto.server.secure import SecureSide
 from chatproto.server.wheel import Wheel
 from chatproto.wire.codec import Decoder, encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
@@ -29,6 +31,8 @@ from chatproto.wire.messages import Error, Message
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 Tell = Callable[[str], None]
+RELAY_BEGINS = 0x52
+"""An R: most connections are not the relay's, and seen not to be at once."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -42,6 +46,7 @@ class ChatConnection(LineReceiver):
     factory: ChatFactory
     transport: Any  # a TCP connection, or what startTLS makes of it
     _source: Source | None = None  # set with the first bytes
+    _held = b""  # of these, while they may become RELAY or something else
     _produces = False  # it is registered with the transport, which pauses it
     _ended = False  # the other side will send no more
     _leaving = False  # we have said our last word
@@ -57,8 +62,12 @@ class ChatConnection(LineReceiver):
         self._unanswered: list[Message | RemoteError] = []
 
     def rawDataReceived(self, data: bytes) -> None:
-        if self._leaving or (self._source is None and not self._begin(data)):
+        if self._leaving:
             return
+        if self._source is None:
+            data = self._held + data
+            if not self._begin(data):
+                return
         messages = self._decoder.feed(data)
         if messages:
             self._answer(messages)
@@ -66,14 +75,33 @@ class ChatConnection(LineReceiver):
             self._watch(bool(messages))
 
     def _begin(self, data: bytes) -> bool:
-        """Look at the first byte; false if this is not plain text, or not to be."""
-        secure = self.factory.secure
+        """Look at the first bytes; false if this is not plain text, not to be, or not yet known."""
+        secure, relay = self.factory.secure, self.factory.relay
         if data[0] == TLS_CLIENT_HELLO and secure is not None:
             self.factory.replace(self, secure.begin(self, data))
             return False
         if data[0] == TLS_CLIENT_HELLO:
             self.close()
             return False
+        if data[0] == RELAY_BEGINS and relay is not None and relay.wants(data):
+            if relay.is_certain(data):
+                self._become(relay.connection(self), data)
+            else:
+                self._held = data
+                self.factory.watch(self, self.factory.seconds() + self.factory.limits.line_wait)
+            return False
+        return self._begin_plain()
+
+    def _become(self, other: RelayConnection, data: bytes) -> None:
+        """From now on the connection, which began with `data`, is `other`'s."""
+        transport, self.transport = self.transport, None
+        self.factory.replace(self, other)
+        other.start(transport, data)
+
+    def _begin_plain(self) -> bool:
+        """Go on in plain text; false if it is refused."""
+        if self._held:
+            self.factory.wheel.discard(self)
         if self.factory.tls_only:
             self.refuse(403)
             return False
@@ -170,6 +198,8 @@ class ChatConnection(LineReceiver):
 
     def _finish(self) -> None:
         """What is there of a block is all there will be."""
+        if self._held and self._source is None and self._begin_plain():
+            self._decoder.feed(self._held)
         messages = self._decoder.finish()
         if messages and self._source is not None:
             self._answer(messages)
@@ -282,6 +312,8 @@ class ChatFactory(Factory):
         self.trace = trace
         self.secure: SecureSide | None = None
         """Who goes on with a connection that begins TLS; None: such a one is closed."""
+        self.relay: RelaySide | None = None
+        """Who goes on with a connection that begins with RELAY; None: that is no method here."""
         self.tls_only = False
         """Whether plain text is refused."""
         self.wheel: Wheel[Any] = Wheel()
@@ -310,12 +342,12 @@ class ChatFactory(Factory):
         self.silent[connection] = None
         return connection
 
-    def replace(self, plain: ChatConnection, secure: SecureConnection) -> None:
-        """`plain` goes on as `secure`, in its place."""
+    def replace(self, plain: ChatConnection, other: Any) -> None:
+        """`plain` goes on as `other`, in its place."""
         self.wheel.discard(plain)
         if plain in self.silent:
             del self.silent[plain]
-            self.silent[secure] = None
+            self.silent[other] = None
 
     def spoke(self, connection: Any) -> None:
         """It has sent a request."""

@@ -19,6 +19,7 @@ from chatproto.directory.answers import Directory
 from chatproto.directory.registry import Registry
 from chatproto.server.connection import ChatFactory
 from chatproto.server.listening import Place
+from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure import SecureSide
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -55,6 +56,7 @@ class ChatServer(MultiService):
         trace: Callable[[str], None] | None = None,
         secure: SecureSide | None = None,
         tls_only: bool = False,
+        relay: RelaySide | None = None,
     ) -> None:
         super().__init__()
         self.reactor = reactor
@@ -63,6 +65,7 @@ class ChatServer(MultiService):
         self.factory = ChatFactory(reactor, self.directory, limits, say=say, trace=trace)
         self.factory.secure = secure
         self.factory.tls_only = tls_only
+        self.factory.relay = relay
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, as `Server listening on` says it; filled by startService."""
         self._places = [Place(reactor, text) for text in endpoints]

@@ -15,7 +15,7 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 
-from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.directory.lease import is_loopback
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.tls import Tls
@@ -24,6 +24,7 @@ from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
 from chatproto.server.lobby_service import LobbyService
+from chatproto.server.relay_side import RelaySide, with_relay
 from chatproto.server.secure import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.server.terminal import Terminal
@@ -73,6 +74,7 @@ class ServerOptions(ProgramOptions):
         ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
         ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
         ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
+        ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
         ["require", None, "none", "tls refuses plain text; none serves both"],
     ]
     optFlags = [
@@ -111,6 +113,12 @@ class ServerOptions(ProgramOptions):
         except ValueError as error:
             raise WrongOption(f"{error} (--limits list tells them)") from None
         limits = self._with_times(limits)
+        try:
+            relayed = with_relay(limits, self["relay"])
+        except ValueError as error:
+            raise WrongOption(str(error)) from None
+        self["relay"] = relayed is not None
+        limits = relayed or limits
         if self["require"] not in ("none", "tls"):
             raise WrongOption(f"--require is none or tls, not {self['require']!r}")
         if self["require"] == "tls" and self["lobby"] is not None:
@@ -241,7 +249,14 @@ class ChatServerProgram(MultiService):
         say = None if options["quiet"] else write
         trace = write if options["trace"] else None
         names = MemoryNames(limits)
-        keyed = KeyedDirectory(names, options["registry"], lambda: secrets.token_hex(8), limits)
+        relay = RelaySide(self._reactor, limits) if options["relay"] else None
+        keyed = KeyedDirectory(
+            names,
+            options["registry"],
+            lambda: secrets.token_hex(8),
+            limits,
+            relay.issue if relay is not None else no_tickets,
+        )
         self._server = ChatServer(
             self._reactor,
             options["port"],
@@ -251,6 +266,7 @@ class ChatServerProgram(MultiService):
             trace,
             SecureSide(Tls(options["identity"], limits), keyed),
             options["require"] == "tls",
+            relay,
         )
         self._server.setServiceParent(self)
         self._lobby: Lobby | None = None

@@ -69,7 +69,6 @@ class Limits:
     relay_rate: float = 1024.0 * 1024  # bytes a second through one pipe; 0: as they come
     relay_rate_all: float = 8 * 1024.0 * 1024  # and through all; 0: as they come
     punch_wait: float = 5.0  # a PUNCH waits so long for its INTRODUCE
-    chat_wait: float = 10.0  # after its handshake, for a connection to carry CHAT
     ringing: int = 8  # calls that ring at once
     ring_wait: float = 60.0  # then nobody answered
     answer_ring: float = 70.0  # for the other side to answer or refuse our call
@@ -84,6 +83,11 @@ class Limits:
     callers: int = 256  # connections at once on a client's own port
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person
+    offer_files: int = 10_000  # of a folder
+    offers: int = 32  # of files, that one person has not answered
+    transfers: int = 8  # of files at once with one person, in each direction
+    unwritten: int = 1024 * 1024  # bytes of files from one person, not yet on the disk
+    keep_parts: float = 7 * 86400.0  # what is there of a file after its transfer was given up
     outbox_age: float = 7 * 86400.0  # then a message that waits is given up
     resume_wait: float = 10.0  # for the answer to a call that goes on with a conversation
     redial_jitter: float = 0.1  # the former caller dials again at once, or nearly

@@ -51,11 +51,11 @@ class RelayError(Bcp2Message):
     status: int
 
 
-TO_PEER: tuple[type[Bcp2Message], ...] = (Punch,)
+TO_PEER: tuple[type[Punch], ...] = (Punch,)
 """What whoever dials a person may begin with."""
-TO_SERVER: tuple[type[Bcp2Message], ...] = (Relay,)
+TO_SERVER: tuple[type[Relay], ...] = (Relay,)
 """What whoever dials a server may begin with."""
-FROM_RELAY: tuple[type[Bcp2Message], ...] = (RelayAck, RelayError)
+FROM_RELAY: tuple[type[RelayAck] | type[RelayError], ...] = (RelayAck, RelayError)
 """What a server answers to RELAY."""
 
 Kind = TypeVar("Kind", bound=Bcp2Message)

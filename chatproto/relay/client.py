@@ -1,0 +1,125 @@
+"""A client's side of the relay: ask for the pipe, wait until it is one, hand the transport on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+
+from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.limits import Limits
+from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
+
+
+class NoRelay(Exception):
+    """There is no pipe to be had; its text is one sentence for a person."""
+
+
+class RelayEnd(Protocol):
+    """A connection that asks for the pipe of `ticket`; `piped` fires with itself once it is one.
+
+    It fails with NoRelay when it is refused, when nobody comes for `limits.ticket_wait` and a little,
+    or when it breaks. Cancelling gives it up. What has come through the pipe already waits, and no
+    more is read, until `hand_to`.
+    """
+
+    transport: Any
+
+    def __init__(self, ticket: str, clock: IReactorTime, limits: Limits) -> None:
+        self.piped: Deferred[RelayEnd] = Deferred(lambda _: self.give_up())
+        self._ticket = ticket
+        self._clock = clock
+        self._limits = limits
+        self._came = b""
+        self._deadline: IDelayedCall | None = None
+        self._open = False
+
+    def hand_to(self, protocol: IProtocol) -> None:
+        """From now on the pipe is `protocol`'s, which may begin TLS in its `connectionMade`."""
+        transport, data = self.transport, self._came
+        self._came = b""
+        transport.protocol = protocol
+        protocol.makeConnection(transport)
+        if data:
+            transport.protocol.dataReceived(data)  # TLS stands there now, if it has begun
+        transport.resumeProducing()
+
+    def give_up(self) -> None:
+        """End it."""
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        wait = self._limits.ticket_wait + self._limits.farewell_wait
+        self._deadline = self._clock.callLater(wait, self._too_late)
+        self.transport.write(encode(Relay(self._ticket)))
+
+    def dataReceived(self, data: bytes) -> None:
+        self._came += data
+        if self._open or self.piped.called:
+            return
+        try:
+            found = read_first(self._came, FROM_RELAY)
+        except RemoteError as error:
+            self._fail(f"the server's relay is not understood ({error.detail})")
+            return
+        if found is None:
+            return
+        answer, self._came = found
+        if isinstance(answer, RelayError):
+            self._fail(_SENTENCES.get(answer.status) or _why(answer.status))
+            return
+        self._open = True
+        self._stop_waiting()
+        self.transport.pauseProducing()
+        self.piped.callback(self)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._fail("the connection to the server's relay broke")
+
+    # Our own.
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        self._fail("the server's relay does not answer")
+
+    def _fail(self, sentence: str) -> None:
+        self._stop_waiting()
+        if not self.piped.called:
+            self.give_up()
+            self.piped.errback(NoRelay(sentence))
+
+    def _stop_waiting(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+_SENTENCES = {
+    403: "the server's relay refused the ticket",
+    405: "the server has no relay",
+    480: "the other side did not come to the server's relay",
+}
+
+
+def _why(status: int) -> str:
+    return f"the server's relay refused ({status} {REASONS.get(status, 'error')})"
+
+
+async def join(
+    reactor: IReactorTime, host: str, port: int, ticket: str, limits: Limits
+) -> RelayEnd:
+    """The pipe of `ticket` at the relay of `host:port`, when the other side is there too.
+
+    Raises NoRelay, or what connecting raises; cancelling the Deferred that waits gives it up.
+    """
+    endpoint = HostnameEndpoint(reactor, host, port, timeout=limits.dial_wait)
+    end = RelayEnd(ticket, reactor, limits)
+    await connectProtocol(endpoint, end)
+    return await end.piped

@@ -1,0 +1,74 @@
+"""Bytes from one transport to another, no faster than may be, and never more than a little of them kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
+from zope.interface import implementer
+
+from chatproto.relay.bucket import Bucket
+
+HELD = 64 * 1024
+"""Bytes that one direction of a pipe keeps, at most."""
+CHUNK = HELD // 2
+"""What is read at once, and the most that waits before no more is read: so that both are `HELD`."""
+
+
+@implementer(IPushProducer)
+class Flow:
+    """One direction: what is read from `source` is written to `sink`.
+
+    Reading rests while the sink has enough to send, and while a bucket is overdrawn. `carried` is how
+    many bytes went through.
+    """
+
+    def __init__(
+        self, source: Any, sink: Any, clock: IReactorTime, buckets: Sequence[Bucket]
+    ) -> None:
+        self.carried = 0
+        self._source = source
+        self._sink = sink
+        self._clock = clock
+        self._buckets = buckets
+        self._full = False
+        self._rest: IDelayedCall | None = None
+        source.bufferSize = sink.bufferSize = CHUNK
+        sink.registerProducer(self, True)
+
+    def carry(self, data: bytes) -> None:
+        """Pass `data` on."""
+        self.carried += len(data)
+        now = self._clock.seconds()
+        wait = max(bucket.take(len(data), now) for bucket in self._buckets)
+        if wait and self._rest is None:
+            self._rest = self._clock.callLater(wait, self._rested)
+            self._source.pauseProducing()
+        self._sink.write(data)
+
+    def end(self) -> None:
+        """Nothing more comes; what waits in the sink is still the sink's to send."""
+        if self._rest is not None:
+            self._rest.cancel()
+            self._rest = None
+        self._sink.unregisterProducer()
+
+    def _rested(self) -> None:
+        self._rest = None
+        if not self._full:
+            self._source.resumeProducing()
+
+    def pauseProducing(self) -> None:
+        """The sink has enough."""
+        self._full = True
+        self._source.pauseProducing()
+
+    def resumeProducing(self) -> None:
+        """The sink has sent what it had."""
+        self._full = False
+        if self._rest is None:
+            self._source.resumeProducing()
+
+    def stopProducing(self) -> None:
+        """The sink is gone; whoever owns it is told too."""

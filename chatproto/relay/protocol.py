@@ -1,0 +1,226 @@
+"""A server's side of the relay: connections that began with RELAY, and the pipes between two of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from typing import Protocol as Seam
+
+from twisted.internet.interfaces import IHalfCloseableProtocol, IReactorTime
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.relay.bucket import Bucket
+from chatproto.relay.pairing import Met, Pairing, Waiting
+from chatproto.relay.pipe import HELD, Flow
+from chatproto.relay.tickets import Tickets
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
+from chatproto.wire.plain_blocks import TO_SERVER, Relay, RelayAck, RelayError, encode, read_first
+
+
+class Port(Seam):
+    """What a connection needs of the port that it came in by."""
+
+    limits: Limits
+
+    def spoke(self, connection: Any) -> None:
+        """It has asked for something that it may have."""
+
+    def lost(self, connection: Any) -> None:
+        """It has ended."""
+
+    def watch(self, connection: Any, deadline: float) -> None:
+        """Call the `too_late` of `connection` at `deadline`."""
+
+
+@dataclass(slots=True)
+class Counts:
+    """What the relay has done, for whoever looks after the server."""
+
+    pipes: int = 0
+    bytes: int = 0
+    refused: int = 0
+    alone: int = 0
+
+
+class Relays:
+    """What all pipes of a server share: tickets, who waits, the rate in all, the counts.
+
+    `limits.relay_rate` bytes a second for each pipe and `limits.relay_rate_all` in all; 0: as they come.
+    """
+
+    def __init__(self, clock: IReactorTime, limits: Limits, new_ticket: Callable[[], str]) -> None:
+        self.clock = clock
+        self.limits = limits
+        self.tickets = Tickets(limits, new_ticket)
+        self.pairing: Pairing[RelayConnection] = Pairing(self.tickets)
+        self.counts = Counts()
+        """Since the start; `open_pipes` is now."""
+        self.open_pipes = 0
+        self._all = self._bucket(limits.relay_rate_all)
+
+    def buckets(self) -> tuple[Bucket, Bucket]:
+        """What a new pipe goes through, in both directions together."""
+        return self._bucket(self.limits.relay_rate), self._all
+
+    def _bucket(self, rate: float) -> Bucket:
+        return Bucket(rate, max(rate, HELD), self.clock.seconds())
+
+
+@implementer(IHalfCloseableProtocol)
+class RelayConnection(Protocol):
+    """One end of a pipe, or somebody who waits for the other.
+
+    Whatever comes before RELAYACK has been sent is refused: nothing is kept for later.
+    """
+
+    transport: Any
+    _other: RelayConnection | None = None
+    _flow: Flow | None = None  # from here to there
+    _leaving = False
+    _ended = False  # they will send no more
+    _heard = 0.0
+    _first: bytes | None = b""  # what has come of RELAY; None: it was good
+
+    def __init__(self, relays: Relays, port: Port, host: str, number: int) -> None:
+        self.host = host
+        self.port = number
+        self._relays = relays
+        self._port = port
+
+    def start(self, transport: Any, data: bytes) -> None:
+        """Go on with `transport`, whose first bytes are `data`."""
+        transport.protocol = self
+        self.makeConnection(transport)
+        self._port.watch(self, self._now() + self._port.limits.handshake_wait)
+        self.dataReceived(data)
+
+    # What Twisted calls.
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._leaving:
+            return
+        if self._flow is not None:
+            self._heard = self._now()
+            self._relays.counts.bytes += len(data)
+            self._flow.carry(data)
+        elif self._first is None:
+            self.refuse(400)
+        else:
+            self._ask(self._first + data)
+
+    def readConnectionLost(self) -> None:
+        """They will send no more: what they sent is still passed on, then both ends close."""
+        self._ended = True
+        if self._leaving:
+            self.transport.loseConnection()
+        self.close()
+
+    def writeConnectionLost(self) -> None:
+        """Our side is closed; the other side's end is waited for, for a while."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._leaving = True
+        self._part()
+        self._relays.pairing.leave(self)
+        self._port.lost(self)
+
+    # What the server wants of it.
+
+    def too_late(self) -> None:
+        """The deadline has come: of the first block, of the other's coming, of a silence, of the end."""
+        if self._leaving:
+            self.transport.abortConnection()
+        elif self._other is not None:
+            heard = max(self._heard, self._other._heard)
+            deadline = heard + self._port.limits.relay_idle
+            if deadline > self._now():
+                self._port.watch(self, deadline)
+            else:
+                self.close()
+        elif self._first is None:
+            self._relays.counts.alone += 1
+            self.refuse(480)
+        else:
+            self.refuse(408)
+
+    def refuse(self, status: int) -> None:
+        """Say why there is no pipe, and leave."""
+        if not self._leaving:
+            self.transport.write(encode(RelayError(status)))
+            self.close()
+
+    def close(self) -> None:
+        """Close both ends as soon as what is on its way is sent, or after a while."""
+        if self._leaving:
+            return
+        self._leaving = True
+        self._part()
+        self._relays.pairing.leave(self)
+        if self._ended:
+            self.transport.loseConnection()
+        else:
+            self.transport.resumeProducing()  # to see their end; a full close could overtake our bytes
+            self.transport.loseWriteConnection()
+        self._port.watch(self, self._now() + self._port.limits.farewell_wait)
+
+    # How it follows.
+
+    def _ask(self, data: bytes) -> None:
+        """Take `data`, all that has come of RELAY."""
+        self._first = data
+        try:
+            found = read_first(data, TO_SERVER)
+            if found is None:
+                return
+            relay, rest = found
+            if rest:
+                raise RemoteError(400, "bytes before there is a pipe")
+            self._join(relay)
+        except RemoteError as error:
+            self._relays.counts.refused += 1
+            self.refuse(error.status)
+
+    def _join(self, relay: Relay) -> None:
+        """Raises RemoteError 403."""
+        joined = self._relays.pairing.join(self, relay.ticket, self._now())
+        self._port.spoke(self)
+        self._first = None
+        match joined:
+            case Waiting(until):
+                self._port.watch(self, until)
+            case Met(other):
+                self._couple(other)
+
+    def _couple(self, other: RelayConnection) -> None:
+        relays = self._relays
+        relays.counts.pipes += 1
+        relays.open_pipes += 1
+        buckets = relays.buckets()
+        for one, its_other in ((self, other), (other, self)):
+            one._other = its_other
+            one._heard = self._now()
+            one.transport.write(encode(RelayAck()))
+            one._flow = Flow(one.transport, its_other.transport, relays.clock, buckets)
+            self._port.watch(one, self._now() + self._port.limits.relay_idle)
+
+    def _part(self) -> None:
+        """The pipe ends, if there is one: the other end sends what it has and closes."""
+        other, self._other = self._other, None
+        if other is None:
+            return
+        assert self._flow is not None
+        self._relays.open_pipes -= 1
+        self._flow.end()
+        self._flow = None
+        if other._flow is not None:
+            other._flow.end()
+            other._flow = None
+        other._other = None
+        other.close()
+
+    def _now(self) -> float:
+        return self._relays.clock.seconds()

@@ -1,0 +1,56 @@
+"""The relay on a server's port: which connections are its, and what it costs (`--relay`)."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import replace
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from chatproto.relay.protocol import RelayConnection, Relays
+from chatproto.relay.tickets import new_ticket
+from chatproto.wire.limits import Limits
+from chatproto.wire.plain_blocks import TO_SERVER, may_begin
+
+RATE = re.compile(r"on:([0-9]{1,12})([kMG]?)", re.ASCII)
+UNITS = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
+
+
+def with_relay(limits: Limits, text: str) -> Limits | None:
+    """`limits` with what `--relay` says of a pipe's bytes a second; None for `off`.
+
+    Raises ValueError with one sentence.
+    """
+    if text == "off":
+        return None
+    if text == "on":
+        return limits
+    match = RATE.fullmatch(text)
+    if match is None or not int(match[1]):
+        raise ValueError(f"--relay is on, off, or a rate such as on:1M, not {text!r}")
+    return replace(limits, relay_rate=float(int(match[1]) * UNITS[match[2]]))
+
+
+class RelaySide:
+    """What a server needs of its relay: tickets for those it introduces, and their connections."""
+
+    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
+        self.relays = Relays(clock, limits, lambda: new_ticket(secrets.token_bytes))
+
+    def issue(self, asker: str, call: str, now: float) -> tuple[str, str] | None:
+        """A ticket for each of the two of `call`, which the key `asker` asked for; None: it has too many."""
+        return self.relays.tickets.issue(asker, call, now)
+
+    def wants(self, data: bytes) -> bool:
+        """Whether a connection whose first bytes are `data` is, or may become, one of the relay's."""
+        return may_begin(data, TO_SERVER)
+
+    def is_certain(self, data: bytes) -> bool:
+        """Whether it is, then."""
+        return len(data) > len(TO_SERVER[0].method) + 1
+
+    def connection(self, plain: Any) -> RelayConnection:
+        """Who goes on with the connection of `plain`."""
+        return RelayConnection(self.relays, plain.factory, plain.host, plain.port)
