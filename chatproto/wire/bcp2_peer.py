@@ -15,12 +15,14 @@ from chatproto.wire.bcp2_common import (
     Ping,
     PingAck,
     matching,
+    one_of,
     read_date,
     read_have,
     read_number,
     read_text,
     write_have,
 )
+from chatproto.wire.bcp2_files import FILES
 from chatproto.wire.messages import Header
 
 NUMBER = ID._replace(read=read_number)
@@ -29,7 +31,10 @@ NUMBER = ID._replace(read=read_number)
 
 @dataclass(frozen=True, slots=True)
 class Chat(Bcp2Message):
-    """I call you: who I say I am, my stream, and what I have of yours."""
+    """I call you: who I say I am, my stream, and what I have of yours.
+
+    `Turn`: whose turn it was, to me, in a conversation that I have not ended; it goes on then.
+    """
 
     method = "CHAT"
     headers = (
@@ -37,11 +42,13 @@ class Chat(Bcp2Message):
         MODE,
         Header("Stream", "stream", matching(STREAM, "stream")),
         Header("Have", "have", read_have, write_have),
+        Header("Turn", "turn", one_of("mine", "theirs", "both"), needed=False),
     )
     client_id: str
     mode: str
     stream: str
     have: tuple[str, int] = ("", 0)
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +61,7 @@ class ChatAck(Bcp2Message):
     mode: str
     stream: str
     have: tuple[str, int] = ("", 0)
+    turn: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +121,7 @@ FROM_PEER: tuple[type[Bcp2Message], ...] = (
     Turn,
     Mode,
     Quit,
+    *FILES,
     Ping,
     PingAck,
     Error,

@@ -90,6 +90,7 @@ class Limits:
     keep_parts: float = 7 * 86400.0  # what is there of a file after its transfer was given up
     outbox_age: float = 7 * 86400.0  # then a message that waits is given up
     resume_wait: float = 10.0  # for the answer to a call that goes on with a conversation
+    probe_wait: float = 5.0  # for a sign of life of a connection beside which they call
     redial_jitter: float = 0.1  # the former caller dials again at once, or nearly
     redial_other: float = 2.0  # and the other side after this
     redial_most: float = 60.0  # between two tries that failed, 1 s at first

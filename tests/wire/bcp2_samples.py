@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.wire import bcp2, bcp2_common, bcp2_peer
+from chatproto.wire import bcp2, bcp2_common, bcp2_files, bcp2_peer
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
@@ -56,6 +56,15 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
         bcp2_peer.Mode(4, "half"),
         bcp2_peer.Quit(),
         bcp2_peer.Quit("späti"),
+        bcp2_files.Offer(1, "päper.pdf", 12, DATE, "application/pdf"),
+        bcp2_files.Offer(2, "a b", 5, DATE, "folder", ((5, "c d/e"), (0, "ü"))),
+        bcp2_files.OfferAck(1, 4, "0f" * 32),
+        bcp2_files.Data(1, 4, b"\x00\xffDATA\r\n\r\n"),
+        bcp2_files.Data(1, 2**53, b""),
+        bcp2_files.Done(1, "0f" * 32),
+        bcp2_files.DoneAck(1),
+        bcp2_files.Cancel(1),
+        bcp2_files.Cancel(1, "OFFER"),
         bcp2_common.Ping(),
         bcp2_common.PingAck(),
         bcp2_common.Error(603, about="CHAT", id=5),

@@ -1,0 +1,155 @@
+"""BCP/2 between two people: files (protocol section 5). Who offers gives the ID; each side counts its own."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from chatproto.wire.bcp2_common import (
+    ID,
+    Bcp2Message,
+    Body,
+    matching,
+    read_count,
+    read_date,
+    read_number,
+    read_text,
+)
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.messages import Header
+
+FOLDER = "folder"
+"""The Type of a list of files; every other Type is a media type (RFC 6838, section 4.2)."""
+TYPE = re.compile(
+    r"folder|[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}/[A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}"
+)
+SHA_256 = re.compile(r"[0-9a-f]{64}")
+BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+"""What no path may hold: it would end its line, or be obeyed by a terminal."""
+
+Listed = tuple[int, str]
+"""A file of a folder: its bytes, and its path below the folder with slashes between."""
+
+
+def read_files(data: bytes) -> tuple[Listed, ...]:
+    """Lines `size path`, each with its CRLF. Raises RemoteError 400."""
+    *lines, rest = read_text(data).split("\r\n")
+    if rest:
+        raise RemoteError(400, "a line without its end")
+    return tuple(map(_read_listed, lines))
+
+
+def _read_listed(line: str) -> Listed:
+    size, _, path = line.partition(" ")
+    if not path or BREAKS.search(path):
+        raise RemoteError(400, f"no path: {path[:40]!r}")
+    return read_count(size), path
+
+
+def write_files(files: tuple[Listed, ...]) -> bytes:
+    """Files as lines. Raises LocalError 400 for what would be refused."""
+    lines = [f"{size} {path}" for size, path in files]
+    try:
+        for line in lines:
+            _read_listed(line)
+    except RemoteError as error:
+        raise LocalError(400, error.detail) from None
+    return "".join(f"{line}\r\n" for line in lines).encode()
+
+
+def read_name(text: str) -> str:
+    """A name that is not empty. Raises RemoteError 400."""
+    if text:
+        return text
+    raise RemoteError(400, "a name is missing")
+
+
+def as_it_is(data: bytes) -> bytes:
+    """A body that nobody reads on its way: not copied."""
+    return data
+
+
+FILE = ID._replace(read=read_number)
+OFFSET = Header("Offset", "offset", read_count)
+HASH = Header("SHA-256", "sha256", matching(SHA_256, "hash"))
+
+
+@dataclass(frozen=True, slots=True)
+class Offer(Bcp2Message):
+    """Would you take this? `size`: bytes in all; `modified`: the newest of its files; `files`: a folder's.
+
+    A folder is one stream of its files in the order of the list. An offer may be repeated: after a
+    break, or because the file has changed; then it has the same ID.
+    """
+
+    method = "OFFER"
+    headers = (
+        FILE,
+        Header("Name", "name", read_name),
+        Header("Size", "size", read_count),
+        Header("Modified", "modified", read_date),
+        Header("Type", "type", matching(TYPE, "type")),
+    )
+    body = Body("files", read_files, write_files, "offer")
+    id: int
+    name: str
+    size: int
+    modified: str
+    type: str
+    files: tuple[Listed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OfferAck(Bcp2Message):
+    """Yes, from `offset` on; `sha256`: of the bytes before it, which are here already."""
+
+    method = "OFFERACK"
+    headers = (FILE, OFFSET, HASH)
+    id: int
+    offset: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Data(Bcp2Message):
+    """A piece of the stream that begins at `offset`; 0 begins it anew."""
+
+    method = "DATA"
+    headers = (FILE, OFFSET)
+    body = Body("data", as_it_is, as_it_is, "chunk")
+    id: int
+    offset: int
+    data: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Bcp2Message):
+    """That was all; `sha256`: of the whole."""
+
+    method = "DONE"
+    headers = (FILE, HASH)
+    id: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class DoneAck(Bcp2Message):
+    """It is whole, and lies under its name."""
+
+    method = "DONEACK"
+    headers = (FILE,)
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel(Bcp2Message):
+    """No more of it. `about`: OFFER if the offer was yours; each side has IDs of its own."""
+
+    method = "CANCEL"
+    headers = (FILE, Header("For", "about", matching(re.compile("OFFER"), "method"), needed=False))
+    id: int
+    about: str = ""
+
+
+FILES: tuple[type[Bcp2Message], ...] = (Offer, OfferAck, Data, Done, DoneAck, Cancel)
+"""What is said about files."""
