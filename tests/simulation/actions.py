@@ -1,0 +1,181 @@
+"""What people do and what befalls them, as values that a seed chooses and that can be left out one by one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.simulation.network import Connection
+    from tests.simulation.world import Person, Rules, World
+
+CUTS = ("both", "both", "one", "silent")
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """`kind` is the name of a method here; `who` and `whom` count through whoever is there then.
+
+    `wait`: seconds that pass afterwards; `number`: from 0 to 1, what else there is to choose.
+    """
+
+    kind: str
+    who: int
+    whom: int
+    number: float
+    wait: float
+
+    def do(self, world: World) -> None:
+        """Do it, as far as it can be done."""
+        getattr(self, self.kind)(world)
+
+    # What people do.
+
+    def say(self, world: World) -> None:
+        """One message, now and then a long one or a few at once."""
+        one, other = self._two(world)
+        count = 1 + int(self.number * 40) % 4 if self.number < 0.3 else 1
+        for _ in range(count):
+            text = f"{one.name}>{other.name} {len(world.books.messages)} {len(world.trace)}"
+            world.say(one, other.name, text + "." * (int(self.number * 7919) % 150))
+
+    def flood(self, world: World) -> None:
+        """More than may wait."""
+        one, other = self._two(world)
+        for _ in range(10 + int(self.number * 10)):
+            text = f"{one.name}>{other.name} {len(world.books.messages)} {len(world.trace)}"
+            world.say(one, other.name, text + "." * 150)
+
+    def call(self, world: World) -> None:
+        """Call somebody."""
+        one, other = self._two(world)
+        if one.node is not None:
+            one.node.chat(other.name)
+
+    def cross(self, world: World) -> None:
+        """Two call each other, at once or almost."""
+        one, other = self._two(world)
+        if one.node is not None:
+            one.node.chat(other.name)
+        world.pass_time(self.number * self.number * 0.4)
+        if other.node is not None:
+            other.node.chat(one.name)
+
+    def answer(self, world: World) -> None:
+        """Whoever is called by somebody answers."""
+        for person in world.people:
+            if person.node is None:
+                continue
+            for one in person.node.calls.all:
+                if one.state.value == "ringing":
+                    if self.number < 0.8:
+                        person.node.accept(one.name)
+                    else:
+                        person.node.decline(one.name)
+
+    def quit(self, world: World) -> None:
+        """Leave a conversation."""
+        one, other = self._two(world)
+        if one.node is not None and one.node.calls.all.called(other.name) is not None:
+            one.node.switch(other.name)
+            one.node.quit()
+
+    def mode(self, world: World) -> None:
+        """Take turns, or no more."""
+        one, other = self._two(world)
+        if one.node is not None and one.node.calls.all.called(other.name) is not None:
+            one.node.switch(other.name)
+            one.node.mode("half" if self.number < 0.6 else "full")
+
+    def over(self, world: World) -> None:
+        """Pass the turn."""
+        one, other = self._two(world)
+        if one.node is not None and one.node.calls.all.called(other.name) is not None:
+            one.node.switch(other.name)
+            one.node.over()
+
+    def info(self, world: World) -> None:
+        """Ask who is there."""
+        one, _ = self._two(world)
+        if one.node is not None:
+            one.node.info()
+
+    # What befalls them.
+
+    def cut(self, world: World) -> None:
+        """A connection breaks, in one way or another."""
+        connection = self._connection(world)
+        if connection is not None:
+            world.network.cut(connection, CUTS[int(self.number * len(CUTS))])
+
+    def stall(self, world: World) -> None:
+        """One way of a connection stands still for a while."""
+        connection = self._connection(world)
+        if connection is not None:
+            world.network.stall(connection.pipes[self.who % 2], 12 * self.number)
+
+    def isolate(self, world: World) -> None:
+        """Nobody reaches somebody's machine."""
+        one, _ = self._two(world)
+        world.network.isolate(one.host, 8 * self.number)
+
+    def restart(self, world: World) -> None:
+        """A program is killed, and started again after a while, or by somebody later."""
+        one, _ = self._two(world)
+        one.kill()
+        if self.number < 0.8:
+            world.pass_time(2 * self.number)
+            one.start()
+
+    def start(self, world: World) -> None:
+        """Whoever was killed comes back."""
+        world.start_server()
+        for person in world.people:
+            person.start()
+
+    def restart_server(self, world: World) -> None:
+        """The server is killed, and started again, or by somebody later."""
+        world.kill_server()
+        if self.number < 0.8:
+            world.pass_time(2 * self.number)
+            world.start_server()
+
+    # Of whom.
+
+    def _two(self, world: World) -> tuple[Person, Person]:
+        people = world.people
+        one = self.who % len(people)
+        other = (one + 1 + self.whom % (len(people) - 1)) % len(people)
+        return people[one], people[other]
+
+    def _connection(self, world: World) -> Connection | None:
+        found = world.network.connections
+        return found[self.whom % len(found)] if found else None
+
+
+PEACE = {"say": 40, "call": 10, "cross": 6, "answer": 8, "quit": 5, "info": 2, "flood": 1}
+TURNS = {"mode": 5, "over": 8}
+FAULTS = {"cut": 9, "stall": 6, "isolate": 2, "restart": 4, "restart_server": 2, "start": 4}
+WAITS = (0.0, 0.0, 0.01, 0.05, 0.1, 0.3, 1.0, 3.0, 9.0)
+"""Seconds between two actions: much happens at once, and now and then there is peace."""
+
+
+def script(seed: int, rules: Rules) -> tuple[Action, ...]:
+    """What `seed` has in store."""
+    random = Random(f"{seed} script")
+    weights = PEACE | (TURNS if rules.turns else {}) | (FAULTS if rules.faults else {})
+    # Each run has its own character: some of what may happen happens often in it, some never.
+    liked = {kind: weight * random.choice((0, 1, 1, 1, 3)) for kind, weight in weights.items()}
+    liked |= {"say": weights["say"], "call": weights["call"]}
+    kinds = random.choices(list(liked), list(liked.values()), k=random.randint(25, 60))
+    return tuple(
+        Action(
+            kind,
+            random.randrange(12),
+            random.randrange(12),
+            random.random(),
+            random.choice(WAITS) * (0.5 + random.random()),
+        )
+        for kind in kinds
+    )

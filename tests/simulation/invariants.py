@@ -1,0 +1,204 @@
+"""What must hold whatever the network does: of every message, after each step, and at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.logger import LogLevel, globalLogPublisher
+
+from chatproto.node.events import (
+    Delivered,
+    Event,
+    Failed,
+    MessageReceived,
+    Sent,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.wire.limits import Limits
+
+MOST_UNSENT = 16 * 1024
+"""Bytes that may wait at one end of a connection: a source that is told to wait writes no more, but
+short answers to what comes from the other end."""
+LEASE_CHECK = 2.0
+"""Seconds: the server looks once a second who is gone."""
+
+
+class Broken(AssertionError):
+    """Something that must hold does not."""
+
+
+def hold(true: Any, sentence: str) -> None:
+    """Raise Broken with `sentence` if it is not so."""
+    if not true:
+        raise Broken(sentence)
+
+
+@dataclass(slots=True)
+class Message:
+    """One message and what became of it; `number` counts those from `sender` to `receiver`."""
+
+    text: str
+    sender: str
+    receiver: str
+    number: int
+    received: bool = False
+    delivered: bool = False
+    undelivered: bool = False
+    uncertain: bool = False
+
+    @property
+    def settled(self) -> bool:
+        """Whether it came, or its sender knows that it did not or may not have."""
+        return self.received or self.undelivered or self.uncertain
+
+
+class Books:
+    """Every message that a program took, and what the programs told of it. Texts are unique."""
+
+    def __init__(self) -> None:
+        self.messages: dict[str, Message] = {}
+        self._count: dict[tuple[str, str], int] = {}
+        self._last: dict[tuple[str, str], int] = {}
+        self._ids: dict[tuple[str, str, Any], str] = {}
+        self._refused = False
+
+    def begin(self, sender: str, receiver: str, text: str) -> None:
+        """`sender` is about to say `text`."""
+        number = self._count.get((sender, receiver), 0) + 1
+        self.messages[text] = Message(text, sender, receiver, number)
+        self._refused = False
+
+    def end(self, text: str) -> None:
+        """It was said, unless an error was told."""
+        message = self.messages[text]
+        if self._refused:
+            hold(not message.settled, f"refused and yet {message}")
+            del self.messages[text]
+        else:
+            self._count[message.sender, message.receiver] = message.number
+
+    def told(self, who: str, event: Event) -> None:
+        """The program of `who` told `event`. Raises Broken."""
+        match event:
+            case Failed(_, _, "msg" | "say"):
+                self._refused = True
+            case MessageReceived():
+                self._received(who, event)
+            case Sent(text, id, to) if id is not None:
+                self._ids[who, str(to), id] = text
+            case Delivered(to, id):
+                message = self._named(who, to, id)
+                if message is not None:
+                    hold(message.received, f"told as delivered and never received: {message}")
+                    message.delivered = True
+            case Uncertain(to, id):
+                message = self._named(who, to, id)
+                if message is not None:
+                    message.uncertain = True
+            case Undelivered(to, _, id, text):
+                message = self.messages.get(text or "") or self._named(who, to, id)
+                hold(message is not None, f"{who} reports what was never said: {event}")
+                assert message is not None
+                hold(message.sender == who, f"{who} reports another's message: {message}")
+                hold(not message.received, f"received and yet reported: {message}")
+                hold(not message.undelivered, f"reported twice: {message}")
+                message.undelivered = True
+
+    def unsettled(self) -> list[Message]:
+        """What has neither come nor been reported."""
+        return [one for one in self.messages.values() if not one.settled]
+
+    def _received(self, who: str, event: MessageReceived) -> None:
+        message = self.messages.get(event.text)
+        if message is None:
+            raise Broken(f"{who} received what nobody said: {event}")
+        if event.history and message.received:
+            return
+        sender = event.from_.partition("~")[0].rstrip("?")
+        hold(message.receiver == who, f"{who} received what was for another: {message}")
+        hold(message.sender == sender, f"{event.from_} is shown as the sender: {message}")
+        hold(not message.received, f"received twice: {message}")
+        hold(not message.undelivered, f"received after it was reported: {message}")
+        last = self._last.get((sender, who), 0)
+        hold(last < message.number, f"received after number {last}: {message}")
+        self._last[sender, who] = message.number
+        message.received = True
+
+    def _named(self, who: str, to: str, id: Any) -> Message | None:
+        return self.messages.get(self._ids.get((who, to, id), ""))
+
+
+class ErrorLog:
+    """What the programs logged as an error, which is a failure."""
+
+    def __init__(self) -> None:
+        self.errors: list[str] = []
+
+    def __enter__(self) -> ErrorLog:
+        globalLogPublisher.addObserver(self._see)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        globalLogPublisher.removeObserver(self._see)
+
+    def check(self) -> None:
+        """Raise Broken if there is one."""
+        hold(not self.errors, "logged: " + "\n".join(self.errors))
+
+    def _see(self, event: Any) -> None:
+        failure = event.get("log_failure")
+        if failure is not None:
+            self.errors.append(failure.getTraceback())
+        elif event.get("log_level") in (LogLevel.error, LogLevel.critical):
+            self.errors.append(str(event.get("log_format")))
+
+
+def check_node(node: Any, limits: Limits) -> None:
+    """One conversation a key, and nothing past its limit."""
+    who = node.me.client_id
+    open_with: set[str] = set()
+    ringing = 0
+    for one in node.calls.all:
+        hold(
+            one.unsent <= limits.waiting_messages,
+            f"{who} has {one.unsent} messages for {one.name} waiting",
+        )
+        ringing += one.state.value == "ringing"
+        if one.state.value == "open" and one.key is not None:
+            hold(one.key not in open_with, f"{who} has two sessions with {one.name}")
+            open_with.add(one.key)
+    hold(ringing <= limits.ringing, f"{ringing} calls ring at {who}")
+    links = len(node.calls.links) + len(node.calls.secure)
+    hold(links <= limits.callers + len(node.calls.all), f"{who} has {links} connections")
+
+
+def check_server(side: Any, now: float, keys: dict[str, str]) -> None:
+    """One owner a name, one connection an owner, no lease past its end."""
+    directory = side.directory
+    present: set[str] = set()
+    for visitor in side.connections:
+        if visitor.client_id is None:
+            continue
+        name = visitor.client_id
+        hold(name not in present, f"{name} is registered by two connections")
+        present.add(name)
+        owner = directory.names.owner(name)
+        hold(owner == visitor.key, f"{name} is registered by {visitor.key} and owned by {owner}")
+        hold(owner == keys[name], f"{name} is owned by a stranger")
+    for contact in directory.contacts():
+        hold(contact.client_id in present, f"{contact.client_id} is listed and not connected")
+    for name, presence in directory._present.items():
+        if presence.until is not None:
+            hold(
+                now <= presence.until + LEASE_CHECK,
+                f"the lease of {name} ended at {presence.until:.3f}",
+            )
+
+
+def check_transports(transports: Any) -> None:
+    """Nothing waits without bound at either end of a connection."""
+    for one in transports:
+        waits = len(one.buffer)
+        hold(waits <= MOST_UNSENT, f"{waits} bytes wait at {one.name}")

@@ -1,0 +1,85 @@
+"""Runs of seeds: what came of one, and the shortest that fails in the same way."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+from dataclasses import dataclass
+
+from tests.simulation.actions import Action, script
+from tests.simulation.world import Rules, World
+
+MOST_RUNS = 300
+"""How often a failing run is tried again with something left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run: why it failed, None if it did not, and all that happened."""
+
+    seed: int
+    actions: tuple[Action, ...]
+    failure: str | None
+    trace: list[str]
+
+    def text(self) -> str:
+        """All of it, for a person."""
+        return "\n".join(
+            [
+                f"seed {self.seed} fails; python -m pytest tests/simulation --seed {self.seed}",
+                *self.trace,
+                str(self.failure),
+            ]
+        )
+
+
+def run(seed: int, rules: Rules, actions: tuple[Action, ...] | None = None) -> Outcome:
+    """What comes of `seed`, or of other `actions` in its world."""
+    actions = script(seed, rules) if actions is None else actions
+    failure = None
+    world = World(seed, rules)
+    try:
+        with world:
+            for action in actions:
+                world.step(action)
+            world.finish()
+            gc.collect(0)  # an error that nobody looked at is logged when it is thrown away
+            world.errors.check()
+    except Exception:  # whatever it is, it is what this seed shows
+        failure = traceback.format_exc()
+    return Outcome(seed, actions, failure, world.trace.lines() if failure else [])
+
+
+def traced(seed: int, rules: Rules) -> str:
+    """The whole trace of `seed`, failing or not."""
+    world = World(seed, rules)
+    with world:
+        for action in script(seed, rules):
+            world.step(action)
+        world.finish()
+    return "\n".join(world.trace.lines())
+
+
+def shrunk(outcome: Outcome, rules: Rules) -> Outcome:
+    """The same with as many actions left out as a few hundred runs can find."""
+    size, runs = max(1, len(outcome.actions) // 2), 0
+    while runs < MOST_RUNS:
+        at, before = 0, len(outcome.actions)
+        while at < len(outcome.actions) and runs < MOST_RUNS:
+            fewer = outcome.actions[:at] + outcome.actions[at + size :]
+            tried = run(outcome.seed, rules, fewer)
+            runs += 1
+            if tried.failure is not None and _kind(tried) == _kind(outcome):
+                outcome = tried
+            else:
+                at += size
+        if size == 1 and len(outcome.actions) == before:
+            break
+        size = max(1, size // 2)
+    return outcome
+
+
+def _kind(outcome: Outcome) -> str:
+    """The first words of the last line: the same mistake, of whichever message."""
+    last = str(outcome.failure).strip().splitlines()[-1]
+    return last.split(":")[0]

@@ -1,0 +1,340 @@
+"""A server, some people, and a network between them; a seed says what everybody does, and when."""
+
+from __future__ import annotations
+
+import gc
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, cast
+
+from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.pins import Pin, PinFile, Pins
+from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.door import Door
+from chatproto.node.events import Event
+from chatproto.node.introducers import SecureIntroducer
+from chatproto.node.node import Node
+from chatproto.node.server_news import ServerNews
+from chatproto.node.settings import Settings
+from chatproto.server.secure import SecureSide
+from chatproto.server.service import ChatServer
+from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory_names import MemoryNames
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import Limits
+from tests.simulation.actions import Action
+from tests.simulation.channel import SimTls
+from tests.simulation.invariants import (
+    Books,
+    ErrorLog,
+    check_node,
+    check_server,
+    check_transports,
+    hold,
+)
+from tests.simulation.network import SimNetwork
+from tests.simulation.reactor import SimClock, SimReactor
+from tests.simulation.trace import Trace
+
+LIMITS = Limits(
+    connections=100,
+    handshake_wait=4.0,
+    ping_wait=12.0,
+    gone_wait=20.0,
+    peer_ping=4.0,
+    request_wait=5.0,
+    dial_wait=6.0,
+    ring_wait=8.0,
+    answer_ring=12.0,
+    presence_grace=5.0,
+    lease=60,
+    waiting_messages=12,
+    callers=12,
+    ringing=3,
+    introductions_from=1000,
+    introductions_to=1000,
+)
+"""Waits are short and bounds are low, so that a short time meets them."""
+SERVER, PORT = "10.0.0.1", 5555
+NAMES = ("ann", "bob", "cid", "dot")
+SETTLING = 240.0
+"""Seconds that all may take to be well again, once nothing breaks any more: the longest wait between
+two tries is 60 s."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What may happen, and what is promised.
+
+    `faults`: the network breaks and programs are killed. `turns`: half duplex. `outbox`: a message to
+    somebody whose key is pinned arrives whatever happens; else it may be lost with its connection.
+    """
+
+    faults: bool = False
+    turns: bool = False
+    outbox: bool = False
+
+
+class MemoryPins(PinFile):
+    """The known keys of somebody, kept as a disk would while programs come and go."""
+
+    def __init__(self) -> None:
+        self.path = Path("known_peers")
+        self.pins = Pins()
+
+    def put(self, pin: Pin) -> Pin:
+        return self.pins.put(pin)
+
+
+def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random: Random) -> Node:
+    """The one place where a node is made: `random` and `person` hold what it is handed."""
+    return Node(cast(Any, reactor), person.settings, LIMITS, known, person.finished)
+
+
+class Person:
+    """Somebody with a home, in which programs come and go: key, pins and settings stay."""
+
+    def __init__(self, world: World, number: int, settings: Settings) -> None:
+        self.name = settings.client_id
+        self.host = f"10.0.0.{11 + number}"
+        self.settings = settings
+        self.key = world.new_key()
+        self.pins = MemoryPins()
+        self.node: Node | None = None
+        self.lives = 0
+        self._world = world
+        self._reactor: SimReactor | None = None
+        self._dead: list[Node] = []  # kept, so that no collector runs their code
+
+    def start(self) -> None:
+        """Start the program, if it does not run."""
+        if self.node is not None:
+            return
+        world = self._world
+        self.lives += 1
+        random = Random(f"{world.seed} {self.name} {self.lives}")
+        reactor = self._reactor = SimReactor(world.network, self.host, self.name)
+        known = Acquaintances(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
+        node = self.node = make_node(reactor, self, known, random)
+        node.tell = self._told
+        node.server = self._introducer(reactor, known, random)
+        door = Door(node.calls.links, cast(Any, reactor), LIMITS)
+        reactor.listenTCP(5000, door)
+        node.start(self.host, 5000)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self.node is not None and self._reactor is not None:
+            self._reactor.kill()
+            self._dead.append(self.node)
+            self.node = None
+
+    def finished(self, code: int) -> None:
+        """The program ended by itself."""
+        self._world.trace.add(self.name, "ends", code)
+        self.kill()
+
+    def _told(self, event: Event) -> None:
+        self._world.trace.add(self.name, "tells", event)
+        self._world.books.told(self.name, event)
+
+    def _introducer(self, reactor: Any, known: Acquaintances, random: Random) -> SecureIntroducer:
+        address = host_port(SERVER, PORT)
+
+        def judge(key: str) -> str | None:
+            pin = known.server_pin(address)
+            return None if pin is None or pin.key == key else "another key"
+
+        news = ServerNews(known, self._told)
+        server = SecureServer(
+            reactor, SERVER, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
+        )
+        return SecureIntroducer(server)
+
+
+class World:
+    """Everything; `step` does one thing that somebody does and lets its time pass."""
+
+    def __init__(self, seed: int, rules: Rules = Rules()) -> None:
+        self.seed = seed
+        self.rules = rules
+        self.random = Random(f"{seed} world")
+        self.clock = SimClock()
+        self.trace = Trace(self.clock.seconds)
+        self.network = SimNetwork(
+            self.clock, Random(f"{seed} network"), self.trace.add, rules.faults
+        )
+        self.books = Books()
+        self.errors = ErrorLog()
+        self.side: SecureSide | None = None
+        self._server_key = self.new_key()
+        self._names = MemoryNames(LIMITS)
+        self._server: SimReactor | None = None
+        self._calls = 0
+        self._old: list[ChatServer] = []
+        self.people = self._make_people()
+        self._keys = {person.name: person.key for person in self.people}
+
+    def __enter__(self) -> World:
+        self.errors.__enter__()
+        self._collector = gc.get_threshold()
+        self.start_server()
+        for person in self.people:
+            person.start()
+        self.pass_time(3.0)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        gc.set_threshold(*self._collector)
+        self.errors.__exit__()
+
+    def new_key(self) -> str:
+        """The name of a key that nobody has had before."""
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
+        return "sha256:" + "".join(self.random.choices(letters, k=51)) + "A"
+
+    def _make_people(self) -> list[Person]:
+        random, count = self.random, self.random.choice((2, 2, 3, 4))
+        people = []
+        for number in range(count):
+            answer = "all" if random.random() < 0.7 else "known"
+            half = self.rules.turns and random.random() < 0.3
+            settings = Settings(NAMES[number], answer=answer, half_duplex=half)
+            people.append(Person(self, number, settings))
+        for one in people:
+            for other in people:
+                if one is not other and random.random() < 0.7:
+                    one.pins.put(Pin(self._server_key, other.name, other.key))
+        return people
+
+    # The server.
+
+    def start_server(self) -> None:
+        """Start it, if it does not run; it has forgotten who was there, but for whose names they are."""
+        if self._server is not None:
+            return
+        reactor = self._server = SimReactor(self.network, SERVER, "server")
+        registry = MemoryRegistry(LIMITS)
+        directory = KeyedDirectory(self._names, registry, self._new_call, LIMITS)
+        self.side = SecureSide(cast(Any, SimTls(self._server_key)), directory)
+        where = f"tcp:{PORT}:interface={SERVER}"
+        server = ChatServer(reactor, [where], registry, LIMITS, secure=self.side)
+        server.factory.wheel.grain = 0.5
+        server.startService()
+        self._old.append(server)
+
+    def kill_server(self) -> None:
+        """`kill -9`."""
+        if self._server is not None:
+            self._server.kill()
+            self._server = self.side = None
+
+    def _new_call(self) -> str:
+        self._calls += 1
+        return f"{self._calls:016x}"
+
+    # What happens.
+
+    def step(self, action: Action) -> None:
+        """Do one thing, let its time pass, and see that everything holds. Raises Broken."""
+        self.trace.add("world", "does", action)
+        action.do(self)
+        self.pass_time(action.wait)
+
+    def pass_time(self, seconds: float) -> None:
+        """Let time pass, and see that everything holds."""
+        self.clock.run_until(self.clock.seconds() + seconds)
+        self.check()
+
+    def say(self, person: Person, to: str, text: str) -> None:
+        """Somebody says something to somebody."""
+        if person.node is not None:
+            self.books.begin(person.name, to, text)
+            person.node.msg(text, to)
+            self.books.end(text)
+
+    def check(self) -> None:
+        """What must hold at any time. Raises Broken."""
+        self.errors.check()
+        for person in self.people:
+            if person.node is not None:
+                check_node(person.node, LIMITS)
+        if self.side is not None:
+            check_server(self.side, self.clock.seconds(), self._keys)
+        check_transports(self.network.transports())
+
+    # The end.
+
+    def finish(self) -> None:
+        """Let nothing break any more; when all had time to mend, see that nothing is lost."""
+        self.trace.add("world", "heals")
+        self.network.heal()
+        self.start_server()
+        for person in self.people:
+            person.start()
+        end = self.clock.seconds() + SETTLING
+        while self.clock.seconds() < end and not self._is_settled():
+            self.pass_time(2.0)
+            self._give_turns()
+        self.pass_time(10.0)
+        self._check_end()
+
+    def _is_settled(self) -> bool:
+        return not self._lost() and not self._disagreements() and not self._absent()
+
+    def _give_turns(self) -> None:
+        """Whoever has the turn passes it, so that what the other said can go out."""
+        if not self.rules.turns:
+            return
+        for person in self.people:
+            assert person.node is not None
+            for one in person.node.calls.all:
+                if one.state.value == "open" and one.session.floor.turn.value == "mine":
+                    person.node.switch(one.name)
+                    person.node.over()
+
+    def _check_end(self) -> None:
+        lost = self._lost()
+        hold(not lost, f"lost: {lost[:3]} and {len(lost)} in all")
+        wrong = self._disagreements()
+        hold(not wrong, f"they disagree: {wrong}")
+        absent = self._absent()
+        hold(not absent, f"not registered: {absent}")
+
+    def _lost(self) -> list[Any]:
+        """Messages that neither came nor were reported; pinned people get them all."""
+        found = []
+        for message in self.books.messages.values():
+            if self.rules.outbox and self._pinned(message.sender, message.receiver):
+                if not message.received:
+                    found.append(message)
+            elif self.rules.outbox and not message.settled:
+                found.append(message)
+        return found
+
+    def _pinned(self, sender: str, receiver: str) -> bool:
+        person = next(one for one in self.people if one.name == sender)
+        return person.pins.pins.person(self._server_key, receiver) is not None
+
+    def _disagreements(self) -> list[tuple[str, str]]:
+        """Who takes themselves to be talking with somebody who does not."""
+        names = {person.key: person.name for person in self.people}
+        talks = {
+            (person.name, names[conversation.key])
+            for person in self.people
+            if person.node is not None
+            for conversation in person.node.calls.all
+            if conversation.state.value == "open" and conversation.key in names
+        }
+        return sorted(pair for pair in talks if pair[::-1] not in talks)
+
+    def _absent(self) -> list[str]:
+        return [
+            person.name
+            for person in self.people
+            if person.node is None
+            or person.node.server is None
+            or not person.node.server.registered
+        ]
