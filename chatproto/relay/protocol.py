@@ -160,12 +160,12 @@ class RelayConnection(Protocol):
         self._leaving = True
         self._part()
         self._relays.pairing.leave(self)
+        self._port.watch(self, self._now() + self._port.limits.farewell_wait)
         if self._ended:
-            self.transport.loseConnection()
+            self.transport.loseConnection()  # which may call connectionLost at once
         else:
             self.transport.resumeProducing()  # to see their end; a full close could overtake our bytes
             self.transport.loseWriteConnection()
-        self._port.watch(self, self._now() + self._port.limits.farewell_wait)
 
     # How it follows.
 
