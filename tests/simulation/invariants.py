@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from twisted.logger import LogLevel, globalLogPublisher
+from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
+from zope.interface import implementer
 
 from chatproto.node.events import (
     Delivered,
@@ -130,6 +131,7 @@ class Books:
         return self.messages.get(self._ids.get((who, to, id), ""))
 
 
+@implementer(ILogObserver)
 class ErrorLog:
     """What the programs logged as an error, which is a failure."""
 
@@ -137,17 +139,17 @@ class ErrorLog:
         self.errors: list[str] = []
 
     def __enter__(self) -> ErrorLog:
-        globalLogPublisher.addObserver(self._see)
+        globalLogPublisher.addObserver(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        globalLogPublisher.removeObserver(self._see)
+        globalLogPublisher.removeObserver(self)
 
     def check(self) -> None:
         """Raise Broken if there is one."""
         hold(not self.errors, "logged: " + "\n".join(self.errors))
 
-    def _see(self, event: Any) -> None:
+    def __call__(self, event: Any) -> None:
         failure = event.get("log_failure")
         if failure is not None:
             self.errors.append(failure.getTraceback())

@@ -7,7 +7,8 @@ import traceback
 from dataclasses import dataclass
 
 from tests.simulation.actions import Action, script
-from tests.simulation.world import Rules, World
+from tests.simulation.trace import Trace
+from tests.simulation.world import NAMES, Rules, World
 
 MOST_RUNS = 300
 """How often a failing run is tried again with something left out."""
@@ -20,14 +21,14 @@ class Outcome:
     seed: int
     actions: tuple[Action, ...]
     failure: str | None
-    trace: list[str]
+    trace: Trace
 
     def text(self) -> str:
         """All of it, for a person."""
         return "\n".join(
             [
                 f"seed {self.seed} fails; python -m pytest tests/simulation --seed {self.seed}",
-                *self.trace,
+                *self.trace.lines(),
                 str(self.failure),
             ]
         )
@@ -47,17 +48,12 @@ def run(seed: int, rules: Rules, actions: tuple[Action, ...] | None = None) -> O
             world.errors.check()
     except Exception:  # whatever it is, it is what this seed shows
         failure = traceback.format_exc()
-    return Outcome(seed, actions, failure, world.trace.lines() if failure else [])
+    return Outcome(seed, actions, failure, world.trace)
 
 
 def traced(seed: int, rules: Rules) -> str:
     """The whole trace of `seed`, failing or not."""
-    world = World(seed, rules)
-    with world:
-        for action in script(seed, rules):
-            world.step(action)
-        world.finish()
-    return "\n".join(world.trace.lines())
+    return "\n".join(run(seed, rules).trace.lines())
 
 
 def shrunk(outcome: Outcome, rules: Rules) -> Outcome:
@@ -80,6 +76,7 @@ def shrunk(outcome: Outcome, rules: Rules) -> Outcome:
 
 
 def _kind(outcome: Outcome) -> str:
-    """The first words of the last line: the same mistake, of whichever message."""
+    """The beginning of the last line without names: the same mistake, whoever makes it."""
     last = str(outcome.failure).strip().splitlines()[-1]
-    return last.split(":")[0]
+    words = [word for word in last.split() if word.isalpha() and word not in NAMES]
+    return " ".join(words[:5])
