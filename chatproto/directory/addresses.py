@@ -21,8 +21,10 @@ def told(them: Presence, to: Visitor) -> tuple[Address, ...]:
 
     Of those claimed: public ones with the observed host, two other global IPv6 ones, private ones if
     both are seen at one address or both in private space, loopback ones if both are on the server's
-    machine. The observed host with the claimed port last, always but where it is loopback and `to`
-    is on another machine, or link-local.
+    machine. The observed host last, with the claimed port and with the observed one, which is where a
+    router lets others in if the client has dialled the server from the port that it listens on (no
+    router is between the server and its own machine): always, but where it is loopback and `to` is
+    on another machine, or link-local.
     """
     found: dict[Address, None] = {}
     others: set[Address] = set()
@@ -37,14 +39,13 @@ def told(them: Presence, to: Visitor) -> tuple[Address, ...]:
             others.add(told_as)
             found[told_as] = None
     observed = as_address(them.visitor.host)
-    if (
-        observed is not None
-        and them.port >= LEAST_PORT
-        and _is_harmless(observed, them.visitor, to)
-    ):
-        found.pop((them.visitor.host, them.port), None)
-        return (*_first(found, ADDRESSES - 1), (them.visitor.host, them.port))
-    return _first(found, ADDRESSES)
+    last: dict[Address, None] = {}
+    if observed is not None and _is_harmless(observed, them.visitor, to):
+        ports = (them.port,) if them.visitor.local else (them.port, them.visitor.port)
+        last = {(them.visitor.host, port): None for port in ports if port >= LEAST_PORT}
+    for address_seen in last:
+        found.pop(address_seen, None)
+    return (*_first(found, ADDRESSES - len(last)), *last)
 
 
 def _first(addresses: Iterable[Address], most: int) -> tuple[Address, ...]:

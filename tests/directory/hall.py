@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
 from chatproto.directory.lease import Lease, Source
 from chatproto.directory.visitors import Effect, Visitor
 from chatproto.stores.memory import MemoryRegistry
@@ -23,12 +23,14 @@ HOST = "198.41.0.4"
 class Hall:
     """A directory, the time, and what was said to whom."""
 
-    def __init__(self, **limits: float) -> None:
+    def __init__(self, new_tickets: NewTickets = no_tickets, **limits: float) -> None:
         self.limits = Limits(**limits)  # type: ignore[arg-type]
         self.names = MemoryNames(self.limits)
         self.registry = MemoryRegistry(self.limits)
         self.calls = 0
-        self.directory = KeyedDirectory(self.names, self.registry, self.new_call, self.limits)
+        self.directory = KeyedDirectory(
+            self.names, self.registry, self.new_call, self.limits, new_tickets
+        )
         self.now = 1000.0
         self.others: list[Effect] = []
 

@@ -12,6 +12,7 @@ from chatproto.directory.addresses import told
 from chatproto.directory.visitors import Presence, Visitor
 from tests.contracts.names import ONE, OTHER
 
+SEEN_PORT = 40000
 PUBLIC, ELSEWHERE = "198.41.0.4", "199.9.14.201"
 V6, V6_OTHER, V6_THIRD = "2606:4700::1", "2606:4700::2", "2606:4700::3"
 SECRET = ("10.0.0.7", 4000)
@@ -19,7 +20,9 @@ SECRET = ("10.0.0.7", 4000)
 
 def them(host: str, *addresses: tuple[str, int], port: int = 5000, local: bool = False) -> Presence:
     """Somebody seen at `host` who can be called at `port` and claims `addresses`."""
-    return Presence("b", OTHER, port, addresses, 60, True, (), Visitor(OTHER, host, 40000, local))
+    return Presence(
+        "b", OTHER, port, addresses, 60, True, (), Visitor(OTHER, host, SEEN_PORT, local)
+    )
 
 
 def seen(host: str, local: bool = False) -> Visitor:
@@ -28,10 +31,17 @@ def seen(host: str, local: bool = False) -> Visitor:
 
 
 class WhatIsTold(SynchronousTestCase):
-    def test_the_observed_address_with_the_claimed_port_always_and_last(self) -> None:
-        for claimed in ((), ((PUBLIC, 5000),), ((PUBLIC, 6000), (PUBLIC, 5000))):
-            self.assertEqual(told(them(PUBLIC, *claimed), seen(ELSEWHERE))[-1], (PUBLIC, 5000))
-        self.assertEqual(told(them(PUBLIC), seen(ELSEWHERE)), ((PUBLIC, 5000),))
+    def test_the_observed_address_with_both_ports_always_and_last(self) -> None:
+        last = ((PUBLIC, 5000), (PUBLIC, SEEN_PORT))
+        for claimed in ((), last, last[::-1], ((PUBLIC, 6000), *last)):
+            self.assertEqual(told(them(PUBLIC, *claimed), seen(ELSEWHERE))[-2:], last)
+        self.assertEqual(told(them(PUBLIC), seen(ELSEWHERE)), last)
+
+    def test_an_observed_port_that_is_the_claimed_one_or_of_this_machine_only_once(self) -> None:
+        for at in (them(PUBLIC, port=SEEN_PORT), them(PUBLIC, port=SEEN_PORT, local=True)):
+            self.assertEqual(told(at, seen(ELSEWHERE)), ((PUBLIC, SEEN_PORT),))
+        found = told(them(PUBLIC, local=True), seen(ELSEWHERE))
+        self.assertEqual(found, ((PUBLIC, 5000),))
 
     def test_each_kind_of_claim(self) -> None:
         lan, lan_other = "192.168.1.5", "10.1.2.3"
@@ -69,8 +79,8 @@ class WhatIsTold(SynchronousTestCase):
         ):
             found = told(them(at, (claimed, 4000)), seen(to))
             self.assertEqual((claimed, 4000) in found, expected, (claimed, at, to))
-            self.assertEqual(found[-1], (at, 5000))
-            self.assertEqual(len(found), 1 + expected)
+            self.assertEqual(found[-2:], ((at, 5000), (at, SEEN_PORT)))
+            self.assertEqual(len(found), 2 + expected)
 
     def test_loopback_only_between_two_on_the_server_s_machine(self) -> None:
         for one, other in ((True, True), (True, False), (False, True), (False, False)):
@@ -90,21 +100,25 @@ class WhatIsTold(SynchronousTestCase):
         self.assertEqual(told(them("fe80::1%eth0"), seen("fe80::2%eth0")), ())
 
     def test_no_port_below_1024(self) -> None:
-        self.assertEqual(told(them(PUBLIC, (PUBLIC, 1023), port=22), seen(ELSEWHERE)), ())
-        found = told(them(PUBLIC, (PUBLIC, 1024), port=22), seen(ELSEWHERE))
-        self.assertEqual(found, ((PUBLIC, 1024),))
+        to = seen(ELSEWHERE)
+        self.assertEqual(told(them(PUBLIC, (PUBLIC, 1023), port=22, local=True), to), ())
+        found = told(them(PUBLIC, (PUBLIC, 1024), port=22), to)
+        self.assertEqual(found, ((PUBLIC, 1024), (PUBLIC, SEEN_PORT)))
+        at = them(PUBLIC, port=22)
+        at.visitor.port = 1023
+        self.assertEqual(told(at, to), ())
 
     def test_two_unobserved_ipv6_addresses_and_the_observed_besides(self) -> None:
         claimed = [(host, 4000) for host in (V6, V6, V6_OTHER, V6_THIRD)]
         found = told(them(PUBLIC, *claimed), seen(ELSEWHERE))
-        self.assertEqual(found, ((V6, 4000), (V6_OTHER, 4000), (PUBLIC, 5000)))
+        self.assertEqual(found, ((V6, 4000), (V6_OTHER, 4000), (PUBLIC, 5000), (PUBLIC, SEEN_PORT)))
         found = told(them(V6, *claimed), seen(ELSEWHERE))
-        self.assertEqual([host for host, _ in found], [V6, V6_OTHER, V6_THIRD, V6])
+        self.assertEqual([host for host, _ in found], [V6, V6_OTHER, V6_THIRD, V6, V6])
 
     def test_one_host_many_ports_is_no_scan_of_ours(self) -> None:
         claimed = [(PUBLIC, port) for port in range(4000, 4008)]
         found = told(them(PUBLIC, *claimed), seen(ELSEWHERE))
-        self.assertEqual(found, (*claimed[:7], (PUBLIC, 5000)))
+        self.assertEqual(found, (*claimed[:6], (PUBLIC, 5000), (PUBLIC, SEEN_PORT)))
 
     @example(["127.0.0.1"], "127.0.0.1", "192.168.1.6")
     @given(

@@ -23,10 +23,28 @@ class ABridge(Hosted):
     def test_introduces_both_to_each_other(self) -> None:
         bob = self.hall.come("bob", 2, addresses=((HOST, 6000), ("127.0.0.1", 6000)))
         answer = self.hall.ask(self.alice, bcp2.Bridge(3, "bob"))
-        there = ((HOST, 6000), (HOST, 5000))
+        there = ((HOST, 6000), (HOST, 5000), (HOST, bob.port))
         self.assertEqual(answer, bcp2.BridgeAck(3, "bob", key(2), there, "call1"))
-        push = bcp2.Introduce("alice", key(1), ((HOST, 5000),), "call1")
+        here = ((HOST, 5000), (HOST, self.alice.port))
+        push = bcp2.Introduce("alice", key(1), here, "call1")
         self.assertEqual(self.hall.others, [Say(bob, push)])
+
+    def test_gives_each_their_ticket_where_there_is_a_relay(self) -> None:
+        asked: list[tuple[str, str, float]] = []
+
+        def new_tickets(asker: str, call: str, now: float) -> tuple[str, str] | None:
+            asked.append((asker, call, now))
+            return ("MINE", "THEIRS") if len(asked) == 1 else None
+
+        hall = Hall(new_tickets=new_tickets)
+        alice, bob = hall.come("alice", 1), hall.come("bob", 2)
+        answer = hall.ask(alice, bcp2.Bridge(3, "bob"))
+        push = hall.others[0].message
+        assert isinstance(push, bcp2.Introduce)
+        self.assertEqual(hall.others[0].visitor, bob)
+        self.assertEqual((answer.ticket, push.ticket), ("MINE", "THEIRS"))
+        self.assertEqual(asked, [(key(1), "call1", hall.now)])
+        self.assertEqual(hall.ask(alice, bcp2.Bridge(4, "bob")).ticket, "")
 
     def test_to_nobody_is_404_and_to_who_is_away_480(self) -> None:
         bob = self.hall.come("bob", 2)
