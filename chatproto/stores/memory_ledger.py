@@ -1,0 +1,181 @@
+"""What one person's program remembers of its conversations, in memory: gone when the process ends."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import dataclass, field, replace
+
+from chatproto.peer.ledger import (
+    HEARD,
+    MSG,
+    UNCERTAIN,
+    WAITING,
+    Entry,
+    LedgerTrouble,
+    Line,
+    Standing,
+)
+
+MOST_LINES = 10_000
+"""As many lines of the log are handed out at once, however many are asked for."""
+
+WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(slots=True)
+class Kept:
+    """An entry in the outbox: what they were called then, and its line in the log, 0 if it has none."""
+
+    entry: Entry
+    name: str
+    line: int
+
+
+@dataclass(slots=True)
+class Side:
+    """All that is kept for one key, but the log."""
+
+    standing: Standing
+    outbox: dict[int, Kept] = field(default_factory=dict)  # by ID, which only rises
+
+
+class MemoryLedger:
+    """A `peer.ledger.Ledger` in dictionaries; without `log` no line of the log is ever written."""
+
+    def __init__(self, *, log: bool = True) -> None:
+        self._log = log
+        self._sides: dict[str, Side] = {}
+        self._lines: list[Line] = []  # line N is at N - 1
+        self._shown = 0
+
+    def standing(self, key: str) -> Standing | None:
+        side = self._sides.get(key)
+        return side.standing if side else None
+
+    def begin(self, key: str, stream: str) -> None:
+        side = self._sides.get(key)
+        if side is None:
+            self._sides[key] = Side(Standing(stream))
+            return
+        side.standing = replace(side.standing, stream=stream, written=0)
+        side.outbox = {id: kept for id, kept in side.outbox.items() if not kept.entry.withdrawn}
+
+    def add(self, key: str, name: str, entry: Entry) -> None:
+        side = self._sides.get(key)
+        if side is None or entry.id <= side.standing.last:
+            raise out_of_order(key, entry)
+        line = self._write(key, name, entry, WAITING)
+        side.standing = replace(side.standing, last=entry.id)
+        side.outbox[entry.id] = Kept(entry, name, line)
+
+    def entries(self, key: str) -> tuple[Entry, ...]:
+        side = self._sides.get(key)
+        return tuple(kept.entry for kept in side.outbox.values()) if side else ()
+
+    def wrote(self, key: str, id: int) -> None:
+        side = self._sides.get(key)
+        if side is not None and id > side.standing.written:
+            side.standing = replace(side.standing, written=id)
+
+    def settle(self, key: str, ids: tuple[int, ...], state: str) -> None:
+        outbox = self._sides[key].outbox if key in self._sides else {}
+        for id in ids:
+            kept = outbox.pop(id, None)
+            if kept is not None:
+                self._mark(kept.line, state)
+
+    def withdraw(self, key: str, id: int) -> None:
+        side = self._sides.get(key)
+        kept = side.outbox.get(id) if side else None
+        if kept is not None:
+            kept.entry = replace(kept.entry, text="", withdrawn=True)
+            self._mark(kept.line, UNCERTAIN)
+
+    def meet(self, key: str, stream: str) -> None:
+        side = self._sides.get(key)
+        if side is not None and side.standing.their_stream != stream:
+            side.standing = replace(side.standing, their_stream=stream, have=0)
+
+    def heard(self, key: str, name: str, entry: Entry) -> int:
+        side = self._sides.get(key)
+        if side is None or entry.id <= side.standing.have:
+            raise out_of_order(key, entry)
+        side.standing = replace(side.standing, have=entry.id)
+        return self._write(key, name, entry, HEARD)
+
+    def set_turn(self, key: str, turn: str) -> None:
+        side = self._sides.get(key)
+        if side is not None:
+            side.standing = replace(side.standing, turn=turn)
+
+    def waiting(self) -> tuple[tuple[str, str, int], ...]:
+        found = []
+        for key, side in sorted(self._sides.items()):
+            names = [kept.name for kept in side.outbox.values() if _waits(kept.entry)]
+            if names:
+                found.append((key, names[-1], len(names)))
+        return tuple(found)
+
+    def history(self, key: str, most: int, before: int = 0) -> tuple[Line, ...]:
+        earlier = self._lines[: max(0, before - 1)] if before else self._lines
+        return latest([line for line in earlier if line.key == key], most)
+
+    def search(self, words: str, most: int) -> tuple[Line, ...]:
+        wanted = [one for one in (_tokens(word) for word in words.split()) if one]
+        if not wanted:
+            return ()
+        return latest([line for line in self._lines if _contains(line.text, wanted)], most)
+
+    def unshown(self) -> tuple[Line, ...]:
+        return tuple(line for line in self._lines[self._shown :] if line.state == HEARD)
+
+    def shown(self, number: int) -> None:
+        self._shown = max(self._shown, number)
+
+    def close(self) -> None:
+        pass
+
+    def _write(self, key: str, name: str, entry: Entry, state: str) -> int:
+        """Put a message into the log; the number of its line, 0 for what gets none."""
+        if not self._log or entry.kind != MSG:
+            return 0
+        number = len(self._lines) + 1
+        self._lines.append(Line(number, key, name, entry.id, entry.at, entry.text, state))
+        return number
+
+    def _mark(self, number: int, state: str) -> None:
+        if number:
+            self._lines[number - 1] = replace(self._lines[number - 1], state=state)
+
+
+def out_of_order(key: str, entry: Entry) -> LedgerTrouble:
+    """What is raised for an ID that does not rise, or if no numbering has begun: nothing is lost unseen."""
+    return LedgerTrouble(f"number {entry.id} does not follow in what is kept for {key}")
+
+
+def clamp(most: int) -> int:
+    """How many lines are handed out if `most` are asked for."""
+    return max(0, min(most, MOST_LINES))
+
+
+def latest(lines: list[Line], most: int) -> tuple[Line, ...]:
+    """The last `most` of `lines`."""
+    return tuple(lines[max(0, len(lines) - clamp(most)) :])
+
+
+def _waits(entry: Entry) -> bool:
+    return entry.kind == MSG and not entry.withdrawn
+
+
+def _tokens(text: str) -> list[str]:
+    """The words of `text` without case, accents and punctuation: what search compares."""
+    decomposed = unicodedata.normalize("NFD", text.lower())
+    plain = "".join(one for one in decomposed if not unicodedata.combining(one))
+    return WORD.findall(plain)
+
+
+def _contains(text: str, wanted: list[list[str]]) -> bool:
+    """Whether the words of each of `wanted` stand in `text`, one after the other."""
+    have = f" {' '.join(_tokens(text))} "
+    return all(f" {' '.join(one)} " in have for one in wanted)
