@@ -57,6 +57,10 @@ class Acquaintances:
         servers = [] if self.server_key is None else [self.server_key]
         return believe(self._file.pins, servers, client_id, key, fresh)
 
+    def knows(self, key: str) -> bool:
+        """Whether `key` is pinned as anybody's."""
+        return bool(self._file.pins.ids_of(key))
+
     def pinned(self, client_id: str) -> Pin | None:
         """The pin of `client_id`, at our server or without one."""
         pins = self._file.pins

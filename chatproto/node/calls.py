@@ -16,10 +16,18 @@ from chatproto.node.dialer import Dialer, Unreachable
 from chatproto.node.events import Event, Failed, Notice
 from chatproto.node.links import Links
 from chatproto.node.people import People
+from chatproto.node.posts import Posts, Random
+from chatproto.node.redials import Redials
+from chatproto.node.secure_dialer import SecureDialer
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
+from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.plain import PlainLink
-from chatproto.peer.session import Manner, PeerSession, State
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.secure import SecureLink
+from chatproto.peer.secure_session import SECURE, SecureSession
+from chatproto.peer.session import Manner
+from chatproto.peer.table import State
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
@@ -34,6 +42,8 @@ class CallsOwner(Protocol):
     people: People
     me: Me
     acquaintances: Acquaintances | None
+    posts: Posts | None
+    random: Random
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -48,6 +58,21 @@ class CallsOwner(Protocol):
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
 
+    async def whereabouts(self, client_id: str) -> Contact | None:
+        """Where the server says that `client_id` is, if it knows."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told."""
+
+    def leave_for(self, client_id: str, text: str) -> bool:
+        """Keep `text` for somebody with whom there is no conversation; whether that can be."""
+
+    def left_over(self, post: Correspondence) -> None:
+        """A conversation is over, and this may not have arrived."""
+
 
 class Calls:
     """Carries out what the person asks of conversations; `links` are how they are carried."""
@@ -60,17 +85,25 @@ class Calls:
         self._node = node
         self._reactor = reactor
         self._dialer = Dialer(reactor, node.limits)
+        self._secure_dialer = SecureDialer(self, self._dialer)
+        self._redials = Redials(self, self._secure_dialer, reactor, node.random)
         self._leaving = False
         self._all_closed: Callable[[], None] | None = None
 
     # What the person asks for. Each raises LocalError with one sentence.
 
     def say(self, text: str, to: str = "") -> None:
-        """Say `text` in the current conversation, or in the one with `to`."""
+        """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`."""
         conversation = self.all.called(to) if to else self.all.current
+        if conversation is None and to and self._node.leave_for(to, text):
+            return
         if conversation is None:
             who = f"you are not talking with {to}" if to else "you are talking with nobody"
             raise LocalError(404, f"{who}: /chat calls somebody")
+        self.say_in(conversation, text)
+
+    def say_in(self, conversation: Conversation, text: str) -> None:
+        """Say `text` in `conversation`."""
         if len(text.encode()) > self._node.limits.message:
             raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
         session = conversation.session
@@ -81,13 +114,13 @@ class Calls:
                 429, f"{conversation.unsent} messages wait already: this one was not taken"
             )
         else:
-            conversation.perform(session.say(text))
+            conversation.perform(session.say(text, self._node.now()))
 
     def accept(self, what: str) -> None:
         """Take a call that rings; the conversation becomes the current one."""
         conversation = self.all.ringing(what)
         self.all.current = conversation
-        conversation.perform(conversation.session.accept())
+        self.take(conversation)
 
     def decline(self, what: str) -> None:
         """Refuse a call that rings."""
@@ -105,15 +138,21 @@ class Calls:
     def set_half(self, half: bool) -> None:
         """Take turns in the current conversation, or no more."""
         conversation = self.all.need_current()
-        effects = conversation.session.set_half(half)
+        effects = conversation.session.set_half(half, self._node.now())
         conversation.show(mode="half" if half else "full")
         conversation.perform(effects)
 
     def over(self) -> None:
         """Pass the turn."""
         conversation = self.all.need_current()
-        name = conversation.session.dialect.name
-        raise LocalError(405, f"the {name} dialect passes the turn only with a message")
+        conversation.perform(conversation.session.over(self._node.now()))
+
+    def unsend(self, conversation: Conversation, number: int) -> None:
+        """Take back a message of `conversation` that has not arrived."""
+        session = conversation.session
+        if isinstance(session, PlainSession):
+            raise LocalError(405, "what is said in the open cannot be taken back")
+        conversation.perform(session.unsend(number))
 
     def ignore(self, peer: str) -> None:
         """Take no calls from `peer`, or take them again."""
@@ -143,7 +182,24 @@ class Calls:
         conversation = self.begin(target or "them", manner)
         conversation.session.call()
         self.all.current = conversation
+        pin = self.acquaintances.pinned(target) if self.acquaintances is not None else None
+        if pin is not None and manner is SECURE:
+            self.attach(conversation, pin.key)
         return conversation
+
+    def deliver(self, key: str, name: str) -> Conversation | None:
+        """A call to somebody for whom something waits; nothing is shown before they take it."""
+        if self.talks_with(key) or self.all.named(name) is not None or self._leaving:
+            return None
+        conversation = self.begin(name, SECURE)
+        conversation.quiet = True
+        conversation.session.call()
+        self.attach(conversation, key)
+        return conversation
+
+    def talks_with(self, key: str) -> bool:
+        """Whether there is a conversation with `key`."""
+        return any(one.key == key for one in self.all)
 
     def place(self, conversation: Conversation, contact: Contact) -> None:
         """Call `contact` in `conversation`, or go on with the one that there is with them."""
@@ -157,6 +213,12 @@ class Calls:
         self._dial(conversation, contact)
 
     # What others need of it.
+
+    def take(self, conversation: Conversation) -> None:
+        """Take the call of `conversation`."""
+        if conversation.key is not None:
+            self.attach(conversation, conversation.key)
+        conversation.perform(conversation.session.accept())
 
     @property
     def me(self) -> Me:
@@ -214,13 +276,50 @@ class Calls:
         """Whether one more connection may come in."""
         return len(self.links) + len(self.secure) < self._node.limits.callers
 
-    def begin(self, name: str, dialect: Manner) -> Conversation:
+    def begin(self, name: str, manner: Manner) -> Conversation:
         """A new conversation."""
-        node = self._node
-        session = PeerSession(dialect, half=node.settings.half_duplex, limits=node.limits)
+        node, half = self._node, self._node.settings.half_duplex
+        session: PlainSession | SecureSession
+        if manner is SECURE:
+            session = SecureSession(half=half, limits=node.limits)
+        else:
+            session = PlainSession(manner, half=half, limits=node.limits)
         return self.all.begin(
             lambda number: Conversation(self, self._reactor, node.limits, session, name, number)
         )
+
+    def attach(self, conversation: Conversation, key: str) -> None:
+        """The key of `conversation` is known: what is said there is kept from now on."""
+        session, posts = conversation.session, self._node.posts
+        conversation.key = key
+        if isinstance(session, SecureSession) and session.post is None:
+            assert posts is not None
+            name = conversation.name.rstrip("?")
+            post = posts.of(key, name, lasting=conversation.pins is not None)
+            conversation.perform(session.attach(post, self._node.now()))
+
+    def belongs(self, link: SecureLink, conversation: Conversation) -> None:
+        """`link`, which we made, carries `conversation`."""
+        self.attach(conversation, link.key)
+        self.secure.belongs(link, conversation)
+
+    def redial(self, conversation: Conversation, failed: bool) -> None:
+        """Make another connection for it."""
+        self._redials.later(conversation, failed)
+
+    def came(self, name: str) -> None:
+        """Somebody is there again."""
+        for one in self.all:
+            if one.name == name and one.state is State.BROKEN:
+                self._redials.now(one)
+
+    async def whereabouts(self, client_id: str) -> Contact | None:
+        """Where the server says that they are; None if it does not know."""
+        return await self._node.whereabouts(client_id)
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told."""
+        self._node.shown(line)
 
     def conversation_ended(self, conversation: Conversation) -> None:
         """It is closed: forget it."""
@@ -229,7 +328,15 @@ class Calls:
         if was_current and len(self.all) and not self._leaving:
             names = ", ".join(one.name for one in self.all)
             self.tell(Notice(f"still there: {names} (/switch)"))
+        if not self.secure.carries(conversation):
+            self.link_free(conversation)
         self._node.settle()
+
+    def link_free(self, conversation: Conversation) -> None:
+        """It is over and has no connection any more: what becomes of what has not arrived."""
+        session = conversation.session
+        if isinstance(session, SecureSession) and session.post is not None:
+            self._node.left_over(session.post)
 
     async def dial_alone(self, conversation: Conversation) -> PlainLink:
         """A new connection to them, for one message. Raises Unreachable."""
@@ -286,13 +393,19 @@ class Calls:
 
     def _dial(self, conversation: Conversation, contact: Contact) -> None:
         conversation.host, conversation.port = contact.host, contact.port
+        conversation.contact = contact
         session = conversation.session
         if conversation.state is State.CALLING:
             conversation.show()
-        dialect = session.dialect
-        if not isinstance(dialect, Dialect):
-            conversation.dialling = ensureDeferred(self._dial_secure(conversation, contact))
+        if isinstance(session, SecureSession):
+            if contact.key is not None:
+                conversation.key = contact.key  # by which a call of theirs that crosses is known
+            dialling = ensureDeferred(self._dial_secure(conversation, contact))
+            if not dialling.called:
+                conversation.dialling = dialling
             return
+        dialect = session.dialect
+        assert isinstance(dialect, Dialect)
         if dialect.dials_back:
             conversation.perform(session.connected(None))
             return
@@ -315,47 +428,33 @@ class Calls:
 
     async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
         """Call them inside TLS, at one address after another, with the key that they must have."""
-        known, session = self._node.acquaintances, conversation.session
-        assert known is not None
-        reason = "there is no address to call"
-        conversation.key = contact.key  # by which a call of theirs that crosses ours is known
+        session = conversation.session
+        assert isinstance(session, SecureSession)
 
-        def judge(key: str) -> str | None:
-            if key == known.own_key:
-                return "that is your own key"
-            if contact.key is not None and key != contact.key:
-                return f"the key shown there is not that of {contact.client_id}: {key}"
-            return None
+        def wanted() -> bool:
+            return conversation.state is State.CALLING
 
-        for host, port in self._node.people.addresses(contact):
-            link = self.secure.new(known.handshake(judge), called=False)
-            made = self.secure.made(link)
-            try:
-                await self._dialer.dial_secure(host, port, link)
-                await made
-            except Unreachable as error:
-                self.secure.forget(link)
-                reason = str(error)
-            except CancelledError:
-                return
-            else:
-                conversation.host, conversation.port = host, port
-                conversation.key = link.key
-                conversation.dialling = None
-                self.secure.belongs(link, conversation)
-                conversation.perform(session.asked(link))
-                return
-            if conversation.state is not State.CALLING:
-                return
-        conversation.dialling = None
-        if "TLS" in reason:
-            reason += "; if they speak plain text only, /chat --as canon calls in the open"
-        conversation.perform(session.unreachable(reason))
+        try:
+            link = await self._secure_dialer.reach(conversation, contact, wanted)
+        except CancelledError:
+            return
+        except Unreachable as error:
+            conversation.dialling = None
+            reason = str(error)
+            if "TLS" in reason:
+                reason += "; if they speak plain text only, /chat --as canon calls in the open"
+            conversation.perform(session.unreachable(reason))
+        else:
+            conversation.dialling = None
+            self.belongs(link, conversation)
+            conversation.perform(session.asked(link))
 
     def _resume(self, known: Conversation) -> None:
         """Go on with a conversation that is there; if it rings, calling them takes the call."""
         self.all.current = known
         if known.state is State.RINGING:
+            if known.key is not None:
+                self.attach(known, known.key)
             known.perform(known.session.call())
         else:
             known.show(current=True)
@@ -368,7 +467,8 @@ class Calls:
         if known.state is State.OPEN and not known.named:
             # They called and do not listen on that connection: calling back makes the other way.
             self._name(known, contact)
+            assert isinstance(known.session, PlainSession)
             known.perform(known.session.call_back())
             self._dial(known, contact)
         for text in words:
-            known.perform(known.session.say(text))
+            known.perform(known.session.say(text, self._node.now()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -10,17 +11,24 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from chatproto.node.dialer import Unreachable
 from chatproto.node.events import (
     Bye,
+    Delivered,
     Event,
     Failed,
     MessageReceived,
     Notice,
     Sent,
     SessionChanged,
+    Uncertain,
     Undelivered,
 )
+from chatproto.peer import ledger
 from chatproto.peer.effects import (
+    Acknowledge,
     Answer,
+    Ask,
     Asking,
+    Became,
+    Broken,
     Call,
     Drop,
     Effect,
@@ -29,18 +37,27 @@ from chatproto.peer.effects import (
     Kept,
     Leave,
     Opened,
+    Probe,
+    Redial,
     Refuse,
+    Resumed,
     Ringing,
+    Send,
     Speak,
     StopDialling,
     TurnPassed,
     Unsaid,
 )
 from chatproto.peer.floor import Turn
+from chatproto.peer.ledger import MSG, Entry
 from chatproto.peer.plain import PlainLink
+from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.secure import SecureLink
-from chatproto.peer.session import THEY_LEFT, PeerSession, State
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.session import THEY_LEFT
+from chatproto.peer.table import State
 from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
 AnyLink = PlainLink | SecureLink
@@ -75,6 +92,12 @@ class ConversationOwner(Protocol):
     async def dial_alone(self, conversation: Conversation) -> PlainLink:
         """A new connection to them that carries one message. Raises Unreachable."""
 
+    def redial(self, conversation: Conversation, failed: bool) -> None:
+        """Make another connection to them; `failed`: the last try was in vain."""
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told."""
+
     def conversation_ended(self, conversation: Conversation) -> None:
         """It is closed."""
 
@@ -90,7 +113,7 @@ class Conversation:
         owner: ConversationOwner,
         clock: IReactorTime,
         limits: Limits,
-        session: PeerSession,
+        session: PlainSession | SecureSession,
         name: str,
         number: int,
     ) -> None:
@@ -99,6 +122,7 @@ class Conversation:
         self.number = number
         self.host: str | None = None
         self.port: int | None = None
+        self.contact: Contact | None = None  # where we called them
         self.key: str | None = None  # theirs, where TLS proved it
         self.pins: str | None = None  # the id to pin it for, once the conversation is open
         self.named = False  # by an id that they told or the server gave, not by an address
@@ -106,7 +130,12 @@ class Conversation:
         self._owner = owner
         self._clock = clock
         self._limits = limits
+        self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
+        self.failures = 0  # tries in vain since it broke
+        self.again: IDelayedCall | None = None  # the next try
         self._ring: IDelayedCall | None = None
+        self._probe: IDelayedCall | None = None
+        self._kept: set[int] = set()  # messages of which was told that they wait
         self.heard_any = False
         self.said_any = False
         self._shown = False
@@ -123,9 +152,9 @@ class Conversation:
 
     @property
     def unsent(self) -> int:
-        """How many messages of ours have not been written yet."""
-        backlog = sum(link.backlog for link in self._own_links())
-        return len(self.session.waiting) + self._to_say + self._going_out + backlog
+        """How many messages of ours are not done: not written, or where it is known, not arrived."""
+        backlog = sum(link.backlog for link in self._own_links() if isinstance(link, PlainLink))
+        return self.session.unsent + self._to_say + self._going_out + backlog
 
     def _own_links(self) -> list[AnyLink]:
         return [link for link in self.session.links if isinstance(link, (PlainLink, SecureLink))]
@@ -139,6 +168,8 @@ class Conversation:
     def one_way(self, *, dialled: bool) -> bool:
         """Whether it is one bare connection, ours (`dialled`) or theirs, that has gone one way only."""
         links = self.session.links
+        if not isinstance(self.session, PlainSession):
+            return False
         if len(links) != 1 or self.session.dialect.has_id or self.session.dialect.strict_turns:
             return False
         link = links[0]
@@ -155,6 +186,8 @@ class Conversation:
 
     def show(self, state: str | None = None, **changes: object) -> None:
         """Tell how it stands, with `changes` of the event's fields."""
+        if self.quiet:
+            return
         self._shown = True
         known = {"host": self.host, "port": self.port} | self._safety() | changes
         shown = state or ("ringing" if self.state is State.ASKING else self.state.value)
@@ -162,7 +195,7 @@ class Conversation:
 
     def _safety(self) -> dict[str, object]:
         """From when it is open on, every event says how safe it is."""
-        if self.state not in (State.OPEN, State.CLOSED) or not self._was_open:
+        if self.state not in (State.OPEN, State.BROKEN, State.CLOSED) or not self._was_open:
             return {}
         return {"encrypted": self.key is not None, "security": self.security()}
 
@@ -179,32 +212,48 @@ class Conversation:
         match effect:
             case Call(PlainLink() as link):
                 link.write_opener(me)
-            case Call(SecureLink() as secure):
-                secure.write_opener(me, self.session.half)
+            case Ask(SecureLink() as secure, opening):
+                secure.ask(me, opening)
+            case Answer(SecureLink() as secure, opening):
+                secure.answer(me, opening)
+            case Send(SecureLink() as secure, entry):
+                secure.write_entry(entry)
+            case Acknowledge(SecureLink() as secure, id):
+                secure.acknowledge(id)
+            case Probe(SecureLink() as secure):
+                secure.probe()
+                self._probe = self._timed(self._probe, self._limits.probe_wait, self._silent)
+            case Redial(failed):
+                self._owner.redial(self, failed)
+            case Broken(reason):
+                self.show(reason=reason)
             case Speak(None, text):
                 self._write_alone(self._dialect.frame(me, text, b""), text)
-            case Speak(link, text):
-                _known(link).write_text(me, text)
+            case Speak(PlainLink() as link, text):
+                link.write_text(me, text)
             case Leave(None, word):
                 self._write_alone(self._dialect.farewell(me, word, b""), None)
             case Leave(link, word):
                 _known(link).write_farewell(me, word)
             case Drop(link):
                 _known(link).drop()
-            case Answer(SecureLink() as secure):
-                secure.answer(me, self.session.half)
             case Refuse(SecureLink() as secure, status):
                 secure.refuse(status)
             case Asking():
-                self._ring = self._clock.callLater(self._limits.answer_ring, self._no_answer)
-                self.show()
+                broken = self.state is State.BROKEN
+                wait = self._limits.resume_wait if broken else self._limits.answer_ring
+                self._ring = self._timed(self._ring, wait, self._no_answer)
+                if not broken:
+                    self.show()
             case StopDialling():
                 self._stop_dialling()
             case Ringing():
-                self._ring = self._clock.callLater(self._limits.ring_wait, self._ring_out)
+                self._ring = self._timed(self._ring, self._limits.ring_wait, self._ring_out)
                 self.show()
-            case Opened():
-                self._stop_ringing()
+            case Opened() | Resumed():
+                self._stop_timers()
+                self.failures = 0
+                self.quiet = False
                 self._was_open = True
                 if self.pins is not None and self.key is not None:
                     self._owner.pin(self.pins, self.key)
@@ -222,28 +271,66 @@ class Conversation:
                 current = None if self.current() else False
                 news = {"turn": turn.value, "mode": mode, "current": current}
                 self.show("open", host=None, port=None, **news)
-            case Heard(text):
+            case Heard(text, id, line):
                 self.heard_any = True
-                tell(MessageReceived(from_=self.name, text=text))
-            case Kept():
-                if self.state is State.OPEN:
-                    tell(Notice("kept until it is your turn"))
+                tell(MessageReceived(from_=self.name, text=text, id=id or None))
+                if line:
+                    self._owner.shown(line)
+            case Kept(_, id):
+                self._tell_kept(id)
             case Unsaid(text, reason):
                 tell(Undelivered(self.name, reason, text=text))
+            case Became():
+                self.became(effect)
             case Ended(reason, left):
-                self._stop_ringing()
+                self._stop_timers()
                 if left:
                     tell(Bye(self.name, None if reason == THEY_LEFT else reason))
                 if self._shown:
                     self.show(reason=None if left else reason)
-                else:
+                elif not self.quiet:
                     tell(Failed(reason, command="chat"))
                 self._owner.conversation_ended(self)
 
-    def spoke(self, text: str, number: int | None = None) -> None:
-        """`text` was written, as message `number` where messages have one."""
+    def spoke(self, text: str) -> None:
+        """`text` was written, to one whose messages have no number."""
         self.said_any = True
-        self._owner.tell(Sent(text, number, to=self.name))
+        self._owner.tell(Sent(text, to=self.name))
+
+    def writes(self, entry: Entry) -> None:
+        """A connection takes `entry` now. Raises LedgerTrouble."""
+        assert isinstance(self.session, SecureSession)
+        if self.session.spoke(entry) and entry.kind == MSG:
+            self._owner.tell(Sent(entry.text, entry.id, to=self.name))
+
+    def became(self, fate: Became) -> None:
+        """Tell what became of a message of ours; with its text if it was said that it waits."""
+        late = fate.id in self._kept
+        self._kept.discard(fate.id)
+        match fate.state:
+            case ledger.DELIVERED:
+                text = fate.text if late and fate.text else None
+                self._owner.tell(Delivered(self.name, fate.id, text))
+            case ledger.UNCERTAIN:
+                self._owner.tell(Uncertain(self.name, fate.id, fate.text or None))
+            case _:
+                reason = fate.reason or "it did not arrive"
+                self._owner.tell(Undelivered(self.name, reason, fate.id, fate.text or None))
+
+    def speak_plainly(self, dialect: Dialect) -> None:
+        """Call them in the open instead, with what waits."""
+        before = self.session
+        self.session = PlainSession(dialect, half=before.half, limits=self._limits)
+        self.session.call()
+        self.session.waiting.extend(before.waiting)
+
+    def _tell_kept(self, id: int) -> None:
+        if self.state is State.OPEN and self.session.floor.half:
+            self._owner.tell(Notice("kept until it is your turn"))
+        elif id and self.state is not State.OPEN:
+            self._kept.add(id)
+            where = f"message {id} waits for {self.name}: /unsend {id} takes it back"
+            self._owner.tell(Notice(where))
 
     def _stop_dialling(self) -> None:
         dialling, self.dialling = self.dialling, None
@@ -258,16 +345,30 @@ class Conversation:
 
     def _no_answer(self) -> None:
         self._ring = None
-        self.perform(self.session.refused("they do not answer"))
+        assert isinstance(self.session, SecureSession)
+        self.perform(self.session.no_answer())
 
     def _ring_out(self) -> None:
         self._ring = None
         self.perform(self.session.ring_out())
 
-    def _stop_ringing(self) -> None:
-        ring, self._ring = self._ring, None
-        if ring is not None:
-            ring.cancel()
+    def _silent(self) -> None:
+        self._probe = None
+        assert isinstance(self.session, SecureSession)
+        self.perform(self.session.silent())
+
+    def _timed(
+        self, before: IDelayedCall | None, seconds: float, what: Callable[[], None]
+    ) -> IDelayedCall:
+        if before is not None:
+            before.cancel()
+        return self._clock.callLater(seconds, what)
+
+    def _stop_timers(self) -> None:
+        for timer in (self._ring, self._probe, self.again):
+            if timer is not None:
+                timer.cancel()
+        self._ring = self._probe = self.again = None
 
     def _write_alone(self, frame: bytes, text: str | None) -> None:
         self._going_out += 1

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chatproto.node.conversation import Conversation
-from chatproto.peer.session import State
+from chatproto.peer.table import State
 from chatproto.wire.errors import LocalError
 
 

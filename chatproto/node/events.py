@@ -121,11 +121,12 @@ class Sent(Event):
 
 @dataclass(frozen=True, slots=True)
 class Delivered(Event):
-    """The other side has it in its log."""
+    """The other side has it in its log. `text`: of one that was told to wait."""
 
     event: ClassVar[str] = "delivered"
     to: str
     id: str | int
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class Uncertain(Event):
     event: ClassVar[str] = "uncertain"
     to: str
     id: str | int
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

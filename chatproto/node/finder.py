@@ -19,6 +19,7 @@ from chatproto.node.events import Answer
 from chatproto.node.introducers import Introducer
 from chatproto.node.people import People
 from chatproto.node.settings import Settings
+from chatproto.peer.ledger import LedgerTrouble
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
 from chatproto.wire.errors import LocalError, RemoteError
@@ -34,7 +35,7 @@ class Trouble(Exception):
     """What was asked for cannot be done; its text is one sentence for a person."""
 
 
-TROUBLES = (Trouble, LocalError, RemoteError, Refused, Unreachable)
+TROUBLES = (Trouble, LocalError, RemoteError, Refused, Unreachable, LedgerTrouble)
 """What can be in the way of something that was asked for; each says it in one sentence."""
 
 
@@ -98,6 +99,14 @@ class Finder:
             return None
         return contact if contact is not None and contact.client_id == client_id else None
 
+    async def whereabouts(self, client_id: str) -> Contact | None:
+        """Where the server says that `client_id` is; None if it does not, and then we watch them."""
+        try:
+            return await self._ask_for_one(client_id)
+        except (*TROUBLES,) as error:
+            log.info("no address for {name}: {error}", name=client_id, error=error)
+            return None
+
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
         if (
@@ -159,7 +168,7 @@ class Finder:
                 raise Trouble(
                     f"{contact.client_id} has no key: --open, or /chat --as canon, calls in the open"
                 )
-            conversation.session.dialect = DIALECTS[self._node.settings.dialect]
+            conversation.speak_plainly(DIALECTS[self._node.settings.dialect])
         elif contact.key is not None:
             conversation.pins = contact.client_id
         return contact

@@ -11,7 +11,9 @@ from chatproto.node.people import People
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
 from chatproto.peer.plain import PlainLink
-from chatproto.peer.session import Manner, State
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.session import Manner
+from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
@@ -125,7 +127,7 @@ class Links:
                 case Said(text):
                     conversation = self._links.get(link)
                     if conversation is not None:
-                        conversation.perform(conversation.session.heard(text))
+                        conversation.perform(_plain(conversation).heard(text))
                 case Left(word):
                     self._left(link, word)
                     return
@@ -138,7 +140,7 @@ class Links:
         self._opened(link, Opened(DIALECTS["raw"], None, None, None))
         conversation = self._links.get(link)
         if conversation is not None:
-            conversation.perform(conversation.session.silent())
+            conversation.perform(_plain(conversation).silent())
 
     def link_spoke(self, link: PlainLink, text: str) -> None:
         """A message of ours was written."""
@@ -151,7 +153,7 @@ class Links:
         """A connection is gone."""
         conversation = self._links.pop(link, None)
         if conversation is not None:
-            conversation.perform(conversation.session.lost(link, reason, unwritten))
+            conversation.perform(_plain(conversation).lost(link, reason, unwritten))
         self._calls.link_closed()
 
     # How it follows.
@@ -166,7 +168,7 @@ class Links:
         known = self._known_caller(link, opened)
         if known is not None:
             self._links[link] = known
-            known.perform(known.session.called(link))
+            known.perform(_plain(known).called(link))
             return
         name = opened.client_id or host_port(link.host, link.port)
         ringing = sum(one.state is State.RINGING for one in self._calls.all)
@@ -188,7 +190,7 @@ class Links:
         at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
         host, port = conversation.host or link.host, conversation.port or link.port
         self._calls.tell(Incoming(conversation.name, host, port, ask=not at_once))
-        effects = conversation.session.called(link)
+        effects = _plain(conversation).called(link)
         if not at_once:
             conversation.perform(effects)
             return
@@ -207,8 +209,10 @@ class Links:
         if opened.client_id is None:
             return self._calls.all.one_way(link.host, dialled=True)
         known = self._calls.all.named(opened.client_id)
+        if known is None or not isinstance(known.session, PlainSession):
+            return None  # whoever is spoken to inside TLS does not call in the open
         # An id is only a claim: from another machine it is somebody else.
-        return known if known is not None and known.peer_host in (None, link.host) else None
+        return known if known.peer_host in (None, link.host) else None
 
     def _identified(self, conversation: Conversation, opened: Opened) -> None:
         """Somebody who was silent at first has told who they are."""
@@ -245,4 +249,10 @@ class Links:
         else:
             # The mere end of one connection: of several it is not the end of the conversation.
             link.drop()
-            conversation.perform(conversation.session.lost(link, "the connection ended"))
+            conversation.perform(_plain(conversation).lost(link, "the connection ended"))
+
+
+def _plain(conversation: Conversation) -> PlainSession:
+    """The session of one in the open."""
+    assert isinstance(conversation.session, PlainSession)
+    return conversation.session

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from random import SystemRandom
 from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
@@ -24,10 +25,15 @@ from chatproto.node.events import (
     Running,
 )
 from chatproto.node.finder import TROUBLES, Finder
+from chatproto.node.held_input import HeldInput
 from chatproto.node.introducers import Introducer
+from chatproto.node.outbox import Outbox
 from chatproto.node.people import People
+from chatproto.node.posts import Ledgers, Posts, Random
 from chatproto.node.settings import Settings
-from chatproto.peer.session import SECURE, State
+from chatproto.peer.correspondence import Correspondence
+from chatproto.peer.secure_session import SECURE
+from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import Limits
@@ -50,6 +56,9 @@ class Node:
         limits: Limits,
         acquaintances: Acquaintances | None,
         finished: Callable[[int], None],
+        ledgers: Ledgers | None = None,
+        random: Random | None = None,
+        now: Callable[[], float] | None = None,
     ) -> None:
         self.settings = settings
         self.acquaintances = acquaintances
@@ -59,6 +68,13 @@ class Node:
         self.me = Me(settings.client_id, "127.0.0.1", 0)
         self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
+        self.random: Random = random or SystemRandom()
+        self.now = now or reactor.seconds
+        self.posts: Posts | None = None
+        if acquaintances is not None and ledgers is not None:
+            self.posts = Posts(ledgers, acquaintances, self.random, limits)
+        self.hold_input: Callable[[bool], None] = _unheld
+        self.flushed: Callable[[], Deferred[None]] = _at_once
         self._finished = finished
         self._requests = DeferredLock()
         self._pending = 0
@@ -66,6 +82,8 @@ class Node:
         self._exit_code: int | None = None
         self.calls = Calls(self, reactor)
         self._finder = Finder(self)
+        self._outbox = Outbox(self)
+        self._held = HeldInput(self)
 
     # Its life.
 
@@ -74,6 +92,7 @@ class Node:
         self.me = Me(self.settings.client_id, host, port)
         known = self.acquaintances
         self.tell(Running(self.me.client_id, host, port, known.own_key if known else None))
+        self._outbox.start()
         if self.server is not None:
             self.server.start(self.me)
 
@@ -84,11 +103,14 @@ class Node:
         self._exit_code = code
         if self._input_ended is not None and self._input_ended.active():
             self._input_ended.cancel()
+        self._held.stop()
+        self._outbox.stop()
         if self.server is not None:
             self.server.stop()
         self.calls.leave_all(lambda: self._exit(code))
 
     def _exit(self, code: int) -> None:
+        self._outbox.end()
         self.tell(Exited(code))
         self._finished(code)
 
@@ -100,6 +122,7 @@ class Node:
 
     def settle(self) -> None:
         """Something was finished: if the input has ended and nothing is left to do, end."""
+        self._held.go_on()
         if self._input_ended is not None and self._pending == 0 and self.calls.all.unsent == 0:
             self.stop()
 
@@ -111,11 +134,19 @@ class Node:
 
     def say(self, text: str) -> None:
         """Say `text` in the current conversation."""
-        self._try("say", lambda: self.calls.say(text))
+        self._try("say", lambda: self._held.say(text))
 
     def msg(self, text: str, to: str = "") -> None:
         """Say `text` to somebody, or in the current conversation."""
-        self._try("msg", lambda: self.calls.say(text, to))
+        self._try("msg", lambda: self._held.say(text, to))
+
+    def unsend(self, number: str, to: str = "") -> None:
+        """Take back a message that has not arrived: to `to`, or in the current conversation."""
+        self._try("unsend", lambda: self._outbox.unsend(int(number), to))
+
+    def history(self, most: str = "20") -> None:
+        """Show the latest `most` messages of the current conversation."""
+        self._try("history", lambda: self._outbox.history(int(most)))
 
     def accept(self, what: str = "") -> None:
         """Take the call that was asked about last, or the one of `what`."""
@@ -134,7 +165,7 @@ class Node:
         self._try("mode", lambda: self.calls.set_half(which == "half"))
 
     def over(self) -> None:
-        """Pass the turn without saying anything: the plain dialects have no such message."""
+        """Pass the turn without saying anything."""
         self._try("over", self.calls.over)
 
     def ignore(self, peer: str) -> None:
@@ -227,6 +258,12 @@ class Node:
             lambda: Deferred.fromCoroutine(self._finder.locate(client_id))
         )
 
+    async def whereabouts(self, client_id: str) -> Contact | None:
+        """Where the server says that `client_id` is; None if it does not, and then we watch them."""
+        return await self._requests.run(
+            lambda: Deferred.fromCoroutine(self._finder.whereabouts(client_id))
+        )
+
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
         return await self._finder.confirm(client_id, key)
@@ -242,6 +279,39 @@ class Node:
             conversation.perform(conversation.session.unreachable(reason))
         else:
             self.calls.place(conversation, contact)
+
+    # What the server tells, and what waits for whom.
+
+    def at_server(self) -> None:
+        """The server knows us, or again."""
+        self._outbox.deliveries.look()
+
+    def came(self, client_id: str) -> None:
+        """Somebody is there."""
+        self.calls.came(client_id)
+        self._outbox.deliveries.came(client_id)
+
+    def talks_with(self, key: str) -> bool:
+        """Whether there is a conversation with `key`."""
+        return self.calls.talks_with(key)
+
+    def deliver(self, key: str, name: str) -> None:
+        """Call somebody for whom something waits."""
+        conversation = self.calls.deliver(key, name)
+        if conversation is not None:
+            self._ask("msg", lambda: self._chat(conversation, name))
+
+    def leave_for(self, client_id: str, text: str) -> bool:
+        """Keep `text` for somebody we know; whether we do."""
+        return self._outbox.leave_for(client_id, text)
+
+    def left_over(self, post: Correspondence) -> None:
+        """A conversation is over, and this may not have arrived."""
+        self._outbox.left_over(post, ending=self._exit_code is not None)
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told."""
+        self._outbox.shown(line)
 
     # Keys.
 
@@ -291,6 +361,15 @@ class Node:
         status = getattr(error, "status", None)
         detail = getattr(error, "detail", "") or str(error)
         self.tell(Failed(detail, status=status, command=command))
+
+
+def _unheld(held: bool) -> None:
+    """Where there is no input to hold."""
+
+
+def _at_once() -> Deferred[None]:
+    """When there is no screen, all is shown as soon as it is told."""
+    return succeed(None)
 
 
 def _unheard(event: Event) -> None:

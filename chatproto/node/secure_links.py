@@ -8,26 +8,30 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from chatproto.identity.keys import key_bytes
 from chatproto.identity.trust import Belief, Worth, changed_key
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Unreachable
-from chatproto.node.events import Delivered, Event, Failed, Incoming
+from chatproto.node.events import Event, Failed, Incoming
 from chatproto.node.settings import Settings
+from chatproto.peer.effects import Drop, Opening
+from chatproto.peer.ledger import Entry, LedgerTrouble
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.secure import (
+    Alive,
     Answered,
     Arrived,
     Called,
     Gone,
-    Heard,
     News,
     Refused,
     SecureLink,
+    Told,
 )
-from chatproto.peer.session import SECURE, Manner, State
+from chatproto.peer.secure_session import SECURE, SecureSession
+from chatproto.peer.session import Manner
+from chatproto.peer.table import State
 from chatproto.wire.limits import Limits
 
 log = Logger()
@@ -55,6 +59,9 @@ class SecureOwner(Protocol):
     def written(self) -> None: ...
     def room_for_caller(self) -> bool: ...
     def link_closed(self) -> None: ...
+    def link_free(self, conversation: Conversation) -> None: ...
+    def attach(self, conversation: Conversation, key: str) -> None: ...
+    def take(self, conversation: Conversation) -> None: ...
     async def confirm(self, client_id: str, key: str) -> bool: ...
 
 
@@ -134,29 +141,46 @@ class SecureLinks:
 
     def secure_heard(self, link: SecureLink, news: News) -> None:
         conversation = self._links.get(link)
-        match news:
-            case Called():
-                if link.called and conversation is None:
-                    ensureDeferred(self._called(link, news)).addErrback(_log)
-            case Answered(client_id, half):
-                if conversation is not None and not link.called:
-                    self._answered(conversation, link, client_id, half)
-            case _ if conversation is None:
-                pass
-            case Refused(reason):
-                conversation.perform(conversation.session.refused(reason))
-            case Heard(text):
-                conversation.perform(conversation.session.heard(text))
-            case Arrived(number):
-                self._calls.tell(Delivered(conversation.name, number))
-            case Gone():
-                conversation.perform(conversation.session.left(link))
+        if isinstance(news, Called):
+            if link.called and conversation is None:
+                ensureDeferred(self._called(link, news)).addErrback(_log)
+        elif conversation is not None:
+            try:
+                self._told(conversation, link, news)
+            except LedgerTrouble as error:
+                self._broke(conversation, error)
 
-    def secure_spoke(self, link: SecureLink, text: str, number: int) -> None:
+    def _told(self, conversation: Conversation, link: SecureLink, news: News) -> None:
+        session = _secure(conversation)
+        match news:
+            case Answered(client_id, opening):
+                self._answered(conversation, link, client_id, opening)
+            case Refused(status):
+                conversation.perform(session.refused(link, status))
+            case Told(entry):
+                conversation.perform(session.heard(link, entry))
+            case Arrived(number):
+                conversation.perform(session.arrived(number))
+                self._calls.written()
+            case Alive():
+                conversation.perform(session.alive(link))
+            case Gone():
+                conversation.perform(session.left(link))
+
+    def _broke(self, conversation: Conversation, error: LedgerTrouble) -> None:
+        """Nothing can be kept: no more is taken, so that it stays with who said it."""
+        self._calls.tell(Failed(str(error), command="log"))
+        if conversation.state in (State.OPEN, State.BROKEN):
+            try:
+                effects = conversation.session.leave()
+            except LedgerTrouble:
+                effects = [Drop(link) for link in conversation.session.links]
+            conversation.perform(effects)
+
+    def secure_spoke(self, link: SecureLink, entry: Entry) -> None:
         conversation = self._links.get(link)
         if conversation is not None:
-            conversation.spoke(text, number)
-            self._calls.written()
+            conversation.writes(entry)
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
         conversation = self._links.pop(link, None)
@@ -164,8 +188,15 @@ class SecureLinks:
         if waiting is not None:
             waiting.errback(Unreachable(reason))
         if conversation is not None:
-            conversation.perform(conversation.session.lost(link, reason, link.unwritten))
+            over = conversation.state is State.CLOSED
+            conversation.perform(_secure(conversation).lost(link, reason))
+            if over and not self.carries(conversation):
+                self._calls.link_free(conversation)
         self._calls.link_closed()
+
+    def carries(self, conversation: Conversation) -> bool:
+        """Whether a connection belongs to `conversation` still."""
+        return conversation in self._links.values()
 
     # Being called.
 
@@ -187,7 +218,7 @@ class SecureLinks:
             return
         known = next((one for one in self._calls.all if one.key == key), None)
         if known is not None:
-            self._crossed(link, call, known)
+            self._goes_on(link, call, known)
         elif client_id in self._calls.ignored:
             link.refuse(603)
         elif (
@@ -211,15 +242,11 @@ class SecureLinks:
         for line in changed_key(belief.pin, link.key, acquaintances.where, client_id, accept):
             self._calls.tell(Failed(line, status=403, command="call"))
 
-    def _crossed(self, link: SecureLink, call: Called, known: Conversation) -> None:
+    def _goes_on(self, link: SecureLink, call: Called, known: Conversation) -> None:
         """They call while there is a conversation with them already, perhaps our call to them."""
-        acquaintances = self._calls.acquaintances
-        assert acquaintances is not None
-        ours_stands = key_bytes(acquaintances.own_key) < key_bytes(link.key)
-        if known.state is State.ASKING and ours_stands:
-            return  # they will take our call and close this
+        self._calls.attach(known, link.key)
         self._links[link] = known
-        known.perform(known.session.called(link, call.half))
+        known.perform(_secure(known).called(link, call.opening))
 
     def _ring(self, link: SecureLink, call: Called, belief: Belief) -> None:
         acquaintances = self._calls.acquaintances
@@ -248,31 +275,36 @@ class SecureLinks:
                 ask=not at_once,
             )
         )
-        effects = conversation.session.called(link, call.half)
+        effects = _secure(conversation).called(link, call.opening)
         if not at_once:
             conversation.perform(effects)
             return
         if self._calls.all.current is None:
             self._calls.all.current = conversation
-        conversation.perform(conversation.session.accept())
+        self._calls.take(conversation)
 
     # Calling.
 
     def _answered(
-        self, conversation: Conversation, link: SecureLink, client_id: str, half: bool
+        self, conversation: Conversation, link: SecureLink, client_id: str, opening: Opening
     ) -> None:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None
-        conversation.key = link.key
         if not conversation.named:
             belief = acquaintances.believe(client_id, link.key)
             if belief.worth is Worth.REFUSED:
                 self._impostor(link, client_id, belief)
-                conversation.perform(conversation.session.refused("their key is not the known one"))
+                conversation.perform(_secure(conversation).refused(link, 403))
                 return
             wanted = client_id if belief.confirmed else f"{client_id}?"
             self._calls.all.rename(conversation, wanted, named=True)
-        conversation.perform(conversation.session.answered(half))
+        conversation.perform(_secure(conversation).answered(link, opening))
+
+
+def _secure(conversation: Conversation) -> SecureSession:
+    """The session of one that is carried by links inside TLS."""
+    assert isinstance(conversation.session, SecureSession)
+    return conversation.session
 
 
 def _log(failure: Any) -> None:

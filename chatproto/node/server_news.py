@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Event, Failed, Notice, Presence, Registered
+from chatproto.node.people import People
 from chatproto.wire import bcp2
+from chatproto.wire.fields import Contact
+
+
+class NewsOwner(Protocol):
+    """Who is told; the node."""
+
+    people: People
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def at_server(self) -> None: ...
+    def came(self, client_id: str) -> None: ...
 
 
 class ServerNews:
-    """Turns it into events, and keeps the keys that it tells; `tell` is where news goes."""
+    """Turns it into events, and keeps the keys and addresses that it tells."""
 
-    def __init__(self, known: Acquaintances, tell: Callable[[Event], None]) -> None:
+    def __init__(self, known: Acquaintances, node: NewsOwner) -> None:
         self._known = known
-        self._tell = tell
+        self._node = node
         self._trying = False
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
@@ -31,6 +45,7 @@ class ServerNews:
             self._tell(Failed(str(error)))
             first = False
         self._tell(Registered(server.name, expires, key, first))
+        self._node.at_server()
 
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
         """The connection is gone, or was not to be had: one line for the first of many tries."""
@@ -46,7 +61,15 @@ class ServerNews:
     def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
         """Somebody asked it for us and may call."""
         self._known.introduce(push.client_id, push.key)
+        if push.addresses:
+            host, port = push.addresses[0]
+            contact = Contact(push.client_id, host, port, push.key)
+            self._node.people.remember(contact, push.addresses)
 
     def present(self, server: SecureServer, push: bcp2.Presence) -> None:
         """Somebody watched has come."""
         self._tell(Presence(push.peer_id, push.status))
+        self._node.came(push.peer_id)
+
+    def _tell(self, event: Event) -> None:
+        self._node.tell(event)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.peer.session import TABLE, State
+from chatproto.peer.table import TABLE, State
 
 
 def diagram() -> str:

@@ -9,6 +9,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from chatproto.peer.floor import Turn
+from chatproto.peer.ledger import Entry
 
 Link = Hashable
 
@@ -37,10 +38,63 @@ class Leave:
 
 
 @dataclass(frozen=True, slots=True)
+class Opening:
+    """What CHAT and CHATACK tell beside an id.
+
+    `stream`: the sender's numbering; `have`: the other's numbering and the highest ID had of it;
+    `turn`: whose turn it was, to the sender (`mine`, `theirs`, `both`), in a conversation that goes on.
+    """
+
+    half: bool
+    stream: str
+    have: tuple[str, int] = ("", 0)
+    turn: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Say CHAT on `link`: we are the caller there, and they must say yes."""
+
+    link: Link
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Say yes on `link`, to a caller who waits for it."""
 
     link: Link
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Write a numbered entry on `link`, after those before it."""
+
+    link: Link
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """Tell on `link` that everything up to `id` is kept."""
+
+    link: Link
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Find out soon whether `link` is still alive."""
+
+    link: Link
+
+
+@dataclass(frozen=True, slots=True)
+class Redial:
+    """Make another connection; `failed`: the last try was in vain."""
+
+    failed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +133,18 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
+class Broken:
+    """The connection is gone; the conversation goes on when there is another."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """The conversation goes on, on another connection."""
+
+
+@dataclass(frozen=True, slots=True)
 class TurnPassed:
     """Somebody else may speak now."""
 
@@ -87,22 +153,35 @@ class TurnPassed:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """They said `text`."""
+    """They said `text`; where messages are numbered, as `id`, kept in line `line` of the log."""
 
     text: str
+    id: int = 0
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What we said waits for its turn."""
+    """What we said waits, where messages are numbered as `id`."""
 
     text: str
+    id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Unsaid:
     """What we said never went out."""
 
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Became:
+    """What became of our message `id`: `state` is one of `peer.ledger`'s, `reason` may say why."""
+
+    id: int
+    state: str
     text: str
     reason: str
 
@@ -116,19 +195,27 @@ class Ended:
 
 
 Effect = (
-    Call
-    | Speak
-    | Leave
+    Acknowledge
     | Answer
-    | Refuse
-    | Drop
-    | StopDialling
+    | Ask
     | Asking
-    | Ringing
-    | Opened
-    | TurnPassed
+    | Became
+    | Broken
+    | Call
+    | Drop
+    | Ended
     | Heard
     | Kept
+    | Leave
+    | Opened
+    | Probe
+    | Redial
+    | Refuse
+    | Resumed
+    | Ringing
+    | Send
+    | Speak
+    | StopDialling
+    | TurnPassed
     | Unsaid
-    | Ended
 )

@@ -41,13 +41,16 @@ class Floor:
         if self.half:
             self.turn = Turn.THEIRS
 
-    def heard(self) -> None:
-        """They spoke, in their turn or out of it: now it is ours."""
+    def heard(self, *, crossed: bool = False, smaller: bool = False) -> None:
+        """They spoke, in their turn or out of it: now it is ours.
+
+        `crossed`: what we said last was under way then; the turn is that of the `smaller` key's owner.
+        """
         if self._learns and self._heard_last:
             self.turn = Turn.BOTH
         self._heard_last = True
         if self.half:
-            self.turn = Turn.MINE
+            self.turn = Turn.MINE if smaller or not crossed else Turn.THEIRS
 
     def take(self) -> None:
         """They stay silent and may be spoken to: the turn is ours, without their having spoken."""
@@ -61,3 +64,10 @@ class Floor:
         elif not half:
             self.turn = Turn.BOTH
         self._learns = False
+
+    def changed(self, half: bool) -> None:
+        """They want turns to be taken from now on, theirs first; or no more."""
+        if half and not self.half:
+            self.turn = Turn.THEIRS
+        elif not half:
+            self.turn = Turn.BOTH

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,10 +20,12 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.peer.effects import Opening
+from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.dialects import Me
-from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.messages import Sender
@@ -35,7 +37,7 @@ class Called:
     """They call, and say that they are `client_id`."""
 
     client_id: str
-    half: bool
+    opening: Opening
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,28 +45,33 @@ class Answered:
     """They say yes to our call, and that they are `client_id`."""
 
     client_id: str
-    half: bool
+    opening: Opening
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
     """They say no to our call."""
 
-    reason: str
+    status: int
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """They said something."""
+class Told:
+    """They said something, or passed the turn, or changed the mode."""
 
-    text: str
+    entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """They have everything up to message `id`."""
+    """They have everything up to `id`."""
 
     id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """They answered a PING."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,7 @@ class Gone:
     reason: str
 
 
-News = Called | Answered | Refused | Heard | Arrived | Gone
+News = Called | Answered | Refused | Told | Arrived | Alive | Gone
 
 
 class SecureOwner(Protocol):
@@ -86,8 +93,8 @@ class SecureOwner(Protocol):
     def secure_heard(self, link: SecureLink, news: News) -> None:
         """They said this."""
 
-    def secure_spoke(self, link: SecureLink, text: str, number: int) -> None:
-        """Our message was written, as `number`."""
+    def secure_spoke(self, link: SecureLink, entry: Entry) -> None:
+        """Our entry is written now. Raises LedgerTrouble: then it is not."""
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
         """The connection is gone."""
@@ -107,7 +114,8 @@ class SecureLink(LineReceiver):
     """One TLS connection to a person; `called`: they made it, and so ours is the server's side.
 
     A caller who sends no CHAT within `handshake_wait` of the handshake is dropped. `peer_ping` of
-    silence is asked about, and twice that is the end.
+    silence is asked about, and twice that is the end. After our QUIT it is still read what of ours
+    has arrived, until they close, for at most `farewell_wait`.
     """
 
     line_mode = 0
@@ -131,11 +139,10 @@ class SecureLink(LineReceiver):
         self._handshake = handshake
         self._decoder = StrictDecoder(Sender.PEER, limits)
         self._timers: dict[str, IDelayedCall] = {}
-        self._waiting: list[tuple[str, int]] = []
+        self._waiting: deque[Entry] = deque()
         self._writable = True
-        self._stream = secrets.token_hex(8)
-        self._number = 0
-        self._made = self._heard_of = self._leaving = self._gone = False
+        self._ack = 0  # to be told with what is written next, or when all that came is read
+        self._made = self._heard_of = self._leaving = self._parting = self._gone = False
         self._reason = ""
 
     @property
@@ -143,11 +150,6 @@ class SecureLink(LineReceiver):
         """The key that they proved."""
         assert self._handshake.peer_key is not None
         return self._handshake.peer_key
-
-    @property
-    def backlog(self) -> int:
-        """How many messages wait to be written."""
-        return len(self._waiting)
 
     def start(self, transport: Any, data: bytes) -> None:
         """Go on with `transport`, on which they called, as the TLS server; `data` are the first bytes."""
@@ -158,29 +160,40 @@ class SecureLink(LineReceiver):
 
     # What the session wants of it.
 
-    def write_opener(self, me: Me, half: bool = False) -> None:
+    def ask(self, me: Me, opening: Opening) -> None:
         """Call them."""
-        self._send(Chat(me.client_id, "half" if half else "full", self._stream))
+        self._send(Chat(me.client_id, *_told(opening)))
 
-    def answer(self, me: Me, half: bool = False) -> None:
+    def answer(self, me: Me, opening: Opening) -> None:
         """Say yes to their call."""
-        self._send(ChatAck(me.client_id, "half" if half else "full", self._stream))
+        self._cancel("begin")
+        self._send(ChatAck(me.client_id, *_told(opening)))
 
     def refuse(self, status: int) -> None:
         """Say no to their call, and close."""
         self._send(Error(status, about="CHAT"))
         self._close()
 
-    def write_text(self, me: Me, text: str) -> None:
-        """Say `text`, once what was said before is on its way."""
-        self._number += 1
-        self._waiting.append((text, self._number))
+    def write_entry(self, entry: Entry) -> None:
+        """Say what is numbered, once what was said before is on its way."""
+        self._waiting.append(entry)
         self._flush()
 
+    def acknowledge(self, id: int) -> None:
+        """Tell that everything up to `id` is kept."""
+        self._ack = id
+
+    def probe(self) -> None:
+        """Find out whether they are there."""
+        self._send(Ping())
+
     def write_farewell(self, me: Me, word: str) -> None:
-        """Say farewell, and close."""
-        self._send(Quit())
-        self._close()
+        """Say farewell; they close."""
+        if not self._leaving and not self._gone and not self._parting:
+            self._waiting.clear()
+            self._send(Quit())
+            self._parting = True
+            self._after("linger", self._limits.farewell_wait, self._close)
 
     def drop(self) -> None:
         """Close without a word."""
@@ -228,6 +241,7 @@ class SecureLink(LineReceiver):
         for message in self._decoder.feed(data):
             if not self._leaving:
                 self._take(message)
+        self._tell_ack()
         if self._decoder.closed and not self._leaving:
             self._reason = "they sent what is no BCP/2"
             self._close()
@@ -265,48 +279,72 @@ class SecureLink(LineReceiver):
 
     # How it follows.
 
-    @property
-    def unwritten(self) -> tuple[str, ...]:
-        """What was said and never written."""
-        return tuple(text for text, _ in self._waiting)
-
     def _take(self, message: Bcp2Message | RemoteError) -> None:
-        news: News | None = None
         match message:
             case RemoteError():
                 self._send(Error(message.status))
-            case Chat(client_id, mode):
+            case Chat():
                 self._cancel("begin")
-                news = Called(client_id, mode == "half")
-            case ChatAck(client_id, mode):
+                self._hear(Called(message.client_id, _opening(message)))
+            case ChatAck():
                 self._cancel("begin")
-                news = Answered(client_id, mode == "half")
+                self._hear(Answered(message.client_id, _opening(message)))
             case Error(status, about="CHAT"):
-                news = Refused(f"{status} {REASONS.get(status, 'refused')}")
-            case Msg(number, _, text):
+                self._hear(Refused(status))
+            case Msg(number, date, text):
                 self.heard_any = True
-                self._owner.secure_heard(self, Heard(text))
-                self._send(MsgAck(number))
+                self._hear(Told(Entry(number, MSG, _moment(date), text)))
+            case Turn(number):
+                self._hear(Told(Entry(number, TURN, 0.0)))
+            case Mode(number, mode):
+                self._hear(Told(Entry(number, MODE, 0.0, mode)))
             case MsgAck(number):
-                news = Arrived(number)
+                self._owner.secure_heard(self, Arrived(number))
             case Ping():
                 self._send(PingAck())
+            case PingAck():
+                self._hear(Alive())
+            case Quit() if self._parting:
+                self._close()
             case Quit(reason):
-                news = Gone(reason)
-            case PingAck() | Error() | Turn() | Mode():
+                self._hear(Gone(reason))
+            case Error():
                 pass
-        if news is not None:
+
+    def _hear(self, news: News) -> None:
+        """Tell it; after our own farewell nobody wants to know."""
+        if not self._parting:
             self._owner.secure_heard(self, news)
 
     def _send(self, message: Bcp2Message) -> None:
         if not self._leaving and not self._gone:
+            self._tell_ack()
             self.transport.write(encode(message))
 
+    def _tell_ack(self) -> None:
+        """An acknowledgement goes out before whatever is said in answer."""
+        if self._ack and not self._leaving and not self._gone:
+            ack, self._ack = self._ack, 0
+            self.transport.write(encode(MsgAck(ack)))
+
     def _flush(self) -> None:
-        while self._waiting and self._writable and not self._leaving and not self._gone:
-            text, number = self._waiting.pop(0)
-            self._send(Msg(number, _now(), text))
-            self._owner.secure_spoke(self, text, number)
+        while self._waiting and self._writable and not (self._leaving or self._parting):
+            if self._gone:
+                return
+            entry = self._waiting.popleft()
+            try:
+                self._owner.secure_spoke(self, entry)
+            except LedgerTrouble as error:
+                self._reason = str(error)
+                self._close()
+                return
+            match entry.kind:
+                case "turn":
+                    self._send(Turn(entry.id))
+                case "mode":
+                    self._send(Mode(entry.id, entry.text))
+                case _:
+                    self._send(Msg(entry.id, _date(entry.at), entry.text))
 
     def _listen(self) -> None:
         """Something came: the silence begins anew."""
@@ -332,6 +370,7 @@ class SecureLink(LineReceiver):
 
     def _close(self) -> None:
         if not self._leaving and not self._gone:
+            self._tell_ack()
             self._leaving = True
             if self._made:
                 self.transport.unregisterProducer()
@@ -353,6 +392,20 @@ class SecureLink(LineReceiver):
             timer.cancel()
 
 
-def _now() -> str:
+def _told(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
+    """The headers of CHAT and CHATACK behind the id."""
+    return "half" if opening.half else "full", opening.stream, opening.have, opening.turn
+
+
+def _opening(message: Chat | ChatAck) -> Opening:
+    return Opening(message.mode == "half", message.stream, message.have, message.turn)
+
+
+def _date(at: float) -> str:
     """RFC 3339, UTC, with milliseconds."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _moment(date: str) -> float:
+    """Seconds since the epoch; the other side's clock may be wrong."""
+    return datetime.fromisoformat(date).timestamp()

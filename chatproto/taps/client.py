@@ -8,6 +8,7 @@ import random
 import re
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,15 @@ from chatproto.node.events import Failed
 from chatproto.node.home import Home, HomeTrouble
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
+from chatproto.node.posts import Ledgers
 from chatproto.node.server_news import ServerNews
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
+from chatproto.peer.ledger import LedgerTrouble
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
+from chatproto.stores.memory_ledger import MemoryLedger
+from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.taps.options import (
     ProgramOptions,
     WrongOption,
@@ -79,6 +84,7 @@ class Options(ProgramOptions):
         ["dialect", None, "canon", f"How others are called: {', '.join(DIALECTS)}"],
         ["ui", None, "auto", "plain, json, or auto (plain)"],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
+        ["ping", None, "30", "Seconds of silence of a peer before it is asked whether it is there"],
         ["announce", None, None, "host:port to tell others instead of what is found out"],
         [
             "answer",
@@ -91,6 +97,7 @@ class Options(ProgramOptions):
         ["plain", None, "Speak the classic dialect to the server, with --open"],
         ["open", None, "Let unencrypted peers in, and call people who have no key"],
         ["half-duplex", None, "Take turns"],
+        ["no-log", None, "Write down nothing of what is said, only how far it has come"],
         ["unlisted", None, "Be in no list, and found only by those whose keys --allow names"],
     ]
 
@@ -127,6 +134,7 @@ class Options(ProgramOptions):
             self["server"] = self._address("server", address)
         if self["announce"] is not None:
             self["announce"] = self._address("announce", self["announce"])
+        self._seconds("ping")
         self._one_of("dialect", tuple(DIALECTS))
         self._one_of("ui", INTERFACES)
         self._one_of("answer", ANSWERS)
@@ -141,7 +149,8 @@ class Options(ProgramOptions):
             if not self["plain"]:
                 self["identity"] = open_identity(home.path)
                 self["pins"] = PinFile(home.path / "known_peers")
-        except (HomeTrouble, KeyTrouble, PinTrouble) as error:
+                self["ledger"] = SqliteLedger(home.path / "log.sqlite", log=not self["no-log"])
+        except (HomeTrouble, KeyTrouble, PinTrouble, LedgerTrouble) as error:
             raise CannotStart(str(error)) from None
         return Path(self["home"])
 
@@ -150,6 +159,15 @@ class Options(ProgramOptions):
             return read_host_port(text)
         except RemoteError:
             raise WrongOption(f"--{name} wants host:port, not {text!r}") from None
+
+    def _seconds(self, name: str) -> None:
+        try:
+            seconds = float(self[name])
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= 3600:
+            raise WrongOption(f"--{name} wants a number of seconds up to 3600, not {self[name]!r}")
+        self[name] = seconds
 
     def _one_of(self, name: str, known: tuple[str, ...]) -> None:
         if self[name] not in known:
@@ -174,7 +192,7 @@ def _introducer(
         accept = f"--server {address}/{key}"
         return "; ".join(changed_key(pin, key, known.where, f"the server {address}", accept))
 
-    news = ServerNews(known, lambda event: node.tell(event))
+    news = ServerNews(known, node)
     jitter = random.SystemRandom().random
     server = SecureServer(reactor, host, port, lambda: known.handshake(judge), news, jitter)
     return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
@@ -195,8 +213,11 @@ def makeService(options: Options) -> IService:
         announce=options["announce"],
     )
     known: Acquaintances | None = None
+    ledgers: Ledgers | None = None
+    limits = replace(DEFAULTS, peer_ping=options["ping"])
     if not plain:
-        known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, DEFAULTS)
+        known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
+        ledgers = Ledgers(options["ledger"], MemoryLedger())
     elif not settings.client_id.isalnum():
         print(f"chatclient: some programs refuse the id {settings.client_id}", file=sys.stderr)
     parts: dict[str, Any] = {}
@@ -204,7 +225,7 @@ def makeService(options: Options) -> IService:
     def finished(code: int) -> None:
         parts["client"].finished(code)
 
-    node = Node(reactor, settings, DEFAULTS, known, finished)
+    node = Node(reactor, settings, limits, known, finished, ledgers, now=time.time)
     if options["server"] is not None:
         node.server = _introducer(reactor, options, node, known)
     screen = Output(
@@ -220,6 +241,7 @@ def makeService(options: Options) -> IService:
         ui = Plain(node, screen.write_line)
     parts["ui"] = ui
     node.tell = ui.tell
+    node.flushed = screen.flush
 
     def refused(sentence: str) -> None:
         ui.tell(Failed(sentence, status=413))
@@ -227,6 +249,7 @@ def makeService(options: Options) -> IService:
     keyboard = Lines(
         reactor, descriptor(sys.__stdin__, os.O_RDONLY), ui.on_line, ui.on_end, refused
     )
+    node.hold_input = lambda held: keyboard.pause() if held else keyboard.resume()
     client = parts["client"] = ChatClient(
         reactor,
         node,

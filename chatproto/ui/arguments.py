@@ -46,6 +46,22 @@ def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return one(rest, read_text) if _words(rest) else ("",)
 
 
+def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A number from 1 on, or nothing."""
+    words = _words(rest)
+    if len(words) > 1 or not all(_NUMBER.fullmatch(word) for word in words):
+        raise Misused("takes a number")
+    return tuple(words)
+
+
+def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A number from 1 on, and perhaps whose."""
+    words = _words(rest)
+    if not 1 <= len(words) <= 2 or _NUMBER.fullmatch(words[0]) is None:
+        raise Misused("takes a number, and perhaps a name")
+    return words[0], words[1].removeprefix("@") if len(words) == 2 else ""
+
+
 def compared(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """An id or none, and `yes` or nothing."""
     words = [word.removeprefix("@") for word in _words(rest)]
@@ -89,6 +105,7 @@ def callee(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return target, dialect
 
 
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _TO = re.compile(r"\s*@(\S+)(?:\s|\Z)")
 
 

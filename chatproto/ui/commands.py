@@ -22,6 +22,8 @@ from chatproto.ui.arguments import (
     full_or_half,
     name_and_key,
     nothing,
+    number_and_name,
+    number_or_none,
     one,
     one_or_none,
     shortened,
@@ -45,6 +47,8 @@ class Node(Protocol):
     def switch(self, what: str) -> None: ...
     def mode(self, which: str) -> None: ...
     def over(self) -> None: ...
+    def unsend(self, number: str, to: str = "") -> None: ...
+    def history(self, most: str = "20") -> None: ...
     def status(self) -> None: ...
     def ignore(self, peer: str) -> None: ...
     def verify(self, peer: str = "", same: str = "") -> None: ...
@@ -217,6 +221,22 @@ ROWS: dict[str, Row] = {
             "give your turn to the other side",
             nothing,
             lambda node, given: node.over(),
+        ),
+        Row(
+            "unsend",
+            "/unsend n [id]",
+            "take back message n, which has not arrived",
+            number_and_name,
+            lambda node, given: node.unsend(*given),
+            more="If it may be on its way already, whether it arrived is told later.",
+            ids="",
+        ),
+        Row(
+            "history",
+            "/history [n]",
+            "the latest n messages of this conversation",
+            number_or_none,
+            lambda node, given: node.history(*given),
         ),
         Row(
             "status",

@@ -75,8 +75,9 @@ def plain_lines(event: Event) -> list[str]:
         case Undelivered():
             return _undelivered(event)
         case Uncertain():
-            what = _split(str(event.id))[0]
-            return [f"* message {what} to {_name(event.to)} may not have arrived"]
+            return _uncertain(event)
+        case Delivered(text=str(text)):
+            return [f"* delivered to {_name(event.to)}: {line}" for line in _split(text)]
         case Presence():
             return [f"* {_name(event.id)} is {_name(event.status)}"]
         case Bye():
@@ -200,6 +201,11 @@ def _contact(known: dict[str, Any]) -> str:
     host, port = known.get("host"), known.get("port")
     at = f" {_address(str(host), port)}" if host and isinstance(port, int) else ""
     return _name(str(known.get("id", ""))) + at
+
+
+def _uncertain(event: Uncertain) -> list[str]:
+    said = event.text if event.text is not None else f"message {event.id}"
+    return [f"* may not have arrived at {_name(event.to)}: {line}" for line in _split(said)]
 
 
 def _undelivered(event: Undelivered) -> list[str]:

@@ -83,6 +83,7 @@ class Limits:
     callers: int = 256  # connections at once on a client's own port
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person
+    history_lines: int = 1000  # shown at once
     offer_files: int = 10_000  # of a folder
     offers: int = 32  # of files, that one person has not answered
     transfers: int = 8  # of files at once with one person, in each direction

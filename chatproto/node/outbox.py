@@ -1,0 +1,214 @@
+"""What waits for people, what was heard and not shown: what of one program outlives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.calls import Calls
+from chatproto.node.deliveries import Deliveries
+from chatproto.node.events import (
+    Answer,
+    Delivered,
+    Event,
+    Failed,
+    MessageReceived,
+    Notice,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.node.introducers import Introducer
+from chatproto.node.people import People
+from chatproto.node.posts import Posts
+from chatproto.peer import ledger
+from chatproto.peer.correspondence import Correspondence, Outcome
+from chatproto.peer.ledger import HEARD, MSG, LedgerTrouble, Line
+from chatproto.wire.dialects import Me
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import Limits
+
+OLD_EVERY = 3600.0
+"""Seconds between two looks for what has waited too long."""
+
+
+class OutboxOwner(Protocol):
+    """What it needs of the node."""
+
+    server: Introducer | None
+    people: People
+    posts: Posts | None
+    calls: Calls
+    me: Me
+    limits: Limits
+    acquaintances: Acquaintances | None
+    reactor: IReactorTime
+    now: Callable[[], float]
+    flushed: Callable[[], Deferred[None]]
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def talks_with(self, key: str) -> bool: ...
+    def deliver(self, key: str, name: str) -> None: ...
+
+
+class Outbox:
+    """Takes messages for people who are away, tells what becomes of them, and shows the log."""
+
+    def __init__(self, node: OutboxOwner) -> None:
+        self.deliveries = Deliveries(node, node.reactor)
+        self._node = node
+        self._line = 0  # the highest that was told
+        self._marking = False
+        self._old: IDelayedCall | None = None
+        self._last = ""  # for whom something was left last
+
+    def start(self) -> None:
+        """Show what was heard before the last end and may not have been shown; report what is too old."""
+        if self._node.posts is None:
+            return
+        try:
+            lines = self._node.posts.kept.unshown()
+            if lines:
+                self._node.tell(
+                    Notice("this came before the last end and may not have been shown:")
+                )
+            for line in lines:
+                self._show(line)
+                self.shown(line.number)
+        except LedgerTrouble as error:
+            self._node.tell(Failed(str(error), command="log"))
+        self._give_up_old()
+
+    def stop(self) -> None:
+        """The program ends."""
+        self.deliveries.stop()
+        if self._old is not None:
+            self._old.cancel()
+            self._old = None
+
+    def end(self) -> None:
+        """It has ended: say what stays for the next time."""
+        if self._node.posts is None:
+            return
+        try:
+            for _, name, count in self._node.posts.waiting():
+                self._node.tell(
+                    Notice(f"{_messages(count)} for {name} kept until you both are there")
+                )
+            self._mark()
+            self._node.posts.kept.close()
+        except LedgerTrouble as error:
+            self._node.tell(Failed(str(error), command="log"))
+
+    def leave_for(self, client_id: str, text: str) -> bool:
+        """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
+        posts, known = self._node.posts, self._node.acquaintances
+        pin = known.pinned(client_id) if known is not None else None
+        if posts is None or pin is None:
+            return False
+        if len(text.encode()) > self._node.limits.message:
+            raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
+        post = posts.of(pin.key, client_id, lasting=True)
+        entry = post.say(MSG, text, self._node.now())
+        self._last = client_id
+        what = f"message {entry.id} waits for {client_id}: /unsend {entry.id} {client_id} takes it back"
+        self._node.tell(Notice(what))
+        self.deliveries.wait_for(pin.key, client_id, len(post))
+        return True
+
+    def left_over(self, post: Correspondence, ending: bool) -> None:
+        """A conversation is over: what has not arrived waits, if its key is known, or is reported."""
+        posts = self._node.posts
+        assert posts is not None
+        if not len(post):
+            return
+        if not posts.lasts(post):
+            self._tell_all(post.name, post.give_up(), "the conversation is over")
+        elif not ending:
+            self._node.tell(Notice(f"{_messages(len(post))} for {post.name} kept"))
+            self.deliveries.wait_for(post.key, post.name, len(post))
+
+    def unsend(self, number: int, to: str) -> None:
+        """Take a message back. Raises LocalError if there is none of that number."""
+        calls, posts, known = self._node.calls, self._node.posts, self._node.acquaintances
+        name = to or ("" if calls.all.current is not None else self._last)
+        conversation = calls.all.called(name) if name else calls.all.current
+        if conversation is not None:
+            calls.unsend(conversation, number)
+            return
+        pin = known.pinned(name) if known is not None and name else None
+        if posts is None or pin is None:
+            raise LocalError(404, f"nothing waits for {name}" if name else "whose? /unsend n id")
+        post = posts.of(pin.key, name, lasting=True)
+        self._tell_all(name, post.take_back(number), "taken back")
+
+    def history(self, most: int) -> None:
+        """Show the latest messages of the current conversation. Raises LocalError, LedgerTrouble."""
+        conversation = self._node.calls.all.need_current()
+        posts, key = self._node.posts, conversation.key
+        if posts is None or key is None:
+            raise LocalError(404, "of what is said in the open nothing is kept")
+        lines = posts.kept.history(key, min(most, self._node.limits.history_lines))
+        for line in lines:
+            self._show(line)
+        self._node.tell(Answer("history", () if lines else ("nothing",), {"count": len(lines)}))
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told; once it is on the screen that is kept."""
+        self._line = max(self._line, line)
+        if not self._marking:
+            self._marking = True
+            self._node.reactor.callLater(0, self._when_flushed)
+
+    def _when_flushed(self) -> None:
+        line = self._line
+        self._node.flushed().addCallback(lambda _: self._mark(line))
+
+    def _mark(self, line: int | None = None) -> None:
+        self._marking = False
+        posts = self._node.posts
+        line = self._line if line is None else line
+        if posts is not None and line:
+            try:
+                posts.kept.shown(line)
+            except LedgerTrouble as error:
+                self._node.tell(Failed(str(error), command="log"))
+        if line is not None and line < self._line:
+            self.shown(self._line)
+
+    def _show(self, line: Line) -> None:
+        heard = line.state == HEARD
+        from_, to = (line.name, None) if heard else (self._node.me.client_id, line.name)
+        self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True))
+
+    def _give_up_old(self) -> None:
+        """Report what has waited for a week, now and from time to time."""
+        posts = self._node.posts
+        assert posts is not None
+        self._old = self._node.reactor.callLater(OLD_EVERY, self._give_up_old)
+        try:
+            for key, name, _ in posts.waiting():
+                outcomes = posts.of(key, name, lasting=True).expire(self._node.now())
+                self._tell_all(name, outcomes, "it has waited too long")
+        except LedgerTrouble as error:
+            self._node.tell(Failed(str(error), command="log"))
+
+    def _tell_all(self, name: str, outcomes: list[Outcome], reason: str) -> None:
+        for one in outcomes:
+            event: Event
+            match one.state:
+                case ledger.DELIVERED:
+                    event = Delivered(name, one.id)
+                case ledger.UNCERTAIN:
+                    event = Uncertain(name, one.id, one.text or None)
+                case _:
+                    event = Undelivered(name, reason, one.id, one.text or None)
+            self._node.tell(event)
+
+
+def _messages(count: int) -> str:
+    return "1 message is" if count == 1 else f"{count} messages are"

@@ -1,0 +1,118 @@
+"""Makes a new connection for a conversation whose connection broke (protocol section 4)."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from twisted.internet.defer import CancelledError, ensureDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.node.conversation import Conversation
+from chatproto.node.dialer import Unreachable
+from chatproto.node.people import People
+from chatproto.node.posts import Random
+from chatproto.node.secure_dialer import SecureDialer
+from chatproto.peer.secure import SecureLink
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.table import State
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import Limits
+
+log = Logger()
+
+
+class RedialsOwner(Protocol):
+    """What redialling needs of the calls."""
+
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def people(self) -> People: ...
+    def belongs(self, link: SecureLink, conversation: Conversation) -> None: ...
+    async def whereabouts(self, client_id: str) -> Contact | None: ...
+
+
+class Redials:
+    """The former caller dials at once, the other side a little later; then ever less often.
+
+    Tries in vain make the wait longer, 1 s times 1.5 up to `redial_most`. Where they are is asked of
+    the server if no address is known, and after every `redial_asks` tries in vain.
+    """
+
+    def __init__(
+        self, calls: RedialsOwner, dialer: SecureDialer, clock: IReactorTime, random: Random
+    ) -> None:
+        self._calls = calls
+        self._dialer = dialer
+        self._clock = clock
+        self._random = random
+
+    def later(self, conversation: Conversation, failed: bool) -> None:
+        """Dial again when it is time."""
+        limits, session = self._calls.limits, conversation.session
+        assert isinstance(session, SecureSession)
+        if failed:
+            conversation.failures += 1
+            wait = min(limits.redial_most, 1.5 ** (conversation.failures - 1))
+        else:
+            wait = self._random.random() * limits.redial_jitter
+            wait += 0.0 if session.caller else limits.redial_other
+        self._set(conversation, wait)
+
+    def now(self, conversation: Conversation) -> None:
+        """They are there again: do not wait any longer."""
+        if conversation.again is not None:
+            conversation.failures = 0
+            self._set(conversation, self._random.random() * self._calls.limits.redial_jitter)
+
+    def _set(self, conversation: Conversation, wait: float) -> None:
+        if conversation.again is not None:
+            conversation.again.cancel()
+
+        def dial() -> None:
+            conversation.again = None
+            if conversation.state is State.BROKEN and conversation.dialling is None:
+                dialling = ensureDeferred(self._dial(conversation))
+                if not dialling.called:
+                    conversation.dialling = dialling
+                dialling.addErrback(_log)
+
+        conversation.again = self._clock.callLater(wait, dial)
+
+    async def _dial(self, conversation: Conversation) -> None:
+        session = conversation.session
+        assert isinstance(session, SecureSession) and conversation.key is not None
+
+        def wanted() -> bool:
+            return session.state is State.BROKEN
+
+        try:
+            contact = await self._contact(conversation)
+            link = await self._dialer.reach(conversation, contact, wanted)
+        except Unreachable:
+            conversation.dialling = None
+            if wanted():
+                self.later(conversation, True)
+        except CancelledError:
+            conversation.dialling = None
+        else:
+            conversation.dialling = None
+            self._calls.belongs(link, conversation)
+            conversation.perform(session.asked(link))
+
+    async def _contact(self, conversation: Conversation) -> Contact:
+        """Where they are, with the key that it is about. Raises Unreachable."""
+        name = conversation.name
+        known = conversation.contact or self._calls.people.named(name)
+        ask = conversation.failures and conversation.failures % self._calls.limits.redial_asks == 0
+        if known is None or ask:
+            known = await self._calls.whereabouts(name) or known
+        if known is None:
+            raise Unreachable(f"no address of {name} is known")
+        return Contact(known.client_id, known.host, known.port, conversation.key)
+
+
+def _log(failure: Failure) -> None:
+    log.failure("a connection could not be made again", failure=failure)

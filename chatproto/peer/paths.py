@@ -1,0 +1,266 @@
+"""The race of the ways to somebody: what is dialled when, and what is taken (protocol section 5)."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Generic, TypeVar
+
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.limits import Limits
+
+STEP = 0.25
+"""Seconds between two dials (RFC 8305, section 5, the Connection Attempt Delay)."""
+LEAST_STEP = 0.01
+"""And when the one before has failed already (the same section)."""
+AGAIN = 1.0
+"""A failed address is dialled again so long after its last dial: the other's router may let us in
+only once they have dialled too."""
+AGAIN_FOR = 10.0
+"""And no more when the race has lasted so long."""
+RELAY_AFTER = 2.0
+BETTER_EVERY = 60.0
+"""While the relay carries the conversation, a direct way is looked for so often."""
+
+Connection = TypeVar("Connection", bound=Hashable)
+
+
+class Role(Enum):
+    """Who picks the connection: whoever sent BRIDGE."""
+
+    CALLER = auto()
+    CALLEE = auto()
+
+
+class Mode(Enum):
+    """What the person wants (`--path`)."""
+
+    AUTO = "auto"
+    DIRECT = "direct"
+    RELAY = "relay"
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Connect to `address`, and say PUNCH there if there was an introduction."""
+
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class JoinRelay:
+    """Go to the relay with the ticket."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pick(Generic[Connection]):
+    """Send CHAT on `connection`. It may be the second time: then the conversation goes on there."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Generic[Connection]):
+    """End `connection`: nobody has picked it."""
+
+    connection: Connection
+
+
+@dataclass(frozen=True, slots=True)
+class StopDialling:
+    """Give up every dial, and the relay if it is being joined, that has not become a connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskAgain:
+    """Ask the server for them anew: there may be a direct way by now (a new race, of Mode.DIRECT)."""
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """There is no way to them. `reasons`: what came of each, None being the relay."""
+
+    reasons: tuple[tuple[Address | None, str], ...]
+
+
+def is_tls_server(
+    ours: bytes, theirs: bytes, role: Role, *, punch: bool, relayed: bool, dialled: bool
+) -> bool:
+    """Whether we are the TLS server of a connection; `ours`, `theirs`: the 32 bytes of the keys.
+
+    In the relay it is the callee. After a PUNCH it is the smaller key's owner, whoever dialled, for
+    both may have. Otherwise whoever did not dial.
+    """
+    if relayed:
+        return role is Role.CALLEE
+    return ours < theirs if punch else not dialled
+
+
+class Race(Generic[Connection]):
+    """One call's ways; `now` is handed in, in seconds. What the methods return is to be done in order.
+
+    `addresses`: in the order of dialling. `relay`: whether there is a ticket. `punching`: whether the
+    other side dials too, because of an introduction; then what fails is dialled again. Call `due` at
+    once and whenever `deadline` has come. Addresses are the names of dials, None that of the relay.
+
+    The caller picks the first connection that showed the right key, and another one only if the first
+    is the relay's and this one is not. The callee picks none and is told by CHAT (`chosen`). What
+    nobody picks within `limits.handshake_wait` of its own handshake is closed.
+    """
+
+    def __init__(
+        self,
+        role: Role,
+        addresses: tuple[Address, ...],
+        now: float,
+        limits: Limits,
+        *,
+        mode: Mode = Mode.AUTO,
+        relay: bool = True,
+        punching: bool = True,
+    ) -> None:
+        self.role = role
+        self.reasons: dict[Address | None, str] = {}
+        """What came of what was tried, for the person who asks why there is no better way."""
+        self.picked: Connection | None = None
+        self.is_relayed = False
+        """Whether the picked connection goes through the relay."""
+        self.over = False
+        """Nothing more will come of it."""
+        self._limits = limits
+        self._mode = mode
+        self._start = now
+        self._punching = punching
+        self._waiting = deque((now, one) for one in addresses if mode is not Mode.RELAY)
+        self._next_dial = now
+        self._dialled: dict[Address, float] = {}  # when, the last time
+        self._pending: set[Address | None] = set()  # dialled or joined, and not yet settled
+        self._spare: dict[Connection, float] = {}  # good, not picked, closed then
+        self._relayed: set[Connection] = set()
+        self._relay_at: float | None = None
+        self._better_at: float | None = None
+        if mode is Mode.DIRECT:
+            self.reasons[None] = "not wanted"
+        elif not relay:
+            self.reasons[None] = "the server has none for this call"
+        else:
+            self._relay_at = now + RELAY_AFTER if self._waiting else now
+
+    @property
+    def deadline(self) -> float | None:
+        """When `due` has something to say; None: never, as it is now."""
+        times = [*self._spare.values()]
+        if self.picked is None and not self.over:
+            times.append(self._start + self._limits.dial_wait)
+            if self._waiting:
+                times.append(max(self._next_dial, self._waiting[0][0]))
+            if self._relay_at is not None:
+                times.append(self._relay_at)
+        if self._better_at is not None:
+            times.append(self._better_at)
+        return min(times, default=None)
+
+    def due(self, now: float) -> list[Effect[Connection]]:
+        """What the time has brought."""
+        effects: list[Effect[Connection]] = []
+        for connection in [one for one, until in self._spare.items() if until <= now]:
+            self._forget(connection)
+            effects.append(Close(connection))
+        if self._better_at is not None and self._better_at <= now:
+            self._better_at = now + BETTER_EVERY
+            effects.append(AskAgain())
+        if self.picked is not None or self.over:
+            return effects
+        if self._waiting and max(self._next_dial, self._waiting[0][0]) <= now:
+            _, address = self._waiting.popleft()
+            self._dialled[address] = now
+            self._pending.add(address)
+            self._next_dial = now + STEP
+            effects.append(Dial(address))
+        if self._relay_at is not None and self._relay_at <= now:
+            self._relay_at = None
+            self._pending.add(None)
+            effects.append(JoinRelay())
+        if now >= self._start + self._limits.dial_wait and not self._spare:
+            for name in self._pending:
+                self.reasons.setdefault(name, "no answer")
+            self._pending.clear()
+            self._waiting.clear()
+            effects.append(StopDialling())
+        return [*effects, *self._perhaps_give_up()]
+
+    def failed(self, name: Address | None, why: str, now: float) -> list[Effect[Connection]]:
+        """A dial, or joining the relay, has come to nothing, or its handshake has."""
+        self._pending.discard(name)
+        self.reasons[name] = why
+        if self.picked is not None or self.over:
+            return []
+        if name is not None:
+            self._next_dial = min(self._next_dial, now + LEAST_STEP)
+            again = self._dialled[name] + AGAIN
+            if self._punching and max(again, now) < self._start + AGAIN_FOR:
+                self._waiting.append((again, name))
+        return self._perhaps_give_up()
+
+    def good(
+        self, connection: Connection, name: Address | None, now: float, *, relayed: bool = False
+    ) -> list[Effect[Connection]]:
+        """The handshake of `connection` showed the right key. `name`: what was dialled for it, None
+        where they dialled us, or for the relay."""
+        if name is not None or relayed:
+            self._pending.discard(name)
+        self._spare[connection] = now + self._limits.handshake_wait
+        if relayed:
+            self._relayed.add(connection)
+        first = self.picked is None and not self.over
+        better = self.picked is not None and self.is_relayed and not relayed
+        if self.role is Role.CALLER and (first or better):
+            return [Pick(connection), *self.chosen(connection, now)]
+        return []
+
+    def chosen(self, connection: Connection, now: float) -> list[Effect[Connection]]:
+        """CHAT has gone out or come in on `connection`: the conversation is there now."""
+        before, self.picked = self.picked, connection
+        relayed_before = self._relayed.copy()
+        self._forget(connection)
+        if before is not None and before != connection:
+            # Both say no more there, and what was said is repeated where it was not acknowledged.
+            self._spare[before] = now + self._limits.handshake_wait
+        self.is_relayed = connection in relayed_before
+        if self.is_relayed:
+            self._relayed.add(connection)
+        looks = self.is_relayed and self.role is Role.CALLER and self._mode is Mode.AUTO
+        self._better_at = now + BETTER_EVERY if looks else None
+        self._waiting.clear()
+        self._relay_at = None
+        if not self._pending:
+            return []
+        self._pending.clear()
+        return [StopDialling()]
+
+    def lost(self, connection: Connection, now: float) -> list[Effect[Connection]]:
+        """A connection that was good has ended; if it is the picked one, the race is over."""
+        self._forget(connection)
+        if connection == self.picked:
+            self.over = True
+            self._better_at = None
+            return []
+        return self._perhaps_give_up()
+
+    def _forget(self, connection: Connection) -> None:
+        self._spare.pop(connection, None)
+        self._relayed.discard(connection)
+
+    def _perhaps_give_up(self) -> list[Effect[Connection]]:
+        """Nothing is on its way, nothing is to be tried, and nothing was found."""
+        if self.over or self.picked is not None or self._spare:
+            return []
+        if self._waiting or self._pending or self._relay_at is not None:
+            return []
+        self.over = True
+        return [GiveUp(tuple(self.reasons.items()))]
+
+
+Effect = Dial | JoinRelay | Pick[Connection] | Close[Connection] | StopDialling | AskAgain | GiveUp

@@ -1,0 +1,441 @@
+"""A conversation inside TLS: it is asked for and taken, it survives its connections, it loses nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatproto.peer.correspondence import Correspondence, Outcome
+from chatproto.peer.effects import (
+    Acknowledge,
+    Answer,
+    Ask,
+    Asking,
+    Became,
+    Broken,
+    Drop,
+    Effect,
+    Heard,
+    Kept,
+    Leave,
+    Link,
+    Opened,
+    Opening,
+    Probe,
+    Redial,
+    Refuse,
+    Resumed,
+    Ringing,
+    Send,
+    StopDialling,
+    TurnPassed,
+    Unsaid,
+)
+from chatproto.peer.floor import Floor, Turn
+from chatproto.peer.ledger import MODE, MSG, TURN, Entry
+from chatproto.peer.session import THEY_LEFT, PeerSession
+from chatproto.peer.table import Input, State
+from chatproto.wire.errors import REASONS, LocalError
+from chatproto.wire.limits import DEFAULTS, Limits
+
+DECLINED, AWAY = 603, 480
+FOR_GOOD = (403, DECLINED)
+"""Refusals after which a broken conversation is not tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secure:
+    """The manner of BCP/2: turns are taken only if either wants it."""
+
+    name: str = "bcp/2"
+    takes_turns: bool = False
+    strict_turns: bool = False
+    dials_back: bool = False
+    has_id: bool = True
+    farewells: frozenset[str] = frozenset()
+
+
+SECURE = Secure()
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """A connection with a CHAT on it, and what that said."""
+
+    link: Link
+    opening: Opening
+
+
+class SecureSession(PeerSession):
+    """A conversation with one key; `post` is what must not be lost, once the key is known.
+
+    One connection carries it. Of two calls that cross, that of the smaller key's owner stands; a
+    call that comes beside a connection in use waits until that is known to be dead or alive.
+    """
+
+    def __init__(self, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
+        super().__init__(SECURE, half=half, limits=limits)
+        self.post: Correspondence | None = None
+        self.caller = True  # we made the connection that carries it, or that did
+        self._link: Link | None = None
+        self._asked: Link | None = None  # carries our CHAT, not answered yet
+        self._ringing: Caller | None = None
+        self._held: Caller | None = None  # their CHAT, which may be needed
+        self._told_half = False  # what our CHAT said
+
+    def attach(self, post: Correspondence, at: float) -> list[Effect]:
+        """Their key is known: what waited is kept there from now on."""
+        if self.post is not None:
+            return []
+        self.post = post
+        if post.turn:
+            self.floor = Floor(half=post.turn != Turn.BOTH.value, mine=post.turn == Turn.MINE.value)
+        effects: list[Effect] = []
+        while self.waiting:
+            text = self.waiting.popleft()
+            try:
+                post.say(MSG, text, at)
+            except LocalError as error:
+                effects.append(Unsaid(text, error.detail))
+        return effects
+
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """Every connection of this conversation."""
+        callers = [one.link for one in (self._ringing, self._held) if one is not None]
+        return (*(one for one in (self._link, self._asked) if one is not None), *callers)
+
+    @property
+    def unsent(self) -> int:
+        """How many messages have not arrived, as far as is known."""
+        return len(self.waiting) + (len(self.post) if self.post is not None else 0)
+
+    # What our own side asks for.
+
+    def call(self) -> list[Effect]:
+        """Call them; a call of theirs that rings is taken by it."""
+        ringing = self.state is State.RINGING
+        self._enter(Input.CALL)
+        return self._take_ringing() if ringing else []
+
+    def accept(self) -> list[Effect]:
+        """Take their call."""
+        self._enter(Input.ACCEPT)
+        return self._take_ringing()
+
+    def decline(self) -> list[Effect]:
+        """Refuse their call."""
+        self._enter(Input.DECLINE)
+        return self._no(DECLINED, "declined")
+
+    def ring_out(self) -> list[Effect]:
+        """Their call rang too long."""
+        self._enter(Input.RING_OUT)
+        return self._no(AWAY, "not answered in time")
+
+    def say(self, text: str, at: float = 0.0) -> list[Effect]:
+        """Say `text`, of the moment `at`, now or in its turn.
+
+        Raises LocalError 429 past `waiting_messages`, and LedgerTrouble.
+        """
+        self._enter(Input.SAY)
+        if self.post is None:
+            self._refuse_too_many()
+            self.waiting.append(text)
+            return [Kept(text)]
+        before = self.floor.turn
+        entry = self.post.say(MSG, text, at)
+        return [*self._speak(), *self._passed(before)] or [Kept(text, entry.id)]
+
+    def set_half(self, half: bool, at: float = 0.0) -> list[Effect]:
+        """Take turns from now on, or no more; they are told. Raises LocalError, LedgerTrouble."""
+        self._half = half
+        if self.state not in (State.OPEN, State.BROKEN) or half is self.floor.half:
+            return []
+        assert self.post is not None
+        before = self.floor.turn
+        self.post.say(MODE, "half" if half else "full", at)
+        self.floor.set_half(half)
+        return [*self._speak(), *self._passed(before)]
+
+    def over(self, at: float = 0.0) -> list[Effect]:
+        """Pass the turn without a word. Raises LocalError if it is not ours, LedgerTrouble."""
+        if self.state not in (State.OPEN, State.BROKEN):
+            raise LocalError(400, "there is no conversation yet")
+        if not self.floor.half:
+            raise LocalError(400, "you both may talk at any time: /mode half takes turns")
+        if not self.floor.may_speak:
+            raise LocalError(400, "it is not your turn")
+        assert self.post is not None
+        before = self.floor.turn
+        self.post.say(TURN, "", at)
+        return [*self._speak(), *self._passed(before)]
+
+    def leave(self, word: str = "") -> list[Effect]:
+        """End the conversation; what has not arrived stays in the outbox."""
+        self._enter(Input.LEAVE)
+        farewell: list[Effect] = [] if self._link is None else [Leave(self._link, word)]
+        return self._end("you left", farewell=farewell)
+
+    def unsend(self, id: int) -> list[Effect]:
+        """Take a message back. Raises LocalError 404 if nothing of that number waits."""
+        if self.post is None:
+            raise LocalError(404, f"no message {id} waits")
+        return _became(self.post.take_back(id), "taken back")
+
+    # What happens to us. Too late is nothing.
+
+    def asked(self, link: Link) -> list[Effect]:
+        """A connection that we made is there: ask them."""
+        assert self.post is not None
+        if self._asked is not None or not self._may(Input.ASK):
+            return [Drop(link)]
+        self._asked = link
+        self._told_half = self.floor.half if self.post.turn else self._half
+        return [Ask(link, self._opening(self._told_half)), Asking()]
+
+    def answered(self, link: Link, theirs: Opening) -> list[Effect]:
+        """They take our call."""
+        assert self.post is not None
+        if link is not self._asked:
+            return [Drop(link)]
+        if self.post.beyond(theirs.have):
+            # They know a later numbering than we do: ours begins anew, and a new call says so.
+            became = _became(self.post.meet(theirs.stream, theirs.have), "")
+            self._asked = None
+            why = "your folder is older than what they have"
+            return [Drop(link), *became, *self._broken(why)]
+        was = self.state
+        if not self._may(Input.ANSWER):
+            return [Drop(link)]
+        self._asked, self.caller = None, True
+        others = self._forget_others()
+        wish = self._half
+        effects = self._begin(link, theirs, self._told_half, was, [])
+        if wish is not self._told_half:
+            effects += self.set_half(wish)
+        return [*others, *effects]
+
+    def refused(self, link: Link, status: int) -> list[Effect]:
+        """They refuse our call."""
+        if link is not self._asked:
+            return []
+        reason = f"{status} {REASONS.get(status, 'refused')}"
+        if self.state is State.BROKEN and status not in FOR_GOOD:
+            self._asked = None
+            return [Drop(link), *self._again()] if self._may(Input.DENY) else []
+        return self._end(reason) if self._may(Input.REFUSE) else []
+
+    def no_answer(self) -> list[Effect]:
+        """Our call was not answered in time."""
+        link = self._asked
+        if link is None:
+            return []
+        if self.state is State.BROKEN or self._held is not None:
+            self._asked = None
+            return [Drop(link), *self._again()]
+        return self._end("they do not answer") if self._may(Input.REFUSE) else []
+
+    def unreachable(self, reason: str) -> list[Effect]:
+        """No connection is to be had for the first call."""
+        return self._end(reason) if self._may(Input.FAIL) else []
+
+    def called(self, link: Link, theirs: Opening) -> list[Effect]:
+        """They call, perhaps while we call them or talk to them; `post` is needed but when it rings."""
+        caller = Caller(link, theirs)
+        match self.state:
+            case State.NEW if self._may(Input.RING):
+                self._ringing = caller
+                return [Ringing()]
+            case State.RINGING:
+                before, self._ringing = self._ringing, caller
+                return [] if before is None else [Drop(before.link)]
+            case State.OPEN:
+                return [*self._hold(caller), Probe(self._link)]
+            case State.ASKING | State.BROKEN if self._asked is not None and self._smaller:
+                return self._hold(caller)
+            case State.CALLING | State.ASKING | State.BROKEN:
+                return self._take(caller)
+        return [Drop(link)]
+
+    def alive(self, link: Link) -> list[Effect]:
+        """The connection in use answers: a call beside it was one that crossed ours."""
+        return self._forget_others() if link is self._link else []
+
+    def silent(self) -> list[Effect]:
+        """The connection in use does not answer."""
+        held, link = self._held, self._link
+        if held is None or link is None:
+            return []
+        return [Drop(link), *self._lost_link("it does not answer")]
+
+    def heard(self, link: Link, entry: Entry) -> list[Effect]:
+        """They said something, or passed the turn, or changed the mode. Raises LedgerTrouble."""
+        if link is not self._link or self.post is None:
+            return []
+        if not self.post.is_new(entry.id):
+            return [Acknowledge(link, self.post.have[1])]
+        before = self.floor.turn
+        if entry.kind == MODE:
+            crossed = self.post.mode_in_flight
+            if not crossed or not self.post.smaller:
+                self.floor.changed(entry.text == "half")
+                self._half = entry.text == "half"
+        else:
+            self.floor.heard(crossed=self.post.in_flight, smaller=self.post.smaller)
+        # The turn first: should we be killed between the two, they repeat what they said.
+        self.post.keep_turn(self.floor.turn.value)
+        number = self.post.received(entry)
+        news: list[Effect] = []
+        if entry.kind == MSG:
+            news.append(Heard(entry.text, entry.id, number))
+        return [*news, Acknowledge(link, entry.id), *self._speak(), *self._passed(before)]
+
+    def spoke(self, entry: Entry) -> bool:
+        """A connection takes `entry` now; whether for the first time. Raises LedgerTrouble."""
+        if self.post is None:
+            return False
+        first = self.post.wrote(entry.id)
+        if self.state is State.OPEN:
+            self.post.keep_turn(self.floor.turn.value)
+        return first
+
+    def arrived(self, id: int) -> list[Effect]:
+        """They have everything up to `id`; told also after the end. Raises LedgerTrouble."""
+        return _became(self.post.arrived(id), "") if self.post is not None else []
+
+    def left(self, link: Link) -> list[Effect]:
+        """They said farewell on `link`."""
+        if link not in self.links or (self._held is not None and link is self._held.link):
+            return []
+        if self.state is State.OPEN and link is not self._link:
+            return []
+        return self._end(THEY_LEFT, left=True) if self._may(Input.LEFT) else []
+
+    def lost(self, link: Link, reason: str) -> list[Effect]:
+        """`link` is gone."""
+        if self._held is not None and link is self._held.link:
+            self._held = None
+            return []
+        if link is self._link:
+            return self._lost_link(reason)
+        if link is self._asked:
+            self._asked = None
+            if self.state is State.BROKEN or self._held is not None:
+                return self._again()
+            return self._end(reason) if self._may(Input.LOST) else []
+        if self._ringing is not None and link is self._ringing.link:
+            self._ringing = None
+            return self._end(reason, left=True) if self._may(Input.LOST) else []
+        return []
+
+    # How it follows.
+
+    def _opening(self, half: bool) -> Opening:
+        assert self.post is not None
+        turn = self.floor.turn.value if self.post.turn else ""
+        return Opening(half, self.post.stream, self.post.have, turn)
+
+    @property
+    def _smaller(self) -> bool:
+        return self.post is not None and self.post.smaller
+
+    def _hold(self, caller: Caller) -> list[Effect]:
+        before, self._held = self._held, caller
+        return [] if before is None else [Drop(before.link)]
+
+    def _forget_others(self) -> list[Effect]:
+        held, self._held = self._held, None
+        return [] if held is None else [Drop(held.link)]
+
+    def _lost_link(self, reason: str) -> list[Effect]:
+        self._link = None
+        return self._broken(reason)
+
+    def _broken(self, reason: str) -> list[Effect]:
+        """The conversation goes on, on another connection: theirs if it is there, or a new one."""
+        told = [Broken(reason)] if self.state is not State.BROKEN else []
+        if not self._may(Input.BREAK):
+            return []
+        return [*told, *self._again(failed=False)]
+
+    def _again(self, failed: bool = True) -> list[Effect]:
+        held, self._held = self._held, None
+        if held is not None:
+            return self._take(held)
+        return [Redial(failed)] if self.state is State.BROKEN else []
+
+    def _take_ringing(self) -> list[Effect]:
+        caller, self._ringing = self._ringing, None
+        assert caller is not None
+        return self._answer(caller, State.RINGING)
+
+    def _take(self, caller: Caller) -> list[Effect]:
+        was = self.state
+        if not self._may(Input.RING):
+            return [Drop(caller.link)]
+        return self._answer(caller, was)
+
+    def _answer(self, caller: Caller, was: State) -> list[Effect]:
+        others = [Drop(link) for link in self.links]
+        self._link = self._asked = self._ringing = self._held = None
+        self.caller = False
+        effects = self._begin(caller.link, caller.opening, self._half, was, [StopDialling()])
+        return [*others, *effects]
+
+    def _begin(
+        self, link: Link, theirs: Opening, half: bool, was: State, first: list[Effect]
+    ) -> list[Effect]:
+        """The conversation is open on `link`: go on with it, or, where either has ended it, begin."""
+        post = self.post
+        assert post is not None
+        resumed = bool(theirs.turn) and bool(post.turn)
+        became = _became(post.meet(theirs.stream, theirs.have), "")
+        answer = self._opening(half or theirs.half if not resumed else self.floor.half)
+        if not resumed:
+            self._half = half or theirs.half
+            self.floor = self._new_floor(mine=self.caller)
+            post.start_anew()
+        elif self.floor.turn is Turn.MINE and theirs.turn == Turn.MINE.value and not post.smaller:
+            self.floor.turn = Turn.THEIRS
+        self._link = link
+        if not self.caller:
+            first = [*first, Answer(link, answer)]
+        post.keep_turn(self.floor.turn.value)
+        opened = Resumed() if was is State.BROKEN else Opened()
+        repeated = [Send(link, entry) for entry in post.released]
+        said = self._speak()
+        return [*first, opened, *became, *repeated, *said, TurnPassed(self.floor.turn)]
+
+    def _speak(self) -> list[Effect]:
+        effects: list[Effect] = []
+        post = self.post
+        while self._link is not None and post is not None and post.next is not None:
+            free = post.mode_waits  # of a change of mode that was made after this was said
+            if not free and not self.floor.may_speak:
+                break
+            entry = post.release()
+            effects.append(Send(self._link, entry))
+            if entry.kind == MODE:
+                self.floor.set_half(entry.text == "half")
+            elif not free:
+                self.floor.said()
+        return effects
+
+    def _no(self, status: int, reason: str) -> list[Effect]:
+        caller, self._ringing = self._ringing, None
+        return self._end(reason, farewell=[Refuse(caller.link, status)] if caller else [])
+
+    def _end(
+        self, reason: str, *, farewell: list[Effect] | None = None, left: bool = False
+    ) -> list[Effect]:
+        closing: list[Effect] = list(farewell or [])
+        drops = self.links if self._link is None or not farewell else self.links[1:]
+        closing += [Drop(link) for link in drops]
+        self._link = self._asked = self._ringing = self._held = None
+        if self.post is not None:
+            self.post.keep_turn("")
+        return self._over(closing, reason, left)
+
+
+def _became(outcomes: list[Outcome], reason: str) -> list[Effect]:
+    return [Became(one.id, one.state, one.text, reason) for one in outcomes]
