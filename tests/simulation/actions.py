@@ -51,16 +51,16 @@ class Action:
         """Call somebody."""
         one, other = self._two(world)
         if one.node is not None:
-            one.node.chat(other.name)
+            one.node.chat(world.whereabouts(one, other))
 
     def cross(self, world: World) -> None:
         """Two call each other, at once or almost."""
         one, other = self._two(world)
         if one.node is not None:
-            one.node.chat(other.name)
+            one.node.chat(world.whereabouts(one, other))
         world.pass_time(self.number * self.number * 0.4)
         if other.node is not None:
-            other.node.chat(one.name)
+            other.node.chat(world.whereabouts(other, one))
 
     def answer(self, world: World) -> None:
         """Whoever is called by somebody answers."""

@@ -58,8 +58,10 @@ class Message:
 class Books:
     """Every message that a program took, and what the programs told of it. Texts are unique."""
 
-    def __init__(self) -> None:
+    def __init__(self, stranger: tuple[str, str] | None = None) -> None:
+        """`stranger`: somebody, and whom they pass themselves off as."""
         self.messages: dict[str, Message] = {}
+        self._stranger = stranger
         self._count: dict[tuple[str, str], int] = {}
         self._last: dict[tuple[str, str], int] = {}
         self._ids: dict[tuple[str, str, Any], str] = {}
@@ -88,24 +90,18 @@ class Books:
             case MessageReceived():
                 self._received(who, event)
             case Sent(text, id, to) if id is not None:
-                self._ids[who, str(to), id] = text
-            case Delivered(to, id):
-                message = self._named(who, to, id)
+                self._ids[who, _unnumbered(to), id] = text
+            case Delivered():
+                message = self._meant(who, event)
                 if message is not None:
                     hold(message.received, f"told as delivered and never received: {message}")
                     message.delivered = True
-            case Uncertain(to, id):
-                message = self._named(who, to, id)
+            case Uncertain():
+                message = self._meant(who, event)
                 if message is not None:
                     message.uncertain = True
-            case Undelivered(to, _, id, text):
-                message = self.messages.get(text or "") or self._named(who, to, id)
-                hold(message is not None, f"{who} reports what was never said: {event}")
-                assert message is not None
-                hold(message.sender == who, f"{who} reports another's message: {message}")
-                hold(not message.received, f"received and yet reported: {message}")
-                hold(not message.undelivered, f"reported twice: {message}")
-                message.undelivered = True
+            case Undelivered():
+                self._undelivered(who, self._meant(who, event), event)
 
     def unsettled(self) -> list[Message]:
         """What has neither come nor been reported."""
@@ -117,9 +113,15 @@ class Books:
             raise Broken(f"{who} received what nobody said: {event}")
         if event.history and message.received:
             return
-        sender = event.from_.partition("~")[0].rstrip("?")
+        sender, shown = message.sender, _unnumbered(event.from_)
         hold(message.receiver == who, f"{who} received what was for another: {message}")
-        hold(message.sender == sender, f"{event.from_} is shown as the sender: {message}")
+        if ":" in shown:
+            rightly = True  # an address, which claims nothing
+        elif self._stranger is not None and sender == self._stranger[0]:
+            rightly = shown == self._stranger[1] + "?"
+        else:
+            rightly = shown.rstrip("?") == sender
+        hold(rightly, f"{event.from_} is shown as the sender: {message}")
         hold(not message.received, f"received twice: {message}")
         hold(not message.undelivered, f"received after it was reported: {message}")
         last = self._last.get((sender, who), 0)
@@ -127,8 +129,25 @@ class Books:
         self._last[sender, who] = message.number
         message.received = True
 
-    def _named(self, who: str, to: str, id: Any) -> Message | None:
-        return self.messages.get(self._ids.get((who, to, id), ""))
+    def _undelivered(self, who: str, message: Message | None, event: Undelivered) -> None:
+        hold(message is not None, f"{who} reports what was never said: {event}")
+        assert message is not None
+        hold(message.sender == who, f"{who} reports another's message: {message}")
+        hold(not message.received, f"received and yet reported: {message}")
+        hold(not message.undelivered, f"reported twice: {message}")
+        message.undelivered = True
+
+    def _meant(self, who: str, event: Any) -> Message | None:
+        """The message that `event` is about."""
+        text = getattr(event, "text", None) or self._ids.get(
+            (who, _unnumbered(event.to), event.id), ""
+        )
+        return self.messages.get(text)
+
+
+def _unnumbered(name: str | None) -> str:
+    """What somebody is called, without the number that tells two of a name apart."""
+    return str(name).partition("~")[0]
 
 
 @implementer(ILogObserver)

@@ -73,7 +73,7 @@ class SimPipe:
 
     def cut(self, delay: float) -> None:
         """It breaks: a part of what is on its way may still arrive; the receiver hears of it later."""
-        if self._end != "reset":
+        if self._end != "reset" or self.broken:
             self._end = "reset"
             self.broken = False
             self._last = max(self._last, self._network.clock.seconds() + delay)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from tests.simulation.actions import Action, script
 from tests.simulation.trace import Trace
-from tests.simulation.world import NAMES, Rules, World
+from tests.simulation.world import NAMES, STRANGER, Rules, World
 
 MOST_RUNS = 300
 """How often a failing run is tried again with something left out."""
@@ -78,5 +78,5 @@ def shrunk(outcome: Outcome, rules: Rules) -> Outcome:
 def _kind(outcome: Outcome) -> str:
     """The beginning of the last line without names: the same mistake, whoever makes it."""
     last = str(outcome.failure).strip().splitlines()[-1]
-    words = [word for word in last.split() if word.isalpha() and word not in NAMES]
+    words = [word for word in last.split() if word.isalpha() and word not in (*NAMES, STRANGER)]
     return " ".join(words[:5])

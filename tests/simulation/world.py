@@ -58,7 +58,10 @@ LIMITS = Limits(
 )
 """Waits are short and bounds are low, so that a short time meets them."""
 SERVER, PORT = "10.0.0.1", 5555
+PEOPLE_PORT = 5000
 NAMES = ("ann", "bob", "cid", "dot")
+STRANGER = "eve"
+"""Somebody who says that they are the first of them, with another key."""
 SETTLING = 240.0
 """Seconds that all may take to be well again, once nothing breaks any more: the longest wait between
 two tries is 60 s."""
@@ -96,8 +99,8 @@ def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random:
 class Person:
     """Somebody with a home, in which programs come and go: key, pins and settings stay."""
 
-    def __init__(self, world: World, number: int, settings: Settings) -> None:
-        self.name = settings.client_id
+    def __init__(self, world: World, number: int, name: str, settings: Settings) -> None:
+        self.name = name
         self.host = f"10.0.0.{11 + number}"
         self.settings = settings
         self.key = world.new_key()
@@ -121,8 +124,8 @@ class Person:
         node.tell = self._told
         node.server = self._introducer(reactor, known, random)
         door = Door(node.calls.links, cast(Any, reactor), LIMITS)
-        reactor.listenTCP(5000, door)
-        node.start(self.host, 5000)
+        reactor.listenTCP(PEOPLE_PORT, door)
+        node.start(self.host, PEOPLE_PORT)
 
     def kill(self) -> None:
         """`kill -9`."""
@@ -166,7 +169,6 @@ class World:
         self.network = SimNetwork(
             self.clock, Random(f"{seed} network"), self.trace.add, rules.faults
         )
-        self.books = Books()
         self.errors = ErrorLog()
         self.side: SecureSide | None = None
         self._server_key = self.new_key()
@@ -176,14 +178,18 @@ class World:
         self._old: list[ChatServer] = []
         self.people = self._make_people()
         self._keys = {person.name: person.key for person in self.people}
+        strange = self.people[-1].name == STRANGER
+        self.books = Books((STRANGER, NAMES[0]) if strange else None)
 
     def __enter__(self) -> World:
         self.errors.__enter__()
         self._collector = gc.get_threshold()
         self.start_server()
         for person in self.people:
-            person.start()
+            if person.name != STRANGER:
+                person.start()
         self.pass_time(3.0)
+        self.people[-1].start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -202,11 +208,13 @@ class World:
             answer = "all" if random.random() < 0.7 else "known"
             half = self.rules.turns and random.random() < 0.3
             settings = Settings(NAMES[number], answer=answer, half_duplex=half)
-            people.append(Person(self, number, settings))
+            people.append(Person(self, number, NAMES[number], settings))
         for one in people:
             for other in people:
                 if one is not other and random.random() < 0.7:
                     one.pins.put(Pin(self._server_key, other.name, other.key))
+        if random.random() < 0.2:
+            people.append(Person(self, count, STRANGER, Settings(NAMES[0], answer="all")))
         return people
 
     # The server.
@@ -249,11 +257,19 @@ class World:
         self.check()
 
     def say(self, person: Person, to: str, text: str) -> None:
-        """Somebody says something to somebody."""
-        if person.node is not None:
+        """Somebody says something to somebody, unless a stranger has that name there."""
+        if person.node is None:
+            return
+        known = person.node.calls.all.called(to)
+        if known is None or known.key in (None, self._keys[to]):
             self.books.begin(person.name, to, text)
             person.node.msg(text, to)
             self.books.end(text)
+
+    def whereabouts(self, caller: Person, callee: Person) -> str:
+        """How `caller` asks for `callee`: no server helps a stranger, or knows them."""
+        strange = STRANGER in (caller.name, callee.name)
+        return f"{callee.host}:{PEOPLE_PORT}" if strange else callee.name
 
     def check(self) -> None:
         """What must hold at any time. Raises Broken."""
@@ -331,10 +347,10 @@ class World:
         return sorted(pair for pair in talks if pair[::-1] not in talks)
 
     def _absent(self) -> list[str]:
+        """Whom the server does not know, and should."""
         return [
             person.name
             for person in self.people
-            if person.node is None
-            or person.node.server is None
-            or not person.node.server.registered
+            if person.name != STRANGER
+            and not (person.node and person.node.server and person.node.server.registered)
         ]
