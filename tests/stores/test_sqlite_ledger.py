@@ -206,6 +206,14 @@ class TheFile(FolderTests):
         self.assertEqual(db.execute("PRAGMA user_version").fetchone(), (len(STEPS),))
         self.assertEqual(db.execute("PRAGMA journal_mode").fetchone(), ("wal",))
 
+    def test_has_each_word_once_in_its_index(self) -> None:
+        ledger = self.open()
+        ledger.begin(BOB, "b0b")
+        for id in (1, 2, 3):
+            ledger.heard(BOB, "bob", message(id))
+            self.assertEqual(len(ledger.search("text", 9)), id)
+        ledger._db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+
     def test_takes_each_step_to_the_newest_version_once(self) -> None:
         ledger = self.open()
         ledger.begin(BOB, "b0b")

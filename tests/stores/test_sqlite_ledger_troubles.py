@@ -142,5 +142,6 @@ class AFullDisk(FolderTests):
         self.assertRaises(LedgerTrouble, ledger.add, BOB, "bob", message(1))
         self.assertRaises(LedgerTrouble, ledger.add, BOB, "\udcff", message(2))
         self.assertRaises(LedgerTrouble, ledger.add, BOB, "bob", message(2**70))
+        self.assertEqual(ledger.standing(BOB), Standing("b0b", last=1))
         ledger.settle(BOB, (1,), DELIVERED)
         self.assertEqual((ledger._texts, ledger.entries(BOB)), ({}, ()))
