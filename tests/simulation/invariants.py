@@ -38,12 +38,16 @@ def hold(true: Any, sentence: str) -> None:
 
 @dataclass(slots=True)
 class Message:
-    """One message and what became of it; `number` counts those from `sender` to `receiver`."""
+    """One message and what became of it; `number` counts those from `sender` to `receiver`.
+
+    `pinned`: the sender knew the receiver's key when it was said, so that it must arrive.
+    """
 
     text: str
     sender: str
     receiver: str
     number: int
+    pinned: bool = False
     received: bool = False
     delivered: bool = False
     undelivered: bool = False
@@ -67,10 +71,10 @@ class Books:
         self._ids: dict[tuple[str, str, Any], str] = {}
         self._refused = False
 
-    def begin(self, sender: str, receiver: str, text: str) -> None:
+    def begin(self, sender: str, receiver: str, text: str, pinned: bool = False) -> None:
         """`sender` is about to say `text`."""
         number = self._count.get((sender, receiver), 0) + 1
-        self.messages[text] = Message(text, sender, receiver, number)
+        self.messages[text] = Message(text, sender, receiver, number, pinned)
         self._refused = False
 
     def end(self, text: str) -> None:
@@ -81,6 +85,11 @@ class Books:
             del self.messages[text]
         else:
             self._count[message.sender, message.receiver] = message.number
+
+    def forget(self, text: str) -> None:
+        """It was typed, and the program was killed before it took it."""
+        hold(not self.messages[text].settled, f"not taken and yet {self.messages[text]}")
+        del self.messages[text]
 
     def told(self, who: str, event: Event) -> None:
         """The program of `who` told `event`. Raises Broken."""

@@ -16,11 +16,13 @@ from chatproto.node.door import Door
 from chatproto.node.events import Event
 from chatproto.node.introducers import SecureIntroducer
 from chatproto.node.node import Node
+from chatproto.node.posts import Ledgers
 from chatproto.node.server_news import ServerNews
 from chatproto.node.settings import Settings
 from chatproto.server.secure import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
@@ -93,7 +95,10 @@ class MemoryPins(PinFile):
 
 def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random: Random) -> Node:
     """The one place where a node is made: `random` and `person` hold what it is handed."""
-    return Node(cast(Any, reactor), person.settings, LIMITS, known, person.finished)
+    ledgers = Ledgers(person.ledger, MemoryLedger())
+    return Node(
+        cast(Any, reactor), person.settings, LIMITS, known, person.finished, ledgers, random
+    )
 
 
 class Person:
@@ -105,8 +110,11 @@ class Person:
         self.settings = settings
         self.key = world.new_key()
         self.pins = MemoryPins()
+        self.ledger = MemoryLedger()
         self.node: Node | None = None
         self.lives = 0
+        self.held: str | None = None  # typed, and not taken yet: nothing more is typed
+        self._said = ""
         self._world = world
         self._reactor: SimReactor | None = None
         self._dead: list[Node] = []  # kept, so that no collector runs their code
@@ -122,6 +130,7 @@ class Person:
         known = Acquaintances(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
         node = self.node = make_node(reactor, self, known, random)
         node.tell = self._told
+        node.hold_input = self._hold_input
         node.server = self._introducer(reactor, known, random)
         door = Door(node.calls.links, cast(Any, reactor), LIMITS)
         reactor.listenTCP(PEOPLE_PORT, door)
@@ -133,6 +142,21 @@ class Person:
             self._reactor.kill()
             self._dead.append(self.node)
             self.node = None
+            if self.held is not None:
+                self._world.books.forget(self.held)
+                self.held = None
+
+    def say(self, to: str, text: str) -> None:
+        """Type `text` for `to`, if the program takes it."""
+        if self.node is not None and self.held is None:
+            books = self._world.books
+            books.begin(self.name, to, text, self._world.pinned(self, to))
+            self._said = text
+            self.node.msg(text, to)
+            books.end(text)
+
+    def _hold_input(self, held: bool) -> None:
+        self.held = self._said if held else None
 
     def finished(self, code: int) -> None:
         """The program ended by itself."""
@@ -150,7 +174,8 @@ class Person:
             pin = known.server_pin(address)
             return None if pin is None or pin.key == key else "another key"
 
-        news = ServerNews(known, self._told)
+        assert self.node is not None
+        news = ServerNews(known, self.node)
         server = SecureServer(
             reactor, SERVER, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
         )
@@ -262,9 +287,7 @@ class World:
             return
         known = person.node.calls.all.called(to)
         if known is None or known.key in (None, self._keys[to]):
-            self.books.begin(person.name, to, text)
-            person.node.msg(text, to)
-            self.books.end(text)
+            person.say(to, text)
 
     def whereabouts(self, caller: Person, callee: Person) -> str:
         """How `caller` asks for `callee`: no server helps a stranger, or knows them."""
@@ -293,12 +316,21 @@ class World:
         end = self.clock.seconds() + SETTLING
         while self.clock.seconds() < end and not self._is_settled():
             self.pass_time(2.0)
+            self._take_calls()
             self._give_turns()
         self.pass_time(10.0)
         self._check_end()
 
     def _is_settled(self) -> bool:
-        return not self._lost() and not self._disagreements() and not self._absent()
+        return not (self._lost() or self._waiting() or self._disagreements() or self._absent())
+
+    def _take_calls(self) -> None:
+        """Whoever is called says yes."""
+        for person in self.people:
+            assert person.node is not None
+            for one in person.node.calls.all:
+                if one.state.value == "ringing":
+                    person.node.accept(one.name)
 
     def _give_turns(self) -> None:
         """Whoever has the turn passes it, so that what the other said can go out."""
@@ -316,35 +348,43 @@ class World:
         hold(not lost, f"lost: {lost[:3]} and {len(lost)} in all")
         wrong = self._disagreements()
         hold(not wrong, f"they disagree: {wrong}")
+        waiting = self._waiting()
+        hold(not waiting, f"something still waits: {waiting}")
         absent = self._absent()
         hold(not absent, f"not registered: {absent}")
 
     def _lost(self) -> list[Any]:
-        """Messages that neither came nor were reported; pinned people get them all."""
-        found = []
-        for message in self.books.messages.values():
-            if self.rules.outbox and self._pinned(message.sender, message.receiver):
-                if not message.received:
-                    found.append(message)
-            elif self.rules.outbox and not message.settled:
-                found.append(message)
-        return found
+        """Messages that neither came nor were reported; to people whose key is known all must come."""
+        if not self.rules.outbox:
+            return []
+        return [
+            one
+            for one in self.books.messages.values()
+            if not (one.received if one.pinned else one.settled)
+        ]
 
-    def _pinned(self, sender: str, receiver: str) -> bool:
-        person = next(one for one in self.people if one.name == sender)
-        return person.pins.pins.person(self._server_key, receiver) is not None
+    def _waiting(self) -> list[tuple[str, str]]:
+        """For whom something still waits at whom."""
+        if not self.rules.outbox:
+            return []
+        return [(one.name, name) for one in self.people for _, name, _ in one.ledger.waiting()]
 
-    def _disagreements(self) -> list[tuple[str, str]]:
-        """Who takes themselves to be talking with somebody who does not."""
+    def pinned(self, sender: Person, receiver: str) -> bool:
+        """Whether `sender` knows the key of `receiver`."""
+        return sender.pins.pins.person(self._server_key, receiver) is not None
+
+    def _disagreements(self) -> list[tuple[str, str, int]]:
+        """Who takes themselves to be talking with somebody who does not, or (1) whose conversation broke."""
         names = {person.key: person.name for person in self.people}
         talks = {
-            (person.name, names[conversation.key])
+            (person.name, names[conversation.key], number)
             for person in self.people
             if person.node is not None
             for conversation in person.node.calls.all
-            if conversation.state.value == "open" and conversation.key in names
+            if conversation.state.value in ("open", "broken") and conversation.key in names
+            for number in range(1 + (conversation.state.value == "broken"))
         }
-        return sorted(pair for pair in talks if pair[::-1] not in talks)
+        return sorted(pair for pair in talks if (*pair[1::-1], 0) not in talks or pair[2])
 
     def _absent(self) -> list[str]:
         """Whom the server does not know, and should."""
