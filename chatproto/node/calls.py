@@ -197,13 +197,18 @@ class Calls:
         self.attach(conversation, key)
         return conversation
 
+    def _with_key(self, key: str | None, but: Conversation) -> Conversation | None:
+        """Another conversation than `but` with `key`."""
+        found = (one for one in self.all if one.key == key and one is not but)
+        return next(found, None) if key is not None else None
+
     def talks_with(self, key: str) -> bool:
         """Whether there is a conversation with `key`."""
         return any(one.key == key for one in self.all)
 
     def place(self, conversation: Conversation, contact: Contact) -> None:
         """Call `contact` in `conversation`, or go on with the one that there is with them."""
-        known = self.all.named(contact.client_id)
+        known = self._with_key(contact.key, conversation) or self.all.named(contact.client_id)
         if known is None or known is conversation:
             known = self.all.one_way(contact.host, dialled=False)
         if known is not None:
@@ -446,6 +451,11 @@ class Calls:
             conversation.perform(session.unreachable(reason))
         else:
             conversation.dialling = None
+            known = self._with_key(link.key, conversation)
+            if known is not None:  # called by an address, it is somebody whom we talk to
+                link.drop()
+                self._merge(conversation, known, contact)
+                return
             self.belongs(link, conversation)
             conversation.perform(session.asked(link))
 
@@ -464,7 +474,8 @@ class Calls:
         words = tuple(new.session.waiting)
         self.all.end(new)
         self._resume(known)
-        if known.state is State.OPEN and not known.named:
+        plain = isinstance(known.session, PlainSession)
+        if plain and known.state is State.OPEN and not known.named:
             # They called and do not listen on that connection: calling back makes the other way.
             self._name(known, contact)
             assert isinstance(known.session, PlainSession)

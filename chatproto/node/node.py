@@ -278,7 +278,8 @@ class Node:
             reason = getattr(error, "detail", "") or str(error)
             conversation.perform(conversation.session.unreachable(reason))
         else:
-            self.calls.place(conversation, contact)
+            if conversation.state is State.CALLING:  # they may have called meanwhile
+                self.calls.place(conversation, contact)
 
     # What the server tells, and what waits for whom.
 
