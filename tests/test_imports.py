@@ -32,7 +32,7 @@ NO_TWISTED = {
     "stdio": "printable",
     "directory": "addresses answer answers introductions keyed lease names pairing registry visitors",
     "identity": "pins safety trust",
-    "peer": "diagram effects floor ledger session",
+    "peer": "candidates diagram effects floor ledger paths punches session",
     "relay": "bucket pairing tickets",
     "rooms": "bare flood lobby",
     "ui": "arguments commands view",

@@ -19,7 +19,7 @@ AGAIN = 1.0
 """A failed address is dialled again so long after its last dial: the other's router may let us in
 only once they have dialled too."""
 AGAIN_FOR = 10.0
-"""And no more when the race has lasted so long."""
+"""And no more when the race has lasted so long; until then they may also still dial us."""
 RELAY_AFTER = 2.0
 BETTER_EVERY = 60.0
 """While the relay carries the conversation, a direct way is looked for so often."""
@@ -70,7 +70,7 @@ class Close(Generic[Connection]):
 
 @dataclass(frozen=True, slots=True)
 class StopDialling:
-    """Give up every dial, and the relay if it is being joined, that has not become a connection."""
+    """Give up every dial that is not a connection yet, and the relay if it is being joined."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +133,7 @@ class Race(Generic[Connection]):
         self._mode = mode
         self._start = now
         self._punching = punching
+        self._hopes_until = now + (AGAIN_FOR if punching and mode is not Mode.RELAY else 0.0)
         self._waiting = deque((now, one) for one in addresses if mode is not Mode.RELAY)
         self._next_dial = now
         self._dialled: dict[Address, float] = {}  # when, the last time
@@ -158,6 +159,8 @@ class Race(Generic[Connection]):
                 times.append(max(self._next_dial, self._waiting[0][0]))
             if self._relay_at is not None:
                 times.append(self._relay_at)
+            if self._has_tried_all and not self._spare:
+                times.append(self._hopes_until)
         if self._better_at is not None:
             times.append(self._better_at)
         return min(times, default=None)
@@ -189,7 +192,7 @@ class Race(Generic[Connection]):
             self._pending.clear()
             self._waiting.clear()
             effects.append(StopDialling())
-        return [*effects, *self._perhaps_give_up()]
+        return [*effects, *self._perhaps_give_up(now)]
 
     def failed(self, name: Address | None, why: str, now: float) -> list[Effect[Connection]]:
         """A dial, or joining the relay, has come to nothing, or its handshake has."""
@@ -202,7 +205,7 @@ class Race(Generic[Connection]):
             again = self._dialled[name] + AGAIN
             if self._punching and max(again, now) < self._start + AGAIN_FOR:
                 self._waiting.append((again, name))
-        return self._perhaps_give_up()
+        return self._perhaps_give_up(now)
 
     def good(
         self, connection: Connection, name: Address | None, now: float, *, relayed: bool = False
@@ -223,20 +226,17 @@ class Race(Generic[Connection]):
     def chosen(self, connection: Connection, now: float) -> list[Effect[Connection]]:
         """CHAT has gone out or come in on `connection`: the conversation is there now."""
         before, self.picked = self.picked, connection
-        relayed_before = self._relayed.copy()
-        self._forget(connection)
+        self._spare.pop(connection, None)
         if before is not None and before != connection:
-            # Both say no more there, and what was said is repeated where it was not acknowledged.
+            # Both say no more there; what was not acknowledged is said again on the other.
             self._spare[before] = now + self._limits.handshake_wait
-        self.is_relayed = connection in relayed_before
-        if self.is_relayed:
-            self._relayed.add(connection)
+        self.is_relayed = connection in self._relayed
         looks = self.is_relayed and self.role is Role.CALLER and self._mode is Mode.AUTO
         self._better_at = now + BETTER_EVERY if looks else None
         self._waiting.clear()
         self._relay_at = None
-        if not self._pending:
-            return []
+        if self.is_relayed or not self._pending:
+            return []  # what is dialled already may still come out better
         self._pending.clear()
         return [StopDialling()]
 
@@ -247,17 +247,22 @@ class Race(Generic[Connection]):
             self.over = True
             self._better_at = None
             return []
-        return self._perhaps_give_up()
+        return self._perhaps_give_up(now)
 
     def _forget(self, connection: Connection) -> None:
         self._spare.pop(connection, None)
         self._relayed.discard(connection)
 
-    def _perhaps_give_up(self) -> list[Effect[Connection]]:
-        """Nothing is on its way, nothing is to be tried, and nothing was found."""
+    @property
+    def _has_tried_all(self) -> bool:
+        """Whether nothing is on its way or still to be tried."""
+        return not (self._waiting or self._pending or self._relay_at is not None)
+
+    def _perhaps_give_up(self, now: float) -> list[Effect[Connection]]:
+        """All was tried, nothing was found, and they have had time to find us."""
         if self.over or self.picked is not None or self._spare:
             return []
-        if self._waiting or self._pending or self._relay_at is not None:
+        if not self._has_tried_all or now < self._hopes_until:
             return []
         self.over = True
         return [GiveUp(tuple(self.reasons.items()))]
