@@ -80,6 +80,16 @@ class SimPipe:
             self._break(self._network.random.random())
             self.dirty()
 
+    def mend(self) -> None:
+        """What is on its way arrives at once, also the end of what is broken."""
+        self.stalled = 0.0
+        if self.broken:
+            self.cut(0.0)
+        now = self._network.clock.seconds()
+        self._items = deque((min(at, now), item) for at, item in self._items)
+        self._last = min(self._last, now)
+        self.dirty()
+
     def vanish(self) -> None:
         """Nothing passes any more, and neither end is told."""
         self.broken = True
@@ -375,10 +385,7 @@ class SimNetwork:
         self.away.clear()
         for connection in self.connections:
             for pipe in connection.pipes:
-                pipe.stalled = 0.0
-                if pipe.broken:
-                    pipe.cut(0.0)
-                pipe.dirty()
+                pipe.mend()
 
     # How it follows.
 

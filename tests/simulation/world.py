@@ -114,7 +114,7 @@ class Person:
         self.node: Node | None = None
         self.lives = 0
         self.held: str | None = None  # typed, and not taken yet: nothing more is typed
-        self._said = ""
+        self._said, self._pinned = "", False
         self._world = world
         self._reactor: SimReactor | None = None
         self._dead: list[Node] = []  # kept, so that no collector runs their code
@@ -150,12 +150,15 @@ class Person:
         """Type `text` for `to`, if the program takes it."""
         if self.node is not None and self.held is None:
             books = self._world.books
-            books.begin(self.name, to, text, self._world.pinned(self, to))
-            self._said = text
+            self._said, self._pinned = text, self._world.pinned(self, to)
+            books.begin(self.name, to, text, self._pinned)
             self.node.msg(text, to)
             books.end(text)
 
     def _hold_input(self, held: bool) -> None:
+        """What was typed last has not been taken yet; or it is, or was reported."""
+        message = self._world.books.messages[self._said]
+        message.pinned = not held and not message.undelivered and self._pinned
         self.held = self._said if held else None
 
     def finished(self, code: int) -> None:
@@ -203,6 +206,9 @@ class World:
         self._old: list[ChatServer] = []
         self.people = self._make_people()
         self._keys = {person.name: person.key for person in self.people}
+        for person in self.people:
+            if person.name != STRANGER:
+                self._names.keep(person.name, person.key, self.clock.seconds())
         strange = self.people[-1].name == STRANGER
         self.books = Books((STRANGER, NAMES[0]) if strange else None)
 
@@ -375,11 +381,11 @@ class World:
 
     def _disagreements(self) -> list[tuple[str, str, int]]:
         """Who takes themselves to be talking with somebody who does not, or (1) whose conversation broke."""
-        names = {person.key: person.name for person in self.people}
+        names = {one.key: one.name for one in self.people if one.name != STRANGER}
         talks = {
             (person.name, names[conversation.key], number)
             for person in self.people
-            if person.node is not None
+            if person.node is not None and person.name != STRANGER
             for conversation in person.node.calls.all
             if conversation.state.value in ("open", "broken") and conversation.key in names
             for number in range(1 + (conversation.state.value == "broken"))
