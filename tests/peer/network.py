@@ -70,8 +70,8 @@ class Network:
                 return
             else:
                 self.now = max(self.now, next_due)
-                for role, at in times.items():
-                    if at is not None and at <= self.now:
+                for role, due in times.items():
+                    if due is not None and due <= self.now:
                         self._do(role, self._races[role].due(self.now))
 
     def _later(self, seconds: float, what: Any) -> None:
