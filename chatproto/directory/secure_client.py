@@ -34,6 +34,10 @@ from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 
 
+FOR_NOW = (408, 429, 500, 503)
+"""Refusals that another try may not meet."""
+
+
 class Handshake(Protocol):
     """What TLS found out: `identity.tls.Handshake`."""
 
@@ -217,6 +221,9 @@ class SecureServer:
                 self._lost("it stops for a moment", retry_after)
             case bcp2.Replaced():
                 self._refuse("another connection with your key has taken your place", None)
+            case Error(status) if status in FOR_NOW:
+                self._drop_line()
+                self._lost(f"{status} {REASONS.get(status, 'error')}")
             case Error(status):
                 self._refuse(f"{status} {REASONS.get(status, 'error')}", status)
 
@@ -263,10 +270,18 @@ class SecureServer:
 
     def _not_registered(self, failure: Failure) -> None:
         error = failure.value
-        if isinstance(error, Refused):
+        if isinstance(error, Refused) and error.status in FOR_NOW:
+            self._drop_line()
+            self._lost(str(error))
+        elif isinstance(error, Refused):
             self._refuse(str(error), error.status)
         elif not isinstance(error, Unreachable):
             failure.raiseException()
+
+    def _drop_line(self) -> None:
+        line, self._line = self._line, None
+        if line is not None:
+            line.close()
 
     def _refuse(self, why: str, status: int | None) -> None:
         if not self._stopped:

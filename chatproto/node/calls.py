@@ -70,7 +70,7 @@ class CallsOwner(Protocol):
     def leave_for(self, client_id: str, text: str) -> bool:
         """Keep `text` for somebody with whom there is no conversation; whether that can be."""
 
-    def left_over(self, post: Correspondence) -> None:
+    def left_over(self, post: Correspondence, quiet: bool) -> None:
         """A conversation is over, and this may not have arrived."""
 
 
@@ -94,13 +94,21 @@ class Calls:
 
     def say(self, text: str, to: str = "") -> None:
         """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`."""
-        conversation = self.all.called(to) if to else self.all.current
+        conversation = self.whom(to)
         if conversation is None and to and self._node.leave_for(to, text):
             return
         if conversation is None:
             who = f"you are not talking with {to}" if to else "you are talking with nobody"
             raise LocalError(404, f"{who}: /chat calls somebody")
         self.say_in(conversation, text)
+
+    def whom(self, to: str) -> Conversation | None:
+        """The conversation with `to`, by their name or by the key that it has; else the current one."""
+        if not to:
+            return self.all.current
+        pin = self.acquaintances.pinned(to) if self.acquaintances is not None else None
+        by_key = [one for one in self.all if pin is not None and one.key == pin.key]
+        return by_key[0] if by_key else self.all.called(to)
 
     def say_in(self, conversation: Conversation, text: str) -> None:
         """Say `text` in `conversation`."""
@@ -337,11 +345,18 @@ class Calls:
             self.link_free(conversation)
         self._node.settle()
 
+    def lasts(self, conversation: Conversation) -> bool:
+        """Whether what is said there outlives the conversation."""
+        session, posts = conversation.session, self._node.posts
+        if not isinstance(session, SecureSession) or session.post is None or posts is None:
+            return False
+        return posts.lasts(session.post)
+
     def link_free(self, conversation: Conversation) -> None:
         """It is over and has no connection any more: what becomes of what has not arrived."""
         session = conversation.session
         if isinstance(session, SecureSession) and session.post is not None:
-            self._node.left_over(session.post)
+            self._node.left_over(session.post, conversation.quiet)
 
     async def dial_alone(self, conversation: Conversation) -> PlainLink:
         """A new connection to them, for one message. Raises Unreachable."""
@@ -473,6 +488,8 @@ class Calls:
         """What was to be a call is a conversation that is there already; its words go there."""
         words = tuple(new.session.waiting)
         self.all.end(new)
+        if known.name.startswith(f"{contact.client_id}~"):
+            self._name(known, contact)
         self._resume(known)
         plain = isinstance(known.session, PlainSession)
         if plain and known.state is State.OPEN and not known.named:

@@ -132,6 +132,7 @@ class Conversation:
         self._limits = limits
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
         self.failures = 0  # tries in vain since it broke
+        self.broke = 0.0  # when
         self.again: IDelayedCall | None = None  # the next try
         self._ring: IDelayedCall | None = None
         self._probe: IDelayedCall | None = None
@@ -226,6 +227,7 @@ class Conversation:
             case Redial(failed):
                 self._owner.redial(self, failed)
             case Broken(reason):
+                self.broke = self._clock.seconds()
                 self.show(reason=reason)
             case Speak(None, text):
                 self._write_alone(self._dialect.frame(me, text, b""), text)

@@ -70,11 +70,14 @@ class Deliveries:
             self._set(key, wait)
 
     def came(self, name: str) -> None:
-        """They are there."""
+        """They are there; or were a moment ago, so that one who was just tried is not tried at once."""
         for key, wait in tuple(self._waits.items()):
-            if wait.name == name and not self._node.talks_with(key) and not self._stopped:
-                self._cancel(wait)
+            if wait.name != name or self._node.talks_with(key) or self._stopped:
+                continue
+            if wait.timer is None:
                 self._node.deliver(key, name)
+            elif wait.timer.getTime() > self._clock.seconds() + SOONEST:
+                wait.timer.reset(SOONEST)
 
     def stop(self) -> None:
         """The program ends."""

@@ -48,6 +48,7 @@ class FinderOwner(Protocol):
     acquaintances: Acquaintances | None
     server: Introducer | None
     calls: Calls
+    expected: set[str]
     reactor: IReactorTime
 
 
@@ -76,14 +77,16 @@ class Finder:
             self._node.acquaintances.introduce(contact.client_id, contact.key)
         return contact
 
-    async def _ask_for_one(self, client_id: str) -> Contact | None:
-        """As `ask_for`; of somebody who is away the person is told when they come."""
+    async def _ask_for_one(self, client_id: str, told: bool = True) -> Contact | None:
+        """As `ask_for`; of somebody who is away we hear when they come, and the person is `told`."""
         try:
             return await self.ask_for(client_id)
         except Refused as error:
             if error.status != AWAY:
                 raise
         await self.introducer.watch(client_id)
+        if told:
+            self._node.expected.add(client_id)
         raise Trouble(f"{client_id} is away: you will be told when they come")
 
     async def locate(self, client_id: str) -> Contact | None:
@@ -102,8 +105,8 @@ class Finder:
     async def whereabouts(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is; None if it does not, and then we watch them."""
         try:
-            return await self._ask_for_one(client_id)
-        except (*TROUBLES,) as error:
+            return await self._ask_for_one(client_id, told=False)
+        except TROUBLES as error:
             log.info("no address for {name}: {error}", name=client_id, error=error)
             return None
 
@@ -144,7 +147,7 @@ class Finder:
                 raise Trouble(f"no address for {target}: /info or /bridge may tell it")
             contact = found
         else:
-            asked = await self._ask_for_one(target)
+            asked = await self._ask_for_one(target, told=not conversation.quiet)
             if asked is None:
                 raise Trouble(f"the server knows no {target}")
             contact = asked

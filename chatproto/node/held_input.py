@@ -8,8 +8,10 @@ from typing import Protocol
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
 from chatproto.node.events import Event, Undelivered
+from chatproto.peer.ledger import LedgerTrouble
 from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
+from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 
 ON_THE_WAY = (State.CALLING, State.ASKING, State.OPEN, State.BROKEN)
@@ -23,6 +25,7 @@ class HeldInputOwner(Protocol):
     limits: Limits
     hold_input: Callable[[bool], None]
 
+    def leave_for(self, client_id: str, text: str) -> bool: ...
     @property
     def tell(self) -> Callable[[Event], None]: ...
 
@@ -37,7 +40,7 @@ class HeldInput:
     def say(self, text: str, to: str = "") -> None:
         """Say `text`, now or as soon as it finds room. Raises LocalError."""
         calls = self._node.calls
-        conversation = calls.all.called(to) if to else calls.all.current
+        conversation = calls.whom(to)
         if conversation is None or not self._is_full(conversation) or self._held is not None:
             calls.say(text, to)
             return
@@ -51,13 +54,23 @@ class HeldInput:
         conversation, text = self._held
         if conversation.state is State.CLOSED:
             self._held = None
-            self._node.tell(Undelivered(conversation.name, "the conversation is over", text=text))
+            self._leave(conversation, text)
         elif conversation.unsent < self._node.limits.waiting_messages:
             self._held = None
             self._node.calls.say_in(conversation, text)
         else:
             return
         self._node.hold_input(False)
+
+    def _leave(self, conversation: Conversation, text: str) -> None:
+        """The conversation is over: it waits with the others, if there is room for it."""
+        reason = "the conversation is over"
+        try:
+            if self._node.leave_for(conversation.name, text):
+                return
+        except (LocalError, LedgerTrouble) as error:
+            reason = str(error)
+        self._node.tell(Undelivered(conversation.name, reason, text=text))
 
     def stop(self) -> None:
         """The program ends."""

@@ -21,6 +21,7 @@ from chatproto.node.events import (
     Event,
     Exited,
     Failed,
+    Presence,
     Registered,
     Running,
 )
@@ -65,6 +66,7 @@ class Node:
         self.server: Introducer | None = None
         self.limits = limits
         self.people = People()
+        self.expected: set[str] = set()  # who was called and was away: the person hears when they come
         self.me = Me(settings.client_id, "127.0.0.1", 0)
         self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
@@ -289,6 +291,9 @@ class Node:
 
     def came(self, client_id: str) -> None:
         """Somebody is there."""
+        if client_id in self.expected:
+            self.expected.discard(client_id)
+            self.tell(Presence(client_id, "online"))
         self.calls.came(client_id)
         self._outbox.deliveries.came(client_id)
 
@@ -306,9 +311,9 @@ class Node:
         """Keep `text` for somebody we know; whether we do."""
         return self._outbox.leave_for(client_id, text)
 
-    def left_over(self, post: Correspondence) -> None:
-        """A conversation is over, and this may not have arrived."""
-        self._outbox.left_over(post, ending=self._exit_code is not None)
+    def left_over(self, post: Correspondence, quiet: bool) -> None:
+        """A conversation is over, and this may not have arrived; `quiet`: nothing of it was shown."""
+        self._outbox.left_over(post, quiet, ending=self._exit_code is not None)
 
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told."""

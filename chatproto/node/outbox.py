@@ -97,7 +97,7 @@ class Outbox:
         try:
             for _, name, count in self._node.posts.waiting():
                 self._node.tell(
-                    Notice(f"{_messages(count)} for {name} kept until you both are there")
+                    Notice(f"{_messages(count)} kept for {name} until you both are there")
                 )
             self._mark()
             self._node.posts.kept.close()
@@ -120,7 +120,7 @@ class Outbox:
         self.deliveries.wait_for(pin.key, client_id, len(post))
         return True
 
-    def left_over(self, post: Correspondence, ending: bool) -> None:
+    def left_over(self, post: Correspondence, quiet: bool, ending: bool) -> None:
         """A conversation is over: what has not arrived waits, if its key is known, or is reported."""
         posts = self._node.posts
         assert posts is not None
@@ -129,7 +129,8 @@ class Outbox:
         if not posts.lasts(post):
             self._tell_all(post.name, post.give_up(), "the conversation is over")
         elif not ending:
-            self._node.tell(Notice(f"{_messages(len(post))} for {post.name} kept"))
+            if not quiet:
+                self._node.tell(Notice(f"{_messages(len(post))} kept for {post.name}"))
             self.deliveries.wait_for(post.key, post.name, len(post))
 
     def unsend(self, number: int, to: str) -> None:

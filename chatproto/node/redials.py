@@ -31,6 +31,7 @@ class RedialsOwner(Protocol):
     @property
     def people(self) -> People: ...
     def belongs(self, link: SecureLink, conversation: Conversation) -> None: ...
+    def lasts(self, conversation: Conversation) -> bool: ...
     async def whereabouts(self, client_id: str) -> Contact | None: ...
 
 
@@ -53,6 +54,10 @@ class Redials:
         """Dial again when it is time."""
         limits, session = self._calls.limits, conversation.session
         assert isinstance(session, SecureSession)
+        waited = self._clock.seconds() - conversation.broke
+        if waited > limits.broken_wait and not self._calls.lasts(conversation):
+            conversation.perform(session.give_up("no connection was to be had again"))
+            return
         if failed:
             conversation.failures += 1
             wait = min(limits.redial_most, 1.5 ** (conversation.failures - 1))
@@ -104,11 +109,14 @@ class Redials:
 
     async def _contact(self, conversation: Conversation) -> Contact:
         """Where they are, with the key that it is about. Raises Unreachable."""
-        name = conversation.name
+        name = conversation.name.partition("~")[0].rstrip("?")
         known = conversation.contact or self._calls.people.named(name)
+        if known is not None and known.key not in (None, conversation.key):
+            known = None  # somebody else of that name
         ask = conversation.failures and conversation.failures % self._calls.limits.redial_asks == 0
         if known is None or ask:
-            known = await self._calls.whereabouts(name) or known
+            asked = await self._calls.whereabouts(name)
+            known = asked if asked is not None and asked.key == conversation.key else known
         if known is None:
             raise Unreachable(f"no address of {name} is known")
         return Contact(known.client_id, known.host, known.port, conversation.key)

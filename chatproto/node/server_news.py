@@ -8,7 +8,7 @@ from typing import Protocol
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.node.acquaintances import Acquaintances
-from chatproto.node.events import Event, Failed, Notice, Presence, Registered
+from chatproto.node.events import Event, Failed, Notice, Registered
 from chatproto.node.people import People
 from chatproto.wire import bcp2
 from chatproto.wire.fields import Contact
@@ -26,9 +26,11 @@ class NewsOwner(Protocol):
 
 
 class ServerNews:
-    """Turns it into events, and keeps the keys and addresses that it tells."""
+    """Turns it into events, and keeps the keys and addresses that it tells; the server is at `address`."""
 
-    def __init__(self, known: Acquaintances, node: NewsOwner) -> None:
+    def __init__(self, known: Acquaintances, node: NewsOwner, address: str) -> None:
+        pin = known.server_pin(address)
+        known.server_key = pin.key if pin is not None else None
         self._known = known
         self._node = node
         self._trying = False
@@ -68,7 +70,6 @@ class ServerNews:
 
     def present(self, server: SecureServer, push: bcp2.Presence) -> None:
         """Somebody watched has come."""
-        self._tell(Presence(push.peer_id, push.status))
         self._node.came(push.peer_id)
 
     def _tell(self, event: Event) -> None:

@@ -81,11 +81,12 @@ class Correspondence:
         return sum(one.kind == MSG and one.id > self._written for one in self._entries.values())
 
     def say(self, kind: str, text: str, at: float) -> Entry:
-        """Keep something of ours. Raises LocalError 429 past `waiting_messages`, LedgerTrouble."""
-        if len(self._entries) >= self._limits.waiting_messages:
-            raise LocalError(
-                429, f"{len(self._entries)} messages wait already; this one was not taken"
-            )
+        """Keep something of ours. Raises LedgerTrouble, and LocalError 429 past `waiting_messages`;
+        of turns and changes of mode as many may wait besides.
+        """
+        most = self._limits.waiting_messages
+        if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
+            raise LocalError(429, f"{len(self)} messages wait already; this one was not taken")
         entry = Entry(self._last + 1, kind, at, text)
         self._ledger.add(self.key, self.name, entry)
         self._last = entry.id

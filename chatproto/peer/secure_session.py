@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from chatproto.peer.correspondence import Correspondence, Outcome
@@ -212,7 +213,8 @@ class SecureSession(PeerSession):
         wish = self._half
         effects = self._begin(link, theirs, self._told_half, was, [])
         if wish is not self._told_half:
-            effects += self.set_half(wish)
+            with suppress(LocalError):  # too much waits: it stays as was agreed
+                effects += self.set_half(wish)
         return [*others, *effects]
 
     def refused(self, link: Link, status: int) -> list[Effect]:
@@ -237,7 +239,12 @@ class SecureSession(PeerSession):
 
     def unreachable(self, reason: str) -> list[Effect]:
         """No connection is to be had for the first call."""
-        return self._end(reason) if self._may(Input.FAIL) else []
+        calling = self.state is State.CALLING
+        return self._end(reason) if calling and self._may(Input.FAIL) else []
+
+    def give_up(self, reason: str) -> list[Effect]:
+        """No connection was to be had again."""
+        return self._end(reason) if self._may(Input.LOST) else []
 
     def called(self, link: Link, theirs: Opening) -> list[Effect]:
         """They call, perhaps while we call them or talk to them; `post` is needed but when it rings."""

@@ -93,6 +93,7 @@ TABLE: dict[tuple[State, Input], State] = {
     (State.BROKEN, Input.LEAVE): State.CLOSED,
     (State.BROKEN, Input.LEFT): State.CLOSED,
     (State.BROKEN, Input.BREAK): State.BROKEN,
+    (State.BROKEN, Input.LOST): State.CLOSED,
 }
 """Every pair that may happen and the state after it. What is not here is refused with a LocalError if
 our own side asks for it, and is nothing if it comes from the other side, for whom it may be too late."""

@@ -192,7 +192,7 @@ def _introducer(
         accept = f"--server {address}/{key}"
         return "; ".join(changed_key(pin, key, known.where, f"the server {address}", accept))
 
-    news = ServerNews(known, node)
+    news = ServerNews(known, node, address)
     jitter = random.SystemRandom().random
     server = SecureServer(reactor, host, port, lambda: known.handshake(judge), news, jitter)
     return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
