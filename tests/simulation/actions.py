@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.simulation.network import Connection
-    from tests.simulation.world import Person, Rules, World
+    from tests.simulation.person import Person
+    from tests.simulation.world import Rules, World
 
 CUTS = ("both", "both", "one", "silent")
 

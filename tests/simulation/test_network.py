@@ -19,7 +19,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from tests.simulation.channel import ChannelError, SimTls
-from tests.simulation.network import WINDOW, Connection, SimNetwork
+from tests.simulation.network import Connection, SimNetwork
+from tests.simulation.pipe import WINDOW
 from tests.simulation.reactor import SimClock, SimReactor
 from tests.simulation.trace import Trace
 from tests.simulation.transport import HIGH_WATER
@@ -205,7 +206,9 @@ class NetworkTests(Case):
         for seed in range(60):
             self.net(seed)
             dialled = self.dial()
-            self.wait(0.02)
+            for _ in range(2000):
+                if not self.ends.made:
+                    self.wait(0.001)
             if dialled.called:
                 continue
             halfway += len(self.ends.made)

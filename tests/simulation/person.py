@@ -1,0 +1,164 @@
+"""Somebody in the simulation, and the programs that they start and that are killed under them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from typing import Any, Protocol, cast
+
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.pins import Pin, PinFile, Pins
+from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.door import Door
+from chatproto.node.events import Event
+from chatproto.node.introducers import SecureIntroducer
+from chatproto.node.node import Node
+from chatproto.node.posts import Ledgers
+from chatproto.node.server_news import ServerNews
+from chatproto.node.settings import Settings
+from chatproto.stores.memory_ledger import MemoryLedger
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import Limits
+from tests.simulation.channel import SimTls
+from tests.simulation.invariants import Books
+from tests.simulation.network import SimNetwork
+from tests.simulation.reactor import SimReactor
+from tests.simulation.trace import Trace
+
+LIMITS = Limits(
+    connections=100,
+    handshake_wait=4.0,
+    ping_wait=12.0,
+    gone_wait=20.0,
+    peer_ping=4.0,
+    request_wait=5.0,
+    dial_wait=6.0,
+    ring_wait=8.0,
+    answer_ring=12.0,
+    presence_grace=5.0,
+    lease=60,
+    waiting_messages=12,
+    callers=12,
+    ringing=3,
+    broken_wait=60.0,
+    introductions_from=1000,
+    introductions_to=1000,
+)
+"""Waits are short and bounds are low, so that a short time meets them."""
+SERVER, PORT = "10.0.0.1", 5555
+PEOPLE_PORT = 5000
+
+
+class Surroundings(Protocol):
+    """What a person needs of the world."""
+
+    seed: int
+    network: SimNetwork
+    trace: Trace
+    books: Books
+
+    def new_key(self) -> str: ...
+    def pinned(self, sender: Person, receiver: str) -> bool: ...
+
+
+class MemoryPins(PinFile):
+    """The known keys of somebody, kept as a disk would while programs come and go."""
+
+    def __init__(self) -> None:
+        self.path = Path("known_peers")
+        self.pins = Pins()
+
+    def put(self, pin: Pin) -> Pin:
+        return self.pins.put(pin)
+
+
+def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random: Random) -> Node:
+    """The one place where a node is made: `random` and `person` hold what it is handed."""
+    ledgers = Ledgers(person.ledger, MemoryLedger())
+    return Node(
+        cast(Any, reactor), person.settings, LIMITS, known, person.finished, ledgers, random
+    )
+
+
+class Person:
+    """Somebody with a home, in which programs come and go: key, pins and settings stay."""
+
+    def __init__(self, world: Surroundings, number: int, name: str, settings: Settings) -> None:
+        self.name = name
+        self.host = f"10.0.0.{11 + number}"
+        self.settings = settings
+        self.key = world.new_key()
+        self.pins = MemoryPins()
+        self.ledger = MemoryLedger()
+        self.node: Node | None = None
+        self.lives = 0
+        self.held: str | None = None  # typed, and not taken yet: nothing more is typed
+        self._said, self._pinned = "", False
+        self._world = world
+        self._reactor: SimReactor | None = None
+        self._dead: list[Node] = []  # kept, so that no collector runs their code
+
+    def start(self) -> None:
+        """Start the program, if it does not run."""
+        if self.node is not None:
+            return
+        world = self._world
+        self.lives += 1
+        random = Random(f"{world.seed} {self.name} {self.lives}")
+        reactor = self._reactor = SimReactor(world.network, self.host, self.name)
+        known = Acquaintances(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
+        node = self.node = make_node(reactor, self, known, random)
+        node.tell = self._told
+        node.hold_input = self._hold_input
+        node.server = self._introducer(reactor, known, random)
+        door = Door(node.calls.links, cast(Any, reactor), LIMITS)
+        reactor.listenTCP(PEOPLE_PORT, door)
+        node.start(self.host, PEOPLE_PORT)
+
+    def kill(self) -> None:
+        """`kill -9`."""
+        if self.node is not None and self._reactor is not None:
+            self._reactor.kill()
+            self._dead.append(self.node)
+            self.node = None
+            if self.held is not None:
+                self._world.books.forget(self.held)
+                self.held = None
+
+    def say(self, to: str, text: str) -> None:
+        """Type `text` for `to`, if the program takes it."""
+        if self.node is not None and self.held is None:
+            books = self._world.books
+            self._said, self._pinned = text, self._world.pinned(self, to)
+            books.begin(self.name, to, text, self._pinned)
+            self.node.msg(text, to)
+            books.end(text)
+
+    def _hold_input(self, held: bool) -> None:
+        """What was typed last has not been taken yet; or it is, or was reported."""
+        message = self._world.books.messages[self._said]
+        message.pinned = not held and not message.undelivered and self._pinned
+        self.held = self._said if held else None
+
+    def finished(self, code: int) -> None:
+        """The program ended by itself."""
+        self._world.trace.add(self.name, "ends", code)
+        self.kill()
+
+    def _told(self, event: Event) -> None:
+        self._world.trace.add(self.name, "tells", event)
+        self._world.books.told(self.name, event)
+
+    def _introducer(self, reactor: Any, known: Acquaintances, random: Random) -> SecureIntroducer:
+        address = host_port(SERVER, PORT)
+
+        def judge(key: str) -> str | None:
+            pin = known.server_pin(address)
+            return None if pin is None or pin.key == key else "another key"
+
+        assert self.node is not None
+        news = ServerNews(known, self.node, address)
+        server = SecureServer(
+            reactor, SERVER, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
+        )
+        return SecureIntroducer(server)
