@@ -6,7 +6,7 @@ Each request has a `CSeq` that its answer repeats; pushes have none. Bytes are t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chatproto.wire.bcp2_common import (
     ADDRESSES_OF,
@@ -18,6 +18,7 @@ from chatproto.wire.bcp2_common import (
     RELAY,
     RETRY_AFTER,
     TICKET,
+    USER_OF,
     Address,
     Bcp2Message,
     Body,
@@ -29,6 +30,7 @@ from chatproto.wire.bcp2_common import (
     read_count,
     read_keys,
     read_listing,
+    read_secret,
     read_yes,
     write_address,
     write_listing,
@@ -38,6 +40,18 @@ from chatproto.wire.fields import Contact, read_client_id, read_port
 from chatproto.wire.messages import Header
 
 # Client to server.
+
+
+@dataclass(frozen=True, slots=True)
+class Login(Bcp2Message):
+    """I have the account `User`, and this is its password; before REGISTER."""
+
+    method = "LOGIN"
+    headers = (CSEQ, USER_OF)
+    body = Body("password", read_secret, str.encode, "password", secret=True)
+    cseq: int
+    user: str
+    password: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,16 @@ class Unwatch(Bcp2Message):
 
 
 # Server to client.
+
+
+@dataclass(frozen=True, slots=True)
+class LoginAck(Bcp2Message):
+    """This connection is `User`'s."""
+
+    method = "LOGINACK"
+    headers = (CSEQ, USER_OF)
+    cseq: int
+    user: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +252,19 @@ class Replaced(Bcp2Message):
     method = "REPLACED"
 
 
-FROM_CLIENT: tuple[type[Bcp2Message], ...] = (Register, Bridge, Info, Watch, Unwatch, Ping, PingAck)
+FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
+    Login,
+    Register,
+    Bridge,
+    Info,
+    Watch,
+    Unwatch,
+    Ping,
+    PingAck,
+)
 """What a client may say."""
 FROM_SERVER: tuple[type[Bcp2Message], ...] = (
+    LoginAck,
     RegAck,
     BridgeAck,
     InfoAck,

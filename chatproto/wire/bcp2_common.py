@@ -26,17 +26,23 @@ KEY = re.compile(r"sha256:[A-Z2-7]{52}")
 STREAM = re.compile(r"[0-9a-f]{16}")
 DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?Z", re.ASCII)
 TOKEN = re.compile(r"[A-Za-z0-9]{1,64}")
+USER = re.compile(r"[!-9;-~]{1,64}")
+"""An account's name: ASCII without blanks and colons, which password files put between their fields."""
 
 Address = tuple[str, int]
 
 
 class Body(NamedTuple):
-    """What a body is: its attribute, how it is read and written, and the limit's name on its bytes."""
+    """What a body is: its attribute, how it is read and written, and the limit's name on its bytes.
+
+    What is `secret` is never shown in a trace, nor how long it is.
+    """
 
     attribute: str
     read: Callable[[bytes], Any]
     write: Callable[[Any], bytes]
     limit: str
+    secret: bool = False
 
 
 def read_count(text: str) -> int:
@@ -185,6 +191,13 @@ def read_text(data: bytes) -> str:
         raise RemoteError(400, "a text that is not UTF-8") from None
 
 
+def read_secret(data: bytes) -> str:
+    """UTF-8, of which an error tells nothing. Raises RemoteError 400 also for none at all."""
+    if not data:
+        raise RemoteError(400, "an empty secret")
+    return read_text(data)
+
+
 def read_listing(data: bytes) -> tuple[Contact, ...]:
     """Lines `clientID ip:port key-or-dash`, each with its CRLF. Raises RemoteError 400."""
     *lines, rest = read_text(data).split("\r\n")
@@ -222,6 +235,7 @@ ADDRESSES_OF = Header("Addresses", "addresses", read_addresses, write_addresses,
 CALL = Header("Call", "call", matching(TOKEN, "call"), needed=False)
 TICKET = Header("Ticket", "ticket", matching(TOKEN, "ticket"), needed=False, secret=True)
 RELAY = Header("Relay", "relay", read_relay, write_relay, needed=False)
+USER_OF = Header("User", "user", matching(USER, "user"))
 ID = Header("ID", "id", read_count)
 MODE = Header("Mode", "mode", one_of("full", "half"))
 RETRY_AFTER = Header("Retry-After", "retry_after", read_count)

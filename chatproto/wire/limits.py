@@ -63,6 +63,10 @@ class Limits:
     say_rate: float = 5.0  # and then in a second
     say_bytes: float = 16 * 1024.0  # in a second, and at once
     watches: int = 256
+    password: int = 1024
+    login_tries: int = 3  # wrong passwords in a minute, of one address and for one user
+    logins: int = 4  # passwords that are checked at once
+    logins_waiting: int = 64  # and that wait for it
     tickets: int = 16
     ticket_wait: float = 60.0  # a ticket is good so long, and its bearer is waited with so long
     relay_idle: float = 120.0  # without a byte, then a pipe ends

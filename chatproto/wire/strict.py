@@ -75,7 +75,8 @@ def shown(message: Bcp2Message) -> str:
     for header, text in _values_of(message):
         lines.append(f"{header.name}: {'…' if header.secret else text}")
     if message.body is not None:
-        lines.append(f"Content-Length: {len(_body_of(message))}")
+        secret = message.body.secret
+        lines.append(f"Content-Length: {'…' if secret else len(_body_of(message))}")
     return "".join(
         one if one.isprintable() else one.encode("unicode_escape").decode()
         for one in " | ".join(lines)

@@ -15,6 +15,7 @@ DATE = "2026-11-21T05:00:00.123Z"
 STREAM = "0123456789abcdef"
 MESSAGES: dict[Sender, list[Bcp2Message]] = {
     Sender.CLIENT: [
+        bcp2.Login(1, "al@example.org", "pässwörd\r\n"),
         bcp2.Register(1, "alice", 5556),
         bcp2.Register(2, "alice", 5556, (("10.0.0.1", 5556), V6), 0, False, (KEY, KEY)),
         bcp2.Bridge(3),
@@ -27,6 +28,7 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
         bcp2_common.PingAck(),
     ],
     Sender.SERVER: [
+        bcp2.LoginAck(1, "al@example.org"),
         bcp2.RegAck(1, "alice", 3600, V6),
         bcp2.BridgeAck(2),
         bcp2.BridgeAck(

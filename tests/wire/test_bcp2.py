@@ -40,7 +40,7 @@ class MessageTests(SynchronousTestCase):
 
     def test_headers_stand_in_the_order_of_the_protocol(self) -> None:
         self.assertEqual(
-            encode(MESSAGES[Sender.CLIENT][1]).decode(),
+            encode(MESSAGES[Sender.CLIENT][2]).decode(),
             "REGISTER\r\nCSeq: 2\r\nclientID: alice\r\nPort: 5556\r\n"
             "Addresses: 10.0.0.1:5556, [2001:db8::1]:5556\r\nExpires: 0\r\nListed: no\r\n"
             f"Allow: {KEY}, {KEY}\r\n\r\n",
@@ -61,6 +61,11 @@ class MessageTests(SynchronousTestCase):
         self.assertIn("Ticket: …", line)
         self.assertNotIn("SECRET", line)
         self.assertNotIn("hello", shown(bcp2_peer.Msg(1, DATE, "hello")))
+
+    def test_nothing_shows_a_password_nor_how_long_it_is(self) -> None:
+        login = bcp2.Login(1, "alice", "correct horse")
+        self.assertEqual(shown(login), "LOGIN | CSeq: 1 | User: alice | Content-Length: …")
+        self.assertNotIn("horse", repr(login))
 
     def test_a_trace_is_one_line_of_printable_text(self) -> None:
         for messages in MESSAGES.values():
