@@ -31,8 +31,8 @@ from chatproto.wire.messages import Error, Message
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 Tell = Callable[[str], None]
-RELAY_BEGINS = 0x52
-"""An R: most connections are not the relay's, and seen not to be at once."""
+RELAY_BEGINS = (b"R", b"RE", b"REL")
+"""Most connections are not the relay's, and seen not to be at once."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -83,7 +83,7 @@ class ChatConnection(LineReceiver):
         if data[0] == TLS_CLIENT_HELLO:
             self.close()
             return False
-        if data[0] == RELAY_BEGINS and relay is not None and relay.wants(data):
+        if data[:3] in RELAY_BEGINS and relay is not None and relay.wants(data):
             if relay.is_certain(data):
                 self._become(relay.connection(self), data)
             else:

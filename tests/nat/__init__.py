@@ -1,0 +1,1 @@
+"""Two homes, a server outside, and routers of each kind between them."""
