@@ -19,7 +19,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stdio": {"wire"},
     **{feature: {"wire"} for feature in FEATURES},
     "rooms": {"wire", "stdio.printable"},
-    "stores": {"wire", "directory.lease", "directory.names", "directory.registry", "peer.ledger"},
+    "stores": {
+        *("wire", "directory.lease", "directory.names", "directory.presences", "peer.ledger"),
+        *("directory.registry", "directory.visitors"),
+    },
     "server": {"wire", "stdio.printable", *FEATURES},
     "node": {"wire", *FEATURES},
     "ui": {"wire", "stdio.printable", "node.events"},
@@ -30,7 +33,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 NO_TWISTED = {
     "wire": "*",
     "stdio": "printable",
-    "directory": "addresses answer answers introductions keyed lease names pairing registry visitors",
+    "directory": "addresses answer answers introductions keyed lease names pairing presences registry"
+    " visitors",
     "identity": "pins safety trust",
     "peer": "candidates diagram effects floor ledger paths punches session",
     "relay": "bucket pairing tickets",

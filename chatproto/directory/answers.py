@@ -6,6 +6,7 @@ from chatproto.directory.lease import Lease, Source
 from chatproto.directory.names import Names
 from chatproto.directory.pairing import bridge
 from chatproto.directory.registry import Registry
+from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import (
@@ -41,20 +42,23 @@ class Directory:
 
     def answer(self, message: Message, source: Source, now: float) -> Message:
         """What `message`, which came from `source`, is answered; an Error if it is refused."""
-        match message:
-            case Register():
-                return self._register(message, source, now)
-            case Bridge():
-                return self._bridge(message, source, now)
-            case Info():
-                leases = self.registry.listed(self.limits.info_lines)
-                return InfoAck(tuple(lease.contact() for lease in leases))
-            case Probe():
-                return ProbeAck()
-            case Unregister():
-                return self._forget(message.client_id, source) or UnregAck()
-            case Quit():
-                return self._forget(message.client_id, source) or QuitAck()
+        try:
+            match message:
+                case Register():
+                    return self._register(message, source, now)
+                case Bridge():
+                    return self._bridge(message, source, now)
+                case Info():
+                    leases = self.registry.listed(self.limits.info_lines)
+                    return InfoAck(tuple(lease.contact() for lease in leases))
+                case Probe():
+                    return ProbeAck()
+                case Unregister():
+                    return self._forget(message.client_id, source) or UnregAck()
+                case Quit():
+                    return self._forget(message.client_id, source) or QuitAck()
+        except StoreTrouble as trouble:
+            return Error(trouble.status)
         return Error(405)
 
     def _register(self, message: Register, source: Source, now: float) -> Message:

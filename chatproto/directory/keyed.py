@@ -10,11 +10,12 @@ from heapq import heappop, heappush
 from chatproto.directory.addresses import told
 from chatproto.directory.introductions import Introductions
 from chatproto.directory.names import Names, claim
+from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
 from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Visitor
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -32,7 +33,7 @@ class KeyedDirectory:
 
     `names`: whose id is whose. `registry`: the classic clients, whose ids no key may take.
     `new_tickets` makes two for the relay, of who asks and of whom they ask for, from the asker's key,
-    the call and `now`; or None, and there is no relay for them.
+    the call and `now`; or None, and there is no relay for them. `presences`: what outlives the server.
     """
 
     def __init__(
@@ -42,12 +43,14 @@ class KeyedDirectory:
         new_call: Callable[[], str],
         limits: Limits = DEFAULTS,
         new_tickets: NewTickets = no_tickets,
+        presences: Presences | None = None,
     ) -> None:
         self.names = names
         self.registry = registry
         self.limits = limits
         self._new_call = new_call
         self._new_tickets = new_tickets
+        self._presences = presences or ForgottenPresences()
         self._present: dict[str, Presence] = {}
         self._sorted: list[str] = []  # the listed ids
         self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
@@ -79,9 +82,20 @@ class KeyedDirectory:
                     return []
         except RemoteError as error:
             cseq = getattr(message, "cseq", None)
-            retry = RETRY_AFTER if error.status == 429 else None
+            retry = RETRY_AFTER if error.status in (429, 503) else None
             return [Say(visitor, Error(error.status, cseq, retry_after=retry))]
         return [Say(visitor, Error(405, getattr(message, "cseq", None)))]
+
+    def resume(self, now: float) -> None:
+        """Go on where a server ended: who was connected then is away from `now` on."""
+        for presence in self._presences.all():
+            latest = now + presence.expires
+            if presence.connected:
+                presence.until = latest
+                self._presences.left(presence)
+            presence.until = min(presence.until or latest, latest)
+            self._keep(presence)
+            heappush(self._absent, (presence.until, presence.client_id))
 
     def lost(self, visitor: Visitor, now: float) -> None:
         """Its connection has ended: its registration lives on to answer 480, and says offline later."""
@@ -90,6 +104,7 @@ class KeyedDirectory:
         presence = self._of(visitor)
         if presence is not None and presence.connected:
             presence.until = now + presence.expires
+            self._presences.left(presence)
             self._leaving[presence.client_id] = now + self.limits.presence_grace
             self._callable.pop(presence.client_id, None)
             self._use(presence, now)
@@ -105,6 +120,8 @@ class KeyedDirectory:
                 break
             del self._leaving[client_id]
             effects += self._tell(client_id, "offline")
+        if self._absent and self._absent[0][0] <= now:
+            self._presences.expire(now)
         while self._absent and self._absent[0][0] <= now:
             until, client_id = heappop(self._absent)
             presence = self._present.get(client_id)
@@ -128,6 +145,7 @@ class KeyedDirectory:
         presence = self._present.get(client_id)
         if presence is None:
             return []
+        self._presences.forget(client_id)
         effects: list[Effect] = []
         if self._is_online(client_id):
             effects += self._tell(client_id, "offline")
@@ -160,6 +178,7 @@ class KeyedDirectory:
         if message.expires == 0:
             if self._registered(visitor).client_id != client_id:
                 raise RemoteError(404, "that is not registered here")
+            self._presences.forget(client_id)
             effects = self._tell(client_id, "offline")
             self._forget(client_id)
             visitor.client_id = None
@@ -176,25 +195,7 @@ class KeyedDirectory:
         claim(self.names, client_id, visitor.key, now, limits)
         granted = limits.lease if message.expires is None else message.expires
         granted = min(max(granted, limits.lease_least), limits.lease_most)
-        replaced: list[Effect] = []
-        if former is not None and former.connected and former.visitor is not visitor:
-            former.visitor.client_id = None
-            replaced = [Dismiss(former.visitor, bcp2.Replaced())]
-        if visitor.client_id not in (None, client_id):
-            replaced += self._tell(visitor.client_id or "", "offline")
-            self._forget(visitor.client_id or "")
-        was_online = self._is_online(client_id)
-        self._keep(message, visitor, granted)
-        self._used[client_id] = now
-        answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
-        online = [] if was_online else self._tell(client_id, "online")
-        return [Say(visitor, answer), *replaced, *online]
-
-    def _keep(self, message: bcp2.Register, visitor: Visitor, granted: int) -> None:
-        client_id = message.client_id
-        self._forget(client_id)
-        visitor.client_id, visitor.listens = client_id, message.port
-        self._present[client_id] = Presence(
+        presence = Presence(
             client_id,
             visitor.key,
             message.port,
@@ -204,9 +205,31 @@ class KeyedDirectory:
             message.allow,
             visitor,
         )
-        if message.listed:
-            insort(self._sorted, client_id)
-            self._callable[client_id] = None
+        self._presences.keep(presence)
+        if visitor.client_id not in (None, client_id):
+            self._presences.forget(visitor.client_id or "")
+        replaced: list[Effect] = []
+        if former is not None and former.connected and former.visitor is not visitor:
+            former.visitor.client_id = None
+            replaced = [Dismiss(former.visitor, bcp2.Replaced())]
+        if visitor.client_id not in (None, client_id):
+            replaced += self._tell(visitor.client_id or "", "offline")
+            self._forget(visitor.client_id or "")
+        was_online = self._is_online(client_id)
+        self._forget(client_id)
+        visitor.client_id, visitor.listens = client_id, message.port
+        self._keep(presence)
+        self._used[client_id] = now
+        answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
+        online = [] if was_online else self._tell(client_id, "online")
+        return [Say(visitor, answer), *replaced, *online]
+
+    def _keep(self, presence: Presence) -> None:
+        self._present[presence.client_id] = presence
+        if presence.listed:
+            insort(self._sorted, presence.client_id)
+            if presence.connected:
+                self._callable[presence.client_id] = None
 
     def _bridge(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
         visitor = caller.visitor
@@ -288,8 +311,11 @@ class KeyedDirectory:
         client_id, key = presence.client_id, presence.key
         self._used[client_id] = now
         self._used.move_to_end(client_id)
-        if self.names.owner(client_id) in (None, key):
-            self.names.keep(client_id, key, now)
+        try:
+            if self.names.owner(client_id) in (None, key):
+                self.names.keep(client_id, key, now)
+        except StoreTrouble:
+            pass  # nobody asked for it; the store says what is wrong
 
     def _tell(self, client_id: str, status: str) -> list[Effect]:
         """Tell who watches, and still may."""

@@ -16,7 +16,11 @@ def fold(client_id: str) -> str:
 
 
 class Names(Protocol):
-    """What the rules ask of a store. Of ids that look alike (`fold`) one key owns all."""
+    """What the rules ask of a store. Of ids that look alike (`fold`) one key owns all.
+
+    One that lasts has kept what it was told when the call returns. Any method may raise StoreTrouble,
+    and nothing has changed; `expire` then frees none instead.
+    """
 
     def owner(self, client_id: str) -> str | None:
         """The key that owns `client_id` or what looks like it."""

@@ -12,6 +12,10 @@ class Registry(Protocol):
 
     A store keeps its bounds by itself: so many leases in all and for one `lease.network` (loopback
     not counted), so many partners; the longest silent go first. Times are seconds of any one clock.
+
+    One that lasts has kept what it was told when the call returns, but when somebody was heard of,
+    which may come to it a little later. Where it cannot, `keep` and `forget` raise StoreTrouble and
+    change nothing; `expire` forgets nobody.
     """
 
     def find(self, client_id: str) -> Lease | None:

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Protocol
 
 from chatproto.stdio.printable import printable
+from chatproto.wire.errors import StoreTrouble
 
 
 class Operated(Protocol):
@@ -54,8 +55,11 @@ class Terminal:
         found = self._commands.get(command.lower())
         if found is None:
             self._say(self._unknown(command))
-        else:
+            return
+        try:
             found[1](argument.strip())
+        except StoreTrouble as trouble:
+            self._say(str(trouble))
 
     def on_end(self) -> None:
         """No more input: the server goes on."""

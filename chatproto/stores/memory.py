@@ -45,6 +45,8 @@ class MemoryRegistry:
     def keep(self, lease: Lease, now: float) -> None:
         client_id = lease.client_id
         entry = self._entries.get(client_id)
+        if entry is None or entry.lease is not lease:
+            self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
             entry = self._entries[client_id] = self._silent[client_id] = Entry(lease, now)
             self._enter_network(entry)
@@ -118,6 +120,9 @@ class MemoryRegistry:
         entry = self._entries.get(asker)
         if entry is not None and entry.lease.key is None:
             self._waiting.setdefault(asker, entry)
+
+    def _changes(self, former: Lease | None, lease: Lease, now: float) -> None:
+        """`lease` is about to come in, in the place of `former`; whoever raises prevents it."""
 
     def _hear(self, entry: Entry, now: float) -> None:
         """Put `entry` last wherever the order is that of silence."""

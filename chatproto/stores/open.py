@@ -2,12 +2,81 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from chatproto.directory.names import Names
+from chatproto.directory.presences import ForgottenPresences, Presences
+from chatproto.directory.registry import Registry
 from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire.limits import DEFAULTS, Limits
 
+SQLITE = "sqlite:"
+IN_HOME = "server.sqlite"
+"""The file of `sqlite:` without a path, in the server's home."""
 
-def open_store(text: str, limits: Limits = DEFAULTS) -> MemoryRegistry:
-    """The store that `text` names: `memory:`. Raises ValueError (one sentence) for anything else."""
+
+class Store(Protocol):
+    """What a server keeps. The limits bound it, and `registry` forgets nothing that it acknowledged."""
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def names(self) -> Names: ...
+
+    @property
+    def presences(self) -> Presences: ...
+
+    def write_behind(self) -> None:
+        """Keep what need not be kept at once; called about once a second."""
+
+    def close(self) -> None:
+        """Keep the rest and end."""
+
+
+class MemoryStore:
+    """A store that ends with the process."""
+
+    def __init__(self, limits: Limits = DEFAULTS) -> None:
+        self.registry = MemoryRegistry(limits)
+        self.names = MemoryNames(limits)
+        self.presences = ForgottenPresences()
+
+    def write_behind(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def sqlite_path(text: str, home: Path) -> Path | None:
+    """The file that `text`, a --store, names; None: it is `memory:`.
+
+    Raises ValueError (one sentence) for anything else.
+    """
     if text == "memory:":
-        return MemoryRegistry(limits)
-    raise ValueError(f"there is no store named {text!r}; there is memory:")
+        return None
+    if text.startswith(SQLITE):
+        return Path(text.removeprefix(SQLITE) or home / IN_HOME).expanduser().absolute()
+    raise ValueError(f"there is no store {text!r}; there are memory: and sqlite:PATH")
+
+
+def open_store(
+    path: Path | None,
+    key: str,
+    limits: Limits,
+    tell: Callable[[str], None],
+    *,
+    durable: bool = False,
+) -> Store:
+    """The store in the file `path`, or the one in memory, of the server with the key named `key`.
+
+    `tell` gets a sentence when the file cannot be used any more, and when it can again. Raises
+    StoreTrouble.
+    """
+    if path is None:
+        return MemoryStore(limits)
+    from chatproto.stores.sqlite import SqliteStore  # only who keeps a file needs SQLite
+
+    return SqliteStore(path, key, limits, durable=durable, tell=tell)

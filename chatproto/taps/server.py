@@ -14,15 +14,18 @@ import platformdirs
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
 
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.directory.lease import is_loopback
+from chatproto.directory.names import Names
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.tls import Tls
 from chatproto.node.service import CannotStart, host_towards
 from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
+from chatproto.server.keeper import Keeper
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.relay_side import RelaySide, with_relay
 from chatproto.server.secure import SecureSide
@@ -30,8 +33,7 @@ from chatproto.server.service import ChatServer
 from chatproto.server.terminal import Terminal
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
-from chatproto.stores.memory_names import MemoryNames
-from chatproto.stores.open import open_store
+from chatproto.stores.open import Store, open_store, sqlite_path
 from chatproto.taps.options import (
     ProgramOptions,
     RotatedLog,
@@ -40,10 +42,11 @@ from chatproto.taps.options import (
     descriptor,
     endpoint_text,
 )
+from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 
-_STARTING_FAILS = (CannotListenError, OSError, ValueError, OverflowError)
+_STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
 
 
 def seconds(text: str) -> float:
@@ -58,6 +61,12 @@ def seconds(text: str) -> float:
     return value
 
 
+def server_home(text: str | None) -> Path:
+    """The folder that `--home` names; the platform's if it names none."""
+    default = Path(platformdirs.user_data_dir("chatproto")) / "server"
+    return Path(text).expanduser() if text else default
+
+
 class ServerOptions(ProgramOptions):
     """The options of `twistd chatserver`."""
 
@@ -69,7 +78,12 @@ class ServerOptions(ProgramOptions):
 
     optParameters = [
         ["lobby", None, None, "Port or endpoint of a broadcast chat in bare text (default: none)"],
-        ["store", None, "memory:", "Where registrations are kept: memory: forgets them at the end"],
+        [
+            "store",
+            None,
+            "sqlite:",
+            "sqlite:PATH (default: in the home); memory: forgets at the end",
+        ],
         ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
         ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
         ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
@@ -78,6 +92,7 @@ class ServerOptions(ProgramOptions):
         ["require", None, "none", "tls refuses plain text; none serves both"],
     ]
     optFlags = [
+        ["durable", None, "What was acknowledged survives a loss of power too (sqlite:, slower)"],
         ["trace", None, "Print every message that comes and goes"],
         ["quiet", None, "Print nothing but answers to commands"],
         ["blur", None, "Leave the end of each address out of what is printed and logged"],
@@ -124,12 +139,13 @@ class ServerOptions(ProgramOptions):
         if self["require"] == "tls" and self["lobby"] is not None:
             raise WrongOption("--lobby is plain text, which --require tls refuses")
         self["limits"] = limits
+        self["home"] = server_home(self["home"])
         try:
-            self["registry"] = open_store(self["store"], limits)
+            self["store"] = sqlite_path(self["store"], self["home"])
         except ValueError as error:
             raise WrongOption(f"--store: {error}") from None
-        default = Path(platformdirs.user_data_dir("chatproto")) / "server"
-        self["home"] = Path(self["home"]).expanduser() if self["home"] else default
+        if self["durable"] and self["store"] is None:
+            raise WrongOption("--durable is for --store sqlite:, memory: is lost with the process")
         if self["blur"]:
             RotatedLog.shown = blurred
 
@@ -174,6 +190,8 @@ class ChatServerProgram(MultiService):
     descriptors than those it was started with.
     """
 
+    log = Logger()
+
     def __init__(self, reactor: Any, options: ServerOptions) -> None:
         super().__init__()
         self._reactor = reactor
@@ -208,6 +226,7 @@ class ChatServerProgram(MultiService):
         """Stop what was started; what there was to print gets a little time to be printed."""
         self._input.stop()
         yield maybeDeferred(super().stopService)
+        self._store.close()
         printed = self._output.flush()
         printed.addTimeout(self._limits.farewell_wait, self._reactor)
         yield printed.addErrback(lambda _: None)
@@ -248,19 +267,21 @@ class ChatServerProgram(MultiService):
         self._write = write
         say = None if options["quiet"] else write
         trace = write if options["trace"] else None
-        names = MemoryNames(limits)
+        self._store = store = self._open_store()
         relay = RelaySide(self._reactor, limits) if options["relay"] else None
         keyed = KeyedDirectory(
-            names,
-            options["registry"],
+            store.names,
+            store.registry,
             lambda: secrets.token_hex(8),
             limits,
             relay.issue if relay is not None else no_tickets,
+            store.presences,
         )
+        keyed.resume(self._reactor.seconds())
         self._server = ChatServer(
             self._reactor,
             options["port"],
-            options["registry"],
+            store.registry,
             limits,
             say,
             trace,
@@ -269,10 +290,11 @@ class ChatServerProgram(MultiService):
             relay,
         )
         self._server.setServiceParent(self)
+        Keeper(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: Lobby | None = None
         self._lobby_port: LobbyPort | None = None
         if options["lobby"] is not None:
-            self._lobby = Lobby(limits, lambda name: names.owner(name) is not None)
+            self._lobby = Lobby(limits, lambda name: _is_owned(store.names, name))
             self._lobby_port = LobbyPort(
                 self._reactor, self._lobby, limits, self._admit, self._release
             )
@@ -287,6 +309,16 @@ class ChatServerProgram(MultiService):
             lambda sentence: output.write_line(f"* {sentence}"),
         )
 
+    def _open_store(self) -> Store:
+        """Raises StoreTrouble."""
+        options = self._options
+        key = options["identity"].name
+
+        def tell(sentence: str) -> None:
+            self.log.error("{sentence}", sentence=sentence)
+
+        return open_store(options["store"], key, self._limits, tell, durable=options["durable"])
+
     def _admit(self, host: str) -> bool:
         """An address has one count of connections, for the server's ports and the lobby's."""
         addresses = self._server.factory.addresses
@@ -295,6 +327,14 @@ class ChatServerProgram(MultiService):
     def _release(self, host: str) -> None:
         if not is_loopback(host):
             self._server.factory.addresses.leave(host)
+
+
+def _is_owned(names: Names, name: str) -> bool:
+    """Whether `name` is a key's, or nobody can tell."""
+    try:
+        return names.owner(name) is not None
+    except StoreTrouble:
+        return True
 
 
 def _why(error: Exception) -> str:

@@ -48,5 +48,18 @@ class RemoteError(WireError):
     cseq: int | None = None
 
 
+class StoreTrouble(RemoteError):
+    """What is kept cannot be kept or read just now; its text is one sentence for a person.
+
+    Nobody's message is wrong: whoever asked for it is answered 503, and nothing has changed.
+    """
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(503, detail)
+
+    def __str__(self) -> str:
+        return self.detail
+
+
 class LocalError(WireError):
     """We were about to send what the protocol does not allow: our own mistake."""

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.stores.memory import MemoryRegistry
-from chatproto.stores.open import open_store
+from chatproto.stores.open import MemoryStore, open_store, sqlite_path
+from chatproto.stores.sqlite import SqliteStore
+from chatproto.wire.limits import DEFAULTS
+from tests.contracts.names import key
+
+HOME = Path("/somewhere")
 
 
-class OpenStore(SynchronousTestCase):
-    def test_opens_the_one_in_memory(self) -> None:
-        self.assertIsInstance(open_store("memory:"), MemoryRegistry)
+class StorePlaceTests(SynchronousTestCase):
+    def test_is_a_file_or_none(self) -> None:
+        self.assertIsNone(sqlite_path("memory:", HOME))
+        self.assertEqual(sqlite_path("sqlite:/a/b.sqlite", HOME), Path("/a/b.sqlite"))
+        self.assertEqual(sqlite_path("sqlite:b", HOME), Path.cwd() / "b")
+        self.assertEqual(sqlite_path("sqlite:~/b", HOME), Path.home() / "b")
+
+    def test_is_in_the_home_if_it_is_not_named(self) -> None:
+        self.assertEqual(sqlite_path("sqlite:", HOME), HOME / "server.sqlite")
 
     def test_refuses_another_in_one_sentence(self) -> None:
-        for text in ("", "memory", "sqlite:x", "redis://h"):
-            error = self.assertRaises(ValueError, open_store, text)
+        for text in ("", "memory", "memory:x", "mysql://h", "sqlite"):
+            error = self.assertRaises(ValueError, sqlite_path, text, HOME)
             self.assertIn(repr(text), str(error))
             self.assertNotIn("\n", str(error))
+
+
+class OpenStoreTests(SynchronousTestCase):
+    def test_opens_what_the_place_wants(self) -> None:
+        for path, kind in ((None, MemoryStore), (Path(self.mktemp()), SqliteStore)):
+            store = open_store(path, key(1), DEFAULTS, self.fail)
+            self.assertIsInstance(store, kind)
+            store.write_behind()
+            store.close()

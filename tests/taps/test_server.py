@@ -70,12 +70,13 @@ class ServerOptionsTests(SynchronousTestCase):
         for arguments in (
             ("--port", "x"),
             ("--lobby", "70000"),
-            ("--store", "sqlite:x"),
+            ("--store", "mysql:x"),
+            ("--store", "memory:", "--durable"),
             ("--limits", "headers"),
             ("--classic-lease", "never"),
         ):
             self.refused(*arguments)
-        self.assertEqual(self.errors.getvalue().count("\n"), 5)
+        self.assertEqual(self.errors.getvalue().count("\n"), 6)
 
     def test_limits_are_listed_as_they_are_set(self) -> None:
         printed = io.StringIO()

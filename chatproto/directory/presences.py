@@ -1,0 +1,47 @@
+"""What a directory asks of a store so that registrations with keys outlive the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+from chatproto.directory.visitors import Presence
+
+
+class Presences(Protocol):
+    """The registrations of clients with keys; read once, when a server begins.
+
+    One that lasts has kept what `keep` and `forget` told it when they return; both raise StoreTrouble
+    where it cannot, and nothing has changed. The others never raise.
+    """
+
+    def all(self) -> Iterable[Presence]:
+        """Each as it was when the last server ended, `until` None if it was connected then. Their
+        visitors are gone."""
+
+    def keep(self, presence: Presence) -> None:
+        """Put `presence`, which is connected, in, or in the place of the former of that id."""
+
+    def left(self, presence: Presence) -> None:
+        """Its connection has ended; it has an `until` now."""
+
+    def forget(self, client_id: str) -> None:
+        """Take that one out, if it is in."""
+
+    def expire(self, now: float) -> None:
+        """Take out those that are not connected and whose `until` has come."""
+
+
+class ForgottenPresences:
+    """Presences that no other server will know of."""
+
+    def all(self) -> Iterable[Presence]:
+        return ()
+
+    def keep(self, presence: Presence) -> None: ...
+
+    def left(self, presence: Presence) -> None: ...
+
+    def forget(self, client_id: str) -> None: ...
+
+    def expire(self, now: float) -> None: ...

@@ -1,0 +1,69 @@
+"""What a server keeps, in a file of SQLite: the default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+from chatproto.stores.sqlite_file import Kind, SqliteFile, ignored
+from chatproto.stores.sqlite_names import SqliteNames
+from chatproto.stores.sqlite_presences import SqlitePresences
+from chatproto.stores.sqlite_registry import SqliteRegistry
+from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.limits import DEFAULTS, Limits
+
+SERVER = Kind(
+    0x63687372,  # `chsr`
+    "chatserver",
+    (files("chatproto.stores").joinpath("server.sql").read_text(encoding="utf-8"),),
+)
+
+
+class SqliteStore:
+    """All that a server keeps, in the file `path`; `key` is the name of the server's key.
+
+    A write costs some 20 us of the thread that calls, with `durable` what the disk takes to say that
+    it has it. `write_behind` wants to be called about once a second. Raises StoreTrouble when it is
+    made: where the file cannot be used, or belongs to another key.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        key: str,
+        limits: Limits = DEFAULTS,
+        *,
+        durable: bool = False,
+        tell: Callable[[str], None] = ignored,
+    ) -> None:
+        self._file = SqliteFile(path, SERVER, durable=durable, tell=tell)
+        try:
+            self._file.check("meta", "names", "leases", "presences")
+            self._belong_to(key)
+            self.names = SqliteNames(self._file, limits)
+            self.registry = SqliteRegistry(self._file, limits)
+            self.presences = SqlitePresences(self._file)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def write_behind(self) -> None:
+        """Keep what need not be kept at once; what cannot be is tried again."""
+        self.registry.write_behind()
+
+    def close(self) -> None:
+        """Keep the rest, and let another server have the file."""
+        self.registry.write_behind(everything=True)
+        self._file.close()
+
+    def _belong_to(self, key: str) -> None:
+        """People know a server by its key: with another one these would be somebody else's names."""
+        known = self._file.read("SELECT value FROM meta WHERE name = 'key'")
+        if not known:
+            self._file.write("INSERT INTO meta VALUES ('key', ?)", key)
+        elif known[0][0] != key:
+            raise StoreTrouble(
+                f"{self._file.path} belongs to the server with the key {known[0][0]}, and this one has"
+                f" {key}: put that key back, or the store aside"
+            )

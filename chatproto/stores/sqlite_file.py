@@ -1,0 +1,227 @@
+"""One file of SQLite: opened once, upgraded, written, and every trouble with it in one sentence."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from chatproto.wire.errors import StoreTrouble
+
+Value = str | int | float | bytes | None
+Row = tuple[Any, ...]
+
+OPENING_WAIT = 2.0
+"""Seconds for which another program may hold up the start."""
+LOCK_WAIT = 0.05
+"""And then every write: nobody else is served meanwhile."""
+
+REASONS = {
+    sqlite3.SQLITE_FULL: "the disk is full",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; put it aside, or a copy of it back",
+    sqlite3.SQLITE_NOTADB: "it is no file of SQLite; put it aside, or a copy back",
+    sqlite3.SQLITE_READONLY: "it may not be written",
+    sqlite3.SQLITE_PERM: "it may not be written",
+    sqlite3.SQLITE_CANTOPEN: "it, or its folder, may not be opened and written",
+    sqlite3.SQLITE_BUSY: "another program is writing it",
+    sqlite3.SQLITE_LOCKED: "another program is writing it",
+    sqlite3.SQLITE_IOERR: "the disk could not be read or written",
+}
+"""By SQLite's code; any other is told in SQLite's own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a file is: its mark in the header, whose it is, and what leads from version to version.
+
+    `steps`: SQL; the first makes version 1 of an empty file.
+    """
+
+    application: int
+    program: str
+    steps: tuple[str, ...]
+
+
+def ignored(sentence: str) -> None:
+    """Nobody is told."""
+
+
+class SqliteFile:
+    """The file `path` of the given kind, mode 0600, on the thread that calls, and no other program's.
+
+    What `write` and `transaction` have done survives the end of the process, and with `durable` that
+    of the power supply too; `touch` may lose what it did last in the latter. `tell` gets a sentence
+    when a trouble begins, and when it is over. Raises StoreTrouble, also when it is made.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        kind: Kind,
+        *,
+        durable: bool = False,
+        tell: Callable[[str], None] = ignored,
+    ) -> None:
+        self.path = path
+        self._durable = durable
+        self._tell: Callable[[str], None] = ignored  # a trouble at the start has its own way out
+        self._told = ""
+        self._lock = _locked(path, kind)
+        try:
+            with self._troubles():
+                _make_private(path)
+                self._db = sqlite3.connect(
+                    path, timeout=OPENING_WAIT, isolation_level=None, cached_statements=64
+                )
+        except BaseException:
+            os.close(self._lock)
+            raise
+        try:
+            with self._troubles():
+                upgrade(self._db, path, kind)
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._sync(durable)
+                self._db.execute(f"PRAGMA busy_timeout = {round(LOCK_WAIT * 1000)}")
+        except BaseException:
+            self.close()
+            raise
+        self._tell = tell
+
+    def check(self, *tables: str) -> None:
+        """Look through `tables` for damage."""
+        for table in tables:
+            if self.read(f"PRAGMA quick_check({table})") != [("ok",)]:
+                raise StoreTrouble(f"cannot use {self.path}: {REASONS[sqlite3.SQLITE_CORRUPT]}")
+
+    def read(self, query: str, *values: Value) -> list[Row]:
+        with self._troubles():
+            return self._db.execute(query, values).fetchall()
+
+    def write(self, query: str, *values: Value) -> int:
+        """Do one thing; how many rows it changed."""
+        with self._troubles(writes=True):
+            return self._db.execute(query, values).rowcount
+
+    def touch(self, query: str, rows: Iterable[tuple[Value, ...]]) -> int:
+        """Do one thing with each of `rows`, all or none, that nobody waits for."""
+        with self._troubles(writes=True):
+            if self._durable:
+                self._sync(False)
+            try:
+                with self._atomic() as db:
+                    return db.executemany(query, rows).rowcount
+            finally:
+                if self._durable:
+                    self._sync(True)
+
+    @contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All that is done inside, or nothing."""
+        with self._troubles(writes=True), self._atomic() as db:
+            yield db
+
+    def close(self) -> None:
+        """Close and unlock it; what fails now was written before."""
+        try:
+            self._db.close()
+        except sqlite3.Error:
+            pass
+        os.close(self._lock)
+
+    def _sync(self, durable: bool) -> None:
+        self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+
+    @contextmanager
+    def _atomic(self) -> Iterator[sqlite3.Connection]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._db
+            self._db.execute("COMMIT")
+        except BaseException:
+            if self._db.in_transaction:  # SQLite has ended it itself if the disk is full
+                self._db.execute("ROLLBACK")
+            raise
+
+    @contextmanager
+    def _troubles(self, writes: bool = False) -> Iterator[None]:
+        """Whatever SQLite or the system has to say becomes one sentence, told once."""
+        try:
+            yield
+        except (sqlite3.Error, OSError) as error:
+            sentence = f"cannot use {self.path}: {reason(error)}"
+            if self._told != sentence:
+                self._told = sentence
+                self._tell(sentence)
+            raise StoreTrouble(sentence) from None
+        if writes and self._told:
+            self._told = ""
+            self._tell(f"{self.path} can be written again")
+
+
+def reason(error: Exception) -> str:
+    """What is wrong, in a few words."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    # The lowest byte is the kind; what is above it says where it was noticed.
+    code = getattr(error, "sqlite_errorcode", None)
+    return REASONS.get(code & 0xFF, str(error)) if code is not None else str(error)
+
+
+def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
+    """Bring the file `path` to the version that is the number of steps, each wholly or not at all.
+
+    Raises StoreTrouble, and changes nothing, if it is of a newer version or another program's.
+    """
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if application != kind.application and (application or version or tables):
+        raise StoreTrouble(f"cannot use {path}: it belongs to another program; put it aside")
+    if version > len(kind.steps):
+        raise StoreTrouble(
+            f"cannot use {path}: a newer {kind.program} has written it (as version {version}; this"
+            f" one knows {len(kind.steps)}), use that one"
+        )
+    for number, step in enumerate(kind.steps[version:], version + 1):
+        try:
+            db.executescript(
+                f"BEGIN IMMEDIATE; PRAGMA application_id = {kind.application};"
+                f" PRAGMA user_version = {number};\n{step}\nCOMMIT;"
+            )
+        except sqlite3.Error:
+            if db.in_transaction:
+                db.execute("ROLLBACK")
+            raise
+
+
+def _locked(path: Path, kind: Kind) -> int:
+    """The descriptor of a lock that lasts as long as the process; SQLite's own are released between
+    two writes. Raises StoreTrouble."""
+    try:
+        lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreTrouble(f"cannot use {path}: {error.strerror}") from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        raise StoreTrouble(
+            f"another {kind.program} uses {path}: end it, or choose another --home or --store"
+        ) from None
+    return lock
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, or take from others what they may do with it; SQLite's own beside it follow it."""
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except FileExistsError:
+        pass
+    for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
+        if one.exists() and one.stat().st_mode & 0o077:
+            one.chmod(0o600)

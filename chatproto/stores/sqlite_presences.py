@@ -1,0 +1,70 @@
+"""The registrations of clients with keys, in a file of SQLite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+
+from chatproto.directory.visitors import Presence, Visitor
+from chatproto.stores.sqlite_file import Row, SqliteFile
+from chatproto.wire.errors import StoreTrouble
+
+
+class SqlitePresences:
+    """A `directory.presences.Presences` in the table `presences`."""
+
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
+
+    def all(self) -> Iterator[Presence]:
+        return map(_presence, self._file.read("SELECT * FROM presences ORDER BY client_id"))
+
+    def keep(self, presence: Presence) -> None:
+        visitor = presence.visitor
+        self._file.write(
+            "REPLACE INTO presences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
+            presence.client_id,
+            presence.key,
+            presence.port,
+            json.dumps(presence.addresses),
+            presence.expires,
+            presence.listed,
+            json.dumps(presence.allow),
+            visitor.host,
+            visitor.port,
+            visitor.local,
+        )
+
+    def left(self, presence: Presence) -> None:
+        self._later(
+            "UPDATE presences SET until = ? WHERE client_id = ?",
+            presence.until,
+            presence.client_id,
+        )
+
+    def forget(self, client_id: str) -> None:
+        self._file.write("DELETE FROM presences WHERE client_id = ?", client_id)
+
+    def expire(self, now: float) -> None:
+        self._later("DELETE FROM presences WHERE until <= ?", now)
+
+    def _later(self, query: str, *values: str | float | None) -> None:
+        try:
+            self._file.touch(query, [values])
+        except StoreTrouble:
+            pass  # the file has told it; the next server finds them connected, and lets them lapse
+
+
+def _presence(row: Row) -> Presence:
+    client_id, key, port, addresses, expires, listed, allow, host, number, local, until = row
+    return Presence(
+        client_id,
+        key,
+        port,
+        tuple((host, number) for host, number in json.loads(addresses)),
+        expires,
+        bool(listed),
+        tuple(json.loads(allow)),
+        Visitor(key, host, number, bool(local), client_id, listens=port),
+        until,
+    )

@@ -1,0 +1,118 @@
+"""Leases in memory, where they are asked for thousands of times a second, and in a file of SQLite."""
+
+from __future__ import annotations
+
+from itertools import takewhile
+
+from chatproto.directory.lease import Lease, Source
+from chatproto.stores.memory import MemoryRegistry
+from chatproto.stores.sqlite_file import SqliteFile
+from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.limits import DEFAULTS, Limits
+
+BATCH = 2000
+"""As many leases are written behind at once: some 5 ms."""
+
+
+class SqliteRegistry(MemoryRegistry):
+    """A `directory.registry.Registry` whose leases are in the table `leases` too.
+
+    A lease that says something new is there when `keep` returns; when somebody was heard of comes to
+    the file with `write_behind`. Who waits and who was whose partner ends with the process.
+    """
+
+    def __init__(self, file: SqliteFile, limits: Limits = DEFAULTS) -> None:
+        super().__init__(limits)
+        self._file = file
+        self._written = float("-inf")  # what was heard of before is in the file, or in `_behind`
+        self._newest: tuple[str, float] | None = None  # who was heard of last then
+        self._behind: list[str] = []
+        self._loading = True
+        self._load()
+        self._loading = False
+
+    def forget(self, client_id: str) -> bool:
+        if client_id in self._entries:
+            self._file.write("DELETE FROM leases WHERE client_id = ?", client_id)
+        return super().forget(client_id)
+
+    def expire(self, before: float) -> int:
+        ended = [
+            entry.lease.client_id
+            for entry in takewhile(lambda entry: entry.heard < before, self._silent.values())
+        ]
+        if ended:
+            try:
+                self._file.touch(
+                    "DELETE FROM leases WHERE client_id = ?", [(one,) for one in ended]
+                )
+            except StoreTrouble:
+                return 0
+        for client_id in ended:
+            super().forget(client_id)
+        return len(ended)
+
+    def write_behind(self, *, everything: bool = False) -> None:
+        """Write when leases were heard of, `BATCH` of them or all; what fails is tried again."""
+        if everything or not self._behind:
+            self._behind += self._heard_since()
+        most = len(self._behind) if everything else BATCH
+        batch, self._behind = self._behind[:most], self._behind[most:]
+        known = [entry for one in batch if (entry := self._entries.get(one)) is not None]
+        if not known:
+            return
+        try:
+            self._file.touch(
+                "UPDATE leases SET heard = ? WHERE client_id = ?",
+                [(entry.heard, entry.lease.client_id) for entry in known],
+            )
+        except StoreTrouble:
+            self._behind += batch
+
+    def _heard_since(self) -> list[str]:
+        """Who was heard of since this was last asked, and some of those at that very moment."""
+        if not self._silent:
+            return []
+        last = next(reversed(self._silent.values()))
+        newest = (last.lease.client_id, last.heard)
+        if newest == self._newest:
+            return []
+        since = min(self._written, last.heard)  # the clock may have been set back
+        self._newest, self._written = newest, last.heard
+        heard = takewhile(lambda entry: entry.heard >= since, reversed(self._silent.values()))
+        return [entry.lease.client_id for entry in heard]
+
+    def _changes(self, former: Lease | None, lease: Lease, now: float) -> None:
+        if self._loading or (former is not None and _row(former) == _row(lease)):
+            return
+        self._file.write(
+            "INSERT INTO leases (ip, port, host, local, key, client_id, host_port, heard)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (client_id) DO UPDATE SET ip = excluded.ip, port = excluded.port,"
+            " host = excluded.host, host_port = excluded.host_port, local = excluded.local,"
+            " key = excluded.key, heard = excluded.heard",
+            *_row(lease),
+            lease.client_id,
+            lease.source.port,
+            now,
+        )
+
+    def _load(self) -> None:
+        """Read what there is, the longest silent first, so that they go first if it is too much."""
+        rows = self._file.read(
+            "SELECT number, heard, client_id, ip, port, key, host, host_port, local FROM leases"
+            " ORDER BY heard"
+        )
+        numbers: dict[str, int] = {}
+        for number, heard, client_id, ip, port, key, host, host_port, local in rows:
+            numbers[client_id] = number
+            source = Source(host, host_port, bool(local), alive=False)
+            self.keep(Lease(client_id, ip, port, source, key), heard)
+        self._entries = dict(sorted(self._entries.items(), key=lambda item: numbers[item[0]]))
+        self._written = rows[-1][1] if rows else self._written
+
+
+def _row(lease: Lease) -> tuple[str, int, str, bool, str | None]:
+    """What is kept of a lease; not the number of the connection, which changes with each."""
+    source = lease.source
+    return lease.ip, lease.port, source.host, source.local, lease.key

@@ -1,0 +1,88 @@
+"""What every store of presences that lasts must do, whatever it keeps them in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from chatproto.directory.presences import Presences
+from chatproto.directory.visitors import Presence, Visitor
+from tests.contracts.names import key
+
+if TYPE_CHECKING:
+    from twisted.trial.unittest import SynchronousTestCase as Case
+else:
+    Case = object
+
+
+def presence(client_id: str, port: int = 5000, **more: Any) -> Presence:
+    """One of somebody who is connected."""
+    given: dict[str, Any] = {"expires": 3600, "listed": True, "allow": (), "addresses": (), **more}
+    visitor = Visitor(key(1), "192.0.2.1", 40000, client_id=client_id, listens=port)
+    return Presence(client_id=client_id, key=key(1), port=port, visitor=visitor, **given)
+
+
+def shown(presences: Presences) -> list[tuple[Any, ...]]:
+    """All that they say of themselves, and of where they were seen."""
+    return [
+        (
+            *(getattr(one, field.name) for field in fields(one) if field.name != "visitor"),
+            one.visitor.key,
+            one.visitor.callable_at,
+            one.visitor.local,
+        )
+        for one in presences.all()
+    ]
+
+
+class PresencesContract(Case):
+    """Mix into a test case that has `make`."""
+
+    make: Callable[[], Presences]
+
+    def ids(self, presences: Presences) -> list[str]:
+        return sorted(one.client_id for one in presences.all())
+
+    def test_are_none_at_first(self) -> None:
+        self.assertEqual(self.ids(self.make()), [])
+
+    def test_are_as_they_were(self) -> None:
+        presences = self.make()
+        addresses = (("192.0.2.7", 5000), ("2001:db8::1", 5001))
+        presences.keep(presence("alice", addresses=addresses, listed=False, allow=(key(2), key(3))))
+        row = ("alice", key(1), 5000, addresses, 3600, False, (key(2), key(3)), None)
+        self.assertEqual(shown(presences), [(*row, key(1), ("192.0.2.1", 5000), False)])
+
+    def test_take_each_other_s_place(self) -> None:
+        presences = self.make()
+        for port in (5000, 6000):
+            presences.keep(presence("alice", port))
+        (found,) = presences.all()
+        self.assertEqual(found.port, 6000)
+
+    def test_are_forgotten(self) -> None:
+        presences = self.make()
+        for name in ("alice", "bob"):
+            presences.keep(presence(name))
+        for _ in range(2):
+            presences.forget("alice")
+            self.assertEqual(self.ids(presences), ["bob"])
+
+    def test_expire_when_their_time_has_come_unless_they_are_connected(self) -> None:
+        presences = self.make()
+        for name in ("alice", "bob", "carol", "dave"):
+            presences.keep(presence(name))
+        for until, name in ((10.0, "alice"), (11.0, "bob"), (10.0, "dave")):
+            presences.left(presence(name, until=until))
+        presences.keep(presence("dave"))  # is back
+        self.assertEqual({one.client_id: one.until for one in presences.all()}["bob"], 11.0)
+        presences.expire(10.0)
+        self.assertEqual(self.ids(presences), ["bob", "carol", "dave"])
+        presences.expire(1000.0)
+        self.assertEqual(self.ids(presences), ["carol", "dave"])
+
+    def test_nobody_who_is_not_there_has_left(self) -> None:
+        presences = self.make()
+        presences.left(presence("alice", until=10.0))
+        self.assertEqual(self.ids(presences), [])
