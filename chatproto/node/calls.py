@@ -308,7 +308,7 @@ class Calls:
         if isinstance(session, SecureSession) and session.post is None:
             assert posts is not None
             name = conversation.name.rstrip("?")
-            post = posts.of(key, name, lasting=conversation.pins is not None)
+            post = posts.of(key, name)
             conversation.perform(session.attach(post, self._node.now()))
 
     def belongs(self, link: SecureLink, conversation: Conversation) -> None:
@@ -350,7 +350,7 @@ class Calls:
         session, posts = conversation.session, self._node.posts
         if not isinstance(session, SecureSession) or session.post is None or posts is None:
             return False
-        return posts.lasts(session.post)
+        return posts.lasts(session.post.key)
 
     def link_free(self, conversation: Conversation) -> None:
         """It is over and has no connection any more: what becomes of what has not arrived."""
@@ -486,7 +486,13 @@ class Calls:
 
     def _merge(self, new: Conversation, known: Conversation, contact: Contact) -> None:
         """What was to be a call is a conversation that is there already; its words go there."""
-        words = tuple(new.session.waiting)
+        words = list(new.session.waiting)
+        before, there = new.session, known.session
+        post = before.post if isinstance(before, SecureSession) else None
+        if post is not None and post is not getattr(there, "post", None):
+            words = post.take_unwritten()
+        new.session.state = State.CLOSED
+        new.name = known.name
         self.all.end(new)
         if known.name.startswith(f"{contact.client_id}~"):
             self._name(known, contact)
@@ -498,5 +504,7 @@ class Calls:
             assert isinstance(known.session, PlainSession)
             known.perform(known.session.call_back())
             self._dial(known, contact)
+        if isinstance(there, SecureSession):
+            known.perform(there.go_on())
         for text in words:
             known.perform(known.session.say(text, self._node.now()))

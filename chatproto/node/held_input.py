@@ -52,6 +52,10 @@ class HeldInput:
         if self._held is None:
             return
         conversation, text = self._held
+        other = self._node.calls.whom(conversation.name)
+        if conversation.state is State.CLOSED and other is not None:
+            conversation = other
+            self._held = other, text
         if conversation.state is State.CLOSED:
             self._held = None
             self._leave(conversation, text)

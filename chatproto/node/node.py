@@ -30,9 +30,10 @@ from chatproto.node.held_input import HeldInput
 from chatproto.node.introducers import Introducer
 from chatproto.node.outbox import Outbox
 from chatproto.node.people import People
-from chatproto.node.posts import Ledgers, Posts, Random
+from chatproto.node.posts import Posts, Random
 from chatproto.node.settings import Settings
 from chatproto.peer.correspondence import Correspondence
+from chatproto.peer.ledger import Ledger
 from chatproto.peer.secure_session import SECURE
 from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS, Me
@@ -57,7 +58,7 @@ class Node:
         limits: Limits,
         acquaintances: Acquaintances | None,
         finished: Callable[[int], None],
-        ledgers: Ledgers | None = None,
+        ledger: Ledger | None = None,
         random: Random | None = None,
         now: Callable[[], float] | None = None,
     ) -> None:
@@ -66,15 +67,17 @@ class Node:
         self.server: Introducer | None = None
         self.limits = limits
         self.people = People()
-        self.expected: set[str] = set()  # who was called and was away: the person hears when they come
+        self.expected: set[str] = (
+            set()
+        )  # who was called and was away: the person hears when they come
         self.me = Me(settings.client_id, "127.0.0.1", 0)
         self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
         self.random: Random = random or SystemRandom()
         self.now = now or reactor.seconds
         self.posts: Posts | None = None
-        if acquaintances is not None and ledgers is not None:
-            self.posts = Posts(ledgers, acquaintances, self.random, limits)
+        if acquaintances is not None and ledger is not None:
+            self.posts = Posts(ledger, acquaintances, self.random, limits)
         self.hold_input: Callable[[bool], None] = _unheld
         self.flushed: Callable[[], Deferred[None]] = _at_once
         self._finished = finished

@@ -71,7 +71,7 @@ class Outbox:
         if self._node.posts is None:
             return
         try:
-            lines = self._node.posts.kept.unshown()
+            lines = self._node.posts.ledger.unshown()
             if lines:
                 self._node.tell(
                     Notice("this came before the last end and may not have been shown:")
@@ -95,12 +95,14 @@ class Outbox:
         if self._node.posts is None:
             return
         try:
-            for _, name, count in self._node.posts.waiting():
+            for key, name, count in self._node.posts.waiting():
+                if not self._node.posts.lasts(key):
+                    continue
                 self._node.tell(
                     Notice(f"{_messages(count)} kept for {name} until you both are there")
                 )
             self._mark()
-            self._node.posts.kept.close()
+            self._node.posts.ledger.close()
         except LedgerTrouble as error:
             self._node.tell(Failed(str(error), command="log"))
 
@@ -112,7 +114,7 @@ class Outbox:
             return False
         if len(text.encode()) > self._node.limits.message:
             raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
-        post = posts.of(pin.key, client_id, lasting=True)
+        post = posts.of(pin.key, client_id)
         entry = post.say(MSG, text, self._node.now())
         self._last = client_id
         what = f"message {entry.id} waits for {client_id}: /unsend {entry.id} {client_id} takes it back"
@@ -126,7 +128,7 @@ class Outbox:
         assert posts is not None
         if not len(post):
             return
-        if not posts.lasts(post):
+        if not posts.lasts(post.key):
             self._tell_all(post.name, post.give_up(), "the conversation is over")
         elif not ending:
             if not quiet:
@@ -144,7 +146,7 @@ class Outbox:
         pin = known.pinned(name) if known is not None and name else None
         if posts is None or pin is None:
             raise LocalError(404, f"nothing waits for {name}" if name else "whose? /unsend n id")
-        post = posts.of(pin.key, name, lasting=True)
+        post = posts.of(pin.key, name)
         self._tell_all(name, post.take_back(number), "taken back")
 
     def history(self, most: int) -> None:
@@ -153,7 +155,7 @@ class Outbox:
         posts, key = self._node.posts, conversation.key
         if posts is None or key is None:
             raise LocalError(404, "of what is said in the open nothing is kept")
-        lines = posts.kept.history(key, min(most, self._node.limits.history_lines))
+        lines = posts.ledger.history(key, min(most, self._node.limits.history_lines))
         for line in lines:
             self._show(line)
         self._node.tell(Answer("history", () if lines else ("nothing",), {"count": len(lines)}))
@@ -175,7 +177,7 @@ class Outbox:
         line = self._line if line is None else line
         if posts is not None and line:
             try:
-                posts.kept.shown(line)
+                posts.ledger.shown(line)
             except LedgerTrouble as error:
                 self._node.tell(Failed(str(error), command="log"))
         if line is not None and line < self._line:
@@ -193,8 +195,11 @@ class Outbox:
         self._old = self._node.reactor.callLater(OLD_EVERY, self._give_up_old)
         try:
             for key, name, _ in posts.waiting():
-                outcomes = posts.of(key, name, lasting=True).expire(self._node.now())
-                self._tell_all(name, outcomes, "it has waited too long")
+                post = posts.of(key, name)
+                if posts.lasts(key):
+                    self._tell_all(name, post.expire(self._node.now()), "it has waited too long")
+                elif not self._node.talks_with(key):
+                    self._tell_all(name, post.give_up(), "the conversation is over")
         except LedgerTrouble as error:
             self._node.tell(Failed(str(error), command="log"))
 

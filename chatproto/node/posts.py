@@ -1,8 +1,7 @@
-"""The correspondence with every key: which ledger it is kept in, and what waits there."""
+"""The correspondence with every key, and what of it outlives a conversation."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from chatproto.identity.keys import key_bytes
@@ -22,47 +21,35 @@ class Random(Protocol):
         """`k` random bits."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ledgers:
-    """Where correspondence is kept: with people whose key is pinned, and, for as long as the program
-    runs, with all others."""
-
-    kept: Ledger
-    passing: Ledger
-
-
 class Posts:
-    """One correspondence a key, however many conversations come and go."""
+    """One correspondence a key, however many conversations come and go, in one ledger."""
 
     def __init__(
-        self, ledgers: Ledgers, known: Acquaintances, random: Random, limits: Limits
+        self, ledger: Ledger, known: Acquaintances, random: Random, limits: Limits
     ) -> None:
-        self.kept = ledgers.kept
-        self._passing = ledgers.passing
+        self.ledger = ledger
         self._known = known
         self._random = random
         self._limits = limits
-        self._posts: dict[tuple[str, bool], Correspondence] = {}
+        self._posts: dict[str, Correspondence] = {}
 
-    def of(self, key: str, name: str, lasting: bool = False) -> Correspondence:
-        """The one with `key`, who is called `name`; it lasts if the key is pinned or is about to be."""
-        lasting = lasting or self._known.knows(key)
-        post = self._posts.get((key, lasting))
+    def of(self, key: str, name: str) -> Correspondence:
+        """The one with `key`, who is called `name`."""
+        post = self._posts.get(key)
         if post is None:
             smaller = key_bytes(self._known.own_key) < key_bytes(key)
-            ledger = self.kept if lasting else self._passing
-            post = Correspondence(ledger, key, name, smaller, self._new_stream, self._limits)
-            self._posts[key, lasting] = post
+            post = Correspondence(self.ledger, key, name, smaller, self._new_stream, self._limits)
+            self._posts[key] = post
         post.name = name
         return post
 
-    def lasts(self, post: Correspondence) -> bool:
-        """Whether what waits there outlives the conversation."""
-        return self._posts.get((post.key, True)) is post
+    def lasts(self, key: str) -> bool:
+        """Whether what waits for `key` outlives the conversation: only if the key is pinned."""
+        return self._known.knows(key)
 
     def waiting(self) -> tuple[tuple[str, str, int], ...]:
         """Every key for which messages are kept, what they were called, and how many there are."""
-        return self.kept.waiting()
+        return self.ledger.waiting()
 
     def _new_stream(self) -> str:
         return f"{self._random.getrandbits(64):016x}"

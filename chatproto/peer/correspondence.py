@@ -117,14 +117,19 @@ class Correspondence:
         )
 
     @property
-    def in_flight(self) -> bool:
-        """Whether something that passes the turn is under way."""
-        return any(one.id <= self._released and one.kind != MODE for one in self._entries.values())
+    def last(self) -> int:
+        """The highest number given."""
+        return self._last
 
-    @property
-    def mode_in_flight(self) -> bool:
-        """Whether a change of mode is under way, or waits."""
-        return any(one.kind == MODE for one in self._entries.values())
+    def turn_in_flight(self, after: int) -> bool:
+        """Whether something above `after` that passes the turn is under way."""
+        return any(
+            after < one.id <= self._released and one.kind != MODE for one in self._entries.values()
+        )
+
+    def mode_in_flight(self, after: int) -> bool:
+        """Whether a change of mode above `after` is under way, or waits."""
+        return any(one.kind == MODE and one.id > after for one in self._entries.values())
 
     def wrote(self, id: int) -> bool:
         """A connection takes the entry `id` now; whether none has before."""
@@ -149,6 +154,10 @@ class Correspondence:
         self._ledger.withdraw(self.key, id)
         self._entries[id] = replace(entry, text="", withdrawn=True)
         return [Outcome(id, UNCERTAIN, entry.text)]
+
+    def take_unwritten(self) -> list[str]:
+        """Take back all that was never written, to be said elsewhere; the texts."""
+        return [one.text for one in self._settle(self._never_written(), UNDELIVERED)]
 
     def give_up(self) -> list[Outcome]:
         """Take back all that waits."""
@@ -223,6 +232,9 @@ class Correspondence:
         return (
             one for one in self._entries.values() if one.id > self._released and not one.withdrawn
         )
+
+    def _never_written(self) -> list[int]:
+        return [id for id in self._entries if id > self._written]
 
     def _settle(self, ids: list[int], state: str) -> list[Outcome]:
         if not ids:

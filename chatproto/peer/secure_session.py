@@ -82,6 +82,7 @@ class SecureSession(PeerSession):
         self._ringing: Caller | None = None
         self._held: Caller | None = None  # their CHAT, which may be needed
         self._told_half = False  # what our CHAT said
+        self._void = 0  # what we said up to here was said before a mode of theirs
 
     def attach(self, post: Correspondence, at: float) -> list[Effect]:
         """Their key is known: what waited is kept there from now on."""
@@ -176,6 +177,11 @@ class SecureSession(PeerSession):
         self._enter(Input.LEAVE)
         farewell: list[Effect] = [] if self._link is None else [Leave(self._link, word)]
         return self._end("you left", farewell=farewell)
+
+    def go_on(self) -> list[Effect]:
+        """Something waits that was not said here: say it if it may go out."""
+        before = self.floor.turn
+        return [*self._speak(), *self._passed(before)]
 
     def unsend(self, id: int) -> list[Effect]:
         """Take a message back. Raises LocalError 404 if nothing of that number waits."""
@@ -282,13 +288,14 @@ class SecureSession(PeerSession):
         if not self.post.is_new(entry.id):
             return [Acknowledge(link, self.post.have[1])]
         before = self.floor.turn
-        if entry.kind == MODE:
-            crossed = self.post.mode_in_flight
-            if not crossed or not self.post.smaller:
-                self.floor.changed(entry.text == "half")
-                self._half = entry.text == "half"
-        else:
-            self.floor.heard(crossed=self.post.in_flight, smaller=self.post.smaller)
+        crossed = self.post.mode_in_flight(self._void)
+        if entry.kind == MODE and not (crossed and self.post.smaller):
+            self.floor.changed(entry.text == "half")
+            self._half = entry.text == "half"
+            self._void = self.post.last
+        elif not crossed:  # or it was said before they knew of our mode
+            under_way = self.post.turn_in_flight(self._void)
+            self.floor.heard(crossed=under_way, smaller=self.post.smaller)
         # The turn first: should we be killed between the two, they repeat what they said.
         self.post.keep_turn(self.floor.turn.value)
         number = self.post.received(entry)

@@ -27,14 +27,12 @@ from chatproto.node.events import Failed
 from chatproto.node.home import Home, HomeTrouble
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
-from chatproto.node.posts import Ledgers
 from chatproto.node.server_news import ServerNews
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
 from chatproto.peer.ledger import LedgerTrouble
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.taps.options import (
     ProgramOptions,
@@ -213,11 +211,9 @@ def makeService(options: Options) -> IService:
         announce=options["announce"],
     )
     known: Acquaintances | None = None
-    ledgers: Ledgers | None = None
     limits = replace(DEFAULTS, peer_ping=options["ping"])
     if not plain:
         known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
-        ledgers = Ledgers(options["ledger"], MemoryLedger())
     elif not settings.client_id.isalnum():
         print(f"chatclient: some programs refuse the id {settings.client_id}", file=sys.stderr)
     parts: dict[str, Any] = {}
@@ -225,7 +221,7 @@ def makeService(options: Options) -> IService:
     def finished(code: int) -> None:
         parts["client"].finished(code)
 
-    node = Node(reactor, settings, limits, known, finished, ledgers, now=time.time)
+    node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=time.time)
     if options["server"] is not None:
         node.server = _introducer(reactor, options, node, known)
     screen = Output(

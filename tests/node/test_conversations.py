@@ -13,7 +13,8 @@ from chatproto.node.events import Event, Notice
 from chatproto.node.node import Node
 from chatproto.node.settings import Settings
 from chatproto.peer.plain import PlainLink
-from chatproto.peer.session import SECURE, State
+from chatproto.peer.secure_session import SECURE
+from chatproto.peer.table import State
 from chatproto.wire.dialects import CANON, RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS

@@ -30,7 +30,8 @@ from chatproto.peer.effects import (
     Unsaid,
 )
 from chatproto.peer.floor import Turn
-from chatproto.peer.session import REFUSALS, SECURE, TABLE, Input, PeerSession, State
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.table import REFUSALS, TABLE, Input, State
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
@@ -38,9 +39,9 @@ from chatproto.wire.limits import DEFAULTS
 CANON, RAW, DIALBACK = DIALECTS["canon"], DIALECTS["raw"], DIALECTS["dialback"]
 
 
-def session_in(state: State) -> PeerSession:
+def session_in(state: State) -> PlainSession:
     """A session that came into `state` in the usual way; its link, if it has one, is "a"."""
-    session = PeerSession(CANON)
+    session = PlainSession(CANON)
     match state:
         case State.CALLING:
             session.call()
@@ -59,7 +60,7 @@ def session_in(state: State) -> PeerSession:
     return session
 
 
-DOINGS: dict[Input, Callable[[PeerSession], list[Effect]]] = {
+DOINGS: dict[Input, Callable[[PlainSession], list[Effect]]] = {
     Input.CALL: lambda s: s.call(),
     Input.CALL_BACK: lambda s: s.call_back(),
     Input.CONNECT: lambda s: s.connected("b"),
@@ -142,7 +143,7 @@ class CallingTests(SynchronousTestCase):
         self.assertEqual(session.connected("late"), [Drop("late")])
 
     def test_a_dialect_that_dials_for_each_message_is_open_without_a_link(self) -> None:
-        session = PeerSession(DIALBACK)
+        session = PlainSession(DIALBACK)
         session.call()
         session.say("hi")
         self.assertEqual(
@@ -152,7 +153,7 @@ class CallingTests(SynchronousTestCase):
 
 class CalledTests(SynchronousTestCase):
     def test_a_call_rings(self) -> None:
-        self.assertEqual(PeerSession(CANON).called("a"), [Ringing()])
+        self.assertEqual(PlainSession(CANON).called("a"), [Ringing()])
 
     def test_what_they_said_before_the_yes_comes_with_it(self) -> None:
         session = session_in(State.RINGING)
@@ -160,7 +161,7 @@ class CalledTests(SynchronousTestCase):
         self.assertEqual(session.accept(), [Opened(), Heard("hello"), TurnPassed(Turn.MINE)])
 
     def test_they_cannot_say_without_end_before_the_yes(self) -> None:
-        session = PeerSession(CANON, limits=replace(DEFAULTS, message=10))
+        session = PlainSession(CANON, limits=replace(DEFAULTS, message=10))
         session.called("a")
         self.assertEqual(session.heard("0123456789"), [])
         effects = session.heard("!")
@@ -188,8 +189,8 @@ class CalledTests(SynchronousTestCase):
 class AskingTests(SynchronousTestCase):
     """Where a caller waits for a yes."""
 
-    def asking(self) -> PeerSession:
-        session = PeerSession(SECURE)
+    def asking(self) -> PlainSession:
+        session = PlainSession(SECURE)
         session.call()
         session.say("hi")
         self.assertEqual(session.asked("a"), [Call("a"), Asking()])
@@ -204,13 +205,13 @@ class AskingTests(SynchronousTestCase):
         self.assertEqual(effects[-2:], [Unsaid("hi", "declined"), Ended("declined", False)])
 
     def test_a_call_is_taken_by_a_yes_and_refused_by_a_status(self) -> None:
-        session = PeerSession(SECURE)
+        session = PlainSession(SECURE)
         session.called("a")
         self.assertEqual(session.accept()[0], Answer("a"))
-        session = PeerSession(SECURE)
+        session = PlainSession(SECURE)
         session.called("a")
         self.assertEqual(session.decline()[0], Refuse("a", 603))
-        session = PeerSession(SECURE)
+        session = PlainSession(SECURE)
         session.called("a")
         self.assertEqual(session.ring_out()[0], Refuse("a", 480))
 
@@ -241,14 +242,14 @@ class TalkingTests(SynchronousTestCase):
         )
 
     def test_a_bare_peer_that_speaks_twice_ends_turn_taking(self) -> None:
-        session = PeerSession(RAW)
+        session = PlainSession(RAW)
         session.called("a")
         session.accept()
         session.heard("one")
         self.assertEqual(session.heard("two"), [Heard("two"), TurnPassed(Turn.BOTH)])
 
     def test_one_message_too_many_is_refused_and_nothing_is_lost(self) -> None:
-        session = PeerSession(CANON, limits=replace(DEFAULTS, waiting_messages=2))
+        session = PlainSession(CANON, limits=replace(DEFAULTS, waiting_messages=2))
         session.call()
         session.say("one")
         session.say("two")
@@ -278,7 +279,7 @@ class TalkingTests(SynchronousTestCase):
         self.assertEqual(session.say("hi")[0], Speak("a", "hi"))
 
     def test_calling_back_holds_what_we_say_until_the_connection_is_there(self) -> None:
-        session = PeerSession(RAW)
+        session = PlainSession(RAW)
         session.called("theirs")
         session.accept()
         session.heard("hello")
@@ -289,7 +290,7 @@ class TalkingTests(SynchronousTestCase):
         )
 
     def test_calling_back_in_vain_speaks_where_they_spoke(self) -> None:
-        session = PeerSession(RAW)
+        session = PlainSession(RAW)
         session.called("theirs")
         session.accept()
         session.heard("hello")
@@ -308,7 +309,7 @@ class TalkingTests(SynchronousTestCase):
         )
 
     def test_a_connection_for_each_message_does_not_end_the_conversation(self) -> None:
-        session = PeerSession(DIALBACK)
+        session = PlainSession(DIALBACK)
         session.called("first")
         session.accept()
         session.heard("hi")
