@@ -79,6 +79,7 @@ class Action:
         """Leave a conversation."""
         one, other = self._two(world)
         if one.node is not None and one.node.calls.all.called(other.name) is not None:
+            world.left.add(frozenset((one.name, other.name)))
             one.node.switch(other.name)
             one.node.quit()
 

@@ -17,11 +17,14 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.peer.ledger import HEARD
 from chatproto.wire.limits import Limits
 
 MOST_UNSENT = 16 * 1024
 """Bytes that may wait at one end of a connection: a source that is told to wait writes no more, but
 short answers to what comes from the other end."""
+MOST_LINES = 10_000
+"""Lines of a log that are looked at: more than any run has."""
 LEASE_CHECK = 2.0
 """Seconds: the server looks once a second who is gone."""
 
@@ -111,6 +114,14 @@ class Books:
                     message.uncertain = True
             case Undelivered():
                 self._undelivered(who, self._meant(who, event), event)
+
+    def heard(self, sender: str, receiver: str) -> list[Message]:
+        """What `receiver` was shown of `sender`, in its order."""
+        return [
+            one
+            for one in self.messages.values()
+            if one.received and (one.sender, one.receiver) == (sender, receiver)
+        ]
 
     def unsettled(self) -> list[Message]:
         """What has neither come nor been reported."""
@@ -225,6 +236,13 @@ def check_server(side: Any, now: float, keys: dict[str, str]) -> None:
                 now <= presence.until + LEASE_CHECK,
                 f"the lease of {name} ended at {presence.until:.3f}",
             )
+
+
+def check_log(receiver: str, ledger: Any, key: str, heard: list[Message]) -> None:
+    """What `receiver` was shown of somebody they know stands in their log, in that order."""
+    kept = [line.text for line in ledger.history(key, MOST_LINES) if line.state == HEARD]
+    shown = [message.text for message in heard]
+    hold(kept == shown, f"{receiver} was shown {len(shown)} messages and has {len(kept)}")
 
 
 def check_transports(transports: Any) -> None:

@@ -10,17 +10,16 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin, PinFile, Pins
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.door import Door
-from chatproto.node.events import Event
+from chatproto.node.events import Event, SessionChanged
 from chatproto.node.introducers import SecureIntroducer
 from chatproto.node.node import Node
-from chatproto.node.posts import Ledgers
 from chatproto.node.server_news import ServerNews
 from chatproto.node.settings import Settings
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
 from tests.simulation.channel import SimTls
-from tests.simulation.invariants import Books
+from tests.simulation.invariants import Books, hold
 from tests.simulation.network import SimNetwork
 from tests.simulation.reactor import SimReactor
 from tests.simulation.trace import Trace
@@ -56,6 +55,8 @@ class Surroundings(Protocol):
     network: SimNetwork
     trace: Trace
     books: Books
+    peaceful: bool
+    left: set[frozenset[str]]
 
     def new_key(self) -> str: ...
     def pinned(self, sender: Person, receiver: str) -> bool: ...
@@ -74,9 +75,8 @@ class MemoryPins(PinFile):
 
 def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random: Random) -> Node:
     """The one place where a node is made: `random` and `person` hold what it is handed."""
-    ledgers = Ledgers(person.ledger, MemoryLedger())
     return Node(
-        cast(Any, reactor), person.settings, LIMITS, known, person.finished, ledgers, random
+        cast(Any, reactor), person.settings, LIMITS, known, person.finished, person.ledger, random
     )
 
 
@@ -89,6 +89,7 @@ class Person:
         self.settings = settings
         self.key = world.new_key()
         self.pins = MemoryPins()
+        self.knew: set[str] = set()  # whose keys they have from the beginning
         self.ledger = MemoryLedger()
         self.node: Node | None = None
         self.lives = 0
@@ -148,6 +149,11 @@ class Person:
     def _told(self, event: Event) -> None:
         self._world.trace.add(self.name, "tells", event)
         self._world.books.told(self.name, event)
+        if self._world.peaceful and isinstance(event, SessionChanged):
+            # Calls that cross, or are made twice, do not break what there is.
+            pair = frozenset((self.name, event.id.partition("~")[0].rstrip("?")))
+            broken = event.state == "broken" and pair not in self._world.left
+            hold(not broken, f"nothing breaks, and yet {event}")
 
     def _introducer(self, reactor: Any, known: Acquaintances, random: Random) -> SecureIntroducer:
         address = host_port(SERVER, PORT)

@@ -19,6 +19,7 @@ from tests.simulation.channel import SimTls
 from tests.simulation.invariants import (
     Books,
     ErrorLog,
+    check_log,
     check_node,
     check_server,
     check_transports,
@@ -75,6 +76,10 @@ class World:
             if person.name != STRANGER:
                 self._names.keep(person.name, person.key, self.clock.seconds())
         strange = self.people[-1].name == STRANGER
+        self.left: set[frozenset[str]] = set()
+        """Pairs of whom one has left a conversation: whoever takes a call then is left alone."""
+        # A stranger is refused by some, which looks like a break to others.
+        self.peaceful = not rules.faults and not strange
         self.books = Books((STRANGER, NAMES[0]) if strange else None)
 
     def __enter__(self) -> World:
@@ -109,6 +114,7 @@ class World:
             for other in people:
                 if one is not other and random.random() < 0.7:
                     one.pins.put(Pin(self._server_key, other.name, other.key))
+                    one.knew.add(other.name)
         if random.random() < 0.2:
             people.append(Person(self, count, STRANGER, Settings(NAMES[0], answer="all")))
         return people
@@ -221,8 +227,16 @@ class World:
         hold(not wrong, f"they disagree: {wrong}")
         waiting = self._waiting()
         hold(not waiting, f"something still waits: {waiting}")
+        self._check_logs()
         absent = self._absent()
         hold(not absent, f"not registered: {absent}")
+
+    def _check_logs(self) -> None:
+        for receiver in self.people:
+            for sender in self.people:
+                if self.rules.outbox and sender.name in receiver.knew:
+                    heard = self.books.heard(sender.name, receiver.name)
+                    check_log(receiver.name, receiver.ledger, sender.key, heard)
 
     def _lost(self) -> list[Any]:
         """Messages that neither came nor were reported; to people whose key is known all must come."""
