@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chatproto.wire import bcp2_rooms, bcp2_rooms_told
 from chatproto.wire.bcp2_common import (
     ADDRESSES_OF,
     CALL,
@@ -261,6 +262,7 @@ FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
     Unwatch,
     Ping,
     PingAck,
+    *bcp2_rooms.FROM_CLIENT,
 )
 """What a client may say."""
 FROM_SERVER: tuple[type[Bcp2Message], ...] = (
@@ -277,5 +279,6 @@ FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     Presence,
     Closing,
     Replaced,
+    *bcp2_rooms_told.FROM_SERVER,
 )
 """What a server may say."""

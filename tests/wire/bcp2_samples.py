@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from chatproto.wire import bcp2, bcp2_common, bcp2_files, bcp2_peer
+from chatproto.wire import bcp2, bcp2_common, bcp2_files, bcp2_peer, bcp2_rooms, bcp2_rooms_told
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.messages import Sender
+from chatproto.wire.room_fields import Listed, Occupant
 from chatproto.wire.strict import StrictDecoder
 
 KEY = "sha256:" + "A2" * 26
@@ -26,6 +27,26 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
         bcp2.Unwatch(8, "bob"),
         bcp2_common.Ping(9),
         bcp2_common.PingAck(),
+        bcp2_rooms.Join(10, "#tea"),
+        bcp2_rooms.Join(11, "#tea", "schlüssel"),
+        bcp2_rooms.Part(12, "#tea"),
+        bcp2_rooms.Say(13, "#tea", "grüße\r\n\r\nSAY\r\n"),
+        bcp2_rooms.History(14, "#tea"),
+        bcp2_rooms.History(15, "#tea", 2**53, 0, 1000),
+        bcp2_rooms.Names(16, "#tea"),
+        bcp2_rooms.Names(17, "#tea", "alice", 3),
+        bcp2_rooms.Topic(18, "#tea", "tea, grün"),
+        bcp2_rooms.Kick(19, "#tea", "bob"),
+        bcp2_rooms.Ban(20, "#tea", "bob", until=DATE),
+        bcp2_rooms.Ban(21, "#tea", key=KEY),
+        bcp2_rooms.Unban(22, "#tea", address="2001:db8::1"),
+        bcp2_rooms.Mute(23, "#tea", "bob", DATE),
+        bcp2_rooms.Op(24, "#tea", "bob"),
+        bcp2_rooms.Invite(25, "#tea", "bob"),
+        bcp2_rooms.Settings(26, "#tea"),
+        bcp2_rooms.Settings(27, "#tea", "", True, False),
+        bcp2_rooms.Rooms(28),
+        bcp2_rooms.Rooms(29, "#tea", 5),
     ],
     Sender.SERVER: [
         bcp2.LoginAck(1, "al@example.org"),
@@ -47,6 +68,43 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
         bcp2.Presence("bob", "online"),
         bcp2.Closing(3),
         bcp2.Replaced(),
+        bcp2_rooms_told.JoinAck(10, "#tea", 1, 0, "owner"),
+        bcp2_rooms_told.JoinAck(
+            11,
+            "#tea",
+            9,
+            2**53,
+            "op",
+            "tea, grün",
+            "bob",
+            (Occupant("al"), Occupant("bob", "muted")),
+        ),
+        bcp2_rooms_told.PartAck(12, "#tea"),
+        bcp2_rooms_told.SayAck(13, "#tea", 7, DATE),
+        bcp2_rooms_told.Said("#tea", "alice", 7, DATE, "grüße\r\n\r\nSAID\r\n"),
+        bcp2_rooms_told.Said("#tea", "alice", 7, DATE, "", 14),
+        bcp2_rooms_told.HistoryAck(14, "#tea", 0),
+        bcp2_rooms_told.HistoryAck(15, "#tea", 1000, True),
+        bcp2_rooms_told.NamesAck(16, "#tea", 2, "b", (Occupant("b", "owner"),)),
+        bcp2_rooms_told.TopicAck(18, "#tea"),
+        bcp2_rooms_told.KickAck(19, "#tea"),
+        bcp2_rooms_told.BanAck(20, "#tea"),
+        bcp2_rooms_told.UnbanAck(22, "#tea"),
+        bcp2_rooms_told.MuteAck(23, "#tea"),
+        bcp2_rooms_told.OpAck(24, "#tea"),
+        bcp2_rooms_told.InviteAck(25, "#tea"),
+        bcp2_rooms_told.SettingsAck(26, "#tea", True, False, True),
+        bcp2_rooms_told.RoomsAck(28),
+        bcp2_rooms_told.RoomsAck(29, "#tea", (Listed("#tea", 3, "tea, grün"), Listed("#x", 0))),
+        bcp2_rooms_told.Joined("#tea", "bob"),
+        bcp2_rooms_told.Joined("#tea", "bob", "op"),
+        bcp2_rooms_told.Parted("#tea", "bob"),
+        bcp2_rooms_told.Parted("#tea", "bob", "did not read"),
+        bcp2_rooms_told.Changed("#tea", "topic", "alice", text="tea"),
+        bcp2_rooms_told.Changed("#tea", "ban", address="10.0.0.1", until=DATE),
+        bcp2_rooms_told.Changed("#tea", "kick", "alice", "bob", KEY),
+        bcp2_rooms_told.Invited("#tea", "alice"),
+        bcp2_rooms_told.Invited("#tea"),
     ],
     Sender.PEER: [
         bcp2_peer.Chat("alice", "full", STREAM),

@@ -28,7 +28,8 @@ class MessageTests(SynchronousTestCase):
                 self.assertEqual(decode(sender, encode(message)), [message])
 
     def test_a_request_has_its_number_and_a_push_has_none(self) -> None:
-        pushes = {"INTRODUCE", "PRESENCE", "CLOSING", "REPLACED"}
+        pushes = {"INTRODUCE", "PRESENCE", "CLOSING", "REPLACED", "JOINED", "PARTED", "CHANGED"}
+        pushes.add("INVITED")
         for sender in (Sender.CLIENT, Sender.SERVER):
             for kind in SAYS[sender]:
                 numbered = any(header.name == "CSeq" for header in kind.headers)

@@ -1,0 +1,190 @@
+"""What stands in the headers and bodies of BCP/2 about rooms (protocol section 3)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from chatproto.wire.bcp2_common import (
+    CSEQ,
+    PEER_ID,
+    Bcp2Message,
+    Body,
+    one_of,
+    plain_ip,
+    read_count,
+    read_date,
+    read_key,
+    read_text,
+    read_yes,
+    write_yes,
+)
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import read_client_id
+from chatproto.wire.messages import Header
+
+ROOM = re.compile(r"#[a-z0-9][a-z0-9._-]{0,62}")
+"""The one spelling of a room that is kept; on receipt the case does not matter."""
+ROLES = ("member", "muted", "op", "owner", "open")
+"""What somebody is in a room; `open`: there in bare text, by the lobby's port."""
+CHANGES = ("topic", "kick", "ban", "unban", "mute", "op", "settings")
+"""What CHANGED tells."""
+SECRET_BYTES = 200
+
+
+class Occupant(NamedTuple):
+    """Somebody in a room, and what they are there: one of `ROLES`."""
+
+    id: str
+    role: str = "member"
+
+
+class Listed(NamedTuple):
+    """A room in a list, how many are in it, and its topic."""
+
+    room: str
+    members: int
+    topic: str = ""
+
+
+def read_room(text: str) -> str:
+    """A room's name, in the spelling of `ROOM`. Raises RemoteError 400."""
+    name = text.lower() if text.isascii() else ""
+    if ROOM.fullmatch(name):
+        return name
+    raise RemoteError(400, f"no room: {text!r}")
+
+
+def read_secret(text: str) -> str:
+    """A room's key, at most `SECRET_BYTES` bytes; empty for none. Raises RemoteError 400."""
+    if len(text.encode("utf-8", "replace")) <= SECRET_BYTES:
+        return text
+    raise RemoteError(400, "a room's key is too long")
+
+
+def date_of(now: float) -> str:
+    """A moment, in seconds since 1970, as `Date` and `Until` tell it: to the millisecond, in UTC.
+
+    What lies beyond the year 9999 is its last second.
+    """
+    try:
+        return datetime.fromtimestamp(now, UTC).isoformat("T", "milliseconds")[:23] + "Z"
+    except (OverflowError, ValueError, OSError):
+        return "9999-12-31T23:59:59.000Z"
+
+
+def moment_of(date: str) -> float:
+    """`Date` or `Until` as seconds since 1970."""
+    return datetime.fromisoformat(date).timestamp()
+
+
+def _lines(data: bytes) -> list[str]:
+    *lines, rest = read_text(data).split("\r\n")
+    if rest:
+        raise RemoteError(400, "a line without its end")
+    return lines
+
+
+def read_occupants(data: bytes) -> tuple[Occupant, ...]:
+    """Lines `id` or `id role`, each with its CRLF. Raises RemoteError 400."""
+    found = []
+    for line in _lines(data):
+        name, blank, role = line.partition(" ")
+        role = read_role(role) if blank else "member"
+        found.append(Occupant(read_client_id(name), role))
+    return tuple(found)
+
+
+def write_occupants(occupants: tuple[Occupant, ...]) -> bytes:
+    """People as lines. Raises LocalError 400 for what would be read as something else."""
+    return _written(
+        [one.id if one.role == "member" else f"{one.id} {one.role}" for one in occupants],
+        occupants,
+        read_occupants,
+    )
+
+
+def read_rooms(data: bytes) -> tuple[Listed, ...]:
+    """Lines `room members topic`, each with its CRLF. Raises RemoteError 400."""
+    found = []
+    for line in _lines(data):
+        name, _, rest = line.partition(" ")
+        members, _, topic = rest.partition(" ")
+        found.append(Listed(read_room(name), read_count(members), topic))
+    return tuple(found)
+
+
+def write_rooms(rooms: tuple[Listed, ...]) -> bytes:
+    """Rooms as lines. Raises LocalError 400 for what would be read as something else."""
+    return _written([f"{one.room} {one.members} {one.topic}" for one in rooms], rooms, read_rooms)
+
+
+def _written(lines: list[str], values: object, read: Callable[[bytes], object]) -> bytes:
+    data = "".join(f"{line}\r\n" for line in lines).encode()
+    try:
+        again = read(data)
+    except RemoteError as error:
+        raise LocalError(400, error.detail) from None
+    if again != values:
+        raise LocalError(400, "a line that would be read as something else")
+    return data
+
+
+read_role = one_of(*ROLES)
+ROOM_OF = Header("Room", "room", read_room, str.lower)
+FROM = Header("From", "sender", read_client_id)
+DATE = Header("Date", "date", read_date)
+AFTER = Header("After", "after", read_count, needed=False)
+BEFORE = Header("Before", "before", read_count, needed=False)
+LIMIT = Header("Limit", "limit", read_count, needed=False)
+COUNT = Header("Count", "count", read_count)
+MORE = Header("More", "more", read_yes, write_yes, needed=False)
+UNTIL = Header("Until", "until", read_date, needed=False)
+WHO = PEER_ID._replace(needed=False)
+KEY_OF = Header("Key", "key", read_key, needed=False)
+ADDRESS = Header("Address", "address", plain_ip, needed=False)
+SECRET = Header("Secret", "secret", read_secret, needed=False, secret=True)
+AFTER_ID = Header("After", "after", read_client_id, needed=False)
+NEXT_ID = Header("Next", "next", read_client_id, needed=False)
+TEXT = Body("text", read_text, str.encode, "body_to_server")
+TOLD = Body("text", read_text, str.encode, "body_from_server")
+PEOPLE = Body("members", read_occupants, write_occupants, "body_from_server")
+
+
+@dataclass(frozen=True, slots=True)
+class OfRoom(Bcp2Message):
+    """A request about a room and nothing else, and its answer."""
+
+    headers = (CSEQ, ROOM_OF)
+    cseq: int
+    room: str
+
+
+@dataclass(frozen=True, slots=True)
+class OfSomebody(Bcp2Message):
+    """A request about somebody in a room, perhaps until a moment, and its answer.
+
+    A moment that has passed takes back what was so.
+    """
+
+    headers = (CSEQ, ROOM_OF, PEER_ID, UNTIL)
+    cseq: int
+    room: str
+    peer_id: str
+    until: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Barring(Bcp2Message):
+    """Who may not come in: an id, a key or an address, exactly one of them; perhaps until a moment."""
+
+    headers = (CSEQ, ROOM_OF, WHO, KEY_OF, ADDRESS, UNTIL)
+    cseq: int
+    room: str
+    peer_id: str = ""
+    key: str = ""
+    address: str = ""
+    until: str = ""
