@@ -1,0 +1,250 @@
+"""One transfer, at the side that receives: takes what they say and what was written, returns what to do."""
+
+from __future__ import annotations
+
+import hashlib
+
+from chatproto.transfer.effects import (
+    Discard,
+    Effect,
+    Finish,
+    Forget,
+    Keep,
+    Open,
+    Release,
+    Send,
+    Tell,
+    Write,
+)
+from chatproto.transfer.offer import AnyOffer, same_content
+from chatproto.transfer.sinks import There
+from chatproto.transfer.state import ENDED, RECEIVING, Input, State
+from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck
+
+NOTHING = hashlib.sha256().hexdigest()
+"""The hash of no bytes."""
+
+
+class Incoming:
+    """What they send, as `id`. `offset`: how much has come; `pending`: bytes of it not yet written.
+
+    `sha256`: of the whole, once they have said it; `path`: where it lies, once it is whole;
+    `agreed`: we have said yes, which holds for ever.
+    """
+
+    def __init__(
+        self,
+        id: int,
+        offer: AnyOffer,
+        state: State = State.OFFERED,
+        sha256: str = "",
+        path: str = "",
+    ) -> None:
+        self.id = id
+        self.offer = offer
+        self.state = state
+        self.offset = offer.size if path else 0
+        self.pending = 0
+        self.sha256 = sha256
+        self.path = path
+        self.agreed = state is not State.OFFERED
+        self._pieces: list[bytes] = []
+        self._written_to = 0
+        self._anew = False
+        self._writing = False
+        self._again = False
+        self._useless = False
+
+    # What happens.
+
+    def accept(self) -> list[Effect]:
+        """We want it, now or again."""
+        if not self._may(Input.TAKE):
+            return []
+        self.agreed = True
+        return [Keep(), Tell()]
+
+    def start(self) -> list[Effect]:
+        """It is its turn to move."""
+        if self.state is not State.QUEUED or not self._may(Input.OFFER):
+            return []
+        return self._open()
+
+    def decline(self) -> list[Effect]:
+        """We do not want it."""
+        if not self._may(Input.DECLINE):
+            return []
+        return [Send(Error(603, about="OFFER", id=self.id)), Forget(), Tell()]
+
+    def offered_again(self, offer: AnyOffer) -> list[Effect]:
+        """They offer it once more: after a break, or because it has changed."""
+        if self.state is State.CANCELLED:
+            return [Send(Cancel(self.id, "OFFER"))]
+        if self.state is State.DONE:
+            return [Send(OfferAck(self.id, self.offer.size, self.sha256))]
+        if self.state in ENDED:
+            return [Send(Error(603, about="OFFER", id=self.id))]
+        changed = offer != self.offer
+        self._useless |= not same_content(offer, self.offer)
+        self.offer = offer
+        note = "it has changed and comes anew" if changed else ""
+        if not self.agreed:
+            return [Tell(note)] if changed else []
+        if changed:
+            self.sha256 = ""
+        if self.state in {State.BROKEN, State.STALLED}:
+            self._may(Input.TAKE)
+            return [Keep(), Tell(note)]
+        if self.state is State.QUEUED:
+            return [Keep(), Tell(note)] if changed else []
+        self._may(Input.OFFER)
+        return [Keep(), *self._open(), Tell(note)]
+
+    def opened(self, there: There) -> list[Effect]:
+        """The part is open, and so much is in it; or it is whole already."""
+        self._writing = False
+        if self.state is not State.CHECKING:
+            return []
+        self._useless = False
+        self.offset = self._written_to = there.offset
+        answer = Send(OfferAck(self.id, there.offset, there.sha256))
+        if there.path:
+            self._may(Input.WHOLE)
+            self.path = there.path
+            return [answer, Keep(), Release(), Tell(there.path)]
+        self._may(Input.CHECKED)
+        return [Keep(), answer, Tell()]
+
+    def data(self, offset: int, piece: bytes) -> list[Effect]:
+        """A piece of it came."""
+        if self.state is not State.MOVING:
+            return []
+        if offset == 0 and self.offset:
+            self._drop()
+            self._anew = True
+            self.offset = self._written_to = 0
+        if offset != self.offset or offset + len(piece) > self.offer.size:
+            return self._fail("they sent what does not belong there", 400, "DATA")
+        if not piece:
+            return []
+        self._pieces.append(piece)
+        self.offset += len(piece)
+        self.pending += len(piece)
+        return self._write()
+
+    def done(self, sha256: str) -> list[Effect]:
+        """They have sent everything, and this is its hash."""
+        if self.state is State.DONE:
+            same = sha256 == self.sha256
+            return [Send(DoneAck(self.id) if same else Error(460, about="DONE", id=self.id))]
+        if not self._may(Input.END):
+            return []
+        self.sha256 = sha256
+        return [Keep(), Tell(), *self._write()]
+
+    def written(self) -> list[Effect]:
+        """What was to be written is."""
+        self._writing = False
+        return self._write()
+
+    def finished(self, path: str) -> list[Effect]:
+        """It lies at `path`, or, where that is empty, its hash was another."""
+        self._writing = False
+        if path and self.state in {State.VERIFYING, State.BROKEN}:
+            answer: list[Effect] = [Send(DoneAck(self.id))] if self.state is State.VERIFYING else []
+            self._may(Input.WHOLE)
+            self.path = path
+            return [*answer, Keep(), Release(), Tell(path)]
+        if self.state is not State.VERIFYING:
+            return []
+        if self._again:
+            return [
+                Send(Error(460, about="DONE", id=self.id)),
+                *self._end(Input.FAIL, "what arrived differs, twice"),
+            ]
+        self._again = True
+        self._may(Input.DIFFERS)
+        self.sha256 = ""
+        self.offset = self._written_to = 0
+        self._anew = True
+        return [
+            *self._write(),
+            Keep(),
+            Send(Error(460, about="DONE", id=self.id)),
+            Tell("what arrived differs: once more"),
+        ]
+
+    def trouble(self, reason: str) -> list[Effect]:
+        """It could not be opened or written. What there is stays, and we may accept it again."""
+        self._writing = False
+        about = "OFFER" if self.state is State.CHECKING else "DATA"
+        if not self._may(Input.STALL):
+            return []
+        self._drop()
+        return [Send(Error(503, about=about, id=self.id)), Release(), Keep(), Tell(reason)]
+
+    def cancelled(self) -> list[Effect]:
+        """They do not send it any more."""
+        agreed = self.agreed
+        if not self._may(Input.CANCEL):
+            return []
+        self._drop()
+        return [Release(), Keep() if agreed else Forget(), Tell("they cancelled it")]
+
+    def cancel(self) -> list[Effect]:
+        """We do not want it any more; what there is stays for a while."""
+        if not self._may(Input.CANCEL):
+            return []
+        self._drop()
+        return [Send(Cancel(self.id, "OFFER")), Release(), Keep(), Tell()]
+
+    def lost(self) -> list[Effect]:
+        """The connection is gone. Who has not agreed will be asked again."""
+        if not self._may(Input.LOSE):
+            return []
+        self._drop()
+        return [Release(), Tell()]
+
+    # How it follows.
+
+    def _may(self, happened: Input) -> bool:
+        after = RECEIVING.get((self.state, happened))
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    def _open(self) -> list[Effect]:
+        self._drop()
+        self._writing = True
+        return [Open(self.offer, self.sha256, self._useless), Tell()]
+
+    def _write(self) -> list[Effect]:
+        """What to write next; when all is written and all has come, it is compared."""
+        if self._writing or self.state not in {State.MOVING, State.VERIFYING}:
+            return []
+        if self._pieces or self._anew:
+            pieces, anew, offset = tuple(self._pieces), self._anew, self._written_to
+            self._pieces.clear()
+            self.pending, self._anew, self._writing = 0, False, True
+            self._written_to += sum(map(len, pieces))
+            return [Write(offset, pieces, anew)]
+        if self.state is State.VERIFYING:
+            self._writing = True
+            return [Finish(self.sha256)]
+        return []
+
+    def _drop(self) -> None:
+        """What came and was not written is of no use any more."""
+        self._pieces.clear()
+        self.pending, self._anew = 0, False
+
+    def _fail(self, text: str, status: int, about: str) -> list[Effect]:
+        return [Send(Error(status, about=about, id=self.id)), *self._end(Input.FAIL, text)]
+
+    def _end(self, how: Input, text: str) -> list[Effect]:
+        if not self._may(how):
+            return []
+        self._drop()
+        return [Discard(), Forget(), Tell(text)]

@@ -1,0 +1,144 @@
+"""From a name that somebody sent to a name that is safe to use below the download folder.
+
+A safe name is one component: it leads nowhere, hides nothing, means nothing to a shell, a terminal or
+another system, and has room behind it for what we add.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+
+NAME_BYTES = 240
+"""A safe name has at most so many bytes of UTF-8; file systems allow 255, and `.part` follows."""
+SUFFIX_BYTES = 24
+"""What follows the last dot is kept whole up to this length when a name is cut."""
+DEPTH = 32
+"""A file lies at most so many folders deep; what would lie deeper lies in the last of them."""
+NAMELESS = "file"
+"""The name of what has none left."""
+PART = ".part"
+"""Follows the name of what is not whole yet."""
+
+_SEPARATORS = re.compile(r"[/\\]")
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]')
+"""What ends a line, is obeyed by a terminal, or cannot stand in a name on another system."""
+_DEVICE = re.compile(
+    r"(?:CON|PRN|AUX|NUL|CLOCK\$|CONIN\$|CONOUT\$|(?:COM|LPT)[0-9¹²³])", re.IGNORECASE
+)
+_UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0]")
+"""Letters and marks that have no width; what Unicode calls format characters is found by its category."""
+
+
+def safe_name(text: str) -> str:
+    """The last component of `text` as a safe name; safe already, it stays as it is."""
+    name = _SEPARATORS.split(text.rstrip("/\\"))[-1]
+    while (once := _cleaned(name)) != name:
+        name = once
+    return name
+
+
+def _cleaned(name: str) -> str:
+    """One step towards a safe name. Each step makes later ones necessary, until nothing changes."""
+    name = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", name))
+    name = "".join(
+        " " if unicodedata.category(letter) == "Zs" else letter
+        for letter in _UNSEEN.sub("", name)
+        if unicodedata.category(letter) != "Cf"
+    )
+    name = name.lstrip(".- ").rstrip(". ")
+    if _DEVICE.fullmatch(name.partition(".")[0].rstrip(" ")):
+        name = f"_{name}"
+    return _cut(name, NAME_BYTES) or NAMELESS
+
+
+def _cut(name: str, most: int) -> str:
+    """`name` in at most `most` bytes, its ending kept where that is short."""
+    return name if len(name.encode()) <= most else _joined(*split_suffix(name), most)
+
+
+def _joined(stem: str, suffix: str, most: int) -> str:
+    room = most - len(suffix.encode())
+    return stem.encode()[:room].decode(errors="ignore").rstrip(". ") + suffix
+
+
+def numbered(name: str, number: int) -> str:
+    """A safe name like `name` with a number: `stem (2).ending`, no longer than a name may be."""
+    stem, suffix = split_suffix(name)
+    return _joined(stem, f" ({number}){suffix}", NAME_BYTES)
+
+
+def split_suffix(name: str) -> tuple[str, str]:
+    """What stands before the ending and the ending with its dot: `a.tar.gz` ends in `.tar.gz`.
+
+    What is longer than `SUFFIX_BYTES` is no ending.
+    """
+    stem, dot, suffix = name.rpartition(".")
+    if not stem or len(suffix.encode()) > SUFFIX_BYTES:
+        return name, ""
+    if stem.lower().endswith(".tar") and len(stem) > 4:
+        return stem[:-4], f"{stem[-4:]}{dot}{suffix}"
+    return stem, f"{dot}{suffix}"
+
+
+def folded(name: str) -> str:
+    """What two names have in common that some system takes for one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
+
+
+def free_name(name: str, taken: Callable[[str], bool]) -> str:
+    """`name`, or the first of `stem (2).ending`, `stem (3).ending` and so on that is not `taken`."""
+    found, number = name, 1
+    while taken(found):
+        number += 1
+        found = numbered(name, number)
+    return found
+
+
+class _Level:
+    """What lies in one folder.
+
+    `taken`: the names in it, folded; `folders`: those in it by the names they came with; `numbers`:
+    the last number that a name was given.
+    """
+
+    def __init__(self) -> None:
+        self.taken: set[str] = set()
+        self.folders: dict[str, tuple[str, _Level]] = {}
+        self.numbers: dict[str, int] = {}
+
+    def name(self, text: str) -> str:
+        wanted = safe_name(text)
+        # So that a thousand files of one name do not take a million looks.
+        number = self.numbers.get(folded(wanted), 1)
+        found = wanted if number == 1 else numbered(wanted, number)
+        while folded(found) in self.taken:
+            number += 1
+            found = numbered(wanted, number)
+        self.numbers[folded(wanted)] = number
+        self.taken.add(folded(found))
+        return found
+
+    def folder(self, text: str) -> tuple[str, _Level]:
+        if text not in self.folders:
+            self.folders[text] = self.name(text), _Level()
+        return self.folders[text]
+
+
+def safe_paths(paths: Iterable[str]) -> list[tuple[str, ...]]:
+    """Paths below a folder, each as its safe components, no two the same on any system.
+
+    What came in one folder stays in one folder. Empty components, `.` and `..` lead nowhere and are
+    left out. The same paths in the same order give the same result, and safe ones stay as they are.
+    """
+    top = _Level()
+    safe = []
+    for path in paths:
+        *folders, name = [part for part in _SEPARATORS.split(path) if part.strip(". ")] or [""]
+        level, found = top, []
+        for folder in folders[:DEPTH]:
+            local, level = level.folder(folder)
+            found.append(local)
+        safe.append((*found, level.name(name)))
+    return safe

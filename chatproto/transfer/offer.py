@@ -1,0 +1,92 @@
+"""What is offered: a file, or a folder as the list of its files. Names in it are safe ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chatproto.transfer.names import safe_name, safe_paths
+from chatproto.wire import bcp2_files as wire
+from chatproto.wire.bcp2_files import FOLDER, Listed
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class FileOffer:
+    """A file of `size` bytes; `modified`: a moment as on the wire; `type`: its media type."""
+
+    name: str
+    size: int
+    modified: str
+    type: str = "application/octet-stream"
+
+    @property
+    def files(self) -> tuple[Listed, ...]:
+        """It is not a list."""
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOffer:
+    """A folder: `(size, path)` for each of its files, and `modified` of the newest."""
+
+    name: str
+    modified: str
+    files: tuple[Listed, ...]
+
+    @property
+    def type(self) -> str:
+        """What it is on the wire."""
+        return FOLDER
+
+    @property
+    def size(self) -> int:
+        """Bytes in all."""
+        return sum(size for size, _ in self.files)
+
+
+AnyOffer = FileOffer | FolderOffer
+
+
+def to_wire(id: int, offer: AnyOffer) -> wire.Offer:
+    """The message that offers it."""
+    return wire.Offer(id, offer.name, offer.size, offer.modified, offer.type, offer.files)
+
+
+def from_wire(message: wire.Offer, limits: Limits) -> AnyOffer:
+    """What `message` offers, under safe names.
+
+    Raises RemoteError: 413 for more than `offer_files` files, 400 for a file with a list or for sizes
+    that do not add up.
+    """
+    if message.type != FOLDER:
+        if message.files:
+            raise RemoteError(400, "a file with a list of files")
+        return FileOffer(safe_name(message.name), message.size, message.modified, message.type)
+    if len(message.files) > limits.offer_files:
+        raise RemoteError(413, f"{len(message.files)} files")
+    if message.size != sum(size for size, _ in message.files):
+        raise RemoteError(400, "the sizes of the files are not the size of the folder")
+    return FolderOffer(safe_name(message.name), message.modified, safe_files(message.files))
+
+
+def safe_files(files: tuple[Listed, ...]) -> tuple[Listed, ...]:
+    """The same list with safe paths."""
+    paths = safe_paths(path for _, path in files)
+    return tuple((size, "/".join(path)) for (size, _), path in zip(files, paths, strict=True))
+
+
+def same_content(one: AnyOffer, other: AnyOffer) -> bool:
+    """Whether what is there of the one may be the beginning of the other."""
+    return one.name == other.name and one.type == other.type and one.files == other.files
+
+
+def written_date(nanoseconds: int) -> str:
+    """A moment since the epoch as RFC 3339 in UTC; one that the calendar lacks is the epoch itself."""
+    seconds, rest = divmod(nanoseconds, 1_000_000_000)
+    try:
+        moment = datetime.fromtimestamp(seconds, UTC)
+    except (ValueError, OverflowError, OSError):
+        moment, rest = datetime.fromtimestamp(0, UTC), 0
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z".replace(" ", "0")

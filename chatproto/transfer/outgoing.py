@@ -1,0 +1,205 @@
+"""One transfer, at the side that sends: takes what they say and what was read, returns what to do."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from chatproto.transfer.effects import Begin, Effect, Forget, Keep, Look, Read, Release, Send, Tell
+from chatproto.transfer.offer import AnyOffer, to_wire
+from chatproto.transfer.sources import Batch
+from chatproto.transfer.state import ENDED, SENDING, Input, State
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_files import Cancel, Data, Done
+from chatproto.wire.errors import REASONS
+
+BATCH = 512 * 1024
+"""Bytes that are read at once. At most two batches of a transfer are in memory."""
+CHANGES = 4
+"""So often a source may change before it is given up; a busy log file would go on for ever."""
+
+
+class Outgoing:
+    """What we send, as `id`. `offset`: how far we have come; `offer`: what it is now."""
+
+    def __init__(self, id: int, offer: AnyOffer, state: State = State.QUEUED) -> None:
+        self.id = id
+        self.offer = offer
+        self.state = state
+        self.offset = 0
+        self._theirs = ""  # the hash of what they have
+        self._pieces: deque[bytes] = deque()
+        self._read_to = 0
+        self._reading = False
+        self._sha256 = ""
+        self._again = False
+        self._changes = 0
+
+    # What happens.
+
+    def offered(self) -> list[Effect]:
+        """They can be asked: for the first time, or again after a break."""
+        if not self._may(Input.OFFER):
+            return []
+        return [Send(to_wire(self.id, self.offer)), Tell()]
+
+    def taken(self, offset: int, sha256: str) -> list[Effect]:
+        """They agree, and have `offset` bytes with this hash."""
+        if not self._may(Input.TAKE):
+            return []
+        self._theirs = sha256
+        return [*self._begin(offset if offset <= self.offer.size else 0), Tell()]
+
+    def begun(self, sha256: str) -> list[Effect]:
+        """The source stands where it should; `sha256` is of what lies before."""
+        self._reading = False
+        if self.state is not State.CHECKING:
+            return []
+        if self._theirs and sha256 != self._theirs:
+            self._theirs = ""
+            return [*self._begin(0), Tell("what they have differs: sent from the beginning")]
+        self._may(Input.CHECKED)
+        return [*self._next(), Tell()]
+
+    def read(self, batch: Batch) -> list[Effect]:
+        """This was read, next in order."""
+        self._reading = False
+        if self.state is not State.MOVING:
+            return []
+        self._pieces.extend(batch.pieces)
+        self._read_to += sum(map(len, batch.pieces))
+        self._sha256 = batch.sha256
+        return self._next()
+
+    def changed(self) -> list[Effect]:
+        """The source is not what was offered."""
+        self._reading = False
+        if (self.state, Input.CHANGE) not in SENDING:
+            return []  # not read any more; it will be noticed again
+        self._changes += 1
+        if self._changes >= CHANGES:
+            return self.unreadable(f"{self.offer.name} keeps changing")
+        self._may(Input.CHANGE)
+        self._drop()
+        return [Release(), Look(), Tell()]
+
+    def looked(self, offer: AnyOffer) -> list[Effect]:
+        """The source is this now."""
+        self._reading = False
+        if self.state in ENDED:
+            return []
+        self.offer = offer
+        sent = self.offered() if self.state is State.LOOKING else []
+        return [Keep(), *sent, Tell("it has changed and is sent anew")]
+
+    def unreadable(self, reason: str) -> list[Effect]:
+        """The source cannot be read."""
+        self._reading = False
+        told = self._is_known
+        return self._end(Input.FAIL, reason, [Send(Cancel(self.id))] if told else [])
+
+    def kept(self) -> list[Effect]:
+        """They have it whole, under its name."""
+        return self._end(Input.WHOLE)
+
+    def refused(self, about: str, status: int) -> list[Effect]:
+        """They said ERROR to what we said of it."""
+        words = f"{status} {REASONS.get(status, 'refused')}"
+        if status == 603:
+            return self._end(Input.DECLINE)
+        if status == 460 and about == "DONE":
+            if self._again:
+                return self._end(Input.FAIL, "what arrived differs, twice")
+            if not self._may(Input.DIFFERS):
+                return []
+            self._again, self._theirs = True, ""
+            return [*self._begin(0), Tell("what arrived differs: once more")]
+        if status == 503:
+            if not self._may(Input.STALL):
+                return []
+            self._drop()
+            return [Release(), Tell("they cannot write it now")]
+        if status == 429 and self.state is State.OFFERED:
+            self.state = State.BROKEN
+            return [Tell("they have too many unanswered offers: offered again next time")]
+        return self._end(Input.FAIL, words)
+
+    def cancelled(self) -> list[Effect]:
+        """They do not want it any more."""
+        return self._end(Input.CANCEL, "they cancelled it")
+
+    def cancel(self) -> list[Effect]:
+        """We do not want to send it any more. Unconnected, they are told the next time."""
+        known = self._is_known
+        if not self._may(Input.CANCEL):
+            return []
+        self._drop()
+        return [*([Send(Cancel(self.id)), Keep()] if known else [Forget()]), Release(), Tell()]
+
+    def lost(self) -> list[Effect]:
+        """The connection is gone."""
+        if not self._may(Input.LOSE):
+            return []
+        self._drop()
+        return [Release(), Tell()]
+
+    def pull(self) -> Bcp2Message | None:
+        """The next message with a piece of it, or the last; None if nothing is ready."""
+        if self.state is not State.MOVING:
+            return None
+        if self._pieces:
+            piece = self._pieces.popleft()
+            message = Data(self.id, self.offset, piece)
+            self.offset += len(piece)
+            return message
+        if self._sha256 and not self._reading:
+            self._may(Input.END)
+            return Done(self.id, self._sha256)
+        return None
+
+    def more(self) -> list[Effect]:
+        """What to read after something was pulled."""
+        return self._next() if self.state is State.MOVING else []
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something to pull."""
+        return self.state is State.MOVING and bool(
+            self._pieces or (self._sha256 and not self._reading)
+        )
+
+    # How it follows.
+
+    @property
+    def _is_known(self) -> bool:
+        return self.state is not State.QUEUED
+
+    def _may(self, happened: Input) -> bool:
+        after = SENDING.get((self.state, happened))
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    def _begin(self, offset: int) -> list[Effect]:
+        self._drop()
+        self.offset = self._read_to = offset
+        self._reading = True
+        return [Begin(offset)]
+
+    def _next(self) -> list[Effect]:
+        waiting = self._read_to - self.offset
+        if self._reading or self._sha256 or waiting > BATCH:
+            return []
+        self._reading = True
+        return [Read(self._read_to, BATCH)]
+
+    def _drop(self) -> None:
+        """What was read is of no use any more."""
+        self._pieces.clear()
+        self._sha256 = ""
+
+    def _end(self, how: Input, text: str = "", before: list[Effect] | None = None) -> list[Effect]:
+        if not self._may(how):
+            return []
+        self._drop()
+        return [*(before or []), Forget(), Tell(text)]

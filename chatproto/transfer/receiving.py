@@ -1,0 +1,160 @@
+"""One transfer that we receive: carries out what its `Incoming` wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferTrouble
+from chatproto.transfer.effects import (
+    Discard,
+    Effect,
+    Finish,
+    Forget,
+    Keep,
+    Open,
+    Release,
+    Send,
+    Tell,
+    Write,
+)
+from chatproto.transfer.incoming import Incoming
+from chatproto.transfer.progress import Progress
+from chatproto.transfer.records import Record
+from chatproto.transfer.sinks import Sink
+from chatproto.transfer.state import State
+
+
+class Receiving:
+    """What they offered, on its way to us. `number`: what the person calls it; `folder`: where it goes."""
+
+    def __init__(
+        self, desk: Desk, number: int, machine: Incoming, folder: Path, local: str = ""
+    ) -> None:
+        self.number = number
+        self.machine = machine
+        self.forgotten = False
+        self.progress = Progress()
+        self._desk = desk
+        self._lane = Lane(desk)
+        self._folder = folder
+        self._local = local
+        self._sink = Sink(folder, machine.offer, local)
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        return self.machine.state
+
+    @property
+    def place(self) -> tuple[Path, str]:
+        """The folder, and the name in it that was chosen, or empty."""
+        return self._folder, self._local
+
+    def take_over(self, place: tuple[Path, str]) -> None:
+        """Go on from what another transfer has left there."""
+        self._folder, self._local = place
+        self._sink = Sink(self._folder, self.machine.offer, self._local)
+
+    def news(self, text: str = "") -> TransferNews:
+        """How it is."""
+        machine = self.machine
+        return TransferNews(
+            self.number,
+            False,
+            machine.offer.name,
+            machine.state,
+            machine.offset,
+            machine.offer.size,
+            machine.offer.type,
+            len(machine.offer.files),
+            text,
+            machine.path,
+        )
+
+    def record(self) -> Record:
+        """What must outlive the program."""
+        machine = self.machine
+        return Record(
+            self._desk.key,
+            False,
+            machine.id,
+            machine.state,
+            machine.offer,
+            self._desk.now,
+            None,
+            str(self._folder),
+            self._local,
+            machine.sha256,
+            machine.path,
+        )
+
+    def run(self, effects: Iterable[Effect]) -> None:
+        """Carry out `effects`."""
+        for effect in effects:
+            self._run(effect)
+
+    def _run(self, effect: Effect) -> None:
+        sink, records = self._sink, self._desk.records
+        match effect:
+            case Send(message):
+                self._desk.send(message)
+            case Tell(text):
+                self._desk.owner.transfer_told(self.news(text))
+            case Keep():
+                record = self.record()
+                self._lane.do(lambda: records.save(record), self._recorded)
+            case Forget():
+                self.forgotten = True
+                record = self.record()
+                self._lane.do(sink.close, self._recorded)
+                self._lane.do(lambda: records.remove(record), self._recorded)
+            case Release():
+                self._lane.do(sink.close, self._recorded)
+            case Discard():
+                self._lane.do(sink.discard, self._recorded)
+            case Open(offer, sha256, anew):
+                self._open(offer, sha256, anew)
+            case Write(_, pieces, anew):
+                self._work(lambda: _write(sink, pieces, anew), lambda _: self.machine.written())
+            case Finish(sha256):
+                self._work(lambda: sink.finish(sha256), self.machine.finished)
+
+    def _open(self, offer: Any, sha256: str, anew: bool) -> None:
+        """The name is in the record before it is on the disk: no part is ever forgotten."""
+        self._lane.do(self._sink.close, self._recorded)
+        local = self._local or self._sink.local
+        sink = self._sink = Sink(self._folder, offer, local)
+
+        record = self.record()
+
+        def chosen() -> None:
+            self._desk.records.save(replace(record, local=sink.local))
+
+        def opened(there: Any) -> list[Effect]:
+            self._local = sink.local
+            return self.machine.opened(there)
+
+        self._work(lambda: sink.begin(sha256, anew, chosen), opened)
+
+    def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
+        def done(result: Any) -> None:
+            if isinstance(result, BaseException):
+                self.run(self.machine.trouble(str(result)))
+            else:
+                self.run(then(result))
+
+        self._lane.do(job, done)
+
+    def _recorded(self, result: Any) -> None:
+        if isinstance(result, BaseException):
+            text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
+            self._desk.owner.transfer_told(TransferTrouble(text))
+
+
+def _write(sink: Sink, pieces: tuple[bytes, ...], anew: bool) -> None:
+    if anew:
+        sink.restart()
+    sink.write(pieces)

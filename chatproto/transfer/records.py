@@ -1,0 +1,146 @@
+"""What is known of each transfer beside its bytes, kept so that it goes on after the program was ended.
+
+One JSON file a transfer, in a folder of our own. It holds no offsets: how much of a file is there is
+read from the file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer
+from chatproto.transfer.sinks import Sink, SinkTrouble
+from chatproto.transfer.sources import Found
+from chatproto.transfer.state import ENDED, State
+from chatproto.wire.bcp2_files import FOLDER
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One transfer with the person who has `key`; `at`: when this was written, seconds since the epoch.
+
+    Sending: `found`, without its offer. Receiving: `folder` and `local`, where it goes and under which
+    name; `sha256` and `path` as in `Incoming`.
+    """
+
+    key: str
+    outgoing: bool
+    id: int
+    state: State
+    offer: AnyOffer
+    at: float = 0.0
+    found: Found | None = None
+    folder: str = ""
+    local: str = ""
+    sha256: str = ""
+    path: str = ""
+
+
+class Records:
+    """The records in `folder`, which is made when the first is saved."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def save(self, record: Record) -> None:
+        """Put it in place of an older one; a crash leaves one or the other. Raises OSError."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path(record)
+        new = path.with_suffix(".new")
+        made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with os.fdopen(made, "w", encoding="utf-8", errors="surrogateescape") as file:
+            json.dump(_as_json(record), file)
+            file.flush()
+            os.fsync(file.fileno())
+        new.replace(path)
+
+    def remove(self, record: Record) -> None:
+        """It is not needed any more. Raises OSError."""
+        self._path(record).unlink(missing_ok=True)
+
+    def load(self) -> list[Record]:
+        """All that can be read, by key and ID; the others are of no use to anybody. Raises OSError."""
+        found = []
+        for path in self._folder.glob("*.json"):
+            try:
+                found.append(_from_json(json.loads(path.read_bytes())))
+            except (ValueError, KeyError, TypeError):
+                continue
+        return sorted(found, key=lambda record: (record.key, record.outgoing, record.id))
+
+    def sweep(self, now: float, keep: float) -> list[Record]:
+        """All but those that ended over `keep` seconds ago: these go, with their parts. Raises OSError."""
+        kept = []
+        for record in self.load():
+            if record.state not in ENDED or record.at + keep > now:
+                kept.append(record)
+                continue
+            if not record.outgoing and record.state is not State.DONE and record.local:
+                try:
+                    Sink(Path(record.folder), record.offer, record.local).discard()
+                except SinkTrouble:
+                    pass
+            self.remove(record)
+        return kept
+
+    def _path(self, record: Record) -> Path:
+        owner = hashlib.sha256(record.key.encode()).hexdigest()[:16]
+        return self._folder / f"{'to' if record.outgoing else 'from'}-{owner}-{record.id}.json"
+
+
+def of(records: Iterable[Record], key: str) -> list[Record]:
+    """Those of one person."""
+    return [record for record in records if record.key == key]
+
+
+def _as_json(record: Record) -> dict[str, object]:
+    # Not asdict of the whole: it copies ten thousand paths one by one, several times.
+    plain = asdict(replace(record, offer=FileOffer("", 0, ""), found=None))
+    offer, found = record.offer, record.found
+    plain["state"] = record.state.name
+    plain["offer"] = {
+        "name": offer.name,
+        "size": offer.size,
+        "modified": offer.modified,
+        "type": offer.type,
+        "files": offer.files,
+    }
+    plain["found"] = found and {
+        "path": found.path,
+        "stamps": found.stamps,
+        "parts": found.parts,
+        "left_out": found.left_out,
+    }
+    return plain
+
+
+def _from_json(plain: dict[str, object]) -> Record:
+    """Raises KeyError, ValueError, TypeError."""
+    values: dict[str, object] = dict(plain)
+    about = _of_object(plain["offer"])
+    name, modified = str(about["name"]), str(about["modified"])
+    offer: AnyOffer
+    if about["type"] == FOLDER:
+        offer = FolderOffer(name, modified, tuple((int(s), str(p)) for s, p in about["files"]))
+    else:
+        offer = FileOffer(name, int(about["size"]), modified, str(about["type"]))
+    values["state"] = State[str(plain["state"])]
+    values["offer"] = offer
+    if plain["found"] is not None:
+        found = _of_object(plain["found"])
+        stamps = tuple((int(size), int(modified)) for size, modified in found["stamps"])
+        parts = tuple(map(str, found["parts"]))
+        values["found"] = Found(str(found["path"]), offer, stamps, parts, int(found["left_out"]))
+    return Record(**values)  # type: ignore[arg-type]
+
+
+def _of_object(value: object) -> dict[str, Any]:
+    if isinstance(value, dict):
+        return value
+    raise TypeError("not an object")

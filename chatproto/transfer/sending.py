@@ -1,0 +1,139 @@
+"""One transfer that we send: carries out what its `Outgoing` wants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferTrouble
+from chatproto.transfer.effects import (
+    Begin,
+    Effect,
+    Forget,
+    Keep,
+    Look,
+    Read,
+    Release,
+    Send,
+    Tell,
+)
+from chatproto.transfer.outgoing import Outgoing
+from chatproto.transfer.progress import Progress
+from chatproto.transfer.records import Record
+from chatproto.transfer.sources import Batch, Found, Source, SourceChanged, find
+from chatproto.transfer.state import State
+from chatproto.wire.bcp2_common import Bcp2Message
+
+
+class Sending:
+    """What was `found`, on its way to them. `number`: what the person calls it."""
+
+    def __init__(
+        self, desk: Desk, number: int, id: int, found: Found, state: State = State.QUEUED
+    ) -> None:
+        self.number = number
+        self.found = found
+        self.machine = Outgoing(id, found.offer, state)
+        self.forgotten = False
+        self.progress = Progress()
+        self._desk = desk
+        self._lane = Lane(desk)
+        self._source = Source(found, desk.limits.chunk)
+
+    @property
+    def state(self) -> State:
+        """How far it is."""
+        return self.machine.state
+
+    def news(self, text: str = "") -> TransferNews:
+        """How it is."""
+        offer = self.machine.offer
+        return TransferNews(
+            self.number,
+            True,
+            offer.name,
+            self.state,
+            self.machine.offset,
+            offer.size,
+            offer.type,
+            len(offer.files),
+            text,
+            self.found.path,
+        )
+
+    def record(self) -> Record:
+        """What must outlive the program."""
+        machine = self.machine
+        return Record(
+            self._desk.key,
+            True,
+            machine.id,
+            machine.state,
+            machine.offer,
+            self._desk.now,
+            self.found,
+        )
+
+    def pull(self) -> Bcp2Message | None:
+        """The next message with a piece of it, or None."""
+        message = self.machine.pull()
+        if message is not None:
+            self.run(self.machine.more())
+            if self.state is State.VERIFYING:
+                self.run([Tell()])
+        return message
+
+    def run(self, effects: Iterable[Effect]) -> None:
+        """Carry out `effects`."""
+        for effect in effects:
+            self._run(effect)
+
+    def _run(self, effect: Effect) -> None:
+        source, records, limits = self._source, self._desk.records, self._desk.limits
+        match effect:
+            case Send(message):
+                self._desk.send(message)
+            case Tell(text):
+                self._desk.owner.transfer_told(self.news(text))
+            case Keep():
+                record = self.record()
+                self._lane.do(lambda: records.save(record), self._recorded)
+            case Forget():
+                self.forgotten = True
+                record = self.record()
+                self._lane.do(source.close, self._recorded)
+                self._lane.do(lambda: records.remove(record), self._recorded)
+            case Release():
+                self._lane.do(source.close, self._recorded)
+            case Begin(offset):
+                self._work(lambda: source.begin(offset), self.machine.begun)
+            case Read(_, size):
+                self._work(lambda: source.read(size), self._read)
+            case Look():
+                path = Path(self.found.path)
+                self._work(lambda: find(path, limits), self._looked)
+
+    def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
+        def done(result: Any) -> None:
+            if isinstance(result, SourceChanged):
+                self.run(self.machine.changed())
+            elif isinstance(result, BaseException):
+                self.run(self.machine.unreadable(str(result)))
+            else:
+                self.run(then(result))
+
+        self._lane.do(job, done)
+
+    def _read(self, batch: Batch) -> list[Effect]:
+        return self.machine.read(batch)
+
+    def _looked(self, found: Found) -> list[Effect]:
+        self.found = found
+        self._source = Source(found, self._desk.limits.chunk)
+        return self.machine.looked(found.offer)
+
+    def _recorded(self, result: Any) -> None:
+        if isinstance(result, BaseException):
+            text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
+            self._desk.owner.transfer_told(TransferTrouble(text))

@@ -1,0 +1,354 @@
+"""What is received, on its way to the disk: `NAME.part` in the download folder, and its name at the end.
+
+All of it waits for the disk; its methods are called in threads, one at a time (`threads.py`). Nothing
+is opened but below the download folder, and no link is followed there.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatproto.transfer.names import PART, free_name
+from chatproto.transfer.offer import AnyOffer, FolderOffer
+
+HASHED = 1024 * 1024
+"""Bytes that are read at a time where they are only hashed."""
+NEW = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+OLD = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FULL = {errno.ENOSPC, errno.EDQUOT}
+SYNC_ALL = 64
+"""With more files than this the whole system's disks are flushed once instead of each file."""
+
+
+class SinkTrouble(Exception):
+    """It cannot be kept; the text is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class There:
+    """What is on the disk: so many bytes, and their hash; `path`: it is whole and lies there."""
+
+    offset: int
+    sha256: str
+    path: str = ""
+
+
+class Sink:
+    """One file or folder that is being received. Close it.
+
+    `local`: the name that was chosen for it before, or empty; it is known after `begin`.
+    """
+
+    def __init__(self, folder: Path, offer: AnyOffer, local: str = "") -> None:
+        self.local = local
+        self._folder = folder
+        self._offer = offer
+        self._entries: list[tuple[int, tuple[str, ...]]] = [(offer.size, ())]
+        if isinstance(offer, FolderOffer):
+            self._entries = [(size, tuple(path.split("/"))) for size, path in offer.files]
+        self._hash = hashlib.sha256()
+        self._file: int | None = None
+        self._index = 0  # of the entry that is open or comes next
+        self._left = 0  # in the open one
+        self._offset = 0
+
+    @property
+    def part(self) -> Path:
+        """Where it lies until it is whole."""
+        return self._folder / f"{self.local}{PART}"
+
+    def begin(
+        self,
+        sha256: str = "",
+        anew: bool = False,
+        chosen: Callable[[], None] = lambda: None,
+    ) -> There:
+        """Make or open the part and read what is there of it.
+
+        `sha256`: what the whole should have, if that is known: it may have got its name before the
+        program was ended. `anew`: what is there is of no use. `chosen` is called when a name is chosen
+        and nothing has it yet. Raises SinkTrouble, also if there is not room enough.
+        """
+        try:
+            self.close()
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._unlink_twin()
+            if sha256 and self.local and not anew and (there := self._named_before(sha256)):
+                return there
+            if anew and self.local:
+                self._remove()
+            self._make(chosen)
+            self._resume()
+            self._check_room()
+        except OSError as error:
+            self.close()
+            raise _trouble(error, self.part) from None
+        return There(self._offset, self._hash.hexdigest())
+
+    def restart(self) -> None:
+        """Throw away what is there and begin anew. Raises SinkTrouble."""
+        self.begin(anew=True)
+
+    def write(self, pieces: tuple[bytes, ...]) -> None:
+        """Put `pieces` behind what is there; together they go no further than the end. Raises SinkTrouble."""
+        try:
+            for piece in pieces:
+                rest = memoryview(piece)
+                while rest:
+                    if self._file is None:
+                        self._open()
+                    assert self._file is not None
+                    count = os.write(self._file, rest[: self._left])
+                    self._hash.update(rest[:count])
+                    self._advance(count)
+                    rest = rest[count:]
+        except OSError as error:
+            raise _trouble(error, self.part) from None
+
+    def finish(self, sha256: str) -> str:
+        """Give it its name if it is whole; where it lies then, or empty if the hash differs.
+
+        It is on the disk before it has its name. Raises SinkTrouble.
+        """
+        if self._offset != self._offer.size or self._hash.hexdigest() != sha256:
+            return ""
+        try:
+            self._open_empty()
+            self.close()
+            self._flush()
+            return self._rename()
+        except OSError as error:
+            raise _trouble(error, self.part) from None
+
+    def discard(self) -> None:
+        """Remove the part, if there is one. Raises SinkTrouble."""
+        self.close()
+        try:
+            if self.local:
+                self._remove()
+        except OSError as error:
+            raise _trouble(error, self.part) from None
+
+    def close(self) -> None:
+        """Let go of the file that is open."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    # The stream of the entries.
+
+    def _open(self) -> None:
+        """Open the next entry that is not empty; the empty ones are made."""
+        while True:
+            self._open_next()
+            if self._left:
+                return
+            self._advance(0)
+
+    def _open_empty(self) -> None:
+        """Make the empty ones at the end."""
+        if self._file is None:
+            while self._index < len(self._entries):
+                self._open_next()
+                self._advance(0)
+
+    def _open_next(self) -> None:
+        """Open the next entry, with nothing in it."""
+        self._left, components = self._entries[self._index]
+        self._file = self._open_entry(self.part, components, NEW)
+        os.ftruncate(self._file, 0)
+
+    def _advance(self, count: int) -> None:
+        self._offset += count
+        self._left -= count
+        if not self._left:
+            if self._entries[self._index][1]:
+                self.close()
+            self._index += 1
+
+    def _open_entry(self, root: Path, components: tuple[str, ...], flags: int) -> int:
+        """A regular file below `root`, or `root` itself, opened step by step. Raises OSError."""
+        at = os.open(self._folder, DIRECTORY & ~os.O_NOFOLLOW)
+        try:
+            *folders, name = root.name, *components
+            for folder in folders:
+                if flags & os.O_CREAT:
+                    _make_folder(folder, at)
+                below = os.open(folder, DIRECTORY, dir_fd=at)
+                os.close(at)
+                at = below
+            file = os.open(name, flags, 0o600, dir_fd=at)
+        finally:
+            os.close(at)
+        status = os.fstat(file)
+        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1:
+            os.close(file)
+            raise OSError(errno.EEXIST, "something else has that name")
+        return file
+
+    def _resume(self) -> None:
+        """Hash what is there and stand behind it."""
+        self._hash, self._index, self._left, self._offset = hashlib.sha256(), 0, 0, 0
+        while self._index < len(self._entries):
+            self._left, components = self._entries[self._index]
+            try:
+                self._file = self._open_entry(self.part, components, OLD)
+            except FileNotFoundError:
+                self._left = 0
+                return
+            length = os.fstat(self._file).st_size
+            if length > self._left:
+                os.ftruncate(self._file, self._left)
+            left = min(length, self._left)
+            while left and (data := os.read(self._file, min(left, HASHED))):
+                self._hash.update(data)
+                self._offset += len(data)
+                self._left -= len(data)
+                left -= len(data)
+            if self._left:
+                return
+            self._advance(0)
+
+    # Names.
+
+    def _taken(self, name: str) -> bool:
+        return self._name_taken(name) or os.path.lexists(self._folder / f"{name}{PART}")
+
+    def _name_taken(self, name: str) -> bool:
+        return os.path.lexists(self._folder / name)
+
+    def _make(self, chosen: Callable[[], None]) -> None:
+        """The part is there, empty if it is new; a new one is nobody else's."""
+        while not self.local:
+            self.local = free_name(self._offer.name, self._taken)
+            chosen()
+            try:
+                self._make_part(os.O_EXCL)
+            except FileExistsError:
+                self.local = ""
+        self._make_part(0)
+
+    def _make_part(self, flags: int) -> None:
+        if not isinstance(self._offer, FolderOffer):
+            os.close(self._open_entry(self.part, (), NEW | flags))
+        elif flags:
+            self.part.mkdir(mode=0o700)
+        else:
+            _make_folder(str(self.part), None)
+            os.close(os.open(self.part, DIRECTORY))
+
+    def _remove(self) -> None:
+        try:
+            if stat.S_ISDIR(os.lstat(self.part).st_mode):
+                shutil.rmtree(self.part)
+            else:
+                self.part.unlink()
+        except FileNotFoundError:
+            pass
+
+    def _flush(self) -> None:
+        """What was written is on the disk."""
+        if len(self._entries) > SYNC_ALL:
+            os.sync()
+            return
+        for _, components in self._entries:
+            file = self._open_entry(self.part, components, OLD)
+            try:
+                os.fsync(file)
+            finally:
+                os.close(file)
+
+    def _rename(self) -> str:
+        """From the part to its name, over nothing that is there. Raises OSError."""
+        part = self.part
+        while True:
+            self.local = free_name(self.local, self._name_taken)
+            final = self._folder / self.local
+            try:
+                if isinstance(self._offer, FolderOffer):
+                    # Would replace an empty folder that came since, and nothing else.
+                    part.rename(final)
+                else:
+                    _link(part, final)
+                break
+            except OSError as error:
+                if error.errno not in {errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR}:
+                    raise
+        at = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(at)
+        finally:
+            os.close(at)
+        return str(final)
+
+    def _unlink_twin(self) -> None:
+        """The program was ended between a link and the end of the other name."""
+        try:
+            if self.local and os.path.samestat(
+                os.lstat(self.part), os.lstat(self._folder / self.local)
+            ):
+                self.part.unlink()
+        except FileNotFoundError:
+            pass
+
+    def _named_before(self, sha256: str) -> There | None:
+        """What lies under its name already, if that is the whole of it."""
+        final = self._folder / self.local
+        if os.path.lexists(self.part) or not os.path.lexists(final):
+            return None
+        whole = hashlib.sha256()
+        try:
+            for size, components in self._entries:
+                file = self._open_entry(final, components, os.O_RDONLY | os.O_NOFOLLOW)
+                with open(file, "rb", buffering=0) as opened:  # noqa: PTH123
+                    if os.fstat(file).st_size != size:
+                        return None
+                    while data := opened.read(HASHED):
+                        whole.update(data)
+        except OSError:
+            return None
+        return There(self._offer.size, sha256, str(final)) if whole.hexdigest() == sha256 else None
+
+    def _check_room(self) -> None:
+        free = shutil.disk_usage(self._folder).free
+        if self._offer.size - self._offset > free:
+            self.close()
+            if not self._offset:
+                self._remove()
+            raise SinkTrouble(
+                f"{self._offer.name} needs {self._offer.size - self._offset:,} bytes and"
+                f" {self._folder} has {free:,} left"
+            )
+
+
+def _make_folder(name: str, at: int | None) -> None:
+    try:
+        os.mkdir(name, 0o700, dir_fd=at)
+    except FileExistsError:
+        pass
+
+
+def _link(part: Path, final: Path) -> None:
+    """A link cannot replace what came meanwhile, as renaming would; not every disk has links."""
+    try:
+        os.link(part, final, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise
+        part.rename(final)
+    else:
+        part.unlink()
+
+
+def _trouble(error: OSError, part: Path) -> SinkTrouble:
+    if error.errno in FULL:
+        return SinkTrouble(f"the disk is full: what came so far is in {part}")
+    return SinkTrouble(f"cannot write {part}: {error.strerror}")

@@ -1,0 +1,222 @@
+"""What is sent, as it lies on the disk: found, and read as one stream. All of it waits for the disk.
+
+Its methods are called in threads, one at a time (`threads.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mimetypes
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatproto.transfer.names import safe_name
+from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
+from chatproto.wire.limits import Limits
+
+HASHED = 1024 * 1024
+"""Bytes that are read at a time where they are only hashed."""
+OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+
+NO_NAMES = {"", ".."}
+
+Stamp = tuple[int, int]
+"""What tells a file that has changed: its bytes, and when it was modified, in nanoseconds."""
+
+
+class SourceTrouble(Exception):
+    """It cannot be sent; the text is one sentence for a person."""
+
+
+class SourceChanged(Exception):
+    """It is not any more what was offered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found at `path`: the offer to make of it, and where each of its files lies.
+
+    `parts`: for a folder, paths below it as the disk has them, in the offer's order; `stamps`: of each
+    file; `left_out`: links, devices and the like, which are never sent.
+    """
+
+    path: str
+    offer: AnyOffer
+    stamps: tuple[Stamp, ...]
+    parts: tuple[str, ...] = ()
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some pieces of the stream; `sha256`: of the whole, once its end is among them."""
+
+    pieces: tuple[bytes, ...]
+    sha256: str = ""
+
+
+def find(path: Path, limits: Limits) -> Found:
+    """What to offer of `path`, a file or a folder. A link that is named itself is followed, no other.
+
+    Raises SourceTrouble: not there, not readable, neither file nor folder, more files than an offer
+    may list.
+    """
+    try:
+        real = path.resolve(strict=True)
+        status = real.stat()
+        if stat.S_ISDIR(status.st_mode):
+            return _find_folder(path, real, status, limits)
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceTrouble(f"{path} is neither a file nor a folder")
+        os.close(os.open(real, OPEN))
+    except OSError as error:
+        raise SourceTrouble(f"cannot read {path}: {error.strerror}") from None
+    media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    offer = FileOffer(
+        safe_name(real.name if path.name in NO_NAMES else path.name),
+        status.st_size,
+        written_date(status.st_mtime_ns),
+        media,
+    )
+    return Found(str(real), offer, (_stamp(status),))
+
+
+def _find_folder(path: Path, real: Path, status: os.stat_result, limits: Limits) -> Found:
+    stamps, parts, left_out = list[Stamp](), list[str](), 0
+    for part, found in _walk(str(real), ""):
+        if not stat.S_ISREG(found.st_mode):
+            left_out += 1
+            continue
+        if len(parts) == limits.offer_files:
+            raise SourceTrouble(f"{path} has more than {limits.offer_files} files")
+        parts.append(part)
+        stamps.append(_stamp(found))
+    files = safe_files(tuple((size, part) for (size, _), part in zip(stamps, parts, strict=True)))
+    if sum(len(f"{size} {name}\r\n".encode()) for size, name in files) > limits.offer:
+        raise SourceTrouble(f"the names of the files in {path} are too long for one offer")
+    newest = max([modified for _, modified in stamps], default=status.st_mtime_ns)
+    offer = FolderOffer(
+        safe_name(real.name if path.name in NO_NAMES else path.name), written_date(newest), files
+    )
+    return Found(str(real), offer, tuple(stamps), tuple(parts), left_out)
+
+
+def _walk(folder: str, below: str) -> Iterator[tuple[str, os.stat_result]]:
+    """Each thing below `folder` that is no folder, in the order of names. Raises OSError."""
+    with os.scandir(folder) as listed:
+        entries = sorted(listed, key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(entry.path, f"{below}{entry.name}/")
+        else:
+            yield f"{below}{entry.name}", entry.stat(follow_symlinks=False)
+
+
+def _stamp(status: os.stat_result) -> Stamp:
+    return status.st_size, status.st_mtime_ns
+
+
+class Source:
+    """The stream of what was found, and the hash of what was read of it. Close it."""
+
+    def __init__(self, found: Found, chunk: int) -> None:
+        self._found = found
+        self._chunk = chunk
+        self._paths = [os.path.join(found.path, part) for part in found.parts] or (  # noqa: PTH118
+            [found.path] if not isinstance(found.offer, FolderOffer) else []
+        )
+        self._hash = hashlib.sha256()
+        self._file: int | None = None
+        self._index = 0  # of the file that is open or comes next
+        self._left = 0  # in the open one
+
+    def begin(self, offset: int) -> str:
+        """Go to `offset`; the hash of what lies before it. Raises SourceChanged, SourceTrouble."""
+        self.close()
+        self._hash, self._index, self._left = hashlib.sha256(), 0, 0
+        while offset:
+            data = self._read(min(offset, HASHED))
+            if not data:
+                raise SourceChanged
+            self._hash.update(data)
+            offset -= len(data)
+        return self._hash.hexdigest()
+
+    def read(self, size: int) -> Batch:
+        """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""
+        pieces = list[bytes]()
+        while size > 0:
+            piece = self._piece(min(size, self._chunk))
+            if not piece:
+                break
+            self._hash.update(piece)
+            pieces.append(piece)
+            size -= len(piece)
+        self._check()
+        if self._left or self._index < len(self._paths):
+            return Batch(tuple(pieces))
+        return Batch(tuple(pieces), self._hash.hexdigest())
+
+    def close(self) -> None:
+        """Let go of the file that is open."""
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def _piece(self, size: int) -> bytes:
+        """One chunk; small files are put together, a large one is not copied."""
+        found = list[bytes]()
+        while size and (data := self._read(size)):
+            found.append(data)
+            size -= len(data)
+        return found[0] if len(found) == 1 else b"".join(found)
+
+    def _read(self, size: int) -> bytes:
+        """Some bytes of the one file that is read now, b"" at the end of all."""
+        while not self._left:
+            if self._index == len(self._paths):
+                return b""
+            self._open()
+        assert self._file is not None
+        try:
+            data = os.read(self._file, min(size, self._left))
+        except OSError as error:
+            raise self._trouble(error) from None
+        if not data:
+            raise SourceChanged
+        self._left -= len(data)
+        if not self._left:
+            self._shut()
+        return data
+
+    def _open(self) -> None:
+        path = self._paths[self._index]
+        try:
+            self._file = os.open(path, OPEN)
+        except OSError as error:
+            raise self._trouble(error) from None
+        self._left = self._found.stamps[self._index][0]
+        self._check()
+        if not self._left:
+            self._shut()
+
+    def _shut(self) -> None:
+        """The file is read: it must be what it was; then the next."""
+        self._check()
+        self.close()
+        self._index += 1
+
+    def _check(self) -> None:
+        """Raises SourceChanged if the open file is not what was offered."""
+        if self._file is not None:
+            status = os.fstat(self._file)
+            if _stamp(status) != self._found.stamps[self._index] or not stat.S_ISREG(
+                status.st_mode
+            ):
+                raise SourceChanged
+
+    def _trouble(self, error: OSError) -> SourceTrouble:
+        return SourceTrouble(f"cannot read {self._paths[self._index]}: {error.strerror}")

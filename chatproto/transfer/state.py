@@ -1,0 +1,92 @@
+"""What can happen to a transfer, and what it is then: one table for both sides."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    """How far a transfer is; the values are what a person is shown."""
+
+    QUEUED = (
+        "queued"  # sending: too many others are open; receiving: agreed to, too many others move
+    )
+    OFFERED = "offered"
+    LOOKING = "looking"  # sending: it has changed, and is looked at anew
+    CHECKING = "checking"  # what is there already is read
+    MOVING = "moving"
+    VERIFYING = "verifying"
+    BROKEN = (
+        "broken"  # the connection is lost, or the program was ended: it goes on with the next one
+    )
+    STALLED = "stalled"  # the receiver cannot write; it goes on when the receiver says so
+    DONE = "done"
+    DECLINED = "declined"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+
+
+class Input(Enum):
+    """What happens to it."""
+
+    OFFER = auto()  # it is offered, perhaps again
+    TAKE = auto()  # the receiver agrees
+    CHECKED = auto()
+    END = auto()  # everything was sent
+    WHOLE = auto()  # it is there, under its name
+    DIFFERS = auto()  # what is there is something else
+    CHANGE = auto()  # the source is not what was offered
+    STALL = auto()
+    LOSE = auto()
+    DECLINE = auto()
+    CANCEL = auto()
+    FAIL = auto()
+
+
+ENDED = frozenset({State.DONE, State.DECLINED, State.CANCELLED, State.FAILED})
+ACTIVE = frozenset({State.CHECKING, State.MOVING, State.VERIFYING})
+"""Those that count among the transfers that move at once."""
+OPEN = frozenset(State) - ENDED
+
+S, I = State, Input  # noqa: E741
+_ALWAYS = {I.CANCEL: S.CANCELLED, I.FAIL: S.FAILED}
+_CONNECTED = {I.LOSE: S.BROKEN, I.STALL: S.STALLED, I.CHANGE: S.LOOKING, **_ALWAYS}
+
+SENDING: dict[tuple[State, Input], State] = {
+    (state, happened): after
+    for state, row in {
+        S.QUEUED: {I.OFFER: S.OFFERED, **_ALWAYS},
+        S.OFFERED: {I.OFFER: S.OFFERED, I.TAKE: S.CHECKING, I.DECLINE: S.DECLINED, **_CONNECTED},
+        S.LOOKING: {I.OFFER: S.OFFERED, I.LOSE: S.BROKEN, **_ALWAYS},
+        S.CHECKING: {I.CHECKED: S.MOVING, I.DECLINE: S.DECLINED, **_CONNECTED},
+        S.MOVING: {I.END: S.VERIFYING, I.DECLINE: S.DECLINED, **_CONNECTED},
+        S.VERIFYING: {I.WHOLE: S.DONE, I.DIFFERS: S.CHECKING, **_CONNECTED},
+        S.BROKEN: {I.OFFER: S.OFFERED, **_ALWAYS},
+        S.STALLED: {I.TAKE: S.CHECKING, I.LOSE: S.BROKEN, I.OFFER: S.OFFERED, **_ALWAYS},
+    }.items()
+    for happened, after in row.items()
+}
+"""What a transfer is after something happened to its sender; what is not here does not happen."""
+
+RECEIVING: dict[tuple[State, Input], State] = {
+    (state, happened): after
+    for state, row in {
+        S.OFFERED: {I.TAKE: S.QUEUED, I.DECLINE: S.DECLINED, I.OFFER: S.OFFERED, **_ALWAYS},
+        S.QUEUED: {I.OFFER: S.CHECKING, I.LOSE: S.BROKEN, **_ALWAYS},
+        S.CHECKING: {
+            I.CHECKED: S.MOVING, I.WHOLE: S.DONE, I.OFFER: S.CHECKING, I.LOSE: S.BROKEN,
+            I.STALL: S.STALLED, **_ALWAYS,
+        },
+        S.MOVING: {
+            I.END: S.VERIFYING, I.OFFER: S.CHECKING, I.LOSE: S.BROKEN, I.STALL: S.STALLED, **_ALWAYS,
+        },
+        S.VERIFYING: {
+            I.WHOLE: S.DONE, I.DIFFERS: S.MOVING, I.OFFER: S.CHECKING, I.LOSE: S.BROKEN,
+            I.STALL: S.STALLED, **_ALWAYS,
+        },
+        S.BROKEN: {I.TAKE: S.QUEUED, I.WHOLE: S.DONE, **_ALWAYS},
+        S.STALLED: {I.TAKE: S.QUEUED, I.LOSE: S.BROKEN, **_ALWAYS},
+    }.items()
+    for happened, after in row.items()
+}  # fmt: skip
+"""The same for its receiver."""

@@ -1,0 +1,356 @@
+"""All files that move between us and one person: the joint between transfers and a program.
+
+It is handed messages and the time and asked for messages; what waits for the disk goes to a `Worker`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from chatproto.transfer.desk import Desk, TransferNews, TransferOwner, TransferTrouble, Worker
+from chatproto.transfer.effects import Effect, Forget, Keep, Tell
+from chatproto.transfer.incoming import Incoming
+from chatproto.transfer.offer import from_wire, same_content
+from chatproto.transfer.rates import Bucket, Turns
+from chatproto.transfer.receiving import Receiving
+from chatproto.transfer.records import Record, Records
+from chatproto.transfer.sending import Sending
+from chatproto.transfer.sources import Found, find
+from chatproto.transfer.state import ACTIVE, ENDED, OPEN, State
+from chatproto.wire import bcp2_files as wire
+from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.limits import Limits
+
+ANSWERS = 64
+"""With so many short messages waiting nothing more is read: who asks and does not read must wait."""
+OLD = 8
+"""Of one person, so many times `offers` transfers may be broken off, or over, and still be known."""
+
+
+class Transfers:
+    """The files between us and the person with `key`; outlives each connection to them.
+
+    `downloads`: where files land; `kept`: what is known from before; `bucket`: limits what we send.
+    Whoever owns it calls `resumed` when a conversation is open, then forwards each message, and
+    whenever the connection takes more, and no chat waits, sends what `pull` gives.
+    """
+
+    def __init__(
+        self,
+        owner: TransferOwner,
+        worker: Worker,
+        records: Records,
+        limits: Limits,
+        key: str,
+        downloads: Path,
+        kept: Iterable[Record] = (),
+        bucket: Bucket | None = None,
+    ) -> None:
+        self._desk = Desk(owner, worker, records, limits, key)
+        self._desk.settle = self._settle
+        self._downloads = downloads
+        self._bucket = bucket or Bucket(0)
+        self._sending: dict[int, Sending] = {}
+        self._receiving: dict[int, Receiving] = {}
+        self._over: dict[int, Receiving] = {}  # received, or given up halfway
+        self._turns: Turns[Sending] = Turns()
+        self._again: set[int] = set()
+        self._held = False
+        for record in kept:
+            self._restore(record)
+
+    # What the person wants.
+
+    def offer(self, paths: Iterable[Path], now: float) -> None:
+        """Send these files and folders; what cannot be is told. Unconnected, they are offered later."""
+        self._desk.now = now
+        limits = self._desk.limits
+        for path in paths:
+
+            def job(path: Path = path) -> Found:
+                return find(path, limits)
+
+            self._desk.worker.do(job, self._found)
+
+    def accept(self, number: int, now: float) -> None:
+        """Take what is offered as `number`, or go on with it. Raises LocalError."""
+        self._desk.now = now
+        one = self._numbered(number)
+        if not isinstance(one, Receiving) or one.state not in {State.OFFERED, State.STALLED}:
+            raise LocalError(400, f"{number} is not to be accepted now")
+        if one.state is State.OFFERED:
+            self._take_over(one)
+        one.run(one.machine.accept())
+        if not self._desk.connected:
+            one.run(one.machine.lost())
+        self._settle()
+
+    def decline(self, number: int) -> None:
+        """Do not take what is offered as `number`. Raises LocalError."""
+        one = self._numbered(number)
+        if not isinstance(one, Receiving) or one.state is not State.OFFERED:
+            raise LocalError(400, f"{number} is not to be declined now")
+        one.run(one.machine.decline())
+        self._settle()
+
+    def cancel(self, number: int, now: float) -> None:
+        """End it, whichever way it goes; what there is of it stays for a while. Raises LocalError."""
+        self._desk.now = now
+        one = self._numbered(number)
+        if one.state in ENDED:
+            raise LocalError(400, f"{number} has ended already")
+        one.run(one.machine.cancel())
+        self._settle()
+
+    # What the connection tells.
+
+    def resumed(self, now: float) -> None:
+        """There is an open conversation: what was broken off is offered again."""
+        self._desk.now = now
+        self._desk.connected = True
+        for one in tuple(self._sending.values()):
+            if one.state is State.BROKEN:
+                self._again.add(one.machine.id)
+            elif one.state is State.CANCELLED and not one.forgotten:
+                self._desk.send(wire.Cancel(one.machine.id))
+                one.run([Forget()])
+        self._settle()
+
+    def lost(self) -> None:
+        """There is none any more."""
+        self._desk.connected = False
+        self._desk.waiting.clear()
+        self._again.clear()
+        for one in self._all():
+            one.run(one.machine.lost())
+        self._settle()
+
+    def message(self, message: Bcp2Message, now: float) -> bool:
+        """They said this; whether it was about files."""
+        self._desk.now = now
+        match message:
+            case wire.Offer():
+                self._offered(message)
+            case wire.Data(id, offset, data):
+                if (incoming := self._receiving.get(id)) is not None:
+                    incoming.run(incoming.machine.data(offset, data))
+                    if incoming.state is State.MOVING:
+                        self._hold()
+                        return True
+            case wire.Done(id, sha256):
+                if (incoming := self._known(id)) is not None:
+                    incoming.run(incoming.machine.done(sha256))
+                else:
+                    self._desk.send(Error(400, about="DONE", id=id))
+            case wire.Cancel(id, ""):
+                if (incoming := self._receiving.get(id)) is not None:
+                    incoming.run(incoming.machine.cancelled())
+            case wire.Cancel(id) | wire.OfferAck(id) | wire.DoneAck(id):
+                self._answered(message, id)
+            case Error(about="OFFER" | "DATA" | "DONE", id=int() as id):
+                self._answered(message, id)
+            case _:
+                return False
+        self._settle()
+        return True
+
+    def pull(self, now: float) -> Bcp2Message | None:
+        """The next message to send, at most one chunk; None if there is none, or not yet (`wait`)."""
+        self._desk.now = now
+        if self._desk.waiting:
+            message = self._desk.waiting.popleft()
+            self._hold()
+            return message
+        if not self._desk.connected or self._bucket.wait(now):
+            return None
+        piece = self._turns.next(Sending.pull)
+        if isinstance(piece, wire.Data):
+            self._bucket.take(len(piece.data))
+        return piece
+
+    def wait(self, now: float) -> float | None:
+        """Seconds until `pull` has something: 0 for now, None if nobody knows (`transfer_wake` tells)."""
+        if self._desk.waiting:
+            return 0.0
+        if self._desk.connected and any(one.machine.ready for one in self._turns):
+            return self._bucket.wait(now)
+        return None
+
+    # How it is.
+
+    def listing(self, now: float) -> tuple[TransferNews, ...]:
+        """Every transfer that has not ended, by number, with its rate."""
+        news = []
+        for one in self._all():
+            if one.state in OPEN:
+                about = one.news()
+                if one.state is State.MOVING:
+                    one.progress.at(now, about.offset)
+                    left = one.progress.left(about.size)
+                    about = replace(about, rate=one.progress.rate, left=left)
+                news.append(about)
+        return tuple(sorted(news, key=lambda about: about.number))
+
+    @property
+    def moving(self) -> bool:
+        """Whether anything moves."""
+        return any(one.state in ACTIVE for one in self._all())
+
+    # How it follows.
+
+    def _all(self) -> list[Sending | Receiving]:
+        return [*self._sending.values(), *self._receiving.values(), *self._over.values()]
+
+    def _known(self, id: int) -> Receiving | None:
+        return self._receiving.get(id) or self._over.get(id)
+
+    def _numbered(self, number: int) -> Sending | Receiving:
+        for one in self._all():
+            if one.number == number:
+                return one
+        raise LocalError(400, f"there is no transfer {number}")
+
+    def _restore(self, record: Record) -> None:
+        state = record.state if record.state in ENDED else State.BROKEN
+        number = self._desk.owner.transfer_number()
+        if record.found is not None:
+            self._send(Sending(self._desk, number, record.id, record.found, state))
+            return
+        machine = Incoming(record.id, record.offer, state, record.sha256, record.path)
+        folder = Path(record.folder)
+        known = self._over if state in ENDED else self._receiving
+        known[record.id] = Receiving(self._desk, number, machine, folder, record.local)
+
+    def _send(self, one: Sending) -> None:
+        self._sending[one.machine.id] = one
+        self._turns.add(one)
+
+    def _found(self, found: Any) -> None:
+        if isinstance(found, BaseException):
+            self._desk.owner.transfer_told(TransferTrouble(str(found)))
+            return
+        for other in self._sending.values():
+            if other.found.path == found.path and other.state in OPEN:
+                text = f"{found.offer.name} is being sent to them already, as {other.number}"
+                self._desk.owner.transfer_told(TransferTrouble(text))
+                return
+        # Rises with the time, so that a home that was lost does not give an ID again.
+        id = max([int(self._desk.now * 1000), 0, *self._sending]) + 1
+        one = Sending(self._desk, self._desk.owner.transfer_number(), id, found)
+        self._send(one)
+        left_out = f"{found.left_out} links or devices in it are left out"
+        one.run([Keep(), Tell(left_out if found.left_out else "")])
+        self._settle()
+
+    def _offered(self, message: wire.Offer) -> None:
+        limits, known = self._desk.limits, self._known(message.id)
+        try:
+            offer = from_wire(message, limits)
+        except RemoteError as error:
+            self._desk.send(Error(error.status, about="OFFER", id=message.id))
+            return
+        # Changed after it had come whole, it is another file.
+        other = known is not None and known.state is State.DONE and offer != known.machine.offer
+        if known is not None and not other:
+            known.run(known.machine.offered_again(offer))
+            return
+        here = [one.state for one in self._receiving.values()]
+        if (
+            len(here) - here.count(State.BROKEN) >= limits.offers
+            or len(here) >= OLD * limits.offers
+        ):
+            self._desk.send(Error(429, about="OFFER", id=message.id))
+            return
+        machine = Incoming(message.id, offer)
+        number = self._desk.owner.transfer_number()
+        one = self._receiving[message.id] = Receiving(self._desk, number, machine, self._downloads)
+        self._over.pop(message.id, None)
+        one.run(machine.accept() if other else [Tell()])
+
+    def _take_over(self, one: Receiving) -> None:
+        """What is left of a transfer of the same that ended halfway is where this one goes on."""
+        for id, other in tuple(self._over.items()):
+            if (
+                other.state is State.CANCELLED
+                and other.place[1]
+                and same_content(other.machine.offer, one.machine.offer)
+            ):
+                one.take_over(other.place)
+                other.run([Forget()])
+                del self._over[id]
+                return
+
+    def _answered(self, message: Bcp2Message, id: int) -> None:
+        one = self._sending.get(id)
+        if one is None:
+            if isinstance(message, wire.OfferAck):
+                self._desk.send(wire.Cancel(id))
+            return
+        effects: list[Effect] = []
+        match message:
+            case wire.OfferAck(_, offset, sha256):
+                effects = one.machine.taken(offset, sha256)
+            case wire.DoneAck():
+                effects = one.machine.kept()
+            case wire.Cancel():
+                effects = one.machine.cancelled()
+            case Error(status, about=about):
+                effects = one.machine.refused(about, status)
+        one.run(effects)
+
+    def _settle(self) -> None:
+        """After anything: whose turn it is, what can go, what is over."""
+        if self._desk.connected:
+            self._offer_more()
+            self._start_more()
+        for id, sending in tuple(self._sending.items()):
+            if sending.state in ENDED:
+                self._turns.discard(sending)
+                if sending.forgotten:
+                    self._sending.pop(id, None)
+        for id, receiving in tuple(self._receiving.items()):
+            if receiving.state in ENDED:
+                self._receiving.pop(id, None)
+                if not receiving.forgotten:
+                    self._over[id] = receiving
+        while len(self._over) > OLD * self._desk.limits.offers:
+            self._over.pop(min(self._over)).run([Forget()])
+        self._hold()
+        if self.wait(self._desk.now) is not None:
+            self._desk.owner.transfer_wake()
+
+    def _offer_more(self) -> None:
+        room = self._desk.limits.offers - sum(
+            one.state in OPEN - {State.QUEUED, State.BROKEN} for one in self._sending.values()
+        )
+        for one in tuple(self._sending.values()):
+            if room <= 0:
+                return
+            if one.state is State.QUEUED or one.machine.id in self._again:
+                self._again.discard(one.machine.id)
+                one.run(one.machine.offered())
+                room -= 1
+
+    def _start_more(self) -> None:
+        room = self._desk.limits.transfers - sum(
+            one.state in ACTIVE for one in self._receiving.values()
+        )
+        for one in tuple(self._receiving.values()):
+            if room > 0 and one.state is State.QUEUED:
+                one.run(one.machine.start())
+                room -= 1
+
+    def _hold(self) -> None:
+        """Read no more while too much waits for the disk or for them; half of it, and it goes on."""
+        unwritten = sum(one.machine.pending for one in self._receiving.values())
+        full = self._desk.limits.unwritten * (0.5 if self._held else 1.0)
+        held = self._desk.connected and (
+            unwritten >= full > 0 or len(self._desk.waiting) >= ANSWERS // (1 + self._held)
+        )
+        if held != self._held:
+            self._held = held
+            self._desk.owner.transfer_hold(held)

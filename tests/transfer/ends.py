@@ -1,0 +1,178 @@
+"""Two ends of a conversation with files between them, and the work for the disk done when a test says so."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from chatproto.transfer.desk import TransferNews, TransferTrouble
+from chatproto.transfer.rates import Bucket
+from chatproto.transfer.records import Record, Records, of
+from chatproto.transfer.state import State
+from chatproto.transfer.transfers import Transfers
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import Sender
+from chatproto.wire.strict import StrictDecoder, encode
+
+KEY = "sha256:" + "A2" * 26
+
+
+class Steps:
+    """Does jobs one by one, in the order in which they came."""
+
+    def __init__(self) -> None:
+        self.jobs: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
+
+    def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
+        self.jobs.append((job, done))
+
+    def step(self) -> bool:
+        """Do one; whether there was one."""
+        if not self.jobs:
+            return False
+        job, done = self.jobs.popleft()
+        try:
+            result = job()
+        except Exception as error:
+            result = error
+        done(result)
+        return True
+
+
+class End:
+    """One program's files with the other: its folders below `home`, what it was told, its connection."""
+
+    def __init__(self, home: Path, limits: Limits = DEFAULTS, bucket: Bucket | None = None) -> None:
+        self.home = home
+        self.downloads = home / "downloads"
+        self.limits = limits
+        self.bucket = bucket
+        self.records = Records(home / "transfers")
+        self.told: list[TransferNews | TransferTrouble] = []
+        self.numbers = 0
+        self.held = False
+        self.woken = 0
+        self.now = 1000.0
+        self.start()
+
+    def start(self, kept: Iterable[Record] | None = None) -> None:
+        """The program begins; the one before was killed, with all that it meant to do."""
+        self.work = Steps()
+        kept = of(self.records.load(), KEY) if kept is None else kept
+        self.held = False
+        self.transfers = Transfers(
+            self, self.work, self.records, self.limits, KEY, self.downloads, kept, self.bucket
+        )
+        self.decoder = StrictDecoder(Sender.PEER, self.limits)
+
+    def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
+        self.told.append(news)
+
+    def transfer_wake(self) -> None:
+        self.woken += 1
+
+    def transfer_hold(self, held: bool) -> None:
+        self.held = held
+
+    def transfer_number(self) -> int:
+        self.numbers += 1
+        return self.numbers
+
+    def offer(self, *paths: Path) -> None:
+        self.transfers.offer(paths, self.now)
+        self.settle()
+
+    def settle(self) -> None:
+        """Do all that waits for the disk."""
+        while self.work.step():
+            pass
+
+    def pull(self) -> Bcp2Message | None:
+        return self.transfers.pull(self.now)
+
+    def hear(self, message: Bcp2Message) -> None:
+        """Take it as the other sent it, through its bytes."""
+        for found in self.decoder.feed(encode(message, self.limits)):
+            assert not isinstance(found, RemoteError), found
+            assert self.transfers.message(found, self.now), found
+
+    @property
+    def states(self) -> list[State]:
+        """The states that the person was shown, one after the other."""
+        found = list[State]()
+        for news in self.told:
+            if isinstance(news, TransferNews) and news.state not in found[-1:]:
+                found.append(news.state)
+        return found
+
+    @property
+    def texts(self) -> list[str]:
+        return [news.text for news in self.told if news.text]
+
+    @property
+    def last(self) -> TransferNews:
+        return [news for news in self.told if isinstance(news, TransferNews)][-1]
+
+    @property
+    def landed(self) -> dict[str, bytes]:
+        """Every file below the download folder, by its path."""
+        return {
+            str(path.relative_to(self.downloads)): path.read_bytes()
+            for path in sorted(self.downloads.rglob("*"))
+            if path.is_file()
+        }
+
+
+class Pair:
+    """Two ends; `a` sends, `b` agrees to what it is offered."""
+
+    def __init__(self, folder: Path, limits: Limits = DEFAULTS, accept: bool = True) -> None:
+        self.a = End(folder / "a", limits)
+        self.b = End(folder / "b", limits)
+        self.accept = accept
+        self.asked = set[int]()
+        self.seen: list[Bcp2Message] = []
+
+    def connect(self) -> None:
+        for end in (self.a, self.b):
+            end.decoder = StrictDecoder(Sender.PEER, end.limits)
+            end.transfers.resumed(end.now)
+
+    def cut(self) -> None:
+        for end in (self.a, self.b):
+            end.transfers.lost()
+
+    def step(self) -> bool:
+        """Something of each: a piece of work, a message; whether there was anything."""
+        went = False
+        for end, other in ((self.a, self.b), (self.b, self.a)):
+            went |= end.work.step()
+            if not other.held and (message := end.pull()) is not None:
+                self.seen.append(message)
+                other.hear(message)
+                went = True
+        if self.accept:
+            for news in self.b.transfers.listing(self.b.now):
+                if not news.outgoing and news.state is State.OFFERED:
+                    self.b.transfers.accept(news.number, self.b.now)
+                    went = True
+        return went
+
+    def run(self, steps: int = 200_000) -> int:
+        """Go on until nothing more happens; how many steps that took."""
+        for count in range(steps):
+            if not self.step():
+                return count
+        raise AssertionError("it does not end")
+
+    def kinds(self) -> list[str]:
+        """The methods that went over the wire, each run of the same once."""
+        found = list[str]()
+        for message in self.seen:
+            if message.method not in found[-1:]:
+                found.append(message.method)
+        return found

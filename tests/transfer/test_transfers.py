@@ -1,0 +1,666 @@
+"""Files between two ends: whole, resumed, told; each in memory but for the disk."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from dataclasses import replace
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.transfer.desk import TransferTrouble
+from chatproto.transfer.outgoing import BATCH
+from chatproto.transfer.rates import Bucket
+from chatproto.transfer.state import State
+from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_files import Cancel, Data, Done, Offer, OfferAck
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import DEFAULTS
+from tests.transfer.ends import End, Pair
+
+CHUNK = DEFAULTS.chunk
+
+
+def noise(size: int, seed: int = 1) -> bytes:
+    return random.Random(seed).randbytes(size)
+
+
+class Case(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).resolve()
+        self.folder.mkdir(parents=True)
+        self.pair = Pair(self.folder)
+        self.a, self.b = self.pair.a, self.pair.b
+
+    def file(self, name: str, data: bytes) -> Path:
+        path = self.folder / "src" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
+
+    def assert_whole(self, **files: bytes) -> None:
+        self.assertEqual(self.b.landed, files)
+        self.assertEqual(self.b.states[-1], State.DONE)
+        self.assertEqual(self.a.states[-1], State.DONE)
+        self.assertEqual(list((self.a.home / "transfers").glob("*")), [])
+
+    def until(self, count: int) -> None:
+        """Go on until `count` pieces have been sent."""
+        while sum(isinstance(message, Data) for message in self.pair.seen) < count:
+            self.assertTrue(self.pair.step())
+
+
+class WholeTests(Case):
+    """What arrives when nothing happens."""
+
+    def test_a_file(self) -> None:
+        data = noise(5 * CHUNK + 17)
+        self.pair.connect()
+        self.a.offer(self.file("a", data))
+        self.pair.run()
+        self.assert_whole(a=data)
+        self.assertEqual(self.pair.kinds(), ["OFFER", "OFFERACK", "DATA", "DONE", "DONEACK"])
+        S = State
+        self.assertEqual(
+            self.a.states, [S.QUEUED, S.OFFERED, S.CHECKING, S.MOVING, S.VERIFYING, S.DONE]
+        )
+        self.assertEqual(
+            self.b.states, [S.OFFERED, S.QUEUED, S.CHECKING, S.MOVING, S.VERIFYING, S.DONE]
+        )
+        self.assertEqual(self.b.last.path, str(self.b.downloads / "a"))
+        mode = (self.b.downloads / "a").stat().st_mode & 0o777
+        self.assertEqual(mode, 0o600)
+
+    def test_an_empty_file(self) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", b""))
+        self.pair.run()
+        self.assert_whole(a=b"")
+
+    def test_a_folder(self) -> None:
+        files = {
+            "b/empty": b"", "a": noise(10), "b/c/d": noise(3 * CHUNK, 2), "b/e": b"x", "z": b"", "zz": b"",
+        }  # fmt: skip
+        for name, data in files.items():
+            self.file(f"top/{name}", data)
+        (self.folder / "src/top/link").symlink_to("/etc/passwd")
+        (self.folder / "src/top/loop").symlink_to("..")
+        os.mkfifo(self.folder / "src/top/pipe")
+        self.pair.connect()
+        self.a.offer(self.folder / "src/top")
+        self.pair.run()
+        self.assert_whole(**{f"top/{name}": data for name, data in files.items()})
+        self.assertIn("3 links or devices in it are left out", self.a.texts)
+
+    def test_an_empty_folder(self) -> None:
+        (self.folder / "src").mkdir()
+        self.pair.connect()
+        self.a.offer(self.folder / "src")
+        self.pair.run()
+        self.assert_whole()
+        self.assertTrue((self.b.downloads / "src").is_dir())
+
+    def test_a_name_that_is_taken_is_not_written_over(self) -> None:
+        self.b.downloads.mkdir(parents=True)
+        (self.b.downloads / "a.txt").write_bytes(b"mine")
+        (self.b.downloads / "a (2).txt.part").symlink_to("/etc/passwd")
+        self.pair.connect()
+        self.a.offer(self.file("a.txt", b"theirs"))
+        self.pair.run()
+        self.assertEqual((self.b.downloads / "a.txt").read_bytes(), b"mine")
+        self.assertEqual((self.b.downloads / "a (3).txt").read_bytes(), b"theirs")
+
+    def test_a_name_that_is_taken_meanwhile_is_not_written_over(self) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a.txt", noise(4 * BATCH)))
+        self.until(3)
+        (self.b.downloads / "a.txt").write_bytes(b"mine")
+        self.pair.run()
+        self.assertEqual((self.b.downloads / "a.txt").read_bytes(), b"mine")
+        self.assertEqual((self.b.downloads / "a (2).txt").read_bytes(), noise(4 * BATCH))
+
+    def test_both_ways_at_once_with_the_same_number(self) -> None:
+        one, two = noise(9 * CHUNK, 1), noise(9 * CHUNK, 2)
+        self.pair.connect()
+        self.a.offer(self.file("a", one))
+        self.b.offer(self.file("b", two))
+        for _ in range(3):
+            self.pair.step()
+        ids = {message.id for message in self.pair.seen if isinstance(message, Offer)}
+        self.assertEqual(len(ids), 1)
+        self.a.transfers.accept(2, self.a.now)
+        self.pair.run()
+        self.assertEqual((self.a.landed, self.b.landed), ({"b": two}, {"a": one}))
+
+    def test_many_at_once_eight_of_them_moving_and_all_fairly(self) -> None:
+        size = 4 * CHUNK
+        for number in range(40):
+            self.file(f"f{number:02}", noise(size, number))
+        self.pair.connect()
+        self.a.offer(*sorted((self.folder / "src").iterdir()))
+        most = 0
+        while self.pair.step():
+            moving = [n for n in self.b.transfers.listing(0.0) if n.state is State.MOVING]
+            most = max(most, len(moving))
+            unanswered = [n for n in self.b.transfers.listing(0.0) if n.state is State.OFFERED]
+            self.assertLessEqual(len(unanswered), DEFAULTS.offers)
+        self.assertEqual(most, 8)
+        self.assertEqual(self.b.landed, {f"f{n:02}": noise(size, n) for n in range(40)})
+
+
+class ResumeTests(Case):
+    """What arrives when everything happens."""
+
+    def sent(self) -> int:
+        return sum(len(message.data) for message in self.pair.seen if isinstance(message, Data))
+
+    def test_after_a_cut_it_goes_on_from_what_is_there(self) -> None:
+        data = noise(60 * CHUNK)
+        self.pair.connect()
+        self.a.offer(self.file("a", data))
+        for count in (10, 30, 50):
+            self.until(count)
+            self.b.settle()
+            self.pair.cut()
+            self.assertEqual(self.a.states[-1], State.BROKEN)
+            self.a.settle()
+            self.b.settle()
+            self.pair.connect()
+        self.pair.run()
+        self.assert_whole(a=data)
+        self.assertLess(self.sent(), len(data) + 6 * CHUNK)
+        self.assertEqual(self.b.states.count(State.OFFERED), 1)
+
+    def test_whatever_is_cut_or_killed_when_it_arrives_whole(self) -> None:
+        """At any moment, with any work half done, either program or the connection between them."""
+        data = {
+            "big": noise(23 * CHUNK + 5),
+            "d/x": b"",
+            "d/y": noise(100),
+            "d/z": noise(9 * CHUNK, 3),
+        }
+        for seed in range(60):
+            chance = random.Random(seed)
+            pair = Pair(self.folder / str(seed))
+            self.a, self.b = pair.a, pair.b
+            source = self.folder / "source"
+            for name, content in data.items():
+                (source / name).parent.mkdir(parents=True, exist_ok=True)
+                (source / name).write_bytes(content)
+            pair.connect()
+            self.a.offer(source / "big", source / "d")
+            for _ in range(chance.randrange(1, 5)):
+                for _ in range(chance.randrange(60)):
+                    pair.step()
+                what = chance.randrange(4)
+                for end in (self.a, self.b):
+                    for _ in range(chance.randrange(3)):
+                        end.work.step()
+                pair.cut()
+                if what in (1, 3):
+                    self.a.start()
+                if what in (2, 3):
+                    self.b.start()
+                pair.connect()
+            pair.run()
+            self.assertEqual(self.b.landed, data, seed)
+            self.assertEqual(sorted(path.name for path in self.b.downloads.iterdir()), ["big", "d"])
+            self.assertEqual(list((self.a.home / "transfers").glob("*")), [], seed)
+
+    def test_a_part_that_is_not_the_beginning_is_not_gone_on_with(self) -> None:
+        data = noise(20 * CHUNK)
+        self.pair.connect()
+        self.a.offer(self.file("a", data))
+        self.until(10)
+        self.b.settle()
+        self.pair.cut()
+        self.b.settle()
+        with (self.b.downloads / "a.part").open("r+b") as part:
+            part.seek(100)
+            part.write(b"something else")
+        self.b.start()
+        self.pair.connect()
+        self.pair.run()
+        self.assert_whole(a=data)
+        self.assertIn("what they have differs: sent from the beginning", self.a.texts)
+
+    def test_a_part_that_grew_or_went_is_no_matter(self) -> None:
+        for change in (lambda p: p.write_bytes(noise(99 * CHUNK)), lambda p: p.unlink()):
+            pair = self.pair = Pair(self.folder / f"{change}")
+            self.a, self.b = pair.a, pair.b
+            data = noise(20 * CHUNK)
+            pair.connect()
+            self.a.offer(self.file("a", data))
+            self.until(10)
+            self.b.settle()
+            pair.cut()
+            self.b.settle()
+            change(self.b.downloads / "a.part")
+            pair.connect()
+            pair.run()
+            self.assert_whole(a=data)
+
+    def test_whole_and_named_but_not_told_it_does_not_come_twice(self) -> None:
+        for lost in range(1, 6):
+            pair = self.pair = Pair(self.folder / f"{lost}")
+            self.a, self.b = pair.a, pair.b
+            pair.connect()
+            self.a.offer(self.file("a", noise(3 * CHUNK)))
+            while not any(isinstance(message, Done) for message in pair.seen):
+                pair.step()
+            for _ in range(lost):
+                self.b.work.step()
+            self.b.start()
+            self.a.transfers.lost()
+            pair.connect()
+            pair.run()
+            self.assert_whole(a=noise(3 * CHUNK))
+
+    def test_the_other_name_of_a_link_that_was_not_removed_goes(self) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", noise(3 * CHUNK)))
+        while State.VERIFYING not in self.b.states:
+            self.pair.step()
+        while (self.b.downloads / "a.part").stat().st_size < 3 * CHUNK:
+            self.b.work.step()
+        self.b.work.step()
+        kept = self.b.records.load()
+        self.assertTrue(kept[0].sha256)
+        if not (self.b.downloads / "a").exists():
+            os.link(self.b.downloads / "a.part", self.b.downloads / "a")
+        else:
+            os.link(self.b.downloads / "a", self.b.downloads / "a.part")
+        self.b.start()
+        self.a.transfers.lost()
+        self.pair.connect()
+        self.pair.run()
+        self.assert_whole(a=noise(3 * CHUNK))
+
+    def test_a_file_that_changed_is_sent_anew_and_both_are_told(self) -> None:
+        path = self.file("a", noise(30 * CHUNK))
+        self.pair.connect()
+        self.a.offer(path)
+        self.until(12)
+        path.write_bytes(noise(40 * CHUNK, 2))
+        self.pair.run()
+        self.assert_whole(a=noise(40 * CHUNK, 2))
+        self.assertIn("it has changed and is sent anew", self.a.texts)
+        self.assertIn("it has changed and comes anew", self.b.texts)
+
+    def test_a_file_that_grew_goes_on_where_it_was(self) -> None:
+        path = self.file("a", noise(30 * CHUNK))
+        self.pair.connect()
+        self.a.offer(path)
+        self.until(20)
+        with path.open("ab") as file:
+            file.write(b"more")
+        self.pair.run()
+        self.assert_whole(a=noise(30 * CHUNK) + b"more")
+        self.assertLess(self.sent(), 32 * CHUNK)
+
+    def test_a_file_that_changed_while_nobody_was_there(self) -> None:
+        path = self.file("a", noise(30 * CHUNK))
+        self.pair.connect()
+        self.a.offer(path)
+        self.until(12)
+        self.pair.cut()
+        path.write_bytes(b"short")
+        self.a.start()
+        self.pair.connect()
+        self.pair.run()
+        self.assert_whole(a=b"short")
+
+    def test_a_folder_that_changed_leaves_nothing_of_before(self) -> None:
+        self.file("d/a", noise(20 * CHUNK))
+        self.file("d/b", noise(20 * CHUNK, 2))
+        self.pair.connect()
+        self.a.offer(self.folder / "src/d")
+        self.until(25)
+        (self.folder / "src/d/a").unlink()
+        self.file("d/b", noise(CHUNK, 3))
+        self.file("d/c", b"new")
+        self.pair.run()
+        self.assert_whole(**{"d/b": noise(CHUNK, 3), "d/c": b"new"})
+
+    def test_a_file_that_keeps_changing_is_given_up(self) -> None:
+        path = self.file("a", noise(30 * CHUNK))
+        self.pair.connect()
+        self.a.offer(path)
+        for round in range(4):
+            self.until(5 + 6 * round)
+            path.write_bytes(noise(30 * CHUNK, round + 2))
+        self.pair.run()
+        self.assertEqual(self.a.states[-1], State.FAILED)
+        self.assertEqual(self.b.states[-1], State.CANCELLED)
+        self.assertIn("a keeps changing", self.a.texts)
+
+    def test_a_source_that_went_is_said_and_what_is_there_serves_when_it_is_back(self) -> None:
+        path = self.file("a", noise(30 * CHUNK))
+        self.pair.connect()
+        self.a.offer(path)
+        self.until(20)
+        self.b.settle()
+        self.pair.cut()
+        path.rename(path.with_name("elsewhere"))
+        self.pair.connect()
+        self.pair.run()
+        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.FAILED, State.CANCELLED))
+        self.assertTrue(any("cannot read" in text for text in self.a.texts))
+        path.with_name("elsewhere").rename(path)
+        self.b.start()
+        self.pair.connect()
+        self.a.offer(path)
+        before = self.sent()
+        self.pair.run()
+        self.assert_whole(a=noise(30 * CHUNK))
+        self.assertLess(self.sent() - before, 15 * CHUNK)
+
+
+class HashTests(Case):
+    """What arrives wrong."""
+
+    def run_spoiled(self, times: int) -> None:
+        """Send a file, with a piece of it wrong in each of the first `times` tries."""
+        data = noise(5 * CHUNK)
+        self.pair.connect()
+        self.a.offer(self.file("a", data))
+        hear = self.b.hear
+        spoiled = list[int]()
+
+        def hear_spoiled(message: object) -> None:
+            if isinstance(message, Data) and message.offset == CHUNK and len(spoiled) < times:
+                spoiled.append(1)
+                message = replace(message, data=b"?" * len(message.data))
+            hear(message)  # type: ignore[arg-type]
+
+        self.b.hear = hear_spoiled  # type: ignore[method-assign,assignment]
+        self.pair.run()
+
+    def test_it_is_sent_once_more(self) -> None:
+        self.run_spoiled(1)
+        self.assert_whole(a=noise(5 * CHUNK))
+        self.assertIn("what arrived differs: once more", self.a.texts)
+        self.assertIn("what arrived differs: once more", self.b.texts)
+
+    def test_twice_is_the_end_and_nothing_is_left(self) -> None:
+        self.run_spoiled(2)
+        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.FAILED, State.FAILED))
+        self.assertEqual(self.b.landed, {})
+        for end in (self.a, self.b):
+            self.assertEqual(list((end.home / "transfers").glob("*")), [])
+            self.assertIn("what arrived differs, twice", end.texts)
+
+
+class RefusedTests(Case):
+    """What somebody does not want, or cannot have."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair.accept = False
+
+    def offered(self, size: int = 30 * CHUNK) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", noise(size)))
+        self.pair.run()
+
+    def test_declined(self) -> None:
+        self.offered()
+        self.b.transfers.decline(1)
+        self.pair.run()
+        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.DECLINED, State.DECLINED))
+        self.assertFalse(self.b.downloads.exists())
+        self.assertEqual(self.a.records.load(), [])
+
+    def test_cancelled_by_either_at_any_time_and_the_part_stays_a_week(self) -> None:
+        for who in "ab":
+            for count in (0, 1, 10):
+                pair = self.pair = Pair(self.folder / f"{who}{count}", accept=bool(count))
+                self.a, self.b = pair.a, pair.b
+                self.offered_to(count)
+                end = self.a if who == "a" else self.b
+                end.transfers.cancel(1, end.now)
+                pair.run()
+                self.assertEqual(
+                    (self.a.states[-1], self.b.states[-1]), (State.CANCELLED, State.CANCELLED)
+                )
+                self.assertRaises(LocalError, end.transfers.cancel, 1, end.now)
+                if count:
+                    self.assertEqual(list(self.b.landed), ["a.part"])
+                    self.b.records.sweep(self.b.now + 7 * 86400 - 1, DEFAULTS.keep_parts)
+                    self.assertEqual(list(self.b.landed), ["a.part"])
+                    self.b.records.sweep(self.b.now + 7 * 86400 + 1, DEFAULTS.keep_parts)
+                self.assertEqual(self.b.landed, {})
+                self.assertEqual(
+                    [r for r in self.b.records.load() if r.state is not State.CANCELLED], []
+                )
+
+    def offered_to(self, count: int) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", noise(30 * CHUNK)))
+        if not count:
+            self.pair.run()
+        self.until(count)
+
+    def test_cancelled_while_nobody_listens_it_is_told_the_next_time(self) -> None:
+        for who in "ab":
+            pair = self.pair = Pair(self.folder / who)
+            self.a, self.b = pair.a, pair.b
+            self.offered_to(5)
+            pair.cut()
+            end = self.a if who == "a" else self.b
+            end.transfers.cancel(1, end.now)
+            end.settle()
+            end.start()
+            pair.connect()
+            pair.run()
+            for one in (self.a, self.b):
+                self.assertEqual(one.transfers.listing(0.0), (), who)
+            self.assertEqual(self.a.records.load(), [])
+
+    def test_accepted_while_nobody_listens_it_comes_the_next_time(self) -> None:
+        self.offered()
+        self.pair.cut()
+        self.b.transfers.accept(1, self.b.now)
+        self.b.settle()
+        self.b.start()
+        self.pair.connect()
+        self.pair.run()
+        self.assert_whole(a=noise(30 * CHUNK))
+
+    def test_what_is_not_there_or_no_file_is_said(self) -> None:
+        os.mkfifo(self.folder / "pipe")
+        self.pair.connect()
+        self.a.offer(self.folder / "nothing", self.folder / "pipe")
+        self.assertEqual([type(news) for news in self.a.told], [TransferTrouble] * 2)
+        self.assertIn("No such file", self.a.texts[0])
+        self.assertIn("neither a file nor a folder", self.a.texts[1])
+        self.assertIsNone(self.a.pull())
+
+    def test_a_file_that_is_being_sent_is_not_sent_twice(self) -> None:
+        self.offered()
+        self.a.offer(self.folder / "src/a")
+        self.assertEqual(len(self.a.transfers.listing(0.0)), 1)
+        self.assertIn("a is being sent to them already, as 1", self.a.texts)
+
+    def test_without_room_it_is_said_and_can_be_accepted_again(self) -> None:
+        self.pair.connect()
+        self.b.hear(Offer(5, "huge", 2**53, "2026-01-01T00:00:00Z", "a/b"))
+        self.b.transfers.accept(1, 0.0)
+        self.b.settle()
+        self.assertEqual(self.b.pull(), Error(503, about="OFFER", id=5))
+        self.assertEqual(self.b.states[-1], State.STALLED)
+        self.assertIn("huge needs 9,007,199,254,740,992 bytes and", self.b.texts[-1])
+        self.assertEqual(list(self.b.downloads.iterdir()), [])
+        self.b.transfers.accept(1, 0.0)
+        self.b.settle()
+        self.assertEqual(self.b.pull(), Error(503, about="OFFER", id=5))
+
+    def test_a_folder_that_cannot_be_written_stalls_both_until_it_can(self) -> None:
+        self.offered()
+        self.b.home.mkdir(parents=True, exist_ok=True)
+        self.b.downloads.write_bytes(b"a file")
+        self.b.transfers.accept(1, 0.0)
+        self.pair.run()
+        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.STALLED, State.STALLED))
+        self.assertIn("cannot write", self.b.texts[-1])
+        self.b.downloads.unlink()
+        self.b.transfers.accept(1, 0.0)
+        self.pair.run()
+        self.assert_whole(a=noise(30 * CHUNK))
+
+    def test_who_offers_too_much_is_told(self) -> None:
+        self.pair.connect()
+        for id in range(1, DEFAULTS.offers + 2):
+            self.b.hear(Offer(id, "a", 1, "2026-01-01T00:00:00Z", "a/b"))
+        self.assertEqual(self.b.pull(), Error(429, about="OFFER", id=DEFAULTS.offers + 1))
+        self.assertEqual(len(self.b.transfers.listing(0.0)), DEFAULTS.offers)
+
+    def test_an_offer_that_does_not_add_up_is_malformed(self) -> None:
+        self.pair.connect()
+        date = "2026-01-01T00:00:00Z"
+        self.b.hear(Offer(1, "a", 1, date, "folder", ((2, "x"),)))
+        self.b.hear(Offer(2, "a", 2, date, "a/b", ((2, "x"),)))
+        for id in (1, 2):
+            self.assertEqual(self.b.pull(), Error(400, about="OFFER", id=id))
+
+
+class StrangeTests(Case):
+    """What somebody says who means no good, or knows what we have forgotten."""
+
+    def taken(self, size: int = 10) -> End:
+        self.pair.connect()
+        self.b.hear(Offer(1, "../x", size, "2026-01-01T00:00:00Z", "a/b"))
+        self.b.transfers.accept(1, 0.0)
+        self.b.settle()
+        self.assertIsInstance(self.b.pull(), OfferAck)
+        return self.b
+
+    def test_more_than_was_offered_is_not_written(self) -> None:
+        for message in (Data(1, 0, b"x" * 11), Data(1, 3, b"x"), Data(1, 2**53, b"x")):
+            pair = self.pair = Pair(self.folder / f"{message.offset}{len(message.data)}")
+            self.a, self.b = pair.a, pair.b
+            b = self.taken()
+            b.hear(message)
+            b.settle()
+            self.assertEqual(b.pull(), Error(400, about="DATA", id=1))
+            self.assertEqual((b.landed, b.states[-1]), ({}, State.FAILED))
+
+    def test_done_before_the_end_is_no_end(self) -> None:
+        b = self.taken()
+        b.hear(Data(1, 0, b"12345"))
+        b.hear(Done(1, hashlib.sha256(b"12345").hexdigest()))
+        b.settle()
+        self.assertEqual(b.pull(), Error(460, about="DONE", id=1))
+        self.assertEqual(b.landed, {"x.part": b""})
+
+    def test_what_nobody_knows_is_answered_or_passed_over(self) -> None:
+        b = self.taken()
+        b.hear(Data(7, 0, b"x"))
+        b.hear(Cancel(7))
+        b.hear(Cancel(7, "OFFER"))
+        self.assertIsNone(b.pull())
+        b.hear(Done(7, "ab" * 32))
+        b.hear(OfferAck(7, 0, "ab" * 32))
+        self.assertEqual([b.pull(), b.pull()], [Error(400, about="DONE", id=7), Cancel(7)])
+        self.assertFalse(b.transfers.message(Error(486, about="CHAT"), 0.0))
+        self.assertFalse(b.transfers.message(Error(400), 0.0))
+
+    def test_data_that_was_not_agreed_to_is_not_written(self) -> None:
+        self.pair.connect()
+        self.b.hear(Offer(1, "x", 5, "2026-01-01T00:00:00Z", "a/b"))
+        self.b.hear(Data(1, 0, b"12345"))
+        self.b.hear(Done(1, hashlib.sha256(b"12345").hexdigest()))
+        self.b.settle()
+        self.assertFalse(self.b.downloads.exists())
+
+    def test_a_link_put_in_the_way_is_not_followed(self) -> None:
+        outside = self.folder / "outside"
+        outside.mkdir()
+        self.file("d/sub/a", noise(20 * CHUNK))
+        self.file("d/sub/b", b"b")
+        self.pair.connect()
+        self.a.offer(self.folder / "src/d")
+        self.until(5)
+        self.pair.cut()
+        self.b.settle()
+        sub = self.b.downloads / "d.part/sub"
+        (sub / "a").rename(outside / "a")
+        sub.rmdir()
+        sub.symlink_to(outside)
+        before = (outside / "a").read_bytes()
+        self.pair.connect()
+        self.pair.run()
+        self.assertEqual(self.b.states[-1], State.STALLED)
+        self.assertEqual(
+            {path.name: path.read_bytes() for path in outside.iterdir()}, {"a": before}
+        )
+
+    def test_who_asks_and_does_not_read_is_not_listened_to(self) -> None:
+        self.pair.connect()
+        for id in range(1, 70):
+            self.b.hear(Done(id, "ab" * 32))
+        self.assertTrue(self.b.held)
+        while self.b.pull() is not None:
+            pass
+        self.assertFalse(self.b.held)
+
+
+class PressureTests(Case):
+    """What is in memory, who waits for whom."""
+
+    def test_a_slow_disk_holds_the_connection_and_not_more_in_memory(self) -> None:
+        b = End(self.folder / "slow")
+        b.transfers.resumed(0.0)
+        size = 400 * CHUNK
+        b.hear(Offer(1, "x", size, "2026-01-01T00:00:00Z", "a/b"))
+        b.transfers.accept(1, 0.0)
+        b.settle()
+        at = 0
+        while not b.held:
+            b.hear(Data(1, at, bytes(CHUNK)))
+            at += CHUNK
+        self.assertEqual(at, DEFAULTS.unwritten + CHUNK)  # the first is being written
+        b.work.step()
+        self.assertFalse(b.held)
+
+    def test_a_reader_who_does_not_read_is_not_read_ahead_for(self) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", noise(8 * BATCH)))
+        self.until(1)
+        self.a.settle()
+        sending = next(iter(self.a.transfers._sending.values()))
+        waiting = sum(map(len, sending.machine._pieces))
+        self.assertLessEqual(waiting, 2 * BATCH)
+        self.assertGreater(waiting, 0)
+
+    def test_transfers_take_turns_chunk_by_chunk_and_answers_go_first(self) -> None:
+        self.pair.connect()
+        self.a.offer(*(self.file(f"f{n}", noise(30 * CHUNK, n)) for n in range(4)))
+        self.until(20)
+        sent = [m.id for m in self.pair.seen if isinstance(m, Data)][-8:]
+        self.assertEqual(sent[:4], sent[4:])
+        self.assertEqual(len(set(sent)), 4)
+        self.a.hear(Done(99, "ab" * 32))
+        self.assertEqual(self.a.pull(), Error(400, about="DONE", id=99))
+
+    def test_a_rate_is_kept(self) -> None:
+        a = self.pair.a = self.a = End(self.folder / "limited", bucket=Bucket(2.0 * CHUNK))
+        self.pair.connect()
+        a.offer(self.file("a", noise(10 * CHUNK)))
+        began = a.now
+        while self.pair.step() or a.transfers.wait(a.now) is not None:
+            a.now += a.transfers.wait(a.now) or 0.0
+        self.assert_whole(a=noise(10 * CHUNK))
+        self.assertAlmostEqual(a.now - began, 4.5, 1)
+
+    def test_it_says_how_fast_it_goes(self) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", noise(40 * CHUNK)))
+        self.until(10)
+        self.a.transfers.listing(100.0)
+        self.until(20)
+        (news,) = self.a.transfers.listing(102.0)
+        self.assertEqual((news.offset, news.rate, news.left), (20 * CHUNK, 5.0 * CHUNK, 4.0))
+        self.assertTrue(self.a.transfers.moving)
