@@ -6,13 +6,16 @@ from typing import Any
 
 from twisted.internet import reactor
 from twisted.internet.defer import ensureDeferred
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from chatproto.directory.answers import Directory
+from chatproto.identity.tls import Handshake
 from chatproto.relay.client import NoRelay, RelayEnd, join
-from chatproto.relay.pipe import HELD
+from chatproto.relay.pipe import HELD, Flow
 from chatproto.server.connection import ChatFactory
 from chatproto.server.relay_side import RelaySide, with_relay
 from chatproto.stores.memory import MemoryRegistry
@@ -55,6 +58,24 @@ class Ends(Protocol):
         self.gone = True
 
 
+@implementer(IHandshakeListener)
+class SecureEnds(Ends):
+    """The same inside TLS, whose server is `serves`."""
+
+    def __init__(self, handshake: Handshake, serves: bool) -> None:
+        super().__init__()
+        self.handshake = handshake
+        self.ready = False
+        self._serves = serves
+
+    def connectionMade(self) -> None:
+        # Both have dialled, so the callee turns its role round.
+        self.transport.startTLS(self.handshake, not self._serves)
+
+    def handshakeCompleted(self) -> None:
+        self.ready = self.handshake.accepted()
+
+
 class Relayed(Served):
     """A server with a relay."""
 
@@ -67,12 +88,11 @@ class Relayed(Served):
     async def join(self, ticket: str) -> RelayEnd:
         return await join(reactor, "127.0.0.1", self.number, ticket, DEFAULTS)
 
-    async def pipe(self) -> tuple[Ends, Ends]:
-        """Two who have met."""
+    async def pipe(self, here: Ends, there: Ends) -> None:
+        """The two have met."""
         pair = self.relay.issue("alice", "call", self.clock.seconds())
         assert pair is not None
         found: list[RelayEnd] = []
-        ends = []
         for ticket in pair:
             end: RelayEnd = RelayEnd(ticket, reactor, DEFAULTS)
             client = await self.connect()
@@ -80,10 +100,8 @@ class Relayed(Served):
             end.makeConnection(client.transport)
             end.piped.addCallback(found.append)
         await self.until(lambda: len(found) == 2)
-        for end in found:
-            ends.append(Ends())
-            end.hand_to(ends[-1])
-        return ends[0], ends[1]
+        for end, heir in zip(found, (here, there), strict=True):
+            end.hand_to(heir)
 
 
 class OverSockets(Relayed):
@@ -122,9 +140,36 @@ class OverSockets(Relayed):
         await self.until(lambda: bool(stranger.bytes))
         self.assertEqual(stranger.bytes, b"ERROR\r\nStatus: 405 method not allowed\r\n\r\n")
 
+    async def test_two_speak_tls_through_it_and_it_reads_nothing(self) -> None:
+        self.serve()
+        caller = SecureEnds(self.handshake(ONE), False)
+        callee = SecureEnds(self.handshake(OTHER), True)
+        seen = b""
+
+        def carry(flow: Flow, data: bytes) -> None:
+            nonlocal seen
+            seen += data
+            carried(flow, data)
+
+        carried = Flow.carry
+        self.patch(Flow, "carry", carry)
+        await self.pipe(caller, callee)
+        await self.until(lambda: caller.ready and callee.ready)
+        self.assertEqual(caller.handshake.peer_key, OTHER.name)
+        self.assertEqual(callee.handshake.peer_key, ONE.name)
+        caller.transport.write(b"a secret")
+        await self.until(lambda: callee.data == b"a secret")
+        callee.transport.write(b"another")
+        await self.until(lambda: caller.data == b"another")
+        self.assertNotIn(b"secret", seen)
+        self.assertGreater(len(seen), 1000)
+        caller.transport.loseConnection()
+        await self.until(lambda: caller.gone and callee.gone)
+
     async def test_keeps_little_for_who_does_not_read_and_loses_nothing(self) -> None:
         self.serve(relay_rate=0.0, relay_rate_all=0.0)
-        here, there = await self.pipe()
+        here, there = Ends(), Ends()
+        await self.pipe(here, there)
         there.transport.pauseProducing()
         sent = bytes(range(256)) * 32768  # 8 MiB: more than the kernel takes
         here.transport.write(sent)
