@@ -33,6 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 NO_TWISTED = {
     "wire": "*",
     "stdio": "printable",
+    "accounts": "allowed files passwords tries",
     "directory": "addresses answer answers introductions keyed lease names pairing presences registry"
     " visitors",
     "identity": "pins safety trust",

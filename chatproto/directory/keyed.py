@@ -189,10 +189,10 @@ class KeyedDirectory:
         classic = self.registry.find(client_id)
         if classic is not None and classic.key is None:
             raise RemoteError(409, "a classic client holds that id")
-        former = self._present.get(client_id)
-        if former is not None and former.connected and former.key != visitor.key:
+        former, own = self._present.get(client_id), visitor.user == client_id
+        if former is not None and former.connected and former.key != visitor.key and not own:
             raise RemoteError(409, "another key is here with that id")
-        claim(self.names, client_id, visitor.key, now, limits)
+        lost = claim(self.names, client_id, visitor.key, now, limits, own)
         granted = limits.lease if message.expires is None else message.expires
         granted = min(max(granted, limits.lease_least), limits.lease_most)
         presence = Presence(
@@ -212,6 +212,8 @@ class KeyedDirectory:
         if former is not None and former.connected and former.visitor is not visitor:
             former.visitor.client_id = None
             replaced = [Dismiss(former.visitor, bcp2.Replaced())]
+        for other in lost:
+            replaced += self.expel(other)
         if visitor.client_id not in (None, client_id):
             replaced += self._tell(visitor.client_id or "", "offline")
             self._forget(visitor.client_id or "")

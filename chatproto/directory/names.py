@@ -39,13 +39,21 @@ class Names(Protocol):
         """Free what was last used before `before`; looks at those alone. How many went."""
 
 
-def claim(names: Names, client_id: str, key: str, now: float, limits: Limits) -> None:
-    """Let `key` use `client_id`. Raises RemoteError: 409 if another key owns it or what looks like it,
-    403 if `key` owns as many as it may."""
+def claim(
+    names: Names, client_id: str, key: str, now: float, limits: Limits, own: bool = False
+) -> list[str]:
+    """Let `key` use `client_id`; which other ids, that look like it, another key has lost by that.
+
+    `own`: it is the name of the account that `key` has logged in to, and may be taken from another
+    key; but not for another id's sake that looks like it. Raises RemoteError: 409 if another key owns
+    it or what looks like it, 403 if `key` owns as many as it may.
+    """
     owner = names.owner(client_id)
-    if owner is not None and owner != key:
+    others = names.owned(owner) if owner is not None and owner != key else ()
+    if owner not in (None, key) and not (own and client_id in others):
         raise RemoteError(409, "another key owns that id")
     owned = names.owned(key)
     if client_id not in owned and len(owned) >= limits.names_per_key:
         raise RemoteError(403, f"a key has at most {limits.names_per_key} ids")
     names.keep(client_id, key, now)
+    return [one for one in others if one != client_id and fold(one) == fold(client_id)]

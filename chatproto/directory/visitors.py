@@ -11,7 +11,8 @@ from chatproto.wire.bcp2_common import Address, Bcp2Message
 class Visitor:
     """A connection that proved `key`, as the server sees it at `host:port`.
 
-    `client_id` is the id that it registered, None before. `local`: it is on the server's own machine.
+    `client_id` is the id that it registered, None before; `user` the account that it has logged in to.
+    `local`: it is on the server's own machine.
     `watches`: whose coming and going it wants to know. `listens`: the port that it registered.
     """
 
@@ -22,6 +23,7 @@ class Visitor:
     client_id: str | None = None
     watches: set[str] = field(default_factory=set)
     listens: int | None = None
+    user: str | None = None
 
     @property
     def callable_at(self) -> Address:

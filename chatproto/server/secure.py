@@ -16,7 +16,8 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.lease import is_loopback
 from chatproto.directory.visitors import Dismiss, Effect, Say, Visitor
 from chatproto.identity.tls import Handshake, Tls
-from chatproto.wire.bcp2 import BridgeAck, Closing, RegAck
+from chatproto.server.login_side import EVERYBODY, LoginSide
+from chatproto.wire.bcp2 import BridgeAck, Closing, Login, RegAck
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
@@ -66,11 +67,12 @@ def terminal_lines(effects: list[Effect], visitor: Visitor) -> list[str]:
 
 
 class SecureSide:
-    """What all secure connections of a server share: its key, its directory, who is connected."""
+    """What all secure connections share: the server's key, its directory, who may come in, who is there."""
 
-    def __init__(self, tls: Tls, directory: KeyedDirectory) -> None:
+    def __init__(self, tls: Tls, directory: KeyedDirectory, logins: LoginSide = EVERYBODY) -> None:
         self.tls = tls
         self.directory = directory
+        self.logins = logins
         self.connections: dict[Visitor, SecureConnection] = {}
 
     def begin(self, plain: Any, data: bytes) -> SecureConnection:
@@ -94,6 +96,12 @@ class SecureSide:
                 case Dismiss(_, message):
                     connection.dismiss(message)
 
+    def put_out(self) -> None:
+        """Dismiss who is let in no more."""
+        for visitor, connection in tuple(self.connections.items()):
+            if not self.logins.lets(visitor.key):
+                connection.dismiss(Error(403))
+
     def close(self, retry_after: Callable[[], int]) -> None:
         """Tell everybody to come back after `retry_after()` seconds, each after another while."""
         for connection in tuple(self.connections.values()):
@@ -113,6 +121,7 @@ class SecureConnection(LineReceiver):
     _visitor: Visitor | None = None
     _leaving = False
     _pinged = False
+    _logging_in = False  # a password is being checked; what was asked after it waits
 
     def __init__(self, port: Port, side: SecureSide, host: str, number: int, local: bool) -> None:
         self.host = host
@@ -149,6 +158,8 @@ class SecureConnection(LineReceiver):
         self.transport.registerProducer(self, True)
         now = self._heard = self._factory.seconds()
         self._factory.watch(self, now + self._factory.limits.handshake_wait)
+        if not self._side.logins.lets(self._visitor.key):
+            self.dismiss(Error(403))
 
     def rawDataReceived(self, data: bytes) -> None:
         if self._visitor is None or self._leaving:
@@ -185,7 +196,7 @@ class SecureConnection(LineReceiver):
         """It is on its way: go on with what was asked before."""
         self._full = False
         self._go_on()
-        if not self._full and not self._leaving:
+        if not self._full and not self._leaving and not self._logging_in:
             super().resumeProducing()
 
     def stopProducing(self) -> None:
@@ -240,9 +251,9 @@ class SecureConnection(LineReceiver):
     def _go_on(self) -> None:
         """Answer what was asked, as far as the other side reads the answers."""
         now = self._factory.seconds()
-        while self._unanswered and not self._full and not self._leaving:
+        while self._unanswered and not (self._full or self._leaving or self._logging_in):
             self._take(self._unanswered.popleft(), now)
-        if self._decoder.closed and not self._unanswered:
+        if self._decoder.closed and not self._unanswered and not self._logging_in:
             self._leave()
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
@@ -253,11 +264,34 @@ class SecureConnection(LineReceiver):
             return
         if trace is not None:
             trace(f"{host_port(self.host, self.port)} -> {shown(message)}")
+        logins = self._side.logins
+        refusal = logins.refusal(message, self._visitor)
+        if refusal is not None:
+            self.say(refusal)
+            return
+        if isinstance(message, Login) and logins.has_accounts:
+            self._logging_in = True
+            super().pauseProducing()
+            logins.login(message, self._visitor, self._is_here).addCallback(self._logged_in)
+            return
         effects = self._side.directory.answer(message, self._visitor, now)
         self._side.carry_out(effects)
         if self._factory.say is not None:
             for line in terminal_lines(effects, self._visitor):
                 self._factory.say(line)
+
+    def _is_here(self) -> bool:
+        return not self._leaving
+
+    def _logged_in(self, answer: Bcp2Message | None) -> None:
+        """The password was right or wrong: go on with what was asked after it."""
+        self._logging_in = False
+        if answer is None or self._leaving:
+            return
+        self.say(answer)
+        self._go_on()
+        if not (self._full or self._leaving or self._logging_in):
+            super().resumeProducing()
 
     def _deadline(self) -> float:
         limits = self._factory.limits

@@ -1,0 +1,131 @@
+"""The file of `--auth argon2:FILE`: a line `user:hash` for each account.
+
+The hashes are argon2id's in their usual spelling (`$argon2id$v=19$m=65536,t=3,p=4$...`), with the
+second of the parameters that RFC 9106 recommends (section 4): 64 MiB, three passes. Lines that begin
+with `#` and blank ones are left as they are.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from chatproto.accounts.files import AccountTrouble, read
+from chatproto.wire.bcp2_common import USER
+
+if TYPE_CHECKING:
+    from argon2 import PasswordHasher
+
+MOST_BYTES = 8 * 1024 * 1024
+HASH = re.compile(
+    r"\$argon2id\$v=19\$m=\d{1,9},t=\d{1,4},p=\d{1,3}\$[A-Za-z0-9+/]+\$[A-Za-z0-9+/]+"
+)
+MEMORY, PASSES, LANES = 64 * 1024, 3, 4  # KiB, times, threads
+SALT_BYTES, HASH_BYTES = 16, 32
+
+
+def hasher() -> PasswordHasher:
+    """What makes and checks hashes. Raises AccountTrouble where argon2-cffi is not installed.
+
+    It is imported here, for who has no accounts need not wait for it.
+    """
+    try:
+        from argon2 import PasswordHasher
+    except ImportError:
+        raise AccountTrouble("argon2 passwords need the package argon2-cffi") from None
+    return PasswordHasher(PASSES, MEMORY, LANES, HASH_BYTES, SALT_BYTES)
+
+
+def prepared(password: str) -> bytes:
+    """`password` as it is hashed: one spelling for one text, whatever keyboard it was typed on
+    (RFC 8265, section 4.2.2)."""
+    return unicodedata.normalize("NFC", password).encode()
+
+
+def hashed(password: str) -> str:
+    """The hash of `password`: a tenth of a second of work. Raises AccountTrouble."""
+    return hasher().hash(prepared(password))
+
+
+def nobodys() -> str:
+    """A hash of no password, which takes as long to check as another."""
+
+    def coded(size: int) -> str:
+        return base64.b64encode(os.urandom(size)).decode().rstrip("=")
+
+    parameters = f"m={MEMORY},t={PASSES},p={LANES}"
+    return f"$argon2id$v=19${parameters}${coded(SALT_BYTES)}${coded(HASH_BYTES)}"
+
+
+def is_right(password: str, known: str) -> bool:
+    """Whether `known` is the hash of `password`: as much work as making one. Raises AccountTrouble."""
+    checks = hasher()
+    from argon2.exceptions import InvalidHashError, VerificationError
+
+    try:
+        return checks.verify(known, prepared(password))
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+class Passwords:
+    """The lines of a password file; `where` names it. Raises AccountTrouble for one that is none."""
+
+    def __init__(self, text: str = "", where: str = "passwords") -> None:
+        self._lines = text.removesuffix("\n").split("\n") if text else []
+        self._hashes: dict[str, tuple[int, str]] = {}  # by user: the line's index, and the hash
+        for number, line in enumerate(self._lines, 1):
+            if not line.strip() or line.lstrip().startswith("#"):
+                continue
+            user, _, known = line.strip().partition(":")
+            if USER.fullmatch(user) is None or HASH.fullmatch(known) is None:
+                raise AccountTrouble(f"{where}, line {number}: not a line of user:hash")
+            if user in self._hashes:
+                raise AccountTrouble(f"{where}, line {number}: {user} is there twice")
+            self._hashes[user] = number - 1, known
+
+    def __iter__(self) -> Iterator[str]:
+        """The users, by name."""
+        return iter(sorted(self._hashes))
+
+    def hash_of(self, user: str) -> str | None:
+        """The hash of the password of `user`."""
+        found = self._hashes.get(user)
+        return found[1] if found else None
+
+    def put(self, user: str, known: str) -> bool:
+        """Give `user` the password whose hash is `known`; whether the account is new."""
+        former = self._hashes.get(user)
+        line = f"{user}:{known}"
+        if former is None:
+            self._lines.append(line)
+            self._hashes[user] = len(self._lines) - 1, known
+            return True
+        self._lines[former[0]] = line
+        self._hashes[user] = former[0], known
+        return False
+
+    def remove(self, user: str) -> bool:
+        """Take the account away; False if there is none."""
+        former = self._hashes.pop(user, None)
+        if former is None:
+            return False
+        del self._lines[former[0]]
+        for other, (index, known) in self._hashes.items():
+            if index > former[0]:
+                self._hashes[other] = index - 1, known
+        return True
+
+    def text(self) -> str:
+        """The whole file."""
+        return "".join(f"{line}\n" for line in self._lines)
+
+
+def load(path: Path) -> Passwords:
+    """The passwords in the file `path`. Raises AccountTrouble."""
+    return Passwords(read(path, MOST_BYTES), str(path))

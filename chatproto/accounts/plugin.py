@@ -1,0 +1,35 @@
+"""How strcred finds the checker: `--auth argon2:FILE`. It is loaded when there is an `--auth`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.strcred import ICheckerFactory
+from twisted.plugin import IPlugin
+from zope.interface import implementer
+
+if TYPE_CHECKING:
+    from chatproto.accounts.checker import Argon2Checker
+
+
+@implementer(ICheckerFactory, IPlugin)
+class Argon2CheckerFactory:
+    """Makes checkers of password files with argon2id hashes."""
+
+    authType = "argon2"
+    authHelp = (
+        "Users and the argon2id hashes of their passwords, in a file that is written by\n"
+        "`chatserver passwd add USER --file FILE` and read again when it has changed."
+    )
+    argStringFormat = "Location of the file."
+    credentialInterfaces = (IUsernamePassword,)
+
+    def generateChecker(self, argstring: str) -> Argon2Checker:
+        """The checker of the file `argstring`. Raises ValueError, or AccountTrouble."""
+        from chatproto.accounts.checker import Argon2Checker
+
+        if not argstring:
+            raise ValueError("argon2 wants the name of a file, as in argon2:FILE")
+        return Argon2Checker(Path(argstring).expanduser())

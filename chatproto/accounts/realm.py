@@ -1,0 +1,80 @@
+"""What twisted.cred gives whoever has logged in: their account."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from twisted.cred.checkers import (
+    ANONYMOUS,
+    ICredentialsChecker,
+    InMemoryUsernamePasswordDatabaseDontUse,
+)
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.error import LoginDenied, UnauthorizedLogin
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import Deferred, maybeDeferred
+from zope.interface import Attribute, Interface, implementer
+
+
+class IAccount(Interface):
+    """Somebody who has logged in."""
+
+    user = Attribute("The account's name.")
+
+
+@implementer(IAccount)
+@dataclass(frozen=True, slots=True)
+class Account:
+    """The account of `user`."""
+
+    user: str
+
+
+@implementer(IRealm)
+class Accounts:
+    """Everybody whom a checker knows has an account; nobody is anonymous."""
+
+    def requestAvatar(
+        self, avatarId: bytes | str | tuple[()], mind: object, *interfaces: type[Interface]
+    ) -> tuple[type[Interface], Account, Callable[[], None]]:
+        if avatarId == ANONYMOUS or IAccount not in interfaces:
+            raise LoginDenied
+        user = avatarId.decode() if isinstance(avatarId, bytes) else str(avatarId)
+        return IAccount, Account(user), lambda: None
+
+
+@implementer(ICredentialsChecker)
+class FirstOf:
+    """Lets in whom any of `checkers` lets in, asked in turn: `--auth` may be repeated, while a portal
+    has one checker for each kind of credentials."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(self, checkers: Sequence[ICredentialsChecker]) -> None:
+        self._checkers = checkers
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self._ask(credentials))
+
+    async def _ask(self, credentials: Any) -> Any:
+        for checker in self._checkers:
+            try:
+                return await maybeDeferred(checker.requestAvatarId, credentials)
+            except UnauthorizedLogin:
+                continue
+        raise UnauthorizedLogin
+
+
+def portal(checkers: Sequence[ICredentialsChecker]) -> Portal:
+    """A portal to accounts for those whom one of `checkers` knows."""
+    for checker in checkers:
+        if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
+            # `--auth memory:...` fills it with text, and it compares that with bytes.
+            checker.users = {_bytes(user): _bytes(word) for user, word in checker.users.items()}
+    return Portal(Accounts(), [FirstOf(checkers)])
+
+
+def _bytes(text: str | bytes) -> bytes:
+    return text.encode() if isinstance(text, str) else text

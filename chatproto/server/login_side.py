@@ -1,0 +1,93 @@
+"""Who is let in on a server: by a password (LOGIN), by a file of keys, or anybody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from chatproto.accounts.files import Reread
+from chatproto.accounts.logins import Logins, TooMany
+from chatproto.directory.lease import network
+from chatproto.directory.visitors import Visitor
+from chatproto.wire.bcp2 import Login, LoginAck
+from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.errors import RemoteError
+
+
+class LoginSide:
+    """`logins`: the accounts, or None. `required`: nothing but LOGIN and PING before a login.
+    `allowed`: the keys that are let in, or None for all."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        logins: Logins | None = None,
+        required: bool = False,
+        allowed: Reread[frozenset[str]] | None = None,
+    ) -> None:
+        self._logins = logins
+        self._required = required
+        self._allowed = allowed
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether there is anything to log in to."""
+        return self._logins is not None
+
+    def lets(self, key: str) -> bool:
+        """Whether `key` is let in."""
+        return self._allowed is None or key in self._allowed.value()
+
+    def changed(self) -> bool:
+        """Whether others are let in than before."""
+        return self._allowed is not None and self._allowed.changed()
+
+    def refusal(self, message: Bcp2Message, visitor: Visitor) -> Error | None:
+        """What `message` is refused with, if who sent it has yet to log in."""
+        if not self._required or visitor.user is not None:
+            return None
+        if isinstance(message, Login | Ping | PingAck):
+            return None
+        return Error(401, getattr(message, "cseq", None))
+
+    def login(
+        self, message: Login, visitor: Visitor, wanted: Callable[[], bool]
+    ) -> Deferred[Bcp2Message | None]:
+        """Log `visitor` in: fires with the answer, or with None if nobody waits for it any more."""
+        return Deferred.fromCoroutine(self._login(message, visitor, wanted))
+
+    async def _login(
+        self, message: Login, visitor: Visitor, wanted: Callable[[], bool]
+    ) -> Bcp2Message | None:
+        assert self._logins is not None
+        cseq = message.cseq
+        if visitor.client_id is not None:
+            return Error(403, cseq)  # it is for who has yet to say who they are
+        address = network(visitor.host)
+        try:
+            user = await self._logins.login(
+                message.user, message.password, address, visitor.key, wanted
+            )
+        except RemoteError as error:
+            self.log.info(
+                "no login of {user} from {host}: {why}",
+                user=message.user,
+                host=visitor.host,
+                why=error,
+            )
+            retry = error.retry_after if isinstance(error, TooMany) else None
+            return Error(error.status, cseq, retry_after=retry)
+        except Exception:
+            self.log.failure("a password could not be checked")
+            return Error(500, cseq)
+        if user is None:
+            return None
+        visitor.user = user
+        return LoginAck(cseq, user)
+
+
+EVERYBODY = LoginSide()
+"""No accounts, and no key that is not let in."""

@@ -1,0 +1,145 @@
+"""Few passwords are checked at once, few wrong ones are taken, and nobody pays for others."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.accounts.logins import Logins, TooMany
+from chatproto.accounts.realm import portal
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
+from tests.accounts.people import PASSWORD, Checker
+
+
+class Case(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.make()
+
+    def make(self, **limits: float) -> None:
+        self.clock = Clock()
+        self.checker = Checker()
+        self.logins = Logins(
+            portal([self.checker]),
+            self.clock,
+            Limits(**limits),  # type: ignore[arg-type]
+        )
+
+    def login(
+        self, user: str = "alice", password: str = PASSWORD, address: str = "a", key: str = "k"
+    ) -> Deferred[Any]:
+        return Deferred.fromCoroutine(self.logins.login(user, password, address, key, lambda: True))
+
+    def status(self, asked: Deferred[Any]) -> int:
+        error = self.failureResultOf(asked, RemoteError).value
+        assert isinstance(error, RemoteError)
+        return error.status
+
+    def retry(self, asked: Deferred[Any]) -> int:
+        error = self.failureResultOf(asked, TooMany).value
+        assert isinstance(error, TooMany)
+        return error.retry_after
+
+
+class PasswordTests(Case):
+    def test_a_right_one_gives_the_account_and_a_wrong_one_403(self) -> None:
+        self.assertEqual(self.successResultOf(self.login()), "alice")
+        self.assertEqual(self.status(self.login(password="wrong")), 403)
+
+    def test_the_trouble_of_a_checker_is_no_wrong_password(self) -> None:
+        self.checker.held = True
+        for _ in range(9):
+            asked = self.login()
+            self.checker.waiting.pop()[0].errback(OSError("no disk"))
+            self.failureResultOf(asked, OSError)
+
+
+class TriesTests(Case):
+    def test_three_wrong_ones_from_an_address_are_enough_for_a_minute(self) -> None:
+        for user in ("alice", "bob", "carol"):
+            self.assertEqual(self.status(self.login(user, "wrong")), 403)
+            self.clock.advance(10)
+        asked = len(self.checker.asked)
+        self.assertEqual(self.retry(self.login("dave")), 30)
+        self.assertEqual(len(self.checker.asked), asked)
+        self.assertEqual(self.successResultOf(self.login("dave", address="b")), "dave")
+        self.clock.advance(30)
+        self.assertEqual(self.successResultOf(self.login("dave")), "dave")
+
+    def test_and_so_are_three_for_a_user_from_anywhere(self) -> None:
+        for address in "abc":
+            self.assertEqual(self.status(self.login("alice", "wrong", address)), 403)
+        self.assertEqual(self.retry(self.login("alice", address="d")), 60)
+        self.assertEqual(self.successResultOf(self.login("bob", address="d")), "bob")
+
+    def test_but_not_for_a_key_that_was_right_before(self) -> None:
+        self.successResultOf(self.login("alice", key="hers"))
+        for address in "bcd":
+            self.login("alice", "wrong", address, "another").addErrback(lambda _: None)
+        self.assertEqual(self.status(self.login("alice", address="e", key="x")), 429)
+        self.successResultOf(self.login("alice", key="hers"))
+        for address in "fgh":
+            wrong = self.login("alice", "wrong", address, "hers")
+            self.assertEqual(self.status(wrong), 403)
+        self.assertEqual(self.status(self.login("alice", address="i", key="hers")), 429)
+
+    def test_right_ones_are_not_counted(self) -> None:
+        for _ in range(20):
+            self.successResultOf(self.login())
+
+    def test_many_at_once_have_no_more_tries_than_one_after_another(self) -> None:
+        self.checker.held = True
+        asked = [self.login(f"user{number}", "wrong") for number in range(20)]
+        while self.checker.waiting:
+            self.assertEqual(len(self.checker.waiting), 1)
+            self.checker.let_go()
+        self.assertEqual(len(self.checker.asked), 3)
+        self.assertEqual([self.status(one) for one in asked], [403] * 3 + [429] * 17)
+
+
+class PlaceTests(Case):
+    def test_four_are_checked_at_once(self) -> None:
+        self.checker.held = True
+        asked = [self.login(f"user{number}", address=str(number)) for number in range(10)]
+        self.assertEqual(len(self.checker.waiting), 4)
+        self.checker.let_go()
+        self.assertEqual(len(self.checker.waiting), 4)
+        while self.checker.waiting:
+            self.checker.let_go()
+        self.assertEqual([self.successResultOf(one) for one in asked][9], "user9")
+
+    def test_too_many_do_not_even_wait(self) -> None:
+        self.make(logins_waiting=6)
+        self.checker.held = True
+        asked = [self.login(f"user{number}", address=str(number)) for number in range(7)]
+        self.assertEqual(self.retry(asked.pop()), 5)
+        while self.checker.waiting:
+            self.checker.let_go()
+        for one in asked:
+            self.successResultOf(one)
+        self.checker.held = False
+        self.successResultOf(self.login())
+
+    def test_who_is_gone_when_its_turn_comes_is_not_checked(self) -> None:
+        self.checker.held = True
+        here = [True]
+        self.login()
+        waits = Deferred.fromCoroutine(
+            self.logins.login("bob", PASSWORD, "a", "k", lambda: here[0])
+        )
+        here[0] = False
+        self.checker.let_go()
+        self.assertIsNone(self.successResultOf(waits))
+        self.assertEqual(self.checker.asked, ["alice"])
+
+    def test_nothing_is_left_when_all_have_come_out(self) -> None:
+        self.checker.held = True
+        for number in range(10):
+            self.login(f"user{number % 3}", address=str(number % 2))
+        while self.checker.waiting:
+            self.checker.let_go()
+        self.assertEqual(self.logins._locks, {})
+        self.assertEqual(self.logins._waiting, 0)

@@ -1,0 +1,55 @@
+"""The name of an account, and who gives way to whoever has logged in to it."""
+
+from __future__ import annotations
+
+from chatproto.directory.visitors import Dismiss, Visitor
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Error
+from tests.contracts.names import key
+from tests.directory.hall import HOST, Hosted
+
+
+class AccountTests(Hosted):
+    """Whoever has logged in may take the account's name over with a new key."""
+
+    def visitor(self, number: int, user: str | None) -> Visitor:
+        visitor = Visitor(key(number), HOST, 41000 + number)
+        visitor.user = user
+        return visitor
+
+    def test_an_account_takes_its_name_from_a_key_that_is_here(self) -> None:
+        former = self.hall.come("alice", 1)
+        taker = self.visitor(2, "alice")
+        self.assertIsInstance(self.hall.register(taker, "alice"), bcp2.RegAck)
+        self.assertEqual(self.hall.others, [Dismiss(former, bcp2.Replaced())])
+        self.assertEqual(self.hall.names.owner("alice"), key(2))
+        self.hall.directory.lost(former, self.hall.now)
+        self.assertStatus(409, Visitor(key(1), HOST, 1), bcp2.Register(8, "alice", 5000))
+        self.assertEqual(self.hall.listed(), ["alice"])
+
+    def test_and_from_one_that_is_away(self) -> None:
+        former = self.hall.come("alice", 1)
+        self.hall.directory.lost(former, self.hall.now)
+        self.assertIsInstance(self.hall.register(self.visitor(2, "alice"), "alice"), bcp2.RegAck)
+        self.assertEqual(self.hall.names.owned(key(1)), ())
+
+    def test_but_no_other_name_and_none_that_only_looks_like_its_own(self) -> None:
+        self.hall.come("alice", 1)
+        for user, wanted in (
+            ("bob", "alice"),
+            ("a1ice", "a1ice"),
+            ("a1ice", "alice"),
+            (None, "alice"),
+        ):
+            self.assertStatus(409, self.visitor(2, user), bcp2.Register(8, wanted, 5000))
+
+    def test_what_looks_like_the_name_goes_with_it(self) -> None:
+        self.hall.come("alice", 1)
+        other = self.hall.come("A1ice", 1)
+        self.assertIsInstance(self.hall.register(self.visitor(2, "alice"), "alice"), bcp2.RegAck)
+        self.assertIn(Dismiss(other, Error(403)), self.hall.others)
+        self.assertEqual(self.hall.listed(), ["alice"])
+
+    def test_a_classic_client_s_name_is_not_taken(self) -> None:
+        self.hall.classic("alice")
+        self.assertStatus(409, self.visitor(2, "alice"), bcp2.Register(8, "alice", 5000))

@@ -1,0 +1,178 @@
+"""LOGIN on a server's port: what waits for it, what is refused without it, whom it lets in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chatproto.accounts.allowed import load_allowed
+from chatproto.accounts.files import Reread
+from chatproto.accounts.logins import Logins
+from chatproto.accounts.realm import portal
+from chatproto.server.login_side import LoginSide
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Error, Ping, PingAck
+from tests.accounts.people import PASSWORD, Checker
+from tests.server.secure_ends import ONE, OTHER, Served
+
+
+class Guarded(Served):
+    def guard(self, required: bool = False) -> None:
+        """A server with accounts."""
+        limits = self.serve().limits
+        self.checker = Checker()
+        logins = Logins(portal([self.checker]), self.clock, limits)
+        self.side.logins = LoginSide(logins, required)
+
+
+class Login(Guarded):
+    async def test_is_answered_with_the_user_and_then_the_name_may_be_taken(self) -> None:
+        self.guard()
+        former = await self.register("alice", OTHER)
+        alice = await self.come()
+        answer = await self.ask(alice, bcp2.Login(1, "alice", PASSWORD))
+        self.assertEqual(answer, bcp2.LoginAck(1, "alice"))
+        answer = await self.ask(alice, bcp2.Register(2, "alice", 5000))
+        self.assertIsInstance(answer, bcp2.RegAck)
+        await former.ended
+        self.assertEqual(former.got, [bcp2.Replaced()])
+
+    async def test_with_a_wrong_password_is_403_and_the_fourth_429(self) -> None:
+        self.guard()
+        alice = await self.come()
+        for number in range(1, 4):
+            answer = await self.ask(alice, bcp2.Login(number, "alice", "wrong"))
+            self.assertEqual(answer, Error(403, number))
+        answer = await self.ask(alice, bcp2.Login(4, "alice", PASSWORD))
+        self.assertEqual(answer, Error(429, 4, retry_after=60))
+        answer = await self.ask(alice, bcp2.Register(5, "alice", 5000))
+        self.assertIsInstance(answer, bcp2.RegAck)
+
+    async def test_is_405_where_there_are_no_accounts(self) -> None:
+        self.serve()
+        alice = await self.come()
+        self.assertEqual(await self.ask(alice, bcp2.Login(1, "alice", "x")), Error(405, 1))
+
+    async def test_is_for_who_has_not_registered_yet(self) -> None:
+        self.guard()
+        alice = await self.register("alice")
+        self.assertEqual(await self.ask(alice, bcp2.Login(2, "alice", PASSWORD)), Error(403, 2))
+        self.assertEqual(self.checker.asked, [])
+
+    async def test_that_a_checker_fails_at_is_500(self) -> None:
+        self.guard()
+        self.checker.held = True
+        alice = await self.come()
+        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        await self.until(lambda: bool(self.checker.waiting))
+        self.checker.waiting.pop()[0].errback(OSError("no disk"))
+        await self.until(lambda: bool(alice.got))
+        self.assertEqual(alice.got, [Error(500, 1)])
+        self.assertEqual(len(self.flushLoggedErrors(OSError)), 1)
+
+
+class WhileAPasswordIsChecked(Guarded):
+    async def test_what_was_asked_after_it_waits_its_turn(self) -> None:
+        self.guard(required=True)
+        self.checker.held = True
+        alice = await self.come()
+        alice.send(bcp2.Login(1, "alice", PASSWORD), bcp2.Register(2, "alice", 5000), Ping(3))
+        await self.until(lambda: bool(self.checker.waiting))
+        alice.send(Ping(4))
+        await self.calm()
+        self.assertEqual(alice.got, [])
+        self.checker.let_go()
+        await self.until(lambda: len(alice.got) == 4)
+        self.assertEqual([one.cseq for one in alice.got], [1, 2, 3, 4])
+        self.assertIsInstance(alice.got[1], bcp2.RegAck)
+
+    async def test_nothing_more_is_read_however_much_is_sent(self) -> None:
+        self.guard()
+        self.checker.held = True
+        alice = await self.come()
+        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        await self.until(lambda: bool(self.checker.waiting))
+        alice.send(*(Ping(number) for number in range(2, 20_000)))
+        await self.calm()
+        [connection] = self.side.connections.values()
+        self.assertLess(len(connection._unanswered), 10_000)
+        self.checker.let_go()
+        await self.until(lambda: len(alice.got) == 19_999)
+        self.assertEqual(alice.got[-1], PingAck(19_999))
+
+    async def test_whoever_leaves_is_not_waited_for(self) -> None:
+        self.guard()
+        self.checker.held = True
+        alice = await self.come()
+        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        await self.until(lambda: bool(self.checker.waiting))
+        alice.transport.abortConnection()
+        await alice.ended
+        self.side.close(lambda: 1)
+        self.checker.let_go()
+        await self.until(lambda: not self.side.connections)
+
+    async def test_a_second_login_waits_for_the_first(self) -> None:
+        self.guard()
+        alice = await self.come()
+        alice.send(bcp2.Login(1, "alice", "wrong"), bcp2.Login(2, "bob", PASSWORD))
+        await self.until(lambda: len(alice.got) == 2)
+        self.assertEqual(alice.got, [Error(403, 1), bcp2.LoginAck(2, "bob")])
+
+
+class Required(Guarded):
+    async def test_nothing_but_ping_is_answered_before_a_login(self) -> None:
+        self.guard(required=True)
+        alice = await self.come()
+        alice.send(
+            bcp2.Register(1, "alice", 5000),
+            bcp2.Bridge(2, "bob"),
+            bcp2.Info(3),
+            bcp2.Watch(4, "bob"),
+            bcp2.Unwatch(5, "bob"),
+            Ping(6),
+        )
+        await self.until(lambda: len(alice.got) == 6)
+        self.assertEqual(alice.got, [*(Error(401, number) for number in range(1, 6)), PingAck(6)])
+        await self.ask(alice, bcp2.Login(7, "alice", "wrong"))
+        self.assertEqual(await self.ask(alice, bcp2.Info(8)), Error(401, 8))
+        await self.ask(alice, bcp2.Login(9, "alice", PASSWORD))
+        self.assertIsInstance(await self.ask(alice, bcp2.Info(10)), bcp2.InfoAck)
+
+    async def test_a_login_is_of_one_connection(self) -> None:
+        self.guard(required=True)
+        alice = await self.come()
+        await self.ask(alice, bcp2.Login(1, "alice", PASSWORD))
+        again = await self.come()
+        self.assertEqual(await self.ask(again, bcp2.Info(1)), Error(401, 1))
+
+
+class AllowedKeys(Served):
+    def allow(self, *keys: str) -> None:
+        self.path.write_text("".join(f"{key}\n" for key in keys))
+
+    def begin(self, *keys: str) -> None:
+        self.serve()
+        self.path = Path(self.mktemp())
+        self.allow(*keys)
+        self.complaints: list[str] = []
+        allowed = Reread(self.path, load_allowed, self.complaints.append)
+        self.side.logins = LoginSide(allowed=allowed)
+
+    async def test_are_let_in_and_others_are_403(self) -> None:
+        self.begin(ONE.name)
+        await self.register("alice", ONE)
+        other = await self.come(OTHER)
+        await other.ended
+        self.assertEqual(other.got, [Error(403)])
+
+    async def test_are_put_out_when_the_file_no_longer_names_them(self) -> None:
+        self.begin(ONE.name, OTHER.name)
+        alice, bob = await self.register("alice", ONE), await self.register("bob", OTHER)
+        self.assertFalse(self.side.logins.changed())
+        self.allow(OTHER.name)
+        self.assertTrue(self.side.logins.changed())
+        self.side.put_out()
+        await alice.ended
+        self.assertEqual(alice.got, [Error(403)])
+        self.assertFalse(bob.gone)
+        self.assertEqual(await self.ask(bob, Ping(1)), PingAck(1))
