@@ -7,16 +7,13 @@ from dataclasses import dataclass, field
 from chatproto.wire.bcp2_common import CSEQ, PEER_ID, Bcp2Message, read_yes, write_yes
 from chatproto.wire.messages import Header
 from chatproto.wire.room_fields import (
-    ADDRESS,
     AFTER,
     AFTER_ID,
     BEFORE,
-    KEY_OF,
     LIMIT,
     ROOM_OF,
     SECRET,
     TEXT,
-    WHO,
     Barring,
     OfRoom,
     OfSomebody,
@@ -92,11 +89,14 @@ class Topic(Bcp2Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Kick(OfSomebody):
+class Kick(Bcp2Message):
     """Put `peerID` out of `Room`; they may come back."""
 
     method = "KICK"
     headers = (CSEQ, ROOM_OF, PEER_ID)
+    cseq: int
+    room: str
+    peer_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +108,9 @@ class Ban(Barring):
 
 @dataclass(frozen=True, slots=True)
 class Unban(Barring):
-    """Let them in again."""
+    """Let them in again; `Until` means nothing here."""
 
     method = "UNBAN"
-    headers = (CSEQ, ROOM_OF, WHO, KEY_OF, ADDRESS)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,60 @@
+"""What the rules of rooms want done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatproto.rooms.room import Guest, Room
+from chatproto.wire.bcp2_common import Bcp2Message
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send `message` to one guest."""
+
+    guest: Guest
+    message: Bcp2Message
+
+
+@dataclass(frozen=True, slots=True)
+class Show:
+    """Send `messages`, much at once, to one guest."""
+
+    guest: Guest
+    messages: tuple[Bcp2Message, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Send `message` to all members of `room` but one; `plain`: also to those in bare text."""
+
+    room: Room
+    message: Bcp2Message
+    but: Guest | None = None
+    plain: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """`sender` said `text` at `at`: a SAYACK to `speaker` and a SAID to all others, in this place.
+
+    `speaker` is None for somebody in bare text, where the others have been told already.
+    """
+
+    room: Room
+    number: int
+    sender: str
+    at: float
+    text: str
+    speaker: Guest | None = None
+    cseq: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PutOut:
+    """Who is in the lobby in bare text as `name` goes."""
+
+    name: str
+
+
+Effect = Tell | Show | Spread | Talk | PutOut

@@ -1,0 +1,102 @@
+"""What rooms ask of a store: what was said, and how each room is (protocol section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+FOREVER = float("inf")
+NUMBERS_A_SECOND = 2**20
+"""A room's first number, and that of a room whose last one is not known, comes from the time, so that
+none comes back that was given before a restart or to an earlier room of that name."""
+
+
+class Line(NamedTuple):
+    """Something said: its number in the room, by whom, when (seconds since 1970), and what."""
+
+    number: int
+    sender: str
+    at: float
+    text: str
+
+
+class Page(NamedTuple):
+    """Some of what was said, oldest first; `more`: there is more in the direction that was asked."""
+
+    lines: tuple[Line, ...]
+    more: bool = False
+
+
+class Ban(NamedTuple):
+    """Who may not come in, until when (seconds since 1970).
+
+    `kind`: "id" (the folded id is in `value`, and in `key` the key that had it), "key" or "address".
+    """
+
+    kind: str
+    value: str
+    until: float = FOREVER
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How a room is, apart from who is in it. `owner`, and who is in the pairs, are keys.
+
+    `secret`: what its key hashes to, or "". `used`: when somebody was in it last. In `ops`, `mutes`
+    and `invited` each has the moment until which it is so.
+    """
+
+    name: str
+    owner: str = ""
+    topic: str = ""
+    secret: str = ""
+    invited_only: bool = False
+    history: bool = True
+    used: float = 0.0
+    ops: tuple[tuple[str, float], ...] = ()
+    mutes: tuple[tuple[str, float], ...] = ()
+    invited: tuple[tuple[str, float], ...] = ()
+    bans: tuple[Ban, ...] = ()
+
+
+def next_number(last: int, at: float) -> int:
+    """The number after `last`, or a room's first if that is 0."""
+    return last + 1 if last else max(1, int(at * NUMBERS_A_SECOND))
+
+
+class History(Protocol):
+    """The store of all rooms.
+
+    One that lasts has kept what it was told when the call returns. Any method may raise StoreTrouble,
+    and nothing has changed.
+    """
+
+    def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
+        """The number of what is said now, higher than all before it in `room` (`next_number`).
+
+        Without `keep` only the number is used up. The oldest go beyond `limits.room_history`.
+        """
+
+    def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
+        """At most `limit` lines of at most `size` bytes of text in all, one at least if there is one.
+
+        After the number `after`; or before `before`; or with neither the last. Raises RemoteError 404
+        if it is not sure that nothing is missing between that number and the page.
+        """
+
+    def last(self, room: str) -> int:
+        """The number last given in `room`; 0 if none was, or nothing is known of it any more."""
+
+    def expire(self, before: float) -> int:
+        """Forget what was said before `before`. How much that was."""
+
+    def rooms(self) -> Iterable[Kept]:
+        """All rooms that are kept, as they were kept last."""
+
+    def keep(self, room: Kept) -> None:
+        """The room `room.name` is like that."""
+
+    def forget(self, room: str) -> None:
+        """There is no such room, and nothing was said in it; its numbers do not come back."""

@@ -1,0 +1,276 @@
+"""One room: who is in it, who may what, who may come in (protocol section 3). `now` is handed in."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from bisect import bisect_left, bisect_right, insort
+from collections.abc import Hashable, Iterator
+from enum import Enum, IntEnum, auto
+from ipaddress import ip_address, ip_network
+from typing import Protocol
+
+from chatproto.rooms.history import Ban, Kept
+from chatproto.rooms.lobby import look_alike
+from chatproto.wire.bcp2_common import plain_ip
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
+from chatproto.wire.room_fields import Occupant
+
+LOBBY = "#lobby"
+"""The room that the lobby's port shows. It is always there, and nobody owns it."""
+
+
+class Guest(Hashable, Protocol):
+    """A connection that proved a key; `client_id` is the id that it has registered, if any."""
+
+    key: str
+    host: str
+    client_id: str | None
+
+
+class Role(IntEnum):
+    """What somebody is in a room; OPERATOR is the server's, who is everywhere."""
+
+    OUTSIDER = 0
+    MEMBER = 1
+    OP = 2
+    OWNER = 3
+    OPERATOR = 4
+
+
+class Act(Enum):
+    """What may be done in a room."""
+
+    SAY = auto()
+    HISTORY = auto()
+    NAMES = auto()
+    PART = auto()
+    TOPIC = auto()
+    KICK = auto()
+    BAN = auto()
+    UNBAN = auto()
+    MUTE = auto()
+    INVITE = auto()
+    OP = auto()
+    SETTINGS = auto()
+
+
+_ALL_INSIDE = frozenset({Role.MEMBER, Role.OP, Role.OWNER, Role.OPERATOR})
+_OPS = frozenset({Role.OP, Role.OWNER, Role.OPERATOR})
+_OWNERS = frozenset({Role.OWNER, Role.OPERATOR})
+TABLE: dict[Act, frozenset[Role]] = {
+    Act.SAY: _ALL_INSIDE,
+    Act.HISTORY: _ALL_INSIDE,
+    Act.NAMES: _ALL_INSIDE,
+    Act.PART: _ALL_INSIDE,
+    Act.TOPIC: _OPS,
+    Act.KICK: _OPS,
+    Act.BAN: _OPS,
+    Act.UNBAN: _OPS,
+    Act.MUTE: _OPS,
+    Act.INVITE: _OPS,
+    Act.OP: _OWNERS,
+    Act.SETTINGS: _OWNERS,
+}
+"""Who may do what."""
+OVER: dict[Role, frozenset[Role]] = {
+    Role.OUTSIDER: frozenset(),
+    Role.MEMBER: frozenset(),
+    Role.OP: frozenset({Role.OUTSIDER, Role.MEMBER}),
+    Role.OWNER: frozenset({Role.OUTSIDER, Role.MEMBER, Role.OP}),
+    Role.OPERATOR: frozenset({Role.OUTSIDER, Role.MEMBER, Role.OP, Role.OWNER}),
+}
+"""To whom each may do what is done to somebody."""
+
+
+def hashed(room: str, secret: str) -> str:
+    """What is kept of a room's key."""
+    return hashlib.sha256(f"{room}\n{secret}".encode()).hexdigest() if secret else ""
+
+
+def network(host: str) -> str:
+    """Whom a ban of an address is for: that one, or all of an IPv6 address's /64. Raises RemoteError 400."""
+    address = ip_address(plain_ip(host))
+    return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))
+
+
+class Room:
+    """A room, as it is `kept` and with who is in it.
+
+    Whoever has ended something (a ban, being op) is looked up by key; somebody without one, in the
+    bare text of the lobby, by `=` and their folded name.
+    """
+
+    def __init__(self, kept: Kept, limits: Limits) -> None:
+        self.name = kept.name
+        self.owner = kept.owner
+        self.topic = kept.topic
+        self.secret = kept.secret
+        self.invited_only = kept.invited_only
+        self.history = kept.history
+        self.used = kept.used
+        self.members: dict[str, Guest] = {}
+        """Who is in it with a key, by id."""
+        self.plain: set[str] = set()
+        """Who is in it in bare text."""
+        self._limits = limits
+        self._ops = dict(kept.ops)
+        self._mutes = dict(kept.mutes)
+        self._invited = dict(kept.invited)
+        self._bans = {(ban.kind, ban.value): ban for ban in kept.bans}
+        self._sorted: list[str] = []
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def kept(self) -> Kept:
+        """What of it outlasts its members."""
+        return Kept(
+            self.name,
+            self.owner,
+            self.topic,
+            self.secret,
+            self.invited_only,
+            self.history,
+            self.used,
+            tuple(self._ops.items()),
+            tuple(self._mutes.items()),
+            tuple(self._invited.items()),
+            tuple(self._bans.values()),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody may come in, so that all may know of it."""
+        return not self.secret and not self.invited_only
+
+    # Who is in it.
+
+    def put_in(self, client_id: str, guest: Guest | None) -> None:
+        """`guest` is in it as `client_id`, without a key if it is None."""
+        if client_id not in self.members and client_id not in self.plain:
+            insort(self._sorted, client_id)
+        if guest is None:
+            self.plain.add(client_id)
+        else:
+            self.members[client_id] = guest
+
+    def put_out(self, client_id: str) -> None:
+        """`client_id` is in it no more."""
+        if client_id in self.members or client_id in self.plain:
+            del self._sorted[bisect_left(self._sorted, client_id)]
+        self.members.pop(client_id, None)
+        self.plain.discard(client_id)
+
+    def occupants(self, after: str, most: int, now: float) -> Iterator[Occupant]:
+        """At most `most` people who come after `after`."""
+        begin = bisect_right(self._sorted, after)
+        for client_id in self._sorted[begin : begin + most]:
+            yield Occupant(client_id, self.shown_role(client_id, now))
+
+    def shown_role(self, client_id: str, now: float) -> str:
+        """What somebody in it is, in a word of the protocol."""
+        guest = self.members.get(client_id)
+        who = subject(client_id, guest.key if guest is not None else "")
+        if self.is_muted(who, now):
+            return "muted"
+        if guest is None:
+            return "open"
+        return {Role.OWNER: "owner", Role.OP: "op"}.get(self.role(guest.key, now), "member")
+
+    # Who may what.
+
+    def role(self, key: str, now: float, inside: bool = True) -> Role:
+        """What who has `key` is; `inside`: they are in the room."""
+        if key and key == self.owner:
+            return Role.OWNER
+        if self._ops.get(key, 0.0) > now:
+            return Role.OP
+        return Role.MEMBER if inside else Role.OUTSIDER
+
+    def is_muted(self, who: str, now: float) -> bool:
+        """Whether `who` (a `subject`) may say nothing."""
+        return bool(self._mutes) and self._mutes.get(who, 0.0) > now
+
+    def check_entry(self, guest: Guest, client_id: str, secret: str, now: float) -> None:
+        """Raises RemoteError: 403 for who may not come in, 503 if it is full."""
+        role = self.role(guest.key, now, inside=False)
+        if role < Role.OP:
+            if self.is_banned(client_id, guest.key, guest.host, now):
+                raise RemoteError(403, "banned")
+            if self._invited.get(guest.key, 0.0) <= now:
+                if self.invited_only:
+                    raise RemoteError(403, "only who is invited")
+                if self.secret and not hmac.compare_digest(self.secret, hashed(self.name, secret)):
+                    raise RemoteError(403, "the room's key is another")
+        if len(self) >= self._limits.room_members and client_id not in self.members:
+            raise RemoteError(503, "the room is full")
+
+    def is_banned(self, client_id: str, key: str, host: str, now: float) -> bool:
+        """Whether a ban is for them that has not ended."""
+        if not self._bans:
+            return False
+        return any(_is_for(ban, client_id, key, host, now) for ban in self._bans.values())
+
+    def banned_by(self, ban: Ban, now: float) -> list[str]:
+        """The ids in it, with a key, that `ban` is for."""
+        return [
+            client_id
+            for client_id, guest in self.members.items()
+            if _is_for(ban, client_id, guest.key, guest.host, now)
+        ]
+
+    # What is changed. A moment that has passed takes back.
+
+    def set_op(self, key: str, until: float, now: float) -> None:
+        """Raises RemoteError 413 for too many."""
+        _put(self._ops, key, until, now, self._limits.room_ops)
+
+    def set_mute(self, who: str, until: float, now: float) -> None:
+        """`who` is a `subject`. Raises RemoteError 413 for too many."""
+        _put(self._mutes, who, until, now, self._limits.room_mutes)
+
+    def set_invited(self, key: str, until: float, now: float) -> None:
+        """Raises RemoteError 413 for too many."""
+        _put(self._invited, key, until, now, self._limits.room_invited)
+
+    def set_ban(self, ban: Ban, now: float) -> None:
+        """Whoever it is for is op and invited no more. Raises RemoteError 413 for too many."""
+        bans = {place: one for place, one in self._bans.items() if one.until > now}
+        bans.pop((ban.kind, ban.value), None)
+        if len(bans) >= self._limits.room_bans:
+            raise RemoteError(413, "too many bans")
+        self._bans = bans
+        if ban.until > now:
+            self._bans[ban.kind, ban.value] = ban
+            for key in {ban.key, ban.value}:
+                self._ops.pop(key, None)
+                self._invited.pop(key, None)
+
+    def unban(self, kind: str, value: str) -> None:
+        """Raises RemoteError 404 if nobody was banned so."""
+        if self._bans.pop((kind, value), None) is None:
+            raise RemoteError(404, "no such ban")
+
+
+def subject(client_id: str, key: str) -> str:
+    """What somebody is looked up by: their key, or without one what their name looks like."""
+    return key or f"={look_alike(client_id)}"
+
+
+def _is_for(ban: Ban, client_id: str, key: str, host: str, now: float) -> bool:
+    if ban.until <= now:
+        return False
+    if ban.kind == "id":
+        return look_alike(client_id) == ban.value or (bool(key) and key == ban.key)
+    return ban.value == (key if ban.kind == "key" else network(host))
+
+
+def _put(some: dict[str, float], who: str, until: float, now: float, most: int) -> None:
+    for one in [one for one, end in some.items() if end <= now or one == who]:
+        del some[one]
+    if until > now:
+        if len(some) >= most:
+            raise RemoteError(413, "too many")
+        some[who] = until

@@ -1,0 +1,136 @@
+"""Rooms in memory: while the process lives."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from itertools import islice
+
+from chatproto.rooms.history import Kept, Line, Page, next_number
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
+
+LINE_BYTES = 200
+"""What a line takes besides its text, about."""
+
+
+class _Log:
+    """What is kept of one room. Every number from `since` to `last` was given to a line in it."""
+
+    def __init__(self) -> None:
+        self.lines: deque[Line] = deque()
+        self.size = 0
+        self.last = 0
+        self.since = 0
+
+    def add(self, line: Line) -> int:
+        self.lines.append(line)
+        size = weight(line)
+        self.size += size
+        return size
+
+    def drop(self) -> int:
+        """Forget the oldest line; how many bytes that frees."""
+        line = self.lines.popleft()
+        self.since = line.number + 1
+        size = weight(line)
+        self.size -= size
+        return size
+
+
+def weight(line: Line) -> int:
+    """How many bytes a line takes, about."""
+    return LINE_BYTES + len(line.text.encode())
+
+
+class MemoryRooms:
+    """A `rooms.history.History` in dictionaries."""
+
+    def __init__(self, limits: Limits = DEFAULTS) -> None:
+        self._limits = limits
+        self._logs: dict[str, _Log] = {}
+        self._kept: dict[str, Kept] = {}
+        self._size = 0
+
+    def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
+        log = self._logs.get(room)
+        if log is None:
+            log = self._logs[room] = _Log()
+        number = next_number(log.last, at)
+        if not log.last:
+            log.since = number
+        log.last = number
+        if not keep:
+            self._empty(log)
+            return number
+        self._size += log.add(Line(number, sender, at, text))
+        if len(log.lines) > self._limits.room_history:
+            self._size -= log.drop()
+        if self._size > self._limits.history_bytes:
+            self._make_room()
+        return number
+
+    def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
+        log = self._logs.get(room) or _Log()
+        if after is not None:
+            if not log.since - 1 <= after <= log.last:
+                raise RemoteError(404, "that is not known any more")
+            wanted = islice(log.lines, max(0, after + 1 - log.since), None)
+            lines, more = _part(wanted, limit, size)
+            return Page(tuple(lines), more)
+        end = len(log.lines)
+        if before is not None:
+            if not log.since <= before <= log.last + 1:
+                raise RemoteError(404, "that is not known any more")
+            end = min(end, before - log.since)
+        wanted = islice(reversed(log.lines), len(log.lines) - end, None)
+        lines, more = _part(wanted, limit, size)
+        return Page(tuple(reversed(lines)), more)
+
+    def last(self, room: str) -> int:
+        log = self._logs.get(room)
+        return log.last if log is not None else 0
+
+    def expire(self, before: float) -> int:
+        gone = 0
+        for log in self._logs.values():
+            while log.lines and log.lines[0].at < before:
+                self._size -= log.drop()
+                gone += 1
+        return gone
+
+    def rooms(self) -> Iterable[Kept]:
+        return tuple(self._kept.values())
+
+    def keep(self, room: Kept) -> None:
+        self._kept[room.name] = room
+
+    def forget(self, room: str) -> None:
+        self._kept.pop(room, None)
+        log = self._logs.pop(room, None)
+        if log is not None:
+            self._size -= log.size
+
+    def _empty(self, log: _Log) -> None:
+        """Forget all of it: what is said now is not kept, and there would be a gap."""
+        self._size -= log.size
+        log.lines.clear()
+        log.size = 0
+        log.since = log.last + 1
+
+    def _make_room(self) -> None:
+        """The room with most loses half, so that this is seldom to be done."""
+        log = max(self._logs.values(), key=lambda one: one.size)
+        for _ in range((len(log.lines) + 1) // 2):
+            self._size -= log.drop()
+
+
+def _part(lines: Iterable[Line], limit: int, size: int) -> tuple[list[Line], bool]:
+    """The first of `lines` that fit, and whether there are more."""
+    found: list[Line] = []
+    for line in lines:
+        size -= len(line.text.encode())
+        if len(found) >= limit or (size < 0 and found):
+            return found, True
+        found.append(line)
+    return found, False
