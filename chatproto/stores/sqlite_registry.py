@@ -83,7 +83,7 @@ class SqliteRegistry(MemoryRegistry):
         return [entry.lease.client_id for entry in heard]
 
     def _changes(self, former: Lease | None, lease: Lease, now: float) -> None:
-        if self._loading or (former is not None and _row(former) == _row(lease)):
+        if self._loading or (former is not None and _is_same(former, lease)):
             return
         self._file.write(
             "INSERT INTO leases (ip, port, host, local, key, client_id, host_port, heard)"
@@ -91,10 +91,8 @@ class SqliteRegistry(MemoryRegistry):
             " ON CONFLICT (client_id) DO UPDATE SET ip = excluded.ip, port = excluded.port,"
             " host = excluded.host, host_port = excluded.host_port, local = excluded.local,"
             " key = excluded.key, heard = excluded.heard",
-            *_row(lease),
-            lease.client_id,
-            lease.source.port,
-            now,
+            *(lease.ip, lease.port, lease.host, lease.source.local, lease.key),
+            *(lease.client_id, lease.source.port, now),
         )
 
     def _load(self) -> None:
@@ -112,7 +110,14 @@ class SqliteRegistry(MemoryRegistry):
         self._written = rows[-1][1] if rows else self._written
 
 
-def _row(lease: Lease) -> tuple[str, int, str, bool, str | None]:
-    """What is kept of a lease; not the number of the connection, which changes with each."""
-    source = lease.source
-    return lease.ip, lease.port, source.host, source.local, lease.key
+def _is_same(former: Lease, lease: Lease) -> bool:
+    """Whether the file would not change; the number of the connection, which each has anew, is only
+    written along, as the address of somebody on this machine is."""
+    old, new = former.source, lease.source
+    return (
+        former.port == lease.port
+        and former.ip == lease.ip
+        and old.is_where(new)
+        and old.local == new.local
+        and former.key == lease.key
+    )
