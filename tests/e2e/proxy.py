@@ -10,59 +10,14 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 
 from tests.e2e.program import LIMIT
+from tests.e2e.ways import Door, Flow, Pair, bound
 
 _HELD = 64 * 1024  # bytes on their way in one direction of one connection; then its source waits
 _RECORDED = 64 << 20  # bytes of which a copy is kept, in each direction
 _UNDER_WAY = (0, errno.EINPROGRESS)
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing throws everything away and sends RST
-
-
-@dataclass(eq=False, slots=True)
-class _Flow:
-    """One direction of a connection: what was read of `source` and not yet written to `sink`."""
-
-    source: socket.socket
-    sink: socket.socket
-    record: bytearray
-    held: bytearray = field(default_factory=bytearray)
-    read_all: bool = False
-    wrote_all: bool = False
-
-
-@dataclass(eq=False, slots=True)
-class _Pair:
-    """A connection to us (`near`) and ours to the target (`far`)."""
-
-    near: socket.socket
-    far: socket.socket
-    flows: tuple[_Flow, _Flow]
-    connected: bool = False
-
-    @property
-    def both(self) -> tuple[socket.socket, socket.socket]:
-        return self.near, self.far
-
-
-@dataclass(eq=False, slots=True)
-class _Door:
-    """A port of ours and where it leads. `holder` keeps the port ours while nobody listens on it."""
-
-    holder: socket.socket
-    target: tuple[str, int]
-    listening: socket.socket | None = None
-
-    @property
-    def port(self) -> int:
-        return int(self.holder.getsockname()[1])
-
-    def listen(self) -> None:
-        if self.listening is None:
-            self.listening = _bound(self.port)
-            self.listening.listen(128)
-            self.listening.setblocking(False)
 
 
 class Proxy:
@@ -77,8 +32,8 @@ class Proxy:
     def __init__(self, target_host: str, target_port: int) -> None:
         self.connections = self.passed = self.cuts = 0
         self.towards, self.back = bytearray(), bytearray()
-        self._doors: list[_Door] = []
-        self._pairs: list[_Pair] = []
+        self._doors: list[Door] = []
+        self._pairs: list[Pair] = []
         self._ending: set[socket.socket] = set()  # cut gently: read until they close too
         self._places: deque[tuple[int, bool]] = deque()
         self._since = 0  # bytes since the last planned cut, or since the first was planned
@@ -262,7 +217,7 @@ class Proxy:
                     self._close(pair, reset=True)
                 return
 
-    def _accept(self, door: _Door) -> None:
+    def _accept(self, door: Door) -> None:
         assert door.listening is not None
         try:
             near = door.listening.accept()[0]
@@ -274,13 +229,13 @@ class Proxy:
         for sock in (near, far):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.connections += 1
-        flows = _Flow(near, far, self.towards), _Flow(far, near, self.back)
-        pair = _Pair(near, far, flows)
+        flows = Flow(near, far, self.towards), Flow(far, near, self.back)
+        pair = Pair(near, far, flows)
         self._pairs.append(pair)
         if far.connect_ex(door.target) not in _UNDER_WAY:
             self._close(pair, reset=True)
 
-    def _move(self, pair: _Pair, sock: object, events: int) -> None:
+    def _move(self, pair: Pair, sock: object, events: int) -> None:
         """Read and write what can be. Raises OSError."""
         if not pair.connected:
             error = pair.far.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
@@ -304,7 +259,7 @@ class Proxy:
         if all(flow.wrote_all for flow in pair.flows):
             self._close(pair, reset=False)
 
-    def _write(self, flow: _Flow) -> bool:
+    def _write(self, flow: Flow) -> bool:
         """Pass on what is held, up to the next planned cut; False: it came. Raises OSError."""
         most = len(flow.held)
         if self._places:
@@ -362,7 +317,7 @@ class Proxy:
         self._selector.unregister(sock)
         sock.close()
 
-    def _close(self, pair: _Pair, reset: bool) -> None:
+    def _close(self, pair: Pair, reset: bool) -> None:
         """The pair is over by itself; where one side was reset, so is the other."""
         self._pairs.remove(pair)
         for sock in pair.both:
@@ -374,7 +329,7 @@ class Proxy:
             sock.close()
 
     def _open_door(self, host: str, port: int) -> int:
-        door = _Door(_bound(0), (host, port))
+        door = Door(bound(0), (host, port))
         if not self._refusing:
             door.listen()
         self._doors.append(door)
@@ -389,14 +344,6 @@ class Proxy:
                 self._selector.unregister(door.listening)
                 door.listening.close()
                 door.listening = None
-
-
-def _bound(port: int) -> socket.socket:
-    """A socket on that port of 127.0.0.1 that does not listen; others of ours may share the port."""
-    sock = socket.socket()
-    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    sock.bind(("127.0.0.1", port))
-    return sock
 
 
 @contextlib.contextmanager
