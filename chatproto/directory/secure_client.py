@@ -113,7 +113,7 @@ class SecureServer:
         self.name = host_port(host, port)
         self.key: str | None = None
         self.registered = False
-        self.watched: set[str] = set()
+        self.watched: dict[str, None] = {}  # in the order in which it was asked
         self._reactor = reactor
         self._host, self._port = host, port
         self._handshake = handshake
@@ -171,7 +171,7 @@ class SecureServer:
     async def watch(self, peer_id: str) -> None:
         """Be told when `peer_id` comes; on later connections too, until they have come."""
         await self._ask(lambda cseq: bcp2.Watch(cseq, peer_id), bcp2.WatchAck)
-        self.watched.add(peer_id)
+        self.watched[peer_id] = None
 
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
         """Everybody who is registered and listed, page after page."""
@@ -213,7 +213,7 @@ class SecureServer:
                 self._news.introduced(self, push)
             case bcp2.Presence(peer_id, status):
                 if status == "online" and peer_id in self.watched:
-                    self.watched.discard(peer_id)
+                    del self.watched[peer_id]
                     self._unheeded(lambda cseq: bcp2.Unwatch(cseq, peer_id), bcp2.UnwatchAck)
                     self._news.present(self, push)
             case bcp2.Closing(retry_after):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -175,8 +176,8 @@ class SecureSession(PeerSession):
     def leave(self, word: str = "") -> list[Effect]:
         """End the conversation; what has not arrived stays in the outbox."""
         self._enter(Input.LEAVE)
-        farewell: list[Effect] = [] if self._link is None else [Leave(self._link, word)]
-        return self._end("you left", farewell=farewell)
+        link = self._link or self._asked
+        return self._end("you left", farewell=[] if link is None else [Leave(link, word)])
 
     def go_on(self) -> list[Effect]:
         """Something waits that was not said here: say it if it may go out."""
@@ -440,11 +441,10 @@ class SecureSession(PeerSession):
         return self._end(reason, farewell=[Refuse(caller.link, status)] if caller else [])
 
     def _end(
-        self, reason: str, *, farewell: list[Effect] | None = None, left: bool = False
+        self, reason: str, *, farewell: Sequence[Leave | Refuse] = (), left: bool = False
     ) -> list[Effect]:
-        closing: list[Effect] = list(farewell or [])
-        drops = self.links if self._link is None or not farewell else self.links[1:]
-        closing += [Drop(link) for link in drops]
+        told = [one.link for one in farewell]
+        closing: list[Effect] = [*farewell, *(Drop(link) for link in self.links if link not in told)]
         self._link = self._asked = self._ringing = self._held = None
         if self.post is not None:
             self.post.keep_turn("")

@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
-from chatproto.directory.secure_client import Callee, Registration, SecureServer
+from chatproto.directory.secure_client import FOR_NOW, Callee, Registration, SecureServer
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.fields import Contact
@@ -301,7 +301,7 @@ class PushTests(Case):
         [watch] = self.wrote()
         self.says(bcp2.WatchAck(watch.cseq, "Bob"), bcp2.Presence("Bob", "offline"))
         self.successResultOf(watching)
-        self.assertEqual((self.server.watched, self.news.pushes), ({"Bob"}, []))
+        self.assertEqual((list(self.server.watched), self.news.pushes), (["Bob"], []))
         self.says(bcp2.Presence("Bob", "online"))
         self.assertEqual(self.news.pushes, [bcp2.Presence("Bob", "online")])
         [unwatch] = self.wrote()
@@ -311,7 +311,7 @@ class PushTests(Case):
 
     def test_on_the_next_line_it_is_watched_again(self) -> None:
         wire = self.started()
-        self.server.watched.add("Bob")
+        self.server.watched["Bob"] = None
         wire.ends()
         self.net.advance(0)
         self.come()
@@ -325,9 +325,19 @@ class PushTests(Case):
 
     def test_an_error_that_answers_nothing_is_final(self) -> None:
         self.started()
-        self.says(Error(503))
+        self.says(Error(403))
         self.assertEqual(len(self.news.refused), 1)
         self.quiet_after_end()
+
+    def test_but_for_one_that_another_try_may_not_meet(self) -> None:
+        for status in FOR_NOW:
+            self.begin()
+            self.started()
+            before = self.net.dialled
+            self.says(Error(status))
+            self.assertEqual(self.news.refused, [])
+            self.net.wait(2)
+            self.assertEqual(self.net.dialled, before + 1, status)
 
     def test_replaced_is_final(self) -> None:
         self.started()

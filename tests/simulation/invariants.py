@@ -123,6 +123,12 @@ class Books:
             if one.received and (one.sender, one.receiver) == (sender, receiver)
         ]
 
+    def killed(self, sender: str) -> None:
+        """The program of `sender` is gone, and with it what it kept for people without a known key."""
+        for one in self.messages.values():
+            if one.sender == sender and not one.pinned and not one.settled:
+                one.uncertain = True
+
     def unsettled(self) -> list[Message]:
         """What has neither come nor been reported."""
         return [one for one in self.messages.values() if not one.settled]

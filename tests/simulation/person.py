@@ -125,6 +125,7 @@ class Person:
             if self.held is not None:
                 self._world.books.forget(self.held)
                 self.held = None
+            self._world.books.killed(self.name)
 
     def say(self, to: str, text: str) -> None:
         """Type `text` for `to`, if the program takes it."""

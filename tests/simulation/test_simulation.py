@@ -15,7 +15,7 @@ from tests.simulation.actions import script
 from tests.simulation.runs import Outcome, run, shrunk, traced
 from tests.simulation.world import Rules
 
-RULES = Rules(outbox=True)
+RULES = Rules(faults=True, turns=True, outbox=True)
 """What may happen in the runs, and what is promised."""
 FEW = 10
 """Seeds that are run as part of the unit tests."""
