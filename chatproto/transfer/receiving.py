@@ -21,9 +21,10 @@ from chatproto.transfer.effects import (
     Write,
 )
 from chatproto.transfer.incoming import Incoming
+from chatproto.transfer.offer import AnyOffer
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
-from chatproto.transfer.sinks import Sink
+from chatproto.transfer.sinks import Sink, There
 from chatproto.transfer.state import State
 
 
@@ -40,7 +41,6 @@ class Receiving:
         self._desk = desk
         self._lane = Lane(desk)
         self._folder = folder
-        self._local = local
         self._sink = Sink(folder, machine.offer, local)
 
     @property
@@ -51,12 +51,12 @@ class Receiving:
     @property
     def place(self) -> tuple[Path, str]:
         """The folder, and the name in it that was chosen, or empty."""
-        return self._folder, self._local
+        return self._folder, self._sink.local
 
     def take_over(self, place: tuple[Path, str]) -> None:
         """Go on from what another transfer has left there."""
-        self._folder, self._local = place
-        self._sink = Sink(self._folder, self.machine.offer, self._local)
+        self._folder, local = place
+        self._sink = Sink(self._folder, self.machine.offer, local)
 
     def news(self, text: str = "") -> TransferNews:
         """How it is."""
@@ -86,7 +86,7 @@ class Receiving:
             self._desk.now,
             None,
             str(self._folder),
-            self._local,
+            self._sink.local,
             machine.sha256,
             machine.path,
         )
@@ -104,8 +104,11 @@ class Receiving:
             case Tell(text):
                 self._desk.owner.transfer_told(self.news(text))
             case Keep():
+                # By then work that waits now may have chosen the name.
                 record = self.record()
-                self._lane.do(lambda: records.save(record), self._recorded)
+                self._lane.do(
+                    lambda: records.save(replace(record, local=sink.local)), self._recorded
+                )
             case Forget():
                 self.forgotten = True
                 record = self.record()
@@ -122,22 +125,20 @@ class Receiving:
             case Finish(sha256):
                 self._work(lambda: sink.finish(sha256), self.machine.finished)
 
-    def _open(self, offer: Any, sha256: str, anew: bool) -> None:
+    def _open(self, offer: AnyOffer, sha256: str, anew: bool) -> None:
         """The name is in the record before it is on the disk: no part is ever forgotten."""
-        self._lane.do(self._sink.close, self._recorded)
-        local = self._local or self._sink.local
-        sink = self._sink = Sink(self._folder, offer, local)
-
-        record = self.record()
+        record, before = self.record(), self._sink
+        sink = self._sink = Sink(self._folder, offer)
 
         def chosen() -> None:
             self._desk.records.save(replace(record, local=sink.local))
 
-        def opened(there: Any) -> list[Effect]:
-            self._local = sink.local
-            return self.machine.opened(there)
+        def begin() -> There:
+            before.close()
+            sink.local = before.local
+            return sink.begin(sha256, anew, chosen)
 
-        self._work(lambda: sink.begin(sha256, anew, chosen), opened)
+        self._work(begin, self.machine.opened)
 
     def _work(self, job: Callable[[], Any], then: Callable[[Any], list[Effect]]) -> None:
         def done(result: Any) -> None:

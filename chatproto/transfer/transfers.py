@@ -60,6 +60,7 @@ class Transfers:
         self._turns: Turns[Sending] = Turns()
         self._again: set[int] = set()
         self._held = False
+        self._last = 0
         for record in kept:
             self._restore(record)
 
@@ -239,7 +240,7 @@ class Transfers:
                 self._desk.owner.transfer_told(TransferTrouble(text))
                 return
         # Rises with the time, so that a home that was lost does not give an ID again.
-        id = max([int(self._desk.now * 1000), 0, *self._sending]) + 1
+        id = self._last = max(int(self._desk.now * 1000), self._last, *self._sending, 0) + 1
         one = Sending(self._desk, self._desk.owner.transfer_number(), id, found)
         self._send(one)
         left_out = f"{found.left_out} links or devices in it are left out"

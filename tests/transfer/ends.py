@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,12 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
+
+
+def shown(data: bytes) -> bytes:
+    """`data`, or what tells it from other data where it is too long to be looked at."""
+    return data if len(data) < 100 else b"%d %s" % (len(data), sha256(data).hexdigest().encode())
+
 
 KEY = "sha256:" + "A2" * 26
 
@@ -119,9 +126,9 @@ class End:
 
     @property
     def landed(self) -> dict[str, bytes]:
-        """Every file below the download folder, by its path."""
+        """Every file below the download folder, by its path, as `shown`."""
         return {
-            str(path.relative_to(self.downloads)): path.read_bytes()
+            str(path.relative_to(self.downloads)): shown(path.read_bytes())
             for path in sorted(self.downloads.rglob("*"))
             if path.is_file()
         }
