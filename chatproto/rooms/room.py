@@ -103,6 +103,19 @@ class Room:
     """
 
     def __init__(self, kept: Kept, limits: Limits) -> None:
+        self.members: dict[str, Guest] = {}
+        """Who is in it with a key, by id."""
+        self.plain: set[str] = set()
+        """Who is in it in bare text."""
+        self._limits = limits
+        self._sorted: list[str] = []
+        self.take(kept)
+
+    def __len__(self) -> int:
+        return len(self._sorted)
+
+    def take(self, kept: Kept) -> None:
+        """Be as `kept` is; who is in it stays."""
         self.name = kept.name
         self.owner = kept.owner
         self.topic = kept.topic
@@ -110,19 +123,10 @@ class Room:
         self.invited_only = kept.invited_only
         self.history = kept.history
         self.used = kept.used
-        self.members: dict[str, Guest] = {}
-        """Who is in it with a key, by id."""
-        self.plain: set[str] = set()
-        """Who is in it in bare text."""
-        self._limits = limits
         self._ops = dict(kept.ops)
         self._mutes = dict(kept.mutes)
         self._invited = dict(kept.invited)
         self._bans = {(ban.kind, ban.value): ban for ban in kept.bans}
-        self._sorted: list[str] = []
-
-    def __len__(self) -> int:
-        return len(self._sorted)
 
     def kept(self) -> Kept:
         """What of it outlasts its members."""

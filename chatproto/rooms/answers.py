@@ -1,0 +1,312 @@
+"""What is answered about rooms, and what the others in them are told (protocol section 3)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+
+from chatproto.rooms.chair import Actor, Chair, Ruling
+from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
+from chatproto.rooms.history import History, Kept
+from chatproto.rooms.lobby import look_alike
+from chatproto.rooms.room import LOBBY, Guest, Role, Room, hashed, subject
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.room_fields import Listed, Occupant, date_of
+
+RETRY_AFTER = 2
+"""Seconds after which a request that came too soon may be made again."""
+
+
+@dataclass(slots=True)
+class _Stay:
+    """A guest's rooms, as `client_id`, and how many requests they may still make."""
+
+    client_id: str
+    requests: float
+    filled: float
+    rooms: dict[str, Room] = field(default_factory=dict)
+
+
+class RoomAnswers:
+    """The rules of all rooms; `now` is handed in, in seconds since 1970.
+
+    `owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
+    Raises StoreTrouble if it is not known which rooms there are.
+    """
+
+    def __init__(
+        self,
+        history: History,
+        limits: Limits = DEFAULTS,
+        owner_of: Callable[[str], str | None] = lambda client_id: None,
+        find: Callable[[str], Guest | None] = lambda client_id: None,
+        now: float = 0.0,
+    ) -> None:
+        self.limits = limits
+        self._history = history
+        self._rooms: dict[str, Room] = {}
+        self._alike: dict[str, str] = {}  # by what a name looks like
+        self._owned: Counter[str] = Counter()
+        self._stays: dict[Guest, _Stay] = {}
+        self._chair = Chair(limits, owner_of, find, history.keep)
+        for kept in history.rooms():
+            # Somebody may have been in it when the server ended.
+            self._add(Room(replace(kept, used=max(kept.used, now)), limits))
+        if LOBBY not in self._rooms:
+            self._add(Room(Kept(LOBBY), limits))
+
+    @property
+    def lobby(self) -> Room:
+        """The room that is also the lobby's."""
+        return self._rooms[LOBBY]
+
+    def answer(self, message: Bcp2Message, guest: Guest, now: float) -> list[Effect]:
+        """What is to be said, to `guest` and to others."""
+        try:
+            return self._answer(message, guest, now)
+        except RemoteError as error:
+            retry = RETRY_AFTER if error.status in (429, 503) else None
+            cseq = getattr(message, "cseq", None)
+            return [Tell(guest, Error(error.status, cseq, retry_after=retry))]
+
+    def operate(self, message: Bcp2Message, now: float) -> list[Effect]:
+        """What the server's operator wants. Raises RemoteError."""
+        room = self._rooms.get(getattr(message, "room", ""))
+        if room is None:
+            raise RemoteError(404, "there is no such room")
+        return self._settle(room, self._chair.act(message, room, Actor(Role.OPERATOR), now), now)
+
+    def follow(self, guest: Guest, now: float) -> list[Effect]:
+        """`guest` may have another id now: then they are in no room."""
+        stay = self._stays.get(guest)
+        return self.left(guest, now) if stay and stay.client_id != guest.client_id else []
+
+    def left(self, guest: Guest, now: float, reason: str = "") -> list[Effect]:
+        """The connection has ended, or has to. Twice is once."""
+        stay = self._stays.pop(guest, None)
+        if stay is None:
+            return []
+        effects: list[Effect] = []
+        for room in stay.rooms.values():
+            self._put_out(room, stay.client_id, now)
+            effects.append(Spread(room, told.Parted(room.name, stay.client_id, reason)))
+        return effects
+
+    def due(self, now: float) -> None:
+        """Forget what has been kept long enough. Raises StoreTrouble."""
+        self._history.expire(now - self.limits.room_history_age)
+        before = now - self.limits.keep_rooms
+        for room in [one for one in self._rooms.values() if self._is_empty(one)]:
+            if room.used < before:
+                self._forget(room)
+
+    def lines(self, now: float) -> Iterator[str]:
+        """One line for each room."""
+        for room in sorted(self._rooms.values(), key=lambda one: one.name):
+            number = len(room)
+            topic = f", {room.topic}" if room.topic else ""
+            closed = "" if room.is_open else ", not open to all"
+            yield f"{room.name}: {number} member{'' if number == 1 else 's'}{closed}{topic}"
+
+    # The lobby's bare text.
+
+    def came(self, name: str) -> list[Effect]:
+        """`name` is in the lobby."""
+        self.lobby.put_in(name, None)
+        return [Spread(self.lobby, told.Joined(LOBBY, name, "open"), plain=False)]
+
+    def went(self, name: str, reason: str = "") -> list[Effect]:
+        """`name` is in the lobby no more. Twice is once."""
+        if name not in self.lobby.plain:
+            return []
+        self.lobby.put_out(name)
+        return [Spread(self.lobby, told.Parted(LOBBY, name, reason), plain=False)]
+
+    def heard(self, name: str, text: str, now: float) -> list[Effect]:
+        """`name` says `text` in the lobby. Raises RemoteError 403 if they may not, or StoreTrouble."""
+        lobby = self.lobby
+        if lobby.is_muted(subject(name, ""), now):
+            raise RemoteError(403, "muted")
+        number = self._history.append(LOBBY, name, now, text, lobby.history)
+        return [Talk(lobby, number, name, now, text)]
+
+    def admits(self, name: str, host: str, now: float) -> bool:
+        """Whether `name` may be in the lobby, from `host`: no ban is for them, and nobody has the name."""
+        lobby = self.lobby
+        if lobby.members and any(look_alike(one) == look_alike(name) for one in lobby.members):
+            return False
+        return not lobby.is_banned(name, "", host, now)
+
+    # Requests.
+
+    def _answer(self, message: Bcp2Message, guest: Guest, now: float) -> list[Effect]:
+        client_id = guest.client_id
+        if client_id is None:
+            raise RemoteError(401, "register first")
+        stay = self._stays.get(guest)
+        before: list[Effect] = []
+        if stay is None or stay.client_id != client_id:
+            before = self.left(guest, now)
+            stay = _Stay(client_id, self.limits.room_burst, now)
+            self._stays[guest] = stay
+        if isinstance(message, asked.Say):
+            return before + self._say(message, guest, stay, now)
+        self._count(stay, now)
+        if isinstance(message, asked.Rooms):
+            return [*before, Tell(guest, self._list(message, guest, stay))]
+        if isinstance(message, asked.Join):
+            return before + self._join(message, guest, stay, now)
+        room = self._inside(getattr(message, "room", ""), stay)
+        match message:
+            case asked.Part(cseq, name):
+                del stay.rooms[name]
+                self._put_out(room, client_id, now)
+                parted = Spread(room, told.Parted(name, client_id))
+                return [Tell(guest, told.PartAck(cseq, name)), parted]
+            case asked.History():
+                return [Show(guest, self._page(message))]
+            case asked.Names(cseq, name, after, limit):
+                members = self._occupants(room, after, limit, now)
+                ack = told.NamesAck(cseq, name, len(room), *members)
+                return [Tell(guest, ack)]
+        actor = Actor(room.role(guest.key, now), client_id, guest)
+        return before + self._settle(room, self._chair.act(message, room, actor, now), now)
+
+    def _say(self, message: asked.Say, guest: Guest, stay: _Stay, now: float) -> list[Effect]:
+        room = self._inside(message.room, stay)
+        if room.is_muted(guest.key, now):
+            raise RemoteError(403, "muted")
+        if not message.text:
+            raise RemoteError(400, "nothing is said")
+        sender, text = stay.client_id, message.text
+        number = self._history.append(room.name, sender, now, text, room.history)
+        return [Talk(room, number, sender, now, text, guest, message.cseq)]
+
+    def _join(self, message: asked.Join, guest: Guest, stay: _Stay, now: float) -> list[Effect]:
+        name, client_id = message.room, stay.client_id
+        if name not in stay.rooms and len(stay.rooms) >= self.limits.rooms_per_client:
+            raise RemoteError(413, "too many rooms")
+        room = self._rooms.get(name) or self._open(message, guest, now)
+        room.check_entry(guest, client_id, message.secret, now)
+        if any(look_alike(one) == look_alike(client_id) for one in room.plain):
+            raise RemoteError(409, "somebody in bare text has that name")
+        former = room.members.get(client_id)
+        if former is not None and former is not guest:
+            self._stays[former].rooms.pop(name, None)
+        room.put_in(client_id, guest)
+        stay.rooms[name] = room
+        role = room.shown_role(client_id, now)
+        last = self._history.last(name)
+        next_id, members = self._occupants(room, "", None, now)
+        ack = told.JoinAck(message.cseq, name, len(room), last, role, room.topic, next_id, members)
+        effects: list[Effect] = [Tell(guest, ack)]
+        if former is None:
+            effects.append(Spread(room, told.Joined(name, client_id, role), guest))
+        return effects
+
+    def _open(self, message: asked.Join, guest: Guest, now: float) -> Room:
+        """A new room. Raises RemoteError 409, 413, 503."""
+        name = message.room
+        if look_alike(name) in self._alike:
+            raise RemoteError(409, "a room looks like that")
+        if self._owned[guest.key] >= self.limits.rooms_per_owner:
+            raise RemoteError(413, "too many rooms of one key")
+        if len(self._rooms) >= self.limits.rooms:
+            empty = [one for one in self._rooms.values() if self._is_empty(one)]
+            if not empty:
+                raise RemoteError(503, "too many rooms")
+            self._forget(min(empty, key=lambda one: one.used))
+        kept = Kept(name, guest.key, secret=hashed(name, message.secret), used=now)
+        self._history.keep(kept)
+        room = Room(kept, self.limits)
+        self._add(room)
+        return room
+
+    def _page(self, message: asked.History) -> tuple[Bcp2Message, ...]:
+        cseq, name, limits = message.cseq, message.room, self.limits
+        if message.after is not None and message.before is not None:
+            raise RemoteError(400, "After and Before")
+        most = min(message.limit or limits.history_page, limits.history_page)
+        page = self._history.page(
+            name, message.after, message.before, most, limits.history_page_bytes
+        )
+        lines = [
+            told.Said(name, line.sender, line.number, date_of(line.at), line.text, cseq)
+            for line in page.lines
+        ]
+        return (*lines, told.HistoryAck(cseq, name, len(lines), page.more))
+
+    def _list(self, message: asked.Rooms, guest: Guest, stay: _Stay) -> Bcp2Message:
+        most = min(message.limit or self.limits.info_lines, self.limits.info_lines)
+        seen = sorted(
+            name
+            for name, room in self._rooms.items()
+            if name > message.after
+            and (room.is_open or room.owner == guest.key or name in stay.rooms)
+        )
+        rooms = [self._rooms[name] for name in seen[:most]]
+        listed = tuple(Listed(room.name, len(room), room.topic) for room in rooms)
+        return told.RoomsAck(message.cseq, rooms[-1].name if len(seen) > most else "", listed)
+
+    # How it follows.
+
+    def _inside(self, name: str, stay: _Stay) -> Room:
+        room = stay.rooms.get(name)
+        if room is None:
+            raise RemoteError(404, "not in that room")
+        return room
+
+    def _count(self, stay: _Stay, now: float) -> None:
+        limits = self.limits
+        passed = max(0.0, now - stay.filled) * limits.room_rate
+        stay.requests = min(limits.room_burst, stay.requests + passed)
+        stay.filled = now
+        if stay.requests < 1:
+            raise RemoteError(429, "too many requests about rooms")
+        stay.requests -= 1
+
+    def _occupants(
+        self, room: Room, after: str, limit: int | None, now: float
+    ) -> tuple[str, tuple[Occupant, ...]]:
+        most = min(limit or self.limits.info_lines, self.limits.info_lines)
+        found = tuple(room.occupants(after, most + 1, now))
+        return (found[most - 1].id if len(found) > most else ""), found[:most]
+
+    def _settle(self, room: Room, ruling: Ruling, now: float) -> list[Effect]:
+        """Let those go out whom it is for."""
+        for client_id in ruling.out:
+            guest = room.members.get(client_id)
+            if guest is not None:
+                del self._stays[guest].rooms[room.name]
+            self._put_out(room, client_id, now)
+        return ruling.effects
+
+    def _put_out(self, room: Room, client_id: str, now: float) -> None:
+        room.put_out(client_id)
+        if not room.members:
+            room.used = now
+            try:
+                self._history.keep(room.kept())
+            except StoreTrouble:
+                pass  # nobody asked for it; the store says what is wrong
+
+    def _is_empty(self, room: Room) -> bool:
+        return not len(room) and room.name != LOBBY
+
+    def _add(self, room: Room) -> None:
+        self._rooms[room.name] = room
+        self._alike[look_alike(room.name)] = room.name
+        self._owned[room.owner] += 1
+
+    def _forget(self, room: Room) -> None:
+        self._history.forget(room.name)
+        del self._rooms[room.name]
+        del self._alike[look_alike(room.name)]
+        self._owned[room.owner] -= 1
+        if not self._owned[room.owner]:
+            del self._owned[room.owner]

@@ -1,0 +1,260 @@
+"""What is done in a room by those who may: its topic, who is put out, muted, made op, let in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chatproto.rooms.effects import Effect, PutOut, Spread, Tell
+from chatproto.rooms.history import FOREVER, Ban, Kept
+from chatproto.rooms.lobby import look_alike
+from chatproto.rooms.room import (
+    LOBBY,
+    OVER,
+    TABLE,
+    Act,
+    Guest,
+    Role,
+    Room,
+    hashed,
+    network,
+    subject,
+)
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
+from chatproto.wire.room_fields import Barring, moment_of
+
+ACTS: dict[type[Bcp2Message], Act] = {
+    asked.Topic: Act.TOPIC,
+    asked.Kick: Act.KICK,
+    asked.Ban: Act.BAN,
+    asked.Unban: Act.UNBAN,
+    asked.Mute: Act.MUTE,
+    asked.Op: Act.OP,
+    asked.Invite: Act.INVITE,
+    asked.Settings: Act.SETTINGS,
+}
+"""Which act a request is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Who does it: their role, their id (none for the server's operator) and their connection."""
+
+    role: Role
+    client_id: str = ""
+    guest: Guest | None = None
+
+    def tell(self, ack: Bcp2Message) -> list[Effect]:
+        """Tell them that it is done."""
+        return [Tell(self.guest, ack)] if self.guest is not None else []
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What is to be said, and who goes out of the room with it."""
+
+    effects: list[Effect]
+    out: tuple[str, ...] = ()
+
+
+class Chair:
+    """`owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
+
+    `keep` has kept how a room is when it returns, or raises StoreTrouble.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        owner_of: Callable[[str], str | None],
+        find: Callable[[str], Guest | None],
+        keep: Callable[[Kept], None],
+    ) -> None:
+        self._limits = limits
+        self._owner_of = owner_of
+        self._find = find
+        self._keep = keep
+
+    def act(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Ruling:
+        """Do what `message` asks in `room`; who goes out is still in it. Raises RemoteError, and then
+        nothing is changed."""
+        act = ACTS.get(type(message))
+        if act is None:
+            raise RemoteError(405, "nothing that a room knows")
+        if actor.role not in TABLE[act]:
+            raise RemoteError(403, f"{act.name} is not for {actor.role.name}")
+        before = room.kept()
+        try:
+            ruling = self._rule(message, room, actor, now)
+            if room.kept() != before:
+                self._keep(room.kept())
+        except RemoteError:
+            room.take(before)
+            raise
+        return ruling
+
+    def _rule(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Ruling:
+        match message:
+            case asked.Topic(cseq, name, text):
+                room.topic = self._topic(text)
+                ack: Bcp2Message = told.TopicAck(cseq, name)
+                return self._told(room, actor, ack, "topic", text=room.topic)
+            case asked.Kick():
+                return self._kick(message, room, actor, now)
+            case asked.Ban() | asked.Unban():
+                return self._bar(message, room, actor, now)
+            case asked.Mute(cseq, name, peer_id, until):
+                key = self._key_over(room, peer_id, actor, now)
+                room.set_mute(subject(peer_id, key), _end(until), now)
+                ack = told.MuteAck(cseq, name)
+                return self._told(room, actor, ack, "mute", peer_id=peer_id, until=until)
+            case asked.Op(cseq, name, peer_id, until):
+                key = self._key_over(room, peer_id, actor, now) or _nobody()
+                room.set_op(key, _end(until), now)
+                ack = told.OpAck(cseq, name)
+                return self._told(room, actor, ack, "op", peer_id=peer_id, until=until)
+            case asked.Invite(cseq, name, peer_id, until):
+                key = self._key_over(room, peer_id, actor, now) or _nobody()
+                room.set_invited(key, _end(until), now)
+                guest = self._find(peer_id) if _end(until) > now else None
+                told_them = [Tell(guest, told.Invited(name, actor.client_id))] if guest else []
+                return Ruling([*actor.tell(told.InviteAck(cseq, name)), *told_them])
+            case asked.Settings():
+                return self._settings(message, room, actor)
+        raise AssertionError(message)
+
+    def _topic(self, text: str) -> str:
+        """One line. Raises RemoteError: 413 for too much, 400 for what is no line."""
+        text = text.strip()
+        if len(text.encode()) > self._limits.topic:
+            raise RemoteError(413, "the topic is too long")
+        if any(ord(one) < 32 or 127 <= ord(one) < 160 for one in text):
+            raise RemoteError(400, "a topic is one line")
+        return text
+
+    def _kick(self, message: asked.Kick, room: Room, actor: Actor, now: float) -> Ruling:
+        who = message.peer_id
+        if who not in room.members and who not in room.plain:
+            raise RemoteError(404, "not in that room")
+        self._key_over(room, who, actor, now)
+        ack = told.KickAck(message.cseq, room.name)
+        return self._told(room, actor, ack, "kick", [who], peer_id=who)
+
+    def _bar(
+        self, message: asked.Ban | asked.Unban, room: Room, actor: Actor, now: float
+    ) -> Ruling:
+        ban = self._ban_of(message, room, actor, now)
+        changed = told.Changed(
+            room.name,
+            "unban",
+            actor.client_id,
+            message.peer_id,
+            message.key,
+            message.address,
+        )
+        if isinstance(message, asked.Unban):
+            room.unban(ban.kind, ban.value)
+            done: Bcp2Message = told.UnbanAck(message.cseq, room.name)
+            return Ruling([*actor.tell(done), Spread(room, changed, actor.guest)])
+        room.set_ban(ban, now)
+        out = [
+            who
+            for who in room.banned_by(ban, now)
+            if room.role(room.members[who].key, now) in OVER[actor.role]
+        ]
+        out += [who for who in room.plain if ban.kind == "id" and look_alike(who) == ban.value]
+        done = told.BanAck(message.cseq, room.name)
+        return self._told(
+            room,
+            actor,
+            done,
+            "ban",
+            out,
+            message.peer_id,
+            message.key,
+            message.address,
+            message.until,
+        )
+
+    def _ban_of(self, message: Barring, room: Room, actor: Actor, now: float) -> Ban:
+        """What is to be banned or banned no more. Raises RemoteError 400, or 403 for who is not to be."""
+        if sum(map(bool, (message.peer_id, message.key, message.address))) != 1:
+            raise RemoteError(400, "one of peerID, Key and Address")
+        until = _end(message.until)
+        if message.address:
+            return Ban("address", network(message.address), until)
+        if message.key:
+            self._check_over(room, message.key, actor, now)
+            return Ban("key", message.key, until)
+        key = self._key_over(room, message.peer_id, actor, now)
+        return Ban("id", look_alike(message.peer_id), until, key)
+
+    def _settings(self, message: asked.Settings, room: Room, actor: Actor) -> Ruling:
+        if room.name == LOBBY and (message.secret or message.invited):
+            raise RemoteError(403, "the lobby is open to all")
+        if message.secret is not None:
+            room.secret = hashed(room.name, message.secret)
+        if message.invited is not None:
+            room.invited_only = message.invited
+        if message.kept is not None:
+            room.history = message.kept
+        state = (bool(room.secret), room.invited_only, room.history)
+        ack = told.SettingsAck(message.cseq, room.name, *state)
+        if message.secret is message.invited is message.kept is None:
+            return Ruling(actor.tell(ack))
+        return self._told(room, actor, ack, "settings")
+
+    def _key_over(self, room: Room, peer_id: str, actor: Actor, now: float) -> str:
+        """The key of `peer_id`, or "". Raises RemoteError 403 if `actor` is not over who has it."""
+        guest = room.members.get(peer_id)
+        if guest is not None:
+            key = guest.key
+        else:
+            key = "" if peer_id in room.plain else self._owner_of(peer_id) or ""
+        self._check_over(room, key, actor, now)
+        return key
+
+    def _check_over(self, room: Room, key: str, actor: Actor, now: float) -> None:
+        if room.role(key, now) not in OVER[actor.role]:
+            raise RemoteError(403, "not to them")
+
+    def _told(
+        self,
+        room: Room,
+        actor: Actor,
+        ack: Bcp2Message,
+        what: str,
+        out: list[str] | None = None,
+        peer_id: str = "",
+        key: str = "",
+        address: str = "",
+        until: str = "",
+        text: str = "",
+    ) -> Ruling:
+        """The actor is told `ack`, who goes out and all others what was done."""
+        changed = told.Changed(room.name, what, actor.client_id, peer_id, key, address, until, text)
+        effects = actor.tell(ack)
+        gone = sorted(out or ())
+        reason = "banned" if what == "ban" else "kicked"
+        parted = [told.Parted(room.name, who, reason) for who in gone]
+        for one in parted:
+            guest = room.members.get(one.peer_id)
+            if guest is None:
+                effects.append(PutOut(one.peer_id))
+            else:
+                effects += [Tell(guest, changed), Tell(guest, one)]
+        effects.append(Spread(room, changed, actor.guest))
+        effects += [Spread(room, one) for one in parted]
+        return Ruling(effects, tuple(gone))
+
+
+def _end(until: str) -> float:
+    return moment_of(until) if until else FOREVER
+
+
+def _nobody() -> str:
+    raise RemoteError(404, "no such client")
