@@ -76,7 +76,7 @@ class MemoryRooms:
             if not log.since - 1 <= after <= log.last:
                 raise RemoteError(404, "that is not known any more")
             wanted = islice(log.lines, max(0, after + 1 - log.since), None)
-            lines, more = _part(wanted, limit, size)
+            lines, more = part(wanted, limit, size)
             return Page(tuple(lines), more)
         end = len(log.lines)
         if before is not None:
@@ -84,7 +84,7 @@ class MemoryRooms:
                 raise RemoteError(404, "that is not known any more")
             end = min(end, before - log.since)
         wanted = islice(reversed(log.lines), len(log.lines) - end, None)
-        lines, more = _part(wanted, limit, size)
+        lines, more = part(wanted, limit, size)
         return Page(tuple(reversed(lines)), more)
 
     def last(self, room: str) -> int:
@@ -125,7 +125,7 @@ class MemoryRooms:
             self._size -= log.drop()
 
 
-def _part(lines: Iterable[Line], limit: int, size: int) -> tuple[list[Line], bool]:
+def part(lines: Iterable[Line], limit: int, size: int) -> tuple[list[Line], bool]:
     """The first of `lines` that fit, and whether there are more."""
     found: list[Line] = []
     for line in lines:

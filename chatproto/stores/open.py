@@ -9,8 +9,10 @@ from typing import Protocol
 from chatproto.directory.names import Names
 from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
+from chatproto.rooms.history import History
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
+from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.limits import DEFAULTS, Limits
 
 SQLITE = "sqlite:"
@@ -30,6 +32,9 @@ class Store(Protocol):
     @property
     def presences(self) -> Presences: ...
 
+    @property
+    def rooms(self) -> History: ...
+
     def write_behind(self) -> None:
         """Keep what need not be kept at once; called about once a second."""
 
@@ -44,6 +49,7 @@ class MemoryStore:
         self.registry = MemoryRegistry(limits)
         self.names = MemoryNames(limits)
         self.presences = ForgottenPresences()
+        self.rooms = MemoryRooms(limits)
 
     def write_behind(self) -> None: ...
 
@@ -59,7 +65,7 @@ def sqlite_path(text: str, home: Path) -> Path | None:
         return None
     if text.startswith(SQLITE):
         return Path(text.removeprefix(SQLITE) or home / IN_HOME).expanduser().absolute()
-    raise ValueError(f"there is no store {text!r}; there are memory: and sqlite:PATH")
+    raise ValueError(f"there is no store named {text!r}; there are memory: and sqlite:PATH")
 
 
 def open_store(

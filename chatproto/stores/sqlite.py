@@ -10,13 +10,17 @@ from chatproto.stores.sqlite_file import Kind, SqliteFile, ignored
 from chatproto.stores.sqlite_names import SqliteNames
 from chatproto.stores.sqlite_presences import SqlitePresences
 from chatproto.stores.sqlite_registry import SqliteRegistry
+from chatproto.stores.sqlite_rooms import SqliteRooms
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
+
+STEPS = ("server.sql", "server_rooms.sql")
+"""What leads from each version to the next; a new version is a file more, never another text."""
 
 SERVER = Kind(
     0x63687372,  # `chsr`
     "chatserver",
-    (files("chatproto.stores").joinpath("server.sql").read_text(encoding="utf-8"),),
+    tuple(files("chatproto.stores").joinpath(step).read_text(encoding="utf-8") for step in STEPS),
 )
 
 
@@ -39,11 +43,12 @@ class SqliteStore:
     ) -> None:
         self._file = SqliteFile(path, SERVER, durable=durable, tell=tell)
         try:
-            self._file.check("meta", "names", "leases", "presences")
+            self._file.check("meta", "names", "leases", "presences", "rooms", "room_numbers")
             self._belong_to(key)
             self.names = SqliteNames(self._file, limits)
             self.registry = SqliteRegistry(self._file, limits)
             self.presences = SqlitePresences(self._file)
+            self.rooms = SqliteRooms(self._file, limits)
         except BaseException:
             self._file.close()
             raise

@@ -6,7 +6,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +101,11 @@ class SqliteFile:
     def read(self, query: str, *values: Value) -> list[Row]:
         with self._troubles():
             return self._db.execute(query, values).fetchall()
+
+    def each(self, query: str, *values: Value) -> Iterator[Row]:
+        """As `read`, one row after another, as long as somebody wants more of them."""
+        with self._troubles(), closing(self._db.execute(query, values)) as cursor:
+            yield from cursor
 
     def write(self, query: str, *values: Value) -> int:
         """Do one thing; how many rows it changed."""

@@ -1,0 +1,131 @@
+"""Rooms and what was said in them, in a file of SQLite."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+
+from chatproto.rooms.history import Ban, Kept, Line, Page, next_number
+from chatproto.stores.memory_rooms import part
+from chatproto.stores.sqlite_file import SqliteFile
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
+
+SET_NUMBERS = "REPLACE INTO room_numbers (room, since, last) VALUES (?, ?, ?)"
+FORGET_BEFORE = "DELETE FROM lines WHERE room = ? AND number < ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """Every number of a room from `since` to `last` was given to a line that is kept.
+
+    `oldest`: when the first of them was said, or one that was before it.
+    """
+
+    since: int = 0
+    last: int = 0
+    oldest: float = 0.0
+
+
+UNKNOWN = Numbers()
+
+
+class SqliteRooms:
+    """A `rooms.history.History` in the tables `rooms`, `room_numbers` and `lines`.
+
+    The numbers are in memory too. What is said is kept as long as `limits.room_history` lets it,
+    however much that is in all: `limits.history_bytes` is for memory.
+    """
+
+    def __init__(self, file: SqliteFile, limits: Limits = DEFAULTS) -> None:
+        self._file = file
+        self._most = max(1, limits.room_history)
+        self._numbers = {
+            room: Numbers(since, last, oldest or 0.0)
+            for room, since, last, oldest in file.read(
+                "SELECT room, since, last,"
+                " (SELECT at FROM lines WHERE lines.room = numbers.room AND number = since)"
+                " FROM room_numbers AS numbers"
+            )
+        }
+
+    def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
+        known = self._numbers.get(room)
+        number = next_number(known.last if known else 0, at)
+        oldest = known.oldest if known and known.since <= known.last else at
+        since = max(known.since if known else number, number - self._most + 1)
+        if not keep:
+            since = number + 1  # what is said now is missing, and so all before it must be
+        with self._file.transaction() as db:
+            if keep:
+                db.execute(
+                    "INSERT INTO lines VALUES (?, ?, ?, ?, ?)", (room, number, sender, at, text)
+                )
+            if known and since > known.since:
+                db.execute(FORGET_BEFORE, (room, since))
+            db.execute(SET_NUMBERS, (room, since, number))
+        self._numbers[room] = Numbers(since, number, oldest)
+        return number
+
+    def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
+        numbers = self._numbers.get(room, UNKNOWN)
+        since, last = numbers.since, numbers.last
+        if after is not None:
+            if not since - 1 <= after <= last:
+                raise RemoteError(404, "that is not known any more")
+            lines, more = part(self._lines(room, "> ? ORDER BY number", after), limit, size)
+            return Page(tuple(lines), more)
+        if before is not None and not since <= before <= last + 1:
+            raise RemoteError(404, "that is not known any more")
+        end = last + 1 if before is None else before
+        lines, more = part(self._lines(room, "< ? ORDER BY number DESC", end), limit, size)
+        return Page(tuple(reversed(lines)), more)
+
+    def last(self, room: str) -> int:
+        return self._numbers.get(room, UNKNOWN).last
+
+    def expire(self, before: float) -> int:
+        gone = 0
+        for room, numbers in tuple(self._numbers.items()):
+            if numbers.oldest >= before or numbers.since > numbers.last:
+                continue
+            first = self._file.read(
+                "SELECT number, at FROM lines WHERE room = ? AND at >= ? ORDER BY number LIMIT 1",
+                *(room, before),
+            )
+            since, oldest = first[0] if first else (numbers.last + 1, 0.0)
+            if since > numbers.since:
+                with self._file.transaction() as db:
+                    gone += db.execute(FORGET_BEFORE, (room, since)).rowcount
+                    db.execute(SET_NUMBERS, (room, since, numbers.last))
+            self._numbers[room] = Numbers(since, numbers.last, oldest)
+        return gone
+
+    def rooms(self) -> Iterable[Kept]:
+        return tuple(_kept(*row) for row in self._file.read("SELECT name, kept FROM rooms"))
+
+    def keep(self, room: Kept) -> None:
+        fields = asdict(room)
+        name = fields.pop("name")
+        self._file.write("REPLACE INTO rooms VALUES (?, ?)", name, json.dumps(fields))
+
+    def forget(self, room: str) -> None:
+        with self._file.transaction() as db:
+            db.execute("DELETE FROM rooms WHERE name = ?", (room,))
+            db.execute("DELETE FROM room_numbers WHERE room = ?", (room,))
+            db.execute("DELETE FROM lines WHERE room = ?", (room,))
+        self._numbers.pop(room, None)
+
+    def _lines(self, room: str, where: str, number: int) -> Iterable[Line]:
+        """One after another, for they may be large."""
+        query = f"SELECT number, sender, at, text FROM lines WHERE room = ? AND number {where}"
+        return map(Line._make, self._file.each(query, room, number))
+
+
+def _kept(name: str, text: str) -> Kept:
+    fields = json.loads(text)
+    for pairs in ("ops", "mutes", "invited"):
+        fields[pairs] = tuple((key, until) for key, until in fields[pairs])
+    fields["bans"] = tuple(Ban(*ban) for ban in fields["bans"])
+    return Kept(name, **fields)
