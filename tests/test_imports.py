@@ -20,7 +20,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     **{feature: {"wire"} for feature in FEATURES},
     "rooms": {"wire", "stdio.printable"},
     "stores": {
-        *("wire", "directory.lease", "directory.names", "directory.presences", "peer.ledger"),
+        *(
+            "wire",
+            "directory.lease",
+            "directory.names",
+            "directory.presences",
+            "peer.ledger",
+            "rooms.history",
+        ),
         *("directory.registry", "directory.visitors"),
     },
     "server": {"wire", "stdio.printable", *FEATURES},
@@ -39,7 +46,9 @@ NO_TWISTED = {
     "identity": "pins safety trust",
     "peer": "candidates diagram effects floor ledger paths punches session",
     "relay": "bucket pairing tickets",
-    "rooms": "bare flood lobby",
+    "rooms": "answers bare effects flood history lobby room",
+    "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
+    "sinks sources state transfers",
     "ui": "arguments commands view",
     "node": "events people settings",
 }

@@ -1,0 +1,256 @@
+"""What is on the disk: parts, names, records; and the threads in which it is waited for."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import threading
+from pathlib import Path
+from unittest import mock
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.python.threadpool import ThreadPool
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+
+from chatproto.transfer.offer import FileOffer, FolderOffer, written_date
+from chatproto.transfer.records import Record, Records, of
+from chatproto.transfer.sinks import Sink, SinkTrouble
+from chatproto.transfer.sources import Source, SourceChanged, SourceTrouble, find
+from chatproto.transfer.state import State
+from chatproto.transfer.threads import Threads
+from chatproto.wire.bcp2_common import read_date
+from chatproto.wire.limits import DEFAULTS
+
+DATE = "2026-01-01T00:00:00Z"
+
+
+def sha(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+class Case(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).resolve()
+        self.folder.mkdir(parents=True)
+
+    def sink(self, size: int = 10, local: str = "") -> Sink:
+        sink = Sink(self.folder, FileOffer("a", size, DATE), local)
+        self.addCleanup(sink.close)
+        return sink
+
+
+class SinkTests(Case):
+    def test_a_full_disk_is_one_sentence_and_the_part_stays(self) -> None:
+        sink = self.sink()
+        sink.begin()
+        sink.write((b"abcd",))
+        full = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        with mock.patch("os.write", side_effect=full):
+            error = self.assertRaises(SinkTrouble, sink.write, (b"efg",))
+        self.assertEqual(
+            str(error), f"the disk is full: what came so far is in {self.folder}/a.part"
+        )
+        self.assertEqual((self.folder / "a.part").read_bytes(), b"abcd")
+        again = self.sink(local="a")
+        self.assertEqual(again.begin().offset, 4)
+
+    def test_what_cannot_fit_is_not_begun(self) -> None:
+        sink = self.sink(2**60)
+        self.assertIn("needs", str(self.assertRaises(SinkTrouble, sink.begin)))
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    def test_a_link_or_a_device_in_the_place_of_the_part_is_not_written_to(self) -> None:
+        target = self.folder / "target"
+        target.write_bytes(b"mine")
+        for make in (
+            lambda part: part.symlink_to(target),
+            lambda part: os.link(target, part),
+            os.mkfifo,
+            lambda part: part.mkdir(),
+        ):
+            part = self.folder / "a.part"
+            make(part)
+            self.assertRaises(SinkTrouble, self.sink(local="a").begin)
+            part.rmdir() if part.is_dir() and not part.is_symlink() else part.unlink()
+        self.assertEqual(target.read_bytes(), b"mine")
+
+    def test_two_of_one_name_at_once_have_a_part_each(self) -> None:
+        one, two = self.sink(), self.sink()
+        for sink in (one, two):
+            sink.begin()
+            sink.write((b"0123456789",))
+        self.assertEqual({one.part.name, two.part.name}, {"a.part", "a (2).part"})
+        for sink in (two, one):
+            sink.finish(sha(b"0123456789"))
+        self.assertEqual(sorted(os.listdir(self.folder)), ["a", "a (2)"])  # noqa: PTH208
+
+    def test_a_disk_without_links_will_do(self) -> None:
+        sink = self.sink()
+        sink.begin()
+        sink.write((b"0123456789",))
+        with mock.patch("os.link", side_effect=OSError(errno.EPERM, "no")):
+            self.assertEqual(sink.finish(sha(b"0123456789")), str(self.folder / "a"))
+
+    def test_nothing_gets_its_name_that_is_short_or_differs(self) -> None:
+        sink = self.sink()
+        sink.begin()
+        sink.write((b"01234",))
+        self.assertEqual(sink.finish(sha(b"01234")), "")
+        sink.write((b"56789",))
+        self.assertEqual(sink.finish(sha(b"x")), "")
+        self.assertEqual([path.name for path in self.folder.iterdir()], ["a.part"])
+        sink.discard()
+        self.assertEqual(list(self.folder.iterdir()), [])
+
+    @given(st.lists(st.binary(max_size=9), max_size=6), st.data())
+    @settings(max_examples=60)
+    def test_a_folder_comes_back_however_it_was_cut_and_resumed(
+        self, contents: list[bytes], data: st.DataObject
+    ) -> None:
+        root = Path(self.mktemp()).resolve()
+        files = tuple((len(one), f"d{n % 2}/f{n}") for n, one in enumerate(contents))
+        offer, stream = FolderOffer("top", DATE, files), b"".join(contents)
+        sink, at = Sink(root, offer), 0
+        for cut in sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=4))):
+            there = sink.begin()
+            self.assertEqual((there.offset, there.sha256), (at, sha(stream[:at])))
+            sink.write((stream[at:cut],))
+            sink.close()
+            sink, at = Sink(root, offer, sink.local), cut
+        self.assertEqual(sink.begin().offset, at)
+        sink.write((stream[at:],))
+        self.assertEqual(sink.finish(sha(stream)), str(root / "top"))
+        for one, (_, path) in zip(contents, files, strict=True):
+            self.assertEqual((root / "top" / path).read_bytes(), one)
+
+
+class SourceTests(Case):
+    def source(self, path: Path, chunk: int = 4) -> Source:
+        source = Source(find(path, DEFAULTS), chunk)
+        self.addCleanup(source.close)
+        return source
+
+    def test_small_files_share_a_chunk(self) -> None:
+        for name, data in (("a", b"ab"), ("b", b""), ("c", b"cdefg"), ("d", b"")):
+            (self.folder / name).write_bytes(data)
+        source = self.source(self.folder)
+        self.assertEqual(source.begin(1), sha(b"a"))
+        batch = source.read(100)
+        self.assertEqual((batch.pieces, batch.sha256), ((b"bcde", b"fg"), sha(b"abcdefg")))
+
+    def test_any_change_is_noticed(self) -> None:
+        path = self.folder / "a"
+        for change in (
+            lambda: path.write_bytes(b"01234567890"), lambda: path.write_bytes(b"0"),
+            lambda: os.utime(path, ns=(1, 1)), lambda: path.write_bytes(b"9876543210"),
+        ):  # fmt: skip
+            for when in (0, 4):
+                path.write_bytes(b"0123456789")
+                os.utime(path, ns=(5, 5))
+                source = self.source(path)
+                if when:
+                    source.begin(0)
+                    source.read(4)
+                change()
+                if not when:
+                    source.begin(0)
+                self.assertRaises(SourceChanged, source.read, 10)
+
+    def test_what_is_gone_is_said(self) -> None:
+        path = self.folder / "a"
+        path.write_bytes(b"x")
+        source = self.source(path)
+        path.unlink()
+        self.assertRaises(SourceTrouble, source.begin, 1)
+
+    def test_a_link_put_in_its_place_is_not_followed(self) -> None:
+        path = self.folder / "a"
+        path.write_bytes(b"x")
+        source = self.source(path)
+        path.unlink()
+        path.symlink_to("/etc/passwd")
+        self.assertRaises(SourceTrouble, source.begin, 1)
+
+    def test_more_files_than_may_be_listed_are_refused(self) -> None:
+        for number in range(4):
+            (self.folder / str(number)).touch()
+        few = DEFAULTS.with_values(["offer-files=3"])
+        self.assertRaises(SourceTrouble, find, self.folder, few)
+        short = DEFAULTS.with_values(["offer=10"])
+        self.assertRaises(SourceTrouble, find, self.folder, short)
+
+    def test_names_that_are_no_text_are_sent_as_text(self) -> None:
+        Path(os.fsdecode(os.fsencode(self.folder) + b"/a\xff\n")).write_bytes(b"x")
+        (self.folder / ".hidden").write_bytes(b"y")
+        found = find(self.folder, DEFAULTS)
+        self.assertEqual(found.offer.files, ((1, "hidden"), (1, "a__")))
+        source = Source(found, 4)
+        self.assertEqual(source.begin(2), sha(b"yx"))
+        source.close()
+
+    @given(st.integers(-(2**70), 2**70))
+    def test_any_time_of_a_file_can_be_said(self, nanoseconds: int) -> None:
+        read_date(written_date(nanoseconds))
+
+
+class RecordTests(Case):
+    def test_a_record_comes_back_as_it_was(self) -> None:
+        (self.folder / "src").mkdir()
+        Path(os.fsdecode(os.fsencode(self.folder / "src") + b"/a\xff")).write_bytes(b"x")
+        found = find(self.folder / "src", DEFAULTS)
+        records = Records(self.folder / "transfers")
+        self.assertEqual(records.load(), [])
+        one = Record("k1", True, 5, State.MOVING, found.offer, 7.0, found)
+        two = Record(
+            "k2", False, 5, State.DONE, FileOffer("ü", 3, DATE), 8.0, None, "/d", "ü", "ab", "/d/ü"
+        )
+        for record in (two, one, one):
+            records.save(record)
+        self.assertEqual(records.load(), [one, two])
+        self.assertEqual(of(records.load(), "k2"), [two])
+        records.remove(one)
+        records.remove(one)
+        self.assertEqual(records.load(), [two])
+        self.assertEqual(
+            {path.stat().st_mode & 0o777 for path in (self.folder / "transfers").iterdir()}, {0o600}
+        )
+
+    def test_what_cannot_be_read_is_passed_over(self) -> None:
+        records = Records(self.folder)
+        for number, text in enumerate(
+            ("", "[]", "{}", '{"state": "X"}', "null", '{"offer": 5}', "\xff")
+        ):
+            (self.folder / f"{number}.json").write_text(text, encoding="latin-1")
+        self.assertEqual(records.load(), [])
+
+
+class ThreadsTests(TestCase):
+    def test_work_is_done_elsewhere_and_told_here(self) -> Deferred[None]:
+        pool = ThreadPool(0, 1)
+        pool.start()
+        self.addCleanup(pool.stop)
+        threads, here = Threads(reactor, pool), threading.get_ident()  # type: ignore[arg-type]
+        told, all_done = list[object](), Deferred[None]()
+
+        def done(result: object) -> None:
+            told.append(result)
+            self.assertEqual(threading.get_ident(), here)
+            if len(told) == 2:
+                all_done.callback(None)
+
+        def fail() -> None:
+            raise SinkTrouble("no")
+
+        threads.do(threading.get_ident, done)
+        threads.do(fail, done)
+        self.assertEqual(told, [])
+
+        def check(_: None) -> None:
+            self.assertNotEqual(told[0], here)
+            self.assertEqual(str(told[1]), "no")
+
+        return all_done.addCallback(check)

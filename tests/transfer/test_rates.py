@@ -1,0 +1,105 @@
+"""Who sends next and how fast; and what is said of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.transfer.progress import Progress
+from chatproto.transfer.rates import Bucket, Turns
+
+STEPS = st.lists(st.tuples(st.floats(0, 5), st.integers(1, 70_000)), max_size=60)
+
+
+class BucketTests(SynchronousTestCase):
+    @given(st.floats(1, 1e6), STEPS)
+    def test_no_more_than_the_rate_and_one_burst_over_any_time(
+        self, rate: float, steps: list[tuple[float, int]]
+    ) -> None:
+        bucket, now, taken = Bucket(rate, 1000.0), 0.0, list[tuple[float, int]]()
+        for pause, count in steps:
+            now += pause
+            if not bucket.wait(now):
+                bucket.take(count)
+                taken.append((now, count))
+        for first in range(len(taken)):
+            for last in range(first, len(taken)):
+                # The last may be more than there is: it is made up for afterwards.
+                total = sum(count for _, count in taken[first:last])
+                self.assertLessEqual(total, 1000 + (taken[last][0] - taken[first][0]) * rate + 1)
+
+    @given(st.floats(1, 1e6), st.integers(1, 70_000))
+    def test_after_the_wait_something_may_be_taken(self, rate: float, count: int) -> None:
+        bucket = Bucket(rate, 1000.0)
+        self.assertEqual(bucket.wait(5.0), 0.0)
+        bucket.take(count)
+        self.assertEqual(bucket.wait(5.0 + bucket.wait(5.0) + 1e-6), 0.0)
+
+    def test_no_rate_is_no_limit(self) -> None:
+        bucket = Bucket(0)
+        bucket.take(10**12)
+        self.assertEqual(bucket.wait(0.0), 0.0)
+
+    def test_time_that_goes_back_gives_nothing(self) -> None:
+        bucket = Bucket(10.0, 10.0)
+        bucket.wait(100.0)
+        bucket.take(30)
+        self.assertGreater(bucket.wait(0.0), 0.0)
+        self.assertGreater(bucket.wait(1.0), 1.0)
+
+
+class TurnsTests(SynchronousTestCase):
+    @given(st.lists(st.integers(0, 9), min_size=1, max_size=8))
+    def test_nobody_gives_twice_while_another_has_something(self, having: list[int]) -> None:
+        left, turns, given_by = dict(enumerate(having)), Turns[int](), list[int]()
+        for one in left:
+            turns.add(one)
+
+        def give(one: int) -> int | None:
+            if not left[one]:
+                return None
+            left[one] -= 1
+            return one
+
+        while (giver := turns.next(give)) is not None:
+            given_by.append(giver)
+        self.assertEqual(len(given_by), sum(having))
+        for one, count in enumerate(having):
+            places = [place for place, who in enumerate(given_by) if who == one]
+            self.assertEqual(len(places), count)
+            for here, there in pairwise(places):
+                between = given_by[here + 1 : there]
+                self.assertEqual(len(set(between)), len(between))
+
+    def test_who_left_gives_nothing(self) -> None:
+        turns = Turns[str]()
+        for one in ("a", "b", "a"):
+            turns.add(one)
+        self.assertEqual((list(turns), len(turns)), (["a", "b"], 2))
+        turns.discard("a")
+        turns.discard("a")
+        self.assertEqual(turns.next(str.upper), "B")
+        self.assertNotIn("a", turns)
+
+
+class ProgressTests(SynchronousTestCase):
+    def test_the_rate_is_that_of_the_last_seconds(self) -> None:
+        progress = Progress()
+        self.assertEqual((progress.rate, progress.left(10)), (0.0, None))
+        for second in range(20):
+            progress.at(float(second), 100 * second if second < 10 else 900 + 10 * (second - 9))
+        self.assertEqual((progress.rate, progress.left(2000)), (10.0, 100.0))
+        self.assertEqual(progress.left(1000), 0.0)
+
+    def test_going_back_begins_anew(self) -> None:
+        progress = Progress()
+        progress.at(1.0, 500)
+        progress.at(2.0, 700)
+        progress.at(3.0, 0)
+        self.assertEqual((progress.rate, progress.left(10)), (0.0, None))
+        progress.at(3.0, 5)
+        progress.at(4.0, 10)
+        self.assertEqual(progress.rate, 5.0)
