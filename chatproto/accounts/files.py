@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -40,27 +43,61 @@ class Reread(Generic[T]):
     ) -> None:
         self.path = path
         self.complain = complain
+        self.generation = 0
+        """How often it has changed."""
         self._load = load
         self._seen = _stamp(path)
         self._value = load(path)
 
     def value(self) -> T:
         """It as it stands now."""
-        self.changed()
+        stamp = _stamp(self.path)
+        if stamp != self._seen:
+            self._seen = stamp
+            try:
+                self._value = self._load(self.path)
+                self.generation += 1
+            except AccountTrouble as trouble:
+                self.complain(f"{trouble}; what it said before still holds")
         return self._value
 
-    def changed(self) -> bool:
-        """Whether there was something new since the last time."""
-        stamp = _stamp(self.path)
-        if stamp == self._seen:
-            return False
-        self._seen = stamp
-        try:
-            self._value = self._load(self.path)
-        except AccountTrouble as trouble:
-            self.complain(f"{trouble}; what it said before still holds")
-            return False
-        return True
+
+def write(path: Path, text: str) -> None:
+    """Put `text` in place of what `path` held, whole or not at all; mode 0600 if it is new, else whose
+    and how readable it was. Raises AccountTrouble."""
+    path = path.resolve()
+    new = path.with_name(f"{path.name}.new")
+    try:
+        new.unlink(missing_ok=True)
+        made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with os.fdopen(made, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            if path.exists():
+                former = path.stat()
+                os.fchown(made, former.st_uid, former.st_gid)
+                os.fchmod(made, former.st_mode & 0o777)
+            os.fsync(made)
+        new.replace(path)
+    except OSError as error:
+        raise AccountTrouble(f"cannot write {path}: {error.strerror}") from None
+
+
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """No other program that asks for it changes a file in the folder of `path` meanwhile.
+
+    Raises AccountTrouble.
+    """
+    try:
+        folder = os.open(path.resolve().parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise AccountTrouble(f"cannot write {path}: {error.strerror}") from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:

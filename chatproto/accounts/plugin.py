@@ -32,4 +32,4 @@ class Argon2CheckerFactory:
 
         if not argstring:
             raise ValueError("argon2 wants the name of a file, as in argon2:FILE")
-        return Argon2Checker(Path(argstring).expanduser())
+        return Argon2Checker(Path(argstring).expanduser().absolute())

@@ -31,6 +31,7 @@ class LoginSide:
         self._logins = logins
         self._required = required
         self._allowed = allowed
+        self._generation = 0
 
     @property
     def has_accounts(self) -> bool:
@@ -41,9 +42,20 @@ class LoginSide:
         """Whether `key` is let in."""
         return self._allowed is None or key in self._allowed.value()
 
+    def admits(self, visitor: Visitor) -> bool:
+        """The same of somebody who comes; the log names a key that is not let in, to be copied from."""
+        if self.lets(visitor.key):
+            return True
+        self.log.info("not let in: {key} from {host}", key=visitor.key, host=visitor.host)
+        return False
+
     def changed(self) -> bool:
-        """Whether others are let in than before."""
-        return self._allowed is not None and self._allowed.changed()
+        """Whether others are let in than when this was last asked."""
+        if self._allowed is None:
+            return False
+        self._allowed.value()
+        before, self._generation = self._generation, self._allowed.generation
+        return before != self._generation
 
     def refusal(self, message: Bcp2Message, visitor: Visitor) -> Error | None:
         """What `message` is refused with, if who sent it has yet to log in."""

@@ -158,7 +158,7 @@ class SecureConnection(LineReceiver):
         self.transport.registerProducer(self, True)
         now = self._heard = self._factory.seconds()
         self._factory.watch(self, now + self._factory.limits.handshake_wait)
-        if not self._side.logins.lets(self._visitor.key):
+        if not self._side.logins.admits(self._visitor):
             self.dismiss(Error(403))
 
     def rawDataReceived(self, data: bytes) -> None:

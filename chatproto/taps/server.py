@@ -34,8 +34,8 @@ from chatproto.server.terminal import Terminal
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
 from chatproto.stores.open import Store, open_store, sqlite_path
+from chatproto.taps.auth import AuthOptions, keys_looked_after
 from chatproto.taps.options import (
-    ProgramOptions,
     RotatedLog,
     WrongOption,
     cannot_start,
@@ -67,12 +67,12 @@ def server_home(text: str | None) -> Path:
     return Path(text).expanduser() if text else default
 
 
-class ServerOptions(ProgramOptions):
+class ServerOptions(AuthOptions):
     """The options of `twistd chatserver`."""
 
     longdesc = (
         "Introduces people who then talk directly. Type /help once it runs: it reads commands from "
-        "its standard input."
+        "its standard input. `chatserver passwd --help` tells how to make accounts."
     )
     logs_to = "chatserver.log"
 
@@ -89,7 +89,6 @@ class ServerOptions(ProgramOptions):
         ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
         ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
         ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
-        ["require", None, "none", "tls refuses plain text; none serves both"],
     ]
     optFlags = [
         ["durable", None, "What was acknowledged survives a loss of power too (sqlite:, slower)"],
@@ -134,10 +133,7 @@ class ServerOptions(ProgramOptions):
             raise WrongOption(str(error)) from None
         self["relay"] = relayed is not None
         limits = relayed or limits
-        if self["require"] not in ("none", "tls"):
-            raise WrongOption(f"--require is none or tls, not {self['require']!r}")
-        if self["require"] == "tls" and self["lobby"] is not None:
-            raise WrongOption("--lobby is plain text, which --require tls refuses")
+        self.check_auth()
         self["limits"] = limits
         self["home"] = server_home(self["home"])
         try:
@@ -180,6 +176,7 @@ class ServerOptions(ProgramOptions):
             self["identity"] = open_identity(home)
         except KeyTrouble as error:
             raise CannotStart(str(error)) from None
+        self.open_auth()
         return home
 
 
@@ -278,6 +275,9 @@ class ChatServerProgram(MultiService):
             store.presences,
         )
         keyed.resume(self._reactor.seconds())
+        secure = SecureSide(
+            Tls(options["identity"], limits), keyed, options.login_side(self._reactor, limits)
+        )
         self._server = ChatServer(
             self._reactor,
             options["port"],
@@ -285,11 +285,12 @@ class ChatServerProgram(MultiService):
             limits,
             say,
             trace,
-            SecureSide(Tls(options["identity"], limits), keyed),
-            options["require"] == "tls",
+            secure,
+            options["tls-only"],
             relay,
         )
         self._server.setServiceParent(self)
+        keys_looked_after(self._reactor, secure).setServiceParent(self)
         Keeper(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: Lobby | None = None
         self._lobby_port: LobbyPort | None = None

@@ -1,0 +1,56 @@
+"""Where a password comes from: a terminal without echo, a pipe, a file; never the command line."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from pathlib import Path
+
+from chatproto.node.service import CannotStart
+from chatproto.taps.options import WrongOption
+from chatproto.wire.limits import DEFAULTS
+
+
+def typed_password(prompt: str, again: str = "") -> str:
+    """What is typed at `prompt`, and a second time at `again`. Raises WrongOption."""
+    try:
+        password = getpass.getpass(prompt)
+        if again and getpass.getpass(again) != password:
+            raise WrongOption("the two passwords are not the same")
+    except (EOFError, KeyboardInterrupt):
+        raise WrongOption("no password was typed") from None
+    return usable(password)
+
+
+def piped_password() -> str:
+    """The first line of standard input. Raises WrongOption."""
+    return _first_line(sys.stdin.buffer.readline(DEFAULTS.password + 3), "standard input")
+
+
+def password_in(path: Path) -> str:
+    """The first line of the file `path`. Raises CannotStart if it cannot be read, or WrongOption."""
+    try:
+        with path.open("rb") as file:
+            line = file.readline(DEFAULTS.password + 3)
+    except OSError as error:
+        raise CannotStart(f"cannot read {path}: {error.strerror}") from None
+    return _first_line(line, str(path))
+
+
+def usable(password: str) -> str:
+    """`password`, if it can be one. Raises WrongOption."""
+    try:
+        size = len(password.encode())
+    except UnicodeEncodeError:
+        raise WrongOption("a password is text") from None
+    if not 0 < size <= DEFAULTS.password:
+        raise WrongOption(f"a password has from 1 to {DEFAULTS.password} bytes")
+    return password
+
+
+def _first_line(line: bytes, where: str) -> str:
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise WrongOption(f"the password in {where} is not UTF-8 text") from None
+    return usable(text.rstrip("\r\n"))

@@ -1,0 +1,135 @@
+"""The options of the server that say who may come in, and what becomes of them."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from twisted.application.internet import TimerService
+from twisted.cred.credentials import IUsernamePassword
+from twisted.cred.strcred import (
+    AuthOptionMixin,
+    InvalidAuthType,
+    UnsupportedInterfaces,
+    makeChecker,
+)
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+
+from chatproto.node.service import CannotStart
+from chatproto.server.login_side import EVERYBODY, LoginSide
+from chatproto.server.secure import SecureSide
+from chatproto.taps.options import ProgramOptions, WrongOption
+from chatproto.wire.limits import Limits
+
+REQUIREMENTS = ("none", "tls", "login")
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at whether the file of `--allow-keys` has changed."""
+
+
+class AuthOptions(AuthOptionMixin, ProgramOptions):
+    """`--auth`, `--allow-keys` and `--require`, and the command `passwd`.
+
+    What is imported for them is imported when they are given.
+    """
+
+    supportedInterfaces = (IUsernamePassword,)
+    log = Logger()
+
+    optParameters = [
+        ["allow-keys", None, None, "Let in only the keys in this file, one a line"],
+        ["require", None, "none", "tls refuses plain text, login also who has not logged in"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["auth"] = []
+
+    def opt_auth(self, text: str) -> None:
+        """Accounts: argon2:FILE or another of --help-auth, may be repeated"""
+        self["auth"].append(text)
+
+    def parseArgs(self, *arguments: str) -> None:
+        if arguments and arguments[0] == "passwd":
+            from chatproto.taps.passwd import passwd
+
+            passwd(arguments[1:])
+            raise SystemExit(0)
+        super().parseArgs(*arguments)
+
+    def check_auth(self) -> None:
+        """Raises WrongOption for what does not go together, or is no checker."""
+        require = self["require"]
+        if require not in REQUIREMENTS:
+            raise WrongOption(f"--require is one of {', '.join(REQUIREMENTS)}, not {require!r}")
+        if require == "login" and not self["auth"]:
+            raise WrongOption("--require login needs an --auth to log in to")
+        closed = f"--require {require}" if require != "none" else None
+        if self["allow-keys"] is not None:
+            closed = closed or "--allow-keys"
+        if closed and self["lobby"] is not None:
+            raise WrongOption(f"--lobby is plain text, which {closed} refuses")
+        self["tls-only"] = closed is not None
+        for text in self["auth"]:
+            self._add(text)
+
+    def open_auth(self) -> None:
+        """Read the file of `--allow-keys`. Raises CannotStart."""
+        self["allowed"] = None
+        if self["allow-keys"] is None:
+            return
+        from chatproto.accounts.allowed import load_allowed
+        from chatproto.accounts.files import AccountTrouble, Reread
+
+        path = Path(self["allow-keys"]).expanduser().absolute()
+        try:
+            self["allowed"] = Reread(path, load_allowed, self._complain)
+        except AccountTrouble as trouble:
+            raise CannotStart(str(trouble)) from None
+
+    def login_side(self, reactor: Any, limits: Limits) -> LoginSide:
+        """Who is let in, as the options have it."""
+        checkers, allowed = self.get("credCheckers"), self["allowed"]
+        if not checkers:
+            return EVERYBODY if allowed is None else LoginSide(allowed=allowed)
+        from chatproto.accounts.logins import Logins
+        from chatproto.accounts.realm import portal
+
+        for checker in checkers:
+            if hasattr(checker, "in_thread"):
+                pool = reactor.getThreadPool()
+                checker.in_thread = partial(deferToThreadPool, reactor, pool)
+        logins = Logins(portal(checkers), reactor, limits)
+        return LoginSide(logins, self["require"] == "login", allowed)
+
+    def _complain(self, why: str) -> None:
+        self.log.error("{why}", why=why)
+
+    def _add(self, text: str) -> None:
+        from chatproto.accounts.files import AccountTrouble
+
+        try:
+            self.addChecker(makeChecker(text))
+        except InvalidAuthType:
+            kind = text.partition(":")[0]
+            raise WrongOption(f"--auth {kind!r} is not known; --help-auth lists them") from None
+        except UnsupportedInterfaces:
+            raise WrongOption(f"--auth {text!r} is not about passwords") from None
+        except AccountTrouble as trouble:
+            raise CannotStart(str(trouble)) from None
+        except Exception as error:
+            # Plugins raise what they like.
+            raise WrongOption(f"--auth {text.partition(':')[0]}: {error}") from None
+
+
+def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
+    """Who is no longer in the file of `--allow-keys` is put out soon."""
+
+    def look() -> None:
+        if side.logins.changed():
+            side.put_out()
+
+    service = TimerService(LOOK_INTERVAL, look)
+    service.clock = reactor
+    return service

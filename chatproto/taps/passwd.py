@@ -1,0 +1,117 @@
+"""`chatserver passwd add|remove|list`: the file of `--auth argon2:FILE`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from getopt import GetoptError, gnu_getopt
+from pathlib import Path
+
+from twisted.python.usage import Options, UsageError
+
+from chatproto.accounts.files import AccountTrouble, alone, write
+from chatproto.accounts.passwords import Passwords, hashed, load
+from chatproto.directory.names import fold
+from chatproto.node.service import CannotStart
+from chatproto.taps.asking import piped_password, typed_password
+from chatproto.taps.options import WrongOption
+from chatproto.wire.bcp2_common import USER
+
+ACTIONS = ("add", "remove", "list")
+
+
+class PasswdOptions(Options):
+    """What is to be done to which file; options may come after the words."""
+
+    synopsis = (
+        "Usage: chatserver passwd add|remove USER --file FILE\n"
+        "   or: chatserver passwd list --file FILE"
+    )
+    longdesc = (
+        "Accounts for chatserver --auth argon2:FILE. `add` takes the password from the terminal, or "
+        "from standard input if that is a pipe; for a user who is there it is a new password."
+    )
+    optParameters = [
+        ["file", None, None, "The file of users and hashes"],
+        ["auth", None, None, "The same as the server's option: argon2:FILE"],
+    ]
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        try:
+            found, words = gnu_getopt(
+                list(options or ()), "", ["file=", "auth=", "help", "version"]
+            )
+        except GetoptError as error:
+            raise UsageError(str(error)) from None
+        flags = [f"{name}={value}" if value else name for name, value in found]
+        super().parseOptions([*flags, "--", *words])
+
+    def parseArgs(self, action: str = "", user: str = "", *more: str) -> None:
+        if action not in ACTIONS:
+            raise WrongOption(f"passwd wants one of {', '.join(ACTIONS)}, not {action!r}")
+        if more or bool(user) != (action != "list"):
+            raise WrongOption(f"passwd {action} wants {'no' if action == 'list' else 'one'} user")
+        if user and (USER.fullmatch(user) is None or user.startswith("#")):
+            raise WrongOption(
+                f"{user!r} is no user: up to 64 ASCII signs without blanks and colons"
+            )
+        self["action"], self["user"] = action, user
+
+    def postOptions(self) -> None:
+        kind, _, named = (self["auth"] or "").partition(":")
+        if self["auth"] is not None and (kind != "argon2" or not named):
+            raise WrongOption(f"passwd knows --auth argon2:FILE, not {self['auth']!r}")
+        if bool(named) == bool(self["file"]):
+            raise WrongOption("passwd wants --file FILE, or --auth argon2:FILE")
+        self["path"] = Path(self["file"] or named).expanduser()
+
+
+def passwd(arguments: Sequence[str]) -> None:
+    """Do what `arguments` ask for, and say what was done. Raises UsageError or CannotStart."""
+    options = PasswdOptions()
+    options.parseOptions(arguments)
+    action, user, path = options["action"], options["user"], options["path"]
+    try:
+        if action == "list":
+            print("".join(f"{one}\n" for one in load(path)), end="")
+        elif action == "remove":
+            _remove(path, user)
+        else:
+            _add(path, user)
+    except AccountTrouble as trouble:
+        raise CannotStart(str(trouble)) from None
+
+
+def _add(path: Path, user: str) -> None:
+    _free(_there(path), user)  # before the question
+    asked = sys.stdin.isatty()
+    known = hashed(
+        typed_password(f"Password of {user}: ", "Again: ") if asked else piped_password()
+    )
+    with alone(path):
+        passwords = _there(path)
+        _free(passwords, user)
+        new = passwords.put(user, known)
+        write(path, passwords.text())
+    print(f"{user} has {'an account' if new else 'a new password'}")
+
+
+def _remove(path: Path, user: str) -> None:
+    with alone(path):
+        passwords = load(path)
+        if not passwords.remove(user):
+            raise WrongOption(f"{user} has no account in {path}")
+        write(path, passwords.text())
+    print(f"{user} has no account any more")
+
+
+def _there(path: Path) -> Passwords:
+    """What the file holds; nothing if there is none yet."""
+    return load(path) if path.exists() else Passwords("", str(path))
+
+
+def _free(passwords: Passwords, user: str) -> None:
+    """Two names that look alike are one name, here too."""
+    for other in passwords:
+        if other != user and fold(other) == fold(user):
+            raise WrongOption(f"{user} looks like {other}, who has an account")

@@ -1,0 +1,96 @@
+"""The server's options that say who may come in."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from twisted.internet.testing import MemoryReactorClock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.accounts.passwords import nobodys
+from chatproto.server.login_side import EVERYBODY
+from chatproto.taps.server import ServerOptions
+from chatproto.wire.limits import DEFAULTS
+from tests.contracts.names import key
+
+
+class Threaded(MemoryReactorClock):
+    def getThreadPool(self) -> None:
+        """None that works."""
+
+
+class AuthOptionTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.errors = io.StringIO()
+        self.patch(sys, "__stderr__", self.errors)
+        self.home = Path(self.mktemp())
+        self.path = Path(self.mktemp())
+
+    def parsed(self, *arguments: str) -> ServerOptions:
+        options = ServerOptions()
+        options.parseOptions(["--home", str(self.home), *arguments])
+        return options
+
+    def refused(self, code: int, *arguments: str) -> str:
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed(*arguments)
+        self.assertEqual(caught.exception.code, code, arguments)
+        said = self.errors.getvalue()
+        self.assertEqual(said.count("\n"), 1, said)
+        self.errors.truncate(0)
+        self.errors.seek(0)
+        return said
+
+    def test_nothing_is_asked_of_anybody_unless_it_is_said(self) -> None:
+        options = self.parsed()
+        self.assertFalse(options["tls-only"])
+        self.assertIs(options.login_side(MemoryReactorClock(), DEFAULTS), EVERYBODY)
+
+    def test_who_wants_logins_or_keys_takes_no_plain_text(self) -> None:
+        self.path.write_text(f"{key(1)}\n")
+        for arguments in (
+            ("--require", "tls"),
+            ("--require", "login", "--auth", "memory:alice:x"),
+            ("--allow-keys", str(self.path)),
+        ):
+            self.assertTrue(self.parsed(*arguments)["tls-only"], arguments)
+            self.assertIn("plain text", self.refused(1, *arguments, "--lobby", "12345"))
+        self.assertFalse(self.parsed("--auth", "memory:alice:x")["tls-only"])
+
+    def test_keys_are_let_in_by_the_file(self) -> None:
+        self.path.write_text(f"{key(1)}\n")
+        options = self.parsed("--allow-keys", str(self.path))
+        side = options.login_side(MemoryReactorClock(), DEFAULTS)
+        self.assertEqual([side.lets(key(1)), side.lets(key(2))], [True, False])
+        self.assertFalse(side.has_accounts)
+
+    def test_checkers_may_be_several_and_ours_works_in_threads(self) -> None:
+        self.path.write_text(f"alice:{nobodys()}\n")
+        options = self.parsed("--auth", f"argon2:{self.path}", "--auth", "memory:bob:x")
+        ours, other = options["credCheckers"]
+        before = ours.in_thread
+        side = options.login_side(Threaded(), DEFAULTS)
+        self.assertTrue(side.has_accounts)
+        self.assertIsNot(ours.in_thread, before)
+        self.assertFalse(hasattr(other, "in_thread"))
+
+    def test_what_cannot_be_is_one_line(self) -> None:
+        for arguments, why in (
+            (("--require", "keys"), "--require is one of none, tls, login"),
+            (("--require", "login"), "needs an --auth"),
+            (("--auth", "magic:x"), "--help-auth lists them"),
+            (("--auth", "argon2:"), "argon2:FILE"),
+            (("--auth", "memory:alice"), "--auth memory:"),
+            (("--auth", "anonymous"), "not about passwords"),
+        ):
+            self.assertIn(why, self.refused(1, *arguments))
+
+    def test_a_file_that_cannot_be_used_is_code_2(self) -> None:
+        missing = str(self.path)
+        for arguments in (("--auth", f"argon2:{missing}"), ("--allow-keys", missing)):
+            self.assertIn("No such file", self.refused(2, *arguments))
+        self.path.write_text("rubbish\n")
+        for arguments in (("--auth", f"argon2:{missing}"), ("--allow-keys", missing)):
+            self.assertIn("line 1", self.refused(2, *arguments))
