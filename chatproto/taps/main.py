@@ -6,7 +6,11 @@ import sys
 
 
 def chatserver() -> None:
-    """`chatserver ARGS` is `twistd -n chatserver ARGS`."""
+    """`chatserver ARGS` is `twistd -n chatserver ARGS`, and `chatserver backup` copies its store."""
+    if sys.argv[1:2] == ["backup"]:
+        from chatproto.taps.backup import main
+
+        raise SystemExit(main(sys.argv[2:]))
     _run("chatserver")
 
 

@@ -1,0 +1,46 @@
+"""Copies the store of a server, which may run meanwhile: `chatserver backup PATH`."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from chatproto.stores.open import sqlite_path
+from chatproto.stores.sqlite import SERVER
+from chatproto.stores.sqlite_backup import back_up
+from chatproto.taps.options import COULD_NOT_START, WRONG_OPTIONS
+from chatproto.taps.server import server_home
+from chatproto.wire.errors import StoreTrouble
+
+
+class Parser(ArgumentParser):
+    """One whose mistakes are one line; its options may stand anywhere, as those of `cp` may."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(WRONG_OPTIONS, f"{self.prog}: {message}; {self.prog} --help\n")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code; what there is to say is one line. Raises SystemExit for a wrong option."""
+    parser = Parser("chatserver backup", description=__doc__, allow_abbrev=False)
+    parser.add_argument("path", type=Path, metavar="PATH", help="the new file")
+    parser.add_argument("--home", help="the server's --home")
+    parser.add_argument("--store", default="sqlite:", help="the server's --store")
+    options = parser.parse_args(arguments)
+    try:
+        source = sqlite_path(options.store, server_home(options.home))
+    except ValueError as error:
+        parser.error(f"--store: {error}")
+    if source is None:
+        parser.error("--store memory: is in no file")
+    target: Path = options.path.expanduser().absolute()
+    try:
+        back_up(source, target, SERVER)
+    except StoreTrouble as trouble:
+        print(f"{parser.prog}: {trouble}", file=sys.stderr)
+        return COULD_NOT_START
+    print(f"* {source} is backed up in {target} ({target.stat().st_size} bytes)")
+    return 0
