@@ -46,7 +46,7 @@ NO_TWISTED = {
     "identity": "pins safety trust",
     "peer": "candidates diagram effects floor ledger paths punches session",
     "relay": "bucket pairing tickets",
-    "rooms": "answers bare effects flood history lobby room",
+    "rooms": "answers bare chair effects flood history lobby plain_view room",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments commands view",

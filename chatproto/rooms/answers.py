@@ -16,7 +16,7 @@ from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.room_fields import Listed, Occupant, date_of
+from chatproto.wire.room_fields import Listed, Occupant
 
 RETRY_AFTER = 2
 """Seconds after which a request that came too soon may be made again."""
@@ -127,11 +127,13 @@ class RoomAnswers:
         self.lobby.put_out(name)
         return [Spread(self.lobby, told.Parted(LOBBY, name, reason), plain=False)]
 
+    def may_speak(self, name: str, now: float) -> bool:
+        """Whether `name` may say something in the lobby."""
+        return not self.lobby.is_muted(subject(name, ""), now)
+
     def heard(self, name: str, text: str, now: float) -> list[Effect]:
-        """`name` says `text` in the lobby. Raises RemoteError 403 if they may not, or StoreTrouble."""
+        """`name` has said `text` in the lobby. Raises StoreTrouble."""
         lobby = self.lobby
-        if lobby.is_muted(subject(name, ""), now):
-            raise RemoteError(403, "muted")
         number = self._history.append(LOBBY, name, now, text, lobby.history)
         return [Talk(lobby, number, name, now, text)]
 
@@ -169,7 +171,7 @@ class RoomAnswers:
                 parted = Spread(room, told.Parted(name, client_id))
                 return [Tell(guest, told.PartAck(cseq, name)), parted]
             case asked.History():
-                return [Show(guest, self._page(message))]
+                return [self._page(message, guest)]
             case asked.Names(cseq, name, after, limit):
                 members = self._occupants(room, after, limit, now)
                 ack = told.NamesAck(cseq, name, len(room), *members)
@@ -227,7 +229,7 @@ class RoomAnswers:
         self._add(room)
         return room
 
-    def _page(self, message: asked.History) -> tuple[Bcp2Message, ...]:
+    def _page(self, message: asked.History, guest: Guest) -> Show:
         cseq, name, limits = message.cseq, message.room, self.limits
         if message.after is not None and message.before is not None:
             raise RemoteError(400, "After and Before")
@@ -235,11 +237,8 @@ class RoomAnswers:
         page = self._history.page(
             name, message.after, message.before, most, limits.history_page_bytes
         )
-        lines = [
-            told.Said(name, line.sender, line.number, date_of(line.at), line.text, cseq)
-            for line in page.lines
-        ]
-        return (*lines, told.HistoryAck(cseq, name, len(lines), page.more))
+        ack = told.HistoryAck(cseq, name, len(page.lines), page.more)
+        return Show(guest, page.lines, ack)
 
     def _list(self, message: asked.Rooms, guest: Guest, stay: _Stay) -> Bcp2Message:
         most = min(message.limit or self.limits.info_lines, self.limits.info_lines)

@@ -204,7 +204,7 @@ class Chair:
             room.history = message.kept
         state = (bool(room.secret), room.invited_only, room.history)
         ack = told.SettingsAck(message.cseq, room.name, *state)
-        if message.secret is message.invited is message.kept is None:
+        if (message.secret, message.invited, message.kept) == (None, None, None):
             return Ruling(actor.tell(ack))
         return self._told(room, actor, ack, "settings")
 

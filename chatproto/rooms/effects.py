@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatproto.rooms.history import Line
 from chatproto.rooms.room import Guest, Room
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_rooms_told import HistoryAck
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +20,11 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Show:
-    """Send `messages`, much at once, to one guest."""
+    """Send `lines`, much at once, as SAIDs that repeat the CSeq of `last`, and then that, to one guest."""
 
     guest: Guest
-    messages: tuple[Bcp2Message, ...]
+    lines: tuple[Line, ...]
+    last: HistoryAck
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,8 @@ from chatproto.directory.lease import is_loopback
 from chatproto.directory.visitors import Dismiss, Effect, Say, Visitor
 from chatproto.identity.tls import Handshake, Tls
 from chatproto.server.login_side import EVERYBODY, LoginSide
-from chatproto.wire.bcp2 import BridgeAck, Closing, Login, RegAck
+from chatproto.server.room_side import REQUESTS, Pace, RoomSide
+from chatproto.wire.bcp2 import BridgeAck, Closing, Login, RegAck, Register
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
@@ -69,11 +70,20 @@ def terminal_lines(effects: list[Effect], visitor: Visitor) -> list[str]:
 class SecureSide:
     """What all secure connections share: the server's key, its directory, who may come in, who is there."""
 
-    def __init__(self, tls: Tls, directory: KeyedDirectory, logins: LoginSide = EVERYBODY) -> None:
+    def __init__(
+        self,
+        tls: Tls,
+        directory: KeyedDirectory,
+        logins: LoginSide = EVERYBODY,
+        rooms: RoomSide | None = None,
+    ) -> None:
         self.tls = tls
         self.directory = directory
         self.logins = logins
+        self.rooms = rooms
         self.connections: dict[Visitor, SecureConnection] = {}
+        if rooms is not None:
+            rooms.connections = self.connections
 
     def begin(self, plain: Any, data: bytes) -> SecureConnection:
         """Go on with the connection of `plain`, whose first bytes `data` are TLS."""
@@ -104,6 +114,8 @@ class SecureSide:
 
     def close(self, retry_after: Callable[[], int]) -> None:
         """Tell everybody to come back after `retry_after()` seconds, each after another while."""
+        if self.rooms is not None:
+            self.rooms.flush()
         for connection in tuple(self.connections.values()):
             connection.dismiss(Closing(retry_after()))
 
@@ -122,6 +134,8 @@ class SecureConnection(LineReceiver):
     _leaving = False
     _pinged = False
     _logging_in = False  # a password is being checked; what was asked after it waits
+    _pace: Pace | None = None  # what waits if it talks too fast
+    _why_lost = ""
 
     def __init__(self, port: Port, side: SecureSide, host: str, number: int, local: bool) -> None:
         self.host = host
@@ -181,7 +195,11 @@ class SecureConnection(LineReceiver):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
         visitor, self._visitor = self._visitor, None
+        if self._pace is not None:
+            self._pace.stop()
         if visitor is not None:
+            if self._side.rooms is not None:
+                self._side.rooms.lost(visitor, self._why_lost)
             del self._side.connections[visitor]
             self._side.directory.lost(visitor, self._factory.seconds())
         self._factory.lost(self)
@@ -196,8 +214,7 @@ class SecureConnection(LineReceiver):
         """It is on its way: go on with what was asked before."""
         self._full = False
         self._go_on()
-        if not self._full and not self._leaving and not self._logging_in:
-            super().resumeProducing()
+        self._read_on()
 
     def stopProducing(self) -> None:
         """The connection is gone; `connectionLost` follows."""
@@ -211,10 +228,16 @@ class SecureConnection(LineReceiver):
         trace = self._factory.trace
         if trace is not None:
             trace(f"{host_port(self.host, self.port)} <- {shown(message)}")
-        data = encode(message)
+        self.send(encode(message))
+
+    def send(self, data: bytes) -> None:
+        """Send `data`, whole messages, unless too much waits to be sent: then it is dropped."""
+        if self._leaving:
+            return
         if self._full:
             self._unsent += len(data)
             if self._unsent > self._factory.limits.unsent:
+                self._why_lost = "did not read what was sent"
                 self._abort()
                 return
         self.transport.write(data)
@@ -234,6 +257,9 @@ class SecureConnection(LineReceiver):
         if self._leaving or self._visitor is None:
             self._abort()
             return
+        if self._pace is not None and self._pace.waiting:
+            self._factory.watch(self, now + limits.ping_wait)  # we do not read
+            return
         silent = now < self._heard + limits.gone_wait and not self._decoder.waiting
         if silent and self._begun and not self._pinged:
             self._pinged = True
@@ -251,10 +277,30 @@ class SecureConnection(LineReceiver):
     def _go_on(self) -> None:
         """Answer what was asked, as far as the other side reads the answers."""
         now = self._factory.seconds()
-        while self._unanswered and not (self._full or self._leaving or self._logging_in):
+        pace = self._pace
+        while self._unanswered and not self._is_busy():
+            if pace is not None and not pace.lets(self._unanswered[0], now):
+                super().pauseProducing()
+                break
             self._take(self._unanswered.popleft(), now)
         if self._decoder.closed and not self._unanswered and not self._logging_in:
             self._leave()
+
+    def _is_busy(self) -> bool:
+        """Whether what was asked has to wait."""
+        waits = self._full or self._leaving or self._logging_in
+        return waits or (self._pace is not None and self._pace.waiting)
+
+    def _read_on(self) -> None:
+        if self.paused and not self._is_busy():
+            super().resumeProducing()
+
+    def _waited(self) -> None:
+        """It may talk again. Nothing was read meanwhile, so that no time has run out."""
+        self._heard = self._begun = self._factory.seconds()
+        self._factory.watch(self, self._deadline())
+        self._go_on()
+        self._read_on()
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
         assert self._visitor is not None
@@ -274,8 +320,14 @@ class SecureConnection(LineReceiver):
             super().pauseProducing()
             logins.login(message, self._visitor, self._is_here).addCallback(self._logged_in)
             return
+        rooms = self._side.rooms
+        if rooms is not None and message.__class__ in REQUESTS:
+            rooms.answer(message, self._visitor, now)
+            return
         effects = self._side.directory.answer(message, self._visitor, now)
         self._side.carry_out(effects)
+        if rooms is not None and isinstance(message, Register):
+            rooms.follow(self._visitor)
         if self._factory.say is not None:
             for line in terminal_lines(effects, self._visitor):
                 self._factory.say(line)
@@ -290,8 +342,7 @@ class SecureConnection(LineReceiver):
             return
         self.say(answer)
         self._go_on()
-        if not (self._full or self._leaving or self._logging_in):
-            super().resumeProducing()
+        self._read_on()
 
     def _deadline(self) -> float:
         limits = self._factory.limits

@@ -265,10 +265,13 @@ class Invited(Bcp2Message):
     sender: str = ""
 
 
-def said_bytes(room: str, sender: str, number: int, date: str, text: bytes) -> bytes:
+def said_bytes(
+    room: str, sender: str, number: int, date: str, text: bytes, cseq: int | None = None
+) -> bytes:
     """A SAID as `encode` writes it, for values that have been read: many are sent every second."""
+    answered = "" if cseq is None else f"CSeq: {cseq}\r\n"
     head = (
-        f"SAID\r\nRoom: {room}\r\nFrom: {sender}\r\nID: {number}\r\nDate: {date}\r\n"
+        f"SAID\r\n{answered}Room: {room}\r\nFrom: {sender}\r\nID: {number}\r\nDate: {date}\r\n"
         f"Content-Length: {len(text)}\r\n\r\n"
     )
     return head.encode() + text

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -83,6 +85,8 @@ class RoomMessageTests(SynchronousTestCase):
         said = bcp2_rooms_told.Said("#tea", "alice", number, DATE, text)
         made = bcp2_rooms_told.said_bytes("#tea", "alice", number, DATE, text.encode())
         self.assertEqual(made, encode(said))
+        again = bcp2_rooms_told.said_bytes("#tea", "alice", number, DATE, text.encode(), 7)
+        self.assertEqual(again, encode(replace(said, cseq=7)))
         ack = bcp2_rooms_told.SayAck(number, "#tea", number, DATE)
         self.assertEqual(bcp2_rooms_told.say_ack_bytes(number, "#tea", number, DATE), encode(ack))
 
