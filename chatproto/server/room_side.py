@@ -1,0 +1,268 @@
+"""The rooms of a server: carries out what their rules want, and gathers what is said for a turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from chatproto.rooms.answers import RoomAnswers
+from chatproto.rooms.effects import Effect, PutOut, Show, Spread, Talk, Tell
+from chatproto.rooms.flood import Flood
+from chatproto.rooms.history import History
+from chatproto.rooms.plain_view import shown_line
+from chatproto.rooms.room import LOBBY, Guest, Room
+from chatproto.wire import bcp2_rooms
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_rooms_told import Said, said_bytes, say_ack_bytes
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.room_fields import date_of
+from chatproto.wire.strict import encode, shown
+
+REQUESTS = frozenset(bcp2_rooms.FROM_CLIENT)
+"""What is asked about rooms."""
+
+
+class Connected(Protocol):
+    """A guest's connection. One that takes no more ends itself, and is `lost` then."""
+
+    def say(self, message: Bcp2Message) -> None:
+        """Send `message`."""
+
+    def send(self, data: bytes) -> None:
+        """Send `data`, whole messages."""
+
+
+class PlainPort(Protocol):
+    """The lobby's port."""
+
+    def show(self, line: str) -> None:
+        """Send `line` to all who are there."""
+
+    def kick(self, name: str) -> bool:
+        """Put out who is called so; False if nobody is."""
+
+
+class Pace:
+    """How fast one connection may talk: what is said too soon waits, with all that comes after it.
+
+    `go_on` is called when it need wait no longer.
+    """
+
+    def __init__(self, clock: IReactorTime, limits: Limits, go_on: Callable[[], None]) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._go_on = go_on
+        self._flood: Flood | None = None
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing is to be read now."""
+        return self._timer is not None
+
+    def lets(self, message: object, now: float) -> bool:
+        """Whether `message` may be answered now; if so it counts, if not `waiting` is true."""
+        if not isinstance(message, bcp2_rooms.Say):
+            return True
+        if self._flood is None:
+            self._flood = Flood(self._limits, now)
+        wait = self._flood.wait(now)
+        if wait > 0:
+            self._timer = self._clock.callLater(wait, self._waited)
+            return False
+        self._flood.spend(len(message.text.encode()))
+        return True
+
+    def stop(self) -> None:
+        """The connection has ended."""
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    def _waited(self) -> None:
+        self._timer = None
+        self._go_on()
+
+
+class _Turn:
+    """What was said in a room in this turn of the reactor, and in which places by whom."""
+
+    __slots__ = ("lines", "own")
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.own: dict[Guest, dict[int, bytes]] = {}
+
+    def seen_by(self, guest: Guest) -> bytes:
+        """The lines, with a SAYACK for what `guest` said."""
+        own = self.own[guest]
+        return b"".join(own.get(place, line) for place, line in enumerate(self.lines))
+
+
+class RoomSide:
+    """`connections`: who is there, by guest. `owner_of` tells the key that owns an id, or None.
+
+    `trace` gets every line that is said, once for its room. Raises StoreTrouble if the store does
+    not tell which rooms there are.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        history: History,
+        limits: Limits = DEFAULTS,
+        owner_of: Callable[[str], str | None] = lambda client_id: None,
+        trace: Callable[[str], None] | None = None,
+    ) -> None:
+        self.connections: Mapping[Any, Connected] = {}
+        self.plain: PlainPort | None = None
+        self._clock = clock
+        self._limits = limits
+        self._trace = trace
+        self._turns: dict[Room, _Turn] = {}
+        self._timer: IDelayedCall | None = None
+        self.rules = RoomAnswers(history, limits, owner_of, self._find, clock.seconds())
+
+    def pace(self, go_on: Callable[[], None]) -> Pace:
+        """What holds up a connection that talks too fast."""
+        return Pace(self._clock, self._limits, go_on)
+
+    def answer(self, message: Bcp2Message, guest: Guest, now: float) -> None:
+        """Carry out what `guest` asks."""
+        if message.__class__ is not bcp2_rooms.Say:
+            self.flush()
+        self._carry_out(self.rules.answer(message, guest, now))
+
+    def follow(self, guest: Guest) -> None:
+        """`guest` may have registered another id."""
+        self.flush()
+        self._carry_out(self.rules.follow(guest, self._clock.seconds()))
+
+    def lost(self, guest: Guest, reason: str) -> None:
+        """The connection of `guest` has ended."""
+        self.flush()
+        self._carry_out(self.rules.left(guest, self._clock.seconds(), reason))
+
+    def order(self, message: Bcp2Message) -> None:
+        """Carry out what the operator wants. Raises RemoteError."""
+        self.flush()
+        self._carry_out(self.rules.operate(message, self._clock.seconds()))
+
+    def lines(self) -> list[str]:
+        """One line for each room."""
+        return list(self.rules.lines(self._clock.seconds()))
+
+    def due(self) -> None:
+        """Forget what has been kept long enough. Raises StoreTrouble."""
+        self.rules.due(self._clock.seconds())
+
+    def flush(self) -> None:
+        """Send what was said in this turn, in one write to each member."""
+        if not self._turns:
+            return
+        turns, self._turns = self._turns, {}
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        connections = self.connections
+        for room, turn in turns.items():
+            everything, own = b"".join(turn.lines), turn.own
+            for guest in tuple(room.members.values()):
+                connections[guest].send(turn.seen_by(guest) if guest in own else everything)
+
+    # What the lobby's port tells of those in bare text (rooms.lobby_port.Beside).
+
+    def others(self) -> Mapping[str, object]:
+        """Who is in the lobby with a key, by id."""
+        return self.rules.lobby.members
+
+    def admits(self, name: str, host: str = "") -> bool:
+        """Whether `name` may be in the lobby, from `host`."""
+        return self.rules.admits(name, host, self._clock.seconds())
+
+    def may_speak(self, name: str) -> bool:
+        """Whether `name` may say something there."""
+        return self.rules.may_speak(name, self._clock.seconds())
+
+    def came(self, name: str) -> None:
+        """`name` is there now."""
+        self.flush()
+        self._carry_out(self.rules.came(name))
+
+    def went(self, name: str, reason: str) -> None:
+        """`name` is there no more."""
+        self.flush()
+        self._carry_out(self.rules.went(name, reason))
+
+    def heard(self, name: str, text: str) -> None:
+        """`name` has said `text` there."""
+        try:
+            self._carry_out(self.rules.heard(name, text, self._clock.seconds()))
+        except RemoteError as error:
+            self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
+
+    # How it follows.
+
+    def _find(self, client_id: str) -> Guest | None:
+        return next((one for one in self.connections if one.client_id == client_id), None)
+
+    def _carry_out(self, effects: list[Effect]) -> None:
+        connections = self.connections
+        for effect in effects:
+            match effect:
+                case Talk():
+                    self._gather(effect)
+                case Tell(guest, message):
+                    connections[guest].say(message)
+                case Show(guest, lines, last):
+                    parts = [
+                        said_bytes(
+                            last.room,
+                            one.sender,
+                            one.number,
+                            date_of(one.at),
+                            one.text.encode(),
+                            last.cseq,
+                        )
+                        for one in lines
+                    ]
+                    connections[guest].send(b"".join(parts))
+                    connections[guest].say(last)
+                case Spread(room, message, but, plain):
+                    self._spread(room, message, but)
+                    if plain and room.name == LOBBY and self.plain is not None:
+                        self.plain.show(shown_line(message))
+                case PutOut(name):
+                    if self.plain is not None:
+                        self.plain.kick(name)
+
+    def _spread(self, room: Room, message: Bcp2Message, but: Guest | None) -> None:
+        data = encode(message)
+        if self._trace is not None:
+            self._trace(f"{room.name} <- {shown(message)}")
+        for guest in tuple(room.members.values()):
+            if guest is not but:
+                self.connections[guest].send(data)
+
+    def _gather(self, talk: Talk) -> None:
+        room, date = talk.room, date_of(talk.at)
+        turn = self._turns.get(room)
+        if turn is None:
+            turn = self._turns[room] = _Turn()
+            if self._timer is None:
+                self._timer = self._clock.callLater(0, self.flush)
+        if talk.speaker is not None:
+            ack = say_ack_bytes(talk.cseq, room.name, talk.number, date)
+            turn.own.setdefault(talk.speaker, {})[len(turn.lines)] = ack
+        turn.lines.append(said_bytes(room.name, talk.sender, talk.number, date, talk.text.encode()))
+        if self._trace is not None:
+            said = Said(room.name, talk.sender, talk.number, date, talk.text)
+            self._trace(f"{room.name} <- {shown(said)}")
+        if talk.speaker is not None and room.name == LOBBY and self.plain is not None:
+            self.plain.show(shown_line(talk))
