@@ -1,0 +1,154 @@
+"""What a directory still knows after a restart, and what it answers while its store fails."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from chatproto.directory.answers import Directory
+from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.lease import Source
+from chatproto.directory.visitors import Visitor
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Error
+from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.messages import Bridge, BridgeAck, RegAck, Register, UnregAck, Unregister
+from chatproto.wire.messages import Error as PlainError
+from tests.contracts.names import key
+from tests.directory.hall import HOST, Hall
+from tests.stores.sqlite_case import StoreCase
+
+NOBODY = 404
+AWAY = 480
+
+
+class LastingCase(StoreCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.hall = Hall()
+        self.restart()
+
+    def restart(self, after: float = 0.0) -> None:
+        """Another server on the same file, as after a crash: nobody said goodbye."""
+        store = self.open()
+        self.hall.now += after
+        self.hall.names, self.hall.registry = store.names, store.registry  # type: ignore[assignment]
+        self.hall.directory = KeyedDirectory(
+            store.names, store.registry, self.hall.new_call, presences=store.presences
+        )
+        self.hall.directory.resume(self.hall.now)
+        self.plain = Directory(store.registry, DEFAULTS, store.names)
+
+    def found(self, peer_id: str, number: int = 9) -> Any:
+        """What somebody with key `number` is told who asks for `peer_id`."""
+        asker = self.hall.come(f"asker{number}", number)
+        answer = self.hall.ask(asker, bcp2.Bridge(3, peer_id))
+        return answer.status if isinstance(answer, Error) else answer.client_id
+
+
+class RestartTests(LastingCase):
+    def test_who_was_connected_is_away_until_that_has_lapsed(self) -> None:
+        self.hall.come("alice", 1, expires=600)
+        self.restart(after=5000)
+        self.assertEqual(self.found("alice"), AWAY)
+        self.hall.pass_time(599)
+        self.restart()
+        self.assertEqual(self.found("alice"), AWAY)
+        self.hall.pass_time(1)
+        self.assertEqual(self.found("alice"), NOBODY)
+        self.restart()
+        self.assertEqual(self.found("alice"), NOBODY)
+
+    def test_who_was_away_is_away_for_the_rest_of_the_time(self) -> None:
+        alice = self.hall.come("alice", 1, expires=600)
+        self.hall.directory.lost(alice, self.hall.now)
+        self.restart(after=500)
+        self.assertEqual(self.found("alice"), AWAY)
+        self.hall.pass_time(100)
+        self.assertEqual(self.found("alice"), NOBODY)
+
+    def test_who_comes_back_is_there(self) -> None:
+        self.hall.come("alice", 1, expires=600)
+        self.restart()
+        self.assertEqual(self.hall.listed(), [])
+        self.hall.come("alice", 1, expires=600)
+        self.hall.pass_time(1000)
+        self.assertEqual(self.hall.listed(), ["alice"])
+        self.assertEqual(self.found("alice"), "alice")
+
+    def test_the_unlisted_stay_so_but_for_whom_they_allowed(self) -> None:
+        self.hall.come("alice", 1, listed=False, allow=(key(8),))
+        self.restart()
+        self.assertEqual((self.found("alice", 9), self.found("alice", 8)), (NOBODY, AWAY))
+
+    def test_who_took_it_back_is_not_there(self) -> None:
+        alice = self.hall.come("alice", 1)
+        self.hall.register(alice, "alice", expires=0)
+        bob = self.hall.come("bob", 2)
+        self.hall.register(bob, "bobby")
+        self.hall.come("carol", 3)
+        self.hall.directory.expel("carol")
+        self.restart()
+        ids = ("alice", "bob", "bobby", "carol")
+        self.assertEqual([self.found(one) for one in ids], [NOBODY, NOBODY, AWAY, NOBODY])
+
+    def test_an_id_is_still_its_key_s_and_a_classic_client_s_still_theirs(self) -> None:
+        self.hall.come("alice", 1)
+        self.hall.classic("bob")
+        self.restart()
+        other = Visitor(key(2), HOST, 2)
+        for client_id in ("alice", "A1ice", "bob"):
+            self.assertEqual(self.hall.register(other, client_id).status, 409)
+        there = Source("192.0.2.9", 1, False)
+        claim = Register("alice", "192.0.2.9", 3000)
+        self.assertEqual(self.plain.answer(claim, there, self.hall.now), PlainError(409))
+
+    def test_a_classic_client_is_found_as_before(self) -> None:
+        there = Source("192.0.2.9", 1, False)
+        claim = Register("bob", "192.0.2.9", 3000)
+        self.assertEqual(self.plain.answer(claim, there, self.hall.now), RegAck(*claim))
+        self.restart()
+        answer = self.plain.answer(Bridge("carol"), Source("192.0.2.8", 1, False), self.hall.now)
+        self.assertEqual(answer, BridgeAck("bob", "192.0.2.9", 3000))
+
+
+class FailingTests(LastingCase):
+    """Another program holds the file: what must be written is 503, the rest goes on."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.alice = self.hall.come("alice", 1)
+        self.there = Source("192.0.2.9", 1, False)
+        self.claim = Register("bob", "192.0.2.9", 3000)
+        self.classic(self.claim)
+        other = sqlite3.connect(self.path, isolation_level=None)
+        self.addCleanup(other.close)
+        other.execute("BEGIN IMMEDIATE")
+        self.go_on = lambda: other.execute("ROLLBACK")
+
+    def classic(self, message: Any) -> Any:
+        return self.plain.answer(message, self.there, self.hall.now)
+
+    def test_what_is_new_is_refused_for_now_and_taken_later(self) -> None:
+        carol = Visitor(key(3), HOST, 3)
+        for _ in range(2):
+            answer = self.hall.register(carol, "carol")
+            self.assertEqual((answer.status, answer.retry_after), (503, 10))
+            self.assertEqual(self.classic(Register("dave", "192.0.2.9", 1)), PlainError(503))
+            self.assertEqual(self.classic(Unregister("bob")), PlainError(503))
+            back = bcp2.Register(8, "alice", 5000, expires=0)
+            self.assertEqual(self.hall.ask(self.alice, back).status, 503)
+        self.assertEqual(self.hall.listed(), ["alice"])
+        self.go_on()
+        self.assertIsInstance(self.hall.register(carol, "carol"), bcp2.RegAck)
+        self.assertEqual(self.classic(Unregister("bob")), UnregAck())
+
+    def test_what_is_known_is_answered(self) -> None:
+        self.assertEqual(self.classic(self.claim), RegAck(*self.claim))
+        self.assertEqual(self.classic(Bridge("bob")), BridgeAck())
+        self.assertEqual(self.hall.listed(), ["alice"])
+
+    def test_connections_end_and_time_passes_without_a_word(self) -> None:
+        self.hall.directory.lost(self.alice, self.hall.now)
+        self.assertEqual(self.hall.pass_time(100), [])
+        self.assertEqual(len(self.told), 1)
