@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from chatproto.transfer.offer import AnyOffer
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_files import Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class Write:
     """Receiving: put `pieces` at `offset`; then `written`. `anew`: throw away what is there before."""
 
     offset: int
-    pieces: tuple[bytes, ...]
+    pieces: tuple[Piece, ...]
     anew: bool = False
 
 

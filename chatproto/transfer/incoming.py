@@ -20,7 +20,7 @@ from chatproto.transfer.offer import AnyOffer, same_content
 from chatproto.transfer.sinks import There
 from chatproto.transfer.state import ENDED, RECEIVING, Input, State
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck
+from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece
 
 NOTHING = hashlib.sha256().hexdigest()
 """The hash of no bytes."""
@@ -49,7 +49,7 @@ class Incoming:
         self.sha256 = sha256
         self.path = path
         self.agreed = state is not State.OFFERED
-        self._pieces: list[bytes] = []
+        self._pieces: list[Piece] = []
         self._written_to = 0
         self._anew = False
         self._writing = False
@@ -116,7 +116,7 @@ class Incoming:
         self._may(Input.CHECKED)
         return [Keep(), answer, Tell()]
 
-    def data(self, offset: int, piece: bytes) -> list[Effect]:
+    def data(self, offset: int, piece: Piece) -> list[Effect]:
         """A piece of it came."""
         if self.state is not State.MOVING:
             return []

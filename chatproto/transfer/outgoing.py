@@ -9,7 +9,7 @@ from chatproto.transfer.offer import AnyOffer, to_wire
 from chatproto.transfer.sources import Batch
 from chatproto.transfer.state import ENDED, SENDING, Input, State
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_files import Cancel, Data, Done
+from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece
 from chatproto.wire.errors import REASONS
 
 BATCH = 512 * 1024
@@ -27,7 +27,7 @@ class Outgoing:
         self.state = state
         self.offset = 0
         self._theirs = ""  # the hash of what they have
-        self._pieces: deque[bytes] = deque()
+        self._pieces: deque[Piece] = deque()
         self._read_to = 0
         self._reading = False
         self._sha256 = ""

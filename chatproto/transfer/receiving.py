@@ -26,6 +26,7 @@ from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink, There
 from chatproto.transfer.state import State
+from chatproto.wire.bcp2_files import Piece
 
 
 class Receiving:
@@ -155,7 +156,7 @@ class Receiving:
             self._desk.owner.transfer_told(TransferTrouble(text))
 
 
-def _write(sink: Sink, pieces: tuple[bytes, ...], anew: bool) -> None:
+def _write(sink: Sink, pieces: tuple[Piece, ...], anew: bool) -> None:
     if anew:
         sink.restart()
     sink.write(pieces)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from chatproto.transfer.names import PART, free_name
 from chatproto.transfer.offer import AnyOffer, FolderOffer
+from chatproto.wire.bcp2_files import Piece
 
 HASHED = 1024 * 1024
 """Bytes that are read at a time where they are only hashed."""
@@ -97,19 +98,23 @@ class Sink:
         """Throw away what is there and begin anew. Raises SinkTrouble."""
         self.begin(anew=True)
 
-    def write(self, pieces: tuple[bytes, ...]) -> None:
-        """Put `pieces` behind what is there; together they go no further than the end. Raises SinkTrouble."""
+    def write(self, pieces: tuple[Piece, ...]) -> None:
+        """Put `pieces` behind what is there; together they go no further than the end.
+
+        Raises SinkTrouble; what is there is then found out by `begin`.
+        """
         try:
-            for piece in pieces:
-                rest = memoryview(piece)
-                while rest:
-                    if self._file is None:
-                        self._open()
-                    assert self._file is not None
-                    count = os.write(self._file, rest[: self._left])
-                    self._hash.update(rest[:count])
-                    self._advance(count)
-                    rest = rest[count:]
+            # As few releases of the interpreter as can be: each has to wait for its return.
+            block = pieces[0] if len(pieces) == 1 else b"".join(pieces)
+            self._hash.update(block)
+            rest = memoryview(block)
+            while rest:
+                if self._file is None:
+                    self._open()
+                assert self._file is not None
+                count = os.write(self._file, rest[: self._left])
+                self._advance(count)
+                rest = rest[count:]
         except OSError as error:
             raise _trouble(error, self.part) from None
 

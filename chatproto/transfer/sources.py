@@ -15,6 +15,7 @@ from pathlib import Path
 
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
+from chatproto.wire.bcp2_files import Piece
 from chatproto.wire.limits import Limits
 
 HASHED = 1024 * 1024
@@ -54,7 +55,7 @@ class Found:
 class Batch:
     """Some pieces of the stream; `sha256`: of the whole, once its end is among them."""
 
-    pieces: tuple[bytes, ...]
+    pieces: tuple[Piece, ...]
     sha256: str = ""
 
 
@@ -147,32 +148,25 @@ class Source:
 
     def read(self, size: int) -> Batch:
         """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""
-        pieces = list[bytes]()
-        while size > 0:
-            piece = self._piece(min(size, self._chunk))
-            if not piece:
-                break
-            self._hash.update(piece)
-            pieces.append(piece)
-            size -= len(piece)
+        blocks = list[bytes]()
+        while size and (data := self._read(size)):
+            blocks.append(data)
+            size -= len(data)
+        # One large block is not copied, and hashed in one go: each release of the interpreter costs.
+        block = blocks[0] if len(blocks) == 1 else b"".join(blocks)
+        self._hash.update(block)
         self._check()
+        view, chunk = memoryview(block), self._chunk
+        pieces = tuple(view[at : at + chunk] for at in range(0, len(block), chunk))
         if self._left or self._index < len(self._paths):
-            return Batch(tuple(pieces))
-        return Batch(tuple(pieces), self._hash.hexdigest())
+            return Batch(pieces)
+        return Batch(pieces, self._hash.hexdigest())
 
     def close(self) -> None:
         """Let go of the file that is open."""
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
-
-    def _piece(self, size: int) -> bytes:
-        """One chunk; small files are put together, a large one is not copied."""
-        found = list[bytes]()
-        while size and (data := self._read(size)):
-            found.append(data)
-            size -= len(data)
-        return found[0] if len(found) == 1 else b"".join(found)
 
     def _read(self, size: int) -> bytes:
         """Some bytes of the one file that is read now, b"" at the end of all."""

@@ -27,6 +27,8 @@ SHA_256 = re.compile(r"[0-9a-f]{64}")
 BREAKS = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What no path may hold: it would end its line, or be obeyed by a terminal."""
 
+Piece = bytes | memoryview
+"""Some of a stream; what is received is bytes."""
 Listed = tuple[int, str]
 """A file of a folder: its bytes, and its path below the folder with slashes between."""
 
@@ -119,7 +121,7 @@ class Data(Bcp2Message):
     body = Body("data", as_it_is, as_it_is, "chunk")
     id: int
     offset: int
-    data: bytes = field(repr=False)
+    data: Piece = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
