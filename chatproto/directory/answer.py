@@ -17,11 +17,15 @@ _WHY = 200  # characters of a server's own words that a person is shown
 
 
 class Refused(Exception):
-    """The server said no; its text is why, `status` its code, if it told one."""
+    """The server said no; its text is why, `status` its code, if it told one.
 
-    def __init__(self, why: str, status: int | None = None) -> None:
+    `retry_after`: the seconds after which it may say something else, if it told them.
+    """
+
+    def __init__(self, why: str, status: int | None = None, retry_after: int | None = None) -> None:
         super().__init__(why)
         self.status = status
+        self.retry_after = retry_after
 
 
 class NoAnswer(Exception):

@@ -33,9 +33,11 @@ from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 
-
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
+NO_LOGIN = {403: "no such user, or another password", 405: "it has no accounts"}
+LATE_ENOUGH = 1.25
+"""By which jitter does not bring us back before the time that a server told."""
 
 
 class Handshake(Protocol):
@@ -97,7 +99,7 @@ class SecureServer:
 
     Once started it is connected and registered again whenever the connection breaks: at once, then
     after 1 s times 1.5 up to 60 s, give or take a fifth (`jitter` is a number from 0 to 1). Requests
-    fail with Unreachable or Refused.
+    fail with Unreachable or Refused. `login` makes the LOGIN that each connection begins with.
     """
 
     def __init__(
@@ -109,6 +111,7 @@ class SecureServer:
         news: ServerNews,
         jitter: Callable[[], float],
         limits: Limits = DEFAULTS,
+        login: Callable[[int], bcp2.Login] | None = None,
     ) -> None:
         self.name = host_port(host, port)
         self.key: str | None = None
@@ -120,6 +123,7 @@ class SecureServer:
         self._news = news
         self._jitter = jitter
         self._limits = limits
+        self._login = login
         self._registration: Registration | None = None
         self._line: ServerLine | None = None
         self._beginning: ServerLine | None = None  # TLS does not stand yet
@@ -201,10 +205,12 @@ class SecureServer:
         """TLS stands: say who we are."""
         self._line, self._beginning = line, None
         self.key = line.key
-        assert self._registration is not None
-        self._ask(_register(self._registration), bcp2.RegAck).addCallbacks(
-            self._registered, self._not_registered
-        )
+        if self._login is None:
+            self._register_first()
+        else:
+            self._ask(self._login, bcp2.LoginAck).addCallbacks(
+                self._register_first, self._not_logged_in
+            )
 
     def line_pushed(self, push: Bcp2Message) -> None:
         """It said something unasked."""
@@ -259,6 +265,20 @@ class SecureServer:
 
         self._dialling.addBoth(over)
 
+    def _register_first(self, _: object = None) -> None:
+        """As soon as the connection may."""
+        assert self._registration is not None
+        self._ask(_register(self._registration), bcp2.RegAck).addCallbacks(
+            self._registered, self._not_registered
+        )
+
+    def _not_logged_in(self, failure: Failure) -> None:
+        error = failure.value
+        if isinstance(error, Refused) and error.status in NO_LOGIN:
+            self._refuse(f"no login: {error}: {NO_LOGIN[error.status]}", error.status)
+        else:
+            self._not_registered(failure)
+
     def _registered(self, answer: Bcp2Message) -> None:
         assert isinstance(answer, bcp2.RegAck)
         self._failures = 0
@@ -272,7 +292,8 @@ class SecureServer:
         error = failure.value
         if isinstance(error, Refused) and error.status in FOR_NOW:
             self._drop_line()
-            self._lost(str(error))
+            wait = error.retry_after
+            self._lost(str(error), None if wait is None else wait * LATE_ENOUGH)
         elif isinstance(error, Refused):
             self._refuse(str(error), error.status)
         elif not isinstance(error, Unreachable):
@@ -423,7 +444,8 @@ class ServerLine(LineReceiver):
             wanted, answer = self._asked.pop(cseq)
             if isinstance(message, Error):
                 words = REASONS.get(message.status, "error")
-                answer.errback(Refused(f"{message.status} {words}", message.status))
+                why = f"{message.status} {words}"
+                answer.errback(Refused(why, message.status, message.retry_after))
             elif isinstance(message, wanted):
                 answer.callback(message)
             else:

@@ -3,12 +3,30 @@
 from __future__ import annotations
 
 import getpass
+import os
 import sys
 from pathlib import Path
 
 from chatproto.node.service import CannotStart
 from chatproto.taps.options import WrongOption
 from chatproto.wire.limits import DEFAULTS
+
+ENVIRONMENT = "CHATPROTO_PASSWORD"
+
+
+def account_password(user: str, file: str | None) -> str:
+    """The password of the client's `user`: from `file`, the environment or the terminal.
+
+    Raises WrongOption, or CannotStart for a file that cannot be read.
+    """
+    if file is not None:
+        return password_in(Path(file).expanduser())
+    password = os.environ.pop(ENVIRONMENT, None)  # what we start need not know it
+    if password is not None:
+        return usable(password)
+    if not sys.stdin.isatty():
+        raise WrongOption(f"--user wants --password-file, {ENVIRONMENT} or a terminal to ask at")
+    return typed_password(f"Password of {user}: ")
 
 
 def typed_password(prompt: str, again: str = "") -> str:

@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from chatproto.identity.tls import Tls
 from chatproto.identity.trust import changed_key
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Failed
+from chatproto.node.files import Files
 from chatproto.node.home import Home, HomeTrouble
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
@@ -34,6 +36,7 @@ from chatproto.peer.ledger import LedgerTrouble
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
 from chatproto.stores.sqlite_ledger import SqliteLedger
+from chatproto.taps.asking import account_password
 from chatproto.taps.options import (
     ProgramOptions,
     WrongOption,
@@ -41,14 +44,19 @@ from chatproto.taps.options import (
     descriptor,
     endpoint_text,
 )
+from chatproto.transfer.threads import Threads
 from chatproto.ui.jsonlines import JsonLines
 from chatproto.ui.plain import Plain
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import USER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
 from chatproto.wire.limits import DEFAULTS
 
 ANSWERS = ("all", "known", "none")
+ACCEPTS = ("ask", "known", "verified", "none")
+RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
 MOST_ALLOWED = 16  # more would not fit a header line
 INTERFACES = ("auto", "plain", "json")
 
@@ -82,7 +90,17 @@ class Options(ProgramOptions):
         ["dialect", None, "canon", f"How others are called: {', '.join(DIALECTS)}"],
         ["ui", None, "auto", "plain, json, or auto (plain)"],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
+        ["accept", None, "ask", "Files taken: ask, known, verified (safety number compared), none"],
+        ["downloads", None, None, "Folder for files that others send (default: the platform's)"],
+        [
+            "rate",
+            None,
+            "0",
+            "Bytes of files a second that you send, such as 500K or 2M (0: no limit)",
+        ],
         ["ping", None, "30", "Seconds of silence of a peer before it is asked whether it is there"],
+        ["user", None, None, "Your account at the server; the password is asked for"],
+        ["password-file", None, None, "File with the password of --user in its first line"],
         ["announce", None, None, "host:port to tell others instead of what is found out"],
         [
             "answer",
@@ -133,6 +151,11 @@ class Options(ProgramOptions):
         if self["announce"] is not None:
             self["announce"] = self._address("announce", self["announce"])
         self._seconds("ping")
+        self["rate"] = self._rate(self["rate"])
+        self._one_of("accept", ACCEPTS)
+        folder = self["downloads"] or platformdirs.user_downloads_dir()
+        self["downloads"] = Path(folder).expanduser().absolute()
+        self._account()
         self._one_of("dialect", tuple(DIALECTS))
         self._one_of("ui", INTERFACES)
         self._one_of("answer", ANSWERS)
@@ -150,13 +173,30 @@ class Options(ProgramOptions):
                 self["ledger"] = SqliteLedger(home.path / "log.sqlite", log=not self["no-log"])
         except (HomeTrouble, KeyTrouble, PinTrouble, LedgerTrouble) as error:
             raise CannotStart(str(error)) from None
+        if self["user"] is not None:
+            self["password"] = account_password(self["user"], self["password-file"])
         return Path(self["home"])
+
+    def _account(self) -> None:
+        if self["user"] is None:
+            if self["password-file"] is not None:
+                raise WrongOption("--password-file is for --user")
+        elif USER.fullmatch(self["user"]) is None:
+            raise WrongOption(f"--user {self['user']!r} is no name of an account")
+        elif self["plain"]:
+            raise WrongOption("--user and its password go only where --plain does not: inside TLS")
 
     def _address(self, name: str, text: str) -> tuple[str, int]:
         try:
             return read_host_port(text)
         except RemoteError:
             raise WrongOption(f"--{name} wants host:port, not {text!r}") from None
+
+    def _rate(self, text: str) -> float:
+        found = RATE.fullmatch(text)
+        if found is None:
+            raise WrongOption(f"--rate wants bytes a second, such as 500K or 2M, not {text!r}")
+        return float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2].upper()]
 
     def _seconds(self, name: str) -> None:
         try:
@@ -192,7 +232,12 @@ def _introducer(
 
     news = ServerNews(known, node, address)
     jitter = random.SystemRandom().random
-    server = SecureServer(reactor, host, port, lambda: known.handshake(judge), news, jitter)
+    login = None
+    if options["user"] is not None:
+        login = partial(bcp2.Login, user=options["user"], password=options["password"])
+    server = SecureServer(
+        reactor, host, port, lambda: known.handshake(judge), news, jitter, DEFAULTS, login
+    )
     return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
 
 
@@ -209,6 +254,8 @@ def makeService(options: Options) -> IService:
         half_duplex=bool(options["half-duplex"]),
         answer=options["answer"],
         announce=options["announce"],
+        accept=options["accept"],
+        rate=options["rate"],
     )
     known: Acquaintances | None = None
     limits = replace(DEFAULTS, peer_ping=options["ping"])
@@ -245,6 +292,9 @@ def makeService(options: Options) -> IService:
     keyboard = Lines(
         reactor, descriptor(sys.__stdin__, os.O_RDONLY), ui.on_line, ui.on_end, refused
     )
+    if not plain:
+        threads = Threads(reactor, reactor.getThreadPool())
+        node.files = Files(node, threads, options["home"], options["downloads"])
     node.hold_input = lambda held: keyboard.pause() if held else keyboard.resume()
     client = parts["client"] = ChatClient(
         reactor,

@@ -1,0 +1,78 @@
+"""The client's `--user`: where its password comes from, and where it never goes."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.taps import asking
+from chatproto.taps.client import Options
+
+
+class AccountTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.errors = io.StringIO()
+        self.patch(sys, "__stderr__", self.errors)
+        self.patch(sys, "stdin", io.StringIO())
+        self.path = Path(self.mktemp())
+        os.environ.pop(asking.ENVIRONMENT, None)
+        self.addCleanup(os.environ.pop, asking.ENVIRONMENT, None)
+
+    def password(self, *arguments: str) -> str:
+        options = Options()
+        options.parseOptions(["--home", self.mktemp(), "--user", "alice", *arguments])
+        self.addCleanup(options["opened"].close)
+        self.addCleanup(options["ledger"].close)
+        password: str = options["password"]
+        return password
+
+    def refused(self, code: int, *arguments: str) -> str:
+        with self.assertRaises(SystemExit) as caught:
+            Options().parseOptions(["--home", self.mktemp(), *arguments])
+        self.assertEqual(caught.exception.code, code, arguments)
+        said = self.errors.getvalue()
+        self.errors.truncate(0)
+        self.errors.seek(0)
+        self.assertEqual(said.count("\n"), 1)
+        return said
+
+    def test_a_file_has_it_in_its_first_line(self) -> None:
+        self.path.write_text("pässword\r\nnot this\n", encoding="utf-8")
+        os.environ[asking.ENVIRONMENT] = "another"
+        self.assertEqual(self.password("--password-file", str(self.path)), "pässword")
+
+    def test_the_environment_has_it_and_does_not_keep_it(self) -> None:
+        os.environ[asking.ENVIRONMENT] = "secret"
+        self.assertEqual(self.password(), "secret")
+        self.assertNotIn(asking.ENVIRONMENT, os.environ)
+
+    def test_else_the_terminal_is_asked_once(self) -> None:
+        prompts: list[str] = []
+
+        def getpass(prompt: str) -> str:
+            prompts.append(prompt)
+            return "typed"
+
+        self.patch(sys, "stdin", SimpleNamespace(isatty=lambda: True))
+        self.patch(asking, "getpass", SimpleNamespace(getpass=getpass))
+        self.assertEqual(self.password(), "typed")
+        self.assertEqual(prompts, ["Password of alice: "])
+
+    def test_what_cannot_be_is_one_line(self) -> None:
+        self.path.write_text("\n")
+        user = ("--user", "alice")
+        file = ("--password-file", str(self.path))
+        for arguments, why in (
+            (user, "--password-file, CHATPROTO_PASSWORD or a terminal"),
+            ((*user, *file), "from 1 to 1024 bytes"),
+            (file, "--password-file is for --user"),
+            (("--user", "a b"), "no name of an account"),
+            ((*user, *file, "--plain"), "inside TLS"),
+        ):
+            self.assertIn(why, self.refused(1, *arguments))
+        self.assertIn("No such", self.refused(2, *user, "--password-file", "/not/there"))
