@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, ensureDeferred
@@ -14,6 +15,7 @@ from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Dialer, Unreachable
 from chatproto.node.events import Event, Failed, Notice
+from chatproto.node.files import Files
 from chatproto.node.links import Links
 from chatproto.node.people import People
 from chatproto.node.posts import Posts, Random
@@ -28,6 +30,7 @@ from chatproto.peer.secure import SecureLink
 from chatproto.peer.secure_session import SECURE, SecureSession
 from chatproto.peer.session import Manner
 from chatproto.peer.table import State
+from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
@@ -43,6 +46,7 @@ class CallsOwner(Protocol):
     me: Me
     acquaintances: Acquaintances | None
     posts: Posts | None
+    files: Files | None
     random: Random
 
     @property
@@ -344,6 +348,31 @@ class Calls:
         if not self.secure.carries(conversation):
             self.link_free(conversation)
         self._node.settle()
+
+    def carried(self, conversation: Conversation) -> None:
+        """It is open on a connection, or not any more: so are the files with them."""
+        files, session = self._node.files, conversation.session
+        if files is None or not isinstance(session, SecureSession) or conversation.key is None:
+            return
+        person = files.of(conversation.key, conversation.name)
+        if session.state is State.OPEN and isinstance(session.link, SecureLink):
+            person.opened(session.link)
+        else:
+            person.closed()
+
+    def about_files(self, conversation: Conversation, message: Bcp2Message) -> None:
+        """They said something about files."""
+        if self._node.files is not None and conversation.key is not None:
+            self._node.files.of(conversation.key, conversation.name).heard(message)
+
+    def send(self, paths: list[str]) -> None:
+        """Send files to the one of the current conversation."""
+        conversation, files = self.all.need_current(), self._node.files
+        if conversation.key is None or files is None:
+            how = conversation.session.dialect.name
+            raise LocalError(405, f"{conversation.name} speaks {how}, which has no files")
+        person = files.of(conversation.key, conversation.name)
+        person.offer([Path(path).expanduser() for path in paths])
 
     def lasts(self, conversation: Conversation) -> bool:
         """Whether what is said there outlives the conversation."""

@@ -95,6 +95,9 @@ class ConversationOwner(Protocol):
     def redial(self, conversation: Conversation, failed: bool) -> None:
         """Make another connection to them; `failed`: the last try was in vain."""
 
+    def carried(self, conversation: Conversation) -> None:
+        """It is open on a connection, or not any more."""
+
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told."""
 
@@ -227,6 +230,7 @@ class Conversation:
             case Redial(failed):
                 self._owner.redial(self, failed)
             case Broken(reason):
+                self._owner.carried(self)
                 self.broke = self._clock.seconds()
                 self.show(reason=reason)
             case Speak(None, text):
@@ -257,6 +261,7 @@ class Conversation:
                 self.failures = 0
                 self.quiet = False
                 self._was_open = True
+                self._owner.carried(self)
                 if self.pins is not None and self.key is not None:
                     self._owner.pin(self.pins, self.key)
                 self.show(
@@ -286,6 +291,7 @@ class Conversation:
                 self.became(effect)
             case Ended(reason, left):
                 self._stop_timers()
+                self._owner.carried(self)
                 if left:
                     tell(Bye(self.name, None if reason == THEY_LEFT else reason))
                 if self._shown:

@@ -24,10 +24,14 @@ class Conversations:
     def __len__(self) -> int:
         return len(self._all)
 
+    def new_number(self) -> int:
+        """A number for something that a person may be asked about, higher than all before."""
+        self._number += 1
+        return self._number
+
     def begin(self, make: Callable[[int], Conversation]) -> Conversation:
         """Keep what `make` makes of the number of this call."""
-        self._number += 1
-        conversation = make(self._number)
+        conversation = make(self.new_number())
         self._all.append(conversation)
         return conversation
 
@@ -51,13 +55,18 @@ class Conversations:
             raise LocalError(404, "you are talking with nobody: /chat calls somebody")
         return self.current
 
+    def rings(self, what: str = "") -> list[Conversation]:
+        """Every call that rings, or those of `what`, a name or a number; the oldest first."""
+        return [
+            one
+            for one in self._all
+            if one.state is State.RINGING
+            and what in ("", one.name, one.name.rstrip("?"), str(one.number))
+        ]
+
     def ringing(self, what: str = "") -> Conversation:
         """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
-        rings = [one for one in self._all if one.state is State.RINGING]
-        if what:
-            rings = [
-                one for one in rings if what in (one.name, one.name.rstrip("?"), str(one.number))
-            ]
+        rings = self.rings(what)
         if not rings:
             raise LocalError(404, f"{what} does not call" if what else "nobody calls")
         return rings[-1]

@@ -151,6 +151,44 @@ class Undelivered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class FileChanged(Event):
+    """A file or folder on its way, to somebody (`to`) or from them; `id`: what the person calls it.
+
+    `offset`, `size`: bytes; `files`: how many a folder has; `path`: where it lies; `rate`: bytes a
+    second and `left`: seconds, where `progress` only says how far it is; `ask`: /accept or /decline.
+    """
+
+    event: ClassVar[str] = "file"
+    id: int
+    name: str
+    state: str
+    offset: int
+    size: int
+    from_: str | None = None
+    to: str | None = None
+    path: str | None = None
+    files: int | None = None
+    rate: int | None = None
+    left: float | None = None
+    reason: str | None = None
+    ask: bool | None = None
+    progress: bool | None = None
+
+    def row(self) -> dict[str, Any]:
+        """It as a value of a list."""
+        keys = ("id", "name", "state", "offset", "size", "from_", "to", "path", "files")
+        return {
+            key.rstrip("_"): getattr(self, key) for key in keys if getattr(self, key) is not None
+        }
+
+    def line(self) -> str:
+        """It as a line of a list."""
+        whom = f"to {self.to}" if self.to is not None else f"from {self.from_}"
+        done = f"{self.offset} of {self.size} bytes"
+        return f"{self.id} {self.name} {whom}: {self.state}, {done}"
+
+
+@dataclass(frozen=True, slots=True)
 class Presence(Event):
     """A watched person is `online` or `offline`."""
 

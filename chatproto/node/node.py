@@ -25,6 +25,7 @@ from chatproto.node.events import (
     Registered,
     Running,
 )
+from chatproto.node.files import Files
 from chatproto.node.finder import TROUBLES, Finder
 from chatproto.node.held_input import HeldInput
 from chatproto.node.introducers import Introducer
@@ -37,6 +38,7 @@ from chatproto.peer.ledger import Ledger
 from chatproto.peer.secure_session import SECURE
 from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS, Me
+from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import Limits
 
@@ -78,6 +80,7 @@ class Node:
         self.posts: Posts | None = None
         if acquaintances is not None and ledger is not None:
             self.posts = Posts(ledger, acquaintances, self.random, limits)
+        self.files: Files | None = None
         self.hold_input: Callable[[bool], None] = _unheld
         self.flushed: Callable[[], Deferred[None]] = _at_once
         self._finished = finished
@@ -98,6 +101,8 @@ class Node:
         known = self.acquaintances
         self.tell(Running(self.me.client_id, host, port, known.own_key if known else None))
         self._outbox.start()
+        if self.files is not None:
+            self.files.start()
         if self.server is not None:
             self.server.start(self.me)
 
@@ -110,6 +115,8 @@ class Node:
             self._input_ended.cancel()
         self._held.stop()
         self._outbox.stop()
+        if self.files is not None:
+            self.files.stop()
         if self.server is not None:
             self.server.stop()
         self.calls.leave_all(lambda: self._exit(code))
@@ -154,12 +161,24 @@ class Node:
         self._try("history", lambda: self._outbox.history(int(most)))
 
     def accept(self, what: str = "") -> None:
-        """Take the call that was asked about last, or the one of `what`."""
-        self._try("accept", lambda: self.calls.accept(what))
+        """Say yes to what was asked last, or to `what`: a call or a file, by name or number."""
+        self._try("accept", lambda: self._answer(what, True))
 
     def decline(self, what: str = "") -> None:
-        """Refuse it."""
-        self._try("decline", lambda: self.calls.decline(what))
+        """Say no to it."""
+        self._try("decline", lambda: self._answer(what, False))
+
+    def send(self, paths: list[str]) -> None:
+        """Send files and folders to the one of the current conversation."""
+        self._try("send", lambda: self.calls.send(paths))
+
+    def list_files(self) -> None:
+        """Show every transfer that has not ended."""
+        self._try("files", lambda: self._need_files().list())
+
+    def cancel(self, number: str) -> None:
+        """End a transfer."""
+        self._try("cancel", lambda: self._need_files().cancel(int(number)))
 
     def switch(self, what: str) -> None:
         """Make another conversation the current one."""
@@ -329,6 +348,35 @@ class Node:
         self._try(
             "verify", lambda: self.tell(self._finder.verified(self._whom(peer), same == "yes"))
         )
+
+    def _need_files(self) -> Files:
+        if self.files is None:
+            raise LocalError(405, "there are no files with --plain")
+        return self.files
+
+    def _answer(self, what: str, yes: bool) -> None:
+        """The answer to a file, or else to a call, whichever was asked last."""
+        files = self.files
+        number = self._offered(what) if files is not None else None
+        if files is None or number is None:
+            (self.calls.accept if yes else self.calls.decline)(what)
+        elif yes:
+            files.accept(number)
+        else:
+            files.decline(number)
+
+    def _offered(self, what: str) -> int | None:
+        files = self._need_files()
+        if what.isdecimal() and files.has(int(what)):
+            return int(what)
+        offered, rings = files.offered(what), self.calls.all.rings(what)
+        if not offered or (rings and rings[-1].number > offered[-1]):
+            return None
+        return offered[-1]
+
+    def new_number(self) -> int:
+        """A number for something that the person may be asked about."""
+        return self.calls.all.new_number()
 
     def _whom(self, peer: str) -> str:
         return peer or (self.calls.current.name if self.calls.current else "")

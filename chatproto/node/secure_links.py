@@ -19,6 +19,7 @@ from chatproto.peer.effects import Drop, Opening
 from chatproto.peer.ledger import Entry, LedgerTrouble
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.secure import (
+    AboutFiles,
     Alive,
     Answered,
     Arrived,
@@ -32,6 +33,7 @@ from chatproto.peer.secure import (
 from chatproto.peer.secure_session import SECURE, SecureSession
 from chatproto.peer.session import Manner
 from chatproto.peer.table import State
+from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import Limits
 
 log = Logger()
@@ -62,6 +64,7 @@ class SecureOwner(Protocol):
     def link_free(self, conversation: Conversation) -> None: ...
     def attach(self, conversation: Conversation, key: str) -> None: ...
     def take(self, conversation: Conversation) -> None: ...
+    def about_files(self, conversation: Conversation, message: Bcp2Message) -> None: ...
     async def confirm(self, client_id: str, key: str) -> bool: ...
 
 
@@ -162,6 +165,9 @@ class SecureLinks:
             case Arrived(number):
                 conversation.perform(session.arrived(number))
                 self._calls.written()
+            case AboutFiles(message):
+                if link is session.link:
+                    self._calls.about_files(conversation, message)
             case Alive():
                 conversation.perform(session.alive(link))
             case Gone():

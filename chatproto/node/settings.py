@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Settings:
     """The choices of the command line that the node acts upon (commands.md's words for them).
 
+    `accept`: `ask`, `known`, `verified` or `none`; `rate`: bytes of files a second, 0 for no limit.
     `answer`: `all`, `known` or `none`; `announce`: host and port to tell others instead of our own.
     """
 
@@ -19,3 +20,5 @@ class Settings:
     half_duplex: bool = False
     answer: str = "known"
     announce: tuple[str, int] | None = None
+    accept: str = "ask"
+    rate: float = 0.0

@@ -81,7 +81,14 @@ class Gone:
     reason: str
 
 
-News = Called | Answered | Refused | Told | Arrived | Alive | Gone
+@dataclass(frozen=True, slots=True)
+class AboutFiles:
+    """They said something about a file."""
+
+    message: Bcp2Message
+
+
+News = Called | Answered | Refused | Told | Arrived | Alive | AboutFiles | Gone
 
 
 class SecureOwner(Protocol):
@@ -141,6 +148,10 @@ class SecureLink(LineReceiver):
         self._timers: dict[str, IDelayedCall] = {}
         self._waiting: deque[Entry] = deque()
         self._writable = True
+        self._holds: set[str] = set()  # who wants nothing more to be read
+        self.source: Callable[[], Bcp2Message | None] | None = (
+            None  # what goes out when nobody talks
+        )
         self._ack = 0  # to be told with what is written next, or when all that came is read
         self._made = self._heard_of = self._leaving = self._parting = self._gone = False
         self._reason = ""
@@ -268,14 +279,23 @@ class SecureLink(LineReceiver):
     def stopProducing(self) -> None:
         """The connection is gone; `connectionLost` follows."""
 
-    def hold(self, held: bool) -> None:
-        """Read nothing more from them, or go on."""
-        if self._gone:
+    def hold(self, held: bool, who: str = "screen") -> None:
+        """Read nothing more from them, or go on, as far as `who` is concerned."""
+        before = bool(self._holds)
+        if held:
+            self._holds.add(who)
+        else:
+            self._holds.discard(who)
+        if self._gone or bool(self._holds) is before:
             return
         if held:
             self.transport.pauseProducing()
         else:
             self.transport.resumeProducing()
+
+    def more(self) -> None:
+        """`source` has something, or has again."""
+        self._flush()
 
     # How it follows.
 
@@ -308,8 +328,12 @@ class SecureLink(LineReceiver):
                 self._close()
             case Quit(reason):
                 self._hear(Gone(reason))
+            case Error(about="OFFER" | "DATA" | "DONE"):
+                self._hear(AboutFiles(message))
             case Error():
                 pass
+            case _:
+                self._hear(AboutFiles(message))
 
     def _hear(self, news: News) -> None:
         """Tell it; after our own farewell nobody wants to know."""
@@ -345,6 +369,11 @@ class SecureLink(LineReceiver):
                     self._send(Mode(entry.id, entry.text))
                 case _:
                     self._send(Msg(entry.id, _date(entry.at), entry.text))
+        while self.source is not None and self._writable and not (self._leaving or self._parting):
+            message = self.source()
+            if message is None or self._gone:
+                return
+            self._send(message)
 
     def _listen(self) -> None:
         """Something came: the silence begins anew."""

@@ -108,6 +108,11 @@ class SecureSession(PeerSession):
         return (*(one for one in (self._link, self._asked) if one is not None), *callers)
 
     @property
+    def link(self) -> Link | None:
+        """The connection that carries it."""
+        return self._link
+
+    @property
     def unsent(self) -> int:
         """How many messages have not arrived, as far as is known."""
         return len(self.waiting) + (len(self.post) if self.post is not None else 0)
@@ -444,7 +449,10 @@ class SecureSession(PeerSession):
         self, reason: str, *, farewell: Sequence[Leave | Refuse] = (), left: bool = False
     ) -> list[Effect]:
         told = [one.link for one in farewell]
-        closing: list[Effect] = [*farewell, *(Drop(link) for link in self.links if link not in told)]
+        closing: list[Effect] = [
+            *farewell,
+            *(Drop(link) for link in self.links if link not in told),
+        ]
         self._link = self._asked = self._ringing = self._held = None
         if self.post is not None:
             self.post.keep_turn("")

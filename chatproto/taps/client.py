@@ -293,7 +293,8 @@ def makeService(options: Options) -> IService:
         reactor, descriptor(sys.__stdin__, os.O_RDONLY), ui.on_line, ui.on_end, refused
     )
     if not plain:
-        threads = Threads(reactor, reactor.getThreadPool())
+        threaded: Any = reactor  # as every reactor of Twisted's is
+        threads = Threads(threaded, threaded.getThreadPool())
         node.files = Files(node, threads, options["home"], options["downloads"])
     node.hold_input = lambda held: keyboard.pause() if held else keyboard.resume()
     client = parts["client"] = ChatClient(

@@ -46,6 +46,22 @@ def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return one(rest, read_text) if _words(rest) else ("",)
 
 
+def number(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A number from 1 on."""
+    words = _words(rest)
+    if len(words) != 1 or _NUMBER.fullmatch(words[0]) is None:
+        raise Misused("takes a number")
+    return (words[0],)
+
+
+def paths(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Paths, at least one."""
+    words = _words(rest)
+    if not words:
+        raise Misused("lacks a path")
+    return tuple(words)
+
+
 def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on, or nothing."""
     words = _words(rest)

@@ -22,10 +22,12 @@ from chatproto.ui.arguments import (
     full_or_half,
     name_and_key,
     nothing,
+    number,
     number_and_name,
     number_or_none,
     one,
     one_or_none,
+    paths,
     shortened,
 )
 
@@ -47,6 +49,9 @@ class Node(Protocol):
     def switch(self, what: str) -> None: ...
     def mode(self, which: str) -> None: ...
     def over(self) -> None: ...
+    def send(self, paths: list[str]) -> None: ...
+    def list_files(self) -> None: ...
+    def cancel(self, number: str) -> None: ...
     def unsend(self, number: str, to: str = "") -> None: ...
     def history(self, most: str = "20") -> None: ...
     def status(self) -> None: ...
@@ -221,6 +226,29 @@ ROWS: dict[str, Row] = {
             "give your turn to the other side",
             nothing,
             lambda node, given: node.over(),
+        ),
+        Row(
+            "send",
+            "/send path...",
+            "send files or folders",
+            paths,
+            lambda node, given: node.send(list(given)),
+            more="They are asked first. Quote a path with blanks in it, as in a shell.",
+        ),
+        Row(
+            "files",
+            "/files",
+            "the files that are on their way",
+            nothing,
+            lambda node, given: node.list_files(),
+        ),
+        Row(
+            "cancel",
+            "/cancel n",
+            "end the transfer of file n",
+            number,
+            lambda node, given: node.cancel(*given),
+            more="What is there of it stays for a week, and is used if it is sent again.",
         ),
         Row(
             "unsend",

@@ -25,6 +25,7 @@ from chatproto.node.events import (
     Event,
     Exited,
     Failed,
+    FileChanged,
     Incoming,
     MessageReceived,
     Notice,
@@ -78,6 +79,8 @@ def plain_lines(event: Event) -> list[str]:
             return _uncertain(event)
         case Delivered(text=str(text)):
             return [f"* delivered to {_name(event.to)}: {line}" for line in _split(text)]
+        case FileChanged():
+            return [f"* {line}" for line in _file(event)]
         case Presence():
             return [f"* {_name(event.id)} is {_name(event.status)}"]
         case Bye():
@@ -201,6 +204,43 @@ def _contact(known: dict[str, Any]) -> str:
     host, port = known.get("host"), known.get("port")
     at = f" {_address(str(host), port)}" if host and isinstance(port, int) else ""
     return _name(str(known.get("id", ""))) + at
+
+
+def _file(event: FileChanged) -> list[str]:
+    """A transfer that a person should hear of: not each of its small steps."""
+    name, why = _inline(event.name), _bracket(event.reason)
+    ours = event.to is not None
+    who = _name(event.to if event.to is not None else event.from_ or "?")
+    if event.ask:
+        files = f"{event.files} files, " if event.files is not None else ""
+        size = f"{files}{_size(event.size)}"
+        return [f"{who} offers {name} ({size}): /accept {event.id} or /decline {event.id}"]
+    if event.progress:
+        return []
+    match event.state:
+        case "offered" if ours and not event.reason:
+            return [f"offering {name} to {who}"]
+        case "moving" if not event.reason:
+            return [f"sending {name} to {who}" if ours else f"receiving {name} from {who}"]
+        case "done":
+            return [f"{who} has {name}" if ours else f"{name} is here: {_inline(event.path or '')}"]
+        case "broken":
+            return [f"{name} goes on when {who} is there again{why}"]
+        case "declined":
+            return [f"{who} does not want {name}{why}" if ours else f"{name} was declined{why}"]
+        case "cancelled" | "failed" | "stalled":
+            return [f"{name} {'to' if ours else 'from'} {who}: {event.state}{why}"]
+    return [f"{name}: {_inline(event.reason)}"] if event.reason else []
+
+
+def _size(count: int) -> str:
+    """Bytes as a person reads them."""
+    size, unit = float(count), "bytes"
+    for unit in ("bytes", "KB", "MB", "GB", "TB"):
+        if size < 1000 or unit == "TB":
+            break
+        size /= 1000
+    return f"{count} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def _uncertain(event: Uncertain) -> list[str]:
