@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
@@ -94,6 +94,18 @@ class Callee:
         return Contact(self.client_id, host, port, self.key)
 
 
+class _Asked(NamedTuple):
+    """A request that waits: for which answer, and who gets the messages before it."""
+
+    wanted: type[Bcp2Message]
+    answer: Deferred[Bcp2Message]
+    part: Callable[[Bcp2Message], None] | None = None
+
+
+def _unheard(push: Bcp2Message) -> None:
+    """Where nobody wants to know what is said of rooms."""
+
+
 class SecureServer:
     """A server that speaks BCP/2, at `host:port`; `handshake` makes TLS's part of one connection.
 
@@ -117,6 +129,7 @@ class SecureServer:
         self.key: str | None = None
         self.registered = False
         self.watched: dict[str, None] = {}  # in the order in which it was asked
+        self.pushed: Callable[[Bcp2Message], None] = _unheard  # what it says of rooms
         self._reactor = reactor
         self._host, self._port = host, port
         self._handshake = handshake
@@ -189,6 +202,17 @@ class SecureServer:
                 return tuple(found)
             after = page.next
 
+    def ask(
+        self,
+        make: Callable[[int], Bcp2Message],
+        wanted: type[Bcp2Message],
+        part: Callable[[Bcp2Message], None] | None = None,
+    ) -> Deferred[Bcp2Message]:
+        """Ask what is not asked above; see `ServerLine.ask`."""
+        if not self.registered:
+            return fail(Unreachable(f"no connection to the server at {self.name} just now"))
+        return self._ask(make, wanted, part)
+
     def register(self) -> Deferred[None]:
         """Register now rather than when the connection does it by itself."""
         registration = self._registration
@@ -232,6 +256,8 @@ class SecureServer:
                 self._lost(f"{status} {REASONS.get(status, 'error')}")
             case Error(status):
                 self._refuse(f"{status} {REASONS.get(status, 'error')}", status)
+            case _:
+                self.pushed(push)
 
     def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None:
         """Its connection is gone; `final`: for a reason that another try would not mend."""
@@ -332,11 +358,14 @@ class SecureServer:
             one.callback(None)
 
     def _ask(
-        self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]
+        self,
+        make: Callable[[int], Bcp2Message],
+        wanted: type[Bcp2Message],
+        part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
         if self._line is None:
             return fail(Unreachable(f"no connection to the server at {self.name} just now"))
-        return self._line.ask(make, wanted)
+        return self._line.ask(make, wanted, part)
 
 
 @implementer(IHandshakeListener)
@@ -354,7 +383,7 @@ class ServerLine(LineReceiver):
         self._handshake = handshake
         self._limits = limits
         self._decoder = StrictDecoder(Sender.SERVER, limits)
-        self._asked: dict[int, tuple[type[Bcp2Message], Deferred[Bcp2Message]]] = {}
+        self._asked: dict[int, _Asked] = {}
         self._cseq = 0
         self._made = self._heard_of = self._closing = False
         self._reason = ""
@@ -367,16 +396,22 @@ class ServerLine(LineReceiver):
         return self._handshake.peer_key
 
     def ask(
-        self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]
+        self,
+        make: Callable[[int], Bcp2Message],
+        wanted: type[Bcp2Message],
+        part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
-        """Send a request; fires with its answer, or fails with Refused or Unreachable."""
+        """Send a request; fires with its answer, or fails with Refused or Unreachable.
+
+        `part` gets every message before the answer that repeats the CSeq.
+        """
         self._cseq += 1
         try:
             data = encode(make(self._cseq))
         except LocalError as error:
             return fail(error)
         answer: Deferred[Bcp2Message] = Deferred()
-        self._asked[self._cseq] = wanted, answer
+        self._asked[self._cseq] = _Asked(wanted, answer, part)
         answer.addTimeout(self._limits.request_wait, self._clock, self._too_slow)
         self.transport.write(data)
         return answer
@@ -427,8 +462,8 @@ class ServerLine(LineReceiver):
         elif not self._reason:
             self._reason = _tls_trouble(self._handshake, reason)
         asked, self._asked = self._asked, {}
-        for _, answer in asked.values():
-            answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))
+        for one in asked.values():
+            one.answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))
         if not self._closing:
             self._server.line_lost(self, self._reason, refused)
 
@@ -441,7 +476,11 @@ class ServerLine(LineReceiver):
         elif cseq is None or cseq not in self._asked:
             self._server.line_pushed(message)
         else:
-            wanted, answer = self._asked.pop(cseq)
+            wanted, answer, part = self._asked[cseq]
+            if part is not None and not isinstance(message, wanted | Error):
+                part(message)
+                return
+            del self._asked[cseq]
             if isinstance(message, Error):
                 words = REASONS.get(message.status, "error")
                 why = f"{message.status} {words}"

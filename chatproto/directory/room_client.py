@@ -1,0 +1,131 @@
+"""What a server of our own kind is asked about rooms (protocol section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.room_fields import Listed, Occupant
+
+Ack = TypeVar("Ack", bound=Bcp2Message)
+DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
+    asked.Part: told.PartAck,
+    asked.Topic: told.TopicAck,
+    asked.Kick: told.KickAck,
+    asked.Ban: told.BanAck,
+    asked.Unban: told.UnbanAck,
+    asked.Mute: told.MuteAck,
+    asked.Op: told.OpAck,
+    asked.Invite: told.InviteAck,
+}
+"""What is answered when that was done, and says no more."""
+
+
+class Asking(Protocol):
+    """A connection to the server; `directory.secure_client.SecureServer`."""
+
+    def ask(
+        self,
+        make: Callable[[int], Bcp2Message],
+        wanted: type[Bcp2Message],
+        part: Callable[[Bcp2Message], None] | None = None,
+    ) -> Deferred[Bcp2Message]:
+        """Fires with the answer, or fails with Refused or Unreachable; `part` gets what comes before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of what was said in a room, oldest first; `more`: others follow in the same direction."""
+
+    said: tuple[told.Said, ...]
+    more: bool
+
+
+class RoomClient:
+    """Its requests fail with Refused, Unreachable, or LocalError for what cannot be sent."""
+
+    def __init__(self, server: Asking, limits: Limits = DEFAULTS) -> None:
+        self._server = server
+        self._limits = limits
+
+    async def join(self, room: str, secret: str = "") -> told.JoinAck:
+        """Be in `room`; the server tells from now on what happens there."""
+        return await self._ask(partial(asked.Join, room=room, secret=secret), told.JoinAck)
+
+    async def say(self, room: str, text: str) -> told.SayAck:
+        """Say `text`; its number and time."""
+        return await self._ask(partial(asked.Say, room=room, text=text), told.SayAck)
+
+    async def do(self, request: type[Bcp2Message], **values: str) -> None:
+        """A request of `DONE`, with what stands in it."""
+        await self._ask(partial(request, **values), DONE[request])
+
+    async def history(
+        self,
+        room: str,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+    ) -> Page:
+        """One page of what was said, after or before a number, or last."""
+        said: list[told.Said] = []
+
+        def take(message: Bcp2Message) -> None:
+            # No server of ours sends more; another is not to fill our memory.
+            if isinstance(message, told.Said) and len(said) < self._limits.history_page:
+                said.append(message)
+
+        make = partial(asked.History, room=room, after=after, before=before, limit=limit)
+        ack = await self._ask(make, told.HistoryAck, take)
+        return Page(tuple(said), ack.more)
+
+    async def names(self, room: str) -> tuple[Occupant, ...]:
+        """Everybody who is in `room`, page after page."""
+        found: list[Occupant] = []
+        after = ""
+        while True:
+            page = await self._ask(partial(asked.Names, room=room, after=after), told.NamesAck)
+            found += page.members
+            if not page.next or page.next <= after or len(found) >= self._limits.room_members:
+                return tuple(found)
+            after = page.next
+
+    async def rooms(self) -> tuple[Listed, ...]:
+        """Every room that we may know of, page after page."""
+        found: list[Listed] = []
+        after = ""
+        while True:
+            page = await self._ask(partial(asked.Rooms, after=after), told.RoomsAck)
+            found += page.rooms
+            if not page.next or page.next <= after or len(found) >= self._limits.rooms:
+                return tuple(found)
+            after = page.next
+
+    async def settings(
+        self,
+        room: str,
+        secret: str | None = None,
+        invited: bool | None = None,
+        kept: bool | None = None,
+    ) -> told.SettingsAck:
+        """How `room` is, after what was changed."""
+        make = partial(asked.Settings, room=room, secret=secret, invited=invited, kept=kept)
+        return await self._ask(make, told.SettingsAck)
+
+    async def _ask(
+        self,
+        make: Callable[[int], Bcp2Message],
+        wanted: type[Ack],
+        part: Callable[[Bcp2Message], None] | None = None,
+    ) -> Ack:
+        answer = await self._server.ask(make, wanted, part)
+        assert isinstance(answer, wanted), "ServerLine gives no other"
+        return answer
