@@ -89,4 +89,4 @@ def written_date(nanoseconds: int) -> str:
         moment = datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         moment, rest = datetime.fromtimestamp(0, UTC), 0
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09d}Z".replace(" ", "0")
+    return f"{moment.replace(tzinfo=None).isoformat()}.{rest:09d}Z"

@@ -78,6 +78,20 @@ class SinkTests(Case):
             part.rmdir() if part.is_dir() and not part.is_symlink() else part.unlink()
         self.assertEqual(target.read_bytes(), b"mine")
 
+    def test_a_link_to_nothing_does_not_make_what_it_names(self) -> None:
+        (self.folder / "a.part").symlink_to(self.folder / "outside")
+        self.assertRaises(SinkTrouble, self.sink(local="a").begin)
+        self.assertFalse((self.folder / "outside").exists())
+
+    def test_what_lies_behind_the_place_where_it_goes_on_is_no_part_of_it(self) -> None:
+        sink = Sink(self.folder, FolderOffer("top", DATE, ((2, "a"), (2, "b"))), "top")
+        (self.folder / "top.part").mkdir()
+        (self.folder / "top.part/b").write_bytes(b"longer than it should be")
+        self.assertEqual(sink.begin().offset, 0)
+        sink.write((b"aabb",))
+        self.assertTrue(sink.finish(sha(b"aabb")))
+        self.assertEqual((self.folder / "top/b").read_bytes(), b"bb")
+
     def test_two_of_one_name_at_once_have_a_part_each(self) -> None:
         one, two = self.sink(), self.sink()
         for sink in (one, two):
@@ -195,6 +209,9 @@ class SourceTests(Case):
     @given(st.integers(-(2**70), 2**70))
     def test_any_time_of_a_file_can_be_said(self, nanoseconds: int) -> None:
         read_date(written_date(nanoseconds))
+
+    def test_a_time_long_ago_has_four_digits_in_its_year(self) -> None:
+        self.assertEqual(written_date(-(10**18) * 35)[:4], "0860")
 
 
 class RecordTests(Case):
