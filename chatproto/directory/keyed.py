@@ -192,6 +192,10 @@ class KeyedDirectory:
         former, own = self._present.get(client_id), visitor.user == client_id
         if former is not None and former.connected and former.key != visitor.key and not own:
             raise RemoteError(409, "another key is here with that id")
+        newer = former is not None and former.connected and former.visitor.number > visitor.number
+        if newer:
+            # What was on its way for long comes from a connection that its own program has left.
+            return [Dismiss(visitor, bcp2.Replaced())]
         lost = claim(self.names, client_id, visitor.key, now, limits, own)
         granted = limits.lease if message.expires is None else message.expires
         granted = min(max(granted, limits.lease_least), limits.lease_most)

@@ -13,6 +13,7 @@ class Visitor:
 
     `client_id` is the id that it registered, None before; `user` the account that it has logged in to.
     `local`: it is on the server's own machine.
+    `number`: higher than those of all that came before.
     `watches`: whose coming and going it wants to know. `listens`: the port that it registered.
     """
 
@@ -24,6 +25,7 @@ class Visitor:
     watches: set[str] = field(default_factory=set)
     listens: int | None = None
     user: str | None = None
+    number: int = 0
 
     @property
     def callable_at(self) -> Address:

@@ -116,6 +116,10 @@ class Calls:
 
     def say_in(self, conversation: Conversation, text: str) -> None:
         """Say `text` in `conversation`."""
+        known = self.acquaintances
+        pin = known.pinned(conversation.name) if known is not None else None
+        if pin is not None and isinstance(conversation.session, SecureSession):
+            self.attach(conversation, conversation.key or pin.key)
         if len(text.encode()) > self._node.limits.message:
             raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
         session = conversation.session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from itertools import count
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
@@ -82,6 +83,7 @@ class SecureSide:
         self.logins = logins
         self.rooms = rooms
         self.connections: dict[Visitor, SecureConnection] = {}
+        self.numbers = count(1)
         if rooms is not None:
             rooms.connections = self.connections
 
@@ -167,7 +169,13 @@ class SecureConnection(LineReceiver):
             self._abort()
             return
         assert self._handshake.peer_key is not None
-        self._visitor = Visitor(self._handshake.peer_key, self.host, self.port, self._local)
+        self._visitor = Visitor(
+            self._handshake.peer_key,
+            self.host,
+            self.port,
+            self._local,
+            number=next(self._side.numbers),
+        )
         self._side.connections[self._visitor] = self
         self.transport.registerProducer(self, True)
         now = self._heard = self._factory.seconds()

@@ -102,7 +102,7 @@ class Books:
             case MessageReceived():
                 self._received(who, event)
             case Sent(text, id, to) if id is not None:
-                self._ids[who, _unnumbered(to), id] = text
+                self._ids[who, _unnumbered(to).rstrip("?"), id] = text
             case Delivered():
                 message = self._meant(who, event)
                 if message is not None:
@@ -166,7 +166,7 @@ class Books:
     def _meant(self, who: str, event: Any) -> Message | None:
         """The message that `event` is about."""
         text = getattr(event, "text", None) or self._ids.get(
-            (who, _unnumbered(event.to), event.id), ""
+            (who, _unnumbered(event.to).rstrip("?"), event.id), ""
         )
         return self.messages.get(text)
 
