@@ -105,7 +105,7 @@ class RoomAnswers:
             if room.used < before:
                 self._forget(room)
 
-    def lines(self, now: float) -> Iterator[str]:
+    def lines(self) -> Iterator[str]:
         """One line for each room."""
         for room in sorted(self._rooms.values(), key=lambda one: one.name):
             number = len(room)

@@ -6,8 +6,9 @@ Pure rules; `lobby_port.py` beside it moves the bytes.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from itertools import chain, islice
 
 from chatproto.stdio.printable import printable
 from chatproto.wire.errors import RemoteError
@@ -27,11 +28,35 @@ class ToOne:
 
 
 @dataclass(frozen=True, slots=True)
+class Came:
+    """`name` is there now."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Went:
+    """`name` is there no more."""
+
+    name: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Spoke:
+    """`name` said `text`."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class ToOthers:
-    """`text` goes to all members but one."""
+    """`text` goes to all members but one; `events` say the same to those who are there otherwise."""
 
     member: int
     text: str
+    events: tuple[Came | Went | Spoke, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +78,21 @@ def look_alike(name: str) -> str:
 class Lobby:
     """Who is in it and under which name; a member is a number.
 
-    `owned` tells whether a key owns a name, so that nobody may have it here.
+    `owned` tells whether a key owns a name, so that nobody may have it here; `others` who is here
+    otherwise than in bare text; `may_speak` whether somebody is not muted.
     """
 
     def __init__(
-        self, limits: Limits = DEFAULTS, owned: Callable[[str], bool] = lambda name: False
+        self,
+        limits: Limits = DEFAULTS,
+        owned: Callable[[str], bool] = lambda name: False,
+        others: Callable[[], Collection[str]] = tuple,
+        may_speak: Callable[[str], bool] = lambda name: True,
     ) -> None:
         self._limits = limits
         self._owned = owned
+        self._others = others
+        self._may_speak = may_speak
         self._names: dict[int, str] = {}
         self._taken: dict[str, int] = {}  # by how a name looks
         self._last = 0
@@ -92,12 +124,15 @@ class Lobby:
         while not self._is_free(name := f"guest-{self._last}"):
             self._last += 1
         member = self._last
-        others = len(self._names)
+        others = len(self._names) + len(self._others())
         self._names[member] = name
         self._taken[look_alike(name)] = member
         here = {0: "nobody else is", 1: "1 other is"}.get(others, f"{others} others are")
         greeting = f"* welcome, {name}: {here} here; /help tells what you can do"
-        return member, [ToOne(member, greeting), ToOthers(member, f"* {name} joined")]
+        return member, [
+            ToOne(member, greeting),
+            ToOthers(member, f"* {name} joined", (Came(name),)),
+        ]
 
     def said(self, member: int, text: str) -> list[Effect]:
         """What follows from one message, its line end taken off."""
@@ -109,7 +144,10 @@ class Lobby:
             if command is None:
                 return [ToOne(member, f"* there is no {word}; /help lists what there is")]
             return command(member, rest.strip())
-        return [ToOthers(member, f"{self._names[member]}: {printable(text)}")]
+        name = self._names[member]
+        if not self._may_speak(name):
+            return [ToOne(member, "* you may say nothing here just now")]
+        return [ToOthers(member, f"{name}: {printable(text)}", (Spoke(name, text),))]
 
     def left(self, member: int, reason: str = "") -> list[Effect]:
         """The member is gone; `reason` is told to the others. Twice is once."""
@@ -117,7 +155,8 @@ class Lobby:
         if name is None:
             return []
         del self._taken[look_alike(name)]
-        return [ToOthers(member, f"* {name} left ({reason})" if reason else f"* {name} left")]
+        line = f"* {name} left ({reason})" if reason else f"* {name} left"
+        return [ToOthers(member, line, (Went(name, reason),))]
 
     def refused(self, member: int, error: RemoteError) -> list[Effect]:
         """The member sent what is over a limit: one line, and the end."""
@@ -138,20 +177,26 @@ class Lobby:
         del self._taken[look_alike(old)]
         self._taken[look_alike(name)] = member
         self._names[member] = name
-        return [ToOne(member, f"* you are {name}"), ToOthers(member, f"* {old} is now {name}")]
+        renamed = Went(old, f"is now {name}"), Came(name)
+        line = f"* {old} is now {name}"
+        return [ToOne(member, f"* you are {name}"), ToOthers(member, line, renamed)]
 
     def _msg(self, member: int, rest: str) -> list[Effect]:
         name, _, text = rest.partition(" ")
         if not text.strip():
             return [ToOne(member, "* /msg NAME TEXT says something to one person")]
         other = self.member_called(name)
+        if other is None and name in self._others():
+            return [ToOne(member, f"* {name} takes private messages only where they are encrypted")]
         if other is None:
             return [ToOne(member, f"* nobody here is called {printable(name)}")]
         return [ToOne(other, f"{self._names[member]} (private): {printable(text)}")]
 
     def _list(self, member: int, _: str) -> list[Effect]:
-        shown = ", ".join(list(self._names.values())[:100])
-        more = f" and {len(self._names) - 100} more" if len(self._names) > 100 else ""
+        others = self._others()
+        number = len(self._names) + len(others)
+        shown = ", ".join(islice(chain(self._names.values(), others), 100))
+        more = f" and {number - 100} more" if number > 100 else ""
         return [ToOne(member, f"* here: {shown}{more}")]
 
     def _quit(self, member: int, _: str) -> list[Effect]:

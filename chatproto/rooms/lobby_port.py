@@ -6,6 +6,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
+from typing import Protocol as Interface
 
 from twisted.internet.interfaces import (
     IAddress,
@@ -21,7 +22,7 @@ from zope.interface import implementer
 
 from chatproto.rooms.bare import BareText
 from chatproto.rooms.flood import Flood
-from chatproto.rooms.lobby import Close, Effect, Lobby, ToOne
+from chatproto.rooms.lobby import Came, Close, Effect, Lobby, Spoke, ToOne, ToOthers, Went
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -220,11 +221,24 @@ class LobbyConnection(Protocol):
             timer.cancel()
 
 
+class Beside(Interface):
+    """What is told to those who are in the lobby otherwise than in bare text."""
+
+    def came(self, name: str) -> None:
+        """`name` is there now."""
+
+    def went(self, name: str, reason: str) -> None:
+        """`name` is there no more."""
+
+    def heard(self, name: str, text: str) -> None:
+        """`name` has said `text`."""
+
+
 class LobbyPort(Factory):
     """All connections of a lobby.
 
     `admit(host)` tells whether an address may have one more connection, `release(host)` that one
-    has ended; by default everybody may.
+    has ended; by default everybody may. `beside` is told who comes, goes and talks, if there is one.
     """
 
     noisy = False
@@ -236,12 +250,14 @@ class LobbyPort(Factory):
         limits: Limits = DEFAULTS,
         admit: Callable[[str], bool] = lambda host: True,
         release: Callable[[str], object] = lambda host: None,
+        beside: Beside | None = None,
     ) -> None:
         self.clock = clock
         self.limits = limits
         self._lobby = lobby
         self._admit = admit
         self._release = release
+        self._beside = beside
         self._members: dict[int, LobbyConnection] = {}
         self._connections: set[LobbyConnection] = set()
         self._effects: deque[Effect] = deque()
@@ -261,18 +277,22 @@ class LobbyPort(Factory):
         """Say `sentence` to all members and close their connections."""
         line = f"* {sentence}".encode()
         for connection in list(self._members.values()):
-            self._lobby.left(connection.number)
+            self._lobby.left(connection.number)  # those beside end with the server too
             connection.add(line)
             connection.close()
         self._members.clear()
+
+    def show(self, line: str) -> None:
+        """Send `line` to all members."""
+        self._carry_out([ToOthers(0, line)])
 
     def kick(self, name: str) -> bool:
         """Put the member of that name out; false if there is none."""
         number = self._lobby.member_called(name)
         if number is None:
             return False
-        left = self._lobby.left(number, "was put out by the operator")
-        self._carry_out([ToOne(number, "* the operator puts you out"), Close(number), *left])
+        left = self._lobby.left(number, "was put out")
+        self._carry_out([ToOne(number, "* you are put out"), Close(number), *left])
         return True
 
     # What a connection tells.
@@ -347,6 +367,18 @@ class LobbyPort(Factory):
             ]
         for member in slow:
             self._drop(member)
+        if isinstance(effect, ToOthers) and self._beside is not None:
+            for event in effect.events:
+                self._tell(self._beside, event)
+
+    def _tell(self, beside: Beside, event: Came | Went | Spoke) -> None:
+        match event:
+            case Came(name):
+                beside.came(name)
+            case Went(name, reason):
+                beside.went(name, reason)
+            case Spoke(name, text):
+                beside.heard(name, text)
 
     def _drop(self, member: LobbyConnection) -> None:
         """It does not read: what waits for it would grow without end."""

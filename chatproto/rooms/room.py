@@ -268,7 +268,9 @@ def _is_for(ban: Ban, client_id: str, key: str, host: str, now: float) -> bool:
         return False
     if ban.kind == "id":
         return look_alike(client_id) == ban.value or (bool(key) and key == ban.key)
-    return ban.value == (key if ban.kind == "key" else network(host))
+    if ban.kind == "key":
+        return ban.value == key
+    return bool(host) and ban.value == network(host)
 
 
 def _put(some: dict[str, float], who: str, until: float, now: float, most: int) -> None:

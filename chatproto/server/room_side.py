@@ -155,8 +155,9 @@ class RoomSide:
         self._carry_out(self.rules.operate(message, self._clock.seconds()))
 
     def lines(self) -> list[str]:
-        """One line for each room."""
-        return list(self.rules.lines(self._clock.seconds()))
+        """One line for each room; the lobby is one if anybody is in it, or it has a port."""
+        lines = self.rules.lines()
+        return [line for line in lines if self.plain or not line.startswith(f"{LOBBY}: 0 ")]
 
     def due(self) -> None:
         """Forget what has been kept long enough. Raises StoreTrouble."""

@@ -149,6 +149,13 @@ class ChatServer(MultiService):
                 "leases could not be expired; next try in {wait} s", wait=EXPIRY_INTERVAL
             )
 
+        rooms = self.factory.secure.rooms if self.factory.secure is not None else None
+        try:
+            if rooms is not None:
+                rooms.due()
+        except Exception:
+            self.log.failure("old messages could not be forgotten")
+
     def _tell_presence(self) -> None:
         """Tell who has gone. A store that fails is tried again."""
         secure = self.factory.secure

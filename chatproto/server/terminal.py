@@ -1,4 +1,4 @@
-"""What the server's operator types: /info, /rooms, /kick, /free, /help, /quit."""
+"""What the server's operator types: /info, /rooms, /kick, /free, what is done in rooms, /help, /quit."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Protocol
 
+from chatproto.server.room_orders import USAGE
 from chatproto.stdio.printable import printable
 from chatproto.wire.errors import StoreTrouble
 
@@ -21,6 +22,9 @@ class Operated(Protocol):
 
     def kick(self, client_id: str) -> bool:
         """Forget that client, and put them out of the rooms; False if nobody is called so."""
+
+    def order(self, command: str, rest: str) -> str:
+        """Do what is typed about a room; a sentence about what came of it."""
 
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it; False if none does."""
@@ -41,7 +45,15 @@ class Terminal:
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
             "/info": ("/info [prefix]: who is registered, and where", self._info),
             "/rooms": ("/rooms: the rooms there are", self._rooms),
-            "/kick": ("/kick ID: forget a client, and put them out of the rooms", self._kick),
+            "/kick": (
+                "/kick ID [ROOM]: forget a client, and put them out of the rooms; or out of one",
+                self._kick,
+            ),
+            **{
+                command: (usage, self._order(command))
+                for command, usage in USAGE.items()
+                if command != "/kick"
+            },
             "/free": ("/free ID: let another key have that id", self._free),
             "/quit": ("/quit: end the server", self._quit),
             "/help": ("/help: this list", self._help),
@@ -93,10 +105,18 @@ class Terminal:
     def _kick(self, client_id: str) -> None:
         if not client_id:
             self._say("whom? /kick ID, and /info tells the ids")
+        elif " " in client_id:
+            self._say(self._server.order("/kick", client_id))
         elif self._server.kick(client_id):
             self._say(f"{client_id} is forgotten")
         else:
             self._say(f"nobody here is called {client_id}")
+
+    def _order(self, command: str) -> Callable[[str], None]:
+        def order(rest: str) -> None:
+            self._say(self._server.order(command, rest))
+
+        return order
 
     def _free(self, client_id: str) -> None:
         if not client_id:

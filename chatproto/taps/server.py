@@ -28,6 +28,8 @@ from chatproto.server.blur import blurred
 from chatproto.server.keeper import Keeper
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.relay_side import RelaySide, with_relay
+from chatproto.server.room_orders import read_order
+from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.server.terminal import Terminal
@@ -42,7 +44,7 @@ from chatproto.taps.options import (
     descriptor,
     endpoint_text,
 )
-from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -235,10 +237,16 @@ class ChatServerProgram(MultiService):
         return self._server.info_lines()
 
     def rooms(self) -> Iterable[str]:
-        if self._lobby is None:
-            return []
-        number = len(self._lobby)
-        return [f"lobby: {number} member{'' if number == 1 else 's'}"]
+        return self._rooms.lines()
+
+    def order(self, command: str, rest: str) -> str:
+        try:
+            self._rooms.order(read_order(command, rest, self._reactor.seconds()))
+        except ValueError as error:
+            return str(error)
+        except RemoteError as error:
+            return error.detail or str(error)
+        return "done"
 
     def kick(self, client_id: str) -> bool:
         forgotten = self._server.forget(client_id)
@@ -275,8 +283,12 @@ class ChatServerProgram(MultiService):
             store.presences,
         )
         keyed.resume(self._reactor.seconds())
+        self._rooms = RoomSide(self._reactor, store.rooms, limits, store.names.owner, trace)
         secure = SecureSide(
-            Tls(options["identity"], limits), keyed, options.login_side(self._reactor, limits)
+            Tls(options["identity"], limits),
+            keyed,
+            options.login_side(self._reactor, limits),
+            self._rooms,
         )
         self._server = ChatServer(
             self._reactor,
@@ -295,10 +307,17 @@ class ChatServerProgram(MultiService):
         self._lobby: Lobby | None = None
         self._lobby_port: LobbyPort | None = None
         if options["lobby"] is not None:
-            self._lobby = Lobby(limits, lambda name: _is_owned(store.names, name))
-            self._lobby_port = LobbyPort(
-                self._reactor, self._lobby, limits, self._admit, self._release
+            rooms = self._rooms
+            self._lobby = Lobby(
+                limits,
+                lambda name: _is_owned(store.names, name) or not rooms.admits(name),
+                rooms.others,
+                rooms.may_speak,
             )
+            self._lobby_port = LobbyPort(
+                self._reactor, self._lobby, limits, self._admit_plain, self._release, rooms
+            )
+            rooms.plain = self._lobby_port
             lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
             lobby.setServiceParent(self)
         terminal = Terminal(self, output.write_line)
@@ -324,6 +343,10 @@ class ChatServerProgram(MultiService):
         """An address has one count of connections, for the server's ports and the lobby's."""
         addresses = self._server.factory.addresses
         return is_loopback(host) or addresses.admit(host, self._reactor.seconds())
+
+    def _admit_plain(self, host: str) -> bool:
+        """The same, for the lobby's; from a banned address nobody comes."""
+        return self._rooms.admits("", host) and self._admit(host)
 
     def _release(self, host: str) -> None:
         if not is_loopback(host):

@@ -306,7 +306,7 @@ def test_the_lobby_broadcasts(stage: Stage) -> None:
         bob.sendall("héllo \x1b[2J".encode())
         hear(ann, "guest-2: héllo \u241b[2J")
         server.send_line("/rooms")
-        server.expect("* lobby: 2 members")
+        server.expect("* #lobby: 2 members")
         bob.sendall(b"quit")
         assert bob.recv(4096) == b""
         hear(ann, "* guest-2 left")

@@ -247,8 +247,8 @@ class PortTests(SynchronousTestCase):
         self.assertFalse(self.port.kick("nobody"))
         self.assertTrue(self.port.kick("guest-1"))
         self.turn()
-        self.assertEqual(self.ann.hears(), "* the operator puts you out\n")
-        self.assertEqual(self.bob.hears(), "* guest-1 left (was put out by the operator)\n")
+        self.assertEqual(self.ann.hears(), "* you are put out\n")
+        self.assertEqual(self.bob.hears(), "* guest-1 left (was put out)\n")
 
 
 class AnySplitTests(SynchronousTestCase):

@@ -14,6 +14,7 @@ class SmallServer:
         self.clients = {"alice": "127.0.0.1:3000", "bob": "[::1]:3001"}
         self.room_lines: list[str] = []
         self.stops = 0
+        self.orders: list[tuple[str, str]] = []
 
     def info_lines(self) -> list[str]:
         return [f"{client_id} {address}" for client_id, address in self.clients.items()]
@@ -23,6 +24,10 @@ class SmallServer:
 
     def kick(self, client_id: str) -> bool:
         return self.clients.pop(client_id, None) is not None
+
+    def order(self, command: str, rest: str) -> str:
+        self.orders.append((command, rest))
+        return "done"
 
     def free(self, client_id: str) -> bool:
         return client_id == "owned"
@@ -76,7 +81,23 @@ class TerminalTests(SynchronousTestCase):
 
     def test_help_has_a_line_for_each_command(self) -> None:
         commands = [line.split()[1].rstrip(":") for line in self.typed("/help")]
-        self.assertEqual(commands, ["/info", "/rooms", "/kick", "/free", "/quit", "/help"])
+        self.assertEqual(
+            commands,
+            [
+                *(
+                    "/info",
+                    "/rooms",
+                    "/kick",
+                    "/ban",
+                    "/unban",
+                    "/mute",
+                    "/op",
+                    "/invite",
+                    "/topic",
+                ),
+                *("/set", "/free", "/quit", "/help"),
+            ],
+        )
 
     def test_an_unknown_command_names_the_nearest(self) -> None:
         self.assertEqual(self.typed("/inof"), ["* there is no /inof; did you mean /info?"])
@@ -89,6 +110,14 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(self.typed("/free owned"), ["* owned belongs to nobody now"])
         self.assertEqual(self.typed("/free other"), ["* other belongs to no key"])
         self.assertEqual(self.typed("/free"), ["* which id? /free ID"])
+
+    def test_what_is_done_in_rooms_is_an_order(self) -> None:
+        for line in ("/ban bob #tea 7d", "/kick bob #tea", "/TOPIC #tea  hot, sweet"):
+            self.assertEqual(self.typed(line), ["* done"])
+        self.assertEqual(
+            self.server.orders,
+            [("/ban", "bob #tea 7d"), ("/kick", "bob #tea"), ("/topic", "#tea  hot, sweet")],
+        )
 
     def test_a_blank_line_is_nothing(self) -> None:
         self.assertEqual(self.typed("  "), [])

@@ -153,10 +153,10 @@ class ProgramTests(SynchronousTestCase):
         member = port.buildProtocol(None)
         assert member is not None
         member.makeConnection(HalfTransport())
-        self.assertEqual(self.types("/rooms"), ["* lobby: 1 member"])
+        self.assertEqual(self.types("/rooms"), ["* #lobby: 1 member"])
         self.assertEqual(self.types("/kick guest-1"), ["* guest-1 is forgotten"])
         self.assertEqual(self.types("/kick guest-1"), ["* nobody here is called guest-1"])
-        self.assertEqual(self.types("/rooms"), ["* lobby: 0 members"])
+        self.assertEqual(self.types("/rooms"), ["* #lobby: 0 members"])
 
     def test_an_address_has_one_count_for_both_ports(self) -> None:
         self.start("--lobby", "tcp:6666", "--limits", "connections-per-address=1")

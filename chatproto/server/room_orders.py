@@ -1,0 +1,88 @@
+"""What the operator types about rooms, as requests (protocol section 3)."""
+
+from __future__ import annotations
+
+import re
+
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire.bcp2_common import KEY, Bcp2Message, plain_ip
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import read_client_id
+from chatproto.wire.room_fields import date_of, read_room
+
+USAGE = {
+    "/kick": "/kick ID ROOM",
+    "/ban": "/ban ID|KEY|ADDRESS ROOM [TIME]",
+    "/unban": "/unban ID|KEY|ADDRESS ROOM",
+    "/mute": "/mute ID ROOM [TIME], 0s takes it back",
+    "/op": "/op ID ROOM [TIME], 0s takes it back",
+    "/invite": "/invite ID ROOM [TIME]",
+    "/topic": "/topic ROOM TEXT",
+    "/set": "/set ROOM [key=TEXT] [invited=yes|no] [kept=yes|no]",
+}
+"""How each is typed."""
+_TIME = re.compile(r"(\d{1,9})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_OF_SOMEBODY = {"/mute": asked.Mute, "/op": asked.Op, "/invite": asked.Invite}
+_YES_OR_NO = {"yes": True, "no": False}
+
+
+def read_order(command: str, rest: str, now: float) -> Bcp2Message:
+    """The request that `command` with `rest` is. Raises ValueError with one sentence."""
+    try:
+        message = _read(command, rest, now)
+    except RemoteError as error:
+        raise ValueError(error.detail) from None
+    if message is None:
+        raise ValueError(USAGE[command])
+    return message
+
+
+def _read(command: str, rest: str, now: float) -> Bcp2Message | None:
+    match command, rest.split():
+        case "/topic", [room, *_]:
+            _, _, text = rest.partition(" ")
+            return asked.Topic(0, read_room(room), text.strip())
+        case "/kick", [who, room]:
+            return asked.Kick(0, read_room(room), read_client_id(who))
+        case (("/ban" | "/unban"), [who, room, *time]) if len(time) < 2:
+            kind = asked.Ban if command == "/ban" else asked.Unban
+            return kind(0, read_room(room), *_whom(who), *_until(time, now))
+        case (("/mute" | "/op" | "/invite"), [who, room, *time]) if len(time) < 2:
+            kind_of = _OF_SOMEBODY[command]
+            return kind_of(0, read_room(room), read_client_id(who), *_until(time, now))
+        case "/set", [room, *values]:
+            return _settings(read_room(room), values)
+    return None
+
+
+def _whom(text: str) -> tuple[str, str, str]:
+    """An id, a key or an address, at its place. Raises RemoteError 400."""
+    key = f"{text[:7].lower()}{text[7:].upper()}"
+    if KEY.fullmatch(key):
+        return "", key, ""
+    try:
+        return "", "", plain_ip(text)
+    except RemoteError:
+        return read_client_id(text), "", ""
+
+
+def _until(time: list[str], now: float) -> tuple[str, ...]:
+    """Nothing for no time. Raises RemoteError 400."""
+    if not time:
+        return ()
+    match = _TIME.fullmatch(time[0])
+    if match is None:
+        raise RemoteError(400, f"a time is like 90s, 10m, 2h or 7d, not {time[0]!r}")
+    return (date_of(now + int(match[1]) * _SECONDS[match[2]]),)
+
+
+def _settings(room: str, values: list[str]) -> asked.Settings | None:
+    found = dict(value.partition("=")[::2] for value in values)
+    if not found or not found.keys() <= {"key", "invited", "kept"}:
+        return None
+    words = {name: found[name].lower() for name in ("invited", "kept") if name in found}
+    if not set(words.values()) <= set(_YES_OR_NO):
+        return None
+    yes = {name: _YES_OR_NO[word] for name, word in words.items()}
+    return asked.Settings(0, room, found.get("key"), yes.get("invited"), yes.get("kept"))

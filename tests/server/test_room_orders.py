@@ -1,0 +1,58 @@
+"""Tests of what the operator types about rooms."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.server.room_orders import USAGE, read_order
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import LocalError
+from chatproto.wire.strict import encode
+from tests.wire.bcp2_samples import KEY
+
+DAY_AFTER = "1970-01-02T00:00:00.000Z"
+
+
+class OrderTests(SynchronousTestCase):
+    def test_lines_are_requests(self) -> None:
+        rows: dict[str, Bcp2Message] = {
+            "/kick bob #Tea": asked.Kick(0, "#tea", "bob"),
+            "/ban bob #tea": asked.Ban(0, "#tea", "bob"),
+            "/ban 10.0.0.1 #tea 24h": asked.Ban(0, "#tea", address="10.0.0.1", until=DAY_AFTER),
+            "/ban 2001:DB8::1 #tea": asked.Ban(0, "#tea", address="2001:db8::1"),
+            f"/ban {KEY.lower()} #tea 1d": asked.Ban(0, "#tea", key=KEY, until=DAY_AFTER),
+            "/unban bob #tea": asked.Unban(0, "#tea", "bob"),
+            "/mute bob #tea 1440m": asked.Mute(0, "#tea", "bob", DAY_AFTER),
+            "/op bob #tea 0s": asked.Op(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
+            "/invite bob #tea": asked.Invite(0, "#tea", "bob"),
+            "/topic #tea hot  and sweet": asked.Topic(0, "#tea", "hot  and sweet"),
+            "/topic #tea": asked.Topic(0, "#tea", ""),
+            "/set #tea key=a=b invited=YES kept=no": asked.Settings(0, "#tea", "a=b", True, False),
+            "/set #tea key=": asked.Settings(0, "#tea", ""),
+        }
+        for line, message in rows.items():
+            command, _, rest = line.partition(" ")
+            self.assertEqual(read_order(command, rest, 0.0), message, line)
+
+    def test_what_is_none_says_how_it_is_typed(self) -> None:
+        for line in ("/kick bob", "/ban #tea", "/ban a #tea 1d 2d", "/topic", "/set #tea", "/set"):
+            command, _, rest = line.partition(" ")
+            error = self.assertRaises(ValueError, read_order, command, rest, 0.0)
+            self.assertEqual(str(error), USAGE[command])
+        for rest in ("#tea color=red", "#tea kept=maybe", "#tea kept"):
+            self.assertRaises(ValueError, read_order, "/set", rest, 0.0)
+
+    def test_wrong_values_are_named(self) -> None:
+        for rest in ("bob tea", "-bob #tea", "bob #tea soon", "bob #tea 5", "bob #tea -5s"):
+            error = self.assertRaises(ValueError, read_order, "/ban", rest, 0.0)
+            self.assertNotEqual(str(error), USAGE["/ban"])
+
+    @given(st.sampled_from(sorted(USAGE)), st.text(), st.floats(0, 1e12))
+    def test_nothing_typed_breaks_it(self, command: str, rest: str, now: float) -> None:
+        try:
+            encode(read_order(command, rest, now))
+        except (ValueError, LocalError):
+            pass
