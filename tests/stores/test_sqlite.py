@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatproto.directory.lease import Lease
+from chatproto.directory.lease import Lease, Source
 from chatproto.directory.names import Names
 from chatproto.directory.presences import Presences
 from chatproto.directory.registry import Registry
@@ -237,14 +237,38 @@ class LastingTests(StoreCase):
             heard = self.rows("SELECT count(*) FROM leases WHERE heard > 0")
             self.assertEqual(heard, [(expected,)])
 
-    def test_silence_writes_nothing(self) -> None:
+    def test_what_says_nothing_new_writes_nothing(self) -> None:
         store = self.open()
-        store.registry.keep(lease("alice"), 0.0)
-        store.write_behind()
-        before = self.wal()
-        store.write_behind()
-        store.registry.keep(lease("alice"), 0.0)  # says nothing new
-        self.assertEqual(self.wal(), before)
+        other = sqlite3.connect(self.path)
+        self.addCleanup(other.close)
+
+        known: list[int] = [-1]
+
+        def writes(expected: bool) -> None:
+            (version,) = other.execute("PRAGMA data_version").fetchone()
+            self.assertEqual(version != known[-1], expected)
+            known.append(version)
+
+        writes(True)
+        for host, other_host, local in (
+            ("192.0.2.1", "192.0.2.1", False),
+            ("127.0.0.1", "127.0.0.2", True),
+        ):
+            store.registry.keep(Lease("alice", "10.0.0.1", 1, Source(host, 8, local)), 0.0)
+            store.write_behind()
+            writes(True)
+            store.registry.keep(Lease("alice", "10.0.0.1", 1, Source(other_host, 9, local)), 0.0)
+            store.write_behind()
+            writes(False)
+
+    def test_who_comes_from_elsewhere_is_there_afterwards(self) -> None:
+        store = self.open()
+        for host, local in (("192.0.2.1", False), ("192.0.2.2", False), ("127.0.0.1", True)):
+            store.registry.keep(Lease("alice", "10.0.0.1", 1, Source(host, 9, local)), 0.0)
+            store = self.open()
+            found = store.registry.find("alice")
+            assert found is not None
+            self.assertEqual(found.host, host)
 
     def test_the_clock_may_be_set_back(self) -> None:
         store = self.open()
@@ -294,6 +318,3 @@ class LastingTests(StoreCase):
             return other.execute(query).fetchall()
         finally:
             other.close()
-
-    def wal(self) -> int:
-        return Path(f"{self.path}-wal").stat().st_size
