@@ -15,21 +15,13 @@ from twisted.internet.defer import DeferredLock, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.accounts.realm import Account, IAccount
-from chatproto.accounts.tries import Tries
+from chatproto.accounts.tries import TooMany, Tries
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
 BUSY_WAIT = 5
 """Seconds after which to come back when too many wait."""
 MOST_PROVED = 100_000
-
-
-class TooMany(RemoteError):
-    """429: come back after `retry_after` seconds."""
-
-    def __init__(self, retry_after: int, detail: str) -> None:
-        super().__init__(429, detail)
-        self.retry_after = retry_after
 
 
 class Logins:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from chatproto.accounts.files import Reread
-from chatproto.accounts.logins import Logins, TooMany
+from chatproto.accounts.tries import TooMany
 from chatproto.directory.lease import network
 from chatproto.directory.visitors import Visitor
 from chatproto.wire.bcp2 import Login, LoginAck
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError
+
+if TYPE_CHECKING:
+    from chatproto.accounts.files import Reread
+    from chatproto.accounts.logins import Logins
 
 
 class LoginSide:

@@ -8,8 +8,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.accounts.logins import Logins, TooMany
+from chatproto.accounts.logins import Logins
 from chatproto.accounts.realm import portal
+from chatproto.accounts.tries import TooMany
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 from tests.accounts.people import PASSWORD, Checker
