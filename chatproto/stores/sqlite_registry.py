@@ -25,7 +25,6 @@ class SqliteRegistry(MemoryRegistry):
         super().__init__(limits)
         self._file = file
         self._written = float("-inf")  # what was heard of before is in the file, or in `_behind`
-        self._newest: tuple[str, float] | None = None  # who was heard of last then
         self._behind: list[str] = []
         self._loading = True
         self._load()
@@ -70,15 +69,13 @@ class SqliteRegistry(MemoryRegistry):
             self._behind += batch
 
     def _heard_since(self) -> list[str]:
-        """Who was heard of since this was last asked, and some of those at that very moment."""
+        """Who was heard of since this was last asked, and those at that very moment: to write again what
+        is there writes nothing."""
         if not self._silent:
             return []
-        last = next(reversed(self._silent.values()))
-        newest = (last.lease.client_id, last.heard)
-        if newest == self._newest:
-            return []
-        since = min(self._written, last.heard)  # the clock may have been set back
-        self._newest, self._written = newest, last.heard
+        newest = next(reversed(self._silent.values())).heard
+        since = min(self._written, newest)  # the clock may have been set back
+        self._written = newest
         heard = takewhile(lambda entry: entry.heard >= since, reversed(self._silent.values()))
         return [entry.lease.client_id for entry in heard]
 
