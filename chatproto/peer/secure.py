@@ -153,6 +153,7 @@ class SecureLink(LineReceiver):
             None  # what goes out when nobody talks
         )
         self._ack = 0  # to be told with what is written next, or when all that came is read
+        self._drawing = False
         self._made = self._heard_of = self._leaving = self._parting = self._gone = False
         self._reason = ""
 
@@ -290,8 +291,11 @@ class SecureLink(LineReceiver):
             return
         if held:
             self.transport.pauseProducing()
+            for timer in ("ping", "gone"):  # a silence of our own making
+                self._cancel(timer)
         else:
             self.transport.resumeProducing()
+            self._listen()
 
     def more(self) -> None:
         """`source` has something, or has again."""
@@ -369,14 +373,26 @@ class SecureLink(LineReceiver):
                     self._send(Mode(entry.id, entry.text))
                 case _:
                     self._send(Msg(entry.id, _date(entry.at), entry.text))
-        while self.source is not None and self._writable and not (self._leaving or self._parting):
-            message = self.source()
-            if message is None or self._gone:
-                return
-            self._send(message)
+        self._draw()
+
+    def _draw(self) -> None:
+        """Send what `source` has. Asked, it may say that it has more: that is seen here as well."""
+        if self._drawing:
+            return
+        self._drawing = True
+        try:
+            while self.source is not None and self._writable and not self._leaving:
+                message = None if self._parting else self.source()
+                if message is None or self._gone:
+                    return
+                self._send(message)
+        finally:
+            self._drawing = False
 
     def _listen(self) -> None:
         """Something came: the silence begins anew."""
+        if self._holds:
+            return
         self._cancel("gone")
         self._after("ping", self._limits.peer_ping, self._ping)
 
