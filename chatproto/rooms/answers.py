@@ -193,7 +193,9 @@ class RoomAnswers:
         name, client_id = message.room, stay.client_id
         if name not in stay.rooms and len(stay.rooms) >= self.limits.rooms_per_client:
             raise RemoteError(413, "too many rooms")
-        room = self._rooms.get(name) or self._open(message, guest, now)
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._open(message, guest, now)
         room.check_entry(guest, client_id, message.secret, now)
         if any(look_alike(one) == look_alike(client_id) for one in room.plain):
             raise RemoteError(409, "somebody in bare text has that name")

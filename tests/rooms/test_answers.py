@@ -1,0 +1,273 @@
+"""Tests of what is answered about rooms: who is in them, and what is said."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatproto.rooms.answers import RoomAnswers
+from chatproto.rooms.effects import Talk
+from chatproto.rooms.room import LOBBY
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.limits import Limits
+from chatproto.wire.room_fields import Listed, Occupant, date_of
+from tests.rooms.hall import NOW, Person, Rooms
+
+
+class InAndOut(Rooms):
+    def test_who_opens_a_room_owns_it_and_the_others_are_told_who_comes(self) -> None:
+        self.assertEqual(
+            self.names(), [Occupant("alice", "owner"), Occupant("bob"), Occupant("carol")]
+        )
+        dave = Person("dave")
+        members = tuple(self.names())
+        ack = told.JoinAck(5, "#tea", 4, 0, "member", "", "", (*members, Occupant("dave")))
+        joined = told.Joined("#tea", "dave")
+        self.assertEqual(
+            self.gets(dave, asked.Join(5, "#tea")),
+            [("dave", ack), *((name, joined) for name in ("alice", "bob", "carol"))],
+        )
+
+    def test_to_join_twice_is_once(self) -> None:
+        ((name, ack),) = self.gets(self.bob, asked.Join(5, "#tea"))
+        assert isinstance(ack, told.JoinAck)
+        self.assertEqual((name, ack.count), ("bob", 3))
+
+    def test_who_leaves_is_out_and_the_others_are_told(self) -> None:
+        parted = told.Parted("#tea", "bob")
+        self.assertEqual(
+            self.gets(self.bob, asked.Part(5, "#tea")),
+            [("bob", told.PartAck(5, "#tea")), ("alice", parted), ("carol", parted)],
+        )
+        for message in (asked.Part(5, "#tea"), asked.Say(5, "#tea", "x"), asked.Names(5, "#tea")):
+            self.assert_refused(404, self.bob, message)
+
+    def test_whose_connection_ends_is_out_of_all_rooms(self) -> None:
+        self.does(self.bob, asked.Join(2, "#mud"))
+        self.does(self.alice, asked.Join(2, "#mud"))
+        effects = self.rooms.left(self.bob, self.now, "did not read")
+        self.assertEqual(
+            self.sent(effects),
+            [
+                ("alice", told.Parted("#tea", "bob", "did not read")),
+                ("carol", told.Parted("#tea", "bob", "did not read")),
+                ("alice", told.Parted("#mud", "bob", "did not read")),
+            ],
+        )
+        self.assertEqual(self.rooms.left(self.bob, self.now), [])
+
+    def test_only_who_has_registered_is_in_rooms(self) -> None:
+        self.assert_refused(401, Person(None), asked.Join(1, "#tea"))
+
+    def test_with_another_id_one_is_in_no_room(self) -> None:
+        self.bob.client_id = "bobby"
+        effects = self.rooms.follow(self.bob, self.now)
+        parted = told.Parted("#tea", "bob")
+        self.assertEqual(self.sent(effects), [("alice", parted), ("carol", parted)])
+        self.assertEqual(self.rooms.follow(self.alice, self.now), [])
+        self.assert_refused(404, self.bob, asked.Say(5, "#tea", "x"))
+
+    def test_a_newer_connection_takes_the_place_and_nobody_is_told(self) -> None:
+        newer = Person("bob")
+        self.assertEqual(len(self.gets(newer, asked.Join(5, "#tea"))), 1)
+        self.assertEqual(self.rooms.left(self.bob, self.now), [])
+        self.assertIn(Occupant("bob"), self.names())
+        self.assertIn("bob", [name for name, _ in self.gets(self.alice, asked.Say(6, "#tea", "x"))])
+
+    def test_a_room_that_looks_like_another_is_not_opened(self) -> None:
+        self.does(self.bob, asked.Join(2, "#corn1"))
+        self.assert_refused(409, self.carol, asked.Join(3, "#coml"))
+
+    def test_a_room_outlasts_its_members_with_its_owner(self) -> None:
+        for person in self.people:
+            self.does(person, asked.Part(2, "#tea"))
+        self.does(self.bob, asked.Join(3, "#tea"))
+        self.does(self.alice, asked.Join(3, "#tea"))
+        self.assertEqual(self.names(), [Occupant("alice", "owner"), Occupant("bob")])
+
+    def test_a_room_is_forgotten_when_nobody_was_in_it_for_a_week(self) -> None:
+        for person in self.people:
+            self.does(person, asked.Part(2, "#tea"))
+        week = 7 * 86400.0
+        self.rooms.due(self.now + week)
+        self.assertEqual([room.name for room in self.store.rooms()], ["#tea"])
+        self.rooms.due(self.now + week + 1)
+        self.assertEqual(list(self.store.rooms()), [])
+        self.now += week + 2
+        self.does(self.bob, asked.Join(3, "#tea"))
+        self.assertEqual(self.names(), [Occupant("bob", "owner")])
+
+    def test_a_room_with_somebody_in_it_is_not(self) -> None:
+        self.rooms.due(self.now + 1e9)
+        self.assertTrue(self.is_in(self.bob))
+
+    def test_rooms_come_back_with_a_new_server(self) -> None:
+        self.does(self.alice, asked.Topic(2, "#tea", "hot"))
+        self.does(self.alice, asked.Op(2, "#tea", "bob"))
+        self.does(self.bob, asked.Say(3, "#tea", "hi"))
+        later = self.now + 30 * 86400.0
+        self.rooms = RoomAnswers(self.store, Limits(), self.owner_of, self.find, later)
+        self.rooms.due(later)
+        ack = self.gets(self.bob, asked.Join(4, "#tea"))[0][1]
+        assert isinstance(ack, told.JoinAck)
+        self.assertEqual((ack.role, ack.topic, ack.count), ("op", "hot", 1))
+        self.assertEqual(ack.last, self.store.last("#tea"))
+
+    def test_a_list_is_of_open_rooms_and_ones_own(self) -> None:
+        self.does(self.carol, asked.Join(2, "#den", "sesame"))
+        self.does(self.bob, asked.Join(2, "#mud"))
+        self.does(self.bob, asked.Topic(2, "#mud", "deep"))
+        rooms = (Listed(LOBBY, 0), Listed("#mud", 1, "deep"), Listed("#tea", 3))
+        self.assertEqual(
+            self.gets(self.bob, asked.Rooms(3)), [("bob", told.RoomsAck(3, "", rooms))]
+        )
+        self.assertEqual(
+            self.gets(self.bob, asked.Rooms(3, LOBBY, 1)),
+            [("bob", told.RoomsAck(3, "#mud", rooms[1:2]))],
+        )
+        ack = self.gets(self.carol, asked.Rooms(3))[0][1]
+        assert isinstance(ack, told.RoomsAck)
+        self.assertIn(Listed("#den", 1), ack.rooms)
+
+    def test_names_come_in_pages(self) -> None:
+        page = told.NamesAck(3, "#tea", 3, "bob", (Occupant("alice", "owner"), Occupant("bob")))
+        self.assertEqual(self.gets(self.bob, asked.Names(3, "#tea", "", 2)), [("bob", page)])
+        rest = told.NamesAck(4, "#tea", 3, "", (Occupant("carol"),))
+        self.assertEqual(self.gets(self.bob, asked.Names(4, "#tea", "bob", 2)), [("bob", rest)])
+
+
+class Talking(Rooms):
+    def say(self, person: Person, text: str) -> int:
+        (talk,) = self.does(person, asked.Say(9, "#tea", text))
+        assert isinstance(talk, Talk)
+        return talk.number
+
+    def test_what_is_said_has_a_number_and_a_time_for_all(self) -> None:
+        sent = self.gets(self.bob, asked.Say(7, "#tea", "grüße"))
+        number, date = self.store.last("#tea"), date_of(NOW)
+        said = told.Said("#tea", "bob", number, date, "grüße")
+        ack = told.SayAck(7, "#tea", number, date)
+        self.assertEqual(sent, [("alice", said), ("bob", ack), ("carol", said)])
+
+    def test_nothing_is_not_said(self) -> None:
+        self.assert_refused(400, self.bob, asked.Say(7, "#tea", ""))
+
+    def test_who_comes_back_gets_what_was_missed_once(self) -> None:
+        first = self.say(self.alice, "one")
+        second, third = self.say(self.bob, "two"), self.say(self.alice, "three")
+        sent = self.gets(self.carol, asked.History(8, "#tea", first))
+        date = date_of(NOW)
+        self.assertEqual(
+            [message for _, message in sent],
+            [
+                told.Said("#tea", "bob", second, date, "two", 8),
+                told.Said("#tea", "alice", third, date, "three", 8),
+                told.HistoryAck(8, "#tea", 2),
+            ],
+        )
+        self.assertEqual(
+            self.gets(self.carol, asked.History(8, "#tea", third)),
+            [("carol", told.HistoryAck(8, "#tea", 0))],
+        )
+
+    def test_what_is_not_known_any_more_is_404(self) -> None:
+        number = self.say(self.alice, "one")
+        self.rooms.due(self.now + 7 * 86400 + 1)
+        self.assert_refused(404, self.carol, asked.History(8, "#tea", number - 1))
+        self.assert_refused(400, self.carol, asked.History(8, "#tea", number, number))
+
+    def test_history_comes_in_pages_of_what_was_asked_and_never_more(self) -> None:
+        self.open(history_page=3)
+        for person in self.people:
+            self.does(person, asked.Join(1, "#tea"))
+        for number in range(5):
+            self.say(self.alice, f"{number}")
+        for limit, count in ((None, 3), (2, 2), (99, 3), (0, 3)):
+            sent = self.gets(self.bob, asked.History(8, "#tea", limit=limit))
+            self.assertEqual(sent[-1][1], told.HistoryAck(8, "#tea", count, True))
+            self.assertEqual(len(sent), count + 1)
+
+    def test_a_room_need_not_be_kept(self) -> None:
+        self.say(self.alice, "on the record")
+        self.does(self.alice, asked.Settings(2, "#tea", kept=False))
+        last = self.say(self.alice, "off the record")
+        self.assertEqual(
+            self.gets(self.bob, asked.History(8, "#tea")), [("bob", told.HistoryAck(8, "#tea", 0))]
+        )
+        self.assertEqual(self.store.last("#tea"), last)
+
+    def test_what_cannot_be_kept_is_not_said(self) -> None:
+        self.store.fails = True
+        self.assert_refused(503, self.bob, asked.Say(7, "#tea", "x"))
+
+    @given(st.lists(st.tuples(st.integers(0, 2), st.booleans()), max_size=30))
+    def test_all_see_one_order(self, some: list[tuple[int, bool]]) -> None:
+        self.setUp()
+        seen: dict[str | None, list[int]] = {}
+        for who, part in some:
+            person = self.people[who]
+            if part:
+                self.does(person, asked.Part(1, "#tea"))
+                self.does(person, asked.Join(1, "#tea"))
+            for name, message in self.gets(person, asked.Say(1, "#tea", "x")):
+                assert isinstance(message, told.Said | told.SayAck)
+                seen.setdefault(name, []).append(message.id)
+        for numbers in seen.values():
+            self.assertEqual(numbers, sorted(set(numbers)))
+            self.assertEqual(numbers, seen["alice"])
+
+
+class LimitTests(Rooms):
+    def test_rooms_of_one_client(self) -> None:
+        self.open(rooms_per_client=2)
+        for number in range(2):
+            self.does(self.alice, asked.Join(1, f"#r{number}"))
+        self.assert_refused(413, self.alice, asked.Join(1, "#r2"))
+        self.assertEqual(len(self.gets(self.alice, asked.Join(1, "#r0"))), 1)
+        self.does(self.alice, asked.Part(1, "#r0"))
+        self.assertEqual(len(self.gets(self.alice, asked.Join(1, "#r2"))), 1)
+
+    def test_rooms_of_one_owner(self) -> None:
+        self.open(rooms_per_owner=2)
+        for number in range(2):
+            self.does(self.alice, asked.Join(1, f"#r{number}"))
+            self.does(self.alice, asked.Part(1, f"#r{number}"))
+        self.assert_refused(413, self.alice, asked.Join(1, "#r2"))
+        self.does(self.bob, asked.Join(1, "#r2"))
+        self.does(self.alice, asked.Join(1, "#r2"))
+
+    def test_rooms_in_all(self) -> None:
+        self.open(rooms=3)
+        self.does(self.alice, asked.Join(1, "#r0"))
+        self.does(self.bob, asked.Join(1, "#r1"))
+        self.assert_refused(503, self.carol, asked.Join(1, "#r2"))
+        self.does(self.bob, asked.Part(1, "#r1"))
+        self.does(self.carol, asked.Join(1, "#r2"))
+        self.assertEqual({room.name for room in self.store.rooms()}, {"#r0", "#r2"})
+
+    def test_members_of_a_room(self) -> None:
+        self.open(room_members=2)
+        for person in (self.alice, self.bob):
+            self.does(person, asked.Join(1, "#tea"))
+        self.assert_refused(503, self.carol, asked.Join(1, "#tea"))
+
+    def test_requests_about_rooms(self) -> None:
+        self.open(room_burst=3, room_rate=2.0)
+        for number in range(3):
+            self.does(self.alice, asked.Join(1, f"#r{number}"))
+        for _ in range(2):
+            self.assert_refused(429, self.alice, asked.Names(1, "#r0"))
+            self.assertIsInstance(self.does(self.alice, asked.Say(1, "#r0", "x"))[0], Talk)
+        self.now += 0.5
+        self.assertEqual(len(self.gets(self.alice, asked.Names(1, "#r0"))), 1)
+        self.assert_refused(429, self.alice, asked.Names(1, "#r0"))
+        self.does(self.bob, asked.Join(1, "#r0"))
+
+    def test_people_in_one_answer(self) -> None:
+        self.open(info_lines=2)
+        for person in self.people:
+            sent = self.gets(person, asked.Join(1, "#tea"))
+        ack = sent[0][1]
+        assert isinstance(ack, told.JoinAck)
+        self.assertEqual((ack.count, ack.next, len(ack.members)), (3, "bob", 2))
