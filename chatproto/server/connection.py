@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 from twisted.internet.interfaces import IAddress, IHalfCloseableProtocol
@@ -52,6 +53,7 @@ class ChatConnection(LineReceiver):
     _leaving = False  # we have said our last word
     _lines = 0  # decoder.pending, when it last changed
     _line_since = 0.0
+    came = 0  # higher than of all connections before
     _block_since = 0.0
 
     def __init__(self, factory: ChatFactory, host: str, port: int) -> None:
@@ -322,6 +324,7 @@ class ChatFactory(Factory):
         self.silent: OrderedDict[Any, None] = OrderedDict()
         """Who never sent a request, the first to come first."""
         self.spoken: set[Any] = set()
+        self._numbers = count(1)
         self.on_empty: Callable[[], None] | None = None
         """Called when the last connection has ended."""
 
@@ -339,6 +342,7 @@ class ChatFactory(Factory):
         if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
             return Refusal(429)
         connection = ChatConnection(self, host, getattr(addr, "port", 0))
+        connection.came = next(self._numbers)
         self.silent[connection] = None
         return connection
 

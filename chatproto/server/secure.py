@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from itertools import count
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
@@ -83,7 +82,6 @@ class SecureSide:
         self.logins = logins
         self.rooms = rooms
         self.connections: dict[Visitor, SecureConnection] = {}
-        self.numbers = count(1)
         if rooms is not None:
             rooms.connections = self.connections
 
@@ -92,6 +90,7 @@ class SecureSide:
         transport, host = plain.transport, plain.host
         local = is_loopback(host) or host == plain_host(transport.getHost().host)
         connection = SecureConnection(plain.factory, self, host, plain.port, local)
+        connection.came = plain.came
         plain.transport = None
         connection.start(transport, data)
         return connection
@@ -138,6 +137,7 @@ class SecureConnection(LineReceiver):
     _logging_in = False  # a password is being checked; what was asked after it waits
     _pace: Pace | None = None  # what waits if it talks too fast
     _why_lost = ""
+    came = 0  # higher than of all connections before
 
     def __init__(self, port: Port, side: SecureSide, host: str, number: int, local: bool) -> None:
         self.host = host
@@ -174,7 +174,7 @@ class SecureConnection(LineReceiver):
             self.host,
             self.port,
             self._local,
-            number=next(self._side.numbers),
+            number=self.came,
         )
         self._side.connections[self._visitor] = self
         self.transport.registerProducer(self, True)
