@@ -11,10 +11,14 @@ from chatproto.wire.errors import LocalError
 
 
 class Conversations:
-    """Every conversation from its call to its end, the oldest first; `current` is who is spoken to."""
+    """Every conversation from its call to its end, the oldest first.
+
+    What is typed goes to `current`, or, where there is none, to the room `room`, if that is not empty.
+    """
 
     def __init__(self) -> None:
-        self.current: Conversation | None = None
+        self.room = ""
+        self._current: Conversation | None = None
         self._all: list[Conversation] = []
         self._number = 0
 
@@ -28,6 +32,26 @@ class Conversations:
         """A number for something that a person may be asked about, higher than all before."""
         self._number += 1
         return self._number
+
+    @property
+    def current(self) -> Conversation | None:
+        """Who is spoken to."""
+        return self._current
+
+    @current.setter
+    def current(self, conversation: Conversation | None) -> None:
+        self._current = conversation
+        if conversation is not None:
+            self.room = ""
+
+    @property
+    def vacant(self) -> bool:
+        """Whether what is typed goes nowhere."""
+        return self._current is None and not self.room
+
+    def speak_in(self, room: str) -> None:
+        """What is typed goes to `room` now."""
+        self._current, self.room = None, room
 
     def begin(self, make: Callable[[int], Conversation]) -> Conversation:
         """Keep what `make` makes of the number of this call."""
@@ -52,7 +76,12 @@ class Conversations:
     def need_current(self) -> Conversation:
         """The current one. Raises LocalError."""
         if self.current is None:
-            raise LocalError(404, "you are talking with nobody: /chat calls somebody")
+            raise LocalError(
+                404,
+                f"{self.room} is a room, and that is for a talk with one person"
+                if self.room
+                else "you are talking with nobody: /chat calls somebody",
+            )
         return self.current
 
     def rings(self, what: str = "") -> list[Conversation]:

@@ -131,11 +131,11 @@ class Delivered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Uncertain(Event):
-    """It was written, and whether it arrived cannot be known."""
+    """It was written, and whether it arrived cannot be known; in a room it has no number then."""
 
     event: ClassVar[str] = "uncertain"
     to: str
-    id: str | int
+    id: str | int | None
     text: str | None = None
 
 
@@ -186,6 +186,32 @@ class FileChanged(Event):
         whom = f"to {self.to}" if self.to is not None else f"from {self.from_}"
         done = f"{self.offset} of {self.size} bytes"
         return f"{self.id} {self.name} {whom}: {self.state}, {done}"
+
+
+@dataclass(frozen=True, slots=True)
+class RoomChanged(Event):
+    """Something happened in a room. `change`: joined, parted, topic, kicked, banned, unbanned, muted,
+    unmuted, op, deop, settings, invited.
+
+    `id`: who it is about, `by`: who did it. `members`, all or the first of them, only when we have
+    joined, and `again` if the connection had broken; `count`: how many are in it. `text`: a topic.
+    """
+
+    event: ClassVar[str] = "room"
+    room: str
+    change: str
+    id: str | None = None
+    by: str | None = None
+    members: tuple[str, ...] | None = None
+    count: int | None = None
+    role: str | None = None
+    text: str | None = None
+    until: str | None = None
+    reason: str | None = None
+    key: str | None = None
+    address: str | None = None
+    own: bool | None = None
+    again: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -194,7 +194,7 @@ class Links:
         if not at_once:
             conversation.perform(effects)
             return
-        if self._calls.all.current is None:
+        if self._calls.all.vacant:
             self._calls.all.current = conversation
         conversation.perform(conversation.session.accept())
 

@@ -285,7 +285,7 @@ class SecureLinks:
         if not at_once:
             conversation.perform(effects)
             return
-        if self._calls.all.current is None:
+        if self._calls.all.vacant:
             self._calls.all.current = conversation
         self._calls.take(conversation)
 

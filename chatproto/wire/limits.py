@@ -77,6 +77,8 @@ class Limits:
     say_burst: int = 10  # messages to a room or the lobby at once; the others are read later
     say_rate: float = 5.0  # and then in a second
     say_bytes: float = 16 * 1024.0  # in a second, and at once
+    says_unanswered: int = 8  # messages to rooms that a client has on the way at once
+    paste_gap: float = 0.05  # a pasted line comes so soon after the one before it
     watches: int = 256
     password: int = 1024
     login_tries: int = 3  # wrong passwords in a minute, of one address and for one user
@@ -101,7 +103,7 @@ class Limits:
     ignored: int = 10_000  # people whose calls are not taken
     callers: int = 256  # connections at once on a client's own port
     dial_wait: float = 30.0  # for a connection to a person
-    waiting_messages: int = 500  # to one person
+    waiting_messages: int = 500  # to one person or room
     history_lines: int = 1000  # shown at once
     offer_files: int = 10_000  # of a folder
     offers: int = 32  # of files, that one person has not answered
