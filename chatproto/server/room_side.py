@@ -139,6 +139,11 @@ class RoomSide:
             self.flush()
         self._carry_out(self.rules.answer(message, guest, now))
 
+    def answered(self, guest: Guest) -> None:
+        """All that `guest` has said is answered now, so that no later answer comes before."""
+        if any(guest in turn.own for turn in self._turns.values()):
+            self.flush()
+
     def follow(self, guest: Guest) -> None:
         """`guest` may have registered another id."""
         self.flush()

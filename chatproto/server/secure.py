@@ -180,6 +180,8 @@ class SecureConnection(LineReceiver):
         self.transport.registerProducer(self, True)
         now = self._heard = self._factory.seconds()
         self._factory.watch(self, now + self._factory.limits.handshake_wait)
+        if self._side.rooms is not None:
+            self._pace = self._side.rooms.pace(self._waited)
         if not self._side.logins.admits(self._visitor):
             self.dismiss(Error(403))
 
@@ -332,6 +334,8 @@ class SecureConnection(LineReceiver):
         if rooms is not None and message.__class__ in REQUESTS:
             rooms.answer(message, self._visitor, now)
             return
+        if rooms is not None:
+            rooms.answered(self._visitor)
         effects = self._side.directory.answer(message, self._visitor, now)
         self._side.carry_out(effects)
         if rooms is not None and isinstance(message, Register):

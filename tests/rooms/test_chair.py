@@ -102,9 +102,12 @@ class TheOwner(Rooms):
 
     def test_makes_ops_who_may_put_out_others_but_not_each_other(self) -> None:
         self.does(self.alice, asked.Op(2, "#tea", "bob"))
-        for message in (asked.Op(3, "#tea", "carol"), asked.Settings(3, "#tea", "x")):
-            self.assert_refused(403, self.bob, message)
-        for message in (asked.Kick(3, "#tea", "alice"), asked.Ban(3, "#tea", "alice")):
+        for message in (
+            asked.Op(3, "#tea", "carol"),
+            asked.Settings(3, "#tea", "x"),
+            asked.Kick(3, "#tea", "alice"),
+            asked.Ban(3, "#tea", "alice"),
+        ):
             self.assert_refused(403, self.bob, message)
         self.does(self.bob, asked.Kick(3, "#tea", "carol"))
         self.assertFalse(self.is_in(self.carol))

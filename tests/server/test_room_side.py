@@ -1,0 +1,335 @@
+"""Tests of rooms on a server: over TLS on real sockets, and the lobby's two doors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chatproto.identity.keys import new_identity
+from chatproto.rooms.lobby import Lobby
+from chatproto.rooms.lobby_port import LobbyConnection, LobbyPort
+from chatproto.server.room_side import RoomSide
+from chatproto.stores.memory_rooms import MemoryRooms
+from chatproto.wire import bcp2, bcp2_common
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.room_fields import Occupant
+from tests.server.ends import End
+from tests.server.secure_ends import ONE, OTHER, Client, Served
+
+THIRD = new_identity()
+
+
+class RoomsTests(Served):
+    """Alice, bob and carol, in #tea if `all_in`."""
+
+    def serve(self, tls_only: bool = False, keyed: bool = True, **limits: float) -> Any:
+        factory = super().serve(tls_only, keyed, **limits)
+        self.rooms = RoomSide(
+            self.clock, MemoryRooms(factory.limits), factory.limits, self.side.directory.names.owner
+        )
+        self.side.rooms = self.rooms
+        self.rooms.connections = self.side.connections
+        return factory
+
+    async def all_in(self, room: str = "#tea") -> list[Client]:
+        people = []
+        for name, identity in (("alice", ONE), ("bob", OTHER), ("carol", THIRD)):
+            person = await self.register(name, identity)
+            self.assertIsInstance(await self.ask(person, asked.Join(2, room)), told.JoinAck)
+            people.append(person)
+        await self.calm()
+        for person in people:
+            person.got.clear()
+        return people
+
+    async def heard(self, *people: Client, count: int = 1) -> None:
+        """Until each has got `count` messages."""
+        await self.until(lambda: all(len(one.got) >= count for one in people))
+
+    async def turn(self) -> None:
+        """Let what was sent arrive, and the turn in which it does end."""
+        await self.calm()
+        self.clock.advance(0)
+
+    async def test_what_is_said_reaches_all_and_the_speaker_learns_its_number(self) -> None:
+        self.serve()
+        alice, bob, carol = await self.all_in()
+        bob.send(asked.Say(7, "#tea", "grüße"))
+        await self.turn()
+        await self.heard(alice, bob, carol)
+        (said,) = alice.got
+        self.assertEqual((said.sender, said.text, said.room), ("bob", "grüße", "#tea"))
+        self.assertEqual(carol.got, [said])
+        self.assertEqual(bob.got, [told.SayAck(7, "#tea", said.id, said.date)])
+
+    async def test_all_see_one_order_and_their_own_lines_in_it(self) -> None:
+        self.serve()
+        people = await self.all_in()
+        for number in range(5):
+            for person in people:
+                person.send(asked.Say(number, "#tea", f"{number}"))
+        await self.turn()
+        await self.heard(*people, count=15)
+        orders = [[one.id for one in person.got] for person in people]
+        self.assertEqual(orders, [sorted(orders[0])] * 3)
+        for person in people:
+            acks = [one.cseq for one in person.got if isinstance(one, told.SayAck)]
+            self.assertEqual(acks, [0, 1, 2, 3, 4])
+
+    async def test_a_turn_s_lines_are_one_write_to_each(self) -> None:
+        self.serve()
+        alice, bob, _ = await self.all_in()
+        writes: list[bytes] = []
+        connection = next(one for v, one in self.side.connections.items() if v.client_id == "alice")
+        write = connection.send
+
+        def counted(data: bytes) -> None:
+            writes.append(data)
+            write(data)
+
+        connection.send = counted  # type: ignore[method-assign]
+        bob.send(*(asked.Say(number, "#tea", "x") for number in range(8)))
+        await self.turn()
+        await self.heard(alice, count=8)
+        self.assertEqual(len(writes), 1)
+
+    async def test_who_comes_in_between_sees_what_comes_after_its_own_yes(self) -> None:
+        self.serve()
+        alice, bob, carol = await self.all_in()
+        await self.ask(carol, asked.Part(3, "#tea"))
+        carol.got.clear()
+        bob.send(asked.Say(4, "#tea", "before"))
+        await self.calm()
+        carol.send(asked.Join(5, "#tea"))
+        await self.calm()
+        bob.send(asked.Say(6, "#tea", "after"))
+        await self.turn()
+        await self.heard(carol, count=2)
+        ack, said = carol.got
+        self.assertEqual((ack.cseq, said.text), (5, "after"))
+        self.assertGreater(said.id, ack.last)
+        before = next(one for one in alice.got if isinstance(one, told.Said))
+        self.assertEqual((before.text, before.id), ("before", ack.last))
+
+    async def test_history_has_what_was_missed_and_then_it_goes_on(self) -> None:
+        self.serve()
+        alice, bob, carol = await self.all_in()
+        alice.send(*(asked.Say(number, "#tea", f"{number}") for number in range(3)))
+        await self.turn()
+        await self.heard(carol, count=3)
+        first = carol.got[0].id
+        carol.transport.loseConnection()
+        await carol.ended
+        await self.until(lambda: any(isinstance(one, told.Parted) for one in bob.got))
+        alice.send(asked.Say(4, "#tea", "4"))
+        await self.turn()
+        carol = await self.register("carol", THIRD)
+        carol.send(asked.Join(1, "#tea"), asked.History(2, "#tea", first))
+        await self.heard(carol, count=5)
+        self.assertEqual([one.text for one in carol.got[1:4]], ["1", "2", "4"])
+        self.assertEqual(carol.got[4], told.HistoryAck(2, "#tea", 3))
+        self.assertEqual({one.cseq for one in carol.got[1:4]}, {2})
+
+    async def test_who_talks_too_fast_is_read_later_and_refused_nothing(self) -> None:
+        self.serve(say_burst=3, say_rate=2.0)
+        alice, bob, _ = await self.all_in()
+        bob.send(*(asked.Say(number, "#tea", f"{number}") for number in range(6)))
+        bob.send(bcp2_common.Ping(99))
+        await self.turn()
+        await self.heard(alice, bob, count=3)
+        for count in (4, 5, 6):
+            await self.calm()
+            self.assertEqual((len(alice.got), len(bob.got)), (count - 1, count - 1))
+            self.clock.advance(0.5)
+            await self.turn()
+            await self.heard(alice, count=count)
+        await self.heard(bob, count=7)
+        self.assertEqual([one.text for one in alice.got], list("012345"))
+        self.assertEqual(bob.got[-1], bcp2_common.PingAck(99))
+
+    async def test_who_is_read_later_is_not_too_slow(self) -> None:
+        self.serve(say_burst=1, say_rate=0.01)
+        alice, bob, _ = await self.all_in()
+        bob.send(asked.Say(1, "#tea", "1"), asked.Say(2, "#tea", "2"), b"SAY\r\nCSeq: 3\r\n")
+        await self.turn()
+        await self.heard(alice)
+        for _ in range(2):
+            self.pass_time(50)
+            await self.turn()
+        await self.heard(alice, count=2)
+        self.assertFalse(bob.gone)
+
+    async def test_who_does_not_read_is_dropped_and_the_room_goes_on(self) -> None:
+        self.serve(unsent=20_000, say_burst=10_000, say_bytes=1e9)
+        alice, bob, carol = await self.all_in()
+        carol.transport.pauseProducing()
+        await self.calm()
+        sent = 0
+        while not any(isinstance(one, told.Parted) for one in alice.got):
+            bob.send(*(asked.Say(sent + number, "#tea", "x" * 8000) for number in range(20)))
+            sent += 20
+            await self.turn()
+            self.assertLess(sent, 5000)
+        parted = [one for one in alice.got if isinstance(one, told.Parted)]
+        self.assertEqual(parted, [told.Parted("#tea", "carol", "did not read what was sent")])
+        bob.send(asked.Say(9999, "#tea", "on"))
+        await self.turn()
+        await self.until(lambda: getattr(alice.got[-1], "text", "") == "on")
+        said = [one for one in alice.got if isinstance(one, told.Said)]
+        self.assertEqual(len(said), sent + 1)
+
+    async def test_an_answer_to_nobody_registered_and_to_no_room(self) -> None:
+        self.serve()
+        client = await self.come()
+        refusal = await self.ask(client, asked.Join(1, "#tea"))
+        self.assertEqual(refusal, bcp2_common.Error(401, 1))
+        alice = await self.register("alice", OTHER)
+        self.assertEqual(
+            await self.ask(alice, asked.Say(1, "#tea", "x")), bcp2_common.Error(404, 1)
+        )
+
+    async def test_a_server_without_rooms_knows_no_such_method(self) -> None:
+        self.serve()
+        self.side.rooms = None
+        alice = await self.register("alice")
+        self.assertEqual(await self.ask(alice, asked.Join(1, "#tea")), bcp2_common.Error(405, 1))
+
+    async def test_who_takes_another_id_is_in_no_room(self) -> None:
+        self.serve()
+        alice, bob, _ = await self.all_in()
+        await self.ask(bob, bcp2.Register(5, "bobby", 5000))
+        await self.heard(alice)
+        self.assertEqual(alice.got, [told.Parted("#tea", "bob")])
+
+    async def test_an_invitation_finds_who_is_connected(self) -> None:
+        self.serve()
+        alice, _, _ = await self.all_in()
+        dave = await self.register("dave", new_identity())
+        await self.ask(alice, asked.Invite(3, "#tea", "dave"))
+        await self.heard(dave)
+        self.assertEqual(dave.got, [told.Invited("#tea", "alice")])
+
+    async def test_the_operator_s_order_comes_after_what_was_said(self) -> None:
+        self.serve()
+        alice, bob, _ = await self.all_in()
+        bob.send(asked.Say(3, "#tea", "last words"))
+        await self.calm()
+        self.rooms.order(asked.Kick(0, "#tea", "bob"))
+        await self.heard(alice, bob, count=3)
+        self.assertEqual([type(one) for one in bob.got], [told.SayAck, told.Changed, told.Parted])
+        self.assertEqual([type(one) for one in alice.got], [told.Said, told.Changed, told.Parted])
+
+    async def test_what_was_said_is_sent_before_the_server_closes(self) -> None:
+        self.serve()
+        alice, bob, _ = await self.all_in()
+        bob.send(asked.Say(3, "#tea", "last words"))
+        await self.calm()
+        self.side.close(lambda: 1)
+        await self.heard(alice, count=2)
+        self.assertEqual([type(one) for one in alice.got], [told.Said, bcp2.Closing])
+
+    # The lobby.
+
+    def lobby(self) -> LobbyPort:
+        rooms = self.rooms
+        lobby = Lobby(
+            self.factory.limits, lambda name: not rooms.admits(name), rooms.others, rooms.may_speak
+        )
+        port = LobbyPort(self.clock, lobby, self.factory.limits, beside=rooms)
+        rooms.plain = port
+        return port
+
+    def raw(self, port: LobbyPort) -> tuple[LobbyConnection, End]:
+        connection = port.buildProtocol(None)
+        assert connection is not None
+        transport = End()
+        connection.makeConnection(transport)
+        self.clock.advance(0)
+        transport.clear()
+        return connection, transport
+
+    def types(self, connection: LobbyConnection, text: str) -> None:
+        connection.dataReceived(text.encode() + b"\n")
+        self.clock.advance(0)
+
+    def reads(self, transport: End) -> str:
+        self.clock.advance(0)
+        text: str = transport.value().decode()
+        transport.clear()
+        return text
+
+    async def test_bare_text_and_members_with_keys_talk_in_one_room(self) -> None:
+        self.serve()
+        port = self.lobby()
+        alice, bob, _ = await self.all_in("#lobby")
+        guest, screen = self.raw(port)
+        _, other_screen = self.raw(port)
+        self.reads(screen)
+        await self.heard(alice, count=2)
+        self.assertEqual(
+            alice.got, [told.Joined("#lobby", name, "open") for name in ("guest-1", "guest-2")]
+        )
+        self.types(guest, "hello")
+        await self.heard(alice, bob, count=3)
+        said = alice.got[2]
+        self.assertEqual((said.sender, said.text), ("guest-1", "hello"))
+        self.assertEqual(self.reads(other_screen), "guest-1: hello\n")
+        bob.send(asked.Say(3, "#lobby", "hi\x1b[2J there"))
+        await self.turn()
+        await self.heard(alice, bob, count=4)
+        for one in (screen, other_screen):
+            self.assertEqual(self.reads(one), "bob: hi␛[2J there\n")
+        self.assertGreater(alice.got[3].id, said.id)
+        answer = await self.ask(alice, asked.Names(4, "#lobby"))
+        self.assertIn(Occupant("guest-1", "open"), answer.members)
+
+    async def test_each_side_sees_who_comes_and_goes_on_the_other(self) -> None:
+        self.serve()
+        port = self.lobby()
+        guest, screen = self.raw(port)
+        alice, bob, _ = await self.all_in("#lobby")
+        self.assertEqual(self.reads(screen), "* alice joined\n* bob joined\n* carol joined\n")
+        self.types(guest, "/names")
+        self.assertEqual(self.reads(screen), "* here: guest-1, alice, bob, carol\n")
+        self.types(guest, "/msg bob psst")
+        self.assertIn("only where they are encrypted", self.reads(screen))
+        self.types(guest, "/nick alice")
+        self.assertIn("somebody else's name", self.reads(screen))
+        self.types(guest, "/nick gus")
+        self.reads(screen)
+        await self.ask(bob, asked.Part(3, "#lobby"))
+        self.assertEqual(self.reads(screen), "* bob left\n")
+        self.types(guest, "/quit")
+        await self.heard(alice, count=4)
+        self.assertEqual(
+            alice.got,
+            [
+                told.Parted("#lobby", "guest-1", "is now gus"),
+                told.Joined("#lobby", "gus", "open"),
+                told.Parted("#lobby", "bob"),
+                told.Parted("#lobby", "gus"),
+            ],
+        )
+
+    async def test_the_operator_mutes_and_puts_out_who_is_there_in_bare_text(self) -> None:
+        self.serve()
+        port = self.lobby()
+        guest, screen = self.raw(port)
+        alice, _, _ = await self.all_in("#lobby")
+        self.reads(screen)
+        self.rooms.order(asked.Mute(0, "#lobby", "guest-1"))
+        self.assertEqual(self.reads(screen), "* the operator: mute guest-1\n")
+        self.types(guest, "hello")
+        self.assertEqual(self.reads(screen), "* you may say nothing here just now\n")
+        self.rooms.order(asked.Kick(0, "#lobby", "guest-1"))
+        self.assertIn("* you are put out\n", self.reads(screen))
+        await self.heard(alice, count=3)
+        self.assertEqual(
+            alice.got,
+            [
+                told.Changed("#lobby", "mute", peer_id="guest-1"),
+                told.Changed("#lobby", "kick", peer_id="guest-1"),
+                told.Parted("#lobby", "guest-1", "kicked"),
+            ],
+        )
+        guest.connectionLost()
