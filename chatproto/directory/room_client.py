@@ -32,6 +32,9 @@ DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
 class Asking(Protocol):
     """A connection to the server; `directory.secure_client.SecureServer`."""
 
+    def ready(self) -> Deferred[None]:
+        """Fires when the try to connect and register that is under way has come out, either way."""
+
     def ask(
         self,
         make: Callable[[int], Bcp2Message],
@@ -55,6 +58,10 @@ class RoomClient:
     def __init__(self, server: Asking, limits: Limits = DEFAULTS) -> None:
         self._server = server
         self._limits = limits
+
+    async def ready(self) -> None:
+        """Wait for the try to connect that is under way."""
+        await self._server.ready()
 
     async def join(self, room: str, secret: str = "") -> told.JoinAck:
         """Be in `room`; the server tells from now on what happens there."""

@@ -47,6 +47,10 @@ class Membership:
         self.count = 0
         self.entered = False
         """The JOIN of this connection was answered."""
+        self.entering = False
+        """It is asked, or we are in."""
+        self.joined = False
+        """We have been in it."""
         self.gone = False
         """We have left, or were put out."""
         self.waiting: deque[str] = deque()
@@ -67,9 +71,10 @@ class Membership:
     async def enter(self) -> JoinAck:
         """Join, and tell what we missed. Raises Refused, Unreachable."""
         this = self._connection
+        self.entering = True
         ack = await self._owner.client.join(self.name, self.secret)
         self._check(this)
-        self.entered = True
+        self.entered = self.joined = True
         self.topic, self.role, self.count = ack.topic, ack.role, ack.count
         return ack
 
@@ -90,7 +95,7 @@ class Membership:
     def lost(self) -> None:
         """The connection is gone."""
         self._connection += 1
-        self.entered = self._inside = False
+        self.entered = self.entering = self._inside = False
         self._early.clear()
 
     def leave(self, reason: str) -> None:

@@ -32,6 +32,8 @@ from chatproto.node.introducers import Introducer
 from chatproto.node.outbox import Outbox
 from chatproto.node.people import People
 from chatproto.node.posts import Posts, Random
+from chatproto.node.room_orders import RoomOrders
+from chatproto.node.rooms import Rooms
 from chatproto.node.settings import Settings
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.ledger import Ledger
@@ -89,6 +91,8 @@ class Node:
         self._input_ended: IDelayedCall | None = None
         self._exit_code: int | None = None
         self.calls = Calls(self, reactor)
+        self.rooms = Rooms(self)
+        self.in_room = RoomOrders(self, self.rooms)
         self._finder = Finder(self)
         self._outbox = Outbox(self)
         self._held = HeldInput(self)
@@ -117,6 +121,7 @@ class Node:
         self._outbox.stop()
         if self.files is not None:
             self.files.stop()
+        self.rooms.stop()
         if self.server is not None:
             self.server.stop()
         self.calls.leave_all(lambda: self._exit(code))
@@ -135,7 +140,9 @@ class Node:
     def settle(self) -> None:
         """Something was finished: if the input has ended and nothing is left to do, end."""
         self._held.go_on()
-        if self._input_ended is not None and self._pending == 0 and self.calls.all.unsent == 0:
+        if self._input_ended is None or self._pending:
+            return
+        if not self.calls.all.unsent and not self.rooms.unsent:
             self.stop()
 
     # What the person asks for and nobody else needs to answer.
@@ -145,62 +152,77 @@ class Node:
         self.tell(Answer("id", (self.me.client_id,), {"id": self.me.client_id}))
 
     def say(self, text: str) -> None:
-        """Say `text` in the current conversation."""
-        self._try("say", lambda: self._held.say(text))
+        """Say `text` in the current conversation or room."""
+        self.attempt("say", lambda: self._say(text))
 
     def msg(self, text: str, to: str = "") -> None:
-        """Say `text` to somebody, or in the current conversation."""
-        self._try("msg", lambda: self._held.say(text, to))
+        """Say `text` to somebody or in a room (`#room`), or where what is typed goes."""
+        self.attempt("msg", lambda: self._say(text, to))
+
+    def _say(self, text: str, to: str = "") -> None:
+        if to.startswith("#") or (not to and self.calls.all.room):
+            self.rooms.say(text, to)
+        else:
+            self._held.say(text, to)
 
     def unsend(self, number: str, to: str = "") -> None:
         """Take back a message that has not arrived: to `to`, or in the current conversation."""
-        self._try("unsend", lambda: self._outbox.unsend(int(number), to))
+        self.attempt("unsend", lambda: self._outbox.unsend(int(number), to))
 
     def history(self, most: str = "20") -> None:
-        """Show the latest `most` messages of the current conversation."""
-        self._try("history", lambda: self._outbox.history(int(most)))
+        """Show the latest `most` messages of the current conversation or room."""
+        if self.calls.all.room:
+            self.in_room.history(int(most))
+        else:
+            self.attempt("history", lambda: self._outbox.history(int(most)))
+
+    def search(self, words: str) -> None:
+        """Show what was said that has all of `words` in it."""
+        self.attempt("search", lambda: self._outbox.search(words))
 
     def accept(self, what: str = "") -> None:
         """Say yes to what was asked last, or to `what`: a call or a file, by name or number."""
-        self._try("accept", lambda: self._answer(what, True))
+        self.attempt("accept", lambda: self._answer(what, True))
 
     def decline(self, what: str = "") -> None:
         """Say no to it."""
-        self._try("decline", lambda: self._answer(what, False))
+        self.attempt("decline", lambda: self._answer(what, False))
 
     def send(self, paths: list[str]) -> None:
         """Send files and folders to the one of the current conversation."""
-        self._try("send", lambda: self.calls.send(paths))
+        self.attempt("send", lambda: self.calls.send(paths))
 
     def list_files(self) -> None:
         """Show every transfer that has not ended."""
-        self._try("files", lambda: self._need_files().list())
+        self.attempt("files", lambda: self._need_files().list())
 
     def cancel(self, number: str) -> None:
         """End a transfer."""
-        self._try("cancel", lambda: self._need_files().cancel(int(number)))
+        self.attempt("cancel", lambda: self._need_files().cancel(int(number)))
 
     def switch(self, what: str) -> None:
-        """Make another conversation the current one."""
-        self._try("switch", lambda: self.calls.switch(what))
+        """Make another conversation or room the current one."""
+        switch = self.rooms.switch if what.startswith("#") else self.calls.switch
+        self.attempt("switch", lambda: switch(what))
 
     def mode(self, which: str) -> None:
         """Take turns (`half`) in the current conversation, or no more (`full`)."""
-        self._try("mode", lambda: self.calls.set_half(which == "half"))
+        self.attempt("mode", lambda: self.calls.set_half(which == "half"))
 
     def over(self) -> None:
         """Pass the turn without saying anything."""
-        self._try("over", self.calls.over)
+        self.attempt("over", self.calls.over)
 
     def ignore(self, peer: str) -> None:
         """Take no calls from `peer` any more, or take them again."""
-        self._try("ignore", lambda: self.calls.ignore(peer))
+        self.attempt("ignore", lambda: self.calls.ignore(peer))
 
     def who(self) -> None:
         """Show the conversations."""
-        rows = self.calls.all.rows()
-        lines = tuple(_row_line(row) for row in rows) or ("no conversation",)
-        self.tell(Answer("who", lines, {"conversations": rows}))
+        rows, rooms = self.calls.all.rows(), self.rooms.rows()
+        lines = (*(_row_line(row) for row in rows), *(_room_line(row) for row in rooms))
+        data = {"conversations": rows, "rooms": rooms}
+        self.tell(Answer("who", lines or ("no conversation",), data))
 
     def status(self) -> None:
         """Show who and where we are, and with which server."""
@@ -223,7 +245,10 @@ class Node:
         self.tell(Answer("status", lines, data))
 
     def quit(self) -> None:
-        """End the current conversation, or, outside one, the program."""
+        """End the current conversation, leave the current room, or, outside both, end the program."""
+        if self.calls.all.room:
+            self.rooms.part()
+            return
         ended = self.calls.quit_current()
         if not ended or (self.settings.plain and not len(self.calls.all)):
             self.stop()
@@ -232,15 +257,15 @@ class Node:
 
     def register(self) -> None:
         """Tell the server where we can be called."""
-        self._ask("register", self._register)
+        self.ask("register", self._register)
 
     def info(self, prefix: str = "") -> None:
         """Ask who is registered, those whose id begins with `prefix`."""
-        self._ask("info", lambda: self._info(prefix))
+        self.ask("info", lambda: self._info(prefix))
 
     def bridge(self, peer: str = "") -> None:
         """Ask the server for somebody to talk to."""
-        self._ask("bridge", lambda: self._bridge(peer))
+        self.ask("bridge", lambda: self._bridge(peer))
 
     def chat(self, target: str = "", dialect: str = "") -> None:
         """Call somebody: an id, `host:port`, or whom the server answered with last."""
@@ -254,7 +279,7 @@ class Node:
             return
         conversation = self.calls.prepare(target, DIALECTS[plain] if plain else SECURE)
         if conversation is not None:
-            self._ask("chat", lambda: self._chat(conversation, target))
+            self.ask("chat", lambda: self._chat(conversation, target))
 
     async def _register(self) -> None:
         if await self._finder.introducer.register():
@@ -310,6 +335,13 @@ class Node:
     def at_server(self) -> None:
         """The server knows us, or again."""
         self._outbox.deliveries.look()
+        self.rooms.resume()
+
+    def away(self, again: bool) -> None:
+        """The connection to the server is gone; `again`: it is tried again."""
+        self.rooms.lost()
+        if not again:
+            self.rooms.refused()
 
     def came(self, client_id: str) -> None:
         """Somebody is there."""
@@ -327,7 +359,7 @@ class Node:
         """Call somebody for whom something waits."""
         conversation = self.calls.deliver(key, name)
         if conversation is not None:
-            self._ask("msg", lambda: self._chat(conversation, name))
+            self.ask("msg", lambda: self._chat(conversation, name))
 
     def leave_for(self, client_id: str, text: str) -> bool:
         """Keep `text` for somebody we know; whether we do."""
@@ -345,7 +377,7 @@ class Node:
 
     def verify(self, peer: str = "", same: str = "") -> None:
         """Show the number to compare with `peer`, or, with `same`, keep that it was the same."""
-        self._try(
+        self.attempt(
             "verify", lambda: self.tell(self._finder.verified(self._whom(peer), same == "yes"))
         )
 
@@ -383,9 +415,9 @@ class Node:
 
     def trust(self, peer: str, key: str) -> None:
         """Keep `key` as that of `peer`, in place of another."""
-        self._try("trust", lambda: self.tell(self._finder.trusted(peer, key)))
+        self.attempt("trust", lambda: self.tell(self._finder.trusted(peer, key)))
 
-    def _ask(self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
+    def ask(self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
         self._pending += 1
 
         def answered(_: object) -> None:
@@ -407,7 +439,7 @@ class Node:
             log.failure("{command} failed", command=command)
             self._fail(command, f"that failed: {error!r}")
 
-    def _try(self, command: str, work: Callable[[], None]) -> None:
+    def attempt(self, command: str, work: Callable[[], None]) -> None:
         try:
             work()
         except (*TROUBLES, PinTrouble) as error:
@@ -445,3 +477,8 @@ def _row_line(row: dict[str, Any]) -> str:
     where = f" {host_port(row['host'], row['port'])}" if row["host"] else ""
     where = "" if where.strip() == row["id"] else where
     return f"{row['id']}{where}: {', '.join(filter(None, marks))}"
+
+
+def _room_line(row: dict[str, Any]) -> str:
+    people = "1 is" if row["count"] == 1 else f"{row['count']} are"
+    return f"{row['room']}: {people} there" + (", current" if row["current"] else "")

@@ -160,6 +160,16 @@ class Outbox:
             self._show(line)
         self._node.tell(Answer("history", () if lines else ("nothing",), {"count": len(lines)}))
 
+    def search(self, words: str) -> None:
+        """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""
+        posts = self._node.posts
+        if posts is None:
+            raise LocalError(404, "of what is said in the open nothing is kept")
+        lines = posts.ledger.search(words, self._node.limits.history_lines)
+        for line in lines:
+            self._show(line)
+        self._node.tell(Answer("search", () if lines else ("nothing",), {"count": len(lines)}))
+
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told; once it is on the screen that is kept."""
         self._line = max(self._line, line)

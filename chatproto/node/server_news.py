@@ -22,6 +22,7 @@ class NewsOwner(Protocol):
     @property
     def tell(self) -> Callable[[Event], None]: ...
     def at_server(self) -> None: ...
+    def away(self, again: bool) -> None: ...
     def came(self, client_id: str) -> None: ...
 
 
@@ -55,10 +56,12 @@ class ServerNews:
             self._trying = True
             where = "" if server.name in why else f"server {server.name}: "
             self._tell(Notice(f"{where}{why}; it is tried again"))
+        self._node.away(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """It does not want us, or we do not want it."""
         self._tell(Failed(f"server {server.name}: {why}", status=status, command="register"))
+        self._node.away(False)
 
     def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
         """Somebody asked it for us and may call."""

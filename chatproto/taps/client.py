@@ -18,6 +18,7 @@ from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 
 from chatproto.directory.client import ClassicServer
+from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble
@@ -238,6 +239,8 @@ def _introducer(
     server = SecureServer(
         reactor, host, port, lambda: known.handshake(judge), news, jitter, DEFAULTS, login
     )
+    node.rooms.connection = RoomClient(server)
+    server.pushed = node.rooms.pushed
     return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
 
 

@@ -1,0 +1,394 @@
+"""The rooms that we are in: what the person asks of them, and what the server tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
+from chatproto.directory.room_client import RoomClient
+from chatproto.node.calls import Calls
+from chatproto.node.events import Event, RoomChanged, Undelivered
+from chatproto.node.membership import Membership
+from chatproto.node.posts import Posts
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_rooms_told import JoinAck, Said
+from chatproto.wire.dialects import Me
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.limits import Limits
+from chatproto.wire.room_fields import moment_of, read_room
+
+FOR_NOW = (408, 429, 500, 503)
+"""Refusals that another try may not meet."""
+NOT_IN = {
+    403: "you may not come in: {room} wants a key (/join {room} KEY) or an invitation, or you are banned",
+    409: "another room looks like {room}, or somebody there looks like you",
+    413: "you are in too many rooms, or have too many",
+    429: "too many requests about rooms at once: try again in a moment",
+    503: "{room} is full, or there are too many rooms",
+}
+"""Why somebody is not let in, by status."""
+RETRY_AFTER = 5
+"""Seconds to another try, where the server tells none."""
+Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
+
+
+class RoomsOwner(Protocol):
+    """What they need of the node."""
+
+    calls: Calls
+    limits: Limits
+    me: Me
+    posts: Posts | None
+    reactor: IReactorTime
+    now: Callable[[], float]
+    hold_input: Callable[[bool], None]
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def settle(self) -> None: ...
+    def ask(self, command: str, work: Work) -> None: ...
+    def attempt(self, command: str, work: Callable[[], None]) -> None: ...
+    def shown(self, line: int) -> None: ...
+
+
+class Rooms:
+    """Every room by its name. `client` asks the server; None where it has no rooms.
+
+    What the methods of the person cannot do is one `Failed`, or LocalError where they say so.
+    """
+
+    def __init__(self, node: RoomsOwner) -> None:
+        self.connection: RoomClient | None = None
+        self._node = node
+        self._all: dict[str, Membership] = {}
+        self._leaving: list[Membership] = []  # left, and what was said there is not answered yet
+        self._held: tuple[Membership, str] | None = None
+        self._retries: dict[str, IDelayedCall] = {}
+
+    @property
+    def client(self) -> RoomClient:
+        """The server. Raises LocalError if it has no rooms."""
+        if self.connection is None:
+            raise LocalError(
+                405, "there is no server with rooms: one that --plain speaks to has none"
+            )
+        return self.connection
+
+    @property
+    def limits(self) -> Limits:
+        """The named limits."""
+        return self._node.limits
+
+    @property
+    def own_id(self) -> str:
+        """Who we are."""
+        return self._node.me.client_id
+
+    @property
+    def unsent(self) -> int:
+        """How many messages of ours are not known to have arrived."""
+        held = self._held is not None
+        return held + sum(one.unsent for one in (*self._all.values(), *self._leaving))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each as /who shows it."""
+        current = self._node.calls.all.room
+        return [
+            {"room": name, "count": one.count, "role": one.role, "current": name == current}
+            for name, one in self._all.items()
+        ]
+
+    # What the person says.
+
+    def named(self, name: str = "") -> Membership:
+        """The room `name`, or the current one. Raises LocalError."""
+        room = _room(name) if name else self._node.calls.all.room
+        if not room:
+            raise LocalError(404, "which room? /join opens one")
+        if room not in self._all:
+            raise LocalError(404, f"you are not in {room}: /join {room}")
+        return self._all[room]
+
+    def say(self, text: str, name: str = "") -> None:
+        """Say `text` in a room, as soon as can be. Raises LocalError."""
+        membership = self.named(name)
+        if len(text.encode()) > self.limits.body_to_server:
+            raise LocalError(
+                413, f"a message to a room has at most {self.limits.body_to_server} bytes"
+            )
+        if self._held is not None:
+            raise LocalError(429, f"{membership.unsent} messages wait already")
+        if membership.unsent >= self.limits.waiting_messages:
+            self._held = membership, text
+            self._node.hold_input(True)
+        else:
+            membership.waiting.append(text)
+            self._pump()
+
+    def switch(self, name: str) -> None:
+        """What is typed goes to `name` now. Raises LocalError."""
+        membership = self.named(name)
+        self._node.calls.all.speak_in(membership.name)
+        self.tell(RoomChanged(membership.name, "current", count=membership.count))
+
+    # What the person asks.
+
+    def join(self, name: str, secret: str = "") -> None:
+        """Be in `name`, which becomes the current one at once, so that what is said next waits for it."""
+        self._node.attempt("join", lambda: self._begin(_room(name), secret))
+
+    def _begin(self, room: str, secret: str) -> None:
+        membership = self._all.get(room)
+        if membership is not None:
+            self.switch(room)
+            return
+        if len(self._all) >= self.limits.rooms_per_client:
+            raise LocalError(413, f"you are in {len(self._all)} rooms: /part leaves one")
+        _ = self.client
+        membership = self._all[room] = Membership(self, room, secret)
+        self._node.calls.all.speak_in(room)
+        self._node.ask("join", lambda: self._join(membership))
+
+    async def _join(self, membership: Membership) -> None:
+        try:
+            await self.client.ready()
+            ack = await membership.enter()
+        except Refused as error:
+            sentence = NOT_IN.get(error.status or 0, str(error)).format(room=membership.name)
+            self._drop(membership, sentence)
+            raise Refused(sentence, error.status) from None
+        except (LocalError, Unreachable) as error:
+            self._drop(membership, _sentence(error))
+            raise
+        self._tell_joined(membership, ack)
+        await membership.catch_up(ack.last)
+        self.settled()
+
+    def part(self, name: str = "") -> None:
+        """Leave a room; what still waits to be said there is not said."""
+
+        async def work() -> None:
+            membership = self.named(name)
+            self._drop(membership, "you left")
+            if membership.entered:
+                await self.client.do(asked.Part, room=membership.name)
+            self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
+
+        self._node.ask("part", work)
+
+    # What the server tells.
+
+    def resume(self) -> None:
+        """The server knows us again: join every room again."""
+        for membership in tuple(self._all.values()):
+            if membership.joined and not membership.entering:
+                self._enter_again(membership)
+
+    def lost(self) -> None:
+        """The connection to the server is gone."""
+        self._stop_retries()
+        for membership in self._all.values():
+            membership.lost()
+
+    def refused(self) -> None:
+        """The server is not asked any more."""
+        reason = "the server is not asked any more"
+        for membership in tuple(self._all.values()):
+            joined = membership.joined
+            self._drop(membership, reason, uncertain=True)
+            if joined:
+                self._tell_out(membership, reason)
+
+    def stop(self, reason: str = "the program ends") -> None:
+        """Nothing more is said, and nothing more is asked of the server."""
+        self._stop_retries()
+        held, self._held = self._held, None
+        for membership in (*self._all.values(), *self._leaving):
+            self._forget(membership)
+            membership.stop(reason)
+        self._leaving.clear()
+        if held is not None:
+            self.tell(Undelivered(held[0].name, reason, text=held[1]))
+
+    def pushed(self, push: Bcp2Message) -> None:
+        """Something happened in a room."""
+        match push:
+            case told.Invited(room, sender):
+                self.tell(RoomChanged(room, "invited", self.own_id, by=sender or None, own=True))
+                return
+        membership = self._all.get(getattr(push, "room", ""))
+        if membership is None or not membership.entered:
+            return
+        match push:
+            case Said():
+                membership.hear(push)
+            case told.Joined(room, who, role):
+                membership.count += 1
+                self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
+            case told.Parted(room, who, reason) if who == self.own_id:
+                self._drop(membership, reason or "you are out")
+                self._tell_out(membership, reason)
+            case told.Parted(room, who, reason):
+                membership.count = max(1, membership.count - 1)
+                event = RoomChanged(
+                    room, "parted", who, count=membership.count, reason=reason or None
+                )
+                self.tell(event)
+            case told.Changed():
+                self._changed(membership, push)
+
+    # What a membership needs.
+
+    def tell(self, event: Event) -> None:
+        """News for the person."""
+        self._node.tell(event)
+
+    def heard(self, said: Said, event: Event) -> None:
+        """Something was said."""
+        self.tell(event)
+
+    def settled(self) -> None:
+        """Perhaps there is room for more now."""
+        self._leaving = [one for one in self._leaving if one.flying]
+        self._pump()
+        if self._held is not None:
+            membership, text = self._held
+            if membership.gone:
+                self._held = None
+                self.tell(Undelivered(membership.name, "you are not in that room", text=text))
+                self._node.hold_input(False)
+            elif membership.unsent < self.limits.waiting_messages:
+                self._held = None
+                membership.waiting.append(text)
+                self._pump()
+                self._node.hold_input(False)
+        self._node.settle()
+
+    # How it follows.
+
+    def _pump(self) -> None:
+        """Say what waits, few at once: who talks too fast is read later, and an answer is due in time."""
+        for membership in tuple(self._all.values()):
+            while membership.takes() and self._on_the_way() < self.limits.says_unanswered:
+                Deferred.fromCoroutine(membership.speak())
+
+    def _on_the_way(self) -> int:
+        return sum(len(one.flying) for one in (*self._all.values(), *self._leaving))
+
+    def _enter_again(self, membership: Membership) -> None:
+        async def work() -> None:
+            try:
+                ack = await membership.enter()
+                self._tell_joined(membership, ack, again=True)
+                await membership.catch_up(ack.last)
+            except Unreachable:
+                return  # the next connection tries it again
+            except Refused as error:
+                if error.status in FOR_NOW:
+                    self._retry(membership, error.retry_after or RETRY_AFTER)
+                else:
+                    reason = NOT_IN.get(error.status or 0, str(error))
+                    self._drop(membership, reason.format(room=membership.name), uncertain=True)
+                    self._tell_out(membership, reason.format(room=membership.name))
+            self.settled()
+
+        Deferred.fromCoroutine(work())
+
+    def _retry(self, membership: Membership, seconds: float) -> None:
+        def again() -> None:
+            del self._retries[membership.name]
+            if not membership.gone:
+                self._enter_again(membership)
+
+        membership.lost()
+        self._retries[membership.name] = self._node.reactor.callLater(seconds, again)
+
+    def _stop_retries(self) -> None:
+        while self._retries:
+            self._retries.popitem()[1].cancel()
+
+    def _changed(self, membership: Membership, push: told.Changed) -> None:
+        over = bool(push.until) and moment_of(push.until) <= self._node.now()
+        change = _CHANGES.get((push.what, over), push.what)
+        if push.what == "topic":
+            membership.topic = push.text
+        event = RoomChanged(
+            membership.name,
+            change,
+            push.peer_id or None,
+            by=push.sender or None,
+            text=push.text if push.what == "topic" else None,
+            until=None if over else push.until or None,
+            key=push.key or None,
+            address=push.address or None,
+            own=push.peer_id == self.own_id or None,
+        )
+        self.tell(event)
+
+    def _tell_joined(self, membership: Membership, ack: JoinAck, again: bool = False) -> None:
+        event = RoomChanged(
+            ack.room,
+            "joined",
+            self.own_id,
+            members=tuple(one.id for one in ack.members),
+            count=ack.count,
+            role=ack.role,
+            text=ack.topic or None,
+            own=True,
+            again=again or None,
+        )
+        self.tell(event)
+
+    def _tell_out(self, membership: Membership, reason: str) -> None:
+        event = RoomChanged(membership.name, "parted", self.own_id, reason=reason or None, own=True)
+        self.tell(event)
+
+    def _drop(self, membership: Membership, reason: str, uncertain: bool = False) -> None:
+        """We are not in it any more; `uncertain`: nor is it known what of ours arrived."""
+        self._forget(membership)
+        if uncertain:
+            membership.stop(reason)
+        else:
+            membership.leave(reason)
+            self._leaving.append(membership)
+        self.settled()
+
+    def _forget(self, membership: Membership) -> None:
+        if self._all.get(membership.name) is not membership:
+            return
+        del self._all[membership.name]
+        if self._node.calls.all.room == membership.name:
+            self._node.calls.all.room = ""
+
+
+_CHANGES = {
+    ("kick", False): "kicked",
+    ("ban", False): "banned",
+    ("ban", True): "unbanned",
+    ("unban", False): "unbanned",
+    ("mute", False): "muted",
+    ("mute", True): "unmuted",
+    ("op", True): "deop",
+}
+"""By what CHANGED tells and whether its `Until` has passed."""
+
+
+def _room(name: str) -> str:
+    """The name of a room as the protocol spells it; `#` may be left out. Raises LocalError."""
+    try:
+        return read_room(name if name.startswith("#") else f"#{name}")
+    except RemoteError:
+        raise LocalError(
+            400, "a room is called by # and letters, digits, '.', '_', '-', at most 64"
+        ) from None
+
+
+def _sentence(error: BaseException) -> str:
+    return getattr(error, "detail", "") or str(error)
