@@ -9,11 +9,16 @@ import random
 import signal
 import socket
 import threading
+from itertools import count
+from operator import add
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
 from chatproto.wire import bcp2
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
@@ -23,36 +28,45 @@ from tests.e2e.tls_wires import dial
 KILLS, LONG_KILLS = 10, 200
 SEED = 8
 BATCH = 20
+ROOM = "#tea"
+FAST = "say-rate=100000 say-burst=100000 say-bytes=1e9 room-history=1000000"
+T = TypeVar("T")
 REGISTER = "REGISTER\r\nclientID: {0}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 REGISTERED = b"Status: registered\r\n\r\n"
 
 
 class Load:
-    """Clients that register new ids until the server is gone; what was acknowledged is remembered."""
+    """Clients that register and talk until the server is gone; what was acknowledged is remembered."""
 
     def __init__(self, port: int, name: str, folder: Path) -> None:
         self.classic: list[str] = []
         self.keyed: list[str] = []
+        self.said: list[tuple[int, str]] = []
         self._port = port
         self._name = name
         self._folder = folder
         self._changed = threading.Condition()
         self._threads = [
             threading.Thread(target=self._until_gone, args=(work,), daemon=True)
-            for work in (self._register_classic, self._register_keyed)
+            for work in (self._register_classic, self._register_keyed, self._talk)
         ]
 
     def start(self) -> None:
         for thread in self._threads:
             thread.start()
 
-    def wait(self, classic: int, keyed: int) -> None:
+    def acknowledged(self) -> tuple[int, int, int]:
+        """How many of each."""
+        return len(self.classic), len(self.keyed), len(self.said)
+
+    def wait(self, *least: int) -> None:
         """Until so many are acknowledged."""
+
+        def enough() -> bool:
+            return all(has >= want for has, want in zip(self.acknowledged(), least, strict=True))
+
         with self._changed:
-            enough = self._changed.wait_for(
-                lambda: len(self.classic) >= classic and len(self.keyed) >= keyed, LIMIT
-            )
-        assert enough, (len(self.classic), len(self.keyed))
+            assert self._changed.wait_for(enough, LIMIT), self.acknowledged()
 
     def join(self) -> None:
         for thread in self._threads:
@@ -66,9 +80,9 @@ class Load:
         except (OSError, EOFError):
             pass
 
-    def _remember(self, known: list[str], ids: list[str]) -> None:
+    def _remember(self, known: list[T], more: list[T]) -> None:
         with self._changed:
-            known += ids
+            known += more
             self._changed.notify_all()
 
     def _register_classic(self) -> None:
@@ -96,6 +110,17 @@ class Load:
             assert isinstance(answer, bcp2.RegAck), answer
             self._remember(self.keyed, [client_id])
 
+    def _talk(self) -> None:
+        with Asker(self._port, self._folder) as asker:
+            asker.ask(bcp2.Register(1, f"{self._name}talker", 5000))
+            joined = asker.ask(asked.Join(2, ROOM))
+            assert isinstance(joined, told.JoinAck), joined
+            for number in count(3):
+                text = f"{self._name} {number}"
+                answer = asker.ask(asked.Say(number, ROOM, text))
+                assert isinstance(answer, told.SayAck), answer
+                self._remember(self.said, [(answer.id, text)])
+
 
 class Asker:
     """A connection with a new key."""
@@ -103,6 +128,7 @@ class Asker:
     def __init__(self, port: int, folder: Path) -> None:
         self._connection = dial(port, folder)
         self._decoder = StrictDecoder(Sender.SERVER)
+        self.said: list[tuple[int, str]] = []
 
     def __enter__(self) -> Asker:
         return self
@@ -111,20 +137,25 @@ class Asker:
         self._connection.close()
 
     def ask(self, message: object) -> object:
-        """The answer; raises EOFError or OSError."""
+        """The answer, but what was said is in `said`; raises EOFError or OSError."""
+        number = getattr(message, "cseq", None)
         self._connection.sendall(encode(message))  # type: ignore[arg-type]
         while True:
             chunk = self._connection.recv(65536)
             if not chunk:
                 raise EOFError
-            if answers := self._decoder.feed(chunk):
-                return answers[0]
+            for answer in self._decoder.feed(chunk):
+                if isinstance(answer, told.Said) and answer.cseq == number:
+                    self.said.append((answer.id, answer.text))
+                elif getattr(answer, "cseq", None) == number:
+                    return answer
 
 
 def running(stage: Stage, home: Path, port: int) -> Program:
     """A server that answers its operator, and so listens."""
+    fast = [word for limit in FAST.split() for word in ("--limits", limit)]
     where = f"tcp:{port}:interface=127.0.0.1"
-    server: Program = stage.start("chatserver", "--port", where, "--quiet", home=home)
+    server: Program = stage.start("chatserver", "--port", where, "--quiet", *fast, home=home)
     registered(server, "nobody")
     return server
 
@@ -138,17 +169,31 @@ def registered(server: Program, prefix: str) -> set[str]:
     return {line.partition(" ")[0] for line in server.lines[before:] if line.startswith(prefix)}
 
 
+def said_since(port: int, folder: Path, after: int) -> set[tuple[int, str]]:
+    """What the room knows of what was said after the number `after`."""
+    with Asker(port, folder) as asker:
+        asker.ask(bcp2.Register(1, f"reader{after}", 5000))
+        asker.ask(asked.Join(2, ROOM))
+        for number in count(3):
+            page = asker.ask(asked.History(number, ROOM, after=after))
+            assert isinstance(page, told.HistoryAck), page
+            if not page.more:
+                return set(asker.said)
+            after = asker.said[-1][0]
+    raise AssertionError
+
+
 def test_what_was_acknowledged_survives_kill_9(
     stage: Stage, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     chance = random.Random(SEED)
     home, port = stage.place("home"), free_port()
     server = running(stage, home, port)
-    acknowledged = 0
+    acknowledged = [0, 0, 0]
     for number in range(LONG_KILLS if pytestconfig.getoption("--long") else KILLS):
         load = Load(port, f"r{number}", tmp_path)
         load.start()
-        load.wait(chance.randrange(1, 1000), chance.randrange(1, 10))
+        load.wait(chance.randrange(1, 1000), chance.randrange(1, 10), chance.randrange(1, 100))
         server.signal(signal.SIGKILL)
         assert server.wait() == -signal.SIGKILL
         load.join()
@@ -162,5 +207,6 @@ def test_what_was_acknowledged_survives_kill_9(
             for client_id in load.keyed:
                 away = other.ask(bcp2.Bridge(4, client_id))
                 assert isinstance(away, Error) and away.status == 480, client_id
-        acknowledged += len(load.classic) + len(load.keyed)
-    print(f"{acknowledged} registrations were acknowledged, and none lost")
+        assert set(load.said) - said_since(port, tmp_path, load.said[0][0] - 1) == set()
+        acknowledged = [*map(add, acknowledged, load.acknowledged())]
+    print("{} and {} registrations, {} messages: none lost".format(*acknowledged))
