@@ -87,6 +87,8 @@ class LoginSide:
             user = await self._logins.login(
                 message.user, message.password, address, visitor.key, wanted
             )
+        except TooMany as error:
+            return Error(error.status, cseq, retry_after=error.retry_after)
         except RemoteError as error:
             self.log.info(
                 "no login of {user} from {host}: {why}",
@@ -94,8 +96,7 @@ class LoginSide:
                 host=visitor.host,
                 why=error,
             )
-            retry = error.retry_after if isinstance(error, TooMany) else None
-            return Error(error.status, cseq, retry_after=retry)
+            return Error(error.status, cseq)
         except Exception:
             self.log.failure("a password could not be checked")
             return Error(500, cseq)

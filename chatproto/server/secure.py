@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -27,6 +29,8 @@ from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode, shown
 
 Tell = Callable[[str], None]
+ANSWERS_AT_ONCE = 32 * 1024
+"""Bytes of answers that are gathered before they are written."""
 
 
 class Port(Protocol):
@@ -152,6 +156,9 @@ class SecureConnection(LineReceiver):
         self._unsent = 0
         self._full = False
         self._unanswered: deque[Bcp2Message | RemoteError] = deque()
+        self._write: Callable[[bytes], object] | None = None
+        self._answers: list[bytes] | None = None  # what is written when all is answered
+        self._gathered = 0
 
     def start(self, transport: Any, data: bytes) -> None:
         """Begin TLS on `transport`, of which `data` are the first bytes."""
@@ -160,7 +167,11 @@ class SecureConnection(LineReceiver):
         limits = self._factory.limits
         self._factory.watch(self, self._heard + limits.handshake_wait)
         transport.startTLS(self._handshake, True)
-        transport.protocol.dataReceived(data)
+        layer = transport.protocol
+        if isinstance(layer, TLSMemoryBIOProtocol):
+            # Its own `write` may wait for the next turn of the reactor, with a timer for each member.
+            self._write = partial(TLSMemoryBIOProtocol.write, layer)
+        layer.dataReceived(data)
 
     # What Twisted calls.
 
@@ -250,7 +261,19 @@ class SecureConnection(LineReceiver):
                 self._why_lost = "did not read what was sent"
                 self._abort()
                 return
-        self.transport.write(data)
+        if self._answers is None:
+            (self._write or self.transport.write)(data)
+            return
+        self._answers.append(data)
+        self._gathered += len(data)
+        if self._gathered > ANSWERS_AT_ONCE:
+            self._write_answers()
+
+    def _write_answers(self) -> None:
+        answers, self._answers = self._answers, None
+        self._gathered = 0
+        if answers:
+            (self._write or self.transport.write)(b"".join(answers))
 
     def dismiss(self, message: Bcp2Message) -> None:
         """Send `message` and close."""
@@ -292,7 +315,10 @@ class SecureConnection(LineReceiver):
             if pace is not None and not pace.lets(self._unanswered[0], now):
                 super().pauseProducing()
                 break
+            if self._answers is None:
+                self._answers = []
             self._take(self._unanswered.popleft(), now)
+        self._write_answers()
         if self._decoder.closed and not self._unanswered and not self._logging_in:
             self._leave()
 
@@ -328,7 +354,12 @@ class SecureConnection(LineReceiver):
         if isinstance(message, Login) and logins.has_accounts:
             self._logging_in = True
             super().pauseProducing()
-            logins.login(message, self._visitor, self._is_here).addCallback(self._logged_in)
+            asked = logins.login(message, self._visitor, self._is_here)
+            answered = asked.addCallback(self._logged_in)
+            if self._logging_in:
+                answered.addCallback(self._go_on_after)
+            else:
+                self._read_on()  # it was known at once, and we are on our way already
             return
         rooms = self._side.rooms
         if rooms is not None and message.__class__ in REQUESTS:
@@ -348,13 +379,16 @@ class SecureConnection(LineReceiver):
         return not self._leaving
 
     def _logged_in(self, answer: Bcp2Message | None) -> None:
-        """The password was right or wrong: go on with what was asked after it."""
+        """The password was right or wrong."""
         self._logging_in = False
-        if answer is None or self._leaving:
-            return
-        self.say(answer)
-        self._go_on()
-        self._read_on()
+        if answer is not None:
+            self.say(answer)
+
+    def _go_on_after(self, _: None) -> None:
+        """With what was asked after it."""
+        if not self._leaving:
+            self._go_on()
+            self._read_on()
 
     def _deadline(self) -> float:
         limits = self._factory.limits
@@ -369,6 +403,7 @@ class SecureConnection(LineReceiver):
         """Close when what was said is sent, or after a while."""
         if self._leaving:
             return
+        self._write_answers()
         self._leaving = True
         if self._visitor is not None:
             # TLS would wait for its producer's end before it says goodbye.

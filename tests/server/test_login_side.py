@@ -99,17 +99,31 @@ class WhileAPasswordIsChecked(Guarded):
         await self.until(lambda: len(alice.got) == 19_999)
         self.assertEqual(alice.got[-1], PingAck(19_999))
 
+    async def test_any_number_may_be_asked_for_at_once(self) -> None:
+        self.guard()
+        alice = await self.come()
+        alice.send(*(bcp2.Login(number, "alice", PASSWORD) for number in range(1, 2001)), Ping(0))
+        await self.until(lambda: len(alice.got) == 2001)
+        self.assertEqual(alice.got[1999:], [bcp2.LoginAck(2000, "alice"), PingAck(0)])
+        alice.send(*(bcp2.Login(number, "alice", "wrong") for number in range(2000)), Ping(1))
+        await self.until(lambda: len(alice.got) == 4002)
+        self.assertEqual(alice.got[-2:], [Error(429, 1999, retry_after=60), PingAck(1)])
+        self.assertEqual(len(self.checker.asked), 2003)
+
     async def test_whoever_leaves_is_not_waited_for(self) -> None:
         self.guard()
         self.checker.held = True
-        alice = await self.come()
-        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        bob, alice = await self.come(OTHER), await self.come()
+        bob.send(bcp2.Login(1, "bob", PASSWORD))
         await self.until(lambda: bool(self.checker.waiting))
+        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        await self.calm()
         alice.transport.abortConnection()
         await alice.ended
-        self.side.close(lambda: 1)
+        await self.until(lambda: len(self.side.connections) == 1)
         self.checker.let_go()
-        await self.until(lambda: not self.side.connections)
+        await self.until(lambda: bool(bob.got))
+        self.assertEqual(self.checker.asked, ["bob"])
 
     async def test_a_second_login_waits_for_the_first(self) -> None:
         self.guard()
