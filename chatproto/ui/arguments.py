@@ -25,14 +25,14 @@ def as_typed(text: str) -> str:
 
 def nothing(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """No argument at all."""
-    if _words(rest):
+    if split_words(rest):
         raise Misused("takes nothing after it")
     return ()
 
 
 def one(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """One id, `#room` or number; `@bob` means bob, as it does in /msg."""
-    words = _words(rest)
+    words = split_words(rest)
     if len(words) > 1:
         raise Misused("takes one name")
     name = words[0].removeprefix("@") if words else ""
@@ -43,12 +43,12 @@ def one(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """As `one`; an empty string if nothing was typed."""
-    return one(rest, read_text) if _words(rest) else ("",)
+    return one(rest, read_text) if split_words(rest) else ("",)
 
 
 def number(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on."""
-    words = _words(rest)
+    words = split_words(rest)
     if len(words) != 1 or _NUMBER.fullmatch(words[0]) is None:
         raise Misused("takes a number")
     return (words[0],)
@@ -56,7 +56,7 @@ def number(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 def paths(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """Paths, at least one."""
-    words = _words(rest)
+    words = split_words(rest)
     if not words:
         raise Misused("lacks a path")
     return tuple(words)
@@ -64,7 +64,7 @@ def paths(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on, or nothing."""
-    words = _words(rest)
+    words = split_words(rest)
     if len(words) > 1 or not all(_NUMBER.fullmatch(word) for word in words):
         raise Misused("takes a number")
     return tuple(words)
@@ -72,7 +72,7 @@ def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on, and perhaps whose."""
-    words = _words(rest)
+    words = split_words(rest)
     if not 1 <= len(words) <= 2 or _NUMBER.fullmatch(words[0]) is None:
         raise Misused("takes a number, and perhaps a name")
     return words[0], words[1].removeprefix("@") if len(words) == 2 else ""
@@ -80,7 +80,7 @@ def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 def compared(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """An id or none, and `yes` or nothing."""
-    words = [word.removeprefix("@") for word in _words(rest)]
+    words = [word.removeprefix("@") for word in split_words(rest)]
     same = words.pop() if words and words[-1].lower() == "yes" else ""
     if len(words) > 1:
         raise Misused("takes one name, and perhaps yes")
@@ -89,7 +89,7 @@ def compared(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 def name_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """An id and the name of a key."""
-    words = _words(rest)
+    words = split_words(rest)
     if len(words) != 2:
         raise Misused("takes a name and a key")
     return words[0].removeprefix("@"), words[1]
@@ -97,7 +97,7 @@ def name_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """`full` or `half`."""
-    words = [word.lower() for word in _words(rest)]
+    words = [word.lower() for word in split_words(rest)]
     if words not in (["full"], ["half"]):
         raise Misused("is full or half")
     return (words[0],)
@@ -106,7 +106,7 @@ def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
 def callee(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """Whom to call and, after `--as`, in which dialect; each is empty if left out."""
     target, dialect = "", ""
-    words = iter(_words(rest))
+    words = iter(split_words(rest))
     for word in words:
         if word == "--as" or word.startswith("--as="):
             dialect = word[5:] or next(words, "")
@@ -145,7 +145,7 @@ def shortened(word: str) -> str:
     return word if len(word) <= 40 else word[:39] + "…"
 
 
-def _words(rest: str) -> list[str]:
+def split_words(rest: str) -> list[str]:
     """`rest` taken apart as a shell does."""
     try:
         return shlex.split(rest)

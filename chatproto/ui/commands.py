@@ -6,10 +6,9 @@ A new command is a row in `ROWS` and a method of the node; help, Tab and the nea
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Protocol
 
 from chatproto.node.events import Answer, Event, Failed
 from chatproto.ui.arguments import (
@@ -30,35 +29,8 @@ from chatproto.ui.arguments import (
     paths,
     shortened,
 )
-
-
-class Node(Protocol):
-    """What can be asked of a user's program; what comes of it is told as events, never returned."""
-
-    def say(self, text: str) -> None: ...
-    def id(self) -> None: ...
-    def register(self) -> None: ...
-    def info(self, prefix: str = "") -> None: ...
-    def bridge(self, peer: str = "") -> None: ...
-    def chat(self, target: str = "", dialect: str = "") -> None: ...
-    def msg(self, text: str, to: str = "") -> None: ...
-    def quit(self) -> None: ...
-    def accept(self, what: str = "") -> None: ...
-    def decline(self, what: str = "") -> None: ...
-    def who(self) -> None: ...
-    def switch(self, what: str) -> None: ...
-    def mode(self, which: str) -> None: ...
-    def over(self) -> None: ...
-    def send(self, paths: list[str]) -> None: ...
-    def list_files(self) -> None: ...
-    def cancel(self, number: str) -> None: ...
-    def unsend(self, number: str, to: str = "") -> None: ...
-    def history(self, most: str = "20") -> None: ...
-    def status(self) -> None: ...
-    def ignore(self, peer: str) -> None: ...
-    def verify(self, peer: str = "", same: str = "") -> None: ...
-    def trust(self, peer: str, key: str) -> None: ...
-    def end_of_input(self) -> None: ...
+from chatproto.ui.room_commands import ROOM_ROWS
+from chatproto.ui.row import Node, Row
 
 
 class BadCommand(Exception):
@@ -85,25 +57,6 @@ class Command:
 
     name: str
     arguments: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One command: how it is written, what it is for, how it is read and run.
-
-    `read` makes the arguments of what follows the name and one blank (raises Misused); `run` hands
-    them to the node, and returns an event only if the node is not needed. `more` is for /help NAME.
-    `words` and `ids` are for Tab: words that may be an argument, and whether ids may, after a mark.
-    """
-
-    name: str
-    usage: str
-    help: str
-    read: Callable[[str, ReadText], tuple[str, ...]]
-    run: Callable[[Node, tuple[str, ...]], Event | None]
-    more: str = ""
-    words: tuple[str, ...] = ()
-    ids: str | None = None
 
 
 _HELP_COLUMN = 16
@@ -178,12 +131,13 @@ ROWS: dict[str, Row] = {
             "say something, here or to @id",
             addressed_text,
             lambda node, given: node.msg(*given),
+            more="/msg @#room text says it in a room.",
             ids="@",
         ),
         Row(
             "quit",
             "/quit",
-            "end the conversation; outside one, the program",
+            "end the conversation or leave the room; outside, the program",
             nothing,
             lambda node, given: node.quit(),
         ),
@@ -206,8 +160,8 @@ ROWS: dict[str, Row] = {
         Row("who", "/who", "whom you are talking with", nothing, lambda node, given: node.who()),
         Row(
             "switch",
-            "/switch id",
-            "talk in another conversation",
+            "/switch id|#room",
+            "talk in another conversation or room",
             one,
             lambda node, given: node.switch(*given),
             ids="",
@@ -262,7 +216,7 @@ ROWS: dict[str, Row] = {
         Row(
             "history",
             "/history [n]",
-            "the latest n messages of this conversation",
+            "the latest n messages of this conversation or room",
             number_or_none,
             lambda node, given: node.history(*given),
         ),
@@ -298,6 +252,7 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.ignore(*given),
             ids="",
         ),
+        *ROOM_ROWS,
     )
 }
 """Every command by its name, in the order of /help."""

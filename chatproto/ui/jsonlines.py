@@ -6,8 +6,9 @@ import json
 from collections.abc import Callable
 
 from chatproto.node.events import Event
-from chatproto.ui.commands import BadCommand, Node, carry_out
+from chatproto.ui.commands import BadCommand, carry_out
 from chatproto.ui.plain import dropped
+from chatproto.ui.row import Node
 from chatproto.ui.view import json_object
 
 

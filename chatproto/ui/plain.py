@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chatproto.node.events import Event, Notice
-from chatproto.ui.commands import Node, carry_out
+from chatproto.ui.commands import carry_out
+from chatproto.ui.row import Node
 from chatproto.ui.view import plain_lines
 
 

@@ -11,7 +11,6 @@ A closed one is shown with its reason; without one, a `Bye` has said it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
@@ -31,40 +30,37 @@ from chatproto.node.events import (
     Notice,
     Presence,
     Registered,
+    RoomChanged,
     Running,
     Sent,
     SessionChanged,
     Uncertain,
     Undelivered,
 )
-from chatproto.stdio.printable import printable
-from chatproto.wire.fields import ID, host_port
-
-_LINE_END = re.compile("\r\n|[\n\u2028\u2029]")
-"""What begins a new line, here or in a program that reads our lines."""
-
-_NOT_IN_A_NAME = re.compile(r"[\s>]+")
+from chatproto.ui.legible import bracket, inline, name, room_name, split
+from chatproto.ui.room_view import room_lines
+from chatproto.wire.fields import host_port
 
 
 def plain_lines(event: Event) -> list[str]:
     """`event` as lines without line ends; none if it needs no showing (protocol section 2)."""
     match event:
         case Running():
-            return [f"{_name(event.id)} running on {_address(event.host, event.port)}"]
+            return [f"{name(event.id)} running on {_address(event.host, event.port)}"]
         case Incoming():
             return _incoming(event)
         case MessageReceived():
-            room = f"#{_name(event.room.removeprefix('#'))} " if event.room is not None else ""
-            prefix = f"{room}{_name(event.from_)}> "
-            return [prefix + line for line in _split(event.text)]
+            room = f"{room_name(event.room)} " if event.room is not None else ""
+            prefix = f"{room}{name(event.from_)}> "
+            return [prefix + line for line in split(event.text)]
         case SessionChanged():
             return [f"* {line}" for line in _session(event)]
         case Answer(command="id"):
-            return [line for text in event.lines for line in _split(text)]
+            return [line for text in event.lines for line in split(text)]
         case Answer():
-            return [f"* {line}" for text in event.lines for line in _split(text)]
+            return [f"* {line}" for text in event.lines for line in split(text)]
         case Notice() | Failed():
-            return [f"* {line}" for line in _split(event.text)]
+            return [f"* {line}" for line in split(event.text)]
         case Registered():
             return _registered(event)
         case Contacts():
@@ -72,19 +68,21 @@ def plain_lines(event: Event) -> list[str]:
         case Bridged():
             if event.id is None or event.host is None or event.port is None:
                 return ["* waiting to be called"]
-            return [f"* {_name(event.id)} is at {_address(event.host, event.port)}"]
+            return [f"* {name(event.id)} is at {_address(event.host, event.port)}"]
         case Undelivered():
             return _undelivered(event)
         case Uncertain():
             return _uncertain(event)
         case Delivered(text=str(text)):
-            return [f"* delivered to {_name(event.to)}: {line}" for line in _split(text)]
+            return [f"* delivered to {name(event.to)}: {line}" for line in split(text)]
         case FileChanged():
             return [f"* {line}" for line in _file(event)]
+        case RoomChanged():
+            return [f"* {line}" for line in room_lines(event)]
         case Presence():
-            return [f"* {_name(event.id)} is {_name(event.status)}"]
+            return [f"* {name(event.id)} is {name(event.status)}"]
         case Bye():
-            return [f"* {_name(event.id)} left{_bracket(event.reason)}"]
+            return [f"* {name(event.id)} left{bracket(event.reason)}"]
         case Sent() | Delivered() | Exited():
             return []  # the person saw what they typed, and sees the program end
     raise TypeError(f"no lines are written for {event!r}")
@@ -111,76 +109,52 @@ def _time(now: float) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
-def _split(text: str) -> list[str]:
-    """`text` as its lines, each fit to be shown; a last line end begins no further line."""
-    lines = _LINE_END.split(text)
-    if len(lines) > 1 and not lines[-1]:
-        lines.pop()
-    return [printable(line) for line in lines]
-
-
-def _inline(text: str) -> str:
-    """`text` fit to stand inside a line of ours."""
-    return " ".join(_split(text))
-
-
-def _name(text: str) -> str:
-    """An id or the like as one word, so that nobody's name can look like the rest of a line."""
-    if ID.fullmatch(text):
-        return text
-    return _NOT_IN_A_NAME.sub("_", _inline(text)) or "?"
-
-
 def _address(host: str, port: int) -> str:
-    return host_port(_name(host), port)
-
-
-def _bracket(reason: str | None) -> str:
-    return f" ({_inline(reason)})" if reason else ""
+    return host_port(name(host), port)
 
 
 def _incoming(event: Incoming) -> list[str]:
     # A caller in the open is never confirmed, and keeps the line that the assignment fixes.
     doubt = "? (unconfirmed)" if event.encrypted and not event.confirmed else ""
     where = _address(event.host, event.port)
-    lines = [f"Incoming chat request from {_name(event.id)}{doubt} {where}"]
+    lines = [f"Incoming chat request from {name(event.id)}{doubt} {where}"]
     if event.ask:
         lines.append("* /accept or /decline")
     return lines
 
 
 def _session(event: SessionChanged) -> list[str]:
-    who = _name(event.id)
+    who = name(event.id)
     match event.state:
         case "calling":
             at = f" {_address(event.host, event.port)}" if event.host and event.port else ""
             at = "" if at == f" {who}" else at
-            return [f"calling {who}{at}{_bracket(event.reason)}"]
+            return [f"calling {who}{at}{bracket(event.reason)}"]
         case "ringing":
             return []  # `Incoming` says it
         case "broken":
-            return [f"the connection to {who} broke{_bracket(event.reason)}"]
+            return [f"the connection to {who} broke{bracket(event.reason)}"]
         case "closed":
             # Without a reason it was another's or the person's own doing, and they know: `Bye`.
-            return [f"the chat with {who} is over{_bracket(event.reason)}"] if event.reason else []
+            return [f"the chat with {who} is over{bracket(event.reason)}"] if event.reason else []
         case "open":
             return _open(event, who)
-    return [f"{who}: {_inline(event.state)}{_bracket(event.reason)}"]
+    return [f"{who}: {inline(event.state)}{bracket(event.reason)}"]
 
 
 def _open(event: SessionChanged, who: str) -> list[str]:
     """A conversation that has just opened, or what is new in one that was open before."""
     here = event.current is not False
     if event.dialect is not None:
-        security = _inline(event.security or ("encrypted" if event.encrypted else "open"))
-        path = f", {_inline(event.path)}" if event.path and event.path != "direct" else ""
+        security = inline(event.security or ("encrypted" if event.encrypted else "open"))
+        path = f", {inline(event.path)}" if event.path and event.path != "direct" else ""
         return [
             f"talking with {who} ({security}{path})"
             + ("" if here else f", /switch {who} to answer")
         ]
     lines = []
     if event.path:
-        lines.append(f"{who} is reached another way now: {_inline(event.path)}")
+        lines.append(f"{who} is reached another way now: {inline(event.path)}")
     if event.mode:
         how = "take turns" if event.mode == "half" else "may talk at any time"
         lines.append(f"you and {who} {how}")
@@ -194,43 +168,45 @@ def _open(event: SessionChanged, who: str) -> list[str]:
 
 
 def _registered(event: Registered) -> list[str]:
-    lines = [f"* registered with {_inline(event.server)}"]
+    lines = [f"* registered with {inline(event.server)}"]
     if event.first and event.key:
-        lines.append(f"* that server is new here, its key is kept: {_inline(event.key)}")
+        lines.append(f"* that server is new here, its key is kept: {inline(event.key)}")
     return lines
 
 
 def _contact(known: dict[str, Any]) -> str:
     host, port = known.get("host"), known.get("port")
     at = f" {_address(str(host), port)}" if host and isinstance(port, int) else ""
-    return _name(str(known.get("id", ""))) + at
+    return name(str(known.get("id", ""))) + at
 
 
 def _file(event: FileChanged) -> list[str]:
     """A transfer that a person should hear of: not each of its small steps."""
-    name, why = _inline(event.name), _bracket(event.reason)
+    called, why = inline(event.name), bracket(event.reason)
     ours = event.to is not None
-    who = _name(event.to if event.to is not None else event.from_ or "?")
+    who = name(event.to if event.to is not None else event.from_ or "?")
     if event.ask:
         files = f"{event.files} files, " if event.files is not None else ""
         size = f"{files}{_size(event.size)}"
-        return [f"{who} offers {name} ({size}): /accept {event.id} or /decline {event.id}"]
+        return [f"{who} offers {called} ({size}): /accept {event.id} or /decline {event.id}"]
     if event.progress:
         return []
     match event.state:
         case "offered" if ours and not event.reason:
-            return [f"offering {name} to {who}"]
+            return [f"offering {called} to {who}"]
         case "moving" if not event.reason:
-            return [f"sending {name} to {who}" if ours else f"receiving {name} from {who}"]
+            return [f"sending {called} to {who}" if ours else f"receiving {called} from {who}"]
         case "done":
-            return [f"{who} has {name}" if ours else f"{name} is here: {_inline(event.path or '')}"]
+            return [
+                f"{who} has {called}" if ours else f"{called} is here: {inline(event.path or '')}"
+            ]
         case "broken":
-            return [f"{name} goes on when {who} is there again{why}"]
+            return [f"{called} goes on when {who} is there again{why}"]
         case "declined":
-            return [f"{who} does not want {name}{why}" if ours else f"{name} was declined{why}"]
+            return [f"{who} does not want {called}{why}" if ours else f"{called} was declined{why}"]
         case "cancelled" | "failed" | "stalled":
-            return [f"{name} {'to' if ours else 'from'} {who}: {event.state}{why}"]
-    return [f"{name}: {_inline(event.reason)}"] if event.reason else []
+            return [f"{called} {'to' if ours else 'from'} {who}: {event.state}{why}"]
+    return [f"{called}: {inline(event.reason)}"] if event.reason else []
 
 
 def _size(count: int) -> str:
@@ -245,11 +221,11 @@ def _size(count: int) -> str:
 
 def _uncertain(event: Uncertain) -> list[str]:
     said = event.text if event.text is not None else f"message {event.id}"
-    return [f"* may not have arrived at {_name(event.to)}: {line}" for line in _split(said)]
+    return [f"* may not have arrived at {name(event.to)}: {line}" for line in split(said)]
 
 
 def _undelivered(event: Undelivered) -> list[str]:
     said = event.text if event.text is not None else f"message {event.id}"
-    lines = [f"* not delivered to {_name(event.to)}: {line}" for line in _split(said)]
-    lines[-1] += _bracket(event.reason)
+    lines = [f"* not delivered to {name(event.to)}: {line}" for line in split(said)]
+    lines[-1] += bracket(event.reason)
     return lines

@@ -7,7 +7,8 @@ class AskedNode:
     """`asked` has a tuple for each call: the method's name, then what it was given."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[str, ...]] = []
+        self.asked: list[tuple[object, ...]] = []
+        self.rooms = self.in_room = AskedRooms(self.asked)
 
     def say(self, text: str) -> None:
         self.asked.append(("say", text))
@@ -63,5 +64,68 @@ class AskedNode:
     def trust(self, peer: str, key: str) -> None:
         self.asked.append(("trust", peer, key))
 
+    def send(self, paths: list[str]) -> None:
+        self.asked.append(("send", *paths))
+
+    def list_files(self) -> None:
+        self.asked.append(("files",))
+
+    def cancel(self, number: str) -> None:
+        self.asked.append(("cancel", number))
+
+    def unsend(self, number: str, to: str = "") -> None:
+        self.asked.append(("unsend", number, to))
+
+    def history(self, most: str = "20") -> None:
+        self.asked.append(("history", most))
+
+    def search(self, words: str) -> None:
+        self.asked.append(("search", words))
+
     def end_of_input(self) -> None:
         self.asked.append(("end_of_input",))
+
+
+class AskedRooms:
+    """What it was asked of rooms."""
+
+    def __init__(self, asked: list[tuple[object, ...]]) -> None:
+        self.asked = asked
+
+    def join(self, name: str, secret: str = "") -> None:
+        self.asked.append(("join", name, secret))
+
+    def part(self, name: str = "") -> None:
+        self.asked.append(("part", name))
+
+    def rooms(self) -> None:
+        self.asked.append(("rooms",))
+
+    def names(self, name: str = "") -> None:
+        self.asked.append(("names", name))
+
+    def topic(self, text: str | None, name: str = "") -> None:
+        self.asked.append(("topic", text, name))
+
+    def kick(self, who: str, name: str = "") -> None:
+        self.asked.append(("kick", who, name))
+
+    def ban(self, who: str, seconds: str = "", name: str = "") -> None:
+        self.asked.append(("ban", who, seconds, name))
+
+    def unban(self, who: str, name: str = "") -> None:
+        self.asked.append(("unban", who, name))
+
+    def mute(self, who: str, seconds: str = "", name: str = "") -> None:
+        self.asked.append(("mute", who, seconds, name))
+
+    def op(self, who: str, seconds: str = "", name: str = "") -> None:
+        self.asked.append(("op", who, seconds, name))
+
+    def invite(self, who: str, name: str = "") -> None:
+        self.asked.append(("invite", who, name))
+
+    def settings(
+        self, name: str, secret: str | None, invited: bool | None, kept: bool | None
+    ) -> None:
+        self.asked.append(("settings", name, secret, invited, kept))

@@ -20,7 +20,41 @@ from chatproto.ui.commands import (
 )
 from tests.ui.asked import AskedNode
 
-WRITTEN: dict[str, tuple[str, ...]] = {
+WRITTEN: dict[str, tuple[object, ...]] = {
+    "/join den": ("join", "den", ""),
+    "/join #den 'its key'": ("join", "#den", "its key"),
+    "/part": ("part", ""),
+    "/part #den": ("part", "#den"),
+    "/rooms": ("rooms",),
+    "/names": ("names", ""),
+    "/names #den": ("names", "#den"),
+    "/topic": ("topic", None, ""),
+    "/topic @#den": ("topic", None, "#den"),
+    "/topic what it's about": ("topic", "what it's about", ""),
+    "/topic @#den #1 of all": ("topic", "#1 of all", "#den"),
+    '/topic ""': ("topic", "", ""),
+    "/kick bob": ("kick", "bob", ""),
+    "/kick #den @bob": ("kick", "bob", "#den"),
+    "/ban bob": ("ban", "bob", "", ""),
+    "/ban 10.0.0.1 2h #den": ("ban", "10.0.0.1", "7200", "#den"),
+    "/ban bob 7d": ("ban", "bob", "604800", ""),
+    "/unban sha256:X": ("unban", "sha256:X", ""),
+    "/mute bob 30m": ("mute", "bob", "1800", ""),
+    "/mute bob 0": ("mute", "bob", "0", ""),
+    "/op bob #den": ("op", "bob", "", "#den"),
+    "/invite bob": ("invite", "bob", ""),
+    "/settings": ("settings", "", None, None, None),
+    "/settings key= invited=no #den": ("settings", "#den", "", False, None),
+    "/settings 'key=it is' kept=yes": ("settings", "", "it is", None, True),
+    "/search two words": ("search", "two words"),
+    "/history": ("history", "20"),
+    "/history 5": ("history", "5"),
+    "/unsend 3": ("unsend", "3", ""),
+    "/unsend 3 @bob": ("unsend", "3", "bob"),
+    "/send a.txt 'my files'": ("send", "a.txt", "my files"),
+    "/files": ("files",),
+    "/cancel 2": ("cancel", "2"),
+    "/msg @#den hello": ("msg", "hello", "#den"),
     "/verify": ("verify", "", ""),
     "/verify @bob": ("verify", "bob", ""),
     "/verify bob yes": ("verify", "bob", "yes"),
@@ -76,6 +110,23 @@ WRITTEN: dict[str, tuple[str, ...]] = {
 }
 
 REFUSED: dict[str, str] = {
+    "/join": "/join takes a room, and perhaps its key; write /join room [KEY]",
+    "/part a b": "/part takes one room; write /part [#room]",
+    "/kick": "/kick takes one name, and perhaps a room; write /kick id [#room]",
+    "/kick bob #a #b": "/kick takes one room; write /kick id [#room]",
+    "/kick @": "/kick lacks a name; write /kick id [#room]",
+    "/mute bob soon": "/mute takes a time such as 30m, 2h or 7d; write /mute id [time] [#room]",
+    "/mute #den": (
+        "/mute takes one name, and perhaps a time and a room; write /mute id [time] [#room]"
+    ),
+    "/search": "/search lacks words; write /search words",
+    "/settings open": (
+        "/settings knows no open; write /settings [key=KEY] [invited=yes|no] [kept=yes|no] [#room]"
+    ),
+    "/settings kept=maybe": (
+        "/settings wants kept=yes or kept=no; "
+        "write /settings [key=KEY] [invited=yes|no] [kept=yes|no] [#room]"
+    ),
     "/verify bob carol": "/verify takes one name, and perhaps yes; write /verify [id] [yes]",
     "/trust bob": "/trust takes a name and a key; write /trust id KEY",
     "/regster": "there is no /regster; did you mean /register?",
@@ -86,9 +137,9 @@ REFUSED: dict[str, str] = {
     "/ id": "a / wants a command after it; /help lists them",
     "/id bob": "/id takes nothing after it; write /id",
     "/info a b": "/info takes one name; write /info [prefix]",
-    "/switch": "/switch lacks a name; write /switch id",
-    "/switch ''": "/switch lacks a name; write /switch id",
-    "/switch @": "/switch lacks a name; write /switch id",
+    "/switch": "/switch lacks a name; write /switch id|#room",
+    "/switch ''": "/switch lacks a name; write /switch id|#room",
+    "/switch @": "/switch lacks a name; write /switch id|#room",
     "/ignore a b": "/ignore takes one name; write /ignore id",
     "/mode": "/mode is full or half; write /mode full|half",
     "/mode quarter": "/mode is full or half; write /mode full|half",
@@ -105,7 +156,7 @@ REFUSED: dict[str, str] = {
 }
 
 
-def asked(line: str) -> list[tuple[str, ...]]:
+def asked(line: str) -> list[tuple[object, ...]]:
     """What a node is asked when `line` is typed."""
     node = AskedNode()
     assert carry_out(line, node) is None
@@ -216,7 +267,7 @@ class HelpTests(SynchronousTestCase):
 class CompletionTests(SynchronousTestCase):
     def test_a_beginning_completes_to_the_commands(self) -> None:
         self.assertEqual(completions("/re"), ["/register"])
-        self.assertEqual(completions("/i"), ["/id", "/info ", "/ignore "])
+        self.assertEqual(completions("/i"), ["/id", "/info ", "/ignore ", "/invite "])
         self.assertEqual(len(completions("/")), len(ROWS))
 
     def test_every_command_completes(self) -> None:

@@ -111,4 +111,4 @@ class JsonLinesTests(SynchronousTestCase):
         self.ui.on_line(r'"a\ud800b \ud83d\ude00"')
         ((_, text),) = self.node.asked
         self.assertEqual(text, "a�b 😀")
-        text.encode()
+        str(text).encode()

@@ -1,0 +1,42 @@
+"""What others sent, made fit for a line of ours."""
+
+from __future__ import annotations
+
+import re
+
+from chatproto.stdio.printable import printable
+from chatproto.wire.fields import ID
+
+_LINE_END = re.compile("\r\n|[\n\u2028\u2029]")
+"""What begins a new line, here or in a program that reads our lines."""
+
+_NOT_IN_A_NAME = re.compile(r"[\s>]+")
+
+
+def split(text: str) -> list[str]:
+    """`text` as its lines, each fit to be shown; a last line end begins no further line."""
+    lines = _LINE_END.split(text)
+    if len(lines) > 1 and not lines[-1]:
+        lines.pop()
+    return [printable(line) for line in lines]
+
+
+def inline(text: str) -> str:
+    """`text` fit to stand inside a line of ours."""
+    return " ".join(split(text))
+
+
+def name(text: str) -> str:
+    """An id or the like as one word, so that nobody's name can look like the rest of a line."""
+    if ID.fullmatch(text):
+        return text
+    return _NOT_IN_A_NAME.sub("_", inline(text)) or "?"
+
+
+def bracket(reason: str | None) -> str:
+    return f" ({inline(reason)})" if reason else ""
+
+
+def room_name(text: str) -> str:
+    """A room's name as one word."""
+    return f"#{name(text.removeprefix('#'))}"

@@ -1,0 +1,99 @@
+"""How what follows a command about rooms is read, as `ui.arguments` does for the others.
+
+A room is told from an id by its `#`; where it is left out it is empty, for the current one.
+"""
+
+from __future__ import annotations
+
+import re
+
+from chatproto.ui.arguments import Misused, ReadText, shortened, split_words
+
+UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_TIME = re.compile(r"([0-9]{1,6})([smhd])")
+_TO_ROOM = re.compile(r"\s*@(#\S*)(?:\s|\Z)")
+SETTINGS = ("key", "invited", "kept")
+
+
+def room_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A room, with or without its `#`, and its key or an empty string."""
+    words = split_words(rest)
+    if not 1 <= len(words) <= 2 or not words[0]:
+        raise Misused("takes a room, and perhaps its key")
+    return words[0], words[1] if len(words) == 2 else ""
+
+
+def room_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A room, or an empty string."""
+    words = split_words(rest)
+    if len(words) > 1:
+        raise Misused("takes one room")
+    return (words[0] if words else "",)
+
+
+def somebody(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Who, and a room or an empty string."""
+    words, room = _apart(rest)
+    if len(words) != 1:
+        raise Misused("takes one name, and perhaps a room")
+    return words[0], room
+
+
+def somebody_for_a_time(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Who; seconds, `0`, or an empty string for good; and a room or an empty string."""
+    words, room = _apart(rest)
+    if not 1 <= len(words) <= 2:
+        raise Misused("takes one name, and perhaps a time and a room")
+    return words[0], _seconds(words[1]) if len(words) == 2 else "", room
+
+
+def topic(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """`show` or `set`, a text, and a room (`@#room` before it) or an empty string; `""` is no topic."""
+    room = ""
+    if found := _TO_ROOM.match(rest):
+        room = found[1]
+        rest = rest[found.end() :]
+    if not rest.strip():
+        return "show", "", room
+    return "set", "" if rest.strip() == '""' else read_text(rest), room
+
+
+def settings(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A room or an empty string, then `name=value` words with a name of `SETTINGS`."""
+    words, room = _apart(rest)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name not in SETTINGS or not equals:
+            raise Misused(f"knows no {shortened(word)}")
+        if name != "key" and value not in ("yes", "no"):
+            raise Misused(f"wants {name}=yes or {name}=no")
+    return room, *words
+
+
+def words(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Words to look for."""
+    text = read_text(rest).strip()
+    if not text:
+        raise Misused("lacks words")
+    return (text,)
+
+
+def _apart(rest: str) -> tuple[list[str], str]:
+    """The words, and the room among them."""
+    found = split_words(rest)
+    rooms = [word for word in found if word.startswith("#")]
+    if len(rooms) > 1:
+        raise Misused("takes one room")
+    others = [word.removeprefix("@") for word in found if not word.startswith("#")]
+    if not all(others):
+        raise Misused("lacks a name")
+    return others, rooms[0] if rooms else ""
+
+
+def _seconds(word: str) -> str:
+    if word == "0":
+        return word
+    found = _TIME.fullmatch(word)
+    if found is None:
+        raise Misused("takes a time such as 30m, 2h or 7d")
+    return str(int(found[1]) * UNITS[found[2]])

@@ -1,0 +1,70 @@
+"""What happens in rooms, as lines of the plain interface."""
+
+from __future__ import annotations
+
+from chatproto.node.events import RoomChanged
+from chatproto.ui.legible import bracket, inline, name, room_name
+
+DONE = {
+    "kicked": "put {who} out",
+    "banned": "banned {who}{until}",
+    "unbanned": "lets {who} in again",
+    "muted": "muted {who}{until}",
+    "unmuted": "lets {who} speak again",
+    "op": "made {who} op{until}",
+    "deop": "made {who} op no more",
+    "settings": "changed how the room is",
+    "invited": "invited {who}",
+}
+"""What somebody did, by the change."""
+
+
+def room_lines(event: RoomChanged) -> list[str]:
+    """`event` as lines without their mark."""
+    room = room_name(event.room)
+    match event.change:
+        case "joined" if event.own:
+            return _ours(event, room)
+        case "joined":
+            return [f"{room} {_who(event)} came in"]
+        case "parted" if event.own:
+            return [f"you are no longer in {room}{bracket(event.reason)}"]
+        case "parted":
+            return [f"{room} {_who(event)} left{bracket(event.reason)}"]
+        case "current":
+            return [f"what you type goes to {room} now"]
+        case "invited" if event.own:
+            return [f"{_by(event)} invites you into {room}: /join {room}"]
+        case "topic":
+            topic = inline(event.text or "")
+            return [
+                f"{room} {_by(event)} set the topic: {topic}"
+                if topic
+                else f"{room} {_by(event)} took the topic away"
+            ]
+    until = f" until {inline(event.until)}" if event.until else ""
+    done = DONE.get(event.change, "did {what}")
+    return [
+        f"{room} {_by(event)} {done.format(who=_who(event), until=until, what=inline(event.change))}"
+    ]
+
+
+def _ours(event: RoomChanged, room: str) -> list[str]:
+    count = event.count or 1
+    others = "nobody else" if count == 1 else f"{count - 1} other{'s' if count > 2 else ''}"
+    if event.again:
+        return [f"in {room} again, with {others}"]
+    lines = [f"in {room}, with {others} (the server can read)"]
+    if event.text:
+        lines.append(f"{room} is about: {inline(event.text)}")
+    return lines
+
+
+def _who(event: RoomChanged) -> str:
+    if event.own:
+        return "you"
+    return name(event.id or event.key or event.address or "?")
+
+
+def _by(event: RoomChanged) -> str:
+    return name(event.by) if event.by else "the server's operator"
