@@ -102,6 +102,8 @@ class Limits:
     exit_wait: float = 5.0  # at the end of the program, for farewells to be read
     ignored: int = 10_000  # people whose calls are not taken
     callers: int = 256  # connections at once on a client's own port
+    control_connections: int = 16  # to a client's control.sock at once
+    control_line: int = 512 * 1024  # a command on one
     dial_wait: float = 30.0  # for a connection to a person
     waiting_messages: int = 500  # to one person or room
     history_lines: int = 1000  # shown at once
