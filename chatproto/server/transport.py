@@ -27,6 +27,29 @@ class PromptServer(tcp.Server):
     log = Logger()
     _shouldShutdown = False  # no other process has the socket: closing it is enough
     _read_ended = False
+    _waits_to_write = False  # the reactor is asked to say when the socket takes more
+
+    def startWriting(self) -> None:
+        """TLS has bytes for the socket: they go at once if they can. (Without any it wants to close.)"""
+        if (
+            self.TLS
+            and (self._tempDataBuffer or self.dataBuffer)
+            and not self._waits_to_write
+            and not self.producerPaused  # sending all would resume it in the middle of a write
+            and not self.disconnecting
+            and self.connected
+        ):
+            self._waits_to_write = True
+            failed = self.doWrite()
+            if not (failed or self.dataBuffer or self._tempDataBuffer):
+                self._waits_to_write = False
+                return
+        self._waits_to_write = True
+        super().startWriting()
+
+    def stopWriting(self) -> None:
+        self._waits_to_write = False
+        super().stopWriting()
 
     def write(self, data: bytes) -> None:
         if not (
