@@ -40,6 +40,16 @@ class Output(Protocol):
         """Fires when all is written."""
 
 
+class Socket(Protocol):
+    """Where scripts give commands."""
+
+    def start(self) -> None:
+        """Listen; why that cannot be is told."""
+
+    def stop(self) -> Deferred[None]:
+        """Listen no more."""
+
+
 class CannotStart(Exception):
     """The program cannot start; its text is one sentence for a person."""
 
@@ -74,6 +84,7 @@ class ChatClient(Service):
         server: tuple[str, int] | None,
         announced: tuple[str, int] | None,
         cannot_start: Callable[[CannotStart], None],
+        socket: Socket | None = None,
     ) -> None:
         self._reactor = reactor
         self._node = node
@@ -84,6 +95,7 @@ class ChatClient(Service):
         self._server = server
         self._announced = announced
         self._cannot_start = cannot_start
+        self._socket = socket
         self._port: IListeningPort | None = None
         self._ended: Deferred[None] = Deferred()
         self._stopping = False
@@ -110,6 +122,9 @@ class ChatClient(Service):
     def _close(self, _: object) -> None:
         assert self._port is not None
         closed = maybeDeferred(self._port.stopListening)
+        if self._socket is not None:
+            deaf = self._socket.stop()
+            closed.addBoth(lambda _: deaf)
 
         def end(_: object) -> None:
             self._home.close()
@@ -140,6 +155,8 @@ class ChatClient(Service):
 
     def _begin(self, host: str, port: int) -> None:
         self._node.start(host, port)
+        if self._socket is not None:
+            self._socket.start()
         self._keyboard.start()
 
     def _deaf(self, failure: Failure) -> None:

@@ -8,6 +8,7 @@ import random
 import re
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -25,7 +26,7 @@ from chatproto.identity.pins import KEY, PinFile, PinTrouble
 from chatproto.identity.tls import Tls
 from chatproto.identity.trust import changed_key
 from chatproto.node.acquaintances import Acquaintances
-from chatproto.node.events import Failed
+from chatproto.node.events import Event, Failed
 from chatproto.node.files import Files
 from chatproto.node.home import Home, HomeTrouble
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
@@ -33,6 +34,7 @@ from chatproto.node.node import Node
 from chatproto.node.server_news import ServerNews
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
+from chatproto.node.standing import Standing
 from chatproto.peer.ledger import LedgerTrouble
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
@@ -46,7 +48,9 @@ from chatproto.taps.options import (
     endpoint_text,
 )
 from chatproto.transfer.threads import Threads
-from chatproto.ui.jsonlines import JsonLines
+from chatproto.ui.commands import carry_out
+from chatproto.ui.control import Control, ControlSocket
+from chatproto.ui.jsonlines import JsonLines, json_text
 from chatproto.ui.plain import Plain
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import USER
@@ -244,10 +248,8 @@ def _introducer(
     return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
 
 
-def makeService(options: Options) -> IService:
-    """The client as `options` want it."""
-    from twisted.internet import reactor
-
+def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -> Node:
+    """What `options` want, without anybody to tell. `finished` gets the exit code."""
     plain = bool(options["plain"])
     settings = Settings(
         options["id"],
@@ -264,16 +266,37 @@ def makeService(options: Options) -> IService:
     limits = replace(DEFAULTS, peer_ping=options["ping"])
     if not plain:
         known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
-    elif not settings.client_id.isalnum():
-        print(f"chatclient: some programs refuse the id {settings.client_id}", file=sys.stderr)
+    node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=time.time)
+    if options["server"] is not None:
+        node.server = _introducer(reactor, options, node, known)
+    if not plain:
+        threads = Threads(reactor, reactor.getThreadPool())
+        node.files = Files(node, threads, options["home"], options["downloads"])
+    return node
+
+
+def control(node: Node, screen: Callable[[Event], None]) -> Control:
+    """What scripts say to `node`, and hear of it beside `screen`; each has a place of its own."""
+
+    def new_speaker() -> Callable[[str], Event | None]:
+        standing = Standing(node.calls.all)
+        return lambda line: standing.run(lambda: carry_out(line, node, json_text))
+
+    return Control(screen, new_speaker, time.time, node.limits)
+
+
+def makeService(options: Options) -> IService:
+    """The client as `options` want it."""
+    from twisted.internet import reactor
+
+    if options["plain"] and not options["id"].isalnum():
+        print(f"chatclient: some programs refuse the id {options['id']}", file=sys.stderr)
     parts: dict[str, Any] = {}
 
     def finished(code: int) -> None:
         parts["client"].finished(code)
 
-    node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=time.time)
-    if options["server"] is not None:
-        node.server = _introducer(reactor, options, node, known)
+    node = make_node(reactor, options, finished)
     screen = Output(
         reactor,
         descriptor(sys.__stdout__, os.O_WRONLY),
@@ -286,7 +309,9 @@ def makeService(options: Options) -> IService:
     else:
         ui = Plain(node, screen.write_line)
     parts["ui"] = ui
-    node.tell = ui.tell
+    scripts = control(node, ui.tell)
+    unix: Any = reactor  # as every reactor is where there are such sockets
+    node.tell = scripts.tell
     node.flushed = screen.flush
 
     def refused(sentence: str) -> None:
@@ -295,11 +320,12 @@ def makeService(options: Options) -> IService:
     keyboard = Lines(
         reactor, descriptor(sys.__stdin__, os.O_RDONLY), ui.on_line, ui.on_end, refused
     )
-    if not plain:
-        threaded: Any = reactor  # as every reactor of Twisted's is
-        threads = Threads(threaded, threaded.getThreadPool())
-        node.files = Files(node, threads, options["home"], options["downloads"])
-    node.hold_input = lambda held: keyboard.pause() if held else keyboard.resume()
+
+    def hold(held: bool) -> None:
+        keyboard.pause() if held else keyboard.resume()
+        scripts.hold(held)
+
+    node.hold_input = hold
     client = parts["client"] = ChatClient(
         reactor,
         node,
@@ -310,5 +336,6 @@ def makeService(options: Options) -> IService:
         options["server"],
         options["announce"],
         cannot_start,
+        ControlSocket(unix, options["home"], scripts),
     )
     return client
