@@ -209,6 +209,8 @@ class SecureConnection(LineReceiver):
         self._go_on()
         if self._leaving:
             return
+        if self._logging_in and self._unanswered:
+            super().pauseProducing()  # not before: who leaves meanwhile is to be seen
         if self._decoder.waiting != waited or messages:
             self._begun = now
         self._factory.watch(self, self._deadline())
@@ -353,13 +355,10 @@ class SecureConnection(LineReceiver):
             return
         if isinstance(message, Login) and logins.has_accounts:
             self._logging_in = True
-            super().pauseProducing()
             asked = logins.login(message, self._visitor, self._is_here)
             answered = asked.addCallback(self._logged_in)
-            if self._logging_in:
+            if self._logging_in:  # else it was known at once, and we are on our way already
                 answered.addCallback(self._go_on_after)
-            else:
-                self._read_on()  # it was known at once, and we are on our way already
             return
         rooms = self._side.rooms
         if rooms is not None and message.__class__ in REQUESTS:
