@@ -238,20 +238,29 @@ class Answer(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something worth one line to a person that no other event says (JSON: `notice`)."""
+    """Something worth one line to a person that no other event says (JSON: `notice`).
+
+    Of a message that is kept: `to` whom, and its number `id`.
+    """
 
     event: ClassVar[str] = "notice"
     text: str
+    to: str | None = None
+    id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed(Event):
-    """What was asked for could not be done. `text` is one sentence; `command` what was asked."""
+    """What was asked for could not be done. `text` is one sentence; `command` what was asked.
+
+    `id`: whom a call was to go to.
+    """
 
     event: ClassVar[str] = "error"
     text: str
     status: int | None = None
     command: str | None = None
+    id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -118,7 +118,7 @@ class Outbox:
         entry = post.say(MSG, text, self._node.now())
         self._last = client_id
         what = f"message {entry.id} waits for {client_id}: /unsend {entry.id} {client_id} takes it back"
-        self._node.tell(Notice(what))
+        self._node.tell(Notice(what, client_id, entry.id))
         self.deliveries.wait_for(pin.key, client_id, len(post))
         return True
 
