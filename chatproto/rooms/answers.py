@@ -59,6 +59,7 @@ class RoomAnswers:
             self._add(Room(replace(kept, used=max(kept.used, now)), limits))
         if LOBBY not in self._rooms:
             self._add(Room(Kept(LOBBY), limits))
+        self._number(LOBBY, now)
 
     @property
     def lobby(self) -> Room:
@@ -227,6 +228,7 @@ class RoomAnswers:
             self._forget(min(empty, key=lambda one: one.used))
         kept = Kept(name, guest.key, secret=hashed(name, message.secret), used=now)
         self._history.keep(kept)
+        self._number(name, now)
         room = Room(kept, self.limits)
         self._add(room)
         return room
@@ -295,6 +297,11 @@ class RoomAnswers:
                 self._history.keep(room.kept())
             except StoreTrouble:
                 pass  # nobody asked for it; the store says what is wrong
+
+    def _number(self, name: str, now: float) -> None:
+        """Use up a number, so that who joins before anything was said can ask for what came after it."""
+        if not self._history.last(name):
+            self._history.append(name, "", now, "", keep=False)
 
     def _is_empty(self, room: Room) -> bool:
         return not len(room) and room.name != LOBBY

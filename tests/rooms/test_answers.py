@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.rooms.effects import Talk
+from chatproto.rooms.history import next_number
 from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
@@ -22,12 +23,20 @@ class InAndOut(Rooms):
         )
         dave = Person("dave")
         members = tuple(self.names())
-        ack = told.JoinAck(5, "#tea", 4, 0, "member", "", "", (*members, Occupant("dave")))
+        begin = next_number(0, NOW)
+        ack = told.JoinAck(5, "#tea", 4, begin, "member", "", "", (*members, Occupant("dave")))
         joined = told.Joined("#tea", "dave")
         self.assertEqual(
             self.gets(dave, asked.Join(5, "#tea")),
             [("dave", ack), *((name, joined) for name in ("alice", "bob", "carol"))],
         )
+
+    def test_who_came_before_anything_was_said_can_ask_for_all_of_it(self) -> None:
+        begin = next_number(0, NOW)
+        self.gets(self.bob, asked.Say(5, "#tea", "first"))
+        (*said, (_, ack)) = self.gets(self.alice, asked.History(6, "#tea", begin))
+        assert isinstance(ack, told.HistoryAck)
+        self.assertEqual((ack.count, len(said)), (1, 1))
 
     def test_to_join_twice_is_once(self) -> None:
         ((name, ack),) = self.gets(self.bob, asked.Join(5, "#tea"))
