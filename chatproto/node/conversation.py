@@ -297,7 +297,7 @@ class Conversation:
                 if self._shown:
                     self.show(reason=None if left else reason)
                 elif not self.quiet:
-                    tell(Failed(reason, command="chat"))
+                    tell(Failed(reason, command="chat", id=self.name))
                 self._owner.conversation_ended(self)
 
     def spoke(self, text: str) -> None:
@@ -338,7 +338,7 @@ class Conversation:
         elif id and self.state is not State.OPEN:
             self._kept.add(id)
             where = f"message {id} waits for {self.name}: /unsend {id} takes it back"
-            self._owner.tell(Notice(where))
+            self._owner.tell(Notice(where, self.name, id))
 
     def _stop_dialling(self) -> None:
         dialling, self.dialling = self.dialling, None
