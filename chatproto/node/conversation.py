@@ -136,6 +136,7 @@ class Conversation:
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
         self.failures = 0  # tries in vain since it broke
         self.broke = 0.0  # when
+        self.dials = 0  # since it broke, in vain or not
         self.again: IDelayedCall | None = None  # the next try
         self._ring: IDelayedCall | None = None
         self._probe: IDelayedCall | None = None
@@ -258,7 +259,7 @@ class Conversation:
                 self.show()
             case Opened() | Resumed():
                 self._stop_timers()
-                self.failures = 0
+                self.failures = self.dials = 0
                 self.quiet = False
                 self._was_open = True
                 self._owner.carried(self)

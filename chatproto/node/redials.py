@@ -23,6 +23,10 @@ from chatproto.wire.limits import Limits
 log = Logger()
 
 
+QUICK = 5
+"""So often it is dialled at once where there is a connection each time, and it comes to nothing."""
+
+
 class RedialsOwner(Protocol):
     """What redialling needs of the calls."""
 
@@ -58,7 +62,8 @@ class Redials:
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
             conversation.perform(session.give_up("no connection was to be had again"))
             return
-        if failed:
+        conversation.dials += 1
+        if failed or conversation.dials > QUICK:
             conversation.failures += 1
             wait = min(limits.redial_most, 1.5 ** (conversation.failures - 1))
         else:

@@ -180,6 +180,8 @@ class SecureLink(LineReceiver):
         """Say yes to their call."""
         self._cancel("begin")
         self._send(ChatAck(me.client_id, *_told(opening)))
+        # Not in one TLS record with all that waits: it would be of no use before the last of that.
+        self._after("answered", 0, self._flush)
 
     def refuse(self, status: int) -> None:
         """Say no to their call, and close."""
@@ -356,6 +358,8 @@ class SecureLink(LineReceiver):
             self.transport.write(encode(MsgAck(ack)))
 
     def _flush(self) -> None:
+        if "answered" in self._timers:
+            return
         while self._waiting and self._writable and not (self._leaving or self._parting):
             if self._gone:
                 return

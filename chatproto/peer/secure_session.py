@@ -341,7 +341,7 @@ class SecureSession(PeerSession):
         if link is self._asked:
             self._asked = None
             if self.state is State.BROKEN or self._held is not None:
-                return self._again()
+                return self._again(failed=False)
             return self._end(reason) if self._may(Input.LOST) else []
         if self._ringing is not None and link is self._ringing.link:
             self._ringing = None
@@ -424,7 +424,8 @@ class SecureSession(PeerSession):
         opened = Resumed() if was is State.BROKEN else Opened()
         repeated = [Send(link, entry) for entry in post.released]
         said = self._speak()
-        return [*first, opened, *became, *repeated, *said, TurnPassed(self.floor.turn)]
+        turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
+        return [*first, opened, *became, *repeated, *said, *turn]
 
     def _speak(self) -> list[Effect]:
         effects: list[Effect] = []
