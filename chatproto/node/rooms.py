@@ -92,6 +92,11 @@ class Rooms:
         return self._node.me.client_id
 
     @property
+    def current(self) -> str:
+        """The room that what is typed goes to, or an empty string."""
+        return self._node.calls.all.room
+
+    @property
     def unsent(self) -> int:
         """How many messages of ours are not known to have arrived."""
         held = self._held is not None
