@@ -1,4 +1,4 @@
-"""Tests of the session table and of what follows from it."""
+"""Tests of a conversation in the open: the session table, and what follows from it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.peer.diagram import diagram
 from chatproto.peer.effects import (
-    Answer,
-    Asking,
     Call,
     Drop,
     Effect,
@@ -22,7 +20,6 @@ from chatproto.peer.effects import (
     Kept,
     Leave,
     Opened,
-    Refuse,
     Ringing,
     Speak,
     StopDialling,
@@ -45,9 +42,6 @@ def session_in(state: State) -> PlainSession:
     match state:
         case State.CALLING:
             session.call()
-        case State.ASKING:
-            session.call()
-            session.asked("a")
         case State.RINGING:
             session.called("a")
         case State.OPEN:
@@ -64,9 +58,6 @@ DOINGS: dict[Input, Callable[[PlainSession], list[Effect]]] = {
     Input.CALL: lambda s: s.call(),
     Input.CALL_BACK: lambda s: s.call_back(),
     Input.CONNECT: lambda s: s.connected("b"),
-    Input.ASK: lambda s: s.asked("b"),
-    Input.ANSWER: lambda s: s.answered(),
-    Input.REFUSE: lambda s: s.refused("declined"),
     Input.FAIL: lambda s: s.unreachable("gone"),
     Input.RING: lambda s: s.called("b"),
     Input.ACCEPT: lambda s: s.accept(),
@@ -81,9 +72,13 @@ DOINGS: dict[Input, Callable[[PlainSession], list[Effect]]] = {
 LOCAL = {*REFUSALS, Input.RING_OUT}
 
 
+PLAIN_STATES = [state for state in State if state not in (State.ASKING, State.BROKEN)]
+"""Where a conversation in the open can stand: nobody is asked, and nothing outlives its connection."""
+
+
 class TableTests(SynchronousTestCase):
     def test_every_state_and_input_does_what_the_table_says(self) -> None:
-        for state, (happened, do) in product(State, DOINGS.items()):
+        for state, (happened, do) in product(PLAIN_STATES, DOINGS.items()):
             session = session_in(state)
             after = TABLE.get((state, happened))
             if after is not None:
@@ -102,7 +97,7 @@ class TableTests(SynchronousTestCase):
         self.assertEqual({before for before, _ in TABLE}, set(State) - {State.CLOSED})
 
     def test_one_of_several_links_may_end(self) -> None:
-        for state in (State.ASKING, State.RINGING, State.OPEN):
+        for state in (State.RINGING, State.OPEN):
             session = session_in(state)
             session._accepted.append("b")
             self.assertEqual(session.lost("a", "cut"), [])
@@ -184,42 +179,6 @@ class CalledTests(SynchronousTestCase):
         session.accept()
         self.assertEqual(session.silent(), [Speak("a", "hello?")])
         self.assertIs(session.floor.turn, Turn.THEIRS)
-
-
-class AskingTests(SynchronousTestCase):
-    """Where a caller waits for a yes."""
-
-    def asking(self) -> PlainSession:
-        session = PlainSession(SECURE)
-        session.call()
-        session.say("hi")
-        self.assertEqual(session.asked("a"), [Call("a"), Asking()])
-        return session
-
-    def test_nothing_is_said_before_the_yes(self) -> None:
-        session = self.asking()
-        self.assertEqual(session.answered(), [Opened(), Speak("a", "hi"), TurnPassed(Turn.BOTH)])
-
-    def test_a_no_reports_what_was_said(self) -> None:
-        effects = self.asking().refused("declined")
-        self.assertEqual(effects[-2:], [Unsaid("hi", "declined"), Ended("declined", False)])
-
-    def test_a_call_is_taken_by_a_yes_and_refused_by_a_status(self) -> None:
-        session = PlainSession(SECURE)
-        session.called("a")
-        self.assertEqual(session.accept()[0], Answer("a"))
-        session = PlainSession(SECURE)
-        session.called("a")
-        self.assertEqual(session.decline()[0], Refuse("a", 603))
-        session = PlainSession(SECURE)
-        session.called("a")
-        self.assertEqual(session.ring_out()[0], Refuse("a", 480))
-
-    def test_a_call_of_theirs_meanwhile_is_answered(self) -> None:
-        session = self.asking()
-        effects = session.called("b")
-        self.assertIn(Answer("b"), effects)
-        self.assertIn(Opened(), effects)
 
 
 class TalkingTests(SynchronousTestCase):
