@@ -51,6 +51,7 @@ from chatproto.transfer.threads import Threads
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, json_text
+from chatproto.ui.paste import Paste
 from chatproto.ui.plain import Plain
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import USER
@@ -307,7 +308,8 @@ def makeService(options: Options) -> IService:
     if options["ui"] == "json":
         ui = JsonLines(node, screen.write_line, time.time)
     else:
-        ui = Plain(node, screen.write_line)
+        typed = os.isatty(descriptor(sys.__stdin__, os.O_RDONLY))
+        ui = Plain(node, screen.write_line, Paste(reactor, node.say) if typed else None)
     parts["ui"] = ui
     scripts = control(node, ui.tell)
     unix: Any = reactor  # as every reactor is where there are such sockets

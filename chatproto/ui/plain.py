@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chatproto.node.events import Event, Notice
-from chatproto.ui.commands import carry_out
+from chatproto.ui.commands import Say, carry_out, parse
+from chatproto.ui.paste import Paste
 from chatproto.ui.row import Node
 from chatproto.ui.view import plain_lines
 
@@ -17,12 +18,16 @@ def dropped(count: int) -> Notice:
 class Plain:
     """One event a line out, one text or command a line in.
 
-    `write_line` takes a line without its end and does not block.
+    `write_line` takes a line without its end and does not block. With `paste`, for a terminal, what is
+    pasted for a room is one message.
     """
 
-    def __init__(self, node: Node, write_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, node: Node, write_line: Callable[[str], None], paste: Paste | None = None
+    ) -> None:
         self._node = node
         self._write_line = write_line
+        self._paste = paste
 
     def tell(self, event: Event) -> None:
         """Shows `event`."""
@@ -35,10 +40,26 @@ class Plain:
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or shows why it cannot be done."""
+        if self._paste is not None and self._is_pasted(line, self._paste):
+            return
         shown = carry_out(line, self._node)
         if shown is not None:
             self.tell(shown)
 
     def on_end(self) -> None:
         """There is no more input."""
+        if self._paste is not None:
+            self._paste.end()
         self._node.end_of_input()
+
+    def _is_pasted(self, line: str, paste: Paste) -> bool:
+        """Whether `line` may begin a paste, or is another line of one: then nothing in it is a command."""
+        if paste.begun:
+            paste.add(line)
+            return True
+        if not self._node.rooms.current or (line.startswith("/") and not line.startswith("//")):
+            return False
+        said = parse(line)
+        if isinstance(said, Say):
+            paste.add(said.text)
+        return True

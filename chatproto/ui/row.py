@@ -11,8 +11,10 @@ from chatproto.ui.arguments import ReadText
 
 
 class Rooms(Protocol):
-    """The rooms that we are in."""
+    """The rooms that we are in; `current`: which of them what is typed goes to, or an empty string."""
 
+    @property
+    def current(self) -> str: ...
     def join(self, name: str, secret: str = "") -> None: ...
     def part(self, name: str = "") -> None: ...
 

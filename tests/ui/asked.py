@@ -89,6 +89,8 @@ class AskedNode:
 class AskedRooms:
     """What it was asked of rooms."""
 
+    current = ""
+
     def __init__(self, asked: list[tuple[object, ...]]) -> None:
         self.asked = asked
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.node.events import Answer, MessageReceived, Sent
+from chatproto.ui.paste import Paste
 from chatproto.ui.plain import Plain
+from chatproto.wire.limits import DEFAULTS
 from tests.ui.asked import AskedNode
 
 
@@ -51,3 +56,65 @@ class PlainTests(SynchronousTestCase):
     def test_the_end_of_input_goes_to_the_node(self) -> None:
         self.ui.on_end()
         self.assertEqual(self.node.asked, [("end_of_input",)])
+
+
+class PasteTests(SynchronousTestCase):
+    """On a terminal, where the current target is a room."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.node = AskedNode()
+        self.node.rooms.current = "#den"
+        self.ui = Plain(self.node, lambda line: None, Paste(self.clock, self.node.say))
+
+    def test_a_hundred_lines_at_once_are_one_message(self) -> None:
+        lines = [f"  line {number}" for number in range(100)]
+        for line in lines:
+            self.ui.on_line(line)
+        self.assertEqual(self.node.asked, [])
+        self.clock.advance(DEFAULTS.paste_gap)
+        self.assertEqual(self.node.asked, [("say", "\n".join(lines))])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_lines_that_somebody_types_are_a_message_each(self) -> None:
+        for line in ("one", "two"):
+            self.ui.on_line(line)
+            self.clock.advance(DEFAULTS.paste_gap)
+        self.assertEqual(self.node.asked, [("say", "one"), ("say", "two")])
+
+    def test_nothing_inside_a_paste_is_a_command(self) -> None:
+        for line in ("//first", "", "/quit", "//x"):
+            self.ui.on_line(line)
+        self.clock.advance(1)
+        self.assertEqual(self.node.asked, [("say", "/first\n\n/quit\n//x")])
+
+    def test_a_command_before_it_is_one(self) -> None:
+        self.ui.on_line("/names")
+        self.ui.on_line("")
+        self.clock.advance(1)
+        self.assertEqual(self.node.asked, [("names", "")])
+
+    def test_outside_a_room_every_line_is_a_message(self) -> None:
+        self.node.rooms.current = ""
+        self.ui.on_line("one")
+        self.ui.on_line("two")
+        self.assertEqual(self.node.asked, [("say", "one"), ("say", "two")])
+
+    def test_the_end_of_input_ends_it(self) -> None:
+        self.ui.on_line("one")
+        self.ui.on_line("two")
+        self.ui.on_end()
+        self.assertEqual(self.node.asked, [("say", "one\ntwo"), ("end_of_input",)])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    @given(st.lists(st.text(min_size=1, max_size=5000).filter(str.strip), min_size=1))
+    def test_a_long_one_is_said_in_several_of_whole_lines(self, lines: list[str]) -> None:
+        said: list[str] = []
+        paste = Paste(self.clock, said.append)
+        for line in lines:
+            paste.add(line)
+        paste.end()
+        self.assertEqual("\n".join(said).split("\n"), "\n".join(lines).rstrip("\n").split("\n"))
+        for text in said:
+            fits = len(text.encode()) <= DEFAULTS.body_to_server
+            self.assertTrue(fits or text.count("\n") == 0 or text in lines)

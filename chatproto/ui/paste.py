@@ -1,0 +1,54 @@
+"""A paste into a terminal: many lines, one message."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.wire.limits import DEFAULTS, Limits
+
+
+class Paste:
+    """Gathers lines that follow each other faster than anybody types, and says them as one text.
+
+    A text is said when `limits.paste_gap` seconds have passed without another line. One that would
+    have more than `limits.body_to_server` bytes is said in several, each of whole lines.
+    """
+
+    def __init__(
+        self, clock: IReactorTime, say: Callable[[str], None], limits: Limits = DEFAULTS
+    ) -> None:
+        self._clock = clock
+        self._say = say
+        self._limits = limits
+        self._lines: list[str] = []
+        self._size = 0
+        self._timer: IDelayedCall | None = None
+
+    @property
+    def begun(self) -> bool:
+        """Whether the next line belongs to it, whatever is in it."""
+        return bool(self._lines)
+
+    def add(self, line: str) -> None:
+        """Another line of it, the first one too."""
+        size = len(line.encode()) + 1
+        if self._lines and self._size + size > self._limits.body_to_server:
+            self.end()
+        self._lines.append(line)
+        self._size += size
+        if self._timer is not None and self._timer.active():
+            self._timer.reset(self._limits.paste_gap)
+        else:
+            self._timer = self._clock.callLater(self._limits.paste_gap, self.end)
+
+    def end(self) -> None:
+        """That was all: say it."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        lines, self._lines, self._size = self._lines, [], 0
+        text = "\n".join(lines).rstrip("\n")
+        if text.strip():
+            self._say(text)
