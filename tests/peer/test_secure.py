@@ -1,4 +1,4 @@
-"""A link inside TLS: the messages, the silence, and how it ends. TLS itself is another test's matter."""
+"""A link inside TLS: how it begins, its silence, and how it ends. TLS itself is another test's matter."""
 
 from __future__ import annotations
 
@@ -7,90 +7,28 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
-from twisted.python.failure import Failure
-from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.peer.secure import (
-    Answered,
-    Arrived,
-    Called,
-    Gone,
-    Heard,
-    News,
-    Refused,
-    SecureLink,
-)
-from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
-from chatproto.wire.dialects import Me
+from chatproto.peer.effects import Opening
+from chatproto.peer.secure import Answered, Arrived, Called, Gone, Refused, SecureLink
+from chatproto.wire.bcp2_common import Error, Ping, PingAck
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit, Turn
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
-from chatproto.wire.strict import StrictDecoder, encode
-from tests.net import Wire, joined
-
-ME = Me("Alice", "10.0.0.1", 5001)
-DATE = "2025-01-02T03:04:05.678Z"
-PING, SLOW, LINGER = DEFAULTS.peer_ping, DEFAULTS.handshake_wait, DEFAULTS.farewell_wait
-
-
-class Shake:
-    """A handshake that has come out as it is told."""
-
-    def __init__(self, good: bool = True) -> None:
-        self.peer_key: str | None = "sha256:" + "B" * 52
-        self._good = good
-
-    def accepted(self) -> bool:
-        return self._good
-
-    def trouble(self, reason: Failure) -> str:
-        return "TLS failed"
-
-
-class Owner:
-    """Keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.made = 0
-        self.news: list[News] = []
-        self.spoken: list[tuple[str, int]] = []
-        self.lost: list[str] = []
-        self.then: Any = None
-
-    def secure_made(self, link: SecureLink) -> None:
-        self.made += 1
-
-    def secure_heard(self, link: SecureLink, news: News) -> None:
-        self.news.append(news)
-        if self.then is not None:
-            self.then(news)
-
-    def secure_spoke(self, link: SecureLink, text: str, number: int) -> None:
-        self.spoken.append((text, number))
-
-    def secure_lost(self, link: SecureLink, reason: str) -> None:
-        self.lost.append(reason)
-
-
-class Case(SynchronousTestCase):
-    """A link, its wire, its time, and a reader of what it says."""
-
-    def link(self, called: bool = False, good: bool = True, done: bool = True) -> Wire:
-        self.clock = Clock()
-        self.owner = Owner()
-        self.shake = Shake(good)
-        self.l = SecureLink(self.owner, self.clock, DEFAULTS, self.shake, called)
-        self.wire = joined(self.l, Wire("10.0.0.2", 40000))
-        self.read = StrictDecoder(Sender.PEER, DEFAULTS)
-        if done:
-            self.l.handshakeCompleted()
-        return self.wire
-
-    def says(self, *messages: Bcp2Message) -> None:
-        self.wire.says(b"".join(map(encode, messages)))
-
-    def wrote(self) -> list[Any]:
-        return list(self.read.feed(self.wire.new()))
+from tests.net import Wire
+from tests.peer.secure_link import (
+    CALL,
+    CALLED,
+    DATE,
+    LINGER,
+    ME,
+    OURS,
+    PING,
+    SLOW,
+    THEIRS,
+    Case,
+    Owner,
+    Shake,
+    says,
+)
 
 
 class BeginningTests(Case):
@@ -150,35 +88,45 @@ class BeginningTests(Case):
         self.clock.advance(SLOW)
         self.assertFalse(wire.closing)
 
-    def test_a_call_and_its_answer(self) -> None:
-        for half in (False, True):
+    def test_a_call_and_its_answer_tell_all_of_an_opening(self) -> None:
+        for opening in (OURS, THEIRS, Opening(False, "0" * 16, ("1" * 16, 0), "both")):
             self.link()
-            self.l.write_opener(ME, half)
+            self.l.ask(ME, opening)
             [chat] = self.wrote()
-            self.assertEqual((chat.client_id, chat.mode), ("Alice", "half" if half else "full"))
-            self.says(ChatAck("Bob", "half", "0" * 16))
-            self.assertEqual(self.owner.news, [Answered("Bob", True)])
+            self.assertEqual(
+                (chat.client_id, chat.mode, chat.stream, chat.have, chat.turn),
+                (
+                    "Alice",
+                    "half" if opening.half else "full",
+                    opening.stream,
+                    opening.have,
+                    opening.turn,
+                ),
+            )
+            self.says(ChatAck("Bob", chat.mode, chat.stream, chat.have, chat.turn))
+            self.assertEqual(self.owner.news, [Answered("Bob", opening)])
             self.link(called=True)
             self.says(chat)
-            self.assertEqual(self.owner.news, [Called("Alice", half)])
-            self.l.answer(ME, half)
+            self.assertEqual(self.owner.news, [Called("Alice", opening)])
+            self.l.answer(ME, opening)
             [answer] = self.wrote()
             assert isinstance(answer, ChatAck)
-            self.assertEqual(answer.mode, chat.mode)
+            self.assertEqual(answer, ChatAck("Alice", chat.mode, *_rest(chat)))
             self.clock.advance(SLOW)
             self.assertFalse(self.wire.closing)
 
-    def test_each_link_has_a_stream_of_its_own(self) -> None:
-        streams = set()
-        for _ in range(5):
-            self.link()
-            self.l.write_opener(ME)
-            streams.add(self.wrote()[0].stream)
-        self.assertEqual(len(streams), 5)
+    def test_the_yes_is_not_in_one_piece_with_what_waits(self) -> None:
+        self.link(called=True)
+        self.says(CALL)
+        self.l.answer(ME, OURS)
+        self.l.write_entry(says(1, "hello"))
+        self.assertEqual([type(one) for one in self.wrote()], [ChatAck])
+        self.clock.advance(0)
+        self.assertEqual(self.wrote(), [Msg(1, DATE, "hello")])
 
     def test_a_refusal_is_said_and_then_it_closes(self) -> None:
         wire = self.link(called=True)
-        self.says(Chat("Bob", "full", "0" * 16))
+        self.says(CALL)
         self.l.refuse(486)
         self.assertEqual(self.wrote(), [Error(486, about="CHAT")])
         self.assertTrue(wire.disconnecting)
@@ -186,83 +134,7 @@ class BeginningTests(Case):
     def test_to_be_refused_is_news(self) -> None:
         self.link()
         self.says(Error(603, about="CHAT"))
-        [refused] = self.owner.news
-        assert isinstance(refused, Refused)
-        self.assertTrue(refused.reason.startswith("603 "))
-
-
-class SpeakingTests(Case):
-    """Messages."""
-
-    def test_they_are_numbered_and_dated(self) -> None:
-        self.link()
-        self.l.write_text(ME, "one")
-        self.l.write_text(ME, "two\nlines")
-        first, second = self.wrote()
-        self.assertEqual((first.id, first.text), (1, "one"))
-        self.assertEqual((second.id, second.text), (2, "two\nlines"))
-        self.assertRegex(first.date, r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$")
-        self.assertEqual(self.owner.spoken, [("one", 1), ("two\nlines", 2)])
-
-    def test_what_is_heard_is_told_before_it_is_acknowledged(self) -> None:
-        self.link()
-        self.owner.then = lambda news: self.assertEqual(self.wire.new(), b"")
-        self.says(Msg(7, DATE, "hello"))
-        self.assertEqual(self.owner.news, [Heard("hello")])
-        self.assertEqual(self.wrote(), [MsgAck(7)])
-        self.assertTrue(self.l.heard_any)
-
-    def test_an_acknowledgement_is_news(self) -> None:
-        self.link()
-        self.says(MsgAck(3))
-        self.assertEqual(self.owner.news, [Arrived(3)])
-
-    def test_turns_and_modes_are_taken_for_later(self) -> None:
-        self.link()
-        self.says(Turn(1), Mode(2, "half"), PingAck(), Error(429))
-        self.assertEqual((self.owner.news, self.wrote()), ([], []))
-        self.assertFalse(self.wire.closing)
-
-    def test_nothing_is_said_to_a_full_transport(self) -> None:
-        wire = self.link()
-        wire.full = True
-        for text in ("one", "two", "three"):
-            self.l.write_text(ME, text)
-        self.assertEqual([m.text for m in self.wrote()], ["one"])
-        self.assertEqual((self.l.backlog, self.l.unwritten), (2, ("two", "three")))
-        wire.drain()
-        self.assertEqual([m.text for m in self.wrote()], ["two", "three"])
-        self.assertEqual(self.l.backlog, 0)
-
-    def test_what_was_never_written_is_there_when_it_is_lost(self) -> None:
-        wire = self.link()
-        wire.full = True
-        self.l.write_text(ME, "one")
-        self.l.write_text(ME, "two")
-        wire.ends()
-        self.assertEqual(self.l.unwritten, ("two",))
-
-    @given(st.lists(st.tuples(st.text(max_size=30), st.booleans()), max_size=20))
-    def test_all_that_is_said_arrives_once_in_order(self, words: list[tuple[str, bool]]) -> None:
-        wire = self.link()
-        for text, full in words:
-            if full:
-                wire.full = True
-            else:
-                wire.drain()
-            self.l.write_text(ME, text)
-        wire.drain()
-        found = self.wrote()
-        self.assertEqual([(m.text, m.id) for m in found], self.owner.spoken)
-        self.assertEqual([m.text for m in found], [text for text, _ in words])
-        self.assertEqual([m.id for m in found], list(range(1, len(words) + 1)))
-
-    def test_held_nothing_is_read(self) -> None:
-        wire = self.link()
-        self.l.hold(True)
-        self.assertEqual(wire.producerState, "paused")
-        self.l.hold(False)
-        self.assertEqual(wire.producerState, "producing")
+        self.assertEqual(self.owner.news, [Refused(603)])
 
 
 class SilenceTests(Case):
@@ -302,33 +174,78 @@ class SilenceTests(Case):
 class EndingTests(Case):
     """How it ends."""
 
-    def test_farewell_then_the_close(self) -> None:
+    def test_after_a_farewell_they_close(self) -> None:
         wire = self.link()
         self.l.write_farewell(ME, "")
         self.assertEqual(self.wrote(), [Quit()])
+        self.assertFalse(wire.closing)
+        wire.ends()
+        self.assertEqual(self.owner.lost, ["the connection ended"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_if_they_do_not_we_do(self) -> None:
+        wire = self.link()
+        self.l.write_farewell(ME, "")
+        self.clock.advance(LINGER)
         self.assertTrue(wire.disconnecting)
         self.assertIsNone(wire.producer)
         self.clock.advance(LINGER)
         self.assertTrue(wire.aborted)
+
+    def test_what_arrived_is_heard_of_after_our_farewell(self) -> None:
+        self.link()
+        self.l.write_entry(says(1, "one"))
+        self.l.write_farewell(ME, "")
+        self.says(MsgAck(1))
+        self.assertEqual(self.owner.news, [Arrived(1)])
+
+    def test_nothing_else_is(self) -> None:
+        self.link()
+        self.l.write_farewell(ME, "")
+        self.says(Msg(1, DATE, "wait"), Turn(2), PingAck(), Error(603, about="CHAT"))
+        self.assertEqual(self.owner.news, [])
+        self.assertEqual(self.wrote(), [Quit()])
+
+    def test_farewells_that_cross_close_it(self) -> None:
+        wire = self.link()
+        self.l.write_farewell(ME, "")
+        self.says(Quit())
+        self.assertTrue(wire.disconnecting)
+
+    def test_what_was_not_written_before_the_farewell_stays_unsaid(self) -> None:
+        wire = self.link()
+        wire.full = True
+        self.l.write_entry(says(1, "one"))
+        self.l.write_entry(says(2, "two"))
+        self.l.write_farewell(ME, "")
+        wire.drain()
+        self.l.write_entry(says(3, "three"))
+        self.assertEqual(self.wrote(), [Msg(1, DATE, "one"), Quit()])
+        self.assertEqual([one.id for one in self.owner.spoken], [1])
+
+    def test_a_second_farewell_is_none(self) -> None:
+        self.link()
+        self.l.write_farewell(ME, "")
+        self.l.write_farewell(ME, "")
+        self.assertEqual(self.wrote(), [Quit()])
 
     def test_their_farewell_is_news(self) -> None:
         self.link()
         self.says(Quit("dinner"))
         self.assertEqual(self.owner.news, [Gone("dinner")])
 
-    def test_after_ours_nothing_is_heard_or_said(self) -> None:
+    def test_dropped_nothing_is_heard_or_said(self) -> None:
         self.link()
         self.l.drop()
         self.says(Msg(1, DATE, "wait"))
-        self.l.write_text(ME, "no")
+        self.l.write_entry(says(1, "no"))
         self.assertEqual((self.wrote(), self.owner.news, self.owner.spoken), ([], [], []))
-        self.assertEqual(self.l.unwritten, ("no",))
 
     def test_what_comes_behind_an_ending_word_is_not_taken(self) -> None:
         self.link(called=True)
         self.owner.then = lambda news: self.l.drop()
-        self.says(Chat("Bob", "full", "0" * 16), Msg(1, DATE, "wait"))
-        self.assertEqual(self.owner.news, [Called("Bob", False)])
+        self.says(CALL, Msg(1, DATE, "wait"))
+        self.assertEqual(self.owner.news, [CALLED])
 
     def test_one_of_too_many_is_told_so(self) -> None:
         wire = self.link(called=True)
@@ -356,9 +273,13 @@ class EndingTests(Case):
     def test_no_bytes_make_it_fail_or_leave_a_timer(self, pieces: list[bytes], old: bool) -> None:
         wire = self.link(called=True)
         if old:
-            self.says(Chat("Bob", "full", "0" * 16))
+            self.says(CALL)
         for piece in pieces:
             wire.says(piece)
         wire.ends()
         self.assertEqual(len(self.owner.lost), 1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+def _rest(chat: Chat) -> tuple[str, tuple[str, int], str]:
+    return chat.stream, chat.have, chat.turn
