@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import re
+import shutil
 import signal
-import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.dialects.test_lobby import Member
 from tests.e2e.harness import JsonClient, Program, Stage, free_port
 from tests.e2e.proxy import Proxy
 
@@ -49,3 +53,188 @@ def spoken(client: JsonClient) -> list[tuple[int, str, str]]:
         for event in client.events()
         if event["event"] in ("message", "sent") and "room" in event
     ]
+
+
+def assert_same(people: list[JsonClient], texts: list[str]) -> None:
+    """All of them were told all of `texts`, each once and in the same order."""
+    for one in people:
+        one.wait_for(lambda one=one: len(spoken(one)) >= len(texts), "all that was said")
+    seen = [spoken(one) for one in people]
+    assert all(one == seen[0] for one in seen)
+    assert sorted(text for _, _, text in seen[0]) == sorted(texts)
+    numbers = [number for number, _, _ in seen[0]]
+    assert numbers == sorted(set(numbers))
+    for one in people:
+        lost = [event for event in one.events() if event["event"] in ("undelivered", "uncertain")]
+        assert lost == []
+
+
+def test_who_was_away_hears_what_was_said_meanwhile_once(stage: Stage) -> None:
+    _, port = stage.server()
+    with proxied(port) as proxy:
+        alice, bob = member(stage, "alice", port), member(stage, "bob", proxy.port)
+        texts = []
+        for round_ in range(3):
+            proxy.refuse(True)
+            proxy.cut(reset=bool(round_ % 2))
+            bob.event("notice")
+            for number in range(3):
+                texts.append(f"alice {round_} {number}")
+                alice.send_line(texts[-1])
+                alice.event("sent", text=texts[-1])
+            texts.append(f"bob {round_}")
+            bob.send_line(texts[-1])
+            proxy.refuse(False)
+            bob.event("room", change="joined", own=True, again=True)
+            bob.event("sent", text=texts[-1])
+        assert_same([alice, bob], texts)
+        history = [event["text"] for event in bob.events() if event.get("history")]
+        assert history == [text for text in texts if text.startswith("alice")]
+
+
+@pytest.mark.parametrize("place", [1, 100, 400, 1000, 1500, 2000])
+def test_wherever_the_connection_is_cut_each_message_comes_once(stage: Stage, place: int) -> None:
+    _, port = stage.server()
+    with proxied(port) as proxy:
+        alice, bob = member(stage, "alice", port), member(stage, "bob", proxy.port)
+        proxy.after(place)
+        texts = []
+        for number in range(12):
+            for one in (alice, bob):
+                texts.append(f"{one.id} {number}")
+                one.send_line(texts[-1])
+        assert_same([alice, bob], texts)
+        assert proxy.cuts == 1
+
+
+def test_a_server_that_is_killed_and_comes_back_has_lost_nothing(stage: Stage) -> None:
+    port = free_port()
+    home = stage.place("server-home")
+    server = started(stage, port, home)
+    alice, bob = (member(stage, name, port) for name in ("alice", "bob"))
+    texts: list[str] = []
+    for round_ in range(3):
+        for number in range(4):
+            for one in (alice, bob):
+                texts.append(f"{one.id} {round_} {number}")
+                one.send_line(texts[-1])
+        alice.event("sent", text=f"alice {round_} 1")
+        server.signal(signal.SIGKILL)
+        server.wait()
+        server = started(stage, port, home)
+        for one in (alice, bob):
+            one.event("room", change="joined", own=True, again=True)
+    assert_same([alice, bob], texts)
+
+
+@pytest.mark.skipif(shutil.which("nc") is None, reason="there is no netcat here")
+def test_the_lobby_is_one_room_for_netcat_raw_clients_and_ours(stage: Stage) -> None:
+    raw = free_port()
+    _, port = stage.server("--lobby", f"tcp:{raw}:interface=127.0.0.1")
+    alice, bob = (member(stage, name, port, "#lobby") for name in ("alice", "bob"))
+    netcat = Program(["nc", "127.0.0.1", str(raw)], stage.place("netcat"))
+    stage.programs.append(netcat)
+    netcat.send_line("/nick netta")
+    alice.event("room", change="joined", id="netta", role="open")
+    rawley = Member(raw)
+    rawley.say("/nick rawley")
+    alice.event("room", change="joined", id="rawley", role="open")
+    texts = []
+    for speaker, say in {
+        "alice": alice.send_line,
+        "bob": bob.send_line,
+        "netta": netcat.send_line,
+        "rawley": rawley.say,
+    }.items():
+        texts.append(f"hello of {speaker}")
+        say(texts[-1])
+        for one in (alice, bob):
+            if one.id != speaker:
+                event = one.event("message", room="#lobby", text=texts[-1])
+                assert event["from"] == speaker
+        if speaker != "netta":
+            netcat.expect(f"{speaker}: {texts[-1]}")
+        if speaker != "rawley":
+            rawley.expect(f"{speaker}: {texts[-1]}")
+    assert_same([alice, bob], texts)
+    alice.send_line("/names")
+    people = alice.event("answer", command="names")["members"]
+    roles = {one["id"]: one["role"] for one in people}
+    assert roles == {"alice": "member", "bob": "member", "netta": "open", "rawley": "open"}
+    rawley.close()
+
+
+def test_a_paste_of_a_hundred_lines_on_a_terminal_is_one_message(stage: Stage) -> None:
+    _, port = stage.server()
+    bob = member(stage, "bob", port)
+    alice = stage.start(
+        "chatclient", "--id", "alice", "--port", "tcp:0:interface=127.0.0.1",
+        "--server", f"127.0.0.1:{port}", "--ui", "plain", terminal=True,
+    )  # fmt: skip
+    alice.expect(re.compile("registered with"))
+    alice.send_line("/join den")
+    alice.expect("* in #den, with 1 other (the server can read)")
+    lines = [f"line {number}" for number in range(100)]
+    alice.send("".join(f"{line}\n" for line in lines).encode())
+    assert bob.event("message")["text"] == "\n".join(lines)
+    bob.send_line(json.dumps("two\nlines"))
+    alice.expect("#den bob> two")
+    alice.expect("#den bob> lines")
+
+
+def test_the_plain_interface_shows_rooms_as_lines(stage: Stage) -> None:
+    _, port = stage.server()
+    bob = member(stage, "bob", port)
+    alice = stage.start(
+        "chatclient", "--id", "alice", "--port", "tcp:0:interface=127.0.0.1",
+        "--server", f"127.0.0.1:{port}", "--ui", "plain",
+    )  # fmt: skip
+    alice.expect(re.compile("registered with"))
+    alice.send_line("/join den")
+    alice.send_line("hello")
+    alice.expect("* in #den, with 1 other (the server can read)")
+    assert bob.event("message", room="#den")["from"] == "alice"
+    bob.send_line("/topic tea")
+    alice.expect("* #den bob set the topic: tea")
+    bob.send_line("good day")
+    alice.expect("#den bob> good day")
+    alice.send_line("/who")
+    alice.expect("* #den: 2 are there, current")
+    alice.send_line("/history 2")
+    alice.expect("#den alice> hello")
+    alice.expect("#den bob> good day")
+    bob.send_line("/kick alice")
+    alice.expect("* #den bob put you out")
+    alice.expect("* you are no longer in #den (kicked)")
+    alice.end_input()
+    assert alice.wait() == 0
+
+
+def test_what_a_pipe_says_to_a_room_all_arrives_before_the_program_ends(stage: Stage) -> None:
+    _, port = stage.server("--limits", "say-rate=200")
+    bob = member(stage, "bob", port)
+    alice = member(stage, "alice", port)
+    texts = [str(number) for number in range(600)]
+    alice.send("".join(f"{text}\n" for text in texts).encode())
+    alice.end_input()
+    assert alice.wait() == 0
+    bob.wait_for(lambda: len(bob.heard()) == len(texts), "all of it")
+    assert bob.heard() == texts
+
+
+def started(stage: Stage, port: int, home: Path) -> Program:
+    """A server that keeps what it knows in `home`."""
+    options = ("--port", f"tcp:{port}:interface=127.0.0.1")
+    server: Program = stage.start("chatserver", *options, home=home)
+    server.expect(re.compile(r"^Server listening on"))
+    return server
+
+
+@contextlib.contextmanager
+def proxied(port: int) -> Iterator[Proxy]:
+    """A proxy before the server at `port`."""
+    proxy = Proxy("127.0.0.1", port)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
