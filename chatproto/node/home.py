@@ -11,6 +11,10 @@ class HomeTrouble(Exception):
     """The folder cannot be used; its text is one sentence for a person."""
 
 
+class HomeTaken(HomeTrouble):
+    """Another program uses it just now."""
+
+
 class Home:
     """A folder of mode 0700, made if need be, and the lock in it that lasts as long as the process."""
 
@@ -29,7 +33,7 @@ class Home:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(lock)
-            raise HomeTrouble(
+            raise HomeTaken(
                 f"another chatclient uses {self.path}: end it, or choose another --id or --home"
             ) from None
         self._lock = lock

@@ -24,6 +24,7 @@ from chatproto.node.events import (
 from chatproto.node.introducers import Introducer
 from chatproto.node.people import People
 from chatproto.node.posts import Posts
+from chatproto.node.settings import Settings
 from chatproto.peer import ledger
 from chatproto.peer.correspondence import Correspondence, Outcome
 from chatproto.peer.ledger import HEARD, MSG, LedgerTrouble, Line
@@ -38,6 +39,7 @@ OLD_EVERY = 3600.0
 class OutboxOwner(Protocol):
     """What it needs of the node."""
 
+    settings: Settings
     server: Introducer | None
     people: People
     posts: Posts | None
@@ -71,7 +73,7 @@ class Outbox:
         if self._node.posts is None:
             return
         try:
-            lines = self._node.posts.ledger.unshown()
+            lines = () if self._node.settings.unread else self._node.posts.ledger.unshown()
             if lines:
                 self._node.tell(
                     Notice("this came before the last end and may not have been shown:")
@@ -172,6 +174,8 @@ class Outbox:
 
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told; once it is on the screen that is kept."""
+        if self._node.settings.unread:
+            return
         self._line = max(self._line, line)
         if not self._marking:
             self._marking = True

@@ -11,6 +11,7 @@ class Settings:
 
     `accept`: `ask`, `known`, `verified` or `none`; `rate`: bytes of files a second, 0 for no limit.
     `answer`: `all`, `known` or `none`; `announce`: host and port to tell others instead of our own.
+    `unread`: nobody reads what is heard, which is kept to be shown at another start.
     """
 
     client_id: str
@@ -22,3 +23,4 @@ class Settings:
     announce: tuple[str, int] | None = None
     accept: str = "ask"
     rate: float = 0.0
+    unread: bool = False

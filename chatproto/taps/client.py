@@ -28,7 +28,7 @@ from chatproto.identity.trust import changed_key
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Event, Failed
 from chatproto.node.files import Files
-from chatproto.node.home import Home, HomeTrouble
+from chatproto.node.home import Home, HomeTaken, HomeTrouble
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
 from chatproto.node.server_news import ServerNews
@@ -75,6 +75,10 @@ def login_id() -> str:
         name = ""
     kept = re.sub(r"[^A-Za-z0-9._-]", "", name).lstrip("._-")[:64]
     return kept if ID.fullmatch(kept) else "user"
+
+
+class InUse(CannotStart):
+    """Another program uses the home."""
 
 
 class Options(ProgramOptions):
@@ -177,6 +181,8 @@ class Options(ProgramOptions):
                 self["identity"] = open_identity(home.path)
                 self["pins"] = PinFile(home.path / "known_peers")
                 self["ledger"] = SqliteLedger(home.path / "log.sqlite", log=not self["no-log"])
+        except HomeTaken as error:
+            raise InUse(str(error)) from None
         except (HomeTrouble, KeyTrouble, PinTrouble, LedgerTrouble) as error:
             raise CannotStart(str(error)) from None
         if self["user"] is not None:
@@ -262,6 +268,7 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
         announce=options["announce"],
         accept=options["accept"],
         rate=options["rate"],
+        unread=bool(options.get("unread")),
     )
     known: Acquaintances | None = None
     limits = replace(DEFAULTS, peer_ping=options["ping"])

@@ -15,7 +15,11 @@ def chatserver() -> None:
 
 
 def chatclient() -> None:
-    """`chatclient ARGS` is `twistd -n chatclient ARGS`."""
+    """`chatclient ARGS` is `twistd -n chatclient ARGS`, and `chatclient send` and the like do one thing."""
+    from chatproto.taps.oneshot import COMMANDS, main
+
+    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
+        raise SystemExit(main(sys.argv[1:]))
     _run("chatclient")
 
 

@@ -1,0 +1,227 @@
+"""What a one-shot command says to a client and when it is over: fed with events, it gives commands.
+
+Pure: `begin` and `heard` return a `Step`, whoever carries it out. Events are the objects of the JSON
+interface, so that the client may be in this program or be another one, behind control.sock.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Said = dict[str, Any]
+"""An event as an object of the JSON interface."""
+
+DONE, REFUSED, LATER, NOT_DONE = 0, 3, 4, 5
+"""Exit codes: done; somebody does not want it; not yet, and what is kept goes on; not at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Over:
+    """The end: `code`, and one sentence about it for standard error; none where all went well."""
+
+    code: int
+    sentence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What to do now: `commands` to give, `lines` for standard output, `notes` for standard error."""
+
+    commands: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    over: Over | None = None
+
+
+NOTHING = Step()
+
+
+def over(code: int, sentence: str = "") -> Step:
+    """That it is over."""
+    return Step(over=Over(code, sentence))
+
+
+class Work(Protocol):
+    """One command, from its beginning to its end."""
+
+    def begin(self) -> Step:
+        """There is a client."""
+
+    def heard(self, event: Said) -> Step:
+        """The client told this."""
+
+    def stopped(self, why: str, goes_on: bool) -> Over:
+        """It has to end here because of `why`; `goes_on`: the client runs on without us."""
+
+    def concerns(self, event: Said) -> bool:
+        """Whether `event` is about a file that moves for this work, and so is progress of it."""
+
+
+class AtServer:
+    """Begins `work` when a server knows us, or cannot be reached; ends it if the server refuses us."""
+
+    def __init__(self, work: Work) -> None:
+        self._work = work
+        self._begun = False
+
+    def begin(self) -> Step:
+        return NOTHING
+
+    def heard(self, event: Said) -> Step:
+        match event:
+            case {"event": "error", "command": "register"}:
+                return over(REFUSED, event["text"])
+            case {"event": "registered" | "notice"} if not self._begun:
+                self._begun = True
+                return self._work.begin()
+        return self._work.heard(event) if self._begun else NOTHING
+
+    def stopped(self, why: str, goes_on: bool) -> Over:
+        return self._work.stopped(why, goes_on)
+
+    def concerns(self, event: Said) -> bool:
+        return self._work.concerns(event)
+
+
+def unreached(to: str, reason: str) -> Over:
+    """What it means that there is no conversation with `to`, for `reason`, as the client says it."""
+    if is_away(reason):
+        return Over(NOT_DONE, f"{to} is away")
+    if reason.startswith(("603 ", "declined")):
+        return Over(REFUSED, f"{to} declined the call")
+    if reason.startswith("403 "):
+        return Over(REFUSED, f"{to} takes no calls of this key")
+    if reason.startswith("404 ") or "knows no" in reason:
+        return Over(REFUSED, f"the server knows no {to}")
+    if reason.startswith(("480 ", "they do not answer")):
+        return Over(NOT_DONE, f"{to} did not answer")
+    return Over(NOT_DONE, f"no conversation with {to}: {reason}")
+
+
+def is_away(reason: str) -> bool:
+    """Whether the server says so; somebody who did not answer is no less there."""
+    return " is away" in reason
+
+
+class Reach:
+    """Has a conversation with `to`: goes on with the one that there is, or calls.
+
+    `open`: there is one. `reason`: why there is none any more, or was none to be had.
+    """
+
+    def __init__(self, to: str) -> None:
+        self.to = to
+        self.open = False
+        self.reason = ""
+
+    def heard(self, event: Said) -> tuple[str, ...]:
+        """What to command now."""
+        match event:
+            case {"event": "answer", "command": "who", "conversations": list(known)}:
+                states = [one["state"] for one in known if one["id"] == self.to]
+                self.open = "open" in states
+                if not set(states) & {"open", "calling", "asking", "broken"}:
+                    return (f"/chat {self.to}",)
+            case {"event": "session", "id": self.to, "state": "open"}:
+                self.open, self.reason = True, ""
+            case {"event": "session", "id": self.to, "state": "broken"}:
+                self.open = False
+            case {"event": "session", "id": self.to, "state": "closed"}:
+                self.open, self.reason = False, event.get("reason") or "they left"
+            case {"event": "error", "command": "chat", "id": self.to}:
+                self.open, self.reason = False, event["text"]
+        return ()
+
+    def came(self, event: Said) -> bool:
+        """Whether `event` says that they are there, who were away."""
+        here = event["event"] == "presence" and event["id"] == self.to
+        return here and event["status"] == "online" and is_away(self.reason)
+
+
+class SendText:
+    """Say `text` to `to`; over when it is in their log. `patient`: who is away is waited for."""
+
+    def __init__(self, to: str, text: str, patient: bool = False) -> None:
+        self._to = to
+        self._text = text
+        self._patient = patient
+        self._reach = Reach(to)
+        self._said = False
+        self._id: int | None = None  # it is in the outbox
+
+    def begin(self) -> Step:
+        return Step(("/who",))
+
+    def heard(self, event: Said) -> Step:
+        call = self._reach.heard(event)
+        if event["event"] == "answer" and event["command"] == "who":
+            return self._say(call)
+        if self._patient and self._id is None and self._reach.came(event):
+            return self._say((f"/chat {self._to}",))
+        if not self._said:
+            return NOTHING
+        match event:
+            case {"event": "notice", "to": self._to, "id": int(id)} if self._id is None:
+                self._id = id
+                return self._judged()
+            case {"event": "sent", "to": self._to, "text": self._text} if self._id is None:
+                self._id = event.get("id")
+                return over(DONE) if self._id is None else NOTHING  # in the open, no more is known
+            case {"event": "delivered", "to": self._to, "id": self._id}:
+                return over(DONE)
+            case {"event": "uncertain", "to": self._to, "id": self._id}:
+                return over(NOT_DONE, f"it may not have arrived at {self._to}")
+            case {"event": "undelivered", "to": self._to}:
+                return self._undelivered(event)
+            case {"event": "error", "command": "msg"} if self._id is None:
+                return self._given_up(self._reach.reason, event["text"])
+            case {"event": "session" | "error"}:
+                return self._judged()
+        return NOTHING
+
+    def stopped(self, why: str, goes_on: bool) -> Over:
+        if self._id is not None:
+            return Over(LATER, f"{why}: {self._kept}")
+        if goes_on and self._said and not self._reach.reason:
+            return Over(LATER, f"{why}: it goes to {self._to} if they answer while the client runs")
+        return Over(NOT_DONE, f"{why}: not delivered to {self._to}")
+
+    def concerns(self, event: Said) -> bool:
+        return False
+
+    @property
+    def _kept(self) -> str:
+        return f"kept in the outbox, for when you and {self._to} are both there"
+
+    def _say(self, call: tuple[str, ...]) -> Step:
+        self._said, self._reach.reason = True, ""
+        return Step((*call, f"/msg @{self._to} {json.dumps(self._text, ensure_ascii=False)}"))
+
+    def _judged(self) -> Step:
+        """There may be no way to them; as long as it is not known whether it is kept, that waits."""
+        reason = self._reach.reason
+        if not reason or self._id is None:
+            return NOTHING
+        why = unreached(self._to, reason)
+        if why.code == REFUSED:
+            return Step((f"/unsend {self._id} {self._to}",), over=why)
+        return NOTHING if self._patient else over(LATER, f"{why.sentence}: {self._kept}")
+
+    def _undelivered(self, event: Said) -> Step:
+        id = event.get("id")
+        if id is not None and id == self._id:
+            return over(NOT_DONE, f"not delivered to {self._to}: {event['reason']}")
+        if id is None and event.get("text") == self._text:
+            return self._given_up(event["reason"], "")
+        return NOTHING
+
+    def _given_up(self, reason: str, otherwise: str) -> Step:
+        """It is in no outbox."""
+        self._reach.reason = reason
+        if not reason:
+            return over(NOT_DONE, otherwise)
+        self._said = False
+        waits = self._patient and is_away(reason)
+        return NOTHING if waits else Step(over=unreached(self._to, reason))

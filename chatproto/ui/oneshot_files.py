@@ -1,0 +1,212 @@
+"""The one-shot commands about files, and who is there: `send-file`, `receive`, `info`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+
+from chatproto.ui.oneshot import (
+    DONE,
+    LATER,
+    NOT_DONE,
+    NOTHING,
+    REFUSED,
+    Over,
+    Reach,
+    Said,
+    Step,
+    is_away,
+    over,
+    unreached,
+)
+from chatproto.wire.fields import host_port
+
+_LINE = 32 * 1024
+"""Characters of paths in one command."""
+_ENDED = frozenset({"done", "declined", "cancelled", "failed", "stalled"})
+"""States of a file after which it is not waited for; a stalled one may go on much later."""
+
+
+class SendFiles:
+    """Send the files and folders at `paths`, absolute and without links in them, each named once."""
+
+    def __init__(self, to: str, paths: Sequence[str], patient: bool = False) -> None:
+        self._to = to
+        self._patient = patient
+        self._reach = Reach(to)
+        self._states = dict.fromkeys(paths, "")
+        self._reasons: dict[str, str] = {}
+        self._offered = False
+
+    def begin(self) -> Step:
+        return Step(("/who",))
+
+    def heard(self, event: Said) -> Step:
+        call = self._reach.heard(event)
+        if call:
+            return Step(call)
+        if self._reach.came(event) and self._patient:
+            self._reach.reason = ""
+            return Step((f"/chat {self._to}",))
+        if self._reach.open and not self._offered:
+            self._offered = True
+            return Step(("/files",))
+        match event:
+            case {"event": "answer", "command": "files", "files": list(known)} if self._offered:
+                return self._offer([one["path"] for one in known if one.get("to") == self._to])
+            case {"event": "file", "to": self._to, "path": str(path)} if path in self._states:
+                return self._changed(path, event)
+            case {"event": "error", "command": "send"}:
+                return self._refused(event["text"])
+            case {"event": "session" | "error"} if self._reach.reason:
+                return self._unreached()
+        return NOTHING
+
+    def stopped(self, why: str, goes_on: bool) -> Over:
+        if not any(self._states.values()):
+            return Over(NOT_DONE, f"{why}: nothing was sent to {self._to}")
+        whole = sum(state == "done" for state in self._states.values())
+        rest = "the client goes on" if goes_on else "sent again, it goes on where it was"
+        return Over(LATER, f"{why}: {whole} of {len(self._states)} sent; {rest}")
+
+    def concerns(self, event: Said) -> bool:
+        return event.get("to") == self._to and event.get("path") in self._states
+
+    def _offer(self, under_way: list[str]) -> Step:
+        """Send what is not under way already."""
+        commands = [f"/switch {self._to}"]
+        line = ""
+        for path, state in self._states.items():
+            if path in under_way:
+                self._states[path] = "broken"
+            if path in under_way or state:
+                continue
+            word = f" {shlex.quote(path)}"
+            if line and len(line) + len(word) > _LINE:
+                commands.append(f"/send{line}")
+                line = ""
+            line += word
+        return Step((*commands, f"/send{line}") if line else ())
+
+    def _changed(self, path: str, event: Said) -> Step:
+        if event.get("progress"):
+            return NOTHING
+        self._states[path] = event["state"]
+        self._reasons[path] = event.get("reason", "")
+        return self._settled()
+
+    def _refused(self, why: str) -> Step:
+        """One that could not be offered at all, if it was of ours; the sentence names it."""
+        for path, state in self._states.items():
+            if not state and path in why:
+                self._states[path], self._reasons[path] = "failed", why
+        return self._settled()
+
+    def _settled(self) -> Step:
+        if not all(state in _ENDED for state in self._states.values()):
+            return NOTHING
+        for state, code in (("declined", REFUSED), ("failed", NOT_DONE), ("cancelled", NOT_DONE)):
+            if state in self._states.values():
+                return over(code, self._first(state))
+        stalled = "stalled" in self._states.values()
+        return over(LATER, self._first("stalled")) if stalled else over(DONE)
+
+    def _first(self, state: str) -> str:
+        """A sentence about the first that is `state`, and how many more are."""
+        paths = [path for path, one in self._states.items() if one == state]
+        name, why = paths[0].rpartition("/")[2], self._reasons.get(paths[0])
+        said = f"{self._to} does not want {name}" if state == "declined" else f"{name}: {state}"
+        more = f", and {len(paths) - 1} more" if len(paths) > 1 else ""
+        return f"{said}{f' ({why})' if why else ''}{more}"
+
+    def _unreached(self) -> Step:
+        why = unreached(self._to, self._reach.reason)
+        if any(self._states.values()):
+            return Step(over=self.stopped(why.sentence, goes_on=False))
+        waits = self._patient and is_away(self._reach.reason)
+        return NOTHING if waits else Step(over=why)
+
+
+class Receive:
+    """Take calls and files of `sender`, or of anybody whom the server confirms; tell their paths.
+
+    Over after `count` files; 0: never.
+    """
+
+    def __init__(self, sender: str = "", count: int = 0) -> None:
+        self._sender = sender
+        self._count = count
+        self._came = 0
+
+    def begin(self) -> Step:
+        return Step(("/who", "/files"))
+
+    def heard(self, event: Said) -> Step:
+        match event:
+            case {"event": "answer", "command": "who", "conversations": list(known)}:
+                ringing = [one["id"] for one in known if one["state"] == "ringing"]
+                return Step(tuple(f"/accept {id}" for id in ringing if self._wants(id)))
+            case {"event": "answer", "command": "files", "files": list(known)}:
+                offered = [one for one in known if one["state"] == "offered" and "from" in one]
+                return Step(
+                    tuple(f"/accept {one['id']}" for one in offered if self._wants(one["from"]))
+                )
+            case {"event": "incoming", "id": str(id), "ask": True, "confirmed": True}:
+                return Step((f"/accept {id}",)) if self._wants(id) else NOTHING
+            case {"event": "file", "from": str(sender)} if self._wants(sender):
+                return self._file(event)
+        return NOTHING
+
+    def stopped(self, why: str, goes_on: bool) -> Over:
+        if self._came and not self._count:
+            return Over(DONE)
+        came = f"{self._came} of {self._count} files" if self._came else "nothing"
+        return Over(LATER, f"{why}: {came} came")
+
+    def concerns(self, event: Said) -> bool:
+        return self._wants(event.get("from", "?"))
+
+    def _wants(self, sender: str) -> bool:
+        # A name that nobody confirms ends in a question mark, and is nobody's.
+        return not sender.endswith("?") and self._sender in ("", sender)
+
+    def _file(self, event: Said) -> Step:
+        name, reason = event["name"], event.get("reason", "")
+        match event["state"]:
+            case "offered" if event.get("ask"):
+                return Step((f"/accept {event['id']}",))
+            case "done":
+                self._came += 1
+                last = Over(DONE) if self._came == self._count else None
+                return Step(lines=(event["path"],), over=last)
+            case "stalled" if self._count:
+                return over(LATER, f"{name} cannot be written: {reason}")
+            case "failed" | "cancelled" | "stalled" as state:
+                return Step(notes=(f"{name}: {state}{f' ({reason})' if reason else ''}",))
+        return NOTHING
+
+
+class Info:
+    """Tell who is registered, those whose id begins with `prefix`."""
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+
+    def begin(self) -> Step:
+        return Step((f"/info {self._prefix}".rstrip(),))
+
+    def heard(self, event: Said) -> Step:
+        match event:
+            case {"event": "contacts", "list": found}:
+                wanted = [one for one in found if one["id"].startswith(self._prefix)]
+                lines = [f"{one['id']} {host_port(one['host'], one['port'])}" for one in wanted]
+                return Step(lines=tuple(lines), over=Over(DONE))
+            case {"event": "error", "command": "info"}:
+                return over(NOT_DONE, event["text"])
+        return NOTHING
+
+    def stopped(self, why: str, goes_on: bool) -> Over:
+        return Over(NOT_DONE, f"{why}: the server has not answered")
+
+    def concerns(self, event: Said) -> bool:
+        return False
