@@ -39,7 +39,7 @@ class JsonClient(Program):
         """Every event since `forget`, those that were waited for too."""
         return [json.loads(line) for line in self.output.lines[self._position :]]
 
-    def event(self, name: str, timeout: float = LIMIT, **fields: Any) -> dict[str, Any]:
+    def event(self, name: str, /, timeout: float = LIMIT, **fields: Any) -> dict[str, Any]:
         """Wait for an event with these fields and take it; a callable value is asked of its field.
 
         An event is taken once; others before it stay to be taken. `from_` is the field `from`.

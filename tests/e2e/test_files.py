@@ -1,0 +1,258 @@
+"""Files that arrive whole: real programs, real disks, and a proxy between."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import Stage
+from tests.e2e.movers import MIB, Mover, Way, forget_peak, noise, peak, sha256
+
+SEED = 17
+MORE = 40 * MIB  # what a program may hold more while files move
+MakeWay = Callable[..., Way]
+
+
+@pytest.fixture
+def make_way(stage: Stage) -> Iterator[MakeWay]:
+    """Makes ways, and closes their proxies."""
+    made: list[Way] = []
+
+    def make(
+        alice: tuple[str, ...] = (), bob: tuple[str, ...] = (), downloads: Path | None = None
+    ) -> Way:
+        made.append(Way(stage, alice, bob, downloads))
+        return made[-1]
+
+    yield make
+    for way in made:
+        way.proxy.close()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A folder for what is sent."""
+    folder = tmp_path / "source"
+    folder.mkdir()
+    return folder
+
+
+def small_files(folder: Path, count: int) -> dict[str, str]:
+    """So many small files in folders; their hashes by their paths below `folder`'s parent."""
+    chance, hashes = random.Random(SEED), {}
+    for number in range(count):
+        path = folder / f"{number % 7}" / f"{number % 3}" / f"file {number}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(chance.randbytes(chance.choice((0, 1, 700, 5000))))
+        hashes[str(path.relative_to(folder.parent))] = sha256(path)
+    return hashes
+
+
+def test_a_large_file_and_a_folder_arrive_whole(
+    make_way: MakeWay, source: Path, pytestconfig: pytest.Config
+) -> None:
+    long = pytestconfig.getoption("--long")
+    big, folder = source / "big.bin", source / "many"
+    if long:
+        with big.open("wb") as file:
+            file.truncate(2048 * MIB)
+        expected = {"big.bin": sha256(big)}
+    else:
+        expected = {"big.bin": noise(big, 64 * MIB)}
+    expected |= small_files(folder, 10_000 if long else 500)
+    way = make_way()
+    way.alice.send(big, folder)
+    for name in ("big.bin", "many"):
+        way.bob.take(name)
+    for name in ("big.bin", "many"):
+        assert way.bob.done(name, timeout=600)["path"] == str(way.bob.downloads / name)
+        way.alice.done(name)
+    way.bob.assert_whole(expected)
+    assert not list((way.alice.home / "transfers").glob("*")), "what is over is still known"
+
+
+def test_a_transfer_survives_twenty_cuts(make_way: MakeWay, source: Path) -> None:
+    cuts, chance = 20, random.Random(SEED)
+    big = source / "big.bin"
+    expected = noise(big, 64 * MIB)
+    way = make_way()
+    for number in range(cuts):
+        soon = number % 5 == 0
+        least, most = (1, 20_000) if soon else (50_000, 3 * MIB)
+        way.proxy.after(chance.randint(least, most), reset=number % 3 == 0)
+    way.alice.send(big)
+    # Cut before the answer was heard, it is offered again: and answered once.
+    way.bob.take()
+    way.bob.done(timeout=300)
+    way.alice.done()
+    assert way.proxy.cuts == cuts
+    assert len(way.bob.told(ask=True)) == 1, "asked again"
+    way.bob.assert_whole({"big.bin": expected})
+    # What had come was not sent again: 64 KiB a cut would be, and what was under way.
+    assert way.proxy.passed < 1.6 * 64 * MIB
+
+
+def test_memory_does_not_grow_with_the_file_nor_while_the_way_is_stalled(
+    make_way: MakeWay, source: Path
+) -> None:
+    first, big = source / "first.bin", source / "big.bin"
+    expected = {"first.bin": noise(first, 4 * MIB), "big.bin": noise(big, 256 * MIB)}
+    way = make_way(bob=("--accept", "known"))
+    way.alice.send(first)
+    way.bob.done()
+    way.alice.done()
+    ends = way.alice.now, way.bob.now
+    before = [end.resident() for end in ends]
+    for end in ends:
+        forget_peak(end)
+    way.alice.send(big)
+    way.bob.moved(64 * MIB)
+    way.proxy.stall()
+    way.alice.files()  # whatever it does while nothing moves, it answers
+    way.bob.files()
+    for end, held in zip(ends, before, strict=True):
+        assert end.resident() - held < MORE
+    way.proxy.go()
+    way.bob.done(timeout=300)
+    way.alice.done()
+    for end, held in zip(ends, before, strict=True):
+        assert peak(end) - held < MORE
+    way.bob.assert_whole(expected)
+
+
+def test_many_at_once_in_both_directions_share_the_way(make_way: MakeWay, source: Path) -> None:
+    count, size = 8, 2 * MIB
+    way = make_way(("--accept", "known"), ("--accept", "known"))
+    expected: dict[Mover, dict[str, str]] = {way.alice: {}, way.bob: {}}
+    ways = ((way.alice, way.bob), (way.bob, way.alice))
+    for sender, receiver in ways:
+        for number in range(count + 2):
+            path = source / f"{sender.name}-{number}.bin"
+            expected[receiver][path.name] = noise(path, size, number)
+        sender.send(*(source / name for name in expected[receiver]))
+    for sender, receiver in ways:
+        for name in expected[receiver]:
+            receiver.done(name)
+            sender.done(name)
+    for receiver, files in expected.items():
+        receiver.assert_whole(files)
+        moving = most = 0
+        seen: dict[int, str] = {}
+        for event in receiver.told(to=None):
+            seen[event["id"]] = event["state"]
+            moving = sum(state in ("checking", "moving", "verifying") for state in seen.values())
+            most = max(most, moving)
+        assert most == count, f"{most} moved at once"
+
+
+def test_chat_goes_on_while_a_file_moves(make_way: MakeWay, source: Path) -> None:
+    big = source / "big.bin"
+    expected = noise(big, 64 * MIB)
+    way = make_way(bob=("--accept", "known"))
+    way.alice.send(big)
+    way.bob.moved(MIB)
+    for number in range(5):
+        way.alice.say(f"there {number}")
+        way.bob.now.hear(number + 1)
+        way.bob.say(f"back {number}")
+        way.alice.now.hear(number + 1)
+    assert not way.bob.told(state="done"), "it was over before anybody spoke"
+    way.bob.done()
+    way.alice.done()
+    way.bob.assert_whole({"big.bin": expected})
+
+
+def test_files_need_no_turn(make_way: MakeWay, source: Path) -> None:
+    path = source / "one.bin"
+    expected = noise(path, MIB)
+    way = make_way(("--half-duplex",))
+    way.alice.say("your turn now")
+    way.bob.now.hear(1)
+    way.alice.send(path)
+    way.bob.take()
+    way.bob.done()
+    way.alice.done()
+    way.bob.assert_whole({"one.bin": expected})
+
+
+def test_a_rate_is_kept(make_way: MakeWay, source: Path) -> None:
+    path = source / "one.bin"
+    expected = noise(path, MIB)
+    way = make_way(("--rate", "500K"), ("--accept", "known"))
+    way.alice.send(path)
+    way.alice.file("moving")
+    began = len(way.alice.now.events())
+    way.bob.done()
+    way.alice.done()
+    events = way.alice.now.events()
+    took = [event for event in events[began - 1 :] if event.get("progress")]
+    # One event a second of moving: at this rate it must last two, however fast the machine is.
+    assert took and all(event["rate"] < 700_000 for event in took)
+    way.bob.assert_whole({"one.bin": expected})
+
+
+def test_who_is_not_to_send_is_declined_and_who_was_not_compared_is_asked(
+    make_way: MakeWay, source: Path
+) -> None:
+    path = source / "one.bin"
+    expected = noise(path, 1000)
+    way = make_way(("--accept", "none"), ("--accept", "verified"))
+    way.bob.send(path)
+    way.bob.file("declined", to="alice")
+    way.alice.send(path)
+    way.bob.now.send_line(f"/decline {way.bob.asked()}")
+    way.alice.file("declined", to="bob")
+    way.bob.now.send_line("/verify alice yes")
+    way.bob.now.event("session", id="alice", security="verified")
+    way.alice.send(path)
+    way.bob.done()
+    way.alice.done()
+    assert os.path.exists(way.alice.downloads) is False
+    way.bob.assert_whole({"one.bin": expected})
+
+
+@pytest.mark.parametrize("by_sender", [True, False])
+def test_either_side_may_cancel_and_what_came_is_used_the_next_time(
+    make_way: MakeWay, source: Path, by_sender: bool
+) -> None:
+    path = source / "big.bin"
+    expected = noise(path, 64 * MIB)
+    way = make_way(("--rate", "20M"))
+    way.alice.send(path)
+    way.bob.take()
+    way.bob.moved(4 * MIB)
+    who, other = (way.alice, way.bob) if by_sender else (way.bob, way.alice)
+    who.now.send_line(f"/cancel {who.files()[0]['id']}")
+    who.file("cancelled")
+    assert "cancelled" in other.file("cancelled")["reason"]
+    assert way.alice.files() == way.bob.files() == []
+    kept = way.bob.part()
+    assert kept >= 4 * MIB
+    before = way.proxy.passed
+    way.alice.send(path)
+    way.bob.take()
+    way.bob.done()
+    way.alice.done()
+    assert way.proxy.passed - before < 1.05 * (64 * MIB - kept) + 100_000
+    way.bob.assert_whole({"big.bin": expected})
+
+
+def test_to_who_speaks_a_plain_dialect_it_cannot_be_done(stage: Stage, source: Path) -> None:
+    path = source / "one.bin"
+    noise(path, 1000)
+    carol = stage.client("carol")
+    alice = stage.open_client("alice", "none", "--open")
+    for dialect in ("canon", "raw"):
+        alice.send_line(f"/chat --as {dialect} 127.0.0.1:{carol.port}")
+        alice.event("session", state="open", encrypted=False)
+        alice.send_line(f"/send {path}")
+        refused = alice.event("error", command="send")
+        assert refused["status"] == 405 and f"speaks {dialect}, which has no files" in refused["text"]
+        alice.send_line("/quit")
+        alice.event("session", state="closed")
+    carol.send_line(f"/send {path}")
+    assert "file" in carol.event("error", command="send")["text"]
