@@ -202,7 +202,7 @@ def test_two_ports_are_one_network(target: Listener, proxy: Proxy) -> None:
 def test_a_target_may_come_later(proxy: Proxy) -> None:
     port = free_port()
     proxy.lead("127.0.0.1", port)
-    with dial(proxy.port) as nobody, pytest.raises(ConnectionResetError):
+    with pytest.raises(ConnectionResetError), dial(proxy.port) as nobody:
         nobody.recv(1)
     with (
         socket.create_server(("127.0.0.1", port)) as late,

@@ -149,11 +149,14 @@ class Time(Served):
     async def test_is_30_seconds_for_a_body_s_pause(self) -> None:
         self.serve()
         alice = await self.register("alice")
+        [theirs] = self.side.connections.values()
         alice.send(b"DANCE\r\nCSeq: 4\r\nContent-Length: 100\r\n\r\n")
+        await self.until(lambda: theirs._decoder.waiting == "body")
         for _ in range(3):
-            alice.send(b"x")
-            await self.calm()
             self.pass_time(25)
+            alice.send(b"x")
+            await self.until(lambda: theirs._heard == self.clock.seconds())
+        self.pass_time(25)
         await self.calm()
         self.assertFalse(alice.gone)
         self.pass_time(6)
