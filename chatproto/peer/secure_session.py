@@ -71,7 +71,9 @@ class SecureSession(PeerSession):
     """A conversation with one key; `post` is what must not be lost, once the key is known.
 
     One connection carries it. Of two calls that cross, that of the smaller key's owner stands; a
-    call that comes beside a connection in use waits until that is known to be dead or alive.
+    call that comes beside a connection in use waits until that is known to be dead or alive, unless it
+    is for a better one. Whoever moves to a better one listens no more to the one before, so that what
+    they say they have stays true; they leave it when they are answered.
     """
 
     def __init__(self, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
@@ -82,6 +84,8 @@ class SecureSession(PeerSession):
         self._asked: Link | None = None  # carries our CHAT, not answered yet
         self._ringing: Caller | None = None
         self._held: Caller | None = None  # their CHAT, which may be needed
+        self._left: Link | None = None  # of before a move that is not answered yet
+        self._moving = False  # from a connection in use, and nobody was told
         self._told_half = False  # what our CHAT said
         self._void = 0  # what we said up to here was said before a mode of theirs
 
@@ -105,7 +109,8 @@ class SecureSession(PeerSession):
     def links(self) -> tuple[Link, ...]:
         """Every connection of this conversation."""
         callers = [one.link for one in (self._ringing, self._held) if one is not None]
-        return (*(one for one in (self._link, self._asked) if one is not None), *callers)
+        ours = (self._link, self._asked, self._left)
+        return (*(one for one in ours if one is not None), *callers)
 
     @property
     def link(self) -> Link | None:
@@ -206,6 +211,20 @@ class SecureSession(PeerSession):
         self._told_half = self.floor.half if self.post.turn else self._half
         return [Ask(link, self._opening(self._told_half)), Asking()]
 
+    def move(self, link: Link) -> list[Effect]:
+        """A better connection than the one in use, or asked on, is there: ask on it instead."""
+        if self.post is None or self._left is not None:
+            return [Drop(link)]
+        if self._asked is not None:
+            self._left = self._asked
+        elif self._link is not None and self._held is None and self._may(Input.BREAK):
+            self._left, self._link, self._moving = self._link, None, True
+        else:
+            return [Drop(link)]
+        self._asked = link
+        self._told_half = self.floor.half if self.post.turn else self._half
+        return [Ask(link, self._opening(self._told_half)), Asking()]
+
     def answered(self, link: Link, theirs: Opening) -> list[Effect]:
         """They take our call."""
         assert self.post is not None
@@ -258,8 +277,11 @@ class SecureSession(PeerSession):
         """No connection was to be had again."""
         return self._end(reason) if self._may(Input.LOST) else []
 
-    def called(self, link: Link, theirs: Opening) -> list[Effect]:
-        """They call, perhaps while we call them or talk to them; `post` is needed but when it rings."""
+    def called(self, link: Link, theirs: Opening, better: bool = False) -> list[Effect]:
+        """They call, perhaps while we call them or talk to them; `post` is needed but when it rings.
+
+        `better`: than the connection in use, which they want to leave for this one.
+        """
         caller = Caller(link, theirs)
         match self.state:
             case State.NEW if self._may(Input.RING):
@@ -268,6 +290,8 @@ class SecureSession(PeerSession):
             case State.RINGING:
                 before, self._ringing = self._ringing, caller
                 return [] if before is None else [Drop(before.link)]
+            case State.OPEN if better:
+                return self._take(caller)
             case State.OPEN:
                 return [*self._hold(caller), Probe(self._link)]
             case State.ASKING | State.BROKEN if self._asked is not None and self._smaller:
@@ -296,7 +320,7 @@ class SecureSession(PeerSession):
         before = self.floor.turn
         crossed = self.post.mode_in_flight(self._void)
         if entry.kind == MODE and not (crossed and self.post.smaller):
-            self.floor.changed(entry.text == "half")
+            self.floor.changed(entry.text == "half", crossed=crossed)
             self._half = entry.text == "half"
             self._void = self.post.last
         elif not crossed:  # or it was said before they knew of our mode
@@ -338,6 +362,9 @@ class SecureSession(PeerSession):
             return []
         if link is self._link:
             return self._lost_link(reason)
+        if link is self._left:
+            self._left = None
+            return []
         if link is self._asked:
             self._asked = None
             if self.state is State.BROKEN or self._held is not None:
@@ -365,7 +392,9 @@ class SecureSession(PeerSession):
 
     def _forget_others(self) -> list[Effect]:
         held, self._held = self._held, None
-        return [] if held is None else [Drop(held.link)]
+        left, self._left = self._left, None
+        others = [] if left is None else [Drop(left)]
+        return others if held is None else [*others, Drop(held.link)]
 
     def _lost_link(self, reason: str) -> list[Effect]:
         self._link = None
@@ -379,10 +408,18 @@ class SecureSession(PeerSession):
         return [*told, *self._again(failed=False)]
 
     def _again(self, failed: bool = True) -> list[Effect]:
+        left, self._left = self._left, None
         held, self._held = self._held, None
+        gone: list[Effect] = [] if left is None else [Drop(left)]
         if held is not None:
-            return self._take(held)
-        return [Redial(failed)] if self.state is State.BROKEN else []
+            return [*gone, *self._take(held)]
+        if self.state is not State.BROKEN:
+            return gone
+        if self._moving:
+            # What came on the one that was left is not known here: it is said again on another.
+            self._moving, failed = False, False
+            gone.append(Broken("it could not be moved to a better way"))
+        return [*gone, Redial(failed)]
 
     def _take_ringing(self) -> list[Effect]:
         caller, self._ringing = self._ringing, None
@@ -397,7 +434,7 @@ class SecureSession(PeerSession):
 
     def _answer(self, caller: Caller, was: State) -> list[Effect]:
         others = [Drop(link) for link in self.links]
-        self._link = self._asked = self._ringing = self._held = None
+        self._link = self._asked = self._ringing = self._held = self._left = None
         self.caller = False
         effects = self._begin(caller.link, caller.opening, self._half, was, [StopDialling()])
         return [*others, *effects]
@@ -417,11 +454,11 @@ class SecureSession(PeerSession):
             post.start_anew()
         elif self.floor.turn is Turn.MINE and theirs.turn == Turn.MINE.value and not post.smaller:
             self.floor.turn = Turn.THEIRS
-        self._link = link
+        self._link, self._moving = link, False
         if not self.caller:
             first = [*first, Answer(link, answer)]
         post.keep_turn(self.floor.turn.value)
-        opened = Resumed() if was is State.BROKEN else Opened()
+        opened = Resumed() if was in (State.BROKEN, State.OPEN) else Opened()
         repeated = [Send(link, entry) for entry in post.released]
         said = self._speak()
         turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
@@ -454,7 +491,7 @@ class SecureSession(PeerSession):
             *farewell,
             *(Drop(link) for link in self.links if link not in told),
         ]
-        self._link = self._asked = self._ringing = self._held = None
+        self._link = self._asked = self._ringing = self._held = self._left = None
         if self.post is not None:
             self.post.keep_turn("")
         return self._over(closing, reason, left)
