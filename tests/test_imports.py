@@ -49,7 +49,8 @@ NO_TWISTED = {
     "rooms": "answers bare chair effects flood history lobby plain_view room",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
-    "ui": "arguments commands legible room_arguments room_commands room_view row view",
+    "ui": "arguments commands legible oneshot oneshot_files progress room_arguments room_commands"
+    " room_view row view",
     "node": "events people settings",
 }
 """What only decides; `*` is the whole room."""

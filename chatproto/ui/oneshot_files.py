@@ -53,7 +53,8 @@ class SendFiles:
             return Step(("/files",))
         match event:
             case {"event": "answer", "command": "files", "files": list(known)} if self._offered:
-                return self._offer([one["path"] for one in known if one.get("to") == self._to])
+                ours = [one for one in known if one.get("to") == self._to]
+                return self._offer({one.get("path", ""): one["state"] for one in ours})
             case {"event": "file", "to": self._to, "path": str(path)} if path in self._states:
                 return self._changed(path, event)
             case {"event": "error", "command": "send"}:
@@ -72,21 +73,20 @@ class SendFiles:
     def concerns(self, event: Said) -> bool:
         return event.get("to") == self._to and event.get("path") in self._states
 
-    def _offer(self, under_way: list[str]) -> Step:
-        """Send what is not under way already."""
+    def _offer(self, under_way: dict[str, str]) -> Step:
+        """Send what is not under way already, by its path with its state."""
         commands = [f"/switch {self._to}"]
         line = ""
-        for path, state in self._states.items():
+        for path in self._states:
             if path in under_way:
-                self._states[path] = "broken"
-            if path in under_way or state:
+                self._states[path] = under_way[path]
                 continue
             word = f" {shlex.quote(path)}"
             if line and len(line) + len(word) > _LINE:
                 commands.append(f"/send{line}")
                 line = ""
             line += word
-        return Step((*commands, f"/send{line}") if line else ())
+        return Step((*commands, f"/send{line}")) if line else self._settled()
 
     def _changed(self, path: str, event: Said) -> Step:
         if event.get("progress"):

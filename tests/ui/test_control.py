@@ -1,0 +1,237 @@
+"""control.sock: what scripts say, and who hears what."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import stat
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.error import CannotListenError, ConnectionDone
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.node.events import Answer, Event, Failed, MessageReceived, SessionChanged
+from chatproto.ui.commands import carry_out
+from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
+from chatproto.ui.jsonlines import json_text
+from chatproto.wire.limits import DEFAULTS
+from tests.ui.asked import AskedNode
+
+LIMITS = replace(DEFAULTS, unsent=1000, control_line=64, control_connections=3)
+HELLO = MessageReceived("bob", "hello")
+
+
+class Script:
+    """One connection, and what it read."""
+
+    def __init__(self, control: Control) -> None:
+        made = control.buildProtocol(None)
+        assert isinstance(made, ControlConnection)
+        self.connection = made
+        self.transport: Any = StringTransport()
+        self.connection.makeConnection(self.transport)
+
+    def say(self, data: bytes) -> None:
+        self.connection.dataReceived(data)
+
+    def read(self) -> list[dict[str, Any]]:
+        lines = self.transport.value().splitlines()
+        self.transport.clear()
+        return [json.loads(line) for line in lines]
+
+    def end(self) -> None:
+        self.connection.connectionLost(Failure(ConnectionDone()))
+
+
+class ControlTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.node = AskedNode()
+        self.screen: list[Event] = []
+        self.answers: list[Event] = []  # told by the node while a line is carried out
+        self.control = Control(self.screen.append, lambda: self.speak, lambda: 1.5, LIMITS)
+
+    def speak(self, line: str) -> Event | None:
+        for event in self.answers:
+            self.control.tell(event)
+        return carry_out(line, self.node, json_text)
+
+    def test_takes_commands_and_json_strings_a_line_each(self) -> None:
+        script = Script(self.control)
+        script.say(b'/chat bob\r\n"a\\nb"\n\nhe')
+        script.say(b"llo\n")
+        self.assertEqual(self.node.asked, [("chat", "bob", ""), ("say", "a\nb"), ("say", "hello")])
+
+    @given(st.lists(st.integers(0, 40)))
+    def test_it_does_not_matter_how_lines_are_cut(self, cuts: list[int]) -> None:
+        self.node.asked.clear()
+        script, data, at = Script(self.control), b"/who\n/msg @bob hi\nwhat else\n/id\n", 0
+        for cut in [*sorted(cuts), len(data)]:
+            script.say(data[at:cut])
+            at = max(at, cut)
+        script.end()
+        said = [("who",), ("msg", "hi", "bob"), ("say", "what else"), ("id",)]
+        self.assertEqual(self.node.asked, said)
+
+    def test_what_happens_goes_to_the_screen_and_to_all(self) -> None:
+        one, other = Script(self.control), Script(self.control)
+        self.control.tell(HELLO)
+        self.assertEqual(self.screen, [HELLO])
+        self.assertEqual(one.read(), other.read())
+        self.control.tell(HELLO)
+        self.assertEqual([event["text"] for event in one.read()], ["hello"])
+
+    def test_an_answer_is_for_who_asked_and_disturbs_nobody(self) -> None:
+        one, other = Script(self.control), Script(self.control)
+        self.answers = [Answer("who", ("no conversation",)), Failed("you are talking with nobody")]
+        one.say(b"/who\n")
+        self.assertEqual([event["event"] for event in one.read()], ["answer", "error"])
+        self.assertEqual((self.screen, other.read()), ([], []))
+
+    def test_what_a_command_makes_happen_is_everybodys(self) -> None:
+        one, other = Script(self.control), Script(self.control)
+        self.answers = [HELLO]
+        one.say(b"/who\n")
+        self.assertEqual(self.screen, [HELLO])
+        self.assertEqual(one.read(), other.read())
+
+    def test_where_a_script_speaks_is_not_where_others_do(self) -> None:
+        opened = SessionChanged("bob", "open", path="direct", current=True)
+        switched = SessionChanged("bob", "open", current=True)
+        self.assertIsNone(for_others(switched))
+        self.assertEqual(for_others(opened), replace(opened, current=None))
+
+    def test_a_command_that_is_none_is_answered_to_its_writer(self) -> None:
+        one, other = Script(self.control), Script(self.control)
+        one.say(b"/whoo\n/help id\n")
+        self.assertEqual([event["event"] for event in one.read()], ["error", "answer"])
+        self.assertEqual((self.screen, other.read()), ([], []))
+
+    def test_a_line_that_is_too_long_is_the_end(self) -> None:
+        for ending in (b"", b"\n"):
+            script = Script(self.control)
+            script.say(b"x" * (LIMITS.control_line + 2) + ending)
+            self.assertIn("64 bytes", script.read()[0]["text"])
+            self.assertTrue(script.transport.disconnecting)
+            self.assertEqual(self.node.asked, [])
+            script.end()
+
+    def test_who_does_not_read_is_dropped(self) -> None:
+        slow, quick = Script(self.control), Script(self.control)
+        slow.transport.producer.pauseProducing()
+        for _ in range(100):
+            self.control.tell(HELLO)
+        self.assertTrue(slow.transport.disconnecting)
+        self.assertEqual(slow.read(), [])
+        self.assertEqual(len(quick.read()), 100)
+
+    def test_who_reads_again_in_time_gets_everything_in_order(self) -> None:
+        script = Script(self.control)
+        script.transport.producer.pauseProducing()
+        for number in range(5):
+            self.control.tell(MessageReceived("bob", str(number)))
+        self.assertEqual(script.read(), [])
+        script.transport.producer.resumeProducing()
+        self.assertEqual([event["text"] for event in script.read()], list("01234"))
+
+    def test_no_more_than_so_many_at_once(self) -> None:
+        scripts = [Script(self.control) for _ in range(LIMITS.control_connections)]
+        self.assertIsNone(self.control.buildProtocol(None))
+        scripts[0].end()
+        self.assertIsNotNone(self.control.buildProtocol(None))
+
+    def test_who_has_nothing_more_to_say_is_answered_and_let_go(self) -> None:
+        script = Script(self.control)
+        script.say(b"/help id\n")
+        script.connection.readConnectionLost()
+        self.assertEqual(len(script.read()), 1)
+        self.assertTrue(script.transport.disconnecting)
+
+    def test_held_input_waits(self) -> None:
+        script = Script(self.control)
+        self.control.hold(True)
+        script.say(b"/who\n/id\n")
+        self.assertEqual(self.node.asked, [])
+        self.control.hold(False)
+        self.assertEqual(self.node.asked, [("who",), ("id",)])
+
+    def test_the_end_is_told_first(self) -> None:
+        script = Script(self.control)
+        script.transport.producer.pauseProducing()
+        self.control.tell(HELLO)
+        self.control.finish()
+        self.assertFalse(script.transport.disconnecting)
+        script.transport.producer.resumeProducing()
+        self.assertEqual(len(script.read()), 1)
+        self.assertTrue(script.transport.disconnecting)
+
+
+class Sockets:
+    """A reactor that only binds."""
+
+    def __init__(self) -> None:
+        self.bound: list[socket.socket] = []
+        self.modes: list[int] = []
+
+    def listenUNIX(self, address: str, factory: object, mode: int = 0o666) -> Sockets:
+        made = socket.socket(socket.AF_UNIX)
+        self.bound.append(made)
+        try:
+            made.bind(address)
+        except OSError as error:
+            raise CannotListenError(None, address, error) from None
+        self.modes.append(stat.S_IMODE(Path(address).stat().st_mode))
+        return self
+
+    def stopListening(self) -> None:
+        for one in self.bound:
+            one.close()
+
+
+class SocketTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home = Path(folder.name)
+        self.reactor: Any = Sockets()
+        self.addCleanup(self.reactor.stopListening)
+        self.screen: list[Event] = []
+
+    def socket(self, home: Path) -> ControlSocket:
+        control = Control(self.screen.append, lambda: lambda line: None, lambda: 1.5, LIMITS)
+        return ControlSocket(self.reactor, home, control)
+
+    def test_nobody_else_may_use_it_from_its_first_moment(self) -> None:
+        before = os.umask(0o022)
+        try:
+            self.socket(self.home).start()
+            self.assertEqual(os.umask(0o022), 0o022)
+        finally:
+            os.umask(before)
+        self.assertEqual(self.reactor.modes, [0o600])
+
+    def test_one_that_was_left_behind_is_replaced(self) -> None:
+        for _ in range(2):
+            self.socket(self.home).start()
+        self.assertEqual((len(self.reactor.modes), self.screen), (2, []))
+
+    def test_a_file_in_its_place_is_left_alone_and_told(self) -> None:
+        (self.home / "control.sock").write_text("mine")
+        self.socket(self.home).start()
+        self.assertEqual((self.home / "control.sock").read_text(), "mine")
+        self.assertEqual([event.event for event in self.screen], ["notice"])
+
+    def test_a_path_that_is_too_long_is_told_and_nothing_else(self) -> None:
+        home = self.home / ("x" * 60) / ("y" * 60)
+        home.mkdir(parents=True)
+        control = self.socket(home)
+        control.start()
+        self.assertIn("too long", str(self.screen))
+        self.successResultOf(control.stop())

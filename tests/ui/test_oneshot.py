@@ -1,0 +1,332 @@
+"""The one-shot commands: which commands follow which events, and with which code they end."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.ui.oneshot import AtServer, Over, SendText, Step, Work
+from chatproto.ui.oneshot_files import Info, Receive, SendFiles
+
+AWAY = "bob is away: you will be told when they come"
+
+
+def event(name: str, /, **fields: Any) -> dict[str, Any]:
+    return {"event": name, **{key.rstrip("_"): value for key, value in fields.items()}}
+
+
+def who(*states: str, id: str = "bob") -> dict[str, Any]:
+    found = [{"id": id, "state": state} for state in states]
+    return event("answer", command="who", conversations=found)
+
+
+def session(state: str, **more: Any) -> dict[str, Any]:
+    return event("session", id="bob", state=state, **more)
+
+
+def unreached(reason: str) -> dict[str, Any]:
+    return event("error", command="chat", id="bob", text=reason)
+
+
+class WorkTests(SynchronousTestCase):
+    def feed(self, work: Work, *events: dict[str, Any]) -> list[str]:
+        """The commands, until it is over; `self.over` is the end."""
+        self.over: Over | None = None
+        self.lines: list[str] = []
+        commands: list[str] = []
+        step = work.begin()
+        for one in (None, *events):
+            if one is not None:
+                self.assertIsNone(self.over, f"over before {one}")
+                step = work.heard(one)
+            commands += step.commands
+            self.lines += step.lines
+            self.over = step.over
+        return commands
+
+    def ends(self, work: Work, code: int, *events: dict[str, Any]) -> str:
+        """It is over after the last event, with this code; the sentence."""
+        self.feed(work, *events)
+        assert self.over is not None, "it is not over"
+        self.assertEqual(self.over.code, code, self.over.sentence)
+        self.assertEqual(bool(self.over.sentence), code != 0)
+        return self.over.sentence
+
+
+class SendTextTests(WorkTests):
+    def test_goes_where_there_is_a_conversation(self) -> None:
+        work = SendText("bob", "hi")
+        said = [who("open"), event("sent", to="bob", id=7, text="hi")]
+        self.assertEqual(self.feed(work, *said), ["/who", '/msg @bob "hi"'])
+        self.assertEqual(work.heard(event("delivered", to="bob", id=7)).over, Over(0))
+
+    def test_calls_where_there_is_none(self) -> None:
+        for found in (who(), who("ringing"), who("open", id="carol")):
+            commands = self.feed(SendText("bob", "hi"), found)
+            self.assertEqual(commands, ["/who", "/chat bob", '/msg @bob "hi"'])
+        for found in (who("calling"), who("broken")):
+            self.assertEqual(self.feed(SendText("bob", "hi"), found), ["/who", '/msg @bob "hi"'])
+
+    @given(st.text(min_size=1))
+    def test_a_text_is_one_line_and_comes_out_as_it_was(self, text: str) -> None:
+        line = SendText("bob", text).heard(who("open")).commands[0]
+        self.assertNotIn("\n", line)
+        self.assertEqual(json.loads(line.removeprefix("/msg @bob ")), text)
+
+    def test_others_messages_are_not_ours(self) -> None:
+        work = SendText("bob", "hi")
+        others = [
+            event("sent", to="bob", id=6, text="other"),
+            event("sent", to="carol", id=7, text="hi"),
+            event("delivered", to="bob", id=6),
+            event("undelivered", to="bob", id=6, text="other", reason="taken back"),
+            event("undelivered", to="carol", text="hi", reason="404 no such client"),
+        ]
+        self.feed(work, who("open"), *others, event("sent", to="bob", id=8, text="hi"))
+        self.assertIsNone(self.over)
+
+    def test_in_the_open_no_more_is_known_than_that_it_went(self) -> None:
+        self.ends(SendText("bob", "hi"), 0, who("open"), event("sent", to="bob", text="hi"))
+
+    def test_somebody_unknown(self) -> None:
+        gone = event("undelivered", to="bob", text="hi", reason="404 no such client")
+        self.assertIn("knows no bob", self.ends(SendText("bob", "hi"), 3, who(), gone))
+
+    def test_somebody_who_declines_and_is_not_known(self) -> None:
+        gone = event("undelivered", to="bob", text="hi", reason="603 declined")
+        self.assertIn("declined", self.ends(SendText("bob", "hi"), 3, who(), gone))
+
+    def test_what_was_declined_does_not_stay_in_the_outbox(self) -> None:
+        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        commands = self.feed(SendText("bob", "hi"), who(), kept, session("closed", reason="603 no"))
+        self.assertEqual(commands[-1], "/unsend 4 bob")
+        self.assertEqual(self.over and self.over.code, 3)
+
+    def test_somebody_away_for_whom_it_is_kept(self) -> None:
+        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        for events in ((kept, unreached(AWAY)), (unreached(AWAY), kept)):
+            self.assertIn("outbox", self.ends(SendText("bob", "hi"), 4, who(), *events))
+
+    def test_who_is_patient_waits_until_it_is_delivered(self) -> None:
+        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        came = event("presence", id="bob", status="online")
+        arrived = event("delivered", to="bob", id=4)
+        work = SendText("bob", "hi", patient=True)
+        commands = self.feed(work, who(), kept, unreached(AWAY), came, arrived)
+        self.assertEqual((commands, self.over), (["/who", "/chat bob", '/msg @bob "hi"'], Over(0)))
+
+    def test_somebody_away_who_is_not_known(self) -> None:
+        gone = event("undelivered", to="bob", text="hi", reason=AWAY)
+        self.assertIn("away", self.ends(SendText("bob", "hi"), 5, who(), gone))
+
+    def test_who_is_patient_says_it_again_when_they_come(self) -> None:
+        gone = event("undelivered", to="bob", text="hi", reason=AWAY)
+        came = event("presence", id="bob", status="online")
+        work = SendText("bob", "hi", patient=True)
+        commands = self.feed(work, who(), gone, unreached(AWAY), came)
+        self.assertEqual(commands[-2:], ["/chat bob", '/msg @bob "hi"'])
+        self.assertIsNone(self.over)
+
+    def test_no_way_to_them_and_no_outbox(self) -> None:
+        nobody = event("error", command="msg", text="you are not talking with bob")
+        self.assertIn("refused", self.ends(
+            SendText("bob", "hi"), 5, who(), unreached("connection refused"), nobody
+        ))  # fmt: skip
+
+    def test_too_many_wait_already(self) -> None:
+        many = event("error", command="msg", text="500 messages wait already")
+        self.assertIn("500", self.ends(SendText("bob", "hi"), 5, who("open"), many))
+
+    def test_it_may_not_have_arrived(self) -> None:
+        sent = event("sent", to="bob", id=7, text="hi")
+        self.ends(SendText("bob", "hi"), 5, who("open"), sent, event("uncertain", to="bob", id=7))
+        back = event("undelivered", to="bob", id=7, reason="taken back")
+        self.assertIn("taken", self.ends(SendText("bob", "hi"), 5, who("open"), sent, back))
+
+    def test_what_is_kept_when_the_time_is_over(self) -> None:
+        work = SendText("bob", "hi")
+        self.assertEqual(work.stopped("late", goes_on=True).code, 5)
+        work.heard(who())
+        self.assertEqual(work.stopped("late", goes_on=True).code, 4)  # their client may still ring
+        self.assertEqual(work.stopped("late", goes_on=False).code, 5)
+        work.heard(event("notice", to="bob", id=4, text=""))
+        self.assertEqual(work.stopped("late", goes_on=False).code, 4)
+
+
+def file(path: str, state: str, **more: Any) -> dict[str, Any]:
+    name = path.rpartition("/")[2]
+    return event("file", id=1, name=name, state=state, path=path, to="bob", **more)
+
+
+def listed(*files: dict[str, Any]) -> dict[str, Any]:
+    return event("answer", command="files", files=list(files))
+
+
+class SendFilesTests(WorkTests):
+    def test_are_offered_as_soon_as_there_is_a_conversation(self) -> None:
+        work = SendFiles("bob", ["/a b", "/c"])
+        commands = self.feed(work, who(), session("calling"), session("open"), listed())
+        self.assertEqual(
+            commands, ["/who", "/chat bob", "/files", "/switch bob", "/send '/a b' /c"]
+        )
+        commands = self.feed(SendFiles("bob", ["/a"]), who("open"), listed())
+        self.assertEqual(commands, ["/who", "/files", "/switch bob", "/send /a"])
+
+    def test_what_is_under_way_is_not_sent_twice(self) -> None:
+        known = {"id": 4, "path": "/a", "to": "bob", "state": "broken"}
+        commands = self.feed(SendFiles("bob", ["/a", "/b"]), who("open"), listed(known))
+        self.assertEqual(commands[-1], "/send /b")
+        commands = self.feed(SendFiles("bob", ["/a"]), who("open"), listed(known))
+        self.assertEqual((commands[-1], self.over), ("/files", None))
+        self.ends(SendFiles("bob", ["/a"]), 4, who("open"), listed(known | {"state": "stalled"}))
+        others = {"id": 4, "path": "/a", "to": "carol", "state": "moving"}
+        commands = self.feed(SendFiles("bob", ["/a"]), who("open"), listed(others))
+        self.assertEqual(commands[-1], "/send /a")
+
+    @given(st.lists(st.text("ab '\"\\\n\u00e9", min_size=1, max_size=4000), unique=True))
+    def test_every_path_is_sent_once_in_lines_that_are_not_too_long(self, names: list[str]) -> None:
+        paths = [f"/{name}" for name in names]
+        commands = self.feed(SendFiles("bob", paths), who("open"), listed())
+        sent = [command for command in commands if command.startswith("/send ")]
+        self.assertEqual([path for one in sent for path in shlex.split(one)[1:]], paths)
+        self.assertLess(max(map(len, sent), default=0), 64 * 1024)
+
+    def test_over_when_all_are_whole(self) -> None:
+        opened = [who("open"), listed()]
+        steps = [file("/a", "moving"), file("/b", "done"), file("/a", "broken"), file("/a", "done")]
+        self.ends(SendFiles("bob", ["/a", "/b"]), 0, *opened, *steps)
+
+    def test_progress_ends_nothing(self) -> None:
+        work = SendFiles("bob", ["/a"])
+        self.feed(work, who("open"), listed(), file("/a", "moving", progress=True))
+        self.assertIsNone(self.over)
+        self.assertTrue(work.concerns(file("/a", "moving", progress=True)))
+        self.assertFalse(work.concerns(file("/b", "moving", progress=True)))
+
+    def test_each_end_has_its_code(self) -> None:
+        for state, code in (("declined", 3), ("cancelled", 5), ("failed", 5), ("stalled", 4)):
+            said = self.ends(
+                SendFiles("bob", ["/a", "/b"]), code, who("open"), listed(),
+                file("/b", "done"), file("/a", state, reason="why"),
+            )  # fmt: skip
+            self.assertIn("a", said)
+            self.assertIn("why", said)
+
+    def test_what_cannot_be_offered_has_failed(self) -> None:
+        wrong = event("error", command="send", text="cannot read /a: Permission denied")
+        said = self.ends(SendFiles("bob", ["/a"]), 5, who("open"), listed(), wrong)
+        self.assertIn("Permission", said)
+        others = event("error", command="send", text="cannot read /x: Permission denied")
+        self.feed(SendFiles("bob", ["/a"]), who("open"), listed(), others)
+        self.assertIsNone(self.over)
+
+    def test_somebody_who_is_not_to_be_had(self) -> None:
+        for reason, code in (("603 declined", 3), ("404 no such client", 3), (AWAY, 5),
+                             ("480 known but away", 5), ("connection refused", 5)):  # fmt: skip
+            self.ends(SendFiles("bob", ["/a"]), code, who(), unreached(reason))
+
+    def test_who_is_patient_waits_for_them(self) -> None:
+        came = event("presence", id="bob", status="online")
+        work = SendFiles("bob", ["/a"], patient=True)
+        self.assertEqual(self.feed(work, who(), unreached(AWAY), came)[-1], "/chat bob")
+        self.assertIsNone(self.over)
+
+    def test_they_leave_halfway(self) -> None:
+        begun = [who("open"), listed(), file("/a", "done"), file("/b", "moving")]
+        said = self.ends(SendFiles("bob", ["/a", "/b"]), 4, *begun, session("closed"))
+        self.assertIn("1 of 2", said)
+
+    def test_when_the_time_is_over(self) -> None:
+        work = SendFiles("bob", ["/a"])
+        self.assertEqual(work.stopped("late", goes_on=True).code, 5)
+        work.heard(who("open"))
+        work.heard(listed())
+        work.heard(file("/a", "moving"))
+        self.assertEqual(work.stopped("late", goes_on=True).code, 4)
+
+
+def offered(sender: str, state: str = "offered", **more: Any) -> dict[str, Any]:
+    return event("file", id=3, name="a", state=state, from_=sender, **more)
+
+
+class ReceiveTests(WorkTests):
+    def test_takes_what_is_offered_and_tells_its_path(self) -> None:
+        incoming = event("incoming", id="bob", ask=True, confirmed=True)
+        work = Receive(count=2)
+        done = offered("bob", "done", path="/d/a")
+        commands = self.feed(work, who(), listed(), incoming, offered("bob", ask=True), done, done)
+        self.assertEqual(commands, ["/who", "/files", "/accept bob", "/accept 3"])
+        self.assertEqual((self.lines, self.over), (["/d/a", "/d/a"], Over(0)))
+
+    def test_takes_what_was_offered_before(self) -> None:
+        waits = [
+            {"id": 5, "from": "bob", "state": "offered"},
+            {"id": 6, "from": "bob", "state": "moving"},
+            {"id": 7, "to": "bob", "state": "offered"},
+            {"id": 8, "from": "eve?", "state": "offered"},
+        ]
+        commands = self.feed(Receive(), who("ringing"), listed(*waits))
+        self.assertEqual(commands[2:], ["/accept bob", "/accept 5"])
+
+    def test_takes_nothing_from_others_or_from_whom_nobody_confirms(self) -> None:
+        strangers = [
+            who("ringing", id="bob?"),
+            event("incoming", id="bob", ask=True, confirmed=False),
+            offered("bob?", ask=True),
+            offered("bob?", "done", path="/d/a"),
+        ]
+        self.assertEqual(self.feed(Receive(count=1), *strangers), ["/who", "/files"])
+        others = [who("ringing", id="eve"), offered("eve", ask=True)]
+        self.assertEqual(self.feed(Receive("bob", 1), *others), ["/who", "/files"])
+        self.assertIsNone(self.over)
+
+    def test_goes_on_after_one_that_failed(self) -> None:
+        work = Receive()
+        self.assertEqual(work.heard(offered("bob", "failed", reason="x")).notes, ("a: failed (x)",))
+        self.assertEqual(work.heard(offered("bob", "cancelled")).over, None)
+        self.assertEqual(work.stopped("late", goes_on=False).code, 4)
+        work.heard(offered("bob", "done", path="/d/a"))
+        self.assertEqual(work.stopped("late", goes_on=False), Over(0))
+
+    def test_a_full_disk_ends_it_where_it_would_end(self) -> None:
+        full = offered("bob", "stalled", reason="no space left")
+        self.assertIn("no space", self.ends(Receive(count=1), 4, full))
+        self.feed(Receive(), full)
+        self.assertIsNone(self.over)
+
+
+class InfoTests(WorkTests):
+    def test_tells_those_who_were_asked_for(self) -> None:
+        found = [
+            {"id": "bob", "host": "127.0.0.1", "port": 5, "key": None},
+            {"id": "carol", "host": "::1", "port": 6, "key": None},
+        ]
+        contacts = event("contacts", list=found)
+        self.assertEqual(self.feed(Info(), contacts), ["/info"])
+        self.assertEqual(self.lines, ["bob 127.0.0.1:5", "carol [::1]:6"])
+        self.assertEqual(self.feed(Info("c"), contacts), ["/info c"])
+        self.assertEqual((self.lines, self.over), (["carol [::1]:6"], Over(0)))
+
+    def test_a_server_that_is_not_there(self) -> None:
+        self.ends(Info(), 5, event("error", command="info", text="no connection"))
+
+
+class AtServerTests(WorkTests):
+    def test_begins_when_a_server_knows_us_or_is_not_there(self) -> None:
+        for first in (event("registered"), event("notice", text="it is tried again")):
+            self.assertEqual(self.feed(AtServer(Info()), event("running"), first), ["/info"])
+            self.feed(AtServer(Info()), first, first, event("contacts", list=[]))
+            self.assertEqual(self.over, Over(0))
+
+    def test_ends_when_it_refuses_us(self) -> None:
+        taken = event("error", command="register", text="server x: 409 id taken")
+        self.assertIn("taken", self.ends(AtServer(Info()), 3, taken))
+        self.ends(AtServer(Info()), 3, event("registered"), taken)
+
+    def test_hears_nothing_before(self) -> None:
+        self.assertEqual(AtServer(Info()).heard(event("contacts", list=[])), Step())
