@@ -16,6 +16,8 @@ from chatproto.wire.limits import Limits
 UNKNOWN = 404
 """The server does not know the number that we ask from, or we are not in the room."""
 
+MUTED = "you may say nothing here"
+
 
 class MembershipOwner(Protocol):
     """What it needs of the rooms that we are in."""
@@ -136,7 +138,8 @@ class Membership:
         except (Refused, LocalError) as error:
             if this == self._connection:
                 self.flying.remove(text)
-                self._owner.tell(Undelivered(self.name, str(error), text=text))
+                reason = MUTED if getattr(error, "status", None) == 403 else str(error)
+                self._owner.tell(Undelivered(self.name, reason, text=text))
         else:
             if this == self._connection:
                 self.flying.remove(text)
