@@ -153,6 +153,20 @@ class OrderTests(Case):
         self.hall.settle()
         self.assertEqual([one.text for one in self.bob.told(Undelivered)], ["one"])
 
+    def test_and_the_end_of_input_waits_for_that(self) -> None:
+        self.both_join()
+        self.bob.node.say("one")
+        self.node.in_room.kick("bob")
+        self.alice.line.up()
+        while self.bob.line.down():
+            pass
+        self.assertEqual(self.bob.changes(), ["kicked", "parted"])
+        self.bob.node.end_of_input()
+        self.assertEqual(self.bob.codes, [])
+        self.hall.settle()
+        self.assertEqual(len(self.bob.told(Undelivered)), 1)
+        self.assertEqual(self.bob.codes, [0])
+
     def test_who_is_muted_hears_so_with_each_text(self) -> None:
         self.both_join()
         self.node.in_room.mute("bob", "60")
@@ -318,6 +332,36 @@ class BreakTests(Case):
         self.alice.line.up()
         self.hall.settle()
         self.assertEqual(self.bob.texts(), ["missed", "meanwhile"])
+
+    def test_also_where_nothing_is_kept(self) -> None:
+        self.both_join()
+        self.node.in_room.settings("", None, None, False)
+        self.hall.settle()
+        self.bob.breaks()
+        self.node.say("missed")
+        self.hall.settle()
+        self.bob.comes()
+        self.bob.line.up()
+        self.node.say("meanwhile")
+        self.alice.line.up()
+        self.hall.settle()
+        self.assertEqual(self.bob.texts(), ["meanwhile"])
+        self.assertIn("may be missing", self.bob.told(Notice)[0].text)
+
+    def test_a_server_whose_clock_went_back_is_heard_all_the_same(self) -> None:
+        self.both_join()
+        self.node.say("before")
+        self.hall.settle()
+        for one in (self.alice, self.bob):
+            one.breaks()
+        self.hall.clock.rightNow -= 3600
+        self.hall.restart()
+        for one in (self.alice, self.bob):
+            one.comes()
+        self.hall.settle()
+        self.node.say("after")
+        self.hall.settle()
+        self.assertEqual(self.bob.texts(), ["before", "after"])
 
     def test_over_many_pages(self) -> None:
         self.hall.limits = replace(DEFAULTS, history_page=3)
