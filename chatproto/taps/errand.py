@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -43,7 +42,8 @@ LONGEST = 4 * 1024 * 1024
 """Bytes of an event of our own client; a list of transfers may be long."""
 HOME_WAIT, LOOK_AGAIN = 30.0, 0.2
 """Seconds for another one-shot command to be done with the home, and between two looks at it."""
-NO_LINE = 80
+LINE = 80
+"""Columns of a terminal that says nothing of its size, and the most that are used of a wider one."""
 
 
 class NoKeyboard:
@@ -232,7 +232,11 @@ class Errand:
 
     def _show(self, event: Said) -> None:
         """How far a file is, over what stood there."""
-        columns = min(shutil.get_terminal_size((NO_LINE, 24)).columns, NO_LINE) - 1
+        try:
+            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        except (OSError, ValueError):
+            columns = 0
+        columns = min(columns or LINE, LINE) - 1
         ended = event["state"] in ("done", "declined", "cancelled", "failed")
         line = progress_line(event, columns)
         self._write(f"\r{line}\n" if ended else f"\r{line}")

@@ -1,0 +1,394 @@
+"""Scripts: control.sock of a real client, and `chatclient send` and the like with and without one."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import stat
+import struct
+import sys
+import termios
+from collections.abc import Iterator
+from fcntl import ioctl
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import LIMIT, JsonClient, Program, Stage
+
+CHATCLIENT = [str(Path(sys.executable).with_name("chatclient"))]
+if not Path(CHATCLIENT[0]).exists():
+    CHATCLIENT = [sys.executable, "-c", "from chatproto.taps.main import chatclient; chatclient()"]
+LOOPBACK = "tcp:0:interface=127.0.0.1"
+
+
+class Person:
+    """Somebody with a home, in which a client runs or not."""
+
+    def __init__(self, stage: Stage, name: str, port: int) -> None:
+        self.stage = stage
+        self.name = name
+        self.home = stage.place(f"{name}-home")
+        self.downloads = stage.place(f"{name}-downloads")
+        self.port = port
+
+    @property
+    def options(self) -> list[str]:
+        where = ["--home", str(self.home), "--downloads", str(self.downloads)]
+        return ["--id", self.name, "--server", f"127.0.0.1:{self.port}", "--port", LOOPBACK, *where]
+
+    def client(self, *options: str) -> JsonClient:
+        """The running client, which is registered."""
+        arguments = [*self.options, "--ui", "json", *options]
+        client: JsonClient = self.stage.start(
+            "chatclient", *arguments, kind=JsonClient, home=self.home
+        )
+        client.start()
+        client.event("registered")
+        return client
+
+    def begin(self, command: str, *words: str, terminal: bool = False) -> Program:
+        """A one-shot command that runs; `event` of what it is told needs --json."""
+        line = [*CHATCLIENT, command, *self.options, *words]
+        program = JsonClient(line, self.stage.place("cwd"), [self.home], terminal)
+        self.stage.programs.append(program)
+        return program
+
+    def do(self, command: str, *words: str, text: bytes | None = None) -> tuple[int, str]:
+        """A one-shot command from its start to its end: its code, and its one line, if any."""
+        program = self.begin(command, *words)
+        if text is not None:
+            program.send(text)
+        program.end_input()
+        code = program.wait()
+        assert len(program.errors.lines) <= 1, program.transcript()
+        return code, "".join(program.errors.lines)
+
+    @contextlib.contextmanager
+    def control(self) -> Iterator[Script]:
+        """A connection to the client that runs."""
+        with socket.socket(socket.AF_UNIX) as made:
+            made.settimeout(LIMIT)
+            made.connect(str(self.home / "control.sock"))
+            yield Script(made)
+
+
+class Script:
+    """A connection to control.sock."""
+
+    def __init__(self, made: socket.socket) -> None:
+        self.socket = made
+        self._lines = made.makefile("r", encoding="utf-8")
+
+    def say(self, line: str) -> None:
+        self.socket.sendall(line.encode() + b"\n")
+
+    def event(self, name: str, **fields: Any) -> dict[str, Any]:
+        """The next event like this one; others are passed over."""
+        wanted = {key.rstrip("_"): value for key, value in fields.items()} | {"event": name}
+        for line in self._lines:
+            told: dict[str, Any] = json.loads(line)
+            if wanted.items() <= told.items():
+                return told
+        raise AssertionError(f"{name} {fields} did not come")
+
+
+@pytest.fixture
+def people(stage: Stage) -> tuple[Person, Person]:
+    _, port = stage.server()
+    return Person(stage, "alice", port), Person(stage, "bob", port)
+
+
+def meet(alice: Person, bob: JsonClient) -> None:
+    """They have talked before, and know each other's keys."""
+    call = alice.begin("send", "bob", "hello")
+    bob.event("incoming", id="alice")
+    bob.send_line("/accept alice")
+    assert call.wait() == 0, call.transcript()
+    bob.event("message", text="hello")
+    bob.event("bye", id="alice")
+
+
+# control.sock.
+
+
+def test_the_socket_is_there_while_the_client_runs_for_its_owner_alone(
+    people: tuple[Person, Person],
+) -> None:
+    alice, _ = people
+    client, path = alice.client(), alice.home / "control.sock"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    client.signal(signal.SIGKILL)
+    client.wait()
+    assert path.is_socket()  # nobody was left to take it away
+    client = alice.client()
+    with alice.control() as script:
+        script.say("/id")
+        assert script.event("answer")["id"] == "alice"
+    client.send_line("/quit")
+    assert client.wait() == 0
+    assert not path.exists()
+
+
+def test_scripts_and_person_share_the_client_and_not_the_place_they_speak_in(
+    people: tuple[Person, Person],
+) -> None:
+    alice, bob = people
+    options = ["--id", "alice", "--server", f"127.0.0.1:{alice.port}", "--port", LOOPBACK]
+    screen: Program = alice.stage.start("chatclient", *options, home=alice.home)
+    screen.expect(re.compile("registered"))
+    his = bob.client()
+    with alice.control() as one, alice.control() as other:
+        one.say("/who")
+        one.event("answer", command="who")
+        one.say("/chat bob")
+        his.event("incoming")
+        his.send_line("/accept")
+        for script in (one, other):
+            script.event("session", state="open")
+        one.say('"from\\nthe script"')
+        his.event("message", text="from\nthe script")
+        for script in (one, other):
+            script.event("delivered", to="bob")
+        screen.send_line("to whom?")
+        screen.expect(re.compile("you are talking with nobody"))
+        other.say("nor I")
+        other.event("error", command="say")
+    assert not [line for line in screen.lines if "no conversation" in line]
+    screen.send_line("/quit")
+    assert screen.wait() == 0
+
+
+def test_a_home_too_deep_for_a_socket_is_told_and_all_else_works(stage: Stage) -> None:
+    home = stage.place("x" * 60) / ("y" * 60)
+    client: JsonClient = stage.start(
+        "chatclient", "--id", "alice", "--server", "none", "--ui", "json", "--port", LOOPBACK,
+        kind=JsonClient, home=home,
+    )  # fmt: skip
+    client.start()
+    assert "control.sock" in client.event("notice")["text"]
+    client.send_line("/id")
+    client.event("answer", command="id")
+
+
+# One-shot commands.
+
+
+def test_a_text_goes_from_a_home_in_which_nothing_runs(people: tuple[Person, Person]) -> None:
+    alice, bob = people
+    his = bob.client()
+    meet(alice, his)
+    assert alice.do("send", "bob", text=b"from\nstandard input\n") == (0, "")
+    his.event("message", text="from\nstandard input")
+    assert alice.do("send", "bob", "-", text=b"/quit") == (0, "")
+    his.event("message", text="/quit")
+
+
+def test_a_text_goes_through_the_client_that_runs(people: tuple[Person, Person]) -> None:
+    alice, bob = people
+    his, hers = bob.client("--answer", "all"), alice.client()
+    assert alice.do("send", "bob", "hi") == (0, "")
+    his.event("message", text="hi")
+    hers.event("delivered", to="bob")
+    assert hers.running
+
+
+@pytest.mark.parametrize("runs", ["nobody", "sender", "receiver", "both"])
+def test_files_go_between_homes_with_and_without_a_client(
+    people: tuple[Person, Person], runs: str
+) -> None:
+    alice, bob = people
+    if runs in ("sender", "both"):
+        alice.client()
+    if runs in ("receiver", "both"):
+        bob.client()
+    taking = bob.begin("receive", "--from", "alice", "--count", "2", "--json")
+    if runs in ("nobody", "sender"):
+        taking.expect(re.compile('"registered"'))
+    else:
+        taking.expect(re.compile('"answer"'))
+    folder = alice.stage.place("things")
+    (folder / "a b.txt").write_bytes(os.urandom(300_000))
+    (folder / "many").mkdir()
+    for number in range(3):
+        (folder / "many" / f"{number}").write_bytes(bytes(number))
+    sending = alice.begin("send-file", "bob", str(folder / "a b.txt"), str(folder / "many"))
+    assert sending.wait() == 0, sending.transcript()
+    assert taking.wait() == 0, taking.transcript()
+    assert (bob.downloads / "a b.txt").read_bytes() == (folder / "a b.txt").read_bytes()
+    assert sorted(path.name for path in (bob.downloads / "many").iterdir()) == ["0", "1", "2"]
+    events = [json.loads(line) for line in taking.lines]
+    assert [event["code"] for event in events if event["event"] == "exit"] == [0]
+    assert sending.lines == []
+
+
+def test_receive_prints_the_path_of_each_file(people: tuple[Person, Person]) -> None:
+    alice, bob = people
+    taking = bob.begin("receive", "--once")
+    path = alice.stage.place("things") / "a"
+    path.write_text("here")
+    while alice.do("send-file", "bob", str(path))[0] == 3:
+        pass  # bob is not registered yet
+    assert taking.wait() == 0, taking.transcript()
+    assert taking.lines == [str(bob.downloads / "a")]
+
+
+def test_a_declined_file_and_a_declined_call(people: tuple[Person, Person], tmp_path: Path) -> None:
+    alice, bob = people
+    path = tmp_path / "a"
+    path.write_text("unwanted")
+    his = bob.client("--accept", "none")
+    meet(alice, his)
+    code, line = alice.do("send-file", "bob", str(path))
+    assert (code, "does not want a" in line) == (3, True), line
+    for words in (["send", "bob", "x"], ["send-file", "bob", str(path)]):
+        his.send_line("/ignore alice")
+        his.event("notice")
+        code, line = alice.do(*words)
+        assert (code, "declined" in line) == (3, True), line
+        his.send_line("/ignore alice")
+        his.event("notice")
+    his.forget()
+    assert alice.do("send", "bob", "and this?") == (0, "")
+    his.event("message", text="and this?")
+    assert his.heard() == ["and this?"]  # what was declined is not said again later
+
+
+def test_somebody_unknown_or_away(people: tuple[Person, Person], tmp_path: Path) -> None:
+    alice, bob = people
+    path = tmp_path / "a"
+    path.write_text("a")
+    for words in (["send", "bob", "x"], ["send-file", "bob", str(path)]):
+        code, line = alice.do(*words)
+        assert (code, "no bob" in line) == (3, True), line
+    his = bob.client()
+    meet(alice, his)
+    his.send_line("/quit")
+    assert his.wait() == 0
+    code, line = alice.do("send", "bob", "when you are back")
+    assert (code, "outbox" in line) == (4, True), line
+    code, line = alice.do("send", "--timeout", "0.5", "bob", "me too")
+    assert (code, "within 0.5 s" in line) == (4, True), line
+    code, line = alice.do("send-file", "bob", str(path))
+    assert (code, "away" in line) == (5, True), line
+    his = bob.client()
+    assert alice.do("send", "bob", "and this") == (0, "")
+    texts = [his.event("message")["text"] for _ in range(3)]
+    assert texts == ["when you are back", "me too", "and this"]
+
+
+def test_who_is_patient_waits_for_somebody(people: tuple[Person, Person]) -> None:
+    alice, bob = people
+    his = bob.client("--answer", "all")
+    his.send_line("/quit")
+    assert his.wait() == 0
+    waiting = alice.begin("send", "--json", "--timeout", "60", "bob", "there you are")
+    waiting.expect(re.compile("is away"))
+    his = bob.client("--answer", "all")
+    his.event("message", text="there you are")
+    assert waiting.wait() == 0, waiting.transcript()
+
+
+def test_two_at_the_same_time_take_turns_or_share(people: tuple[Person, Person]) -> None:
+    alice, bob = people
+    his = bob.client("--answer", "all")
+    both = [alice.begin("send", "bob", f"message {number}") for number in range(2)]
+    assert [one.wait() for one in both] == [0, 0], both[1].transcript()
+    assert {his.event("message")["text"] for _ in both} == {"message 0", "message 1"}
+    taking = alice.begin("receive", "--json")
+    taking.expect(re.compile('"registered"'))
+    assert alice.do("send", "bob", "through it") == (0, "")
+    his.event("message", text="through it")
+    assert taking.running
+    taking.signal(signal.SIGINT)
+    assert taking.wait() == 4
+
+
+def test_what_is_said_meanwhile_is_shown_at_the_next_start(people: tuple[Person, Person]) -> None:
+    alice, bob = people
+    his = bob.client("--answer", "all")
+    meeting = alice.begin("receive", "--json", "--from", "bob", "--answer", "all")
+    meeting.expect(re.compile('"registered"'))
+    his.send_line("/chat alice")
+    his.event("session", state="open")
+    his.send_line("read this")
+    his.event("delivered", to="alice")
+    meeting.signal(signal.SIGTERM)
+    assert meeting.wait() == 4
+    for _ in range(2):
+        code, _ = alice.do("info")
+        assert code == 0
+    hers = alice.client()
+    assert hers.event("message")["text"] == "read this"
+
+
+def test_a_server_that_refuses_us_and_one_that_is_not_there(people: tuple[Person, Person]) -> None:
+    alice, bob = people
+    alice.client()
+    thief = Person(alice.stage, "alice", alice.port)
+    code, line = thief.do("send", "bob", "x")
+    assert (code, "taken" in line) == (3, True), line
+    bob.port = 1
+    code, line = bob.do("send", "alice", "x")
+    assert (code, "127.0.0.1:1" in line) == (5, True), line
+    assert bob.do("info")[0] == 5
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("send",),
+        ("send", "bob", "two", "texts"),
+        ("send", "bob", ""),
+        ("send", "bob@there:5555", "x"),
+        ("send", "a b", "x"),
+        ("send", "--plain", "bob", "x"),
+        ("send", "--timeout", "soon", "bob", "x"),
+        ("send", "--bogus", "bob", "x"),
+        ("send", "bob", "x" * 65537),
+        ("send-file", "bob"),
+        ("send-file", "bob", "/not/there"),
+        ("receive", "bob"),
+        ("receive", "--count", "0"),
+        ("info", "--server", "none"),
+    ],
+)
+def test_a_wrong_option_is_one_line(stage: Stage, words: tuple[str, ...]) -> None:
+    code, line = Person(stage, "alice", 1).do(*words, text=b"")
+    assert (code, line.startswith(f"chatclient {words[0]}: ")) == (1, True), line
+
+
+def test_a_home_that_cannot_be_used(stage: Stage, tmp_path: Path) -> None:
+    alice = Person(stage, "alice", 1)
+    (tmp_path / "file").write_text("")
+    alice.home = tmp_path / "file"
+    code, line = alice.do("send", "bob", "x")
+    assert (code, "cannot start" in line) == (2, True), line
+
+
+@pytest.mark.parametrize("command", ["send", "send-file", "receive", "info"])
+def test_each_explains_itself(stage: Stage, command: str) -> None:
+    program = Person(stage, "alice", 1).begin(command, "--help")
+    assert program.wait() == 0
+    assert f"chatclient {command} [options]" in program.lines[0]
+    assert any("--timeout" in line for line in program.lines)
+
+
+def test_progress_fits_a_narrow_terminal(people: tuple[Person, Person], tmp_path: Path) -> None:
+    alice, bob = people
+    bob.client("--answer", "all", "--accept", "known")
+    assert alice.do("send", "bob", "hello") == (0, "")
+    path = tmp_path / ("long" * 20)
+    path.write_bytes(bytes(2_500_000))
+    sending = alice.begin("send-file", "--rate", "1M", "bob", str(path), terminal=True)
+    ioctl(sending._input, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 40, 0, 0))
+    assert sending.wait() == 0, sending.transcript()
+    drawn = [one for line in sending.lines for one in line.split("\r") if one]
+    assert all(len(one) < 40 for one in drawn), drawn
+    assert any(re.search(r"^longlong\S+… \d+% .*/s \d+:\d\d *$", one) for one in drawn), drawn
+    assert re.search(r"100% done *$", drawn[-1]), drawn
