@@ -5,49 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import (
     ConnectError,
-    ConnectionDone,
-    ConnectionLost,
     ConnectionRefusedError,
     DNSLookupError,
     TimeoutError,
 )
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineReceiver
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
+from chatproto.directory.server_line import Handshake, ServerLine
 from chatproto.wire import bcp2
-from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.errors import REASONS, LocalError, RemoteError
+from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
+from chatproto.wire.errors import REASONS
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Sender
-from chatproto.wire.strict import StrictDecoder, encode
 
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
 NO_LOGIN = {403: "no such user, or another password", 405: "it has no accounts"}
 LATE_ENOUGH = 1.25
 """By which jitter does not bring us back before the time that a server told."""
-
-
-class Handshake(Protocol):
-    """What TLS found out: `identity.tls.Handshake`."""
-
-    peer_key: str | None
-    refusal: str | None
-
-    def accepted(self) -> bool: ...
-    def trouble(self, reason: Failure) -> str: ...
 
 
 class ServerNews(Protocol):
@@ -94,14 +78,6 @@ class Callee:
         return Contact(self.client_id, host, port, self.key)
 
 
-class _Asked(NamedTuple):
-    """A request that waits: for which answer, and who gets the messages before it."""
-
-    wanted: type[Bcp2Message]
-    answer: Deferred[Bcp2Message]
-    part: Callable[[Bcp2Message], None] | None = None
-
-
 def _unheard(push: Bcp2Message) -> None:
     """Where nobody wants to know what is said of rooms."""
 
@@ -125,7 +101,7 @@ class SecureServer:
         limits: Limits = DEFAULTS,
         login: Callable[[int], bcp2.Login] | None = None,
     ) -> None:
-        self.name = host_port(host, port)
+        self.name: str = host_port(host, port)
         self.key: str | None = None
         self.registered = False
         self.watched: dict[str, None] = {}  # in the order in which it was asked
@@ -366,157 +342,6 @@ class SecureServer:
         if self._line is None:
             return fail(Unreachable(f"no connection to the server at {self.name} just now"))
         return self._line.ask(make, wanted, part)
-
-
-@implementer(IHandshakeListener)
-class ServerLine(LineReceiver):
-    """One TLS connection to a server: requests out, answers and pushes in."""
-
-    line_mode = 0
-    transport: Any = None  # a TCP connection, or what startTLS makes of it
-
-    def __init__(
-        self, server: SecureServer, clock: IReactorTime, handshake: Handshake, limits: Limits
-    ) -> None:
-        self._server = server
-        self._clock = clock
-        self._handshake = handshake
-        self._limits = limits
-        self._decoder = StrictDecoder(Sender.SERVER, limits)
-        self._asked: dict[int, _Asked] = {}
-        self._cseq = 0
-        self._made = self._heard_of = self._closing = False
-        self._reason = ""
-        self._timer: IDelayedCall | None = None
-
-    @property
-    def key(self) -> str:
-        """The key that it proved."""
-        assert self._handshake.peer_key is not None
-        return self._handshake.peer_key
-
-    def ask(
-        self,
-        make: Callable[[int], Bcp2Message],
-        wanted: type[Bcp2Message],
-        part: Callable[[Bcp2Message], None] | None = None,
-    ) -> Deferred[Bcp2Message]:
-        """Send a request; fires with its answer, or fails with Refused or Unreachable.
-
-        `part` gets every message before the answer that repeats the CSeq.
-        """
-        self._cseq += 1
-        try:
-            data = encode(make(self._cseq))
-        except LocalError as error:
-            return fail(error)
-        answer: Deferred[Bcp2Message] = Deferred()
-        self._asked[self._cseq] = _Asked(wanted, answer, part)
-        answer.addTimeout(self._limits.request_wait, self._clock, self._too_slow)
-        self.transport.write(data)
-        return answer
-
-    def close(self) -> None:
-        """Close it, for good."""
-        self._closing = True
-        if self._made:
-            self.transport.loseConnection()
-        elif self.transport is not None:
-            self.transport.abortConnection()
-
-    # What Twisted calls.
-
-    def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
-        self.transport.setTcpKeepAlive(True)
-        self._set(self._limits.handshake_wait, self._stuck)
-        self.transport.startTLS(self._handshake, True)
-
-    def handshakeCompleted(self) -> None:
-        if not self._handshake.accepted():
-            self.transport.abortConnection()
-            return
-        self._made = True
-        self._set(self._limits.ping_wait, self._ping)
-        self._server.line_made(self)
-
-    def rawDataReceived(self, data: bytes) -> None:
-        self._heard_of = True
-        if not self._closing:
-            self._set(self._limits.ping_wait, self._ping)
-        for message in self._decoder.feed(data):
-            if isinstance(message, RemoteError):
-                self._reason = f"it sent what is no BCP/2 ({message})"
-                self.transport.loseConnection()
-                return
-            self._take(message)
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        refused = self._handshake.refusal is not None
-        # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
-        judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
-        if not self._reason and self._made and judged:
-            self._reason = "the connection ended"
-        elif not self._reason:
-            self._reason = _tls_trouble(self._handshake, reason)
-        asked, self._asked = self._asked, {}
-        for one in asked.values():
-            one.answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))
-        if not self._closing:
-            self._server.line_lost(self, self._reason, refused)
-
-    # How it follows.
-
-    def _take(self, message: Bcp2Message) -> None:
-        cseq = getattr(message, "cseq", None)
-        if isinstance(message, Ping) and cseq is None:
-            self.transport.write(encode(PingAck()))
-        elif cseq is None or cseq not in self._asked:
-            self._server.line_pushed(message)
-        else:
-            wanted, answer, part = self._asked[cseq]
-            if part is not None and not isinstance(message, wanted | Error):
-                part(message)
-                return
-            del self._asked[cseq]
-            if isinstance(message, Error):
-                words = REASONS.get(message.status, "error")
-                why = f"{message.status} {words}"
-                answer.errback(Refused(why, message.status, message.retry_after))
-            elif isinstance(message, wanted):
-                answer.callback(message)
-            else:
-                answer.errback(Unreachable(f"{message.method} is no answer to that"))
-
-    def _too_slow(self, result: object, timeout: float) -> object:
-        """A request that nobody answers is the sign of a connection that is no more."""
-        self._reason = f"no answer within {timeout:g} s"
-        self.transport.abortConnection()
-        raise Unreachable(f"the server at {self._server.name}: {self._reason}")
-
-    def _set(self, seconds: float, what: Callable[[], None]) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = self._clock.callLater(seconds, what)
-
-    def _ping(self) -> None:
-        self.ask(Ping, PingAck).addErrback(lambda _: None)
-        self._set(self._limits.request_wait, self._stuck)
-
-    def _stuck(self) -> None:
-        self._reason = self._reason or "it does not answer" + ("" if self._made else _MAYBE_PLAIN)
-        self.transport.abortConnection()
-
-
-_MAYBE_PLAIN = ": if it is a classic server, --plain speaks to it"
-
-
-def _tls_trouble(handshake: Handshake, reason: Failure) -> str:
-    why = handshake.trouble(reason)
-    plain = "do not speak TLS" in why or "in the middle of the TLS handshake" in why
-    return why + _MAYBE_PLAIN if plain else why
 
 
 def _register(registration: Registration) -> Callable[[int], Bcp2Message]:
