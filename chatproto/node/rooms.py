@@ -15,14 +15,15 @@ from chatproto.node.calls import Calls
 from chatproto.node.events import Event, RoomChanged, Undelivered
 from chatproto.node.membership import Membership
 from chatproto.node.posts import Posts
+from chatproto.node.room_news import changed, joined
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_rooms_told import JoinAck, Said
+from chatproto.wire.bcp2_rooms_told import Said
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import Limits
-from chatproto.wire.room_fields import moment_of, read_room
+from chatproto.wire.room_fields import read_room
 
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
@@ -172,7 +173,7 @@ class Rooms:
         except (LocalError, Unreachable) as error:
             self._drop(membership, _sentence(error))
             raise
-        self._tell_joined(membership, ack)
+        self.tell(joined(ack, self.own_id))
         await membership.catch_up(ack.last)
         self.settled()
 
@@ -247,7 +248,9 @@ class Rooms:
                 )
                 self.tell(event)
             case told.Changed():
-                self._changed(membership, push)
+                if push.what == "topic":
+                    membership.topic = push.text
+                self.tell(changed(push, self.own_id, self._node.now()))
 
     # What a membership needs.
 
@@ -291,7 +294,7 @@ class Rooms:
         async def work() -> None:
             try:
                 ack = await membership.enter()
-                self._tell_joined(membership, ack, again=True)
+                self.tell(joined(ack, self.own_id, again=True))
                 await membership.catch_up(ack.last)
             except Unreachable:
                 return  # the next connection tries it again
@@ -319,38 +322,6 @@ class Rooms:
         while self._retries:
             self._retries.popitem()[1].cancel()
 
-    def _changed(self, membership: Membership, push: told.Changed) -> None:
-        over = bool(push.until) and moment_of(push.until) <= self._node.now()
-        change = _CHANGES.get((push.what, over), push.what)
-        if push.what == "topic":
-            membership.topic = push.text
-        event = RoomChanged(
-            membership.name,
-            change,
-            push.peer_id or None,
-            by=push.sender or None,
-            text=push.text if push.what == "topic" else None,
-            until=None if over else push.until or None,
-            key=push.key or None,
-            address=push.address or None,
-            own=push.peer_id == self.own_id or None,
-        )
-        self.tell(event)
-
-    def _tell_joined(self, membership: Membership, ack: JoinAck, again: bool = False) -> None:
-        event = RoomChanged(
-            ack.room,
-            "joined",
-            self.own_id,
-            members=tuple(one.id for one in ack.members),
-            count=ack.count,
-            role=ack.role,
-            text=ack.topic or None,
-            own=True,
-            again=again or None,
-        )
-        self.tell(event)
-
     def _tell_out(self, membership: Membership, reason: str) -> None:
         event = RoomChanged(membership.name, "parted", self.own_id, reason=reason or None, own=True)
         self.tell(event)
@@ -371,18 +342,6 @@ class Rooms:
         del self._all[membership.name]
         if self._node.calls.all.room == membership.name:
             self._node.calls.all.room = ""
-
-
-_CHANGES = {
-    ("kick", False): "kicked",
-    ("ban", False): "banned",
-    ("ban", True): "unbanned",
-    ("unban", False): "unbanned",
-    ("mute", False): "muted",
-    ("mute", True): "unmuted",
-    ("op", True): "deop",
-}
-"""By what CHANGED tells and whether its `Until` has passed."""
 
 
 def _room(name: str) -> str:
