@@ -131,6 +131,10 @@ class Correspondence:
         """Whether a change of mode above `after` is under way, or waits."""
         return any(one.kind == MODE and one.id > after for one in self._entries.values())
 
+    def drop_modes(self) -> None:
+        """Changes of mode that are under way count for nothing: they are not said again."""
+        self._settle([one.id for one in self._entries.values() if one.kind == MODE], UNDELIVERED)
+
     def wrote(self, id: int) -> bool:
         """A connection takes the entry `id` now; whether none has before."""
         if id <= self._written:

@@ -65,12 +65,6 @@ class Floor:
             self.turn = Turn.BOTH
         self._learns = False
 
-    def changed(self, half: bool, *, crossed: bool = False) -> None:
-        """They want turns to be taken from now on, theirs first; or no more.
-
-        `crossed`: a change of our own was under way then, and theirs is the one that counts.
-        """
-        if half and (crossed or not self.half):
-            self.turn = Turn.THEIRS
-        elif not half:
-            self.turn = Turn.BOTH
+    def changed(self, half: bool) -> None:
+        """They want turns to be taken from now on, theirs first; or no more."""
+        self.turn = Turn.THEIRS if half else Turn.BOTH

@@ -146,7 +146,7 @@ class SecureLink(LineReceiver):
         self._handshake = handshake
         self._decoder = StrictDecoder(Sender.PEER, limits)
         self._timers: dict[str, IDelayedCall] = {}
-        self._waiting: deque[Entry] = deque()
+        self._waiting: deque[Entry | int] = deque()  # an acknowledgement is a number
         self._writable = True
         self._holds: set[str] = set()  # who wants nothing more to be read
         self.source: Callable[[], Bcp2Message | None] | None = (
@@ -194,8 +194,13 @@ class SecureLink(LineReceiver):
         self._flush()
 
     def acknowledge(self, id: int) -> None:
-        """Tell that everything up to `id` is kept."""
-        self._ack = id
+        """Tell that everything up to `id` is kept, and that what was said before knew nothing of it."""
+        if not self._waiting:
+            self._ack = id
+            return
+        if isinstance(self._waiting[-1], int):
+            self._waiting.pop()
+        self._waiting.append(id)
 
     def probe(self) -> None:
         """Find out whether they are there."""
@@ -364,6 +369,10 @@ class SecureLink(LineReceiver):
             if self._gone:
                 return
             entry = self._waiting.popleft()
+            if isinstance(entry, int):
+                self._ack = entry
+                self._tell_ack()
+                continue
             try:
                 self._owner.secure_spoke(self, entry)
             except LedgerTrouble as error:

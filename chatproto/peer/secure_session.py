@@ -320,9 +320,10 @@ class SecureSession(PeerSession):
         before = self.floor.turn
         crossed = self.post.mode_in_flight(self._void)
         if entry.kind == MODE and not (crossed and self.post.smaller):
-            self.floor.changed(entry.text == "half", crossed=crossed)
+            self.floor.changed(entry.text == "half")
             self._half = entry.text == "half"
             self._void = self.post.last
+            self.post.drop_modes()
         elif not crossed:  # or it was said before they knew of our mode
             under_way = self.post.turn_in_flight(self._void)
             self.floor.heard(crossed=under_way, smaller=self.post.smaller)
@@ -452,7 +453,7 @@ class SecureSession(PeerSession):
             self._half = half or theirs.half
             self.floor = self._new_floor(mine=self.caller)
             post.start_anew()
-        elif self.floor.turn is Turn.MINE and theirs.turn == Turn.MINE.value and not post.smaller:
+        elif self._gives_way(theirs.turn):
             self.floor.turn = Turn.THEIRS
         self._link, self._moving = link, False
         if not self.caller:
@@ -463,6 +464,13 @@ class SecureSession(PeerSession):
         said = self._speak()
         turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
         return [*first, opened, *became, *repeated, *said, *turn]
+
+    def _gives_way(self, turn: str) -> bool:
+        """Both believe that it is their turn; a change of mode of ours that is repeated tells them better."""
+        post = self.post
+        assert post is not None
+        both = self.floor.turn is Turn.MINE and turn == Turn.MINE.value
+        return both and not post.smaller and not post.mode_in_flight(self._void)
 
     def _speak(self) -> list[Effect]:
         effects: list[Effect] = []

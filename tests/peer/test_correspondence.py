@@ -141,6 +141,13 @@ class OursTests(Case):
         self.assertTrue(self.post.turn_in_flight(0))
         self.assertFalse(self.post.turn_in_flight(1))
 
+    def test_changes_of_mode_that_count_for_nothing_are_not_said_again(self) -> None:
+        self.post.say(MODE, "half", 0)
+        self.say("one")
+        self.post.drop_modes()
+        self.assertEqual([one.text for one in self.ledger.entries(KEY)], ["one"])
+        self.assertFalse(self.post.mode_in_flight(0))
+
 
 class BackTests(Case):
     """What is taken back, or has waited too long."""
@@ -288,9 +295,9 @@ class ModelTests(Case):
                 case "release" if self.post.next is not None:
                     self.post.release()
                 case "write":
-                    for one in self.post.released:
-                        self.post.wrote(one.id)
-                        written = max(written, one.id)
+                    for entry in self.post.released:
+                        self.post.wrote(entry.id)
+                        written = max(written, entry.id)
                 case "arrived":
                     told = self.post.arrived(id)
                 case "back" if id in said and id not in ends:

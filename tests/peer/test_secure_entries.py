@@ -74,6 +74,19 @@ class SpeakingTests(Case):
         self.says(Msg(9, DATE, "hello"))
         self.assertEqual(self.wrote(), [MsgAck(9), Msg(1, DATE, "you too")])
 
+    def test_but_not_before_what_was_said_without_knowing_of_it(self) -> None:
+        wire = self.link()
+        self.owner.then = self.acknowledge
+        wire.full = True
+        for number in (1, 2):
+            self.l.write_entry(says(number, "one"))
+        self.says(Msg(8, DATE, "hello"))
+        self.says(Msg(9, DATE, "hello"))
+        self.l.write_entry(says(3, "three"))
+        self.assertEqual([one.id for one in self.wrote()], [1])
+        wire.drain()
+        self.assertEqual([one.id for one in self.wrote()], [2, 9, 3])
+
     def test_and_before_it_closes(self) -> None:
         self.link()
 

@@ -44,7 +44,10 @@ class Cable:
             caller: deque(),
             caller.other: deque(),
         }
-        self.unwritten: dict[Person, deque[Entry]] = {caller: deque(), caller.other: deque()}
+        self.unwritten: dict[Person, deque[Entry | int]] = {
+            caller: deque(),
+            caller.other: deque(),
+        }
         self.closed: set[Person] = set()  # who closed it or knows that it is closed
 
     def write(self, who: Person, what: str, about: Any = None) -> None:
@@ -56,6 +59,9 @@ class Cable:
         """The transport of `who` takes what waits for it."""
         while self.unwritten[who] and who not in self.closed:
             entry = self.unwritten[who].popleft()
+            if isinstance(entry, int):
+                self.write(who, "ack", entry)
+                continue
             who.first_writes += who.session.spoke(entry)
             self.flying[who].append(("entry", entry))
 
@@ -112,7 +118,6 @@ class Person:
 
     def restart(self) -> None:
         """A new program on the same ledger."""
-        self.session = SecureSession(half=self.half, limits=self.limits)
         self.post = Correspondence(
             self.ledger,
             KEYS[1 - self.number],
@@ -121,6 +126,11 @@ class Person:
             lambda: f"{next(STREAMS):016x}",
             self.limits,
         )
+        self.renew()
+
+    def renew(self) -> None:
+        """Another conversation in the same program."""
+        self.session = SecureSession(half=self.half, limits=self.limits)
         self.wants_dial = False
 
     # What the person does.
@@ -152,6 +162,8 @@ class Person:
 
     def read(self, cable: Cable, what: str, about: Any) -> None:
         """It came on `cable`."""
+        if what == "ask" and self.session.state is State.CLOSED:
+            self.renew()
         session = self.session
         match what:
             case "ask":
@@ -192,7 +204,9 @@ class Person:
                     if not self.full:
                         cable.flush(self)
                 case Acknowledge(Cable() as cable, id):
-                    cable.write(self, "ack", id)
+                    cable.unwritten[self].append(id)
+                    if len(cable.unwritten[self]) == 1:
+                        cable.flush(self)
                 case Probe(Cable() as cable):
                     cable.write(self, "ping")
                 case Leave(Cable() as cable, _):
