@@ -85,7 +85,10 @@ class Options(ProgramOptions):
     """The options of `twistd chatclient`."""
 
     synopsis = "chatclient [options]"
-    longdesc = "Chat from one terminal to another. Type /help once it runs."
+    longdesc = (
+        "Chat from one terminal to another. Type /help once it runs. For scripts there are "
+        "chatclient send, send-file, receive and info: chatclient send --help."
+    )
     logs_to = "chatclient.log"
 
     optParameters = [
