@@ -1,11 +1,10 @@
-"""What carries a file from one end to the other, for `files.py`: our clients, and what there is beside them."""
+"""What carries a file from one end to the other, for `files.py`: our clients, and others."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import threading
@@ -156,7 +155,7 @@ class Client:
     def __init__(self, place: Path, name: str) -> None:
         twistd = Path(sys.executable).with_name("twistd")
         self.downloads = place / f"{name}-files"
-        command = [
+        command: list[str | Path] = [
             twistd, "-n", "--pidfile=", "chatclient", "--id", name, "--server", "none",
             "--port", "tcp:0:interface=127.0.0.1", "--ui", "json", "--home", place / name,
             "--downloads", self.downloads, "--answer", "all",
@@ -238,7 +237,7 @@ class Wormhole:
         """The mailbox server."""
         self._place.mkdir()
         where = f"--port=tcp:{self._port}:interface=127.0.0.1"
-        command = [self._programs / "twist", "wormhole-mailbox", where]
+        command: list[str | Path] = [self._programs / "twist", "wormhole-mailbox", where]
         self._server = run(command, cwd=self._place)
         listening(self._port, "the mailbox server")
 
@@ -246,7 +245,7 @@ class Wormhole:
         """`wormhole send` and `wormhole receive`, with a code made here."""
         self._count += 1
         code, there = f"{self._count}-purple-sausages", self._place / "came"
-        common = [
+        common: list[str | Path] = [
             self._programs / "wormhole", "--relay-url", f"ws://127.0.0.1:{self._port}/v1",
             "--transit-helper", "tcp:127.0.0.1:9",
         ]  # fmt: skip
@@ -299,7 +298,10 @@ class Openssl:
             listening(port, self.name)
             began = time.monotonic()
             sender = run(
-                [self._openssl, "s_client", "-quiet", "-no_ign_eof", "-nocommands", "-connect", f"127.0.0.1:{port}"],
+                [
+                    self._openssl, "s_client", "-quiet", "-no_ign_eof", "-nocommands",
+                    "-connect", f"127.0.0.1:{port}",
+                ],
                 stdin=source,
             )  # fmt: skip
             costs = [ended(process, self.name) for process in (sender, receiver)]
@@ -358,7 +360,7 @@ class Scp:
         """The daemon. Raises CannotMeasure where this user cannot start it."""
         self._place.mkdir()
         for key in ("host", "client"):
-            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", self._place / key]
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(self._place / key)]
             subprocess.run(command, check=True, capture_output=True)
         settings = {
             "Port": self._port,

@@ -127,6 +127,11 @@ class Correspondence:
             after < one.id <= self._released and one.kind != MODE for one in self._entries.values()
         )
 
+    @property
+    def turn_unwritten(self) -> bool:
+        """Whether something that passes the turn may go out, and no connection has taken it yet."""
+        return self.turn_in_flight(self._written)
+
     def mode_in_flight(self, after: int) -> bool:
         """Whether a change of mode above `after` is under way, or waits."""
         return any(one.kind == MODE and one.id > after for one in self._entries.values())

@@ -328,7 +328,7 @@ class SecureSession(PeerSession):
             under_way = self.post.turn_in_flight(self._void)
             self.floor.heard(crossed=under_way, smaller=self.post.smaller)
         # The turn first: should we be killed between the two, they repeat what they said.
-        self.post.keep_turn(self.floor.turn.value)
+        self._keep_turn()
         number = self.post.received(entry)
         news: list[Effect] = []
         if entry.kind == MSG:
@@ -341,7 +341,7 @@ class SecureSession(PeerSession):
             return False
         first = self.post.wrote(entry.id)
         if self.state is State.OPEN:
-            self.post.keep_turn(self.floor.turn.value)
+            self._keep_turn()
         return first
 
     def arrived(self, id: int) -> list[Effect]:
@@ -394,7 +394,7 @@ class SecureSession(PeerSession):
     def _forget_others(self) -> list[Effect]:
         held, self._held = self._held, None
         left, self._left = self._left, None
-        others = [] if left is None else [Drop(left)]
+        others: list[Effect] = [] if left is None else [Drop(left)]
         return others if held is None else [*others, Drop(held.link)]
 
     def _lost_link(self, reason: str) -> list[Effect]:
@@ -458,12 +458,20 @@ class SecureSession(PeerSession):
         self._link, self._moving = link, False
         if not self.caller:
             first = [*first, Answer(link, answer)]
-        post.keep_turn(self.floor.turn.value)
+        self._keep_turn()
         opened = Resumed() if was in (State.BROKEN, State.OPEN) else Opened()
         repeated = [Send(link, entry) for entry in post.released]
         said = self._speak()
         turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
         return [*first, opened, *became, *repeated, *said, *turn]
+
+    def _keep_turn(self) -> None:
+        """Whose turn it is; what no connection has taken does not pass it, should we be killed now."""
+        post, turn = self.post, self.floor.turn
+        assert post is not None
+        if turn is Turn.THEIRS and post.turn_unwritten:
+            turn = Turn.MINE
+        post.keep_turn(turn.value)
 
     def _gives_way(self, turn: str) -> bool:
         """Both believe that it is their turn; a change of mode of ours that is repeated tells them better."""

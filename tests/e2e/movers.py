@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import random
 import re
 import signal
@@ -81,7 +80,7 @@ class Mover(Person):
 
     def asked(self, name: str | None = None) -> int:
         """Wait until a file is offered that must be answered; its number."""
-        wanted = {} if name is None else {"name": name}
+        wanted: dict[str, Any] = {} if name is None else {"name": name}
         return int(self.file("offered", ask=True, **wanted)["id"])
 
     def take(self, name: str | None = None) -> int:
@@ -92,10 +91,8 @@ class Mover(Person):
 
     def done(self, name: str | None = None, timeout: float = 4 * LIMIT) -> dict[str, Any]:
         """Wait until a file has come whole, or went; one that ended otherwise is no use to wait for."""
-        wanted = {} if name is None else {"name": name}
-        told = self.now.event(
-            "file", timeout=timeout, state=lambda state: state in ENDED, **wanted
-        )
+        wanted: dict[str, Any] = {} if name is None else {"name": name}
+        told = self.now.event("file", timeout=timeout, state=lambda state: state in ENDED, **wanted)
         assert told["state"] == "done", f"{told}\n{self.now.transcript()}"
         return told
 
@@ -134,7 +131,7 @@ class Mover(Person):
         """These lie in the download folder, and nothing else does, nor is anything beside it."""
         assert self.landed() == files
         if self.downloads.parent == self.world:
-            assert os.listdir(self.world) == ["downloads"]
+            assert [path.name for path in self.world.iterdir()] == ["downloads"]
         assert not any(any(path.iterdir()) for path in self._working_folders())
         for path in self.downloads.rglob("*"):
             assert path.stat().st_mode & 0o077 == 0, path
@@ -166,9 +163,7 @@ class Way:
         doors = self.proxy.port, self.proxy.also("127.0.0.1", ports[1])
         told = [("--announce", f"127.0.0.1:{door}") for door in doors]
         self.alice = Mover(stage, "alice", server, *told[0], *alice, port=ports[0])
-        self.bob = Mover(
-            stage, "bob", server, *told[1], *bob, port=ports[1], downloads=downloads
-        )
+        self.bob = Mover(stage, "bob", server, *told[1], *bob, port=ports[1], downloads=downloads)
         acquaint(self.alice, self.bob)
 
     def meet_again(self) -> None:

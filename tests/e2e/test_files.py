@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -213,7 +212,7 @@ def test_who_is_not_to_send_is_declined_and_who_was_not_compared_is_asked(
     way.alice.send(path)
     way.bob.done()
     way.alice.done()
-    assert os.path.exists(way.alice.downloads) is False
+    assert not way.alice.downloads.exists()
     way.bob.assert_whole({"one.bin": expected})
 
 
@@ -253,7 +252,9 @@ def test_to_who_speaks_a_plain_dialect_it_cannot_be_done(stage: Stage, source: P
         alice.event("session", state="open", encrypted=False)
         alice.send_line(f"/send {path}")
         refused = alice.event("error", command="send")
-        assert refused["status"] == 405 and f"speaks {dialect}, which has no files" in refused["text"]
+        assert (
+            refused["status"] == 405 and f"speaks {dialect}, which has no files" in refused["text"]
+        )
         alice.send_line("/quit")
         alice.event("session", state="closed")
     carol.send_line(f"/send {path}")

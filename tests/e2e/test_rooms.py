@@ -40,7 +40,7 @@ def test_what_is_said_comes_once_and_in_one_order_to_all(stage: Stage) -> None:
             one.send_line(f"{one.id} {number}")
     seen = []
     for one in people:
-        one.wait_for(lambda one=one: len(spoken(one)) == 15, "all that was said")
+        one.wait_for(lambda: len(spoken(one)) == 15, "all that was said")  # noqa: B023
         seen.append(spoken(one))
     assert seen[0] == seen[1] == seen[2]
     assert [number for number, _, _ in seen[0]] == sorted({number for number, _, _ in seen[0]})
@@ -58,7 +58,7 @@ def spoken(client: JsonClient) -> list[tuple[int, str, str]]:
 def assert_same(people: list[JsonClient], texts: list[str]) -> None:
     """All of them were told all of `texts`, each once and in the same order."""
     for one in people:
-        one.wait_for(lambda one=one: len(spoken(one)) >= len(texts), "all that was said")
+        one.wait_for(lambda: len(spoken(one)) >= len(texts), "all that was said")  # noqa: B023
     seen = [spoken(one) for one in people]
     assert all(one == seen[0] for one in seen)
     assert sorted(text for _, _, text in seen[0]) == sorted(texts)

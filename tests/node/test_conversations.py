@@ -13,6 +13,7 @@ from chatproto.node.events import Event, Notice
 from chatproto.node.node import Node
 from chatproto.node.settings import Settings
 from chatproto.peer.plain import PlainLink
+from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.secure_session import SECURE
 from chatproto.peer.table import State
 from chatproto.wire.dialects import CANON, RAW, Dialect
@@ -58,7 +59,9 @@ class Case(SynchronousTestCase):
         link = PlainLink(calls.links, self.clock, DEFAULTS, dialect)
         wire = joined(link, Wire(host, 5002))
         calls.links.belongs(link, conversation)
-        conversation.perform(conversation.session.connected(link))
+        session = conversation.session
+        assert isinstance(session, PlainSession)
+        conversation.perform(session.connected(link))
         return conversation, wire
 
     def refused(self, what: str = "") -> str:

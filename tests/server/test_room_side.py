@@ -298,6 +298,7 @@ class RoomsTests(Served):
         self.types(guest, "/nick gus")
         self.reads(screen)
         await self.ask(bob, asked.Part(3, "#lobby"))
+        await self.turn()
         self.assertEqual(self.reads(screen), "* bob left\n")
         self.types(guest, "/quit")
         await self.heard(alice, count=4)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
+from tests.simulation.hall import HALL
+
 if TYPE_CHECKING:
     from tests.simulation.network import Connection
     from tests.simulation.person import Person
@@ -47,6 +49,19 @@ class Action:
         for _ in range(10 + int(self.number * 10)):
             text = f"{one.name}>{other.name} {len(world.books.messages)} {len(world.trace)}"
             world.say(one, other.name, text + "." * 150)
+
+    def talk(self, world: World) -> None:
+        """Say something in the room, and come into it first."""
+        one, _ = self._two(world)
+        if one.node is None:
+            return
+        if not one.node.rooms.rows():
+            one.node.rooms.join(HALL)
+        for _ in range(1 + int(self.number * 40) % 3):
+            if one.node.rooms.rows() and one.node.rooms.unsent < 10:
+                text = f"{one.name} {len(world.hall.spoken)} {len(world.trace)}"
+                world.hall.said(one.name, one.lives, text)
+                one.node.msg(text, HALL)
 
     def call(self, world: World) -> None:
         """Call somebody."""
@@ -157,6 +172,7 @@ class Action:
 
 
 PEACE = {"say": 40, "call": 10, "cross": 6, "answer": 8, "quit": 5, "info": 2, "flood": 1}
+ROOMS = {"talk": 60}
 TURNS = {"mode": 5, "over": 8}
 FAULTS = {"cut": 9, "stall": 6, "isolate": 2, "restart": 4, "restart_server": 2, "start": 4}
 WAITS = (0.0, 0.0, 0.01, 0.05, 0.1, 0.3, 1.0, 3.0, 9.0)
@@ -167,6 +183,7 @@ def script(seed: int, rules: Rules) -> tuple[Action, ...]:
     """What `seed` has in store."""
     random = Random(f"{seed} script")
     weights = PEACE | (TURNS if rules.turns else {}) | (FAULTS if rules.faults else {})
+    weights |= ROOMS if rules.rooms else {}
     # Each run has its own character: some of what may happen happens often in it, some never.
     liked = {kind: weight * random.choice((0, 1, 1, 1, 3)) for kind, weight in weights.items()}
     liked |= {"say": weights["say"], "call": weights["call"]}

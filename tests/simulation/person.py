@@ -6,6 +6,7 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol, cast
 
+from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin, PinFile, Pins
 from chatproto.node.acquaintances import Acquaintances
@@ -19,6 +20,7 @@ from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
 from tests.simulation.channel import SimTls
+from tests.simulation.hall import HallBooks
 from tests.simulation.invariants import Books, hold
 from tests.simulation.network import SimNetwork
 from tests.simulation.reactor import SimReactor
@@ -55,6 +57,7 @@ class Surroundings(Protocol):
     network: SimNetwork
     trace: Trace
     books: Books
+    hall: HallBooks
     peaceful: bool
     left: set[frozenset[str]]
 
@@ -126,6 +129,8 @@ class Person:
                 self._world.books.forget(self.held)
                 self.held = None
             self._world.books.killed(self.name)
+            self._world.hall.killed(self.name)
+            self._world.hall.forget(self.name, self.lives)
 
     def say(self, to: str, text: str) -> None:
         """Type `text` for `to`, if the program takes it."""
@@ -149,6 +154,8 @@ class Person:
 
     def _told(self, event: Event) -> None:
         self._world.trace.add(self.name, "tells", event)
+        if self._world.hall.told(self.name, self.lives, event):
+            return
         self._world.books.told(self.name, event)
         if self._world.peaceful and isinstance(event, SessionChanged):
             # Calls that cross, or are made twice, do not break what there is.
@@ -168,4 +175,6 @@ class Person:
         server = SecureServer(
             reactor, SERVER, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
         )
+        self.node.rooms.connection = RoomClient(server, LIMITS)
+        server.pushed = self.node.rooms.pushed
         return SecureIntroducer(server)

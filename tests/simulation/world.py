@@ -10,12 +10,15 @@ from typing import Any, cast
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.pins import Pin
 from chatproto.node.settings import Settings
+from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
+from chatproto.stores.memory_rooms import MemoryRooms
 from tests.simulation.actions import Action
 from tests.simulation.channel import SimTls
+from tests.simulation.hall import HallBooks
 from tests.simulation.invariants import (
     Books,
     ErrorLog,
@@ -44,11 +47,13 @@ class Rules:
 
     `faults`: the network breaks and programs are killed. `turns`: half duplex. `outbox`: a message to
     somebody whose key is pinned arrives whatever happens; else it may be lost with its connection.
+    `rooms`: they talk in a room, which the server keeps.
     """
 
     faults: bool = False
     turns: bool = False
     outbox: bool = False
+    rooms: bool = False
 
 
 class World:
@@ -67,6 +72,8 @@ class World:
         self.side: SecureSide | None = None
         self._server_key = self.new_key()
         self._names = MemoryNames(LIMITS)
+        self._said = MemoryRooms(LIMITS)
+        self.hall = HallBooks()
         self._server: SimReactor | None = None
         self._calls = 0
         self._old: list[ChatServer] = []
@@ -128,7 +135,8 @@ class World:
         reactor = self._server = SimReactor(self.network, SERVER, "server")
         registry = MemoryRegistry(LIMITS)
         directory = KeyedDirectory(self._names, registry, self._new_call, LIMITS)
-        self.side = SecureSide(cast(Any, SimTls(self._server_key)), directory)
+        rooms = RoomSide(cast(Any, reactor), self._said, LIMITS) if self.rules.rooms else None
+        self.side = SecureSide(cast(Any, SimTls(self._server_key)), directory, rooms=rooms)
         where = f"tcp:{PORT}:interface={SERVER}"
         server = ChatServer(reactor, [where], registry, LIMITS, secure=self.side)
         server.factory.wheel.grain = 0.5
@@ -228,6 +236,9 @@ class World:
         waiting = self._waiting()
         hold(not waiting, f"something still waits: {waiting}")
         self._check_logs()
+        unsettled = self.hall.unsettled()
+        hold(not unsettled, f"said in the room and never told of: {unsettled[:3]}")
+        hold(not self.hall.behind(), f"not told all: {self.hall.behind()}")
         absent = self._absent()
         hold(not absent, f"not registered: {absent}")
 
