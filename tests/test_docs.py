@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.peer.diagram import diagram
 from chatproto.taps.client import Options as ClientOptions
 from chatproto.taps.options import ProgramOptions
-from chatproto.taps.server import ServerOptions
+from chatproto.taps.server_options import ServerOptions
 from chatproto.ui.commands import ROWS
 from chatproto.wire.bcp2 import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.bcp2_peer import FROM_PEER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import connectionDone
@@ -14,19 +14,20 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.lease import is_loopback
-from chatproto.directory.visitors import Dismiss, Effect, Say, Visitor
-from chatproto.identity.tls import Handshake, Tls
-from chatproto.server.login_side import EVERYBODY, LoginSide
-from chatproto.server.room_side import REQUESTS, Pace, RoomSide
-from chatproto.wire.bcp2 import BridgeAck, Closing, Login, RegAck, Register
+from chatproto.directory.visitors import Visitor
+from chatproto.identity.tls import Handshake
+from chatproto.server.room_side import REQUESTS, Pace
+from chatproto.server.terminal_lines import terminal_lines
+from chatproto.wire.bcp2 import Login, Register
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import host_port, plain_host
+from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode, shown
+
+if TYPE_CHECKING:
+    from chatproto.server.secure_side import SecureSide
 
 Tell = Callable[[str], None]
 ANSWERS_AT_ONCE = 32 * 1024
@@ -49,80 +50,6 @@ class Port(Protocol):
 
     def watch(self, connection: Any, deadline: float) -> None:
         """Call the `too_late` of `connection` at `deadline`."""
-
-
-def terminal_lines(effects: list[Effect], visitor: Visitor) -> list[str]:
-    """What the terminal shows of the answers to `visitor`: the assignment's lines for REGISTER and BRIDGE."""
-    lines = []
-    for effect in effects:
-        if effect.visitor is not visitor:
-            continue
-        match effect.message:
-            case RegAck(_, client_id, expires) if expires:
-                lines.append(
-                    f"REGISTER: {client_id} from {host_port(*visitor.callable_at)} received"
-                )
-            case BridgeAck(_, client_id, _, addresses):
-                asker = f"BRIDGE: {visitor.client_id} {host_port(*visitor.callable_at)}"
-                found = (
-                    f" {client_id} {host_port(*addresses[0])}" if client_id and addresses else ""
-                )
-                lines.append(asker + found)
-    return lines
-
-
-class SecureSide:
-    """What all secure connections share: the server's key, its directory, who may come in, who is there."""
-
-    def __init__(
-        self,
-        tls: Tls,
-        directory: KeyedDirectory,
-        logins: LoginSide = EVERYBODY,
-        rooms: RoomSide | None = None,
-    ) -> None:
-        self.tls = tls
-        self.directory = directory
-        self.logins = logins
-        self.rooms = rooms
-        self.connections: dict[Visitor, SecureConnection] = {}
-        if rooms is not None:
-            rooms.connections = self.connections
-
-    def begin(self, plain: Any, data: bytes) -> SecureConnection:
-        """Go on with the connection of `plain`, whose first bytes `data` are TLS."""
-        transport, host = plain.transport, plain.host
-        local = is_loopback(host) or host == plain_host(transport.getHost().host)
-        connection = SecureConnection(plain.factory, self, host, plain.port, local)
-        connection.came = plain.came
-        plain.transport = None
-        connection.start(transport, data)
-        return connection
-
-    def carry_out(self, effects: list[Effect]) -> None:
-        """Say what the rules want said."""
-        for effect in effects:
-            connection = self.connections.get(effect.visitor)
-            if connection is None:
-                continue
-            match effect:
-                case Say(_, message):
-                    connection.say(message)
-                case Dismiss(_, message):
-                    connection.dismiss(message)
-
-    def put_out(self) -> None:
-        """Dismiss who is let in no more."""
-        for visitor, connection in tuple(self.connections.items()):
-            if not self.logins.lets(visitor.key):
-                connection.dismiss(Error(403))
-
-    def close(self, retry_after: Callable[[], int]) -> None:
-        """Tell everybody to come back after `retry_after()` seconds, each after another while."""
-        if self.rooms is not None:
-            self.rooms.flush()
-        for connection in tuple(self.connections.values()):
-            connection.dismiss(Closing(retry_after()))
 
 
 @implementer(IHandshakeListener, IPushProducer)

@@ -17,10 +17,10 @@ from twisted.python.failure import Failure
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.registry import Registry
-from chatproto.server.connection import ChatFactory
+from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import Place
 from chatproto.server.relay_side import RelaySide
-from chatproto.server.secure import SecureSide
+from chatproto.server.secure_side import SecureSide
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 
 from chatproto.node.service import CannotStart
 from chatproto.server.login_side import EVERYBODY, LoginSide
-from chatproto.server.secure import SecureSide
+from chatproto.server.secure_side import SecureSide
 from chatproto.taps.options import ProgramOptions, WrongOption
 from chatproto.wire.limits import Limits
 

@@ -12,7 +12,7 @@ from chatproto.stores.open import sqlite_path
 from chatproto.stores.sqlite import SERVER
 from chatproto.stores.sqlite_backup import back_up
 from chatproto.taps.options import COULD_NOT_START, WRONG_OPTIONS
-from chatproto.taps.server import server_home
+from chatproto.taps.server_options import server_home
 from chatproto.wire.errors import StoreTrouble
 
 

@@ -1,4 +1,4 @@
-"""The chatserver program: its options, and how its parts are put together."""
+"""The chatserver program: how its parts are put together."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import fields, replace
-from pathlib import Path
 from typing import Any
 
-import platformdirs
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
@@ -19,7 +16,6 @@ from twisted.logger import Logger
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.directory.lease import is_loopback
 from chatproto.directory.names import Names
-from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.tls import Tls
 from chatproto.node.service import CannotStart, host_towards
 from chatproto.rooms.lobby import Lobby
@@ -27,159 +23,26 @@ from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
 from chatproto.server.keeper import Keeper
 from chatproto.server.lobby_service import LobbyService
-from chatproto.server.relay_side import RelaySide, with_relay
+from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_orders import read_order
 from chatproto.server.room_side import RoomSide
-from chatproto.server.secure import SecureSide
+from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.server.terminal import Terminal
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
-from chatproto.stores.open import Store, open_store, sqlite_path
-from chatproto.taps.auth import AuthOptions, keys_looked_after
+from chatproto.stores.open import Store, open_store
+from chatproto.taps.auth import keys_looked_after
 from chatproto.taps.options import (
-    RotatedLog,
-    WrongOption,
     cannot_start,
     descriptor,
-    endpoint_text,
 )
+from chatproto.taps.server_options import ServerOptions
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import Limits
 
 _STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
-
-
-def seconds(text: str) -> float:
-    """`text` as seconds: a number, with s, m, h or d behind it if it is not seconds.
-
-    Raises ValueError.
-    """
-    unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:])
-    value = float(text[:-1] if unit else text) * (unit or 1)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
-
-
-def server_home(text: str | None) -> Path:
-    """The folder that `--home` names; the platform's if it names none."""
-    default = Path(platformdirs.user_data_dir("chatproto")) / "server"
-    return Path(text).expanduser() if text else default
-
-
-class ServerOptions(AuthOptions):
-    """The options of `twistd chatserver`."""
-
-    longdesc = (
-        "Introduces people who then talk directly. Type /help once it runs: it reads commands from "
-        "its standard input. `chatserver passwd --help` tells how to make accounts."
-    )
-    logs_to = "chatserver.log"
-
-    optParameters = [
-        ["lobby", None, None, "Port or endpoint of a broadcast chat in bare text (default: none)"],
-        [
-            "store",
-            None,
-            "sqlite:",
-            "sqlite:PATH (default: in the home); memory: forgets at the end",
-        ],
-        ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
-        ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
-        ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
-        ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
-        ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
-    ]
-    optFlags = [
-        ["durable", None, "What was acknowledged survives a loss of power too (sqlite:, slower)"],
-        ["trace", None, "Print every message that comes and goes"],
-        ["quiet", None, "Print nothing but answers to commands"],
-        ["blur", None, "Leave the end of each address out of what is printed and logged"],
-    ]
-
-    def __init__(self) -> None:
-        super().__init__()
-        self["port"] = []
-        self["limits"] = []
-
-    def opt_port(self, text: str) -> None:
-        """Port or Twisted server endpoint, may be repeated [default: 5555 on all addresses]"""
-        self["port"].append(text)
-
-    opt_p = opt_port
-
-    def opt_limits(self, text: str) -> None:
-        """NAME=VALUE sets a limit, may be repeated; `list` prints their names and values"""
-        if text == "list":
-            for field in fields(DEFAULTS):
-                print(f"{field.name}={getattr(DEFAULTS, field.name):.12g}")
-            raise SystemExit(0)
-        self["limits"].append(text)
-
-    def check(self) -> None:
-        """Turn words into values. Raises WrongOption with one sentence."""
-        self["port"] = self["port"] or ["5555"]
-        for text in (*self["port"], self["lobby"]):
-            if text is not None:
-                endpoint_text(text)
-        try:
-            limits = DEFAULTS.with_values(self["limits"])
-        except ValueError as error:
-            raise WrongOption(f"{error} (--limits list tells them)") from None
-        limits = self._with_times(limits)
-        try:
-            relayed = with_relay(limits, self["relay"])
-        except ValueError as error:
-            raise WrongOption(str(error)) from None
-        self["relay"] = relayed is not None
-        limits = relayed or limits
-        self.check_auth()
-        self["limits"] = limits
-        self["home"] = server_home(self["home"])
-        try:
-            self["store"] = sqlite_path(self["store"], self["home"])
-        except ValueError as error:
-            raise WrongOption(f"--store: {error}") from None
-        if self["durable"] and self["store"] is None:
-            raise WrongOption("--durable is for --store sqlite:, memory: is lost with the process")
-        if self["blur"]:
-            RotatedLog.shown = blurred
-
-    def _with_times(self, limits: Limits) -> Limits:
-        """`limits` with the options that are times. Raises WrongOption."""
-        times: dict[str, Any] = {}
-        for option in ("classic-lease", "lease", "keep-names"):
-            if self[option] is None:
-                continue
-            try:
-                times[option.replace("-", "_")] = seconds(self[option])
-            except ValueError:
-                raise WrongOption(
-                    f"--{option} wants a time such as 12h or 600s, not {self[option]!r}"
-                ) from None
-        if "lease" in times:
-            lease = times["lease"] = int(times["lease"])
-            if not limits.lease_least <= lease <= limits.lease_most:
-                raise WrongOption(
-                    f"--lease is from {limits.lease_least} to {limits.lease_most} s, not {lease}"
-                )
-        return replace(limits, **times)
-
-    def prepare(self) -> Path:
-        """Make the home and the key in it. Raises CannotStart."""
-        home: Path = self["home"]
-        try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise CannotStart(f"cannot use --home {home}: {error.strerror}") from None
-        try:
-            self["identity"] = open_identity(home)
-        except KeyTrouble as error:
-            raise CannotStart(str(error)) from None
-        self.open_auth()
-        return home
 
 
 class ChatServerProgram(MultiService):

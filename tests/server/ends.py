@@ -6,7 +6,8 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.protocol import connectionDone
 from twisted.internet.testing import StringTransport
 
-from chatproto.server.connection import ChatConnection, ChatFactory
+from chatproto.server.connection import ChatConnection
+from chatproto.server.factory import ChatFactory
 
 
 class End(StringTransport):

@@ -19,9 +19,9 @@ from chatproto.directory.answers import Directory
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.tls import Handshake, Tls
-from chatproto.server.connection import ChatFactory
+from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import Place
-from chatproto.server.secure import SecureSide
+from chatproto.server.secure_side import SecureSide
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire import bcp2

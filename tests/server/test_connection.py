@@ -7,7 +7,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
-from chatproto.server.connection import ChatFactory
+from chatproto.server.factory import ChatFactory
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire.limits import Limits
 from tests.server.ends import End, connect, lose

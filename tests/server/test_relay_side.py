@@ -16,7 +16,7 @@ from chatproto.directory.answers import Directory
 from chatproto.identity.tls import Handshake
 from chatproto.relay.client import NoRelay, RelayEnd, join
 from chatproto.relay.pipe import HELD, Flow
-from chatproto.server.connection import ChatFactory
+from chatproto.server.factory import ChatFactory
 from chatproto.server.relay_side import RelaySide, with_relay
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire import bcp2

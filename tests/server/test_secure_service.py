@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.visitors import Visitor
 from chatproto.identity.tls import Tls
-from chatproto.server.connection import ChatFactory
-from chatproto.server.secure import SecureSide
+from chatproto.server.factory import ChatFactory
+from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import COME_BACK_A_SECOND, ChatServer
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames

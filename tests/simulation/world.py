@@ -11,7 +11,7 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.pins import Pin
 from chatproto.node.settings import Settings
 from chatproto.server.room_side import RoomSide
-from chatproto.server.secure import SecureSide
+from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts.passwords import nobodys
 from chatproto.server.login_side import EVERYBODY
-from chatproto.taps.server import ServerOptions
+from chatproto.taps.server_options import ServerOptions
 from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
 

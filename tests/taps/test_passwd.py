@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts.passwords import is_right, load
 from chatproto.taps import asking
-from chatproto.taps.server import ServerOptions
+from chatproto.taps.server_options import ServerOptions
 
 
 class Case(SynchronousTestCase):

@@ -13,8 +13,9 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.rooms.lobby_port import LobbyPort
-from chatproto.server.connection import Refusal
-from chatproto.taps.server import ChatServerProgram, ServerOptions, seconds
+from chatproto.server.factory import Refusal
+from chatproto.taps.server import ChatServerProgram
+from chatproto.taps.server_options import ServerOptions, seconds
 from chatproto.wire.limits import DEFAULTS
 from tests.rooms.test_lobby_port import HalfTransport
 

@@ -1,0 +1,148 @@
+"""The server's port: the connections that came in by it, what they share, and how many there may be."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from itertools import count
+from typing import Any
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory, Protocol
+
+from chatproto.directory.answers import Directory
+from chatproto.directory.lease import is_loopback
+from chatproto.server.addresses import Addresses
+from chatproto.server.connection import ChatConnection, Tell
+from chatproto.server.relay_side import RelaySide
+from chatproto.server.secure_side import SecureSide
+from chatproto.server.wheel import Wheel
+from chatproto.wire.codec import encode
+from chatproto.wire.fields import plain_host
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import Error
+
+
+class Refusal(Protocol):
+    """A connection that is one too many: a word why, and closed."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
+
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(encode(Error(self.status)))
+        self.transport.loseConnection()
+
+
+class ChatFactory(Factory):
+    """The connections of a server, what they share, and how many there may be.
+
+    `most`: connections in all. `say` and `trace` get lines, or are None and nothing is formatted.
+    """
+
+    noisy = False
+
+    def __init__(
+        self,
+        clock: Any,
+        directory: Directory,
+        limits: Limits = DEFAULTS,
+        most: int = 1000,
+        say: Tell | None = None,
+        trace: Tell | None = None,
+    ) -> None:
+        self.clock = clock
+        self.seconds: Callable[[], float] = clock.seconds
+        self.directory = directory
+        self.limits = limits
+        self.most = most
+        self.say = say
+        self.trace = trace
+        self.secure: SecureSide | None = None
+        """Who goes on with a connection that begins TLS; None: such a one is closed."""
+        self.relay: RelaySide | None = None
+        """Who goes on with a connection that begins with RELAY; None: that is no method here."""
+        self.tls_only = False
+        """Whether plain text is refused."""
+        self.wheel: Wheel[Any] = Wheel()
+        self._ticking: Any = None
+        self.addresses = Addresses(limits)
+        self.silent: OrderedDict[Any, None] = OrderedDict()
+        """Who never sent a request, the first to come first."""
+        self.spoken: set[Any] = set()
+        self._numbers = count(1)
+        self.on_empty: Callable[[], None] | None = None
+        """Called when the last connection has ended."""
+
+    def __len__(self) -> int:
+        return len(self.silent) + len(self.spoken)
+
+    def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
+        host = plain_host(getattr(addr, "host", ""))
+        if len(self.silent) + len(self.spoken) >= self.most:
+            if not self.silent:
+                return Refusal(503)
+            longest = next(iter(self.silent))
+            self.lost(longest)
+            longest.transport.abortConnection()
+        if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
+            return Refusal(429)
+        connection = ChatConnection(self, host, getattr(addr, "port", 0))
+        connection.came = next(self._numbers)
+        self.silent[connection] = None
+        return connection
+
+    def replace(self, plain: ChatConnection, other: Any) -> None:
+        """`plain` goes on as `other`, in its place."""
+        self.wheel.discard(plain)
+        if plain in self.silent:
+            del self.silent[plain]
+            self.silent[other] = None
+
+    def spoke(self, connection: Any) -> None:
+        """It has sent a request."""
+        if connection in self.silent:
+            del self.silent[connection]
+            self.spoken.add(connection)
+
+    def lost(self, connection: Any) -> None:
+        """It has ended, or is given up; nothing if that was known."""
+        if connection in self.spoken:
+            self.spoken.remove(connection)
+        elif connection in self.silent:
+            del self.silent[connection]
+        else:
+            return
+        self.wheel.discard(connection)
+        if not is_loopback(connection.host):
+            self.addresses.leave(connection.host)
+        if self.on_empty is not None and not self:
+            self.on_empty()
+
+    def watch(self, connection: Any, deadline: float) -> None:
+        """Call its `too_late` at `deadline`. The wheel turns only while somebody is in it."""
+        self.wheel.set(connection, deadline)
+        if self._ticking is None:
+            self._ticking = self.clock.callLater(self.wheel.grain, self._tick)
+
+    def _tick(self) -> None:
+        self._ticking = None
+        for connection in self.wheel.expire(self.seconds()):
+            connection.too_late()
+        if self.wheel and self._ticking is None:
+            self._ticking = self.clock.callLater(self.wheel.grain, self._tick)
+
+    def rest(self) -> None:
+        """Leave no timer behind."""
+        if self._ticking is not None:
+            self._ticking.cancel()
+            self._ticking = None
+
+    def close_all(self, abort: bool = False) -> None:
+        """End every connection, after what waits to be sent to it or at once."""
+        for connection in [*self.silent, *self.spoken]:
+            if abort:
+                connection.transport.abortConnection()
+            else:
+                connection.close()

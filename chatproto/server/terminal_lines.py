@@ -1,0 +1,27 @@
+"""The lines of the assignment that a server's terminal shows of clients with keys."""
+
+from __future__ import annotations
+
+from chatproto.directory.visitors import Effect, Visitor
+from chatproto.wire.bcp2 import BridgeAck, RegAck
+from chatproto.wire.fields import host_port
+
+
+def terminal_lines(effects: list[Effect], visitor: Visitor) -> list[str]:
+    """What the terminal shows of the answers to `visitor`: the assignment's lines for REGISTER and BRIDGE."""
+    lines = []
+    for effect in effects:
+        if effect.visitor is not visitor:
+            continue
+        match effect.message:
+            case RegAck(_, client_id, expires) if expires:
+                lines.append(
+                    f"REGISTER: {client_id} from {host_port(*visitor.callable_at)} received"
+                )
+            case BridgeAck(_, client_id, _, addresses):
+                asker = f"BRIDGE: {visitor.client_id} {host_port(*visitor.callable_at)}"
+                found = (
+                    f" {client_id} {host_port(*addresses[0])}" if client_id and addresses else ""
+                )
+                lines.append(asker + found)
+    return lines

@@ -1,0 +1,149 @@
+"""The options of the chatserver program."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from chatproto.identity.keys import KeyTrouble, open_identity
+from chatproto.node.service import CannotStart
+from chatproto.server.blur import blurred
+from chatproto.server.relay_side import with_relay
+from chatproto.stores.open import sqlite_path
+from chatproto.taps.auth import AuthOptions
+from chatproto.taps.options import RotatedLog, WrongOption, endpoint_text
+from chatproto.wire.limits import DEFAULTS, Limits
+
+
+def seconds(text: str) -> float:
+    """`text` as seconds: a number, with s, m, h or d behind it if it is not seconds.
+
+    Raises ValueError.
+    """
+    unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:])
+    value = float(text[:-1] if unit else text) * (unit or 1)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def server_home(text: str | None) -> Path:
+    """The folder that `--home` names; the platform's if it names none."""
+    default = Path(platformdirs.user_data_dir("chatproto")) / "server"
+    return Path(text).expanduser() if text else default
+
+
+class ServerOptions(AuthOptions):
+    """The options of `twistd chatserver`."""
+
+    longdesc = (
+        "Introduces people who then talk directly. Type /help once it runs: it reads commands from "
+        "its standard input. `chatserver passwd --help` tells how to make accounts."
+    )
+    logs_to = "chatserver.log"
+
+    optParameters = [
+        ["lobby", None, None, "Port or endpoint of a broadcast chat in bare text (default: none)"],
+        [
+            "store",
+            None,
+            "sqlite:",
+            "sqlite:PATH (default: in the home); memory: forgets at the end",
+        ],
+        ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
+        ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
+        ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
+        ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
+        ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
+    ]
+    optFlags = [
+        ["durable", None, "What was acknowledged survives a loss of power too (sqlite:, slower)"],
+        ["trace", None, "Print every message that comes and goes"],
+        ["quiet", None, "Print nothing but answers to commands"],
+        ["blur", None, "Leave the end of each address out of what is printed and logged"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["port"] = []
+        self["limits"] = []
+
+    def opt_port(self, text: str) -> None:
+        """Port or Twisted server endpoint, may be repeated [default: 5555 on all addresses]"""
+        self["port"].append(text)
+
+    opt_p = opt_port
+
+    def opt_limits(self, text: str) -> None:
+        """NAME=VALUE sets a limit, may be repeated; `list` prints their names and values"""
+        if text == "list":
+            for field in fields(DEFAULTS):
+                print(f"{field.name}={getattr(DEFAULTS, field.name):.12g}")
+            raise SystemExit(0)
+        self["limits"].append(text)
+
+    def check(self) -> None:
+        """Turn words into values. Raises WrongOption with one sentence."""
+        self["port"] = self["port"] or ["5555"]
+        for text in (*self["port"], self["lobby"]):
+            if text is not None:
+                endpoint_text(text)
+        try:
+            limits = DEFAULTS.with_values(self["limits"])
+        except ValueError as error:
+            raise WrongOption(f"{error} (--limits list tells them)") from None
+        limits = self._with_times(limits)
+        try:
+            relayed = with_relay(limits, self["relay"])
+        except ValueError as error:
+            raise WrongOption(str(error)) from None
+        self["relay"] = relayed is not None
+        limits = relayed or limits
+        self.check_auth()
+        self["limits"] = limits
+        self["home"] = server_home(self["home"])
+        try:
+            self["store"] = sqlite_path(self["store"], self["home"])
+        except ValueError as error:
+            raise WrongOption(f"--store: {error}") from None
+        if self["durable"] and self["store"] is None:
+            raise WrongOption("--durable is for --store sqlite:, memory: is lost with the process")
+        if self["blur"]:
+            RotatedLog.shown = blurred
+
+    def _with_times(self, limits: Limits) -> Limits:
+        """`limits` with the options that are times. Raises WrongOption."""
+        times: dict[str, Any] = {}
+        for option in ("classic-lease", "lease", "keep-names"):
+            if self[option] is None:
+                continue
+            try:
+                times[option.replace("-", "_")] = seconds(self[option])
+            except ValueError:
+                raise WrongOption(
+                    f"--{option} wants a time such as 12h or 600s, not {self[option]!r}"
+                ) from None
+        if "lease" in times:
+            lease = times["lease"] = int(times["lease"])
+            if not limits.lease_least <= lease <= limits.lease_most:
+                raise WrongOption(
+                    f"--lease is from {limits.lease_least} to {limits.lease_most} s, not {lease}"
+                )
+        return replace(limits, **times)
+
+    def prepare(self) -> Path:
+        """Make the home and the key in it. Raises CannotStart."""
+        home: Path = self["home"]
+        try:
+            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotStart(f"cannot use --home {home}: {error.strerror}") from None
+        try:
+            self["identity"] = open_identity(home)
+        except KeyTrouble as error:
+            raise CannotStart(str(error)) from None
+        self.open_auth()
+        return home
