@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chatproto.transfer.desk import Desk, TransferNews, TransferOwner, TransferTrouble, Worker
+from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferOwner, TransferTrouble, Worker
 from chatproto.transfer.effects import Effect, Forget, Keep, Tell
 from chatproto.transfer.incoming import Incoming
 from chatproto.transfer.offer import from_wire, same_content
@@ -52,6 +52,7 @@ class Transfers:
     ) -> None:
         self._desk = Desk(owner, worker, records, limits, key)
         self._desk.settle = self._settle
+        self._finding = Lane(self._desk)
         self._downloads = downloads
         self._bucket = bucket or Bucket(0)
         self._sending: dict[int, Sending] = {}
@@ -67,7 +68,10 @@ class Transfers:
     # What the person wants.
 
     def offer(self, paths: Iterable[Path], now: float) -> None:
-        """Send these files and folders; what cannot be is told. Unconnected, they are offered later."""
+        """Send these files and folders, in this order; what cannot be is told.
+
+        Unconnected, they are offered later.
+        """
         self._desk.now = now
         limits = self._desk.limits
         for path in paths:
@@ -75,7 +79,7 @@ class Transfers:
             def job(path: Path = path) -> Found:
                 return find(path, limits)
 
-            self._desk.worker.do(job, self._found)
+            self._finding.do(job, self._found)
 
     def accept(self, number: int, now: float) -> None:
         """Take what is offered as `number`, or go on with it. Raises LocalError."""

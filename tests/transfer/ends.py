@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from hashlib import sha256
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from chatproto.transfer.desk import TransferNews, TransferTrouble
@@ -29,9 +30,10 @@ KEY = "sha256:" + "A2" * 26
 
 
 class Steps:
-    """Does jobs one by one, in the order in which they came."""
+    """Does jobs one by one: in the order in which they came, or, as threads may, in any (`chance`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, chance: Random | None = None) -> None:
+        self.chance = chance
         self.jobs: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
@@ -41,6 +43,8 @@ class Steps:
         """Do one; whether there was one."""
         if not self.jobs:
             return False
+        if self.chance is not None:
+            self.jobs.rotate(self.chance.randrange(len(self.jobs)))
         job, done = self.jobs.popleft()
         try:
             result = job()
@@ -53,8 +57,15 @@ class Steps:
 class End:
     """One program's files with the other: its folders below `home`, what it was told, its connection."""
 
-    def __init__(self, home: Path, limits: Limits = DEFAULTS, bucket: Bucket | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        limits: Limits = DEFAULTS,
+        bucket: Bucket | None = None,
+        chance: Random | None = None,
+    ) -> None:
         self.home = home
+        self.chance = chance
         self.downloads = home / "downloads"
         self.limits = limits
         self.bucket = bucket
@@ -68,7 +79,7 @@ class End:
 
     def start(self, kept: Iterable[Record] | None = None) -> None:
         """The program begins; the one before was killed, with all that it meant to do."""
-        self.work = Steps()
+        self.work = Steps(self.chance)
         kept = of(self.records.load(), KEY) if kept is None else kept
         self.held = False
         self.transfers = Transfers(
@@ -137,9 +148,15 @@ class End:
 class Pair:
     """Two ends; `a` sends, `b` agrees to what it is offered."""
 
-    def __init__(self, folder: Path, limits: Limits = DEFAULTS, accept: bool = True) -> None:
-        self.a = End(folder / "a", limits)
-        self.b = End(folder / "b", limits)
+    def __init__(
+        self,
+        folder: Path,
+        limits: Limits = DEFAULTS,
+        accept: bool = True,
+        chance: Random | None = None,
+    ) -> None:
+        self.a = End(folder / "a", limits, chance=chance)
+        self.b = End(folder / "b", limits, chance=chance)
         self.accept = accept
         self.asked = set[int]()
         self.seen: list[Bcp2Message] = []

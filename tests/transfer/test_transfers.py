@@ -151,6 +151,28 @@ class WholeTests(Case):
         self.assertEqual(most, 8)
         self.assertEqual(self.b.landed, {f"f{n:02}": shown(noise(size, n)) for n in range(40)})
 
+    def test_several_are_offered_in_the_order_in_which_they_were_named(self) -> None:
+        names = [f"{number * 7 % 20}" for number in range(20)]
+        for seed in range(5):
+            pair = Pair(self.folder / f"{seed}", chance=random.Random(seed))
+            pair.connect()
+            pair.a.offer(*(self.file(name, b"x") for name in names[:10]))
+            pair.a.transfers.offer([self.folder / "nowhere"], pair.a.now)
+            pair.a.offer(*(self.file(name, b"x") for name in names[10:]))
+            pair.run()
+            offered = [message.name for message in pair.seen if isinstance(message, Offer)]
+            self.assertEqual(offered, names)
+
+    def test_the_files_of_a_folder_come_in_the_order_of_their_names(self) -> None:
+        wanted = ["A", "B/a", "B/b", "Z", "a", "b/x", "b/y", "b.c/x", "é"]
+        for name in random.Random(1).sample(wanted, len(wanted)):
+            self.file(f"top/{name}", b"x")
+        self.pair.connect()
+        self.a.offer(self.folder / "src/top")
+        self.pair.run()
+        (offer,) = [message for message in self.pair.seen if isinstance(message, Offer)]
+        self.assertEqual([path for _, path in offer.files], wanted)
+
 
 class ResumeTests(Case):
     """What arrives when everything happens."""
@@ -185,7 +207,7 @@ class ResumeTests(Case):
         }
         for seed in range(60):
             chance = random.Random(seed)
-            pair = Pair(self.folder / str(seed))
+            pair = Pair(self.folder / str(seed), chance=chance)
             self.a, self.b = pair.a, pair.b
             source = self.folder / "source"
             for name, content in data.items():
