@@ -5,6 +5,7 @@ Its methods are called in threads, one at a time (`threads.py`).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import mimetypes
 import os
@@ -21,7 +22,7 @@ from chatproto.wire.limits import Limits
 HASHED = 1024 * 1024
 """Bytes that are read at a time where they are only hashed."""
 OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
+GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 NO_NAMES = {"", ".."}
 
 Stamp = tuple[int, int]
@@ -191,6 +192,8 @@ class Source:
         try:
             self._file = os.open(path, OPEN)
         except OSError as error:
+            if self._found.parts and error.errno in GONE:
+                raise SourceChanged from None  # the folder has other files now
             raise self._trouble(error) from None
         self._left = self._found.stamps[self._index][0]
         self._check()

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.e2e.harness import Stage, raise_file_limit, staged
+from tests.e2e.movers import MakeWay, Way
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,3 +29,19 @@ def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """A stage that the tests of a module share."""
     with staged(tmp_path_factory.mktemp("shared")) as fresh:
         yield fresh
+
+
+@pytest.fixture
+def make_way(stage: Stage) -> Iterator[MakeWay]:
+    """Makes ways, and closes their proxies."""
+    made: list[Way] = []
+
+    def make(
+        alice: tuple[str, ...] = (), bob: tuple[str, ...] = (), downloads: Path | None = None
+    ) -> Way:
+        made.append(Way(stage, alice, bob, downloads))
+        return made[-1]
+
+    yield make
+    for way in made:
+        way.proxy.close()

@@ -175,3 +175,6 @@ class Way:
     def wait_for_connection(self) -> None:
         """Until there is one through the proxy."""
         self.proxy.wait_for(lambda: self.proxy.open > 0, "another connection")
+
+
+MakeWay = Callable[..., Way]

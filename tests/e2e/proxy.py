@@ -127,6 +127,10 @@ class Proxy:
             happened = self._changed.wait_for(fact, timeout)
         assert happened, f"{name} did not come in {timeout:g} s"
 
+    def wait_until_passed(self, count: int) -> None:
+        """Wait until so many bytes have passed, in both directions together, since it was made."""
+        self.wait_for(lambda: self.passed >= count, f"byte {count:,}")
+
     def close(self) -> None:
         """End everything."""
         self._do(lambda: setattr(self, "_stopped", True))

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import Stage
-from tests.e2e.movers import MIB, Mover, Way, noise
+from tests.e2e.movers import MIB, MakeWay, Mover, noise
 
 SEED = 23
 SIZE = 12 * MIB
@@ -35,11 +34,11 @@ def wait_until_over(mover: Mover, name: str) -> None:
 
 @pytest.mark.parametrize("victim", ["receiver", "sender", "both"])
 def test_killed_at_any_point_it_arrives_whole(
-    stage: Stage, tmp_path: Path, pytestconfig: pytest.Config, victim: str
+    make_way: MakeWay, tmp_path: Path, pytestconfig: pytest.Config, victim: str
 ) -> None:
     kills = LONG if pytestconfig.getoption("--long") else KILLS
     chance = random.Random(f"{SEED} {victim}")
-    way = Way(stage, bob=("--accept", "known"))
+    way = make_way(bob=("--accept", "known"))
     proxy, expected = way.proxy, dict[str, str]()
     killed_under_way = 0
     for number in range(kills):
@@ -50,8 +49,7 @@ def test_killed_at_any_point_it_arrives_whole(
         began = proxy.passed
         way.alice.send(*paths)
         if number % NAMED_EVERY:
-            moment = began + chance.randint(500, SIZE + 3_000_000)
-            proxy.wait_for(lambda moment=moment: proxy.passed >= moment, "the moment")
+            proxy.wait_until_passed(began + chance.randint(500, SIZE + 3_000_000))
         else:
             while not (way.bob.downloads / paths[0].name).exists():
                 pass
@@ -68,15 +66,14 @@ def test_killed_at_any_point_it_arrives_whole(
             wait_until_over(way.bob, path.name)
     way.bob.assert_whole(expected)
     assert killed_under_way > kills // 4, "it was nearly always over before"
-    proxy.close()
 
 
 def test_what_was_accepted_once_goes_on_after_a_kill_without_a_question(
-    stage: Stage, tmp_path: Path
+    make_way: MakeWay, tmp_path: Path
 ) -> None:
     path = tmp_path / "one.bin"
     expected = noise(path, SIZE)
-    way = Way(stage, alice=("--rate", "8M"))
+    way = make_way(alice=("--rate", "8M"))
     way.alice.send(path)
     way.bob.take()
     way.bob.moved(MIB)
@@ -91,4 +88,3 @@ def test_what_was_accepted_once_goes_on_after_a_kill_without_a_question(
     assert kept >= MIB
     assert way.proxy.passed - before < 1.05 * (SIZE - kept) + 100_000, "sent again from the start"
     way.bob.assert_whole({"one.bin": expected})
-    way.proxy.close()

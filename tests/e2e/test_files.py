@@ -3,33 +3,15 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.harness import Stage
-from tests.e2e.movers import MIB, Mover, Way, forget_peak, noise, peak, sha256
+from tests.e2e.movers import MIB, MakeWay, Mover, forget_peak, noise, peak, sha256
 
 SEED = 17
 MORE = 40 * MIB  # what a program may hold more while files move
-MakeWay = Callable[..., Way]
-
-
-@pytest.fixture
-def make_way(stage: Stage) -> Iterator[MakeWay]:
-    """Makes ways, and closes their proxies."""
-    made: list[Way] = []
-
-    def make(
-        alice: tuple[str, ...] = (), bob: tuple[str, ...] = (), downloads: Path | None = None
-    ) -> Way:
-        made.append(Way(stage, alice, bob, downloads))
-        return made[-1]
-
-    yield make
-    for way in made:
-        way.proxy.close()
 
 
 @pytest.fixture

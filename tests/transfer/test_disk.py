@@ -181,6 +181,20 @@ class SourceTests(Case):
         path.unlink()
         self.assertRaises(SourceTrouble, source.begin, 1)
 
+    def test_one_gone_from_a_folder_is_a_change_of_the_folder(self) -> None:
+        for change in (
+            lambda path: path.unlink(),
+            lambda path: (path.unlink(), path.symlink_to("/etc/passwd")),
+            lambda path: (path.unlink(), path.parent.rmdir(), path.parent.touch()),
+        ):
+            top = self.folder / f"{change}"
+            path = top / "d" / "a"
+            path.parent.mkdir(parents=True)
+            path.write_bytes(b"x")
+            source = self.source(top)
+            change(path)
+            self.assertRaises(SourceChanged, source.begin, 1)
+
     def test_a_link_put_in_its_place_is_not_followed(self) -> None:
         path = self.folder / "a"
         path.write_bytes(b"x")
