@@ -25,7 +25,9 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What is known of this transfer must outlive the program."""
+    """What is known of this transfer must outlive the program; when it does, say `then`."""
+
+    then: Bcp2Message | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,8 +136,9 @@ class Incoming:
     def done(self, sha256: str) -> list[Effect]:
         """They have sent everything, and this is its hash."""
         if self.state is State.DONE:
-            same = sha256 == self.sha256
-            return [Send(DoneAck(self.id) if same else Error(460, about="DONE", id=self.id))]
+            if sha256 != self.sha256:
+                return [Send(Error(460, about="DONE", id=self.id))]
+            return [Keep(DoneAck(self.id))]
         if not self._may(Input.END):
             return []
         self.sha256 = sha256
@@ -152,10 +153,11 @@ class Incoming:
         """It lies at `path`, or, where that is empty, its hash was another."""
         self._writing = False
         if path and self.state in {State.VERIFYING, State.BROKEN}:
-            answer: list[Effect] = [Send(DoneAck(self.id))] if self.state is State.VERIFYING else []
+            # They forget it when they hear so: not before we know it for good.
+            answer = DoneAck(self.id) if self.state is State.VERIFYING else None
             self._may(Input.WHOLE)
             self.path = path
-            return [*answer, Keep(), Release(), Tell(path)]
+            return [Keep(answer), Release(), Tell(path)]
         if self.state is not State.VERIFYING:
             return []
         if self._again:
@@ -197,7 +199,7 @@ class Incoming:
         if not self._may(Input.CANCEL):
             return []
         self._drop()
-        return [Send(Cancel(self.id, "OFFER")), Release(), Keep(), Tell()]
+        return [Release(), Keep(Cancel(self.id, "OFFER")), Tell()]
 
     def lost(self) -> list[Effect]:
         """The connection is gone. Who has not agreed will be asked again."""

@@ -26,6 +26,7 @@ from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink, There
 from chatproto.transfer.state import State
+from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Piece
 
 
@@ -104,11 +105,12 @@ class Receiving:
                 self._desk.send(message)
             case Tell(text):
                 self._desk.owner.transfer_told(self.news(text))
-            case Keep():
+            case Keep(then):
                 # By then work that waits now may have chosen the name.
                 record = self.record()
                 self._lane.do(
-                    lambda: records.save(replace(record, local=sink.local)), self._recorded
+                    lambda: records.save(replace(record, local=sink.local)),
+                    lambda result: self._recorded(result, then),
                 )
             case Forget():
                 self.forgotten = True
@@ -150,10 +152,12 @@ class Receiving:
 
         self._lane.do(job, done)
 
-    def _recorded(self, result: Any) -> None:
+    def _recorded(self, result: Any, then: Bcp2Message | None = None) -> None:
         if isinstance(result, BaseException):
             text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
             self._desk.owner.transfer_told(TransferTrouble(text))
+        if then is not None:
+            self._desk.send(then)
 
 
 def _write(sink: Sink, pieces: tuple[Piece, ...], anew: bool) -> None:

@@ -27,7 +27,10 @@ from chatproto.wire.bcp2_common import Bcp2Message
 
 
 class Sending:
-    """What was `found`, on its way to them. `number`: what the person calls it."""
+    """What was `found`, on its way to them. `number`: what the person calls it.
+
+    `kept`: it is known for good, so that they may hear of it.
+    """
 
     def __init__(
         self, desk: Desk, number: int, id: int, found: Found, state: State = State.QUEUED
@@ -36,6 +39,7 @@ class Sending:
         self.found = found
         self.machine = Outgoing(id, found.offer, state)
         self.forgotten = False
+        self.kept = state is not State.QUEUED
         self.progress = Progress()
         self._desk = desk
         self._lane = Lane(desk)
@@ -98,7 +102,7 @@ class Sending:
                 self._desk.owner.transfer_told(self.news(text))
             case Keep():
                 record = self.record()
-                self._lane.do(lambda: records.save(record), self._recorded)
+                self._lane.do(lambda: records.save(record), self._kept)
             case Forget():
                 self.forgotten = True
                 record = self.record()
@@ -132,6 +136,10 @@ class Sending:
         self.found = found
         self._source = Source(found, self._desk.limits.chunk)
         return self.machine.looked(found.offer)
+
+    def _kept(self, result: Any) -> None:
+        self.kept = True
+        self._recorded(result)
 
     def _recorded(self, result: Any) -> None:
         if isinstance(result, BaseException):

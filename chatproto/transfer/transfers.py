@@ -333,8 +333,8 @@ class Transfers:
             one.state in OPEN - {State.QUEUED, State.BROKEN} for one in self._sending.values()
         )
         for one in tuple(self._sending.values()):
-            if room <= 0:
-                return
+            if room <= 0 or not one.kept:
+                return  # in their order, and only what goes on after a kill
             if one.state is State.QUEUED or one.machine.id in self._again:
                 self._again.discard(one.machine.id)
                 one.run(one.machine.offered())

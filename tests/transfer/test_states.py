@@ -6,7 +6,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.transfer.effects import Begin, Effect, Finish, Look, Open, Read, Send, Tell, Write
+from chatproto.transfer.effects import (
+    Begin,
+    Effect,
+    Finish,
+    Keep,
+    Look,
+    Open,
+    Read,
+    Send,
+    Tell,
+    Write,
+)
 from chatproto.transfer.incoming import Incoming
 from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.outgoing import BATCH, Outgoing
@@ -155,8 +166,8 @@ class IncomingTests(SynchronousTestCase):
         self.assertEqual(kinds(come.done(WHOLE)), ["Keep"])
         self.assertEqual(come.written(), [Write(8, (b"ij",))])
         self.assertEqual(come.written(), [Finish(WHOLE)])
-        self.assertEqual(come.finished("/d/a")[0], Send(DoneAck(1)))
-        self.assertEqual(come.done(WHOLE), [Send(DoneAck(1))])
+        self.assertEqual(come.finished("/d/a")[0], Keep(DoneAck(1)))
+        self.assertEqual(come.done(WHOLE), [Keep(DoneAck(1))])
         self.assertEqual(come.done(NONE), [Send(Error(460, about="DONE", id=1))])
 
     def test_offset_0_throws_away_what_is_there(self) -> None:

@@ -15,7 +15,7 @@ from chatproto.transfer.outgoing import BATCH
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.state import State
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Cancel, Data, Done, Offer, OfferAck
+from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
 from tests.transfer.ends import End, Pair, shown
@@ -163,6 +163,26 @@ class WholeTests(Case):
             offered = [message.name for message in pair.seen if isinstance(message, Offer)]
             self.assertEqual(offered, names)
 
+    def test_nothing_is_offered_that_is_not_known_for_good(self) -> None:
+        self.pair.connect()
+        self.a.transfers.offer([self.file("a", b"x")], self.a.now)
+        while not self.a.records.load():
+            self.assertIsNone(self.a.pull())
+            self.assertTrue(self.a.work.step())
+        self.a.settle()
+        self.assertIsInstance(self.a.pull(), Offer)
+
+    def test_nobody_hears_that_it_is_whole_before_that_is_known_for_good(self) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", b"x"))
+        while not (self.b.downloads / "a").exists():
+            self.pair.step()
+        self.assertIsNone(self.b.pull())
+        while (message := self.b.pull()) is None:
+            self.assertTrue(self.b.work.step())
+        self.assertIsInstance(message, DoneAck)
+        self.assertIs(self.b.records.load()[0].state, State.DONE)
+
     def test_the_files_of_a_folder_come_in_the_order_of_their_names(self) -> None:
         wanted = ["A", "B/a", "B/b", "Z", "c", "d/x", "d/y", "d.c/x", "é"]
         for name in random.Random(1).sample(wanted, len(wanted)):
@@ -232,6 +252,8 @@ class ResumeTests(Case):
             self.assertEqual(self.b.landed, {n: shown(d) for n, d in data.items()}, seed)
             self.assertEqual(sorted(path.name for path in self.b.downloads.iterdir()), ["big", "d"])
             self.assertEqual(list((self.a.home / "transfers").glob("*")), [], seed)
+            for end in (self.a, self.b):
+                self.assertEqual(end.transfers.listing(0.0), (), f"{seed}: still waited for")
 
     def test_a_part_that_is_not_the_beginning_is_not_gone_on_with(self) -> None:
         data = noise(20 * CHUNK)
