@@ -9,6 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.peer.diagram import diagram
+from chatproto.server.metrics import HELP
 from chatproto.taps.client import Options as ClientOptions
 from chatproto.taps.options import ProgramOptions
 from chatproto.taps.server_options import ServerOptions
@@ -93,6 +94,16 @@ class OperationsPageTests(SynchronousTestCase):
     def options_of(self, options: ProgramOptions) -> set[str]:
         usage = options.getUsage(width=200)
         return set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", usage, re.MULTILINE))
+
+    def test_explains_every_metric(self) -> None:
+        rows = table(page("operations.md"), "| metric | labels |")
+        explained = {
+            name.removesuffix("_total")
+            for row in rows
+            for name in re.findall(r"`chatserver_([a-z_]+)`", row[0])
+        }
+        labelled = {"refused", "requests", "errors", "store_seconds", "store_failures"}
+        self.assertEqual(explained, {*HELP, *labelled})
 
     def test_explains_every_command(self) -> None:
         rows = table(page("operations.md"), "| in the client |")

@@ -97,6 +97,11 @@ class KeyedDirectory:
             self._keep(presence)
             heappush(self._absent, (presence.until, presence.client_id))
 
+    @property
+    def registered(self) -> int:
+        """How many registrations there are, of those who are connected and of those who are away."""
+        return len(self._present)
+
     def lost(self, visitor: Visitor, now: float) -> None:
         """Its connection has ended: its registration lives on to answer 480, and says offline later."""
         for peer_id in tuple(visitor.watches):

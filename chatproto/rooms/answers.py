@@ -106,6 +106,10 @@ class RoomAnswers:
             if room.used < before:
                 self._forget(room)
 
+    def size(self) -> tuple[int, int]:
+        """How many rooms there are, and members in all of them."""
+        return len(self._rooms), sum(len(room.members) for room in self._rooms.values())
+
     def lines(self) -> Iterator[str]:
         """One line for each room."""
         for room in sorted(self._rooms.values(), key=lambda one: one.name):

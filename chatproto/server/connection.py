@@ -115,7 +115,7 @@ class ChatConnection(LineReceiver):
         factory.spoke(self)
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
         now = factory.seconds()
-        answer = factory.directory.answer
+        answer, tally = factory.directory.answer, factory.tally
         out: list[str] = []
         size = 0
         for message in messages:
@@ -127,6 +127,8 @@ class ChatConnection(LineReceiver):
                     line = factory.directory.line(message, reply, source)
                     if line is not None:
                         say(line)
+            if tally is not None:
+                tally.answered("classic", message, reply)
             if trace is not None:
                 self._trace(trace, message, reply)
             text = encode_text(reply)

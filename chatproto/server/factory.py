@@ -16,6 +16,7 @@ from chatproto.server.addresses import Addresses
 from chatproto.server.connection import ChatConnection, Tell
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
+from chatproto.server.tally import Tally
 from chatproto.server.wheel import Wheel
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import plain_host
@@ -65,6 +66,8 @@ class ChatFactory(Factory):
         """Who goes on with a connection that begins with RELAY; None: that is no method here."""
         self.tls_only = False
         """Whether plain text is refused."""
+        self.tally: Tally | None = None
+        """Where it is counted what happens, if anybody wants to know."""
         self.wheel: Wheel[Any] = Wheel()
         self._ticking: Any = None
         self.addresses = Addresses(limits)
@@ -82,16 +85,23 @@ class ChatFactory(Factory):
         host = plain_host(getattr(addr, "host", ""))
         if len(self.silent) + len(self.spoken) >= self.most:
             if not self.silent:
-                return Refusal(503)
+                return self._refusal(503)
             longest = next(iter(self.silent))
             self.lost(longest)
             longest.transport.abortConnection()
         if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
-            return Refusal(429)
+            return self._refusal(429)
         connection = ChatConnection(self, host, getattr(addr, "port", 0))
         connection.came = next(self._numbers)
         self.silent[connection] = None
+        if self.tally is not None:
+            self.tally.accepted += 1
         return connection
+
+    def _refusal(self, status: int) -> Refusal:
+        if self.tally is not None:
+            self.tally.refused[status] += 1
+        return Refusal(status)
 
     def replace(self, plain: ChatConnection, other: Any) -> None:
         """`plain` goes on as `other`, in its place."""

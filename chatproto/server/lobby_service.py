@@ -5,55 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
-from twisted.internet.interfaces import IListeningPort
-from twisted.logger import Logger
-from twisted.python.failure import Failure
-
 from chatproto.rooms.lobby_port import LobbyPort
-from chatproto.server.listening import Place
-from chatproto.wire.fields import host_port
+from chatproto.server.port_service import PortService
 
 
-class LobbyService(Service):
-    """Listens at `endpoint` (a port or a Twisted endpoint string) for `port`'s connections.
-
-    `say` gets the line that tells where, or is None. Raises ValueError (one sentence) for an
-    endpoint that cannot be read.
-    """
-
-    log = Logger()
+class LobbyService(PortService):
+    """Listens at `endpoint` for `port`'s connections; its members hear that the server stops."""
 
     def __init__(
         self, reactor: Any, endpoint: str, port: LobbyPort, say: Callable[[str], None] | None
     ) -> None:
-        self._reactor = reactor
-        self._place = Place(reactor, endpoint)
+        super().__init__(reactor, endpoint, port, "lobby", say)
         self._port = port
-        self._say = say
-        self._listening: list[IListeningPort] = []
 
-    def startService(self) -> None:
-        """Raises CannotListenError or OSError."""
-        self._place.listen(self._port).addCallbacks(self._listens, self._deaf)
-        super().startService()
-
-    def stopService(self) -> Deferred[None]:
-        super().stopService()
-        closed = [maybeDeferred(listening.stopListening) for listening in self._listening]
-        self._listening = []
+    def close_all(self) -> None:
         self._port.close_all("the server stops")
-        return DeferredList(closed).addCallback(lambda _: None)
-
-    def _listens(self, ports: list[IListeningPort]) -> None:
-        self._listening += ports
-        for port in ports:
-            address = port.getHost()
-            host, number = getattr(address, "host", str(address)), getattr(address, "port", 0)
-            if self._say is not None:
-                self._say(f"* lobby listening on {host_port(host, number)}")
-
-    def _deaf(self, failure: Failure) -> None:
-        self.log.failure("the lobby's port cannot be listened on", failure)
-        self._reactor.stop()

@@ -17,6 +17,7 @@ from zope.interface import implementer
 from chatproto.directory.visitors import Visitor
 from chatproto.identity.tls import Handshake
 from chatproto.server.room_side import REQUESTS, Pace
+from chatproto.server.tally import Tally
 from chatproto.server.terminal_lines import terminal_lines
 from chatproto.wire.bcp2 import Login, Register
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
@@ -40,6 +41,7 @@ class Port(Protocol):
     limits: Limits
     say: Tell | None
     trace: Tell | None
+    tally: Tally | None
     seconds: Callable[[], float]
 
     def spoke(self, connection: Any) -> None:
@@ -175,7 +177,9 @@ class SecureConnection(LineReceiver):
         """Send `message`."""
         if self._leaving:
             return
-        trace = self._factory.trace
+        trace, tally = self._factory.trace, self._factory.tally
+        if tally is not None and isinstance(message, Error):
+            tally.errors["bcp2", message.status] += 1
         if trace is not None:
             trace(f"{host_port(self.host, self.port)} <- {shown(message)}")
         self.send(encode(message))
@@ -269,7 +273,9 @@ class SecureConnection(LineReceiver):
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
         assert self._visitor is not None
-        trace = self._factory.trace
+        trace, tally = self._factory.trace, self._factory.tally
+        if tally is not None:
+            tally.asked("bcp2", message)
         if isinstance(message, RemoteError):
             self.say(Error(message.status, message.cseq))
             return

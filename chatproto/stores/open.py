@@ -35,6 +35,10 @@ class Store(Protocol):
     @property
     def rooms(self) -> History: ...
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be kept just now, in one sentence; empty: it can be."""
+
     def write_behind(self) -> None:
         """Keep what need not be kept at once; called about once a second."""
 
@@ -50,6 +54,7 @@ class MemoryStore:
         self.names = MemoryNames(limits)
         self.presences = ForgottenPresences()
         self.rooms = MemoryRooms(limits)
+        self.trouble = ""
 
     def write_behind(self) -> None: ...
 

@@ -53,6 +53,11 @@ class SqliteStore:
             self._file.close()
             raise
 
+    @property
+    def trouble(self) -> str:
+        """Why nothing could be kept when it was last tried; empty: it could."""
+        return self._file.trouble
+
     def write_behind(self) -> None:
         """Keep what need not be kept at once; what cannot be is tried again."""
         self.registry.write_behind()

@@ -70,7 +70,8 @@ class SqliteFile:
         self.path = path
         self._durable = durable
         self._tell: Callable[[str], None] = ignored  # a trouble at the start has its own way out
-        self._told = ""
+        self.trouble = ""
+        """What was told last and is not over yet."""
         self._lock = _locked(path, kind)
         try:
             with self._troubles():
@@ -159,12 +160,12 @@ class SqliteFile:
             yield
         except (sqlite3.Error, OSError) as error:
             sentence = f"cannot use {self.path}: {reason(error)}"
-            if self._told != sentence:
-                self._told = sentence
+            if self.trouble != sentence:
+                self.trouble = sentence
                 self._tell(sentence)
             raise StoreTrouble(sentence) from None
-        if writes and self._told:
-            self._told = ""
+        if writes and self.trouble:
+            self.trouble = ""
             self._tell(f"{self.path} can be written again")
 
 

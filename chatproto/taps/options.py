@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TextIO, cast
 
 from twisted.internet.endpoints import serverFromString
-from twisted.logger import FileLogObserver, LogEvent, formatEventAsClassicLogText
+from twisted.logger import (
+    FileLogObserver,
+    LogPublisher,
+    formatEventAsClassicLogText,
+    globalLogPublisher,
+)
 from twisted.python.logfile import LogFile
 from twisted.python.usage import Options, UsageError
 
 from chatproto.node.service import CannotStart
+from chatproto.server.blur import blur_event
 
 LOG_BYTES = 1024 * 1024
 LOG_FILES = 4  # old ones beside the current one
@@ -75,18 +81,11 @@ class RotatedLog:
     """
 
     path: ClassVar[Path | None] = None
-    shown: ClassVar[Callable[[str], str]] = staticmethod(str)
-    """What is done with each line before it is written."""
 
     @classmethod
     def observer(cls) -> FileLogObserver:
         """Raises OSError."""
-        return FileLogObserver(cast(TextIO, cls.open()), cls._line)
-
-    @classmethod
-    def _line(cls, event: LogEvent) -> str | None:
-        line = formatEventAsClassicLogText(event)
-        return line if line is None else cls.shown(line)
+        return FileLogObserver(cast(TextIO, cls.open()), formatEventAsClassicLogText)
 
     @classmethod
     def open(cls) -> LogFile:
@@ -99,6 +98,14 @@ class RotatedLog:
             rotateLength=LOG_BYTES,
             maxRotatedFiles=LOG_FILES,
         )
+
+
+def blur_log(publisher: LogPublisher = globalLogPublisher) -> None:
+    """Blur addresses in all that is logged from now on, whoever writes it down.
+
+    Called before the log begins, so that this observer is the first.
+    """
+    publisher.addObserver(blur_event)
 
 
 def log_observer() -> FileLogObserver:

@@ -23,15 +23,18 @@ from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
 from chatproto.server.keeper import Keeper
 from chatproto.server.lobby_service import LobbyService
+from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_orders import read_order
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
+from chatproto.server.tally import Tally
 from chatproto.server.terminal import Terminal
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
 from chatproto.stores.open import Store, open_store
+from chatproto.stores.timed import TimedStore
 from chatproto.taps.auth import keys_looked_after
 from chatproto.taps.options import (
     cannot_start,
@@ -59,6 +62,7 @@ class ChatServerProgram(MultiService):
         self._reactor = reactor
         self._options = options
         self._limits: Limits = options["limits"]
+        self._tally = Tally()
 
     def startService(self) -> None:
         """Open the ports, then read what the operator types."""
@@ -183,6 +187,8 @@ class ChatServerProgram(MultiService):
             rooms.plain = self._lobby_port
             lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
             lobby.setServiceParent(self)
+        if options["metrics"] is not None:
+            self._show_figures(say)
         terminal = Terminal(self, output.write_line)
         self._input = Lines(
             self._reactor,
@@ -192,6 +198,17 @@ class ChatServerProgram(MultiService):
             lambda sentence: output.write_line(f"* {sentence}"),
         )
 
+    def _show_figures(self, say: Callable[[str], None] | None) -> None:
+        """Listen on --metrics. What that needs is loaded only where it is wanted."""
+        from chatproto.server.metrics import metrics_site
+        from chatproto.server.overview import Overview
+
+        store = self._store
+        overview = Overview(self._server, self._tally, lambda: store.trouble)
+        site = metrics_site(self._reactor, overview)
+        service = PortService(self._reactor, self._options["metrics"], site, "metrics", say)
+        service.setServiceParent(self)
+
     def _open_store(self) -> Store:
         """Raises StoreTrouble."""
         options = self._options
@@ -200,7 +217,8 @@ class ChatServerProgram(MultiService):
         def tell(sentence: str) -> None:
             self.log.error("{sentence}", sentence=sentence)
 
-        return open_store(options["store"], key, self._limits, tell, durable=options["durable"])
+        store = open_store(options["store"], key, self._limits, tell, durable=options["durable"])
+        return TimedStore(store, self._tally.spent) if options["metrics"] is not None else store
 
     def _admit(self, host: str) -> bool:
         """An address has one count of connections, for the server's ports and the lobby's."""

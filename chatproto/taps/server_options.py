@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,10 @@ import platformdirs
 
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.node.service import CannotStart
-from chatproto.server.blur import blurred
 from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
 from chatproto.taps.auth import AuthOptions
-from chatproto.taps.options import RotatedLog, WrongOption, endpoint_text
+from chatproto.taps.options import WrongOption, blur_log, endpoint_text
 from chatproto.wire.limits import DEFAULTS, Limits
 
 
@@ -57,6 +57,12 @@ class ServerOptions(AuthOptions):
         ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
         ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
         ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
+        [
+            "metrics",
+            None,
+            None,
+            "Port (of loopback) or endpoint of /metrics for Prometheus and /health (default: none)",
+        ],
         ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
     ]
     optFlags = [
@@ -88,9 +94,10 @@ class ServerOptions(AuthOptions):
     def check(self) -> None:
         """Turn words into values. Raises WrongOption with one sentence."""
         self["port"] = self["port"] or ["5555"]
-        for text in (*self["port"], self["lobby"]):
+        for text in (*self["port"], self["lobby"], self["metrics"]):
             if text is not None:
                 endpoint_text(text)
+        self._check_metrics()
         try:
             limits = DEFAULTS.with_values(self["limits"])
         except ValueError as error:
@@ -112,7 +119,17 @@ class ServerOptions(AuthOptions):
         if self["durable"] and self["store"] is None:
             raise WrongOption("--durable is for --store sqlite:, memory: is lost with the process")
         if self["blur"]:
-            RotatedLog.shown = blurred
+            blur_log()
+
+    def _check_metrics(self) -> None:
+        """A bare number is a port of loopback: the figures are for those who run the server."""
+        text = self["metrics"]
+        if text is None:
+            return
+        if find_spec("prometheus_client") is None:
+            raise WrongOption("--metrics needs prometheus_client: pip install 'chatproto[metrics]'")
+        if text.isascii() and text.isdigit():
+            self["metrics"] = f"{endpoint_text(text)}:interface=127.0.0.1"
 
     def _with_times(self, limits: Limits) -> Limits:
         """`limits` with the options that are times. Raises WrongOption."""

@@ -1,8 +1,20 @@
 from __future__ import annotations
 
+from twisted.internet.address import IPv4Address
+from twisted.logger import (
+    LogEvent,
+    Logger,
+    LogPublisher,
+    eventAsJSON,
+    eventAsText,
+    formatEventAsClassicLogText,
+)
+from twisted.python.failure import Failure
+from twisted.python.log import LogPublisher as LegacyPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server.blur import blurred
+from chatproto.taps.options import blur_log
 
 
 class BlurTests(SynchronousTestCase):
@@ -24,3 +36,46 @@ class BlurTests(SynchronousTestCase):
         for line in ("BRIDGE\\r\\nclientID: bob", "at 12:30 1.2 a::b is fine?", "IP: ", "a.b.c.d"):
             if "::" not in line:
                 self.assertEqual(blurred(line), line)
+
+
+class BlurredLogTests(SynchronousTestCase):
+    """Whatever is logged, for whoever writes it down."""
+
+    def setUp(self) -> None:
+        self.events: list[LogEvent] = []
+        self.publisher = LogPublisher()
+        blur_log(self.publisher)
+        self.publisher.addObserver(self.events.append)  # type: ignore[arg-type]
+        self.log = Logger("here", observer=self.publisher)
+
+    def assert_blurred(self) -> None:
+        [event] = self.events
+        texts = (
+            eventAsText(event),
+            formatEventAsClassicLogText(event) or "",
+            eventAsJSON(event),
+        )
+        for text in texts:
+            self.assertIn("192.0.2.x", text)
+            self.assertNotIn("192.0.2.17", text)
+
+    def test_fields_and_text(self) -> None:
+        self.log.info("not let in: {key} from {host}", key="k", host="192.0.2.17")
+        self.assert_blurred()
+        self.assertEqual((self.events[0]["host"], self.events[0]["key"]), ("192.0.2.x", "k"))
+
+    def test_fields_that_are_values_of_their_own(self) -> None:
+        self.log.info("from {where}", where=IPv4Address("TCP", "192.0.2.17", 3000))
+        self.assert_blurred()
+
+    def test_a_failure_with_its_traceback(self) -> None:
+        self.log.failure("it went wrong", Failure(ValueError("192.0.2.17 is not there")))
+        self.assert_blurred()
+        self.assertIn("ValueError", eventAsText(self.events[0]))
+
+    def test_what_is_logged_in_the_old_way(self) -> None:
+        publisher = LegacyPublisher(
+            observerPublisher=self.publisher, publishPublisher=self.publisher
+        )
+        publisher.msg("Could not accept 192.0.2.17")
+        self.assert_blurred()

@@ -14,6 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.factory import Refusal
+from chatproto.taps import server_options
 from chatproto.taps.server import ChatServerProgram
 from chatproto.taps.server_options import ServerOptions, seconds
 from chatproto.wire.limits import DEFAULTS
@@ -75,9 +76,21 @@ class ServerOptionsTests(SynchronousTestCase):
             ("--store", "memory:", "--durable"),
             ("--limits", "headers"),
             ("--classic-lease", "never"),
+            ("--metrics", "70000"),
         ):
             self.refused(*arguments)
-        self.assertEqual(self.errors.getvalue().count("\n"), 6)
+        self.assertEqual(self.errors.getvalue().count("\n"), 7)
+
+    def test_figures_are_shown_on_loopback_unless_told_otherwise(self) -> None:
+        self.assertIsNone(self.parsed()["metrics"])
+        self.assertEqual(
+            self.parsed("--metrics", "9100")["metrics"], "tcp:9100:interface=127.0.0.1"
+        )
+        self.assertEqual(self.parsed("--metrics", "tcp:9100")["metrics"], "tcp:9100")
+
+    def test_figures_without_their_library_are_refused(self) -> None:
+        self.patch(server_options, "find_spec", lambda name: None)
+        self.assertIn("pip install 'chatproto[metrics]'", self.refused("--metrics", "9100"))
 
     def test_limits_are_listed_as_they_are_set(self) -> None:
         printed = io.StringIO()
@@ -166,6 +179,13 @@ class ProgramTests(SynchronousTestCase):
         self.assertIsNotNone(lobby.buildProtocol(address))
         self.assertIsNone(lobby.buildProtocol(address))
         self.assertIsInstance(server.buildProtocol(address), Refusal)
+
+    def test_the_figures_have_a_port_of_their_own(self) -> None:
+        self.start("--metrics", "9100", "--store", "memory:")
+        said = self.printed()
+        self.assertEqual([server[0] for server in self.reactor.tcpServers], [5555, 9100])
+        self.assertEqual(self.reactor.tcpServers[1][3], "127.0.0.1")
+        self.assertTrue(said[1].startswith("* metrics listening on "))
 
     def test_quit_stops_the_reactor(self) -> None:
         self.start()

@@ -1,0 +1,180 @@
+"""What a server shows to whoever looks after it: `/metrics` for Prometheus, and `/health` (`--metrics`).
+
+The names are those of docs/operations.md. Only numbers are shown, of nobody in particular.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from twisted.web.http import SERVICE_UNAVAILABLE
+from twisted.web.pages import notFound
+from twisted.web.resource import IResource, Resource
+from twisted.web.server import Request, Site
+
+from chatproto.server.tally import BOUNDS, Tally
+
+IDLE = 60.0
+"""Seconds without a request, after which a connection that asks for figures is closed."""
+
+
+class Watched(Protocol):
+    """A server that is looked after."""
+
+    tally: Tally
+
+    def figures(self) -> dict[str, float]:
+        """What there is just now, by the name of the gauge."""
+
+    def counts(self) -> dict[str, float]:
+        """What there was since the start, by the name of the counter."""
+
+    def trouble(self) -> str:
+        """What is wrong with it, in one sentence; empty: it is well."""
+
+
+HELP = {
+    "connections": "Connections that are open, of all kinds",
+    "connections_most": "Connections that there may be",
+    "connections_secure": "Open connections inside TLS",
+    "registered_classic": "Registrations in the classic dialect",
+    "registered_keyed": "Registrations with a key, connected or away",
+    "rooms": "Rooms that there are",
+    "room_members": "Members of all rooms, counted once for each room",
+    "relay_pipes_open": "Pipes of the relay that are open",
+    "relay_pipes": "Pipes of the relay that were made",
+    "relay_bytes": "Bytes that went through the relay",
+    "relay_refused": "Connections that asked the relay for what they may not have",
+    "relay_alone": "Connections that waited for the other end in vain",
+    "accepted": "Connections that were accepted",
+}
+
+
+class ServerCollector(Collector):
+    """The numbers of one server, read when they are asked for."""
+
+    def __init__(self, server: Watched) -> None:
+        self._server = server
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: whoever registers this need not have it count."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        server, tally = self._server, self._server.tally
+        for name, value in server.figures().items():
+            yield GaugeMetricFamily(f"chatserver_{name}", HELP[name], value)
+        for name, value in server.counts().items():
+            yield CounterMetricFamily(f"chatserver_{name}", HELP[name], value)
+        refused = CounterMetricFamily(
+            "chatserver_refused", "Connections that were one too many", labels=["status"]
+        )
+        for status, count in tally.refused.items():
+            refused.add_metric([str(status)], count)
+        yield refused
+        requests = CounterMetricFamily(
+            "chatserver_requests", "What was asked", labels=["dialect", "method"]
+        )
+        for labels, count in tally.requests.items():
+            requests.add_metric(labels, count)
+        yield requests
+        errors = CounterMetricFamily(
+            "chatserver_errors", "What was answered with an error", labels=["dialect", "status"]
+        )
+        for (dialect, status), count in tally.errors.items():
+            errors.add_metric([dialect, str(status)], count)
+        yield errors
+        yield from _store(tally)
+
+
+def _store(tally: Tally) -> Iterator[Metric]:
+    """How long the store took, and what it failed at."""
+    seconds = HistogramMetricFamily(
+        "chatserver_store_seconds", "Time that the store took", labels=["part", "call"]
+    )
+    failures = CounterMetricFamily(
+        "chatserver_store_failures", "Calls that the store failed at", labels=["part", "call"]
+    )
+    for labels, spent in tally.store.items():
+        up_to, buckets = 0, []
+        for bound, count in zip((*map(repr, BOUNDS), "+Inf"), spent.counts, strict=True):
+            up_to += count
+            buckets.append((bound, up_to))
+        seconds.add_metric(labels, buckets, spent.seconds)
+        failures.add_metric(labels, spent.failed)
+    yield seconds
+    yield failures
+
+
+class MetricsPage(Resource):
+    """`/metrics`. It is made in the reactor's turn, so that all its numbers are of one moment;
+    `prometheus_client.twisted` makes it in a thread, while the server goes on changing them."""
+
+    isLeaf = True
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def render_GET(self, request: Request) -> bytes:
+        encode, kind = choose_encoder(request.getHeader("accept") or "")
+        request.setHeader(b"content-type", kind.encode())
+        return encode(self._registry)
+
+
+class HealthPage(Resource):
+    """`/health`: 200 and `ok`, or 503 and what is wrong."""
+
+    isLeaf = True
+
+    def __init__(self, trouble: Callable[[], str]) -> None:
+        super().__init__()
+        self._trouble = trouble
+
+    def render_GET(self, request: Request) -> bytes:
+        request.setHeader(b"content-type", b"text/plain; charset=utf-8")
+        request.setHeader(b"cache-control", b"no-store")
+        trouble = self._trouble()
+        if trouble:
+            request.setResponseCode(SERVICE_UNAVAILABLE)
+        return f"{trouble or 'ok'}\n".encode()
+
+
+class Nothing(Resource):
+    """What is neither of the two is not there."""
+
+    def getChild(self, path: bytes, request: Request) -> IResource:
+        return notFound()
+
+
+class QuietSite(Site):
+    """A site that writes no line for each look at it."""
+
+    noisy = False
+
+    def log(self, request: object) -> None:
+        """Nothing."""
+
+
+def metrics_site(reactor: Any, server: Watched) -> Site:
+    """What listens on `--metrics`."""
+    registry = CollectorRegistry()
+    registry.register(ServerCollector(server))
+    for collector in (ProcessCollector, PlatformCollector, GCCollector):
+        collector(registry=registry)
+    root = Nothing()
+    root.putChild(b"metrics", MetricsPage(registry))
+    root.putChild(b"health", HealthPage(server.trouble))
+    site = QuietSite(root, timeout=IDLE, reactor=reactor)
+    site.displayTracebacks = False
+    return site

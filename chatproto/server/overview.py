@@ -1,0 +1,54 @@
+"""What there is at a server just now, in numbers for whoever looks after it (`--metrics`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chatproto.server.service import ChatServer
+from chatproto.server.tally import Tally
+
+
+class Overview:
+    """Reads the numbers of `server`, which counts on `tally`; `trouble` tells what is wrong with its
+    store, or nothing."""
+
+    def __init__(self, server: ChatServer, tally: Tally, trouble: Callable[[], str]) -> None:
+        self.tally = server.factory.tally = tally
+        self._server = server
+        self._trouble = trouble
+
+    def figures(self) -> dict[str, float]:
+        """What there is just now."""
+        factory = self._server.factory
+        found: dict[str, float] = {
+            "connections": len(factory),
+            "connections_most": factory.most,
+            "registered_classic": len(self._server.directory.registry),
+        }
+        secure, relay = factory.secure, factory.relay
+        if secure is not None:
+            found["connections_secure"] = len(secure.connections)
+            found["registered_keyed"] = secure.directory.registered
+            if secure.rooms is not None:
+                found["rooms"], found["room_members"] = secure.rooms.rules.size()
+        if relay is not None:
+            found["relay_pipes_open"] = relay.relays.open_pipes
+        return found
+
+    def counts(self) -> dict[str, float]:
+        """What there was since the start."""
+        found: dict[str, float] = {"accepted": self.tally.accepted}
+        relay = self._server.factory.relay
+        if relay is not None:
+            counts = relay.relays.counts
+            found["relay_pipes"] = counts.pipes
+            found["relay_bytes"] = counts.bytes
+            found["relay_refused"] = counts.refused
+            found["relay_alone"] = counts.alone
+        return found
+
+    def trouble(self) -> str:
+        """Why it does not do all that it should, in one sentence; empty: it does."""
+        if not self._server.running:
+            return "the server stops"
+        return self._trouble()

@@ -1,0 +1,67 @@
+"""A port beside the server's own, as a service: its start and its stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList, maybeDeferred
+from twisted.internet.interfaces import IListeningPort
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.server.listening import Place
+from chatproto.wire.fields import host_port
+
+
+class PortService(Service):
+    """Listens at `endpoint` (a port or a Twisted endpoint string) for the connections of `factory`.
+
+    `say` gets the line that tells where, with the `name` of what listens, or is None. Raises
+    ValueError (one sentence) for an endpoint that cannot be read.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        endpoint: str,
+        factory: Any,
+        name: str,
+        say: Callable[[str], None] | None,
+    ) -> None:
+        self._reactor = reactor
+        self._place = Place(reactor, endpoint)
+        self._factory = factory
+        self._name = name
+        self._say = say
+        self._listening: list[IListeningPort] = []
+
+    def startService(self) -> None:
+        """Raises CannotListenError or OSError."""
+        self._place.listen(self._factory).addCallbacks(self._listens, self._deaf)
+        super().startService()
+
+    def stopService(self) -> Deferred[None]:
+        super().stopService()
+        closed = [maybeDeferred(listening.stopListening) for listening in self._listening]
+        self._listening = []
+        self.close_all()
+        return DeferredList(closed).addCallback(lambda _: None)
+
+    def close_all(self) -> None:
+        """End the connections that came in by it."""
+
+    def _listens(self, ports: list[IListeningPort]) -> None:
+        self._listening += ports
+        for port in ports:
+            address = port.getHost()
+            host, number = getattr(address, "host", str(address)), getattr(address, "port", 0)
+            if self._say is not None:
+                self._say(f"* {self._name} listening on {host_port(host, number)}")
+
+    def _deaf(self, failure: Failure) -> None:
+        self.log.failure("the port of the {name} cannot be listened on", failure, name=self._name)
+        self._reactor.stop()

@@ -1,0 +1,72 @@
+"""A store whose every call is timed, for servers that are looked after (`--metrics`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any, cast
+
+from chatproto.directory.names import Names
+from chatproto.directory.presences import Presences
+from chatproto.directory.registry import Registry
+from chatproto.rooms.history import History
+from chatproto.stores.open import Store
+
+Spend = Callable[[str, str, float, bool], None]
+"""The part of the store, the call, its seconds, and whether it failed."""
+
+
+class TimedPart:
+    """One part of a store, as it is; what it is called for goes to `spend`."""
+
+    def __init__(self, part: Any, name: str, spend: Spend) -> None:
+        self._part = part
+        self._name = name
+        self._spend = spend
+
+    def __bool__(self) -> bool:
+        return bool(self._part)
+
+    def __len__(self) -> int:
+        return len(self._part)
+
+    def __getattr__(self, call: str) -> Any:
+        found = getattr(self._part, call)
+        if not callable(found):
+            return found
+        name, spend = self._name, self._spend
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            begun = perf_counter()
+            try:
+                result = found(*arguments, **named)
+            except Exception:
+                spend(name, call, perf_counter() - begun, True)
+                raise
+            spend(name, call, perf_counter() - begun, False)
+            return result
+
+        setattr(self, call, timed)  # so that this is done once for each
+        return timed
+
+
+class TimedStore:
+    """`store`, with how long each call of its parts took told to `spend`."""
+
+    def __init__(self, store: Store, spend: Spend) -> None:
+        self._store = store
+        self.registry = cast(Registry, TimedPart(store.registry, "registry", spend))
+        self.names = cast(Names, TimedPart(store.names, "names", spend))
+        self.presences = cast(Presences, TimedPart(store.presences, "presences", spend))
+        self.rooms = cast(History, TimedPart(store.rooms, "rooms", spend))
+        self._whole = TimedPart(store, "store", spend)
+
+    @property
+    def trouble(self) -> str:
+        return self._store.trouble
+
+    def write_behind(self) -> None:
+        self._whole.write_behind()
+
+    def close(self) -> None:
+        self._store.close()

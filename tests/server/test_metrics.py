@@ -1,0 +1,169 @@
+"""What /metrics and /health say, read from a real server on loopback."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prometheus_client.parser import text_string_to_metric_families
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.protocol import ClientCreator, Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+
+from chatproto.server.metrics import HELP, metrics_site
+from chatproto.server.overview import Overview
+from chatproto.server.port_service import PortService
+from chatproto.server.relay_side import RelaySide
+from chatproto.server.room_side import RoomSide
+from chatproto.server.service import ChatServer
+from chatproto.server.tally import Tally
+from chatproto.stores.open import MemoryStore
+from chatproto.stores.timed import TimedStore
+from chatproto.wire import bcp2, bcp2_rooms
+from tests.server.secure_ends import LOOPBACK, Client, Served
+
+
+class Reader(Protocol):
+    """Reads an answer to its end."""
+
+    transport: Any
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.all: Deferred[bytes] = Deferred()
+
+    def dataReceived(self, data: bytes) -> None:
+        self.data += data
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.all.callback(self.data)
+
+
+class MetricsTests(Served):
+    def setUp(self) -> None:
+        super().setUp()
+        self.trouble = ""
+
+    def watched(self) -> None:
+        """A server with everything, and its figures."""
+        factory = self.serve()
+        assert factory.secure is not None
+        self.tally = Tally()
+        store = TimedStore(MemoryStore(), self.tally.spent)
+        factory.relay = RelaySide(self.clock, factory.limits)
+        factory.secure.rooms = RoomSide(self.clock, store.rooms, factory.limits)
+        factory.secure.rooms.connections = factory.secure.connections
+        self.server = ChatServer(reactor, (), store.registry)
+        self.server.factory = factory
+        self.server.running = True
+        overview = Overview(self.server, self.tally, lambda: self.trouble)
+        said: list[str] = []
+        site = metrics_site(reactor, overview)
+        service = PortService(reactor, LOOPBACK, site, "metrics", said.append)
+        service.startService()
+        self.addCleanup(service.stopService)
+        self.assertRegex(said[0], r"^\* metrics listening on 127\.0\.0\.1:\d+$")
+        self.where = int(said[0].rpartition(":")[2])
+
+    async def get(self, path: str) -> tuple[str, str]:
+        """The status line and the body."""
+        creator = ClientCreator(reactor, Reader)
+        reader: Reader = await creator.connectTCP("127.0.0.1", self.where)
+        reader.transport.write(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+        head, _, body = (await reader.all).decode().partition("\r\n\r\n")
+        return head.partition("\r\n")[0], body
+
+    async def figures(self) -> dict[str, float]:
+        """Each sample by its name and labels."""
+        status, text = await self.get("/metrics")
+        self.assertIn(" 200 ", status)
+        self.text = text
+        return {
+            ":".join([sample.name, *(sample.labels[key] for key in sorted(sample.labels))]): (
+                sample.value
+            )
+            for family in text_string_to_metric_families(text)
+            for sample in family.samples
+        }
+
+    async def got(self, client: Client, count: int) -> None:
+        while len(client.got) < count:
+            await deferLater(reactor, 0.001)
+
+    async def test_what_there_is_and_what_there_was(self) -> None:
+        self.watched()
+        alice = await self.come()
+        alice.send(
+            bcp2.Register(1, "alice-the-first", 3000),
+            bcp2_rooms.Join(2, "#tea"),
+            bcp2_rooms.Say(3, "#tea", "secret words"),
+            bcp2.Bridge(4, "nobody-here"),
+        )
+        await self.got(alice, 4)
+        plain = await self.connect()
+        plain.send(b"REGISTER\r\nclientID: bob\r\nIP: 127.0.0.1\r\nPort: 3001\r\n\r\nNO\r\n\r\n")
+        while b"405" not in plain.bytes:
+            await deferLater(reactor, 0.001)
+        found = await self.figures()
+        expected = {
+            "chatserver_connections": 2,
+            "chatserver_connections_secure": 1,
+            "chatserver_connections_most": 1000,
+            "chatserver_accepted_total": 2,
+            "chatserver_registered_keyed": 1,
+            "chatserver_room_members": 1,
+            "chatserver_relay_pipes_open": 0,
+            "chatserver_relay_bytes_total": 0,
+            "chatserver_requests_total:bcp2:REGISTER": 1,
+            "chatserver_requests_total:bcp2:SAY": 1,
+            "chatserver_requests_total:classic:REGISTER": 1,
+            "chatserver_requests_total:classic:-": 1,
+            "chatserver_errors_total:bcp2:404": 1,
+            "chatserver_errors_total:classic:405": 1,
+            "chatserver_store_seconds_count:append:rooms": 3,  # two rooms that began, and what was said
+            "chatserver_store_failures_total:append:rooms": 0,
+        }
+        for name, value in expected.items():
+            self.assertEqual(found.get(name), value, name)
+        self.assertIn("process_resident_memory_bytes", found)
+        for word in ("alice", "bob", "nobody-here", "tea", "secret", "127.0.0.1", "sha256"):
+            self.assertNotIn(word, self.text)
+
+    async def test_every_name_is_explained(self) -> None:
+        self.watched()
+        await self.figures()
+        for name in HELP:
+            self.assertIn(f"# HELP chatserver_{name}", self.text)
+
+    async def test_connections_that_were_one_too_many(self) -> None:
+        self.watched()
+        self.factory.most = 0
+        client = await self.connect()
+        await client.ended
+        self.assertEqual((await self.figures())["chatserver_refused_total:503"], 1)
+
+    async def test_well_or_not_and_then_why(self) -> None:
+        self.watched()
+        self.assertEqual(await self.get("/health"), ("HTTP/1.0 200 OK", "ok\n"))
+        self.trouble = "cannot use server.sqlite: the disk is full"
+        status, body = await self.get("/health")
+        self.assertIn(" 503 ", status)
+        self.assertEqual(body, f"{self.trouble}\n")
+        self.trouble, self.server.running = "", False
+        self.assertEqual((await self.get("/health"))[1], "the server stops\n")
+
+    async def test_there_is_nothing_else(self) -> None:
+        self.watched()
+        for path in ("/", "/other"):
+            self.assertIn(" 404 ", (await self.get(path))[0])
+
+
+class UnwatchedTests(Served):
+    async def test_without_it_nothing_is_counted(self) -> None:
+        factory = self.serve()
+        client = await self.come()
+        client.send(bcp2.Register(1, "alice", 3000))
+        while not client.got:
+            await deferLater(reactor, 0.001)
+        self.assertIsNone(factory.tally)
