@@ -41,7 +41,7 @@ NO_TWISTED = {
     "wire": "*",
     "stdio": "printable",
     "accounts": "allowed files passwords tries",
-    "directory": "addresses answer answers introductions keyed lease names pairing presences registry"
+    "directory": "addresses answer answers introductions keyed lease names pairing places presences registry"
     " visitors",
     "identity": "pins safety trust",
     "peer": "candidates diagram effects floor ledger paths punches session",

@@ -10,17 +10,13 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
-from twisted.internet.error import (
-    ConnectError,
-    ConnectionRefusedError,
-    DNSLookupError,
-    TimeoutError,
-)
+from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from chatproto.directory.answer import Answer, NoAnswer, Refused, contact, contacts, read_answer
+from chatproto.directory.reaching import why_unreached
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -79,21 +75,12 @@ class ClassicServer:
 
     def _explain(self, failure: Failure) -> Answer:
         match failure.value:
-            case ConnectionRefusedError():
-                words = f"there is no server at {self.name} (connection refused)"
-            case DNSLookupError():
-                words = f"there is no host {self._host}"
-            case TimeoutError():
-                words = f"no answer from the server at {self.name}"
             case NoAnswer() as error:
                 words = f"the server at {self.name} {error}"
-            case ConnectError() | OSError() as error:
-                # Some of Twisted's errors end in a full stop, and this is the middle of a sentence.
-                words = f"the server at {self.name} cannot be reached ({str(error).rstrip('.')})"
-            case ValueError():
-                words = f"{self._host!r} is no name of a host"
             case Refused() as error:
                 raise Refused(f"the server refused: {error}", error.status) from None
+            case ConnectError() | OSError() | ValueError() as error:
+                words = why_unreached(error, self.name)
             case _:
                 failure.raiseException()
         raise Unreachable(words)

@@ -2,36 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
-from twisted.internet.error import (
-    ConnectError,
-    ConnectionRefusedError,
-    DNSLookupError,
-    TimeoutError,
-)
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
+from chatproto.directory.places import Places
+from chatproto.directory.reaching import why_unreached
 from chatproto.directory.server_line import Handshake, ServerLine
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import REASONS
-from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
 
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
 NO_LOGIN = {403: "no such user, or another password", 405: "it has no accounts"}
-LATE_ENOUGH = 1.25
-"""By which jitter does not bring us back before the time that a server told."""
 
 
 class ServerNews(Protocol):
@@ -45,6 +39,9 @@ class ServerNews(Protocol):
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """It does not want us, or we do not want it; it is not tried again."""
+
+    def server_left_out(self, server: SecureServer, why: str) -> None:
+        """That one of several is not wanted; the others are tried."""
 
     def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
         """Somebody asked it for us and may call."""
@@ -85,9 +82,9 @@ def _unheard(push: Bcp2Message) -> None:
 class SecureServer:
     """A server that speaks BCP/2, at `host:port`; `handshake` makes TLS's part of one connection.
 
-    Once started it is connected and registered again whenever the connection breaks: at once, then
-    after 1 s times 1.5 up to 60 s, give or take a fifth (`jitter` is a number from 0 to 1). Requests
-    fail with Unreachable or Refused. `login` makes the LOGIN that each connection begins with.
+    Once started it is connected and registered again whenever the connection breaks, there or at one
+    of `others`, which have the same directory (`Places` tells when). Requests fail with Unreachable
+    or Refused. `login` makes the LOGIN that each connection begins with.
     """
 
     def __init__(
@@ -100,17 +97,16 @@ class SecureServer:
         jitter: Callable[[], float],
         limits: Limits = DEFAULTS,
         login: Callable[[int], bcp2.Login] | None = None,
+        others: Sequence[Address] = (),
     ) -> None:
-        self.name: str = host_port(host, port)
         self.key: str | None = None
         self.registered = False
         self.watched: dict[str, None] = {}  # in the order in which it was asked
         self.pushed: Callable[[Bcp2Message], None] = _unheard  # what it says of rooms
         self._reactor = reactor
-        self._host, self._port = host, port
+        self._places = Places([(host, port), *others], jitter)
         self._handshake = handshake
         self._news = news
-        self._jitter = jitter
         self._limits = limits
         self._login = login
         self._registration: Registration | None = None
@@ -118,9 +114,13 @@ class SecureServer:
         self._beginning: ServerLine | None = None  # TLS does not stand yet
         self._dialling: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
-        self._failures = 0
         self._stopped = True
         self._waiting: list[Deferred[None]] = []
+
+    @property
+    def name(self) -> str:
+        """The `host:port` where it is tried or was reached last."""
+        return self._places.name
 
     def start(self, registration: Registration) -> None:
         """Connect and register, and stay so."""
@@ -223,8 +223,7 @@ class SecureServer:
                     self._unheeded(lambda cseq: bcp2.Unwatch(cseq, peer_id), bcp2.UnwatchAck)
                     self._news.present(self, push)
             case bcp2.Closing(retry_after):
-                self._failures = 0
-                self._lost("it stops for a moment", retry_after)
+                self._lost("it stops for a moment", partial(self._places.pause, retry_after))
             case bcp2.Replaced():
                 self._refuse("another connection with your key has taken your place", None)
             case Error(status) if status in FOR_NOW:
@@ -240,7 +239,12 @@ class SecureServer:
         if self._line is not None and self._line is not line:
             return
         self._line = self._beginning = None
-        if final:
+        if final and len(self._places) > 1:
+            self._news.server_left_out(self, why)
+            self._places.drop()
+            self._come_out()
+            self._try_again(0.0)
+        elif final:
             self._refuse(why, None)
         else:
             self._lost(why)
@@ -250,20 +254,23 @@ class SecureServer:
     def _dial_now(self) -> None:
         if self._again is not None:
             self._again.cancel()
-            self._again = None
-            self._dial()
+            self._dial_next()
+
+    def _dial_next(self) -> None:
+        self._places.move_on()
+        self._dial()
 
     def _dial(self) -> None:
         self._again = None
         wait = self._limits.handshake_wait
-        endpoint = HostnameEndpoint(self._reactor, self._host, self._port, timeout=wait)
+        endpoint = HostnameEndpoint(self._reactor, *self._places.current, timeout=wait)
         line = self._beginning = ServerLine(self, self._reactor, self._handshake(), self._limits)
         self._dialling = connectProtocol(endpoint, line)
 
         def over(result: Any) -> None:
             self._dialling = None
             if isinstance(result, Failure) and not self._stopped:
-                self.line_lost(None, _why(result, self.name), False)
+                self.line_lost(None, why_unreached(result.value, self.name), False)
 
         self._dialling.addBoth(over)
 
@@ -283,7 +290,7 @@ class SecureServer:
 
     def _registered(self, answer: Bcp2Message) -> None:
         assert isinstance(answer, bcp2.RegAck)
-        self._failures = 0
+        self._places.reached()
         self.registered = True
         self._come_out()
         for peer_id in self.watched:
@@ -294,8 +301,7 @@ class SecureServer:
         error = failure.value
         if isinstance(error, Refused) and error.status in FOR_NOW:
             self._drop_line()
-            wait = error.retry_after
-            self._lost(str(error), None if wait is None else wait * LATE_ENOUGH)
+            self._lost(str(error), partial(self._places.patience, error.retry_after))
         elif isinstance(error, Refused):
             self._refuse(str(error), error.status)
         elif not isinstance(error, Unreachable):
@@ -312,17 +318,16 @@ class SecureServer:
             self._come_out()
             self._news.server_refused(self, why, status)
 
-    def _lost(self, why: str, wait: float | None = None) -> None:
+    def _lost(self, why: str, wait: Callable[[], float] | None = None) -> None:
         self.registered = False
         self._come_out()
-        if self._stopped or self._again is not None:
-            return
-        if wait is None:
-            wait = 0.0 if not self._failures else min(60.0, 1.5 ** (self._failures - 1))
-        wait *= 0.8 + 0.4 * self._jitter()
-        self._failures += 1
-        self._again = self._reactor.callLater(wait, self._dial)
-        self._news.server_lost(self, why, True)
+        if not self._stopped and self._again is None:
+            self._try_again((wait or self._places.wait)())
+            self._news.server_lost(self, why, True)
+
+    def _try_again(self, wait: float) -> None:
+        if not self._stopped:
+            self._again = self._reactor.callLater(wait, self._dial_next)
 
     def _unheeded(self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]) -> None:
         """Ask what nobody waits for; should it fail, the next connection asks again."""
@@ -344,8 +349,7 @@ class SecureServer:
         return self._line.ask(make, wanted, part)
 
 
-def _register(registration: Registration) -> Callable[[int], Bcp2Message]:
-    one = registration
+def _register(one: Registration) -> Callable[[int], Bcp2Message]:
     return lambda cseq: bcp2.Register(
         cseq, one.client_id, one.port, one.addresses, None, one.listed, one.allow
     )
@@ -353,16 +357,3 @@ def _register(registration: Registration) -> Callable[[int], Bcp2Message]:
 
 def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:
     return lambda cseq: bcp2.Info(cseq, prefix, after)
-
-
-def _why(failure: Failure, name: str) -> str:
-    match failure.value:
-        case ConnectionRefusedError():
-            return f"there is no server at {name} (connection refused)"
-        case DNSLookupError():
-            return f"there is no host {name.rpartition(':')[0]}"
-        case TimeoutError():
-            return f"no answer from the server at {name}"
-        case ConnectError() | OSError() as error:
-            return f"the server at {name} cannot be reached ({error})"
-    return str(failure.value)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections import deque
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
-from chatproto.directory.client import ClassicServer
+from twisted.internet.defer import Deferred
+
+from chatproto.directory.client import ClassicServer, Unreachable
 from chatproto.directory.secure_client import Callee, Registration, SecureServer
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
+
+Answer = TypeVar("Answer")
 
 
 class Introducer(Protocol):
@@ -42,16 +48,17 @@ class Introducer(Protocol):
 
 
 class ClassicIntroducer:
-    """A classic server, which is told and asked only what the person wants."""
+    """A classic server, which is told and asked only what the person wants; or one of several with the
+    same directory: where one is away, the next is asked, and stays the one."""
 
-    def __init__(self, server: ClassicServer) -> None:
+    def __init__(self, *servers: ClassicServer) -> None:
         self.registered = False
-        self._server = server
+        self._servers = deque(servers)
         self._me: Me | None = None
 
     @property
     def name(self) -> str:
-        return self._server.name
+        return self._servers[0].name
 
     def start(self, me: Me) -> None:
         self._me = me
@@ -61,7 +68,8 @@ class ClassicIntroducer:
 
     async def register(self) -> bool:
         assert self._me is not None
-        await self._server.register(self._me.client_id, self._me.host, self._me.port)
+        me = self._me
+        await self._first(lambda server: server.register(me.client_id, me.host, me.port))
         self.registered = True
         return True
 
@@ -71,15 +79,25 @@ class ClassicIntroducer:
             raise LocalError(
                 405, "a classic server chooses who it answers with: /bridge takes no name"
             )
-        found = await self._server.bridge(self._me.client_id)
+        client_id = self._me.client_id
+        found = await self._first(lambda server: server.bridge(client_id))
         return None if found is None else Callee(found.client_id, None, ((found.host, found.port),))
 
     async def watch(self, peer: str) -> None:
         """Nothing: a classic server does not know who is there."""
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
-        found = await self._server.info()
+        found = await self._first(ClassicServer.info)
         return tuple(contact for contact in found if contact.client_id.startswith(prefix))
+
+    async def _first(self, ask: Callable[[ClassicServer], Deferred[Answer]]) -> Answer:
+        """What the first answers that is there."""
+        for _ in range(1, len(self._servers)):
+            try:
+                return await ask(self._servers[0])
+            except Unreachable:
+                self._servers.rotate(-1)
+        return await ask(self._servers[0])
 
 
 class SecureIntroducer:

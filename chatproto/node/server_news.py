@@ -27,11 +27,16 @@ class NewsOwner(Protocol):
 
 
 class ServerNews:
-    """Turns it into events, and keeps the keys and addresses that it tells; the server is at `address`."""
+    """Turns it into events, and keeps the keys and addresses that it tells; the server is at one of
+    `addresses`, which have one directory, and so one key: the first that is known of theirs."""
 
-    def __init__(self, known: Acquaintances, node: NewsOwner, address: str) -> None:
-        pin = known.server_pin(address)
+    def __init__(self, known: Acquaintances, node: NewsOwner, *addresses: str) -> None:
+        pins = [known.server_pin(address) for address in addresses]
+        pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
+        self.where = pin.name if pin is not None else addresses[0]
+        """Where that key is from."""
+        self._again = "the next is tried" if len(addresses) > 1 else "it is tried again"
         self._known = known
         self._node = node
         self._trying = False
@@ -40,7 +45,7 @@ class ServerNews:
         """It knows us now, or again."""
         known, key = self._known, server.key
         assert key is not None
-        known.server_key = key
+        known.server_key, self.where = key, server.name
         self._trying = False
         try:
             first = known.pin_server(server.name, key)
@@ -55,13 +60,17 @@ class ServerNews:
         if not self._trying:
             self._trying = True
             where = "" if server.name in why else f"server {server.name}: "
-            self._tell(Notice(f"{where}{why}; it is tried again"))
+            self._tell(Notice(f"{where}{why}; {self._again}"))
         self._node.away(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """It does not want us, or we do not want it."""
         self._tell(Failed(f"server {server.name}: {why}", status=status, command="register"))
         self._node.away(False)
+
+    def server_left_out(self, server: SecureServer, why: str) -> None:
+        """That one of several is not wanted."""
+        self._tell(Failed(f"server {server.name}: {why}; it is left out", command="register"))
 
     def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
         """Somebody asked it for us and may call."""

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import getpass
 import os
-import random
 import re
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +16,14 @@ import platformdirs
 from twisted.application.service import IService
 from twisted.internet.endpoints import serverFromString
 
-from chatproto.directory.client import ClassicServer
-from chatproto.directory.room_client import RoomClient
-from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble
 from chatproto.identity.tls import Tls
-from chatproto.identity.trust import changed_key
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Event, Failed
 from chatproto.node.files import Files
 from chatproto.node.home import Home, HomeTaken, HomeTrouble
-from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
-from chatproto.node.server_news import ServerNews
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
 from chatproto.node.standing import Standing
@@ -47,23 +39,24 @@ from chatproto.taps.options import (
     descriptor,
     endpoint_text,
 )
+from chatproto.taps.servers import introducer
 from chatproto.transfer.threads import Threads
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, json_text
 from chatproto.ui.paste import Paste
 from chatproto.ui.plain import Plain
-from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import USER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
+from chatproto.wire.fields import ID, read_client_id, read_host_port
 from chatproto.wire.limits import DEFAULTS
 
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
 MOST_ALLOWED = 16  # more would not fit a header line
+MOST_SERVERS = 16
 INTERFACES = ("auto", "plain", "json")
 
 
@@ -99,7 +92,6 @@ class Options(ProgramOptions):
             "Who you are: letters, digits, '.', '_', '-' (default: your login name)",
         ],
         ["port", "p", "0", "Where others reach you: a port or a Twisted server endpoint (0: any)"],
-        ["server", None, "127.0.0.1:5555", "host:port of the server, host:port/KEY, or 'none'"],
         ["dialect", None, "canon", f"How others are called: {', '.join(DIALECTS)}"],
         ["ui", None, "auto", "plain, json, or auto (plain)"],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
@@ -133,6 +125,14 @@ class Options(ProgramOptions):
     def __init__(self) -> None:
         super().__init__()
         self["allow"] = []
+        self["server"] = []
+
+    def opt_server(self, text: str) -> None:
+        """host:port of the server, or host:port/KEY, or 'none'; may be repeated for servers with one
+        directory [default: 127.0.0.1:5555]"""
+        if len(self["server"]) >= MOST_SERVERS:
+            raise WrongOption(f"--server can be given {MOST_SERVERS} times at most")
+        self["server"].append(text)
 
     def opt_allow(self, key: str) -> None:
         """A key that may find you with --unlisted, may be repeated"""
@@ -152,15 +152,7 @@ class Options(ProgramOptions):
                 "letters, digits, '.', '_', '-'"
             ) from None
         self["port"] = endpoint_text(self["port"])
-        self["server-key"] = None
-        if self["server"] == "none":
-            self["server"] = None
-        else:
-            address, slash, key = self["server"].partition("/")
-            if slash and KEY.fullmatch(key) is None:
-                raise WrongOption(f"--server {self['server']!r} has no key behind the slash")
-            self["server-key"] = key or None
-            self["server"] = self._address("server", address)
+        self._servers()
         if self["announce"] is not None:
             self["announce"] = self._address("announce", self["announce"])
         self._seconds("ping")
@@ -191,6 +183,22 @@ class Options(ProgramOptions):
         if self["user"] is not None:
             self["password"] = account_password(self["user"], self["password-file"])
         return Path(self["home"])
+
+    def _servers(self) -> None:
+        """The addresses, and the key that all of them are to have."""
+        texts, keys = self["server"] or ["127.0.0.1:5555"], set()
+        self["servers"] = []
+        for text in texts if texts != ["none"] else []:
+            address, slash, key = text.partition("/")
+            if slash and KEY.fullmatch(key) is None:
+                raise WrongOption(f"--server {text!r} has no key behind the slash")
+            if key:
+                keys.add(key)
+            self["servers"].append(self._address("server", address))
+        if len(keys) > 1:
+            raise WrongOption("--server names two keys: servers of one directory have one key")
+        self["server-key"] = keys.pop() if keys else None
+        self["server"] = self["servers"][0] if self["servers"] else None
 
     def _account(self) -> None:
         if self["user"] is None:
@@ -227,37 +235,6 @@ class Options(ProgramOptions):
             raise WrongOption(f"--{name} is one of {', '.join(known)}, not {self[name]!r}")
 
 
-def _introducer(
-    reactor: Any, options: Options, node: Node, known: Acquaintances | None
-) -> Introducer:
-    """The server, as `--plain` or not wants it to be spoken to."""
-    host, port = options["server"]
-    if known is None:
-        return ClassicIntroducer(ClassicServer(reactor, host, port))
-    address, wanted = host_port(host, port), options["server-key"]
-
-    def judge(key: str) -> str | None:
-        pin = known.server_pin(address)
-        if wanted is not None and key != wanted:
-            return f"its key is not the one that --server names: it shows {key}"
-        if pin is None or pin.key == key or wanted is not None:
-            return None
-        accept = f"--server {address}/{key}"
-        return "; ".join(changed_key(pin, key, known.where, f"the server {address}", accept))
-
-    news = ServerNews(known, node, address)
-    jitter = random.SystemRandom().random
-    login = None
-    if options["user"] is not None:
-        login = partial(bcp2.Login, user=options["user"], password=options["password"])
-    server = SecureServer(
-        reactor, host, port, lambda: known.handshake(judge), news, jitter, DEFAULTS, login
-    )
-    node.rooms.connection = RoomClient(server)
-    server.pushed = node.rooms.pushed
-    return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
-
-
 def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -> Node:
     """What `options` want, without anybody to tell. `finished` gets the exit code."""
     plain = bool(options["plain"])
@@ -279,7 +256,7 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
         known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
     node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=time.time)
     if options["server"] is not None:
-        node.server = _introducer(reactor, options, node, known)
+        node.server = introducer(reactor, options, node, known)
     if not plain:
         threads = Threads(reactor, reactor.getThreadPool())
         node.files = Files(node, threads, options["home"], options["downloads"])

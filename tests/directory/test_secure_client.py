@@ -26,6 +26,7 @@ from tests.net import Net, Wire
 KEY, BOBS = "sha256:" + "A" * 52, "sha256:" + "B" * 52
 WAIT, PING = DEFAULTS.request_wait, DEFAULTS.ping_wait
 ALICE = Registration("Alice", 5001, (("10.0.0.1", 5001),), True, (BOBS,))
+WHY = "that is not their key"
 OBSERVED = ("10.0.0.1", 40000)
 
 
@@ -49,6 +50,7 @@ class News:
     def __init__(self) -> None:
         self.registered: list[int] = []
         self.lost: list[str] = []
+        self.left_out: list[tuple[str, str]] = []
         self.refused: list[tuple[str, int | None]] = []
         self.pushes: list[Bcp2Message] = []
         self.then: Callable[[], None] = lambda: None
@@ -63,6 +65,9 @@ class News:
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         self.refused.append((why, status))
+
+    def server_left_out(self, server: SecureServer, why: str) -> None:
+        self.left_out.append((server.name, why))
 
     def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
         self.pushes.append(push)
@@ -442,7 +447,7 @@ class ComingBackTests(Case):
         self.says(bcp2.Closing(20))
         wire.ends()
         self.assertEqual(self.news.lost, ["it stops for a moment"])
-        self.net.advance(19.9)
+        self.net.advance(20.4)  # and not just then, with all others who were told the same
         self.assertEqual(self.net.dialled, 0)
         self.net.advance(0.2)
         self.come()
@@ -486,6 +491,85 @@ class ComingBackTests(Case):
             self.server.start(ALICE)
             self.net.refuse(error)
             self.assertEqual(self.news.lost, [words])
+
+
+class OthersTests(Case):
+    """Servers that have the same directory."""
+
+    def setUp(self) -> None:
+        self.begin()
+        self.server = SecureServer(
+            self.net,
+            "127.0.0.1",
+            5555,
+            lambda: Shake(WHY if self.server.name in self.strange else None),
+            self.news,
+            lambda: 0.5,
+            others=(("127.0.0.1", 5556), ("127.0.0.1", 5557)),
+        )
+        self.strange: tuple[str, ...] = ()
+
+    def ports(self) -> list[int]:
+        """Where it was dialled, in order."""
+        return [port for _, port in self.net.wanted]
+
+    def test_the_next_is_tried_at_once_and_goes_by_its_own_name(self) -> None:
+        self.started().ends()
+        self.net.advance(0)
+        self.assertEqual(self.ports(), [5555, 5556])
+        self.assertEqual(self.server.name, "127.0.0.1:5556")
+        self.come()
+        self.assertTrue(self.server.registered)
+        self.assertEqual(self.news.registered, [3600, 3600])
+
+    def test_a_round_that_failed_is_waited_after(self) -> None:
+        self.started().ends()
+        for _ in range(3):
+            self.net.advance(0)
+            self.net.refuse()
+        self.assertEqual(self.ports(), [5555, 5556, 5557, 5555])
+        self.net.advance(0.99)
+        self.assertEqual(self.net.dialled, 0)
+        self.net.advance(0.02)
+        self.assertEqual(self.ports()[4:], [5556])
+
+    def test_who_is_told_to_come_back_goes_to_the_next_after_that_time(self) -> None:
+        wire = self.started()
+        self.says(bcp2.Closing(3))
+        wire.ends()
+        self.net.advance(3.4)
+        self.assertEqual(len(self.ports()), 1)
+        self.net.advance(0.2)
+        self.assertEqual(self.ports(), [5555, 5556])
+
+    def test_one_that_is_full_is_left_for_the_next(self) -> None:
+        self.started()
+        self.says(Error(503))
+        self.net.advance(0)
+        self.assertEqual(self.ports(), [5555, 5556])
+
+    def test_one_with_another_key_is_left_out(self) -> None:
+        self.strange = ("127.0.0.1:5555", "127.0.0.1:5556")
+        self.server.start(ALICE)
+        for _ in range(2):
+            self.accept().ends()
+            self.net.advance(0)
+        self.assertEqual(self.news.left_out, [(name, WHY) for name in self.strange])
+        self.assertEqual(self.ports(), [5555, 5556, 5557])
+        self.come().ends()
+        self.net.wait(5)
+        self.assertEqual(set(self.ports()[3:]), {5557})
+        self.assertEqual(self.news.refused, [])
+
+    def test_when_all_have_another_key_it_is_over(self) -> None:
+        self.strange = ("127.0.0.1:5555", "127.0.0.1:5556", "127.0.0.1:5557")
+        self.server.start(ALICE)
+        for _ in range(3):
+            self.accept().ends()
+            self.net.advance(0)
+        self.assertEqual(self.news.refused, [(WHY, None)])
+        self.net.wait(200, 1)
+        self.assertEqual(len(self.ports()), 3)
 
 
 class StoppingTests(Case):

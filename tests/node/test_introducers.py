@@ -91,6 +91,38 @@ class ClassicTests(SynchronousTestCase):
         self.assertEqual(self.net.wanted, [])
 
 
+class SeveralClassicTests(SynchronousTestCase):
+    """Classic servers with one directory."""
+
+    def setUp(self) -> None:
+        self.net = Net()
+        servers = (ClassicServer(self.net, "127.0.0.1", port) for port in (5555, 5556, 5557))
+        self.server = ClassicIntroducer(*servers)
+        self.server.start(ME)
+
+    def test_where_one_is_away_the_next_is_asked_and_stays_the_one(self) -> None:
+        done = asked(self.server.register())
+        self.net.refuse()
+        self.assertEqual(self.server.name, "127.0.0.1:5556")
+        self.net.accept().says(b"REGACK\r\n\r\n")
+        self.assertTrue(self.successResultOf(done))
+        asked(self.server.info(""))
+        self.assertEqual([port for _, port in self.net.wanted], [5555, 5556, 5556])
+
+    def test_a_refusal_is_an_answer(self) -> None:
+        done = asked(self.server.register())
+        self.net.accept().says(b"REGNACK\r\n\r\n")
+        self.failureResultOf(done, Refused)
+        self.assertEqual(len(self.net.wanted), 1)
+
+    def test_when_all_are_away_the_last_says_so(self) -> None:
+        done = asked(self.server.register())
+        for _ in range(3):
+            self.net.refuse()
+        error = self.failureResultOf(done, Unreachable).value
+        self.assertIn("127.0.0.1:5557", str(error))
+
+
 class Shake:
     """A handshake that has come out well."""
 
@@ -110,6 +142,7 @@ class Unheard:
     def server_registered(self, server: SecureServer, expires: int) -> None: ...
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None: ...
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None: ...
+    def server_left_out(self, server: SecureServer, why: str) -> None: ...
     def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None: ...
     def present(self, server: SecureServer, push: bcp2.Presence) -> None: ...
 

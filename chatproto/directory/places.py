@@ -1,0 +1,73 @@
+"""Where the servers of one directory are, which of them is tried next, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.fields import host_port
+
+MOST = 60.0
+"""Seconds between two rounds of tries."""
+
+
+class Places:
+    """`addresses`, at least one, are tried one after another, and then again from the first.
+
+    After a connection was lost the next is tried at once; after each round that failed it takes 1 s
+    times 1.5 up to `MOST`, give or take a fifth. `jitter` makes numbers from 0 to 1.
+    """
+
+    def __init__(self, addresses: Sequence[Address], jitter: Callable[[], float]) -> None:
+        self._addresses = list(addresses)
+        self._jitter = jitter
+        self._at = 0
+        self._failures = 0
+
+    def __len__(self) -> int:
+        return len(self._addresses)
+
+    @property
+    def current(self) -> Address:
+        """Which is tried, or was last."""
+        return self._addresses[self._at]
+
+    @property
+    def name(self) -> str:
+        """The same as `host:port`."""
+        return host_port(*self.current)
+
+    def reached(self) -> None:
+        """All is well there."""
+        self._failures = 0
+
+    def wait(self) -> float:
+        """It is not there, or no more: seconds until the next try."""
+        rounds, before = divmod(self._failures, len(self._addresses))
+        self._failures += 1
+        if before or not rounds:
+            return 0.0
+        return min(MOST, 1.5 ** min(rounds - 1, 20)) * (0.8 + 0.4 * self._jitter())
+
+    def pause(self, told: int) -> float:
+        """It stops, and told us to come back after `told` seconds: never before, and not all at one
+        moment who were told the same, since it counts in whole ones."""
+        self._failures = 1
+        return told + self._jitter()
+
+    def patience(self, told: int | None) -> float:
+        """It has no time for us; it may have told when it will."""
+        usual = self.wait()
+        return usual if told is None else told * (1 + 0.5 * self._jitter())
+
+    def move_on(self) -> None:
+        """The next is tried now."""
+        self._at = (self._at + 1) % len(self._addresses)
+
+    def drop(self) -> bool:
+        """Try the current one no more; False if there is no other. `move_on` comes before a try."""
+        if len(self._addresses) == 1:
+            return False
+        del self._addresses[self._at]
+        self._at = (self._at - 1) % len(self._addresses)
+        return True

@@ -1,0 +1,28 @@
+"""Why a server cannot be reached, for a person."""
+
+from __future__ import annotations
+
+from twisted.internet.error import (
+    ConnectError,
+    ConnectionRefusedError,
+    DNSLookupError,
+    TimeoutError,
+)
+
+
+def why_unreached(error: BaseException | None, name: str) -> str:
+    """One sentence about a connection to the server at `name`, `host:port`, that did not come about."""
+    host = name.rpartition(":")[0]
+    match error:
+        case ConnectionRefusedError():
+            return f"there is no server at {name} (connection refused)"
+        case DNSLookupError():
+            return f"there is no host {host}"
+        case TimeoutError():
+            return f"no answer from the server at {name}"
+        case ConnectError() | OSError():
+            # Some of Twisted's errors end in a full stop, and this is the middle of a sentence.
+            return f"the server at {name} cannot be reached ({str(error).rstrip('.')})"
+        case ValueError():
+            return f"{host!r} is no name of a host"
+    return str(error)

@@ -1,0 +1,62 @@
+"""Which server a client asks, and what it thinks of that server's key."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from chatproto.directory.client import ClassicServer
+from chatproto.directory.room_client import RoomClient
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.trust import changed_key
+from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
+from chatproto.node.node import Node
+from chatproto.node.server_news import ServerNews
+from chatproto.wire import bcp2
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import DEFAULTS
+
+
+def introducer(
+    reactor: Any, options: Mapping[str, Any], node: Node, known: Acquaintances | None
+) -> Introducer:
+    """The server, or several with one directory, as `--plain` or not wants them to be spoken to."""
+    (host, port), *others = options["servers"]
+    if known is None:
+        return ClassicIntroducer(*(ClassicServer(reactor, *one) for one in options["servers"]))
+    wanted = options["server-key"]
+    news = ServerNews(known, node, *(host_port(*one) for one in options["servers"]))
+
+    def judge(key: str) -> str | None:
+        address = server.name
+        pin = known.server_pin(address)
+        if wanted is not None and key != wanted:
+            return f"its key is not the one that --server names: it shows {key}"
+        if pin is not None and pin.key != key and wanted is None:
+            accept = f"--server {address}/{key}"
+            return "; ".join(changed_key(pin, key, known.where, f"the server {address}", accept))
+        if wanted is None and known.server_key not in (None, key):
+            return f"it has another directory than {news.where}: its key is {key}"
+        return None
+
+    jitter = random.SystemRandom().random
+    login = None
+    if options["user"] is not None:
+        login = partial(bcp2.Login, user=options["user"], password=options["password"])
+    server = SecureServer(
+        reactor,
+        host,
+        port,
+        lambda: known.handshake(judge),
+        news,
+        jitter,
+        DEFAULTS,
+        login,
+        others,
+    )
+    node.rooms.connection = RoomClient(server)
+    server.pushed = node.rooms.pushed
+    return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))

@@ -1,0 +1,113 @@
+"""What --server says, and what a client thinks of a server's key."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.pins import Pin
+from chatproto.node.introducers import ClassicIntroducer, SecureIntroducer
+from chatproto.taps.client import Options, make_node
+from chatproto.wire.fields import host_port
+from tests.net import Net
+
+ONE, OTHER = "sha256:" + "A" * 52, "sha256:" + "B" * 52
+
+
+class Reactor(Net):
+    """A net, and no threads, which nobody needs here."""
+
+    def getThreadPool(self) -> None: ...
+
+
+class ServersTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.errors = io.StringIO()
+        self.patch(sys, "__stderr__", self.errors)
+        self.home = Path(self.mktemp())
+
+    def parsed(self, *servers: str) -> Options:
+        options = Options()
+        told = [word for server in servers for word in ("--server", server)]
+        options.parseOptions(["--id", "alice", "--home", str(self.home), *told])
+        self.addCleanup(options["opened"].close)
+        return options
+
+    def refused(self, *servers: str) -> str:
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed(*servers)
+        self.assertEqual(caught.exception.code, 1)
+        return self.errors.getvalue()
+
+    def judge(self, options: Options, place: int, key: str) -> str | None:
+        """What the client says to `key`, shown at the server of that place."""
+        node = make_node(Reactor(), options, lambda code: None)
+        introducer = node.server
+        assert isinstance(introducer, SecureIntroducer)
+        server: SecureServer = introducer._server
+        for _ in range(place):
+            server._places.move_on()
+        shake: Any = server._handshake()
+        verdict: str | None = shake._judge(key)
+        return verdict
+
+    def test_the_one_on_this_machine_if_none_is_named(self) -> None:
+        self.assertEqual(self.parsed()["servers"], [("127.0.0.1", 5555)])
+
+    def test_none(self) -> None:
+        options = self.parsed("none")
+        self.assertEqual((options["servers"], options["server"]), ([], None))
+
+    def test_several_and_one_key_for_all(self) -> None:
+        options = self.parsed("10.0.0.1:1", f"[2001:db8::1]:2/{ONE}")
+        self.assertEqual(options["servers"], [("10.0.0.1", 1), ("2001:db8::1", 2)])
+        self.assertEqual(options["server"], ("10.0.0.1", 1))
+        self.assertEqual(options["server-key"], ONE)
+
+    def test_two_keys_are_two_directories(self) -> None:
+        self.assertIn("two keys", self.refused(f"10.0.0.1:1/{ONE}", f"10.0.0.2:1/{OTHER}"))
+
+    def test_more_than_anybody_needs(self) -> None:
+        self.assertIn("16 times", self.refused(*(f"10.0.0.1:{n}" for n in range(1, 18))))
+
+    def test_none_is_none_of_several(self) -> None:
+        self.assertIn("wants host:port", self.refused("10.0.0.1:1", "none"))
+
+    def test_the_key_that_is_named_holds_for_every_place(self) -> None:
+        options = self.parsed("10.0.0.1:1", f"10.0.0.2:1/{ONE}")
+        for place in (0, 1):
+            self.assertIsNone(self.judge(options, place, ONE))
+            self.assertIn(
+                "not the one that --server names", self.judge(options, place, OTHER) or ""
+            )
+
+    def test_the_key_that_is_known_of_one_holds_for_the_others(self) -> None:
+        options = self.parsed("10.0.0.1:1", "10.0.0.2:1")
+        options["pins"].put(Pin("server", host_port("10.0.0.2", 1), ONE))
+        self.assertIsNone(self.judge(options, 0, ONE))
+        self.assertIn("another directory than 10.0.0.2:1", self.judge(options, 0, OTHER) or "")
+        self.assertIn("has changed", self.judge(options, 1, OTHER) or "")
+
+    def test_two_that_are_known_for_two_keys(self) -> None:
+        options = self.parsed("10.0.0.1:1", "10.0.0.2:1")
+        options["pins"].put(Pin("server", host_port("10.0.0.1", 1), ONE))
+        options["pins"].put(Pin("server", host_port("10.0.0.2", 1), OTHER))
+        self.assertIsNone(self.judge(options, 0, ONE))
+        self.assertIn("another directory than 10.0.0.1:1", self.judge(options, 1, OTHER) or "")
+
+    def test_the_first_contact_takes_any(self) -> None:
+        self.assertIsNone(self.judge(self.parsed("10.0.0.1:1", "10.0.0.2:1"), 1, OTHER))
+
+    def test_classic_ones(self) -> None:
+        options = Options()
+        words = ["--id", "alice", "--home", str(self.home), "--plain"]
+        options.parseOptions([*words, "--server", "10.0.0.1:1", "--server", "10.0.0.2:1"])
+        self.addCleanup(options["opened"].close)
+        node = make_node(Reactor(), options, lambda code: None)
+        assert isinstance(node.server, ClassicIntroducer)
+        self.assertEqual([one.name for one in node.server._servers], ["10.0.0.1:1", "10.0.0.2:1"])
