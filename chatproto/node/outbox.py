@@ -27,7 +27,7 @@ from chatproto.node.posts import Posts
 from chatproto.node.settings import Settings
 from chatproto.peer import ledger
 from chatproto.peer.correspondence import Correspondence, Outcome
-from chatproto.peer.ledger import HEARD, MSG, LedgerTrouble, Line
+from chatproto.peer.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, Line
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
@@ -198,6 +198,12 @@ class Outbox:
             self.shown(self._line)
 
     def _show(self, line: Line) -> None:
+        if line.state == OVERHEARD:
+            where = line.key
+            self._node.tell(
+                MessageReceived(line.name, line.text, line.id, room=where, history=True)
+            )
+            return
         heard = line.state == HEARD
         from_, to = (line.name, None) if heard else (self._node.me.client_id, line.name)
         self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True))

@@ -15,6 +15,7 @@ from chatproto.node.calls import Calls
 from chatproto.node.events import Event, RoomChanged, Undelivered
 from chatproto.node.membership import Membership
 from chatproto.node.posts import Posts
+from chatproto.node.room_log import RoomLog
 from chatproto.node.room_news import changed, joined
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
@@ -72,6 +73,9 @@ class Rooms:
         self._leaving: list[Membership] = []  # left, and what was said there is not answered yet
         self._held: tuple[Membership, str] | None = None
         self._retries: dict[str, IDelayedCall] = {}
+        self._log: RoomLog | None = None
+        if node.posts is not None:
+            self._log = RoomLog(node.posts.ledger, node.limits.room_log, self.tell)
 
     @property
     def client(self) -> RoomClient:
@@ -260,6 +264,8 @@ class Rooms:
 
     def heard(self, said: Said, event: Event) -> None:
         """Something was said."""
+        if self._log is not None:
+            self._log.keep(said)
         self.tell(event)
 
     def settled(self) -> None:

@@ -13,14 +13,15 @@ from typing import Protocol
 MSG, TURN, MODE = "msg", "turn", "mode"
 """The kinds of entries."""
 
-WAITING, DELIVERED, UNCERTAIN, UNDELIVERED, HEARD = (
+WAITING, DELIVERED, UNCERTAIN, UNDELIVERED, HEARD, OVERHEARD = (
     "waiting",
     "delivered",
     "uncertain",
     "undelivered",
     "heard",
+    "overheard",
 )
-"""What became of a line of the log; HEARD are theirs."""
+"""What became of a line of the log; HEARD are theirs, OVERHEARD was said in a room."""
 
 
 class LedgerTrouble(Exception):
@@ -62,7 +63,10 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A message in the log; `number` rises with every line, `name` is what they were called then."""
+    """A message in the log; `number` rises with every line, `name` is what they were called then.
+
+    Of what was said in a room `key` is the room's name, `name` who said it, `id` its number there.
+    """
 
     number: int
     key: str
@@ -74,7 +78,7 @@ class Line:
 
 
 class Ledger(Protocol):
-    """The outbox, the numbers and the log of one person."""
+    """The outbox, the numbers and the log of one person; the name of a room is no key (`#`)."""
 
     def standing(self, key: str) -> Standing | None:
         """How far we have come with `key`; None if there was never anything."""
@@ -106,6 +110,12 @@ class Ledger(Protocol):
 
     def heard(self, key: str, name: str, entry: Entry) -> int:
         """We have their entry: `have` is its ID. A MSG gets a line, HEARD; its number, else 0."""
+
+    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+        """`name` has said something in `room`: a line, OVERHEARD.
+
+        The room keeps `most` lines, or up to a tenth more; the oldest go.
+        """
 
     def set_turn(self, key: str, turn: str) -> None:
         """Whose turn it is in a conversation that goes on; empty: it was ended."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from chatproto.peer.ledger import (
     HEARD,
     MSG,
+    OVERHEARD,
     UNCERTAIN,
     WAITING,
     Entry,
@@ -46,7 +47,8 @@ class MemoryLedger:
     def __init__(self, *, log: bool = True) -> None:
         self._log = log
         self._sides: dict[str, Side] = {}
-        self._lines: list[Line] = []  # line N is at N - 1
+        self._lines: dict[int, Line] = {}  # by number, which only rises
+        self._last = 0
         self._shown = 0
 
     def standing(self, key: str) -> Standing | None:
@@ -104,6 +106,13 @@ class MemoryLedger:
         side.standing = replace(side.standing, have=entry.id)
         return self._write(key, name, entry, HEARD)
 
+    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+        self._write(room, name, entry, OVERHEARD)
+        lines = [number for number, line in self._lines.items() if line.key == room]
+        if len(lines) > most + most // 10:
+            for number in lines[: len(lines) - most]:
+                del self._lines[number]
+
     def set_turn(self, key: str, turn: str) -> None:
         side = self._sides.get(key)
         if side is not None:
@@ -118,17 +127,18 @@ class MemoryLedger:
         return tuple(found)
 
     def history(self, key: str, most: int, before: int = 0) -> tuple[Line, ...]:
-        earlier = self._lines[: max(0, before - 1)] if before else self._lines
-        return latest([line for line in earlier if line.key == key], most)
+        found = [line for line in self._lines.values() if line.key == key]
+        return latest([line for line in found if not before or line.number < before], most)
 
     def search(self, words: str, most: int) -> tuple[Line, ...]:
         wanted = [one for one in (_tokens(word) for word in words.split()) if one]
         if not wanted:
             return ()
-        return latest([line for line in self._lines if _contains(line.text, wanted)], most)
+        return latest([line for line in self._lines.values() if _contains(line.text, wanted)], most)
 
     def unshown(self) -> tuple[Line, ...]:
-        return tuple(line for line in self._lines[self._shown :] if line.state == HEARD)
+        lines = self._lines.values()
+        return tuple(line for line in lines if line.state == HEARD and line.number > self._shown)
 
     def shown(self, number: int) -> None:
         self._shown = max(self._shown, number)
@@ -140,13 +150,13 @@ class MemoryLedger:
         """Put a message into the log; the number of its line, 0 for what gets none."""
         if not self._log or entry.kind != MSG:
             return 0
-        number = len(self._lines) + 1
-        self._lines.append(Line(number, key, name, entry.id, entry.at, entry.text, state))
+        self._last = number = self._last + 1
+        self._lines[number] = Line(number, key, name, entry.id, entry.at, entry.text, state)
         return number
 
     def _mark(self, number: int, state: str) -> None:
         if number:
-            self._lines[number - 1] = replace(self._lines[number - 1], state=state)
+            self._lines[number] = replace(self._lines[number], state=state)
 
 
 def out_of_order(key: str, entry: Entry) -> LedgerTrouble:

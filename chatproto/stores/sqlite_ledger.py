@@ -12,6 +12,7 @@ from pathlib import Path
 from chatproto.peer.ledger import (
     HEARD,
     MSG,
+    OVERHEARD,
     UNCERTAIN,
     WAITING,
     Entry,
@@ -58,6 +59,7 @@ class SqliteLedger:
         self._path = Path(path)
         self._log = log
         self._texts: dict[tuple[str, int], str] = {}  # of the outbox, if there is no log
+        self._rooms: dict[str, int] = {}  # how many lines each has in the log
         with self._troubles():
             _make_private(self._path)
             self._db = sqlite3.connect(
@@ -150,6 +152,19 @@ class SqliteLedger:
                 raise out_of_order(key, entry)
             return self._write(key, name, entry, HEARD)
 
+    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+        if not self._log:
+            return
+        if room not in self._rooms:
+            [(self._rooms[room],)] = self._read("SELECT count(*) FROM log WHERE key = ?", room)
+        count = self._rooms[room] + 1
+        with self._transaction():
+            self._write(room, name, entry, OVERHEARD)
+            if count > most + most // 10:
+                self._thin_out(room, most)
+                count = most
+        self._rooms[room] = count
+
     def set_turn(self, key: str, turn: str) -> None:
         with self._troubles():
             self._db.execute("UPDATE peers SET turn = ? WHERE key = ?", (turn, key))
@@ -176,7 +191,8 @@ class SqliteLedger:
         wanted = ['"' + word.replace('"', '""') + '"' for word in legible.split()]
         if not wanted:
             return ()
-        self._index()
+        with self._transaction():
+            self._index()
         rows = self._read(
             "SELECT log.* FROM log WHERE number IN"
             " (SELECT rowid FROM words WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?)"
@@ -223,15 +239,25 @@ class SqliteLedger:
 
     def _index(self) -> None:
         """Put into `words` what is new in the log: all at once costs a fiftieth of line by line."""
-        with self._transaction() as db:
-            db.execute(
-                "INSERT INTO words (rowid, text) SELECT number, text FROM log"
-                " WHERE number > (SELECT value FROM meta WHERE name = 'indexed')"
-            )
-            db.execute(
-                "UPDATE meta SET value = (SELECT coalesce(max(number), 0) FROM log)"
-                " WHERE name = 'indexed'"
-            )
+        self._db.execute(
+            "INSERT INTO words (rowid, text) SELECT number, text FROM log"
+            " WHERE number > (SELECT value FROM meta WHERE name = 'indexed')"
+        )
+        self._db.execute(
+            "UPDATE meta SET value = (SELECT coalesce(max(number), 0) FROM log)"
+            " WHERE name = 'indexed'"
+        )
+
+    def _thin_out(self, room: str, most: int) -> None:
+        """Leave the last `most` lines of `room`. The index wants to be told what was in the others."""
+        self._index()
+        old = (
+            "FROM log WHERE key = ?1 AND number <="
+            " (SELECT number FROM log WHERE key = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)"
+        )
+        told = f"INSERT INTO words (words, rowid, text) SELECT 'delete', number, text {old}"
+        self._db.execute(told, (room, most))
+        self._db.execute(f"DELETE {old}", (room, most))
 
     def _read(self, query: str, *values: str | int) -> list[tuple]:  # type: ignore[type-arg]
         with self._troubles():

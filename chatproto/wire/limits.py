@@ -70,6 +70,7 @@ class Limits:
     room_rate: float = 4.0  # and then in a second
     room_history: int = 2048  # messages of a room that are kept
     room_history_age: float = 7 * 86400.0  # and how long
+    room_log: int = 10_000  # messages of a room in one's own log
     history_bytes: int = 64 * 1024 * 1024  # of all rooms, where they are kept in memory
     history_page: int = 1000  # messages in one answer to HISTORY
     history_page_bytes: int = 128 * 1024

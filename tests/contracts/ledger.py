@@ -9,6 +9,7 @@ from chatproto.peer.ledger import (
     HEARD,
     MODE,
     MSG,
+    OVERHEARD,
     TURN,
     UNCERTAIN,
     UNDELIVERED,
@@ -275,11 +276,44 @@ class LedgerContract(Case):
         ledger.shown(0)
         self.assertEqual(ledger.unshown(), ())
 
+    def test_finds_what_was_said_in_rooms_which_nobody_need_be_shown_again(self) -> None:
+        ledger = self.begun()
+        ledger.heard(BOB, "bob", message(1, "a fox at home"))
+        ledger.overheard("#tea", "carol", message(7, "a fox in the garden"), 9)
+        ledger.overheard("#den", "dave", message(7, "no fox"), 9)
+        ledger.overheard("#tea", "bob", message(3, "where?"), 9)
+        tea = ledger.history("#tea", 9)
+        self.assertEqual(
+            [(line.name, line.id, line.state) for line in tea],
+            [("carol", 7, OVERHEARD), ("bob", 3, OVERHEARD)],
+        )
+        found = ledger.search("fox", 9)
+        self.assertEqual([line.key for line in found], [BOB, "#tea", "#den"])
+        self.assertEqual(texts(ledger.unshown()), ["a fox at home"])
+        ledger.shown(found[-1].number)
+        self.assertEqual((ledger.unshown(), ledger.entries("#tea"), ledger.waiting()), ((),) * 3)
+        self.assertIsNone(ledger.standing("#tea"))
+
+    def test_forgets_the_oldest_of_a_room_and_finds_them_no_more(self) -> None:
+        ledger = self.begun()
+        ledger.heard(BOB, "bob", message(1, "fox"))
+        ledger.overheard("#den", "dave", message(1, "den fox"), 20)
+        for id in range(1, 24):
+            ledger.overheard("#tea", "carol", message(id, f"fox {id}"), 20)
+            self.assertIn(f"fox {id}", texts(ledger.search("fox", 99)))
+            self.assertLessEqual(len(ledger.history("#tea", 99)), 22)
+        self.assertEqual(texts(ledger.history("#tea", 99)), [f"fox {id}" for id in range(4, 24)])
+        self.assertEqual(ledger.search("3", 9), ())
+        self.assertEqual(texts(ledger.search("fox", 99))[:3], ["fox", "den fox", "fox 4"])
+        self.assertEqual(len(ledger.search("fox", 99)), 22)
+
     def test_without_a_log_there_is_no_line_and_all_else(self) -> None:
         ledger = self.begun(log=False)
         ledger.add(BOB, "bob", message(1))
         ledger.add(BOB, "bob", message(2))
         self.assertEqual(ledger.heard(BOB, "bob", message(1)), 0)
+        ledger.overheard("#tea", "carol", message(1), 9)
+        self.assertEqual(ledger.history("#tea", 9), ())
         self.assertEqual(ledger.entries(BOB), (message(1), message(2)))
         self.assertEqual(ledger.waiting(), ((BOB, "bob", 2),))
         ledger.withdraw(BOB, 1)

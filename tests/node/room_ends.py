@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -15,6 +16,7 @@ from chatproto.directory.room_client import RoomClient
 from chatproto.node.events import Event, Failed, MessageReceived, RoomChanged, Sent
 from chatproto.node.node import Node
 from chatproto.node.settings import Settings
+from chatproto.peer.ledger import Ledger
 from chatproto.server.room_side import RoomSide
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
@@ -158,14 +160,17 @@ class Hall:
 class Person:
     """Somebody's program, with all that it told."""
 
-    def __init__(self, hall: Hall, name: str, limits: Limits = DEFAULTS) -> None:
+    def __init__(
+        self, hall: Hall, name: str, limits: Limits = DEFAULTS, ledger: Ledger | None = None
+    ) -> None:
         self.name, self.key = name, "sha256:" + (name[0].upper() * 52)
         self.events: list[Event] = []
         self.held = False
         self.codes: list[int] = []
         self.line = Line(hall, self.key, name)
         self.hall = hall
-        self.node = Node(hall.clock, Settings(name), limits, None, self.codes.append)
+        known: Any = SimpleNamespace(own_key=self.key) if ledger else None  # nobody is called here
+        self.node = Node(hall.clock, Settings(name), limits, known, self.codes.append, ledger)
         self.node.tell = self.events.append
         self.node.hold_input = lambda held: setattr(self, "held", held)
         self.node.rooms.connection = RoomClient(self.line, limits)

@@ -27,6 +27,7 @@ from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.sqlite_ledger import SqliteLedger
 
 keys = st.sampled_from(["k1", "k2", "k3"])
+rooms = st.sampled_from(["#tea", "#den"])
 streams = st.sampled_from(["s1", "s2", "s3"])
 names = st.sampled_from(["bob", "carol", ""])
 ids = st.integers(0, 12)
@@ -91,6 +92,10 @@ class Both(RuleBasedStateMachine):
     def heard(self, key: str, name: str, entry: Entry) -> None:
         self.same(lambda ledger: ledger.heard(key, name, entry))
 
+    @rule(room=rooms, name=names, entry=entries, most=st.integers(0, 20))
+    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+        self.same(lambda ledger: ledger.overheard(room, name, entry, most))
+
     @rule(key=keys, turn=st.sampled_from(["mine", "theirs", ""]))
     def set_turn(self, key: str, turn: str) -> None:
         self.same(lambda ledger: ledger.set_turn(key, turn))
@@ -99,7 +104,7 @@ class Both(RuleBasedStateMachine):
     def shown(self, number: int) -> None:
         self.same(lambda ledger: ledger.shown(number))
 
-    @rule(key=keys, most=st.integers(-1, 9), before=st.integers(-1, 12))
+    @rule(key=keys | rooms, most=st.integers(-1, 9), before=st.integers(-1, 12))
     def history(self, key: str, most: int, before: int) -> None:
         self.same(lambda ledger: ledger.history(key, most, before))
 
