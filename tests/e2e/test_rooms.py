@@ -128,7 +128,7 @@ def test_a_server_that_is_killed_and_comes_back_has_lost_nothing(stage: Stage) -
 
 
 @pytest.mark.skipif(shutil.which("nc") is None, reason="there is no netcat here")
-def test_the_lobby_is_one_room_for_netcat_raw_clients_and_ours(stage: Stage) -> None:
+def test_the_lobby_is_one_room_for_netcat_raw_and_classic_clients_and_ours(stage: Stage) -> None:
     raw = free_port()
     _, port = stage.server("--lobby", f"tcp:{raw}:interface=127.0.0.1")
     alice, bob = (member(stage, name, port, "#lobby") for name in ("alice", "bob"))
@@ -139,12 +139,18 @@ def test_the_lobby_is_one_room_for_netcat_raw_clients_and_ours(stage: Stage) -> 
     rawley = Member(raw)
     rawley.say("/nick rawley")
     alice.event("room", change="joined", id="rawley", role="open")
+    classy = stage.client("classy", port)
+    classy.send_line(f"/chat --as lobby 127.0.0.1:{raw}")
+    classy.event("session", state="open")
+    classy.send_line("//nick classy")
+    alice.event("room", change="joined", id="classy", role="open")
     texts = []
     for speaker, say in {
         "alice": alice.send_line,
         "bob": bob.send_line,
         "netta": netcat.send_line,
         "rawley": rawley.say,
+        "classy": classy.send_line,
     }.items():
         texts.append(f"hello of {speaker}")
         say(texts[-1])
@@ -156,11 +162,15 @@ def test_the_lobby_is_one_room_for_netcat_raw_clients_and_ours(stage: Stage) -> 
             netcat.expect(f"{speaker}: {texts[-1]}")
         if speaker != "rawley":
             rawley.expect(f"{speaker}: {texts[-1]}")
+        if speaker != "classy":
+            heard = f"{speaker}: {texts[-1]}"
+            classy.event("message", text=lambda text: heard in text)  # noqa: B023
     assert_same([alice, bob], texts)
     alice.send_line("/names")
     people = alice.event("answer", command="names")["members"]
     roles = {one["id"]: one["role"] for one in people}
-    assert roles == {"alice": "member", "bob": "member", "netta": "open", "rawley": "open"}
+    open_ = dict.fromkeys(("netta", "rawley", "classy"), "open")
+    assert roles == {"alice": "member", "bob": "member", **open_}
     rawley.close()
 
 

@@ -197,6 +197,28 @@ class Talking(Rooms):
             self.assertEqual(sent[-1][1], told.HistoryAck(8, "#tea", count, True))
             self.assertEqual(len(sent), count + 1)
 
+    def test_history_comes_in_pages_of_so_many_bytes(self) -> None:
+        self.open(history_page_bytes=20)
+        for person in self.people:
+            self.does(person, asked.Join(1, "#tea"))
+        for number in range(5):
+            self.say(self.alice, f"{number}" * 8)
+        sent = self.gets(self.bob, asked.History(8, "#tea"))
+        self.assertEqual([one.text for _, one in sent[:-1]], ["3" * 8, "4" * 8])  # type: ignore[attr-defined]
+        self.assertEqual(sent[-1][1], told.HistoryAck(8, "#tea", 2, True))
+
+    def test_what_was_said_is_forgotten_when_it_is_old_enough(self) -> None:
+        self.open(room_history_age=60.0)
+        for person in self.people:
+            self.does(person, asked.Join(1, "#tea"))
+        self.say(self.alice, "old")
+        self.now += 30
+        self.say(self.alice, "new")
+        self.rooms.due(self.now + 29)
+        self.assertEqual(len(self.gets(self.bob, asked.History(8, "#tea"))), 3)
+        self.rooms.due(self.now + 31)
+        self.assertEqual(len(self.gets(self.bob, asked.History(8, "#tea"))), 2)
+
     def test_a_room_need_not_be_kept(self) -> None:
         self.say(self.alice, "on the record")
         self.does(self.alice, asked.Settings(2, "#tea", kept=False))

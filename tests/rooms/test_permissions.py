@@ -1,0 +1,113 @@
+"""Every cell of who may do what in a room, and to whom, tried with requests as they come in."""
+
+from __future__ import annotations
+
+from chatproto.rooms.room import OVER, TABLE, Act, Role
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.errors import RemoteError
+from tests.rooms.hall import Person, Rooms
+
+ROOM = "#tea"
+ACTS: dict[Act, Bcp2Message] = {
+    Act.SAY: asked.Say(9, ROOM, "x"),
+    Act.HISTORY: asked.History(9, ROOM),
+    Act.NAMES: asked.Names(9, ROOM),
+    Act.PART: asked.Part(9, ROOM),
+    Act.TOPIC: asked.Topic(9, ROOM, "x"),
+    Act.KICK: asked.Kick(9, ROOM, "member"),
+    Act.BAN: asked.Ban(9, ROOM, "member"),
+    Act.UNBAN: asked.Unban(9, ROOM, address="10.9.9.9"),
+    Act.MUTE: asked.Mute(9, ROOM, "member"),
+    Act.INVITE: asked.Invite(9, ROOM, "outsider"),
+    Act.OP: asked.Op(9, ROOM, "member"),
+    Act.SETTINGS: asked.Settings(9, ROOM, "x"),
+}
+"""A request for each act; what it is done to is there."""
+OF_A_CONNECTION = (Act.SAY, Act.HISTORY, Act.NAMES, Act.PART)
+"""The operator at a terminal is nobody who could be in a room: there are no such commands."""
+
+
+def to_somebody(name: str, key: str) -> dict[str, Bcp2Message]:
+    """Whatever can be done to who is called `name`."""
+    return {
+        "kick": asked.Kick(9, ROOM, name),
+        "ban by id": asked.Ban(9, ROOM, name),
+        "ban by key": asked.Ban(9, ROOM, key=key),
+        "mute": asked.Mute(9, ROOM, name),
+        "op": asked.Op(9, ROOM, name),
+        "invite": asked.Invite(9, ROOM, name),
+    }
+
+
+class Cells(Rooms):
+    """A room in which somebody is each of what somebody can be."""
+
+    def fill(self) -> dict[Role, Person]:
+        self.open(room_burst=1000)
+        names = ("owner", "op", "member", "other", "outsider")
+        keys = (f"sha256:{letter * 52}" for letter in "ABCDE")
+        self.people = [Person(name, key) for name, key in zip(names, keys, strict=True)]
+        owner, op, member, other, outsider = self.people
+        for person in (owner, op, member, other):
+            self.does(person, asked.Join(1, ROOM))
+        self.does(owner, asked.Op(2, ROOM, "op"))
+        self.does(owner, asked.Ban(2, ROOM, address="10.9.9.9"))
+        return {Role.OWNER: owner, Role.OP: op, Role.MEMBER: member, Role.OUTSIDER: outsider}
+
+    def refused(self, role: Role, actor: Person | None, message: Bcp2Message) -> int:
+        """With which status `message` is refused, 0 if it is done."""
+        if role is Role.OPERATOR:
+            try:
+                self.rooms.operate(message, self.now)
+            except RemoteError as error:
+                return error.status
+            return 0
+        assert actor is not None
+        first = self.gets(actor, message)[0][1]
+        return first.status if isinstance(first, Error) else 0
+
+
+class PermissionTests(Cells):
+    def test_who_may_do_what(self) -> None:
+        tried = 0
+        for act, message in ACTS.items():
+            for role in Role:
+                if role is Role.OPERATOR and act in OF_A_CONNECTION:
+                    continue
+                people = self.fill()
+                actor = people.get(role)
+                request = message
+                if role is Role.MEMBER and act in (Act.KICK, Act.BAN, Act.MUTE, Act.OP):
+                    request = to_somebody("other", "")[act.name.lower().replace("ban", "ban by id")]
+                wanted = 0 if role in TABLE[act] else 404 if role is Role.OUTSIDER else 403
+                self.assertEqual(self.refused(role, actor, request), wanted, (act, role))
+                tried += 1
+        self.assertEqual(tried, len(Act) * len(Role) - len(OF_A_CONNECTION))
+
+    def test_to_whom_it_may_be_done(self) -> None:
+        for actor_role in (Role.OP, Role.OWNER, Role.OPERATOR):
+            for role in (Role.OUTSIDER, Role.MEMBER, Role.OP, Role.OWNER):
+                for name in to_somebody("", ""):
+                    if name == "op" and actor_role is Role.OP:
+                        continue  # an op makes nobody op
+                    people = self.fill()
+                    whom = people[role]
+                    message = to_somebody(whom.client_id or "", whom.key)[name]
+                    wanted = 0 if role in OVER[actor_role] else 403
+                    if name == "kick" and role is Role.OUTSIDER:
+                        wanted = 404
+                    found = self.refused(actor_role, people.get(actor_role), message)
+                    self.assertEqual(found, wanted, (actor_role, name, role))
+                    self.assert_done_or_not(name, people, role, done=not wanted)
+
+    def assert_done_or_not(
+        self, name: str, people: dict[Role, Person], role: Role, done: bool
+    ) -> None:
+        """What is refused has changed nothing."""
+        whom = people[role]
+        if name in ("kick", "ban by id", "ban by key") and role is not Role.OUTSIDER:
+            self.assertEqual(self.is_in(whom), not done, (name, role))
+        if name == "mute" and role is not Role.OUTSIDER:
+            said = self.refused(role, whom, asked.Say(9, ROOM, "x"))
+            self.assertEqual(said, 403 if done else 0, (name, role))
