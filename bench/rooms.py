@@ -1,26 +1,33 @@
 """What a delivery to a member of a room costs a server, and how late it comes: ours beside ngircd.
 
 A room of 100 members, in three ways: one line in flight; saturated, 10 senders with 4 lines in flight
-each; and 100 lines a second. Ours is measured inside TLS, as it always is, and ngircd in plain text,
-as it is packaged; so ours does more. `--ngircd FILE` names its program.
+each; and 100 lines a second. Like is beside like: the lobby in bare text beside ngircd in plain text,
+and a room of BCP/2, which is always inside TLS, beside ngircd inside TLS. `--ngircd FILE` names its program.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
 import re
 import shutil
 import sys
 import time
+import typing
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.x509.oid import NameOID
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.internet.protocol import ClientCreator, Protocol
+from twisted.internet.ssl import CertificateOptions
 from twisted.internet.task import LoopingCall, deferLater, react
 from zope.interface import implementer
 
@@ -35,7 +42,9 @@ from chatproto.wire.strict import encode
 
 MEMBERS, SENDERS, IN_FLIGHT, RATE = 100, 10, 4, 100
 MARK = re.compile(rb"@@(\d+) [^;]*;")
-TICKS = os.sysconf("SC_CLK_TCK")
+PATIENCE = 20.0
+"""Seconds that anything may take that is not measured."""
+PLAIN, SECURE = "ngircd, plain", "ngircd, TLS"
 UNLIMITED = (
     "say-burst",
     "say-rate",
@@ -55,6 +64,10 @@ MaxConnectionsIP = 0
 MaxJoins = 0
 MaxPenaltyTime = 0
 PingTimeout = 600
+[SSL]
+CertFile = {place}/irc.crt
+KeyFile = {place}/irc.key
+Ports = {tls_port}
 [Options]
 DNS = no
 Ident = no
@@ -127,6 +140,33 @@ class Irc(Member):
         self.transport.write(f"PRIVMSG #bench :{text}\r\n".encode())
 
 
+@implementer(IHandshakeListener)
+class SecureIrc(Irc):
+    """The same inside TLS."""
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.startTLS(CertificateOptions())
+
+    def handshakeCompleted(self) -> None:
+        nick = f"m{self.number}"
+        self.transport.write(f"NICK {nick}\r\nUSER {nick} 0 * :x\r\nJOIN #bench\r\n".encode())
+
+
+class Bare(Member):
+    """A member of our lobby, in bare text."""
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.write(f"/nick m{self.number}\n".encode())
+
+    def is_in(self, data: bytes) -> bool:
+        return b"* you are m" in data
+
+    def say(self, text: str) -> None:
+        self.transport.write(f"{text}\n".encode())
+
+
 class Room:
     """The members of one server's room, and the load on them."""
 
@@ -173,16 +213,19 @@ class Room:
             self.say(sender)
 
     async def stop(self) -> None:
-        """Say no more, and wait for what is under way."""
+        """Say no more, and wait for what is under way. Raises CannotMeasure if it does not arrive."""
         self._on = False
+        deadline = time.monotonic() + PATIENCE
         while self._said:
+            if time.monotonic() > deadline:
+                raise CannotMeasure(f"{len(self._said)} lines did not reach everybody")
             await deferLater(self.reactor, 0.01)
 
 
 def cpu(pid: int) -> float:
     """The seconds of CPU that a process has had."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    tasks = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(task.read_text().split()[0]) for task in tasks) / 1e9
 
 
 async def measured(
@@ -203,15 +246,16 @@ async def measured(
     return spent / deliveries * 1e6, late[int(len(late) * 0.99)] * 1e3
 
 
-async def run(reactor: Any, subject: Subject, kind: type[Member], seconds: float) -> list[float]:
+async def run(reactor: Any, case: Case, seconds: float) -> list[float]:
     """The CPU a delivery with one line in flight, saturated and at a rate, and the p99 of the last."""
-    creators = [ClientCreator(reactor, kind, number) for number in range(MEMBERS)]
+    subject = case.subject
+    creators = [ClientCreator(reactor, case.kind, number) for number in range(MEMBERS)]
     members = []
     for creator in creators:
-        member = await creator.connectTCP("127.0.0.1", subject.port)
+        member = await creator.connectTCP("127.0.0.1", case.port)
         member.heard = lambda *_: None
         members.append(member)
-        await member.ready
+        await member.ready.addTimeout(PATIENCE, reactor)
     room = Room(reactor, members)
 
     def at_a_rate() -> LoopingCall:
@@ -234,22 +278,50 @@ async def run(reactor: Any, subject: Subject, kind: type[Member], seconds: float
     return [alone, full, rated, late]
 
 
-def subjects(place: Path, ngircd: str | None) -> list[tuple[Subject, type[Member]]]:
+def certificate(place: Path) -> None:
+    """A certificate for ngircd, with a key of the kind that ours has, in `place`."""
+    key = ed25519.Ed25519PrivateKey.generate()
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "irc.example.net")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder().subject_name(name).issuer_name(name)
+    made = made.public_key(key.public_key()).serial_number(x509.random_serial_number())
+    made = made.not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    pem = serialization.Encoding.PEM
+    (place / "irc.crt").write_bytes(made.sign(key, None).public_bytes(pem))
+    kind, nothing = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    (place / "irc.key").write_bytes(key.private_bytes(pem, kind, nothing))
+
+
+class Case(typing.NamedTuple):
+    """One server as it is measured: where members connect, how they speak, which it is compared with."""
+
+    subject: Subject
+    port: int
+    kind: type[Member]
+    beside: str
+
+
+def cases(place: Path, ngircd: str | None) -> list[Case]:
     """What is measured."""
-    port, irc_port = free_port(), free_port()
+    port, lobby, irc_port, tls_port = (free_port() for _ in range(4))
     limits = [f"--limits={name}=1000000" for name in UNLIMITED]
     twistd = str(Path(sys.executable).with_name("twistd"))
     command = [sys.executable, twistd, "-n", "--pidfile=", "chatserver", "--quiet"]
-    command += [f"--port={port}", f"--home={place / 'home'}", *limits]
-    found: list[tuple[Subject, type[Member]]] = [
-        (Subject("chatproto", command, port, "", ""), Ours)
+    command += [f"--port={port}", f"--lobby={lobby}", f"--home={place / 'home'}", *limits]
+    found = [
+        Case(Subject("lobby, plain", command, port, "", ""), lobby, Bare, PLAIN),
+        Case(Subject("room, TLS", command, port, "", ""), port, Ours, SECURE),
     ]
     program = ngircd or shutil.which("ngircd", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is not None:
+        certificate(place)
         settings = place / "ngircd.conf"
-        settings.write_text(IRC_SETTINGS.format(port=irc_port))
-        irc = Subject("ngircd", [program, "-n", "-f", str(settings)], irc_port, "", "")
-        found.append((irc, Irc))
+        settings.write_text(IRC_SETTINGS.format(port=irc_port, tls_port=tls_port, place=place))
+        irc = [program, "-n", "-f", str(settings)]
+        found += [
+            Case(Subject(PLAIN, irc, irc_port, "", ""), irc_port, Irc, PLAIN),
+            Case(Subject(SECURE, irc, irc_port, "", ""), tls_port, SecureIrc, SECURE),
+        ]
     return found
 
 
@@ -258,25 +330,38 @@ async def main(reactor: Any) -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ngircd", help="its program, if it is not installed")
+    parser.add_argument("--only", default="", help="only those with this in their names")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     figures: dict[str, list[list[float]]] = {}
+    beside: dict[str, str] = {}
     with workplace() as folder:
-        for _ in range(options.rounds):
-            for subject, kind in subjects(Path(folder), options.ngircd):
+        for number in range(options.rounds):
+            place = Path(folder) / str(number)  # an id belongs to its key, and these have new ones
+            place.mkdir()
+            for case in cases(place, options.ngircd):
+                if options.only and options.only not in case.subject.name:
+                    continue
                 try:
-                    subject.start(Path(folder))
-                    found = await run(reactor, subject, kind, options.seconds)
+                    case.subject.start(place)
+                    found = await run(reactor, case, options.seconds)
                 finally:
-                    subject.stop()
-                figures.setdefault(subject.name, []).append(found)
+                    case.subject.stop()
+                figures.setdefault(case.subject.name, []).append(found)
+                beside[case.subject.name] = case.beside
     if options.json is not None:
         options.json.write_text(json.dumps(figures))
-    head = ["", "one, µs", "saturated, µs", "100/s, µs", "100/s p99, ms"]
+    head = ["", "one, µs", "times", "saturated, µs", "times", "100/s, µs", "times", "p99, ms"]
+    middle = {name: [median(c) for c in zip(*f, strict=True)] for name, f in figures.items()}
+    rows = []
+    for name, found in middle.items():
+        yardstick = middle.get(beside[name])
+        cells = []
+        for place, value in enumerate(found[:3]):
+            ratio = f"{value / yardstick[place]:.2f}" if yardstick else "-"
+            cells += [f"{value:.2f}", ratio]
+        rows.append([name, *cells, f"{found[3]:.2f}"])
     print(machine())
-    rows = [
-        [name, *(f"{median(c):.2f}" for c in zip(*f, strict=True))] for name, f in figures.items()
-    ]
     print(table(head, rows))
 
 

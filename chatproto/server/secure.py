@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
@@ -16,6 +15,7 @@ from zope.interface import implementer
 
 from chatproto.directory.visitors import Visitor
 from chatproto.identity.tls import Handshake
+from chatproto.server.prompt_tls import PromptTls
 from chatproto.server.room_side import REQUESTS, Pace
 from chatproto.server.tally import Tally
 from chatproto.server.terminal_lines import terminal_lines
@@ -99,7 +99,7 @@ class SecureConnection(LineReceiver):
         layer = transport.protocol
         if isinstance(layer, TLSMemoryBIOProtocol):
             # Its own `write` may wait for the next turn of the reactor, with a timer for each member.
-            self._write = partial(TLSMemoryBIOProtocol.write, layer)
+            self._write = PromptTls(layer).write
         layer.dataReceived(data)
 
     # What Twisted calls.

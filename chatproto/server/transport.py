@@ -10,8 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import Logger
+from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 
 DONE = Failure(CONNECTION_DONE)
@@ -27,46 +29,37 @@ class PromptServer(tcp.Server):
     log = Logger()
     _shouldShutdown = False  # no other process has the socket: closing it is enough
     _read_ended = False
-    _waits_to_write = False  # the reactor is asked to say when the socket takes more
 
-    def startWriting(self) -> None:
-        """TLS has bytes for the socket: they go at once if they can. (Without any it wants to close.)"""
-        if (
-            self.TLS
-            and (self._tempDataBuffer or self.dataBuffer)
-            and not self._waits_to_write
-            and not self.producerPaused  # sending all would resume it in the middle of a write
-            and not self.disconnecting
-            and self.connected
-        ):
-            self._waits_to_write = True
-            failed = self.doWrite()
-            if not (failed or self.dataBuffer or self._tempDataBuffer):
-                self._waits_to_write = False
-                return
-        self._waits_to_write = True
-        super().startWriting()
-
-    def stopWriting(self) -> None:
-        self._waits_to_write = False
-        super().stopWriting()
+    def startTLS(self, ctx: Any, normal: bool = True) -> None:
+        super().startTLS(ctx, normal)
+        layer = self.protocol
+        if isinstance(layer, TLSMemoryBIOProtocol):
+            layer.transport.write = self.write_encrypted
 
     def write(self, data: bytes) -> None:
+        if self.TLS:
+            super().write(data)
+        else:
+            self.write_encrypted(data)
+
+    def write_encrypted(self, data: bytes) -> None:
+        """Send `data` as it is, also inside TLS."""
         if not (
-            self.TLS
-            or self.dataBuffer
+            self.dataBuffer
             or self._tempDataBuffer
             or self.disconnecting
             or self._writeDisconnecting
             or not self.connected
         ):
             try:
-                data = data[self.socket.send(data) :]
+                sent = self.socket.send(data)
             except OSError:
                 pass  # full, or broken: the reactor will find out which
-            if not data:
-                return
-        super().write(data)
+            else:
+                if sent == len(data):
+                    return
+                data = data[sent:]
+        FileDescriptor.write(self, data)
 
     def readConnectionLost(self, reason: Failure) -> None:
         if self.TLS:
