@@ -1,224 +1,22 @@
-"""The lobby's port: moves bytes between the connections and the rules in `lobby.py`."""
+"""The lobby's port: all its connections, and the rules in `lobby.py`."""
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any
 from typing import Protocol as Interface
 
-from twisted.internet.interfaces import (
-    IAddress,
-    IDelayedCall,
-    IHalfCloseableProtocol,
-    IPushProducer,
-    IReactorTime,
-    ITCPTransport,
-)
-from twisted.internet.protocol import Factory, Protocol, connectionDone
-from twisted.python.failure import Failure
-from zope.interface import implementer
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
 
-from chatproto.rooms.bare import BareText
-from chatproto.rooms.flood import Flood
 from chatproto.rooms.lobby import Came, Close, Effect, Lobby, Spoke, ToOne, ToOthers, Went
+from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import DEFAULTS, Limits
 
-_TLS_CLIENT_HELLO = b"\x16\x03"
-_HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/\d")
-
-
-@implementer(IHalfCloseableProtocol, IPushProducer)
-class LobbyConnection(Protocol):
-    """One member's connection.
-
-    What goes to the member is gathered for a turn of the reactor, one message a line; the last has
-    no line end if the member sends without one. Longer than `limits.unsent` bytes do not wait: the
-    member is dropped. A member who talks too fast is read later.
-    """
-
-    transport: Any
-
-    def __init__(self, port: LobbyPort, host: str) -> None:
-        self.host = host
-        self.number = 0
-        self._port = port
-        self._text = BareText(port.limits.body_to_server)
-        self._flood = Flood(port.limits, port.clock.seconds())
-        self._first = True
-        self._over = False  # nothing that comes counts any more
-        self._input_ended = False
-        self._timer: IDelayedCall | None = None
-        self._waiting_for_flood = False
-        self._out: list[bytes] = []
-        self._out_bytes = 0
-        self._full = False  # the transport takes no more just now
-
-    # What Twisted calls.
-
-    def connectionMade(self) -> None:
-        if ITCPTransport.providedBy(self.transport):
-            self.transport.setTcpNoDelay(True)
-            self.transport.setTcpKeepAlive(True)
-        self.transport.registerProducer(self, True)
-        self._port.joined(self)
-
-    def dataReceived(self, data: bytes) -> None:
-        if self._over:
-            return
-        if self._first and data.startswith(_TLS_CLIENT_HELLO):
-            self._port.left(self, "")
-            self.close()
-            return
-        self._stop_timer()
-        self._text.feed(data)
-        self._read()
-
-    def readConnectionLost(self) -> None:
-        self._input_ended = True
-        if self._over:
-            self.transport.loseConnection()
-        elif not self._waiting_for_flood:
-            self._stop_timer()
-            self._read()
-
-    def writeConnectionLost(self) -> None:
-        """Only we close our side alone, and we do not."""
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._over = True
-        self._stop_timer()
-        self._port.lost(self)
-
-    def pauseProducing(self) -> None:
-        """The transport takes no more: what comes now waits here."""
-        self._full = True
-
-    def resumeProducing(self) -> None:
-        self._full = False
-        self.flush()
-
-    def stopProducing(self) -> None:
-        """The connection is going: `connectionLost` follows."""
-
-    # What the port calls.
-
-    def add(self, line: bytes) -> bool:
-        """Have `line` sent at the end of this turn; false if too much waits already."""
-        if self._out_bytes + len(line) >= self._port.limits.unsent:
-            if self._full:
-                return False
-            self.flush()  # much in one turn is not this member's fault
-        self._out_bytes += len(line) + 1
-        if not self._out:
-            self._port.flush_later(self)
-        self._out.append(line)
-        return True
-
-    def flush(self) -> None:
-        """Send what was gathered, if the transport takes it."""
-        if self._full or not self._out:
-            return
-        end = b"" if self._text.line_ends is False else b"\n"
-        data = b"\n".join(self._out) + end
-        self._out = []
-        self._out_bytes = 0
-        self.transport.write(data)
-
-    def close(self) -> None:
-        """Close when all is sent and the member has closed too, or after `farewell_wait`.
-
-        A full close at once could overtake the last line with a reset.
-        """
-        self._over = True
-        self._stop_timer()
-        self._full = False
-        self.flush()
-        self.transport.unregisterProducer()
-        self._later(self._port.limits.farewell_wait, self.transport.abortConnection)
-        if self._input_ended:
-            self.transport.loseConnection()
-        else:
-            self.transport.loseWriteConnection()
-            if self._waiting_for_flood:
-                self.transport.resumeProducing()
-
-    def abort(self) -> None:
-        """Close at once and forget what waits."""
-        self._over = True
-        self._stop_timer()
-        self._out = []
-        self.transport.abortConnection()
-
-    # Our own.
-
-    def _read(self) -> None:
-        """Hand over the messages that are there, as fast as this member may talk."""
-        now = self._port.clock.seconds()
-        while not self._over:
-            wait = self._flood.wait(now)
-            if wait > 0 and self._text.unfinished:
-                self._wait_for_flood(wait)
-                return
-            try:
-                text = self._text.take()
-            except RemoteError as error:
-                self._port.refused(self, error)
-                return
-            if text is None:
-                break
-            self._say(text)
-        if self._over:
-            return
-        if self._input_ended:
-            self._end()
-        elif self._text.unfinished:
-            self._later(self._port.limits.text_silence, self._silence)
-
-    def _say(self, text: str) -> None:
-        if self._first and _HTTP_REQUEST.match(text):
-            self._port.left(self, "")
-            self.close()
-            return
-        self._first = False
-        self._flood.spend(len(text.encode()))
-        self._port.said(self, text)
-
-    def _wait_for_flood(self, seconds: float) -> None:
-        self._waiting_for_flood = True
-        self.transport.pauseProducing()
-        self._later(seconds, self._flood_over)
-
-    def _flood_over(self) -> None:
-        self._timer = None
-        self._waiting_for_flood = False
-        self._read()
-        if not self._waiting_for_flood and not self._over:
-            self.transport.resumeProducing()
-
-    def _silence(self) -> None:
-        self._timer = None
-        text = self._text.finish()
-        if text is not None:
-            self._say(text)
-
-    def _end(self) -> None:
-        self._silence()
-        if not self._over:
-            self._port.left(self, "")
-            self.close()
-
-    def _later(self, seconds: float, action: Callable[[], None]) -> None:
-        self._stop_timer()
-        self._timer = self._port.clock.callLater(seconds, action)
-
-    def _stop_timer(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+AT_ONCE = 32 * 1024
+"""Bytes that are gathered for all members before they are sent."""
 
 
 class Beside(Interface):
@@ -235,7 +33,7 @@ class Beside(Interface):
 
 
 class LobbyPort(Factory):
-    """All connections of a lobby.
+    """All connections of a lobby. What goes to all is gathered for a turn of the reactor: one write each.
 
     `admit(host)` tells whether an address may have one more connection, `release(host)` that one
     has ended; by default everybody may. `beside` is told who comes, goes and talks, if there is one.
@@ -263,6 +61,10 @@ class LobbyPort(Factory):
         self._effects: deque[Effect] = deque()
         self._busy = False
         self._gathering: list[LobbyConnection] = []
+        self._lines: list[bytes] = []  # for all who were there when they were said
+        self._but: dict[int, set[int]] = {}  # by member, which of them are not for that one
+        self._size = 0
+        self._timed = False
 
     def buildProtocol(self, addr: IAddress | None) -> LobbyConnection | None:
         host = plain_host(getattr(addr, "host", ""))
@@ -276,6 +78,7 @@ class LobbyPort(Factory):
     def close_all(self, sentence: str) -> None:
         """Say `sentence` to all members and close their connections."""
         line = f"* {sentence}".encode()
+        self._share()
         for connection in list(self._members.values()):
             self._lobby.left(connection.number)  # those beside end with the server too
             connection.add(line)
@@ -298,6 +101,7 @@ class LobbyPort(Factory):
     # What a connection tells.
 
     def joined(self, connection: LobbyConnection) -> None:
+        self._share()
         try:
             connection.number, effects = self._lobby.join()
         except RemoteError as error:
@@ -314,6 +118,8 @@ class LobbyPort(Factory):
         self._carry_out(self._lobby.refused(connection.number, error))
 
     def left(self, connection: LobbyConnection, reason: str) -> None:
+        if connection.number in self._members:
+            self._share()
         if self._members.pop(connection.number, None) is not None:
             self._carry_out(self._lobby.left(connection.number, reason))
 
@@ -325,13 +131,19 @@ class LobbyPort(Factory):
 
     def flush_later(self, connection: LobbyConnection) -> None:
         """Call its `flush` at the end of this turn of the reactor."""
-        if not self._gathering:
-            self.clock.callLater(0, self._flush)
         self._gathering.append(connection)
+        self._flush_later()
 
     # Our own.
 
+    def _flush_later(self) -> None:
+        if not self._timed:
+            self._timed = True
+            self.clock.callLater(0, self._flush)
+
     def _flush(self) -> None:
+        self._timed = False
+        self._share()
         gathering, self._gathering = self._gathering, []
         for connection in gathering:
             connection.flush()
@@ -350,24 +162,20 @@ class LobbyPort(Factory):
 
     def _do(self, effect: Effect) -> None:
         if isinstance(effect, Close):
+            self._share()
             member = self._members.pop(effect.member, None)
             if member is not None:
                 member.close()
             return
         line = effect.text.encode()
         if isinstance(effect, ToOne):
+            self._share()
             member = self._members.get(effect.member)
-            slow = [member] if member is not None and not member.add(line) else []
-        else:
-            but = effect.member
-            slow = [
-                member
-                for number, member in self._members.items()
-                if number != but and not member.add(line)
-            ]
-        for member in slow:
-            self._drop(member)
-        if isinstance(effect, ToOthers) and self._beside is not None:
+            if member is not None and not member.add(line):
+                self._drop(member)
+            return
+        self._gather(line, effect.member)
+        if self._beside is not None:
             for event in effect.events:
                 self._tell(self._beside, event)
 
@@ -379,6 +187,35 @@ class LobbyPort(Factory):
                 beside.went(name, reason)
             case Spoke(name, text):
                 beside.heard(name, text)
+
+    def _gather(self, line: bytes, but: int) -> None:
+        """`line` goes to all members but `but`, at the end of this turn at the latest."""
+        self._but.setdefault(but, set()).add(len(self._lines))
+        self._lines.append(line)
+        self._size += len(line)
+        if self._size > AT_ONCE:
+            self._share()
+        else:
+            self._flush_later()
+
+    def _share(self) -> None:
+        """Give all members what was gathered for them, before anything else happens to one of them."""
+        while self._lines:  # for those who are dropped leave
+            lines, self._lines, self._size = self._lines, [], 0
+            theirs, self._but = self._but, {}
+            everything = b"\n".join(lines)
+            slow = []
+            for number, member in self._members.items():
+                data = everything
+                if number in theirs:
+                    data = b"\n".join(
+                        line for place, line in enumerate(lines) if place not in theirs[number]
+                    )
+                if data and not member.give(data):
+                    slow.append(member)
+            for member in slow:
+                self._drop(member)
+            self._carry_out(())
 
     def _drop(self, member: LobbyConnection) -> None:
         """It does not read: what waits for it would grow without end."""

@@ -14,6 +14,8 @@ from chatproto.wire.limits import DEFAULTS, Limits
 
 SET_NUMBERS = "REPLACE INTO room_numbers (room, since, last) VALUES (?, ?, ?)"
 FORGET_BEFORE = "DELETE FROM lines WHERE room = ? AND number < ?"
+THIN_OUT_EVERY = 64
+"""What is too old by number is removed so many lines at a time; until then nobody is shown it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +36,23 @@ UNKNOWN = Numbers()
 class SqliteRooms:
     """A `rooms.history.History` in the tables `rooms`, `room_numbers` and `lines`.
 
-    The numbers are in memory too. What is said is kept as long as `limits.room_history` lets it,
-    however much that is in all: `limits.history_bytes` is for memory.
+    The numbers are in memory too, and only there up to date: what the file has of a room is its last
+    line, or in `room_numbers` what was said last that was not to be kept. What is said is kept as long
+    as `limits.room_history` lets it, however much that is in all: `limits.history_bytes` is for memory.
     """
 
     def __init__(self, file: SqliteFile, limits: Limits = DEFAULTS) -> None:
         self._file = file
         self._most = max(1, limits.room_history)
-        self._numbers = {
-            room: Numbers(since, last, oldest or 0.0)
-            for room, since, last, oldest in file.read(
-                "SELECT room, since, last,"
-                " (SELECT at FROM lines WHERE lines.room = numbers.room AND number = since)"
-                " FROM room_numbers AS numbers"
-            )
-        }
+        self._numbers: dict[str, Numbers] = {}
+        for room, since, last, kept, oldest in file.read(
+            "SELECT room, since, last,"
+            " (SELECT max(number) FROM lines WHERE lines.room = numbers.room),"
+            " (SELECT min(at) FROM lines WHERE lines.room = numbers.room AND number >= since)"
+            " FROM room_numbers AS numbers"
+        ):
+            last = max(last, kept or 0)
+            self._numbers[room] = Numbers(max(since, last - self._most + 1), last, oldest or 0.0)
 
     def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
         known = self._numbers.get(room)
@@ -57,14 +61,15 @@ class SqliteRooms:
         since = max(known.since if known else number, number - self._most + 1)
         if not keep:
             since = number + 1  # what is said now is missing, and so all before it must be
-        with self._file.transaction() as db:
-            if keep:
-                db.execute(
-                    "INSERT INTO lines VALUES (?, ?, ?, ?, ?)", (room, number, sender, at, text)
-                )
-            if known and since > known.since:
+        insert = "INSERT INTO lines VALUES (?, ?, ?, ?, ?)"
+        if keep and known and (since == known.since or number % THIN_OUT_EVERY):
+            self._file.write(insert, room, number, sender, at, text)
+        else:
+            with self._file.transaction() as db:
+                if keep:
+                    db.execute(insert, (room, number, sender, at, text))
                 db.execute(FORGET_BEFORE, (room, since))
-            db.execute(SET_NUMBERS, (room, since, number))
+                db.execute(SET_NUMBERS, (room, since, number))
         self._numbers[room] = Numbers(since, number, oldest)
         return number
 
@@ -74,12 +79,13 @@ class SqliteRooms:
         if after is not None:
             if not since - 1 <= after <= last:
                 raise RemoteError(404, "that is not known any more")
-            lines, more = part(self._lines(room, "> ? ORDER BY number", after), limit, size)
+            lines, more = part(self._lines(room, since, after, "> ? ORDER BY number"), limit, size)
             return Page(tuple(lines), more)
         if before is not None and not since <= before <= last + 1:
             raise RemoteError(404, "that is not known any more")
         end = last + 1 if before is None else before
-        lines, more = part(self._lines(room, "< ? ORDER BY number DESC", end), limit, size)
+        found = self._lines(room, since, end, "< ? ORDER BY number DESC")
+        lines, more = part(found, limit, size)
         return Page(tuple(reversed(lines)), more)
 
     def last(self, room: str) -> int:
@@ -91,14 +97,16 @@ class SqliteRooms:
             if numbers.oldest >= before or numbers.since > numbers.last:
                 continue
             first = self._file.read(
-                "SELECT number, at FROM lines WHERE room = ? AND at >= ? ORDER BY number LIMIT 1",
-                *(room, before),
+                "SELECT number, at FROM lines WHERE room = ? AND number >= ? AND at >= ?"
+                " ORDER BY number LIMIT 1",
+                *(room, numbers.since, before),
             )
             since, oldest = first[0] if first else (numbers.last + 1, 0.0)
             if since > numbers.since:
                 with self._file.transaction() as db:
-                    gone += db.execute(FORGET_BEFORE, (room, since)).rowcount
+                    db.execute(FORGET_BEFORE, (room, since))
                     db.execute(SET_NUMBERS, (room, since, numbers.last))
+                gone += since - numbers.since
             self._numbers[room] = Numbers(since, numbers.last, oldest)
         return gone
 
@@ -117,10 +125,13 @@ class SqliteRooms:
             db.execute("DELETE FROM lines WHERE room = ?", (room,))
         self._numbers.pop(room, None)
 
-    def _lines(self, room: str, where: str, number: int) -> Iterable[Line]:
-        """One after another, for they may be large."""
-        query = f"SELECT number, sender, at, text FROM lines WHERE room = ? AND number {where}"
-        return map(Line._make, self._file.each(query, room, number))
+    def _lines(self, room: str, since: int, number: int, where: str) -> Iterable[Line]:
+        """Those from `since`, one after another, for they may be large."""
+        query = (
+            "SELECT number, sender, at, text FROM lines"
+            f" WHERE room = ? AND number >= ? AND number {where}"
+        )
+        return map(Line._make, self._file.each(query, room, since, number))
 
 
 def _kept(name: str, text: str) -> Kept:

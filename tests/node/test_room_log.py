@@ -84,7 +84,9 @@ class RoomLogTests(SynchronousTestCase):
         carol.joins()
         self.says(*[(self.bob, f"fox {number}") for number in range(12)])
         carol.node.search("fox")
-        self.assertEqual([one.text for one in carol.told(MessageReceived)][-10:], carol.texts()[-10:])
+        self.assertEqual(
+            [one.text for one in carol.told(MessageReceived)][-10:], carol.texts()[-10:]
+        )
         self.assertEqual(len([one for one in carol.told(MessageReceived) if one.history]), 10)
 
     def test_in_trouble_the_room_goes_on_and_it_is_told_once(self) -> None:

@@ -108,6 +108,32 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.bob.hears(), "guest-1: one\nguest-1: two\nguest-3: three")
         self.assertEqual(self.bob.transport.writes, before + 1)
 
+    def test_who_comes_in_a_turn_hears_what_was_said_after_it(self) -> None:
+        self.ann.send(b"before\n")
+        dan = Member(self.port)
+        self.ann.send(b"after\n")
+        self.turn()
+        here = "* welcome, guest-4: 3 others are here; /help tells what you can do\n"
+        self.assertEqual(dan.hears(), f"{here}guest-1: after\n")
+        self.assertEqual(self.cid.hears(), "guest-1: before\n* guest-4 joined\nguest-1: after\n")
+
+    def test_who_goes_in_a_turn_is_sent_what_was_said_before(self) -> None:
+        self.ann.send(b"farewell\n")
+        self.bob.send(b"quit\n")
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: farewell\n")
+        self.assertEqual(self.ann.hears(), "* guest-2 left\n")
+
+    def test_much_in_one_turn_is_sent_before_it_ends(self) -> None:
+        port = LobbyPort(self.clock, Lobby(), Limits(say_burst=1000, say_bytes=1e9))
+        ann, bob = Member(port), Member(port)
+        self.turn()
+        ann.hears(), bob.hears()
+        for _ in range(5):
+            ann.send(b"x" * 7999 + b"\n")
+        self.assertEqual(bob.hears().count("\n"), 5)
+        self.assertEqual(ann.hears(), "")
+
     def test_quit_closes_and_is_told(self) -> None:
         self.ann.send(b"Quit\n")
         self.turn()

@@ -301,6 +301,17 @@ class LastingTests(StoreCase):
         for table in ("leases", "names", "presences", "rooms", "room_numbers", "lines"):
             self.assertEqual(self.rows(f"SELECT count(*) FROM {table}"), [(1,)])
 
+    def test_what_is_too_much_of_a_room_is_soon_gone_and_never_shown(self) -> None:
+        limits = Limits(room_history=3)
+        for number in range(200):
+            rooms = self.open(limits).rooms
+            last = rooms.append("#tea", "bob", NOW, f"{number}")
+            lines = rooms.page("#tea", None, None, 1000, 2**20).lines
+            self.assertLessEqual(len(lines), 3)
+            self.assertEqual(lines[-1].number, last)
+        ((kept,),) = self.rows("SELECT count(*) FROM lines")
+        self.assertLess(kept, 3 + 64)
+
     def test_a_durable_one_asks_the_disk_for_what_is_acknowledged_alone(self) -> None:
         self.assertEqual(self.synced(durable=False), 1)
         self.assertEqual(self.synced(durable=True), 2)

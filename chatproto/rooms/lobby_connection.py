@@ -1,0 +1,225 @@
+"""One connection to the lobby's port: bare text in, lines out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.interfaces import (
+    IDelayedCall,
+    IHalfCloseableProtocol,
+    IPushProducer,
+    ITCPTransport,
+)
+from twisted.internet.protocol import Protocol, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.rooms.bare import BareText
+from chatproto.rooms.flood import Flood
+from chatproto.wire.errors import RemoteError
+
+if TYPE_CHECKING:
+    from chatproto.rooms.lobby_port import LobbyPort
+
+_TLS_CLIENT_HELLO = b"\x16\x03"
+_HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/\d")
+
+
+@implementer(IHalfCloseableProtocol, IPushProducer)
+class LobbyConnection(Protocol):
+    """One member's connection.
+
+    What goes to the member is gathered for a turn of the reactor, one message a line; the last has
+    no line end if the member sends without one. Longer than `limits.unsent` bytes do not wait: the
+    member is dropped. A member who talks too fast is read later.
+    """
+
+    transport: Any
+
+    def __init__(self, port: LobbyPort, host: str) -> None:
+        self.host = host
+        self.number = 0
+        self._port = port
+        self._text = BareText(port.limits.body_to_server)
+        self._flood = Flood(port.limits, port.clock.seconds())
+        self._first = True
+        self._over = False  # nothing that comes counts any more
+        self._input_ended = False
+        self._timer: IDelayedCall | None = None
+        self._waiting_for_flood = False
+        self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._full = False  # the transport takes no more just now
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        if ITCPTransport.providedBy(self.transport):
+            self.transport.setTcpNoDelay(True)
+            self.transport.setTcpKeepAlive(True)
+        self.transport.registerProducer(self, True)
+        self._port.joined(self)
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._over:
+            return
+        if self._first and data.startswith(_TLS_CLIENT_HELLO):
+            self._port.left(self, "")
+            self.close()
+            return
+        self._stop_timer()
+        self._text.feed(data)
+        self._read()
+
+    def readConnectionLost(self) -> None:
+        self._input_ended = True
+        if self._over:
+            self.transport.loseConnection()
+        elif not self._waiting_for_flood:
+            self._stop_timer()
+            self._read()
+
+    def writeConnectionLost(self) -> None:
+        """Only we close our side alone, and we do not."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._over = True
+        self._stop_timer()
+        self._port.lost(self)
+
+    def pauseProducing(self) -> None:
+        """The transport takes no more: what comes now waits here."""
+        self._full = True
+
+    def resumeProducing(self) -> None:
+        self._full = False
+        self.flush()
+
+    def stopProducing(self) -> None:
+        """The connection is going: `connectionLost` follows."""
+
+    # What the port calls.
+
+    def give(self, lines: bytes) -> bool:
+        """Send `lines` now, after what was gathered before; false if too much waits already."""
+        if self._full:
+            return self.add(lines)
+        self.flush()
+        self._send(lines)
+        return True
+
+    def add(self, line: bytes) -> bool:
+        """Have `line` sent at the end of this turn; false if too much waits already."""
+        if self._out_bytes + len(line) >= self._port.limits.unsent:
+            if self._full:
+                return False
+            self.flush()  # much in one turn is not this member's fault
+        self._out_bytes += len(line) + 1
+        if not self._out:
+            self._port.flush_later(self)
+        self._out.append(line)
+        return True
+
+    def flush(self) -> None:
+        """Send what was gathered, if the transport takes it."""
+        if self._full or not self._out:
+            return
+        out, self._out, self._out_bytes = self._out, [], 0
+        self._send(b"\n".join(out))
+
+    def _send(self, lines: bytes) -> None:
+        self.transport.write(lines if self._text.line_ends is False else lines + b"\n")
+
+    def close(self) -> None:
+        """Close when all is sent and the member has closed too, or after `farewell_wait`.
+
+        A full close at once could overtake the last line with a reset.
+        """
+        self._over = True
+        self._stop_timer()
+        self._full = False
+        self.flush()
+        self.transport.unregisterProducer()
+        self._later(self._port.limits.farewell_wait, self.transport.abortConnection)
+        if self._input_ended:
+            self.transport.loseConnection()
+        else:
+            self.transport.loseWriteConnection()
+            if self._waiting_for_flood:
+                self.transport.resumeProducing()
+
+    def abort(self) -> None:
+        """Close at once and forget what waits."""
+        self._over = True
+        self._stop_timer()
+        self._out = []
+        self.transport.abortConnection()
+
+    # Our own.
+
+    def _read(self) -> None:
+        """Hand over the messages that are there, as fast as this member may talk."""
+        now = self._port.clock.seconds()
+        while not self._over:
+            wait = self._flood.wait(now)
+            if wait > 0 and self._text.unfinished:
+                self._wait_for_flood(wait)
+                return
+            try:
+                text = self._text.take()
+            except RemoteError as error:
+                self._port.refused(self, error)
+                return
+            if text is None:
+                break
+            self._say(text)
+        if self._over:
+            return
+        if self._input_ended:
+            self._end()
+        elif self._text.unfinished:
+            self._later(self._port.limits.text_silence, self._silence)
+
+    def _say(self, text: str) -> None:
+        if self._first and _HTTP_REQUEST.match(text):
+            self._port.left(self, "")
+            self.close()
+            return
+        self._first = False
+        self._flood.spend(len(text.encode()))
+        self._port.said(self, text)
+
+    def _wait_for_flood(self, seconds: float) -> None:
+        self._waiting_for_flood = True
+        self.transport.pauseProducing()
+        self._later(seconds, self._flood_over)
+
+    def _flood_over(self) -> None:
+        self._timer = None
+        self._waiting_for_flood = False
+        self._read()
+        if not self._waiting_for_flood and not self._over:
+            self.transport.resumeProducing()
+
+    def _silence(self) -> None:
+        self._timer = None
+        text = self._text.finish()
+        if text is not None:
+            self._say(text)
+
+    def _end(self) -> None:
+        self._silence()
+        if not self._over:
+            self._port.left(self, "")
+            self.close()
+
+    def _later(self, seconds: float, action: Callable[[], None]) -> None:
+        self._stop_timer()
+        self._timer = self._port.clock.callLater(seconds, action)
+
+    def _stop_timer(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
