@@ -357,8 +357,8 @@ async def main(reactor: Any) -> None:
     for name, found in middle.items():
         yardstick = middle.get(beside[name])
         cells = []
-        for place, value in enumerate(found[:3]):
-            ratio = f"{value / yardstick[place]:.2f}" if yardstick else "-"
+        for column, value in enumerate(found[:3]):
+            ratio = f"{value / yardstick[column]:.2f}" if yardstick else "-"
             cells += [f"{value:.2f}", ratio]
         rows.append([name, *cells, f"{found[3]:.2f}"])
     print(machine())

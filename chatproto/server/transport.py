@@ -32,9 +32,10 @@ class PromptServer(tcp.Server):
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         super().startTLS(ctx, normal)
-        layer = self.protocol
+        layer: Any = self.protocol
         if isinstance(layer, TLSMemoryBIOProtocol):
-            layer.transport.write = self.write_encrypted
+            beneath: Any = layer.transport
+            beneath.write = self.write_encrypted
 
     def write(self, data: bytes) -> None:
         if self.TLS:

@@ -10,7 +10,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.rooms.lobby import Lobby
-from chatproto.rooms.lobby_port import LobbyConnection, LobbyPort
+from chatproto.rooms.lobby_connection import LobbyConnection
+from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.wire.limits import Limits
 
 LIMITS = Limits(unsent=1000, body_to_server=100)

@@ -6,7 +6,8 @@ from typing import Any
 
 from chatproto.identity.keys import new_identity
 from chatproto.rooms.lobby import Lobby
-from chatproto.rooms.lobby_port import LobbyConnection, LobbyPort
+from chatproto.rooms.lobby_connection import LobbyConnection
+from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.room_side import RoomSide
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2, bcp2_common
