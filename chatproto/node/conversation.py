@@ -306,11 +306,14 @@ class Conversation:
         self.said_any = True
         self._owner.tell(Sent(text, to=self.name))
 
-    def writes(self, entry: Entry) -> None:
-        """A connection takes `entry` now. Raises LedgerTrouble."""
+    def writes(self, entry: Entry) -> bool:
+        """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
         assert isinstance(self.session, SecureSession)
+        if not self.session.still_says(entry):
+            return False
         if self.session.spoke(entry) and entry.kind == MSG:
             self._owner.tell(Sent(entry.text, entry.id, to=self.name))
+        return True
 
     def became(self, fate: Became) -> None:
         """Tell what became of a message of ours; with its text if it was said that it waits."""

@@ -183,10 +183,9 @@ class SecureLinks:
                 effects = [Drop(link) for link in conversation.session.links]
             conversation.perform(effects)
 
-    def secure_spoke(self, link: SecureLink, entry: Entry) -> None:
+    def secure_spoke(self, link: SecureLink, entry: Entry) -> bool:
         conversation = self._links.get(link)
-        if conversation is not None:
-            conversation.writes(entry)
+        return conversation is not None and conversation.writes(entry)
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
         conversation = self._links.pop(link, None)

@@ -57,6 +57,7 @@ class Correspondence:
             ledger.begin(key, new_stream())
         self._load()
         self._released = self._written
+        self._turn_back = False
 
     def _load(self) -> None:
         standing = self._ledger.standing(self.key)
@@ -65,6 +66,7 @@ class Correspondence:
         self.turn = standing.turn
         self._last = standing.last
         self._written = standing.written
+        self._may_have = standing.written  # no higher number of ours can have arrived
         self._theirs = standing.their_stream
         self._have = standing.have
         self._entries = {entry.id: entry for entry in self._ledger.entries(self.key)}
@@ -132,6 +134,16 @@ class Correspondence:
         """Whether something that passes the turn may go out, and no connection has taken it yet."""
         return self.turn_in_flight(self._written)
 
+    def waits(self, id: int) -> bool:
+        """Whether the entry `id` is to be said, or said again: it has not arrived, nor was it taken back."""
+        entry = self._entries.get(id)
+        return entry is not None and not entry.withdrawn
+
+    def turn_came_back(self) -> bool:
+        """Whether something that passed the turn is known not to have arrived and never will; asked once."""
+        back, self._turn_back = self._turn_back, False
+        return back
+
     def mode_in_flight(self, after: int) -> bool:
         """Whether a change of mode above `after` is under way, or waits."""
         return any(one.kind == MODE and one.id > after for one in self._entries.values())
@@ -142,6 +154,7 @@ class Correspondence:
 
     def wrote(self, id: int) -> bool:
         """A connection takes the entry `id` now; whether none has before."""
+        self._may_have = max(self._may_have, id)
         if id <= self._written:
             return False
         self._ledger.wrote(self.key, id)
@@ -158,7 +171,7 @@ class Correspondence:
         entry = self._entries.get(id)
         if entry is None or entry.withdrawn or entry.kind != MSG:
             raise LocalError(404, f"no message {id} waits for {self.name}")
-        if id > self._written:
+        if id > self._may_have:
             return self._settle([id], UNDELIVERED)
         self._ledger.withdraw(self.key, id)
         self._entries[id] = replace(entry, text="", withdrawn=True)
@@ -203,6 +216,7 @@ class Correspondence:
             self._theirs, self._have = stream, 0
         number = have[1] if have[0] == self.stream else 0
         outcomes = self.arrived(number)
+        self._may_have = min(number, self._written)
         missing = [one.id for one in self._entries.values() if one.withdrawn]
         outcomes += self._settle(missing, UNDELIVERED)
         if self.beyond(have):
@@ -250,6 +264,8 @@ class Correspondence:
             return []
         self._ledger.settle(self.key, tuple(ids), state)
         gone = [self._entries.pop(id) for id in ids]
+        if state == UNDELIVERED:
+            self._turn_back |= any(one.kind == MSG and one.id <= self._released for one in gone)
         return [Outcome(one.id, state, one.text) for one in gone if one.kind == MSG]
 
 

@@ -100,8 +100,8 @@ class SecureOwner(Protocol):
     def secure_heard(self, link: SecureLink, news: News) -> None:
         """They said this."""
 
-    def secure_spoke(self, link: SecureLink, entry: Entry) -> None:
-        """Our entry is written now. Raises LedgerTrouble: then it is not."""
+    def secure_spoke(self, link: SecureLink, entry: Entry) -> bool:
+        """Our entry is written now, unless it was taken back. Raises LedgerTrouble: then it is not."""
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
         """The connection is gone."""
@@ -374,11 +374,13 @@ class SecureLink(LineReceiver):
                 self._tell_ack()
                 continue
             try:
-                self._owner.secure_spoke(self, entry)
+                wanted = self._owner.secure_spoke(self, entry)
             except LedgerTrouble as error:
                 self._reason = str(error)
                 self._close()
                 return
+            if not wanted:
+                continue
             match entry.kind:
                 case "turn":
                     self._send(Turn(entry.id))

@@ -198,7 +198,12 @@ class SecureSession(PeerSession):
         """Take a message back. Raises LocalError 404 if nothing of that number waits."""
         if self.post is None:
             raise LocalError(404, f"no message {id} waits")
-        return _became(self.post.take_back(id), "taken back")
+        became = _became(self.post.take_back(id), "taken back")
+        before = self.floor.turn
+        if self.post.turn_came_back() and before is Turn.THEIRS:
+            self.floor.turn = Turn.MINE
+            self._keep_turn()
+        return [*became, *self._speak(), *self._passed(before)]
 
     # What happens to us. Too late is nothing.
 
@@ -335,6 +340,10 @@ class SecureSession(PeerSession):
             news.append(Heard(entry.text, entry.id, number))
         return [*news, Acknowledge(link, entry.id), *self._speak(), *self._passed(before)]
 
+    def still_says(self, entry: Entry) -> bool:
+        """Whether `entry`, which waited for its connection, is still to be written."""
+        return self.post is not None and self.post.waits(entry.id)
+
     def spoke(self, entry: Entry) -> bool:
         """A connection takes `entry` now; whether for the first time. Raises LedgerTrouble."""
         if self.post is None:
@@ -448,6 +457,7 @@ class SecureSession(PeerSession):
         assert post is not None
         resumed = bool(theirs.turn) and bool(post.turn)
         became = _became(post.meet(theirs.stream, theirs.have), "")
+        came_back = post.turn_came_back() and theirs.turn == self.floor.turn.value
         answer = self._opening(half or theirs.half if not resumed else self.floor.half)
         if not resumed:
             self._half = half or theirs.half
@@ -455,6 +465,8 @@ class SecureSession(PeerSession):
             post.start_anew()
         elif self._gives_way(theirs.turn):
             self.floor.turn = Turn.THEIRS
+        elif came_back and self.floor.half:
+            self.floor.turn = Turn.MINE
         self._link, self._moving = link, False
         if not self.caller:
             first = [*first, Answer(link, answer)]

@@ -56,6 +56,7 @@ class Owner:
         self.news: list[News] = []
         self.spoken: list[Entry] = []
         self.trouble: LedgerTrouble | None = None
+        self.taken_back: set[int] = set()
         self.lost: list[str] = []
         self.then: Any = None
 
@@ -67,10 +68,13 @@ class Owner:
         if self.then is not None:
             self.then(news)
 
-    def secure_spoke(self, link: SecureLink, entry: Entry) -> None:
+    def secure_spoke(self, link: SecureLink, entry: Entry) -> bool:
         if self.trouble is not None:
             raise self.trouble
+        if entry.id in self.taken_back:
+            return False
         self.spoken.append(entry)
+        return True
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
         self.lost.append(reason)

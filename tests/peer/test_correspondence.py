@@ -173,6 +173,32 @@ class BackTests(Case):
             self.assertEqual(told, [Outcome(1, state, "")])
             self.assertEqual(self.states(), {"one": state})
 
+    def test_a_call_that_showed_it_missing_settles_it_until_it_is_said_again(self) -> None:
+        self.write("one")
+        self.post.meet(THEIRS, (self.post.stream, 0))
+        self.assertEqual(self.post.take_back(1), [Outcome(1, UNDELIVERED, "one")])
+        self.write("two")
+        self.post.meet(THEIRS, (self.post.stream, 0))
+        self.assertFalse(self.post.wrote(2))
+        self.assertEqual(self.post.take_back(2), [Outcome(2, UNCERTAIN, "two")])
+
+    def test_what_was_taken_back_is_not_written_by_a_connection_that_had_it_waiting(self) -> None:
+        self.write("one", "two")
+        self.say("three")
+        self.post.take_back(1)
+        self.post.take_back(3)
+        self.assertEqual([self.post.waits(id) for id in (1, 2, 3)], [False, True, False])
+
+    def test_a_turn_passed_with_what_never_arrives_comes_back_once(self) -> None:
+        self.say("one")
+        self.post.take_back(1)
+        self.assertFalse(self.post.turn_came_back())  # it had passed no turn
+        self.write("two")
+        self.post.take_back(2)
+        self.assertFalse(self.post.turn_came_back())  # it may have
+        self.post.meet(THEIRS, (self.post.stream, 0))
+        self.assertEqual([self.post.turn_came_back() for _ in range(2)], [True, False])
+
     def test_only_once_and_only_messages_that_wait(self) -> None:
         self.write("one")
         self.post.take_back(1)

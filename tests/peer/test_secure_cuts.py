@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.peer.effects import Broken, Opened, Resumed
 from chatproto.peer.floor import Turn
+from chatproto.peer.ledger import MSG
 from chatproto.peer.table import State
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
@@ -31,6 +32,7 @@ STEPS = st.lists(
             [
                 "say",
                 "say",
+                "unsend",
                 "over",
                 "half",
                 "full",
@@ -57,6 +59,7 @@ class CutTests(SynchronousTestCase):
     def begin(self, half: int) -> Two:
         self.two = Two(LIMITS, (bool(half & 1), bool(half & 2)))
         self.said: dict[Person, list[str]] = {who: [] for who in self.two.both}
+        self.taken_back: dict[Person, set[str]] = {who: set() for who in self.two.both}
         return self.two.open()
 
     def do(self, what: str, number: int, count: int) -> None:
@@ -70,6 +73,8 @@ class CutTests(SynchronousTestCase):
                     who.perform(who.session.over(0.0))
                 except LocalError:
                     pass
+            case "unsend":
+                self.unsend(who, number)
             case "half" | "full":
                 try:
                     who.perform(who.session.set_half(what == "half", 0.0))
@@ -96,6 +101,15 @@ class CutTests(SynchronousTestCase):
         except LocalError:
             return
         self.said[who].append(text)
+
+    def unsend(self, who: Person, number: int) -> None:
+        """Take one back that waits: it counts as said only where it may have arrived and did."""
+        ids = [one.id for one in who.ledger.entries(who.post.key) if one.text and one.kind == MSG]
+        if ids:
+            id = ids[number % len(ids)]
+            text = next(one.text for one in who.ledger.entries(who.post.key) if one.id == id)
+            who.perform(who.session.unsend(id))
+            self.taken_back[who].add(text)
 
     def finish(self) -> None:
         """All that is broken is mended, and whoever has the turn passes it until nothing waits."""
@@ -126,11 +140,14 @@ class CutTests(SynchronousTestCase):
         self.assertEqual(states, [State.OPEN, State.OPEN])
         self.assertIs(two.alice.session.link, two.bob.session.link)
         for who in two.both:
-            self.assertEqual(who.other.heard, self.said[who])
+            back, heard = self.taken_back[who], who.other.heard
+            arrived = [text for text in self.said[who] if text not in back or text in heard]
+            self.assertEqual(heard, arrived)
             self.assertEqual((who.waiting, who.unsaid), ([], []))
-            fates = [who.fates[id] for id in sorted(who.fates)]
-            self.assertEqual(fates, [["delivered"]] * len(self.said[who]))
-            self.assertEqual(who.first_writes >= len(self.said[who]), True)
+            fates = [who.fates[id][-1] for id in sorted(who.fates)]
+            self.assertEqual(fates.count("delivered"), len(heard))
+            self.assertEqual(fates.count("undelivered"), len(self.said[who]) - len(heard))
+            self.assertEqual(who.first_writes >= len(heard), True)
         turns = tuple(who.session.floor.turn for who in two.both)
         self.assertIn(turns, ENDS)
 

@@ -132,6 +132,15 @@ class SpeakingTests(Case):
         wire.drain()
         self.assertEqual([m.text for m in self.wrote()], ["two", "three"])
 
+    def test_what_was_taken_back_meanwhile_is_not_written(self) -> None:
+        wire = self.link()
+        wire.full = True
+        for number, text in enumerate(("one", "two", "three"), 1):
+            self.l.write_entry(says(number, text))
+        self.owner.taken_back.add(2)
+        wire.drain()
+        self.assertEqual([m.text for m in self.wrote()], ["one", "three"])
+
     def test_what_was_not_written_is_never_said_to_be(self) -> None:
         wire = self.link()
         wire.full = True

@@ -62,6 +62,8 @@ class Cable:
             if isinstance(entry, int):
                 self.write(who, "ack", entry)
                 continue
+            if not who.session.still_says(entry):
+                continue
             who.first_writes += who.session.spoke(entry)
             self.flying[who].append(("entry", entry))
 

@@ -112,6 +112,17 @@ class Action:
             one.node.switch(other.name)
             one.node.over()
 
+    def unsend(self, world: World) -> None:
+        """Take back one of the messages that wait for somebody."""
+        one, other = self._two(world)
+        if one.node is None:
+            return
+        entries = [entry for entry in one.ledger.entries(other.key) if entry.text]
+        if entries:
+            entry = entries[int(self.number * len(entries))]
+            one.node.unsend(str(entry.id), other.name)
+            world.books.taken_back(entry.text)
+
     def info(self, world: World) -> None:
         """Ask who is there."""
         one, _ = self._two(world)
@@ -171,7 +182,16 @@ class Action:
         return found[self.whom % len(found)] if found else None
 
 
-PEACE = {"say": 40, "call": 10, "cross": 6, "answer": 8, "quit": 5, "info": 2, "flood": 1}
+PEACE = {
+    "say": 40,
+    "call": 10,
+    "cross": 6,
+    "answer": 8,
+    "quit": 5,
+    "info": 2,
+    "flood": 1,
+    "unsend": 4,
+}
 ROOMS = {"talk": 60}
 TURNS = {"mode": 5, "over": 8}
 FAULTS = {"cut": 9, "stall": 6, "isolate": 2, "restart": 4, "restart_server": 2, "start": 4}

@@ -55,6 +55,13 @@ class Message:
     delivered: bool = False
     undelivered: bool = False
     uncertain: bool = False
+    taken_back: bool = False
+
+    @property
+    def lost(self) -> bool:
+        """Whether its sender is owed it, or word of it."""
+        must_come = self.pinned and not self.taken_back
+        return not (self.received if must_come else self.settled)
 
     @property
     def settled(self) -> bool:
@@ -93,6 +100,12 @@ class Books:
         """It was typed, and the program was killed before it took it."""
         hold(not self.messages[text].settled, f"not taken and yet {self.messages[text]}")
         del self.messages[text]
+
+    def taken_back(self, text: str) -> None:
+        """Its sender asked for it back, and was told what became of it, if it was theirs to take."""
+        message = self.messages.get(text)
+        if message is not None:
+            message.taken_back = message.undelivered or message.uncertain
 
     def told(self, who: str, event: Event) -> None:
         """The program of `who` told `event`. Raises Broken."""

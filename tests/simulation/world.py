@@ -253,11 +253,7 @@ class World:
         """Messages that neither came nor were reported; to people whose key is known all must come."""
         if not self.rules.outbox:
             return []
-        return [
-            one
-            for one in self.books.messages.values()
-            if not (one.received if one.pinned else one.settled)
-        ]
+        return [one for one in self.books.messages.values() if one.lost]
 
     def _waiting(self) -> list[tuple[str, str]]:
         """For whom something still waits at whom."""
