@@ -315,8 +315,7 @@ class Calls:
         conversation.key = key
         if isinstance(session, SecureSession) and session.post is None:
             assert posts is not None
-            name = conversation.name.rstrip("?")
-            post = posts.of(key, name)
+            post = posts.of(key, conversation.called.rstrip("?"))
             conversation.perform(session.attach(post, self._node.now()))
 
     def belongs(self, link: SecureLink, conversation: Conversation) -> None:

@@ -122,6 +122,7 @@ class Conversation:
     ) -> None:
         self.session = session
         self.name = name
+        self.called = name  # the same without the number that tells two of a name apart
         self.number = number
         self.host: str | None = None
         self.port: int | None = None
@@ -188,6 +189,8 @@ class Conversation:
         for effect in effects:
             self._to_say -= isinstance(effect, Speak)
             self._perform(effect)
+        if any(isinstance(effect, Became) for effect in effects):
+            self._owner.written()
 
     def show(self, state: str | None = None, **changes: object) -> None:
         """Tell how it stands, with `changes` of the event's fields."""

@@ -111,6 +111,7 @@ class Conversations:
             number += 1
             name = f"{wanted}~{number}"
         conversation.name = name
+        conversation.called = wanted
         conversation.named = named
 
     def one_way(self, host: str, *, dialled: bool) -> Conversation | None:

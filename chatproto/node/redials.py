@@ -114,7 +114,7 @@ class Redials:
 
     async def _contact(self, conversation: Conversation) -> Contact:
         """Where they are, with the key that it is about. Raises Unreachable."""
-        name = conversation.name.partition("~")[0].rstrip("?")
+        name = conversation.called.rstrip("?")
         known = conversation.contact or self._calls.people.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # somebody else of that name
