@@ -73,6 +73,9 @@ class ConversationOwner(Protocol):
     """What a conversation needs of the node."""
 
     @property
+    def written(self) -> None:
+        """Messages of ours went out or arrived: there is room for others."""
+
     def current(self) -> Conversation | None:
         """Who is spoken to."""
 
