@@ -72,10 +72,10 @@ def _known(link: object) -> AnyLink:
 class ConversationOwner(Protocol):
     """What a conversation needs of the node."""
 
-    @property
     def written(self) -> None:
         """Messages of ours went out or arrived: there is room for others."""
 
+    @property
     def current(self) -> Conversation | None:
         """Who is spoken to."""
 
