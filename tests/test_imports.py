@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "chatproto"
 
-FEATURES = {"directory", "peer", "rooms", "identity", "transfer", "relay", "accounts"}
+FEATURES = {"directory", "peer", "rooms", "identity", "transfer", "relay", "accounts", "nearby"}
 EVERYTHING = {"chatproto"}
 MAY_IMPORT: dict[str, set[str]] = {
     "wire": set(),
@@ -44,6 +44,7 @@ NO_TWISTED = {
     "directory": "addresses answer answers introductions keyed lease names pairing places presences registry"
     " visitors",
     "identity": "pins safety trust",
+    "nearby": "messages table",
     "peer": "candidates diagram effects floor ledger paths punches session",
     "relay": "bucket pairing tickets",
     "rooms": "answers bare chair effects flood history lobby plain_view room",

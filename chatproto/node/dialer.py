@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, connectProtocol
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
@@ -28,6 +28,15 @@ class Unreachable(Exception):
     """Nobody could be reached; its text is one sentence for a person."""
 
 
+def way_to(
+    reactor: IReactorTime, host: str, port: int, wait: float
+) -> HostnameEndpoint | TCP6ClientEndpoint:
+    """How `host:port` is dialled; a resolver would lose the scope of an address such as `fe80::1%eth0`."""
+    if "%" in host:
+        return TCP6ClientEndpoint(reactor, host, port, wait)
+    return HostnameEndpoint(reactor, host, port, timeout=wait)
+
+
 class Dialer:
     """Connects links to addresses, `limits.dial_wait` seconds at most for each."""
 
@@ -44,7 +53,7 @@ class Dialer:
 
     def dial_secure(self, host: str, port: int, link: SecureLink) -> Deferred[SecureLink]:
         """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with Unreachable."""
-        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=self._limits.dial_wait)
+        endpoint = way_to(self._reactor, host, port, self._limits.dial_wait)
         dialled: Deferred[SecureLink] = connectProtocol(endpoint, link)
         return dialled.addErrback(self._explain, host_port(host, port))
 

@@ -17,13 +17,14 @@ from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
 from chatproto.node.events import Answer
 from chatproto.node.introducers import Introducer
+from chatproto.node.neighbours import Neighbours
 from chatproto.node.people import People
 from chatproto.node.settings import Settings
 from chatproto.peer.ledger import LedgerTrouble
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fields import Contact, read_client_id, read_host_port
+from chatproto.wire.fields import Contact, host_port, read_client_id, read_host_port
 
 log = Logger()
 
@@ -49,6 +50,7 @@ class FinderOwner(Protocol):
     server: Introducer | None
     calls: Calls
     expected: set[str]
+    neighbours: Neighbours | None
     reactor: IReactorTime
 
 
@@ -81,8 +83,10 @@ class Finder:
         """As `ask_for`; of somebody who is away we hear when they come, and the person is `told`."""
         try:
             return await self.ask_for(client_id)
-        except Refused as error:
-            if error.status != AWAY:
+        except (Refused, Unreachable) as error:
+            if (near := self._nearby(client_id)) is not None:
+                return near
+            if not isinstance(error, Refused) or error.status != AWAY:
                 raise
         await self.introducer.watch(client_id)
         if told:
@@ -105,6 +109,8 @@ class Finder:
     async def whereabouts(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is; None if it does not, and then we watch them."""
         try:
+            if self._node.server is None:
+                return self._nearby(client_id)
             return await self._ask_for_one(client_id, told=False)
         except TROUBLES as error:
             log.info("no address for {name}: {error}", name=client_id, error=error)
@@ -142,9 +148,9 @@ class Finder:
                 raise Trouble("whom? /bridge asks the server, /chat host:port calls directly")
             contact = people.bridged
         elif plain or self._node.server is None:
-            found = people.named(target)
+            found = people.named(target) or (None if plain else self._nearby(target))
             if found is None:
-                raise Trouble(f"no address for {target}: /info or /bridge may tell it")
+                raise Trouble(self._no_address(target, plain))
             contact = found
         else:
             asked = await self._ask_for_one(target, told=not conversation.quiet)
@@ -154,6 +160,31 @@ class Finder:
         if contact.port == me.port and contact.host in (me.host, "localhost", "127.0.0.1", "::1"):
             raise Trouble("that is your own address")
         return contact if plain else self._secured(conversation, contact)
+
+    def _nearby(self, client_id: str) -> Contact | None:
+        """Who says nearby to be `client_id`, remembered; None if nobody does.
+
+        Raises Trouble if several do and none of them has the key that is known.
+        """
+        neighbours = self._node.neighbours
+        found = neighbours.find(client_id.rstrip("?")) if neighbours is not None else ()
+        if neighbours is None or not found:
+            return None
+        if len(found) > 1:
+            where = ", ".join(host_port(*one.addresses[0]) for one in found)
+            raise Trouble(
+                f"several nearby say to be {client_id}: /chat host:port calls one ({where})"
+            )
+        contact = neighbours.contact(found[0])
+        self._node.people.remember(contact, found[0].addresses)
+        return contact
+
+    def _no_address(self, target: str, plain: bool) -> str:
+        if plain:
+            return f"no address for {target}: /info or /bridge may tell it"
+        if self._node.neighbours is None:
+            return f"no address for {target}: /chat host:port calls directly"
+        return f"{target} is not nearby: /nearby shows who is, /chat host:port calls directly"
 
     def _secured(self, conversation: Conversation, contact: Contact) -> Contact:
         """`contact` with the key that they must have; or the open, where it is wanted and right."""
@@ -172,7 +203,7 @@ class Finder:
                     f"{contact.client_id} has no key: --open, or /chat --as canon, calls in the open"
                 )
             conversation.speak_plainly(DIALECTS[self._node.settings.dialect])
-        elif contact.key is not None:
+        elif contact.key is not None and not contact.client_id.endswith("?"):
             conversation.pins = contact.client_id
         return contact
 

@@ -29,6 +29,7 @@ from chatproto.node.files import Files
 from chatproto.node.finder import TROUBLES, Finder
 from chatproto.node.held_input import HeldInput
 from chatproto.node.introducers import Introducer
+from chatproto.node.neighbours import Neighbours
 from chatproto.node.outbox import Outbox
 from chatproto.node.people import People
 from chatproto.node.posts import Posts, Random
@@ -70,6 +71,7 @@ class Node:
         self.acquaintances = acquaintances
         self.server: Introducer | None = None
         self.limits = limits
+        self.neighbours: Neighbours | None = None
         self.people = People()
         self.expected: set[str] = (
             set()
@@ -110,6 +112,11 @@ class Node:
         if self.server is not None:
             self.server.start(self.me)
 
+    def listens(self, host: str, port: int) -> None:
+        """Our own port is open there, whatever others are told: what those nearby are to know."""
+        if self.neighbours is not None and self._exit_code is None:
+            self.neighbours.start(host, port)
+
     def stop(self, code: int = 0) -> None:
         """Leave every conversation, and when all farewells are out, or after a while, finish."""
         if self._exit_code is not None:
@@ -122,6 +129,8 @@ class Node:
         if self.files is not None:
             self.files.stop()
         self.rooms.stop()
+        if self.neighbours is not None:
+            self.neighbours.stop()
         if self.server is not None:
             self.server.stop()
         self.calls.leave_all(lambda: self._exit(code))
@@ -243,6 +252,10 @@ class Node:
             "key": self.acquaintances.own_key if self.acquaintances else None,
         }
         self.tell(Answer("status", lines, data))
+
+    def nearby(self) -> None:
+        """Show who is nearby."""
+        self.attempt("nearby", lambda: self.tell(self._need_neighbours().answer()))
 
     def quit(self) -> None:
         """End the current conversation, leave the current room, or, outside both, end the program."""
@@ -385,6 +398,13 @@ class Node:
         if self.files is None:
             raise LocalError(405, "there are no files with --plain")
         return self.files
+
+    def _need_neighbours(self) -> Neighbours:
+        if self.neighbours is None:
+            raise LocalError(
+                405, "that wants --beacon, which also tells everybody on the network who you are"
+            )
+        return self.neighbours
 
     def _answer(self, what: str, yes: bool) -> None:
         """The answer to a file, or else to a call, whichever was asked last."""

@@ -155,6 +155,9 @@ class ChatClient(Service):
 
     def _begin(self, host: str, port: int) -> None:
         self._node.start(host, port)
+        assert self._port is not None
+        own: Any = self._port.getHost()
+        self._node.listens(own.host, own.port)
         if self._socket is not None:
             self._socket.start()
         self._keyboard.start()

@@ -19,10 +19,12 @@ from twisted.internet.endpoints import serverFromString
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble
 from chatproto.identity.tls import Tls
+from chatproto.nearby.ports import Ports
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Event, Failed
 from chatproto.node.files import Files
 from chatproto.node.home import Home, HomeTaken, HomeTrouble
+from chatproto.node.neighbours import Neighbours
 from chatproto.node.node import Node
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.node.settings import Settings
@@ -119,6 +121,7 @@ class Options(ProgramOptions):
         ["open", None, "Let unencrypted peers in, and call people who have no key"],
         ["half-duplex", None, "Take turns"],
         ["no-log", None, "Write down nothing of what is said, only how far it has come"],
+        ["beacon", None, "Tell everybody on the network that you are there, and hear who else is"],
         ["unlisted", None, "Be in no list, and found only by those whose keys --allow names"],
     ]
 
@@ -161,6 +164,8 @@ class Options(ProgramOptions):
         folder = self["downloads"] or platformdirs.user_downloads_dir()
         self["downloads"] = Path(folder).expanduser().absolute()
         self._account()
+        if self["beacon"] and self["plain"]:
+            raise WrongOption("--beacon tells your key, and with --plain there is none")
         self._one_of("dialect", tuple(DIALECTS))
         self._one_of("ui", INTERFACES)
         self._one_of("answer", ANSWERS)
@@ -260,6 +265,9 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
     if not plain:
         threads = Threads(reactor, reactor.getThreadPool())
         node.files = Files(node, threads, options["home"], options["downloads"])
+        if options["beacon"]:
+            assert known is not None
+            node.neighbours = Neighbours(node, options["id"], known, partial(Ports, reactor))
     return node
 
 

@@ -228,6 +228,14 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.status(),
         ),
         Row(
+            "nearby",
+            "/nearby",
+            "who is on this network, with --beacon",
+            nothing,
+            lambda node, given: node.nearby(),
+            more="What they say of themselves: unconfirmed, unless their key is one you know.",
+        ),
+        Row(
             "verify",
             "/verify [id] [yes]",
             "the number to compare with somebody",

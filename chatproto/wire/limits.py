@@ -103,6 +103,16 @@ class Limits:
     exit_wait: float = 5.0  # at the end of the program, for farewells to be read
     ignored: int = 10_000  # people whose calls are not taken
     callers: int = 256  # connections at once on a client's own port
+    beacon: int = 256  # bytes of a datagram of people nearby
+    beacon_every: float = 30.0  # between two beacons of ours, give or take a tenth
+    beacon_gap: float = 3.0  # and at least, also where somebody asks
+    beacon_keep: float = 95.0  # without another one somebody is not nearby any more
+    beacon_burst: int = 64  # datagrams that are looked at at once
+    beacon_rate: float = 32.0  # and then in a second
+    nearby: int = 256  # people nearby
+    nearby_per_host: int = 16
+    nearby_addresses: int = 4  # of one of them
+    seek_wait: float = 2.0  # for beacons, where somebody has asked for them
     control_connections: int = 16  # to a client's control.sock at once
     control_line: int = 512 * 1024  # a command on one
     dial_wait: float = 30.0  # for a connection to a person

@@ -55,6 +55,9 @@ class AskedNode:
     def status(self) -> None:
         self.asked.append(("status",))
 
+    def nearby(self) -> None:
+        self.asked.append(("nearby",))
+
     def ignore(self, peer: str) -> None:
         self.asked.append(("ignore", peer))
 

@@ -99,6 +99,7 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "/mode HALF": ("mode", "half"),
     "/over": ("over",),
     "/status": ("status",),
+    "/nearby": ("nearby",),
     "/ignore bob": ("ignore", "bob"),
     "hello": ("say", "hello"),
     '  it\'s "as" typed ': ("say", '  it\'s "as" typed '),

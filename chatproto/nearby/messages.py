@@ -1,0 +1,67 @@
+"""The two datagrams by which people on one network find each other (protocol section 5, Nearby)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from chatproto.wire.bcp2_common import CLIENT_ID, KEY_OF, Bcp2Message, matching
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import read_port
+from chatproto.wire.messages import Header
+from chatproto.wire.plain_blocks import encode, read_first
+
+LEAST_PORT = 1024
+TOKEN = re.compile(r"[0-9a-f]{16}")
+
+
+def read_open_port(text: str) -> int:
+    """A port from 1024 on: below it nobody's client is. Raises RemoteError 400."""
+    port = read_port(text)
+    if port < LEAST_PORT:
+        raise RemoteError(400, f"a port below {LEAST_PORT}: {port}")
+    return port
+
+
+@dataclass(frozen=True, slots=True)
+class Beacon(Bcp2Message):
+    """I am `client_id`, have `key` and can be called at `port` of where this comes from. A claim."""
+
+    method = "BEACON"
+    headers = (
+        CLIENT_ID,
+        KEY_OF._replace(needed=True),
+        Header("Port", "port", read_open_port),
+    )
+    client_id: str
+    key: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Seek(Bcp2Message):
+    """Who is there? It says nothing of who asks; `token`, 16 hex digits, lets them know their own."""
+
+    method = "SEEK"
+    headers = (Header("Token", "token", matching(TOKEN, "token")),)
+    token: str
+
+
+KINDS: tuple[type[Beacon] | type[Seek], ...] = (Beacon, Seek)
+
+
+def read_datagram(data: bytes, most: int) -> Beacon | Seek:
+    """A whole datagram of at most `most` bytes. Raises RemoteError, and nothing else."""
+    if len(data) > most:
+        raise RemoteError(413, f"a datagram of more than {most} bytes")
+    found = read_first(data, KINDS)
+    if found is None:
+        raise RemoteError(400, "a datagram without its end")
+    message, rest = found
+    if rest:
+        raise RemoteError(400, "more than one message in a datagram")
+    assert isinstance(message, Beacon | Seek)
+    return message
+
+
+__all__ = ["Beacon", "Seek", "encode", "read_datagram"]

@@ -1,0 +1,209 @@
+"""The sockets by which people nearby are heard: one for each interface and family, joined to a group.
+
+Each is bound to the group's address, so that nothing comes in but what was sent to the group on that
+interface; what is sent goes no further than the network itself (a TTL of 1, link-local scope).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.protocol import DatagramProtocol
+from twisted.logger import Logger
+
+log = Logger()
+
+PORT = 5555
+GROUP4 = "239.255.112.50"
+"""Administratively scoped, for one site's own use (RFC 2365, section 6.1)."""
+GROUP6 = "ff12::6263:7032"
+"""Link-local, not assigned for good (RFC 4291, section 2.7)."""
+MOST_INTERFACES = 32
+GET_ADDRESS = 0x8915
+"""SIOCGIFADDR of Linux's <linux/sockios.h>: an interface's IPv4 address."""
+MULTICAST_ALL = 49
+"""IP_MULTICAST_ALL of Linux's <linux/in.h>: off, only what this socket has joined comes in."""
+
+Heard = Callable[[bytes, str], None]
+"""Gets a datagram and the host that it came from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interface:
+    """One family of one interface; `address` is its IPv4 address, empty for IPv6."""
+
+    name: str
+    index: int
+    address: str
+
+    @property
+    def six(self) -> bool:
+        """Whether it is IPv6."""
+        return not self.address
+
+    def leads_to(self, host: str) -> bool:
+        """Whether who hears us there can call us, if we listen at `host`."""
+        if host == "::":
+            return True
+        if host in ("", "0.0.0.0"):
+            return not self.six
+        return ":" in host if self.six else host == self.address
+
+
+def interfaces() -> tuple[Interface, ...]:
+    """Those of this machine, IPv4 first."""
+    try:
+        known = socket.if_nameindex()[:MOST_INTERFACES]
+    except OSError:
+        return ()
+    four = [(name, index, _ipv4_of(name)) for index, name in known]
+    six = [(name, index, "") for index, name in known] if socket.has_ipv6 else []
+    return tuple(Interface(*one) for one in (*(one for one in four if one[2]), *six))
+
+
+def _ipv4_of(name: str) -> str:
+    """The address of the interface `name`; an empty string if it has none.
+
+    Where the system is not Linux it is left to the system to choose one.
+    """
+    if sys.platform != "linux":
+        return "0.0.0.0"
+    from fcntl import ioctl
+
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        try:
+            answer = ioctl(asked.fileno(), GET_ADDRESS, struct.pack("256s", name.encode()[:15]))
+        except OSError:
+            return ""
+    return socket.inet_ntoa(answer[20:24])
+
+
+def open_socket(interface: Interface) -> socket.socket:
+    """A socket in the group, on that interface alone. Raises OSError."""
+    family = socket.AF_INET6 if interface.six else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        made.setblocking(False)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if hasattr(socket, "SO_REUSEPORT"):
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if interface.six:
+            made.bind((GROUP6, PORT, 0, interface.index))
+            group = socket.inet_pton(family, GROUP6) + struct.pack("@I", interface.index)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, interface.index)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 1)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_LOOP, 1)
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, group)
+            return made
+        made.bind((GROUP4, PORT))
+        own = socket.inet_aton(interface.address)
+        # ip_mreqn: its address is also where what we send comes from.
+        group = struct.pack("=4s4si", socket.inet_aton(GROUP4), own, interface.index)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, group)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_TTL, 1)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
+        if sys.platform == "linux":
+            made.setsockopt(socket.IPPROTO_IP, MULTICAST_ALL, 0)
+        made.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, group)
+    except OSError:
+        made.close()
+        raise
+    return made
+
+
+class Ear(DatagramProtocol):
+    """Hears and speaks on one interface."""
+
+    def __init__(self, interface: Interface, heard: Heard) -> None:
+        self.interface = interface
+        self._heard = heard
+
+    def datagramReceived(self, datagram: bytes, addr: Any) -> None:
+        host = str(addr[0])
+        if ip_address(host).is_link_local and ":" in host:
+            host = f"{host}%{self.interface.name}"
+        self._heard(datagram, host)
+
+    def say(self, data: bytes) -> bool:
+        """Send `data` to the group; whether it went out."""
+        transport: Any = self.transport
+        if transport is None:
+            return False
+        try:
+            transport.write(data, (GROUP6 if self.interface.six else GROUP4, PORT))
+        except OSError:
+            return False  # it is down, or leads nowhere
+        return True
+
+
+class Ports:
+    """An ear on every interface; `reactor` has IReactorSocket. Bytes of more than `most` are cut off."""
+
+    def __init__(
+        self,
+        reactor: Any,
+        heard: Heard,
+        most: int,
+        find: Callable[[], Iterable[Interface]] = interfaces,
+        open: Callable[[Interface], socket.socket] = open_socket,
+    ) -> None:
+        self.trouble = ""  # why the last interface that could not be opened could not
+        self._reactor = reactor
+        self._heard = heard
+        self._most = most
+        self._find = find
+        self._open = open
+        self._ears: dict[Interface, tuple[Ear, Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self._ears)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The interfaces, in their order."""
+        return tuple(dict.fromkeys(one.name for one in self._ears))
+
+    def look(self) -> None:
+        """Listen on the interfaces that have come, no more on those that are gone."""
+        there = tuple(self._find())
+        for gone in [one for one in self._ears if one not in there]:
+            self._close(gone)
+        for interface in there:
+            if interface not in self._ears:
+                self._begin(interface)
+
+    def say(self, data: bytes, listening: str | None = None) -> int:
+        """Send `data`, with `listening` only where that host can be called; how many times it went out."""
+        return sum(
+            ear.say(data)
+            for ear, _ in tuple(self._ears.values())
+            if listening is None or ear.interface.leads_to(listening)
+        )
+
+    def close(self) -> None:
+        """Listen no more."""
+        for interface in tuple(self._ears):
+            self._close(interface)
+
+    def _begin(self, interface: Interface) -> None:
+        try:
+            made = self._open(interface)
+        except OSError as error:
+            self.trouble = f"{interface.name}: {error.strerror}"
+            return
+        ear = Ear(interface, self._heard)
+        with made:  # the port has a descriptor of its own
+            port = self._reactor.adoptDatagramPort(
+                made.fileno(), made.family, ear, maxPacketSize=self._most + 1
+            )
+        self._ears[interface] = ear, port
+
+    def _close(self, interface: Interface) -> None:
+        _, port = self._ears.pop(interface)
+        port.stopListening()

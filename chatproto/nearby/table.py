@@ -1,0 +1,131 @@
+"""Who was heard nearby, and how often we speak and listen: rules, with `now` in seconds handed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chatproto.nearby.messages import Beacon
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.limits import Limits
+
+SOON = 1.0
+"""Seconds within which somebody new is answered, each after another while."""
+JITTER = 0.1
+"""The part of the time between two beacons by which it is longer or shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Somebody who says to be `client_id` and to have `key`; `addresses`: the best first.
+
+    `seen` is when that was heard last. Nothing of it is proved before TLS has shown the key.
+    """
+
+    client_id: str
+    key: str
+    addresses: tuple[Address, ...]
+    seen: float
+
+
+@dataclass(slots=True)
+class _Heard:
+    """When a claim was heard from each of its addresses."""
+
+    at: dict[Address, float] = field(default_factory=dict)
+
+
+class Table:
+    """The claims of the last `beacon_keep` seconds.
+
+    At most `nearby` of them, `nearby_per_host` from one host, with `nearby_addresses` addresses each:
+    what is heard first stays as long as it is repeated, so that a flood pushes nobody out.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._claims: dict[tuple[str, str], _Heard] = {}
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def heard(self, beacon: Beacon, host: str, now: float) -> bool:
+        """`beacon` came from `host`; whether that is somebody new, for whom there was room."""
+        self._forget(now)
+        who, address = (beacon.client_id, beacon.key), (host, beacon.port)
+        known = self._claims.get(who)
+        if known is None:
+            if not self._has_room(host):
+                return False
+            self._claims[who] = _Heard({address: now})
+            return True
+        if address in known.at or len(known.at) < self._limits.nearby_addresses:
+            known.at[address] = now
+        return False
+
+    def people(self, now: float, client_id: str | None = None) -> tuple[Neighbour, ...]:
+        """Everybody, or those who say to be `client_id`; in the order of their names."""
+        self._forget(now)
+        return tuple(
+            Neighbour(*who, _in_order(heard.at), max(heard.at.values()))
+            for who, heard in sorted(self._claims.items())
+            if client_id in (None, who[0])
+        )
+
+    def _has_room(self, host: str) -> bool:
+        if len(self._claims) >= self._limits.nearby:
+            return False
+        of_host = sum(any(at[0] == host for at in one.at) for one in self._claims.values())
+        return of_host < self._limits.nearby_per_host
+
+    def _forget(self, now: float) -> None:
+        oldest = now - self._limits.beacon_keep
+        for who, heard in tuple(self._claims.items()):
+            for address, seen in tuple(heard.at.items()):
+                if seen <= oldest:
+                    del heard.at[address]
+            if not heard.at:
+                del self._claims[who]
+
+
+def _in_order(heard: dict[Address, float]) -> tuple[Address, ...]:
+    """Those that mean something on one interface only come last; else as they were heard."""
+    return tuple(sorted(heard, key=lambda address: "%" in address[0]))
+
+
+class Rhythm:
+    """When we say that we are here: every `beacon_every` seconds, and soon when somebody new is heard,
+    but never twice within `beacon_gap`. `due` is the time of the next one."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._last = float("-inf")
+        self.due = now
+
+    def sent(self, now: float, jitter: float) -> None:
+        """It was said; `jitter` is a number from 0 to 1."""
+        self._last = now
+        self.due = now + self._limits.beacon_every * (1 + JITTER * (2 * jitter - 1))
+
+    def asked(self, now: float, jitter: float) -> None:
+        """Somebody wants to know: it is said sooner."""
+        soon = max(now + SOON * jitter, self._last + self._limits.beacon_gap)
+        self.due = min(self.due, soon)
+
+
+class Gate:
+    """How many datagrams are looked at: `beacon_burst` at once, and then `beacon_rate` a second."""
+
+    def __init__(self, limits: Limits, now: float) -> None:
+        self._limits = limits
+        self._left = float(limits.beacon_burst)
+        self._seen = now
+
+    def opens(self, now: float) -> bool:
+        """Whether one more is looked at."""
+        gained = max(0.0, now - self._seen) * self._limits.beacon_rate
+        self._left = min(float(self._limits.beacon_burst), self._left + gained)
+        self._seen = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True

@@ -1,0 +1,143 @@
+"""Who was heard, for how long, and how many of them; when we speak and how much we listen to."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.nearby.messages import Beacon
+from chatproto.nearby.table import Gate, Rhythm, Table
+from chatproto.wire.limits import DEFAULTS
+
+KEYS = ["sha256:" + letter * 52 for letter in "ABCDEFG"]
+SMALL = replace(DEFAULTS, nearby=3, nearby_per_host=2, nearby_addresses=2)
+
+
+def beacon(name: str, key: int = 0, port: int = 5556) -> Beacon:
+    return Beacon(name, KEYS[key], port)
+
+
+class TableTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.table = Table(SMALL)
+
+    def names(self, now: float = 0.0) -> list[str]:
+        return [one.client_id for one in self.table.people(now)]
+
+    def test_somebody_is_new_once(self) -> None:
+        self.assertTrue(self.table.heard(beacon("bob"), "10.0.0.2", 0))
+        self.assertFalse(self.table.heard(beacon("bob"), "10.0.0.2", 30))
+        (bob,) = self.table.people(31)
+        self.assertEqual((bob.addresses, bob.seen), ((("10.0.0.2", 5556),), 30))
+
+    def test_who_is_silent_is_forgotten_and_then_new_again(self) -> None:
+        self.table.heard(beacon("bob"), "10.0.0.2", 0)
+        self.table.heard(beacon("bob"), "10.0.0.2", 50)
+        self.assertEqual(self.names(144.9), ["bob"])
+        self.assertEqual(self.names(145), [])
+        self.assertTrue(self.table.heard(beacon("bob"), "10.0.0.2", 146))
+
+    def test_two_who_say_to_be_one_are_two(self) -> None:
+        self.table.heard(beacon("bob", 1), "10.0.0.2", 0)
+        self.table.heard(beacon("bob", 0), "10.0.0.3", 0)
+        self.assertEqual([one.key for one in self.table.people(0, "bob")], KEYS[:2])
+        self.assertEqual(self.table.people(0, "bo"), ())
+
+    def test_an_address_that_means_something_on_one_interface_only_comes_last(self) -> None:
+        self.table.heard(beacon("bob"), "fe80::1%eth0", 0)
+        self.table.heard(beacon("bob"), "10.0.0.2", 0)
+        (bob,) = self.table.people(0)
+        self.assertEqual(bob.addresses, (("10.0.0.2", 5556), ("fe80::1%eth0", 5556)))
+
+    def test_more_addresses_are_not_taken_until_one_is_forgotten(self) -> None:
+        for number, now in ((1, 0), (2, 50), (3, 60)):
+            self.table.heard(beacon("bob"), f"10.0.0.{number}", now)
+        self.assertEqual(self.addresses(60), ["10.0.0.1", "10.0.0.2"])
+        self.table.heard(beacon("bob"), "10.0.0.3", 96)
+        self.assertEqual(self.addresses(96), ["10.0.0.2", "10.0.0.3"])
+
+    def addresses(self, now: float) -> list[str]:
+        return [host for host, _ in self.table.people(now)[0].addresses]
+
+    def test_a_host_has_only_so_many(self) -> None:
+        for number in range(5):
+            self.table.heard(beacon(f"bob{number}"), "10.0.0.2", 0)
+        self.assertEqual(self.names(), ["bob0", "bob1"])
+        self.assertTrue(self.table.heard(beacon("carol"), "10.0.0.3", 0))
+
+    def test_a_full_table_keeps_whom_it_has(self) -> None:
+        for number in range(6):
+            self.table.heard(beacon(f"bob{number}"), f"10.0.0.{number}", number)
+        self.assertEqual(self.names(5), ["bob0", "bob1", "bob2"])
+        self.table.heard(beacon("bob0"), "10.0.0.0", 90)
+        self.assertEqual(self.names(97.5), ["bob0"])
+
+    claims = st.tuples(
+        st.builds(Beacon, st.sampled_from("abcdef"), st.sampled_from(KEYS), st.just(5556)),
+        st.sampled_from(["10.0.0.1", "10.0.0.2", "fe80::1%eth0", "fd00::2"]),
+        st.floats(0, 60),
+    )
+
+    @given(st.lists(claims, max_size=60))
+    def test_no_bound_is_crossed_whatever_is_heard(
+        self, heard: list[tuple[Beacon, str, float]]
+    ) -> None:
+        table, now = Table(SMALL), 0.0
+        for one, host, later in heard:
+            now += later
+            table.heard(one, host, now)
+            people = table.people(now)
+            self.assertLessEqual(len(people), SMALL.nearby)
+            for person in people:
+                self.assertLessEqual(1, len(person.addresses))
+                self.assertLessEqual(len(person.addresses), SMALL.nearby_addresses)
+                self.assertLessEqual(now - person.seen, SMALL.beacon_keep)
+        self.assertEqual(table.people(now + SMALL.beacon_keep + 1), ())
+        self.assertEqual(len(table), 0)
+
+
+class RhythmTests(SynchronousTestCase):
+    def test_we_speak_at_once_and_then_every_thirty_seconds_or_so(self) -> None:
+        rhythm = Rhythm(DEFAULTS, 5.0)
+        self.assertEqual(rhythm.due, 5.0)
+        rhythm.sent(5.0, 0.5)
+        self.assertEqual(rhythm.due, 35.0)
+        rhythm.sent(35.0, 1.0)
+        self.assertEqual(rhythm.due, 68.0)
+
+    def test_somebody_new_is_answered_soon(self) -> None:
+        rhythm = Rhythm(DEFAULTS, 0.0)
+        rhythm.sent(0.0, 0.5)
+        rhythm.asked(10.0, 0.5)
+        self.assertEqual(rhythm.due, 10.5)
+        rhythm.asked(10.1, 1.0)
+        self.assertEqual(rhythm.due, 10.5)
+
+    @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=50))
+    def test_whoever_asks_we_never_speak_twice_within_the_gap(
+        self, asked: list[tuple[float, float]]
+    ) -> None:
+        rhythm, now = Rhythm(DEFAULTS, 0.0), 0.0
+        rhythm.sent(0.0, 0.5)
+        spoken = [0.0]
+        for later, jitter in asked:
+            now += later
+            while rhythm.due <= now:
+                spoken.append(rhythm.due)
+                rhythm.sent(rhythm.due, jitter)
+            rhythm.asked(now, jitter)
+        for one, other in itertools.pairwise(spoken):
+            self.assertGreaterEqual(other - one, DEFAULTS.beacon_gap - 1e-6)
+
+
+class GateTests(SynchronousTestCase):
+    def test_a_flood_is_looked_at_in_part(self) -> None:
+        gate = Gate(DEFAULTS, 0.0)
+        looked = sum(gate.opens(number / 1000) for number in range(10_000))
+        self.assertLessEqual(looked, DEFAULTS.beacon_burst + 10 * DEFAULTS.beacon_rate)
+        self.assertGreater(looked, 10 * DEFAULTS.beacon_rate)
+        self.assertTrue(gate.opens(11.0))
