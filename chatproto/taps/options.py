@@ -44,8 +44,10 @@ def endpoint_text(text: str) -> str:
         return f"tcp:{int(text)}"
     try:
         serverFromString(None, text)
-    except Exception:
+    except Exception as error:
         # Plugins parse it too, and raise what they like.
+        if text.startswith("systemd:") and isinstance(error, LookupError):
+            raise WrongOption(f"systemd has handed over no socket that is {text!r}") from None
         raise WrongOption(
             f"{text!r} is neither a port nor an endpoint such as tcp:5555:interface=127.0.0.1"
         ) from None

@@ -87,7 +87,7 @@ class Program:
     """A running program, its input and its output.
 
     `terminal`: it runs on a pty of its own, without echo; else on three pipes. `places` are folders
-    whose files are searched for tracebacks when it is ended.
+    whose files are searched for tracebacks when it is ended. `keep`: descriptors that it is handed.
     """
 
     def __init__(
@@ -96,6 +96,7 @@ class Program:
         cwd: Path,
         places: Sequence[Path] = (),
         terminal: bool = False,
+        keep: Sequence[int] = (),
     ) -> None:
         self.command = list(command)
         self.places = [cwd, *places]
@@ -129,6 +130,7 @@ class Program:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                pass_fds=keep,
             )
             assert self._process.stdin and self._process.stdout and self._process.stderr
             self._input = self._process.stdin.fileno()

@@ -49,6 +49,12 @@ class EndpointTextTests(SynchronousTestCase):
         self.assertEqual(endpoint_text("0"), "tcp:0")
         self.assertEqual(endpoint_text("65535"), "tcp:65535")
 
+    def test_a_socket_that_systemd_has_not_handed_over_is_told_so(self) -> None:
+        for which in ("index=0", "name=port"):
+            with self.assertRaises(WrongOption) as caught:
+                endpoint_text(f"systemd:domain=INET6:{which}")
+            self.assertIn("handed over no socket", str(caught.exception))
+
     def test_an_endpoint_stays_as_it_is(self) -> None:
         for text in ("tcp:5555:interface=127.0.0.1", "unix:/tmp/x", "tcp:1"):
             self.assertEqual(endpoint_text(text), text)
