@@ -92,6 +92,37 @@ class SinkTests(Case):
         self.assertTrue(sink.finish(sha(b"aabb")))
         self.assertEqual((self.folder / "top/b").read_bytes(), b"bb")
 
+    def test_a_link_in_the_place_of_a_file_of_a_folder_is_not_followed(self) -> None:
+        target = self.folder / "target"
+        target.write_bytes(b"mine, and longer")
+        offer = FolderOffer("top", DATE, ((2, "a"), (2, "b")))
+        (self.folder / "top.part").mkdir()
+        for name in "ab":
+            link = self.folder / "top.part" / name
+            link.symlink_to(target)
+            sink = Sink(self.folder, offer, "top")
+            self.addCleanup(sink.close)
+            with self.assertRaises(SinkTrouble):
+                sink.begin()
+                sink.write((b"aabb",))
+            link.unlink()
+            (self.folder / "top.part/a").write_bytes(b"aa")
+        self.assertEqual(target.read_bytes(), b"mine, and longer")
+
+    def test_what_gets_its_name_in_the_last_moment_is_not_replaced(self) -> None:
+        sink, link = self.sink(), os.link
+        sink.begin()
+        sink.write((b"0123456789",))
+
+        def late(part: Path, final: Path, **how: bool) -> None:
+            if final.name == "a":
+                final.write_bytes(b"mine")
+            link(part, final, **how)
+
+        with mock.patch("os.link", late):
+            self.assertEqual(sink.finish(sha(b"0123456789")), str(self.folder / "a (2)"))
+        self.assertEqual((self.folder / "a").read_bytes(), b"mine")
+
     def test_two_of_one_name_at_once_have_a_part_each(self) -> None:
         one, two = self.sink(), self.sink()
         for sink in (one, two):
