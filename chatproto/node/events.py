@@ -177,15 +177,8 @@ class FileChanged(Event):
     def row(self) -> dict[str, Any]:
         """It as a value of a list."""
         keys = ("id", "name", "state", "offset", "size", "from_", "to", "path", "files")
-        return {
-            key.rstrip("_"): getattr(self, key) for key in keys if getattr(self, key) is not None
-        }
-
-    def line(self) -> str:
-        """It as a line of a list."""
-        whom = f"to {self.to}" if self.to is not None else f"from {self.from_}"
-        done = f"{self.offset} of {self.size} bytes"
-        return f"{self.id} {self.name} {whom}: {self.state}, {done}"
+        values = {key.rstrip("_"): getattr(self, key) for key in (*keys, "rate", "left")}
+        return {key: value for key, value in values.items() if value is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,11 +128,12 @@ class Files:
     def list(self) -> None:
         """Show every transfer that has not ended."""
         events = [
-            person.event(news) for person in self._people.values() for news in self._listing(person)
+            person.event(news, progress=news.state is State.MOVING)
+            for person in self._people.values()
+            for news in self._listing(person)
         ]
         events.sort(key=lambda event: event.id)
-        lines = tuple(event.line() for event in events) or ("no files",)
-        self._node.tell(Answer("files", lines, {"files": [event.row() for event in events]}))
+        self._node.tell(Answer("files", (), {"files": [event.row() for event in events]}))
 
     @property
     def moving(self) -> bool:

@@ -6,8 +6,7 @@ from typing import Any
 from unicodedata import combining, east_asian_width
 
 from chatproto.stdio.printable import printable
-
-_UNITS = ("B", "KB", "MB", "GB", "TB")
+from chatproto.ui.file_view import duration, percent, speed
 
 
 def progress_line(event: dict[str, Any], columns: int) -> str:
@@ -15,35 +14,15 @@ def progress_line(event: dict[str, Any], columns: int) -> str:
 
     It is filled up with blanks, so that nothing is left of a longer one before it.
     """
-    size, offset = event["size"], event["offset"]
-    percent = 100 if not size else 100 * offset // size
-    done = f" {100 if event['state'] == 'done' else min(percent, 99)}%"
+    whole = event["state"] == "done"
+    done = f" {100 if whole else percent(event['offset'], event['size'])}%"
     if event.get("progress"):
-        done += f" {_rate(event.get('rate') or 0)}{_time(event.get('left'))}"
+        left = event.get("left")
+        done += f" {speed(event.get('rate') or 0)}{'' if left is None else f' {duration(left)}'}"
     elif event["state"] != "moving":
         done += f" {event['state']}"
     name = _cut(printable(event["name"]).replace("\n", " "), columns - len(done))
     return f"{name}{done}" + " " * (columns - _width(name) - len(done))
-
-
-def _rate(bytes_a_second: float) -> str:
-    """At most ten characters."""
-    for unit in _UNITS:
-        if bytes_a_second < 1000 or unit == _UNITS[-1]:
-            break
-        bytes_a_second /= 1000
-    return f"{min(bytes_a_second, 9999):.{0 if unit == 'B' else 1}f} {unit}/s"
-
-
-def _time(left: float | None) -> str:
-    """Minutes and seconds, or hours with them; a day and more is not counted out."""
-    if left is None:
-        return ""
-    minutes, seconds = divmod(round(left), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours >= 24:
-        return " >1 day"
-    return f" {hours}:{minutes:02}:{seconds:02}" if hours else f" {minutes}:{seconds:02}"
 
 
 def _width(text: str) -> int:

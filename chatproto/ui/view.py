@@ -37,6 +37,7 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.ui.file_view import file_lines, list_lines
 from chatproto.ui.legible import bracket, inline, name, room_name, split
 from chatproto.ui.room_view import room_lines
 from chatproto.wire.fields import host_port
@@ -57,6 +58,8 @@ def plain_lines(event: Event) -> list[str]:
             return [f"* {line}" for line in _session(event)]
         case Answer(command="id"):
             return [line for text in event.lines for line in split(text)]
+        case Answer(command="files"):
+            return [f"* {line}" for line in list_lines(event.data["files"])]
         case Answer():
             return [f"* {line}" for text in event.lines for line in split(text)]
         case Notice() | Failed():
@@ -76,7 +79,7 @@ def plain_lines(event: Event) -> list[str]:
         case Delivered(text=str(text)):
             return [f"* delivered to {name(event.to)}: {line}" for line in split(text)]
         case FileChanged():
-            return [f"* {line}" for line in _file(event)]
+            return [f"* {line}" for line in file_lines(event)]
         case RoomChanged():
             return [f"* {line}" for line in room_lines(event)]
         case Presence():
@@ -178,45 +181,6 @@ def _contact(known: dict[str, Any]) -> str:
     host, port = known.get("host"), known.get("port")
     at = f" {_address(str(host), port)}" if host and isinstance(port, int) else ""
     return name(str(known.get("id", ""))) + at
-
-
-def _file(event: FileChanged) -> list[str]:
-    """A transfer that a person should hear of: not each of its small steps."""
-    called, why = inline(event.name), bracket(event.reason)
-    ours = event.to is not None
-    who = name(event.to if event.to is not None else event.from_ or "?")
-    if event.ask:
-        files = f"{event.files} files, " if event.files is not None else ""
-        size = f"{files}{_size(event.size)}"
-        return [f"{who} offers {called} ({size}): /accept {event.id} or /decline {event.id}"]
-    if event.progress:
-        return []
-    match event.state:
-        case "offered" if ours and not event.reason:
-            return [f"offering {called} to {who}"]
-        case "moving" if not event.reason:
-            return [f"sending {called} to {who}" if ours else f"receiving {called} from {who}"]
-        case "done":
-            return [
-                f"{who} has {called}" if ours else f"{called} is here: {inline(event.path or '')}"
-            ]
-        case "broken":
-            return [f"{called} goes on when {who} is there again{why}"]
-        case "declined":
-            return [f"{who} does not want {called}{why}" if ours else f"{called} was declined{why}"]
-        case "cancelled" | "failed" | "stalled":
-            return [f"{called} {'to' if ours else 'from'} {who}: {event.state}{why}"]
-    return [f"{called}: {inline(event.reason)}"] if event.reason else []
-
-
-def _size(count: int) -> str:
-    """Bytes as a person reads them."""
-    size, unit = float(count), "bytes"
-    for unit in ("bytes", "KB", "MB", "GB", "TB"):
-        if size < 1000 or unit == "TB":
-            break
-        size /= 1000
-    return f"{count} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
 
 
 def _uncertain(event: Uncertain) -> list[str]:

@@ -227,6 +227,29 @@ SHOWN: list[tuple[Event, list[str]]] = [
         FileChanged(2, "a.bin", "failed", 5, 10, from_="bob", reason="disk full"),
         ["* a.bin from bob: failed (disk full)"],
     ),
+    (
+        FileChanged(2, "a.bin", "stalled", 5, 10, from_="bob", reason="the disk is full"),
+        ["* a.bin from bob: stalled (the disk is full); /accept 2 goes on"],
+    ),
+    (Answer("files", (), {"files": []}), ["* no files"]),
+    (
+        Answer(
+            "files",
+            (),
+            {
+                "files": [
+                    FileChanged(1, "a", "moving", 6, 15, to="bob", rate=3_000_000, left=3).row(),
+                    FileChanged(2, "b", "offered", 0, 2_000_000, from_="bob", path="/x").row(),
+                    FileChanged(3, "c", "broken", 999, 1000, from_="x\n* ?").row(),
+                ]
+            },
+        ),
+        [
+            "* 1 a to bob: moving, 40% of 15 bytes, 3.0 MB/s, 0:03 left",
+            "* 2 b from bob: offered, 2.0 MB, /accept 2",
+            "* 3 c from x_*_?: broken, 99% of 1.0 KB",
+        ],
+    ),
     (Notice("no server at 127.0.0.1:5555"), ["* no server at 127.0.0.1:5555"]),
     (Failed("there is no bob here", 404, "chat"), ["* there is no bob here"]),
     (Bye("bob"), ["* bob left"]),
