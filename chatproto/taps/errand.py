@@ -35,15 +35,15 @@ from chatproto.ui.jsonlines import json_text
 from chatproto.ui.oneshot import AtServer, Over, Said, Step, Work
 from chatproto.ui.oneshot_files import Receive
 from chatproto.ui.plain import dropped
-from chatproto.ui.progress import progress_line
+from chatproto.ui.progress import ProgressLines
 from chatproto.ui.view import json_object
 
 LONGEST = 4 * 1024 * 1024
 """Bytes of an event of our own client; a list of transfers may be long."""
 HOME_WAIT, LOOK_AGAIN = 30.0, 0.2
 """Seconds for another one-shot command to be done with the home, and between two looks at it."""
-LINE = 80
-"""Columns of a terminal that says nothing of its size, and the most that are used of a wider one."""
+LINE, ROWS = 80, 24
+"""Columns and rows of a terminal that says nothing of its size; of a wider one no more are used."""
 
 
 class NoKeyboard:
@@ -86,7 +86,7 @@ class Errand:
         self._work = work
         self._json = bool(options["json"])
         self._shows = sys.stderr.isatty() and not self._json
-        self._shown = False  # an unfinished line stands on the terminal
+        self._progress = ProgressLines(simple=os.environ.get("TERM", "dumb") == "dumb")
         self._code: int | None = None
         self._began = 0.0
         self._guest: Guest | None = None
@@ -233,20 +233,15 @@ class Errand:
     def _show(self, event: Said) -> None:
         """How far a file is, over what stood there."""
         try:
-            columns = os.get_terminal_size(sys.stderr.fileno()).columns
+            columns, rows = os.get_terminal_size(sys.stderr.fileno())
         except (OSError, ValueError):
-            columns = 0
+            columns = rows = 0
         columns = min(columns or LINE, LINE) - 1
-        ended = event["state"] in ("done", "declined", "cancelled", "failed")
-        line = progress_line(event, columns)
-        self._write(f"\r{line}\n" if ended else f"\r{line}")
-        self._shown = not ended
+        self._write(self._progress.told(event, columns, (rows or ROWS) - 1))
 
     def _say(self, sentence: str) -> None:
-        line = "\n" if self._shown else ""
-        self._shown = False
         said = " ".join(sentence.split())
-        self._write(f"{line}{self._options.program}: {said}\n")
+        self._write(f"{self._progress.left()}{self._options.program}: {said}\n")
 
     def _write(self, text: str) -> None:
         try:

@@ -1,4 +1,4 @@
-"""How far a file is, in one line that is rewritten in place."""
+"""How far files are: a line for each that is under way, rewritten in place."""
 
 from __future__ import annotations
 
@@ -7,6 +7,50 @@ from unicodedata import combining, east_asian_width
 
 from chatproto.stdio.printable import printable
 from chatproto.ui.file_view import duration, percent, speed
+
+MOST = 8
+"""Lines at once; so many files move, and those that wait are shown where there is room."""
+_OVER = frozenset({"done", "declined", "cancelled", "failed"})
+_WAITING = frozenset({"queued", "offered"})
+
+
+class ProgressLines:
+    """The last lines of a terminal: told of `file` events, it gives what to write there.
+
+    `simple`: the terminal knows no way up, and all share one line.
+    """
+
+    def __init__(self, simple: bool) -> None:
+        self._simple = simple
+        self._files: dict[int, dict[str, Any]] = {}
+        self._drawn = 0  # lines of ours that the cursor stands at the end of
+
+    def told(self, event: dict[str, Any], columns: int, rows: int) -> str:
+        """What to write because of `event`; what is over has its line above, for good."""
+        over = event["state"] in _OVER
+        if self._simple:
+            self._drawn = int(not over)
+            return f"\r{progress_line(event, columns)}" + "\n" * over
+        if over:
+            self._files.pop(event["id"], None)
+            # The others are drawn again with their next news: something may be said of this one first.
+            return f"{self._erased()}{progress_line(event, columns).rstrip()}\n"
+        self._files[event["id"]] = event
+        first = sorted(self._files.values(), key=lambda one: one["state"] in _WAITING)
+        lines = [progress_line(one, columns).rstrip() for one in first[: max(1, min(MOST, rows))]]
+        erased, self._drawn = self._erased(), len(lines)
+        return erased + "\n".join(lines)
+
+    def left(self) -> str:
+        """What to write so that something else can be said below."""
+        drawn, self._drawn = self._drawn, 0
+        self._files.clear()
+        return "\n" * bool(drawn)
+
+    def _erased(self) -> str:
+        drawn, self._drawn = self._drawn, 0
+        up = f"\x1b[{drawn - 1}A" if drawn > 1 else ""
+        return f"\r{up}\x1b[J"
 
 
 def progress_line(event: dict[str, Any], columns: int) -> str:
