@@ -25,9 +25,9 @@ class Tell:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What is known of this transfer must outlive the program; when it does, say `then`."""
+    """What is known of this transfer must outlive the program; when it does, `then` follows."""
 
-    then: Bcp2Message | None = None
+    then: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

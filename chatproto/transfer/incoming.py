@@ -138,7 +138,7 @@ class Incoming:
         if self.state is State.DONE:
             if sha256 != self.sha256:
                 return [Send(Error(460, about="DONE", id=self.id))]
-            return [Keep(DoneAck(self.id))]
+            return [Keep((Send(DoneAck(self.id)),))]
         if not self._may(Input.END):
             return []
         self.sha256 = sha256
@@ -154,10 +154,10 @@ class Incoming:
         self._writing = False
         if path and self.state in {State.VERIFYING, State.BROKEN}:
             # They forget it when they hear so: not before we know it for good.
-            answer = DoneAck(self.id) if self.state is State.VERIFYING else None
+            answer: list[Effect] = [Send(DoneAck(self.id))] if self.state is State.VERIFYING else []
             self._may(Input.WHOLE)
             self.path = path
-            return [Keep(answer), Release(), Tell(path)]
+            return [Keep((*answer, Tell(path))), Release()]
         if self.state is not State.VERIFYING:
             return []
         if self._again:
@@ -199,7 +199,7 @@ class Incoming:
         if not self._may(Input.CANCEL):
             return []
         self._drop()
-        return [Release(), Keep(Cancel(self.id, "OFFER")), Tell()]
+        return [Release(), Keep((Send(Cancel(self.id, "OFFER")),)), Tell()]
 
     def lost(self) -> list[Effect]:
         """The connection is gone. Who has not agreed will be asked again."""

@@ -26,7 +26,6 @@ from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink, There
 from chatproto.transfer.state import State
-from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Piece
 
 
@@ -104,6 +103,8 @@ class Receiving:
             case Send(message):
                 self._desk.send(message)
             case Tell(text):
+                if self.state is State.MOVING:
+                    self.progress.at(self._desk.now, self.machine.offset)
                 self._desk.owner.transfer_told(self.news(text))
             case Keep(then):
                 # By then work that waits now may have chosen the name.
@@ -152,12 +153,11 @@ class Receiving:
 
         self._lane.do(job, done)
 
-    def _recorded(self, result: Any, then: Bcp2Message | None = None) -> None:
+    def _recorded(self, result: Any, then: Iterable[Effect] = ()) -> None:
         if isinstance(result, BaseException):
             text = f"cannot keep what is known of {self.machine.offer.name}: {result}"
             self._desk.owner.transfer_told(TransferTrouble(text))
-        if then is not None:
-            self._desk.send(then)
+        self.run(then)
 
 
 def _write(sink: Sink, pieces: tuple[Piece, ...], anew: bool) -> None:

@@ -99,6 +99,8 @@ class Sending:
             case Send(message):
                 self._desk.send(message)
             case Tell(text):
+                if self.state is State.MOVING:
+                    self.progress.at(self._desk.now, self.machine.offset)
                 self._desk.owner.transfer_told(self.news(text))
             case Keep():
                 record = self.record()

@@ -36,6 +36,7 @@ class Step:
 
 
 NOTHING = Step()
+THEY_LEFT = "they left"
 
 
 def over(code: int, sentence: str = "") -> Step:
@@ -89,6 +90,8 @@ def unreached(to: str, reason: str) -> Over:
     """What it means that there is no conversation with `to`, for `reason`, as the client says it."""
     if is_away(reason):
         return Over(NOT_DONE, f"{to} is away")
+    if reason == THEY_LEFT:
+        return Over(NOT_DONE, f"{to} left")
     if reason.startswith(("603 ", "declined")):
         return Over(REFUSED, f"{to} declined the call")
     if reason.startswith("403 "):
@@ -129,7 +132,7 @@ class Reach:
             case {"event": "session", "id": self.to, "state": "broken"}:
                 self.open = False
             case {"event": "session", "id": self.to, "state": "closed"}:
-                self.open, self.reason = False, event.get("reason") or "they left"
+                self.open, self.reason = False, event.get("reason") or THEY_LEFT
             case {"event": "error", "command": "chat", "id": self.to}:
                 self.open, self.reason = False, event["text"]
         return ()

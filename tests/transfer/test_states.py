@@ -166,8 +166,8 @@ class IncomingTests(SynchronousTestCase):
         self.assertEqual(kinds(come.done(WHOLE)), ["Keep"])
         self.assertEqual(come.written(), [Write(8, (b"ij",))])
         self.assertEqual(come.written(), [Finish(WHOLE)])
-        self.assertEqual(come.finished("/d/a")[0], Keep(DoneAck(1)))
-        self.assertEqual(come.done(WHOLE), [Keep(DoneAck(1))])
+        self.assertEqual(come.finished("/d/a")[0], Keep((Send(DoneAck(1)), Tell("/d/a"))))
+        self.assertEqual(come.done(WHOLE), [Keep((Send(DoneAck(1)),))])
         self.assertEqual(come.done(NONE), [Send(Error(460, about="DONE", id=1))])
 
     def test_offset_0_throws_away_what_is_there(self) -> None:

@@ -701,6 +701,13 @@ class PressureTests(Case):
         self.assert_whole(a=noise(10 * CHUNK))
         self.assertAlmostEqual(a.now - began, 4.5, 1)
 
+    def test_it_says_how_fast_it_goes_from_its_beginning(self) -> None:
+        self.pair.connect()
+        self.a.offer(self.file("a", noise(40 * CHUNK)))
+        self.until(10)
+        (news,) = self.a.transfers.listing(self.a.now + 1)
+        self.assertEqual((news.rate, news.left), (10.0 * CHUNK, 3.0))
+
     def test_it_says_how_fast_it_goes(self) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", noise(40 * CHUNK)))
