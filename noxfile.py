@@ -35,3 +35,4 @@ def long(session: nox.Session) -> None:
     session.install("-e", ".[test]")
     session.run("python", "-m", "pytest", "--long", *session.posargs)
     session.run("python", "bench/requests.py")
+    session.run("python", "bench/scale.py")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shutil
 import socket
 import statistics
@@ -24,6 +25,16 @@ LOAD_WAIT = 10.0
 
 class CannotMeasure(Exception):
     """Something that the measurement needs is missing; its text says what."""
+
+
+def raise_file_limit(wanted: int) -> int:
+    """Let this process and its children open `wanted` files, or as many as may be; the number."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+        soft = most
+    return wanted if soft == resource.RLIM_INFINITY else soft
 
 
 def free_port() -> int:

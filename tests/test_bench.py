@@ -74,3 +74,71 @@ def test_a_server_that_has_gone_ends_the_measurement(
     gone.stop()
     with pytest.raises(CannotMeasure, match="gone"):
         run_loadgen(built_loadgen(tmp_path), gone, ["short", "-c", "2"], 0.1)
+
+
+def scale(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "bench/scale.py", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+@needs_compiler
+def test_how_far_a_machine_goes_is_measured_in_every_part(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    few = ["--seconds", "0.2", "--rounds", "1", "--processes", "1,2", "--names", "500"]
+    fewer = ["--clients", "20", "--restarted", "20", "--silence", "0.5"]
+    done = scale(*few, *fewer, "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(figures.read_text())["figures"]
+    assert set(measured) == {"throughput", "names", "clients", "restart"}
+    assert set(measured["throughput"]) == {"1", "2"}
+    assert all(part in done.stdout for part in measured)
+
+
+@needs_compiler
+def test_names_that_last_are_there_at_the_next_start() -> None:
+    done = scale("names", "--names", "500", "--store", "sqlite:")
+    assert done.returncode == 0, done.stderr
+    assert "seconds until it answers again" in done.stdout
+
+
+def test_too_few_files_are_told(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            "bash",
+            "-c",
+            'ulimit -n 512 && exec "$@"',
+            "-",
+            sys.executable,
+            "bench/scale.py",
+            "clients",
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "15100 open files are needed, and the hard limit is 512" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_clients_of_a_server_that_is_started_again_come_back_spread_over_time(
+    tmp_path: Path, pytestconfig: pytest.Config
+) -> None:
+    """Of as many as are here, at most some 500 in a second; and nobody tries again and again."""
+    count = 10_000 if pytestconfig.getoption("--long") else 1000
+    figures = tmp_path / "figures.json"
+    done = scale("restart", "--restarted", str(count), "--pace", "200", "--json", str(figures))
+    assert done.returncode == 0, done.stderr
+    found = json.loads(figures.read_text())["figures"]["restart"]
+    assert found["seconds until it had ended"] < 5
+    assert found["dials a second at most"] < 750
+    assert found["dials a client"] < 2
+    assert found["seconds until all were back"] < 10 + 2 * count / 500 + 30
