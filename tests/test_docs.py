@@ -95,6 +95,14 @@ class OperationsPageTests(SynchronousTestCase):
         usage = options.getUsage(width=200)
         return set(re.findall(r"^ +(?:-\w, )?--([a-z-]+)", usage, re.MULTILINE))
 
+    def test_says_of_every_limit_whose_it_is(self) -> None:
+        section = page("operations.md").split("\n### Limits\n", 1)[1].split("\n### ", 1)[0]
+        named = re.findall(r"`([a-z]+(?:-[a-z]+)*)`", section)
+        known = {field.name.replace("_", "-") for field in fields(DEFAULTS)}
+        self.assertEqual(known - set(named), set(), "add it where it belongs")
+        self.assertEqual(set(named) - known, set(), "limits that there are no more")
+        self.assertEqual(len(named), len(set(named)), "one is named twice")
+
     def test_explains_every_metric(self) -> None:
         rows = table(page("operations.md"), "| metric | labels |")
         explained = {
