@@ -52,7 +52,20 @@ class Action:
 
     def talk(self, world: World) -> None:
         """Say something in the room, and come into it first."""
+        self._talk(world, self._two(world)[0])
+
+    def talk_on(self, world: World) -> None:
+        """Somebody is cut off, and the others talk all the while that it takes to come back."""
         one, _ = self._two(world)
+        others = [person for person in world.people if person is not one]
+        for connection in tuple(world.network.connections):
+            if one.name in {end.name.partition("#")[0] for end in connection.ends}:
+                world.network.cut(connection, "both")
+        for number in range(15):
+            self._talk(world, others[number % len(others)])
+            world.pass_time(0.01 + 0.05 * self.number)
+
+    def _talk(self, world: World, one: Person) -> None:
         if one.node is None:
             return
         if not one.node.rooms.rows():
@@ -193,6 +206,7 @@ PEACE = {
     "unsend": 4,
 }
 ROOMS = {"talk": 60}
+ROOM_FAULTS = {"talk_on": 6}
 TURNS = {"mode": 5, "over": 8}
 FAULTS = {"cut": 9, "stall": 6, "isolate": 2, "restart": 4, "restart_server": 2, "start": 4}
 WAITS = (0.0, 0.0, 0.01, 0.05, 0.1, 0.3, 1.0, 3.0, 9.0)
@@ -204,6 +218,7 @@ def script(seed: int, rules: Rules) -> tuple[Action, ...]:
     random = Random(f"{seed} script")
     weights = PEACE | (TURNS if rules.turns else {}) | (FAULTS if rules.faults else {})
     weights |= ROOMS if rules.rooms else {}
+    weights |= ROOM_FAULTS if rules.rooms and rules.faults else {}
     # Each run has its own character: some of what may happen happens often in it, some never.
     liked = {kind: weight * random.choice((0, 1, 1, 1, 3)) for kind, weight in weights.items()}
     liked |= {"say": weights["say"], "call": weights["call"]}
