@@ -89,6 +89,20 @@ class RoomLogTests(SynchronousTestCase):
         )
         self.assertEqual(len([one for one in carol.told(MessageReceived) if one.history]), 10)
 
+    def test_no_more_lines_are_shown_at_once_than_may_be(self) -> None:
+        carol = self.hall.person(
+            "carol", limits=replace(DEFAULTS, history_lines=3), ledger=MemoryLedger()
+        )
+        carol.joins()
+        self.says(*[(self.bob, f"fox {number}") for number in range(5)])
+        carol.events.clear()
+        carol.node.search("fox")
+        self.assertEqual(carol.texts(), ["fox 2", "fox 3", "fox 4"])
+        carol.events.clear()
+        carol.node.history("5")
+        self.hall.settle()
+        self.assertEqual(carol.texts(), ["fox 2", "fox 3", "fox 4"])
+
     def test_in_trouble_the_room_goes_on_and_it_is_told_once(self) -> None:
         for _ in range(2):
             self.alice.events.clear()
