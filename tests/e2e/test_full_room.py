@@ -116,7 +116,7 @@ class Audience:
             with self.changed:
                 self.changed.notify_all()
 
-    def wait(self, messages: int) -> None:
+    def wait(self, messages: int, patience: float = LIMIT) -> None:
         """Until every seat has so many."""
 
         def least() -> int:
@@ -126,7 +126,7 @@ class Audience:
             return least() >= messages or any(seat.ended for seat in self.seats)
 
         with self.changed:
-            assert self.changed.wait_for(enough, LIMIT) and least() >= messages, least()
+            assert self.changed.wait_for(enough, patience) and least() >= messages, least()
 
     def close(self) -> None:
         self._done = True
@@ -154,7 +154,7 @@ def greet(speaker: Seat, audience: Audience) -> None:
     speaker.wire.sendall(encode(asked.Say(999, ROOM, "welcome")))
     while not speaker.acks:
         speaker.read_some()
-    audience.wait(1)
+    audience.wait(1, 5 * LIMIT)  # of a thousand half a million lines of who came
 
 
 @contextlib.contextmanager
