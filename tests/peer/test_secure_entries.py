@@ -8,7 +8,10 @@ from hypothesis import strategies as st
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
 from chatproto.peer.secure import AboutFiles, Alive, Arrived, News, Told
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.limits import DEFAULTS
+from tests.net import Wire
 from tests.peer.secure_link import AT, DATE, ME, PING, Case, says
 
 
@@ -220,6 +223,31 @@ class SourceTests(Case):
         self.assertEqual(self.wrote(), [Ping()])
         wire.drain()
         self.assertEqual(self.wrote(), [Msg(1, DATE, "one"), Ping(), Ping()])
+
+    def test_a_word_waits_behind_one_chunk_of_a_file_at_most(self) -> None:
+        chunk = Data(1, 0, bytes(DEFAULTS.chunk))
+        for said_at in range(4):
+            wire = self.link()
+            drawn: list[Bcp2Message] = []
+
+            def source(
+                wire: Wire = wire, said_at: int = said_at, drawn: list[Bcp2Message] = drawn
+            ) -> Data | None:
+                wire.full = True  # each chunk fills it
+                if len(drawn) == said_at:
+                    self.l.write_entry(says(1, "one"))
+                drawn.append(chunk)
+                return chunk if len(drawn) < 9 else None
+
+            self.l.source = source
+            self.l.more()
+            for _ in range(9):
+                wire.drain()
+            wrote = self.wrote()
+            behind = [message.method for message in wrote].index("MSG")
+            self.assertLessEqual(behind, said_at + 1)
+            self.assertEqual(len(wrote), 9)
+        self.assertEqual(DEFAULTS.chunk, 65536)
 
     def test_after_our_farewell_it_is_not_asked(self) -> None:
         self.link()
