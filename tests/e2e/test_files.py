@@ -125,7 +125,8 @@ def test_many_at_once_in_both_directions_share_the_way(make_way: MakeWay, source
         seen: dict[int, str] = {}
         for event in receiver.told(to=None):
             seen[event["id"]] = event["state"]
-            moving = sum(state in ("checking", "moving", "verifying") for state in seen.values())
+            # One that is compared gives its place away a moment before it is told to be there.
+            moving = sum(state in ("checking", "moving") for state in seen.values())
             most = max(most, moving)
         assert most == count, f"{most} moved at once"
 
