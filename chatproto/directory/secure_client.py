@@ -223,6 +223,7 @@ class SecureServer:
                     self._unheeded(lambda cseq: bcp2.Unwatch(cseq, peer_id), bcp2.UnwatchAck)
                     self._news.present(self, push)
             case bcp2.Closing(retry_after):
+                self._drop_line()
                 self._lost("it stops for a moment", partial(self._places.pause, retry_after))
             case bcp2.Replaced():
                 self._refuse("another connection with your key has taken your place", None)
@@ -236,8 +237,8 @@ class SecureServer:
 
     def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None:
         """Its connection is gone; `final`: for a reason that another try would not mend."""
-        if self._line is not None and self._line is not line:
-            return
+        if line is not None and line not in (self._line, self._beginning):
+            return  # we have left it before
         self._line = self._beginning = None
         if final and len(self._places) > 1:
             self._news.server_left_out(self, why)

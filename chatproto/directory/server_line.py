@@ -159,7 +159,8 @@ class ServerLine(LineReceiver):
         if isinstance(message, Ping) and cseq is None:
             self.transport.write(encode(PingAck()))
         elif cseq is None or cseq not in self._asked:
-            self._server.line_pushed(message)
+            if not self._closing:  # else what it says is of a connection that we have left
+                self._server.line_pushed(message)
         else:
             wanted, answer, part = self._asked[cseq]
             if part is not None and not isinstance(message, wanted | Error):

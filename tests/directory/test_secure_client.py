@@ -453,6 +453,39 @@ class ComingBackTests(Case):
         self.come()
         self.assertTrue(self.server.registered)
 
+    def test_the_line_to_one_that_stops_may_end_after_the_next_has_begun(self) -> None:
+        old = self.started()
+        asked = self.server.bridge("Bob")
+        self.says(bcp2.Closing(1))
+        self.net.advance(1.5)
+        self.assertEqual(self.net.dialled, 1)
+        old.ends()
+        self.unreachable(asked)
+        self.come()
+        self.net.wait(60)
+        self.assertEqual((len(self.net.wanted), self.news.refused), (2, []))
+        self.assertEqual(self.news.lost, ["it stops for a moment"])
+        self.assertTrue(self.server.registered)
+
+    def test_a_line_that_was_given_up_has_nothing_more_to_say(self) -> None:
+        wire = self.started()
+        self.says(Error(503))
+        self.net.advance(0)
+        self.assertTrue(wire.disconnecting)
+        wire.protocol.dataReceived(encode(bcp2.Replaced()))
+        self.come()
+        self.assertEqual((self.news.refused, self.server.registered), ([], True))
+
+    def test_a_line_that_ends_twice_is_dialled_once(self) -> None:
+        self.started()
+        line = self.server._line
+        self.wire.ends()
+        self.net.advance(0)
+        self.server.line_lost(line, "the connection ended", False)
+        self.come()
+        self.net.wait(60)
+        self.assertEqual(len(self.net.wanted), 2)
+
     def test_a_refused_key_is_final(self) -> None:
         self.begin(refusal="that is not their key")
         self.server.start(ALICE)
