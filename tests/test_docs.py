@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.peer.diagram import diagram
 from chatproto.server.metrics import HELP
-from chatproto.taps.client import Options as ClientOptions
+from chatproto.taps.client_options import Options as ClientOptions
 from chatproto.taps.options import ProgramOptions
 from chatproto.taps.server_options import ServerOptions
 from chatproto.ui.commands import ROWS

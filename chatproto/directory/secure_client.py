@@ -8,12 +8,12 @@ from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
+from chatproto.directory.own_port import connect
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
 from chatproto.directory.server_line import Handshake, ServerLine
@@ -59,15 +59,23 @@ class Registration:
     addresses: tuple[Address, ...] = ()
     listed: bool = True
     allow: tuple[str, ...] = ()
+    look: Callable[[], tuple[Address, ...]] | None = None
+    """Where the addresses are found out anew, each time that they are told."""
 
 
 @dataclass(frozen=True, slots=True)
 class Callee:
-    """Whom a server answered with; without `key` they speak plain text only."""
+    """Whom a server answered with; without `key` they speak plain text only.
+
+    `call`: by which both know that they were introduced. `ticket`, `relay`: for the server's relay.
+    """
 
     client_id: str
     key: str | None
     addresses: tuple[Address, ...]
+    call: str = ""
+    ticket: str = ""
+    relay: Address | None = None
 
     def contact(self) -> Contact:
         """With the first address."""
@@ -103,6 +111,8 @@ class SecureServer:
         self.registered = False
         self.watched: dict[str, None] = {}  # in the order in which it was asked
         self.pushed: Callable[[Bcp2Message], None] = _unheard  # what it says of rooms
+        self.own_port: Callable[[], Any] = lambda: None  # what its connections are bound to
+        self.observed: Address | None = None  # where it sees us
         self._reactor = reactor
         self._places = Places([(host, port), *others], jitter)
         self._handshake = handshake
@@ -121,6 +131,11 @@ class SecureServer:
     def name(self) -> str:
         """The `host:port` where it is tried or was reached last."""
         return self._places.name
+
+    @property
+    def at(self) -> Address:
+        """The same, as host and port."""
+        return self._places.current
 
     def start(self, registration: Registration) -> None:
         """Connect and register, and stay so."""
@@ -157,7 +172,14 @@ class SecureServer:
             assert isinstance(answer, bcp2.BridgeAck)
             if not answer.client_id:
                 return None
-            return Callee(answer.client_id, answer.key or None, answer.addresses)
+            return Callee(
+                answer.client_id,
+                answer.key or None,
+                answer.addresses,
+                answer.call,
+                answer.ticket,
+                answer.relay,
+            )
 
         return self._ask(lambda cseq: bcp2.Bridge(cseq, peer_id), bcp2.BridgeAck).addCallback(read)
 
@@ -264,9 +286,8 @@ class SecureServer:
     def _dial(self) -> None:
         self._again = None
         wait = self._limits.handshake_wait
-        endpoint = HostnameEndpoint(self._reactor, *self._places.current, timeout=wait)
         line = self._beginning = ServerLine(self, self._reactor, self._handshake(), self._limits)
-        self._dialling = connectProtocol(endpoint, line)
+        self._dialling = connect(self._reactor, *self._places.current, wait, line, self.own_port())
 
         def over(result: Any) -> None:
             self._dialling = None
@@ -293,6 +314,7 @@ class SecureServer:
         assert isinstance(answer, bcp2.RegAck)
         self._places.reached()
         self.registered = True
+        self.observed = answer.observed
         self._come_out()
         for peer_id in self.watched:
             self._unheeded(partial(bcp2.Watch, peer_id=peer_id), bcp2.WatchAck)
@@ -352,7 +374,13 @@ class SecureServer:
 
 def _register(one: Registration) -> Callable[[int], Bcp2Message]:
     return lambda cseq: bcp2.Register(
-        cseq, one.client_id, one.port, one.addresses, None, one.listed, one.allow
+        cseq,
+        one.client_id,
+        one.port,
+        one.addresses if one.look is None else one.look(),
+        None,
+        one.listed,
+        one.allow,
     )
 
 

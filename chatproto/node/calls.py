@@ -16,8 +16,11 @@ from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Dialer, Unreachable
 from chatproto.node.events import Event, Failed, Notice
 from chatproto.node.files import Files
+from chatproto.node.introduction import Introduction
 from chatproto.node.links import Links
+from chatproto.node.meetings import Meetings
 from chatproto.node.people import People
+from chatproto.node.place import Place
 from chatproto.node.posts import Posts, Random
 from chatproto.node.redials import Redials
 from chatproto.node.secure_dialer import SecureDialer
@@ -48,6 +51,7 @@ class CallsOwner(Protocol):
     posts: Posts | None
     files: Files | None
     random: Random
+    place: Place
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -88,8 +92,9 @@ class Calls:
         self.secure = SecureLinks(self, reactor)
         self._node = node
         self._reactor = reactor
-        self._dialer = Dialer(reactor, node.limits)
-        self._secure_dialer = SecureDialer(self, self._dialer)
+        self._dialer = Dialer(reactor, node.limits, lambda: node.place.own_port)
+        self.meetings = Meetings(self, self._dialer, reactor)
+        self._secure_dialer = SecureDialer(self)
         self._redials = Redials(self, self._secure_dialer, reactor, node.random)
         self._leaving = False
         self._all_closed: Callable[[], None] | None = None
@@ -267,6 +272,20 @@ class Calls:
         return self._node.acquaintances
 
     @property
+    def here(self) -> Place:
+        """Where we are."""
+        return self._node.place
+
+    async def introduce_again(self, conversation: Conversation) -> Introduction | None:
+        """Ask the server once more for the one of `conversation`, if it is open on a connection."""
+        if conversation.state is not State.OPEN or conversation.key is None:
+            return None
+        await self._node.whereabouts(conversation.id)
+        if conversation.state is not State.OPEN:
+            return None
+        return self.meetings.take(conversation.key)
+
+    @property
     def current(self) -> Conversation | None:
         """Who is spoken to."""
         return self.all.current
@@ -315,7 +334,7 @@ class Calls:
         conversation.key = key
         if isinstance(session, SecureSession) and session.post is None:
             assert posts is not None
-            post = posts.of(key, conversation.called.rstrip("?"))
+            post = posts.of(key, conversation.id)
             conversation.perform(session.attach(post, self._node.now()))
 
     def belongs(self, link: SecureLink, conversation: Conversation) -> None:
@@ -415,6 +434,7 @@ class Calls:
         self._leaving = True
         for conversation in self.all:
             conversation.perform(conversation.session.leave())
+        self.meetings.stop()
         self.links.drop_strangers()
         self.secure.drop_strangers()
         late = self._reactor.callLater(self._node.limits.exit_wait, lambda: finish())
@@ -479,15 +499,11 @@ class Calls:
         dialled.addCallbacks(connected, failed)
 
     async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
-        """Call them inside TLS, at one address after another, with the key that they must have."""
+        """Call them inside TLS, by whatever way there is, with the key that they must have."""
         session = conversation.session
         assert isinstance(session, SecureSession)
-
-        def wanted() -> bool:
-            return conversation.state is State.CALLING
-
         try:
-            link = await self._secure_dialer.reach(conversation, contact, wanted)
+            link = await self._secure_dialer.reach(conversation, contact)
         except CancelledError:
             return
         except Unreachable as error:

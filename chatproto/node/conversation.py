@@ -21,6 +21,7 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.node.introduction import path_of
 from chatproto.peer import ledger
 from chatproto.peer.effects import (
     Acknowledge,
@@ -56,11 +57,20 @@ from chatproto.peer.secure import SecureLink
 from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.session import THEY_LEFT
 from chatproto.peer.table import State
+from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
 AnyLink = PlainLink | SecureLink
+
+
+class Meeting(Protocol):
+    """How we came to a connection."""
+
+    @property
+    def reasons(self) -> dict[Address | None, str]:
+        """What came of what was tried; None is the relay."""
 
 
 def _known(link: object) -> AnyLink:
@@ -134,6 +144,8 @@ class Conversation:
         self.pins: str | None = None  # the id to pin it for, once the conversation is open
         self.named = False  # by an id that they told or the server gave, not by an address
         self.dialling: Deferred[Any] | None = None
+        self.meeting: Meeting | None = None  # of the connection that carries it, if there was one
+        self.path: str | None = None  # how that goes, or went before it broke: `path_of`
         self._owner = owner
         self._clock = clock
         self._limits = limits
@@ -149,10 +161,16 @@ class Conversation:
         self.said_any = False
         self._shown = False
         self._was_open = False
+        self._cut = True  # it was not open, or that it broke was told
         self._alone = DeferredLock()
         self._going_out = 0
         self._to_say = 0  # handed out by the session, and its link has not been told yet
         self._was_half = False
+
+    @property
+    def id(self) -> str:
+        """What a server calls them; `name` has marks of ours."""
+        return self.called.rstrip("?")
 
     @property
     def state(self) -> State:
@@ -210,6 +228,16 @@ class Conversation:
             return {}
         return {"encrypted": self.key is not None, "security": self.security()}
 
+    def met(self, meeting: Meeting | None) -> None:
+        """They call on a connection that was made for `meeting`."""
+        if meeting is not None:
+            self.meeting = meeting
+
+    def move(self, link: SecureLink) -> None:
+        """Go on with it on `link`, a better way that we made."""
+        assert isinstance(self.session, SecureSession)
+        self.perform(self.session.move(link))
+
     def current(self) -> bool:
         """Whether what is typed without a slash goes there."""
         return self._owner.current is self
@@ -237,6 +265,7 @@ class Conversation:
             case Redial(failed):
                 self._owner.redial(self, failed)
             case Broken(reason):
+                self._cut = True
                 self._owner.carried(self)
                 self.broke = self._clock.seconds()
                 self.show(reason=reason)
@@ -256,7 +285,9 @@ class Conversation:
                 broken = self.state is State.BROKEN
                 wait = self._limits.resume_wait if broken else self._limits.answer_ring
                 self._ring = self._timed(self._ring, wait, self._no_answer)
-                if not broken:
+                if broken:
+                    self._owner.carried(self)
+                else:
                     self.show()
             case StopDialling():
                 self._stop_dialling()
@@ -271,8 +302,13 @@ class Conversation:
                 self._owner.carried(self)
                 if self.pins is not None and self.key is not None:
                     self._owner.pin(self.pins, self.key)
+                moved = self._see_path() and not self._cut
+                if moved:  # and it was never broken, to whoever is told
+                    self.show("open", path=self.path)
+                    return
+                self._cut = False
                 self.show(
-                    path="direct",
+                    path=self.path,
                     mode="half" if self.session.floor.half else "full",
                     turn=self.session.floor.turn.value,
                     dialect=self.session.dialect.name,
@@ -349,6 +385,17 @@ class Conversation:
             self._kept.add(id)
             where = f"message {id} waits for {self.name}: /unsend {id} takes it back"
             self._owner.tell(Notice(where, self.name, id))
+
+    def _see_path(self) -> bool:
+        """Keep how the connection goes; whether that is another way than before."""
+        links, before = self._own_links(), self.path
+        if links:
+            relayed = both = False
+            if isinstance(links[0], SecureLink):
+                relayed, both = links[0].relayed, links[0].both_dialled
+            self.path = path_of(links[0].host, relayed, both)
+        self.path = self.path or "direct"
+        return self.path != before
 
     def _stop_dialling(self) -> None:
         dialling, self.dialling = self.dialling, None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
@@ -17,6 +18,7 @@ from twisted.internet.error import (
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
+from chatproto.directory.own_port import connect
 from chatproto.peer.plain import LinkOwner, PlainLink
 from chatproto.peer.secure import SecureLink
 from chatproto.wire.dialects import Dialect
@@ -28,21 +30,19 @@ class Unreachable(Exception):
     """Nobody could be reached; its text is one sentence for a person."""
 
 
-def way_to(
-    reactor: IReactorTime, host: str, port: int, wait: float
-) -> HostnameEndpoint | TCP6ClientEndpoint:
-    """How `host:port` is dialled; a resolver would lose the scope of an address such as `fe80::1%eth0`."""
-    if "%" in host:
-        return TCP6ClientEndpoint(reactor, host, port, wait)
-    return HostnameEndpoint(reactor, host, port, timeout=wait)
-
-
 class Dialer:
-    """Connects links to addresses, `limits.dial_wait` seconds at most for each."""
+    """Connects links to addresses, `limits.dial_wait` seconds at most for each.
 
-    def __init__(self, reactor: IReactorTime, limits: Limits) -> None:
+    `own_port`: what to bind to so that a connection comes from the port on which we listen; None where
+    that cannot be.
+    """
+
+    def __init__(
+        self, reactor: IReactorTime, limits: Limits, own_port: Callable[[], Any] = lambda: None
+    ) -> None:
         self._reactor = reactor
         self._limits = limits
+        self._own_port = own_port
 
     def dial(self, owner: LinkOwner, host: str, port: int, dialect: Dialect) -> Deferred[PlainLink]:
         """A link to `host:port`, speaking `dialect`. Fails with Unreachable; cancelling stops it."""
@@ -51,10 +51,18 @@ class Dialer:
         dialled: Deferred[PlainLink] = connectProtocol(endpoint, link)
         return dialled.addErrback(self._explain, host_port(host, port))
 
-    def dial_secure(self, host: str, port: int, link: SecureLink) -> Deferred[SecureLink]:
-        """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with Unreachable."""
-        endpoint = way_to(self._reactor, host, port, self._limits.dial_wait)
-        dialled: Deferred[SecureLink] = connectProtocol(endpoint, link)
+    def dial_secure(
+        self, host: str, port: int, link: SecureLink, as_heard: bool = False
+    ) -> Deferred[SecureLink]:
+        """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with Unreachable.
+
+        `as_heard`: from the port on which we listen, which is where others look for us; from any where
+        that one has a connection to there already.
+        """
+
+        own_port = self._own_port() if as_heard else None
+        wait = self._limits.dial_wait
+        dialled: Deferred[SecureLink] = connect(self._reactor, host, port, wait, link, own_port)
         return dialled.addErrback(self._explain, host_port(host, port))
 
     def _explain(self, failure: Failure, where: str) -> Any:

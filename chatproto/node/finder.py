@@ -17,6 +17,7 @@ from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
 from chatproto.node.events import Answer
 from chatproto.node.introducers import Introducer
+from chatproto.node.introduction import Introduction
 from chatproto.node.neighbours import Neighbours
 from chatproto.node.people import People
 from chatproto.node.settings import Settings
@@ -75,6 +76,17 @@ class Finder:
             return None
         contact = callee.contact()
         self._node.people.remember(contact, callee.addresses)
+        if callee.key is not None and callee.call:
+            self._node.calls.meetings.keep(
+                Introduction(
+                    callee.client_id,
+                    callee.key,
+                    callee.addresses,
+                    callee.call,
+                    callee.ticket,
+                    callee.relay,
+                )
+            )
         if contact.key is not None and self._node.acquaintances is not None:
             self._node.acquaintances.introduce(contact.client_id, contact.key)
         return contact
@@ -157,7 +169,10 @@ class Finder:
             if asked is None:
                 raise Trouble(f"the server knows no {target}")
             contact = asked
-        if contact.port == me.port and contact.host in (me.host, "localhost", "127.0.0.1", "::1"):
+        known = self._node.acquaintances
+        ours = contact.key is None or (known is not None and contact.key == known.own_key)
+        here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
+        if contact.port == me.port and here and ours:  # in another home others have it
             raise Trouble("that is your own address")
         return contact if plain else self._secured(conversation, contact)
 

@@ -10,6 +10,7 @@ from twisted.internet.defer import Deferred
 
 from chatproto.directory.client import ClassicServer, Unreachable
 from chatproto.directory.secure_client import Callee, Registration, SecureServer
+from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
@@ -101,11 +102,20 @@ class ClassicIntroducer:
 
 
 class SecureIntroducer:
-    """A server of our own kind: the connection stays, and registers us by itself."""
+    """A server of our own kind: the connection stays, and registers us by itself.
+
+    `look` finds out where we can be called, each time that the server is told; without it, it is where
+    our port is.
+    """
 
     def __init__(
-        self, server: SecureServer, listed: bool = True, allow: tuple[str, ...] = ()
+        self,
+        server: SecureServer,
+        listed: bool = True,
+        allow: tuple[str, ...] = (),
+        look: Callable[[], tuple[Address, ...]] | None = None,
     ) -> None:
+        self._look = look
         self._server = server
         self._listed = listed
         self._allow = allow
@@ -121,7 +131,7 @@ class SecureIntroducer:
     def start(self, me: Me) -> None:
         addresses = ((me.host, me.port),)
         self._server.start(
-            Registration(me.client_id, me.port, addresses, self._listed, self._allow)
+            Registration(me.client_id, me.port, addresses, self._listed, self._allow, self._look)
         )
 
     def stop(self) -> None:

@@ -7,6 +7,7 @@ from typing import Protocol
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.events import Event, Incoming, Notice
+from chatproto.node.meetings import Meetings
 from chatproto.node.people import People
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
@@ -47,6 +48,10 @@ class LinksOwner(Protocol):
     @property
     def secure(self) -> SecureLinks:
         """Where connections go that begin TLS."""
+
+    @property
+    def meetings(self) -> Meetings:
+        """Where they go that name an introduction."""
 
     def begin(self, name: str, dialect: Manner) -> Conversation:
         """A new conversation."""
@@ -117,6 +122,11 @@ class Links:
         """A caller begins TLS."""
         del self._links[link]
         self._calls.secure.accept(link, data)
+
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        """A caller says to which introduction it belongs."""
+        del self._links[link]
+        self._calls.meetings.punched(link, call, data)
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         """They sent these."""

@@ -32,6 +32,7 @@ from chatproto.node.introducers import Introducer
 from chatproto.node.neighbours import Neighbours
 from chatproto.node.outbox import Outbox
 from chatproto.node.people import People
+from chatproto.node.place import Place
 from chatproto.node.posts import Posts, Random
 from chatproto.node.room_orders import RoomOrders
 from chatproto.node.rooms import Rooms
@@ -70,6 +71,7 @@ class Node:
         self.settings = settings
         self.acquaintances = acquaintances
         self.server: Introducer | None = None
+        self.place = Place(settings.announce)
         self.limits = limits
         self.neighbours: Neighbours | None = None
         self.people = People()
@@ -104,6 +106,8 @@ class Node:
     def start(self, host: str, port: int) -> None:
         """Our own port is open at `host:port`, as others are told."""
         self.me = Me(self.settings.client_id, host, port)
+        if not self.place.listening[1]:  # what is announced may be elsewhere
+            self.place.listening = host, port
         known = self.acquaintances
         self.tell(Running(self.me.client_id, host, port, known.own_key if known else None))
         self._outbox.start()

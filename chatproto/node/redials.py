@@ -43,7 +43,8 @@ class Redials:
     """The former caller dials at once, the other side a little later; then ever less often.
 
     Tries in vain make the wait longer, 1 s times 1.5 up to `redial_most`. Where they are is asked of
-    the server if no address is known, and after every `redial_asks` tries in vain.
+    the server if no address is known, after every `redial_asks` tries in vain, and at once where an
+    address alone did not do before.
     """
 
     def __init__(
@@ -95,15 +96,12 @@ class Redials:
         session = conversation.session
         assert isinstance(session, SecureSession) and conversation.key is not None
 
-        def wanted() -> bool:
-            return session.state is State.BROKEN
-
         try:
             contact = await self._contact(conversation)
-            link = await self._dialer.reach(conversation, contact, wanted)
+            link = await self._dialer.reach(conversation, contact, self._calls.limits.redial_wait)
         except Unreachable:
             conversation.dialling = None
-            if wanted():
+            if session.state is State.BROKEN:
                 self.later(conversation, True)
         except CancelledError:
             conversation.dialling = None
@@ -114,11 +112,13 @@ class Redials:
 
     async def _contact(self, conversation: Conversation) -> Contact:
         """Where they are, with the key that it is about. Raises Unreachable."""
-        name = conversation.called.rstrip("?")
+        name = conversation.id
         known = conversation.contact or self._calls.people.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # somebody else of that name
-        ask = conversation.failures and conversation.failures % self._calls.limits.redial_asks == 0
+        failures, asks = conversation.failures, self._calls.limits.redial_asks
+        # Where a router lets nobody in, knowing the address is not enough.
+        ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
         if known is None or ask:
             asked = await self._calls.whereabouts(name)
             known = asked if asked is not None and asked.key == conversation.key else known

@@ -1,15 +1,13 @@
-"""Makes a connection inside TLS to somebody, at one of their addresses and with the key they must have."""
+"""Finds a way to somebody, inside TLS and with the key that they must have."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
 
-from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.conversation import Conversation
-from chatproto.node.dialer import Dialer, Unreachable
+from chatproto.node.introduction import Introduction
+from chatproto.node.meetings import Meetings
 from chatproto.node.people import People
-from chatproto.node.secure_links import SecureLinks
 from chatproto.peer.secure import SecureLink
 from chatproto.wire.fields import Contact
 
@@ -17,50 +15,37 @@ from chatproto.wire.fields import Contact
 class SecureDialerOwner(Protocol):
     """What the dialler needs of the calls."""
 
-    secure: SecureLinks
+    meetings: Meetings
 
-    @property
-    def acquaintances(self) -> Acquaintances | None: ...
     @property
     def people(self) -> People: ...
 
 
 class SecureDialer:
-    """Tries one address after another."""
+    """Has a server's introduction carried out; where there is none, tries the addresses known."""
 
-    def __init__(self, calls: SecureDialerOwner, dialer: Dialer) -> None:
+    def __init__(self, calls: SecureDialerOwner) -> None:
         self._calls = calls
-        self._dialer = dialer
 
     async def reach(
-        self, conversation: Conversation, contact: Contact, wanted: Callable[[], bool]
+        self, conversation: Conversation, contact: Contact, wait: float | None = None
     ) -> SecureLink:
-        """A link to `contact`, TLS and all, while it is `wanted`. Raises Unreachable."""
-        known, secure = self._calls.acquaintances, self._calls.secure
-        assert known is not None
-        reason = "there is no address to call"
+        """A link to `contact`, TLS and all. Raises Unreachable.
 
-        def judge(key: str) -> str | None:
-            if key == known.own_key:
-                return "that is your own key"
-            if contact.key is not None and key != contact.key:
-                return f"the key shown there is not that of {contact.client_id}: {key}"
-            return None
-
-        for host, port in self._calls.people.addresses(contact):
-            if not port:
-                continue
-            link = secure.new(known.handshake(judge), called=False)
-            made = secure.made(link)
-            try:
-                await self._dialer.dial_secure(host, port, link)
-                await made
-            except Unreachable as error:
-                secure.forget(link)
-                reason = str(error)
-            else:
-                conversation.host, conversation.port = host, port
-                return link
-            if not wanted():
-                break
-        raise Unreachable(reason)
+        `wait`: seconds for all of it, where nobody has introduced us.
+        """
+        meetings = self._calls.meetings
+        introduction = meetings.take(contact.key) if contact.key is not None else None
+        if introduction is not None:
+            wait = None
+        else:
+            typed = ":" in contact.client_id
+            known = self._calls.people.addresses(contact)
+            addresses = tuple((host, port) for host, port in known if port)
+            introduction = Introduction(
+                contact.client_id, contact.key or "", addresses, typed=typed
+            )
+        link = await meetings.call(conversation, introduction, wait)
+        if link.dialled and not link.relayed:
+            conversation.host, conversation.port = link.host, link.port
+        return link

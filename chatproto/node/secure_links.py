@@ -33,7 +33,7 @@ from chatproto.peer.secure import (
 from chatproto.peer.secure_session import SECURE, SecureSession
 from chatproto.peer.session import Manner
 from chatproto.peer.table import State
-from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.limits import Limits
 
 log = Logger()
@@ -42,6 +42,15 @@ WARN_AGAIN = 60.0
 """Seconds between two warnings of a wrong key for one id: a stranger could fill the screen else."""
 WARNED = 1000
 """Ids of which that is remembered."""
+
+
+class Meeting(Protocol):
+    """What a connection was made for."""
+
+    @property
+    def reasons(self) -> dict[Address | None, str]: ...
+    def chosen(self, link: SecureLink) -> None: ...
+    def lost(self, link: SecureLink) -> None: ...
 
 
 class SecureOwner(Protocol):
@@ -75,6 +84,7 @@ class SecureLinks:
         self._reactor = reactor
         self._links: dict[SecureLink, Conversation | None] = {}
         self._dialled: dict[SecureLink, Deferred[SecureLink]] = {}
+        self._meetings: dict[SecureLink, Meeting] = {}  # what they were made for
         self._held = False
         self._warned: dict[str, float] = {}  # when somebody may be warned of again
 
@@ -91,10 +101,23 @@ class SecureLinks:
         link = self.new(acquaintances.handshake(lambda key: None), called=True)
         link.start(transport, data)
 
-    def new(self, handshake: Any, called: bool) -> SecureLink:
-        """A link that is about to be connected."""
-        link = SecureLink(self, self._reactor, self._calls.limits, handshake, called)
+    def new(
+        self,
+        handshake: Any,
+        called: bool,
+        *,
+        tls_server: bool | None = None,
+        punch: str = "",
+        meeting: Meeting | None = None,
+    ) -> SecureLink:
+        """A link that is about to be connected; see `SecureLink`."""
+        clock, limits = self._reactor, self._calls.limits
+        link = SecureLink(
+            self, clock, limits, handshake, called, tls_server=tls_server, punch=punch
+        )
         self._links[link] = None
+        if meeting is not None:
+            self._meetings[link] = meeting
         return link
 
     def made(self, link: SecureLink) -> Deferred[SecureLink]:
@@ -111,6 +134,7 @@ class SecureLinks:
     def forget(self, link: SecureLink) -> None:
         """A connection that was not to be had."""
         self._links.pop(link, None)
+        self._meetings.pop(link, None)
         waiting = self._dialled.pop(link, None)
         if waiting is not None:
             waiting.addErrback(lambda _: None)
@@ -145,6 +169,9 @@ class SecureLinks:
         conversation = self._links.get(link)
         if isinstance(news, Called):
             if link.called and conversation is None:
+                meeting = self._meetings.get(link)
+                if meeting is not None:
+                    meeting.chosen(link)
                 ensureDeferred(self._called(link, news)).addErrback(_log)
         elif conversation is not None:
             try:
@@ -188,8 +215,11 @@ class SecureLinks:
     def secure_lost(self, link: SecureLink, reason: str) -> None:
         conversation = self._links.pop(link, None)
         waiting = self._dialled.pop(link, None)
+        meeting = self._meetings.pop(link, None)
         if waiting is not None:
             waiting.errback(Unreachable(reason))
+        if meeting is not None:
+            meeting.lost(link)
         if conversation is not None:
             over = conversation.state is State.CLOSED
             conversation.perform(_secure(conversation).lost(link, reason))
@@ -249,7 +279,11 @@ class SecureLinks:
         """They call while there is a conversation with them already, perhaps our call to them."""
         self._calls.attach(known, link.key)
         self._links[link] = known
-        known.perform(_secure(known).called(link, call.opening))
+        session = _secure(known)
+        before = session.link
+        better = isinstance(before, SecureLink) and before.relayed and not link.relayed
+        known.met(self._meetings.get(link))
+        known.perform(session.called(link, call.opening, better))
 
     def _ring(self, link: SecureLink, call: Called, belief: Belief) -> None:
         acquaintances = self._calls.acquaintances
@@ -262,6 +296,7 @@ class SecureLinks:
         conversation.pins = call.client_id if belief.confirmed else None
         conversation.host, conversation.port = link.host, link.port
         self._links[link] = conversation
+        conversation.met(self._meetings.get(link))
         at_once = {
             "all": belief.confirmed,
             "known": belief.worth is Worth.KNOWN,

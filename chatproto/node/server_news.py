@@ -8,8 +8,11 @@ from typing import Protocol
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.calls import Calls
 from chatproto.node.events import Event, Failed, Notice, Registered
+from chatproto.node.introduction import Introduction
 from chatproto.node.people import People
+from chatproto.node.place import Place
 from chatproto.wire import bcp2
 from chatproto.wire.fields import Contact
 
@@ -18,6 +21,8 @@ class NewsOwner(Protocol):
     """Who is told; the node."""
 
     people: People
+    calls: Calls
+    place: Place
 
     @property
     def tell(self) -> Callable[[Event], None]: ...
@@ -46,6 +51,7 @@ class ServerNews:
         known, key = self._known, server.key
         assert key is not None
         known.server_key, self.where = key, server.name
+        self._node.place.found(server.at, server.observed)
         self._trying = False
         try:
             first = known.pin_server(server.name, key)
@@ -75,6 +81,11 @@ class ServerNews:
     def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
         """Somebody asked it for us and may call."""
         self._known.introduce(push.client_id, push.key)
+        self._node.calls.meetings.introduced(
+            Introduction(
+                push.client_id, push.key, push.addresses, push.call, push.ticket, push.relay
+            )
+        )
         if push.addresses:
             host, port = push.addresses[0]
             contact = Contact(push.client_id, host, port, push.key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable
-from ipaddress import ip_address
 from typing import Any, Protocol
 
 from twisted.application.service import Service
@@ -17,9 +16,11 @@ from twisted.internet.interfaces import (
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 
+from chatproto.node import interfaces
 from chatproto.node.door import Door
 from chatproto.node.home import Home
 from chatproto.node.node import Node
+from chatproto.node.shared_port import SharedPort
 from chatproto.wire.fields import host_port
 
 
@@ -55,22 +56,18 @@ class CannotStart(Exception):
 
 
 def host_towards(host: str, port: int) -> str:
-    """Our address on the way to `host`, found without sending anything; loopback if there is none."""
+    """Our address on the way to `host`, which may be a name; loopback if there is none."""
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.connect(address)
-            found: str = probe.getsockname()[0]
+        *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
     except OSError:
         return "127.0.0.1"
-    return found
+    return interfaces.host_towards(str(address[0]), port) or "127.0.0.1"
 
 
 class ChatClient(Service):
     """Opens the port, then starts the node and its input; ends when either the node or twistd does.
 
-    `server`: host and port of the server, to find which of our addresses lies on the way to it;
-    `announced`: what to tell others instead.
+    What others are told is what is announced, or our address on the way to the server.
     """
 
     def __init__(
@@ -81,8 +78,6 @@ class ChatClient(Service):
         home: Home,
         keyboard: Input,
         screen: Output,
-        server: tuple[str, int] | None,
-        announced: tuple[str, int] | None,
         cannot_start: Callable[[CannotStart], None],
         socket: Socket | None = None,
     ) -> None:
@@ -92,8 +87,6 @@ class ChatClient(Service):
         self._home = home
         self._keyboard = keyboard
         self._screen = screen
-        self._server = server
-        self._announced = announced
         self._cannot_start = cannot_start
         self._socket = socket
         self._port: IListeningPort | None = None
@@ -137,21 +130,23 @@ class ChatClient(Service):
     def _listening(self, port: IListeningPort) -> None:
         self._port = port
         own: Any = port.getHost()
-        if self._announced is not None:
-            self._begin(*self._announced)
+        place = self._node.place
+        place.listening = own.host, own.port
+        if isinstance(self._endpoint, SharedPort):
+            place.own_port = self._endpoint.own_port
+        if place.announced:
+            self._begin(*place.announced[0])
             return
         if own.host not in ("0.0.0.0", "::", ""):
             self._begin(own.host, own.port)
             return
-        host, far = self._server or ("127.0.0.1", 9)
-        try:
-            ip_address(host)
-        except ValueError:
+        host, far = place.server or ("127.0.0.1", 9)
+        if interfaces.is_address(host):
+            self._begin(host_towards(host, far), own.port)
+        else:
             pool = self._reactor.getThreadPool()
             found = deferToThreadPool(self._reactor, pool, host_towards, host, far)
             found.addCallback(self._begin, own.port)
-        else:
-            self._begin(host_towards(host, far), own.port)
 
     def _begin(self, host: str, port: int) -> None:
         self._node.start(host, port)

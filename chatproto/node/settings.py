@@ -10,7 +10,8 @@ class Settings:
     """The choices of the command line that the node acts upon (commands.md's words for them).
 
     `accept`: `ask`, `known`, `verified` or `none`; `rate`: bytes of files a second, 0 for no limit.
-    `answer`: `all`, `known` or `none`; `announce`: host and port to tell others instead of our own.
+    `answer`: `all`, `known` or `none`; `announce`: hosts and ports to tell others instead of our own.
+    `path`: `direct`, `relay` or `auto`.
     `unread`: nobody reads what is heard, which is kept to be shown at another start.
     """
 
@@ -20,7 +21,8 @@ class Settings:
     dialect: str = "canon"
     half_duplex: bool = False
     answer: str = "known"
-    announce: tuple[str, int] | None = None
+    announce: tuple[tuple[str, int], ...] = ()
+    path: str = "auto"
     accept: str = "ask"
     rate: float = 0.0
     unread: bool = False

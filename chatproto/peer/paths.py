@@ -154,7 +154,8 @@ class Race(Generic[Connection]):
         """When `due` has something to say; None: never, as it is now."""
         times = [*self._spare.values()]
         if self.picked is None and not self.over:
-            times.append(self._start + self._limits.dial_wait)
+            if not self._spare:  # else it is heard of when that is gone
+                times.append(self._start + self._limits.dial_wait)
             if self._waiting:
                 times.append(max(self._next_dial, self._waiting[0][0]))
             if self._relay_at is not None:
@@ -191,6 +192,8 @@ class Race(Generic[Connection]):
                 self.reasons.setdefault(name, "no answer")
             self._pending.clear()
             self._waiting.clear()
+            self._relay_at = None
+            self._hopes_until = now
             effects.append(StopDialling())
         return [*effects, *self._perhaps_give_up(now)]
 

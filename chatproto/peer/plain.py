@@ -21,6 +21,7 @@ from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
+from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
 from chatproto.wire.reader import Item, Reader
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
@@ -33,6 +34,9 @@ class LinkOwner(Protocol):
 
     def link_hello(self, link: PlainLink, data: bytes) -> None:
         """It is no plain text: `data` begin TLS."""
+
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        """It belongs to the introduction `call`; `data` came behind that."""
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         """They sent these."""
@@ -102,6 +106,7 @@ class PlainLink(LineReceiver):
         self._dropped = False
         self._gone = False
         self._reason = ""
+        self._first = b""  # what came first, while it may become a PUNCH
 
     # What the session wants of it.
 
@@ -178,6 +183,16 @@ class PlainLink(LineReceiver):
         if self.called and not self.heard_any and data[0] == TLS_CLIENT_HELLO:
             self._owner.link_hello(self, data)
             return
+        if self.called and not self.heard_any:
+            data, self._first = self._first + data, b""
+            if may_begin(data, TO_PEER):
+                self._may_punch(data)
+                return
+            self._cancel("punch")
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """It is plain text."""
         self.heard_any = True
         try:
             items = self.reader.feed(data)
@@ -196,6 +211,8 @@ class PlainLink(LineReceiver):
         if self._leaving:
             self._tcp.loseConnection()
             return
+        if self._first:
+            self._no_punch()
         items = self.reader.end()
         if items:
             self._owner.link_heard(self, items)
@@ -261,6 +278,29 @@ class PlainLink(LineReceiver):
         else:
             self._cancel("line")
             self._cancel("block")
+
+    def _may_punch(self, data: bytes) -> None:
+        """`data` are a PUNCH, or may become one; a text may begin like one, and then goes no further."""
+        try:
+            found = read_first(data, TO_PEER)
+        except RemoteError as error:
+            self._fail(error)
+            return
+        if found is not None:
+            self._owner.link_punched(self, found[0].call, found[1])
+            return
+        self._first = data
+        if len(data) <= len(Punch.method):
+            self._after("punch", self._limits.text_silence, self._no_punch)
+        else:
+            self._cancel("punch")
+            if "block" not in self._timers:
+                self._after("block", self._limits.handshake_wait, self._too_slow)
+
+    def _no_punch(self) -> None:
+        self._cancel("punch")
+        data, self._first = self._first, b""
+        self._read(data)
 
     def _too_slow(self) -> None:
         self._fail(RemoteError(408))

@@ -20,6 +20,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.peer.before_tls import BeforeTls, punch_first
 from chatproto.peer.effects import Opening
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
@@ -118,7 +119,9 @@ class Handshake(Protocol):
 
 @implementer(IHandshakeListener, IPushProducer)
 class SecureLink(LineReceiver):
-    """One TLS connection to a person; `called`: they made it, and so ours is the server's side.
+    """One TLS connection to a person; `called`: it is they who say CHAT on it, as whoever makes it
+    does, but for what is made because of an introduction. Ours is the server's side of TLS then, unless
+    `tls_server` says otherwise. `punch`: the introduction to name first, on a connection that we make.
 
     A caller who sends no CHAT within `handshake_wait` of the handshake is dropped. `peer_ping` of
     silence is asked about, and twice that is the end. After our QUIT it is still read what of ours
@@ -135,8 +138,18 @@ class SecureLink(LineReceiver):
         limits: Limits,
         handshake: Handshake,
         called: bool,
+        *,
+        tls_server: bool | None = None,
+        punch: str = "",
     ) -> None:
         self.called = called
+        self.tls_server = called if tls_server is None else tls_server
+        self.relayed = False
+        self.both_dialled = False
+        """They have named the introduction too, on a connection that we made: the two dials met."""
+        self._punch = punch
+        self.dialled = True
+        """Whether we made it, or asked the relay for it: not so once it was accepted."""
         self.heard_any = False
         self.host = ""
         self.port = 0
@@ -164,11 +177,13 @@ class SecureLink(LineReceiver):
         return self._handshake.peer_key
 
     def start(self, transport: Any, data: bytes) -> None:
-        """Go on with `transport`, on which they called, as the TLS server; `data` are the first bytes."""
+        """Go on with `transport`, which they made; `data` are the first bytes of their TLS, if any."""
+        self.dialled = False
         transport.protocol = self
         self.makeConnection(transport)
-        transport.startTLS(self._handshake, True)
-        transport.protocol.dataReceived(data)
+        transport.startTLS(self._handshake, self.tls_server)
+        if data:
+            transport.protocol.dataReceived(data)
 
     # What the session wants of it.
 
@@ -238,8 +253,20 @@ class SecureLink(LineReceiver):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self._after("begin", self._limits.handshake_wait, self._too_slow)
-        if not self.called:
-            self.transport.startTLS(self._handshake, True)
+        if self.dialled:
+            self._begin_tls()
+
+    def _begin_tls(self) -> None:
+        """On a connection that we made, or that the relay did."""
+        transport = self.transport
+        if self._punch:
+            punch_first(transport, self._punch)
+        transport.startTLS(self._handshake, not self.tls_server)
+        if self._punch:
+            transport.protocol = BeforeTls(transport, self._met)
+
+    def _met(self) -> None:
+        self.both_dialled = True
 
     def handshakeCompleted(self) -> None:
         if not self._handshake.accepted():

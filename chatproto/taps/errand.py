@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol, serverFromString
+from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import globalLogBeginner
 from twisted.protocols.basic import LineOnlyReceiver
@@ -20,7 +20,8 @@ from chatproto.node.events import Event
 from chatproto.node.node import Node
 from chatproto.node.service import CannotStart, ChatClient
 from chatproto.stdio.output import Output
-from chatproto.taps.client import InUse, Options, control, make_node
+from chatproto.taps.client import control, make_node, own_port
+from chatproto.taps.client_options import InUse, Options
 from chatproto.taps.options import (
     COULD_NOT_START,
     WRONG_OPTIONS,
@@ -178,12 +179,10 @@ class Errand:
         self._client = ChatClient(
             self._reactor,
             node,
-            serverFromString(self._reactor, options["port"]),
+            own_port(self._reactor, options),
             options["opened"],
             NoKeyboard(),
             self._screen,
-            options["server"],
-            options["announce"],
             self._cannot_start,
             socket,
         )

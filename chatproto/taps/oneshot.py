@@ -11,7 +11,7 @@ from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 from typing import Any, ClassVar
 
-from chatproto.taps.client import Options
+from chatproto.taps.client_options import Options
 from chatproto.taps.options import COULD_NOT_START, WrongOption
 from chatproto.ui.oneshot import SendText, Work
 from chatproto.ui.oneshot_files import Info, Receive, SendFiles

@@ -59,4 +59,7 @@ def introducer(
     )
     node.rooms.connection = RoomClient(server)
     server.pushed = node.rooms.pushed
-    return SecureIntroducer(server, not options["unlisted"], tuple(options["allow"]))
+    server.own_port = lambda: node.place.own_port
+    return SecureIntroducer(
+        server, not options["unlisted"], tuple(options["allow"]), node.place.addresses
+    )

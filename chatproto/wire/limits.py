@@ -130,6 +130,7 @@ class Limits:
     redial_other: float = 2.0  # and the other side after this
     redial_most: float = 60.0  # between two tries that failed, 1 s at first
     broken_wait: float = 600.0  # for a connection again to somebody whose key is not kept
+    redial_wait: float = 5.0  # for a connection again where they were before
     redial_asks: int = 3  # failed tries, then the server is asked where they are
 
     def with_values(self, settings: list[str]) -> Limits:

@@ -83,7 +83,7 @@ class Case(SynchronousTestCase):
         host: str = "10.0.0.1",
         outcome: Deferred[Any] | None = None,
         server: tuple[str, int] | None = None,
-        announced: tuple[str, int] | None = None,
+        announced: tuple[tuple[str, int], ...] = (),
     ) -> ChatClient:
         self.net = Net()
         self.events: list[Event] = []
@@ -96,11 +96,12 @@ class Case(SynchronousTestCase):
         self.troubles: list[str] = []
         self.node = Node(
             self.net,
-            Settings("alice", plain=True),
+            Settings("alice", plain=True, announce=announced),
             DEFAULTS,
             None,
             lambda code: self.chat.finished(code),
         )
+        self.node.place.server = server
         self.node.tell = self.events.append
         self.chat = ChatClient(
             self.net,
@@ -109,8 +110,6 @@ class Case(SynchronousTestCase):
             self.home,
             self.keyboard,
             self.screen,
-            server,
-            announced,
             self.cannot_start,
         )
         return self.chat
@@ -147,7 +146,7 @@ class StartTests(Case):
         self.assertTrue(link.called)
 
     def test_what_is_announced_goes_before_what_is_open(self) -> None:
-        self.service(announced=("chat.example", 80)).startService()
+        self.service(announced=(("chat.example", 80),)).startService()
         self.assertEqual(self.events, [Running("alice", "chat.example", 80, None)])
 
     def test_open_to_all_it_tells_the_address_on_the_way_to_the_server(self) -> None:

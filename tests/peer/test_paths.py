@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -104,6 +105,18 @@ class Dialling(SynchronousTestCase):
         given_up = [what for at, what in found if at == 30.0]
         self.assertEqual(given_up[0], StopDialling())
         self.assertEqual(set(given_up[1].reasons), set(reasons))
+
+    def test_whoever_waits_for_the_deadline_is_never_told_of_one_that_is_past(self) -> None:
+        for patience in (1.0, 8.0, 30.0):
+            one: Race[str] = Race(Role.CALLEE, (A,), 0.0, replace(DEFAULTS, dial_wait=patience))
+            one.due(0.0)
+            one.good("x", None, patience - 0.5)
+            now, steps = 0.0, 0
+            while one.deadline is not None and steps < 50:
+                now, steps = max(now, one.deadline), steps + 1
+                one.due(now)
+                self.assertGreater(one.deadline or 100.0, now)
+            self.assertTrue(one.over)
 
 
 class Picking(SynchronousTestCase):

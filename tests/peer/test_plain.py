@@ -51,6 +51,9 @@ class Notes:
     def link_hello(self, link: PlainLink, data: bytes) -> None:
         self.hello = data
 
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        self.punched = (call, data)
+
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         self.items += items
 

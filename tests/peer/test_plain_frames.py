@@ -34,6 +34,9 @@ class Owner:
     def link_hello(self, link: PlainLink, data: bytes) -> None:
         self.hello = data
 
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        self.punched = (call, data)
+
     def link_spoke(self, link: PlainLink, text: str) -> None:
         self.spoken.append(text)
 

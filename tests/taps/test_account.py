@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.taps import asking
-from chatproto.taps.client import Options
+from chatproto.taps.client_options import Options
 
 
 class AccountTests(SynchronousTestCase):

@@ -1,0 +1,48 @@
+"""Connections from the port on which we listen: where a server sees us, others find us."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.error import ConnectBindError, ConnectError
+from twisted.internet.interfaces import IReactorTime
+from twisted.python.failure import Failure
+
+
+def way_to(
+    reactor: IReactorTime, host: str, port: int, wait: float, binding: Any
+) -> HostnameEndpoint | TCP6ClientEndpoint:
+    """How `host:port` is dialled; a resolver would lose the scope of an address such as `fe80::1%eth0`."""
+    if "%" in host:
+        return TCP6ClientEndpoint(reactor, host, port, wait, binding)
+    return HostnameEndpoint(reactor, host, port, timeout=wait, bindAddress=binding)
+
+
+def connect(
+    reactor: IReactorTime, host: str, port: int, wait: float, protocol: Any, own_port: Any
+) -> Deferred[Any]:
+    """Connect `protocol` to `host:port` within `wait` seconds, from `own_port`, a binding or None.
+
+    That port may have a connection to there already, or still: then it comes from any other one.
+    """
+
+    def connected(binding: Any) -> Deferred[Any]:
+        endpoint = way_to(reactor, host, port, wait, binding)
+        made: Deferred[Any] = connectProtocol(endpoint, protocol)
+        return made
+
+    if own_port is None:
+        return connected(None)
+    return connected(own_port).addErrback(
+        lambda failure: connected(None) if _is_taken(failure) else failure
+    )
+
+
+def _is_taken(failure: Failure) -> bool:
+    error = failure.value
+    return isinstance(error, ConnectBindError) or (
+        isinstance(error, ConnectError) and error.osError in (errno.EADDRNOTAVAIL, errno.EADDRINUSE)
+    )

@@ -1,0 +1,59 @@
+"""What a server says so that two may meet, and what it comes to for a person who asks."""
+
+from __future__ import annotations
+
+from base64 import b32decode
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from chatproto.peer.candidates import Route, route_of
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.fields import host_port
+
+
+@dataclass(frozen=True, slots=True)
+class Introduction:
+    """Whom to meet, where, and as which `call` (protocol section 5); of one that nobody arranged, where
+    only we dial, it is empty.
+
+    `key`: empty if any will do. `ticket`: for the relay, empty if there is none. `relay`: where that is,
+    None: at the server, as we reach it. `typed`: the person said where, so that it is not filtered.
+    """
+
+    client_id: str
+    key: str
+    addresses: tuple[Address, ...] = ()
+    call: str = ""
+    ticket: str = ""
+    relay: Address | None = None
+    typed: bool = False
+
+
+def key_bytes(key: str) -> bytes:
+    """The 32 bytes by which keys are ordered, of the key named `key`."""
+    return b32decode(key.removeprefix("sha256:") + "====")
+
+
+def path_of(host: str, relayed: bool, both_dialled: bool) -> str:
+    """How a connection with `host` goes, in the word of `session` events."""
+    try:
+        if not relayed and ip_address(host).is_loopback:
+            return PATHS[Route.DIRECT]
+    except ValueError:
+        pass  # no address, as in a test
+    return PATHS[route_of(host, relayed, both_dialled)]
+
+
+PATHS = {
+    Route.DIRECT: "direct",
+    Route.SAME_NETWORK: "lan",
+    Route.PUNCHED: "punched",
+    Route.RELAYED: "relay",
+}
+
+
+def tried(reasons: dict[Address | None, str]) -> dict[str, str]:
+    """What came of each way that was tried, by its name."""
+    return {
+        "relay" if address is None else host_port(*address): why for address, why in reasons.items()
+    }

@@ -1,0 +1,44 @@
+"""What lies before the TLS of a connection that was made because of an introduction: PUNCH."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.plain_blocks import TO_PEER, Punch, encode, may_begin, read_first
+
+
+def punch_first(transport: Any, call: str) -> None:
+    """Say on `transport`, which we made, to which introduction it belongs."""
+    transport.write(encode(Punch(call)))
+
+
+class BeforeTls:
+    """Stands before the TLS of `transport` until it is known whether they begin with a PUNCH too."""
+
+    def __init__(self, transport: Any, met: Callable[[], None]) -> None:
+        self._transport = transport
+        self._tls = transport.protocol
+        self._met = met
+        self._first = b""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tls, name)
+
+    def dataReceived(self, data: bytes) -> None:
+        self._first += data
+        rest = self._first
+        if may_begin(rest, TO_PEER):
+            try:
+                found = read_first(rest, TO_PEER)
+            except RemoteError:
+                self._transport.abortConnection()
+                return
+            if found is None:
+                return
+            rest = found[1]
+            self._met()
+        self._transport.protocol = self._tls
+        if rest:
+            self._tls.dataReceived(rest)

@@ -1,0 +1,223 @@
+"""The options of the chatclient program."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from pathlib import Path
+
+import platformdirs
+
+from chatproto.identity.keys import KeyTrouble, open_identity
+from chatproto.identity.pins import KEY, PinFile, PinTrouble
+from chatproto.node.home import Home, HomeTaken, HomeTrouble
+from chatproto.node.interfaces import is_address
+from chatproto.node.service import CannotStart
+from chatproto.peer.ledger import LedgerTrouble
+from chatproto.peer.paths import Mode
+from chatproto.stores.sqlite_ledger import SqliteLedger
+from chatproto.taps.asking import account_password
+from chatproto.taps.options import ProgramOptions, WrongOption, endpoint_text
+from chatproto.wire.bcp2_common import ADDRESSES, USER
+from chatproto.wire.dialects import DIALECTS
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import ID, read_client_id, read_host_port
+
+ANSWERS = ("all", "known", "none")
+ACCEPTS = ("ask", "known", "verified", "none")
+RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
+MOST_ALLOWED = 16  # more would not fit a header line
+MOST_SERVERS = 16
+INTERFACES = ("auto", "plain", "json")
+PATHS = tuple(mode.value for mode in Mode)
+
+
+def login_id() -> str:
+    """The login name as an id: what an id cannot have is left out; none left: `user`."""
+    try:
+        name = getpass.getuser()
+    except (OSError, KeyError):
+        name = ""
+    kept = re.sub(r"[^A-Za-z0-9._-]", "", name).lstrip("._-")[:64]
+    return kept if ID.fullmatch(kept) else "user"
+
+
+class InUse(CannotStart):
+    """Another program uses the home."""
+
+
+class Options(ProgramOptions):
+    """The options of `twistd chatclient`."""
+
+    synopsis = "chatclient [options]"
+    longdesc = (
+        "Chat from one terminal to another. Type /help once it runs. For scripts there are "
+        "chatclient send, send-file, receive and info: chatclient send --help."
+    )
+    logs_to = "chatclient.log"
+
+    optParameters = [
+        [
+            "id",
+            None,
+            None,
+            "Who you are: letters, digits, '.', '_', '-' (default: your login name)",
+        ],
+        ["port", "p", "0", "Where others reach you: a port or a Twisted server endpoint (0: any)"],
+        ["dialect", None, "canon", f"How others are called: {', '.join(DIALECTS)}"],
+        ["ui", None, "auto", "plain, json, or auto (plain)"],
+        ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
+        ["accept", None, "ask", "Files taken: ask, known, verified (safety number compared), none"],
+        ["downloads", None, None, "Folder for files that others send (default: the platform's)"],
+        [
+            "rate",
+            None,
+            "0",
+            "Bytes of files a second that you send, such as 500K or 2M (0: no limit)",
+        ],
+        ["ping", None, "30", "Seconds of silence of a peer before it is asked whether it is there"],
+        ["user", None, None, "Your account at the server; the password is asked for"],
+        ["password-file", None, None, "File with the password of --user in its first line"],
+        ["path", None, "auto", "Ways to others: direct (never the relay), relay (only it), auto"],
+        [
+            "answer",
+            None,
+            "known",
+            "Calls taken at once: all, known, none; the others are asked about",
+        ],
+    ]
+    optFlags = [
+        ["plain", None, "Speak the classic dialect to the server, with --open"],
+        ["open", None, "Let unencrypted peers in, and call people who have no key"],
+        ["half-duplex", None, "Take turns"],
+        ["no-log", None, "Write down nothing of what is said, only how far it has come"],
+        ["beacon", None, "Tell everybody on the network that you are there, and hear who else is"],
+        ["unlisted", None, "Be in no list, and found only by those whose keys --allow names"],
+    ]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self["allow"] = []
+        self["announce"] = []
+        self["server"] = []
+
+    def opt_server(self, text: str) -> None:
+        """host:port of the server, or host:port/KEY, or 'none'; may be repeated for servers with one
+        directory [default: 127.0.0.1:5555]"""
+        if len(self["server"]) >= MOST_SERVERS:
+            raise WrongOption(f"--server can be given {MOST_SERVERS} times at most")
+        self["server"].append(text)
+
+    def opt_allow(self, key: str) -> None:
+        """A key that may find you with --unlisted, may be repeated"""
+        if KEY.fullmatch(key) is None:
+            raise WrongOption(f"--allow wants a key such as sha256:..., not {key!r}")
+        if len(self["allow"]) >= MOST_ALLOWED:
+            raise WrongOption(f"--allow can name {MOST_ALLOWED} keys at most")
+        self["allow"].append(key)
+
+    def opt_announce(self, address: str) -> None:
+        """host:port to tell others instead of what is found out, may be repeated"""
+        if len(self["announce"]) >= ADDRESSES:
+            raise WrongOption(f"--announce can name {ADDRESSES} addresses at most")
+        self["announce"].append(self._address("announce", address))
+
+    def check(self) -> None:
+        """Turn the words into values. Raises WrongOption with one sentence."""
+        try:
+            self["id"] = read_client_id(self["id"]) if self["id"] is not None else login_id()
+        except RemoteError:
+            raise WrongOption(
+                f"--id {self['id']!r} is no id: it begins with a letter or digit and has at most 64 "
+                "letters, digits, '.', '_', '-'"
+            ) from None
+        self["port"] = endpoint_text(self["port"])
+        self._servers()
+        self._announced()
+        self._seconds("ping")
+        self["rate"] = self._rate(self["rate"])
+        self._one_of("accept", ACCEPTS)
+        folder = self["downloads"] or platformdirs.user_downloads_dir()
+        self["downloads"] = Path(folder).expanduser().absolute()
+        self._account()
+        if self["beacon"] and self["plain"]:
+            raise WrongOption("--beacon tells your key, and with --plain there is none")
+        self._one_of("dialect", tuple(DIALECTS))
+        self._one_of("ui", INTERFACES)
+        self._one_of("answer", ANSWERS)
+        self._one_of("path", PATHS)
+        default = Path(platformdirs.user_data_dir("chatproto")) / self["id"]
+        self["home"] = Path(self["home"]).expanduser() if self["home"] else default
+
+    def prepare(self) -> Path:
+        """Open the home, where log, key and known keys are. Raises CannotStart."""
+        home = self["opened"] = Home(self["home"])
+        try:
+            home.open()
+            if not self["plain"]:
+                self["identity"] = open_identity(home.path)
+                self["pins"] = PinFile(home.path / "known_peers")
+                self["ledger"] = SqliteLedger(home.path / "log.sqlite", log=not self["no-log"])
+        except HomeTaken as error:
+            raise InUse(str(error)) from None
+        except (HomeTrouble, KeyTrouble, PinTrouble, LedgerTrouble) as error:
+            raise CannotStart(str(error)) from None
+        if self["user"] is not None:
+            self["password"] = account_password(self["user"], self["password-file"])
+        return Path(self["home"])
+
+    def _servers(self) -> None:
+        """The addresses, and the key that all of them are to have."""
+        texts, keys = self["server"] or ["127.0.0.1:5555"], set()
+        self["servers"] = []
+        for text in texts if texts != ["none"] else []:
+            address, slash, key = text.partition("/")
+            if slash and KEY.fullmatch(key) is None:
+                raise WrongOption(f"--server {text!r} has no key behind the slash")
+            if key:
+                keys.add(key)
+            self["servers"].append(self._address("server", address))
+        if len(keys) > 1:
+            raise WrongOption("--server names two keys: servers of one directory have one key")
+        self["server-key"] = keys.pop() if keys else None
+        self["server"] = self["servers"][0] if self["servers"] else None
+
+    def _announced(self) -> None:
+        """Others are told literal addresses; a name is for those who are told one in plain text."""
+        named = [host for host, _ in self["announce"] if not is_address(host)]
+        if named and not self["plain"]:
+            raise WrongOption(f"--announce wants an address, not the name {named[0]!r}")
+
+    def _account(self) -> None:
+        if self["user"] is None:
+            if self["password-file"] is not None:
+                raise WrongOption("--password-file is for --user")
+        elif USER.fullmatch(self["user"]) is None:
+            raise WrongOption(f"--user {self['user']!r} is no name of an account")
+        elif self["plain"]:
+            raise WrongOption("--user and its password go only where --plain does not: inside TLS")
+
+    def _address(self, name: str, text: str) -> tuple[str, int]:
+        try:
+            return read_host_port(text)
+        except RemoteError:
+            raise WrongOption(f"--{name} wants host:port, not {text!r}") from None
+
+    def _rate(self, text: str) -> float:
+        found = RATE.fullmatch(text)
+        if found is None:
+            raise WrongOption(f"--rate wants bytes a second, such as 500K or 2M, not {text!r}")
+        return float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2].upper()]
+
+    def _seconds(self, name: str) -> None:
+        try:
+            seconds = float(self[name])
+        except ValueError:
+            seconds = 0.0
+        if not 0 < seconds <= 3600:
+            raise WrongOption(f"--{name} wants a number of seconds up to 3600, not {self[name]!r}")
+        self[name] = seconds
+
+    def _one_of(self, name: str, known: tuple[str, ...]) -> None:
+        if self[name] not in known:
+            raise WrongOption(f"--{name} is one of {', '.join(known)}, not {self[name]!r}")
