@@ -50,9 +50,9 @@ NO_TWISTED = {
     "rooms": "answers bare chair effects flood history lobby plain_view room",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
-    "ui": "arguments commands file_view legible oneshot oneshot_files progress room_arguments room_commands"
-    " room_view row view",
-    "node": "events people settings",
+    "ui": "arguments checkup commands file_view legible oneshot oneshot_files progress"
+    " room_arguments room_commands room_view row view",
+    "node": "events findings people settings",
 }
 """What only decides; `*` is the whole room."""
 

@@ -18,6 +18,7 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.room_fields import date_of
 
 NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 RETRY_AFTER = 10
@@ -76,6 +77,9 @@ class KeyedDirectory:
                 case bcp2.Unwatch(cseq, peer_id):
                     self._unwatch(visitor, peer_id)
                     return [Say(visitor, bcp2.UnwatchAck(cseq, peer_id))]
+                case bcp2.Observe(cseq):
+                    seen = visitor.host, visitor.port
+                    return [Say(visitor, bcp2.ObserveAck(cseq, seen, date_of(now)))]
                 case Ping(cseq):
                     return [Say(visitor, PingAck(cseq))]
                 case PingAck():

@@ -160,6 +160,7 @@ class Ports:
         self._find = find
         self._open = open
         self._ears: dict[Interface, tuple[Ear, Any]] = {}
+        self._reached: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self._ears)
@@ -168,6 +169,12 @@ class Ports:
     def names(self) -> tuple[str, ...]:
         """The interfaces, in their order."""
         return tuple(dict.fromkeys(one.name for one in self._ears))
+
+    @property
+    def networks(self) -> tuple[str, ...]:
+        """Those on which something was sent last, without loopback."""
+        loopback = {one.name for one in self._ears if one.address.startswith("127.")}
+        return tuple(name for name in self._reached if name not in loopback)
 
     def look(self) -> None:
         """Listen on the interfaces that have come, no more on those that are gone."""
@@ -180,11 +187,13 @@ class Ports:
 
     def say(self, data: bytes, listening: str | None = None) -> int:
         """Send `data`, with `listening` only where that host can be called; how many times it went out."""
-        return sum(
-            ear.say(data)
+        reached = [
+            ear.interface.name
             for ear, _ in tuple(self._ears.values())
-            if listening is None or ear.interface.leads_to(listening)
-        )
+            if (listening is None or ear.interface.leads_to(listening)) and ear.say(data)
+        ]
+        self._reached = tuple(dict.fromkeys(reached))
+        return len(reached)
 
     def close(self) -> None:
         """Listen no more."""

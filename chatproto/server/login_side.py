@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from chatproto.accounts.tries import TooMany
 from chatproto.directory.lease import network
 from chatproto.directory.visitors import Visitor
-from chatproto.wire.bcp2 import Login, LoginAck
+from chatproto.wire.bcp2 import Login, LoginAck, Observe
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError
 
@@ -65,7 +65,7 @@ class LoginSide:
         """What `message` is refused with, if who sent it has yet to log in."""
         if not self._required or visitor.user is not None:
             return None
-        if isinstance(message, Login | Ping | PingAck):
+        if isinstance(message, Login | Observe | Ping | PingAck):
             return None
         return Error(401, getattr(message, "cseq", None))
 

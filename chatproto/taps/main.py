@@ -16,6 +16,10 @@ def chatserver() -> None:
 
 def chatclient() -> None:
     """`chatclient ARGS` is `twistd -n chatclient ARGS`, and `chatclient send` and the like do one thing."""
+    if sys.argv[1:2] == ["doctor"]:
+        from chatproto.taps import doctor
+
+        raise SystemExit(doctor.main(sys.argv[2:]))
     from chatproto.taps.oneshot import COMMANDS, main
 
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:

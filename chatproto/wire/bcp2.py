@@ -29,6 +29,7 @@ from chatproto.wire.bcp2_common import (
     one_of,
     read_address,
     read_count,
+    read_date,
     read_keys,
     read_listing,
     read_secret,
@@ -128,6 +129,15 @@ class Unwatch(Bcp2Message):
     peer_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class Observe(Bcp2Message):
+    """How do you see me? It needs no REGISTER."""
+
+    method = "OBSERVE"
+    headers = (CSEQ,)
+    cseq: int
+
+
 # Server to client.
 
 
@@ -156,6 +166,21 @@ class RegAck(Bcp2Message):
     client_id: str
     expires: int
     observed: Address
+
+
+@dataclass(frozen=True, slots=True)
+class ObserveAck(Bcp2Message):
+    """From this address, and by my clock it is `Date`."""
+
+    method = "OBSERVEACK"
+    headers = (
+        CSEQ,
+        Header("Observed", "observed", read_address, write_address),
+        Header("Date", "date", read_date),
+    )
+    cseq: int
+    observed: Address
+    date: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +285,7 @@ FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
     Info,
     Watch,
     Unwatch,
+    Observe,
     Ping,
     PingAck,
     *bcp2_rooms.FROM_CLIENT,
@@ -272,6 +298,7 @@ FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     InfoAck,
     WatchAck,
     UnwatchAck,
+    ObserveAck,
     Ping,
     PingAck,
     Error,

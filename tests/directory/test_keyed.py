@@ -61,6 +61,12 @@ class ARegistration(Hosted):
             self.assertStatus(409, other, bcp2.Register(1, client_id, 5000))
         self.assertEqual(self.hall.listed(), ["alice"])
 
+    def test_is_not_needed_to_be_told_how_one_is_seen(self) -> None:
+        visitor = Visitor(key(1), HOST, 40001)
+        answer = self.hall.ask(visitor, bcp2.Observe(3))
+        self.assertEqual(answer, bcp2.ObserveAck(3, (HOST, 40001), "1970-01-01T00:16:40.000Z"))
+        self.assertEqual(self.hall.listed(), [])
+
     def test_of_a_fourth_name_is_403_and_the_third_goes_on(self) -> None:
         visitor = self.hall.come("a", 1)
         for name in ("b", "c"):

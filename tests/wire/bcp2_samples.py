@@ -25,6 +25,7 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
         bcp2.Info(6, "a", "alice", 10),
         bcp2.Watch(7, "bob"),
         bcp2.Unwatch(8, "bob"),
+        bcp2.Observe(9),
         bcp2_common.Ping(9),
         bcp2_common.PingAck(),
         bcp2_rooms.Join(10, "#tea"),
@@ -51,6 +52,7 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
     Sender.SERVER: [
         bcp2.LoginAck(1, "al@example.org"),
         bcp2.RegAck(1, "alice", 3600, V6),
+        bcp2.ObserveAck(9, V6, DATE),
         bcp2.BridgeAck(2),
         bcp2.BridgeAck(
             3, "bob", KEY, (("10.0.0.1", 1),), "call7", "TICKET", ("relay.example", 5555)

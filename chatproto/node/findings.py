@@ -1,0 +1,201 @@
+"""What `chatclient doctor` makes of what it saw: one finding for each thing it looked at.
+
+Pure. A finding says what is known and no more: whether somebody outside can call is not tried by
+anybody, and is told as what the addresses allow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import ip_address, ip_network
+
+from chatproto.identity.pins import Pin
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.fields import host_port
+
+OK, NOTE, FAIL, SKIP = "ok", "note", "fail", "skip"
+"""Nothing to do; worth knowing; in the way; not looked at, for something else is in the way."""
+CLOCK_WRONG = 5.0
+"""Seconds by which two clocks may differ, beside what the answer took."""
+SHARED = ip_network("100.64.0.0/10")
+"""What providers give to customers who share an address (RFC 6598)."""
+REFUSED, NOT_DONE = 3, 5
+"""Exit codes, as of other one-shot commands."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What was found of `check`: one sentence, what to do about it if anything, and the figures.
+
+    `refused`: somebody does not want us, or we do not want them.
+    """
+
+    check: str
+    state: str
+    text: str
+    advice: str = ""
+    data: dict[str, object] = field(default_factory=dict)
+    refused: bool = False
+
+
+def exit_code(findings: Sequence[Finding]) -> int:
+    """0 if nothing is in the way, 3 if a server refuses us or shows another key, else 5."""
+    wrong = [one for one in findings if one.state == FAIL]
+    if not wrong:
+        return 0
+    return REFUSED if any(one.refused for one in wrong) else NOT_DONE
+
+
+def key_found(server: str, key: str, named: bool, pin: Pin | None) -> Finding:
+    """A server showed `key`, which is not refused; `named`: --server says that it has it."""
+    data: dict[str, object] = {"server": server, "key": key}
+    if named:
+        return Finding("key", OK, "the server has the key that --server names", data=data)
+    if pin is not None:
+        return Finding("key", OK, "the server has the key that you know", data=data)
+    return Finding(
+        "key",
+        NOTE,
+        f"the server is new to you and shows {key}",
+        f"to be sure of it from the first contact ask whoever runs it: --server {server}/KEY",
+        data,
+    )
+
+
+def key_refused(server: str, key: str, why: str) -> Finding:
+    """A server showed a key that is not the one it must have."""
+    return Finding(
+        "key",
+        FAIL,
+        why,
+        "ask whoever runs the server, by another way, before you believe the new key",
+        {"server": server, "key": key},
+        refused=True,
+    )
+
+
+def address_seen(observed: Address, local: Address) -> Finding:
+    """The server sees our connection from `observed`; here its end is `local`."""
+    data: dict[str, object] = {"observed": host_port(*observed), "local": host_port(*local)}
+    if observed[0] == local[0]:
+        return Finding(
+            "address", OK, f"the server sees you as this machine has it: {observed[0]}", data=data
+        )
+    text = f"the server sees you at {observed[0]}; this machine's address is {local[0]}"
+    return Finding("address", OK, f"{text}, so a router is in between", data=data)
+
+
+def calls_in(observed: Address, local: Address, announced: str = "") -> Finding:
+    """Whether anybody can call us, as far as addresses tell it; nobody has tried."""
+    seen = ip_address(observed[0])
+    if announced:
+        return Finding(
+            "calls",
+            NOTE,
+            f"others are told to call {announced}; whether that leads here was not tried",
+            "let somebody outside call you once; if it fails, look at the port forwarding",
+        )
+    if seen.is_loopback:
+        return Finding(
+            "calls",
+            NOTE,
+            "the server is on this machine, and cannot say how you are seen from outside",
+            "for others than those on this machine and its network ask a server elsewhere",
+        )
+    if observed[0] == local[0] and seen.is_private:
+        return Finding(
+            "calls",
+            OK,
+            "people in the server's network can call you, unless a firewall here stops them; "
+            "of people elsewhere nothing is known",
+        )
+    if observed[0] == local[0]:
+        return Finding(
+            "calls",
+            OK,
+            "your address is a public one of this machine: anybody can call you, unless a "
+            "firewall stops them, which was not tried",
+        )
+    if seen.is_private or (seen.version == 4 and seen in SHARED):
+        behind = "a router, and the server on another network within your provider or company"
+    else:
+        behind = "a router"
+    keeps = observed[1] == local[1]
+    ports = (
+        "it kept the port number this time, which helps the two sides to meet"
+        if keeps
+        else "it changed the port number, which makes it harder to meet"
+    )
+    return Finding(
+        "calls",
+        NOTE,
+        f"you are behind {behind}: nobody calls you straight away; {ports}",
+        "calls still come about where the server introduces the two or relays; to be called "
+        "directly, forward a TCP port and start with --port N --announce HOST:N",
+        {"keeps_port": keeps},
+    )
+
+
+def clock(theirs: float, asked: float, answered: float) -> Finding:
+    """The server's clock said `theirs`, between our `asked` and `answered`; seconds since 1970."""
+    offset = (asked + answered) / 2 - theirs
+    data: dict[str, object] = {"offset": round(offset, 3)}
+    if abs(offset) <= CLOCK_WRONG + (answered - asked) / 2:
+        return Finding("clock", OK, "your clock and the server's agree", data=data)
+    side = "ahead of" if offset > 0 else "behind"
+    return Finding(
+        "clock",
+        NOTE,
+        f"your clock is {_span(abs(offset))} {side} the server's",
+        "set the one that is wrong: nothing is refused because of it, but times will look odd",
+        data,
+    )
+
+
+def beacons(
+    networks: Sequence[str], came_back: bool, people: Sequence[str], trouble: str, wanted: bool
+) -> Finding:
+    """What was heard after a SEEK on `networks`, interfaces beside loopback.
+
+    `came_back`: our own SEEK was heard on one of them. `people`: who answered. `wanted`: --beacon.
+    """
+    data: dict[str, object] = {"interfaces": list(networks), "people": list(people)}
+    bad = FAIL if wanted else NOTE
+    if people:
+        count = "1 person is" if len(people) == 1 else f"{len(people)} people are"
+        return Finding("beacon", OK, f"{count} nearby: {', '.join(people)}", data=data)
+    if not networks:
+        why = trouble or "this machine is on no network"
+        return Finding(
+            "beacon",
+            bad,
+            f"nobody nearby can be heard: {why}",
+            "connect to a network; without one only people on this machine are found",
+            data,
+        )
+    where = ", ".join(networks)
+    if not came_back:
+        return Finding(
+            "beacon",
+            bad,
+            f"what is sent to people nearby on {where} does not come back to this machine",
+            "let UDP port 5555 through this machine's firewall",
+            data,
+        )
+    return Finding(
+        "beacon",
+        OK,
+        f"beacons can be sent and heard on {where}; nobody answered",
+        "if somebody here runs with --beacon, the network keeps its guests apart",
+        data,
+    )
+
+
+def _span(seconds: float) -> str:
+    """A time as a person says it."""
+    for unit, size in (("day", 86400), ("hour", 3600), ("minute", 60)):
+        if seconds >= size:
+            count = round(seconds / size)
+            return f"{count} {unit}{'' if count == 1 else 's'}"
+    return f"{seconds:.0f} seconds"

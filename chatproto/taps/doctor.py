@@ -1,0 +1,174 @@
+"""`chatclient doctor`: looks at the way to the server and to others, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.protocol import Factory
+from twisted.logger import globalLogBeginner
+
+from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_identity
+from chatproto.identity.pins import PinFile, PinTrouble
+from chatproto.identity.tls import Tls
+from chatproto.node.doctor import Doctor, Patient
+from chatproto.node.events import Answer, Exited
+from chatproto.node.findings import FAIL, NOTE, OK, Finding, exit_code
+from chatproto.taps.client_options import Options
+from chatproto.taps.options import COULD_NOT_START, WrongOption
+from chatproto.ui.checkup import finding_lines
+from chatproto.ui.view import json_object
+from chatproto.wire.fields import host_port
+
+LATE = 60.0
+"""Seconds after which it is over in any case."""
+
+
+class DoctorOptions(Options):
+    """The client's options: what it would do is looked at, and nothing of it is done."""
+
+    longdesc = (
+        "Looks whether the server answers and has the right key, what address it sees, whether anybody can "
+        "call, whether people nearby are heard, and at the clock; and says what to do. It changes nothing "
+        "and registers nobody: your client may run meanwhile. Exit code 0: nothing is in the way, 3: a "
+        "server refuses you or shows another key, 5: something else is."
+    )
+    optFlags = [["json", None, "Tell every finding on standard output, one JSON object a line"]]
+
+    @property
+    def program(self) -> str:
+        return "chatclient doctor"
+
+    def getSynopsis(self) -> str:
+        return f"Usage: {self.program} [options]"
+
+    def postOptions(self) -> None:
+        """Nothing is opened: a client may have it open."""
+        self.check()
+        if self["plain"]:
+            raise WrongOption(
+                "what goes on with --plain is seen with chatserver --trace and netcat"
+            )
+
+
+class Checkup:
+    """Everything that is looked at, in order, and the exit code."""
+
+    def __init__(self, reactor: Any, options: DoctorOptions) -> None:
+        self.code = COULD_NOT_START
+        self._reactor = reactor
+        self._options = options
+        self._found: list[Finding] = []
+
+    def run(self) -> int:
+        """The exit code, when all is over."""
+        self._reactor.callWhenRunning(self._begin)
+        self._reactor.run()
+        return self.code
+
+    def _begin(self) -> None:
+        done = Deferred.fromCoroutine(self._look())
+        done.addTimeout(LATE, self._reactor)
+        done.addBoth(self._end)
+
+    async def _look(self) -> None:
+        options = self._options
+        patient = self._patient()
+        if patient is None:
+            return
+        doctor = Doctor(self._reactor, patient, self.tell, random.SystemRandom().getrandbits)
+        if not options["servers"]:
+            self.tell(Finding("server", NOTE, "there is none (--server none)"))
+        for host, port in options["servers"]:
+            await doctor.server(host, port)
+        if options["port"] != "tcp:0":
+            endpoint = serverFromString(self._reactor, options["port"])
+            await doctor.port(endpoint, Factory(), f"your port {options['port']}")
+        await doctor.nearby()
+
+    def _patient(self) -> Patient | None:
+        """Who we are, read and not written: a client may run in that home."""
+        options, home = self._options, self._options["home"]
+        try:
+            has_key = (home / KEY_FILE).exists()
+            identity = open_identity(home) if has_key else new_identity()
+            file = PinFile(home / "known_peers")
+        except (KeyTrouble, PinTrouble, OSError) as error:
+            self.tell(
+                Finding("home", FAIL, str(error), "put right what it names, or use another --home")
+            )
+            return None
+        if has_key:
+            self.tell(
+                Finding("home", OK, f"your key is {identity.name}", data={"key": identity.name})
+            )
+        else:
+            self.tell(
+                Finding("home", NOTE, f"there is no key in {home} yet: your first start makes it")
+            )
+        return Patient(
+            Tls(identity),
+            file.pins,
+            str(file.path),
+            options["server-key"],
+            ", ".join(host_port(*one) for one in options["announce"]),
+            bool(options["beacon"]),
+        )
+
+    def tell(self, finding: Finding) -> None:
+        """Show it."""
+        self._found.append(finding)
+        if self._options["json"]:
+            data = {"check": finding.check, "state": finding.state, "text": finding.text}
+            data |= {"advice": finding.advice} if finding.advice else {}
+            answer = Answer("doctor", (), {**data, **finding.data})
+            lines = [json.dumps(json_object(answer, time.time()))]
+        else:
+            lines = finding_lines(finding, _columns())
+        for line in lines:
+            _print(line)
+
+    def _end(self, result: object) -> None:
+        if result is not None:
+            sentence = f"it was not over within {LATE:g} s"
+            self.tell(Finding("doctor", FAIL, sentence, "try again"))
+        self.code = exit_code(self._found)
+        if self._options["json"]:
+            _print(json.dumps(json_object(Exited(self.code), time.time())))
+        self._reactor.stop()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Look at what `arguments` name; the exit code. Raises SystemExit for a wrong option."""
+    options = DoctorOptions()
+    options.parseOptions(arguments)
+    from twisted.internet import reactor
+
+    globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
+    running: Any = reactor
+    return Checkup(running, options).run()
+
+
+def _print(line: str) -> None:
+    """A line on standard output, if anybody reads it still."""
+    try:
+        print(line, flush=True)
+    except (OSError, ValueError):
+        sys.stdout = None  # which would complain at the end as well
+
+
+def _columns() -> int:
+    """Of the terminal; 0 where there is none, and then lines are as long as they are."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return 0
+    try:
+        return os.get_terminal_size(sys.stdout.fileno()).columns
+    except OSError:
+        return 0

@@ -1,0 +1,148 @@
+"""`chatclient doctor` against a server, a dead one, one with another key, and beside a running client."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.harness import JsonClient, Program, Stage, free_port
+from tests.e2e.test_oneshot import CHATCLIENT, LOOPBACK
+
+KEY = "sha256:" + "A" * 52
+
+
+class Doctor:
+    """The command, and what it found."""
+
+    def __init__(self, stage: Stage, *options: str, home: Path | None = None) -> None:
+        self.home = home or stage.place("doctor-home")
+        line = [*CHATCLIENT, "doctor", "--id", "alice", "--home", str(self.home), *options]
+        self.program = Program(line, stage.place("cwd"), [self.home])
+        stage.programs.append(self.program)
+        self.program.end_input()
+        self.code = self.program.wait()
+        assert not self.program.errors.lines, self.program.transcript()
+        self.lines = self.program.output.lines
+        told: list[dict[str, Any]] = [json.loads(one) for one in self.lines if one[:1] == "{"]
+        self.found = {one["check"]: one for one in told if one["event"] == "answer"}
+
+    def states(self, *checks: str) -> list[str]:
+        return [self.found[check]["state"] for check in checks]
+
+
+ASKED = ("server", "key", "address", "calls", "clock")
+
+
+def test_of_a_server_that_is_well_it_finds_nothing_wrong(stage: Stage) -> None:
+    server, port = stage.server()
+    shown = server.expect(re.compile(r"^\* for clients: --server \S+/(sha256:\S+)$"))[1]
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{port}/{shown}", "--json")
+    assert doctor.code == 0
+    assert doctor.states("home", *ASKED) == ["note", "ok", "ok", "ok", "note", "ok"]
+    assert doctor.found["key"]["key"] == shown
+    assert doctor.found["address"]["observed"].startswith("127.0.0.1:")
+    assert abs(doctor.found["clock"]["offset"]) < 5
+    assert "beacon" in doctor.found
+    assert not list(doctor.home.iterdir())  # it leaves nothing there
+    assert not any("REGISTER" in line for line in server.output.lines)
+
+
+def test_what_to_do_about_a_server_that_is_not_there_is_said(stage: Stage) -> None:
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{free_port()}")
+    assert doctor.code == 5
+    said = "\n".join(doctor.lines)
+    assert "fail  server: nothing listens at 127.0.0.1:" in said
+    assert "-> start the server, or look whether host and port are right" in said
+    assert "skip  clock: not known" in said
+
+
+def test_what_is_announced_is_named_and_not_vouched_for(stage: Stage) -> None:
+    _, port = stage.server()
+    announced = ("--announce", "192.0.2.9:5000", "--announce", "[2001:db8::9]:5000")
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", *announced, "--json")
+    assert doctor.code == 0
+    assert "192.0.2.9:5000, [2001:db8::9]:5000" in doctor.found["calls"]["text"]
+    assert "was not tried" in doctor.found["calls"]["text"]
+
+
+def test_a_server_with_another_key_is_asked_nothing(stage: Stage) -> None:
+    _, port = stage.server()
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{port}/{KEY}", "--json")
+    assert doctor.code == 3
+    assert doctor.states(*ASKED) == ["ok", "fail", "skip", "skip", "skip"]
+    assert "another key than --server names" in doctor.found["key"]["text"]
+
+    home = stage.place("known-home")
+    (home / "known_peers").write_text(f"server 127.0.0.1:{port} {KEY}\n")
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", "--json", home=home)
+    assert doctor.code == 3
+    assert "has changed" in doctor.found["key"]["text"]
+    assert "known_peers, line 1" in doctor.found["key"]["text"]
+
+
+def test_what_is_no_such_server_is_said(stage: Stage) -> None:
+    alice = stage.client("carol")  # speaks plain text only
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{alice.port}", "--json")
+    assert doctor.code == 5
+    assert doctor.states("server", "key") == ["ok", "fail"]
+
+
+def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage) -> None:
+    allowed = stage.place("keys") / "allowed"
+    allowed.write_text(f"{KEY}\n")
+    _, port = stage.server("--allow-keys", str(allowed))
+    doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", "--json")
+    assert doctor.code == 3
+    assert "403" in doctor.found["address"]["text"]
+    assert "sha256:" in doctor.found["address"]["advice"]
+
+
+def test_a_client_with_the_same_home_goes_on(stage: Stage) -> None:
+    _, port = stage.server()
+    home = stage.place("alice-home")
+    where = f"127.0.0.1:{port}"
+    options = ("--id", "alice", "--server", where, "--port", LOOPBACK, "--ui", "json")
+    alice: JsonClient = stage.start("chatclient", *options, kind=JsonClient, home=home)
+    alice.start()
+    alice.event("registered")
+    doctor = Doctor(stage, "--server", where, "--json", "--port", f"tcp:{alice.port}", home=home)
+    assert doctor.code == 0
+    assert doctor.states("home", "key", "port") == ["ok", "ok", "note"]
+    alice.send_line("/status")
+    assert doctor.found["home"]["key"] == alice.event("answer", command="status")["key"]
+    alice.send_line("/info")
+    listed = alice.event("contacts")["list"]
+    assert [one["id"] for one in listed] == ["alice"]
+    assert not [one for one in alice.events() if one["event"] in ("error", "notice")]
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--plain"], "--plain"),
+        (["bob"], "'bob' is not an option"),
+        (["--server", "nonsense"], "host:port"),
+    ],
+)
+def test_a_wrong_option_is_one_line(stage: Stage, options: list[str], sentence: str) -> None:
+    program = Program([*CHATCLIENT, "doctor", *options], stage.place("cwd"))
+    stage.programs.append(program)
+    assert program.wait() == 1
+    (line,) = program.errors.lines
+    assert line.startswith("chatclient doctor: ")
+    assert sentence in line
+
+
+def test_who_reads_only_the_beginning_does_not_hold_it(stage: Stage) -> None:
+    """As `chatclient doctor | head -1` does."""
+    home = stage.place("home")
+    shell = f"{' '.join(map(repr, CHATCLIENT))} doctor --server none --home {home} | head -1"
+    program = Program(["sh", "-c", shell], stage.place("cwd"), [home])
+    stage.programs.append(program)
+    assert program.wait() == 0
+    assert program.output.lines[0].startswith("note  home: ")
+    assert not program.errors.lines, program.transcript()
