@@ -52,7 +52,8 @@ class Options(ProgramOptions):
     synopsis = "chatclient [options]"
     longdesc = (
         "Chat from one terminal to another. Type /help once it runs. For scripts there are "
-        "chatclient send, send-file, receive and info: chatclient send --help."
+        "chatclient send, send-file, receive and info: chatclient send --help. "
+        "chatclient doctor says what is in the way of a connection."
     )
     logs_to = "chatclient.log"
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.harness import JsonClient, Program, Stage, free_port
-from tests.e2e.test_oneshot import CHATCLIENT, LOOPBACK
+from tests.e2e.scripts import CHATCLIENT, LOOPBACK
 
 KEY = "sha256:" + "A" * 52
 
