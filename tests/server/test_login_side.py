@@ -147,6 +147,7 @@ class Required(Guarded):
         )
         await self.until(lambda: len(alice.got) == 6)
         self.assertEqual(alice.got, [*(Error(401, number) for number in range(1, 6)), PingAck(6)])
+        self.assertIsInstance(await self.ask(alice, bcp2.Observe(7)), bcp2.ObserveAck)
         await self.ask(alice, bcp2.Login(7, "alice", "wrong"))
         self.assertEqual(await self.ask(alice, bcp2.Info(8)), Error(401, 8))
         await self.ask(alice, bcp2.Login(9, "alice", PASSWORD))
