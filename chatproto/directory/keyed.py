@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
 from chatproto.directory.addresses import told
@@ -12,9 +12,9 @@ from chatproto.directory.introductions import Introductions
 from chatproto.directory.names import Names, claim
 from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
-from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Visitor
+from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Standing, Visitor
 from chatproto.wire import bcp2
-from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -61,6 +61,8 @@ class KeyedDirectory:
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers: dict[str, set[Visitor]] = {}
         self._introductions = Introductions(limits)
+        self.relay: Address | None = None
+        """Where its tickets are good; None: at the address that a client knows this server by."""
 
     def answer(self, message: Bcp2Message, visitor: Visitor, now: float) -> list[Effect]:
         """What is to be said, to `visitor` and to others."""
@@ -105,6 +107,39 @@ class KeyedDirectory:
     def registered(self) -> int:
         """How many registrations there are, of those who are connected and of those who are away."""
         return len(self._present)
+
+    def standing(self) -> list[Standing]:
+        """Every registration, in the order in which they were made."""
+        return [
+            Standing(presence, self._used.get(client_id), self._leaving.get(client_id))
+            for client_id, presence in self._present.items()
+        ]
+
+    def restore(self, standing: Iterable[Standing]) -> None:
+        """Go on exactly where a directory with these registrations is."""
+        known = list(standing)
+        for presence, used, _ in known:
+            self._keep(presence)
+            if used is not None:
+                self._used[presence.client_id] = used
+            if presence.until is not None:
+                heappush(self._absent, (presence.until, presence.client_id))
+        for presence, _, until in sorted(known, key=lambda one: one.online_until or 0):
+            if until is not None:
+                self._leaving[presence.client_id] = until
+        for client_id in sorted(self._used, key=self._used.__getitem__):
+            self._used.move_to_end(client_id)
+
+    def watches(self, visitor: Visitor, peer_ids: Iterable[str]) -> None:
+        """`visitor` wants to know of these, as who knows it says; nobody is told."""
+        for peer_id in peer_ids:
+            visitor.watches.add(peer_id)
+            self._watchers.setdefault(peer_id, set()).add(visitor)
+
+    def find(self, client_id: str) -> Visitor | None:
+        """Who is connected with that id."""
+        presence = self._present.get(client_id)
+        return presence.visitor if presence is not None and presence.connected else None
 
     def lost(self, visitor: Visitor, now: float) -> None:
         """Its connection has ended: its registration lives on to answer 480, and says offline later."""
@@ -201,8 +236,7 @@ class KeyedDirectory:
         former, own = self._present.get(client_id), visitor.user == client_id
         if former is not None and former.connected and former.key != visitor.key and not own:
             raise RemoteError(409, "another key is here with that id")
-        newer = former is not None and former.connected and former.visitor.number > visitor.number
-        if newer:
+        if former is not None and former.connected and former.visitor.came_after(visitor):
             # What was on its way for long comes from a connection that its own program has left.
             return [Dismiss(visitor, bcp2.Replaced())]
         lost = claim(self.names, client_id, visitor.key, now, limits, own)
@@ -279,8 +313,9 @@ class KeyedDirectory:
         call = self._new_call()
         there, here = told(callee, caller.visitor), told(caller, callee.visitor)
         mine, theirs = self._new_tickets(caller.key, call, now) or ("", "")
-        answer = bcp2.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine)
-        push = bcp2.Introduce(caller.client_id, caller.key, here, call, theirs)
+        relay = self.relay if mine else None
+        answer = bcp2.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine, relay)
+        push = bcp2.Introduce(caller.client_id, caller.key, here, call, theirs, relay)
         return [Say(callee.visitor, push), Say(caller.visitor, answer)]
 
     def _info(self, message: bcp2.Info, visitor: Visitor) -> Bcp2Message:

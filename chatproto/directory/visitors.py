@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 
@@ -13,7 +14,8 @@ class Visitor:
 
     `client_id` is the id that it registered, None before; `user` the account that it has logged in to.
     `local`: it is on the server's own machine.
-    `number`: higher than those of all that came before.
+    `number`: higher than those of all that came before, to this server; `node`: which server that is,
+    where several share a store.
     `watches`: whose coming and going it wants to know. `listens`: the port that it registered.
     """
 
@@ -26,6 +28,11 @@ class Visitor:
     listens: int | None = None
     user: str | None = None
     number: int = 0
+    node: str = ""
+
+    def came_after(self, other: Visitor) -> bool:
+        """Whether it is known to have come after `other`: of two servers nobody can tell."""
+        return self.node == other.node and self.number > other.number
 
     @property
     def callable_at(self) -> Address:
@@ -82,3 +89,15 @@ class Presence:
     def lets(self, key: str) -> bool:
         """Whether `key` may know of them."""
         return self.listed or key in self.allow or key == self.key
+
+
+class Standing(NamedTuple):
+    """A registration, for another directory that goes on in the same place.
+
+    `used`: until when the store of names knows that its id was used, while it is connected.
+    `online_until`: how long it is still online for those who watch, after its connection's end.
+    """
+
+    presence: Presence
+    used: float | None = None
+    online_until: float | None = None

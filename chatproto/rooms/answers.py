@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from chatproto.rooms.chair import Actor, Chair, Ruling
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
+from chatproto.rooms.flood import Requests
 from chatproto.rooms.history import History, Kept
 from chatproto.rooms.lobby import look_alike
 from chatproto.rooms.room import LOBBY, Guest, Role, Room, hashed, subject
@@ -24,11 +25,10 @@ RETRY_AFTER = 2
 
 @dataclass(slots=True)
 class _Stay:
-    """A guest's rooms, as `client_id`, and how many requests they may still make."""
+    """A guest's rooms, as `client_id`, and what they may still ask."""
 
     client_id: str
-    requests: float
-    filled: float
+    requests: Requests
     rooms: dict[str, Room] = field(default_factory=dict)
 
 
@@ -36,7 +36,8 @@ class RoomAnswers:
     """The rules of all rooms; `now` is handed in, in seconds since 1970.
 
     `owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
-    Raises StoreTrouble if it is not known which rooms there are.
+    `counted`: nobody may ask too often; without it somebody else sees to that. Raises StoreTrouble if
+    it is not known which rooms there are.
     """
 
     def __init__(
@@ -46,8 +47,10 @@ class RoomAnswers:
         owner_of: Callable[[str], str | None] = lambda client_id: None,
         find: Callable[[str], Guest | None] = lambda client_id: None,
         now: float = 0.0,
+        counted: bool = True,
     ) -> None:
         self.limits = limits
+        self._counted = counted
         self._history = history
         self._rooms: dict[str, Room] = {}
         self._alike: dict[str, str] = {}  # by what a name looks like
@@ -118,6 +121,20 @@ class RoomAnswers:
             closed = "" if room.is_open else ", not open to all"
             yield f"{room.name}: {number} member{'' if number == 1 else 's'}{closed}{topic}"
 
+    def all(self) -> tuple[Room, ...]:
+        """Every room."""
+        return tuple(self._rooms.values())
+
+    def seat(self, name: str, guest: Guest, now: float) -> None:
+        """`guest` is in the room `name`, as who knows it says; nobody is told."""
+        assert guest.client_id is not None
+        room = self._rooms[name]
+        stay = self._stays.get(guest)
+        if stay is None:
+            stay = self._stays[guest] = _Stay(guest.client_id, Requests(self.limits, now))
+        room.put_in(guest.client_id, guest)
+        stay.rooms[name] = room
+
     # The lobby's bare text.
 
     def came(self, name: str) -> list[Effect]:
@@ -159,11 +176,12 @@ class RoomAnswers:
         before: list[Effect] = []
         if stay is None or stay.client_id != client_id:
             before = self.left(guest, now)
-            stay = _Stay(client_id, self.limits.room_burst, now)
+            stay = _Stay(client_id, Requests(self.limits, now))
             self._stays[guest] = stay
         if isinstance(message, asked.Say):
             return before + self._say(message, guest, stay, now)
-        self._count(stay, now)
+        if self._counted:
+            stay.requests.count(now)
         if isinstance(message, asked.Rooms):
             return [*before, Tell(guest, self._list(message, guest, stay))]
         if isinstance(message, asked.Join):
@@ -267,15 +285,6 @@ class RoomAnswers:
         if room is None:
             raise RemoteError(404, "not in that room")
         return room
-
-    def _count(self, stay: _Stay, now: float) -> None:
-        limits = self.limits
-        passed = max(0.0, now - stay.filled) * limits.room_rate
-        stay.requests = min(limits.room_burst, stay.requests + passed)
-        stay.filled = now
-        if stay.requests < 1:
-            raise RemoteError(429, "too many requests about rooms")
-        stay.requests -= 1
 
     def _occupants(
         self, room: Room, after: str, limit: int | None, now: float

@@ -127,6 +127,7 @@ class RoomSide:
         self._trace = trace
         self._turns: dict[Room, _Turn] = {}
         self._timer: IDelayedCall | None = None
+        self.seconds: Callable[[], float] = clock.seconds
         self.rules = RoomAnswers(history, limits, owner_of, self._find, clock.seconds())
 
     def pace(self, go_on: Callable[[], None]) -> Pace:
@@ -147,17 +148,17 @@ class RoomSide:
     def follow(self, guest: Guest) -> None:
         """`guest` may have registered another id."""
         self.flush()
-        self._carry_out(self.rules.follow(guest, self._clock.seconds()))
+        self._carry_out(self.rules.follow(guest, self.seconds()))
 
     def lost(self, guest: Guest, reason: str) -> None:
         """The connection of `guest` has ended."""
         self.flush()
-        self._carry_out(self.rules.left(guest, self._clock.seconds(), reason))
+        self._carry_out(self.rules.left(guest, self.seconds(), reason))
 
     def order(self, message: Bcp2Message) -> None:
         """Carry out what the operator wants. Raises RemoteError."""
         self.flush()
-        self._carry_out(self.rules.operate(message, self._clock.seconds()))
+        self._carry_out(self.rules.operate(message, self.seconds()))
 
     def lines(self) -> list[str]:
         """One line for each room; the lobby is one if anybody is in it, or it has a port."""
@@ -166,7 +167,7 @@ class RoomSide:
 
     def due(self) -> None:
         """Forget what has been kept long enough. Raises StoreTrouble."""
-        self.rules.due(self._clock.seconds())
+        self.rules.due(self.seconds())
 
     def flush(self) -> None:
         """Send what was said in this turn, in one write to each member."""
@@ -180,7 +181,9 @@ class RoomSide:
         for room, turn in turns.items():
             everything, own = b"".join(turn.lines), turn.own
             for guest in tuple(room.members.values()):
-                connections[guest].send(turn.seen_by(guest) if guest in own else everything)
+                connection = connections.get(guest)
+                if connection is not None:  # else they are another server's
+                    connection.send(turn.seen_by(guest) if guest in own else everything)
 
     # What the lobby's port tells of those in bare text (rooms.lobby_port.Beside).
 
@@ -190,11 +193,11 @@ class RoomSide:
 
     def admits(self, name: str, host: str = "") -> bool:
         """Whether `name` may be in the lobby, from `host`."""
-        return self.rules.admits(name, host, self._clock.seconds())
+        return self.rules.admits(name, host, self.seconds())
 
     def may_speak(self, name: str) -> bool:
         """Whether `name` may say something there."""
-        return self.rules.may_speak(name, self._clock.seconds())
+        return self.rules.may_speak(name, self.seconds())
 
     def came(self, name: str) -> None:
         """`name` is there now."""
@@ -209,7 +212,7 @@ class RoomSide:
     def heard(self, name: str, text: str) -> None:
         """`name` has said `text` there."""
         try:
-            self._carry_out(self.rules.heard(name, text, self._clock.seconds()))
+            self._carry_out(self.rules.heard(name, text, self.seconds()))
         except RemoteError as error:
             self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 
@@ -225,7 +228,8 @@ class RoomSide:
                 case Talk():
                     self._gather(effect)
                 case Tell(guest, message):
-                    connections[guest].say(message)
+                    if guest in connections:
+                        connections[guest].say(message)
                 case Show(guest, lines, last):
                     parts = [
                         said_bytes(
@@ -253,8 +257,9 @@ class RoomSide:
         if self._trace is not None:
             self._trace(f"{room.name} <- {shown(message)}")
         for guest in tuple(room.members.values()):
-            if guest is not but:
-                self.connections[guest].send(data)
+            connection = self.connections.get(guest)
+            if guest is not but and connection is not None:
+                connection.send(data)
 
     def _gather(self, talk: Talk) -> None:
         room, date = talk.room, date_of(talk.at)

@@ -14,7 +14,7 @@ LINE_BYTES = 200
 """What a line takes besides its text, about."""
 
 
-class _Log:
+class Log:
     """What is kept of one room. Every number from `since` to `last` was given to a line in it."""
 
     def __init__(self) -> None:
@@ -48,14 +48,12 @@ class MemoryRooms:
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
-        self._logs: dict[str, _Log] = {}
+        self._logs: dict[str, Log] = {}
         self._kept: dict[str, Kept] = {}
         self._size = 0
 
     def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
-        log = self._logs.get(room)
-        if log is None:
-            log = self._logs[room] = _Log()
+        log = self.log(room)
         number = next_number(log.last, at)
         if not log.last:
             log.since = number
@@ -70,8 +68,15 @@ class MemoryRooms:
             self._make_room()
         return number
 
+    def log(self, room: str) -> Log:
+        """What is kept of `room`."""
+        log = self._logs.get(room)
+        if log is None:
+            log = self._logs[room] = Log()
+        return log
+
     def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
-        log = self._logs.get(room) or _Log()
+        log = self._logs.get(room) or Log()
         if after is not None:
             if not log.since - 1 <= after <= log.last:
                 raise RemoteError(404, "that is not known any more")
@@ -111,7 +116,7 @@ class MemoryRooms:
         if log is not None:
             self._size -= log.size
 
-    def _empty(self, log: _Log) -> None:
+    def _empty(self, log: Log) -> None:
         """Forget all of it: what is said now is not kept, and there would be a gap."""
         self._size -= log.size
         log.lines.clear()

@@ -1,0 +1,88 @@
+"""All that a store in memory holds, as plain values (JSON), and such a store from them again."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from chatproto.directory.lease import Lease, Source
+from chatproto.rooms.history import Ban, Kept, Line
+from chatproto.stores.memory import Entry, MemoryRegistry
+from chatproto.stores.memory_names import MemoryNames
+from chatproto.stores.memory_rooms import MemoryRooms, weight
+
+SourceName = Callable[[Source], Any]
+NamedSource = Callable[[Any], Source]
+
+
+def names_image(names: MemoryNames) -> list[Any]:
+    """`[id, key, used]` of each, the longest unused first."""
+    owners = {one: key for key, ids in names._ids.items() for one in ids}
+    return [[client_id, owners[client_id], used] for client_id, used in names._used.items()]
+
+
+def load_names(names: MemoryNames, image: list[Any]) -> None:
+    for client_id, key, used in image:
+        names.keep(client_id, key, used)
+
+
+def registry_image(registry: MemoryRegistry, named: SourceName) -> dict[str, Any]:
+    """`named` gives what `load_registry` finds a source by."""
+    return {
+        "leases": [
+            [*(one.lease.client_id, one.lease.ip, one.lease.port, one.lease.key),
+             *(named(one.lease.source), one.heard)]
+            for one in registry._entries.values()
+        ],
+        "silent": list(registry._silent),
+        "free": list(registry._free),
+        "waiting": list(registry._waiting),
+        "partners": list(registry._partners.items()),
+    }  # fmt: skip
+
+
+def load_registry(registry: MemoryRegistry, image: dict[str, Any], find: NamedSource) -> None:
+    """Into an empty one; `find` gives the source that is named so."""
+    entries = registry._entries
+    for client_id, ip, port, key, source, heard in image["leases"]:
+        entries[client_id] = Entry(Lease(client_id, ip, port, find(source), key), heard)
+    for client_id in image["silent"]:
+        entry = registry._silent[client_id] = entries[client_id]
+        registry._enter_network(entry)
+    for name, order in (("free", registry._free), ("waiting", registry._waiting)):
+        order.update((client_id, entries[client_id]) for client_id in image[name])
+    registry._partners.update((one, other) for one, other in image["partners"])
+
+
+def kept_image(kept: Kept) -> dict[str, Any]:
+    """How a room is."""
+    return asdict(kept)
+
+
+def read_kept(image: dict[str, Any]) -> Kept:
+    """The room again."""
+    pairs = {
+        name: tuple((who, until) for who, until in image[name])
+        for name in ("ops", "mutes", "invited")
+    }
+    return Kept(**{**image, **pairs, "bans": tuple(Ban(*ban) for ban in image["bans"])})
+
+
+def rooms_image(rooms: MemoryRooms) -> dict[str, Any]:
+    """Of each room `[since, last, lines]`."""
+    return {
+        room: [log.since, log.last, [list(line) for line in log.lines]]
+        for room, log in rooms._logs.items()
+    }
+
+
+def load_rooms(rooms: MemoryRooms, image: dict[str, Any]) -> None:
+    """Into an empty one."""
+    for room, (since, last, lines) in image.items():
+        log = rooms.log(room)
+        log.since, log.last = since, last
+        log.lines = deque(Line(*line) for line in lines)
+        log.size = sum(map(weight, log.lines))
+        rooms._size += log.size
