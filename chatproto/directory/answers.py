@@ -40,6 +40,11 @@ class Directory:
         self._names = names
         self.limits = limits
 
+    def begin(self, registry: Registry, names: Names) -> None:
+        """Go on with another store."""
+        self.registry = registry
+        self._names = names
+
     def answer(self, message: Message, source: Source, now: float) -> Message:
         """What `message`, which came from `source`, is answered; an Error if it is refused."""
         try:

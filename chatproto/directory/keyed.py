@@ -136,6 +136,10 @@ class KeyedDirectory:
             visitor.watches.add(peer_id)
             self._watchers.setdefault(peer_id, set()).add(visitor)
 
+    def knows(self, client_id: str) -> bool:
+        """Whether there is a registration of that id."""
+        return client_id in self._present
+
     def find(self, client_id: str) -> Visitor | None:
         """Who is connected with that id."""
         presence = self._present.get(client_id)

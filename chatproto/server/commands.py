@@ -100,14 +100,13 @@ KINDS: dict[str, type[Command]] = {
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Commands of one server, `node`; `number` counts its batches.
+    """Commands of one server, `node`, which counts its batches from 1; the first begins with Beat.
 
-    `epoch`: which of its connections to the log it came by. What is still under way on a connection
-    that was given up does not count any more once there is something of the next.
+    One that is not the next of its server does not count: it was written again after a broken
+    connection, and had been read already, or its server has been given up.
     """
 
     node: str
-    epoch: int
     number: int
     commands: tuple[Command, ...]
 
@@ -115,14 +114,15 @@ class Batch:
 def write(batch: Batch) -> str:
     """`batch` as one line."""
     commands = [[type(one).__name__.lower(), *one] for one in batch.commands]
-    head = [batch.node, batch.epoch, batch.number]
-    return json.dumps([*head, commands], ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(
+        [batch.node, batch.number, commands], ensure_ascii=False, separators=(",", ":")
+    )
 
 
 def read(text: str) -> Batch:
     """Raises ValueError for what is no batch."""
     try:
-        node, epoch, number, commands = json.loads(text)
-        return Batch(node, epoch, number, tuple(KINDS[kind](*rest) for kind, *rest in commands))
+        node, number, commands = json.loads(text)
+        return Batch(node, number, tuple(KINDS[kind](*rest) for kind, *rest in commands))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a batch: {error}") from None

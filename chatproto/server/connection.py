@@ -113,6 +113,11 @@ class ChatConnection(LineReceiver):
         factory, source = self.factory, self._source
         assert source is not None
         factory.spoke(self)
+        if factory.shared is not None:
+            if not self.paused:
+                self.pauseProducing()
+            factory.shared.take_plain(self, messages)
+            return
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
         now = factory.seconds()
         answer, tally = factory.directory.answer, factory.tally
@@ -145,6 +150,26 @@ class ChatConnection(LineReceiver):
             return
         if self._decoder.closed:
             self._leave()
+
+    @property
+    def local(self) -> bool:
+        """Whether the other end is on this machine; known with its first bytes."""
+        return self._source is not None and self._source.local
+
+    def answered(self, answers: list[tuple[Message | RemoteError, Message]]) -> None:
+        """Send the answers to a chunk, where the server's store is not its own alone."""
+        if self._leaving:
+            return
+        for message, reply in answers:
+            if self.factory.tally is not None:
+                self.factory.tally.answered("classic", message, reply)
+            if self.factory.trace is not None:
+                self._trace(self.factory.trace, message, reply)
+        self.transport.write("".join(encode_text(reply) for _, reply in answers).encode())
+        if self._decoder.closed:
+            self._leave()
+        else:
+            self.factory.clock.callLater(0, self._go_on)
 
     def _go_on(self) -> None:
         """Others have had their turn."""
@@ -270,4 +295,6 @@ class ChatConnection(LineReceiver):
         self._leaving = True
         if self._source is not None:
             self._source.alive = False
+        if self.factory.shared is not None:
+            self.factory.shared.closed(self)
         self.factory.lost(self)

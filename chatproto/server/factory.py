@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
@@ -22,6 +22,9 @@ from chatproto.wire.codec import encode
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Error
+
+if TYPE_CHECKING:
+    from chatproto.server.shared_side import SharedSide
 
 
 class Refusal(Protocol):
@@ -64,6 +67,8 @@ class ChatFactory(Factory):
         """Who goes on with a connection that begins TLS; None: such a one is closed."""
         self.relay: RelaySide | None = None
         """Who goes on with a connection that begins with RELAY; None: that is no method here."""
+        self.shared: SharedSide | None = None
+        """Who answers where several servers share what they know; None: this one alone does."""
         self.tls_only = False
         """Whether plain text is refused."""
         self.tally: Tally | None = None

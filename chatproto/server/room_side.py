@@ -130,6 +130,19 @@ class RoomSide:
         self.seconds: Callable[[], float] = clock.seconds
         self.rules = RoomAnswers(history, limits, owner_of, self._find, clock.seconds())
 
+    def share(
+        self,
+        history: History,
+        owner_of: Callable[[str], str | None],
+        find: Callable[[str], Guest | None],
+        seconds: Callable[[], float],
+    ) -> None:
+        """Go on with the rooms of `history`, which other servers share; `find` knows their guests too,
+        and somebody else sees to it that nobody asks too often."""
+        self._turns.clear()
+        self.seconds = seconds
+        self.rules = RoomAnswers(history, self._limits, owner_of, find, counted=False)
+
     def pace(self, go_on: Callable[[], None]) -> Pace:
         """What holds up a connection that talks too fast."""
         return Pace(self._clock, self._limits, go_on)

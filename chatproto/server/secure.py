@@ -138,7 +138,7 @@ class SecureConnection(LineReceiver):
         self._go_on()
         if self._leaving:
             return
-        if self._logging_in and self._unanswered:
+        if self._unanswered and self._waits(self._unanswered[0]):
             super().pauseProducing()  # not before: who leaves meanwhile is to be seen
         if self._decoder.waiting != waited or messages:
             self._begun = now
@@ -149,7 +149,10 @@ class SecureConnection(LineReceiver):
         visitor, self._visitor = self._visitor, None
         if self._pace is not None:
             self._pace.stop()
-        if visitor is not None:
+        if visitor is not None and self._side.shared is not None:
+            del self._side.connections[visitor]
+            self._side.shared.gone(visitor, self._why_lost)
+        elif visitor is not None:
             if self._side.rooms is not None:
                 self._side.rooms.lost(visitor, self._why_lost)
             del self._side.connections[visitor]
@@ -252,13 +255,23 @@ class SecureConnection(LineReceiver):
                 self._answers = []
             self._take(self._unanswered.popleft(), now)
         self._write_answers()
-        if self._decoder.closed and not self._unanswered and not self._logging_in:
+        if self._decoder.closed and not self._unanswered and not self._waits(None):
             self._leave()
 
     def _is_busy(self) -> bool:
         """Whether what was asked has to wait."""
-        waits = self._full or self._leaving or self._logging_in
-        return waits or (self._pace is not None and self._pace.waiting)
+        if self._full or self._leaving or self._logging_in:
+            return True
+        if self._unanswered and self._waits(self._unanswered[0]):
+            return True
+        return self._pace is not None and self._pace.waiting
+
+    def _waits(self, message: object) -> bool:
+        """Whether `message`, or None for the end, has to wait for answers to what came before."""
+        shared, visitor = self._side.shared, self._visitor
+        if self._logging_in or shared is None or visitor is None:
+            return self._logging_in
+        return shared.holds(visitor, message, self)
 
     def _read_on(self) -> None:
         if self.paused and not self._is_busy():
@@ -293,6 +306,9 @@ class SecureConnection(LineReceiver):
             if self._logging_in:  # else it was known at once, and we are on our way already
                 answered.addCallback(self._go_on_after)
             return
+        if self._side.shared is not None:
+            self._side.shared.take(message, self._visitor, self)
+            return
         rooms = self._side.rooms
         if rooms is not None and message.__class__ in REQUESTS:
             rooms.answer(message, self._visitor, now)
@@ -318,6 +334,10 @@ class SecureConnection(LineReceiver):
 
     def _go_on_after(self, _: None) -> None:
         """With what was asked after it."""
+        self.go_on()
+
+    def go_on(self) -> None:
+        """What was waited for is there."""
         if not self._leaving:
             self._go_on()
             self._read_on()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.lease import is_loopback
@@ -15,6 +15,9 @@ from chatproto.server.secure import SecureConnection
 from chatproto.wire.bcp2 import Closing
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.fields import plain_host
+
+if TYPE_CHECKING:
+    from chatproto.server.shared_side import SharedSide
 
 
 class SecureSide:
@@ -31,6 +34,8 @@ class SecureSide:
         self.directory = directory
         self.logins = logins
         self.rooms = rooms
+        self.shared: SharedSide | None = None
+        """Who answers where several servers share what they know; None: this one alone does."""
         self.connections: dict[Visitor, SecureConnection] = {}
         if rooms is not None:
             rooms.connections = self.connections

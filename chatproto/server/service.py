@@ -21,6 +21,7 @@ from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import Place
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
+from chatproto.server.shared_side import SharedSide
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -88,8 +89,9 @@ class ChatServer(MultiService):
                 port.stopListening()
             self._ports, self.addresses = [], []
             raise
-        self._expiry.start(EXPIRY_INTERVAL, now=False)
-        if self.factory.secure is not None:
+        if self.factory.shared is None:
+            self._expiry.start(EXPIRY_INTERVAL, now=False)
+        if self.factory.secure is not None and self.factory.shared is None:
             self._presence.start(PRESENCE_INTERVAL, now=False)
         super().startService()
 
@@ -165,9 +167,18 @@ class ChatServer(MultiService):
         except Exception:
             self.log.failure("presence could not be told")
 
+    def share(self, shared: SharedSide) -> None:
+        """Have `shared` answer, which knows what other servers were asked."""
+        self.directory = self.factory.directory = shared.replica.plain
+        self.factory.shared = shared
+        if self.factory.secure is not None:
+            self.factory.secure.shared = shared
+
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it (/free); False if none does."""
-        secure = self.factory.secure
+        secure, shared = self.factory.secure, self.factory.shared
+        if shared is not None:
+            return shared.expel(client_id, free=True)
         if secure is None:
             return False
         was_owned, effects = secure.directory.free(client_id)
@@ -185,6 +196,8 @@ class ChatServer(MultiService):
     def forget(self, client_id: str) -> bool:
         """Take `client_id` out of the directory (/kick); False if it is not in it."""
         effects = []
+        if self.factory.shared is not None:
+            return self.factory.shared.expel(client_id, free=False)
         if self.factory.secure is not None:
             effects = self.factory.secure.directory.expel(client_id)
             self.factory.secure.carry_out(effects)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -11,10 +10,12 @@ from chatproto.directory.lease import Lease, Source
 from chatproto.rooms.history import Ban, Kept, Line
 from chatproto.stores.memory import Entry, MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
-from chatproto.stores.memory_rooms import MemoryRooms, weight
+from chatproto.stores.memory_rooms import MemoryRooms
 
 SourceName = Callable[[Source], Any]
 NamedSource = Callable[[Any], Source]
+LEASES = ("leases", "silent", "free", "waiting", "partners")
+"""The parts of `registry_image`."""
 
 
 def names_image(names: MemoryNames) -> list[Any]:
@@ -24,6 +25,7 @@ def names_image(names: MemoryNames) -> list[Any]:
 
 
 def load_names(names: MemoryNames, image: list[Any]) -> None:
+    """Into an empty one."""
     for client_id, key, used in image:
         names.keep(client_id, key, used)
 
@@ -70,19 +72,17 @@ def read_kept(image: dict[str, Any]) -> Kept:
     return Kept(**{**image, **pairs, "bans": tuple(Ban(*ban) for ban in image["bans"])})
 
 
-def rooms_image(rooms: MemoryRooms) -> dict[str, Any]:
-    """Of each room `[since, last, lines]`."""
-    return {
-        room: [log.since, log.last, [list(line) for line in log.lines]]
-        for room, log in rooms._logs.items()
-    }
+def rooms_image(rooms: MemoryRooms) -> tuple[list[Any], list[Any]]:
+    """`[room, since, last]` of each, and all lines, each with its room before it."""
+    logs = list(rooms._logs.items())
+    heads = [[room, log.since, log.last] for room, log in logs]
+    return heads, [(room, line) for room, log in logs for line in log.lines]
 
 
-def load_rooms(rooms: MemoryRooms, image: dict[str, Any]) -> None:
+def load_rooms(rooms: MemoryRooms, heads: list[Any], lines: list[Any]) -> None:
     """Into an empty one."""
-    for room, (since, last, lines) in image.items():
+    for room, since, last in heads:
         log = rooms.log(room)
         log.since, log.last = since, last
-        log.lines = deque(Line(*line) for line in lines)
-        log.size = sum(map(weight, log.lines))
-        rooms._size += log.size
+    for room, line in lines:
+        rooms._size += rooms.log(room).add(Line(*line))

@@ -1,0 +1,384 @@
+"""What several servers share, as one of them knows it: made by their commands alone, in one order.
+
+Whoever has carried out the same commands from the same beginning has the same registrations, rooms and
+people, whichever server that is: nothing here looks at a clock, at chance or at anything of its own but
+to tell what has happened to those who are connected to this server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from twisted.logger import Logger
+
+from chatproto.directory.answers import Directory
+from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
+from chatproto.directory.lease import Source
+from chatproto.directory.names import Names
+from chatproto.directory.registry import Registry
+from chatproto.directory.visitors import Effect, Visitor
+from chatproto.rooms.answers import RoomAnswers
+from chatproto.rooms.history import History, Kept
+from chatproto.server import commands as told
+from chatproto.server.commands import Batch
+from chatproto.server.room_side import REQUESTS, RoomSide
+from chatproto.server.secure_side import SecureSide
+from chatproto.server.terminal_lines import terminal_lines
+from chatproto.stdio.printable import printable
+from chatproto.wire import bcp2, bcp2_rooms, codec, strict
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.messages import Info, Message, Probe, Sender
+
+PRESENCE_EVERY = 1.0
+EXPIRY_EVERY = 30.0
+LONGEST_STEP = 2.0
+"""Seconds of the log that count as passed between two batches: while all servers are away, or the log
+is, nobody is late."""
+READING = (bcp2.Info, bcp2_rooms.Rooms, bcp2_rooms.History, bcp2_rooms.Names)
+"""What changes nothing, and is answered by one server alone."""
+PLAIN_READING = (Info, Probe)
+"""The same in plain text."""
+NOBODY = Source("", 0, False, alive=False)
+
+Picture = dict[str, list[Any]]
+
+
+class Missed(Exception):
+    """Commands are missing from what was read: begin again from a picture."""
+
+
+class Shared(Protocol):
+    """What is shared, in memory."""
+
+    @property
+    def registry(self) -> Registry: ...
+
+    @property
+    def names(self) -> Names: ...
+
+    @property
+    def rooms(self) -> History: ...
+
+    def clear(self) -> None:
+        """Begin with nothing."""
+
+    def picture(self, named: Callable[[Source], Any], rooms: Iterable[Kept]) -> Picture:
+        """All of it."""
+
+    def load(self, picture: Picture, find: Callable[[Any], Source]) -> None:
+        """Be as `picture` tells."""
+
+
+@dataclass(slots=True)
+class Member:
+    """A server: its rules, the number of its last batch, when that came (`Replica.alive`).
+
+    `visitors` and `sources`: its connections that have registered or asked for something, by number;
+    `bare`: who is in the lobby in bare text there.
+    """
+
+    rules: str
+    number: int
+    heard: float
+    visitors: dict[int, Visitor] = field(default_factory=dict)
+    sources: dict[int, Source] = field(default_factory=dict)
+    bare: dict[str, None] = field(default_factory=dict)
+
+
+class Replica:
+    """What all servers share. `node` is this one's name; `find` gives its own visitor by its number.
+
+    `push` is called with what another server is to tell one of its connections, `new_tickets` makes
+    two for this server's relay; `say` gets the terminal's lines. It puts its own rules into `secure`
+    and `rooms`, again whenever it begins.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        shared: Shared,
+        secure: SecureSide,
+        rooms: RoomSide,
+        limits: Limits = DEFAULTS,
+        new_call: Callable[[], str] = str,
+        new_tickets: NewTickets = no_tickets,
+        say: Callable[[str], None] | None = None,
+    ) -> None:
+        self.node = ""
+        self.find: Callable[[int], Visitor | None] = lambda number: None
+        self.push: Callable[[told.Push], None] = lambda push: None
+        self.relay: tuple[str, int] | None = None
+        self.plain = Directory(shared.registry, limits, shared.names)
+        self.members: dict[str, Member] = {}
+        self._shared = shared
+        self._secure = secure
+        self._rooms = rooms
+        self._limits = limits
+        self._new_call = new_call
+        self._new_tickets = new_tickets
+        self._say = say
+        self.begin()
+
+    def begin(self) -> None:
+        """Know of nothing and nobody."""
+        self._shared.clear()
+        self._take_over()
+
+    def _take_over(self) -> None:
+        """Go on with what is in the store."""
+        shared = self._shared
+        self.members = {}
+        self.now = self.alive = self._told = self._expired = 0.0
+        self.plain.begin(shared.registry, shared.names)
+        self.directory = self._secure.directory = KeyedDirectory(
+            shared.names, shared.registry, self._new_call, self._limits, self._new_tickets
+        )
+        self.directory.relay = self.relay
+        self._rooms.share(shared.rooms, shared.names.owner, self.directory.find, lambda: self.now)
+
+    # What a picture of it all is made of, and made into it again (`replica_picture`).
+
+    @property
+    def shared(self) -> Shared:
+        """What it keeps."""
+        return self._shared
+
+    @property
+    def rooms(self) -> RoomAnswers:
+        """The rules of rooms."""
+        return self._rooms.rules
+
+    @property
+    def times(self) -> tuple[float, ...]:
+        """All that it knows of the time."""
+        return self.now, self.alive, self._told, self._expired
+
+    def go_on(self, times: Iterable[float], members: dict[str, Member]) -> None:
+        """With what is in the store, there and then."""
+        self._take_over()
+        self.now, self.alive, self._told, self._expired = times
+        self.members = members
+
+    # Commands.
+
+    def apply(self, batch: Batch, at: float) -> list[Message | None] | None:
+        """Carry out a batch that came at `at` (seconds since 1970).
+
+        None if it does not count; else what each of its commands is answered, where that is for a
+        connection in plain text. Raises Missed.
+        """
+        self.alive += min(max(at - self.now, 0.0), LONGEST_STEP) if self.now else 0.0
+        self.now = max(self.now, at)
+        member = self.members.get(batch.node)
+        if member is not None and batch.number > member.number + 1:
+            raise Missed
+        if member is None and batch.number == 1 and isinstance(batch.commands[0], told.Beat):
+            member = self.members[batch.node] = Member(batch.commands[0].rules, 0, self.alive)
+        counts = member is not None and batch.number == member.number + 1
+        if counts and member is not None:
+            member.number, member.heard = batch.number, self.alive
+        self._pass_time()
+        if not counts or member is None:
+            return None
+        return [self._carefully(command, batch.node, member) for command in batch.commands]
+
+    def answer(self, message: Bcp2Message, visitor: Visitor) -> None:
+        """Answer a connection of this server what changes nothing."""
+        if message.__class__ in REQUESTS:
+            self._rooms.answer(message, visitor, self.now)
+        else:
+            self._rooms.answered(visitor)
+            self._secure.carry_out(self.directory.answer(message, visitor, self.now))
+
+    def answer_plainly(self, message: Message) -> Message:
+        """The same in plain text; it matters to nobody who asks."""
+        return self.plain.answer(message, NOBODY, self.now)
+
+    def dismiss_all(self, retry_after: int) -> None:
+        """All connections of this server are to come back."""
+        self._secure.close(lambda: retry_after)
+
+    def owned(self, client_id: str) -> bool:
+        """Whether it is a key's."""
+        return self._shared.names.owner(client_id) is not None
+
+    def registered(self, client_id: str) -> bool:
+        """Whether somebody is registered so, or was a moment ago."""
+        known = self._shared.registry.find(client_id) is not None
+        return known or self.directory.knows(client_id)
+
+    def elsewhere(self, name: str) -> bool:
+        """Whether `name` is in the lobby in bare text at another server."""
+        others = (one.bare for node, one in self.members.items() if node != self.node)
+        return any(name in bare for bare in others)
+
+    def _pass_time(self) -> None:
+        """What the time has brought."""
+        late = self.alive - self._limits.server_lapse
+        for node in [node for node, one in self.members.items() if one.heard < late]:
+            self._end(node)
+        if self.now >= self._told + PRESENCE_EVERY:
+            self._told = self.now
+            self._secure.carry_out(self.directory.due(self.now))
+        if self.now >= self._expired + EXPIRY_EVERY:
+            self._expired = self.now
+            self._shared.registry.expire(self.now - self._limits.classic_lease)
+            self._rooms.due()
+
+    def _carefully(self, command: told.Command, node: str, member: Member) -> Message | None:
+        try:
+            return self._do(command, node, member)
+        except Exception:
+            self.log.failure("a command failed: {command}", command=command)
+            return None
+
+    def _do(self, command: told.Command, node: str, member: Member) -> Message | None:
+        match command:
+            case told.Come():
+                self._come(command, node, member)
+            case told.Ask(number, text):
+                visitor = member.visitors.get(number)
+                if visitor is not None:
+                    self._ask(self._read(text), visitor)
+            case told.Gone(number, reason):
+                visitor = member.visitors.pop(number, None)
+                if visitor is not None:
+                    self._gone(visitor, reason)
+            case told.Plain():
+                return self._ask_plainly(command, node, member)
+            case told.Closed(number):
+                source = member.sources.pop(number, None)
+                if source is not None:
+                    source.alive = False
+            case told.Lobby(what, name, text):
+                self._in_lobby(what, name, text, node, member)
+            case told.Order(text):
+                self._order(self._read(text))
+            case told.Expel(client_id, free):
+                self._expel(client_id, free)
+            case told.Push(to, number, text) if to == self.node:
+                visitor = member.visitors.get(number) if to == node else self.visitor(to, number)
+                connection = self._secure.connections.get(visitor) if visitor else None
+                if connection is not None:
+                    connection.say(self._read(text, Sender.SERVER))
+            case told.End():
+                self._end(node)
+        return None
+
+    def visitor(self, node: str, number: int) -> Visitor | None:
+        """The connection `number` of the server `node`, if it is known."""
+        member = self.members.get(node)
+        return member.visitors.get(number) if member is not None else None
+
+    def _come(self, come: told.Come, node: str, member: Member) -> None:
+        visitor = member.visitors.get(come.number)
+        if visitor is None:
+            own = self.find(come.number) if node == self.node else None
+            visitor = own or Visitor(come.key, come.host, come.port, come.local)
+            visitor.number, visitor.node = come.number, node
+            member.visitors[come.number] = visitor
+        visitor.user = come.user
+
+    def _ask(self, message: Bcp2Message, visitor: Visitor) -> None:
+        own = visitor.node == self.node
+        if message.__class__ in REQUESTS:
+            if own or message.__class__ not in READING:
+                self._rooms.answer(message, visitor, self.now)
+            return
+        if message.__class__ in READING and not own:
+            return
+        if own:
+            self._rooms.answered(visitor)
+        effects = self.directory.answer(message, visitor, self.now)
+        if isinstance(message, bcp2.Bridge):
+            # Only the server that was asked has tickets for its relay: it tells the other.
+            if own:
+                self._push([one for one in effects if one.visitor.node != self.node])
+                self._secure.carry_out(effects)
+        else:
+            self._secure.carry_out(effects)
+        if isinstance(message, bcp2.Register):
+            self._rooms.follow(visitor)
+        if own and self._say is not None:
+            for line in terminal_lines(effects, visitor):
+                self._say(line)
+
+    def _push(self, effects: list[Effect]) -> None:
+        for effect in effects:
+            text = strict.encode(effect.message, self._limits).decode()
+            self.push(told.Push(effect.visitor.node, effect.visitor.number, text))
+
+    def _gone(self, visitor: Visitor, reason: str) -> None:
+        self._rooms.lost(visitor, reason)
+        self.directory.lost(visitor, self.now)
+
+    def _ask_plainly(self, asked: told.Plain, node: str, member: Member) -> Message | None:
+        message = codec.Decoder(self._limits).feed(asked.text.encode())[0]
+        own = node == self.node
+        if isinstance(message, RemoteError) or (isinstance(message, PLAIN_READING) and not own):
+            return None
+        source = member.sources.get(asked.number)
+        if source is None:
+            source = Source(asked.host, asked.port, asked.local)
+            member.sources[asked.number] = source
+        reply = self.plain.answer(message, source, self.now)
+        if own and self._say is not None:
+            line = self.plain.line(message, reply, source)
+            if line is not None:
+                self._say(line)
+        return reply
+
+    def _in_lobby(self, what: str, name: str, text: str, node: str, member: Member) -> None:
+        """In bare text there may be two of a name for a moment, at two servers: they are shown as one."""
+        rooms = self._rooms
+        if what == "came":
+            if not any(name in one.bare for one in self.members.values()):
+                rooms.came(name)
+            member.bare[name] = None
+        elif what == "went" and name in member.bare:
+            del member.bare[name]
+            if not any(name in one.bare for one in self.members.values()):
+                rooms.went(name, text)
+        elif what == "said":
+            rooms.heard(name, text)
+        if node != self.node and rooms.plain is not None:
+            left = f" left ({text})" if text else " left"
+            line = {"came": f"* {name} joined", "went": f"* {name}{left}"}.get(what)
+            rooms.plain.show(line or f"{name}: {printable(text)}")
+
+    def _order(self, message: Bcp2Message) -> None:
+        try:
+            self._rooms.order(message)
+        except RemoteError as error:
+            self.log.info("not done: {why}", why=error.detail or error)
+
+    def _expel(self, client_id: str, free: bool) -> None:
+        if free:
+            _, effects = self.directory.free(client_id)
+        else:
+            effects = self.directory.expel(client_id)
+            self._shared.registry.forget(client_id)
+        self._secure.carry_out(effects)
+
+    def _end(self, node: str) -> None:
+        """The server `node` is there no more, and none of its connections is."""
+        member = self.members.pop(node, None)
+        if member is None:
+            return
+        for visitor in member.visitors.values():
+            self._gone(visitor, "")
+        for source in member.sources.values():
+            source.alive = False
+        for name in tuple(member.bare):
+            self._in_lobby("went", name, "", node, member)
+
+    def _read(self, text: str, sender: Sender = Sender.CLIENT) -> Bcp2Message:
+        found = strict.StrictDecoder(sender, self._limits).feed(text.encode())
+        if len(found) != 1 or isinstance(found[0], RemoteError):
+            raise ValueError(f"not one message: {text!r}")
+        return found[0]

@@ -1,0 +1,133 @@
+"""All that a replica knows, as values of JSON in small pieces, for a server that begins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from chatproto.directory.lease import Source
+from chatproto.directory.visitors import Presence, Standing, Visitor
+from chatproto.server.replica import Member, Picture, Replica
+
+FORM = 1
+"""Of a picture; one of another is not understood."""
+PIECE = 200
+"""How many values are written at once, so that nobody waits long for it."""
+
+
+def picture(replica: Replica) -> Picture:
+    """All that it knows now; nothing in it changes later."""
+    rules, members = replica.rooms, replica.members
+    sources = {
+        source: [node, number]
+        for node, member in members.items()
+        for number, source in member.sources.items()
+    }
+
+    def named(source: Source) -> list[Any]:
+        return [*sources.get(source, ("", 0)), source.host, source.port, source.local]
+
+    visitors = [one for member in members.values() for one in member.visitors.values()]
+    return {
+        "form": [FORM],
+        "times": list(replica.times),
+        "members": [
+            [node, one.rules, one.number, one.heard, list(one.bare)]
+            for node, one in members.items()
+        ],
+        "visitors": [[*_named(one), *_visitor(one), list(one.watches)] for one in visitors],
+        "sources": [named(source) for source in sources],
+        "standing": [_standing(one) for one in replica.directory.standing()],
+        "guests": [
+            [room.name, *_named(guest)]
+            for room in rules.all()
+            for guest in room.members.values()
+            if isinstance(guest, Visitor)
+        ],
+        **replica.shared.picture(named, [room.kept() for room in rules.all()]),
+    }
+
+
+def load(replica: Replica, picture: Picture) -> None:
+    """Be as `picture` tells. Raises KeyError, TypeError or ValueError for what is none."""
+    if picture["form"] != [FORM]:
+        raise ValueError(f"its form is {picture['form']}")
+    members: dict[str, Member] = {}
+    for node, rules, number, heard, bare in picture.get("members", []):
+        members[node] = Member(rules, number, heard, bare=dict.fromkeys(bare))
+    for node, number, host, port, local in picture.get("sources", []):
+        members[node].sources[number] = Source(host, port, local)
+
+    def find(named: list[Any]) -> Source:
+        node, number, host, port, local = named
+        return members[node].sources[number] if node else Source(host, port, local, alive=False)
+
+    replica.shared.load(picture, find)
+    replica.go_on(picture["times"], members)
+    watches: list[tuple[Visitor, list[str]]] = []
+    for node, number, *values, watched in picture.get("visitors", []):
+        visitor = members[node].visitors[number] = _read_visitor(values, node, number)
+        watches.append((visitor, watched))
+    replica.directory.restore(_read_standing(one, members) for one in picture.get("standing", []))
+    for visitor, watched in watches:
+        replica.directory.watches(visitor, watched)
+    for room, node, number in picture.get("guests", []):
+        replica.rooms.seat(room, members[node].visitors[number], replica.now)
+    for member in members.values():
+        for name in member.bare:
+            replica.rooms.lobby.put_in(name, None)
+
+
+def written(picture: Picture) -> Iterator[str]:
+    """`picture` as lines, each of a few values; made one after another, as they are wanted."""
+    for name, values in picture.items():
+        for begin in range(0, len(values), PIECE):
+            yield json.dumps([name, values[begin : begin + PIECE]], separators=(",", ":"))
+
+
+def read(lines: Iterable[str]) -> Picture:
+    """The picture again. Raises ValueError."""
+    found: Picture = {}
+    for line in lines:
+        name, values = json.loads(line)
+        found.setdefault(name, []).extend(values)
+    return found
+
+
+def _named(visitor: Visitor) -> list[Any]:
+    return [visitor.node, visitor.number]
+
+
+def _visitor(visitor: Visitor) -> list[Any]:
+    return [
+        *(visitor.key, visitor.host, visitor.port, visitor.local),
+        *(visitor.client_id, visitor.listens, visitor.user),
+    ]
+
+
+def _read_visitor(values: list[Any], node: str, number: int) -> Visitor:
+    key, host, port, local, client_id, listens, user = values
+    return Visitor(key, host, port, local, client_id, set(), listens, user, number, node)
+
+
+def _standing(standing: Standing) -> list[Any]:
+    """The visitor is written out, since who is away has none that is here."""
+    one, used, online = standing
+    kept = [one.client_id, one.key, one.port, one.addresses, one.expires, one.listed]
+    visitor = [*_named(one.visitor), *_visitor(one.visitor)]
+    return [*kept, list(one.allow), one.until, used, online, visitor]
+
+
+def _read_standing(values: list[Any], members: dict[str, Member]) -> Standing:
+    *kept, allow, until, used, online, (node, number, *seen) = values
+    client_id, key, port, addresses, expires, listed = kept
+    if until is None:
+        visitor = members[node].visitors[number]
+    else:
+        visitor = _read_visitor(seen, node, number)
+    addresses = tuple((host, port) for host, port in addresses)
+    presence = Presence(
+        client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until
+    )
+    return Standing(presence, used, online)

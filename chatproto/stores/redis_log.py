@@ -1,0 +1,287 @@
+"""What several servers share, in Redis: one stream of lines, and a picture of what came before it.
+
+The only file that knows txredisapi. Keys: `chatproto:key` (of the servers), `chatproto:log` (the
+stream), `chatproto:picture` (how far the last picture goes), `chatproto:picture:ID` (its lines).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import txredisapi
+from twisted.application.service import Service
+from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensureDeferred
+from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.task import deferLater
+from twisted.logger import Logger
+
+from chatproto.wire.errors import StoreTrouble
+
+KEY, LOG, PICTURE = "chatproto:key", "chatproto:log", "chatproto:picture"
+PORT = 6379
+AT_ONCE = 100
+"""Entries that are read at once."""
+ANSWER = 5.0
+"""Seconds after which a command that is not answered never will be."""
+BLOCK = 1000
+"""Milliseconds that a read waits for something."""
+SOONEST, LATEST = 0.1, 1.0
+"""Seconds between two tries to connect."""
+KEPT_ON = 600
+"""Seconds that the last picture but one is kept, for those who are reading it; and twice that, one
+that is being written."""
+PUT = """
+local function number(id)
+  local at, count = string.match(id, '(%d+)-(%d+)')
+  return tonumber(at), tonumber(count)
+end
+local former = redis.call('GET', KEYS[1])
+if former then
+  local at, count = number(former)
+  local new, newer = number(ARGV[1])
+  if at > new or (at == new and count >= newer) then return 0 end
+  redis.call('EXPIRE', KEYS[1] .. ':' .. former, ARGV[2])
+  redis.call('XTRIM', KEYS[3], 'MINID', former)
+end
+redis.call('PERSIST', KEYS[2])
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+"""
+"""Put a picture that is whole in the place of an older one, and forget what was before that one."""
+_LOST = (
+    *(ConnectError, ConnectionClosed, DNSLookupError, TimeoutError, OSError),
+    *(txredisapi.RedisError, StoreTrouble),
+)
+
+
+class Listener(Protocol):
+    """Who reads. `missed` is what `read` raises to begin again."""
+
+    missed: type[Exception]
+
+    def begin(self, lines: list[str]) -> None:
+        """Begin with a picture, or with nothing. Raises ValueError for one that cannot be read."""
+
+    def read(self, entries: list[tuple[float, str]]) -> None:
+        """The next lines, with their times; none for a sign of life."""
+
+    def came_up(self) -> None:
+        """All is read that there was when the connection was made."""
+
+
+class Place:
+    """Where Redis is, as `redis://[user:password@]host[:port][/database]` says. Raises ValueError."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        path = parts.path.strip("/")
+        if parts.scheme != "redis" or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError(f"a Redis is named redis://HOST:PORT/DB, not {url!r}")
+        if path and not path.isdecimal():
+            raise ValueError(f"a database of Redis is a number, not {path!r}")
+        self.host = parts.hostname
+        self.port = parts.port or PORT
+        self.database = int(path or 0)
+        self.user = unquote(parts.username) if parts.username else None
+        self.password = unquote(parts.password) if parts.password else None
+
+    def __str__(self) -> str:
+        return f"redis://{self.host}:{self.port}/{self.database}"
+
+
+class _Connection(txredisapi.RedisProtocol):  # type: ignore[misc]
+    """One that tells nothing to a factory: it has none of txredisapi's."""
+
+    def connectionMade(self) -> None:
+        self.connected = 1
+
+
+class RedisLog(Service):
+    """Reads the log while it runs, and connects again whenever it must.
+
+    `key`: the name of the servers' key. `unfit` is told, in a sentence, why this server may not use
+    this Redis; `missing`, again and again, that it is not there.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        place: Place,
+        key: str,
+        unfit: Callable[[str], None],
+        missing: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.listener: Listener | None = None
+        self._reactor = reactor
+        self._place = place
+        self._key = key
+        self._unfit = unfit
+        self._missing = missing
+        self._last = ""
+        self._writer: _Connection | None = None
+        self._running: Deferred[None] | None = None
+        self._told = False
+
+    def startService(self) -> None:
+        super().startService()
+        self._running = ensureDeferred(self._run())
+        self._running.addErrback(self._failed)
+
+    def stopService(self) -> Deferred[None] | None:
+        super().stopService()
+        running, self._running = self._running, None
+        if running is not None:
+            running.cancel()
+        return running
+
+    # What its owner asks.
+
+    def append(self, line: str) -> Deferred[Any]:
+        """Put `line` at the end; fails where that is refused, or not known to have been done."""
+        return ensureDeferred(self._ask(self._writer, "XADD", LOG, "*", "b", line))
+
+    def keep(self, lines: Iterator[str]) -> Deferred[int]:
+        """Keep the picture `lines` of what has been read up to now; fires with its size in bytes."""
+        return ensureDeferred(self._keep(lines, self._last))
+
+    async def _keep(self, lines: Iterator[str], last: str) -> int:
+        writer, name, size = self._writer, f"{PICTURE}:{last}", 0
+        await self._ask(writer, "DEL", name)
+        for line in lines:
+            size += len(line)
+            if await self._ask(writer, "RPUSH", name, line) == 1:
+                await self._ask(writer, "EXPIRE", name, str(2 * KEPT_ON))
+        await self._ask(writer, "EVAL", PUT, "3", PICTURE, name, LOG, last, str(KEPT_ON))
+        return size
+
+    # How it runs.
+
+    async def _run(self) -> None:
+        wait = SOONEST
+        while self.running:
+            try:
+                async with self._connection() as reader, self._connection() as writer:
+                    await self._check(writer)
+                    self._writer = writer
+                    await self._find(reader)
+                    wait = SOONEST
+                    await self._read_on(reader)
+            except _LOST as error:
+                self._tell(error)
+            finally:
+                self._writer = None
+            self._missing()
+            await deferLater(self._reactor, wait, lambda: None)
+            wait = min(LATEST, wait * 2)
+
+    def _failed(self, failure: Any) -> None:
+        if failure.check(CancelledError) is None:
+            self.log.failure("the log cannot be read any more", failure)
+            self._unfit(f"{self._place} cannot be read: {failure.getErrorMessage()}")
+
+    def _tell(self, error: BaseException) -> None:
+        """Once for each time that it is away."""
+        if not self._told:
+            self._told = True
+            self.log.error("{place} is away: {why}", place=self._place, why=error)
+
+    async def _check(self, connection: _Connection) -> None:
+        """People know their server by its key, and these are the names that they know."""
+        await self._ask(connection, "SETNX", KEY, self._key)
+        known = await self._ask(connection, "GET", KEY)
+        if known != self._key:
+            self._unfit(
+                f"{self._place} belongs to servers with the key {known}, and this one has"
+                f" {self._key}: give it a copy of their key.pem, or another database"
+            )
+
+    async def _find(self, reader: _Connection) -> None:
+        """Where reading goes on: after what was read last, if that is there still, else a picture."""
+        assert self.listener is not None
+        if self._last and await self._is_there(reader, self._last):
+            return
+        position = await self._ask(reader, "GET", PICTURE)
+        lines: list[str] = []
+        while position is not None:
+            name = f"{PICTURE}:{position}"
+            more = await self._ask(
+                reader, "LRANGE", name, str(len(lines)), str(len(lines) + AT_ONCE - 1)
+            )
+            lines += more
+            if len(more) < AT_ONCE:
+                break
+        if position is not None and not (lines and await self._is_there(reader, position)):
+            raise StoreTrouble("the picture was changed meanwhile")
+        self._last = ""
+        try:
+            self.listener.begin(lines)
+        except ValueError as error:
+            raise StoreTrouble(f"the picture in it is not understood: {error}") from None
+        self._last = position or "0-0"
+
+    async def _is_there(self, reader: _Connection, position: str) -> bool:
+        if position == "0-0":
+            return False
+        return bool(await self._ask(reader, "XRANGE", LOG, position, position))
+
+    async def _read_on(self, reader: _Connection) -> None:
+        assert self.listener is not None
+        up = False
+        while True:
+            how = () if not up else ("BLOCK", str(BLOCK))
+            found = await self._ask(
+                reader, "XREAD", "COUNT", str(AT_ONCE), *how, "STREAMS", LOG, self._last
+            )
+            entries = found[0][1] if found else []
+            if entries:
+                last = entries[-1][0]
+                lines = [(int(id.partition("-")[0]) / 1000, line) for id, (_, line) in entries]
+                self._last, before = last, self._last
+                try:
+                    self.listener.read(lines)
+                except self.listener.missed:
+                    self._last = ""
+                    raise StoreTrouble(f"something is missing after {before}") from None
+            else:
+                self.listener.read([])
+            if not up and len(entries) < AT_ONCE:
+                up = True
+                if self._told:
+                    self._told = False
+                    self.log.info("{place} is there again", place=self._place)
+                self.listener.came_up()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[_Connection]:
+        place = self._place
+        endpoint = HostnameEndpoint(self._reactor, place.host, place.port, timeout=ANSWER)
+        connection = await connectProtocol(endpoint, _Connection(convertNumbers=False))
+        try:
+            if place.password is not None:
+                user = (place.user,) if place.user else ()
+                await self._ask(connection, "AUTH", *user, place.password)
+            await self._ask(connection, "SELECT", str(place.database))
+            yield connection
+        finally:
+            connection.transport.abortConnection()
+
+    async def _ask(self, connection: _Connection | None, *command: str) -> Any:
+        """The answer to `command`. Raises one of `_LOST`."""
+        if connection is None:
+            raise StoreTrouble("there is no connection")
+        answer = connection.execute_command(*command)
+        answer.addTimeout(ANSWER, self._reactor)
+        try:
+            found = await answer
+        except TimeoutError:
+            connection.transport.abortConnection()
+            raise StoreTrouble("it does not answer") from None
+        if isinstance(found, txredisapi.ResponseError):
+            raise found
+        return found
