@@ -130,12 +130,6 @@ class KeyedDirectory:
         for client_id in sorted(self._used, key=self._used.__getitem__):
             self._used.move_to_end(client_id)
 
-    def watches(self, visitor: Visitor, peer_ids: Iterable[str]) -> None:
-        """`visitor` wants to know of these, as who knows it says; nobody is told."""
-        for peer_id in peer_ids:
-            visitor.watches.add(peer_id)
-            self._watchers.setdefault(peer_id, set()).add(visitor)
-
     def knows(self, client_id: str) -> bool:
         """Whether there is a registration of that id."""
         return client_id in self._present

@@ -18,7 +18,7 @@ from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
 from chatproto.directory.lease import Source
 from chatproto.directory.names import Names
 from chatproto.directory.registry import Registry
-from chatproto.directory.visitors import Effect, Visitor
+from chatproto.directory.visitors import Visitor
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.rooms.history import History, Kept
 from chatproto.server import commands as told
@@ -28,7 +28,7 @@ from chatproto.server.secure_side import SecureSide
 from chatproto.server.terminal_lines import terminal_lines
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2, bcp2_rooms, codec, strict
-from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Info, Message, Probe, Sender
@@ -38,8 +38,11 @@ EXPIRY_EVERY = 30.0
 LONGEST_STEP = 2.0
 """Seconds of the log that count as passed between two batches: while all servers are away, or the log
 is, nobody is late."""
-READING = (bcp2.Info, bcp2_rooms.Rooms, bcp2_rooms.History, bcp2_rooms.Names)
-"""What changes nothing, and is answered by one server alone."""
+READING = (
+    *(bcp2.Info, bcp2.Bridge, bcp2.Watch, bcp2.Unwatch),
+    *(bcp2_rooms.Rooms, bcp2_rooms.History, bcp2_rooms.Names),
+)
+"""What changes nothing that other servers need to know, and is answered by one alone."""
 PLAIN_READING = (Info, Probe)
 """The same in plain text."""
 NOBODY = Source("", 0, False, alive=False)
@@ -112,7 +115,8 @@ class Replica:
         self.node = ""
         self.find: Callable[[int], Visitor | None] = lambda number: None
         self.push: Callable[[told.Push], None] = lambda push: None
-        self.relay: tuple[str, int] | None = None
+        self.relay: Address | None = None
+        """Where the tickets of this server's relay are good."""
         self.plain = Directory(shared.registry, limits, shared.names)
         self.members: dict[str, Member] = {}
         self._shared = shared
@@ -188,12 +192,11 @@ class Replica:
         return [self._carefully(command, batch.node, member) for command in batch.commands]
 
     def answer(self, message: Bcp2Message, visitor: Visitor) -> None:
-        """Answer a connection of this server what changes nothing."""
+        """Answer a connection of this server what is for this server alone."""
         if message.__class__ in REQUESTS:
             self._rooms.answer(message, visitor, self.now)
         else:
-            self._rooms.answered(visitor)
-            self._secure.carry_out(self.directory.answer(message, visitor, self.now))
+            self._direct(message, visitor)
 
     def answer_plainly(self, message: Message) -> Message:
         """The same in plain text; it matters to nobody who asks."""
@@ -202,6 +205,10 @@ class Replica:
     def dismiss_all(self, retry_after: int) -> None:
         """All connections of this server are to come back."""
         self._secure.close(lambda: retry_after)
+
+    def advertise(self, relay: Address) -> None:
+        """From now on the tickets of this server's relay say that it is there."""
+        self.relay = self.directory.relay = relay
 
     def owned(self, client_id: str) -> bool:
         """Whether it is a key's."""
@@ -285,33 +292,32 @@ class Replica:
         visitor.user = come.user
 
     def _ask(self, message: Bcp2Message, visitor: Visitor) -> None:
-        own = visitor.node == self.node
-        if message.__class__ in REQUESTS:
-            if own or message.__class__ not in READING:
-                self._rooms.answer(message, visitor, self.now)
-            return
-        if message.__class__ in READING and not own:
-            return
+        if message.__class__ in READING:
+            if visitor.node == self.node:
+                self.answer(message, visitor)
+        elif message.__class__ in REQUESTS:
+            self._rooms.answer(message, visitor, self.now)
+        else:
+            self._direct(message, visitor)
+
+    def _direct(self, message: Bcp2Message, visitor: Visitor) -> None:
+        """Have the directory answer."""
+        own = visitor in self._secure.connections
         if own:
             self._rooms.answered(visitor)
         effects = self.directory.answer(message, visitor, self.now)
         if isinstance(message, bcp2.Bridge):
-            # Only the server that was asked has tickets for its relay: it tells the other.
-            if own:
-                self._push([one for one in effects if one.visitor.node != self.node])
-                self._secure.carry_out(effects)
-        else:
-            self._secure.carry_out(effects)
+            # Tickets are good at this server's relay alone: it tells the other what to say.
+            for effect in effects:
+                if effect.visitor not in self._secure.connections:
+                    text = strict.encode(effect.message, self._limits).decode()
+                    self.push(told.Push(effect.visitor.node, effect.visitor.number, text))
+        self._secure.carry_out(effects)
         if isinstance(message, bcp2.Register):
             self._rooms.follow(visitor)
         if own and self._say is not None:
             for line in terminal_lines(effects, visitor):
                 self._say(line)
-
-    def _push(self, effects: list[Effect]) -> None:
-        for effect in effects:
-            text = strict.encode(effect.message, self._limits).decode()
-            self.push(told.Push(effect.visitor.node, effect.visitor.number, text))
 
     def _gone(self, visitor: Visitor, reason: str) -> None:
         self._rooms.lost(visitor, reason)

@@ -36,7 +36,7 @@ def picture(replica: Replica) -> Picture:
             [node, one.rules, one.number, one.heard, list(one.bare)]
             for node, one in members.items()
         ],
-        "visitors": [[*_named(one), *_visitor(one), list(one.watches)] for one in visitors],
+        "visitors": [[*_named(one), *_visitor(one)] for one in visitors],
         "sources": [named(source) for source in sources],
         "standing": [_standing(one) for one in replica.directory.standing()],
         "guests": [
@@ -65,13 +65,9 @@ def load(replica: Replica, picture: Picture) -> None:
 
     replica.shared.load(picture, find)
     replica.go_on(picture["times"], members)
-    watches: list[tuple[Visitor, list[str]]] = []
-    for node, number, *values, watched in picture.get("visitors", []):
-        visitor = members[node].visitors[number] = _read_visitor(values, node, number)
-        watches.append((visitor, watched))
+    for node, number, *values in picture.get("visitors", []):
+        members[node].visitors[number] = _read_visitor(values, node, number)
     replica.directory.restore(_read_standing(one, members) for one in picture.get("standing", []))
-    for visitor, watched in watches:
-        replica.directory.watches(visitor, watched)
     for room, node, number in picture.get("guests", []):
         replica.rooms.seat(room, members[node].visitors[number], replica.now)
     for member in members.values():
@@ -122,10 +118,8 @@ def _standing(standing: Standing) -> list[Any]:
 def _read_standing(values: list[Any], members: dict[str, Member]) -> Standing:
     *kept, allow, until, used, online, (node, number, *seen) = values
     client_id, key, port, addresses, expires, listed = kept
-    if until is None:
-        visitor = members[node].visitors[number]
-    else:
-        visitor = _read_visitor(seen, node, number)
+    here = members[node].visitors[number] if until is None else None
+    visitor = here or _read_visitor(seen, node, number)
     addresses = tuple((host, port) for host, port in addresses)
     presence = Presence(
         client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until

@@ -105,7 +105,7 @@ class SharedSide:
     """
 
     log = Logger()
-    missed = Missed
+    missed: type[Exception] = Missed
 
     def __init__(
         self,
@@ -175,7 +175,7 @@ class SharedSide:
             self._stopped.callback(None)
         else:
             self._ask(told.End())
-        self._stopped.addTimeout(FAREWELL, self._clock)  # type: ignore[arg-type]
+        self._stopped.addTimeout(FAREWELL, self._clock)
         return self._stopped.addErrback(lambda _: None)
 
     # What connections ask.
@@ -195,9 +195,7 @@ class SharedSide:
             if requests is None:
                 requests = self._requests[visitor] = Requests(self._limits, self._clock.seconds())
             requests.count(self._clock.seconds())
-        if isinstance(message, (Ping, PingAck)) or (
-            isinstance(message, READING) and visitor not in self._asked and self._loaded
-        ):
+        if self._is_for_here(message, visitor):
             self.replica.answer(message, visitor)
             return
         if self.away:
@@ -210,6 +208,14 @@ class SharedSide:
             self._ask(told.Come(visitor.number, *seen, visitor.user))
         self._asked[visitor] = self._asked.get(visitor, 0) + 1
         self._ask(told.Ask(visitor.number, text), lambda _: self._answered(visitor))
+
+    def _is_for_here(self, message: Bcp2Message, visitor: Visitor) -> bool:
+        """Whether it can be answered now, by this server alone."""
+        if isinstance(message, Ping | PingAck):
+            return True
+        if not self._loaded or visitor in self._asked or not isinstance(message, READING):
+            return False
+        return not (self.away and isinstance(message, bcp2.Bridge))  # who is called must hear of it
 
     def holds(self, visitor: Visitor, message: object, connection: Connection) -> bool:
         """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
@@ -297,9 +303,7 @@ class SharedSide:
             return
         taken = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
         self._number += 1
-        batch = told.Batch(
-            self.replica.node, self._number, tuple(command for command, _ in taken)
-        )
+        batch = told.Batch(self.replica.node, self._number, tuple(command for command, _ in taken))
         waiters = [waiter for _, waiter in taken]
         self._flight = _Written(self._number, told.write(batch), waiters)
         self._unread.append(self._flight)

@@ -70,7 +70,9 @@ def sqlite_path(text: str, home: Path) -> Path | None:
         return None
     if text.startswith(SQLITE):
         return Path(text.removeprefix(SQLITE) or home / IN_HOME).expanduser().absolute()
-    raise ValueError(f"there is no store named {text!r}; there are memory: and sqlite:PATH")
+    raise ValueError(
+        f"there is no store named {text!r}; there are sqlite:PATH, redis://HOST:PORT/DB and memory:"
+    )
 
 
 def open_store(

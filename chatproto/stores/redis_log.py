@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
-import txredisapi
+import txredisapi  # type: ignore[import-untyped]
 from twisted.application.service import Service
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensureDeferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
@@ -61,7 +61,8 @@ _LOST = (
 class Listener(Protocol):
     """Who reads. `missed` is what `read` raises to begin again."""
 
-    missed: type[Exception]
+    @property
+    def missed(self) -> type[Exception]: ...
 
     def begin(self, lines: list[str]) -> None:
         """Begin with a picture, or with nothing. Raises ValueError for one that cannot be read."""

@@ -25,6 +25,8 @@ class SharedMemory:
         self.presences = ForgottenPresences()
         self.clear()
 
+    trouble = ""
+
     def clear(self) -> None:
         """Begin with nothing."""
         self.registry = MemoryRegistry(self._limits)

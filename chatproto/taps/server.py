@@ -6,7 +6,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Generator, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
@@ -45,6 +45,9 @@ from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
 
+if TYPE_CHECKING:
+    from chatproto.taps.sharing import Sharing
+
 _STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
 
 
@@ -76,16 +79,21 @@ class ChatServerProgram(MultiService):
             self._output.close()
             cannot_start(CannotStart(_why(error)))
         self._input.start()
-        if not self._options["quiet"]:
+        if self._sharing is None:
             self._hand_out()
 
     def _hand_out(self) -> None:
         """Print what the others need to find this server, and to be sure that it is this one."""
+        if not self._options["quiet"]:
+            key = self._options["identity"].name
+            self._write(f"* for clients: --server {host_port(*self._address())}/{key}")
+
+    def _address(self) -> tuple[str, int]:
+        """Where clients are to look for it."""
         host, port = self._server.addresses[0]
         if host in ("0.0.0.0", "::"):
             host = host_towards("192.0.2.1", 9)  # where the way out begins; nothing is sent
-        key = self._options["identity"].name
-        self._write(f"* for clients: --server {host_port(host, port)}/{key}")
+        return host, port
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -108,7 +116,11 @@ class ChatServerProgram(MultiService):
 
     def order(self, command: str, rest: str) -> str:
         try:
-            self._rooms.order(read_order(command, rest, self._reactor.seconds()))
+            order = read_order(command, rest, self._reactor.seconds())
+            if self._sharing is not None:
+                self._sharing.side.order(order)
+            else:
+                self._rooms.order(order)
         except ValueError as error:
             return str(error)
         except RemoteError as error:
@@ -168,7 +180,9 @@ class ChatServerProgram(MultiService):
             options["tls-only"],
             relay,
         )
-        self._server.setServiceParent(self)
+        self._sharing = self._shared_with(secure, relay, say)
+        if self._sharing is None:
+            self._server.setServiceParent(self)
         keys_looked_after(self._reactor, secure).setServiceParent(self)
         Keeper(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: Lobby | None = None
@@ -177,12 +191,17 @@ class ChatServerProgram(MultiService):
             rooms = self._rooms
             self._lobby = Lobby(
                 limits,
-                lambda name: _is_owned(store.names, name) or not rooms.admits(name),
+                self._is_taken,
                 rooms.others,
                 rooms.may_speak,
             )
             self._lobby_port = LobbyPort(
-                self._reactor, self._lobby, limits, self._admit_plain, self._release, rooms
+                self._reactor,
+                self._lobby,
+                limits,
+                self._admit_plain,
+                self._release,
+                self._sharing.side if self._sharing is not None else rooms,
             )
             rooms.plain = self._lobby_port
             lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
@@ -204,7 +223,9 @@ class ChatServerProgram(MultiService):
         from chatproto.server.overview import Overview
 
         store = self._store
-        overview = Overview(self._server, self._tally, lambda: store.trouble)
+        sharing = self._sharing
+        trouble = (lambda: sharing.trouble) if sharing is not None else (lambda: store.trouble)
+        overview = Overview(self._server, self._tally, trouble)
         site = metrics_site(self._reactor, overview)
         service = PortService(self._reactor, self._options["metrics"], site, "metrics", say)
         service.setServiceParent(self)
@@ -214,11 +235,75 @@ class ChatServerProgram(MultiService):
         options = self._options
         key = options["identity"].name
 
+        if options["redis"] is not None:
+            from chatproto.stores.shared import SharedMemory
+
+            return SharedMemory(self._limits)
+
         def tell(sentence: str) -> None:
             self.log.error("{sentence}", sentence=sentence)
 
         store = open_store(options["store"], key, self._limits, tell, durable=options["durable"])
         return TimedStore(store, self._tally.spent) if options["metrics"] is not None else store
+
+    def _shared_with(
+        self, secure: SecureSide, relay: RelaySide | None, say: Callable[[str], None] | None
+    ) -> Sharing | None:
+        """What makes it one server of several; None: it is alone."""
+        options, shared = self._options, self._store
+        if options["redis"] is None:
+            return None
+        from chatproto.stores.shared import SharedMemory
+        from chatproto.taps.sharing import Sharing
+
+        assert isinstance(shared, SharedMemory)
+        sharing = Sharing(
+            self._reactor,
+            options["redis"],
+            options["identity"].name,
+            self._limits,
+            shared,
+            secure,
+            self._rooms,
+            relay.issue if relay is not None else no_tickets,
+            say,
+            self._unfit,
+        )
+        self._server.share(sharing.side)
+        sharing.ready.addCallback(self._open)
+        sharing.on_entered.append(self._tell_lobby)
+        sharing.setServiceParent(self)
+        return sharing
+
+    def _open(self, there: bool) -> None:
+        """What is shared is known, or is away: now clients may come."""
+        sharing = self._sharing
+        if sharing is None or not self.running:
+            return
+        try:
+            self._server.setServiceParent(self)
+        except _STARTING_FAILS as error:
+            cannot_start(CannotStart(_why(error)))
+        sharing.replica.advertise(self._options["advertise"] or self._address())
+        if not there:
+            self._write(f"* {sharing.place} is away: clients are told to come back")
+        self._hand_out()
+
+    def _tell_lobby(self) -> None:
+        """The other servers know nobody of this one yet."""
+        if self._lobby is not None and self._sharing is not None:
+            for name in self._lobby.names():
+                self._sharing.side.came(name)
+
+    def _unfit(self, sentence: str) -> None:
+        """It may not be one of the servers that share what it wanted to."""
+        cannot_start(CannotStart(sentence))
+
+    def _is_taken(self, name: str) -> bool:
+        """Whether nobody may be called so in the lobby in bare text."""
+        if self._sharing is not None and self._sharing.replica.elsewhere(name):
+            return True
+        return _is_owned(self._store.names, name) or not self._rooms.admits(name)
 
     def _admit(self, host: str) -> bool:
         """An address has one count of connections, for the server's ports and the lobby's."""

@@ -15,6 +15,8 @@ from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
 from chatproto.taps.auth import AuthOptions
 from chatproto.taps.options import WrongOption, blur_log, endpoint_text
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import read_host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 
 
@@ -51,7 +53,8 @@ class ServerOptions(AuthOptions):
             "store",
             None,
             "sqlite:",
-            "sqlite:PATH (default: in the home); memory: forgets at the end",
+            "sqlite:PATH (default: in the home); redis://HOST:PORT/DB for several servers; "
+            "memory: forgets at the end",
         ],
         ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
         ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
@@ -62,6 +65,12 @@ class ServerOptions(AuthOptions):
             None,
             None,
             "Port (of loopback) or endpoint of /metrics for Prometheus and /health (default: none)",
+        ],
+        [
+            "advertise",
+            None,
+            None,
+            "host:port where clients of the other servers reach this one's relay (found out)",
         ],
         ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
     ]
@@ -112,14 +121,36 @@ class ServerOptions(AuthOptions):
         self.check_auth()
         self["limits"] = limits
         self["home"] = server_home(self["home"])
+        self._check_store()
+        if self["blur"]:
+            blur_log()
+
+    def _check_store(self) -> None:
+        self["redis"] = None
+        try:
+            if self["advertise"] is not None:
+                self["advertise"] = read_host_port(self["advertise"])
+        except RemoteError as error:
+            raise WrongOption(f"--advertise wants host:port: {error.detail}") from None
+        if self["store"].startswith("redis:"):
+            if find_spec("txredisapi") is None:
+                raise WrongOption("--store redis: needs txredisapi: pip install 'chatproto[redis]'")
+            if self["durable"]:
+                raise WrongOption("--durable is for --store sqlite:, a Redis has its own settings")
+            from chatproto.stores.redis_log import Place
+
+            try:
+                self["redis"] = Place(self["store"])
+            except ValueError as error:
+                raise WrongOption(f"--store: {error}") from None
+            self["store"] = None
+            return
         try:
             self["store"] = sqlite_path(self["store"], self["home"])
         except ValueError as error:
             raise WrongOption(f"--store: {error}") from None
         if self["durable"] and self["store"] is None:
             raise WrongOption("--durable is for --store sqlite:, memory: is lost with the process")
-        if self["blur"]:
-            blur_log()
 
     def _check_metrics(self) -> None:
         """A bare number is a port of loopback: the figures are for those who run the server."""

@@ -76,7 +76,9 @@ class Limits:
     server_lapse: float = 10.0  # and is given up after this silence
     log_silence: float = 3.0  # of what they share; then requests are answered 503
     log_waiting: int = 20_000  # requests that wait to be written to it
-    log_bytes: int = 8 * 1024 * 1024  # written there since the last picture of it all, before another
+    log_bytes: int = (
+        8 * 1024 * 1024
+    )  # written there since the last picture of it all, before another
     history_page: int = 1000  # messages in one answer to HISTORY
     history_page_bytes: int = 128 * 1024
     lobby_members: int = 10_000

@@ -1,0 +1,81 @@
+"""How a server of several is put together: `--store redis://…`."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred
+
+from chatproto.directory.keyed import NewTickets
+from chatproto.server.replica import Replica
+from chatproto.server.room_side import RoomSide
+from chatproto.server.secure_side import SecureSide
+from chatproto.server.shared_side import SharedSide, rules_of
+from chatproto.stores.redis_log import Place, RedisLog
+from chatproto.stores.shared import SharedMemory
+from chatproto.wire.limits import Limits
+
+
+class Sharing(MultiService):
+    """The log, and what it says. `ready` fires, with whether it is there, when it is known at first.
+
+    `unfit` is told in a sentence why this server cannot be one of them.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        place: Place,
+        key: str,
+        limits: Limits,
+        shared: SharedMemory,
+        secure: SecureSide,
+        rooms: RoomSide,
+        new_tickets: NewTickets,
+        say: Callable[[str], None] | None,
+        unfit: Callable[[str], None],
+    ) -> None:
+        super().__init__()
+        self.ready: Deferred[bool] = Deferred()
+        self.on_entered: list[Callable[[], None]] = []
+        self.place = place
+        log = RedisLog(reactor, place, key, unfit, lambda: self._known(False))
+        self.replica = Replica(
+            shared, secure, rooms, limits, lambda: secrets.token_hex(8), new_tickets, say
+        )
+        self.side = log.listener = SharedSide(
+            reactor,
+            log,
+            self.replica,
+            rules_of(limits, version("chatproto")),
+            lambda: secrets.token_hex(8),
+            limits,
+            unfit,
+        )
+        self.side.entered = self._entered
+        log.setServiceParent(self)
+
+    @property
+    def trouble(self) -> str:
+        """Why nothing can be kept just now; empty: it can be."""
+        return f"{self.place} is away" if self.side.away else ""
+
+    def startService(self) -> None:
+        super().startService()
+        self.side.start()
+
+    def stopService(self) -> Deferred[Any]:
+        return self.side.stop().addCallback(lambda _: super(Sharing, self).stopService())
+
+    def _entered(self) -> None:
+        self._known(True)
+        for tell in self.on_entered:
+            tell()
+
+    def _known(self, there: bool) -> None:
+        if not self.ready.called:
+            self.ready.callback(there)
