@@ -41,7 +41,6 @@ UNANSWERED = 64
 """What one connection may have asked without having been answered; then it is read no further."""
 
 _NOBODY = ""
-Waiter = Callable[[Message | None], None]
 Answers = list[tuple[Message | RemoteError, Message]]
 
 
@@ -49,7 +48,8 @@ class Log(Protocol):
     """What the servers share. It reads by itself, and tells a SharedSide: `begin`, `read`, `came`."""
 
     def append(self, line: str) -> Deferred[Any]:
-        """Put `line` at the end. Fails if that is refused, or not known to have been done."""
+        """Put `line` at the end. Fails with StoreTrouble if that was not done, with anything else if it
+        may have been."""
 
     def keep(self, lines: Iterator[str]) -> Deferred[int]:
         """Let servers that begin do so with the picture `lines`, and with what has been read up to now;
@@ -84,12 +84,20 @@ class PlainConnection(Protocol):
         """Close it."""
 
 
+class Waiter(NamedTuple):
+    """Who waits for a command: `done` is called with the answer in plain text, if it has one, when it
+    is carried out; or `refused` when it is sure that it never will be."""
+
+    done: Callable[[Message | None], None]
+    refused: Callable[[], None]
+
+
 class _Written(NamedTuple):
     """A batch that has not been read back yet."""
 
     number: int
     line: str
-    waiters: list[Waiter | None]
+    commands: list[tuple[told.Command, Waiter | None]]
 
 
 def rules_of(limits: Limits, version: str) -> str:
@@ -133,6 +141,7 @@ class SharedSide:
         self._queue: deque[tuple[told.Command, Waiter | None]] = deque()
         self._flight: _Written | None = None
         self._sending = False
+        self._doubtful = False  # whether what is being written may have been written already
         self._unread: deque[_Written] = deque()
         self._visitors: dict[int, Visitor] = {}
         self._users: dict[Visitor, str | None] = {}  # who has been made known, as which user
@@ -207,7 +216,14 @@ class SharedSide:
             seen = visitor.key, visitor.host, visitor.port, visitor.local
             self._ask(told.Come(visitor.number, *seen, visitor.user))
         self._asked[visitor] = self._asked.get(visitor, 0) + 1
-        self._ask(told.Ask(visitor.number, text), lambda _: self._answered(visitor))
+
+        def refused() -> None:
+            cseq = getattr(message, "cseq", None)
+            connection.say(Error(503, cseq, retry_after=RETRY_AFTER))
+            self._answered(visitor)
+
+        waiter = Waiter(lambda _: self._answered(visitor), refused)
+        self._ask(told.Ask(visitor.number, text), waiter)
 
     def _is_for_here(self, message: Bcp2Message, visitor: Visitor) -> bool:
         """Whether it can be answered now, by this server alone."""
@@ -304,8 +320,8 @@ class SharedSide:
         taken = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
         self._number += 1
         batch = told.Batch(self.replica.node, self._number, tuple(command for command, _ in taken))
-        waiters = [waiter for _, waiter in taken]
-        self._flight = _Written(self._number, told.write(batch), waiters)
+        self._doubtful = False
+        self._flight = _Written(self._number, told.write(batch), taken)
         self._unread.append(self._flight)
         self._send()
 
@@ -315,7 +331,7 @@ class SharedSide:
             return
         self._sending = True
         sent = self._log.append(flight.line)
-        sent.addCallbacks(self._sent, self._not_sent, (flight,))
+        sent.addCallbacks(self._sent, self._not_sent, (flight,), errbackArgs=(flight,))
 
     def _sent(self, _: object, flight: _Written) -> None:
         self._sending = self._refused = False
@@ -323,12 +339,34 @@ class SharedSide:
             self._flight = None
         self._go_on()
 
-    def _not_sent(self, failure: Failure) -> None:
+    def _not_sent(self, failure: Failure, flight: _Written) -> None:
         if not self._refused:
             self.log.error("nothing can be written: {why}", why=failure.getErrorMessage())
         self._sending, self._refused = False, True
+        if failure.check(StoreTrouble) is not None and self._flight is flight:
+            self._take_back(flight)
+        else:
+            self._doubtful = True
+        self._refuse()
         if self._stopped is None:
             self._clock.callLater(AGAIN, self._go_on)
+
+    def _take_back(self, flight: _Written) -> None:
+        """It has not been written, unless an earlier try has."""
+        if not self._doubtful:
+            self._flight = None
+            self._unread.pop()
+            self._number -= 1
+            self._queue.extendleft(reversed(flight.commands))
+
+    def _refuse(self) -> None:
+        """Whoever waits for what has not been written need not wait for the log to be there again."""
+        waiting, self._queue = self._queue, deque()
+        for command, waiter in waiting:
+            if waiter is None:
+                self._queue.append((command, None))
+            else:
+                waiter.refused()
 
     def _go_on(self) -> None:
         if self._flight is not None:
@@ -337,6 +375,8 @@ class SharedSide:
             self._write()
 
     def _beats(self) -> None:
+        if self.away:
+            self._refuse()
         if self._in and not self._queue:
             self._ask(told.Beat(self._rules))
 
@@ -403,9 +443,9 @@ class SharedSide:
         if not self._in:
             self._in = True
             self.entered()
-        for waiter, answer in zip(written.waiters, answers, strict=True):
+        for (_, waiter), answer in zip(written.commands, answers, strict=True):
             if waiter is not None:
-                waiter(answer)
+                waiter.done(answer)
         if self._flight is written:
             self._flight = None
             if not self._sending:
@@ -489,4 +529,7 @@ class _Answers:
             self._connection.answered(list(zip(self._messages, found, strict=True)))
 
     def waiter(self, place: int) -> Waiter:
-        return lambda answer: self.put(place, answer or PlainError(500))
+        return Waiter(
+            lambda answer: self.put(place, answer or PlainError(500)),
+            lambda: self.put(place, PlainError(503)),
+        )

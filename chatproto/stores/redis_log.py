@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 import txredisapi  # type: ignore[import-untyped]
 from twisted.application.service import Service
-from twisted.internet.defer import CancelledError, Deferred, TimeoutError, ensureDeferred
+from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.task import deferLater
@@ -138,13 +138,14 @@ class RedisLog(Service):
         super().stopService()
         running, self._running = self._running, None
         if running is not None:
-            running.cancel()
+            self._reactor.callLater(0, running.cancel)  # it may be what is running just now
         return running
 
     # What its owner asks.
 
     def append(self, line: str) -> Deferred[Any]:
-        """Put `line` at the end; fails where that is refused, or not known to have been done."""
+        """Put `line` at the end; fails with StoreTrouble if that was not done, with anything else if it
+        may have been."""
         return ensureDeferred(self._ask(self._writer, "XADD", LOG, "*", "b", line))
 
     def keep(self, lines: Iterator[str]) -> Deferred[int]:
@@ -153,7 +154,7 @@ class RedisLog(Service):
 
     async def _keep(self, lines: Iterator[str], last: str) -> int:
         writer, name, size = self._writer, f"{PICTURE}:{last}", 0
-        await self._ask(writer, "DEL", name)
+        await self._ask(writer, "DEL", name)  # of a try that was not finished
         for line in lines:
             size += len(line)
             if await self._ask(writer, "RPUSH", name, line) == 1:
@@ -182,7 +183,7 @@ class RedisLog(Service):
             wait = min(LATEST, wait * 2)
 
     def _failed(self, failure: Any) -> None:
-        if failure.check(CancelledError) is None:
+        if self.running:
             self.log.failure("the log cannot be read any more", failure)
             self._unfit(f"{self._place} cannot be read: {failure.getErrorMessage()}")
 
@@ -273,7 +274,7 @@ class RedisLog(Service):
             connection.transport.abortConnection()
 
     async def _ask(self, connection: _Connection | None, *command: str) -> Any:
-        """The answer to `command`. Raises one of `_LOST`."""
+        """The answer to `command`. Raises StoreTrouble if it was not carried out, else one of `_LOST`."""
         if connection is None:
             raise StoreTrouble("there is no connection")
         answer = connection.execute_command(*command)
@@ -282,7 +283,7 @@ class RedisLog(Service):
             found = await answer
         except TimeoutError:
             connection.transport.abortConnection()
-            raise StoreTrouble("it does not answer") from None
-        if isinstance(found, txredisapi.ResponseError):
-            raise found
+            raise ConnectionError("it does not answer") from None
+        except txredisapi.ResponseError as error:
+            raise StoreTrouble(f"it says {error}") from None
         return found

@@ -1,0 +1,228 @@
+"""Servers that share one Redis, as programs: their clients find each other wherever they are."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chatproto.wire import bcp2
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2_common import Error
+from tests.e2e.harness import LIMIT, Stage
+from tests.e2e.redis_process import Redis, Several
+from tests.e2e.roamer import Ear
+from tests.e2e.test_server_process import REGISTER, ask, run
+
+ROOM = "#tea"
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    one = Redis(folder)
+    yield one
+    one.kill()
+
+
+@pytest.fixture
+def two(stage: Stage, redis: Redis) -> Several:
+    return Several(stage, redis, 2)
+
+
+def registered(port: int, folder: Path, name: str) -> Ear:
+    ear = Ear(port, folder)
+    assert isinstance(ear.ask(bcp2.Register(1, name, 5000)), bcp2.RegAck)
+    return ear
+
+
+def until(fact: Callable[[], bool], what: str) -> None:
+    """Ask again and again; nothing tells when it will be so."""
+    deadline = time.monotonic() + LIMIT
+    while not fact():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.05)
+
+
+def test_clients_of_different_servers_meet(two: Several, tmp_path: Path) -> None:
+    assert "registered" in ask(two.ports[0], REGISTER.format("classic"))
+    until(lambda: "classic 127.0.0.1:3000" in ask(two.ports[1], "INFO\r\n\r\n"), "classic")
+    alice = registered(two.ports[0], tmp_path, "alice")
+    bob = registered(two.ports[1], tmp_path, "bob")
+    bob.ask(bcp2.Watch(2, "alice"))
+    found = bob.ask(bcp2.Bridge(3, "alice"))
+    called = alice.push(bcp2.Introduce)
+    assert (found.client_id, called.client_id, found.call) == ("alice", "bob", called.call)
+    assert found.relay == called.relay == ("127.0.0.1", two.ports[1])
+    pipe = [joining(found.relay, one.ticket) for one in (found, called)]
+    for end in pipe:
+        assert_joined(end)
+    for near, far in (pipe, pipe[::-1]):
+        near.sendall(b"\x16 through the relay")
+        assert far.recv(100) == b"\x16 through the relay"
+    for end in pipe:
+        end.close()
+    for one in (alice, bob):
+        assert isinstance(one.ask(asked.Join(4, ROOM)), told.JoinAck)
+    number = alice.ask(asked.Say(5, ROOM, "hello")).id
+    assert (bob.push(told.Said).id, bob.ask(asked.Say(6, ROOM, "hi")).id) == (number, number + 1)
+    assert alice.push(told.Said).text == "hi"
+    alice.close()
+    assert bob.push(told.Parted).peer_id == "alice"
+
+
+def joining(where: tuple[str, int], ticket: str) -> socket.socket:
+    """Somebody who has asked for an end of a pipe."""
+    end = socket.create_connection(where, LIMIT)
+    end.sendall(f"RELAY\r\nTicket: {ticket}\r\n\r\n".encode())
+    return end
+
+
+def assert_joined(end: socket.socket) -> None:
+    answer = b""
+    while not answer.endswith(b"\r\n\r\n"):
+        answer += end.recv(1) or pytest.fail(f"the relay ended after {answer!r}")
+    assert answer.startswith(b"RELAYACK"), answer
+
+
+def test_real_programs_talk_across_servers(two: Several, stage: Stage) -> None:
+    alice = stage.open_client("alice", f"127.0.0.1:{two.ports[0]}", "--answer", "all")
+    bob = stage.open_client("bob", f"127.0.0.1:{two.ports[1]}")
+    for one in (alice, bob):
+        one.event("registered")
+        one.send_line(f"/join {ROOM}")
+        one.event("room", room=ROOM, change="joined", own=True)
+    bob.send_line("in the room")
+    alice.event("message", text="in the room", room=ROOM)
+    bob.send_line("/chat alice")
+    alice.send_line("/accept bob")
+    bob.event("session", id="alice", state="open")
+    bob.send_line("directly")
+    alice.event("message", text="directly", from_="bob")
+
+
+@pytest.mark.parametrize("how", ["killed", "hung"])
+def test_redis_away_is_503_and_all_comes_back_by_itself(
+    two: Several, tmp_path: Path, how: str
+) -> None:
+    alice = registered(two.ports[0], tmp_path, "alice")
+    bob = registered(two.ports[1], tmp_path, "bob")
+    for one in (alice, bob):
+        one.ask(asked.Join(2, ROOM))
+    first = alice.ask(asked.Say(3, ROOM, "before")).id
+    assert bob.push(told.Said).id == first
+    if how == "killed":
+        two.redis.kill()
+    else:
+        two.redis.signal(signal.SIGSTOP)
+    time.sleep(4)  # longer than the silence after which they know it
+    assert "503" in ask(two.ports[0], REGISTER.format("carol"))
+    until(lambda: is_away(bob.ask(asked.Topic(4, ROOM, "tea"))), "503 with Retry-After")
+    kept = bob.ask(asked.History(5, ROOM))
+    assert isinstance(kept, told.HistoryAck) and bob.shown == [first]
+    if how == "killed":
+        two.redis.start()
+    else:
+        two.redis.signal(signal.SIGCONT)
+    until(lambda: not is_away(bob.ask(asked.Names(6, ROOM))), "no more 503")
+    until(lambda: not is_away(alice.ask(asked.Say(7, ROOM, "after"))), "no more 503")
+    assert bob.push(told.Said).text == "after"
+    until(lambda: "registered" in ask(two.ports[1], REGISTER.format("carol")), "registered")
+
+
+def is_away(answer: Any) -> bool:
+    if not isinstance(answer, Error):
+        return False
+    assert (answer.status, answer.retry_after is not None) == (503, True), answer
+    return True
+
+
+def test_a_server_waits_for_its_redis(stage: Stage, redis: Redis, tmp_path: Path) -> None:
+    redis.kill()
+    several = Several(stage, redis, 1)
+    several.servers[0].expect(f"* {redis.url} is away: clients are told to come back")
+    assert "503" in ask(several.ports[0], REGISTER.format("alice"))
+    redis.start()
+    port = several.ports[0]
+    until(lambda: "registered" in ask(port, REGISTER.format("alice")), "registered")
+
+
+def test_all_servers_and_redis_may_end_and_nothing_is_lost(
+    stage: Stage, two: Several, tmp_path: Path
+) -> None:
+    alice = registered(two.ports[0], tmp_path, "alice")
+    alice.ask(asked.Join(2, ROOM))
+    said = alice.ask(asked.Say(3, ROOM, "hello")).id
+    for number in range(2):
+        two.kill(number)
+    two.redis.kill()
+    two.redis.start()
+    two.again(1)
+    bob = registered(two.ports[1], tmp_path, "bob")
+    taken = bob.ask(bcp2.Register(2, "alice", 5000))
+    assert isinstance(taken, Error) and taken.status == 409
+    bob.ask(asked.Join(3, ROOM))
+    bob.ask(asked.History(4, ROOM))
+    assert bob.shown == [said]
+
+
+def test_the_log_is_trimmed_and_a_new_server_begins_with_a_picture(
+    stage: Stage, redis: Redis, tmp_path: Path
+) -> None:
+    options = ("--limits", "log-bytes=20000", "--limits", "say-rate=10000")
+    two = Several(stage, redis, 2, *options)
+    alice = registered(two.ports[0], tmp_path, "alice")
+    alice.ask(asked.Join(2, ROOM))
+    for number in range(1000):
+        alice.ask(asked.Say(3, ROOM, f"text {number}"))
+    until(lambda: int(redis.ask("XLEN", "chatproto:log").strip(b":\r\n")) < 700, "a shorter log")
+    two.kill(1)
+    two.again(1)
+    bob = registered(two.ports[1], tmp_path, "bob")
+    bob.ask(asked.Join(2, ROOM))
+    bob.ask(asked.History(3, ROOM))
+    assert bob.lines[-1] == "text 999" and len(bob.lines) == 1000
+    found = bob.ask(bcp2.Bridge(4, "alice"))
+    assert isinstance(found, bcp2.BridgeAck) and alice.push(bcp2.Introduce).client_id == "bob"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ((), "belongs to servers with the key sha256:"),
+        (("--limits", "rooms=7"), "other limits"),
+    ],
+)
+def test_a_server_that_does_not_fit_is_one_line_and_code_2(
+    stage: Stage, redis: Redis, tmp_path: Path, options: tuple[str, ...], complaint: str
+) -> None:
+    several = Several(stage, redis, 1)
+    home = tmp_path / "other"
+    home.mkdir()
+    if options:
+        (home / "key.pem").write_bytes((several.homes[0] / "key.pem").read_bytes())
+        (home / "key.pem").chmod(0o600)
+    where = ("--port", "tcp:0:interface=127.0.0.1", "--store", redis.url)
+    ended: subprocess.CompletedProcess[str] = run(tmp_path, "--home", str(home), *where, *options)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    assert ended.stderr.count("\n") == 1 and complaint in ended.stderr
+
+
+def test_a_server_that_stops_says_so_to_the_others(two: Several, tmp_path: Path) -> None:
+    alice = registered(two.ports[0], tmp_path, "alice")
+    bob = registered(two.ports[1], tmp_path, "bob")
+    for one in (bob, alice):
+        one.ask(asked.Join(2, ROOM))
+    begun = time.monotonic()
+    two.servers[0].signal(signal.SIGTERM)
+    two.servers[0].wait()
+    assert bob.push(told.Parted).peer_id == "alice"
+    assert time.monotonic() - begun < 8

@@ -1,0 +1,367 @@
+"""Several servers that share what they know."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatproto.server.replica_picture import read, written
+from chatproto.wire import bcp2, messages
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2_common import Error, Ping, PingAck
+from tests.server.shared_ends import Hall, HallCase, Person, Server
+
+ROOM = "#tea"
+
+
+def register(server: Server, name: str, owner: int) -> Person:
+    person = server.person(name, owner)
+    person.ask(bcp2.Register(1, name, 5000))
+    server.hall.run()
+    return person
+
+
+def join(*people: Person) -> None:
+    for person in people:
+        person.ask(asked.Join(2, ROOM))
+        person.server.hall.run()
+    for person in people:
+        person.got.clear()
+
+
+class SeveralServersTests(HallCase):
+    def test_clients_of_different_servers_find_each_other(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        self.assertIsInstance(alice.got[0], bcp2.RegAck)
+        bob.ask(bcp2.Info(2))
+        (seen,) = bob.of(bcp2.InfoAck)
+        self.assertEqual([one.client_id for one in seen.contacts], ["alice", "bob"])
+        bob.ask(bcp2.Bridge(3, "alice"))
+        self.hall.run()
+        (found,) = bob.of(bcp2.BridgeAck)
+        (call,) = alice.of(bcp2.Introduce)
+        self.assertEqual((found.client_id, call.client_id), ("alice", "bob"))
+        self.assertEqual((found.call, call.call), ("calltwo", "calltwo"))
+        self.assertEqual((found.ticket, call.ticket), ("A" * 26, "B" * 26))
+        self.assertEqual((found.relay, call.relay), (("two.example", 5555),) * 2)
+        self.agreed()
+
+    def test_an_id_is_one_key_s_at_all_of_them(self) -> None:
+        register(self.one, "alice", 1)
+        other = register(self.two, "alice", 2)
+        self.assertEqual([one.status for one in other.of(Error)], [409])
+
+    def test_the_same_key_replaces_itself_from_another_server(self) -> None:
+        first = register(self.one, "alice", 1)
+        second = register(self.two, "alice", 1)
+        self.assertIsInstance(second.got[0], bcp2.RegAck)
+        self.assertTrue(first.of(bcp2.Replaced) and first.gone)
+        self.agreed()
+
+    def test_a_room_has_one_order(self) -> None:
+        people = [register(self.one, "alice", 1), register(self.two, "bob", 2)]
+        join(*people)
+        for number in range(5):
+            for person in people:
+                person.ask(asked.Say(number, ROOM, f"{person.name} {number}"))
+        self.hall.run()
+        orders = [[one.id for one in person.of(told.Said, told.SayAck)] for person in people]
+        self.assertEqual(orders, [sorted(orders[0])] * 2)
+        self.assertEqual(len(orders[0]), 10)
+        people[1].ask(asked.History(9, ROOM))
+        kept = [one.id for one in people[1].of(told.Said) if one.cseq == 9]
+        self.assertEqual(kept, orders[0])
+        self.agreed()
+
+    def test_who_comes_and_goes_is_told_at_all_of_them(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        bob.ask(bcp2.Watch(2, "alice"))
+        join(bob, alice)
+        alice.leave("tired")
+        self.hall.run(31)
+        self.assertEqual([one.reason for one in bob.of(told.Parted)], ["tired"])
+        self.assertEqual([one.status for one in bob.of(bcp2.Presence)], ["offline"])
+        bob.ask(bcp2.Bridge(5, "alice"))
+        self.assertEqual(bob.of(Error)[0].status, 480)
+        self.agreed()
+
+    def test_classic_clients_share_one_directory(self) -> None:
+        one, other = self.one.caller(), self.two.caller()
+        one.ask(messages.Register("alice", "198.51.100.1", 3000), messages.Info())
+        self.hall.run()
+        other.ask(messages.Register("alice", "198.51.100.2", 3000), messages.Bridge("bob"))
+        self.hall.run()
+        self.assertEqual([type(got) for got in one.got], [messages.RegAck, messages.InfoAck])
+        taken, found = other.got
+        self.assertIsInstance(taken, messages.Error)
+        self.assertEqual(found.client_id, "alice")  # type: ignore[union-attr]
+        self.agreed()
+
+    def test_what_asks_only_is_answered_in_its_place(self) -> None:
+        alice = self.one.person("alice", 1)
+        alice.ask(bcp2.Register(1, "alice", 5000), bcp2.Info(2))
+        self.assertEqual(alice.got, [])
+        self.hall.run()
+        self.assertEqual([type(one) for one in alice.got], [bcp2.RegAck, bcp2.InfoAck])
+        alice.ask(bcp2.Info(3))
+        self.assertEqual(alice.got[-1].cseq, 3)  # type: ignore[attr-defined]
+
+    def test_requests_about_rooms_are_counted(self) -> None:
+        self.begin(room_burst=2)
+        alice = register(self.one, "alice", 1)
+        for number in range(3):
+            alice.ask(asked.Rooms(number))
+        self.assertEqual([one.status for one in alice.of(Error)], [429])
+
+    def test_the_lobby_in_bare_text_is_one(self) -> None:
+        alice = register(self.two, "alice", 1)
+        alice.ask(asked.Join(2, "#lobby"))
+        self.hall.run()
+        self.one.side.came("guest-1")
+        self.one.side.heard("guest-1", "hello")
+        self.one.side.went("guest-1", "bye")
+        self.hall.run()
+        self.assertEqual([one.peer_id for one in alice.of(told.Joined)], ["guest-1"])
+        self.assertEqual([one.text for one in alice.of(told.Said)], ["hello"])
+        self.assertEqual([one.reason for one in alice.of(told.Parted)], ["bye"])
+        self.agreed()
+
+    def test_the_operator_of_one_puts_out_at_another(self) -> None:
+        alice = register(self.two, "alice", 1)
+        self.assertFalse(self.one.side.expel("nobody", free=False))
+        self.assertTrue(self.one.side.expel("alice", free=False))
+        self.hall.run()
+        self.assertTrue(alice.gone)
+        self.assertFalse(self.one.replica.registered("alice"))
+
+
+class TroubleTests(HallCase):
+    def test_a_server_that_dies_is_noticed_by_nobody_but_its_clients(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        bob.ask(bcp2.Watch(2, "alice"))
+        bob.got.clear()
+        self.one.kill()
+        self.hall.run(5)
+        self.assertEqual(bob.got, [])
+        self.hall.run(10)
+        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+        self.hall.run(40)
+        self.assertEqual([one.status for one in bob.of(bcp2.Presence)], ["offline"])
+        again = register(self.two, "alice", 1)
+        self.assertIsInstance(again.got[0], bcp2.RegAck)
+
+    def test_nobody_is_given_up_while_the_log_is_away(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        self.hall.log.away = True
+        self.hall.run(100)
+        bob.ask(asked.Say(7, ROOM, "hello"))
+        self.assertEqual([(one.status, one.retry_after) for one in bob.of(Error)], [(503, 2)])
+        bob.ask(Ping(8), asked.History(9, ROOM))
+        self.assertEqual([type(one) for one in bob.got[1:]], [PingAck, told.HistoryAck])
+        caller = self.one.caller()
+        caller.ask(messages.Register("carol", "198.51.100.1", 3000), messages.Probe())
+        self.assertEqual([type(one) for one in caller.got], [messages.Error, messages.ProbeAck])
+        self.hall.log.away = False
+        self.hall.run(2)
+        self.assertFalse(alice.gone or bob.gone)
+        bob.got.clear()
+        bob.ask(asked.Say(10, ROOM, "again"))
+        self.hall.run()
+        self.assertEqual([one.text for one in alice.of(told.Said)], ["again"])
+        self.hall.run(20)
+        self.assertEqual((alice.of(told.Parted), bob.of(told.Parted)), ([], []))
+        self.agreed()
+
+    def test_what_was_on_its_way_is_done_once(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        self.one.way.forgetful = True
+        alice.ask(asked.Say(7, ROOM, "once"))
+        self.hall.run(3)
+        self.one.way.forgetful = False
+        self.hall.run(3)
+        self.assertEqual([one.text for one in bob.of(told.Said)], ["once"])
+        self.assertEqual([one.cseq for one in alice.of(told.SayAck)], [7])
+        self.agreed()
+
+    def test_what_could_not_be_written_is_refused_and_never_done(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        alice.ask(asked.Say(7, ROOM, "never"))
+        self.hall.log.away = True
+        self.hall.run()
+        self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7)])
+        self.hall.log.away = False
+        self.hall.run(3)
+        self.assertEqual((alice.of(told.SayAck), bob.got), ([], []))
+        self.agreed()
+
+    def test_who_leaves_while_the_log_is_away_has_left_afterwards(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        self.hall.log.away = True
+        alice.leave("tired")
+        self.hall.run(5)
+        self.hall.log.away = False
+        self.hall.run(3)
+        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+
+    def test_what_may_have_been_written_waits_and_what_is_behind_it_does_not(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        self.one.way.forgetful = True
+        alice.ask(asked.Say(7, ROOM, "perhaps"))
+        self.hall.clock.advance(0)
+        self.hall.log.away = True
+        alice.ask(asked.Say(8, ROOM, "behind"))
+        self.hall.run(5)
+        self.assertEqual([one.cseq for one in alice.of(Error)], [8])
+        self.one.way.forgetful = self.hall.log.away = False
+        self.hall.run(3)
+        self.assertEqual([one.text for one in bob.of(told.Said)], ["perhaps"])
+        self.assertEqual([one.cseq for one in alice.of(told.SayAck)], [7])
+
+    def test_a_server_that_was_given_up_comes_in_again_without_its_clients(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        self.one.way.cut = True
+        self.hall.run(15)
+        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+        self.one.way.cut = False
+        self.hall.run(3)
+        self.assertTrue(alice.gone)
+        self.assertEqual([one.retry_after for one in alice.of(bcp2.Closing)], [2])
+        again = register(self.one, "alice", 1)
+        self.assertIsInstance(again.got[0], bcp2.RegAck)
+        self.agreed()
+
+    def test_one_that_misses_something_begins_again_from_a_picture(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        self.hall.run(3)
+        self.one.way.keep(written(self.one.picture()))
+        self.two.way.cut = True
+        alice.ask(asked.Join(3, ROOM))
+        self.hall.run(2)
+        self.two.way.cut = False
+        self.two.way.read += 1
+        self.hall.run(1)
+        self.assertTrue(bob.gone)
+        again = register(self.two, "bob", 2)
+        self.assertIsInstance(again.got[0], bcp2.RegAck)
+        self.agreed()
+
+    def test_one_of_other_rules_does_not_come_in(self) -> None:
+        third = self.hall.server("three", rules="others")
+        self.hall.run(3)
+        self.assertTrue(third.unfit)
+        self.assertNotIn("three1", self.one.replica.members)
+
+    def test_one_of_other_rules_comes_in_after_the_others(self) -> None:
+        self.one.kill()
+        self.two.kill()
+        third = self.hall.server("three", rules="others")
+        self.hall.run(20)
+        self.assertEqual(third.unfit, [])
+        self.assertIsInstance(register(third, "alice", 1).got[0], bcp2.RegAck)
+
+    def test_one_that_ends_says_so(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        stopped = self.one.side.stop()
+        self.hall.run()
+        self.successResultOf(stopped)
+        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+        self.assertEqual(list(self.two.replica.members), ["two1"])
+
+    def test_what_is_no_batch_is_passed_over(self) -> None:
+        for line in ("", "[]", '["x",1,[["no",1]]]', json.dumps(["x", 1, 5])):
+            self.hall.log.lines.append((self.hall.clock.seconds(), line))
+        self.hall.run()
+        self.assertIsInstance(register(self.one, "alice", 1).got[0], bcp2.RegAck)
+        self.agreed()
+
+    def test_a_picture_is_kept_now_and_then_by_one(self) -> None:
+        self.begin(log_bytes=2000)
+        for number in range(40):
+            register((self.one, self.two)[number % 2], f"c{number}", number)
+        self.assertGreater(len(self.hall.log.pictures), 2)
+        self.hall.server("three")
+        self.assertGreater(self.hall.servers[-1].way.read, 0)
+        self.agreed()
+
+
+ACTIONS = (
+    *("register", "unregister", "join", "part", "say", "topic", "ban", "leave"),
+    *("classic", "bridge", "lobby", "pass", "kill", "new"),
+)
+STEPS = st.lists(
+    st.tuples(st.sampled_from(ACTIONS), st.integers(0, 5), st.integers(0, 3)), max_size=25
+)
+
+
+class AgreementTests(HallCase):
+    @given(STEPS)
+    def test_all_come_to_the_same_whenever_they_began(
+        self, steps: list[tuple[str, int, int]]
+    ) -> None:
+        self.hall = Hall(log_bytes=3000, registrations=4, names=5, room_history=6)
+        self.one, self.two = self.hall.server("one"), self.hall.server("two")
+        people: dict[int, Person] = {}
+        for what, who, which in steps:
+            alive = [one for one in self.hall.servers if not one.killed]
+            self.step(what, who, alive[which % len(alive)], people)
+            if which % 2:
+                self.hall.run()
+        self.hall.run(1)
+        last = self.hall.server("last")
+        self.hall.run(2)
+        self.agreed()
+        lines = list(written(last.picture()))
+        self.assertEqual(list(written(read(lines))), lines)
+
+    def step(self, what: str, who: int, server: Server, people: dict[int, Person]) -> None:
+        person = people.get(who)
+        if person is None or person.gone or person.server.killed:
+            person = people[who] = server.person(f"p{who}", who)
+        match what:
+            case "register":
+                person.ask(bcp2.Register(1, person.name, 5000, listed=bool(who % 2)))
+            case "unregister":
+                person.ask(bcp2.Register(1, person.name, 5000, expires=0))
+            case "join":
+                person.ask(asked.Join(2, f"#r{who % 2}"))
+            case "part":
+                person.ask(asked.Part(3, f"#r{who % 2}"))
+            case "say":
+                person.ask(asked.Say(4, f"#r{who % 2}", "hello"))
+            case "topic":
+                person.ask(asked.Topic(5, f"#r{who % 2}", "tea"))
+            case "ban":
+                person.ask(asked.Ban(6, f"#r{who % 2}", f"p{(who + 1) % 6}"))
+            case "leave":
+                person.leave("gone")
+            case "classic":
+                caller = server.caller()
+                caller.ask(messages.Register(f"c{who}", "198.51.100.9", 3000))
+                if who % 2:
+                    caller.ask(messages.Bridge(f"c{who}"))
+                if who % 3:
+                    caller.close()
+            case "bridge":
+                person.ask(bcp2.Bridge(7, f"p{(who + 2) % 6}"))
+            case "lobby":
+                server.side.came(f"guest{who}")
+                server.side.heard(f"guest{who}", "hi")
+                if who % 2:
+                    server.side.went(f"guest{who}", "")
+            case "pass":
+                self.hall.run(1 + 12 * who)
+            case "kill" if len([one for one in self.hall.servers if not one.killed]) > 1:
+                server.kill()
+            case "new" if len(self.hall.servers) < 5:
+                self.hall.server(f"new{len(self.hall.servers)}")

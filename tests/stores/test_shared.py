@@ -1,0 +1,65 @@
+"""What several servers share: after every step another server goes on, with the picture of the one before."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.lease import Source
+from chatproto.directory.names import Names
+from chatproto.directory.registry import Registry
+from chatproto.rooms.history import History
+from chatproto.server.replica_picture import read, written
+from chatproto.stores.shared import SharedMemory
+from chatproto.wire.limits import Limits
+from tests.contracts.names import NamesContract
+from tests.contracts.registry import RegistryContract
+from tests.contracts.rooms import RoomsContract
+
+
+class Handed:
+    """The part `part` of a store, which is another store after each call."""
+
+    def __init__(self, limits: Limits, part: str) -> None:
+        self._limits = limits
+        self._part = part
+        self._store = SharedMemory(limits)
+        self._sources: list[Source] = []
+
+    def __len__(self) -> int:
+        return len(self._store.registry)
+
+    def __getattr__(self, name: str) -> Any:
+        def call(*arguments: Any, **how: Any) -> Any:
+            try:
+                return getattr(getattr(self._store, self._part), name)(*arguments, **how)
+            finally:
+                self._hand_on()
+
+        return call
+
+    def _hand_on(self) -> None:
+        picture = self._store.picture(self._named, self._store.rooms.rooms())
+        self._store = SharedMemory(self._limits)
+        self._store.load(read(written(picture)), self._sources.__getitem__)
+
+    def _named(self, source: Source) -> int:
+        if source not in self._sources:
+            self._sources.append(source)
+        return self._sources.index(source)
+
+
+class ARegistryThatIsHandedOn(RegistryContract, SynchronousTestCase):
+    def make(self, limits: Limits) -> Registry:
+        return cast(Registry, Handed(limits, "registry"))
+
+
+class NamesThatAreHandedOn(NamesContract, SynchronousTestCase):
+    def make(self, limits: Limits) -> Names:
+        return cast(Names, Handed(limits, "names"))
+
+
+class RoomsThatAreHandedOn(RoomsContract, SynchronousTestCase):
+    def make(self, limits: Limits) -> History:
+        return cast(History, Handed(limits, "rooms"))
