@@ -56,7 +56,7 @@ def ask(port: int, text: str, answers: int = 1) -> str:
         (("--prot", "1"), "option --prot not recognized"),
         (("--lobby", "-1"), "'-1' is neither a port nor an endpoint"),
         (("--limits", "lines=3"), "there is no limit named 'lines'"),
-        (("--store", "redis:"), "--store: there is no store named 'redis:'"),
+        (("--store", "paper:"), "--store: there is no store named 'paper:'"),
         (("--classic-lease", "soon"), "--classic-lease wants a time"),
         (("more",), "'more' is not an option"),
     ],
