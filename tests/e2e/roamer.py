@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
-from chatproto.identity.keys import Identity
+from chatproto.identity.keys import Identity, new_identity
+from chatproto.wire import bcp2
+from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire.bcp2_common import Ping
+from chatproto.wire.bcp2_common import Error, Ping
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.e2e.tls_wires import dial
+
+ROOM = "#tea"
 
 
 class Ear:
@@ -71,3 +77,95 @@ class Ear:
             (one.id, one.text) for one in found if isinstance(one, told.Said) and one.cseq is None
         ]
         return found
+
+
+class Roamer(threading.Thread):
+    """Somebody who says `texts` messages in `room`, at one server or another, and reads all of it.
+
+    What was said when a connection broke is looked for before it is said again, as a client does.
+    `said` is what was acknowledged, `heard` all that was ever told in the room, by number.
+    """
+
+    def __init__(self, name: str, ports: list[int], first: int, folder: Path, texts: int) -> None:
+        super().__init__(daemon=True)
+        self.name = name
+        self.said: dict[int, str] = {}
+        self.heard: dict[int, str] = {}
+        self.moves = -1
+        self.wrong: BaseException | None = None
+        self.done = threading.Event()
+        self.end = threading.Event()
+        self._ports = ports
+        self._at = first
+        self._folder = folder
+        self._identity = new_identity()
+        self._texts = texts
+        self._last = 0  # what it knows all of the room up to
+
+    def run(self) -> None:
+        try:
+            while not self.end.is_set():
+                try:
+                    self._stay()
+                except (OSError, EOFError):
+                    self._at += 1
+        except BaseException as error:
+            self.wrong = error
+            raise
+        finally:
+            self.done.set()
+
+    def _stay(self) -> None:
+        """At one server, until it is gone or all is said and read."""
+        ear = Ear(self._ports[self._at % len(self._ports)], self._folder, self._identity)
+        self.moves += 1
+        self._insist(ear, bcp2.Register(1, self.name, 5000))
+        joined = self._insist(ear, asked.Join(2, ROOM))
+        assert isinstance(joined, told.JoinAck), joined
+        if not self._last:
+            self._last = joined.last
+        self._catch_up(ear, joined.last)
+        while len(self.said) < self._texts:
+            text = f"{self.name} {len(self.said)}"
+            if text in self.heard.values():
+                number = next(one for one, said in self.heard.items() if said == text)
+                self.said[number] = text
+                continue
+            answer = self._insist(ear, asked.Say(3, ROOM, text))
+            assert isinstance(answer, told.SayAck), answer
+            self.said[answer.id] = text
+            self._take(ear, [(answer.id, text)])
+        self.done.set()
+        while not self.end.is_set():
+            self._insist(ear, Ping(4))
+            self._take(ear, [])
+            self.end.wait(0.1)
+        newest = self._insist(ear, asked.Join(5, ROOM)).last
+        self._take(ear, [])
+        self._catch_up(ear, newest)
+        ear.close()
+
+    def _take(self, ear: Ear, own: list[tuple[int, str]]) -> None:
+        """What was told comes in the room's order, with no gap."""
+        for number, text in sorted([*ear.seen, *own]):
+            assert self.heard.setdefault(number, text) == text
+        ear.seen.clear()
+
+    def _catch_up(self, ear: Ear, newest: int) -> None:
+        """Read what was said up to `newest`."""
+        while self._last < newest:
+            before = len(ear.shown)
+            page = self._insist(ear, asked.History(6, ROOM, after=self._last))
+            assert isinstance(page, told.HistoryAck), page
+            for number, text in zip(ear.shown[before:], ear.lines[before:], strict=True):
+                assert self.heard.setdefault(number, text) == text
+            self._last = ear.shown[-1] if page.more else newest
+        self._take(ear, [])
+
+    def _insist(self, ear: Ear, message: Any) -> Any:
+        """The answer, which is asked for again while the servers cannot write."""
+        while True:
+            answer = ear.ask(message)
+            if not isinstance(answer, Error) or answer.status != 503:
+                return answer
+            time.sleep(0.2)
