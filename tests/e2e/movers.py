@@ -157,7 +157,8 @@ class Way:
         bob: tuple[str, ...] = (),
         downloads: Path | None = None,
     ) -> None:
-        _, server = stage.server()
+        # Whoever is killed and calls again and again would be told to slow down.
+        _, server = stage.server("--limits", "introductions-from=1000")
         ports = free_port(), free_port()
         self.proxy = Proxy("127.0.0.1", ports[0])
         doors = self.proxy.port, self.proxy.also("127.0.0.1", ports[1])
