@@ -15,7 +15,8 @@ class Places:
     """`addresses`, at least one, are tried one after another, and then again from the first.
 
     After a connection was lost the next is tried at once; after each round that failed it takes 1 s
-    times 1.5 up to `MOST`, give or take a fifth. `jitter` makes numbers from 0 to 1.
+    times 1.5 up to `MOST`, give or take a half: who all lost a server at one moment are not to meet
+    at the next. `jitter` makes numbers from 0 to 1.
     """
 
     def __init__(self, addresses: Sequence[Address], jitter: Callable[[], float]) -> None:
@@ -23,6 +24,7 @@ class Places:
         self._jitter = jitter
         self._at = 0
         self._failures = 0
+        self._least = 1.0
 
     def __len__(self) -> int:
         return len(self._addresses)
@@ -40,6 +42,7 @@ class Places:
     def reached(self) -> None:
         """All is well there."""
         self._failures = 0
+        self._least = 1.0
 
     def wait(self) -> float:
         """It is not there, or no more: seconds until the next try."""
@@ -47,12 +50,16 @@ class Places:
         self._failures += 1
         if before or not rounds:
             return 0.0
-        return min(MOST, 1.5 ** min(rounds - 1, 20)) * (0.8 + 0.4 * self._jitter())
+        return max(self._least, min(MOST, 1.5 ** min(rounds - 1, 20))) * (0.5 + self._jitter())
 
     def pause(self, told: int) -> float:
         """It stops, and told us to come back after `told` seconds: never before, and not all at one
-        moment who were told the same, since it counts in whole ones."""
+        moment who were told the same, since it counts in whole ones.
+
+        Should it not be back by then, we wait a quarter of that before each try: the longer it told, the
+        more there are who come back."""
         self._failures = 1
+        self._least = min(MOST, max(1.0, told / 4))
         return told + self._jitter()
 
     def patience(self, told: int | None) -> float:

@@ -125,6 +125,8 @@ class RoomSide:
         self._clock = clock
         self._limits = limits
         self._trace = trace
+        self.ends = False
+        """All connections are about to end, and nobody is told of the others' end."""
         self._turns: dict[Room, _Turn] = {}
         self._timer: IDelayedCall | None = None
         self.seconds: Callable[[], float] = clock.seconds
@@ -235,6 +237,8 @@ class RoomSide:
         return next((one for one in self.connections if one.client_id == client_id), None)
 
     def _carry_out(self, effects: list[Effect]) -> None:
+        if self.ends:
+            return
         connections = self.connections
         for effect in effects:
             match effect:

@@ -72,5 +72,6 @@ class SecureSide:
         """Tell everybody to come back after `retry_after()` seconds, each after another while."""
         if self.rooms is not None:
             self.rooms.flush()
+            self.rooms.ends = True
         for connection in tuple(self.connections.values()):
             connection.dismiss(Closing(retry_after()))

@@ -31,6 +31,8 @@ EXPIRY_INTERVAL = 30.0
 PRESENCE_INTERVAL = 1.0
 COME_BACK_A_SECOND = 500
 """Clients that are asked to come back in any one second after a stop."""
+STOPPED_A_SECOND = 1000
+"""Clients to whose connections a stop and the next start give a second, before the first come back."""
 COLLECT_EVERY = (50_000, 20, 50)
 """For Python's collector of cycles, which we make few of: at its usual pace it looks through a large
 directory so often that a request costs a quarter more."""
@@ -116,8 +118,8 @@ class ChatServer(MultiService):
                 loop.stop()
         if self.factory.secure is not None:
             # Not all at once: they come back spread over a time that grows with their number.
-            spread = 1 + len(self.factory) // COME_BACK_A_SECOND
-            self.factory.secure.close(lambda: 1 + secrets.randbelow(spread + 1))
+            times = come_back_times(len(self.factory))
+            self.factory.secure.close(lambda: secrets.choice(times))
         waits: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in self._ports]
         self._ports = []
         if len(self.factory):
@@ -202,6 +204,12 @@ class ChatServer(MultiService):
             effects = self.factory.secure.directory.expel(client_id)
             self.factory.secure.carry_out(effects)
         return self.directory.registry.forget(client_id) or bool(effects)
+
+
+def come_back_times(count: int) -> range:
+    """Seconds after which `count` clients come back, each after any one of these."""
+    first = 1 + count // STOPPED_A_SECOND
+    return range(first, first + 2 + count // COME_BACK_A_SECOND)
 
 
 def raised_file_limit() -> int:

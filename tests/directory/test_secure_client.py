@@ -415,8 +415,8 @@ class ComingBackTests(Case):
             self.assertApproximates(gap, want, 0.011)
         self.assertEqual(len(self.news.lost), 16)
 
-    def test_give_or_take_a_fifth(self) -> None:
-        for jitter, factor in ((0.0, 0.8), (1.0, 1.2)):
+    def test_give_or_take_a_half(self) -> None:
+        for jitter, factor in ((0.0, 0.5), (1.0, 1.5)):
             self.begin(jitter)
             self.server.start(ALICE)
             for gap, want in zip(self.gaps(4), (0, 1, 1.5, 2.25), strict=True):
