@@ -9,7 +9,7 @@ import contextlib
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,10 +99,14 @@ class Stage:
         kind: type[Program] = Program,
         home: Path | None = None,
         cwd: Path | None = None,
+        before: Sequence[str] = (),
     ) -> Any:
-        """`twistd -n <plugin>` with `--home` in a new folder, unless given, and the options."""
+        """`twistd -n <plugin>` with `--home` in a new folder, unless given, and the options.
+
+        `before`: a command that runs the rest of its line, such as one that enters another network.
+        """
         home = home or self.place(f"{plugin}-home")
-        command = [*TWISTD, "-n", plugin, "--home", str(home), *options]
+        command = [*before, *TWISTD, "-n", plugin, "--home", str(home), *options]
         program = kind(command, cwd or self.place(f"{plugin}-cwd"), [home], terminal)
         self.programs.append(program)
         return program

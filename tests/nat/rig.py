@@ -164,6 +164,17 @@ class Rig:
             self._nft(host, SHUT_RULES)
         return Home(host, hosts)
 
+    def part(self, one: Home, other: Home) -> None:
+        """From now on nothing passes between the two hosts, and neither is told."""
+        for home, far in ((one, other), (other, one)):
+            chains = "".join(
+                f"chain {hook} {{ type filter hook {hook} priority -10; "
+                + "".join(f"ip{'6' * (':' in host)} {side} {host} drop; " for host in far.hosts)
+                + "}\n"
+                for hook, side in (("input", "saddr"), ("output", "daddr"))
+            )
+            self._nft(home.name, f"table inet parted {{ {chains} }}")
+
     def popen(self, name: str, command: list[str], **how: object) -> subprocess.Popen[str]:
         """Run `command` in the namespace `name`."""
         return subprocess.Popen(["ip", "netns", "exec", name, *command], text=True, **how)  # type: ignore[call-overload,no-any-return]

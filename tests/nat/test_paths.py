@@ -1,0 +1,144 @@
+"""Which way two people come together, for each pair of homes: real programs in the rig, within 5 s.
+
+Six of the pairs always, all of them with `--long`. They run under pytest; trial finds no test case.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+
+import pytest
+
+from tests.e2e.harness import JsonClient, Stage
+from tests.nat.rig import SERVER, SERVER6, Home, Kind, Rig
+from tests.nat.test_rig import NOTHING, PAIRS, PUNCH, WAY, expected, skip_unless
+
+PORT = 5555
+SOON = 5.0
+"""Seconds from the call until both may talk."""
+NAMES = {NOTHING: "relay", WAY: "direct", PUNCH: "punched"}
+
+
+class Street:
+    """A server on the wire, and people in their homes."""
+
+    def __init__(self, rig: Rig, stage: Stage, *options: str) -> None:
+        self._rig = rig
+        self._stage = stage
+        server = stage.start(
+            "chatserver", "--port", str(PORT), *options, before=_within(rig.server)
+        )
+        server.expect(re.compile(r"^Server listening on "))
+
+    def person(self, name: str, home: Home, *options: str) -> JsonClient:
+        """Somebody who is registered and takes every call."""
+        host = f"[{SERVER6}]" if ":" in home.hosts[0] else SERVER
+        client: JsonClient = self._stage.start(
+            "chatclient", "--id", name, "--port", str(home.port), "--server", f"{host}:{PORT}",
+            "--ui", "json", "--answer", "all", *options,
+            kind=JsonClient, before=_within(home.name),
+        )  # fmt: skip
+        client.start()
+        client.event("registered")
+        return client
+
+
+@pytest.fixture
+def street(rig: Rig, stage: Stage) -> Callable[..., Street]:
+    return lambda *options: Street(rig, stage, *options)
+
+
+def _within(name: str) -> list[str]:
+    return ["ip", "netns", "exec", name]
+
+
+def talk(alice: JsonClient, bob: JsonClient) -> tuple[set[str], float]:
+    """Alice calls, and each says something: the ways that the two tell of, and the seconds it took."""
+    since = time.monotonic()
+    alice.send_line("/chat bob")
+    alice.send_line("hello")
+    paths = {
+        one.event("session", state="open", path=lambda path: path is not None)["path"]
+        for one in (alice, bob)
+    }
+    bob.event("message", from_="alice", text="hello")
+    took = time.monotonic() - since
+    bob.send_line("/switch alice")
+    bob.send_line("hello yourself")
+    alice.event("message", from_="bob", text="hello yourself")
+    return paths, took
+
+
+@pytest.mark.parametrize(("one", "other"), PAIRS, ids=lambda kind: kind.name.lower())
+def test_two_homes_come_together_in_the_way_that_there_is(
+    rig: Rig,
+    street: Callable[..., Street],
+    one: Kind,
+    other: Kind,
+    pytestconfig: pytest.Config,
+    request: pytest.FixtureRequest,
+) -> None:
+    skip_unless(one, other, pytestconfig)
+    here = street()
+    alice, bob = here.person("alice", rig.home(one)), here.person("bob", rig.home(other))
+    paths, took = talk(alice, bob)
+    request.node.user_properties.append(("way", f"{'/'.join(sorted(paths))} in {took:.2f} s"))
+    assert paths <= {NAMES[way] for way in expected(one, other)}
+    assert took < SOON
+
+
+def test_two_in_one_home_stay_there(rig: Rig, street: Callable[..., Street]) -> None:
+    here, home = street(), rig.home(Kind.KEEPS)
+    alice = here.person("alice", home)
+    paths, took = talk(alice, here.person("bob", rig.home(Kind.KEEPS, beside=home)))
+    assert (paths, took < SOON) == ({"lan"}, True)
+
+
+def test_two_who_do_not_see_each_other_at_home_meet_at_their_router(
+    rig: Rig, street: Callable[..., Street]
+) -> None:
+    here, home = street(), rig.home(Kind.HAIRPIN)
+    alice = here.person("alice", home)
+    paths, took = talk(alice, here.person("bob", rig.home(Kind.HAIRPIN, beside=home)))
+    assert "relay" not in paths
+    assert took < SOON
+
+
+def test_who_wants_the_relay_alone_gets_it_and_who_does_not_gets_none(
+    rig: Rig, street: Callable[..., Street]
+) -> None:
+    here, far = street(), rig.home(Kind.SHUT)
+    alice = here.person("alice", rig.home(Kind.OPEN), "--path", "relay")
+    bob = here.person("bob", rig.home(Kind.OPEN))
+    assert talk(alice, bob)[0] == {"relay"}
+    carol = here.person("carol", far, "--path", "direct")
+    carol.send_line("/chat bob")
+    why = carol.event("session", id="bob", state="closed")["reason"]
+    assert "11.0.0." in why and "relay" not in why
+
+
+def test_a_way_that_dies_in_the_middle_is_replaced_and_nothing_is_lost(
+    rig: Rig, street: Callable[..., Street]
+) -> None:
+    here, homes = street(), [rig.home(Kind.OPEN), rig.home(Kind.OPEN)]
+    alice, bob = (
+        here.person(name, home, "--ping", "1")
+        for name, home in zip(("alice", "bob"), homes, strict=True)
+    )
+    paths, _ = talk(alice, bob)
+    assert "relay" not in paths
+    bob.forget()
+    said = [f"message {number}" for number in range(40)]
+    for text in said[:20]:
+        alice.send_line(text)
+    rig.part(*homes)
+    for text in said[20:]:
+        alice.send_line(text)
+    alice.event("session", id="bob", state="broken")
+    alice.event("session", id="bob", state="open", path="relay", timeout=60.0)
+    bob.event("message", from_="alice", text=said[-1])
+    assert bob.heard() == said
+    alice.send_line("/path")
+    assert alice.event("answer", command="path")["path"] == "relay"
