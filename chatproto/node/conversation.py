@@ -192,6 +192,12 @@ class Conversation:
         links = self._own_links()
         return links[0].host if links else self.host
 
+    @property
+    def peer_port(self) -> int | None:
+        """The port there."""
+        links = self._own_links()
+        return links[0].port if links else self.port
+
     def one_way(self, *, dialled: bool) -> bool:
         """Whether it is one bare connection, ours (`dialled`) or theirs, that has gone one way only."""
         links = self.session.links

@@ -141,6 +141,7 @@ class Conversations:
                 "port": one.port,
                 "state": one.state.value,
                 "security": one.security(),
+                "path": one.path if one.state is State.OPEN else None,
                 "turn": one.session.floor.turn.value,
                 "current": one is self.current,
             }

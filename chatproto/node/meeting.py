@@ -97,7 +97,11 @@ class Meeting:
     @property
     def reasons(self) -> dict[Address | None, str]:
         """What came of what was tried; None is the relay."""
-        return self._race.reasons
+        return self._race.tried()
+
+    def learn(self, reasons: dict[Address | None, str]) -> None:
+        """What came of another try at a direct way."""
+        self._race.reasons |= {name: why for name, why in reasons.items() if name is not None}
 
     @property
     def over(self) -> bool:

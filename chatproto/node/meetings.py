@@ -129,7 +129,7 @@ class Meetings:
         try:
             link = await found.found
         except Unreachable:
-            meeting.reasons.update(found.reasons)
+            meeting.learn(found.reasons)
         else:
             self.better(found, link)
 

@@ -31,6 +31,7 @@ from chatproto.node.held_input import HeldInput
 from chatproto.node.introducers import Introducer
 from chatproto.node.neighbours import Neighbours
 from chatproto.node.outbox import Outbox
+from chatproto.node.overview import Overview
 from chatproto.node.people import People
 from chatproto.node.place import Place
 from chatproto.node.posts import Posts, Random
@@ -43,7 +44,7 @@ from chatproto.peer.secure_session import SECURE
 from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.errors import LocalError
-from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
 log = Logger()
@@ -100,6 +101,7 @@ class Node:
         self._finder = Finder(self)
         self._outbox = Outbox(self)
         self._held = HeldInput(self)
+        self._overview = Overview(self)
 
     # Its life.
 
@@ -232,30 +234,15 @@ class Node:
 
     def who(self) -> None:
         """Show the conversations."""
-        rows, rooms = self.calls.all.rows(), self.rooms.rows()
-        lines = (*(_row_line(row) for row in rows), *(_room_line(row) for row in rooms))
-        data = {"conversations": rows, "rooms": rooms}
-        self.tell(Answer("who", lines or ("no conversation",), data))
+        self.tell(self._overview.who())
 
     def status(self) -> None:
         """Show who and where we are, and with which server."""
-        server = self.server.name if self.server else None
-        registered = self.server is not None and self.server.registered
-        lines = (
-            f"{self.me.client_id} at {host_port(self.me.host, self.me.port)}",
-            f"server {server}, {'registered' if registered else 'not registered'}"
-            if server
-            else "no server",
-        )
-        data = {
-            "id": self.me.client_id,
-            "host": self.me.host,
-            "port": self.me.port,
-            "server": server,
-            "registered": registered,
-            "key": self.acquaintances.own_key if self.acquaintances else None,
-        }
-        self.tell(Answer("status", lines, data))
+        self.tell(self._overview.status())
+
+    def path(self, peer: str = "") -> None:
+        """Show how `peer`, or the one of the current conversation, is reached, and why not better."""
+        self.attempt("path", lambda: self.tell(self._overview.path(peer)))
 
     def nearby(self) -> None:
         """Show who is nearby."""
@@ -487,22 +474,3 @@ def _at_once() -> Deferred[None]:
 
 def _unheard(event: Event) -> None:
     """Where events go until the user interface is there."""
-
-
-def _row_line(row: dict[str, Any]) -> str:
-    marks = ["talking" if row["state"] == State.OPEN.value else row["state"]]
-    if row["state"] == State.OPEN.value:
-        marks += [
-            row["security"],
-            {"mine": "your turn", "theirs": "their turn"}.get(row["turn"], ""),
-        ]
-    if row["current"]:
-        marks.append("current")
-    where = f" {host_port(row['host'], row['port'])}" if row["host"] else ""
-    where = "" if where.strip() == row["id"] else where
-    return f"{row['id']}{where}: {', '.join(filter(None, marks))}"
-
-
-def _room_line(row: dict[str, Any]) -> str:
-    people = "1 is" if row["count"] == 1 else f"{row['count']} are"
-    return f"{row['room']}: {people} there" + (", current" if row["current"] else "")

@@ -145,9 +145,16 @@ class Race(Generic[Connection]):
         if mode is Mode.DIRECT:
             self.reasons[None] = "not wanted"
         elif not relay:
-            self.reasons[None] = "the server has none for this call"
+            self.reasons[None] = "the server has no relay for this call"
         else:
             self._relay_at = now + RELAY_AFTER if self._waiting else now
+
+    def tried(self) -> dict[Address | None, str]:
+        """What came of each way so far; None is the relay."""
+        found: dict[Address | None, str] = dict.fromkeys(self._dialled, "no answer yet")
+        found = {name: why for name, why in found.items() if name in self._pending}
+        found |= {name: why for name, why in self.reasons.items() if name not in self._pending}
+        return found
 
     @property
     def deadline(self) -> float | None:

@@ -228,6 +228,15 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.status(),
         ),
         Row(
+            "path",
+            "/path [id]",
+            "how somebody is reached, and why not better",
+            one_or_none,
+            lambda node, given: node.path(*given),
+            more="Directly, on the same network, through the routers between you, or relayed.",
+            ids="",
+        ),
+        Row(
             "nearby",
             "/nearby",
             "who is on this network, with --beacon",

@@ -150,14 +150,14 @@ def _open(event: SessionChanged, who: str) -> list[str]:
     here = event.current is not False
     if event.dialect is not None:
         security = inline(event.security or ("encrypted" if event.encrypted else "open"))
-        path = f", {inline(event.path)}" if event.path and event.path != "direct" else ""
+        path = f", {_way(event.path)}" if event.path and event.path != "direct" else ""
         return [
             f"talking with {who} ({security}{path})"
             + ("" if here else f", /switch {who} to answer")
         ]
     lines = []
     if event.path:
-        lines.append(f"{who} is reached another way now: {inline(event.path)}")
+        lines.append(f"{who} is reached another way now: {_way(event.path)}")
     if event.mode:
         how = "take turns" if event.mode == "half" else "may talk at any time"
         lines.append(f"you and {who} {how}")
@@ -168,6 +168,11 @@ def _open(event: SessionChanged, who: str) -> list[str]:
     if event.current and not lines:
         lines.append(f"what you type goes to {who} now")
     return lines
+
+
+def _way(path: str) -> str:
+    """How the bytes go, for a person."""
+    return {"lan": "same network", "relay": "relayed"}.get(path) or inline(path)
 
 
 def _registered(event: Registered) -> list[str]:

@@ -106,16 +106,37 @@ def test_two_who_do_not_see_each_other_at_home_meet_at_their_router(
     assert took < SOON
 
 
-def test_who_wants_the_relay_alone_gets_it_and_who_does_not_gets_none(
-    rig: Rig, street: Callable[..., Street]
-) -> None:
-    here, far = street(), rig.home(Kind.SHUT)
+def test_who_wants_the_relay_alone_has_it(rig: Rig, street: Callable[..., Street]) -> None:
+    here = street()
     alice = here.person("alice", rig.home(Kind.OPEN), "--path", "relay")
     bob = here.person("bob", rig.home(Kind.OPEN))
     assert talk(alice, bob)[0] == {"relay"}
-    carol = here.person("carol", far, "--path", "direct")
-    carol.send_line("/chat bob")
-    why = carol.event("session", id="bob", state="closed")["reason"]
+    for one in (alice, bob):
+        one.send_line("/path")
+        assert one.event("answer", command="path")["path"] == "relay"
+
+
+def test_where_there_is_no_relay_that_is_said_at_once(
+    rig: Rig, street: Callable[..., Street]
+) -> None:
+    here = street("--relay", "off")
+    alice = here.person("alice", rig.home(Kind.OPEN), "--path", "relay")
+    here.person("bob", rig.home(Kind.OPEN))
+    alice.send_line("/chat bob")
+    gone = alice.event("session", id="bob", state="closed", timeout=SOON)
+    assert gone["reason"] == "the server has no relay for this call"
+
+
+def test_who_wants_no_relay_hears_what_was_tried(
+    rig: Rig, street: Callable[..., Street], pytestconfig: pytest.Config
+) -> None:
+    if not pytestconfig.getoption("--long"):
+        pytest.skip("half a minute")
+    here = street()
+    alice = here.person("alice", rig.home(Kind.SHUT), "--path", "direct")
+    here.person("bob", rig.home(Kind.OPEN))
+    alice.send_line("/chat bob")
+    why = alice.event("session", id="bob", state="closed", timeout=60.0)["reason"]
     assert "11.0.0." in why and "relay" not in why
 
 

@@ -227,6 +227,7 @@ class RowTests(Case):
                 "port": 5002,
                 "state": "open",
                 "security": "open",
+                "path": "lan",
                 "turn": bob["turn"],
                 "current": True,
             },

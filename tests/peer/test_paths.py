@@ -66,7 +66,7 @@ class Dialling(SynchronousTestCase):
 
     def test_only_the_relay_and_none_there_fails_at_once(self) -> None:
         one = race(Role.CALLER, A, mode=Mode.RELAY, relay=False)
-        reasons = ((None, "the server has none for this call"),)
+        reasons = ((None, "the server has no relay for this call"),)
         self.assertEqual(one.due(0.0), [GiveUp(reasons)])
         self.assertIsNone(one.deadline)
 

@@ -55,6 +55,9 @@ class AskedNode:
     def status(self) -> None:
         self.asked.append(("status",))
 
+    def path(self, peer: str = "") -> None:
+        self.asked.append(("path", peer))
+
     def nearby(self) -> None:
         self.asked.append(("nearby",))
 

@@ -100,6 +100,8 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "/over": ("over",),
     "/status": ("status",),
     "/nearby": ("nearby",),
+    "/path": ("path", ""),
+    "/path @bob": ("path", "bob"),
     "/ignore bob": ("ignore", "bob"),
     "hello": ("say", "hello"),
     '  it\'s "as" typed ': ("say", '  it\'s "as" typed '),

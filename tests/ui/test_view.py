@@ -106,7 +106,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
     ),
     (
         SessionChanged("bob", "open", dialect="canon", encrypted=True, path="relay"),
-        ["* talking with bob (encrypted, relay)"],
+        ["* talking with bob (encrypted, relayed)"],
     ),
     (
         SessionChanged("bob", "open", dialect="canon", encrypted=False, mode="half", turn="mine"),
