@@ -137,7 +137,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
         ["* you and bob take turns", "* your turn"],
     ),
     (SessionChanged("bob", "open", current=True), ["* what you type goes to bob now"]),
-    (SessionChanged("bob", "open", path="lan"), ["* bob is reached another way now: lan"]),
+    (SessionChanged("bob", "open", path="lan"), ["* bob is reached another way now: same network"]),
     (
         SessionChanged("bob", "broken", reason="no route"),
         ["* the connection to bob broke (no route)"],
