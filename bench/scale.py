@@ -3,6 +3,7 @@
 `throughput`: REGISTERs a second with 1, 2 and 3 processes, each on a port of its own. `names`: many
 registered names in one process, and its start with them. `clients`: many connected clients with keys on
 one process. `restart`: a server that is started again under many clients; how fast they come back.
+`--store redis://127.0.0.1:6379/9` wants a Redis that runs, and a database in it with nothing in it.
 """
 
 from __future__ import annotations
@@ -315,14 +316,14 @@ def main() -> int:
             print(f"there is no part {part!r}, only {', '.join(PARTS)}", file=sys.stderr)
             return 1
     found: Figures = {}
-    for part in parts:
-        with workplace() as folder:
+    with workplace() as folder:
+        for part in parts:
             try:
                 found[part] = PARTS[part](Path(folder), options)
             except CannotMeasure as error:
                 print(f"{part}: {error}", file=sys.stderr)
                 return 1
-        show(part, found[part], options)
+            show(part, found[part], options)
     if options.json:
         options.json.write_text(json.dumps({"machine": machine(), "figures": found}, indent=1))
     return 0

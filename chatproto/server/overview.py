@@ -50,5 +50,5 @@ class Overview:
     def trouble(self) -> str:
         """Why it does not do all that it should, in one sentence; empty: it does."""
         if not self._server.running:
-            return "the server stops"
+            return "the server starts or stops"
         return self._trouble()

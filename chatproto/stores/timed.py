@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from time import perf_counter
 from typing import Any, cast
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from chatproto.directory.names import Names
 from chatproto.directory.presences import Presences
@@ -70,3 +73,26 @@ class TimedStore:
 
     def close(self) -> None:
         self._store.close()
+
+
+class TimedLog:
+    """What several servers share: `log`, with how long it took to write to it told to `spend`."""
+
+    def __init__(self, log: Any, spend: Spend) -> None:
+        self._log = log
+        self._spend = spend
+
+    def append(self, line: str) -> Deferred[Any]:
+        return self._timed("append", self._log.append(line))
+
+    def keep(self, lines: Iterator[str]) -> Deferred[int]:
+        return self._timed("keep", self._log.keep(lines))
+
+    def _timed(self, call: str, done: Deferred[Any]) -> Deferred[Any]:
+        begun = perf_counter()
+
+        def over(result: object) -> object:
+            self._spend("log", call, perf_counter() - begun, isinstance(result, Failure))
+            return result
+
+        return done.addBoth(over)

@@ -268,6 +268,7 @@ class ChatServerProgram(MultiService):
             relay.issue if relay is not None else no_tickets,
             say,
             self._unfit,
+            self._tally.spent if options["metrics"] is not None else None,
         )
         self._server.share(sharing.side)
         sharing.ready.addCallback(self._open)

@@ -17,13 +17,15 @@ from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_side import SharedSide, rules_of
 from chatproto.stores.redis_log import Place, RedisLog
 from chatproto.stores.shared import SharedMemory
+from chatproto.stores.timed import Spend, TimedLog
 from chatproto.wire.limits import Limits
 
 
 class Sharing(MultiService):
     """The log, and what it says. `ready` fires, with whether it is there, when it is known at first.
 
-    `unfit` is told in a sentence why this server cannot be one of them.
+    `unfit` is told in a sentence why this server cannot be one of them, and `spend` how long it took to
+    write to the log.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Sharing(MultiService):
         new_tickets: NewTickets,
         say: Callable[[str], None] | None,
         unfit: Callable[[str], None],
+        spend: Spend | None = None,
     ) -> None:
         super().__init__()
         self.ready: Deferred[bool] = Deferred()
@@ -49,7 +52,7 @@ class Sharing(MultiService):
         )
         self.side = log.listener = SharedSide(
             reactor,
-            log,
+            log if spend is None else TimedLog(log, spend),
             self.replica,
             rules_of(limits, version("chatproto")),
             lambda: secrets.token_hex(8),

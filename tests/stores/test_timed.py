@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.names import Names
@@ -12,7 +14,7 @@ from chatproto.directory.registry import Registry
 from chatproto.rooms.history import History
 from chatproto.server.tally import Tally
 from chatproto.stores.open import MemoryStore
-from chatproto.stores.timed import TimedStore
+from chatproto.stores.timed import TimedLog, TimedStore
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import Limits
 from tests.contracts.names import NamesContract, key
@@ -79,3 +81,35 @@ class TimedStoreTests(StoreCase):
         inner._file._db.execute("PRAGMA query_only = off")
         store.names.keep("alice", key(1), 1.0)
         self.assertEqual(store.trouble, "")
+
+
+class Written:
+    """A log whose answers are the test's."""
+
+    def __init__(self) -> None:
+        self.asked: list[Deferred[int]] = []
+
+    def append(self, line: str) -> Deferred[int]:
+        self.asked.append(Deferred())
+        return self.asked[-1]
+
+    def keep(self, lines: Iterator[str]) -> Deferred[int]:
+        return self.append(next(lines))
+
+
+class TimedLogTests(SynchronousTestCase):
+    def test_it_takes_as_long_as_the_answer(self) -> None:
+        tally, inner = Tally(), Written()
+        log = TimedLog(inner, tally.spent)
+        first, second, kept = log.append("a"), log.append("b"), log.keep(iter("c"))
+        self.assertEqual(tally.store, {})
+        for number, asked in enumerate(inner.asked):
+            if number == 1:
+                asked.errback(StoreTrouble("it is away"))
+            else:
+                asked.callback(number)
+        self.assertEqual((self.successResultOf(first), self.successResultOf(kept)), (0, 2))
+        self.failureResultOf(second, StoreTrouble)
+        spent = tally.store["log", "append"]
+        self.assertEqual((sum(spent.counts), spent.failed), (2, 1))
+        self.assertEqual(sum(tally.store["log", "keep"].counts), 1)
