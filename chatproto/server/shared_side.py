@@ -6,9 +6,8 @@ What changes nothing is answered at once, from this server's own replica.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
@@ -20,8 +19,10 @@ from chatproto.directory.visitors import Visitor
 from chatproto.rooms.flood import Requests
 from chatproto.server import commands as told
 from chatproto.server import replica_picture
+from chatproto.server.batches import Batches, Log, Waiter
 from chatproto.server.replica import PLAIN_READING, READING, Missed, Replica
 from chatproto.server.room_side import REQUESTS
+from chatproto.server.shared_connections import Chunk, Connection, PlainConnection
 from chatproto.wire import bcp2, bcp2_rooms, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -31,73 +32,12 @@ from chatproto.wire.messages import Message
 
 RETRY_AFTER = 2
 """Seconds after which to ask again what could not be written."""
-AGAIN = 0.5
-"""Seconds before what was not written is written again."""
-AT_ONCE = 500
-"""Commands in one batch."""
 FAREWELL = 1.0
 """Seconds that a server which ends waits for its last word to be written."""
 UNANSWERED = 64
 """What one connection may have asked without having been answered; then it is read no further."""
 
 _NOBODY = ""
-Answers = list[tuple[Message | RemoteError, Message]]
-
-
-class Log(Protocol):
-    """What the servers share. It reads by itself, and tells a SharedSide: `begin`, `read`, `came`."""
-
-    def append(self, line: str) -> Deferred[Any]:
-        """Put `line` at the end. Fails with StoreTrouble if that was not done, with anything else if it
-        may have been."""
-
-    def keep(self, lines: Iterator[str]) -> Deferred[int]:
-        """Let servers that begin do so with the picture `lines`, and with what has been read up to now;
-        what was before it is wanted no more. Fires with its size in bytes."""
-
-
-class Connection(Protocol):
-    """One of a client with a key."""
-
-    def say(self, message: Bcp2Message) -> None:
-        """Send `message`."""
-
-    def go_on(self) -> None:
-        """Read on where it was held up."""
-
-
-class PlainConnection(Protocol):
-    """One in plain text."""
-
-    host: str
-    port: int
-    came: int
-
-    @property
-    def local(self) -> bool:
-        """Whether the other end is on this machine."""
-
-    def answered(self, answers: Answers) -> None:
-        """Send the answers to a chunk of what it asked."""
-
-    def close(self) -> None:
-        """Close it."""
-
-
-class Waiter(NamedTuple):
-    """Who waits for a command: `done` is called with the answer in plain text, if it has one, when it
-    is carried out; or `refused` when it is sure that it never will be."""
-
-    done: Callable[[Message | None], None]
-    refused: Callable[[], None]
-
-
-class _Written(NamedTuple):
-    """A batch that has not been read back yet."""
-
-    number: int
-    line: str
-    commands: list[tuple[told.Command, Waiter | None]]
 
 
 def rules_of(limits: Limits, version: str) -> str:
@@ -135,14 +75,8 @@ class SharedSide:
         self._unfit = unfit
         self._loaded = False  # it knows what the others know, or knew
         self._in = False  # and they know of it
-        self._refused = False  # the log takes nothing just now
         self._read_at = -1e9
-        self._number = 0
-        self._queue: deque[tuple[told.Command, Waiter | None]] = deque()
-        self._flight: _Written | None = None
-        self._sending = False
-        self._doubtful = False  # whether what is being written may have been written already
-        self._unread: deque[_Written] = deque()
+        self._batches = Batches(clock, log)
         self._visitors: dict[int, Visitor] = {}
         self._users: dict[Visitor, str | None] = {}  # who has been made known, as which user
         self._asked: dict[Visitor, int] = {}
@@ -158,14 +92,15 @@ class SharedSide:
         self._beat = LoopingCall(self._beats)
         self._beat.clock = clock
         replica.find = self._visitors.get
-        replica.push = self._ask
+        replica.push = self._batches.add
 
     # Whether it can be asked.
 
     @property
     def away(self) -> bool:
         """Whether nothing can be written just now, as far as is known."""
-        if not self._in or self._refused or len(self._queue) >= self._limits.log_waiting:
+        batches = self._batches
+        if not self._in or batches.refused or len(batches) >= self._limits.log_waiting:
             return True
         return self._clock.seconds() - self._read_at > self._limits.log_silence
 
@@ -180,10 +115,11 @@ class SharedSide:
         if self._waits is not None and self._waits.active():
             self._waits.cancel()
         self._stopped = Deferred()
+        self._batches.stopping = True
         if self.away:
             self._stopped.callback(None)
         else:
-            self._ask(told.End())
+            self._batches.add(told.End())
         self._stopped.addTimeout(FAREWELL, self._clock)
         return self._stopped.addErrback(lambda _: None)
 
@@ -214,7 +150,7 @@ class SharedSide:
             self._users[visitor] = visitor.user
             self._visitors[visitor.number] = visitor
             seen = visitor.key, visitor.host, visitor.port, visitor.local
-            self._ask(told.Come(visitor.number, *seen, visitor.user))
+            self._batches.add(told.Come(visitor.number, *seen, visitor.user))
         self._asked[visitor] = self._asked.get(visitor, 0) + 1
 
         def refused() -> None:
@@ -223,7 +159,7 @@ class SharedSide:
             self._answered(visitor)
 
         waiter = Waiter(lambda _: self._answered(visitor), refused)
-        self._ask(told.Ask(visitor.number, text), waiter)
+        self._batches.add(told.Ask(visitor.number, text), waiter)
 
     def _is_for_here(self, message: Bcp2Message, visitor: Visitor) -> bool:
         """Whether it can be answered now, by this server alone."""
@@ -248,11 +184,11 @@ class SharedSide:
         self._requests.pop(visitor, None)
         if self._users.pop(visitor, _NOBODY) is not _NOBODY:
             del self._visitors[visitor.number]
-            self._ask(told.Gone(visitor.number, reason))
+            self._batches.add(told.Gone(visitor.number, reason))
 
     def take_plain(self, connection: PlainConnection, messages: list[Any]) -> None:
         """A connection in plain text asks `messages`."""
-        waits = _Answers(connection, messages)
+        waits = Chunk(connection, messages)
         away = self.away
         local = self._loaded and all(isinstance(one, PLAIN_READING) for one in messages)
         for place, message in enumerate(messages):
@@ -266,19 +202,19 @@ class SharedSide:
                 self._plain[connection.came] = connection
                 seen = connection.host, connection.port, connection.local
                 asked = told.Plain(connection.came, *seen, codec.encode(message).decode())
-                self._ask(asked, waits.waiter(place))
+                self._batches.add(asked, waits.waiter(place))
 
     def closed(self, connection: PlainConnection) -> None:
         """That connection has ended."""
         if self._plain.pop(connection.came, None) is not None:
-            self._ask(told.Closed(connection.came))
+            self._batches.add(told.Closed(connection.came))
 
     # What the operator wants, and the lobby in bare text tells.
 
     def order(self, message: Bcp2Message) -> None:
         """Carry out what the operator wants, unless it is refused when it is read. Raises StoreTrouble."""
         self._check()
-        self._ask(told.Order(strict.encode(message, self._limits).decode()))
+        self._batches.add(told.Order(strict.encode(message, self._limits).decode()))
 
     def expel(self, client_id: str, free: bool) -> bool:
         """Put out `client_id`, or with `free` take it from its key; False if it is nobody's. Raises
@@ -286,21 +222,21 @@ class SharedSide:
         self._check()
         known = self.replica.owned(client_id) if free else self.replica.registered(client_id)
         if known:
-            self._ask(told.Expel(client_id, free))
+            self._batches.add(told.Expel(client_id, free))
         return known
 
     def came(self, name: str) -> None:
         """`name` is in the lobby in bare text."""
-        self._ask(told.Lobby("came", name, ""))
+        self._batches.add(told.Lobby("came", name, ""))
 
     def went(self, name: str, reason: str) -> None:
         """And there no more."""
-        self._ask(told.Lobby("went", name, reason))
+        self._batches.add(told.Lobby("went", name, reason))
 
     def heard(self, name: str, text: str) -> None:
         """It has said `text` there; which is lost to the others if the log is away."""
         if not self.away:
-            self._ask(told.Lobby("said", name, text))
+            self._batches.add(told.Lobby("said", name, text))
 
     def _check(self) -> None:
         if self.away:
@@ -308,77 +244,11 @@ class SharedSide:
 
     # What is written.
 
-    def _ask(self, command: told.Command, waiter: Waiter | None = None) -> None:
-        if not self._queue and self._flight is None:
-            # What is asked in this turn of the reactor goes together.
-            self._clock.callLater(0, self._write)
-        self._queue.append((command, waiter))
-
-    def _write(self) -> None:
-        if self._flight is not None or not self._queue or not self.replica.node:
-            return
-        taken = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
-        self._number += 1
-        batch = told.Batch(self.replica.node, self._number, tuple(command for command, _ in taken))
-        self._doubtful = False
-        self._flight = _Written(self._number, told.write(batch), taken)
-        self._unread.append(self._flight)
-        self._send()
-
-    def _send(self) -> None:
-        flight = self._flight
-        if flight is None or self._sending:
-            return
-        self._sending = True
-        sent = self._log.append(flight.line)
-        sent.addCallbacks(self._sent, self._not_sent, (flight,), errbackArgs=(flight,))
-
-    def _sent(self, _: object, flight: _Written) -> None:
-        self._sending = self._refused = False
-        if self._flight is flight:
-            self._flight = None
-        self._go_on()
-
-    def _not_sent(self, failure: Failure, flight: _Written) -> None:
-        if not self._refused:
-            self.log.error("nothing can be written: {why}", why=failure.getErrorMessage())
-        self._sending, self._refused = False, True
-        if failure.check(StoreTrouble) is not None and self._flight is flight:
-            self._take_back(flight)
-        else:
-            self._doubtful = True
-        self._refuse()
-        if self._stopped is None:
-            self._clock.callLater(AGAIN, self._go_on)
-
-    def _take_back(self, flight: _Written) -> None:
-        """It has not been written, unless an earlier try has."""
-        if not self._doubtful:
-            self._flight = None
-            self._unread.pop()
-            self._number -= 1
-            self._queue.extendleft(reversed(flight.commands))
-
-    def _refuse(self) -> None:
-        """Whoever waits for what has not been written need not wait for the log to be there again."""
-        waiting, self._queue = self._queue, deque()
-        for command, waiter in waiting:
-            if waiter is None:
-                self._queue.append((command, None))
-            else:
-                waiter.refused()
-
-    def _go_on(self) -> None:
-        if self._flight is not None:
-            self._send()
-        else:
-            self._write()
-
     def _beats(self) -> None:
         if self.away:
-            self._refuse()
-        if self._in and not self._queue:
-            self._ask(told.Beat(self._rules))
+            self._batches.refuse()
+        if self._in and not len(self._batches):
+            self._batches.add(told.Beat(self._rules))
 
     # What is read.
 
@@ -398,9 +268,8 @@ class SharedSide:
     def came_up(self) -> None:
         """All has been read that there was: the log is there, for the first time or again."""
         self._read_at = self._clock.seconds()
-        self._refused = False
+        self._batches.go_on()
         if self._loaded:
-            self._go_on()
             return
         self._loaded = True
         self._strange = {
@@ -432,24 +301,16 @@ class SharedSide:
             own = batch.node == self.replica.node
             answers = self.replica.apply(batch, at)
             if own and answers is not None:
-                self._read_back(batch, answers)
+                self._read_back(batch.number, answers)
             if self._in and self.replica.node not in self.replica.members:
                 self._given_up()
         self._draw()
 
-    def _read_back(self, batch: told.Batch, answers: list[Message | None]) -> None:
-        written = self._unread.popleft()
-        assert written.number == batch.number
+    def _read_back(self, number: int, answers: list[Message | None]) -> None:
         if not self._in:
             self._in = True
             self.entered()
-        for (_, waiter), answer in zip(written.commands, answers, strict=True):
-            if waiter is not None:
-                waiter.done(answer)
-        if self._flight is written:
-            self._flight = None
-            if not self._sending:
-                self._go_on()
+        self._batches.read_back(number, answers)
 
     def _answered(self, visitor: Visitor) -> None:
         asked = self._asked.get(visitor)
@@ -466,9 +327,7 @@ class SharedSide:
     def _enter(self) -> None:
         """Come in, under a name that nobody has had."""
         self.replica.node = self._new_node()
-        self._number = 0
-        self._queue.appendleft((told.Beat(self._rules), None))
-        self._write()
+        self._batches.begin(self.replica.node, told.Beat(self._rules))
 
     def _given_up(self) -> None:
         """The others have heard nothing of it for long, or it has said that it ends."""
@@ -483,9 +342,7 @@ class SharedSide:
         """Nothing that its connections were is true any more: they come back, and find all again."""
         self._in = False
         self.replica.node = ""
-        self._queue.clear()
-        self._unread.clear()
-        self._flight = None
+        self._batches.end()
         self._users.clear()
         self._visitors.clear()
         self._asked.clear()
@@ -512,24 +369,3 @@ class SharedSide:
     def _not_drawn(self, failure: Failure) -> None:
         self._drawing = False
         self.log.error("no picture is kept: {why}", why=failure.getErrorMessage())
-
-
-class _Answers:
-    """The answers to a chunk, in their order; sent when all are there."""
-
-    def __init__(self, connection: PlainConnection, messages: list[Any]) -> None:
-        self._connection = connection
-        self._messages = messages
-        self._found: dict[int, Message] = {}
-
-    def put(self, place: int, answer: Message) -> None:
-        self._found[place] = answer
-        if len(self._found) == len(self._messages):
-            found = [self._found[number] for number in range(len(self._messages))]
-            self._connection.answered(list(zip(self._messages, found, strict=True)))
-
-    def waiter(self, place: int) -> Waiter:
-        return Waiter(
-            lambda answer: self.put(place, answer or PlainError(500)),
-            lambda: self.put(place, PlainError(503)),
-        )

@@ -139,7 +139,7 @@ class Roamer(threading.Thread):
         while not self.end.is_set():
             self._insist(ear, Ping(4))
             self._take(ear, [])
-            self.end.wait(0.1)
+            self.end.wait(1)
         newest = self._insist(ear, asked.Join(5, ROOM)).last
         self._take(ear, [])
         self._catch_up(ear, newest)

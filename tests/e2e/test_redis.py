@@ -17,9 +17,10 @@ from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Error
 from tests.e2e.harness import LIMIT, Stage
-from tests.e2e.redis_process import Redis, Several
 from tests.e2e.roamer import Ear
+from tests.e2e.several import Several
 from tests.e2e.test_server_process import REGISTER, ask, run
+from tests.redis_process import Redis
 
 ROOM = "#tea"
 

@@ -17,7 +17,8 @@ from chatproto.server.replica import Missed, Replica
 from chatproto.server.replica_picture import picture
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.shared_side import Answers, SharedSide
+from chatproto.server.shared_connections import Answers
+from chatproto.server.shared_side import SharedSide
 from chatproto.stores.shared import SharedMemory
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import StoreTrouble

@@ -1,4 +1,4 @@
-"""A Redis of a test's own, and servers that share it."""
+"""A Redis of a test's own: a process on a free port, with a folder of its own."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ import signal
 import socket
 import subprocess
 from pathlib import Path
+from unittest import SkipTest
 
-import pytest
-
-from tests.e2e.harness import LIMIT, Program, Stage, free_port
+LIMIT = 30.0
 
 NAMES = ("redis-server", "valkey-server")
 FOUND = next((path for path in map(shutil.which, NAMES) if path), None)
@@ -22,14 +21,21 @@ SAFE = (
 
 
 def needed() -> str:
-    """The program; who has none skips the test."""
+    """The program. Raises SkipTest if there is none."""
     if FOUND is None:
-        pytest.skip("neither redis-server nor valkey-server is installed")
+        raise SkipTest("neither redis-server nor valkey-server is installed")
     return FOUND
 
 
+def free_port() -> int:
+    """A port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 class Redis:
-    """On a free port of loopback, with a folder of its own; can be stopped and started again."""
+    """It can be stopped and started again."""
 
     def __init__(self, folder: Path) -> None:
         self.port = free_port()
@@ -73,39 +79,3 @@ class Redis:
             return self.ask("PING").startswith(b"+PONG")
         except OSError:
             return False
-
-
-class Several:
-    """Servers with one key over one Redis, each on a port of its own that it keeps."""
-
-    def __init__(self, stage: Stage, redis: Redis, count: int, *options: str) -> None:
-        self.stage = stage
-        self.redis = redis
-        self.options = options
-        self.servers: list[Program] = []
-        self.homes = [stage.place("several") for _ in range(count)]
-        self.ports = [free_port() for _ in range(count)]
-        for number in range(count):
-            if number:
-                shutil.copy(self.homes[0] / "key.pem", self.homes[number])
-            self.servers.append(self.run(number))
-
-    def run(self, number: int) -> Program:
-        """Start that server, until it serves."""
-        where = f"tcp:{self.ports[number]}:interface=127.0.0.1"
-        server: Program = self.stage.start(
-            *("chatserver", "--port", where, "--store", self.redis.url, *self.options),
-            home=self.homes[number],
-        )
-        server.expect(f"Server listening on 127.0.0.1:{self.ports[number]}")
-        return server
-
-    def kill(self, number: int) -> None:
-        """SIGKILL."""
-        server = self.servers[number]
-        server.signal(signal.SIGKILL)
-        assert server.wait() == -signal.SIGKILL
-
-    def again(self, number: int) -> None:
-        """Start it again."""
-        self.servers[number] = self.run(number)

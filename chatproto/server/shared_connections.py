@@ -1,0 +1,63 @@
+"""What a server of several needs of its connections, and the answers to a chunk in plain text."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from chatproto.server.batches import Waiter
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.messages import Error, Message
+
+Answers = list[tuple[Message | RemoteError, Message]]
+
+
+class Connection(Protocol):
+    """One of a client with a key."""
+
+    def say(self, message: Bcp2Message) -> None:
+        """Send `message`."""
+
+    def go_on(self) -> None:
+        """Read on where it was held up."""
+
+
+class PlainConnection(Protocol):
+    """One in plain text."""
+
+    host: str
+    port: int
+    came: int
+
+    @property
+    def local(self) -> bool:
+        """Whether the other end is on this machine."""
+
+    def answered(self, answers: Answers) -> None:
+        """Send the answers to a chunk of what it asked."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+class Chunk:
+    """The answers to a chunk, in their order; sent when all are there."""
+
+    def __init__(self, connection: PlainConnection, messages: list[Any]) -> None:
+        self._connection = connection
+        self._messages = messages
+        self._found: dict[int, Message] = {}
+
+    def put(self, place: int, answer: Message) -> None:
+        """The answer to the message in that place."""
+        self._found[place] = answer
+        if len(self._found) == len(self._messages):
+            found = [self._found[number] for number in range(len(self._messages))]
+            self._connection.answered(list(zip(self._messages, found, strict=True)))
+
+    def waiter(self, place: int) -> Waiter:
+        """Who waits for that answer."""
+        return Waiter(
+            lambda answer: self.put(place, answer or Error(500)),
+            lambda: self.put(place, Error(503)),
+        )
