@@ -126,6 +126,7 @@ class Replica:
         self._new_call = new_call
         self._new_tickets = new_tickets
         self._say = say
+        self._plain_decoder = codec.Decoder(limits)  # what it is fed are whole messages
         self.begin()
 
     def begin(self) -> None:
@@ -204,7 +205,9 @@ class Replica:
 
     def dismiss_all(self, retry_after: int) -> None:
         """All connections of this server are to come back."""
-        self._secure.close(lambda: retry_after)
+        self._rooms.flush()
+        for connection in tuple(self._secure.connections.values()):
+            connection.dismiss(bcp2.Closing(retry_after))
 
     def advertise(self, relay: Address) -> None:
         """From now on the tickets of this server's relay say that it is there."""
@@ -324,7 +327,7 @@ class Replica:
         self.directory.lost(visitor, self.now)
 
     def _ask_plainly(self, asked: told.Plain, node: str, member: Member) -> Message | None:
-        message = codec.Decoder(self._limits).feed(asked.text.encode())[0]
+        message = self._plain_decoder.feed(asked.text.encode())[0]
         own = node == self.node
         if isinstance(message, RemoteError) or (isinstance(message, PLAIN_READING) and not own):
             return None

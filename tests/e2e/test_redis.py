@@ -110,6 +110,24 @@ def test_real_programs_talk_across_servers(two: Several, stage: Stage) -> None:
     alice.event("message", text="directly", from_="bob")
 
 
+def test_real_programs_go_on_at_another_server(two: Several, stage: Stage) -> None:
+    first, second = (f"127.0.0.1:{port}" for port in two.ports)
+    alice = stage.open_client("alice", first, "--server", second)
+    bob = stage.open_client("bob", second, "--server", first)
+    for one in (alice, bob):
+        one.event("registered")
+        one.send_line(f"/join {ROOM}")
+        one.event("room", room=ROOM, change="joined", own=True)
+    two.kill(0)
+    bob.send_line("while alice is away")
+    alice.event("registered", server=second)
+    alice.event("message", text="while alice is away", room=ROOM)
+    alice.send_line("here again")
+    bob.event("message", text="here again", room=ROOM)
+    bob.send_line("/bridge alice")
+    bob.event("bridged", id="alice")
+
+
 @pytest.mark.parametrize("how", ["killed", "hung"])
 def test_redis_away_is_503_and_all_comes_back_by_itself(
     two: Several, tmp_path: Path, how: str
