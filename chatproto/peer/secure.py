@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.peer.before_tls import BeforeTls, punch_first
+from chatproto.peer.beneath import start_tls
 from chatproto.peer.effects import Opening
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
@@ -181,7 +182,7 @@ class SecureLink(LineReceiver):
         self.dialled = False
         transport.protocol = self
         self.makeConnection(transport)
-        transport.startTLS(self._handshake, self.tls_server)
+        start_tls(transport, self._handshake, self.tls_server)
         if data:
             transport.protocol.dataReceived(data)
 
@@ -261,7 +262,7 @@ class SecureLink(LineReceiver):
         transport = self.transport
         if self._punch:
             punch_first(transport, self._punch)
-        transport.startTLS(self._handshake, not self.tls_server)
+        start_tls(transport, self._handshake, not self.tls_server)
         if self._punch:
             transport.protocol = BeforeTls(transport, self._met)
 

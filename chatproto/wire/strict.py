@@ -161,6 +161,8 @@ class StrictDecoder:
             while at < len(data):
                 if self._head is not None:
                     at = self._take_body(self._head, data, at, found)
+                elif not self._lines and (end := self._take_block(data, at, found)):
+                    at = end
                 else:
                     at = self._take_line(data, at, found)
         except RemoteError as error:
@@ -169,6 +171,28 @@ class StrictDecoder:
             self.closed = True
             self._rest, self._lines = b"", []
         return found
+
+    def _take_block(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
+        """Take the block at `at` if all of it is there and each line is fine; where it ends, or 0.
+
+        It saves taking the lines one by one, which alone says what is wrong with one. Raises
+        RemoteError for what cannot be read on.
+        """
+        limits = self._limits
+        end = data.find(b"\r\n\r\n", at, at + limits.header_block)
+        if end < 0:
+            return 0
+        lines = data[at:end].split(b"\r\n")
+        if (
+            not lines[0]
+            or len(lines) > limits.headers + 1
+            or max(map(len, lines)) > limits.line
+            or BAD.search(b"".join(lines))
+        ):
+            return 0
+        self._lines = lines
+        self._begin(found)
+        return end + 4
 
     def _take_line(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
         """Take the line at `at`; where it ends. Raises RemoteError for what cannot be read on."""
