@@ -21,6 +21,7 @@ from twisted.python.failure import Failure
 from chatproto.directory.own_port import connect
 from chatproto.peer.plain import LinkOwner, PlainLink
 from chatproto.peer.secure import SecureLink
+from chatproto.relay.client import NoRelay, RelayEnd, join
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
@@ -65,9 +66,16 @@ class Dialer:
         dialled: Deferred[SecureLink] = connect(self._reactor, host, port, wait, link, own_port)
         return dialled.addErrback(self._explain, host_port(host, port))
 
+    def join_relay(self, host: str, port: int, ticket: str) -> Deferred[RelayEnd]:
+        """The pipe of `ticket` at a server's relay. Fails with NoRelay or Unreachable."""
+        joining = join(self._reactor, host, port, ticket, self._limits)
+        return Deferred.fromCoroutine(joining).addErrback(self._explain, host_port(host, port))
+
     def _explain(self, failure: Failure, where: str) -> Any:
         error = failure.value
         match error:
+            case NoRelay():
+                return failure
             case ConnectionRefusedError():
                 words = f"nobody answers at {where} (connection refused)"
             case TimeoutError():

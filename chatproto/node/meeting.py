@@ -29,7 +29,7 @@ from chatproto.peer.paths import (
     is_tls_server,
 )
 from chatproto.peer.secure import SecureLink
-from chatproto.relay.client import NoRelay, RelayEnd, join
+from chatproto.relay.client import NoRelay, RelayEnd
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
@@ -230,9 +230,7 @@ class Meeting:
         if where is None:
             self._carry(self._race.failed(None, "there is no server to relay", self._now()))
             return
-        joining = Deferred.fromCoroutine(
-            join(self._reactor, *where, self.introduction.ticket, self._limits)
-        )
+        joining = self._dialer.join_relay(*where, self.introduction.ticket)
         self._under_way[None] = joining.cancel
         joining.addCallbacks(self._piped, lambda failure: self._failed(None, failure))
         joining.addErrback(_log)

@@ -7,6 +7,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.simulation.hall import HALL
+from tests.simulation.routers import Router
 
 if TYPE_CHECKING:
     from tests.simulation.network import Connection
@@ -161,6 +162,13 @@ class Action:
         one, _ = self._two(world)
         world.network.isolate(one.host, 8 * self.number)
 
+    def router(self, world: World) -> None:
+        """Somebody is behind another router from now on; what is connected stays so."""
+        one, _ = self._two(world)
+        kinds = tuple(Router)
+        assert world.network.routers is not None
+        world.network.routers.kinds[one.host] = kinds[int(self.number * len(kinds))]
+
     def restart(self, world: World) -> None:
         """A program is killed, and started again after a while, or by somebody later."""
         one, _ = self._two(world)
@@ -206,6 +214,7 @@ PEACE = {
     "unsend": 4,
 }
 ROOMS = {"talk": 60}
+HOMES = {"router": 6}
 ROOM_FAULTS = {"talk_on": 6}
 TURNS = {"mode": 5, "over": 8}
 FAULTS = {"cut": 9, "stall": 6, "isolate": 2, "restart": 4, "restart_server": 2, "start": 4}
@@ -217,6 +226,7 @@ def script(seed: int, rules: Rules) -> tuple[Action, ...]:
     """What `seed` has in store."""
     random = Random(f"{seed} script")
     weights = PEACE | (TURNS if rules.turns else {}) | (FAULTS if rules.faults else {})
+    weights |= HOMES if rules.homes else {}
     weights |= ROOMS if rules.rooms else {}
     weights |= ROOM_FAULTS if rules.rooms and rules.faults else {}
     # Each run has its own character: some of what may happen happens often in it, some never.

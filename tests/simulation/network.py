@@ -10,6 +10,7 @@ from twisted.internet.address import IPv4Address
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.error import (
     CannotListenError,
+    ConnectBindError,
     ConnectionRefusedError,
     TimeoutError,
     UserError,
@@ -18,9 +19,14 @@ from twisted.python.failure import Failure
 
 from tests.simulation.pipe import SimPipe
 from tests.simulation.reactor import SimClock, SimReactor
+from tests.simulation.routers import Routers
 from tests.simulation.transport import SimTransport
 
 Tell = Callable[..., None]
+Address = tuple[str, int]
+NO_ANSWER = -1.0
+ASKED_AGAIN = 1.0
+"""Seconds until a connection is asked for once more that has had no answer."""
 
 
 class Connection:
@@ -66,11 +72,18 @@ class SimConnector:
     """A connection that was asked for."""
 
     def __init__(
-        self, network: SimNetwork, reactor: SimReactor, where: tuple[str, int], factory: Any
+        self,
+        network: SimNetwork,
+        reactor: SimReactor,
+        where: tuple[str, int],
+        factory: Any,
+        port: int,
     ) -> None:
         self.state = "connecting"
         self.reactor = reactor
         self.where = where
+        self.here = reactor.host, port  # as it is seen
+        self.is_met = False  # there is an answer, of which the program hears in a moment
         self._network = network
         self._factory = factory
 
@@ -92,18 +105,24 @@ class SimConnector:
             self._factory.clientConnectionFailed(self, Failure(error))
             self._factory.doStop()
 
-    def made(self, connection: Connection) -> None:
-        """It is there, if it is still wanted."""
-        transport = connection.ends[0]
+    def made(self, connection: Connection, end: int) -> None:
+        """It is there, if it is still wanted; `end`: which of the two is ours."""
+        transport = connection.ends[end]
         if self.state != "connecting" or self.reactor.dead:
             transport.forget()
-            connection.pipes[0].cut(0.0)
+            connection.pipes[end].cut(0.0)
             return
         self.state = "connected"
         protocol = self._factory.buildProtocol(self.getDestination())
         transport.protocol = protocol
         transport.connector = self
         protocol.makeConnection(transport)
+
+    def answers(self, other: SimConnector) -> bool:
+        """Whether it is the way from there to here that `other` is from here to there."""
+        if self.state != "connecting" or self.is_met or self.reactor.dead:
+            return False
+        return (self.here, self.where) == (other.where, other.here)
 
     def lost(self, reason: Failure) -> None:
         """It is over."""
@@ -126,9 +145,11 @@ class SimNetwork:
         self._tell = tell
         self.faulty = faulty
         self.ports: dict[tuple[str, int], SimPort] = {}
+        self.routers: Routers | None = None
+        self._asked: list[SimConnector] = []  # attempts of which nothing has come yet
         self.away: dict[str, float] = {}  # hosts that cannot be reached, until when
         self._connections: dict[int, Connection] = {}
-        self._made = 0
+        self._made = self._number = 0
         self._dirty: dict[int, SimPipe] = {}
         self._woken = False
 
@@ -159,17 +180,35 @@ class SimNetwork:
     # What the programs ask for.
 
     def connect(
-        self, reactor: SimReactor, host: str, port: int, factory: Any, timeout: float
+        self,
+        reactor: SimReactor,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float,
+        bound: int | None = None,
     ) -> SimConnector:
-        connector = SimConnector(self, reactor, (host, port), factory)
+        """`bound`: the port to come from, or any."""
+        self._made += 1
+        fresh, where = 40000 + self._made, (host, port)
+        seen = fresh if bound is None else bound
+        if self.routers is not None:
+            seen = self.routers.port_of(reactor.host, bound, fresh)
+        connector = SimConnector(self, reactor, where, factory, seen)
         factory.doStart()
         factory.startedConnecting(connector)
         chance, delay = self.random.random(), self.latency()
-        self.tell(reactor.name, "connects", (host, port))
+        self.tell(reactor.name, "connects", where)
+        if bound is not None and self._is_taken(connector):
+            reactor.callLater(0, connector.failed, ConnectBindError())
+            return connector
+        self._asked = [one for one in self._asked if one.state == "connecting"] + [connector]
+        if self.routers is not None and not self.routers.lets_out(reactor.host, seen, where):
+            chance = NO_ANSWER
         reactor.callLater(timeout, connector.failed, TimeoutError())
-        if self.faulty and chance < 0.06:
+        if self.faulty and NO_ANSWER < chance < 0.06:
             reactor.callLater(delay, connector.failed, ConnectionRefusedError())
-        elif self.faulty and chance < 0.09:
+        elif chance == NO_ANSWER or (self.faulty and chance < 0.09):
             self.tell(reactor.name, "gets no answer")
         else:
             if self.faulty and chance < 0.2:
@@ -255,20 +294,21 @@ class SimNetwork:
         now, host = self.clock.seconds(), connector.where[0]
         if max(self.away.get(connector.reactor.host, 0), self.away.get(host, 0)) > now:
             return  # no answer
+        if self.routers is not None and not self.routers.lets_in(connector.where, connector.here):
+            connector.reactor.callLater(ASKED_AGAIN, self._reach, connector)
+            return
+        other = next((one for one in self._asked if one.answers(connector)), None)
+        if other is not None:
+            self._meet(connector, other)
+            return
         port = self.ports.get(connector.where)
         if port is None:
             connector.failed(ConnectionRefusedError())
             return
-        self._made += 1
-        here, there = (connector.reactor.host, 40000 + self._made), connector.where
-        names = f"{connector.reactor.name}#{self._made}", f"{port.reactor.name}#{self._made}"
-        dialler = SimTransport(connector.reactor, names[0], here, there, client=True)
-        called = SimTransport(port.reactor, names[1], there, here, client=False)
-        connection = self._connections[self._made] = Connection(self, self._made, dialler, called)
-        self.tell(names[1], "accepts", names[0])
-        later = 0.001 + 0.01 * self.random.random()
-        connection.pipes[1].begin(now + later)
-        self.clock.call(self, later, connector.made, connection)
+        here = connector.here
+        connection = self._new(connector.reactor, port.reactor, here, connector.where, False)
+        called = connection.ends[1]
+        self._tell_of(connection, connector, 0)
         protocol = port.factory.buildProtocol(IPv4Address("TCP", *here))
         if protocol is None:
             called.forget()
@@ -276,3 +316,34 @@ class SimNetwork:
             return
         called.protocol = protocol
         protocol.makeConnection(called)
+
+    def _meet(self, one: SimConnector, other: SimConnector) -> None:
+        """Two attempts meet in the middle: one connection, and each side has dialled."""
+        connection = self._new(one.reactor, other.reactor, one.here, other.here, True)
+        for end, connector in enumerate((one, other)):
+            self._tell_of(connection, connector, end)
+
+    def _new(
+        self, one: SimReactor, other: SimReactor, here: Address, there: Address, met: bool
+    ) -> Connection:
+        self._number += 1
+        names = f"{one.name}#{self._number}", f"{other.name}#{self._number}"
+        first = SimTransport(one, names[0], here, there, client=True)
+        second = SimTransport(other, names[1], there, here, client=met)
+        connection = self._connections[self._number] = Connection(self, self._number, first, second)
+        self.tell(names[1], "meets" if met else "accepts", names[0])
+        return connection
+
+    def _tell_of(self, connection: Connection, connector: SimConnector, end: int) -> None:
+        """Whoever dialled hears of it in a moment, and of what comes there only then."""
+        connector.is_met = True
+        later = 0.001 + 0.01 * self.random.random()
+        connection.pipes[1 - end].begin(self.clock.seconds() + later)
+        self.clock.call(self, later, connector.made, connection, end)
+
+    def _is_taken(self, connector: SimConnector) -> bool:
+        """Whether there is a connection from there to there, or is to be."""
+        wanted = connector.here, connector.where
+        asked = [(one.here, one.where) for one in self._asked if one.state == "connecting"]
+        living = [(end.own, end.peer) for end in self.transports()]
+        return wanted in (*asked, *living)

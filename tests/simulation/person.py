@@ -115,6 +115,7 @@ class Person:
         node.tell = self._told
         node.hold_input = self._hold_input
         node.server = self._introducer(reactor, known, random)
+        node.place.own_port = ("", PEOPLE_PORT)
         door = Door(node.calls.links, cast(Any, reactor), LIMITS)
         reactor.listenTCP(PEOPLE_PORT, door)
         node.start(self.host, PEOPLE_PORT)
@@ -177,4 +178,5 @@ class Person:
         )
         self.node.rooms.connection = RoomClient(server, LIMITS)
         server.pushed = self.node.rooms.pushed
+        server.own_port = lambda: ("", PEOPLE_PORT)
         return SecureIntroducer(server)

@@ -85,7 +85,13 @@ class Network(Protocol):
     clock: SimClock
 
     def connect(
-        self, reactor: SimReactor, host: str, port: int, factory: Any, timeout: float
+        self,
+        reactor: SimReactor,
+        host: str,
+        port: int,
+        factory: Any,
+        timeout: float,
+        bound: int | None,
     ) -> Any: ...
     def listen(self, reactor: SimReactor, port: int, factory: Any) -> Any: ...
     def died(self, reactor: SimReactor) -> None: ...
@@ -126,7 +132,8 @@ class SimReactor:
         bindAddress: Any = None,
     ) -> Any:
         assert not self.dead, f"{self.name} is dead, and connects"
-        return self._network.connect(self, host, port, factory, timeout)
+        bound = None if bindAddress is None else bindAddress[1]
+        return self._network.connect(self, host, port, factory, timeout, bound)
 
     def listenTCP(self, port: int, factory: Any, backlog: int = 50, interface: str = "") -> Any:
         assert interface in ("", self.host)

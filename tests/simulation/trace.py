@@ -12,20 +12,20 @@ class Trace:
 
     def __init__(self, seconds: Callable[[], float]) -> None:
         self._seconds = seconds
-        self._entries: list[tuple[float, str, str, tuple[Any, ...]]] = []
+        self.entries: list[tuple[float, str, str, tuple[Any, ...]]] = []
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.entries)
 
     def add(self, who: str, what: str, *details: Any) -> None:
         """`who` did `what`."""
-        self._entries.append((self._seconds(), who, what, details))
+        self.entries.append((self._seconds(), who, what, details))
 
     def lines(self) -> list[str]:
         """One line an entry; of bytes their number and sum."""
         return [
             " ".join([f"{at:10.4f} {who:<8} {what}", *map(_shown, details)])
-            for at, who, what, details in self._entries
+            for at, who, what, details in self.entries
         ]
 
 

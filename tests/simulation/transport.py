@@ -60,7 +60,7 @@ class SimTransport:
         self.into: Pipe
         self.producer: Any = None
         self._client = client
-        self._own, self._peer = own, peer
+        self.own, self.peer = own, peer
         self._stopped = False  # the producer was told to wait
         self._write_ended = self._read_ended = self._ending = False
         self._channel: Channel | None = None
@@ -68,10 +68,10 @@ class SimTransport:
     # What protocols call.
 
     def getPeer(self) -> IPv4Address:
-        return IPv4Address("TCP", *self._peer)
+        return IPv4Address("TCP", *self.peer)
 
     def getHost(self) -> IPv4Address:
-        return IPv4Address("TCP", *self._own)
+        return IPv4Address("TCP", *self.own)
 
     def setTcpNoDelay(self, enabled: Any) -> None:
         """It makes no difference here."""

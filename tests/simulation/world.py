@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from dataclasses import dataclass
 from random import Random
 from typing import Any, cast
 
-from chatproto.directory.keyed import KeyedDirectory
+from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.identity.pins import Pin
 from chatproto.node.settings import Settings
+from chatproto.relay.protocol import Relays
+from chatproto.relay.tickets import new_ticket
+from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
@@ -31,6 +35,7 @@ from tests.simulation.invariants import (
 from tests.simulation.network import SimNetwork
 from tests.simulation.person import LIMITS, PEOPLE_PORT, PORT, SERVER, Person
 from tests.simulation.reactor import SimClock, SimReactor
+from tests.simulation.routers import Router, Routers
 from tests.simulation.trace import Trace
 
 NAMES = ("ann", "bob", "cid", "dot")
@@ -47,13 +52,15 @@ class Rules:
 
     `faults`: the network breaks and programs are killed. `turns`: half duplex. `outbox`: a message to
     somebody whose key is pinned arrives whatever happens; else it may be lost with its connection.
-    `rooms`: they talk in a room, which the server keeps.
+    `rooms`: they talk in a room, which the server keeps. `homes`: they are behind routers, and the
+    server has a relay.
     """
 
     faults: bool = False
     turns: bool = False
     outbox: bool = False
     rooms: bool = False
+    homes: bool = False
 
 
 class World:
@@ -68,6 +75,8 @@ class World:
         self.network = SimNetwork(
             self.clock, Random(f"{seed} network"), self.trace.add, rules.faults
         )
+        if rules.homes:
+            self.network.routers = Routers(self.clock, SERVER)
         self.errors = ErrorLog()
         self.side: SecureSide | None = None
         self._server_key = self.new_key()
@@ -76,6 +85,7 @@ class World:
         self.hall = HallBooks()
         self._server: SimReactor | None = None
         self._calls = 0
+        self._tickets = itertools.count()
         self._old: list[ChatServer] = []
         self.people = self._make_people()
         self._keys = {person.name: person.key for person in self.people}
@@ -117,6 +127,8 @@ class World:
             half = self.rules.turns and random.random() < 0.3
             settings = Settings(NAMES[number], answer=answer, half_duplex=half)
             people.append(Person(self, number, NAMES[number], settings))
+            if self.network.routers is not None:
+                self.network.routers.kinds[people[-1].host] = random.choice(tuple(Router))
         for one in people:
             for other in people:
                 if one is not other and random.random() < 0.7:
@@ -134,11 +146,15 @@ class World:
             return
         reactor = self._server = SimReactor(self.network, SERVER, "server")
         registry = MemoryRegistry(LIMITS)
-        directory = KeyedDirectory(self._names, registry, self._new_call, LIMITS)
+        relay = RelaySide(cast(Any, reactor), LIMITS) if self.rules.homes else None
+        if relay is not None:  # with tickets that are the same in each run
+            relay.relays = Relays(cast(Any, reactor), LIMITS, lambda: new_ticket(self._ticket))
+        tickets = no_tickets if relay is None else relay.issue
+        directory = KeyedDirectory(self._names, registry, self._new_call, LIMITS, tickets)
         rooms = RoomSide(cast(Any, reactor), self._said, LIMITS) if self.rules.rooms else None
         self.side = SecureSide(cast(Any, SimTls(self._server_key)), directory, rooms=rooms)
         where = f"tcp:{PORT}:interface={SERVER}"
-        server = ChatServer(reactor, [where], registry, LIMITS, secure=self.side)
+        server = ChatServer(reactor, [where], registry, LIMITS, secure=self.side, relay=relay)
         server.factory.wheel.grain = 0.5
         server.startService()
         self._old.append(server)
@@ -148,6 +164,9 @@ class World:
         if self._server is not None:
             self._server.kill()
             self._server = self.side = None
+
+    def _ticket(self, count: int) -> bytes:
+        return Random(f"{self.seed} ticket {self._calls} {next(self._tickets)}").randbytes(count)
 
     def _new_call(self) -> str:
         self._calls += 1
