@@ -45,7 +45,7 @@ NO_TWISTED = {
     " visitors",
     "identity": "pins safety trust",
     "nearby": "messages table",
-    "peer": "candidates diagram effects floor ledger paths punches session",
+    "peer": "candidates diagram effects floor ledger link_news paths punches session",
     "relay": "bucket pairing tickets",
     "rooms": "answers bare chair effects flood history lobby plain_view room",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "

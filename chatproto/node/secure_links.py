@@ -17,8 +17,7 @@ from chatproto.node.events import Event, Failed, Incoming
 from chatproto.node.settings import Settings
 from chatproto.peer.effects import Drop, Opening
 from chatproto.peer.ledger import Entry, LedgerTrouble
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.secure import (
+from chatproto.peer.link_news import (
     AboutFiles,
     Alive,
     Answered,
@@ -27,9 +26,10 @@ from chatproto.peer.secure import (
     Gone,
     News,
     Refused,
-    SecureLink,
     Told,
 )
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.secure import SecureLink
 from chatproto.peer.secure_session import SECURE, SecureSession
 from chatproto.peer.session import Manner
 from chatproto.peer.table import State

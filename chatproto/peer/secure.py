@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -24,6 +22,21 @@ from chatproto.peer.before_tls import BeforeTls, punch_first
 from chatproto.peer.beneath import start_tls
 from chatproto.peer.effects import Opening
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
+from chatproto.peer.link_news import (
+    AboutFiles,
+    Alive,
+    Answered,
+    Arrived,
+    Called,
+    Gone,
+    News,
+    Refused,
+    Told,
+    date_of,
+    moment_of,
+    opening_of,
+    told,
+)
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.dialects import Me
@@ -32,65 +45,6 @@ from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
-
-
-@dataclass(frozen=True, slots=True)
-class Called:
-    """They call, and say that they are `client_id`."""
-
-    client_id: str
-    opening: Opening
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """They say yes to our call, and that they are `client_id`."""
-
-    client_id: str
-    opening: Opening
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """They say no to our call."""
-
-    status: int
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """They said something, or passed the turn, or changed the mode."""
-
-    entry: Entry
-
-
-@dataclass(frozen=True, slots=True)
-class Arrived:
-    """They have everything up to `id`."""
-
-    id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Alive:
-    """They answered a PING."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gone:
-    """They said farewell."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class AboutFiles:
-    """They said something about a file."""
-
-    message: Bcp2Message
-
-
-News = Called | Answered | Refused | Told | Arrived | Alive | AboutFiles | Gone
 
 
 class SecureOwner(Protocol):
@@ -190,12 +144,12 @@ class SecureLink(LineReceiver):
 
     def ask(self, me: Me, opening: Opening) -> None:
         """Call them."""
-        self._send(Chat(me.client_id, *_told(opening)))
+        self._send(Chat(me.client_id, *told(opening)))
 
     def answer(self, me: Me, opening: Opening) -> None:
         """Say yes to their call."""
         self._cancel("begin")
-        self._send(ChatAck(me.client_id, *_told(opening)))
+        self._send(ChatAck(me.client_id, *told(opening)))
         # Not in one TLS record with all that waits: it would be of no use before the last of that.
         self._after("answered", 0, self._flush)
 
@@ -344,15 +298,15 @@ class SecureLink(LineReceiver):
                 self._send(Error(message.status))
             case Chat():
                 self._cancel("begin")
-                self._hear(Called(message.client_id, _opening(message)))
+                self._hear(Called(message.client_id, opening_of(message)))
             case ChatAck():
                 self._cancel("begin")
-                self._hear(Answered(message.client_id, _opening(message)))
+                self._hear(Answered(message.client_id, opening_of(message)))
             case Error(status, about="CHAT"):
                 self._hear(Refused(status))
             case Msg(number, date, text):
                 self.heard_any = True
-                self._hear(Told(Entry(number, MSG, _moment(date), text)))
+                self._hear(Told(Entry(number, MSG, moment_of(date), text)))
             case Turn(number):
                 self._hear(Told(Entry(number, TURN, 0.0)))
             case Mode(number, mode):
@@ -415,7 +369,7 @@ class SecureLink(LineReceiver):
                 case "mode":
                     self._send(Mode(entry.id, entry.text))
                 case _:
-                    self._send(Msg(entry.id, _date(entry.at), entry.text))
+                    self._send(Msg(entry.id, date_of(entry.at), entry.text))
         self._draw()
 
     def _draw(self) -> None:
@@ -478,22 +432,3 @@ class SecureLink(LineReceiver):
         timer = self._timers.pop(name, None)
         if timer is not None:
             timer.cancel()
-
-
-def _told(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
-    """The headers of CHAT and CHATACK behind the id."""
-    return "half" if opening.half else "full", opening.stream, opening.have, opening.turn
-
-
-def _opening(message: Chat | ChatAck) -> Opening:
-    return Opening(message.mode == "half", message.stream, message.have, message.turn)
-
-
-def _date(at: float) -> str:
-    """RFC 3339, UTC, with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def _moment(date: str) -> float:
-    """Seconds since the epoch; the other side's clock may be wrong."""
-    return datetime.fromisoformat(date).timestamp()

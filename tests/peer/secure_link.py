@@ -10,7 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.peer.effects import Opening
 from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
-from chatproto.peer.secure import Called, News, SecureLink
+from chatproto.peer.link_news import Called, News
+from chatproto.peer.secure import SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_peer import Chat
 from chatproto.wire.dialects import Me

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from chatproto.peer.effects import Opening
-from chatproto.peer.secure import Answered, Arrived, Called, Gone, Refused, SecureLink
+from chatproto.peer.link_news import Answered, Arrived, Called, Gone, Refused
+from chatproto.peer.secure import SecureLink
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit, Turn
 from chatproto.wire.limits import DEFAULTS

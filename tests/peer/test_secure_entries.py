@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
-from chatproto.peer.secure import AboutFiles, Alive, Arrived, News, Told
+from chatproto.peer.link_news import AboutFiles, Alive, Arrived, News, Told
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn

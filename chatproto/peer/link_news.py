@@ -1,0 +1,89 @@
+"""What is told of a link inside TLS, and how what two people tell each other stands in its messages."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from chatproto.peer.effects import Opening
+from chatproto.peer.ledger import Entry
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_peer import Chat, ChatAck
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """They call, and say that they are `client_id`."""
+
+    client_id: str
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """They say yes to our call, and that they are `client_id`."""
+
+    client_id: str
+    opening: Opening
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """They say no to our call."""
+
+    status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """They said something, or passed the turn, or changed the mode."""
+
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """They have everything up to `id`."""
+
+    id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Alive:
+    """They answered a PING."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """They said farewell."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AboutFiles:
+    """They said something about a file."""
+
+    message: Bcp2Message
+
+
+News = Called | Answered | Refused | Told | Arrived | Alive | AboutFiles | Gone
+
+
+def told(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
+    """The headers of CHAT and CHATACK behind the id."""
+    return "half" if opening.half else "full", opening.stream, opening.have, opening.turn
+
+
+def opening_of(message: Chat | ChatAck) -> Opening:
+    return Opening(message.mode == "half", message.stream, message.have, message.turn)
+
+
+def date_of(at: float) -> str:
+    """RFC 3339, UTC, with milliseconds."""
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def moment_of(date: str) -> float:
+    """Seconds since the epoch; the other side's clock may be wrong."""
+    return datetime.fromisoformat(date).timestamp()
