@@ -203,11 +203,13 @@ class Replica:
         """The same in plain text; it matters to nobody who asks."""
         return self.plain.answer(message, NOBODY, self.now)
 
-    def dismiss_all(self, retry_after: int) -> None:
-        """All connections of this server are to come back."""
+    def dismiss_all(self, come_back: Callable[[int], int]) -> None:
+        """All connections of this server are to come back, each after the seconds that `come_back` makes of
+        their number."""
         self._rooms.flush()
-        for connection in tuple(self._secure.connections.values()):
-            connection.dismiss(bcp2.Closing(retry_after))
+        connections = tuple(self._secure.connections.values())
+        for connection in connections:
+            connection.dismiss(bcp2.Closing(come_back(len(connections))))
 
     def advertise(self, relay: Address) -> None:
         """From now on the tickets of this server's relay say that it is there."""

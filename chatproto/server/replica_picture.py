@@ -36,7 +36,7 @@ def picture(replica: Replica) -> Picture:
             [node, one.rules, one.number, one.heard, list(one.bare)]
             for node, one in members.items()
         ],
-        "visitors": [[*_named(one), *_visitor(one)] for one in visitors],
+        "visitors": [[one.node, one.number, *_visitor(one)] for one in visitors],
         "sources": [named(source) for source in sources],
         "standing": [_standing(one) for one in replica.directory.standing()],
         "guests": [
@@ -108,16 +108,19 @@ def _read_visitor(values: list[Any], node: str, number: int) -> Visitor:
 
 
 def _standing(standing: Standing) -> list[Any]:
-    """The visitor is written out, since who is away has none that is here."""
+    """The visitor of who is away is written out, since it is not among those who are here."""
     one, used, online = standing
-    kept = [one.client_id, one.key, one.port, one.addresses, one.expires, one.listed]
-    visitor = [*_named(one.visitor), *_visitor(one.visitor)]
-    return [*kept, list(one.allow), one.until, used, online, visitor]
+    seen = one.visitor
+    return [
+        *(one.client_id, one.key, one.port, one.addresses, one.expires, one.listed, one.allow),
+        *(one.until, used, online, seen.node, seen.number),
+        *(_visitor(seen) if one.until is not None else ()),
+    ]
 
 
 def _read_standing(values: list[Any], members: dict[str, Member]) -> Standing:
-    *kept, allow, until, used, online, (node, number, *seen) = values
-    client_id, key, port, addresses, expires, listed = kept
+    client_id, key, port, addresses, expires, listed, allow, *rest = values
+    until, used, online, node, number, *seen = rest
     here = members[node].visitors[number] if until is None else None
     visitor = here or _read_visitor(seen, node, number)
     addresses = tuple((host, port) for host, port in addresses)

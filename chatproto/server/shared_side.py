@@ -49,6 +49,7 @@ def rules_of(limits: Limits, version: str) -> str:
 class SharedSide:
     """`new_node` makes a name for a server, another each time; `unfit` is told why it may not join.
 
+    `come_back` makes of a number of clients the seconds after which one of them comes back.
     `entered` is called whenever this server has come in, and what was there before is known.
     """
 
@@ -64,6 +65,7 @@ class SharedSide:
         new_node: Callable[[], str],
         limits: Limits = DEFAULTS,
         unfit: Callable[[str], None] = lambda sentence: None,
+        come_back: Callable[[int], int] = lambda count: RETRY_AFTER,
     ) -> None:
         self.replica = replica
         self.entered: Callable[[], None] = lambda: None
@@ -73,6 +75,7 @@ class SharedSide:
         self._new_node = new_node
         self._limits = limits
         self._unfit = unfit
+        self._come_back = come_back
         self._loaded = False  # it knows what the others know, or knew
         self._in = False  # and they know of it
         self._read_at = -1e9
@@ -350,7 +353,7 @@ class SharedSide:
         plain, self._plain = self._plain, {}
         for connection in plain.values():
             connection.close()
-        self.replica.dismiss_all(RETRY_AFTER)
+        self.replica.dismiss_all(self._come_back)
 
     def _draw(self) -> None:
         """Keep a picture of it all now and then, so that the log need not be kept: one server does."""

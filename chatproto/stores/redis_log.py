@@ -14,8 +14,9 @@ from urllib.parse import unquote, urlsplit
 import txredisapi  # type: ignore[import-untyped]
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
+from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
@@ -99,6 +100,15 @@ class _Connection(txredisapi.RedisProtocol):  # type: ignore[misc]
 
     def connectionMade(self) -> None:
         self.connected = 1
+
+
+class _Connections(Factory):
+    """Makes them, and says nothing of it in the log."""
+
+    noisy = False
+
+    def buildProtocol(self, address: object) -> _Connection:
+        return _Connection(convertNumbers=False)
 
 
 class RedisLog(Service):
@@ -263,7 +273,7 @@ class RedisLog(Service):
     async def _connection(self) -> AsyncIterator[_Connection]:
         place = self._place
         endpoint = HostnameEndpoint(self._reactor, place.host, place.port, timeout=ANSWER)
-        connection = await connectProtocol(endpoint, _Connection(convertNumbers=False))
+        connection: Any = await endpoint.connect(_Connections())
         try:
             if place.password is not None:
                 user = (place.user,) if place.user else ()

@@ -14,6 +14,7 @@ from chatproto.directory.keyed import NewTickets
 from chatproto.server.replica import Replica
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
+from chatproto.server.service import come_back_times
 from chatproto.server.shared_side import SharedSide, rules_of
 from chatproto.stores.redis_log import Place, RedisLog
 from chatproto.stores.shared import SharedMemory
@@ -58,6 +59,7 @@ class Sharing(MultiService):
             lambda: secrets.token_hex(8),
             limits,
             unfit,
+            lambda count: secrets.choice(come_back_times(count)),
         )
         self.side.entered = self._entered
         log.setServiceParent(self)
