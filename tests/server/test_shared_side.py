@@ -109,6 +109,13 @@ class SeveralServersTests(HallCase):
         alice.ask(bcp2.Info(3))
         self.assertEqual(alice.got[-1].cseq, 3)  # type: ignore[attr-defined]
 
+    def test_who_is_called_hears_of_it_once(self) -> None:
+        alice, bob = register(self.one, "alice", 1), self.two.person("bob", 2)
+        bob.ask(bcp2.Register(1, "bob", 5000), bcp2.Bridge(2, "alice"))
+        self.hall.run()
+        self.assertEqual(len(bob.of(bcp2.BridgeAck)), 1)
+        self.assertEqual([one.client_id for one in alice.of(bcp2.Introduce)], ["bob"])
+
     def test_requests_about_rooms_are_counted(self) -> None:
         self.begin(room_burst=2)
         alice = register(self.one, "alice", 1)
@@ -285,6 +292,57 @@ class TroubleTests(HallCase):
         self.assertIsInstance(register(self.one, "alice", 1).got[0], bcp2.RegAck)
         self.agreed()
 
+    def test_a_dead_server_s_classic_ids_can_be_had_again(self) -> None:
+        self.one.caller().ask(messages.Register("alice", "198.51.100.1", 3000))
+        self.hall.run()
+        self.one.kill()
+        self.hall.run(75)
+        other = self.two.caller()
+        other.ask(messages.Register("alice", "198.51.100.2", 3000))
+        self.hall.run()
+        self.assertIsInstance(other.got[0], messages.RegAck)
+
+    def test_nobody_stays_in_the_lobby_at_a_dead_server(self) -> None:
+        alice = register(self.two, "alice", 1)
+        alice.ask(asked.Join(2, "#lobby"))
+        self.one.side.came("guest-1")
+        self.hall.run()
+        self.assertTrue(self.two.replica.elsewhere("guest-1"))
+        self.one.kill()
+        self.hall.run(15)
+        self.assertEqual([one.peer_id for one in alice.of(told.Parted)], ["guest-1"])
+        self.assertFalse(self.two.replica.elsewhere("guest-1"))
+
+    def test_one_that_begins_with_a_picture_goes_on_exactly_where_the_others_are(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        carol = register(self.two, "carol", 3)
+        join(alice, bob, carol)
+        alice.ask(asked.Op(3, ROOM, "bob"), asked.Ban(4, ROOM, "dave"), asked.Topic(5, ROOM, "t"))
+        alice.ask(bcp2.Watch(6, "bob"))
+        self.one.side.came("guest-1")
+        caller = self.one.caller()
+        caller.ask(messages.Bridge("eve"), messages.Register("eve", "198.51.100.1", 3000))
+        bob.leave()
+        self.hall.run(20)
+        self.one.way.keep(written(self.one.picture()))
+        third = self.hall.server("three")
+        self.assertGreater(third.way.read, 0)
+        self.agreed()
+        alice.ask(asked.Say(7, ROOM, "hello"))
+        for seconds in (20, 40):
+            self.hall.run(seconds)
+            self.agreed()
+        self.assertEqual([one.status for one in alice.of(bcp2.Presence)], ["online", "offline"])
+        dave = register(third, "dave", 4)
+        dave.ask(asked.Join(8, ROOM))
+        self.hall.run()
+        self.assertEqual([one.status for one in dave.of(Error)], [403])
+        late = third.caller()
+        late.ask(messages.Bridge("frank"))
+        self.hall.run()
+        self.assertEqual(late.got[0].client_id, "eve")  # type: ignore[union-attr]
+        self.agreed()
+
     def test_a_picture_is_kept_now_and_then_by_one(self) -> None:
         self.begin(log_bytes=2000)
         for number in range(40):
@@ -318,9 +376,11 @@ class AgreementTests(HallCase):
             if which % 2:
                 self.hall.run()
         self.hall.run(1)
-        last = self.hall.server("last")
-        self.hall.run(2)
+        last = self.newcomer("last")
         self.agreed()
+        for seconds in (2, 15, 40):
+            self.hall.run(seconds)
+            self.agreed()
         lines = list(written(last.picture()))
         self.assertEqual(list(written(read(lines))), lines)
 
@@ -364,4 +424,11 @@ class AgreementTests(HallCase):
             case "kill" if len([one for one in self.hall.servers if not one.killed]) > 1:
                 server.kill()
             case "new" if len(self.hall.servers) < 5:
-                self.hall.server(f"new{len(self.hall.servers)}")
+                self.newcomer(f"new{len(self.hall.servers)}")
+
+    def newcomer(self, name: str) -> Server:
+        """A server that begins with a picture of this moment."""
+        self.hall.run()
+        known = next(one for one in self.hall.servers if not one.killed)
+        known.way.keep(written(known.picture()))
+        return self.hall.server(name)
