@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hypothesis import given
+from hypothesis import strategies as st
 from twisted.internet.address import IPv4Address
 from twisted.internet.error import ConnectionLost
 from twisted.internet.task import Clock
@@ -14,6 +16,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.peer.plain import PlainLink
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.plain_blocks import Punch, encode
 from chatproto.wire.reader import Item, Left, Opened, Said
 
 ME = Me("alice", "127.0.0.1", 5556)
@@ -43,6 +46,7 @@ class Notes:
         self.spoken: list[str] = []
         self.silent = 0
         self.hello = b""
+        self.punched: tuple[str, bytes] | None = None
         self.lost: tuple[str, tuple[str, ...]] | None = None
 
     def link_made(self, link: PlainLink) -> None:
@@ -80,6 +84,54 @@ class LinkTests(SynchronousTestCase):
         value: bytes = self.transport.value()
         self.transport.clear()
         return value
+
+
+class PunchTests(LinkTests):
+    """A caller whose first bytes say to which introduction it belongs."""
+
+    PUNCH = encode(Punch("0123456789abcdef"))
+
+    @given(st.integers(1, 60))
+    def test_it_is_told_with_what_came_behind_it(self, size: int) -> None:
+        link = self.link(None)
+        data = self.PUNCH + b"\x16\x03\x01"
+        for at in range(0, len(data), size):
+            link.dataReceived(data[at : at + size])
+            if self.notes.punched is not None:
+                break
+        self.assertEqual(
+            self.notes.punched, ("0123456789abcdef", data[len(self.PUNCH) : at + size])
+        )
+        self.assertEqual(self.notes.items, [])
+
+    def test_a_text_that_begins_like_it_is_a_text(self) -> None:
+        for text in (b"PUNCH", b"PU", b"P"):
+            self.link(None).dataReceived(text)
+            self.assertEqual(self.notes.items, [])
+            self.clock.advance(0.1)
+            self.clock.advance(0.1)
+            self.assertIsNone(self.notes.punched)
+            self.assertIn(Said(text.decode()), self.notes.items)
+
+    def test_and_goes_on_as_one(self) -> None:
+        link = self.link(None)
+        link.dataReceived(b"PUNCH")
+        link.dataReceived(b"LINE\n")
+        self.clock.advance(0.1)
+        self.assertIn(Said("PUNCHLINE"), self.notes.items)
+
+    def test_one_that_is_wrong_or_never_whole_is_the_end(self) -> None:
+        for data in (b"PUNCH\r\nCall: !\r\n\r\n", b"PUNCH\r\n" + b"x" * 300, b"PUNCH\r\nCall"):
+            self.link(None).dataReceived(data)
+            self.clock.advance(DEFAULTS.handshake_wait)
+            self.clock.advance(DEFAULTS.farewell_wait)
+            self.assertTrue(self.transport.disconnecting or self.transport.disconnected, data)
+            self.assertIsNone(self.notes.punched)
+
+    def test_what_we_dialled_says_none(self) -> None:
+        link = self.link()
+        link.dataReceived(self.PUNCH)
+        self.assertIsNone(self.notes.punched)
 
 
 class WritingTests(LinkTests):

@@ -1,0 +1,63 @@
+"""What a client's options about ways to others say."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.node.shared_port import SharedPort
+from chatproto.taps.client import make_node, own_port
+from chatproto.taps.client_options import Options
+from tests.taps.test_servers import Reactor
+
+KNOWN = ("198.41.0.4", 443), ("2606:4700::7", 4000)
+
+
+class WaysTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.errors = io.StringIO()
+        self.patch(sys, "__stderr__", self.errors)
+        self.home = Path(self.mktemp())
+
+    def parsed(self, *words: str) -> Options:
+        options = Options()
+        options.parseOptions(["--id", "alice", "--home", str(self.home), *words])
+        self.addCleanup(options["opened"].close)
+        return options
+
+    def refused(self, *words: str) -> str:
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed(*words)
+        self.assertEqual(caught.exception.code, 1)
+        return self.errors.getvalue()
+
+    def test_several_addresses_are_announced_in_their_order(self) -> None:
+        told = ("--announce", "198.41.0.4:443", "--announce", "[2606:4700::7]:4000")
+        options = self.parsed(*told, "--path", "direct", "--server", "10.0.0.1:5555")
+        node = make_node(Reactor(), options, lambda code: None)
+        self.assertEqual((node.place.announced, node.settings.announce), (KNOWN, KNOWN))
+        self.assertEqual(node.settings.path, "direct")
+        self.assertEqual(node.place.server, ("10.0.0.1", 5555))
+
+    def test_eight_at_most(self) -> None:
+        told = [word for port in range(4000, 4009) for word in ("--announce", f"10.0.0.1:{port}")]
+        self.assertIn("8 addresses at most", self.refused(*told))
+
+    def test_a_name_only_in_plain_text(self) -> None:
+        self.parsed("--plain", "--announce", "chat.example:80")
+        self.assertIn("not the name 'chat.example'", self.refused("--announce", "chat.example:80"))
+
+    def test_a_way_that_there_is_not(self) -> None:
+        self.assertIn("--path is one of auto, direct, relay", self.refused("--path", "straight"))
+
+    def test_we_dial_from_our_port_but_in_plain_text(self) -> None:
+        self.assertIsInstance(own_port(Reactor(), self.parsed("--port", "4000")), SharedPort)
+
+    def test_in_plain_text_and_on_other_endpoints_it_is_as_it_was(self) -> None:
+        for words in (("--plain", "--port", "4000"), ("--port", "unix:/tmp/nowhere")):
+            options = self.parsed(*words)
+            self.assertNotIsInstance(own_port(Reactor(), options), SharedPort)
+            options["opened"].close()
