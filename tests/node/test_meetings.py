@@ -144,24 +144,37 @@ class CallTests(Case):
         where = f"{self.bob.host}:{PEOPLE_PORT}"
         self.assertEqual(reasons[-1], f"no answer from {where} within {LIMITS.dial_wait:g} s")
 
+    def cut(self) -> None:
+        """Whatever carries what they say breaks, with them or on the relay."""
+        self.world.peaceful = False
+        network, hosts = self.world.network, {self.alice.host, self.bob.host}
+        for one in network.connections:
+            if {end.own[0] for end in one.ends} & hosts and one.number not in self.lines:
+                network.cut(one, "both")
+
+    def call(self, seconds: float = 8.0) -> None:
+        self.lines = {one.number for one in self.world.network.connections}
+        super().call(seconds)
+
     def test_a_redial_finds_the_relay_when_the_way_is_gone(self) -> None:
         self.begin()
-        self.world.peaceful = False
         self.call()
         for person in (self.alice, self.bob):
             self.routers.kinds[person.host] = Router.SHUT
-        between = [
-            one
-            for one in self.world.network.connections
-            if {end.own[0] for end in one.ends} == {self.alice.host, self.bob.host}
-        ]
-        for one in between:
-            self.world.network.cut(one, "both")
+        self.cut()
         self.world.say(self.alice, self.bob.name, "after")
         self.world.pass_time(60.0)
         self.assertEqual(self.paths(self.alice)[-1], "relay")
         heard = self.world.books.heard(self.alice.name, self.bob.name)
         self.assertEqual([one.text for one in heard], ["after"])
+
+    def test_a_relay_that_broke_is_asked_for_again_at_once(self) -> None:
+        self.routers.kinds |= {self.alice.host: Router.RANDOM, self.bob.host: Router.RANDOM}
+        self.begin()
+        self.call()
+        self.cut()
+        self.world.pass_time(5.0)
+        self.assertEqual(self.paths(self.alice), ["relay", "relay"])
 
 
 class PathTests(Case):
