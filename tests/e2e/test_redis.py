@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from chatproto.wire import bcp2
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Error
+from tests.e2e.dialects.test_lobby import Member
 from tests.e2e.harness import LIMIT, Stage
 from tests.e2e.roamer import Ear
 from tests.e2e.several import Several
@@ -126,6 +128,35 @@ def test_real_programs_go_on_at_another_server(two: Several, stage: Stage) -> No
     bob.event("message", text="here again", room=ROOM)
     bob.send_line("/bridge alice")
     bob.event("bridged", id="alice")
+
+
+def test_the_lobby_in_bare_text_is_one(stage: Stage, redis: Redis, tmp_path: Path) -> None:
+    several = Several(stage, redis, 2, "--lobby", "tcp:0:interface=127.0.0.1")
+    ports = []
+    for server in several.servers:
+        found = [re.search(r"lobby listening on 127.0.0.1:(\d+)$", line) for line in server.lines]
+        ports += [int(one[1]) for one in found if one]
+    alice = registered(several.ports[0], tmp_path, "alice")
+    alice.ask(asked.Join(2, "#lobby"))
+    here, there = Member(ports[0]), Member(ports[1])
+    here.expect("welcome, (guest-1)")
+    name = there.expect("welcome, (.*?):")[1]
+    here.say("/nick bob\n")
+    here.expect("you are bob")
+    there.expect("bob joined")
+    here.say("hello\n")
+    there.expect("bob: hello")
+    assert alice.push(told.Said).sender == "bob"
+    alice.send(asked.Say(3, "#lobby", "hi all"))
+    for one in (here, there):
+        one.expect("alice: hi all")
+    there.say("/nick bob\n")
+    there.expect("somebody else's name")
+    several.kill(0)
+    there.expect("bob left")
+    assert name != "bob"
+    for one in (here, there):
+        one.close()
 
 
 @pytest.mark.parametrize("how", ["killed", "hung"])

@@ -103,7 +103,13 @@ class BackupTests(SynchronousTestCase):
         self.assertFalse(self.target.exists())
 
     def test_wants_one_path_and_options_that_there_are(self) -> None:
-        for arguments in ((), ("a", "b"), ("a", "--nonsense"), ("a", "--store", "memory:")):
+        for arguments in (
+            (),
+            ("a", "b"),
+            ("a", "--nonsense"),
+            ("a", "--store", "memory:"),
+            ("a", "--store", "redis://h"),
+        ):
             self.assertEqual(self.refused(*arguments)[0], 1)
 
     def test_is_what_the_program_does_when_its_first_word_is_backup(self) -> None:

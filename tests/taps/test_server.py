@@ -74,12 +74,16 @@ class ServerOptionsTests(SynchronousTestCase):
             ("--lobby", "70000"),
             ("--store", "mysql:x"),
             ("--store", "memory:", "--durable"),
+            ("--store", "redis://h/0", "--durable"),
+            ("--store", "redis:"),
+            ("--store", "redis://h/x"),
+            ("--advertise", "chat.example.org"),
             ("--limits", "headers"),
             ("--classic-lease", "never"),
             ("--metrics", "70000"),
         ):
             self.refused(*arguments)
-        self.assertEqual(self.errors.getvalue().count("\n"), 7)
+        self.assertEqual(self.errors.getvalue().count("\n"), 11)
 
     def test_figures_are_shown_on_loopback_unless_told_otherwise(self) -> None:
         self.assertIsNone(self.parsed()["metrics"])
@@ -91,6 +95,15 @@ class ServerOptionsTests(SynchronousTestCase):
     def test_figures_without_their_library_are_refused(self) -> None:
         self.patch(server_options, "find_spec", lambda name: None)
         self.assertIn("pip install 'chatproto[metrics]'", self.refused("--metrics", "9100"))
+
+    def test_redis_is_told_in_one_place_and_needs_its_library(self) -> None:
+        options = self.parsed("--store", "redis://cache/2", "--advertise", "chat.example.org:5555")
+        self.assertEqual(str(options["redis"]), "redis://cache:6379/2")
+        self.assertEqual(options["advertise"], ("chat.example.org", 5555))
+        self.assertIsNone(self.parsed()["redis"])
+        self.patch(server_options, "find_spec", lambda name: None)
+        wrong = self.refused("--store", "redis://cache/2")
+        self.assertIn("pip install 'chatproto[redis]'", wrong)
 
     def test_limits_are_listed_as_they_are_set(self) -> None:
         printed = io.StringIO()
