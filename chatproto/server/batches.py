@@ -149,8 +149,11 @@ class Batches:
         for command, waiter in waiting:
             if waiter is None:
                 self._queue.append((command, None))
-            else:
+                continue
+            try:
                 waiter.refused()
+            except Exception:
+                self.log.failure("nobody could be told that it is not done")
 
     def go_on(self) -> None:
         """Try what is to be written: the log may be there again."""
@@ -164,8 +167,11 @@ class Batches:
         written = self._unread.popleft()
         assert written.number == number
         for (_, waiter), answer in zip(written.commands, answers, strict=True):
-            if waiter is not None:
-                waiter.done(answer)
+            try:
+                if waiter is not None:
+                    waiter.done(answer)
+            except Exception:  # one connection's trouble is not the others'
+                self.log.failure("an answer could not be given")
         if self._flight is written:
             self._flight = None
             if not self._sending:

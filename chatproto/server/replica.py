@@ -187,7 +187,10 @@ class Replica:
         counts = member is not None and batch.number == member.number + 1
         if counts and member is not None:
             member.number, member.heard = batch.number, self.alive
-        self._pass_time()
+        try:
+            self._pass_time()
+        except Exception:
+            self.log.failure("what the time has brought could not be done")
         if not counts or member is None:
             return None
         return [self._carefully(command, batch.node, member) for command in batch.commands]
