@@ -5,7 +5,10 @@ from __future__ import annotations
 import signal
 
 import pytest
+from _pytest.terminal import TerminalReporter
 from hypothesis import settings
+
+NO_NAMESPACES = "no network namespaces here"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -21,3 +24,23 @@ def pytest_configure(config: pytest.Config) -> None:
     # would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
+    """How many ran, for whoever reads the log of a run: skipped ones show nothing."""
+    counts, reasons = {"passed": 0, "failed": 0, "skipped": 0}, set()
+    write = terminalreporter.write_line
+    for what in counts:
+        for report in terminalreporter.stats.get(what, []):
+            if report.nodeid.startswith("tests/nat/"):
+                counts[what] += 1
+                for name, value in report.user_properties:
+                    write(f"{name} of {report.nodeid.rpartition('[')[2].rstrip(']')}: {value}")
+                why = report.longrepr[2] if what == "skipped" else ""
+                if NO_NAMESPACES in why:
+                    reasons.add(why.removeprefix("Skipped: "))
+    if any(counts.values()):
+        ran = counts["passed"] + counts["failed"]
+        why = "".join(f" ({reason})" for reason in sorted(reasons))
+        skipped = counts["skipped"]
+        write(f"behind routers of network namespaces: {ran} tests ran, {skipped} did not{why}")
