@@ -48,6 +48,7 @@ NO_TWISTED = {
     "peer": "candidates diagram effects floor ledger link_news paths punches session",
     "relay": "bucket pairing tickets",
     "rooms": "answers bare chair effects flood history lobby plain_view room",
+    "server": "commands members",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments checkup commands file_view legible oneshot oneshot_files progress"

@@ -8,21 +8,17 @@ to tell what has happened to those who are connected to this server.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 from twisted.logger import Logger
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
 from chatproto.directory.lease import Source
-from chatproto.directory.names import Names
-from chatproto.directory.registry import Registry
 from chatproto.directory.visitors import Visitor
 from chatproto.rooms.answers import RoomAnswers
-from chatproto.rooms.history import History, Kept
 from chatproto.server import commands as told
 from chatproto.server.commands import Batch
+from chatproto.server.members import Member, Shared
 from chatproto.server.room_side import REQUESTS, RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.terminal_lines import terminal_lines
@@ -47,49 +43,9 @@ PLAIN_READING = (Info, Probe)
 """The same in plain text."""
 NOBODY = Source("", 0, False, alive=False)
 
-Picture = dict[str, list[Any]]
-
 
 class Missed(Exception):
     """Commands are missing from what was read: begin again from a picture."""
-
-
-class Shared(Protocol):
-    """What is shared, in memory."""
-
-    @property
-    def registry(self) -> Registry: ...
-
-    @property
-    def names(self) -> Names: ...
-
-    @property
-    def rooms(self) -> History: ...
-
-    def clear(self) -> None:
-        """Begin with nothing."""
-
-    def picture(self, named: Callable[[Source], Any], rooms: Iterable[Kept]) -> Picture:
-        """All of it."""
-
-    def load(self, picture: Picture, find: Callable[[Any], Source]) -> None:
-        """Be as `picture` tells."""
-
-
-@dataclass(slots=True)
-class Member:
-    """A server: its rules, the number of its last batch, when that came (`Replica.alive`).
-
-    `visitors` and `sources`: its connections that have registered or asked for something, by number;
-    `bare`: who is in the lobby in bare text there.
-    """
-
-    rules: str
-    number: int
-    heard: float
-    visitors: dict[int, Visitor] = field(default_factory=dict)
-    sources: dict[int, Source] = field(default_factory=dict)
-    bare: dict[str, None] = field(default_factory=dict)
 
 
 class Replica:

@@ -8,7 +8,8 @@ from typing import Any
 
 from chatproto.directory.lease import Source
 from chatproto.directory.visitors import Presence, Standing, Visitor
-from chatproto.server.replica import Member, Picture, Replica
+from chatproto.server.members import Member, Picture
+from chatproto.server.replica import Replica
 
 FORM = 1
 """Of a picture; one of another is not understood."""

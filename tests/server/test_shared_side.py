@@ -54,6 +54,35 @@ class SeveralServersTests(HallCase):
         other = register(self.two, "alice", 2)
         self.assertEqual([one.status for one in other.of(Error)], [409])
 
+    def test_who_has_logged_in_may_have_the_id_of_their_account_at_all_of_them(self) -> None:
+        first = register(self.one, "alice", 1)
+        owner = register(self.two, "other", 2)
+        owner.visitor.user = "alice"
+        owner.ask(bcp2.Register(2, "alice", 5000))
+        self.hall.run()
+        self.assertEqual([one.client_id for one in owner.of(bcp2.RegAck)], ["other", "alice"])
+        self.assertTrue(first.gone)
+        self.agreed()
+
+    def test_who_asks_too_much_at_once_is_held_until_it_is_answered(self) -> None:
+        alice = register(self.one, "alice", 1)
+        join(alice)
+        side, gone_on = self.one.side, []
+        alice.go_on = lambda: gone_on.append(1)  # type: ignore[method-assign]
+        for number in range(64):
+            alice.ask(asked.Say(number, ROOM, "hello"))
+        self.assertTrue(side.holds(alice.visitor, asked.Say(99, ROOM, "more"), alice))
+        self.hall.run()
+        self.assertEqual(gone_on, [1])
+        self.assertFalse(side.holds(alice.visitor, asked.Say(99, ROOM, "more"), alice))
+
+    def test_a_login_waits_for_what_was_asked_before_it(self) -> None:
+        alice = register(self.one, "alice", 1)
+        login = bcp2.Login(3, "alice", "secret")
+        self.assertFalse(self.one.side.holds(alice.visitor, login, alice))
+        alice.ask(bcp2.Register(2, "alice", 5001))
+        self.assertTrue(self.one.side.holds(alice.visitor, login, alice))
+
     def test_the_same_key_replaces_itself_from_another_server(self) -> None:
         first = register(self.one, "alice", 1)
         second = register(self.two, "alice", 1)
