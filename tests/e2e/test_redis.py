@@ -112,6 +112,20 @@ def test_real_programs_talk_across_servers(two: Several, stage: Stage) -> None:
     alice.event("message", text="directly", from_="bob")
 
 
+def test_real_programs_at_two_servers_meet_at_a_relay(two: Several, stage: Stage) -> None:
+    relay = ("--path", "relay", "--answer", "all")
+    alice = stage.open_client("alice", f"127.0.0.1:{two.ports[0]}", *relay)
+    bob = stage.open_client("bob", f"127.0.0.1:{two.ports[1]}", *relay)
+    for one in (alice, bob):
+        one.event("registered")
+    bob.send_line("/chat alice")
+    alice.event("incoming", id="bob")
+    alice.send_line("/accept bob")
+    bob.event("session", id="alice", state="open")
+    bob.send_line("through a relay")
+    alice.event("message", text="through a relay", from_="bob")
+
+
 def test_real_programs_go_on_at_another_server(two: Several, stage: Stage) -> None:
     first, second = (f"127.0.0.1:{port}" for port in two.ports)
     alice = stage.open_client("alice", first, "--server", second)
