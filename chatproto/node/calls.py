@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from twisted.internet.defer import CancelledError, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.identity.pins import PinTrouble
 from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.caller import Caller
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Dialer, Unreachable
@@ -94,9 +94,10 @@ class Calls:
         self._reactor = reactor
         self._dialer = Dialer(reactor, node.limits, lambda: node.place.own_port)
         self.meetings = Meetings(self, self._dialer, reactor)
-        self._secure_dialer = SecureDialer(self)
-        self._redials = Redials(self, self._secure_dialer, reactor, node.random)
-        self._leaving = False
+        secure_dialer = SecureDialer(self)
+        self.caller = Caller(self, self._dialer, secure_dialer)
+        self._redials = Redials(self, secure_dialer, reactor, node.random)
+        self.leaving = False
         self._all_closed: Callable[[], None] | None = None
 
     # What the person asks for. Each raises LocalError with one sentence.
@@ -191,54 +192,15 @@ class Calls:
         conversation.perform(conversation.session.leave())
         return True
 
-    def prepare(self, target: str, manner: Manner) -> Conversation | None:
-        """A conversation for a call to `target`, at once current, so that what is said next waits in it.
-
-        None if there is one with them already, which becomes the current one.
-        """
-        known = self.all.named(target) if target else None
-        if known is not None and known.state is not State.CALLING:
-            self._resume(known)
-            return None
-        conversation = self.begin(target or "them", manner)
-        conversation.session.call()
-        self.all.current = conversation
-        pin = self.acquaintances.pinned(target) if self.acquaintances is not None else None
-        if pin is not None and manner is SECURE:
-            self.attach(conversation, pin.key)
-        return conversation
-
-    def deliver(self, key: str, name: str) -> Conversation | None:
-        """A call to somebody for whom something waits; nothing is shown before they take it."""
-        if self.talks_with(key) or self.all.named(name) is not None or self._leaving:
-            return None
-        conversation = self.begin(name, SECURE)
-        conversation.quiet = True
-        conversation.session.call()
-        self.attach(conversation, key)
-        return conversation
-
-    def _with_key(self, key: str | None, but: Conversation) -> Conversation | None:
-        """Another conversation than `but` with `key`."""
-        found = (one for one in self.all if one.key == key and one is not but)
-        return next(found, None) if key is not None else None
-
     def talks_with(self, key: str) -> bool:
         """Whether there is a conversation with `key`."""
         return any(one.key == key for one in self.all)
 
-    def place(self, conversation: Conversation, contact: Contact) -> None:
-        """Call `contact` in `conversation`, or go on with the one that there is with them."""
-        known = self._with_key(contact.key, conversation) or self.all.named(contact.client_id)
-        if known is None or known is conversation:
-            known = self.all.one_way(contact.host, dialled=False)
-        if known is not None:
-            self._merge(conversation, known, contact)
-            return
-        self._name(conversation, contact)
-        self._dial(conversation, contact)
-
     # What others need of it.
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return self._node.now()
 
     def take(self, conversation: Conversation) -> None:
         """Take the call of `conversation`."""
@@ -364,7 +326,7 @@ class Calls:
         """It is closed: forget it."""
         was_current = conversation is self.all.current
         self.all.end(conversation)
-        if was_current and len(self.all) and not self._leaving:
+        if was_current and len(self.all) and not self.leaving:
             names = ", ".join(one.name for one in self.all)
             self.tell(Notice(f"still there: {names} (/switch)"))
         if not self.secure.carries(conversation):
@@ -431,7 +393,7 @@ class Calls:
 
     def leave_all(self, done: Callable[[], None]) -> None:
         """Leave every conversation; call `done` when all links are closed, or after `exit_wait`."""
-        self._leaving = True
+        self.leaving = True
         for conversation in self.all:
             conversation.perform(conversation.session.leave())
         self.meetings.stop()
@@ -457,102 +419,3 @@ class Calls:
         """Read nothing from anybody while the screen takes no more; go on when it does again."""
         self.links.hold(held)
         self.secure.hold(held)
-
-    # How it follows.
-
-    def _name(self, conversation: Conversation, contact: Contact) -> None:
-        self.all.rename(conversation, contact.client_id, named=":" not in contact.client_id)
-
-    def _dial(self, conversation: Conversation, contact: Contact) -> None:
-        conversation.host, conversation.port = contact.host, contact.port
-        conversation.contact = contact
-        session = conversation.session
-        if conversation.state is State.CALLING:
-            conversation.show()
-        if isinstance(session, SecureSession):
-            if contact.key is not None:
-                conversation.key = contact.key  # by which a call of theirs that crosses is known
-            dialling = ensureDeferred(self._dial_secure(conversation, contact))
-            if not dialling.called:
-                conversation.dialling = dialling
-            return
-        dialect = session.dialect
-        assert isinstance(dialect, Dialect)
-        if dialect.dials_back:
-            conversation.perform(session.connected(None))
-            return
-        dialled = self._dialer.dial(self.links, contact.host, contact.port, dialect)
-        conversation.dialling = dialled
-
-        def connected(link: PlainLink) -> None:
-            conversation.dialling = None
-            self.links.belongs(link, conversation)
-            conversation.perform(session.connected(link))
-
-        def failed(failure: Any) -> None:
-            failure.trap(Unreachable)
-            conversation.dialling = None
-            if session.state is State.OPEN:
-                self.tell(Notice(f"calling back in vain: {failure.value}"))
-            conversation.perform(session.unreachable(str(failure.value)))
-
-        dialled.addCallbacks(connected, failed)
-
-    async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
-        """Call them inside TLS, by whatever way there is, with the key that they must have."""
-        session = conversation.session
-        assert isinstance(session, SecureSession)
-        try:
-            link = await self._secure_dialer.reach(conversation, contact)
-        except CancelledError:
-            return
-        except Unreachable as error:
-            conversation.dialling = None
-            reason = str(error)
-            if "TLS" in reason:
-                reason += "; if they speak plain text only, /chat --as canon calls in the open"
-            conversation.perform(session.unreachable(reason))
-        else:
-            conversation.dialling = None
-            known = self._with_key(link.key, conversation)
-            if known is not None:  # called by an address, it is somebody whom we talk to
-                link.drop()
-                self._merge(conversation, known, contact)
-                return
-            self.belongs(link, conversation)
-            conversation.perform(session.asked(link))
-
-    def _resume(self, known: Conversation) -> None:
-        """Go on with a conversation that is there; if it rings, calling them takes the call."""
-        self.all.current = known
-        if known.state is State.RINGING:
-            if known.key is not None:
-                self.attach(known, known.key)
-            known.perform(known.session.call())
-        else:
-            known.show(current=True)
-
-    def _merge(self, new: Conversation, known: Conversation, contact: Contact) -> None:
-        """What was to be a call is a conversation that is there already; its words go there."""
-        words = list(new.session.waiting)
-        before, there = new.session, known.session
-        post = before.post if isinstance(before, SecureSession) else None
-        if post is not None and post is not getattr(there, "post", None):
-            words = post.take_unwritten()
-        new.session.state = State.CLOSED
-        new.name = known.name
-        self.all.end(new)
-        if known.name.startswith(f"{contact.client_id}~"):
-            self._name(known, contact)
-        self._resume(known)
-        plain = isinstance(known.session, PlainSession)
-        if plain and known.state is State.OPEN and not known.named:
-            # They called and do not listen on that connection: calling back makes the other way.
-            self._name(known, contact)
-            assert isinstance(known.session, PlainSession)
-            known.perform(known.session.call_back())
-            self._dial(known, contact)
-        if isinstance(there, SecureSession):
-            known.perform(there.go_on())
-        for text in words:
-            known.perform(known.session.say(text, self._node.now()))

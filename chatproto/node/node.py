@@ -281,7 +281,7 @@ class Node:
         if not plain and self.acquaintances is None:
             self._fail("chat", "there is no key to call with")
             return
-        conversation = self.calls.prepare(target, DIALECTS[plain] if plain else SECURE)
+        conversation = self.calls.caller.prepare(target, DIALECTS[plain] if plain else SECURE)
         if conversation is not None:
             self.ask("chat", lambda: self._chat(conversation, target))
 
@@ -332,7 +332,7 @@ class Node:
             conversation.perform(conversation.session.unreachable(reason))
         else:
             if conversation.state is State.CALLING:  # they may have called meanwhile
-                self.calls.place(conversation, contact)
+                self.calls.caller.place(conversation, contact)
 
     # What the server tells, and what waits for whom.
 
@@ -361,7 +361,7 @@ class Node:
 
     def deliver(self, key: str, name: str) -> None:
         """Call somebody for whom something waits."""
-        conversation = self.calls.deliver(key, name)
+        conversation = self.calls.caller.deliver(key, name)
         if conversation is not None:
             self.ask("msg", lambda: self._chat(conversation, name))
 

@@ -79,7 +79,7 @@ class NeighbourTests(SynchronousTestCase):
         self.near = Neighbours(self.node, "alice", self.known, self.made)
         self.node.neighbours = self.near
         self.placed: list[Contact] = []
-        self.node.calls.place = self.place  # type: ignore[method-assign]
+        self.node.calls.caller.place = self.place  # type: ignore[method-assign]
         self.node.start("192.0.2.1", 7777)
         self.node.listens("0.0.0.0", 5556)
 
