@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ class Ours(Protocol):
     def __init__(self, parts: list[bytes]) -> None:
         self.parts = parts
         self.waited: list[bool] = []
+        self.written = threading.Event()
         self.lost: Deferred[object] = Deferred()
 
     def connectionMade(self) -> None:
@@ -47,6 +49,7 @@ class Ours(Protocol):
             self.waited.append(bool(self.tcp._tempDataBuffer or self.tcp.dataBuffer))
         self.layer.loseConnection()
         prompt.write(b"after the end")
+        self.written.set()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost.callback(None)
@@ -64,14 +67,15 @@ class PromptTlsTests(TestCase):
         self.port = port.getHost().port
         return ours
 
-    def read(self) -> bytes:
-        """All that comes."""
+    def read(self, ours: Ours) -> bytes:
+        """All that comes, read when it has all been written."""
         folder = Path(self.mktemp())
         folder.mkdir()
         with (
             socket.create_connection(("127.0.0.1", self.port), 20) as plain,
             context(folder, False, new_identity()).wrap_socket(plain) as wire,
         ):
+            self.assertTrue(ours.written.wait(20))
             got = []
             while more := wire.recv(65536):
                 got.append(more)
@@ -80,7 +84,7 @@ class PromptTlsTests(TestCase):
     async def test_all_comes_in_order_and_nothing_after_the_end(self) -> None:
         parts = [b"one ", b"two ", b"", b"x" * RECORD, b"y" * (RECORD + 1), b"z" * 100_000, b" end"]
         ours = self.listen(parts)
-        got = await deferToThread(self.read)
+        got = await deferToThread(self.read, ours)
         self.assertEqual(len(got), sum(map(len, parts)))
         self.assertTrue(got == b"".join(parts))
         await ours.lost
@@ -88,13 +92,13 @@ class PromptTlsTests(TestCase):
     async def test_what_the_socket_does_not_take_waits_its_turn(self) -> None:
         parts = [b"%d " % number + b"x" * 8000 for number in range(2000)]
         ours = self.listen(parts)
-        got = await deferToThread(self.read)
+        got = await deferToThread(self.read, ours)
         self.assertTrue(got == b"".join(parts))
         self.assertEqual((ours.waited[0], ours.waited[-1]), (False, True))
         await ours.lost
 
     async def test_what_is_said_when_it_is_over_goes_nowhere(self) -> None:
         ours = self.listen([b"one"])
-        await deferToThread(self.read)
+        await deferToThread(self.read, ours)
         await ours.lost
         PromptTls(ours.layer).write(b"two")
