@@ -12,8 +12,9 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece
 from chatproto.wire.errors import REASONS
 
-BATCH = 512 * 1024
-"""Bytes that are read at once. At most two batches of a transfer are in memory."""
+BATCH = 1024 * 1024
+"""Bytes that are read at once: handing work to a thread and back costs. At most two batches of a transfer
+are in memory."""
 CHANGES = 4
 """So often a source may change before it is given up; a busy log file would go on for ever."""
 

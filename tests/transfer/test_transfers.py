@@ -325,7 +325,7 @@ class ResumeTests(Case):
         self.assert_whole(a=noise(3 * CHUNK))
 
     def test_a_file_that_changed_is_sent_anew_and_both_are_told(self) -> None:
-        path = self.file("a", noise(30 * CHUNK))
+        path = self.file("a", noise(60 * CHUNK))
         self.pair.connect()
         self.a.offer(path)
         self.until(12)
@@ -371,12 +371,12 @@ class ResumeTests(Case):
         self.assert_whole(**{"d/b": noise(CHUNK, 3), "d/c": b"new"})
 
     def test_a_file_that_keeps_changing_is_given_up(self) -> None:
-        path = self.file("a", noise(30 * CHUNK))
+        path = self.file("a", noise(60 * CHUNK))
         self.pair.connect()
         self.a.offer(path)
         for round in range(4):
-            self.until(5 + 6 * round)
-            path.write_bytes(noise(30 * CHUNK, round + 2))
+            self.until(20 + 24 * round)
+            path.write_bytes(noise(60 * CHUNK, round + 2))
         self.pair.run()
         self.assertEqual(self.a.states[-1], State.FAILED)
         self.assertEqual(self.b.states[-1], State.CANCELLED)
