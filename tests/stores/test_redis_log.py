@@ -163,7 +163,10 @@ class RedisLogTests(TestCase):
         await one.append("first")
         await self.until(lambda: here.got == ["first"])
         here.refuses = "second"
-        await one.append("second")
+        try:
+            await one.append("second")
+        except redis_log._LOST:
+            pass  # who reads it may have begun again before this was told
         await self.until(lambda: here.got == ["first", "second"])
         self.assertEqual(here.begun, [[], []])
 
