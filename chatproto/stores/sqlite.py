@@ -18,9 +18,16 @@ STEPS = ("server.sql", "server_rooms.sql")
 """What leads from each version to the next; a new version is a file more, never another text."""
 
 SERVER = Kind(
-    0x63687372,  # `chsr`
-    "chatserver",
-    tuple(files("chatproto.stores").joinpath(step).read_text(encoding="utf-8") for step in STEPS),
+    application=0x63687372,  # `chsr`
+    program="chatserver",
+    steps=tuple(
+        files("chatproto.stores").joinpath(step).read_text(encoding="utf-8") for step in STEPS
+    ),
+    trouble=StoreTrouble,
+    no_database="it is no file of SQLite; put it aside, or a copy back",
+    alone=True,
+    opening_wait=2.0,
+    lock_wait=0.05,  # nobody else is served meanwhile
 )
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from chatproto.stores.sqlite_file import OPENING_WAIT, Kind, reason
+from chatproto.stores.sqlite_file import Kind, reason
 from chatproto.wire.errors import StoreTrouble
 
 
@@ -32,14 +32,14 @@ def back_up(source: Path, target: Path, kind: Kind) -> None:
         finally:
             part.unlink(missing_ok=True)
     except (sqlite3.Error, OSError) as error:
-        raise StoreTrouble(f"cannot back up {source} to {target}: {reason(error)}") from None
+        raise StoreTrouble(f"cannot back up {source} to {target}: {reason(error, kind)}") from None
 
 
 def _copy(source: Path, part: Path, kind: Kind) -> None:
     """All pages in one go, as they are at this moment: in the WAL mode nobody waits for a reader."""
     place = f"{source.absolute().as_uri()}?mode=rw"  # SQLite keeps its readers' places in a file
     with (
-        closing(sqlite3.connect(place, uri=True, timeout=OPENING_WAIT)) as live,
+        closing(sqlite3.connect(place, uri=True, timeout=kind.opening_wait)) as live,
         closing(sqlite3.connect(part, isolation_level=None)) as copy,
     ):
         live.execute("PRAGMA query_only = 1")

@@ -1,4 +1,4 @@
-"""One file of SQLite: opened once, upgraded, written, and every trouble with it in one sentence."""
+"""One file of SQLite, a server's or a ledger: made private, upgraded, written, each trouble one sentence."""
 
 from __future__ import annotations
 
@@ -11,20 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chatproto.wire.errors import StoreTrouble
-
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]
-
-OPENING_WAIT = 2.0
-"""Seconds for which another program may hold up the start."""
-LOCK_WAIT = 0.05
-"""And then every write: nobody else is served meanwhile."""
 
 REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
     sqlite3.SQLITE_CORRUPT: "the file is damaged; put it aside, or a copy of it back",
-    sqlite3.SQLITE_NOTADB: "it is no file of SQLite; put it aside, or a copy back",
     sqlite3.SQLITE_READONLY: "it may not be written",
     sqlite3.SQLITE_PERM: "it may not be written",
     sqlite3.SQLITE_CANTOPEN: "it, or its folder, may not be opened and written",
@@ -32,19 +24,28 @@ REASONS = {
     sqlite3.SQLITE_LOCKED: "another program is writing it",
     sqlite3.SQLITE_IOERR: "the disk could not be read or written",
 }
-"""By SQLite's code; any other is told in SQLite's own words."""
+"""By SQLite's code, for every kind of file; any other is told in SQLite's own words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a file is: its mark in the header, whose it is, and what leads from version to version.
+    """What a file is, and all in which one kind differs from another.
 
-    `steps`: SQL; the first makes version 1 of an empty file.
+    `application`: its mark in the header; `program`: whose it is; `steps`: SQL that leads from version
+    to version, the first makes version 1 of an empty file. `trouble`: what is raised; `no_database`:
+    what is said of a file that SQLite did not write. `alone`: only one program has it open at a time.
+    `opening_wait` and `lock_wait`: seconds for which another one may hold up the start, and then every
+    write.
     """
 
     application: int
     program: str
     steps: tuple[str, ...]
+    trouble: type[Exception]
+    no_database: str
+    alone: bool
+    opening_wait: float
+    lock_wait: float
 
 
 def ignored(sentence: str) -> None:
@@ -56,7 +57,7 @@ class SqliteFile:
 
     What `write` and `transaction` have done survives the end of the process, and with `durable` that
     of the power supply too; `touch` may lose what it did last in the latter. `tell` gets a sentence
-    when a trouble begins, and when it is over. Raises StoreTrouble, also when it is made.
+    when a trouble begins, and when it is over. Raises its kind's trouble, also when it is made.
     """
 
     def __init__(
@@ -68,26 +69,26 @@ class SqliteFile:
         tell: Callable[[str], None] = ignored,
     ) -> None:
         self.path = path
+        self._kind = kind
         self._durable = durable
         self._tell: Callable[[str], None] = ignored  # a trouble at the start has its own way out
         self.trouble = ""
         """What was told last and is not over yet."""
-        self._lock = _locked(path, kind)
+        self._lock = _locked(path, kind) if kind.alone else None
         try:
             with self._troubles():
                 _make_private(path)
                 self._db = sqlite3.connect(
-                    path, timeout=OPENING_WAIT, isolation_level=None, cached_statements=64
+                    path, timeout=kind.opening_wait, isolation_level=None, cached_statements=64
                 )
         except BaseException:
-            os.close(self._lock)
+            self._unlock()
             raise
         try:
             with self._troubles():
                 upgrade(self._db, path, kind)
-                self._db.execute("PRAGMA journal_mode = WAL")
                 self._sync(durable)
-                self._db.execute(f"PRAGMA busy_timeout = {round(LOCK_WAIT * 1000)}")
+                self._db.execute(f"PRAGMA busy_timeout = {round(kind.lock_wait * 1000)}")
         except BaseException:
             self.close()
             raise
@@ -97,7 +98,8 @@ class SqliteFile:
         """Look through `tables` for damage."""
         for table in tables:
             if self.read(f"PRAGMA quick_check({table})") != [("ok",)]:
-                raise StoreTrouble(f"cannot use {self.path}: {REASONS[sqlite3.SQLITE_CORRUPT]}")
+                damaged = REASONS[sqlite3.SQLITE_CORRUPT]
+                raise self._kind.trouble(f"cannot use {self.path}: {damaged}")
 
     def read(self, query: str, *values: Value) -> list[Row]:
         with self._troubles():
@@ -137,7 +139,11 @@ class SqliteFile:
             self._db.close()
         except sqlite3.Error:
             pass
-        os.close(self._lock)
+        self._unlock()
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
 
     def _sync(self, durable: bool) -> None:
         self._db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
@@ -159,40 +165,47 @@ class SqliteFile:
         try:
             yield
         except (sqlite3.Error, OSError) as error:
-            sentence = f"cannot use {self.path}: {reason(error)}"
+            sentence = f"cannot use {self.path}: {reason(error, self._kind)}"
             if self.trouble != sentence:
                 self.trouble = sentence
                 self._tell(sentence)
-            raise StoreTrouble(sentence) from None
+            raise self._kind.trouble(sentence) from None
+        except (OverflowError, UnicodeEncodeError) as error:  # the value's fault, not the file's
+            raise self._kind.trouble(f"{self.path} cannot hold this: {error}") from None
         if writes and self.trouble:
             self.trouble = ""
             self._tell(f"{self.path} can be written again")
 
 
-def reason(error: Exception) -> str:
-    """What is wrong, in a few words."""
+def reason(error: Exception, kind: Kind) -> str:
+    """What is wrong with a file of this kind, in a few words."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     # The lowest byte is the kind; what is above it says where it was noticed.
     code = getattr(error, "sqlite_errorcode", None)
-    return REASONS.get(code & 0xFF, str(error)) if code is not None else str(error)
+    if code is None:
+        return str(error)
+    if code & 0xFF == sqlite3.SQLITE_NOTADB:
+        return kind.no_database
+    return REASONS.get(code & 0xFF, str(error))
 
 
 def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
     """Bring the file `path` to the version that is the number of steps, each wholly or not at all.
 
-    Raises StoreTrouble, and changes nothing, if it is of a newer version or another program's.
+    Raises the kind's trouble, and changes nothing, if it is of a newer version or another program's.
     """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != kind.application and (application or version or tables):
-        raise StoreTrouble(f"cannot use {path}: it belongs to another program; put it aside")
+        raise kind.trouble(f"cannot use {path}: it belongs to another program; put it aside")
     if version > len(kind.steps):
-        raise StoreTrouble(
+        raise kind.trouble(
             f"cannot use {path}: a newer {kind.program} has written it (as version {version}; this"
             f" one knows {len(kind.steps)}), use that one"
         )
+    db.execute("PRAGMA journal_mode = WAL")
     for number, step in enumerate(kind.steps[version:], version + 1):
         try:
             db.executescript(
@@ -207,16 +220,16 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
 
 def _locked(path: Path, kind: Kind) -> int:
     """The descriptor of a lock that lasts as long as the process; SQLite's own are released between
-    two writes. Raises StoreTrouble."""
+    two writes. Raises the kind's trouble."""
     try:
         lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreTrouble(f"cannot use {path}: {error.strerror}") from None
+        raise kind.trouble(f"cannot use {path}: {error.strerror}") from None
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(lock)
-        raise StoreTrouble(
+        raise kind.trouble(
             f"another {kind.program} uses {path}: end it, or choose another --home or --store"
         ) from None
     return lock

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -25,7 +26,8 @@ from chatproto.peer.ledger import (
     LedgerTrouble,
     Standing,
 )
-from chatproto.stores.sqlite_ledger import APPLICATION, STEPS, SqliteLedger, upgrade
+from chatproto.stores.sqlite_file import upgrade
+from chatproto.stores.sqlite_ledger import LEDGER, SqliteLedger
 from tests.contracts.ledger import BOB, CAROL, LedgerContract, message, texts
 
 WRITER = """
@@ -202,8 +204,8 @@ class TheFile(FolderTests):
         self.open().close()
         db = sqlite3.connect(self.path)
         self.addCleanup(db.close)
-        self.assertEqual(db.execute("PRAGMA application_id").fetchone(), (APPLICATION,))
-        self.assertEqual(db.execute("PRAGMA user_version").fetchone(), (len(STEPS),))
+        self.assertEqual(db.execute("PRAGMA application_id").fetchone(), (LEDGER.application,))
+        self.assertEqual(db.execute("PRAGMA user_version").fetchone(), (len(LEDGER.steps),))
         self.assertEqual(db.execute("PRAGMA journal_mode").fetchone(), ("wal",))
 
     def test_has_each_word_once_in_its_index(self) -> None:
@@ -212,20 +214,20 @@ class TheFile(FolderTests):
         for id in (1, 2, 3):
             ledger.heard(BOB, "bob", message(id))
             self.assertEqual(len(ledger.search("text", 9)), id)
-        ledger._db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
+        ledger._file._db.execute("INSERT INTO words (words, rank) VALUES ('integrity-check', 1)")
 
     def test_takes_each_step_to_the_newest_version_once(self) -> None:
         ledger = self.open()
         ledger.begin(BOB, "b0b")
         ledger.close()
         steps = (
-            *STEPS,
+            *LEDGER.steps,
             "ALTER TABLE peers ADD COLUMN muted INTEGER NOT NULL DEFAULT 0;",
             "UPDATE peers SET muted = muted + 1;",
         )
         for _ in range(2):
             db = sqlite3.connect(self.path, isolation_level=None)
-            upgrade(db, self.path, steps)
+            upgrade(db, self.path, replace(LEDGER, steps=steps))
             self.assertEqual(db.execute("SELECT key, muted FROM peers").fetchall(), [(BOB, 1)])
             self.assertEqual(db.execute("PRAGMA user_version").fetchone(), (len(steps),))
             db.close()
@@ -235,8 +237,9 @@ class TheFile(FolderTests):
         self.open().close()
         db = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(db.close)
-        steps = (*STEPS, "UPDATE meta SET value = 7; UPDATE nothing SET value = 8;")
-        self.assertRaises(sqlite3.Error, upgrade, db, self.path, steps)
-        self.assertEqual(db.execute("PRAGMA user_version").fetchone(), (len(STEPS),))
+        steps = (*LEDGER.steps, "UPDATE meta SET value = 7; UPDATE nothing SET value = 8;")
+        kind = replace(LEDGER, steps=steps)
+        self.assertRaises(sqlite3.Error, upgrade, db, self.path, kind)
+        self.assertEqual(db.execute("PRAGMA user_version").fetchone(), (len(LEDGER.steps),))
         self.assertEqual(db.execute("SELECT max(value) FROM meta").fetchone(), (0,))
         self.assertFalse(db.in_transaction)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
+from dataclasses import replace
 
 from chatproto.peer.ledger import DELIVERED, LedgerTrouble, Standing
-from chatproto.stores.sqlite_ledger import SqliteLedger
+from chatproto.stores import sqlite_ledger
+from chatproto.stores.sqlite_ledger import LEDGER, SqliteLedger
 from tests.contracts.ledger import BOB, message
 from tests.stores.test_sqlite_ledger import FolderTests
 
@@ -104,7 +105,7 @@ class AFileThatCannotBeUsed(FolderTests):
         self.addCleanup(os.seteuid, 0)
 
     def test_is_written_by_another_program(self) -> None:
-        self.patch(sys.modules[SqliteLedger.__module__], "LOCK_WAIT", 0.0)
+        self.patch(sqlite_ledger, "LEDGER", replace(LEDGER, lock_wait=0.0))
         ledger = self.open()
         ledger.begin(BOB, "b0b")
         db = sqlite3.connect(self.path, isolation_level=None)
@@ -121,7 +122,7 @@ class AFullDisk(FolderTests):
         for log in (True, False):
             ledger = self.open(self.folder / f"{log}", log=log)
             ledger.begin(BOB, "b0b")
-            ledger._db.execute("PRAGMA max_page_count = 40")
+            ledger._file._db.execute("PRAGMA max_page_count = 40")
             id = 0
             with self.assertRaises(LedgerTrouble) as caught:
                 for id in range(1, 10_000):
@@ -131,7 +132,7 @@ class AFullDisk(FolderTests):
             self.assertEqual(ledger.standing(BOB), Standing("b0b", last=id - 1))
             self.assertEqual([one.id for one in ledger.entries(BOB)], list(range(1, id)))
             self.assertEqual(len(ledger.history(BOB, 9999)), (id - 1) * log)
-            ledger._db.execute("PRAGMA max_page_count = 4000")
+            ledger._file._db.execute("PRAGMA max_page_count = 4000")
             ledger.add(BOB, "bob", message(id))
             self.assertEqual(len(ledger.entries(BOB)), id)
 
