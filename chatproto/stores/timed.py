@@ -40,14 +40,13 @@ class TimedPart:
         name, spend = self._name, self._spend
 
         def timed(*arguments: Any, **named: Any) -> Any:
-            begun = perf_counter()
+            begun, failed = perf_counter(), True
             try:
                 result = found(*arguments, **named)
-            except Exception:
-                spend(name, call, perf_counter() - begun, True)
-                raise
-            spend(name, call, perf_counter() - begun, False)
-            return result
+                failed = False
+                return result
+            finally:
+                spend(name, call, perf_counter() - begun, failed)
 
         setattr(self, call, timed)  # so that this is done once for each
         return timed
