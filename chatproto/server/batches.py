@@ -118,15 +118,15 @@ class Batches:
         sent.addCallbacks(self._sent, self._not_sent, (flight,), errbackArgs=(flight,))
 
     def _sent(self, _: object, flight: _Written) -> None:
-        self._sending = self._refused = False
+        self._sending = self.refused = False
         if self._flight is flight:
             self._flight = None
         self.go_on()
 
     def _not_sent(self, failure: Failure, flight: _Written) -> None:
-        if not self._refused:
+        if not self.refused:
             self.log.error("nothing can be written: {why}", why=failure.getErrorMessage())
-        self._sending, self._refused = False, True
+        self._sending, self.refused = False, True
         if failure.check(StoreTrouble) is not None and self._flight is flight:
             self._take_back(flight)
         else:

@@ -271,6 +271,7 @@ class SharedSide:
     def came_up(self) -> None:
         """All has been read that there was: the log is there, for the first time or again."""
         self._read_at = self._clock.seconds()
+        self._batches.refused = False
         self._batches.go_on()
         if self._loaded:
             return

@@ -237,6 +237,42 @@ class TroubleTests(HallCase):
         self.assertEqual((alice.of(told.SayAck), bob.got), ([], []))
         self.agreed()
 
+    def test_after_a_refused_write_all_is_refused_until_one_goes_through(self) -> None:
+        alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
+        join(bob, alice)
+        alice.ask(asked.Say(7, ROOM, "never"))
+        self.one.way.cut = True
+        self.hall.run()
+        self.assertTrue(self.one.side.away)
+        alice.ask(asked.Say(8, ROOM, "nor this"))
+        self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7), (503, 8)])
+        self.one.way.cut = False
+        self.hall.run(self.hall.limits.server_beat)
+        self.assertFalse(self.one.side.away)
+        alice.ask(asked.Say(9, ROOM, "again"))
+        self.hall.run()
+        self.assertEqual([one.text for one in bob.of(told.Said)], ["again"])
+
+    def test_what_was_refused_is_forgotten_when_the_log_is_there_again(self) -> None:
+        alice = register(self.one, "alice", 1)
+        self.one.way.cut = True
+        alice.ask(asked.Say(7, ROOM, "never"))
+        self.hall.run()
+        self.one.way.cut = False
+        self.assertTrue(self.one.side.away)
+        self.one.side.came_up()
+        self.assertFalse(self.one.side.away)
+
+    def test_a_server_whose_very_first_word_could_not_be_written_comes_in_later(self) -> None:
+        self.hall.log.away = True
+        third = self.hall.server("three")
+        self.hall.run(3)
+        self.assertTrue(third.side.away)
+        self.hall.log.away = False
+        self.hall.run(3)
+        self.assertIn("three1", self.one.replica.members)
+        self.assertFalse(third.side.away)
+
     def test_who_leaves_while_the_log_is_away_has_left_afterwards(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
