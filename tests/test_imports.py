@@ -45,7 +45,8 @@ NO_TWISTED = {
     " visitors",
     "identity": "pins safety trust",
     "nearby": "messages table",
-    "peer": "candidates diagram effects floor ledger link_news paths punches session",
+    "peer": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
+    " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",
     "rooms": "answers bare chair effects flood history lobby plain_view room",
     "server": "commands members",

@@ -13,11 +13,11 @@ from chatproto.node.dialer import Dialer, Unreachable
 from chatproto.node.events import Event, Notice
 from chatproto.node.links import Links
 from chatproto.node.secure_dialer import SecureDialer
+from chatproto.peer.manner import SECURE, Manner
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SECURE, SecureSession
-from chatproto.peer.session import Manner
+from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import Contact

@@ -27,11 +27,11 @@ from chatproto.node.secure_dialer import SecureDialer
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
 from chatproto.peer.correspondence import Correspondence
+from chatproto.peer.manner import SECURE, Manner
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SECURE, SecureSession
-from chatproto.peer.session import Manner
+from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import Dialect, Me

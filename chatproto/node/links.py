@@ -11,9 +11,9 @@ from chatproto.node.meetings import Meetings
 from chatproto.node.people import People
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
+from chatproto.peer.manner import Manner
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.session import Manner
 from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.fields import Contact, host_port, is_local

@@ -40,7 +40,7 @@ from chatproto.node.rooms import Rooms
 from chatproto.node.settings import Settings
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.ledger import Ledger
-from chatproto.peer.secure_session import SECURE
+from chatproto.peer.manner import SECURE
 from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.errors import LocalError

@@ -28,10 +28,10 @@ from chatproto.peer.link_news import (
     Refused,
     Told,
 )
+from chatproto.peer.manner import SECURE, Manner
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SECURE, SecureSession
-from chatproto.peer.session import Manner
+from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.limits import Limits

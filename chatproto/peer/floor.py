@@ -22,6 +22,10 @@ class Floor:
 
     def __init__(self, *, half: bool, mine: bool, learns: bool = False) -> None:
         self._learns = learns
+        self.begin(half=half, mine=mine)
+
+    def begin(self, *, half: bool, mine: bool) -> None:
+        """A conversation begins; `mine`: the first turn is ours, if turns are taken."""
         self._heard_last = False
         self.turn = Turn.BOTH if not half else Turn.MINE if mine else Turn.THEIRS
 

@@ -17,7 +17,8 @@ from chatproto.peer.effects import (
     TurnPassed,
     Unsaid,
 )
-from chatproto.peer.session import THEY_LEFT, Manner, PeerSession
+from chatproto.peer.manner import Manner
+from chatproto.peer.session import THEY_LEFT, PeerSession
 from chatproto.peer.table import Input, State
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits

@@ -1,4 +1,7 @@
-"""A conversation inside TLS: it is asked for and taken, it survives its connections, it loses nothing."""
+"""A conversation inside TLS: it is asked for and taken, it survives its connections, it ends.
+
+What is said in it is `exchange`'s.
+"""
 
 from __future__ import annotations
 
@@ -6,17 +9,14 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from chatproto.peer.correspondence import Correspondence, Outcome
+from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.effects import (
-    Acknowledge,
     Answer,
     Ask,
     Asking,
-    Became,
     Broken,
     Drop,
     Effect,
-    Heard,
     Kept,
     Leave,
     Link,
@@ -27,13 +27,12 @@ from chatproto.peer.effects import (
     Refuse,
     Resumed,
     Ringing,
-    Send,
     StopDialling,
-    TurnPassed,
     Unsaid,
 )
-from chatproto.peer.floor import Floor, Turn
-from chatproto.peer.ledger import MODE, MSG, TURN, Entry
+from chatproto.peer.exchange import Exchange
+from chatproto.peer.ledger import MSG, Entry
+from chatproto.peer.manner import SECURE
 from chatproto.peer.session import THEY_LEFT, PeerSession
 from chatproto.peer.table import Input, State
 from chatproto.wire.errors import REASONS, LocalError
@@ -45,21 +44,6 @@ FOR_GOOD = (403, DECLINED)
 
 
 @dataclass(frozen=True, slots=True)
-class Secure:
-    """The manner of BCP/2: turns are taken only if either wants it."""
-
-    name: str = "bcp/2"
-    takes_turns: bool = False
-    strict_turns: bool = False
-    dials_back: bool = False
-    has_id: bool = True
-    farewells: frozenset[str] = frozenset()
-
-
-SECURE = Secure()
-
-
-@dataclass(frozen=True, slots=True)
 class Caller:
     """A connection with a CHAT on it, and what that said."""
 
@@ -68,7 +52,7 @@ class Caller:
 
 
 class SecureSession(PeerSession):
-    """A conversation with one key; `post` is what must not be lost, once the key is known.
+    """A conversation with one key; `exchange` is what is said in it, once the key is known.
 
     One connection carries it. Of two calls that cross, that of the smaller key's owner stands; a
     call that comes beside a connection in use waits until that is known to be dead or alive, unless it
@@ -78,24 +62,30 @@ class SecureSession(PeerSession):
 
     def __init__(self, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
         super().__init__(SECURE, half=half, limits=limits)
-        self.post: Correspondence | None = None
+        self.exchange: Exchange | None = None
         self.caller = True  # we made the connection that carries it, or that did
-        self._link: Link | None = None
         self._asked: Link | None = None  # carries our CHAT, not answered yet
         self._ringing: Caller | None = None
         self._held: Caller | None = None  # their CHAT, which may be needed
         self._left: Link | None = None  # of before a move that is not answered yet
         self._moving = False  # from a connection in use, and nobody was told
         self._told_half = False  # what our CHAT said
-        self._void = 0  # what we said up to here was said before a mode of theirs
+
+    @property
+    def post(self) -> Correspondence | None:
+        """What must not be lost, once the key is known."""
+        return self.exchange.post if self.exchange is not None else None
+
+    @property
+    def half(self) -> bool:
+        """Whether turns are wanted; the exchange knows it from when the key is known."""
+        return self._half if self.exchange is None else self.exchange.half
 
     def attach(self, post: Correspondence, at: float) -> list[Effect]:
         """Their key is known: what waited is kept there from now on."""
-        if self.post is not None:
+        if self.exchange is not None:
             return []
-        self.post = post
-        if post.turn:
-            self.floor = Floor(half=post.turn != Turn.BOTH.value, mine=post.turn == Turn.MINE.value)
+        self.exchange = Exchange(post, self.floor, self._half)
         effects: list[Effect] = []
         while self.waiting:
             text = self.waiting.popleft()
@@ -109,13 +99,13 @@ class SecureSession(PeerSession):
     def links(self) -> tuple[Link, ...]:
         """Every connection of this conversation."""
         callers = [one.link for one in (self._ringing, self._held) if one is not None]
-        ours = (self._link, self._asked, self._left)
+        ours = (self.link, self._asked, self._left)
         return (*(one for one in ours if one is not None), *callers)
 
     @property
     def link(self) -> Link | None:
         """The connection that carries it."""
-        return self._link
+        return self.exchange.link if self.exchange is not None else None
 
     @property
     def unsent(self) -> int:
@@ -151,93 +141,76 @@ class SecureSession(PeerSession):
         Raises LocalError 429 past `waiting_messages`, and LedgerTrouble.
         """
         self._enter(Input.SAY)
-        if self.post is None:
-            self._refuse_too_many()
-            self.waiting.append(text)
-            return [Kept(text)]
-        before = self.floor.turn
-        entry = self.post.say(MSG, text, at)
-        return [*self._speak(), *self._passed(before)] or [Kept(text, entry.id)]
+        if self.exchange is not None:
+            return self.exchange.say(text, at)
+        self._refuse_too_many()
+        self.waiting.append(text)
+        return [Kept(text)]
 
     def set_half(self, half: bool, at: float = 0.0) -> list[Effect]:
         """Take turns from now on, or no more; they are told. Raises LocalError, LedgerTrouble."""
-        self._half = half
-        if self.state not in (State.OPEN, State.BROKEN) or half is self.floor.half:
-            return []
-        assert self.post is not None
-        before = self.floor.turn
-        self.post.say(MODE, "half" if half else "full", at)
-        self.floor.set_half(half)
-        return [*self._speak(), *self._passed(before)]
+        if self.exchange is None:
+            self._half = half
+        elif self.state in (State.OPEN, State.BROKEN):
+            return self.exchange.set_half(half, at)
+        else:
+            self.exchange.half = half
+        return []
 
     def over(self, at: float = 0.0) -> list[Effect]:
         """Pass the turn without a word. Raises LocalError if it is not ours, LedgerTrouble."""
         if self.state not in (State.OPEN, State.BROKEN):
             raise LocalError(400, "there is no conversation yet")
-        if not self.floor.half:
-            raise LocalError(400, "you both may talk at any time: /mode half takes turns")
-        if not self.floor.may_speak:
-            raise LocalError(400, "it is not your turn")
-        assert self.post is not None
-        before = self.floor.turn
-        self.post.say(TURN, "", at)
-        return [*self._speak(), *self._passed(before)]
+        assert self.exchange is not None
+        return self.exchange.over(at)
 
     def leave(self, word: str = "") -> list[Effect]:
         """End the conversation; what has not arrived stays in the outbox."""
         self._enter(Input.LEAVE)
-        link = self._link or self._asked
+        link = self.link or self._asked
         return self._end("you left", farewell=[] if link is None else [Leave(link, word)])
 
     def go_on(self) -> list[Effect]:
         """Something waits that was not said here: say it if it may go out."""
-        before = self.floor.turn
-        return [*self._speak(), *self._passed(before)]
+        return self.exchange.go_on() if self.exchange is not None else []
 
     def unsend(self, id: int) -> list[Effect]:
         """Take a message back. Raises LocalError 404 if nothing of that number waits."""
-        if self.post is None:
+        if self.exchange is None:
             raise LocalError(404, f"no message {id} waits")
-        became = _became(self.post.take_back(id), "taken back")
-        before = self.floor.turn
-        if self.post.turn_came_back() and before is Turn.THEIRS:
-            self.floor.turn = Turn.MINE
-            self._keep_turn()
-        return [*became, *self._speak(), *self._passed(before)]
+        return self.exchange.unsend(id)
 
     # What happens to us. Too late is nothing.
 
     def asked(self, link: Link) -> list[Effect]:
         """A connection that we made is there: ask them."""
-        assert self.post is not None
         if self._asked is not None or not self._may(Input.ASK):
             return [Drop(link)]
-        self._asked = link
-        self._told_half = self.floor.half if self.post.turn else self._half
-        return [Ask(link, self._opening(self._told_half)), Asking()]
+        return self._ask(link)
 
     def move(self, link: Link) -> list[Effect]:
         """A better connection than the one in use, or asked on, is there: ask on it instead."""
-        if self.post is None or self._left is not None:
+        exchange = self.exchange
+        if exchange is None or self._left is not None:
             return [Drop(link)]
         if self._asked is not None:
             self._left = self._asked
-        elif self._link is not None and self._held is None and self._may(Input.BREAK):
-            self._left, self._link, self._moving = self._link, None, True
+        elif exchange.link is not None and self._held is None and self._may(Input.BREAK):
+            self._left, self._moving = exchange.link, True
+            exchange.stop()
         else:
             return [Drop(link)]
-        self._asked = link
-        self._told_half = self.floor.half if self.post.turn else self._half
-        return [Ask(link, self._opening(self._told_half)), Asking()]
+        return self._ask(link)
 
     def answered(self, link: Link, theirs: Opening) -> list[Effect]:
         """They take our call."""
-        assert self.post is not None
+        exchange = self.exchange
+        assert exchange is not None
         if link is not self._asked:
             return [Drop(link)]
-        if self.post.beyond(theirs.have):
+        if exchange.post.beyond(theirs.have):
             # They know a later numbering than we do: ours begins anew, and a new call says so.
-            became = _became(self.post.meet(theirs.stream, theirs.have), "")
+            became = exchange.meet(theirs)
             self._asked = None
             why = "your folder is older than what they have"
             return [Drop(link), *became, *self._broken(why)]
@@ -246,7 +219,7 @@ class SecureSession(PeerSession):
             return [Drop(link)]
         self._asked, self.caller = None, True
         others = self._forget_others()
-        wish = self._half
+        wish = exchange.half
         effects = self._begin(link, theirs, self._told_half, was, [])
         if wish is not self._told_half:
             with suppress(LocalError):  # too much waits: it stays as was agreed
@@ -298,7 +271,7 @@ class SecureSession(PeerSession):
             case State.OPEN if better:
                 return self._take(caller)
             case State.OPEN:
-                return [*self._hold(caller), Probe(self._link)]
+                return [*self._hold(caller), Probe(self.link)]
             case State.ASKING | State.BROKEN if self._asked is not None and self._smaller:
                 return self._hold(caller)
             case State.CALLING | State.ASKING | State.BROKEN:
@@ -307,61 +280,38 @@ class SecureSession(PeerSession):
 
     def alive(self, link: Link) -> list[Effect]:
         """The connection in use answers: a call beside it was one that crossed ours."""
-        return self._forget_others() if link is self._link else []
+        return self._forget_others() if link is self.link else []
 
     def silent(self) -> list[Effect]:
         """The connection in use does not answer."""
-        held, link = self._held, self._link
+        held, link = self._held, self.link
         if held is None or link is None:
             return []
         return [Drop(link), *self._lost_link("it does not answer")]
 
     def heard(self, link: Link, entry: Entry) -> list[Effect]:
         """They said something, or passed the turn, or changed the mode. Raises LedgerTrouble."""
-        if link is not self._link or self.post is None:
+        if self.exchange is None or link is not self.exchange.link:
             return []
-        if not self.post.is_new(entry.id):
-            return [Acknowledge(link, self.post.have[1])]
-        before = self.floor.turn
-        crossed = self.post.mode_in_flight(self._void)
-        if entry.kind == MODE and not (crossed and self.post.smaller):
-            self.floor.changed(entry.text == "half")
-            self._half = entry.text == "half"
-            self._void = self.post.last
-            self.post.drop_modes()
-        elif not crossed:  # or it was said before they knew of our mode
-            under_way = self.post.turn_in_flight(self._void)
-            self.floor.heard(crossed=under_way, smaller=self.post.smaller)
-        # The turn first: should we be killed between the two, they repeat what they said.
-        self._keep_turn()
-        number = self.post.received(entry)
-        news: list[Effect] = []
-        if entry.kind == MSG:
-            news.append(Heard(entry.text, entry.id, number))
-        return [*news, Acknowledge(link, entry.id), *self._speak(), *self._passed(before)]
+        return self.exchange.heard(link, entry)
 
     def still_says(self, entry: Entry) -> bool:
         """Whether `entry`, which waited for its connection, is still to be written."""
-        return self.post is not None and self.post.waits(entry.id)
+        return self.exchange is not None and self.exchange.still_says(entry)
 
     def spoke(self, entry: Entry) -> bool:
         """A connection takes `entry` now; whether for the first time. Raises LedgerTrouble."""
-        if self.post is None:
-            return False
-        first = self.post.wrote(entry.id)
-        if self.state is State.OPEN:
-            self._keep_turn()
-        return first
+        return self.exchange is not None and self.exchange.spoke(entry)
 
     def arrived(self, id: int) -> list[Effect]:
         """They have everything up to `id`; told also after the end. Raises LedgerTrouble."""
-        return _became(self.post.arrived(id), "") if self.post is not None else []
+        return self.exchange.arrived(id) if self.exchange is not None else []
 
     def left(self, link: Link) -> list[Effect]:
         """They said farewell on `link`."""
         if link not in self.links or (self._held is not None and link is self._held.link):
             return []
-        if self.state is State.OPEN and link is not self._link:
+        if self.state is State.OPEN and link is not self.link:
             return []
         return self._end(THEY_LEFT, left=True) if self._may(Input.LEFT) else []
 
@@ -370,7 +320,7 @@ class SecureSession(PeerSession):
         if self._held is not None and link is self._held.link:
             self._held = None
             return []
-        if link is self._link:
+        if link is self.link:
             return self._lost_link(reason)
         if link is self._left:
             self._left = None
@@ -387,14 +337,15 @@ class SecureSession(PeerSession):
 
     # How it follows.
 
-    def _opening(self, half: bool) -> Opening:
-        assert self.post is not None
-        turn = self.floor.turn.value if self.post.turn else ""
-        return Opening(half, self.post.stream, self.post.have, turn)
+    def _ask(self, link: Link) -> list[Effect]:
+        assert self.exchange is not None
+        opening = self.exchange.opening()
+        self._asked, self._told_half = link, opening.half
+        return [Ask(link, opening), Asking()]
 
     @property
     def _smaller(self) -> bool:
-        return self.post is not None and self.post.smaller
+        return self.exchange is not None and self.exchange.post.smaller
 
     def _hold(self, caller: Caller) -> list[Effect]:
         before, self._held = self._held, caller
@@ -407,7 +358,8 @@ class SecureSession(PeerSession):
         return others if held is None else [*others, Drop(held.link)]
 
     def _lost_link(self, reason: str) -> list[Effect]:
-        self._link = None
+        assert self.exchange is not None
+        self.exchange.stop()
         return self._broken(reason)
 
     def _broken(self, reason: str) -> list[Effect]:
@@ -444,68 +396,23 @@ class SecureSession(PeerSession):
 
     def _answer(self, caller: Caller, was: State) -> list[Effect]:
         others = [Drop(link) for link in self.links]
-        self._link = self._asked = self._ringing = self._held = self._left = None
+        self._asked = self._ringing = self._held = self._left = None
         self.caller = False
-        effects = self._begin(caller.link, caller.opening, self._half, was, [StopDialling()])
+        effects = self._begin(caller.link, caller.opening, self.half, was, [StopDialling()])
         return [*others, *effects]
 
     def _begin(
         self, link: Link, theirs: Opening, half: bool, was: State, first: list[Effect]
     ) -> list[Effect]:
-        """The conversation is open on `link`: go on with it, or, where either has ended it, begin."""
-        post = self.post
-        assert post is not None
-        resumed = bool(theirs.turn) and bool(post.turn)
-        became = _became(post.meet(theirs.stream, theirs.have), "")
-        came_back = post.turn_came_back() and theirs.turn == self.floor.turn.value
-        answer = self._opening(half or theirs.half if not resumed else self.floor.half)
-        if not resumed:
-            self._half = half or theirs.half
-            self.floor = self._new_floor(mine=self.caller)
-            post.start_anew()
-        elif self._gives_way(theirs.turn):
-            self.floor.turn = Turn.THEIRS
-        elif came_back and self.floor.half:
-            self.floor.turn = Turn.MINE
-        self._link, self._moving = link, False
-        if not self.caller:
-            first = [*first, Answer(link, answer)]
-        self._keep_turn()
+        """The conversation is open on `link`."""
+        exchange = self.exchange
+        assert exchange is not None
+        became = exchange.meet(theirs)
+        yes = [] if self.caller else [Answer(link, exchange.answer(theirs))]
+        self._moving = False
+        said = exchange.begin(link, theirs, half, mine=self.caller)
         opened = Resumed() if was in (State.BROKEN, State.OPEN) else Opened()
-        repeated = [Send(link, entry) for entry in post.released]
-        said = self._speak()
-        turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
-        return [*first, opened, *became, *repeated, *said, *turn]
-
-    def _keep_turn(self) -> None:
-        """Whose turn it is; what no connection has taken does not pass it, should we be killed now."""
-        post, turn = self.post, self.floor.turn
-        assert post is not None
-        if turn is Turn.THEIRS and post.turn_unwritten:
-            turn = Turn.MINE
-        post.keep_turn(turn.value)
-
-    def _gives_way(self, turn: str) -> bool:
-        """Both believe that it is their turn; a change of mode of ours that is repeated tells them better."""
-        post = self.post
-        assert post is not None
-        both = self.floor.turn is Turn.MINE and turn == Turn.MINE.value
-        return both and not post.smaller and not post.mode_in_flight(self._void)
-
-    def _speak(self) -> list[Effect]:
-        effects: list[Effect] = []
-        post = self.post
-        while self._link is not None and post is not None and post.next is not None:
-            free = post.mode_waits  # of a change of mode that was made after this was said
-            if not free and not self.floor.may_speak:
-                break
-            entry = post.release()
-            effects.append(Send(self._link, entry))
-            if entry.kind == MODE:
-                self.floor.set_half(entry.text == "half")
-            elif not free:
-                self.floor.said()
-        return effects
+        return [*first, *yes, opened, *became, *said]
 
     def _no(self, status: int, reason: str) -> list[Effect]:
         caller, self._ringing = self._ringing, None
@@ -519,11 +426,7 @@ class SecureSession(PeerSession):
             *farewell,
             *(Drop(link) for link in self.links if link not in told),
         ]
-        self._link = self._asked = self._ringing = self._held = self._left = None
-        if self.post is not None:
-            self.post.keep_turn("")
+        self._asked = self._ringing = self._held = self._left = None
+        if self.exchange is not None:
+            self.exchange.end()
         return self._over(closing, reason, left)
-
-
-def _became(outcomes: list[Outcome], reason: str) -> list[Effect]:
-    return [Became(one.id, one.state, one.text, reason) for one in outcomes]

@@ -8,7 +8,6 @@ inside TLS.
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
 
 from chatproto.peer.effects import (
     Effect,
@@ -18,29 +17,13 @@ from chatproto.peer.effects import (
     Unsaid,
 )
 from chatproto.peer.floor import Floor, Turn
+from chatproto.peer.manner import Manner
 from chatproto.peer.table import REFUSALS, TABLE, Input, State
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
 
 THEY_LEFT = "they left"
 """The reason of an end by the other side's farewell."""
-
-
-class Manner(Protocol):
-    """How somebody is spoken to, as far as a session cares; `wire.dialects.Dialect` is one."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def takes_turns(self) -> bool: ...
-    @property
-    def strict_turns(self) -> bool: ...
-    @property
-    def dials_back(self) -> bool: ...
-    @property
-    def has_id(self) -> bool: ...
-    @property
-    def farewells(self) -> frozenset[str]: ...
 
 
 class PeerSession:

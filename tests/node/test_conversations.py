@@ -12,9 +12,9 @@ from chatproto.node.conversations import Conversations
 from chatproto.node.events import Event, Notice
 from chatproto.node.node import Node
 from chatproto.node.settings import Settings
+from chatproto.peer.manner import SECURE
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.secure_session import SECURE
 from chatproto.peer.table import State
 from chatproto.wire.dialects import CANON, RAW, Dialect
 from chatproto.wire.errors import LocalError
