@@ -122,6 +122,16 @@ class BeginningTests(SynchronousTestCase):
         exchange.spoke(Entry(1, MSG, 0.0, "hi"))
         self.assertIs(an_exchange(ledger).floor.turn, Turn.THEIRS)
 
+    def test_nor_does_it_pass_when_the_next_connection_begins(self) -> None:
+        ledger = MemoryLedger()
+        exchange = an_exchange(ledger, half=True)
+        exchange.begin("a", opening(), True, mine=True)
+        exchange.say("hi", 0.0)
+        exchange.stop()
+        exchange.begin("b", opening(turn="theirs"), True, mine=True)
+        self.assertIs(exchange.floor.turn, Turn.THEIRS)
+        self.assertIs(an_exchange(ledger).floor.turn, Turn.MINE)
+
     def test_if_both_believe_that_it_is_their_turn_the_larger_gives_way(self) -> None:
         for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
             exchange = begun(half=True, smaller=smaller)
@@ -236,6 +246,15 @@ class ModeTests(SynchronousTestCase):
         sent = [effect.entry.kind for effect in effects if isinstance(effect, Send)]
         self.assertEqual(sent, [MSG, MODE])
         self.assertEqual(effects[-1], TurnPassed(Turn.BOTH))
+
+    def test_what_was_said_before_it_passes_no_turn(self) -> None:
+        exchange = begun()
+        exchange.stop()
+        exchange.say("one", 0.0)
+        exchange.set_half(True, 0.0)
+        effects = exchange.begin("b", opening(turn="both"), False, True)
+        self.assertEqual([type(one) for one in effects], [Send, Send, TurnPassed])
+        self.assertIs(exchange.floor.turn, Turn.MINE)
 
 
 class TwoTests(SynchronousTestCase):
