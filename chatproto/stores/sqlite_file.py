@@ -77,7 +77,7 @@ class SqliteFile:
         self._lock = _locked(path, kind) if kind.alone else None
         try:
             with self._troubles():
-                _make_private(path)
+                _make(path)
                 self._db = sqlite3.connect(
                     path, timeout=kind.opening_wait, isolation_level=None, cached_statements=64
                 )
@@ -193,7 +193,8 @@ def reason(error: Exception, kind: Kind) -> str:
 def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
     """Bring the file `path` to the version that is the number of steps, each wholly or not at all.
 
-    Raises the kind's trouble, and changes nothing, if it is of a newer version or another program's.
+    It is nobody else's to read from then on. Raises the kind's trouble, and changes nothing, if it is of
+    a newer version or another program's.
     """
     (version,) = db.execute("PRAGMA user_version").fetchone()
     (application,) = db.execute("PRAGMA application_id").fetchone()
@@ -205,6 +206,7 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
             f"cannot use {path}: a newer {kind.program} has written it (as version {version}; this"
             f" one knows {len(kind.steps)}), use that one"
         )
+    _make_private(path)
     db.execute("PRAGMA journal_mode = WAL")
     for number, step in enumerate(kind.steps[version:], version + 1):
         try:
@@ -235,12 +237,16 @@ def _locked(path: Path, kind: Kind) -> int:
     return lock
 
 
-def _make_private(path: Path) -> None:
-    """Make the file, or take from others what they may do with it; SQLite's own beside it follow it."""
+def _make(path: Path) -> None:
+    """Make the file, for the owner alone, if there is nothing."""
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
     except FileExistsError:
         pass
+
+
+def _make_private(path: Path) -> None:
+    """Take from others what they may do with the file, which is ours; SQLite's own beside it follow it."""
     for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
         if one.exists() and one.stat().st_mode & 0o077:
             one.chmod(0o600)

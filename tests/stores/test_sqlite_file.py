@@ -60,13 +60,17 @@ class TroubleTests(StoreCase):
 
     def test_of_another_program_is_left_alone(self) -> None:
         self.execute("CREATE TABLE recipes (name TEXT)")
+        self.path.chmod(0o644)
         before = self.path.read_bytes()
         self.assertIn("another program", self.refused())
         self.assertEqual(self.path.read_bytes(), before)
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
 
     def test_that_is_no_database(self) -> None:
         self.path.write_text("Dear diary,\n" * 100)
+        self.path.chmod(0o644)
         self.assertIn("no file of SQLite", self.refused())
+        self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
 
     def test_that_was_cut_short(self) -> None:
         store = self.open()
@@ -93,7 +97,9 @@ class TroubleTests(StoreCase):
 
     def test_that_is_a_folder(self) -> None:
         self.path.mkdir()
+        self.path.chmod(0o1777)
         self.refused()
+        self.assertEqual(self.path.stat().st_mode & 0o7777, 0o1777)
 
     def test_that_another_program_writes(self) -> None:
         store = self.open()
@@ -160,6 +166,14 @@ class TroubleTests(StoreCase):
         other.close()
 
     def test_is_the_owner_s_alone(self) -> None:
+        self.open()
+        for path in self.path.parent.glob(f"{self.path.name}*"):
+            self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
+
+    def test_that_others_could_read_is_the_owner_s_alone(self) -> None:
+        self.open()
+        self.close()
+        self.path.chmod(0o644)
         self.open()
         for path in self.path.parent.glob(f"{self.path.name}*"):
             self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
