@@ -13,16 +13,17 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
 from chatproto.directory.visitors import Visitor
 from chatproto.rooms.flood import Requests
 from chatproto.server import commands as told
 from chatproto.server import replica_picture
 from chatproto.server.batches import Batches, Log, Waiter
+from chatproto.server.pictures import Pictures
 from chatproto.server.replica import PLAIN_READING, READING, Missed, Replica
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.shared_connections import Chunk, Connection, PlainConnection
+from chatproto.server.unanswered import Unanswered
 from chatproto.wire import bcp2, bcp2_rooms, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -34,8 +35,6 @@ RETRY_AFTER = 2
 """Seconds after which to ask again what could not be written."""
 FAREWELL = 1.0
 """Seconds that a server which ends waits for its last word to be written."""
-UNANSWERED = 64
-"""What one connection may have asked without having been answered; then it is read no further."""
 
 _NOBODY = ""
 
@@ -70,7 +69,6 @@ class SharedSide:
         self.replica = replica
         self.entered: Callable[[], None] = lambda: None
         self._clock = clock
-        self._log = log
         self._rules = rules
         self._new_node = new_node
         self._limits = limits
@@ -82,13 +80,10 @@ class SharedSide:
         self._batches = Batches(clock, log)
         self._visitors: dict[int, Visitor] = {}
         self._users: dict[Visitor, str | None] = {}  # who has been made known, as which user
-        self._asked: dict[Visitor, int] = {}
-        self._held: dict[Visitor, Connection] = {}
+        self._unanswered = Unanswered()
         self._requests: dict[Visitor, Requests] = {}
         self._plain: dict[int, PlainConnection] = {}
-        self._since = 0  # bytes read since there was a picture
-        self._size = 0  # of the last picture
-        self._drawing = False
+        self._pictures = Pictures(log, replica, limits.log_bytes)
         self._strange: set[str] = set()
         self._waits: Any = None
         self._stopped: Deferred[None] | None = None
@@ -154,36 +149,31 @@ class SharedSide:
             self._visitors[visitor.number] = visitor
             seen = visitor.key, visitor.host, visitor.port, visitor.local
             self._batches.add(told.Come(visitor.number, *seen, visitor.user))
-        self._asked[visitor] = self._asked.get(visitor, 0) + 1
+        self._unanswered.asked(visitor)
 
         def refused() -> None:
             cseq = getattr(message, "cseq", None)
             connection.say(Error(503, cseq, retry_after=RETRY_AFTER))
-            self._answered(visitor)
+            self._unanswered.answered(visitor)
 
-        waiter = Waiter(lambda _: self._answered(visitor), refused)
+        waiter = Waiter(lambda _: self._unanswered.answered(visitor), refused)
         self._batches.add(told.Ask(visitor.number, text), waiter)
 
     def _is_for_here(self, message: Bcp2Message, visitor: Visitor) -> bool:
         """Whether it can be answered now, by this server alone."""
         if isinstance(message, Ping | PingAck):
             return True
-        if not self._loaded or visitor in self._asked or not isinstance(message, READING):
+        if not self._loaded or visitor in self._unanswered or not isinstance(message, READING):
             return False
         return not (self.away and isinstance(message, bcp2.Bridge))  # who is called must hear of it
 
     def holds(self, visitor: Visitor, message: object, connection: Connection) -> bool:
         """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
-        asked = self._asked.get(visitor, 0)
-        if asked >= UNANSWERED or (asked and (message is None or isinstance(message, bcp2.Login))):
-            self._held[visitor] = connection
-            return True
-        return False
+        return self._unanswered.holds(visitor, message, connection)
 
     def gone(self, visitor: Visitor, reason: str) -> None:
         """Its connection has ended."""
-        self._held.pop(visitor, None)
-        self._asked.pop(visitor, None)
+        self._unanswered.forget(visitor)
         self._requests.pop(visitor, None)
         if self._users.pop(visitor, _NOBODY) is not _NOBODY:
             del self._visitors[visitor.number]
@@ -266,7 +256,7 @@ class SharedSide:
                 replica_picture.load(self.replica, picture)
             except (KeyError, TypeError) as error:
                 raise ValueError(f"no picture: {error!r}") from None
-        self._since, self._size = 0, sum(map(len, lines))
+        self._pictures.begin(lines)
 
     def came_up(self) -> None:
         """All has been read that there was: the log is there, for the first time or again."""
@@ -289,7 +279,7 @@ class SharedSide:
         """The next of the log: when each came (seconds since 1970), and its line. Raises Missed."""
         self._read_at = self._clock.seconds()
         for at, line in entries:
-            self._since += len(line)
+            self._pictures.has_read(line)
             try:
                 batch = told.read(line)
             except ValueError as error:
@@ -308,25 +298,14 @@ class SharedSide:
                 self._read_back(batch.number, answers)
             if self._in and self.replica.node not in self.replica.members:
                 self._given_up()
-        self._draw()
+        if self._in:
+            self._pictures.draw_when_due()
 
     def _read_back(self, number: int, answers: list[Message | None]) -> None:
         if not self._in:
             self._in = True
             self.entered()
         self._batches.read_back(number, answers)
-
-    def _answered(self, visitor: Visitor) -> None:
-        asked = self._asked.get(visitor)
-        if asked is None:
-            return
-        if asked > 1:
-            self._asked[visitor] = asked - 1
-            return
-        del self._asked[visitor]
-        held = self._held.pop(visitor, None)
-        if held is not None:
-            held.go_on()
 
     def _enter(self) -> None:
         """Come in, under a name that nobody has had."""
@@ -349,27 +328,8 @@ class SharedSide:
         self._batches.end()
         self._users.clear()
         self._visitors.clear()
-        self._asked.clear()
-        self._held.clear()
+        self._unanswered.clear()
         plain, self._plain = self._plain, {}
         for connection in plain.values():
             connection.close()
         self.replica.dismiss_all(self._come_back)
-
-    def _draw(self) -> None:
-        """Keep a picture of it all now and then, so that the log need not be kept: one server does."""
-        enough = self._since > max(self._limits.log_bytes, self._size)
-        if not (self._in and enough) or self._drawing:
-            return
-        if next(iter(self.replica.members)) != self.replica.node:
-            return
-        self._drawing, self._since = True, 0
-        lines = replica_picture.written(replica_picture.picture(self.replica))
-        self._log.keep(lines).addCallbacks(self._drawn, self._not_drawn)
-
-    def _drawn(self, size: int) -> None:
-        self._drawing, self._size = False, size
-
-    def _not_drawn(self, failure: Failure) -> None:
-        self._drawing = False
-        self.log.error("no picture is kept: {why}", why=failure.getErrorMessage())

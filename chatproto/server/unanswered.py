@@ -1,0 +1,56 @@
+"""What connections have asked that is not answered yet: whoever must wait for that is read on later."""
+
+from __future__ import annotations
+
+from chatproto.directory.visitors import Visitor
+from chatproto.server.shared_connections import Connection
+from chatproto.wire import bcp2
+
+MOST = 64
+"""What one connection may have asked without having been answered; then it is read no further."""
+
+
+class Unanswered:
+    """Counts by connection what is on its way through the log; `in` tells of whom there is anything."""
+
+    def __init__(self) -> None:
+        self._asked: dict[Visitor, int] = {}
+        self._held: dict[Visitor, Connection] = {}
+
+    def __contains__(self, visitor: Visitor) -> bool:
+        return visitor in self._asked
+
+    def asked(self, visitor: Visitor) -> None:
+        """`visitor` has asked one thing more."""
+        self._asked[visitor] = self._asked.get(visitor, 0) + 1
+
+    def answered(self, visitor: Visitor) -> None:
+        """One thing less; at the last a connection that was held goes on."""
+        asked = self._asked.get(visitor)
+        if asked is None:
+            return
+        if asked > 1:
+            self._asked[visitor] = asked - 1
+            return
+        del self._asked[visitor]
+        held = self._held.pop(visitor, None)
+        if held is not None:
+            held.go_on()
+
+    def holds(self, visitor: Visitor, message: object, connection: Connection) -> bool:
+        """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
+        asked = self._asked.get(visitor, 0)
+        if asked >= MOST or (asked and (message is None or isinstance(message, bcp2.Login))):
+            self._held[visitor] = connection
+            return True
+        return False
+
+    def forget(self, visitor: Visitor) -> None:
+        """Its connection has ended."""
+        self._held.pop(visitor, None)
+        self._asked.pop(visitor, None)
+
+    def clear(self) -> None:
+        """Nothing of it will be answered."""
+        self._asked.clear()
+        self._held.clear()

@@ -1,0 +1,79 @@
+"""Who has asked much that is not answered waits."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.visitors import Visitor
+from chatproto.server.unanswered import MOST, Unanswered
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Ping
+from tests.contracts.names import key
+
+
+class Reader:
+    """A connection that may have been held."""
+
+    def __init__(self) -> None:
+        self.visitor = Visitor(key(1), "192.0.2.1", 4001)
+        self.gone_on = 0
+
+    def go_on(self) -> None:
+        self.gone_on += 1
+
+
+class UnansweredTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.unanswered = Unanswered()
+        self.reader = Reader()
+
+    def ask(self, times: int) -> None:
+        for _ in range(times):
+            self.unanswered.asked(self.reader.visitor)
+
+    def answer(self, times: int) -> None:
+        for _ in range(times):
+            self.unanswered.answered(self.reader.visitor)
+
+    def held(self, message: object) -> bool:
+        return self.unanswered.holds(self.reader.visitor, message, cast(Any, self.reader))
+
+    def test_one_too_many_waits_until_all_before_it_are_answered(self) -> None:
+        self.ask(MOST - 1)
+        self.assertFalse(self.held(Ping(1)))
+        self.ask(1)
+        self.assertTrue(self.held(Ping(1)))
+        self.answer(MOST - 1)
+        self.assertEqual(self.reader.gone_on, 0)
+        self.assertIn(self.reader.visitor, self.unanswered)
+        self.answer(1)
+        self.assertEqual(self.reader.gone_on, 1)
+        self.assertNotIn(self.reader.visitor, self.unanswered)
+        self.assertFalse(self.held(Ping(1)))
+
+    def test_a_login_and_the_end_of_input_wait_for_anything_and_for_nothing_else(self) -> None:
+        for message in (bcp2.Login(3, "alice", "secret"), None):
+            self.assertFalse(self.held(message))
+            self.ask(1)
+            self.assertTrue(self.held(message))
+            self.answer(1)
+        self.assertEqual(self.reader.gone_on, 2)
+
+    def test_it_goes_on_once(self) -> None:
+        self.ask(1)
+        self.assertTrue(self.held(None))
+        self.answer(1)
+        self.ask(1)
+        self.answer(3)
+        self.assertEqual(self.reader.gone_on, 1)
+
+    def test_who_is_gone_does_not_go_on(self) -> None:
+        for end in (lambda: self.unanswered.forget(self.reader.visitor), self.unanswered.clear):
+            self.ask(1)
+            self.assertTrue(self.held(None))
+            end()
+            self.answer(1)
+            self.assertNotIn(self.reader.visitor, self.unanswered)
+        self.assertEqual(self.reader.gone_on, 0)
