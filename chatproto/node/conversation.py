@@ -2,36 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
 
-from chatproto.node.dialer import Unreachable
-from chatproto.node.events import (
-    Bye,
-    Delivered,
-    Event,
-    Failed,
-    MessageReceived,
-    Notice,
-    Sent,
-    SessionChanged,
-    Uncertain,
-    Undelivered,
-)
+from chatproto.node.events import Bye, Event, Failed, SessionChanged
 from chatproto.node.introduction import path_of
-from chatproto.peer import ledger
+from chatproto.node.link_orders import AnyLink, carry_out
+from chatproto.node.lone_messages import LoneMessages
+from chatproto.node.message_news import MessageNews
+from chatproto.node.tries import Tries
 from chatproto.peer.effects import (
-    Acknowledge,
-    Answer,
-    Ask,
     Asking,
     Became,
     Broken,
-    Call,
-    Drop,
     Effect,
     Ended,
     Heard,
@@ -40,10 +25,8 @@ from chatproto.peer.effects import (
     Opened,
     Probe,
     Redial,
-    Refuse,
     Resumed,
     Ringing,
-    Send,
     Speak,
     StopDialling,
     TurnPassed,
@@ -57,12 +40,11 @@ from chatproto.peer.secure import SecureLink
 from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.session import THEY_LEFT
 from chatproto.peer.table import State
+from chatproto.peer.timers import Timers
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
-
-AnyLink = PlainLink | SecureLink
 
 
 class Meeting(Protocol):
@@ -71,12 +53,6 @@ class Meeting(Protocol):
     @property
     def reasons(self) -> dict[Address | None, str]:
         """What came of what was tried; None is the relay."""
-
-
-def _known(link: object) -> AnyLink:
-    """A link as what it is: to the session it is opaque."""
-    assert isinstance(link, (PlainLink, SecureLink))
-    return link
 
 
 class ConversationOwner(Protocol):
@@ -150,20 +126,18 @@ class Conversation:
         self._clock = clock
         self._limits = limits
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
-        self.failures = 0  # tries in vain since it broke
-        self.broke = 0.0  # when
-        self.dials = 0  # since it broke, in vain or not
-        self.again: IDelayedCall | None = None  # the next try
-        self._ring: IDelayedCall | None = None
-        self._probe: IDelayedCall | None = None
-        self._kept: set[int] = set()  # messages of which was told that they wait
+        self.tries = Tries()
+        self._timers = Timers(clock)
+        self._news = MessageNews(owner.tell)
         self.heard_any = False
         self.said_any = False
         self._shown = False
         self._was_open = False
         self._cut = True  # it was not open, or that it broke was told
-        self._alone = DeferredLock()
-        self._going_out = 0
+        self._alone = LoneMessages(
+            lambda: owner.dial_alone(self),
+            lambda text, reason: self._news.unsaid(self.name, text, reason),
+        )
         self._to_say = 0  # handed out by the session, and its link has not been told yet
         self._was_half = False
 
@@ -181,7 +155,7 @@ class Conversation:
     def unsent(self) -> int:
         """How many messages of ours are not done: not written, or where it is known, not arrived."""
         backlog = sum(link.backlog for link in self._own_links() if isinstance(link, PlainLink))
-        return self.session.unsent + self._to_say + self._going_out + backlog
+        return self.session.unsent + self._to_say + len(self._alone) + backlog
 
     def _own_links(self) -> list[AnyLink]:
         return [link for link in self.session.links if isinstance(link, (PlainLink, SecureLink))]
@@ -254,43 +228,25 @@ class Conversation:
 
     def _perform(self, effect: Effect) -> None:
         me, tell = self._owner.me, self._owner.tell
+        carry_out(effect, me)
         match effect:
-            case Call(PlainLink() as link):
-                link.write_opener(me)
-            case Ask(SecureLink() as secure, opening):
-                secure.ask(me, opening)
-            case Answer(SecureLink() as secure, opening):
-                secure.answer(me, opening)
-            case Send(SecureLink() as secure, entry):
-                secure.write_entry(entry)
-            case Acknowledge(SecureLink() as secure, id):
-                secure.acknowledge(id)
-            case Probe(SecureLink() as secure):
-                secure.probe()
-                self._probe = self._timed(self._probe, self._limits.probe_wait, self._silent)
+            case Speak(None, text):
+                self._alone.write(self._dialect.frame(me, text, b""), text)
+            case Leave(None, word):
+                self._alone.write(self._dialect.farewell(me, word, b""), None)
+            case Probe():
+                self._timers.after("probe", self._limits.probe_wait, self._silent)
             case Redial(failed):
                 self._owner.redial(self, failed)
             case Broken(reason):
                 self._cut = True
                 self._owner.carried(self)
-                self.broke = self._clock.seconds()
+                self.tries.broke = self._clock.seconds()
                 self.show(reason=reason)
-            case Speak(None, text):
-                self._write_alone(self._dialect.frame(me, text, b""), text)
-            case Speak(PlainLink() as link, text):
-                link.write_text(me, text)
-            case Leave(None, word):
-                self._write_alone(self._dialect.farewell(me, word, b""), None)
-            case Leave(link, word):
-                _known(link).write_farewell(me, word)
-            case Drop(link):
-                _known(link).drop()
-            case Refuse(SecureLink() as secure, status):
-                secure.refuse(status)
             case Asking():
                 broken = self.state is State.BROKEN
                 wait = self._limits.resume_wait if broken else self._limits.answer_ring
-                self._ring = self._timed(self._ring, wait, self._no_answer)
+                self._timers.after("ring", wait, self._no_answer)
                 if broken:
                     self._owner.carried(self)
                 else:
@@ -298,11 +254,12 @@ class Conversation:
             case StopDialling():
                 self._stop_dialling()
             case Ringing():
-                self._ring = self._timed(self._ring, self._limits.ring_wait, self._ring_out)
+                self._timers.after("ring", self._limits.ring_wait, self._ring_out)
                 self.show()
             case Opened() | Resumed():
-                self._stop_timers()
-                self.failures = self.dials = 0
+                self._timers.stop()
+                self.tries.stop()
+                self.tries.failures = self.tries.dials = 0
                 self.quiet = False
                 self._was_open = True
                 self._owner.carried(self)
@@ -329,17 +286,18 @@ class Conversation:
                 self.show("open", host=None, port=None, **news)
             case Heard(text, id, line):
                 self.heard_any = True
-                tell(MessageReceived(from_=self.name, text=text, id=id or None))
+                self._news.heard(self.name, text, id)
                 if line:
                     self._owner.shown(line)
             case Kept(_, id):
                 self._tell_kept(id)
             case Unsaid(text, reason):
-                tell(Undelivered(self.name, reason, text=text))
+                self._news.unsaid(self.name, text, reason)
             case Became():
-                self.became(effect)
+                self._news.became(self.name, effect)
             case Ended(reason, left):
-                self._stop_timers()
+                self._timers.stop()
+                self.tries.stop()
                 self._owner.carried(self)
                 if left:
                     tell(Bye(self.name, None if reason == THEY_LEFT else reason))
@@ -352,7 +310,7 @@ class Conversation:
     def spoke(self, text: str) -> None:
         """`text` was written, to one whose messages have no number."""
         self.said_any = True
-        self._owner.tell(Sent(text, to=self.name))
+        self._news.written(self.name, text)
 
     def writes(self, entry: Entry) -> bool:
         """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
@@ -360,22 +318,8 @@ class Conversation:
         if not self.session.still_says(entry):
             return False
         if self.session.spoke(entry) and entry.kind == MSG:
-            self._owner.tell(Sent(entry.text, entry.id, to=self.name))
+            self._news.written(self.name, entry.text, entry.id)
         return True
-
-    def became(self, fate: Became) -> None:
-        """Tell what became of a message of ours; with its text if it was said that it waits."""
-        late = fate.id in self._kept
-        self._kept.discard(fate.id)
-        match fate.state:
-            case ledger.DELIVERED:
-                text = fate.text if late and fate.text else None
-                self._owner.tell(Delivered(self.name, fate.id, text))
-            case ledger.UNCERTAIN:
-                self._owner.tell(Uncertain(self.name, fate.id, fate.text or None))
-            case _:
-                reason = fate.reason or "it did not arrive"
-                self._owner.tell(Undelivered(self.name, reason, fate.id, fate.text or None))
 
     def speak_plainly(self, dialect: Dialect) -> None:
         """Call them in the open instead, with what waits."""
@@ -386,11 +330,9 @@ class Conversation:
 
     def _tell_kept(self, id: int) -> None:
         if self.state is State.OPEN and self.session.floor.half:
-            self._owner.tell(Notice("kept until it is your turn"))
+            self._news.kept_for_turn()
         elif id and self.state is not State.OPEN:
-            self._kept.add(id)
-            where = f"message {id} waits for {self.name}: /unsend {id} takes it back"
-            self._owner.tell(Notice(where, self.name, id))
+            self._news.kept(self.name, id)
 
     def _see_path(self) -> bool:
         """Keep how the connection goes; whether that is another way than before."""
@@ -415,44 +357,12 @@ class Conversation:
         return self.session.dialect
 
     def _no_answer(self) -> None:
-        self._ring = None
         assert isinstance(self.session, SecureSession)
         self.perform(self.session.no_answer())
 
     def _ring_out(self) -> None:
-        self._ring = None
         self.perform(self.session.ring_out())
 
     def _silent(self) -> None:
-        self._probe = None
         assert isinstance(self.session, SecureSession)
         self.perform(self.session.silent())
-
-    def _timed(
-        self, before: IDelayedCall | None, seconds: float, what: Callable[[], None]
-    ) -> IDelayedCall:
-        if before is not None:
-            before.cancel()
-        return self._clock.callLater(seconds, what)
-
-    def _stop_timers(self) -> None:
-        for timer in (self._ring, self._probe, self.again):
-            if timer is not None:
-                timer.cancel()
-        self._ring = self._probe = self.again = None
-
-    def _write_alone(self, frame: bytes, text: str | None) -> None:
-        self._going_out += 1
-        self._alone.run(lambda: Deferred.fromCoroutine(self._carry_alone(frame, text)))
-
-    async def _carry_alone(self, frame: bytes, text: str | None) -> None:
-        """One message on a connection of its own, in the order in which they were said."""
-        try:
-            link = await self._owner.dial_alone(self)
-        except Unreachable as error:
-            self._going_out -= 1
-            if text is not None:
-                self._owner.tell(Undelivered(self.name, str(error), text=text))
-            return
-        self._going_out -= 1
-        link.write_last(frame, text)

@@ -59,14 +59,15 @@ class Redials:
         """Dial again when it is time."""
         limits, session = self._calls.limits, conversation.session
         assert isinstance(session, SecureSession)
-        waited = self._clock.seconds() - conversation.broke
+        waited = self._clock.seconds() - conversation.tries.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
             conversation.perform(session.give_up("no connection was to be had again"))
             return
-        conversation.dials += 1
-        if failed or conversation.dials > QUICK:
-            conversation.failures += 1
-            wait = min(limits.redial_most, 1.5 ** (conversation.failures - 1))
+        tries = conversation.tries
+        tries.dials += 1
+        if failed or tries.dials > QUICK:
+            tries.failures += 1
+            wait = min(limits.redial_most, 1.5 ** (tries.failures - 1))
         else:
             wait = self._random.random() * limits.redial_jitter
             wait += 0.0 if session.caller else limits.redial_other
@@ -74,23 +75,20 @@ class Redials:
 
     def now(self, conversation: Conversation) -> None:
         """They are there again: do not wait any longer."""
-        if conversation.again is not None:
-            conversation.failures = 0
+        if conversation.tries.next is not None:
+            conversation.tries.failures = 0
             self._set(conversation, self._random.random() * self._calls.limits.redial_jitter)
 
     def _set(self, conversation: Conversation, wait: float) -> None:
-        if conversation.again is not None:
-            conversation.again.cancel()
-
         def dial() -> None:
-            conversation.again = None
+            conversation.tries.next = None
             if conversation.state is State.BROKEN and conversation.dialling is None:
                 dialling = ensureDeferred(self._dial(conversation))
                 if not dialling.called:
                     conversation.dialling = dialling
                 dialling.addErrback(_log)
 
-        conversation.again = self._clock.callLater(wait, dial)
+        conversation.tries.wait_for(self._clock.callLater(wait, dial))
 
     async def _dial(self, conversation: Conversation) -> None:
         session = conversation.session
@@ -116,7 +114,7 @@ class Redials:
         known = conversation.contact or self._calls.people.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # somebody else of that name
-        failures, asks = conversation.failures, self._calls.limits.redial_asks
+        failures, asks = conversation.tries.failures, self._calls.limits.redial_asks
         # Where a router lets nobody in, knowing the address is not enough.
         ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
         if known is None or ask:

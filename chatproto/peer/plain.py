@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import (
-    IDelayedCall,
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
@@ -17,6 +16,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.peer.timers import Timers
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
@@ -96,10 +96,9 @@ class PlainLink(LineReceiver):
         self.host = ""
         self.port = 0
         self._owner = owner
-        self._clock = clock
         self._limits = limits
         self._frames: deque[_Frame] = deque()
-        self._timers: dict[str, IDelayedCall] = {}
+        self._timers = Timers(clock)
         self._assumed: Dialect | None = None
         self._outflow = _Outflow(self._flush)
         self._leaving = False
@@ -141,8 +140,7 @@ class PlainLink(LineReceiver):
 
     def hand_over(self) -> Any:
         """Let go of the connection, which is another's from now on, and return its transport."""
-        for name in tuple(self._timers):
-            self._cancel(name)
+        self._timers.stop()
         self._gone = True
         transport = self._tcp
         transport.unregisterProducer()
@@ -173,11 +171,11 @@ class PlainLink(LineReceiver):
         self.host, self.port = plain_host(peer.host), peer.port
         transport.registerProducer(self._outflow, True)
         if self.called:
-            self._after("greet", self._limits.greet_wait, self._greet)
+            self._timers.after("greet", self._limits.greet_wait, self._greet)
         self._owner.link_made(self)
 
     def rawDataReceived(self, data: bytes) -> None:
-        self._cancel("greet")
+        self._timers.cancel("greet")
         if self._leaving:
             return
         if self.called and not self.heard_any and data[0] == TLS_CLIENT_HELLO:
@@ -188,7 +186,7 @@ class PlainLink(LineReceiver):
             if may_begin(data, TO_PEER):
                 self._may_punch(data)
                 return
-            self._cancel("punch")
+            self._timers.cancel("punch")
         self._read(data)
 
     def _read(self, data: bytes) -> None:
@@ -200,9 +198,9 @@ class PlainLink(LineReceiver):
             self._fail(error)
             return
         if self.reader.wants_silence:
-            self._after("silence", self._limits.text_silence, self._silence)
+            self._timers.after("silence", self._limits.text_silence, self._silence)
         else:
-            self._cancel("silence")
+            self._timers.cancel("silence")
         self._watch_block()
         if items:
             self._owner.link_heard(self, items)
@@ -224,8 +222,7 @@ class PlainLink(LineReceiver):
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self._gone = True
-        for name in tuple(self._timers):
-            self._cancel(name)
+        self._timers.stop()
         unwritten = tuple(frame.text for frame in self._frames if frame.text is not None)
         self._frames.clear()
         words = self._reason or "the connection ended"
@@ -240,7 +237,7 @@ class PlainLink(LineReceiver):
         return self.transport
 
     def _queue(self, frame: _Frame) -> None:
-        self._cancel("greet")
+        self._timers.cancel("greet")
         if frame.data or frame.text is not None or self._leaving:
             self._frames.append(frame)
         self._flush()
@@ -251,7 +248,7 @@ class PlainLink(LineReceiver):
         if self._frames:
             frame = self._frames.popleft()
             self._tcp.write(frame.data)
-            self._after("gap", self._limits.frame_gap, self._flush)
+            self._timers.after("gap", self._limits.frame_gap, self._flush)
             if frame.text is not None:
                 self._owner.link_spoke(self, frame.text)
         elif self._leaving:
@@ -262,7 +259,7 @@ class PlainLink(LineReceiver):
             return
         self._tcp.unregisterProducer()
         self._tcp.loseWriteConnection()
-        self._after("linger", self._limits.farewell_wait, self._tcp.abortConnection)
+        self._timers.after("linger", self._limits.farewell_wait, self._tcp.abortConnection)
 
     def _fail(self, error: RemoteError) -> None:
         self._reason = f"they sent what is no chat ({error})"
@@ -272,12 +269,11 @@ class PlainLink(LineReceiver):
     def _watch_block(self) -> None:
         """A block that has begun must go on, and end, as on a server's port."""
         if self.reader.pending and not self.reader.wants_silence:
-            self._after("line", self._limits.line_wait, self._too_slow)
+            self._timers.after("line", self._limits.line_wait, self._too_slow)
             if "block" not in self._timers:
-                self._after("block", self._limits.block_wait, self._too_slow)
+                self._timers.after("block", self._limits.block_wait, self._too_slow)
         else:
-            self._cancel("line")
-            self._cancel("block")
+            self._timers.cancel("line", "block")
 
     def _may_punch(self, data: bytes) -> None:
         """`data` are a PUNCH, or may become one; a text may begin like one, and then goes no further."""
@@ -291,14 +287,14 @@ class PlainLink(LineReceiver):
             return
         self._first = data
         if len(data) <= len(Punch.method):
-            self._after("punch", self._limits.text_silence, self._no_punch)
+            self._timers.after("punch", self._limits.text_silence, self._no_punch)
         else:
-            self._cancel("punch")
+            self._timers.cancel("punch")
             if "block" not in self._timers:
-                self._after("block", self._limits.handshake_wait, self._too_slow)
+                self._timers.after("block", self._limits.handshake_wait, self._too_slow)
 
     def _no_punch(self) -> None:
-        self._cancel("punch")
+        self._timers.cancel("punch")
         data, self._first = self._first, b""
         self._read(data)
 
@@ -312,17 +308,3 @@ class PlainLink(LineReceiver):
 
     def _greet(self) -> None:
         self._owner.link_silent(self)
-
-    def _after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        self._cancel(name)
-
-        def ring() -> None:
-            del self._timers[name]
-            what()
-
-        self._timers[name] = self._clock.callLater(seconds, ring)
-
-    def _cancel(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import (
-    IDelayedCall,
     IHandshakeListener,
     IPushProducer,
     IReactorTime,
@@ -37,6 +36,7 @@ from chatproto.peer.link_news import (
     opening_of,
     told,
 )
+from chatproto.peer.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.dialects import Me
@@ -109,11 +109,10 @@ class SecureLink(LineReceiver):
         self.host = ""
         self.port = 0
         self._owner = owner
-        self._clock = clock
         self._limits = limits
         self._handshake = handshake
         self._decoder = StrictDecoder(Sender.PEER, limits)
-        self._timers: dict[str, IDelayedCall] = {}
+        self._timers = Timers(clock)
         self._waiting: deque[Entry | int] = deque()  # an acknowledgement is a number
         self._writable = True
         self._holds: set[str] = set()  # who wants nothing more to be read
@@ -148,10 +147,10 @@ class SecureLink(LineReceiver):
 
     def answer(self, me: Me, opening: Opening) -> None:
         """Say yes to their call."""
-        self._cancel("begin")
+        self._timers.cancel("begin")
         self._send(ChatAck(me.client_id, *told(opening)))
         # Not in one TLS record with all that waits: it would be of no use before the last of that.
-        self._after("answered", 0, self._flush)
+        self._timers.after("answered", 0, self._flush)
 
     def refuse(self, status: int) -> None:
         """Say no to their call, and close."""
@@ -182,7 +181,7 @@ class SecureLink(LineReceiver):
             self._waiting.clear()
             self._send(Quit())
             self._parting = True
-            self._after("linger", self._limits.farewell_wait, self._close)
+            self._timers.after("linger", self._limits.farewell_wait, self._close)
 
     def drop(self) -> None:
         """Close without a word."""
@@ -207,7 +206,7 @@ class SecureLink(LineReceiver):
         self.host, self.port = plain_host(peer.host), peer.port
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
-        self._after("begin", self._limits.handshake_wait, self._too_slow)
+        self._timers.after("begin", self._limits.handshake_wait, self._too_slow)
         if self.dialled:
             self._begin_tls()
 
@@ -230,7 +229,7 @@ class SecureLink(LineReceiver):
             return
         self._made = True
         self.transport.registerProducer(self, True)
-        self._after("begin", self._limits.handshake_wait, self._too_slow)
+        self._timers.after("begin", self._limits.handshake_wait, self._too_slow)
         self._listen()
         self._owner.secure_made(self)
 
@@ -249,8 +248,7 @@ class SecureLink(LineReceiver):
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._gone = True
-        for name in tuple(self._timers):
-            self._cancel(name)
+        self._timers.stop()
         # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
         judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
         if not self._made or not judged:
@@ -280,8 +278,7 @@ class SecureLink(LineReceiver):
             return
         if held:
             self.transport.pauseProducing()
-            for timer in ("ping", "gone"):  # a silence of our own making
-                self._cancel(timer)
+            self._timers.cancel("ping", "gone")  # a silence of our own making
         else:
             self.transport.resumeProducing()
             self._listen()
@@ -297,10 +294,10 @@ class SecureLink(LineReceiver):
             case RemoteError():
                 self._send(Error(message.status))
             case Chat():
-                self._cancel("begin")
+                self._timers.cancel("begin")
                 self._hear(Called(message.client_id, opening_of(message)))
             case ChatAck():
-                self._cancel("begin")
+                self._timers.cancel("begin")
                 self._hear(Answered(message.client_id, opening_of(message)))
             case Error(status, about="CHAT"):
                 self._hear(Refused(status))
@@ -390,12 +387,12 @@ class SecureLink(LineReceiver):
         """Something came: the silence begins anew."""
         if self._holds:
             return
-        self._cancel("gone")
-        self._after("ping", self._limits.peer_ping, self._ping)
+        self._timers.cancel("gone")
+        self._timers.after("ping", self._limits.peer_ping, self._ping)
 
     def _ping(self) -> None:
         self._send(Ping())
-        self._after("gone", self._limits.peer_ping, self._lost)
+        self._timers.after("gone", self._limits.peer_ping, self._lost)
 
     def _lost(self) -> None:
         self._reason = f"nothing came for {2 * self._limits.peer_ping:g} s"
@@ -417,18 +414,4 @@ class SecureLink(LineReceiver):
             if self._made:
                 self.transport.unregisterProducer()
             self.transport.loseConnection()
-            self._after("linger", self._limits.farewell_wait, self.transport.abortConnection)
-
-    def _after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        self._cancel(name)
-
-        def ring() -> None:
-            del self._timers[name]
-            what()
-
-        self._timers[name] = self._clock.callLater(seconds, ring)
-
-    def _cancel(self, name: str) -> None:
-        timer = self._timers.pop(name, None)
-        if timer is not None:
-            timer.cancel()
+            self._timers.after("linger", self._limits.farewell_wait, self.transport.abortConnection)

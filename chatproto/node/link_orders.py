@@ -1,0 +1,48 @@
+"""What a session wants of one connection: each effect that names one, as a call of that link."""
+
+from __future__ import annotations
+
+from chatproto.peer.effects import (
+    Acknowledge,
+    Answer,
+    Ask,
+    Call,
+    Drop,
+    Effect,
+    Leave,
+    Probe,
+    Refuse,
+    Send,
+    Speak,
+)
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.secure import SecureLink
+from chatproto.wire.dialects import Me
+
+AnyLink = PlainLink | SecureLink
+"""A link as what it is: to the session it is opaque."""
+
+
+def carry_out(effect: Effect, me: Me) -> None:
+    """Do what `effect` wants of its connection, in the name of `me`; one that names none is nothing."""
+    match effect:
+        case Call(PlainLink() as link):
+            link.write_opener(me)
+        case Speak(PlainLink() as link, text):
+            link.write_text(me, text)
+        case Ask(SecureLink() as secure, opening):
+            secure.ask(me, opening)
+        case Answer(SecureLink() as secure, opening):
+            secure.answer(me, opening)
+        case Send(SecureLink() as secure, entry):
+            secure.write_entry(entry)
+        case Acknowledge(SecureLink() as secure, id):
+            secure.acknowledge(id)
+        case Probe(SecureLink() as secure):
+            secure.probe()
+        case Refuse(SecureLink() as secure, status):
+            secure.refuse(status)
+        case Leave(PlainLink() | SecureLink() as any_link, word):
+            any_link.write_farewell(me, word)
+        case Drop(PlainLink() | SecureLink() as any_link):
+            any_link.drop()

@@ -1,0 +1,64 @@
+"""What the person is told of the messages of one conversation: said, waiting, arrived, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chatproto.node.events import (
+    Delivered,
+    Event,
+    MessageReceived,
+    Notice,
+    Sent,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.peer import ledger
+from chatproto.peer.effects import Became
+
+
+class MessageNews:
+    """Remembers of which messages was told that they wait, so that their fate names them by their text.
+
+    `name` is what the person calls the other one, who may be given another meanwhile.
+    """
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+        self._kept: set[int] = set()
+
+    def heard(self, name: str, text: str, id: int) -> None:
+        """They said `text`; `id` is 0 where messages have no number."""
+        self._tell(MessageReceived(from_=name, text=text, id=id or None))
+
+    def written(self, name: str, text: str, id: int | None = None) -> None:
+        """A connection took it."""
+        self._tell(Sent(text, id, to=name))
+
+    def kept_for_turn(self) -> None:
+        """It waits until we may speak."""
+        self._tell(Notice("kept until it is your turn"))
+
+    def kept(self, name: str, id: int) -> None:
+        """It waits until there is a connection."""
+        self._kept.add(id)
+        text = f"message {id} waits for {name}: /unsend {id} takes it back"
+        self._tell(Notice(text, name, id))
+
+    def unsaid(self, name: str, text: str, reason: str) -> None:
+        """It was not said and will not be."""
+        self._tell(Undelivered(name, reason, text=text))
+
+    def became(self, name: str, fate: Became) -> None:
+        """This is known now; with its text if it was told that it waits."""
+        late = fate.id in self._kept
+        self._kept.discard(fate.id)
+        match fate.state:
+            case ledger.DELIVERED:
+                text = fate.text if late and fate.text else None
+                self._tell(Delivered(name, fate.id, text))
+            case ledger.UNCERTAIN:
+                self._tell(Uncertain(name, fate.id, fate.text or None))
+            case _:
+                reason = fate.reason or "it did not arrive"
+                self._tell(Undelivered(name, reason, fate.id, fate.text or None))
