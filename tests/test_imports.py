@@ -49,7 +49,7 @@ NO_TWISTED = {
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",
     "rooms": "answers bare chair effects flood history lobby plain_view room",
-    "server": "commands members unanswered",
+    "server": "commands members shared_lobby unanswered",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments checkup commands file_view legible oneshot oneshot_files progress"

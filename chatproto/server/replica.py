@@ -21,8 +21,8 @@ from chatproto.server.commands import Batch
 from chatproto.server.members import Member, Shared
 from chatproto.server.room_side import REQUESTS, RoomSide
 from chatproto.server.secure_side import SecureSide
+from chatproto.server.shared_lobby import SharedLobby, is_at_any
 from chatproto.server.terminal_lines import terminal_lines
-from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2, bcp2_rooms, codec, strict
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.errors import RemoteError
@@ -78,6 +78,7 @@ class Replica:
         self._shared = shared
         self._secure = secure
         self._rooms = rooms
+        self._lobby = SharedLobby(rooms)
         self._limits = limits
         self._new_call = new_call
         self._new_tickets = new_tickets
@@ -185,8 +186,8 @@ class Replica:
 
     def elsewhere(self, name: str) -> bool:
         """Whether `name` is in the lobby in bare text at another server."""
-        others = (one.bare for node, one in self.members.items() if node != self.node)
-        return any(name in bare for bare in others)
+        others = [one for node, one in self.members.items() if node != self.node]
+        return is_at_any(name, others)
 
     def _pass_time(self) -> None:
         """What the time has brought."""
@@ -226,8 +227,8 @@ class Replica:
                 source = member.sources.pop(number, None)
                 if source is not None:
                     source.alive = False
-            case told.Lobby(what, name, text):
-                self._in_lobby(what, name, text, node, member)
+            case told.Lobby():
+                self._lobby.carry_out(command, member, self.members.values(), node == self.node)
             case told.Order(text):
                 self._order(self._read(text))
             case told.Expel(client_id, free):
@@ -303,24 +304,6 @@ class Replica:
                 self._say(line)
         return reply
 
-    def _in_lobby(self, what: str, name: str, text: str, node: str, member: Member) -> None:
-        """In bare text there may be two of a name for a moment, at two servers: they are shown as one."""
-        rooms = self._rooms
-        if what == "came":
-            if not any(name in one.bare for one in self.members.values()):
-                rooms.came(name)
-            member.bare[name] = None
-        elif what == "went" and name in member.bare:
-            del member.bare[name]
-            if not any(name in one.bare for one in self.members.values()):
-                rooms.went(name, text)
-        elif what == "said":
-            rooms.heard(name, text)
-        if node != self.node and rooms.plain is not None:
-            left = f" left ({text})" if text else " left"
-            line = {"came": f"* {name} joined", "went": f"* {name}{left}"}.get(what)
-            rooms.plain.show(line or f"{name}: {printable(text)}")
-
     def _order(self, message: Bcp2Message) -> None:
         try:
             self._rooms.order(message)
@@ -344,8 +327,7 @@ class Replica:
             self._gone(visitor, "")
         for source in member.sources.values():
             source.alive = False
-        for name in tuple(member.bare):
-            self._in_lobby("went", name, "", node, member)
+        self._lobby.end(member, self.members.values(), node == self.node)
 
     def _read(self, text: str, sender: Sender = Sender.CLIENT) -> Bcp2Message:
         found = strict.StrictDecoder(sender, self._limits).feed(text.encode())
