@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush
 
 from chatproto.directory.addresses import told
 from chatproto.directory.introductions import Introductions
+from chatproto.directory.listing import Listing
 from chatproto.directory.names import Names, claim
 from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
 from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Standing, Visitor
+from chatproto.directory.watchers import Watchers
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -53,13 +54,11 @@ class KeyedDirectory:
         self._new_tickets = new_tickets
         self._presences = presences or ForgottenPresences()
         self._present: dict[str, Presence] = {}
-        self._sorted: list[str] = []  # the listed ids
+        self._listing = Listing()
         self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
         self._absent: list[tuple[float, str]] = []  # a heap: which registrations end when
-        # Listed and connected, the newest last.
-        self._callable: OrderedDict[str, None] = OrderedDict()
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
-        self._watchers: dict[str, set[Visitor]] = {}
+        self._watchers = Watchers(limits.watches)
         self._introductions = Introductions(limits)
         self.relay: Address | None = None
         """Where its tickets are good; None: at the address that a client knows this server by."""
@@ -77,7 +76,7 @@ class KeyedDirectory:
                 case bcp2.Watch():
                     return self._watch(message, self._registered(visitor))
                 case bcp2.Unwatch(cseq, peer_id):
-                    self._unwatch(visitor, peer_id)
+                    self._watchers.remove(visitor, peer_id)
                     return [Say(visitor, bcp2.UnwatchAck(cseq, peer_id))]
                 case bcp2.Observe(cseq):
                     seen = visitor.host, visitor.port
@@ -141,14 +140,13 @@ class KeyedDirectory:
 
     def lost(self, visitor: Visitor, now: float) -> None:
         """Its connection has ended: its registration lives on to answer 480, and says offline later."""
-        for peer_id in tuple(visitor.watches):
-            self._unwatch(visitor, peer_id)
+        self._watchers.lost(visitor)
         presence = self._of(visitor)
         if presence is not None and presence.connected:
             presence.until = now + presence.expires
             self._presences.left(presence)
             self._leaving[presence.client_id] = now + self.limits.presence_grace
-            self._callable.pop(presence.client_id, None)
+            self._listing.left(presence)
             self._use(presence, now)
             self._used.pop(presence.client_id, None)
             heappush(self._absent, (presence.until, presence.client_id))
@@ -200,11 +198,7 @@ class KeyedDirectory:
     def contacts(self, prefix: str = "", after: str = "", most: int | None = None) -> list[Contact]:
         """Who is connected and listed, by id."""
         found: list[Contact] = []
-        at = bisect_right(self._sorted, after) if after >= prefix else 0
-        for number in range(max(at, bisect_left(self._sorted, prefix)), len(self._sorted)):
-            client_id = self._sorted[number]
-            if not client_id.startswith(prefix):
-                break  # they stand together
+        for client_id in self._listing.ids(prefix, after):
             presence = self._present[client_id]
             if presence.connected:
                 host = presence.visitor.host
@@ -273,10 +267,7 @@ class KeyedDirectory:
 
     def _keep(self, presence: Presence) -> None:
         self._present[presence.client_id] = presence
-        if presence.listed:
-            insort(self._sorted, presence.client_id)
-            if presence.connected:
-                self._callable[presence.client_id] = None
+        self._listing.add(presence)
 
     def _bridge(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
         visitor = caller.visitor
@@ -297,7 +288,7 @@ class KeyedDirectory:
 
     def _anybody(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
         """The classic question, among clients with keys: whoever registered last and is listed."""
-        for client_id in reversed(self._callable):  # a key has a few ids at most
+        for client_id in self._listing.newest():  # a key has a few ids at most
             callee = self._present[client_id]
             if callee.key != caller.key:
                 return self._introduce(message.cseq, caller, callee, now)
@@ -330,10 +321,7 @@ class KeyedDirectory:
             raise RemoteError(404, "no such client")
         if watched is None and self.names.owner(peer_id) is None:
             raise RemoteError(404, "no such client")
-        if peer_id not in visitor.watches and len(visitor.watches) >= self.limits.watches:
-            raise RemoteError(413, "too many watches")
-        visitor.watches.add(peer_id)
-        self._watchers.setdefault(peer_id, set()).add(visitor)
+        self._watchers.add(visitor, peer_id)
         state = bcp2.Presence(peer_id, "online" if self._is_online(peer_id) else "offline")
         return [Say(visitor, bcp2.WatchAck(message.cseq, peer_id)), Say(visitor, state)]
 
@@ -367,25 +355,11 @@ class KeyedDirectory:
 
     def _tell(self, client_id: str, status: str) -> list[Effect]:
         """Tell who watches, and still may."""
-        presence = self._present.get(client_id)
-        return [
-            Say(watcher, bcp2.Presence(client_id, status))
-            for watcher in self._watchers.get(client_id, ())
-            if presence is None or presence.lets(watcher.key)
-        ]
-
-    def _unwatch(self, visitor: Visitor, peer_id: str) -> None:
-        visitor.watches.discard(peer_id)
-        watchers = self._watchers.get(peer_id)
-        if watchers is not None:
-            watchers.discard(visitor)
-            if not watchers:
-                del self._watchers[peer_id]
+        return self._watchers.tell(client_id, status, self._present.get(client_id))
 
     def _forget(self, client_id: str) -> None:
         presence = self._present.pop(client_id, None)
-        self._callable.pop(client_id, None)
         self._leaving.pop(client_id, None)
         self._used.pop(client_id, None)
-        if presence is not None and presence.listed:
-            del self._sorted[bisect_right(self._sorted, client_id) - 1]
+        if presence is not None:
+            self._listing.remove(presence)

@@ -78,7 +78,7 @@ class AWatch(Hosted):
         self.hall.directory.lost(self.alice, self.hall.now)
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(self.hall.pass_time(30), [])
-        self.assertEqual(self.hall.directory._watchers, {})
+        self.assertEqual(self.hall.directory._watchers._watchers, {})
 
     def test_of_too_many_is_413(self) -> None:
         self.hall = Hall(watches=2)

@@ -69,6 +69,9 @@ class SharedLobbyTests(SynchronousTestCase):
         self.assertEqual(self.do(self.theirs, "went", "ann", "")[0], ("went", "ann", ""))
         self.assertFalse(is_at_any("ann", self.members))
 
+    def test_whoever_was_never_there_does_not_go(self) -> None:
+        self.assertEqual(self.do(self.ours, "went", "ann", ""), [])
+
     def test_whoever_was_at_a_server_that_ended_has_gone(self) -> None:
         self.rooms.plain = None
         for name in ("ann", "ben"):

@@ -1,0 +1,47 @@
+"""Who is listed: in the order of their ids, and of their coming."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Iterator
+
+from chatproto.directory.visitors import Presence
+
+
+class Listing:
+    """The ids of those who want to be found; who does not is no part of it."""
+
+    def __init__(self) -> None:
+        self._sorted: list[str] = []
+        self._callable: OrderedDict[str, None] = OrderedDict()  # connected, the newest last
+
+    def add(self, presence: Presence) -> None:
+        """A registration that has just been made; its id is in no other."""
+        if presence.listed:
+            insort(self._sorted, presence.client_id)
+            if presence.connected:
+                self._callable[presence.client_id] = None
+
+    def left(self, presence: Presence) -> None:
+        """They are not connected any more."""
+        self._callable.pop(presence.client_id, None)
+
+    def remove(self, presence: Presence) -> None:
+        """The registration has ended."""
+        self._callable.pop(presence.client_id, None)
+        if presence.listed:
+            del self._sorted[bisect_right(self._sorted, presence.client_id) - 1]
+
+    def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        """All that begin with `prefix` and come after `after`, in order, connected or not."""
+        at = bisect_right(self._sorted, after) if after >= prefix else 0
+        for number in range(max(at, bisect_left(self._sorted, prefix)), len(self._sorted)):
+            client_id = self._sorted[number]
+            if not client_id.startswith(prefix):
+                break  # they stand together
+            yield client_id
+
+    def newest(self) -> Iterator[str]:
+        """Those who are connected, the newest first."""
+        return reversed(self._callable)

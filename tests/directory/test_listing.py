@@ -1,0 +1,58 @@
+"""Who is listed, in both orders."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.listing import Listing
+from chatproto.directory.visitors import Presence, Visitor
+from tests.contracts.names import key
+
+IDS = st.text("abZ_", min_size=1, max_size=3)
+
+
+def presence(client_id: str, listed: bool = True) -> Presence:
+    return Presence(client_id, key(1), 5000, (), 60, listed, (), Visitor(key(1), "192.0.2.1", 4000))
+
+
+class ListingTests(SynchronousTestCase):
+    def listing(self, *ids: str) -> Listing:
+        listing = Listing()
+        for client_id in ids:
+            listing.add(presence(client_id))
+        return listing
+
+    def test_the_ids_stand_in_their_order_and_the_newest_comes_first(self) -> None:
+        listing = self.listing("bob", "alice", "carol")
+        self.assertEqual(list(listing.ids()), ["alice", "bob", "carol"])
+        self.assertEqual(list(listing.newest()), ["carol", "alice", "bob"])
+
+    def test_the_unlisted_are_no_part_of_it(self) -> None:
+        listing = self.listing("bob")
+        for client_id in ("alice", "carol"):
+            listing.add(presence(client_id, listed=False))
+        listing.remove(presence("alice", listed=False))
+        self.assertEqual((list(listing.ids()), list(listing.newest())), (["bob"], ["bob"]))
+
+    def test_who_has_left_is_listed_until_the_registration_ends(self) -> None:
+        listing = self.listing("bob", "alice")
+        alice = presence("alice")
+        listing.left(alice)
+        self.assertEqual((list(listing.ids()), list(listing.newest())), (["alice", "bob"], ["bob"]))
+        listing.remove(alice)
+        self.assertEqual(list(listing.ids()), ["bob"])
+
+    def test_who_was_away_before_it_began_is_not_called(self) -> None:
+        listing, alice = Listing(), presence("alice")
+        alice.until = 100.0
+        listing.add(alice)
+        self.assertEqual((list(listing.ids()), list(listing.newest())), (["alice"], []))
+
+    @given(st.sets(IDS), IDS | st.just(""), IDS | st.just(""))
+    def test_ids_gives_what_begins_so_and_comes_after(
+        self, ids: set[str], prefix: str, after: str
+    ) -> None:
+        wanted = sorted(one for one in ids if one.startswith(prefix) and one > after)
+        self.assertEqual(list(self.listing(*ids).ids(prefix, after)), wanted)

@@ -1,0 +1,54 @@
+"""Who is told of whom."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.visitors import Presence, Say, Visitor
+from chatproto.directory.watchers import Watchers
+from chatproto.wire import bcp2
+from chatproto.wire.errors import RemoteError
+from tests.contracts.names import key
+
+ONLINE = bcp2.Presence("carol", "online")
+
+
+class WatchersTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.watchers = Watchers(2)
+        self.alice, self.bob = (Visitor(key(n), "192.0.2.1", 4000 + n) for n in (1, 2))
+
+    def told(self, presence: Presence | None = None) -> set[Visitor]:
+        effects = self.watchers.tell("carol", "online", presence)
+        self.assertTrue(all(isinstance(one, Say) and one.message == ONLINE for one in effects))
+        return {one.visitor for one in effects}
+
+    def test_all_who_watch_are_told_and_nobody_else(self) -> None:
+        for watcher in (self.alice, self.bob):
+            self.watchers.add(watcher, "carol")
+        self.assertEqual(self.told(), {self.alice, self.bob})
+        self.watchers.remove(self.alice, "carol")
+        self.assertEqual(self.told(), {self.bob})
+        self.watchers.lost(self.bob)
+        self.assertEqual((self.told(), self.bob.watches), (set(), set()))
+
+    def test_of_the_unlisted_only_those_whom_they_allow_are_told(self) -> None:
+        for watcher in (self.alice, self.bob):
+            self.watchers.add(watcher, "carol")
+        carol = Visitor(key(3), "192.0.2.1", 4003)
+        presence = Presence("carol", key(3), 5000, (), 60, False, (key(2),), carol)
+        self.assertEqual(self.told(presence), {self.bob})
+
+    def test_one_more_than_the_limit_is_413_and_the_same_again_is_not(self) -> None:
+        for _ in range(2):
+            for peer_id in ("bob", "carol"):
+                self.watchers.add(self.alice, peer_id)
+        error = self.assertRaises(RemoteError, self.watchers.add, self.alice, "dave")
+        self.assertEqual(error.status, 413)
+        self.watchers.remove(self.alice, "bob")
+        self.watchers.add(self.alice, "dave")
+        self.assertEqual(self.alice.watches, {"carol", "dave"})
+
+    def test_to_end_what_was_never_begun_is_nothing(self) -> None:
+        self.watchers.remove(self.alice, "carol")
+        self.assertEqual(self.told(), set())
