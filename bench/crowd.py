@@ -20,7 +20,8 @@ from twisted.internet.task import LoopingCall
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.measure import raise_file_limit
-from chatproto.directory.secure_client import Registration, SecureServer
+from chatproto.directory.registration import Registration
+from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Handshake, Tls
 from chatproto.wire import bcp2

@@ -41,8 +41,8 @@ NO_TWISTED = {
     "wire": "*",
     "stdio": "printable",
     "accounts": "allowed files passwords tries",
-    "directory": "addresses answer answers introductions keyed lease listing names pairing places presences"
-    " registry visitors watchers",
+    "directory": "addresses answer answers callee introductions keyed lease listing names pairing places"
+    " presences registration registry visitors watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",
     "peer": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"

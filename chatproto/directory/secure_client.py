@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -12,10 +11,12 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.directory.answer import Refused
+from chatproto.directory.callee import Callee, callee_of
 from chatproto.directory.client import Unreachable
 from chatproto.directory.own_port import connect
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
+from chatproto.directory.registration import Registration
 from chatproto.directory.server_line import Handshake, ServerLine
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
@@ -48,39 +49,6 @@ class ServerNews(Protocol):
 
     def present(self, server: SecureServer, push: bcp2.Presence) -> None:
         """Somebody watched has come."""
-
-
-@dataclass(frozen=True, slots=True)
-class Registration:
-    """What we tell a server of ourselves."""
-
-    client_id: str
-    port: int
-    addresses: tuple[Address, ...] = ()
-    listed: bool = True
-    allow: tuple[str, ...] = ()
-    look: Callable[[], tuple[Address, ...]] | None = None
-    """Where the addresses are found out anew, each time that they are told."""
-
-
-@dataclass(frozen=True, slots=True)
-class Callee:
-    """Whom a server answered with; without `key` they speak plain text only.
-
-    `call`: by which both know that they were introduced. `ticket`, `relay`: for the server's relay.
-    """
-
-    client_id: str
-    key: str | None
-    addresses: tuple[Address, ...]
-    call: str = ""
-    ticket: str = ""
-    relay: Address | None = None
-
-    def contact(self) -> Contact:
-        """With the first address."""
-        host, port = self.addresses[0] if self.addresses else ("", 0)
-        return Contact(self.client_id, host, port, self.key)
 
 
 def _unheard(push: Bcp2Message) -> None:
@@ -170,16 +138,7 @@ class SecureServer:
 
         def read(answer: Bcp2Message) -> Callee | None:
             assert isinstance(answer, bcp2.BridgeAck)
-            if not answer.client_id:
-                return None
-            return Callee(
-                answer.client_id,
-                answer.key or None,
-                answer.addresses,
-                answer.call,
-                answer.ticket,
-                answer.relay,
-            )
+            return callee_of(answer)
 
         return self._ask(lambda cseq: bcp2.Bridge(cseq, peer_id), bcp2.BridgeAck).addCallback(read)
 
@@ -219,7 +178,7 @@ class SecureServer:
         if self._line is None:
             self._dial_now()
             return fail(Unreachable(f"no connection to the server at {self.name} yet"))
-        return self._ask(_register(registration), bcp2.RegAck).addCallback(self._registered)
+        return self._ask(registration.request, bcp2.RegAck).addCallback(self._registered)
 
     # What its line tells.
 
@@ -299,7 +258,7 @@ class SecureServer:
     def _register_first(self, _: object = None) -> None:
         """As soon as the connection may."""
         assert self._registration is not None
-        self._ask(_register(self._registration), bcp2.RegAck).addCallbacks(
+        self._ask(self._registration.request, bcp2.RegAck).addCallbacks(
             self._registered, self._not_registered
         )
 
@@ -370,18 +329,6 @@ class SecureServer:
         if self._line is None:
             return fail(Unreachable(f"no connection to the server at {self.name} just now"))
         return self._line.ask(make, wanted, part)
-
-
-def _register(one: Registration) -> Callable[[int], Bcp2Message]:
-    return lambda cseq: bcp2.Register(
-        cseq,
-        one.client_id,
-        one.port,
-        one.addresses if one.look is None else one.look(),
-        None,
-        one.listed,
-        one.allow,
-    )
 
 
 def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:

@@ -8,8 +8,10 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from chatproto.directory.callee import Callee
 from chatproto.directory.client import ClassicServer, Unreachable
-from chatproto.directory.secure_client import Callee, Registration, SecureServer
+from chatproto.directory.registration import Registration
+from chatproto.directory.secure_client import SecureServer
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError

@@ -13,8 +13,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import Refused
+from chatproto.directory.callee import Callee
 from chatproto.directory.client import Unreachable
-from chatproto.directory.secure_client import FOR_NOW, Callee, Registration, SecureServer
+from chatproto.directory.registration import Registration
+from chatproto.directory.secure_client import FOR_NOW, SecureServer
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.fields import Contact

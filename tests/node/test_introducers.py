@@ -10,8 +10,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import Refused
+from chatproto.directory.callee import Callee
 from chatproto.directory.client import ClassicServer, Unreachable
-from chatproto.directory.secure_client import Callee, SecureServer
+from chatproto.directory.secure_client import SecureServer
 from chatproto.node.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Bcp2Message

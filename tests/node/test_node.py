@@ -9,7 +9,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import Refused
-from chatproto.directory.secure_client import Callee
+from chatproto.directory.callee import Callee
 from chatproto.node.events import (
     Answer,
     Bridged,
