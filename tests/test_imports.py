@@ -52,7 +52,7 @@ NO_TWISTED = {
     "server": "commands members shared_lobby unanswered",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
-    "ui": "arguments checkup commands file_view legible oneshot oneshot_files progress"
+    "ui": "arguments checkup commands completion file_view legible oneshot oneshot_files progress"
     " room_arguments room_commands room_view row view",
     "node": "events findings people settings",
 }

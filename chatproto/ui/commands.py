@@ -6,7 +6,6 @@ A new command is a row in `ROWS` and a method of the node; help, Tab and the nea
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -331,35 +330,3 @@ def carry_out(line: str, node: Node, read_text: ReadText = as_typed) -> Event | 
         return None if said is None else run(said, node)
     except BadCommand as wrong:
         return Failed(str(wrong), command=wrong.command)
-
-
-def completions(text: str, ids: Sequence[str] = ()) -> list[str]:
-    """What the line `text` could go on to be, whole, best first; `ids` are the people known.
-
-    A command is completed by its name, its argument by the words and ids that its row allows.
-    """
-    if not text.startswith("/") or text.startswith("//"):
-        return []
-    name, blank, rest = text[1:].partition(" ")
-    if not blank:
-        return [
-            f"/{known} " if _takes(known) else f"/{known}"
-            for known in ROWS
-            if known.startswith(name.lower())
-        ]
-    row = ROWS.get(name.lower())
-    if row is None:
-        return []
-    begun, _, last = rest.rpartition(" ")
-    if row.name == "msg" and begun.strip():
-        return []  # a text is nobody's to guess
-    words = list(ROWS) if row.name == "help" else list(row.words)
-    if row.ids is not None:
-        words += [row.ids + known for known in ids]
-    before = text[: len(text) - len(last)]
-    return [before + word for word in words if word.startswith(last) and word != last]
-
-
-def _takes(name: str) -> bool:
-    """Whether something may follow the command's name."""
-    return " " in ROWS[name].usage
