@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import count
 from pathlib import Path
-from types import TracebackType
 
 WIRE, SERVER = "11.0.0", "11.0.0.1"
 WIRE6, SERVER6 = "2606:4700:11", "2606:4700:11::1"
@@ -121,12 +120,7 @@ class Rig:
     def __enter__(self) -> Rig:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
