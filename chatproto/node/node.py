@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from random import SystemRandom
-from typing import Any
 
-from twisted.internet.defer import Deferred, DeferredLock, succeed
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
-from twisted.logger import Logger
 
-from chatproto.identity.pins import PinTrouble
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
-from chatproto.node.events import (
-    Answer,
-    Bridged,
-    Contacts,
-    Event,
-    Exited,
-    Failed,
-    Presence,
-    Registered,
-    Running,
-)
+from chatproto.node.events import Answer, Event, Exited, Presence, Running
 from chatproto.node.files import Files
 from chatproto.node.finder import TROUBLES, Finder
 from chatproto.node.held_input import HeldInput
+from chatproto.node.inquiries import Inquiries
 from chatproto.node.introducers import Introducer
 from chatproto.node.neighbours import Neighbours
 from chatproto.node.outbox import Outbox
@@ -35,6 +23,8 @@ from chatproto.node.overview import Overview
 from chatproto.node.people import People
 from chatproto.node.place import Place
 from chatproto.node.posts import Posts, Random
+from chatproto.node.questions import Questions
+from chatproto.node.requests import Requests, sentence
 from chatproto.node.room_orders import RoomOrders
 from chatproto.node.rooms import Rooms
 from chatproto.node.settings import Settings
@@ -46,8 +36,6 @@ from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
-
-log = Logger()
 
 
 class Node:
@@ -91,14 +79,15 @@ class Node:
         self.hold_input: Callable[[bool], None] = _unheld
         self.flushed: Callable[[], Deferred[None]] = _at_once
         self._finished = finished
-        self._requests = DeferredLock()
-        self._pending = 0
+        self.requests = Requests(lambda event: self.tell(event), self.settle)
         self._input_ended: IDelayedCall | None = None
         self._exit_code: int | None = None
         self.calls = Calls(self, reactor)
         self.rooms = Rooms(self)
         self.in_room = RoomOrders(self, self.rooms)
         self._finder = Finder(self)
+        self._inquiries = Inquiries(self, self._finder)
+        self._questions = Questions(self.calls)
         self._outbox = Outbox(self)
         self._held = HeldInput(self)
         self._overview = Overview(self)
@@ -155,7 +144,7 @@ class Node:
     def settle(self) -> None:
         """Something was finished: if the input has ended and nothing is left to do, end."""
         self._held.go_on()
-        if self._input_ended is None or self._pending:
+        if self._input_ended is None or len(self.requests):
             return
         if not self.calls.all.unsent and not self.rooms.unsent:
             self.stop()
@@ -168,11 +157,11 @@ class Node:
 
     def say(self, text: str) -> None:
         """Say `text` in the current conversation or room."""
-        self.attempt("say", lambda: self._say(text))
+        self.requests.attempt("say", lambda: self._say(text))
 
     def msg(self, text: str, to: str = "") -> None:
         """Say `text` to somebody or in a room (`#room`), or where what is typed goes."""
-        self.attempt("msg", lambda: self._say(text, to))
+        self.requests.attempt("msg", lambda: self._say(text, to))
 
     def _say(self, text: str, to: str = "") -> None:
         if to.startswith("#") or (not to and self.calls.all.room):
@@ -182,55 +171,55 @@ class Node:
 
     def unsend(self, number: str, to: str = "") -> None:
         """Take back a message that has not arrived: to `to`, or in the current conversation."""
-        self.attempt("unsend", lambda: self._outbox.unsend(int(number), to))
+        self.requests.attempt("unsend", lambda: self._outbox.unsend(int(number), to))
 
     def history(self, most: str = "20") -> None:
         """Show the latest `most` messages of the current conversation or room."""
         if self.calls.all.room:
             self.in_room.history(int(most))
         else:
-            self.attempt("history", lambda: self._outbox.history(int(most)))
+            self.requests.attempt("history", lambda: self._outbox.history(int(most)))
 
     def search(self, words: str) -> None:
         """Show what was said that has all of `words` in it."""
-        self.attempt("search", lambda: self._outbox.search(words))
+        self.requests.attempt("search", lambda: self._outbox.search(words))
 
     def accept(self, what: str = "") -> None:
         """Say yes to what was asked last, or to `what`: a call or a file, by name or number."""
-        self.attempt("accept", lambda: self._answer(what, True))
+        self.requests.attempt("accept", lambda: self._questions.answer(self.files, what, True))
 
     def decline(self, what: str = "") -> None:
         """Say no to it."""
-        self.attempt("decline", lambda: self._answer(what, False))
+        self.requests.attempt("decline", lambda: self._questions.answer(self.files, what, False))
 
     def send(self, paths: list[str]) -> None:
         """Send files and folders to the one of the current conversation."""
-        self.attempt("send", lambda: self.calls.send(paths))
+        self.requests.attempt("send", lambda: self.calls.send(paths))
 
     def list_files(self) -> None:
         """Show every transfer that has not ended."""
-        self.attempt("files", lambda: self._need_files().list())
+        self.requests.attempt("files", lambda: self._need_files().list())
 
     def cancel(self, number: str) -> None:
         """End a transfer."""
-        self.attempt("cancel", lambda: self._need_files().cancel(int(number)))
+        self.requests.attempt("cancel", lambda: self._need_files().cancel(int(number)))
 
     def switch(self, what: str) -> None:
         """Make another conversation or room the current one."""
         switch = self.rooms.switch if what.startswith("#") else self.calls.switch
-        self.attempt("switch", lambda: switch(what))
+        self.requests.attempt("switch", lambda: switch(what))
 
     def mode(self, which: str) -> None:
         """Take turns (`half`) in the current conversation, or no more (`full`)."""
-        self.attempt("mode", lambda: self.calls.set_half(which == "half"))
+        self.requests.attempt("mode", lambda: self.calls.set_half(which == "half"))
 
     def over(self) -> None:
         """Pass the turn without saying anything."""
-        self.attempt("over", self.calls.over)
+        self.requests.attempt("over", self.calls.over)
 
     def ignore(self, peer: str) -> None:
         """Take no calls from `peer` any more, or take them again."""
-        self.attempt("ignore", lambda: self.calls.ignore(peer))
+        self.requests.attempt("ignore", lambda: self.calls.ignore(peer))
 
     def who(self) -> None:
         """Show the conversations."""
@@ -242,11 +231,11 @@ class Node:
 
     def path(self, peer: str = "") -> None:
         """Show how `peer`, or the one of the current conversation, is reached, and why not better."""
-        self.attempt("path", lambda: self.tell(self._overview.path(peer)))
+        self.requests.attempt("path", lambda: self.tell(self._overview.path(peer)))
 
     def nearby(self) -> None:
         """Show who is nearby."""
-        self.attempt("nearby", lambda: self.tell(self._need_neighbours().answer()))
+        self.requests.attempt("nearby", lambda: self.tell(self._need_neighbours().answer()))
 
     def quit(self) -> None:
         """End the current conversation, leave the current room, or, outside both, end the program."""
@@ -261,61 +250,37 @@ class Node:
 
     def register(self) -> None:
         """Tell the server where we can be called."""
-        self.ask("register", self._register)
+        self.requests.ask("register", self._inquiries.register)
 
     def info(self, prefix: str = "") -> None:
         """Ask who is registered, those whose id begins with `prefix`."""
-        self.ask("info", lambda: self._info(prefix))
+        self.requests.ask("info", lambda: self._inquiries.info(prefix))
 
     def bridge(self, peer: str = "") -> None:
         """Ask the server for somebody to talk to."""
-        self.ask("bridge", lambda: self._bridge(peer))
+        self.requests.ask("bridge", lambda: self._inquiries.bridge(peer))
 
     def chat(self, target: str = "", dialect: str = "") -> None:
         """Call somebody: an id, `host:port`, or whom the server answered with last."""
         if dialect and dialect not in DIALECTS:
             known = ", ".join(sorted(DIALECTS))
-            self._fail("chat", f"there is no dialect {dialect}; there are {known}")
+            self.requests.fail("chat", f"there is no dialect {dialect}; there are {known}")
             return
         plain = dialect or (self.settings.dialect if self.settings.plain else "")
         if not plain and self.acquaintances is None:
-            self._fail("chat", "there is no key to call with")
+            self.requests.fail("chat", "there is no key to call with")
             return
         conversation = self.calls.caller.prepare(target, DIALECTS[plain] if plain else SECURE)
         if conversation is not None:
-            self.ask("chat", lambda: self._chat(conversation, target))
-
-    async def _register(self) -> None:
-        if await self._finder.introducer.register():
-            self.tell(Registered(self._finder.introducer.name))
-
-    async def _info(self, prefix: str) -> None:
-        chosen = await self._finder.introducer.info(prefix)
-        for contact in chosen:
-            self.people.remember(contact)
-        keys = ("id", "host", "port", "key")
-        rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
-        self.tell(Contacts(tuple(dict(zip(keys, row, strict=True)) for row in rows)))
-
-    async def _bridge(self, peer: str) -> None:
-        contact = await self._finder.ask_for(peer)
-        self.people.bridged = contact
-        if contact is None:
-            self.tell(Bridged(None, None, None))
-        else:
-            self.tell(Bridged(contact.client_id, contact.host, contact.port, contact.key))
+            self.requests.ask("chat", lambda: self._chat(conversation, target))
 
     async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is; see `Finder.locate`."""
-        return await self._requests.run(
-            lambda: Deferred.fromCoroutine(self._finder.locate(client_id))
-        )
+        return await self.requests.then(lambda: self._finder.locate(client_id))
 
     async def whereabouts(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is; None if it does not, and then we watch them."""
-        return await self._requests.run(
-            lambda: Deferred.fromCoroutine(self._finder.whereabouts(client_id))
-        )
+        return await self.requests.then(lambda: self._finder.whereabouts(client_id))
 
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
@@ -328,8 +293,7 @@ class Node:
         try:
             contact = await self._finder.find(conversation, target)
         except TROUBLES as error:
-            reason = getattr(error, "detail", "") or str(error)
-            conversation.perform(conversation.session.unreachable(reason))
+            conversation.perform(conversation.session.unreachable(sentence(error)))
         else:
             if conversation.state is State.CALLING:  # they may have called meanwhile
                 self.calls.caller.place(conversation, contact)
@@ -363,7 +327,7 @@ class Node:
         """Call somebody for whom something waits."""
         conversation = self.calls.caller.deliver(key, name)
         if conversation is not None:
-            self.ask("msg", lambda: self._chat(conversation, name))
+            self.requests.ask("msg", lambda: self._chat(conversation, name))
 
     def leave_for(self, client_id: str, text: str) -> bool:
         """Keep `text` for somebody we know; whether we do."""
@@ -381,7 +345,7 @@ class Node:
 
     def verify(self, peer: str = "", same: str = "") -> None:
         """Show the number to compare with `peer`, or, with `same`, keep that it was the same."""
-        self.attempt(
+        self.requests.attempt(
             "verify", lambda: self.tell(self._finder.verified(self._whom(peer), same == "yes"))
         )
 
@@ -397,26 +361,6 @@ class Node:
             )
         return self.neighbours
 
-    def _answer(self, what: str, yes: bool) -> None:
-        """The answer to a file, or else to a call, whichever was asked last."""
-        files = self.files
-        number = self._offered(what) if files is not None else None
-        if files is None or number is None:
-            (self.calls.accept if yes else self.calls.decline)(what)
-        elif yes:
-            files.accept(number)
-        else:
-            files.decline(number)
-
-    def _offered(self, what: str) -> int | None:
-        files = self._need_files()
-        if what.isdecimal() and files.has(int(what)):
-            return int(what)
-        offered, rings = files.offered(what), self.calls.all.rings(what)
-        if not offered or (rings and rings[-1].number > offered[-1]):
-            return None
-        return offered[-1]
-
     def new_number(self) -> int:
         """A number for something that the person may be asked about."""
         return self.calls.all.new_number()
@@ -426,41 +370,7 @@ class Node:
 
     def trust(self, peer: str, key: str) -> None:
         """Keep `key` as that of `peer`, in place of another."""
-        self.attempt("trust", lambda: self.tell(self._finder.trusted(peer, key)))
-
-    def ask(self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]) -> None:
-        self._pending += 1
-
-        def answered(_: object) -> None:
-            self._pending -= 1
-            self.settle()
-
-        done = self._requests.run(lambda: Deferred.fromCoroutine(self._guard(command, work)))
-        done.addBoth(answered)
-
-    async def _guard(
-        self, command: str, work: Callable[[], Coroutine[Deferred[Any], Any, None]]
-    ) -> None:
-        """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
-        try:
-            await work()
-        except TROUBLES as error:
-            self._fail(command, error)
-        except Exception as error:
-            log.failure("{command} failed", command=command)
-            self._fail(command, f"that failed: {error!r}")
-
-    def attempt(self, command: str, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except (*TROUBLES, PinTrouble) as error:
-            self._fail(command, error)
-        self.settle()
-
-    def _fail(self, command: str, error: Exception | str) -> None:
-        status = getattr(error, "status", None)
-        detail = getattr(error, "detail", "") or str(error)
-        self.tell(Failed(detail, status=status, command=command))
+        self.requests.attempt("trust", lambda: self.tell(self._finder.trusted(peer, key)))
 
 
 def _unheld(held: bool) -> None:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 from chatproto.directory.answer import Refused
 from chatproto.node.events import Answer, MessageReceived, RoomChanged
-from chatproto.node.rooms import Rooms, Work
+from chatproto.node.requests import Requests, Work
+from chatproto.node.rooms import Rooms
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms_told import Said
@@ -27,8 +28,9 @@ NOT_SO = {
 class Asker(Protocol):
     """Who carries requests out one after another; the node."""
 
+    requests: Requests
+
     def now(self) -> float: ...
-    def ask(self, command: str, work: Work) -> None: ...
 
 
 class RoomOrders:
@@ -185,7 +187,7 @@ class RoomOrders:
         return date_of(self._node.now() + int(seconds)) if int(seconds) else BEGINNING
 
     def _ask(self, command: str, work: Work) -> None:
-        self._node.ask(command, partial(_in_words, work))
+        self._node.requests.ask(command, partial(_in_words, work))
 
 
 async def _in_words(work: Work) -> None:

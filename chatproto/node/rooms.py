@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -15,6 +15,7 @@ from chatproto.node.calls import Calls
 from chatproto.node.events import Event, RoomChanged, Undelivered
 from chatproto.node.membership import Membership
 from chatproto.node.posts import Posts
+from chatproto.node.requests import Requests, sentence
 from chatproto.node.room_log import RoomLog
 from chatproto.node.room_news import changed, joined
 from chatproto.wire import bcp2_rooms as asked
@@ -38,7 +39,6 @@ NOT_IN = {
 """Why somebody is not let in, by status."""
 RETRY_AFTER = 5
 """Seconds to another try, where the server tells none."""
-Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
 
 
 class RoomsOwner(Protocol):
@@ -48,6 +48,7 @@ class RoomsOwner(Protocol):
     limits: Limits
     me: Me
     posts: Posts | None
+    requests: Requests
     reactor: IReactorTime
     now: Callable[[], float]
     hold_input: Callable[[bool], None]
@@ -55,8 +56,6 @@ class RoomsOwner(Protocol):
     @property
     def tell(self) -> Callable[[Event], None]: ...
     def settle(self) -> None: ...
-    def ask(self, command: str, work: Work) -> None: ...
-    def attempt(self, command: str, work: Callable[[], None]) -> None: ...
     def shown(self, line: int) -> None: ...
 
 
@@ -152,7 +151,7 @@ class Rooms:
 
     def join(self, name: str, secret: str = "") -> None:
         """Be in `name`, which becomes the current one at once, so that what is said next waits for it."""
-        self._node.attempt("join", lambda: self._begin(_room(name), secret))
+        self._node.requests.attempt("join", lambda: self._begin(_room(name), secret))
 
     def _begin(self, room: str, secret: str) -> None:
         membership = self._all.get(room)
@@ -164,18 +163,18 @@ class Rooms:
         _ = self.client
         membership = self._all[room] = Membership(self, room, secret)
         self._node.calls.all.speak_in(room)
-        self._node.ask("join", lambda: self._join(membership))
+        self._node.requests.ask("join", lambda: self._join(membership))
 
     async def _join(self, membership: Membership) -> None:
         try:
             await self.client.ready()
             ack = await membership.enter()
         except Refused as error:
-            sentence = NOT_IN.get(error.status or 0, str(error)).format(room=membership.name)
-            self._drop(membership, sentence)
-            raise Refused(sentence, error.status) from None
+            reason = _not_in(membership.name, error)
+            self._drop(membership, reason)
+            raise Refused(reason, error.status) from None
         except (LocalError, Unreachable) as error:
-            self._drop(membership, _sentence(error))
+            self._drop(membership, sentence(error))
             raise
         self.tell(joined(ack, self.own_id))
         await membership.catch_up(ack.last)
@@ -191,7 +190,7 @@ class Rooms:
                 await self.client.do(asked.Part, room=membership.name)
             self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
 
-        self._node.ask("part", work)
+        self._node.requests.ask("part", work)
 
     # What the server tells.
 
@@ -308,9 +307,9 @@ class Rooms:
                 if error.status in FOR_NOW:
                     self._retry(membership, error.retry_after or RETRY_AFTER)
                 else:
-                    reason = NOT_IN.get(error.status or 0, str(error))
-                    self._drop(membership, reason.format(room=membership.name), uncertain=True)
-                    self._tell_out(membership, reason.format(room=membership.name))
+                    reason = _not_in(membership.name, error)
+                    self._drop(membership, reason, uncertain=True)
+                    self._tell_out(membership, reason)
             self.settled()
 
         Deferred.fromCoroutine(work())
@@ -360,5 +359,6 @@ def _room(name: str) -> str:
         ) from None
 
 
-def _sentence(error: BaseException) -> str:
-    return getattr(error, "detail", "") or str(error)
+def _not_in(room: str, error: Refused) -> str:
+    """Why we are not let into `room`."""
+    return NOT_IN.get(error.status or 0, str(error)).format(room=room)

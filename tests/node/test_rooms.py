@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.node.events import (
@@ -33,6 +34,10 @@ class Case(SynchronousTestCase):
         self.bob.joins()
         self.alice.events.clear()
         self.bob.events.clear()
+
+
+async def _wait_for(answer: Deferred[None]) -> None:
+    await answer
 
 
 class JoinTests(Case):
@@ -77,6 +82,17 @@ class JoinTests(Case):
         self.assertIn("talking with nobody", self.bob.failures()[1])
         self.bob.joins("#den", "its key")
         self.assertEqual(self.bob.changes(), ["joined"])
+
+    def test_so_is_what_waits_for_one_when_the_server_cannot_be_asked(self) -> None:
+        self.bob.breaks()
+        before: Deferred[None] = Deferred()
+        self.bob.node.requests.ask("info", lambda: _wait_for(before))
+        self.bob.node.rooms.join("#den")
+        self.bob.node.say("hello")
+        before.callback(None)
+        (lost,) = self.bob.told(Undelivered)
+        self.assertEqual((lost.to, lost.text, lost.reason), ("#den", "hello", "no connection"))
+        self.assertEqual(self.bob.failures(), ["no connection"])
 
     def test_joining_again_makes_it_the_current_one(self) -> None:
         self.alice.joins("#den")

@@ -1,0 +1,42 @@
+"""What the person is asked: calls that ring and files that are offered, in one numbering."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chatproto.node.calls import Calls
+
+
+class Offers(Protocol):
+    """What it needs of the files; an answer raises LocalError where `number` asks nothing any more."""
+
+    def has(self, number: int) -> bool: ...
+    def offered(self, name: str = "") -> list[int]: ...
+    def accept(self, number: int) -> bool: ...
+    def decline(self, number: int) -> bool: ...
+
+
+class Questions:
+    """`answer` takes a number, a name, or nothing: then it is about what was asked last."""
+
+    def __init__(self, calls: Calls) -> None:
+        self._calls = calls
+
+    def answer(self, files: Offers | None, what: str, yes: bool) -> None:
+        """Yes or no to `what`. Raises LocalError if that asks nothing."""
+        number = self._offered(files, what) if files is not None else None
+        if files is None or number is None:
+            (self._calls.accept if yes else self._calls.decline)(what)
+        elif yes:
+            files.accept(number)
+        else:
+            files.decline(number)
+
+    def _offered(self, files: Offers, what: str) -> int | None:
+        """The number of the file that `what` means; None: it means a call."""
+        if what.isdecimal() and files.has(int(what)):
+            return int(what)
+        offered, rings = files.offered(what), self._calls.all.rings(what)
+        if not offered or (rings and rings[-1].number > offered[-1]):
+            return None
+        return offered[-1]

@@ -1,0 +1,74 @@
+"""What the person asks for: one after another where a server answers, at once where nobody has to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
+
+from chatproto.identity.pins import PinTrouble
+from chatproto.node.events import Event, Failed
+from chatproto.node.finder import TROUBLES
+
+log = Logger()
+Answer = TypeVar("Answer")
+Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
+
+
+class Requests:
+    """What cannot be done is one `Failed` with one sentence; `settled` is called after each."""
+
+    def __init__(self, tell: Callable[[Event], None], settled: Callable[[], None]) -> None:
+        self._tell = tell
+        self._settled = settled
+        self._one = DeferredLock()
+        self._pending = 0
+
+    def __len__(self) -> int:
+        """How many of `ask` are not done."""
+        return self._pending
+
+    def ask(self, command: str, work: Work) -> None:
+        """Do `work` for `command` when those before are done."""
+        self._pending += 1
+
+        def answered(_: object) -> None:
+            self._pending -= 1
+            self._settled()
+
+        done = self._one.run(lambda: Deferred.fromCoroutine(self._guard(command, work)))
+        done.addBoth(answered)
+
+    def attempt(self, command: str, work: Callable[[], None]) -> None:
+        """Do `work` for `command` now."""
+        try:
+            work()
+        except (*TROUBLES, PinTrouble) as error:
+            self.fail(command, error)
+        self._settled()
+
+    def then(self, work: Callable[[], Coroutine[Deferred[Any], Any, Answer]]) -> Deferred[Answer]:
+        """What `work` answers with when those before are done: nothing that the person asked for."""
+        return self._one.run(lambda: Deferred.fromCoroutine(work()))
+
+    def fail(self, command: str, error: Exception | str) -> None:
+        """Tell that `command` could not be done."""
+        status = getattr(error, "status", None)
+        self._tell(Failed(sentence(error), status=status, command=command))
+
+    async def _guard(self, command: str, work: Work) -> None:
+        """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
+        try:
+            await work()
+        except TROUBLES as error:
+            self.fail(command, error)
+        except Exception as error:
+            log.failure("{command} failed", command=command)
+            self.fail(command, f"that failed: {error!r}")
+
+
+def sentence(error: BaseException | str) -> str:
+    """What went wrong, in words."""
+    return getattr(error, "detail", "") or str(error)
