@@ -186,9 +186,7 @@ class KeyedDirectory:
         if presence is None:
             return []
         self._presences.forget(client_id)
-        effects: list[Effect] = []
-        if self._is_online(client_id):
-            effects += self._tell(client_id, "offline")
+        effects = self._tell(client_id, "offline")
         if presence.connected:
             effects.append(Dismiss(presence.visitor, Error(403)))
             presence.visitor.client_id = None
@@ -256,14 +254,12 @@ class KeyedDirectory:
         if visitor.client_id not in (None, client_id):
             replaced += self._tell(visitor.client_id or "", "offline")
             self._forget(visitor.client_id or "")
-        was_online = self._is_online(client_id)
         self._forget(client_id)
         visitor.client_id, visitor.listens = client_id, message.port
         self._keep(presence)
         self._used[client_id] = now
         answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
-        online = [] if was_online else self._tell(client_id, "online")
-        return [Say(visitor, answer), *replaced, *online]
+        return [Say(visitor, answer), *replaced, *self._tell(client_id, "online")]
 
     def _keep(self, presence: Presence) -> None:
         self._present[presence.client_id] = presence
@@ -321,8 +317,10 @@ class KeyedDirectory:
             raise RemoteError(404, "no such client")
         if watched is None and self.names.owner(peer_id) is None:
             raise RemoteError(404, "no such client")
-        self._watchers.add(visitor, peer_id)
-        state = bcp2.Presence(peer_id, "online" if self._is_online(peer_id) else "offline")
+        # The grace is for those who watched before it: this one BRIDGE would answer with 480.
+        status = "online" if watched is not None and watched.connected else "offline"
+        self._watchers.add(visitor, peer_id, status)
+        state = bcp2.Presence(peer_id, status)
         return [Say(visitor, bcp2.WatchAck(message.cseq, peer_id)), Say(visitor, state)]
 
     # How it follows.
@@ -337,11 +335,6 @@ class KeyedDirectory:
         presence = self._present.get(visitor.client_id or "")
         return presence if presence is not None and presence.visitor is visitor else None
 
-    def _is_online(self, client_id: str) -> bool:
-        """Whether who watches takes them to be here."""
-        presence = self._present.get(client_id)
-        return presence is not None and (presence.connected or client_id in self._leaving)
-
     def _use(self, presence: Presence, now: float) -> None:
         """Whoever is connected uses their id; they need not say so again and again."""
         client_id, key = presence.client_id, presence.key
@@ -354,7 +347,7 @@ class KeyedDirectory:
             pass  # nobody asked for it; the store says what is wrong
 
     def _tell(self, client_id: str, status: str) -> list[Effect]:
-        """Tell who watches, and still may."""
+        """Tell who watches and still may, if it is news to them."""
         return self._watchers.tell(client_id, status, self._present.get(client_id))
 
     def _forget(self, client_id: str) -> None:

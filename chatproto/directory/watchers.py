@@ -12,21 +12,21 @@ class Watchers:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._watchers: dict[str, set[Visitor]] = {}
+        self._watchers: dict[str, dict[Visitor, str]] = {}  # and what each was told last
 
-    def add(self, visitor: Visitor, peer_id: str) -> None:
-        """From now on `visitor` is told of `peer_id`. Raises RemoteError 413 where it is too many."""
+    def add(self, visitor: Visitor, peer_id: str, status: str) -> None:
+        """From now on `visitor`, who is told `status` now, is told of `peer_id`. Raises RemoteError 413 where it is too many."""
         if peer_id not in visitor.watches and len(visitor.watches) >= self._most:
             raise RemoteError(413, "too many watches")
         visitor.watches.add(peer_id)
-        self._watchers.setdefault(peer_id, set()).add(visitor)
+        self._watchers.setdefault(peer_id, {})[visitor] = status
 
     def remove(self, visitor: Visitor, peer_id: str) -> None:
         """And no more."""
         visitor.watches.discard(peer_id)
         watchers = self._watchers.get(peer_id)
         if watchers is not None:
-            watchers.discard(visitor)
+            watchers.pop(visitor, None)
             if not watchers:
                 del self._watchers[peer_id]
 
@@ -36,9 +36,15 @@ class Watchers:
             self.remove(visitor, peer_id)
 
     def tell(self, client_id: str, status: str, presence: Presence | None) -> list[Effect]:
-        """Tell who watches, and still may: `presence` is the registration, if there is one."""
-        return [
-            Say(watcher, bcp2.Presence(client_id, status))
-            for watcher in self._watchers.get(client_id, ())
-            if presence is None or presence.lets(watcher.key)
+        """Tell who watches and still may, if it is news to them.
+
+        `presence` is the registration, if there is one.
+        """
+        watchers = self._watchers.get(client_id, {})
+        news = [
+            watcher
+            for watcher, last in watchers.items()
+            if last != status and (presence is None or presence.lets(watcher.key))
         ]
+        watchers.update(dict.fromkeys(news, status))
+        return [Say(watcher, bcp2.Presence(client_id, status)) for watcher in news]

@@ -177,12 +177,16 @@ class Calls:
         conversation.perform(session.unsend(number))
 
     def ignore(self, peer: str) -> None:
-        """Take no calls from `peer`, or take them again."""
+        """Hear no more of `peer`: what there is with them ends, and no call is taken; or hear them again."""
         ignored = peer not in self.ignored
         if ignored and len(self.ignored) >= self._node.limits.ignored:
             raise LocalError(413, f"more than {self._node.limits.ignored} people cannot be ignored")
         self.ignored ^= {peer}
         self._node.tell(Notice(f"{peer} is {'ignored' if ignored else 'no longer ignored'}"))
+        theirs = [one for one in self.all if one.name == peer] if ignored else []
+        for one in theirs:
+            rings = one.state is State.RINGING
+            one.perform(one.session.decline() if rings else one.session.leave())
 
     def quit_current(self) -> bool:
         """Leave the current conversation. False if there is none."""
@@ -297,6 +301,7 @@ class Calls:
         if isinstance(session, SecureSession) and session.post is None:
             assert posts is not None
             post = posts.of(key, conversation.id)
+            conversation.will_tell_of(post)
             conversation.perform(session.attach(post, self._node.now()))
 
     def belongs(self, link: SecureLink, conversation: Conversation) -> None:

@@ -13,6 +13,7 @@ from chatproto.node.link_orders import AnyLink, carry_out
 from chatproto.node.lone_messages import LoneMessages
 from chatproto.node.message_news import MessageNews
 from chatproto.node.tries import Tries
+from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.effects import (
     Asking,
     Became,
@@ -139,7 +140,7 @@ class Conversation:
             lambda text, reason: self._news.unsaid(self.name, text, reason),
         )
         self._to_say = 0  # handed out by the session, and its link has not been told yet
-        self._was_half = False
+        self._told_mode: object = None  # `full` or `half`, as the person has heard it last
 
     @property
     def id(self) -> str:
@@ -198,6 +199,7 @@ class Conversation:
         if self.quiet:
             return
         self._shown = True
+        self._told_mode = changes.get("mode") or self._told_mode
         known = {"host": self.host, "port": self.port} | self._safety() | changes
         shown = state or ("ringing" if self.state is State.ASKING else self.state.value)
         self._owner.tell(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
@@ -278,11 +280,11 @@ class Conversation:
                     current=self.current(),
                 )
             case TurnPassed(turn):
-                half = turn is not Turn.BOTH
-                mode = "full" if self._was_half and not half else None
-                self._was_half = half
+                mode = "full" if turn is Turn.BOTH else "half"
+                if self._told_mode in (None, mode):
+                    mode = ""
                 current = None if self.current() else False
-                news = {"turn": turn.value, "mode": mode, "current": current}
+                news = {"turn": turn.value, "mode": mode or None, "current": current}
                 self.show("open", host=None, port=None, **news)
             case Heard(text, id, line):
                 self.heard_any = True
@@ -320,6 +322,10 @@ class Conversation:
         if self.session.spoke(entry) and entry.kind == MSG:
             self._news.written(self.name, entry.text, entry.id)
         return True
+
+    def will_tell_of(self, post: Correspondence) -> None:
+        """What waits in `post` waited for somebody away: when it arrives, that is told with its text."""
+        self._news.waited(post.unsettled)
 
     def speak_plainly(self, dialect: Dialect) -> None:
         """Call them in the open instead, with what waits."""

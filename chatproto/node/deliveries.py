@@ -74,7 +74,9 @@ class Deliveries:
         for key, wait in tuple(self._waits.items()):
             if wait.name != name or self._node.talks_with(key) or self._stopped:
                 continue
-            if wait.timer is None:
+            if self._node.posts is None or not self._node.posts.of(key, name).unsettled:
+                self._cancel(self._waits.pop(key))  # it has arrived since, or was taken back
+            elif wait.timer is None:
                 self._node.deliver(key, name)
             elif wait.timer.getTime() > self._clock.seconds() + SOONEST:
                 wait.timer.reset(SOONEST)

@@ -32,6 +32,9 @@ log = Logger()
 AWAY = 480
 CONFIRMATIONS, MINUTE = 2, 60.0
 
+_BARE = {"403 refused": "403 refused: {} is you", "404 no such client": "404 no such client: {}"}
+"""What the server's answers to BRIDGE say besides to a person."""
+
 
 class Trouble(Exception):
     """What was asked for cannot be done; its text is one sentence for a person."""
@@ -71,7 +74,12 @@ class Finder:
 
     async def ask_for(self, peer: str) -> Contact | None:
         """Whom the server answers with; remembered, and believed for a while."""
-        callee = await self.introducer.bridge(peer)
+        try:
+            callee = await self.introducer.bridge(peer)
+        except Refused as error:
+            if str(error) not in _BARE:  # a classic server has words of its own
+                raise
+            raise Refused(_BARE[str(error)].format(peer), error.status) from None
         if callee is None:
             return None
         contact = callee.contact()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from chatproto.node.events import (
     Delivered,
@@ -44,6 +44,10 @@ class MessageNews:
         self._kept.add(id)
         text = f"message {id} waits for {name}: /unsend {id} takes it back"
         self._tell(Notice(text, name, id))
+
+    def waited(self, ids: Iterable[int]) -> None:
+        """They waited before this conversation, and that was told then."""
+        self._kept.update(ids)
 
     def unsaid(self, name: str, text: str, reason: str) -> None:
         """It was not said and will not be."""

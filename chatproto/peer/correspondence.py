@@ -78,6 +78,11 @@ class Correspondence:
         return sum(one.kind == MSG and not one.withdrawn for one in self._entries.values())
 
     @property
+    def unsettled(self) -> tuple[int, ...]:
+        """Which of our messages nobody knows yet what became, also those taken back."""
+        return tuple(one.id for one in self._entries.values() if one.kind == MSG)
+
+    @property
     def unwritten(self) -> int:
         """How many of them no connection has taken yet."""
         return sum(one.kind == MSG and one.id > self._written for one in self._entries.values())

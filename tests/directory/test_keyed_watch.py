@@ -24,7 +24,7 @@ class AWatch(Hosted):
     def test_tells_at_once_how_it_stands(self) -> None:
         self.assertEqual(self.watch("bob"), [("bob", "online")])
         self.hall.directory.lost(self.bob, self.hall.now)
-        self.assertEqual(self.watch("bob"), [("bob", "online")])
+        self.assertEqual(self.watch("bob"), [("bob", "offline")])
         self.hall.pass_time(31)
         self.assertEqual(self.watch("bob"), [("bob", "offline")])
         self.hall.pass_time(7200)
@@ -46,6 +46,18 @@ class AWatch(Hosted):
             self.bob = self.hall.come("bob", 2)
             self.assertEqual(news(self.hall.others), [])
         self.assertEqual(self.hall.pass_time(100), [])
+
+    def test_that_begins_in_the_grace_hears_offline_and_then_of_the_return(self) -> None:
+        other = self.hall.come("carol", 3)
+        self.watch("bob", other)
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertStatus(480, self.alice, bcp2.Bridge(5, "bob"))
+        self.assertEqual(self.watch("bob"), [("bob", "offline")])
+        self.hall.pass_time(10)
+        self.bob = self.hall.come("bob", 2)
+        self.assertEqual(self.hall.others, [Say(self.alice, bcp2.Presence("bob", "online"))])
+        self.hall.directory.lost(self.bob, self.hall.now)
+        self.assertEqual(len(self.hall.pass_time(30)), 2)
 
     def test_tells_of_a_return_and_of_taking_back(self) -> None:
         self.watch("bob")

@@ -215,6 +215,15 @@ class CalledTests(Case):
         self.called("bob", 5004)
         self.assertEqual(len(self.told(Incoming)), 1)
 
+    def test_whom_we_ignore_is_left_at_once_and_not_heard_again(self) -> None:
+        wire = self.called("bob")
+        self.called("carol", 5004)
+        self.node.ignore("bob")
+        self.closed(wire)
+        [over] = [one for one in self.told(SessionChanged) if one.state == "closed"]
+        self.assertEqual((over.id, over.reason), ("bob", "you left"))
+        self.assertEqual([one.name for one in self.node.calls.all], ["carol"])
+
     def test_declined_they_are_left_and_no_word_of_theirs_is_shown(self) -> None:
         self.begin(answer="none")
         wire = self.called("bob")

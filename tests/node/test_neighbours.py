@@ -284,7 +284,7 @@ class NeighbourTests(SynchronousTestCase):
         server = self.node.server = SlowServer()
         self.call()
         server.answers[0].errback(Refused("404 no such client", 404))
-        self.assertIn("404 no such client", self.failures())
+        self.assertIn("404 no such client: bob", self.failures())
 
     # What else follows.
 
