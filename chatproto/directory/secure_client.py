@@ -93,6 +93,7 @@ class SecureServer:
         self._dialling: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
         self._stopped = True
+        self._refused = ""  # why it does not want us, or we do not want it
         self._waiting: list[Deferred[None]] = []
 
     @property
@@ -167,14 +168,14 @@ class SecureServer:
     ) -> Deferred[Bcp2Message]:
         """Ask what is not asked above; see `ServerLine.ask`."""
         if not self.registered:
-            return fail(Unreachable(f"no connection to the server at {self.name} just now"))
+            return fail(self._unreached())
         return self._ask(make, wanted, part)
 
     def register(self) -> Deferred[None]:
         """Register now rather than when the connection does it by itself."""
         registration = self._registration
         if self._stopped or registration is None:
-            return fail(Unreachable(f"the server at {self.name} is not asked any more"))
+            return fail(self._unreached())
         if self._line is None:
             self._dial_now()
             return fail(Unreachable(f"no connection to the server at {self.name} yet"))
@@ -297,6 +298,8 @@ class SecureServer:
     def _refuse(self, why: str, status: int | None) -> None:
         if not self._stopped:
             self.stop()
+            self._line = self._beginning = None
+            self._refused = why
             self._come_out()
             self._news.server_refused(self, why, status)
 
@@ -327,8 +330,16 @@ class SecureServer:
         part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
         if self._line is None:
-            return fail(Unreachable(f"no connection to the server at {self.name} just now"))
+            return fail(self._unreached())
         return self._line.ask(make, wanted, part)
+
+    def _unreached(self) -> Unreachable:
+        """Why it cannot be asked."""
+        if self._refused:
+            return Unreachable(f"the server at {self.name} is not asked any more: {self._refused}")
+        if self._registration is not None and self._stopped:
+            return Unreachable(f"the server at {self.name} is not asked any more")
+        return Unreachable(f"no connection to the server at {self.name} just now")
 
 
 def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:

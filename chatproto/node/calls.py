@@ -357,6 +357,8 @@ class Calls:
     def send(self, paths: list[str]) -> None:
         """Send files to the one of the current conversation."""
         conversation, files = self.all.need_current(), self._node.files
+        if isinstance(conversation.session, SecureSession) and conversation.key is None:
+            raise LocalError(404, f"{conversation.name} is not there yet: send it when you talk")
         if conversation.key is None or files is None:
             how = conversation.session.dialect.name
             raise LocalError(405, f"{conversation.name} speaks {how}, which has no files")

@@ -31,6 +31,9 @@ class NewsOwner(Protocol):
     def came(self, client_id: str) -> None: ...
 
 
+ID_TAKEN = 409
+
+
 class ServerNews:
     """Turns it into events, and keeps the keys and addresses that it tells; the server is at one of
     `addresses`, which have one directory, and so one key: the first that is known of theirs."""
@@ -71,6 +74,8 @@ class ServerNews:
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """It does not want us, or we do not want it."""
+        if status == ID_TAKEN:
+            why += "; another key has that id, or one that looks like it: --id takes another"
         self._tell(Failed(f"server {server.name}: {why}", status=status, command="register"))
         self._node.away(False)
 

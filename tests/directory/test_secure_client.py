@@ -288,9 +288,16 @@ class RequestTests(Case):
             )
         self.assertFalse(self.server.registered)
 
+    def test_what_is_asked_after_a_refusal_fails_at_once_and_says_why(self) -> None:
+        self.server.start(ALICE)
+        self.accept()
+        self.says(Error(409, 1))
+        for asked in (self.server.bridge("bob"), self.server.register()):
+            self.assertIn("not asked any more: 409 id taken", self.unreachable(asked))
+
     def test_without_a_line_there_is_no_asking(self) -> None:
         self.assertIn("no connection", self.unreachable(self.server.bridge("Bob")))
-        self.assertIn("not asked any more", self.unreachable(self.server.register()))
+        self.assertIn("no connection", self.unreachable(self.server.register()))
 
 
 class PushTests(Case):
