@@ -74,7 +74,8 @@ class Redials:
         self._set(conversation, wait)
 
     def now(self, conversation: Conversation) -> None:
-        """They are there again: do not wait any longer."""
+        """They are there again, perhaps elsewhere: do not wait any longer, and ask where."""
+        conversation.tries.elsewhere = True
         if conversation.tries.next is not None:
             conversation.tries.failures = 0
             self._set(conversation, self._random.random() * self._calls.limits.redial_jitter)
@@ -117,7 +118,8 @@ class Redials:
         failures, asks = conversation.tries.failures, self._calls.limits.redial_asks
         # Where a router lets nobody in, knowing the address is not enough.
         ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
-        if known is None or ask:
+        if known is None or ask or conversation.tries.elsewhere:
+            conversation.tries.elsewhere = False
             asked = await self._calls.whereabouts(name)
             known = asked if asked is not None and asked.key == conversation.key else known
         if known is None:

@@ -10,13 +10,14 @@ from twisted.internet.interfaces import IDelayedCall
 @dataclass(slots=True)
 class Tries:
     """`broke` is when it did, `dials` how often was dialled since, `failures` how often in vain of late;
-    `next` is the try that is due.
+    `next` is the try that is due, `elsewhere` that they came again and where was not asked since.
     """
 
     broke: float = 0.0
     dials: int = 0
     failures: int = 0
     next: IDelayedCall | None = None
+    elsewhere: bool = False
 
     def stop(self) -> None:
         """No other try: it is open again, or over."""

@@ -247,7 +247,8 @@ class Transfers:
         id = self._last = max(int(self._desk.now * 1000), self._last, *self._sending, 0) + 1
         one = Sending(self._desk, self._desk.owner.transfer_number(), id, found)
         self._send(one)
-        left_out = f"{found.left_out} links or devices in it are left out"
+        are = "link or device in it is" if found.left_out == 1 else "links or devices in it are"
+        left_out = f"{found.left_out} {are} left out"
         one.run([Keep(), Tell(left_out if found.left_out else "")])
         self._settle()
 

@@ -14,7 +14,7 @@ _UNITS = ("KB", "MB", "GB", "TB")
 def amount(count: float) -> str:
     """Bytes, in at most ten characters."""
     if count < 1000:
-        return f"{count:.0f} bytes"
+        return "1 byte" if count == 1 else f"{count:.0f} bytes"
     for unit in _UNITS:
         count /= 1000
         if count < 999.95 or unit == _UNITS[-1]:
@@ -47,7 +47,8 @@ def file_lines(event: FileChanged) -> list[str]:
     ours = event.to is not None
     who = name(event.to if event.to is not None else event.from_ or "?")
     if event.ask:
-        files = f"{event.files} files, " if event.files is not None else ""
+        plural = "" if event.files == 1 else "s"
+        files = f"{event.files} file{plural}, " if event.files is not None else ""
         size = f"{files}{amount(event.size)}"
         return [f"{who} offers {called} ({size}): /accept {event.id} or /decline {event.id}"]
     if event.progress:

@@ -168,6 +168,18 @@ class CallTests(Case):
         heard = self.world.books.heard(self.alice.name, self.bob.name)
         self.assertEqual([one.text for one in heard], ["after"])
 
+    def test_who_comes_back_somewhere_else_is_looked_for_there_at_once(self) -> None:
+        self.begin()
+        self.call()
+        self.world.peaceful = False
+        self.bob.kill()
+        self.world.pass_time(40.0)  # the server was asked meanwhile, and tells of their return
+        self.assertEqual(self.states(self.alice)[-1], "broken")
+        self.bob.host = "10.0.0.77"
+        self.bob.start()
+        self.world.pass_time(1.5)
+        self.assertEqual(self.states(self.alice)[-1], "open")
+
     def test_a_relay_that_broke_is_asked_for_again_at_once(self) -> None:
         self.routers.kinds |= {self.alice.host: Router.RANDOM, self.bob.host: Router.RANDOM}
         self.begin()

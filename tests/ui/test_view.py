@@ -213,6 +213,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
         FileChanged(2, "photos", "offered", 0, 2_000_000, from_="bob", files=3, ask=True),
         ["* bob offers photos (3 files, 2.0 MB): /accept 2 or /decline 2"],
     ),
+    (
+        FileChanged(3, "notes", "offered", 0, 1, from_="bob", files=1, ask=True),
+        ["* bob offers notes (1 file, 1 byte): /accept 3 or /decline 3"],
+    ),
     (FileChanged(1, "a.bin", "moving", 0, 10, to="bob"), ["* sending a.bin to bob"]),
     (FileChanged(1, "a.bin", "moving", 5, 10, to="bob", rate=5, left=1.0, progress=True), []),
     (FileChanged(1, "a.bin", "done", 10, 10, to="bob"), ["* bob has a.bin"]),
