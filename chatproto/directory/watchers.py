@@ -15,7 +15,10 @@ class Watchers:
         self._watchers: dict[str, dict[Visitor, str]] = {}  # and what each was told last
 
     def add(self, visitor: Visitor, peer_id: str, status: str) -> None:
-        """From now on `visitor`, who is told `status` now, is told of `peer_id`. Raises RemoteError 413 where it is too many."""
+        """From now on `visitor` is told of `peer_id`, and is told `status` now.
+
+        Raises RemoteError 413 where it is too many.
+        """
         if peer_id not in visitor.watches and len(visitor.watches) >= self._most:
             raise RemoteError(413, "too many watches")
         visitor.watches.add(peer_id)
