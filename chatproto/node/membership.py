@@ -16,7 +16,11 @@ from chatproto.wire.limits import Limits
 UNKNOWN = 404
 """The server does not know the number that we ask from, or we are not in the room."""
 
-MUTED = "you may say nothing here"
+NOT_SAID = {
+    403: "you may say nothing here",
+    503: "the server can keep nothing just now: say it again in a moment",
+}
+"""Why the server did not take what we said, by status."""
 
 
 class MembershipOwner(Protocol):
@@ -138,7 +142,7 @@ class Membership:
         except (Refused, LocalError) as error:
             if this == self._connection:
                 self.flying.remove(text)
-                reason = MUTED if getattr(error, "status", None) == 403 else str(error)
+                reason = NOT_SAID.get(getattr(error, "status", None) or 0, str(error))
                 self._owner.tell(Undelivered(self.name, reason, text=text))
         else:
             if this == self._connection:

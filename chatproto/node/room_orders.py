@@ -21,6 +21,7 @@ NOT_SO = {
     404: "there is nobody of that name, or you are not in that room",
     413: "that is too much: too long, or too many already",
     429: "too many requests about rooms at once: try again in a moment",
+    503: "the server can keep nothing just now: try again in a moment",
 }
 """Why something is not done, by status."""
 

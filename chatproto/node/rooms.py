@@ -34,7 +34,8 @@ NOT_IN = {
     409: "another room looks like {room}, or somebody there looks like you",
     413: "you are in too many rooms, or have too many",
     429: "too many requests about rooms at once: try again in a moment",
-    503: "{room} is full, or there are too many rooms",
+    503: "{room} is full, there are too many rooms, or the server can keep nothing just now: "
+    "try again in a moment",
 }
 """Why somebody is not let in, by status."""
 RETRY_AFTER = 5

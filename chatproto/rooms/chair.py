@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chatproto.rooms.effects import Effect, PutOut, Spread, Tell
+from chatproto.rooms.effects import Effect, LookAgain, PutOut, Spread, Tell
 from chatproto.rooms.history import FOREVER, Ban, Kept
 from chatproto.rooms.lobby import look_alike
 from chatproto.rooms.room import (
@@ -249,6 +249,8 @@ class Chair:
                 effects += [Tell(guest, changed), Tell(guest, one)]
         effects.append(Spread(room, changed, actor.guest))
         effects += [Spread(room, one) for one in parted]
+        if what == "ban" and address and room.name == LOBBY:
+            effects.append(LookAgain())
         return Ruling(effects, tuple(gone))
 
 

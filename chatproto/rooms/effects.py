@@ -60,4 +60,9 @@ class PutOut:
     name: str
 
 
-Effect = Tell | Show | Spread | Talk | PutOut
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """An address was banned from the lobby: who is there in bare text from it goes."""
+
+
+Effect = Tell | Show | Spread | Talk | PutOut | LookAgain

@@ -98,6 +98,13 @@ class LobbyPort(Factory):
         self._carry_out([ToOne(number, "* you are put out"), Close(number), *left])
         return True
 
+    def kick_from(self, banned: Callable[[str], bool]) -> None:
+        """Put out all members whose address is `banned`."""
+        for number, member in list(self._members.items()):
+            if number in self._members and banned(member.host):
+                left = self._lobby.left(number, "was put out")
+                self._carry_out([ToOne(number, "* you are put out"), Close(number), *left])
+
     # What a connection tells.
 
     def joined(self, connection: LobbyConnection) -> None:

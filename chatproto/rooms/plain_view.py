@@ -6,10 +6,24 @@ from chatproto.rooms.effects import Talk
 from chatproto.stdio.printable import printable
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms_told import Changed, Joined, Parted
+from chatproto.wire.room_fields import moment_of
+
+_DONE = {
+    ("kick", False): "put {whom} out",
+    ("ban", False): "banned {whom}{until}",
+    ("ban", True): "lets {whom} in again",
+    ("unban", False): "lets {whom} in again",
+    ("mute", False): "muted {whom}{until}",
+    ("mute", True): "lets {whom} speak again",
+    ("op", False): "made {whom} op{until}",
+    ("op", True): "made {whom} op no more",
+    ("settings", False): "changed how the room is",
+}
+"""What somebody did, by what it is and whether its end has come."""
 
 
-def shown_line(message: Bcp2Message | Talk) -> str:
-    """`message` as one line."""
+def shown_line(message: Bcp2Message | Talk, now: float) -> str:
+    """`message` as one line; `now` in seconds since 1970."""
     match message:
         case Talk(sender=sender, text=text):
             return f"{sender}: {printable(text)}"
@@ -18,10 +32,13 @@ def shown_line(message: Bcp2Message | Talk) -> str:
         case Parted(_, peer_id, reason):
             return f"* {peer_id} left ({printable(reason)})" if reason else f"* {peer_id} left"
         case Changed(_, "topic", sender, text=text):
-            return f"* {_who(sender)} set the topic: {printable(text)}"
-        case Changed(_, what, sender, peer_id, key, address):
+            what = f"set the topic: {printable(text)}" if text else "took the topic away"
+            return f"* {_who(sender)} {what}"
+        case Changed(_, what, sender, peer_id, key, address, until):
             whom = " ".join(filter(None, (peer_id, key, address)))
-            return f"* {_who(sender)}: {what} {whom}".rstrip()
+            over = bool(until) and moment_of(until) <= now
+            done = _DONE.get((what, over), f"did {what} to {{whom}}")
+            return f"* {_who(sender)} {done.format(whom=whom, until=until and f' until {until}')}"
     raise AssertionError(message)
 
 

@@ -60,8 +60,10 @@ class Batches:
     log = Logger()
 
     def __init__(self, clock: IReactorTime, log: Log) -> None:
-        self.refused = False
-        """Whether the log took nothing when it was tried last."""
+        self.refused = ""
+        """Why the log took nothing when it was tried last, in one sentence; empty: it did."""
+        self.on_refused: Callable[[], None] = lambda: None
+        """Called when the log begins to take nothing."""
         self.stopping = False
         """Whether nothing is tried again."""
         self._clock = clock
@@ -118,15 +120,17 @@ class Batches:
         sent.addCallbacks(self._sent, self._not_sent, (flight,), errbackArgs=(flight,))
 
     def _sent(self, _: object, flight: _Written) -> None:
-        self._sending = self.refused = False
+        self._sending, self.refused = False, ""
         if self._flight is flight:
             self._flight = None
         self.go_on()
 
     def _not_sent(self, failure: Failure, flight: _Written) -> None:
-        if not self.refused:
-            self.log.error("nothing can be written: {why}", why=failure.getErrorMessage())
-        self._sending, self.refused = False, True
+        before, self.refused = self.refused, failure.getErrorMessage() or "it does not say why"
+        self._sending = False
+        if not before:
+            self.log.error("nothing can be written: {why}", why=self.refused)
+            self.on_refused()
         if failure.check(StoreTrouble) is not None and self._flight is flight:
             self._take_back(flight)
         else:

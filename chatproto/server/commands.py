@@ -123,6 +123,8 @@ def read(text: str) -> Batch:
     """Raises ValueError for what is no batch."""
     try:
         node, number, commands = json.loads(text)
+        if not (isinstance(node, str) and isinstance(number, int) and commands):
+            raise ValueError("not a batch: no server, number or command")
         return Batch(node, number, tuple(KINDS[kind](*rest) for kind, *rest in commands))
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a batch: {error}") from None

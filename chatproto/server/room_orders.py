@@ -14,14 +14,15 @@ USAGE = {
     "/kick": "/kick ID ROOM",
     "/ban": "/ban ID|KEY|ADDRESS ROOM [TIME]",
     "/unban": "/unban ID|KEY|ADDRESS ROOM",
-    "/mute": "/mute ID ROOM [TIME], 0s takes it back",
-    "/op": "/op ID ROOM [TIME], 0s takes it back",
+    "/mute": "/mute ID ROOM [TIME], 0 takes it back",
+    "/op": "/op ID ROOM [TIME], 0 takes it back",
     "/invite": "/invite ID ROOM [TIME]",
     "/topic": "/topic ROOM TEXT",
     "/set": "/set ROOM [key=TEXT] [invited=yes|no] [kept=yes|no]",
 }
 """How each is typed."""
-_TIME = re.compile(r"(\d{1,9})([smhd])")
+_TIME = re.compile(r"(\d{1,9})([smhd])|0")
+_LIKE_ADDRESS = re.compile(r"\d+(\.\d+){3}|.*:.*")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _OF_SOMEBODY = {"/mute": asked.Mute, "/op": asked.Op, "/invite": asked.Invite}
 _YES_OR_NO = {"yes": True, "no": False}
@@ -42,17 +43,17 @@ def _read(command: str, rest: str, now: float) -> Bcp2Message | None:
     match command, rest.split():
         case "/topic", [room, *_]:
             _, _, text = rest.partition(" ")
-            return asked.Topic(0, read_room(room), text.strip())
+            return asked.Topic(0, _room(room), text.strip())
         case "/kick", [who, room]:
-            return asked.Kick(0, read_room(room), read_client_id(who))
+            return asked.Kick(0, _room(room), read_client_id(who))
         case (("/ban" | "/unban"), [who, room, *time]) if len(time) < 2:
             kind = asked.Ban if command == "/ban" else asked.Unban
-            return kind(0, read_room(room), *_whom(who), *_until(time, now))
+            return kind(0, _room(room), *_whom(who), *_until(time, now))
         case (("/mute" | "/op" | "/invite"), [who, room, *time]) if len(time) < 2:
             kind_of = _OF_SOMEBODY[command]
-            return kind_of(0, read_room(room), read_client_id(who), *_until(time, now))
+            return kind_of(0, _room(room), read_client_id(who), *_until(time, now))
         case "/set", [room, *values]:
-            return _settings(read_room(room), values)
+            return _settings(_room(room), values)
     return None
 
 
@@ -64,6 +65,8 @@ def _whom(text: str) -> tuple[str, str, str]:
     try:
         return "", "", plain_ip(text)
     except RemoteError:
+        if _LIKE_ADDRESS.fullmatch(text):
+            raise RemoteError(400, f"neither an id, a key nor an address: {text!r}") from None
         return read_client_id(text), "", ""
 
 
@@ -74,7 +77,12 @@ def _until(time: list[str], now: float) -> tuple[str, ...]:
     match = _TIME.fullmatch(time[0])
     if match is None:
         raise RemoteError(400, f"a time is like 90s, 10m, 2h or 7d, not {time[0]!r}")
-    return (date_of(now + int(match[1]) * _SECONDS[match[2]]),)
+    return (date_of(now + int(match[1]) * _SECONDS[match[2]] if match[1] else now),)
+
+
+def _room(text: str) -> str:
+    """A room, with or without its `#`. Raises RemoteError 400."""
+    return read_room(text if text.startswith("#") else f"#{text}")
 
 
 def _settings(room: str, values: list[str]) -> asked.Settings | None:

@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from chatproto.rooms.answers import RoomAnswers
-from chatproto.rooms.effects import Effect, PutOut, Show, Spread, Talk, Tell
+from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, Tell
 from chatproto.rooms.flood import Flood
 from chatproto.rooms.history import History
 from chatproto.rooms.plain_view import shown_line
@@ -44,6 +44,9 @@ class PlainPort(Protocol):
 
     def kick(self, name: str) -> bool:
         """Put out who is called so; False if nobody is."""
+
+    def kick_from(self, banned: Callable[[str], bool]) -> None:
+        """Put out all whose address is `banned`."""
 
 
 class Pace:
@@ -264,10 +267,13 @@ class RoomSide:
                 case Spread(room, message, but, plain):
                     self._spread(room, message, but)
                     if plain and room.name == LOBBY and self.plain is not None:
-                        self.plain.show(shown_line(message))
+                        self.plain.show(shown_line(message, self.seconds()))
                 case PutOut(name):
                     if self.plain is not None:
                         self.plain.kick(name)
+                case LookAgain():
+                    if self.plain is not None:
+                        self.plain.kick_from(lambda host: not self.admits("", host))
 
     def _spread(self, room: Room, message: Bcp2Message, but: Guest | None) -> None:
         data = encode(message)
@@ -293,4 +299,4 @@ class RoomSide:
             said = Said(room.name, talk.sender, talk.number, date, talk.text)
             self._trace(f"{room.name} <- {shown(said)}")
         if talk.speaker is not None and room.name == LOBBY and self.plain is not None:
-            self.plain.show(shown_line(talk))
+            self.plain.show(shown_line(talk, talk.at))

@@ -49,7 +49,8 @@ class SharedSide:
     """`new_node` makes a name for a server, another each time; `unfit` is told why it may not join.
 
     `come_back` makes of a number of clients the seconds after which one of them comes back.
-    `entered` is called whenever this server has come in, and what was there before is known.
+    `entered` is called whenever this server has come in, and what was there before is known, and
+    `refuses` when the log begins to take nothing.
     """
 
     log = Logger()
@@ -68,6 +69,7 @@ class SharedSide:
     ) -> None:
         self.replica = replica
         self.entered: Callable[[], None] = lambda: None
+        self.refuses: Callable[[], None] = lambda: None
         self._clock = clock
         self._rules = rules
         self._new_node = new_node
@@ -78,6 +80,7 @@ class SharedSide:
         self._in = False  # and they know of it
         self._read_at = -1e9
         self._batches = Batches(clock, log)
+        self._batches.on_refused = lambda: self.refuses()
         self._visitors: dict[int, Visitor] = {}
         self._users: dict[Visitor, str | None] = {}  # who has been made known, as which user
         self._unanswered = Unanswered()
@@ -101,6 +104,11 @@ class SharedSide:
         if not self._in or batches.refused or len(batches) >= self._limits.log_waiting:
             return True
         return self._clock.seconds() - self._read_at > self._limits.log_silence
+
+    @property
+    def refused(self) -> str:
+        """Why the log took nothing when it was tried last; empty: it did."""
+        return self._batches.refused
 
     def start(self) -> None:
         """Say from now on that this server is there."""
@@ -261,7 +269,7 @@ class SharedSide:
     def came_up(self) -> None:
         """All has been read that there was: the log is there, for the first time or again."""
         self._read_at = self._clock.seconds()
-        self._batches.refused = False
+        self._batches.refused = ""
         self._batches.go_on()
         if self._loaded:
             return

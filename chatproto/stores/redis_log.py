@@ -30,6 +30,8 @@ ANSWER = 5.0
 """Seconds after which a command that is not answered never will be."""
 BLOCK = 1000
 """Milliseconds that a read waits for something."""
+LOOK_BACK = 1.0
+"""Seconds after which it is looked whether what was read then is still there."""
 SOONEST, LATEST = 0.1, 1.0
 """Seconds between two tries to connect."""
 KEPT_ON = 600
@@ -57,6 +59,11 @@ _LOST = (
     *(ConnectError, ConnectionClosed, DNSLookupError, TimeoutError, OSError),
     *(txredisapi.RedisError, StoreTrouble),
 )
+
+
+def _line(told: list[str]) -> str:
+    """What an entry holds; nothing, which is no batch, if it is none of ours."""
+    return told[1] if len(told) == 2 else ""
 
 
 class Listener(Protocol):
@@ -129,6 +136,8 @@ class RedisLog(Service):
         missing: Callable[[], None] = lambda: None,
     ) -> None:
         self.listener: Listener | None = None
+        self.why = ""
+        """Why it is away; empty: it is there, or nothing is known of it yet."""
         self._reactor = reactor
         self._place = place
         self._key = key
@@ -138,6 +147,8 @@ class RedisLog(Service):
         self._writer: _Connection | None = None
         self._running: Deferred[None] | None = None
         self._told = False
+        self._seen = ""  # what was read some time ago, and is there still
+        self._seen_at = 0.0
 
     def startService(self) -> None:
         super().startService()
@@ -199,6 +210,7 @@ class RedisLog(Service):
 
     def _tell(self, error: BaseException) -> None:
         """Once for each time that it is away."""
+        self.why = str(error)
         if not self._told:
             self._told = True
             self.log.error("{place} is away: {why}", place=self._place, why=error)
@@ -219,6 +231,10 @@ class RedisLog(Service):
         if self._last and await self._is_there(reader, self._last):
             return
         position = await self._ask(reader, "GET", PICTURE)
+        if position is None and await self._is_cut(reader):
+            raise StoreTrouble(
+                f"the beginning of {LOG} is gone, and there is no picture of it: put a backup back"
+            )
         lines: list[str] = []
         while position is not None:
             name = f"{PICTURE}:{position}"
@@ -242,10 +258,29 @@ class RedisLog(Service):
             return False
         return bool(await self._ask(reader, "XRANGE", LOG, position, position))
 
+    async def _is_cut(self, reader: _Connection) -> bool:
+        """Whether some of the log was taken away."""
+        if not await self._ask(reader, "EXISTS", LOG):
+            return False
+        told = await self._ask(reader, "XINFO", "STREAM", LOG)
+        facts = dict(zip(told[::2], told[1::2], strict=False))
+        return bool(facts.get("entries-added", 0) > facts["length"])
+
+    async def _look_back(self, reader: _Connection) -> None:
+        """Who empties Redis while we read breaks no connection: what was read is gone all the same."""
+        now = self._reactor.seconds()
+        if now - self._seen_at < LOOK_BACK and (self._seen or self._last == "0-0"):
+            return
+        if self._seen and not await self._is_there(reader, self._seen):
+            self._last = ""
+            raise StoreTrouble(f"what {LOG} held is gone")
+        self._seen_at, self._seen = now, "" if self._last == "0-0" else self._last
+
     async def _read_on(self, reader: _Connection) -> None:
         assert self.listener is not None
-        up = False
+        up, self._seen, self._seen_at = False, "", 0.0
         while True:
+            await self._look_back(reader)
             how = () if not up else ("BLOCK", str(BLOCK))
             found = await self._ask(
                 reader, "XREAD", "COUNT", str(AT_ONCE), *how, "STREAMS", LOG, self._last
@@ -253,7 +288,7 @@ class RedisLog(Service):
             entries = found[0][1] if found else []
             if entries:
                 last = entries[-1][0]
-                lines = [(int(id.partition("-")[0]) / 1000, line) for id, (_, line) in entries]
+                lines = [(int(id.partition("-")[0]) / 1000, _line(told)) for id, told in entries]
                 self._last, before = last, self._last
                 try:
                     self.listener.read(lines)
@@ -263,7 +298,7 @@ class RedisLog(Service):
             else:
                 self.listener.read([])
             if not up and len(entries) < AT_ONCE:
-                up = True
+                up, self.why = True, ""
                 if self._told:
                     self._told = False
                     self.log.info("{place} is there again", place=self._place)

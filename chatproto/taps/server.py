@@ -287,7 +287,7 @@ class ChatServerProgram(MultiService):
             cannot_start(CannotStart(_why(error)))
         sharing.replica.advertise(self._options["advertise"] or self._address())
         if not there:
-            self._write(f"* {sharing.place} is away: clients are told to come back")
+            self._write(f"* {sharing.trouble}; clients are told to come back")
         self._hand_out()
 
     def _tell_lobby(self) -> None:

@@ -47,7 +47,7 @@ class Sharing(MultiService):
         self.ready: Deferred[bool] = Deferred()
         self.on_entered: list[Callable[[], None]] = []
         self.place = place
-        log = RedisLog(reactor, place, key, unfit, lambda: self._known(False))
+        self._log = log = RedisLog(reactor, place, key, unfit, lambda: self._known(False))
         self.replica = Replica(
             shared, secure, rooms, limits, lambda: secrets.token_hex(8), new_tickets, say
         )
@@ -62,12 +62,16 @@ class Sharing(MultiService):
             lambda count: secrets.choice(come_back_times(count)),
         )
         self.side.entered = self._entered
+        self.side.refuses = lambda: self._known(False)
         log.setServiceParent(self)
 
     @property
     def trouble(self) -> str:
         """Why nothing can be kept just now; empty: it can be."""
-        return f"{self.place} is away" if self.side.away else ""
+        if not self.side.away:
+            return ""
+        why = self._log.why or self.side.refused
+        return f"{self.place} is away: {why}" if why else f"{self.place} is away"
 
     def startService(self) -> None:
         super().startService()

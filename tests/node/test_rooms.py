@@ -18,6 +18,8 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.stores.memory_rooms import MemoryRooms
+from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import DEFAULTS
 from tests.node.room_ends import Hall, Person
 
@@ -168,6 +170,22 @@ class OrderTests(Case):
         self.alice.line.up()
         self.hall.settle()
         self.assertEqual([one.text for one in self.bob.told(Undelivered)], ["one"])
+
+    def test_a_server_that_can_keep_nothing_just_now_is_said_to_be_so(self) -> None:
+        self.both_join()
+
+        def full(*_: object) -> None:
+            raise StoreTrouble("the disk is full")
+
+        self.patch(MemoryRooms, "append", full)
+        self.patch(MemoryRooms, "keep", full)
+        self.bob.node.say("one")
+        self.hall.settle()
+        self.bob.node.rooms.join("#new")
+        self.hall.settle()
+        (lost,) = self.bob.told(Undelivered)
+        self.assertIn("the server can keep nothing just now", lost.reason)
+        self.assertIn("the server can keep nothing just now", self.bob.failures()[0])
 
     def test_and_the_end_of_input_waits_for_that(self) -> None:
         self.both_join()

@@ -38,6 +38,7 @@ class MemoryLog:
         self.lines: list[tuple[float, str]] = []
         self.pictures: list[tuple[int, list[str]]] = [(0, [])]
         self.away = False
+        self.full = False  # what is there is read, and nothing is written
 
 
 class Way:
@@ -56,6 +57,8 @@ class Way:
     def append(self, line: str) -> Deferred[Any]:
         if self.away:
             return fail(Failure(StoreTrouble("the log is away")))
+        if self.log.full:
+            return fail(Failure(StoreTrouble("the log is full")))
         self.log.lines.append((self.log.clock.seconds(), line))
         if self.forgetful:
             return fail(Failure(ConnectionError("the connection is broken")))

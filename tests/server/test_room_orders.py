@@ -20,12 +20,14 @@ class OrderTests(SynchronousTestCase):
     def test_lines_are_requests(self) -> None:
         rows: dict[str, Bcp2Message] = {
             "/kick bob #Tea": asked.Kick(0, "#tea", "bob"),
+            "/kick bob tea": asked.Kick(0, "#tea", "bob"),
             "/ban bob #tea": asked.Ban(0, "#tea", "bob"),
             "/ban 10.0.0.1 #tea 24h": asked.Ban(0, "#tea", address="10.0.0.1", until=DAY_AFTER),
             "/ban 2001:DB8::1 #tea": asked.Ban(0, "#tea", address="2001:db8::1"),
             f"/ban {KEY.lower()} #tea 1d": asked.Ban(0, "#tea", key=KEY, until=DAY_AFTER),
             "/unban bob #tea": asked.Unban(0, "#tea", "bob"),
             "/mute bob #tea 1440m": asked.Mute(0, "#tea", "bob", DAY_AFTER),
+            "/mute bob tea 0": asked.Mute(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
             "/op bob #tea 0s": asked.Op(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
             "/invite bob #tea": asked.Invite(0, "#tea", "bob"),
             "/topic #tea hot  and sweet": asked.Topic(0, "#tea", "hot  and sweet"),
@@ -46,7 +48,16 @@ class OrderTests(SynchronousTestCase):
             self.assertRaises(ValueError, read_order, "/set", rest, 0.0)
 
     def test_wrong_values_are_named(self) -> None:
-        for rest in ("bob tea", "-bob #tea", "bob #tea soon", "bob #tea 5", "bob #tea -5s"):
+        for rest in (
+            "bob te/a",
+            "10.0.0.999 #tea",
+            "300.1.1.1 tea",
+            "::x #tea",
+            "-bob #tea",
+            "bob #tea soon",
+            "bob #tea 5",
+            "bob #tea -5s",
+        ):
             error = self.assertRaises(ValueError, read_order, "/ban", rest, 0.0)
             self.assertNotEqual(str(error), USAGE["/ban"])
 

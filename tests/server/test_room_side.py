@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.address import IPv4Address
+
 from chatproto.identity.keys import new_identity
 from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_connection import LobbyConnection
@@ -13,7 +15,7 @@ from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2, bcp2_common
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire.room_fields import Occupant
+from chatproto.wire.room_fields import Occupant, date_of
 from tests.server.ends import End
 from tests.server.secure_ends import ONE, OTHER, Client, Served
 
@@ -240,8 +242,8 @@ class RoomsTests(Served):
         rooms.plain = port
         return port
 
-    def raw(self, port: LobbyPort) -> tuple[LobbyConnection, End]:
-        connection = port.buildProtocol(None)
+    def raw(self, port: LobbyPort, host: str = "10.0.0.7") -> tuple[LobbyConnection, End]:
+        connection = port.buildProtocol(IPv4Address("TCP", host, 5000))
         assert connection is not None
         transport = End()
         connection.makeConnection(transport)
@@ -313,6 +315,23 @@ class RoomsTests(Served):
             ],
         )
 
+    async def test_a_ban_of_an_address_puts_out_who_is_there_from_it_in_bare_text(self) -> None:
+        self.serve()
+        port = self.lobby()
+        guest, screen = self.raw(port)
+        alice, _, _ = await self.all_in("#lobby")
+        self.reads(screen)
+        self.rooms.order(asked.Ban(0, "#lobby", address="10.9.9.9"))
+        self.assertEqual(self.reads(screen), "* the operator banned 10.9.9.9\n")
+        self.rooms.order(asked.Ban(0, "#lobby", address=guest.host, until=date_of(4e9)))
+        self.assertEqual(
+            self.reads(screen),
+            f"* the operator banned {guest.host} until {date_of(4e9)}\n* you are put out\n",
+        )
+        await self.heard(alice, count=3)
+        self.assertEqual(alice.got[2], told.Parted("#lobby", "guest-1", "was put out"))
+        guest.connectionLost()
+
     async def test_the_operator_mutes_and_puts_out_who_is_there_in_bare_text(self) -> None:
         self.serve()
         port = self.lobby()
@@ -320,7 +339,7 @@ class RoomsTests(Served):
         alice, _, _ = await self.all_in("#lobby")
         self.reads(screen)
         self.rooms.order(asked.Mute(0, "#lobby", "guest-1"))
-        self.assertEqual(self.reads(screen), "* the operator: mute guest-1\n")
+        self.assertEqual(self.reads(screen), "* the operator muted guest-1\n")
         self.types(guest, "hello")
         self.assertEqual(self.reads(screen), "* you may say nothing here just now\n")
         self.rooms.order(asked.Kick(0, "#lobby", "guest-1"))

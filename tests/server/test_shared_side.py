@@ -273,6 +273,30 @@ class TroubleTests(HallCase):
         self.assertIn("three1", self.one.replica.members)
         self.assertFalse(third.side.away)
 
+    def test_while_nothing_can_be_written_it_is_away_and_says_why(self) -> None:
+        alice = register(self.one, "alice", 1)
+        told_of: list[str] = []
+        self.one.side.refuses = lambda: told_of.append(self.one.side.refused)
+        self.hall.log.full = True
+        self.hall.run(2)
+        self.assertTrue(self.one.side.away)
+        self.assertEqual(told_of, ["the log is full"])
+        alice.ask(asked.Join(7, ROOM))
+        self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7)])
+        self.hall.log.full = False
+        self.hall.run(2)
+        self.assertEqual((self.one.side.away, self.one.side.refused), (False, ""))
+
+    def test_one_whose_first_word_cannot_be_written_comes_in_as_soon_as_it_can(self) -> None:
+        self.hall.log.full = True
+        three = self.hall.server("three")
+        self.hall.run(2)
+        self.assertEqual((three.side.away, three.side.refused), (True, "the log is full"))
+        self.hall.log.full = False
+        self.hall.run(3)
+        self.assertFalse(three.side.away)
+        self.agreed()
+
     def test_who_leaves_while_the_log_is_away_has_left_afterwards(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
@@ -351,7 +375,14 @@ class TroubleTests(HallCase):
         self.assertEqual(list(self.two.replica.members), ["two1"])
 
     def test_what_is_no_batch_is_passed_over(self) -> None:
-        for line in ("", "[]", '["x",1,[["no",1]]]', json.dumps(["x", 1, 5])):
+        for line in (
+            "",
+            "[]",
+            '["x",1,[["no",1]]]',
+            '["x",1,[]]',
+            '[[],1,[["end"]]]',
+            json.dumps(["x", 1, 5]),
+        ):
             self.hall.log.lines.append((self.hall.clock.seconds(), line))
         self.hall.run()
         self.assertIsInstance(register(self.one, "alice", 1).got[0], bcp2.RegAck)

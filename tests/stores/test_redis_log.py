@@ -158,6 +158,39 @@ class RedisLogTests(TestCase):
         await self.until(lambda: here.ups == 2)
         self.assertEqual((here.begun, here.got), ([[], []], []))
 
+    async def test_it_begins_again_where_redis_is_emptied_while_it_reads(self) -> None:
+        self.patch(redis_log, "LOOK_BACK", 0.05)
+        self.patch(redis_log, "BLOCK", 50)
+        one, here = await self.up()
+        await one.append("lost")
+        await self.until(lambda: here.got == ["lost"])
+        self.redis.ask("FLUSHALL")
+        await one.append("too early")  # whose writer does not know yet
+        await self.until(lambda: here.ups == 2)
+        self.assertEqual((here.begun, here.got), ([[], []], ["too early"]))
+        self.assertEqual(one.why, "")
+
+    async def test_who_begins_does_not_take_what_is_left_of_a_log_for_all_of_it(self) -> None:
+        one, here = await self.up()
+        for line in ("1", "2", "3"):
+            await one.append(line)
+        await self.until(lambda: here.got == ["1", "2", "3"])
+        self.redis.ask("XTRIM", "chatproto:log", "MAXLEN", "1")
+        late, there = self.log()
+        await self.until(lambda: bool(late.why))
+        self.assertIn("the beginning of chatproto:log is gone", late.why)
+        self.assertEqual((there.begun, there.ups), ([], 0))
+        await one.keep(iter(["picture"]))
+        await self.until(lambda: there.ups == 1)
+        self.assertEqual((there.begun, late.why), ([["picture"]], ""))
+
+    async def test_what_somebody_else_writes_there_ends_nobody(self) -> None:
+        one, here = await self.up()
+        here.refuses = "nothing"
+        self.redis.ask("XADD", "chatproto:log", "*", "some", "thing", "else", "too")
+        await one.append("ours")
+        await self.until(lambda: here.got == ["", "ours"])
+
     async def test_it_begins_again_where_something_is_missing(self) -> None:
         one, here = await self.up()
         await one.append("first")

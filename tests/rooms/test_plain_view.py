@@ -1,0 +1,39 @@
+"""Tests of what those in the lobby in bare text read."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.rooms.plain_view import shown_line
+from chatproto.wire.bcp2_rooms_told import Changed, Joined, Parted
+from chatproto.wire.room_fields import date_of
+
+NOW = 1_000_000.0
+LATER, NO_MORE = date_of(NOW + 60), date_of(NOW)
+
+
+class ShownLineTests(SynchronousTestCase):
+    def test_is_a_sentence_and_true(self) -> None:
+        rows = {
+            Joined("#lobby", "bob", "member"): "bob joined",
+            Parted("#lobby", "bob", "tired\x1b"): "bob left (tired␛)",
+            Changed("#lobby", "topic", "bob", text="tea"): "bob set the topic: tea",
+            Changed("#lobby", "topic"): "the operator took the topic away",
+            Changed("#lobby", "kick", "bob", "eve"): "bob put eve out",
+            Changed("#lobby", "ban", "", "eve"): "the operator banned eve",
+            Changed("#lobby", "ban", "", address="10.0.0.7", until=LATER): (
+                f"the operator banned 10.0.0.7 until {LATER}"
+            ),
+            Changed("#lobby", "unban", "", "eve"): "the operator lets eve in again",
+            Changed("#lobby", "mute", "", "eve"): "the operator muted eve",
+            Changed("#lobby", "mute", "", "eve", until=NO_MORE): (
+                "the operator lets eve speak again"
+            ),
+            Changed("#lobby", "op", "", "bob", until=LATER): (
+                f"the operator made bob op until {LATER}"
+            ),
+            Changed("#lobby", "op", "", "bob", until=NO_MORE): "the operator made bob op no more",
+            Changed("#lobby", "settings"): "the operator changed how the room is",
+        }
+        for message, line in rows.items():
+            self.assertEqual(shown_line(message, NOW), f"* {line}")
