@@ -61,6 +61,11 @@ _LOST = (
 )
 
 
+def _number(position: str) -> tuple[int, ...]:
+    """The id of an entry, to compare it with others."""
+    return tuple(map(int, position.split("-")))
+
+
 def _line(told: list[str]) -> str:
     """What an entry holds; nothing, which is no batch, if it is none of ours."""
     return told[1] if len(told) == 2 else ""
@@ -272,8 +277,10 @@ class RedisLog(Service):
         if now - self._seen_at < LOOK_BACK and (self._seen or self._last == "0-0"):
             return
         if self._seen and not await self._is_there(reader, self._seen):
-            self._last = ""
-            raise StoreTrouble(f"what {LOG} held is gone")
+            picture = await self._ask(reader, "GET", PICTURE)
+            if picture is None or _number(picture) < _number(self._seen):  # else that is why
+                self._last = ""
+                raise StoreTrouble(f"what {LOG} held is gone")
         self._seen_at, self._seen = now, "" if self._last == "0-0" else self._last
 
     async def _read_on(self, reader: _Connection) -> None:

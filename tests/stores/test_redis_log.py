@@ -170,6 +170,19 @@ class RedisLogTests(TestCase):
         self.assertEqual((here.begun, here.got), ([[], []], ["too early"]))
         self.assertEqual(one.why, "")
 
+    async def test_who_reads_goes_on_when_what_it_read_is_trimmed_after_a_picture(self) -> None:
+        self.patch(redis_log, "LOOK_BACK", 0.5)
+        self.patch(redis_log, "BLOCK", 50)
+        one, here = await self.up()
+        for line in ("1", "2", "3"):
+            await one.append(line)
+            await self.until(lambda line=line: here.got[-1:] == [line])  # type: ignore[misc]
+            await one.keep(iter([f"picture {line}"]))
+        await deferLater(reactor, 0.8, lambda: None)
+        await one.append("4")
+        await self.until(lambda: here.got[-1:] == ["4"])
+        self.assertEqual(here.begun, [[]])
+
     async def test_who_begins_does_not_take_what_is_left_of_a_log_for_all_of_it(self) -> None:
         one, here = await self.up()
         for line in ("1", "2", "3"):
