@@ -1,9 +1,8 @@
-"""Whom we call, and what the person says to them."""
+"""Every conversation with a person, and what carries it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
@@ -35,7 +34,6 @@ from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import Dialect, Me
-from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
@@ -75,15 +73,14 @@ class CallsOwner(Protocol):
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told."""
 
-    def leave_for(self, client_id: str, text: str) -> bool:
-        """Keep `text` for somebody with whom there is no conversation; whether that can be."""
-
     def left_over(self, post: Correspondence, quiet: bool) -> None:
         """A conversation is over, and this may not have arrived."""
 
 
 class Calls:
-    """Carries out what the person asks of conversations; `links` are how they are carried."""
+    """Begins conversations and forgets them; `links` and `secure` are how they are carried, in the open
+    and inside TLS.
+    """
 
     def __init__(self, node: CallsOwner, reactor: IReactorTime) -> None:
         self.all = Conversations()
@@ -100,107 +97,11 @@ class Calls:
         self.leaving = False
         self._all_closed: Callable[[], None] | None = None
 
-    # What the person asks for. Each raises LocalError with one sentence.
-
-    def say(self, text: str, to: str = "") -> None:
-        """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`."""
-        conversation = self.whom(to)
-        if conversation is None and to and self._node.leave_for(to, text):
-            return
-        if conversation is None:
-            who = f"you are not talking with {to}" if to else "you are talking with nobody"
-            raise LocalError(404, f"{who}: /chat calls somebody")
-        self.say_in(conversation, text)
-
-    def whom(self, to: str) -> Conversation | None:
-        """The conversation with `to`, by their name or by the key that it has; else the current one."""
-        if not to:
-            return self.all.current
-        pin = self.acquaintances.pinned(to) if self.acquaintances is not None else None
-        by_key = [one for one in self.all if pin is not None and one.key == pin.key]
-        return by_key[0] if by_key else self.all.called(to)
-
-    def say_in(self, conversation: Conversation, text: str) -> None:
-        """Say `text` in `conversation`."""
-        known = self.acquaintances
-        pin = known.pinned(conversation.name) if known is not None else None
-        if pin is not None and isinstance(conversation.session, SecureSession):
-            self.attach(conversation, conversation.key or pin.key)
-        if len(text.encode()) > self._node.limits.message:
-            raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
-        session = conversation.session
-        if text in session.dialect.farewells and conversation.state is State.OPEN:
-            conversation.perform(session.leave(text))
-        elif conversation.unsent >= self._node.limits.waiting_messages:
-            raise LocalError(
-                429, f"{conversation.unsent} messages wait already: this one was not taken"
-            )
-        else:
-            conversation.perform(session.say(text, self._node.now()))
-
-    def accept(self, what: str) -> None:
-        """Take a call that rings; the conversation becomes the current one."""
-        conversation = self.all.ringing(what)
-        self.all.current = conversation
-        self.take(conversation)
-
-    def decline(self, what: str) -> None:
-        """Refuse a call that rings."""
-        conversation = self.all.ringing(what)
-        conversation.perform(conversation.session.decline())
-
-    def switch(self, what: str) -> None:
-        """Make the conversation with `what` the current one."""
-        conversation = self.all.called(what)
-        if conversation is None:
-            raise LocalError(404, f"there is no conversation with {what}")
-        self.all.current = conversation
-        conversation.show(current=True)
-
-    def set_half(self, half: bool) -> None:
-        """Take turns in the current conversation, or no more."""
-        conversation = self.all.need_current()
-        effects = conversation.session.set_half(half, self._node.now())
-        conversation.show(mode="half" if half else "full")
-        conversation.perform(effects)
-
-    def over(self) -> None:
-        """Pass the turn."""
-        conversation = self.all.need_current()
-        conversation.perform(conversation.session.over(self._node.now()))
-
-    def unsend(self, conversation: Conversation, number: int) -> None:
-        """Take back a message of `conversation` that has not arrived."""
-        session = conversation.session
-        if isinstance(session, PlainSession):
-            raise LocalError(405, "what is said in the open cannot be taken back")
-        conversation.perform(session.unsend(number))
-
-    def ignore(self, peer: str) -> None:
-        """Hear no more of `peer`: what there is with them ends, and no call is taken; or hear them again."""
-        ignored = peer not in self.ignored
-        if ignored and len(self.ignored) >= self._node.limits.ignored:
-            raise LocalError(413, f"more than {self._node.limits.ignored} people cannot be ignored")
-        self.ignored ^= {peer}
-        self._node.tell(Notice(f"{peer} is {'ignored' if ignored else 'no longer ignored'}"))
-        theirs = [one for one in self.all if one.name == peer] if ignored else []
-        for one in theirs:
-            rings = one.state is State.RINGING
-            one.perform(one.session.decline() if rings else one.session.leave())
-
-    def quit_current(self) -> bool:
-        """Leave the current conversation. False if there is none."""
-        conversation = self.all.current
-        if conversation is None:
-            return False
-        conversation.perform(conversation.session.leave())
-        return True
+    # What others need of it.
 
     def talks_with(self, key: str) -> bool:
         """Whether there is a conversation with `key`."""
         return any(one.key == key for one in self.all)
-
-    # What others need of it.
 
     def now(self) -> float:
         """Seconds since the epoch."""
@@ -353,17 +254,6 @@ class Calls:
         """They said something about files."""
         if self._node.files is not None and conversation.key is not None:
             self._node.files.of(conversation.key, conversation.name).heard(message)
-
-    def send(self, paths: list[str]) -> None:
-        """Send files to the one of the current conversation."""
-        conversation, files = self.all.need_current(), self._node.files
-        if isinstance(conversation.session, SecureSession) and conversation.key is None:
-            raise LocalError(404, f"{conversation.name} is not there yet: send it when you talk")
-        if conversation.key is None or files is None:
-            how = conversation.session.dialect.name
-            raise LocalError(405, f"{conversation.name} speaks {how}, which has no files")
-        person = files.of(conversation.key, conversation.name)
-        person.offer([Path(path).expanduser() for path in paths])
 
     def lasts(self, conversation: Conversation) -> bool:
         """Whether what is said there outlives the conversation."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
+from chatproto.node.conversation_orders import ConversationOrders
 from chatproto.node.events import Event, Undelivered
 from chatproto.peer.ledger import LedgerTrouble
 from chatproto.peer.secure_session import SecureSession
@@ -21,7 +21,7 @@ ON_THE_WAY = (State.CALLING, State.ASKING, State.OPEN, State.BROKEN)
 class HeldInputOwner(Protocol):
     """What it needs of the node."""
 
-    calls: Calls
+    talk: ConversationOrders
     limits: Limits
     hold_input: Callable[[bool], None]
 
@@ -39,10 +39,10 @@ class HeldInput:
 
     def say(self, text: str, to: str = "") -> None:
         """Say `text`, now or as soon as it finds room. Raises LocalError."""
-        calls = self._node.calls
-        conversation = calls.whom(to)
+        talk = self._node.talk
+        conversation = talk.whom(to)
         if conversation is None or not self._is_full(conversation) or self._held is not None:
-            calls.say(text, to)
+            talk.say(text, to)
             return
         self._held = conversation, text
         self._node.hold_input(True)
@@ -52,7 +52,7 @@ class HeldInput:
         if self._held is None:
             return
         conversation, text = self._held
-        other = self._node.calls.whom(conversation.name)
+        other = self._node.talk.whom(conversation.name)
         if conversation.state is State.CLOSED and other is not None:
             conversation = other
             self._held = other, text
@@ -61,7 +61,7 @@ class HeldInput:
             self._leave(conversation, text)
         elif conversation.unsent < self._node.limits.waiting_messages:
             self._held = None
-            self._node.calls.say_in(conversation, text)
+            self._node.talk.say_in(conversation, text)
         else:
             return
         self._node.hold_input(False)

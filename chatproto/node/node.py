@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
+from chatproto.node.conversation_orders import ConversationOrders
 from chatproto.node.events import Answer, Event, Exited, Presence, Running
 from chatproto.node.files import Files
 from chatproto.node.finder import TROUBLES, Finder
@@ -85,9 +86,10 @@ class Node:
         self.calls = Calls(self, reactor)
         self.rooms = Rooms(self)
         self.in_room = RoomOrders(self, self.rooms)
+        self.talk = ConversationOrders(self, self.calls)
         self._finder = Finder(self)
         self._inquiries = Inquiries(self, self._finder)
-        self._questions = Questions(self.calls)
+        self._questions = Questions(self.calls, self.talk)
         self._outbox = Outbox(self)
         self._held = HeldInput(self)
         self._overview = Overview(self)
@@ -194,7 +196,7 @@ class Node:
 
     def send(self, paths: list[str]) -> None:
         """Send files and folders to the one of the current conversation."""
-        self.requests.attempt("send", lambda: self.calls.send(paths))
+        self.requests.attempt("send", lambda: self.talk.send(paths))
 
     def list_files(self) -> None:
         """Show every transfer that has not ended."""
@@ -206,20 +208,20 @@ class Node:
 
     def switch(self, what: str) -> None:
         """Make another conversation or room the current one."""
-        switch = self.rooms.switch if what.startswith("#") else self.calls.switch
+        switch = self.rooms.switch if what.startswith("#") else self.talk.switch
         self.requests.attempt("switch", lambda: switch(what))
 
     def mode(self, which: str) -> None:
         """Take turns (`half`) in the current conversation, or no more (`full`)."""
-        self.requests.attempt("mode", lambda: self.calls.set_half(which == "half"))
+        self.requests.attempt("mode", lambda: self.talk.set_half(which == "half"))
 
     def over(self) -> None:
         """Pass the turn without saying anything."""
-        self.requests.attempt("over", self.calls.over)
+        self.requests.attempt("over", self.talk.over)
 
     def ignore(self, peer: str) -> None:
         """Take no calls from `peer` any more, or take them again."""
-        self.requests.attempt("ignore", lambda: self.calls.ignore(peer))
+        self.requests.attempt("ignore", lambda: self.talk.ignore(peer))
 
     def who(self) -> None:
         """Show the conversations."""
@@ -242,7 +244,7 @@ class Node:
         if self.calls.all.room:
             self.rooms.part()
             return
-        ended = self.calls.quit_current()
+        ended = self.talk.quit_current()
         if not ended or (self.settings.plain and not len(self.calls.all)):
             self.stop()
 

@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
+from chatproto.node.conversation_orders import ConversationOrders
 from chatproto.node.deliveries import Deliveries
 from chatproto.node.events import (
     Answer,
@@ -44,6 +45,7 @@ class OutboxOwner(Protocol):
     people: People
     posts: Posts | None
     calls: Calls
+    talk: ConversationOrders
     me: Me
     limits: Limits
     acquaintances: Acquaintances | None
@@ -143,7 +145,7 @@ class Outbox:
         name = to or ("" if calls.all.current is not None else self._last)
         conversation = calls.all.called(name) if name else calls.all.current
         if conversation is not None:
-            calls.unsend(conversation, number)
+            self._node.talk.unsend(conversation, number)
             return
         pin = known.pinned(name) if known is not None and name else None
         if posts is None or pin is None:

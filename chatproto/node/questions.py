@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from chatproto.node.calls import Calls
+from chatproto.node.conversation_orders import ConversationOrders
 
 
 class Offers(Protocol):
@@ -19,14 +20,15 @@ class Offers(Protocol):
 class Questions:
     """`answer` takes a number, a name, or nothing: then it is about what was asked last."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, talk: ConversationOrders) -> None:
         self._calls = calls
+        self._talk = talk
 
     def answer(self, files: Offers | None, what: str, yes: bool) -> None:
         """Yes or no to `what`. Raises LocalError if that asks nothing."""
         number = self._offered(files, what) if files is not None else None
         if files is None or number is None:
-            (self._calls.accept if yes else self._calls.decline)(what)
+            (self._talk.accept if yes else self._talk.decline)(what)
         elif yes:
             files.accept(number)
         else:

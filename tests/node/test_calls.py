@@ -1,196 +1,23 @@
-"""Whom we call and what is said to them: what waits, what is delivered or reported, and the ends."""
+"""Who calls us and whom we call, what is delivered or reported, and the ends."""
 
 from __future__ import annotations
-
-from typing import Any
-
-from hypothesis import given
-from hypothesis import strategies as st
-from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.node.door import Door
 from chatproto.node.events import (
     Bye,
-    Event,
     Exited,
     Failed,
     Incoming,
     MessageReceived,
     Notice,
-    Sent,
     SessionChanged,
     Undelivered,
 )
-from chatproto.node.node import Node
-from chatproto.node.settings import Settings
-from chatproto.wire.limits import DEFAULTS, Limits
-from tests.net import Net, Wire, joined
+from chatproto.wire.limits import DEFAULTS
+from tests.net import Wire, joined
+from tests.node.plain_program import BOB, Case
 
-BOB = "127.0.0.1:5002"
 WORDS = ("one", "two", "three")
-
-
-class Case(SynchronousTestCase):
-    """Alice's program without a server."""
-
-    def setUp(self) -> None:
-        self.begin()
-
-    def begin(self, limits: Limits = DEFAULTS, **settings: Any) -> Node:
-        self.net = Net()
-        self.events: list[Event] = []
-        self.codes: list[int] = []
-        values: dict[str, Any] = {"plain": True, "dialect": "lobby"} | settings
-        chosen = Settings("alice", **values)
-        self.node = Node(self.net, chosen, limits, None, self.codes.append)
-        self.node.tell = self.events.append
-        self.node.start("127.0.0.1", 5001)
-        return self.node
-
-    def told(self, kind: type[Event]) -> list[Any]:
-        return [event for event in self.events if type(event) is kind]
-
-    def talking(self) -> Wire:
-        """We have called somebody."""
-        self.node.chat(BOB)
-        return self.net.accept()
-
-    def called(self, name: str, port: int = 5003) -> Wire:
-        """Somebody calls us."""
-        door = Door(self.node.calls.links, self.net, self.node.limits)
-        wire = joined(door.buildProtocol(None), Wire("127.0.0.1", 40000 + port))
-        wire.says(
-            b"CHAT\r\nclientID: %s\r\nIP: 127.0.0.1\r\nPort: %d\r\n\r\n" % (name.encode(), port)
-        )
-        return wire
-
-    def spent(self, wire: Wire) -> list[bytes]:
-        """What has been written after some time."""
-        self.net.wait(1)
-        return wire.writes
-
-    def closed(self, wire: Wire) -> None:
-        """They close when we have."""
-        self.net.wait(0.2)
-        self.assertTrue(wire.half_closed)
-        wire.ends()
-
-
-class WaitingTests(Case):
-    """What is said before there is a connection."""
-
-    def test_goes_out_when_it_is_there_in_its_order(self) -> None:
-        self.node.chat(BOB)
-        for text in ("one", "two"):
-            self.node.say(text)
-        self.assertEqual(self.told(Sent), [])
-        wire = self.net.accept()
-        self.assertEqual(self.spent(wire), [b"one", b"two"])
-        self.assertEqual([sent.text for sent in self.told(Sent)], ["one", "two"])
-
-    def test_is_reported_when_nobody_answers(self) -> None:
-        self.node.chat(BOB)
-        self.node.say("one")
-        self.net.refuse()
-        [lost] = self.told(Undelivered)
-        self.assertEqual((lost.to, lost.text), (BOB, "one"))
-        self.assertIn("connection refused", lost.reason)
-        self.assertEqual(self.told(SessionChanged)[-1].state, "closed")
-
-    def test_or_when_it_is_given_up(self) -> None:
-        self.node.chat(BOB)
-        self.node.say("one")
-        self.node.quit()
-        [lost] = self.told(Undelivered)
-        self.assertEqual(lost.text, "one")
-
-    def test_more_than_may_wait_is_not_taken(self) -> None:
-        self.begin(DEFAULTS.with_values(["waiting-messages=3"]))
-        self.node.chat(BOB)
-        for number in range(4):
-            self.node.say(str(number))
-        [failed] = self.told(Failed)
-        self.assertEqual((failed.status, failed.command), (429, "say"))
-        self.assertEqual(self.spent(self.net.accept()), [b"0", b"1", b"2"])
-
-    def test_one_that_is_too_long_is_refused(self) -> None:
-        self.talking()
-        self.node.say("é" * (DEFAULTS.message // 2 + 1))
-        [failed] = self.told(Failed)
-        self.assertEqual(failed.status, 413)
-
-    @given(
-        st.lists(
-            st.one_of(st.integers(0, 999), st.sampled_from(["accept", "wait", "reset"])),
-            max_size=20,
-        )
-    )
-    def test_whatever_happens_each_is_sent_or_reported_once(self, steps: list[int | str]) -> None:
-        self.begin()
-        self.node.chat(BOB)
-        wire: Wire | None = None
-        said: list[str] = []
-        for step in steps:
-            if step == "accept" and self.net.dialled:
-                wire = self.net.accept()
-            elif step == "reset" and wire is not None:
-                wire.ends(True)
-            elif step == "wait":
-                self.net.wait(0.1)
-            elif isinstance(step, int) and self.node.calls.current is not None:
-                said.append(f"m{len(said)}")
-                self.node.say(said[-1])
-        self.node.end_of_input()
-        self.net.wait(DEFAULTS.end_wait + DEFAULTS.exit_wait + 1)
-        told = [event.text for event in self.told(Sent) + self.told(Undelivered)]
-        self.assertEqual(sorted(told), sorted(said))
-        self.assertEqual(self.codes, [0])
-
-
-class MistakeTests(Case):
-    """What cannot be is said in one sentence."""
-
-    def test_each_with_its_command(self) -> None:
-        for ask, command, words in (
-            (lambda: self.node.say("hello"), "say", "you are talking with nobody"),
-            (lambda: self.node.msg("hello", "bob"), "msg", "you are not talking with bob"),
-            (lambda: self.node.switch("bob"), "switch", "there is no conversation with bob"),
-            (lambda: self.node.accept(), "accept", "nobody calls"),
-            (lambda: self.node.decline("bob"), "decline", "bob does not call"),
-            (lambda: self.node.mode("half"), "mode", "you are talking with nobody"),
-            (lambda: self.node.over(), "over", "you are talking with nobody"),
-            (lambda: self.node.verify("bob"), "verify", "nothing is encrypted with --plain"),
-            (lambda: self.node.trust("bob", "x"), "trust", "nothing is encrypted with --plain"),
-            (lambda: self.node.chat("", "latin"), "chat", "there is no dialect latin"),
-            (lambda: self.node.chat(), "chat", "whom?"),
-            (lambda: self.node.chat("bob"), "chat", "no address for bob"),
-            (lambda: self.node.chat("127.0.0.1:5001"), "chat", "that is your own address"),
-            (lambda: self.node.chat("localhost:5001"), "chat", "that is your own address"),
-            (lambda: self.node.chat("[::1]:5001"), "chat", "that is your own address"),
-            (lambda: self.node.chat("here:there"), "chat", "port"),
-            (lambda: self.node.register(), "register", "there is no server"),
-            (lambda: self.node.info(), "info", "there is no server"),
-            (lambda: self.node.bridge(), "bridge", "there is no server"),
-        ):
-            self.begin()
-            ask()
-            [failed] = self.told(Failed)
-            self.assertEqual(failed.command, command)
-            self.assertIn(words, failed.text)
-            self.assertNotIn("\n", failed.text)
-            self.assertEqual((len(self.node.calls.all), self.net.dialled), (0, 0))
-
-    def test_a_call_without_a_key(self) -> None:
-        self.begin(plain=False)
-        self.node.chat(BOB)
-        [failed] = self.told(Failed)
-        self.assertEqual(failed.text, "there is no key to call with")
-
-    def test_the_turn_cannot_be_passed_by_itself(self) -> None:
-        self.talking()
-        self.node.over()
-        [failed] = self.told(Failed)
-        self.assertIn("lobby dialect passes the turn only with a message", failed.text)
 
 
 class CalledTests(Case):

@@ -46,7 +46,7 @@ class QuestionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = Node(Net(), Settings("alice"), DEFAULTS, None, lambda code: None)
         self.files = Offered(self.node)
-        self.questions = Questions(self.node.calls)
+        self.questions = Questions(self.node.calls, self.node.talk)
 
     def rings(self, name: str) -> State:
         """`name` calls; what becomes of it is read off `state`."""
