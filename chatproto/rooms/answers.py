@@ -85,6 +85,10 @@ class RoomAnswers:
             raise RemoteError(404, "there is no such room")
         return self._settle(room, self._chair.act(message, room, Actor(Role.OPERATOR), now), now)
 
+    def settle(self) -> None:
+        """See that what was said is kept. Raises StoreTrouble: nothing of it was said, then."""
+        self._history.settle()
+
     def follow(self, guest: Guest, now: float) -> list[Effect]:
         """`guest` may have another id now: then they are in no room."""
         stay = self._stays.get(guest)
@@ -315,6 +319,7 @@ class RoomAnswers:
         """Use up a number, so that who joins before anything was said can ask for what came after it."""
         if not self._history.last(name):
             self._history.append(name, "", now, "", keep=False)
+            self._history.settle()
 
     def _is_empty(self, room: Room) -> bool:
         return not len(room) and room.name != LOBBY

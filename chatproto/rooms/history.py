@@ -69,15 +69,19 @@ def next_number(last: int, at: float) -> int:
 class History(Protocol):
     """The store of all rooms.
 
-    One that lasts has kept what it was told when the call returns. Any method may raise StoreTrouble,
-    and nothing has changed.
+    One that lasts has kept what it was told when the call returns, but for `append`. Any method may
+    raise StoreTrouble, and nothing has changed.
     """
 
     def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
         """The number of what is said now, higher than all before it in `room` (`next_number`).
 
-        Without `keep` only the number is used up. The oldest go beyond `limits.room_history`.
+        Without `keep` only the number is used up. The oldest go beyond `limits.room_history`. It is
+        kept when `settle` has returned, so that many can be written together.
         """
+
+    def settle(self) -> None:
+        """Keep what was said since the last time; if it fails, none of that was said."""
 
     def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
         """At most `limit` lines of at most `size` bytes of text in all, one at least if there is one.

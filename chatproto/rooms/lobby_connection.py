@@ -103,10 +103,11 @@ class LobbyConnection(Protocol):
     # What the port calls.
 
     def give(self, lines: bytes) -> bool:
-        """Send `lines` now, after what was gathered before; false if too much waits already."""
+        """Send `lines`, each with its end, now, after what was gathered before; false if too much waits."""
         if self._full:
-            return self.add(lines)
-        self.flush()
+            return self.add(lines[:-1])
+        if self._out:
+            self.flush()
         self._send(lines)
         return True
 
@@ -127,10 +128,11 @@ class LobbyConnection(Protocol):
         if self._full or not self._out:
             return
         out, self._out, self._out_bytes = self._out, [], 0
+        out.append(b"")
         self._send(b"\n".join(out))
 
     def _send(self, lines: bytes) -> None:
-        self.transport.write(lines if self._text.line_ends is False else lines + b"\n")
+        self.transport.write(lines[:-1] if self._text.line_ends is False else lines)
 
     def close(self) -> None:
         """Close when all is sent and the member has closed too, or after `farewell_wait`.

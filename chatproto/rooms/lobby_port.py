@@ -210,13 +210,15 @@ class LobbyPort(Factory):
         while self._lines:  # for those who are dropped leave
             lines, self._lines, self._size = self._lines, [], 0
             theirs, self._but = self._but, {}
-            everything = b"\n".join(lines)
+            everything = b"\n".join([*lines, b""])
             slow = []
             for number, member in self._members.items():
                 data = everything
                 if number in theirs:
-                    data = b"\n".join(
-                        line for place, line in enumerate(lines) if place not in theirs[number]
+                    data = b"".join(
+                        line + b"\n"
+                        for place, line in enumerate(lines)
+                        if place not in theirs[number]
                     )
                 if data and not member.give(data):
                     slow.append(member)

@@ -7,10 +7,7 @@ from typing import Any
 from OpenSSL.SSL import Error
 from twisted.protocols.tls import TLSMemoryBIOProtocol
 
-RECORD = 16 * 1024
-"""A record of TLS holds so much at most."""
-AROUND = 512
-"""More than TLS puts around a record."""
+from chatproto.identity.channel import RECORD
 
 
 class PromptTls:
@@ -34,12 +31,11 @@ class PromptTls:
             or layer.disconnecting
             or len(data) > RECORD
         ):
-            secure = layer._tlsConnection
             try:
-                secure.send(data)
+                record = layer._tlsConnection.record(data)
             except Error:
                 pass  # to be tried again with the same bytes, or broken: Twisted will find out which
             else:
-                layer.transport.write(secure.bio_read(RECORD + AROUND))
+                layer.transport.write(record)
                 return
         TLSMemoryBIOProtocol.write(layer, data)

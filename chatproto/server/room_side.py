@@ -8,16 +8,16 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from chatproto.rooms.answers import RoomAnswers
+from chatproto.rooms.answers import RETRY_AFTER, RoomAnswers
 from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, Tell
 from chatproto.rooms.flood import Flood
 from chatproto.rooms.history import History
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.room import LOBBY, Guest, Room
 from chatproto.wire import bcp2_rooms
-from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.bcp2_rooms_told import Said, said_bytes, say_ack_bytes
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.room_fields import date_of
 from chatproto.wire.strict import encode, shown
@@ -94,16 +94,26 @@ class Pace:
 class _Turn:
     """What was said in a room in this turn of the reactor, and in which places by whom."""
 
-    __slots__ = ("lines", "own")
+    __slots__ = ("own", "said")
 
     def __init__(self) -> None:
-        self.lines: list[bytes] = []
-        self.own: dict[Guest, dict[int, bytes]] = {}
+        self.said: list[Talk] = []
+        self.own: dict[Guest, list[int]] = {}
 
-    def seen_by(self, guest: Guest) -> bytes:
+    def lines(self) -> list[bytes]:
+        """What was said, a SAID each."""
+        return [
+            said_bytes(one.room.name, one.sender, one.number, date_of(one.at), one.text.encode())
+            for one in self.said
+        ]
+
+    def seen_by(self, guest: Guest, lines: list[bytes]) -> bytes:
         """The lines, with a SAYACK for what `guest` said."""
-        own = self.own[guest]
-        return b"".join(own.get(place, line) for place, line in enumerate(self.lines))
+        lines = lines.copy()
+        for place in self.own[guest]:
+            one = self.said[place]
+            lines[place] = say_ack_bytes(one.cseq, one.room.name, one.number, date_of(one.at))
+        return b"".join(lines)
 
 
 class RoomSide:
@@ -185,23 +195,47 @@ class RoomSide:
 
     def due(self) -> None:
         """Forget what has been kept long enough. Raises StoreTrouble."""
+        self.flush()
         self.rules.due(self.seconds())
 
     def flush(self) -> None:
-        """Send what was said in this turn, in one write to each member."""
+        """Keep what was said in this turn, and send it, in one write to each member."""
         if not self._turns:
             return
-        turns, self._turns = self._turns, {}
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
+        if not self._settle():
+            return
+        turns, self._turns = self._turns, {}
         connections = self.connections
         for room, turn in turns.items():
-            everything, own = b"".join(turn.lines), turn.own
+            if not room.members:
+                continue
+            lines, own = turn.lines(), turn.own
+            everything = b"".join(lines)
             for guest in tuple(room.members.values()):
                 connection = connections.get(guest)
                 if connection is not None:  # else they are another server's
-                    connection.send(turn.seen_by(guest) if guest in own else everything)
+                    connection.send(turn.seen_by(guest, lines) if guest in own else everything)
+
+    def _settle(self) -> bool:
+        """Keep what was said in this turn; false if it cannot be, and so was not said."""
+        try:
+            self.rules.settle()
+        except StoreTrouble as error:
+            self._refuse(error)
+            return False
+        return True
+
+    def _refuse(self, error: StoreTrouble) -> None:
+        turns, self._turns = self._turns, {}
+        for one in [one for turn in turns.values() for one in turn.said]:
+            if one.speaker in self.connections:
+                answer = Error(error.status, one.cseq, retry_after=RETRY_AFTER)
+                self.connections[one.speaker].say(answer)
+            elif one.speaker is None:
+                self.log.warn("what was said in the lobby is not passed on: {why}", why=error)
 
     # What the lobby's port tells of those in bare text (rooms.lobby_port.Beside).
 
@@ -285,18 +319,19 @@ class RoomSide:
                 connection.send(data)
 
     def _gather(self, talk: Talk) -> None:
-        room, date = talk.room, date_of(talk.at)
+        room = talk.room
         turn = self._turns.get(room)
         if turn is None:
             turn = self._turns[room] = _Turn()
             if self._timer is None:
                 self._timer = self._clock.callLater(0, self.flush)
         if talk.speaker is not None:
-            ack = say_ack_bytes(talk.cseq, room.name, talk.number, date)
-            turn.own.setdefault(talk.speaker, {})[len(turn.lines)] = ack
-        turn.lines.append(said_bytes(room.name, talk.sender, talk.number, date, talk.text.encode()))
+            turn.own.setdefault(talk.speaker, []).append(len(turn.said))
+        turn.said.append(talk)
         if self._trace is not None:
-            said = Said(room.name, talk.sender, talk.number, date, talk.text)
+            said = Said(room.name, talk.sender, talk.number, date_of(talk.at), talk.text)
             self._trace(f"{room.name} <- {shown(said)}")
-        if talk.speaker is not None and room.name == LOBBY and self.plain is not None:
+        if talk.speaker is None or room.name != LOBBY or self.plain is None:
+            return
+        if self._settle():  # for there it cannot be taken back
             self.plain.show(shown_line(talk, talk.at))

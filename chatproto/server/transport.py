@@ -35,16 +35,11 @@ class PromptServer(tcp.Server):
         layer: Any = self.protocol
         if isinstance(layer, TLSMemoryBIOProtocol):
             beneath: Any = layer.transport
-            beneath.write = self.write_encrypted
+            beneath.write = self.write
+            self.write = super().write  # type: ignore[method-assign]
 
     def write(self, data: bytes) -> None:
-        if self.TLS:
-            super().write(data)
-        else:
-            self.write_encrypted(data)
-
-    def write_encrypted(self, data: bytes) -> None:
-        """Send `data` as it is, also inside TLS."""
+        """Send `data` as it is, what TLS has encrypted too."""
         if not (
             self.dataBuffer
             or self._tempDataBuffer

@@ -68,6 +68,8 @@ class MemoryRooms:
             self._make_room()
         return number
 
+    def settle(self) -> None: ...
+
     def log(self, room: str) -> Log:
         """What is kept of `room`."""
         log = self._logs.get(room)

@@ -72,6 +72,10 @@ class SqliteStore:
     def close(self) -> None:
         """Keep the rest, and let another server have the file."""
         self.registry.write_behind(everything=True)
+        try:
+            self.rooms.settle()
+        except StoreTrouble:
+            pass  # it was told; nobody has been answered that it is kept
         self._file.close()
 
     def _belong_to(self, key: str) -> None:

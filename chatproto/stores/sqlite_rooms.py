@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass
 from chatproto.rooms.history import Ban, Kept, Line, Page, next_number
 from chatproto.stores.memory_rooms import part
 from chatproto.stores.sqlite_file import SqliteFile
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 
+INSERT = "INSERT INTO lines VALUES (?, ?, ?, ?, ?)"
 SET_NUMBERS = "REPLACE INTO room_numbers (room, since, last) VALUES (?, ?, ?)"
 FORGET_BEFORE = "DELETE FROM lines WHERE room = ? AND number < ?"
 THIN_OUT_EVERY = 64
@@ -45,6 +46,12 @@ class SqliteRooms:
         self._file = file
         self._most = max(1, limits.room_history)
         self._numbers: dict[str, Numbers] = {}
+        self._said: list[tuple[str, int, str, float, str]] = []
+        """What is not in the file yet, and so is not kept yet."""
+        self._before: dict[str, Numbers | None] = {}
+        """What was known, without it, of the rooms in which it was said."""
+        self._outgrown: set[str] = set()
+        """Those of which the file is to be told more than what was said."""
         for room, since, last, kept, oldest in file.read(
             "SELECT room, since, last,"
             " (SELECT max(number) FROM lines WHERE lines.room = numbers.room),"
@@ -61,19 +68,42 @@ class SqliteRooms:
         since = max(known.since if known else number, number - self._most + 1)
         if not keep:
             since = number + 1  # what is said now is missing, and so all before it must be
-        insert = "INSERT INTO lines VALUES (?, ?, ?, ?, ?)"
-        if keep and known and (since == known.since or number % THIN_OUT_EVERY):
-            self._file.write(insert, room, number, sender, at, text)
         else:
-            with self._file.transaction() as db:
-                if keep:
-                    db.execute(insert, (room, number, sender, at, text))
-                db.execute(FORGET_BEFORE, (room, since))
-                db.execute(SET_NUMBERS, (room, since, number))
+            self._said.append((room, number, sender, at, text))
+        if not (keep and known and (since == known.since or number % THIN_OUT_EVERY)):
+            self._outgrown.add(room)
+        self._before.setdefault(room, known)
         self._numbers[room] = Numbers(since, number, oldest)
         return number
 
+    def settle(self) -> None:
+        if not self._before:
+            return
+        said, before, outgrown = self._said, self._before, self._outgrown
+        self._said, self._before, self._outgrown = [], {}, set()
+        try:
+            if len(said) == 1 and not outgrown:
+                self._file.write(INSERT, *said[0])
+            else:
+                self._write(said, outgrown)
+        except StoreTrouble:
+            for room, known in before.items():
+                if known is None:
+                    del self._numbers[room]
+                else:
+                    self._numbers[room] = known
+            raise
+
+    def _write(self, said: list[tuple[str, int, str, float, str]], outgrown: set[str]) -> None:
+        with self._file.transaction() as db:
+            db.executemany(INSERT, said)
+            for room in outgrown:
+                numbers = self._numbers[room]
+                db.execute(FORGET_BEFORE, (room, numbers.since))
+                db.execute(SET_NUMBERS, (room, numbers.since, numbers.last))
+
     def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
+        self.settle()
         numbers = self._numbers.get(room, UNKNOWN)
         since, last = numbers.since, numbers.last
         if after is not None:
@@ -92,6 +122,7 @@ class SqliteRooms:
         return self._numbers.get(room, UNKNOWN).last
 
     def expire(self, before: float) -> int:
+        self.settle()
         gone = 0
         for room, numbers in tuple(self._numbers.items()):
             if numbers.oldest >= before or numbers.since > numbers.last:
@@ -119,6 +150,7 @@ class SqliteRooms:
         self._file.write("REPLACE INTO rooms VALUES (?, ?)", name, json.dumps(fields))
 
     def forget(self, room: str) -> None:
+        self.settle()
         with self._file.transaction() as db:
             db.execute("DELETE FROM rooms WHERE name = ?", (room,))
             db.execute("DELETE FROM room_numbers WHERE room = ?", (room,))

@@ -77,6 +77,16 @@ class RoomsContract(Case):
             (Line(number, "alice", NOW, "grüße\r\n\x00"),),
         )
 
+    def test_what_was_said_is_there_before_and_after_it_is_settled(self) -> None:
+        history = self.history()
+        for number in range(3):
+            history.append("#tea", "alice", NOW, f"{number}", keep=number != 1)
+            history.append("#mud", "alice", NOW, "hi")
+        before = self.texts(history)
+        history.settle()
+        history.settle()
+        self.assertEqual((before, self.texts(history)), (("2", False), ("2", False)))
+
     def test_numbers_rise_by_one_in_each_room(self) -> None:
         history, numbers = self.filled(5)
         self.assertEqual(numbers, list(range(numbers[0], numbers[0] + 5)))

@@ -15,6 +15,7 @@ from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2, bcp2_common
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.room_fields import Occupant, date_of
 from tests.server.ends import End
 from tests.server.secure_ends import ONE, OTHER, Client, Served
@@ -22,14 +23,24 @@ from tests.server.secure_ends import ONE, OTHER, Client, Served
 THIRD = new_identity()
 
 
+class Failing(MemoryRooms):
+    """A store that can fail to keep what was said."""
+
+    fails = False
+
+    def settle(self) -> None:
+        if self.fails:
+            raise StoreTrouble("the disk is full")
+
+
 class RoomsTests(Served):
     """Alice, bob and carol, in #tea if `all_in`."""
 
     def serve(self, tls_only: bool = False, keyed: bool = True, **limits: float) -> Any:
         factory = super().serve(tls_only, keyed, **limits)
-        self.rooms = RoomSide(
-            self.clock, MemoryRooms(factory.limits), factory.limits, self.side.directory.names.owner
-        )
+        self.store = Failing(factory.limits)
+        owner_of = self.side.directory.names.owner
+        self.rooms = RoomSide(self.clock, self.store, factory.limits, owner_of)
         self.side.rooms = self.rooms
         self.rooms.connections = self.side.connections
         return factory
@@ -95,6 +106,24 @@ class RoomsTests(Served):
         await self.turn()
         await self.heard(alice, count=8)
         self.assertEqual(len(writes), 1)
+
+    async def test_what_cannot_be_kept_is_not_said_and_its_speakers_learn_it(self) -> None:
+        self.serve()
+        alice, bob, carol = await self.all_in()
+        self.store.fails = True
+        alice.send(asked.Say(1, "#tea", "x"), asked.Say(2, "#tea", "y"))
+        bob.send(asked.Say(3, "#tea", "z"))
+        await self.turn()
+        await self.heard(alice, count=2)
+        await self.heard(bob)
+        self.store.fails = False
+        alice.send(asked.Say(4, "#tea", "again"))
+        await self.turn()
+        await self.heard(carol)
+        refused = [[one.cseq for one in who.got if one.method == "ERROR"] for who in (alice, bob)]
+        self.assertEqual(refused, [[1, 2], [3]])
+        self.assertEqual({one.status for one in bob.got if one.method == "ERROR"}, {503})
+        self.assertEqual([one.text for one in carol.got], ["again"])
 
     async def test_who_comes_in_between_sees_what_comes_after_its_own_yes(self) -> None:
         self.serve()
@@ -285,6 +314,23 @@ class RoomsTests(Served):
         self.assertGreater(alice.got[3].id, said.id)
         answer = await self.ask(alice, asked.Names(4, "#lobby"))
         self.assertIn(Occupant("guest-1", "open"), answer.members)
+
+    async def test_what_cannot_be_kept_is_not_shown_in_the_lobby(self) -> None:
+        self.serve()
+        port = self.lobby()
+        alice, bob, _ = await self.all_in("#lobby")
+        guest, screen = self.raw(port)
+        await self.heard(alice, bob)
+        self.store.fails = True
+        self.types(guest, "nobody with a key reads this")
+        bob.send(asked.Say(3, "#lobby", "nor does anybody this"))
+        await self.heard(bob, count=2)
+        self.store.fails = False
+        self.assertEqual((bob.got[1].status, bob.got[1].cseq), (503, 3))
+        self.assertEqual(self.reads(screen), "")
+        self.types(guest, "this all do")
+        await self.heard(alice, count=2)
+        self.assertEqual(alice.got[1].text, "this all do")
 
     async def test_each_side_sees_who_comes_and_goes_on_the_other(self) -> None:
         self.serve()

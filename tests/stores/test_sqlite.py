@@ -18,7 +18,7 @@ from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.stores.sqlite import SqliteStore
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import Limits
 from tests.contracts.names import ONE, NamesContract, key
 from tests.contracts.presences import PresencesContract, presence
@@ -298,8 +298,31 @@ class LastingTests(StoreCase):
         store.presences.keep(presence("bob"))
         store.rooms.keep(TEA)
         store.rooms.append("#tea", "bob", NOW, "hello")
+        store.rooms.settle()
         for table in ("leases", "names", "presences", "rooms", "room_numbers", "lines"):
             self.assertEqual(self.rows(f"SELECT count(*) FROM {table}"), [(1,)])
+
+    def test_what_was_said_together_is_kept_together_or_was_not_said(self) -> None:
+        rooms = self.open().rooms
+        first = rooms.append("#tea", "bob", NOW, "0")
+        rooms.settle()
+        rooms.append("#tea", "bob", NOW, "1")
+        rooms.append("#mud", "bob", NOW, "2")
+        self.rows("ALTER TABLE lines RENAME TO aside")
+        self.assertRaises(StoreTrouble, rooms.settle)
+        self.rows("ALTER TABLE aside RENAME TO lines")
+        self.assertEqual((rooms.last("#tea"), rooms.last("#mud")), (first, 0))
+        rooms.settle()
+        self.assertEqual(rooms.append("#tea", "bob", NOW, "3"), first + 1)
+        self.assertEqual(rooms.append("#tea", "bob", NOW, "4"), first + 2)
+        rooms.settle()
+        texts = self.rows("SELECT text FROM lines ORDER BY number")
+        self.assertEqual(texts, [("0",), ("3",), ("4",)])
+
+    def test_what_was_not_settled_is_kept_at_the_end(self) -> None:
+        self.open().rooms.append("#tea", "bob", NOW, "hello")
+        self.close()
+        self.assertEqual(self.rows("SELECT text FROM lines"), [("hello",)])
 
     def test_what_is_too_much_of_a_room_is_soon_gone_and_never_shown(self) -> None:
         limits = Limits(room_history=3)
