@@ -200,12 +200,10 @@ class RoomSide:
 
     def flush(self) -> None:
         """Keep what was said in this turn, and send it, in one write to each member."""
-        if not self._turns:
-            return
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
-        if not self._settle():
+        if not self._turns or not self._settle():
             return
         turns, self._turns = self._turns, {}
         connections = self.connections

@@ -16,9 +16,10 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
+from chatproto.identity.channel import RECORD
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Tls
-from chatproto.server.prompt_tls import RECORD, PromptTls
+from chatproto.server.prompt_tls import PromptTls
 from chatproto.server.transport import PromptServer
 from tests.e2e.tls_wires import context
 
