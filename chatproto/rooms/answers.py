@@ -89,6 +89,10 @@ class RoomAnswers:
         """See that what was said is kept. Raises StoreTrouble: nothing of it was said, then."""
         self._history.settle()
 
+    def last(self, room: Room) -> int:
+        """The number of what was said last in `room`, as far as it was."""
+        return self._history.last(room.name)
+
     def follow(self, guest: Guest, now: float) -> list[Effect]:
         """`guest` may have another id now: then they are in no room."""
         stay = self._stays.get(guest)

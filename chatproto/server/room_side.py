@@ -91,31 +91,6 @@ class Pace:
         self._go_on()
 
 
-class _Turn:
-    """What was said in a room in this turn of the reactor, and in which places by whom."""
-
-    __slots__ = ("own", "said")
-
-    def __init__(self) -> None:
-        self.said: list[Talk] = []
-        self.own: dict[Guest, list[int]] = {}
-
-    def lines(self) -> list[bytes]:
-        """What was said, a SAID each."""
-        return [
-            said_bytes(one.room.name, one.sender, one.number, date_of(one.at), one.text.encode())
-            for one in self.said
-        ]
-
-    def seen_by(self, guest: Guest, lines: list[bytes]) -> bytes:
-        """The lines, with a SAYACK for what `guest` said."""
-        lines = lines.copy()
-        for place in self.own[guest]:
-            one = self.said[place]
-            lines[place] = say_ack_bytes(one.cseq, one.room.name, one.number, date_of(one.at))
-        return b"".join(lines)
-
-
 class RoomSide:
     """`connections`: who is there, by guest. `owner_of` tells the key that owns an id, or None.
 
@@ -140,7 +115,7 @@ class RoomSide:
         self._trace = trace
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
-        self._turns: dict[Room, _Turn] = {}
+        self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
         self._timer: IDelayedCall | None = None
         self.seconds: Callable[[], float] = clock.seconds
         self.rules = RoomAnswers(history, limits, owner_of, self._find, clock.seconds())
@@ -170,7 +145,7 @@ class RoomSide:
 
     def answered(self, guest: Guest) -> None:
         """All that `guest` has said is answered now, so that no later answer comes before."""
-        if any(guest in turn.own for turn in self._turns.values()):
+        if any(one.speaker is guest for said in self._turns.values() for one in said):
             self.flush()
 
     def follow(self, guest: Guest) -> None:
@@ -203,32 +178,39 @@ class RoomSide:
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
-        if not self._turns or not self._settle():
+        if not self._turns:
             return
+        self._settle()
         turns, self._turns = self._turns, {}
         connections = self.connections
-        for room, turn in turns.items():
+        for room, said in turns.items():
             if not room.members:
                 continue
-            lines, own = turn.lines(), turn.own
-            everything = b"".join(lines)
+            lines = [
+                said_bytes(room.name, one.sender, one.number, date_of(one.at), one.text.encode())
+                for one in said
+            ]
+            everything, speakers = b"".join(lines), {one.speaker for one in said}
             for guest in tuple(room.members.values()):
                 connection = connections.get(guest)
                 if connection is not None:  # else they are another server's
-                    connection.send(turn.seen_by(guest, lines) if guest in own else everything)
+                    data = everything if guest not in speakers else _seen_by(guest, said, lines)
+                    connection.send(data)
 
     def _settle(self) -> bool:
-        """Keep what was said in this turn; false if it cannot be, and so was not said."""
+        """Keep what was said in this turn; false if not all can be: the rest was not said, then."""
         try:
             self.rules.settle()
         except StoreTrouble as error:
-            self._refuse(error)
+            for room, said in self._turns.items():
+                last = self.rules.last(room)
+                self._refuse([one for one in said if one.number > last], error)
+                self._turns[room] = [one for one in said if one.number <= last]
             return False
         return True
 
-    def _refuse(self, error: StoreTrouble) -> None:
-        turns, self._turns = self._turns, {}
-        for one in [one for turn in turns.values() for one in turn.said]:
+    def _refuse(self, said: list[Talk], error: StoreTrouble) -> None:
+        for one in said:
             if one.speaker in self.connections:
                 answer = Error(error.status, one.cseq, retry_after=RETRY_AFTER)
                 self.connections[one.speaker].say(answer)
@@ -318,14 +300,9 @@ class RoomSide:
 
     def _gather(self, talk: Talk) -> None:
         room = talk.room
-        turn = self._turns.get(room)
-        if turn is None:
-            turn = self._turns[room] = _Turn()
-            if self._timer is None:
-                self._timer = self._clock.callLater(0, self.flush)
-        if talk.speaker is not None:
-            turn.own.setdefault(talk.speaker, []).append(len(turn.said))
-        turn.said.append(talk)
+        self._turns.setdefault(room, []).append(talk)
+        if self._timer is None:
+            self._timer = self._clock.callLater(0, self.flush)
         if self._trace is not None:
             said = Said(room.name, talk.sender, talk.number, date_of(talk.at), talk.text)
             self._trace(f"{room.name} <- {shown(said)}")
@@ -333,3 +310,13 @@ class RoomSide:
             return
         if self._settle():  # for there it cannot be taken back
             self.plain.show(shown_line(talk, talk.at))
+
+
+def _seen_by(guest: Guest, said: list[Talk], lines: list[bytes]) -> bytes:
+    """The `lines` of `said`, with a SAYACK in the place of each that `guest` said."""
+    return b"".join(
+        line
+        if one.speaker is not guest
+        else say_ack_bytes(one.cseq, one.room.name, one.number, date_of(one.at))
+        for one, line in zip(said, lines, strict=True)
+    )

@@ -16,6 +16,7 @@ from chatproto.wire import bcp2, bcp2_common
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.limits import Limits
 from chatproto.wire.room_fields import Occupant, date_of
 from tests.server.ends import End
 from tests.server.secure_ends import ONE, OTHER, Client, Served
@@ -28,9 +29,17 @@ class Failing(MemoryRooms):
 
     fails = False
 
+    def __init__(self, limits: Limits) -> None:
+        super().__init__(limits)
+        self.settled: dict[str, int] = {}
+
+    def last(self, room: str) -> int:
+        return self.settled.get(room, 0)
+
     def settle(self) -> None:
         if self.fails:
             raise StoreTrouble("the disk is full")
+        self.settled = {room: log.last for room, log in self._logs.items()}
 
 
 class RoomsTests(Served):
@@ -328,9 +337,19 @@ class RoomsTests(Served):
         self.store.fails = False
         self.assertEqual((bob.got[1].status, bob.got[1].cseq), (503, 3))
         self.assertEqual(self.reads(screen), "")
+        await self.calm()
+        bob.send(asked.Say(4, "#lobby", "this was kept"))
+        await self.calm()
+        self.store.fails = True
+        bob.send(asked.Say(5, "#lobby", "when this could not be"))
+        await self.turn()
+        await self.heard(bob, count=4)
+        self.assertEqual([one.cseq for one in bob.got[2:]], [5, 4])
+        self.assertEqual(self.reads(screen), "bob: this was kept\n")
+        self.store.fails = False
         self.types(guest, "this all do")
-        await self.heard(alice, count=2)
-        self.assertEqual(alice.got[1].text, "this all do")
+        await self.heard(alice, count=3)
+        self.assertEqual([one.text for one in alice.got[1:]], ["this was kept", "this all do"])
 
     async def test_each_side_sees_who_comes_and_goes_on_the_other(self) -> None:
         self.serve()
