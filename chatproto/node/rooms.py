@@ -6,18 +6,20 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
 from chatproto.directory.room_client import RoomClient
 from chatproto.node.calls import Calls
-from chatproto.node.events import Event, RoomChanged, Undelivered
+from chatproto.node.events import Event, RoomChanged
 from chatproto.node.membership import Membership
 from chatproto.node.posts import Posts
 from chatproto.node.requests import Requests, sentence
 from chatproto.node.room_log import RoomLog
 from chatproto.node.room_news import changed, joined
+from chatproto.node.room_outbox import RoomOutbox
+from chatproto.peer.timers import Timers
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -70,9 +72,10 @@ class Rooms:
         self.connection: RoomClient | None = None
         self._node = node
         self._all: dict[str, Membership] = {}
-        self._leaving: list[Membership] = []  # left, and what was said there is not answered yet
-        self._held: tuple[Membership, str] | None = None
-        self._retries: dict[str, IDelayedCall] = {}
+        self._outbox = RoomOutbox(
+            self._all, node.limits, self.tell, lambda held: node.hold_input(held)
+        )
+        self._retries = Timers(node.reactor)
         self._log: RoomLog | None = None
         if node.posts is not None:
             self._log = RoomLog(node.posts.ledger, node.limits.room_log, self.tell)
@@ -104,8 +107,7 @@ class Rooms:
     @property
     def unsent(self) -> int:
         """How many messages of ours are not known to have arrived."""
-        held = self._held is not None
-        return held + sum(one.unsent for one in (*self._all.values(), *self._leaving))
+        return self._outbox.unsent
 
     def rows(self) -> list[dict[str, Any]]:
         """Each as /who shows it."""
@@ -128,19 +130,7 @@ class Rooms:
 
     def say(self, text: str, name: str = "") -> None:
         """Say `text` in a room, as soon as can be. Raises LocalError."""
-        membership = self.named(name)
-        if len(text.encode()) > self.limits.body_to_server:
-            raise LocalError(
-                413, f"a message to a room has at most {self.limits.body_to_server} bytes"
-            )
-        if self._held is not None:
-            raise LocalError(429, f"{membership.unsent} messages wait already")
-        if membership.unsent >= self.limits.waiting_messages:
-            self._held = membership, text
-            self._node.hold_input(True)
-        else:
-            membership.waiting.append(text)
-            self._pump()
+        self._outbox.say(self.named(name), text)
 
     def switch(self, name: str) -> None:
         """What is typed goes to `name` now. Raises LocalError."""
@@ -203,7 +193,7 @@ class Rooms:
 
     def lost(self) -> None:
         """The connection to the server is gone."""
-        self._stop_retries()
+        self._retries.stop()
         for membership in self._all.values():
             membership.lost()
 
@@ -218,14 +208,11 @@ class Rooms:
 
     def stop(self, reason: str = "the program ends") -> None:
         """Nothing more is said, and nothing more is asked of the server."""
-        self._stop_retries()
-        held, self._held = self._held, None
-        for membership in (*self._all.values(), *self._leaving):
+        self._retries.stop()
+        for membership in tuple(self._all.values()):
             self._forget(membership)
             membership.stop(reason)
-        self._leaving.clear()
-        if held is not None:
-            self.tell(Undelivered(held[0].name, reason, text=held[1]))
+        self._outbox.stop(reason)
 
     def pushed(self, push: Bcp2Message) -> None:
         """Something happened in a room."""
@@ -270,31 +257,10 @@ class Rooms:
 
     def settled(self) -> None:
         """Perhaps there is room for more now."""
-        self._leaving = [one for one in self._leaving if one.flying]
-        self._pump()
-        if self._held is not None:
-            membership, text = self._held
-            if membership.gone:
-                self._held = None
-                self.tell(Undelivered(membership.name, "you are not in that room", text=text))
-                self._node.hold_input(False)
-            elif membership.unsent < self.limits.waiting_messages:
-                self._held = None
-                membership.waiting.append(text)
-                self._pump()
-                self._node.hold_input(False)
+        self._outbox.go_on()
         self._node.settle()
 
     # How it follows.
-
-    def _pump(self) -> None:
-        """Say what waits, few at once: who talks too fast is read later, and an answer is due in time."""
-        for membership in tuple(self._all.values()):
-            while membership.takes() and self._on_the_way() < self.limits.says_unanswered:
-                Deferred.fromCoroutine(membership.speak())
-
-    def _on_the_way(self) -> int:
-        return sum(len(one.flying) for one in (*self._all.values(), *self._leaving))
 
     def _enter_again(self, membership: Membership) -> None:
         async def work() -> None:
@@ -317,16 +283,11 @@ class Rooms:
 
     def _retry(self, membership: Membership, seconds: float) -> None:
         def again() -> None:
-            del self._retries[membership.name]
             if not membership.gone:
                 self._enter_again(membership)
 
         membership.lost()
-        self._retries[membership.name] = self._node.reactor.callLater(seconds, again)
-
-    def _stop_retries(self) -> None:
-        while self._retries:
-            self._retries.popitem()[1].cancel()
+        self._retries.after(membership.name, seconds, again)
 
     def _tell_out(self, membership: Membership, reason: str) -> None:
         event = RoomChanged(membership.name, "parted", self.own_id, reason=reason or None, own=True)
@@ -339,7 +300,7 @@ class Rooms:
             membership.stop(reason)
         else:
             membership.leave(reason)
-            self._leaving.append(membership)
+            self._outbox.left(membership)
         self.settled()
 
     def _forget(self, membership: Membership) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
@@ -212,3 +213,19 @@ class Person:
 
     def failures(self) -> list[str]:
         return [event.text for event in self.told(Failed)]
+
+
+class Case(SynchronousTestCase):
+    """Alice and Bob, whom the server knows."""
+
+    def setUp(self) -> None:
+        self.hall = Hall()
+        self.alice = self.hall.person("alice")
+        self.bob = self.hall.person("bob")
+        self.node = self.alice.node
+
+    def both_join(self) -> None:
+        self.alice.joins()
+        self.bob.joins()
+        self.alice.events.clear()
+        self.bob.events.clear()

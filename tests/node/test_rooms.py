@@ -21,21 +21,7 @@ from chatproto.node.events import (
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import DEFAULTS
-from tests.node.room_ends import Hall, Person
-
-
-class Case(SynchronousTestCase):
-    def setUp(self) -> None:
-        self.hall = Hall()
-        self.alice = self.hall.person("alice")
-        self.bob = self.hall.person("bob")
-        self.node = self.alice.node
-
-    def both_join(self) -> None:
-        self.alice.joins()
-        self.bob.joins()
-        self.alice.events.clear()
-        self.bob.events.clear()
+from tests.node.room_ends import Case, Hall, Person
 
 
 async def _wait_for(answer: Deferred[None]) -> None:
@@ -281,57 +267,6 @@ class OrderTests(Case):
         self.both_join()
         self.node.who()
         self.assertEqual(self.alice.told(Answer)[0].lines, ("#den: 2 are there, current",))
-
-
-class FlowTests(Case):
-    """Who says much is read later, so only some of it is on the way."""
-
-    def test_only_some_are_on_the_way_and_none_is_lost(self) -> None:
-        self.both_join()
-        for number in range(100):
-            self.node.say(str(number))
-        self.assertEqual(len(self.alice.line.requests), DEFAULTS.says_unanswered)
-        self.hall.settle()
-        self.assertEqual(self.bob.texts(), [str(number) for number in range(100)])
-
-    def test_input_is_held_while_there_is_no_room_for_more(self) -> None:
-        self.both_join()
-        for number in range(DEFAULTS.waiting_messages):
-            self.node.say(str(number))
-        self.assertFalse(self.alice.held)
-        self.node.say("one more")
-        self.assertTrue(self.alice.held)
-        self.hall.settle()
-        self.assertFalse(self.alice.held)
-        self.assertEqual(self.bob.texts()[-1], "one more")
-        self.assertEqual(len(self.bob.texts()), DEFAULTS.waiting_messages + 1)
-
-    def test_what_is_held_when_the_program_ends_is_told_to_be_lost(self) -> None:
-        self.alice.joins()
-        self.alice.breaks()
-        for number in range(DEFAULTS.waiting_messages + 1):
-            self.node.say(str(number))
-        self.node.stop()
-        lost = [one.text for one in self.alice.told(Undelivered)]
-        self.assertEqual(lost, [str(number) for number in range(DEFAULTS.waiting_messages + 1)])
-
-    def test_a_text_that_is_too_long_is_refused_before_it_is_sent(self) -> None:
-        self.alice.joins()
-        self.node.say("x" * (DEFAULTS.body_to_server + 1))
-        self.assertIn("8192 bytes", self.alice.failures()[0])
-        self.node.say("x" * DEFAULTS.body_to_server)
-        self.hall.settle()
-        self.assertEqual(len(self.alice.told(Sent)), 1)
-
-    def test_the_end_of_input_waits_until_all_is_said(self) -> None:
-        self.both_join()
-        for number in range(20):
-            self.node.say(str(number))
-        self.node.end_of_input()
-        self.assertEqual(self.alice.codes, [])
-        self.hall.settle()
-        self.assertEqual(self.alice.codes, [0])
-        self.assertEqual(len(self.bob.texts()), 20)
 
 
 class BreakTests(Case):
