@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from OpenSSL import SSL
@@ -93,17 +94,36 @@ class Encrypting:
 
     def __call__(self, data: bytes) -> None:
         """Encrypt `data` and hand it to the transport."""
+        at = 0
+        while at < len(data) and self._encrypt(data[at : at + BLOCK], data, at):
+            at += BLOCK
+            self._layer._flushSendBIO()
+
+    def sequence(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Encrypt `parts`, together no more than a block, and hand them to the transport as one.
+
+        It takes the place of Twisted's `writeSequence`, which would join them first.
+        """
+        layer = self._layer
+        if layer.disconnecting and layer._producer is None:
+            return
+        layer._aggregator.flush()  # what was said before
+        for part in parts:
+            self._encrypt(part, part, 0)
+        if not layer._lostTLSConnection:
+            layer._flushSendBIO()
+
+    def _encrypt(self, data: bytes | memoryview, whole: bytes | memoryview, at: int) -> bool:
+        """Encrypt `data`, which is `whole` from `at`; False if `whole` must wait from there or is lost."""
         layer = self._layer
         if layer._lostTLSConnection:
-            return
-        at = 0
-        while at < len(data):
-            try:
-                at += layer._tlsConnection.send(data[at : at + BLOCK])
-            except SSL.WantReadError:
-                layer._bufferedWrite(data[at:])  # for the handshake
-                return
-            except SSL.Error:
-                layer._tlsShutdownFinished(Failure())
-                return
-            layer._flushSendBIO()
+            return False
+        try:
+            layer._tlsConnection.send(data)
+        except SSL.WantReadError:
+            layer._bufferedWrite(bytes(whole[at:]))  # for the handshake
+            return False
+        except SSL.Error:
+            layer._tlsShutdownFinished(Failure())
+            return False
+        return True

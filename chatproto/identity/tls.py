@@ -19,7 +19,7 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
 )
 from twisted.logger import Logger
-from twisted.protocols.tls import TLSMemoryBIOProtocol
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -128,7 +128,9 @@ class Handshake:
     def _make(self, layer: Any) -> SSL.Connection:
         connection = self._connection = Channel(self._context, None)
         if isinstance(layer, TLSMemoryBIOProtocol):
-            layer._write = Encrypting(layer)  # type: ignore[method-assign]
+            layer._write = encrypting = Encrypting(layer)  # type: ignore[method-assign]
+            if isinstance(layer, BufferingTLSTransport):
+                layer.writeSequence = encrypting.sequence  # type: ignore[method-assign, assignment]
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return connection
 

@@ -38,13 +38,14 @@ from chatproto.peer.link_news import (
 )
 from chatproto.peer.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.messages import Sender
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import StrictDecoder, encode, encode_apart
 
 
 class SecureOwner(Protocol):
@@ -291,6 +292,8 @@ class SecureLink(LineReceiver):
 
     def _take(self, message: Bcp2Message | RemoteError) -> None:
         match message:
+            case Data():  # by far the most
+                self._hear(AboutFiles(message))
             case RemoteError():
                 self._send(Error(message.status))
             case Chat():
@@ -333,7 +336,10 @@ class SecureLink(LineReceiver):
     def _send(self, message: Bcp2Message) -> None:
         if not self._leaving and not self._gone:
             self._tell_ack()
-            self.transport.write(encode(message))
+            if isinstance(message, Data):
+                self.transport.writeSequence(encode_apart(message))
+            else:
+                self.transport.write(encode(message))
 
     def _tell_ack(self) -> None:
         """An acknowledgement goes out before whatever is said in answer."""

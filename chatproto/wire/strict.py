@@ -9,17 +9,16 @@ from typing import Any, NamedTuple
 
 from chatproto.wire.bcp2 import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.bcp2_common import Bcp2Message, read_count
+from chatproto.wire.bcp2_files import Data, Piece
 from chatproto.wire.bcp2_peer import FROM_PEER
+from chatproto.wire.data_heads import fits, read_data_head, write_data_head
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Header, Sender
+from chatproto.wire.strict_lines import CONTROL, number, read_lines, read_values
 
 BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 """What no line may hold: C0 but the tab, which is a blank, and DEL; so also a bare CR or LF."""
-CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
-"""What no value may hold: the same, and C1."""
-METHOD = re.compile(r"[A-Z]{1,32}")
-NAME = re.compile(r"[!-9;-~]+")
 TLS_CLIENT_HELLO = 0x16
 """The first byte of a TLS connection (RFC 8446, section 5.1); no plain text begins with it."""
 SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
@@ -43,6 +42,8 @@ SKIPPED = {
 SMALL_PART = 4096
 """Parts of a body are put together up to this many bytes, so that a body that comes in drops does
 not take many times its size."""
+LARGE_PART = 16 * 1024
+"""From so many bytes on a part of a body is not copied out of what came with it."""
 
 
 def encode(message: Bcp2Message, limits: Limits = DEFAULTS) -> bytes:
@@ -50,6 +51,15 @@ def encode(message: Bcp2Message, limits: Limits = DEFAULTS) -> bytes:
 
     Raises LocalError: 400 for a value that would be refused or misread, 413 for what crosses a limit.
     """
+    return b"".join(encode_apart(message, limits))
+
+
+def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes, Piece]:
+    """`message` as bytes: its head and its body, which is not copied. Raises as `encode`."""
+    if isinstance(message, Data) and len(message.data) <= limits.chunk and fits(limits):
+        usual = write_data_head(message)
+        if usual is not None:
+            return usual, message.data
     body = _body_of(message)
     if message.body is not None and len(body) > getattr(limits, message.body.limit):
         raise LocalError(413, f"a body of {len(body)} bytes")
@@ -66,7 +76,7 @@ def encode(message: Bcp2Message, limits: Limits = DEFAULTS) -> bytes:
     size = sum(len(line) + 2 for line in head)
     if max(map(len, head)) > limits.line or size > limits.header_block:
         raise LocalError(413, f"the headers of {message.method} are too long")
-    return b"\r\n".join([*head, b"", body])
+    return b"\r\n".join([*head, b"", b""]), body
 
 
 def shown(message: Bcp2Message) -> str:
@@ -135,11 +145,12 @@ class StrictDecoder:
         self._limits = limits
         self._kinds = {kind.method: kind for kind in SAYS[sender]}
         self._skipped: int = getattr(limits, SKIPPED[sender])
+        self._files = Data.method in self._kinds and fits(limits)
         self._rest = b""  # of a line, not yet whole
         self._lines: list[bytes] = []  # the whole lines of a block that is not
         self._size = 0  # of these
         self._head: _Head | None = None  # of the message whose body is coming
-        self._parts: list[bytes] = []
+        self._parts: list[Piece] = []
         self._missing = 0
 
     @property
@@ -161,16 +172,32 @@ class StrictDecoder:
             while at < len(data):
                 if self._head is not None:
                     at = self._take_body(self._head, data, at, found)
-                elif not self._lines and (end := self._take_block(data, at, found)):
+                elif not self._lines and (
+                    (self._files and (end := self._take_data(data, at, found)))
+                    or (end := self._take_block(data, at, found))
+                ):
                     at = end
                 else:
                     at = self._take_line(data, at, found)
         except RemoteError as error:
-            error.cseq = _number(self._lines)
+            error.cseq = number(self._lines)
             found.append(error)
             self.closed = True
             self._rest, self._lines = b"", []
         return found
+
+    def _take_data(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
+        """Take a usual head of DATA at `at`, with the body if that is there; where it ends, or 0."""
+        head = read_data_head(data, at)
+        if head is None or head.length > self._limits.chunk:
+            return 0
+        end = head.end + head.length
+        if end <= len(data):
+            found.append(Data(head.id, head.offset, _part(data, head.end, end)))
+            return end
+        self._head = _Head(Data, {"id": head.id, "offset": head.offset}, None, [])
+        self._missing = head.length
+        return head.end
 
     def _take_block(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
         """Take the block at `at` if all of it is there and each line is fine; where it ends, or 0.
@@ -220,7 +247,7 @@ class StrictDecoder:
 
     def _begin(self, found: list[Bcp2Message | RemoteError]) -> None:
         """Read the block that is whole. Raises RemoteError for what cannot be read on."""
-        method, headers, twice = _read_lines(self._lines)
+        method, headers, twice = read_lines(self._lines)
         if "cseq" in twice or "content-length" in twice:
             raise RemoteError(400, "CSeq or Content-Length twice")
         kind = self._kinds.get(method)
@@ -236,7 +263,7 @@ class StrictDecoder:
                 raise RemoteError(405, f"method {method!r}")
             if body is not None and length is None:
                 raise RemoteError(400, "Content-Length is missing")
-            values = _read_values(kind, headers, twice)
+            values = read_values(kind, headers, twice)
         except RemoteError as trouble:
             error = trouble
         self._head = _Head(kind, values, error, self._lines)
@@ -251,9 +278,9 @@ class StrictDecoder:
         end = min(at + self._missing, len(data))
         self._missing -= end - at
         if head.error is None and head.kind is not None and head.kind.body is not None:
-            part, parts = data[at:end], self._parts
+            part, parts = _part(data, at, end), self._parts
             if parts and len(parts[-1]) < SMALL_PART:
-                parts[-1] += part
+                parts[-1] = b"".join((parts[-1], part))
             else:
                 parts.append(part)
         if not self._missing:
@@ -272,54 +299,12 @@ class StrictDecoder:
             except RemoteError as trouble:
                 error = trouble
         if error is not None:
-            error.cseq = _number(head.lines)
+            error.cseq = number(head.lines)
             found.append(error)
 
 
-def _number(lines: list[bytes]) -> int | None:
-    """The CSeq in the lines of a block, if there is one and only one that can be read."""
-    found = [line for line in lines[1:] if line[:5].lower() == b"cseq:"]
-    if len(found) != 1:
-        return None
-    try:
-        return read_count(found[0][5:].decode("latin-1").strip(" \t"))
-    except RemoteError:
-        return None
-
-
-def _read_lines(lines: list[bytes]) -> tuple[str, dict[str, str], set[str]]:
-    """The method, the values by lower-cased name, and which name came twice. Raises RemoteError 400."""
-    try:
-        method, *rest = [line.decode() for line in lines]
-    except UnicodeDecodeError:
-        raise RemoteError(400, "not UTF-8") from None
-    if METHOD.fullmatch(method) is None:
-        raise RemoteError(400, f"no method: {method[:40]!r}")
-    headers: dict[str, str] = {}
-    twice: set[str] = set()
-    for line in rest:
-        name, colon, value = line.partition(":")
-        if not colon or NAME.fullmatch(name) is None or CONTROL.search(value):
-            raise RemoteError(400, f"no header: {line[:40]!r}")
-        key = name.lower()
-        if key in headers:
-            twice.add(key)
-        headers[key] = value.strip(" \t")
-    return method, headers, twice
-
-
-def _read_values(
-    kind: type[Bcp2Message], headers: dict[str, str], twice: set[str]
-) -> dict[str, Any]:
-    """The values of `kind`'s headers, by attribute. Raises RemoteError 400."""
-    values: dict[str, Any] = {}
-    for header in kind.headers:
-        name = header.name.lower()
-        text = headers.get(name)
-        if name in twice:
-            raise RemoteError(400, f"{header.name} twice")
-        if text is not None:
-            values[header.attribute] = header.read(text)
-        elif header.needed:
-            raise RemoteError(400, f"{header.name} is missing")
-    return values
+def _part(data: bytes, at: int, end: int) -> Piece:
+    """What is in `data` from `at` to `end`; not a copy, but what is small would keep all of `data`."""
+    if end - at == len(data) or end - at < LARGE_PART:
+        return data[at:end]
+    return memoryview(data)[at:end]

@@ -85,6 +85,41 @@ class ChannelTests(SynchronousTestCase):
         meet(one, other)
         self.assertTrue(other.talk.heard == said)
 
+    def test_parts_go_out_as_one_behind_what_was_said_before_them(self) -> None:
+        one, other = self.ends()
+        writes: list[bytes] = []
+        one.tls.transport.write = writes.append
+        one.tls.write(b"small, so that Twisted lets it wait. ")
+        body = bytes(range(256)) * 256
+        one.tls.writeSequence([b"head ", memoryview(body)])
+        self.assertEqual(len(writes), 2)
+        one.tls.write(b" end")
+        one.clock.advance(0)
+        for written in writes:
+            other.give(written)
+        said = b"small, so that Twisted lets it wait. head " + body + b" end"
+        self.assertTrue(other.talk.heard == said)
+
+    def test_parts_that_are_said_before_the_handshake_is_done_wait_for_it(self) -> None:
+        one, other = End(OURS, True), End(THEIRS, False)
+        view = memoryview(bytearray(b"head, body"))
+        one.tls.writeSequence([view[:5], view[5:]])
+        view[:] = b"overwrites"
+        meet(one, other)
+        self.assertEqual(other.talk.heard, b"head, body")
+
+    def test_parts_are_not_written_when_it_is_over(self) -> None:
+        one, other = self.ends()
+        one.tls.loseConnection()
+        one.tls.writeSequence([b"too ", b"late"])
+        self.assertFalse(one.wire.disconnecting)  # their farewell is still to come
+        other.give(one.take())
+        self.assertEqual(other.talk.heard, b"")
+        one.end()
+        one.take()
+        one.tls.writeSequence([b"too ", b"late"])
+        self.assertEqual(one.take(), b"")
+
     def test_what_came_before_the_end_is_told_first(self) -> None:
         one, other = self.ends()
         one.tls.write(b"x" * 3 * RECORD)

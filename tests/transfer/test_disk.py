@@ -1,27 +1,22 @@
-"""What is on the disk: parts, names, records; and the threads in which it is waited for."""
+"""What is on the disk: parts, names, records."""
 
 from __future__ import annotations
 
 import errno
 import hashlib
 import os
-import threading
 from pathlib import Path
 from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from twisted.internet import reactor
-from twisted.internet.defer import Deferred
-from twisted.python.threadpool import ThreadPool
-from twisted.trial.unittest import SynchronousTestCase, TestCase
+from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.transfer.offer import FileOffer, FolderOffer, written_date
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import Source, SourceChanged, SourceTrouble, find
 from chatproto.transfer.state import State
-from chatproto.transfer.threads import Threads
 from chatproto.wire.bcp2_common import read_date
 from chatproto.wire.limits import DEFAULTS
 
@@ -288,31 +283,3 @@ class RecordTests(Case):
         ):
             (self.folder / f"{number}.json").write_text(text, encoding="latin-1")
         self.assertEqual(records.load(), [])
-
-
-class ThreadsTests(TestCase):
-    def test_work_is_done_elsewhere_and_told_here(self) -> Deferred[None]:
-        pool = ThreadPool(0, 1)
-        pool.start()
-        self.addCleanup(pool.stop)
-        threads, here = Threads(reactor, pool), threading.get_ident()  # type: ignore[arg-type]
-        told, all_done = list[object](), Deferred[None]()
-
-        def done(result: object) -> None:
-            told.append(result)
-            self.assertEqual(threading.get_ident(), here)
-            if len(told) == 2:
-                all_done.callback(None)
-
-        def fail() -> None:
-            raise SinkTrouble("no")
-
-        threads.do(threading.get_ident, done)
-        threads.do(fail, done)
-        self.assertEqual(told, [])
-
-        def check(_: None) -> None:
-            self.assertNotEqual(told[0], here)
-            self.assertEqual(str(told[1]), "no")
-
-        return all_done.addCallback(check)
