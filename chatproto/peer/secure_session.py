@@ -38,8 +38,8 @@ from chatproto.peer.table import Input, State
 from chatproto.wire.errors import REASONS, LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
 
-DECLINED, AWAY = 603, 480
-FOR_GOOD = (403, DECLINED)
+DECLINED, AWAY, OTHER_KEY = 603, 480, 403
+FOR_GOOD = (OTHER_KEY, DECLINED)
 """Refusals after which a broken conversation is not tried again."""
 
 
@@ -231,6 +231,8 @@ class SecureSession(PeerSession):
         if link is not self._asked:
             return []
         reason = f"{status} {REASONS.get(status, 'refused')}"
+        if status == OTHER_KEY:
+            reason += ": to them your id is another key's"
         if self.state is State.BROKEN and status not in FOR_GOOD:
             self._asked = None
             return [Drop(link), *self._again()] if self._may(Input.DENY) else []

@@ -24,7 +24,7 @@ def account_password(user: str, file: str | None) -> str:
     password = os.environ.pop(ENVIRONMENT, None)  # what we start need not know it
     if password is not None:
         return usable(password)
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise WrongOption(f"--user wants --password-file, {ENVIRONMENT} or a terminal to ask at")
     return typed_password(f"Password of {user}: ")
 
@@ -42,6 +42,8 @@ def typed_password(prompt: str, again: str = "") -> str:
 
 def piped_password() -> str:
     """The first line of standard input. Raises WrongOption."""
+    if sys.stdin is None:
+        raise WrongOption("standard input is closed, and no password in it")
     return _first_line(sys.stdin.buffer.readline(DEFAULTS.password + 3), "standard input")
 
 

@@ -33,7 +33,7 @@ from chatproto.taps.options import (
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import NAME, Control, ControlSocket
 from chatproto.ui.jsonlines import json_text
-from chatproto.ui.oneshot import AtServer, Over, Said, Step, Work
+from chatproto.ui.oneshot import DONE, NOT_DONE, AtServer, Over, Said, Step, Work
 from chatproto.ui.oneshot_files import Receive
 from chatproto.ui.plain import dropped
 from chatproto.ui.progress import ProgressLines
@@ -86,7 +86,7 @@ class Errand:
         self._options = options
         self._work = work
         self._json = bool(options["json"])
-        self._shows = sys.stderr.isatty() and not self._json
+        self._shows = sys.stderr is not None and sys.stderr.isatty() and not self._json
         self._progress = ProgressLines(simple=os.environ.get("TERM", "dumb") == "dumb")
         self._code: int | None = None
         self._began = 0.0
@@ -113,6 +113,9 @@ class Errand:
         self._reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
         self._reactor.run()
         assert self._code is not None
+        if self._screen.dropped and self._code == DONE:
+            self._say(f"{self._screen.dropped} lines of what there was to say could not be written")
+            return NOT_DONE
         return self._code
 
     # Who does it.
@@ -244,8 +247,9 @@ class Errand:
 
     def _write(self, text: str) -> None:
         try:
-            sys.stderr.write(text)
-            sys.stderr.flush()
+            if sys.stderr is not None:
+                sys.stderr.write(text)
+                sys.stderr.flush()
         except (OSError, ValueError, UnicodeError):
             pass  # nobody to tell
 

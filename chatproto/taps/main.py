@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import sys
+from collections.abc import Iterator
 
 
 def chatserver() -> None:
@@ -10,7 +13,8 @@ def chatserver() -> None:
     if sys.argv[1:2] == ["backup"]:
         from chatproto.taps.backup import main
 
-        raise SystemExit(main(sys.argv[2:]))
+        with _help_may_fail():
+            raise SystemExit(main(sys.argv[2:]))
     _run("chatserver")
 
 
@@ -19,11 +23,13 @@ def chatclient() -> None:
     if sys.argv[1:2] == ["doctor"]:
         from chatproto.taps import doctor
 
-        raise SystemExit(doctor.main(sys.argv[2:]))
+        with _help_may_fail():
+            raise SystemExit(doctor.main(sys.argv[2:]))
     from chatproto.taps.oneshot import COMMANDS, main
 
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
-        raise SystemExit(main(sys.argv[1:]))
+        with _help_may_fail():
+            raise SystemExit(main(sys.argv[1:]))
     _run("chatclient")
 
 
@@ -32,4 +38,19 @@ def _run(plugin: str) -> None:
 
     twistd = ["--nodaemon", "--no_save", "--pidfile=", plugin]
     sys.argv = [sys.argv[0], *twistd, *sys.argv[1:]]
-    run()
+    with _help_may_fail():
+        run()
+
+
+@contextlib.contextmanager
+def _help_may_fail() -> Iterator[None]:
+    """What `--help` and `--version` print may find no reader, or no room: no traceback then."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
+            raise
+        sys.stdout = None  # type: ignore[assignment]  # it would complain at the end as well
+        if error.errno != errno.EPIPE:
+            sys.stderr.write(f"{sys.argv[0].rpartition('/')[2]}: {error.strerror}\n")
+        raise SystemExit(1) from None

@@ -218,9 +218,11 @@ def main(arguments: Sequence[str]) -> int:
 
 def _standard_input() -> str:
     """All of it, without a last line end. Raises WrongOption if it is more than a message."""
+    if sys.stdin is None:
+        raise WrongOption("standard input is closed: there is nothing to send")
     try:
         data = sys.stdin.buffer.read(DEFAULTS.message + 2)
-    except (OSError, AttributeError) as error:
+    except OSError as error:
         raise WrongOption(f"standard input cannot be read: {error}") from None
     except KeyboardInterrupt:
         raise WrongOption("nothing was typed") from None

@@ -84,7 +84,7 @@ def passwd(arguments: Sequence[str]) -> None:
 
 def _add(path: Path, user: str) -> None:
     _free(_there(path), user)  # before the question
-    asked = sys.stdin.isatty()
+    asked = sys.stdin is not None and sys.stdin.isatty()
     known = hashed(
         typed_password(f"Password of {user}: ", "Again: ") if asked else piped_password()
     )

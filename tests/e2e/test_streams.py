@@ -1,0 +1,62 @@
+"""Standard streams that are closed, full, or that nobody reads: a line or nothing, never a traceback."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import LIMIT, Stage, staged
+
+RUN = "import sys; from chatproto.taps.main import chatclient; sys.argv[0] = 'chatclient'; chatclient()"
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with staged(tmp_path) as made:
+        yield made
+
+
+def shell(command: str, home: Path) -> tuple[int, str, str]:
+    """`chatclient` as a shell runs it with these redirections: exit code, output, errors."""
+    line = f'exec "$0" -c "$1" {command}'.replace("HOME", '"$2"')
+    arguments = ["sh", "-c", line, sys.executable, RUN, str(home)]
+    done = subprocess.run(arguments, capture_output=True, text=True, timeout=2 * LIMIT, check=False)
+    assert "Traceback" not in done.stdout + done.stderr, done
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "says"),
+    [
+        ("send bob <&-", 1, "standard input is closed"),
+        ("info --user eve <&-", 1, "--user wants --password-file"),
+        ("info >/dev/full", 5, "could not be written"),
+        ("info 2>&-", 0, ""),
+        ("info >&-", 0, ""),
+    ],
+)
+def test_a_one_shot_command_says_in_a_line_what_it_lacks(
+    stage: Stage, tmp_path: Path, command: str, code: int, says: str
+) -> None:
+    _, port = stage.server()
+    name, blank, rest = command.partition(" ")
+    where = f"{name} --id eve --home HOME --server 127.0.0.1:{port}{blank}{rest}"
+    found, output, errors = shell(where, tmp_path / "home")
+    assert found == code, errors
+    assert len(errors.splitlines()) == (1 if says else 0) and says in errors
+    assert output.startswith("eve ") if "2>&-" in command else not output
+
+
+def test_a_client_without_input_does_not_ask_it_for_a_password(tmp_path: Path) -> None:
+    code, _, errors = shell("--id eve --user eve --home HOME <&-", tmp_path)
+    assert code == 1 and "--user wants --password-file" in errors
+
+
+@pytest.mark.parametrize("command", ["--help", "send --help", "doctor --help"])
+def test_help_that_finds_no_room_is_one_line(tmp_path: Path, command: str) -> None:
+    code, _, errors = shell(f"{command} >/dev/full", tmp_path)
+    assert code == 1 and len(errors.splitlines()) == 1 and "No space left" in errors, errors
