@@ -128,7 +128,8 @@ class SecureServer:
 
     def ready(self) -> Deferred[None]:
         """Fires when the try to connect and register that is under way has come out, either way."""
-        if self.registered or self._stopped or (self._line is None and self._dialling is None):
+        under_way = self._dialling or self._beginning or self._line
+        if self.registered or self._stopped or under_way is None:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)

@@ -29,6 +29,7 @@ from chatproto.node.requests import Requests, sentence
 from chatproto.node.room_orders import RoomOrders
 from chatproto.node.rooms import Rooms
 from chatproto.node.settings import Settings
+from chatproto.node.standing import Standing
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.ledger import Ledger
 from chatproto.peer.manner import SECURE
@@ -168,8 +169,18 @@ class Node:
     def _say(self, text: str, to: str = "") -> None:
         if to.startswith("#") or (not to and self.calls.all.room):
             self.rooms.say(text, to)
-        else:
-            self._held.say(text, to)
+            return
+        if to and self.rooms.rows() and self._is_stranger(to):
+            # Whoever is in a room with us is called for it, and what is typed goes where it went.
+            Standing(self.calls.all).run(lambda: self.chat(to))
+        self._held.say(text, to)
+
+    def _is_stranger(self, name: str) -> bool:
+        """Whether we neither talk with `name` nor know a key of theirs, and could call them."""
+        known = self.acquaintances
+        if known is None or self.server is None or self.settings.plain:
+            return False
+        return known.pinned(name) is None and self.calls.whom(name) is None
 
     def unsend(self, number: str, to: str = "") -> None:
         """Take back a message that has not arrived: to `to`, or in the current conversation."""

@@ -130,7 +130,7 @@ ROWS: dict[str, Row] = {
             "say something, here or to @id",
             addressed_text,
             lambda node, given: node.msg(*given),
-            more="/msg @#room text says it in a room.",
+            more="/msg @#room text says it in a room; in a room, /msg @id text calls them for it.",
             ids="@",
         ),
         Row(

@@ -167,6 +167,16 @@ class RegisteringTests(Case):
         self.net.refuse()
         self.successResultOf(ready)
 
+    def test_ready_waits_also_where_it_is_asked_in_the_middle_of_the_handshake(self) -> None:
+        self.server.start(ALICE)
+        wire = self.net.accept()
+        ready = self.server.ready()
+        self.assertNoResult(ready)
+        wire.protocol._wrappedProtocol.handshakeCompleted()
+        self.assertNoResult(ready)
+        wire.ends()
+        self.successResultOf(ready)
+
     def test_it_is_done_again_when_it_is_wanted(self) -> None:
         self.started()
         asked = self.server.register()
