@@ -180,7 +180,7 @@ class Node:
         known = self.acquaintances
         if known is None or self.server is None or self.settings.plain:
             return False
-        return known.pinned(name) is None and self.calls.whom(name) is None
+        return known.pinned(name) is None and self.talk.whom(name) is None
 
     def unsend(self, number: str, to: str = "") -> None:
         """Take back a message that has not arrived: to `to`, or in the current conversation."""

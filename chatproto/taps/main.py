@@ -50,7 +50,7 @@ def _help_may_fail() -> Iterator[None]:
     except OSError as error:
         if error.filename is not None or error.errno not in (errno.EPIPE, errno.ENOSPC, errno.EIO):
             raise
-        sys.stdout = None  # type: ignore[assignment]  # it would complain at the end as well
+        sys.stdout = None  # it would complain at the end as well
         if error.errno != errno.EPIPE:
             sys.stderr.write(f"{sys.argv[0].rpartition('/')[2]}: {error.strerror}\n")
         raise SystemExit(1) from None
