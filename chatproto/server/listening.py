@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
 from typing import Any
 
 from twisted.internet import tcp
+from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.error import CannotListenError
@@ -15,6 +17,7 @@ from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
 from chatproto.server.transport import PromptServer
+from chatproto.wire.fields import host_port
 
 BACKLOG = 1024
 """Connections that may wait to be accepted, as far as the kernel allows it."""
@@ -89,6 +92,19 @@ class Place:
             bound.setblocking(False)
             ports.append(self._reactor.adoptStreamPort(bound.fileno(), socket.AF_INET6, factory))
         return ports
+
+
+def place_of(port: IListeningPort) -> tuple[str, int]:
+    """Its host and number; of a Unix socket `unix:PATH` and 0."""
+    address: Any = port.getHost()
+    if isinstance(address, UNIXAddress):
+        return f"unix:{os.fsdecode(address.name or b'')}", 0
+    return getattr(address, "host", str(address)), getattr(address, "port", 0)
+
+
+def place_shown(place: tuple[str, int]) -> str:
+    """As people read it: `host:port` or `unix:PATH`."""
+    return host_port(*place) if place[1] else place[0]
 
 
 def tune(port: Any) -> None:

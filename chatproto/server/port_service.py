@@ -11,8 +11,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.server.listening import Place
-from chatproto.wire.fields import host_port
+from chatproto.server.listening import Place, place_of, place_shown
 
 
 class PortService(Service):
@@ -57,10 +56,8 @@ class PortService(Service):
     def _listens(self, ports: list[IListeningPort]) -> None:
         self._listening += ports
         for port in ports:
-            address = port.getHost()
-            host, number = getattr(address, "host", str(address)), getattr(address, "port", 0)
             if self._say is not None:
-                self._say(f"* {self._name} listening on {host_port(host, number)}")
+                self._say(f"* {self._name} listening on {place_shown(place_of(port))}")
 
     def _deaf(self, failure: Failure) -> None:
         self.log.failure("the port of the {name} cannot be listened on", failure, name=self._name)

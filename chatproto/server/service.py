@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from chatproto.directory.answers import Directory
 from chatproto.directory.registry import Registry
 from chatproto.server.factory import ChatFactory
-from chatproto.server.listening import Place
+from chatproto.server.listening import Place, place_of, place_shown
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_side import SharedSide
@@ -100,11 +100,10 @@ class ChatServer(MultiService):
     def _listening(self, ports: list[IListeningPort]) -> None:
         self._ports += ports
         for port in ports:
-            address = port.getHost()
-            where = (getattr(address, "host", str(address)), getattr(address, "port", 0))
+            where = place_of(port)
             self.addresses.append(where)
             if self.factory.say is not None:
-                self.factory.say(f"Server listening on {host_port(*where)}")
+                self.factory.say(f"Server listening on {place_shown(where)}")
 
     def _deaf(self, failure: Failure) -> None:
         """A port that was not refused at once was refused later: better no server than a deaf one."""

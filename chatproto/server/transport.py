@@ -11,6 +11,7 @@ from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE
 from twisted.logger import Logger
 from twisted.protocols.tls import TLSMemoryBIOProtocol
@@ -58,12 +59,12 @@ class PromptServer(tcp.Server):
         FileDescriptor.write(self, data)
 
     def readConnectionLost(self, reason: Failure) -> None:
-        if self.TLS:
+        if self.TLS or not IHalfCloseableProtocol.providedBy(self.protocol):
             super().readConnectionLost(reason)
             return
         self._read_ended = True
         try:
-            self.protocol.readConnectionLost()  # type: ignore[attr-defined]
+            self.protocol.readConnectionLost()
         except Exception:
             failure = Failure()
             self.log.failure("a connection could not be ended", failure)

@@ -52,10 +52,9 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments and arguments[0] == "passwd":
-            from chatproto.taps.passwd import passwd
+            from chatproto.taps.passwd import main
 
-            passwd(arguments[1:])
-            raise SystemExit(0)
+            raise SystemExit(main(arguments[1:]))
         super().parseArgs(*arguments)
 
     def check_auth(self) -> None:

@@ -64,11 +64,11 @@ def cannot_start(error: Exception) -> NoReturn:
 
     It ends here and now: an exit that is raised would get lost in a Deferred.
     """
-    _say(f"cannot start: {error}")
+    say_wrong(f"cannot start: {error}")
     os._exit(COULD_NOT_START)
 
 
-def _say(line: str) -> None:
+def say_wrong(line: str) -> None:
     """One line on standard error; `sys.stderr` may be the log by now."""
     try:
         print(" ".join(line.split()), file=sys.__stderr__, flush=True)
@@ -142,10 +142,10 @@ class ProgramOptions(Options):
         try:
             super().parseOptions(options)
         except UsageError as error:
-            _say(f"{self.program}: {error}; {self.program} --help lists the options")
+            say_wrong(f"{self.program}: {error}; {self.program} --help lists the options")
             raise SystemExit(WRONG_OPTIONS) from None
         except CannotStart as error:
-            _say(f"{self.program}: cannot start: {error}")
+            say_wrong(f"{self.program}: cannot start: {error}")
             raise SystemExit(COULD_NOT_START) from None
 
     def parseArgs(self, *arguments: str) -> None:

@@ -14,9 +14,10 @@ from chatproto.accounts.passwords import Passwords, hashed, load
 from chatproto.directory.names import fold
 from chatproto.node.service import CannotStart
 from chatproto.taps.asking import piped_password, typed_password
-from chatproto.taps.options import WrongOption
+from chatproto.taps.options import COULD_NOT_START, WRONG_OPTIONS, WrongOption, say_wrong
 from chatproto.wire.bcp2_common import USER
 
+PROGRAM = "chatserver passwd"
 ACTIONS = ("add", "remove", "list")
 
 
@@ -64,6 +65,19 @@ class PasswdOptions(Options):
         if bool(named) == bool(self["file"]):
             raise WrongOption("passwd wants --file FILE, or --auth argon2:FILE")
         self["path"] = Path(self["file"] or named).expanduser()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """The exit code; what is wrong is one line."""
+    try:
+        passwd(arguments)
+    except UsageError as error:
+        say_wrong(f"{PROGRAM}: {error}; {PROGRAM} --help tells how it is typed")
+        return WRONG_OPTIONS
+    except CannotStart as error:
+        say_wrong(f"{PROGRAM}: {error}")
+        return COULD_NOT_START
+    return 0
 
 
 def passwd(arguments: Sequence[str]) -> None:

@@ -36,10 +36,8 @@ from chatproto.stdio.output import Output
 from chatproto.stores.open import Store, open_store
 from chatproto.stores.timed import TimedStore
 from chatproto.taps.auth import keys_looked_after
-from chatproto.taps.options import (
-    cannot_start,
-    descriptor,
-)
+from chatproto.taps.hang_up import HangUp
+from chatproto.taps.options import cannot_start, descriptor
 from chatproto.taps.server_options import ServerOptions
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
@@ -84,13 +82,20 @@ class ChatServerProgram(MultiService):
 
     def _hand_out(self) -> None:
         """Print what the others need to find this server, and to be sure that it is this one."""
+        key, address = self._options["identity"].name, self._address()
+        line = (
+            f"for clients: --server {host_port(*address)}/{key}" if address else f"its key: {key}"
+        )
+        self.log.info("{line}", line=line)
         if not self._options["quiet"]:
-            key = self._options["identity"].name
-            self._write(f"* for clients: --server {host_port(*self._address())}/{key}")
+            self._write(f"* {line}")
 
-    def _address(self) -> tuple[str, int]:
-        """Where clients are to look for it."""
-        host, port = self._server.addresses[0]
+    def _address(self) -> tuple[str, int] | None:
+        """Where clients are to look for it; None: at no port of TCP."""
+        found = next((one for one in self._server.addresses if one[1]), None)
+        if found is None:
+            return None
+        host, port = found
         if host in ("0.0.0.0", "::"):
             host = host_towards("192.0.2.1", 9)  # where the way out begins; nothing is sent
         return host, port
@@ -184,6 +189,7 @@ class ChatServerProgram(MultiService):
         if self._sharing is None:
             self._server.setServiceParent(self)
         keys_looked_after(self._reactor, secure).setServiceParent(self)
+        HangUp(self._reactor).setServiceParent(self)
         Keeper(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: Lobby | None = None
         self._lobby_port: LobbyPort | None = None
@@ -285,7 +291,9 @@ class ChatServerProgram(MultiService):
             self._server.setServiceParent(self)
         except _STARTING_FAILS as error:
             cannot_start(CannotStart(_why(error)))
-        sharing.replica.advertise(self._options["advertise"] or self._address())
+        relay = self._options["advertise"] or self._address()
+        if relay is not None:
+            sharing.replica.advertise(relay)
         if not there:
             self._write(f"* {sharing.trouble}; clients are told to come back")
         self._hand_out()
@@ -334,7 +342,7 @@ def _why(error: Exception) -> str:
         return str(error)
     where = f"{error.interface or '*'}:{error.port}"
     reason = getattr(error.socketError, "strerror", None) or error.socketError
-    return f"cannot listen on {where}: {reason}; --port and --lobby choose other ports"
+    return f"cannot listen on {where}: {reason}; --port, --lobby and --metrics choose others"
 
 
 def makeService(options: ServerOptions) -> IService:

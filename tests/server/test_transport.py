@@ -90,6 +90,24 @@ class APromptServer(TestCase):
         self.assertIs(await ours.lost, RuntimeError)
         self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 1)
 
+    async def test_what_knows_no_half_closed_connections_is_ended_without_a_mistake(self) -> None:
+        lost: Deferred[object] = Deferred()
+
+        class Whole(Protocol):
+            def dataReceived(self, data: bytes) -> None:
+                self.transport.write(b"ok")  # type: ignore[union-attr]
+
+            def connectionLost(self, reason: Failure = connectionDone) -> None:
+                lost.callback(reason.type)
+
+        factory: Any = Factory.forProtocol(Whole)
+        port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
+        port.transport = PromptServer
+        self.addCleanup(port.stopListening)
+        self.port = port.getHost().port
+        await deferToThread(self.talk, b"hello")
+        self.assertIs(await lost, ConnectionDone)
+
     async def test_may_be_told_to_close_twice(self) -> None:
         ours = self.listen()
         await deferToThread(self.talk, b"hello")

@@ -49,6 +49,7 @@ class BackupTests(SynchronousTestCase):
         store = self.started(self.path)
         store.names.keep("alice", ONE, 1.0)
         store.rooms.append("#tea", "alice", NOW, "hello")
+        store.rooms.settle()
         code, out, _ = self.run_it(str(self.target))
         self.assertEqual((code, out.count("\n")), (0, 1))
         store.names.keep("bob", ONE, 1.0)

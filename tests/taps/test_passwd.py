@@ -131,9 +131,10 @@ class OtherTests(Case):
             ("add", "alice", "--file", name, "--auth", f"argon2:{name}"),
             ("add", "alice", "--password", "x"),
         ):
-            self.assertTrue(self.fails(*words).startswith("chatserver: "), words)
+            self.assertTrue(self.fails(*words).startswith("chatserver passwd: "), words)
 
     def test_a_file_that_cannot_be_used_is_code_2(self) -> None:
-        self.fails("list", "--file", str(self.path), code=2)
+        said = self.fails("list", "--file", str(self.path), code=2)
+        self.assertTrue(said.startswith(f"chatserver passwd: cannot read {self.path}"), said)
         self.path.write_text("rubbish\n")
         self.assertIn("line 1", self.fails("add", "alice", "--file", str(self.path), code=2))

@@ -10,7 +10,9 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
 
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.factory import Refusal
@@ -172,6 +174,28 @@ class ProgramTests(SynchronousTestCase):
         self.start("--quiet")
         self.assertEqual(self.printed(), [])
         self.assertEqual(self.types("/info"), ["* nobody is registered"])
+
+    def test_the_log_has_its_key_also_when_it_is_quiet(self) -> None:
+        said: list[str] = []
+
+        @implementer(ILogObserver)
+        def observer(event: LogEvent) -> None:
+            said.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observer)
+        self.addCleanup(globalLogPublisher.removeObserver, observer)
+        self.start("--quiet")
+        found = [line for line in said if "for clients: --server" in line]
+        self.assertRegex(found[0], r"--server \S+:\d+/sha256:[A-Z2-7]{52}$")
+
+    def test_a_unix_socket_is_named_and_no_place_for_clients(self) -> None:
+        options = ServerOptions()
+        options.parseOptions(["--home", self.mktemp(), "--port", "unix:chat.socket"])
+        self.program = ChatServerProgram(self.reactor, options)
+        self.program.startService()
+        where, key = self.printed()
+        self.assertEqual(where, "Server listening on unix:chat.socket")
+        self.assertRegex(key, r"^\* its key: sha256:[A-Z2-7]{52}$")
 
     def test_the_operator_sees_and_ends_the_lobby(self) -> None:
         self.start("--lobby", "tcp:6666")

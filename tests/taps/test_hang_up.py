@@ -1,0 +1,45 @@
+"""Tests of what SIGHUP does."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from types import SimpleNamespace
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.taps.hang_up import HangUp
+
+
+class HangUpTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        former = signal.getsignal(signal.SIGHUP)
+        self.addCleanup(signal.signal, signal.SIGHUP, former)
+        self.calls: list[Callable[[], None]] = []
+        self.stops: list[None] = []
+        self.service = HangUp(
+            SimpleNamespace(callFromThread=self.calls.append, stop=lambda: self.stops.append(None))
+        )
+
+    def test_it_stops_the_reactor_and_the_next_one_is_not_ours(self) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self.service.startService()
+        os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual((len(self.calls), self.stops), (1, []))
+        self.calls[0]()
+        self.assertEqual(self.stops, [None])
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
+    def test_who_ignores_it_still_does(self) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        self.service.startService()
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+        self.service.stopService()
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)
+
+    def test_it_is_as_before_after_the_end(self) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        self.service.startService()
+        self.service.stopService()
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
