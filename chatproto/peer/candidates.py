@@ -65,7 +65,7 @@ def route_of(host: str, relayed: bool, both_dialled: bool) -> Route:
     """How a connection with `host` is called. `both_dialled`: both have sent a PUNCH on it."""
     if relayed:
         return Route.RELAYED
-    address = _literal(host)
+    address = _literal(host.partition("%")[0])  # link-local ones are seen with their interface
     if address is not None and address.is_private:
         return Route.SAME_NETWORK
     return Route.PUNCHED if both_dialled else Route.DIRECT

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import re
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import platformdirs
@@ -21,13 +22,14 @@ from chatproto.taps.options import ProgramOptions, WrongOption, endpoint_text
 from chatproto.wire.bcp2_common import ADDRESSES, USER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import ID, read_client_id, read_host_port
+from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
 
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
 MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
+_EVERYBODY = ip_address("255.255.255.255")
 INTERFACES = ("auto", "plain", "json")
 PATHS = tuple(mode.value for mode in Mode)
 
@@ -103,8 +105,7 @@ class Options(ProgramOptions):
         self["server"] = []
 
     def opt_server(self, text: str) -> None:
-        """host:port of the server, or host:port/KEY, or 'none'; may be repeated for servers with one
-        directory [default: 127.0.0.1:5555]"""
+        """host:port of the server, host:port/KEY, or 'none'; may be repeated [default: 127.0.0.1:5555]"""
         if len(self["server"]) >= MOST_SERVERS:
             raise WrongOption(f"--server can be given {MOST_SERVERS} times at most")
         self["server"].append(text)
@@ -188,6 +189,10 @@ class Options(ProgramOptions):
         named = [host for host, _ in self["announce"] if not is_address(host)]
         if named and not self["plain"]:
             raise WrongOption(f"--announce wants an address, not the name {named[0]!r}")
+        for host, port in self["announce"]:
+            if not port or (is_address(host) and _is_nobodys(ip_address(host))):
+                where = host_port(host, port)
+                raise WrongOption(f"--announce {where!r} is no place where anybody can be reached")
 
     def _account(self) -> None:
         if self["user"] is None:
@@ -222,3 +227,9 @@ class Options(ProgramOptions):
     def _one_of(self, name: str, known: tuple[str, ...]) -> None:
         if self[name] not in known:
             raise WrongOption(f"--{name} is one of {', '.join(known)}, not {self[name]!r}")
+
+
+def _is_nobodys(address: IPv4Address | IPv6Address) -> bool:
+    """Whether it is none that could be dialled from elsewhere, without more being known."""
+    link_local = address.version == 6 and address.is_link_local
+    return address.is_unspecified or address.is_multicast or link_local or address == _EVERYBODY

@@ -19,6 +19,7 @@ class IntroductionTests(SynchronousTestCase):
             ("198.41.0.4", False, False, "direct"),
             ("198.41.0.4", False, True, "punched"),
             ("192.168.1.4", False, True, "lan"),
+            ("fe80::1%eth0", False, False, "lan"),
             ("198.41.0.4", True, False, "relay"),
             ("192.168.1.4", True, False, "relay"),
             ("127.0.0.1", False, False, "direct"),

@@ -50,6 +50,12 @@ class WaysTests(SynchronousTestCase):
         self.parsed("--plain", "--announce", "chat.example:80")
         self.assertIn("not the name 'chat.example'", self.refused("--announce", "chat.example:80"))
 
+    def test_an_address_that_nobody_has_is_not_announced(self) -> None:
+        for place in ("0.0.0.0:5", "[::]:5", "224.0.0.1:5", "[fe80::1]:5", "255.255.255.255:5"):
+            self.assertIn("no place where anybody", self.refused("--announce", place))
+        self.assertIn("--announce", self.refused("--announce", "10.0.0.1:0"))
+        self.parsed("--announce", "127.0.0.1:5", "--announce", "[fd00::2]:5")
+
     def test_a_way_that_there_is_not(self) -> None:
         self.assertIn("--path is one of auto, direct, relay", self.refused("--path", "straight"))
 
