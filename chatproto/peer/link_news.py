@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from chatproto.peer.effects import Opening
-from chatproto.peer.ledger import Entry
-from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_peer import Chat, ChatAck
+from chatproto.peer.ledger import MODE, MSG, TURN, Entry
+from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +89,43 @@ def date_of(at: float) -> str:
 def moment_of(date: str) -> float:
     """Seconds since the epoch; the other side's clock may be wrong."""
     return datetime.fromisoformat(date).timestamp()
+
+
+def message_of(entry: Entry) -> Bcp2Message:
+    """What is numbered, as it is said."""
+    match entry.kind:
+        case "turn":
+            return Turn(entry.id)
+        case "mode":
+            return Mode(entry.id, entry.text)
+        case _:
+            return Msg(entry.id, date_of(entry.at), entry.text)
+
+
+def news_of(message: Bcp2Message) -> News | None:
+    """What `message` of theirs tells; None: nothing, as an error about what nobody waits for."""
+    read = _NEWS.get(type(message))
+    return AboutFiles(message) if read is None else read(message)
+
+
+def _refusal(error: Error) -> News | None:
+    match error.about:
+        case "CHAT":
+            return Refused(error.status)
+        case "OFFER" | "DATA" | "DONE":
+            return AboutFiles(error)
+    return None
+
+
+_NEWS: dict[type[Bcp2Message], Callable[[Any], News | None]] = {
+    Chat: lambda call: Called(call.client_id, opening_of(call)),
+    ChatAck: lambda yes: Answered(yes.client_id, opening_of(yes)),
+    Msg: lambda said: Told(Entry(said.id, MSG, moment_of(said.date), said.text)),
+    Turn: lambda turn: Told(Entry(turn.id, TURN, 0.0)),
+    Mode: lambda mode: Told(Entry(mode.id, MODE, 0.0, mode.mode)),
+    MsgAck: lambda ack: Arrived(ack.id),
+    PingAck: lambda _: Alive(),
+    Quit: lambda farewell: Gone(farewell.reason),
+    Error: _refusal,
+}
+"""All that is not about files."""

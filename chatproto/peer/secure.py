@@ -20,26 +20,23 @@ from zope.interface import implementer
 from chatproto.peer.before_tls import BeforeTls, punch_first
 from chatproto.peer.beneath import start_tls
 from chatproto.peer.effects import Opening
-from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
+from chatproto.peer.keepalive import Keepalive
+from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.peer.link_news import (
     AboutFiles,
-    Alive,
     Answered,
     Arrived,
     Called,
-    Gone,
     News,
-    Refused,
     Told,
-    date_of,
-    moment_of,
-    opening_of,
+    message_of,
+    news_of,
     told,
 )
 from chatproto.peer.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
-from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.bcp2_peer import Chat, ChatAck, MsgAck, Quit
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
@@ -114,6 +111,7 @@ class SecureLink(LineReceiver):
         self._handshake = handshake
         self._decoder = StrictDecoder(Sender.PEER, limits)
         self._timers = Timers(clock)
+        self._keepalive = Keepalive(self._timers, limits.peer_ping, self.probe, self._lost)
         self._waiting: deque[Entry | int] = deque()  # an acknowledgement is a number
         self._writable = True
         self._holds: set[str] = set()  # who wants nothing more to be read
@@ -279,7 +277,7 @@ class SecureLink(LineReceiver):
             return
         if held:
             self.transport.pauseProducing()
-            self._timers.cancel("ping", "gone")  # a silence of our own making
+            self._keepalive.stop()  # a silence of our own making
         else:
             self.transport.resumeProducing()
             self._listen()
@@ -296,41 +294,21 @@ class SecureLink(LineReceiver):
                 self._hear(AboutFiles(message))
             case RemoteError():
                 self._send(Error(message.status))
-            case Chat():
-                self._timers.cancel("begin")
-                self._hear(Called(message.client_id, opening_of(message)))
-            case ChatAck():
-                self._timers.cancel("begin")
-                self._hear(Answered(message.client_id, opening_of(message)))
-            case Error(status, about="CHAT"):
-                self._hear(Refused(status))
-            case Msg(number, date, text):
-                self.heard_any = True
-                self._hear(Told(Entry(number, MSG, moment_of(date), text)))
-            case Turn(number):
-                self._hear(Told(Entry(number, TURN, 0.0)))
-            case Mode(number, mode):
-                self._hear(Told(Entry(number, MODE, 0.0, mode)))
-            case MsgAck(number):
-                self._owner.secure_heard(self, Arrived(number))
             case Ping():
                 self._send(PingAck())
-            case PingAck():
-                self._hear(Alive())
             case Quit() if self._parting:
                 self._close()
-            case Quit(reason):
-                self._hear(Gone(reason))
-            case Error(about="OFFER" | "DATA" | "DONE"):
-                self._hear(AboutFiles(message))
-            case Error():
-                pass
             case _:
-                self._hear(AboutFiles(message))
+                self._hear(news_of(message))
 
-    def _hear(self, news: News) -> None:
-        """Tell it; after our own farewell nobody wants to know."""
-        if not self._parting:
+    def _hear(self, news: News | None) -> None:
+        """Tell it; after our own farewell nobody wants to know more than what of ours has arrived."""
+        match news:
+            case Called() | Answered():
+                self._timers.cancel("begin")
+            case Told(entry) if entry.kind == MSG:
+                self.heard_any = True
+        if news is not None and (isinstance(news, Arrived) or not self._parting):
             self._owner.secure_heard(self, news)
 
     def _send(self, message: Bcp2Message) -> None:
@@ -364,15 +342,8 @@ class SecureLink(LineReceiver):
                 self._reason = str(error)
                 self._close()
                 return
-            if not wanted:
-                continue
-            match entry.kind:
-                case "turn":
-                    self._send(Turn(entry.id))
-                case "mode":
-                    self._send(Mode(entry.id, entry.text))
-                case _:
-                    self._send(Msg(entry.id, date_of(entry.at), entry.text))
+            if wanted:
+                self._send(message_of(entry))
         self._draw()
 
     def _draw(self) -> None:
@@ -390,18 +361,11 @@ class SecureLink(LineReceiver):
             self._drawing = False
 
     def _listen(self) -> None:
-        """Something came: the silence begins anew."""
-        if self._holds:
-            return
-        self._timers.cancel("gone")
-        self._timers.after("ping", self._limits.peer_ping, self._ping)
+        if not self._holds:
+            self._keepalive.heard()
 
-    def _ping(self) -> None:
-        self._send(Ping())
-        self._timers.after("gone", self._limits.peer_ping, self._lost)
-
-    def _lost(self) -> None:
-        self._reason = f"nothing came for {2 * self._limits.peer_ping:g} s"
+    def _lost(self, reason: str) -> None:
+        self._reason = reason
         self._leaving = True
         self.transport.abortConnection()
 
