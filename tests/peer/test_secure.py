@@ -84,6 +84,12 @@ class BeginningTests(Case):
             self.clock.advance(SLOW / 10)
         self.assertTrue(wire.disconnecting)
 
+    def test_one_who_calls_may_ring_longer(self) -> None:
+        wire = self.link(called=True)
+        self.says(CALL)
+        self.clock.advance(SLOW)
+        self.assertFalse(wire.closing)
+
     def test_whom_we_call_may_ring_longer(self) -> None:
         wire = self.link()
         self.clock.advance(SLOW)

@@ -202,6 +202,13 @@ class SpeakingTests(Case):
         self.clock.advance(PING)
         self.assertEqual(self.wrote(), [Ping()])
 
+    def test_nor_when_something_of_theirs_was_under_way_as_it_was_held(self) -> None:
+        wire = self.link()
+        self.l.hold(True)
+        self.says(Ping())
+        self.clock.advance(PING * 3)
+        self.assertEqual((self.wrote(), wire.closing), ([PingAck()], False))
+
 
 class SourceTests(Case):
     """What goes out when nobody talks."""
