@@ -81,6 +81,6 @@ class CandidateTests(SynchronousTestCase):
             (V6, False, True, Route.PUNCHED),
             (LAN, False, True, Route.SAME_NETWORK),
             ("127.0.0.1", False, False, Route.SAME_NETWORK),
-            ("fe80::1%eth0", False, False, Route.DIRECT),
+            ("fe80::1%eth0", False, False, Route.SAME_NETWORK),
         ):
             self.assertEqual(route_of(host, relayed, both), expected, host)
