@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives import serialization
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.measure import CannotMeasure, Subject, free_port, machine, median, table, workplace
+from bench.measure import HERE, CannotMeasure, Subject, free_port, machine, median, table, workplace
 from bench.room_members import Bare, Irc, Member, Ours, Room
 from chatproto.identity.keys import new_identity
 
@@ -125,7 +125,7 @@ def nothing() -> None:
 
 def cases(place: Path, ngircd: str | None) -> list[Case]:
     """What is measured."""
-    port, lobby, irc_port, tls_port = (free_port() for _ in range(4))
+    port, lobby, bare_port, bare_tls_port, irc_port, tls_port = (free_port() for _ in range(6))
     limits = [f"--limits={name}=1000000" for name in UNLIMITED]
     twistd = str(Path(sys.executable).with_name("twistd"))
     command = [sys.executable, twistd, "-n", "--pidfile=", "chatserver", "--quiet"]
@@ -141,15 +141,25 @@ def cases(place: Path, ngircd: str | None) -> list[Case]:
             SECURE,
         ),
     ]
+    certificate(place)
+    bare = [sys.executable, str(HERE / "peers" / "twisted_room.py")]
+    command = [*bare, str(bare_port)]
+    found.append(
+        Case(Subject("bare Twisted, plain", command, bare_port, "", ""), Bare, nothing, PLAIN)
+    )
+    command = [*bare, str(bare_tls_port), str(place / "it.crt")]
+    secure = partial(tls, members, "irc")
+    found.append(
+        Case(Subject("bare Twisted, TLS", command, bare_tls_port, "", ""), Bare, secure, SECURE)
+    )
     program = ngircd or shutil.which("ngircd", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is not None:
-        certificate(place)
         settings = place / "ngircd.conf"
         settings.write_text(IRC_SETTINGS.format(port=irc_port, tls_port=tls_port, place=place))
         irc = [program, "-n", "-f", str(settings)]
         found += [
             Case(Subject(PLAIN, irc, irc_port, "", ""), Irc, nothing, PLAIN),
-            Case(Subject(SECURE, irc, tls_port, "", ""), Irc, partial(tls, members, "irc"), SECURE),
+            Case(Subject(SECURE, irc, tls_port, "", ""), Irc, secure, SECURE),
         ]
     return found
 
