@@ -25,12 +25,12 @@ class Member(Protocol):
     def connectionMade(self) -> None:
         tcp = self.transport
         tcp.setTcpNoDelay(True)
-        self.factory.members.add(self)  # type: ignore[union-attr]
+        self.factory.members.add(self)
 
     def send(self, data: bytes) -> None:
         """At once if nothing waits: `writeSomeData` is what Twisted's own `doWrite` calls."""
         tcp = self.transport
-        if self.factory.secure or tcp.dataBuffer or tcp._tempDataBuffer:  # type: ignore[union-attr]
+        if self.factory.secure or tcp.dataBuffer or tcp._tempDataBuffer:
             tcp.write(data)
             return
         sent = tcp.writeSomeData(data)
@@ -45,10 +45,10 @@ class Member(Protocol):
             if line.startswith(b"/"):
                 self.transport.write(b"* you are m\n")
             else:
-                self.factory.say(self, b"m: " + line + b"\n")  # type: ignore[union-attr]
+                self.factory.say(self, b"m: " + line + b"\n")
 
     def connectionLost(self, reason: object = None) -> None:
-        self.factory.members.discard(self)  # type: ignore[union-attr]
+        self.factory.members.discard(self)
 
 
 class Room(Factory):
@@ -64,7 +64,7 @@ class Room(Factory):
 
     def say(self, member: Member, line: bytes) -> None:
         if not self.said:
-            reactor.callLater(0, self.flush)  # type: ignore[attr-defined]
+            reactor.callLater(0, self.flush)
         self.said.append((member, line))
 
     def flush(self) -> None:
@@ -79,13 +79,14 @@ class Room(Factory):
 
 
 def main(port: int, certificate: str = "") -> None:
+    listener: Any = reactor
     if certificate:
         key = str(Path(certificate).with_suffix(".key"))
         options = ssl.DefaultOpenSSLContextFactory(key, certificate, SSL.TLS_METHOD)
-        reactor.listenSSL(port, Room(True), options, interface="127.0.0.1")  # type: ignore[attr-defined]
+        listener.listenSSL(port, Room(True), options, interface="127.0.0.1")
     else:
-        reactor.listenTCP(port, Room(False), interface="127.0.0.1")  # type: ignore[attr-defined]
-    reactor.run()  # type: ignore[attr-defined]
+        listener.listenTCP(port, Room(False), interface="127.0.0.1")
+    listener.run()
 
 
 if __name__ == "__main__":

@@ -51,6 +51,7 @@ class LobbyConnection(Protocol):
         self._waiting_for_flood = False
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._ends_lines = True  # what this member sends; so does what it is sent
         self._full = False  # the transport takes no more just now
 
     # What Twisted calls.
@@ -106,9 +107,9 @@ class LobbyConnection(Protocol):
         """Send `lines`, each with its end, now, after what was gathered before; false if too much waits."""
         if self._full:
             return self.add(lines[:-1])
-        if self._out:
+        if self._out_bytes:
             self.flush()
-        self._send(lines)
+        self.transport.write(lines if self._ends_lines else lines[:-1])
         return True
 
     def add(self, line: bytes) -> bool:
@@ -129,10 +130,8 @@ class LobbyConnection(Protocol):
             return
         out, self._out, self._out_bytes = self._out, [], 0
         out.append(b"")
-        self._send(b"\n".join(out))
-
-    def _send(self, lines: bytes) -> None:
-        self.transport.write(lines[:-1] if self._text.line_ends is False else lines)
+        lines = b"\n".join(out)
+        self.transport.write(lines if self._ends_lines else lines[:-1])
 
     def close(self) -> None:
         """Close when all is sent and the member has closed too, or after `farewell_wait`.
@@ -176,6 +175,7 @@ class LobbyConnection(Protocol):
                 return
             if text is None:
                 break
+            self._ends_lines = self._text.line_ends is not False
             self._say(text)
         if self._over:
             return
@@ -209,6 +209,7 @@ class LobbyConnection(Protocol):
         self._timer = None
         text = self._text.finish()
         if text is not None:
+            self._ends_lines = False
             self._say(text)
 
     def _end(self) -> None:

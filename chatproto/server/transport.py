@@ -30,6 +30,15 @@ class PromptServer(tcp.Server):
     log = Logger()
     _shouldShutdown = False  # no other process has the socket: closing it is enough
     _read_ended = False
+    _is_free = True  # nothing waits to be written, and the connection stands
+
+    def startWriting(self) -> None:
+        self._is_free = False
+        super().startWriting()
+
+    def stopWriting(self) -> None:
+        self._is_free = bool(self.connected)
+        super().stopWriting()
 
     def startTLS(self, ctx: Any, normal: bool = True) -> None:
         super().startTLS(ctx, normal)
@@ -41,13 +50,7 @@ class PromptServer(tcp.Server):
 
     def write(self, data: bytes) -> None:
         """Send `data` as it is, what TLS has encrypted too."""
-        if not (
-            self.dataBuffer
-            or self._tempDataBuffer
-            or self.disconnecting
-            or self._writeDisconnecting
-            or not self.connected
-        ):
+        if self._is_free:
             try:
                 sent = self.socket.send(data)
             except OSError:

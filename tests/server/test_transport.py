@@ -41,6 +41,7 @@ class Ours(Protocol):
         """Nothing."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.transport.write(b"to nobody")  # type: ignore[union-attr]
         kind: Any = reason.type
         self.lost.callback(kind)
 
