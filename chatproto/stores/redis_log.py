@@ -278,7 +278,9 @@ class RedisLog(Service):
             return
         if self._seen and not await self._is_there(reader, self._seen):
             picture = await self._ask(reader, "GET", PICTURE)
-            if picture is None or _number(picture) < _number(self._seen):  # else that is why
+            explained = picture is not None and _number(picture) >= _number(self._seen)
+            # Where somebody has cut off its beginning, what follows is all there still.
+            if not explained and not await self._is_cut(reader):
                 self._last = ""
                 raise StoreTrouble(f"what {LOG} held is gone")
         self._seen_at, self._seen = now, "" if self._last == "0-0" else self._last
@@ -337,5 +339,6 @@ class RedisLog(Service):
             connection.transport.abortConnection()
             raise ConnectionError("it does not answer") from None
         except txredisapi.ResponseError as error:
-            raise StoreTrouble(f"it says {error}") from None
+            why = str(error).partition(", with args")[0]  # which would be what somebody said
+            raise StoreTrouble(f"it says {why.strip().rstrip('.')}") from None
         return found

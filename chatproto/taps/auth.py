@@ -108,10 +108,12 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
     def _add(self, text: str) -> None:
         from chatproto.accounts.files import AccountTrouble
 
+        kind, _, name = text.partition(":")
+        if kind == "file" and name:
+            _readable(name)  # Twisted's says so in two lines, starts, and lets nobody in
         try:
             self.addChecker(makeChecker(text))
         except InvalidAuthType:
-            kind = text.partition(":")[0]
             raise WrongOption(f"--auth {kind!r} is not known; --help-auth lists them") from None
         except UnsupportedInterfaces:
             raise WrongOption(f"--auth {text!r} is not about passwords") from None
@@ -119,7 +121,15 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
             raise CannotStart(str(trouble)) from None
         except Exception as error:
             # Plugins raise what they like.
-            raise WrongOption(f"--auth {text.partition(':')[0]}: {error}") from None
+            raise WrongOption(f"--auth {kind}: {error}") from None
+
+
+def _readable(name: str) -> None:
+    """Raises CannotStart if the file `name` cannot be read."""
+    try:
+        Path(name).open("rb").close()
+    except OSError as error:
+        raise CannotStart(f"cannot read {name}: {error.strerror}") from None
 
 
 def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:

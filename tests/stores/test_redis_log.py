@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
@@ -182,6 +183,29 @@ class RedisLogTests(TestCase):
         await one.append("4")
         await self.until(lambda: here.got[-1:] == ["4"])
         self.assertEqual(here.begun, [[]])
+
+    async def test_who_reads_goes_on_when_somebody_cuts_off_the_beginning(self) -> None:
+        self.patch(redis_log, "LOOK_BACK", 0.05)
+        self.patch(redis_log, "BLOCK", 50)
+        one, here = await self.up()
+        for length in (1, 0):
+            await one.append(f"before {length}")
+            await one.append("last")
+            await self.until(lambda: here.got[-1:] == ["last"])
+            self.redis.ask("XTRIM", "chatproto:log", "MAXLEN", str(length))
+            await deferLater(reactor, 0.3, lambda: None)
+            await one.append("after")
+            await self.until(lambda: here.got[-1:] == ["after"])
+        self.assertEqual((here.begun, one.why), ([[]], ""))
+
+    async def test_a_refusal_is_told_without_what_was_said(self) -> None:
+        one, _ = await self.up()
+        self.redis.ask("ACL", "SETUSER", "default", "-xadd")
+        failure = await self.assertFailure(one.append("a secret"), StoreTrouble)
+        self.assertIn("it says NOPERM", str(failure))
+        unknown = one._ask(one._writer, "XSAY", "a secret")
+        failure = await self.assertFailure(ensureDeferred(unknown), StoreTrouble)
+        self.assertEqual(failure.detail, "it says ERR unknown command 'XSAY'")
 
     async def test_who_begins_does_not_take_what_is_left_of_a_log_for_all_of_it(self) -> None:
         one, here = await self.up()

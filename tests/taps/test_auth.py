@@ -87,6 +87,10 @@ class AuthOptionTests(SynchronousTestCase):
         ):
             self.assertIn(why, self.refused(1, *arguments))
 
+    def test_a_file_of_twisted_s_that_is_not_there_is_code_2(self) -> None:
+        said = self.refused(2, "--auth", f"file:{self.path}")
+        self.assertIn(f"cannot read {self.path}: No such file", said)
+
     def test_a_file_that_cannot_be_used_is_code_2(self) -> None:
         missing = str(self.path)
         for arguments in (("--auth", f"argon2:{missing}"), ("--allow-keys", missing)):
