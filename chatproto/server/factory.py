@@ -7,6 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
@@ -87,7 +88,9 @@ class ChatFactory(Factory):
         return len(self.silent) + len(self.spoken)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
-        host = plain_host(getattr(addr, "host", ""))
+        # Who comes by a Unix socket is on this machine.
+        unnamed = "127.0.0.1" if isinstance(addr, UNIXAddress) else ""
+        host = plain_host(getattr(addr, "host", unnamed))
         if len(self.silent) + len(self.spoken) >= self.most:
             if not self.silent:
                 return self._refusal(503)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twisted.internet.address import UNIXAddress
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
@@ -50,6 +51,15 @@ class AConnection(Served):
             self.connection.dataReceived(REGISTER)
             self.assertEqual(self.end.new(), REGACK)
         self.assertFalse(self.end.disconnecting)
+
+    def test_who_comes_by_a_unix_socket_is_on_this_machine(self) -> None:
+        end = End()
+        end.hostAddr = end.peerAddr = UNIXAddress(b"chat.socket")
+        connection = self.factory.buildProtocol(end.peerAddr)
+        assert connection is not None
+        connection.makeConnection(end)
+        connection.dataReceived(REGISTER)
+        self.assertEqual(end.value(), REGACK)
 
     def test_answers_all_of_a_chunk_in_one_write(self) -> None:
         self.connection.dataReceived(REGISTER * 5 + BRIDGE)
