@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from OpenSSL import SSL
@@ -21,6 +21,7 @@ BLOCK = 256 * 1024
 _no_zero_allocator = _ffi.new_allocator(should_clear_after_alloc=False)
 _RECORDED = RECORD + 16 * AROUND
 _recorded = _no_zero_allocator("char[]", _RECORDED)
+_write, _read, _bytes_of = _lib.SSL_write, _lib.BIO_read, _ffi.buffer
 
 
 class Channel(SSL.Connection):
@@ -62,17 +63,21 @@ class Channel(SSL.Connection):
         self._unread += len(buf) + (len(buf) // RECORD + 1) * AROUND
         return super().send(buf, flags)
 
-    def record(self, data: bytes) -> bytes:
-        """`data`, not more than a record, as one record; with what else was to be sent before it.
+    def recorder(self) -> Callable[[bytes], bytes]:
+        """What makes one record of what is not more, and gives all that is to be sent.
 
-        It costs a third of `send` and `bio_read`, and a room sends one to each member. Raises
-        SSL.Error, and has not taken it.
+        It costs a third of `send` and `bio_read`, and a room wants one for each member. It raises
+        SSL.Error if nothing was taken.
         """
-        count = _lib.SSL_write(self._ssl, data, len(data))
-        if count <= 0:
-            self._raise_ssl_error(self._ssl, count)
-        count = _lib.BIO_read(self._from_ssl, _recorded, _RECORDED)
-        return bytes(_ffi.buffer(_recorded, count))
+        ssl, sent = self._ssl, self._from_ssl
+
+        def record(data: bytes) -> bytes:
+            count = _write(ssl, data, len(data))
+            if count <= 0:
+                self._raise_ssl_error(ssl, count)
+            return bytes(_bytes_of(_recorded, _read(sent, _recorded, _RECORDED)))
+
+        return record
 
     def bio_read(self, bufsiz: int) -> bytes:
         """All that is to be sent, also where `bufsiz` is less."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from OpenSSL.SSL import Error
@@ -14,28 +15,29 @@ class PromptTls:
     """Writes for `layer`, which is TLS on its transport, once its handshake is done.
 
     Whatever is not the plain case (much at once, something waits already, it is closing or broken) is
-    left to Twisted, which does as it always does.
+    left to Twisted, which does as it always does. What the plain case needs is kept here: a room goes
+    this way for each member, and to look it up in the layer costs as much as to encrypt.
     """
 
-    __slots__ = ("_layer",)
+    __slots__ = ("_is_free", "_layer", "_record", "_send")
 
     def __init__(self, layer: TLSMemoryBIOProtocol) -> None:
-        self._layer: Any = layer
+        inside: Any = layer
+        self._layer = inside
+        self._record: Callable[[bytes], bytes] = inside._tlsConnection.recorder()
+        self._send: Callable[[bytes], None] = inside.transport.write
+        self._is_free = True  # nothing waits in the layer
 
     def write(self, data: bytes) -> None:
         """Encrypt `data` and send it."""
-        layer = self._layer
-        if not (
-            layer._appSendBuffer
-            or layer._lostTLSConnection
-            or layer.disconnecting
-            or len(data) > RECORD
-        ):
+        if self._is_free and len(data) <= RECORD:
             try:
-                record = layer._tlsConnection.record(data)
+                record = self._record(data)
             except Error:
                 pass  # to be tried again with the same bytes, or broken: Twisted will find out which
             else:
-                layer.transport.write(record)
+                self._send(record)
                 return
+        layer = self._layer
         TLSMemoryBIOProtocol.write(layer, data)
+        self._is_free = not (layer._appSendBuffer or layer.disconnecting)

@@ -65,7 +65,6 @@ class SecureConnection(LineReceiver):
     line_mode = 0
     transport: Any  # a TCP connection, or what startTLS makes of it
     _visitor: Visitor | None = None
-    _leaving = False
     _pinged = False
     _logging_in = False  # a password is being checked; what was asked after it waits
     _pace: Pace | None = None  # what waits if it talks too fast
@@ -84,8 +83,9 @@ class SecureConnection(LineReceiver):
         self._begun = 0.0
         self._unsent = 0
         self._full = False
+        self._leaving = False
         self._unanswered: deque[Bcp2Message | RemoteError] = deque()
-        self._write: Callable[[bytes], object] | None = None
+        self._write: Callable[[bytes], object]
         self._answers: list[bytes] | None = None  # what is written when all is answered
         self._gathered = 0
 
@@ -100,6 +100,8 @@ class SecureConnection(LineReceiver):
         if isinstance(layer, TLSMemoryBIOProtocol):
             # Its own `write` may wait for the next turn of the reactor, with a timer for each member.
             self._write = PromptTls(layer).write
+        else:
+            self._write = layer.write
         layer.dataReceived(data)
 
     # What Twisted calls.
@@ -198,7 +200,7 @@ class SecureConnection(LineReceiver):
                 self._abort()
                 return
         if self._answers is None:
-            (self._write or self.transport.write)(data)
+            self._write(data)
             return
         self._answers.append(data)
         self._gathered += len(data)
@@ -209,7 +211,7 @@ class SecureConnection(LineReceiver):
         answers, self._answers = self._answers, None
         self._gathered = 0
         if answers:
-            (self._write or self.transport.write)(b"".join(answers))
+            self._write(b"".join(answers))
 
     def dismiss(self, message: Bcp2Message) -> None:
         """Send `message` and close."""

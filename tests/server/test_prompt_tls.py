@@ -44,7 +44,7 @@ class Ours(Protocol):
         self.tcp, self.layer = tcp, tcp.protocol
 
     def handshakeCompleted(self) -> None:
-        prompt = PromptTls(self.layer)
+        prompt = self.prompt = PromptTls(self.layer)
         for part in self.parts:
             prompt.write(part)
             self.waited.append(bool(self.tcp._tempDataBuffer or self.tcp.dataBuffer))
@@ -102,4 +102,4 @@ class PromptTlsTests(TestCase):
         ours = self.listen([b"one"])
         await deferToThread(self.read, ours)
         await ours.lost
-        PromptTls(ours.layer).write(b"two")
+        ours.prompt.write(b"two")
