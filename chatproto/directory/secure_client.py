@@ -93,6 +93,7 @@ class SecureServer:
         self._dialling: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
         self._stopped = True
+        self._broke = ""  # why the last connection ended, or the last try was in vain
         self._refused = ""  # why it does not want us, or we do not want it
         self._waiting: list[Deferred[None]] = []
 
@@ -306,6 +307,7 @@ class SecureServer:
 
     def _lost(self, why: str, wait: Callable[[], float] | None = None) -> None:
         self.registered = False
+        self._broke = why
         self._come_out()
         if not self._stopped and self._again is None:
             self._try_again((wait or self._places.wait)())
@@ -340,7 +342,10 @@ class SecureServer:
             return Unreachable(f"the server at {self.name} is not asked any more: {self._refused}")
         if self._registration is not None and self._stopped:
             return Unreachable(f"the server at {self.name} is not asked any more")
-        return Unreachable(f"no connection to the server at {self.name} just now")
+        if not self._broke:
+            return Unreachable(f"no connection to the server at {self.name} just now")
+        where = "" if self.name in self._broke else f" at {self.name}"
+        return Unreachable(f"no connection to the server{where} just now: {self._broke}")
 
 
 def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:

@@ -60,7 +60,9 @@ class Bridged(Event):
 
 @dataclass(frozen=True, slots=True)
 class Incoming(Event):
-    """Somebody calls. `ask`: the person must /accept or /decline."""
+    """Somebody calls. `ask`: the person must /accept or /decline. `path` is `relay` where `host` and
+    `port` are the server's, through which they call.
+    """
 
     event: ClassVar[str] = "incoming"
     id: str
@@ -70,6 +72,7 @@ class Incoming(Event):
     confirmed: bool = False
     key: str | None = None
     ask: bool = False
+    path: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

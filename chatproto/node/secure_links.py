@@ -311,6 +311,7 @@ class SecureLinks:
                 confirmed=belief.confirmed,
                 key=link.key,
                 ask=not at_once,
+                path="relay" if link.relayed else None,
             )
         )
         effects = _secure(conversation).called(link, call.opening)

@@ -98,7 +98,7 @@ class Transfers:
         """Do not take what is offered as `number`. Raises LocalError."""
         one = self._numbered(number)
         if not isinstance(one, Receiving) or one.state is not State.OFFERED:
-            raise LocalError(400, f"{number} is not to be declined now")
+            raise LocalError(400, f"{number} is not to be declined now: /cancel {number} ends it")
         one.run(one.machine.decline())
         self._settle()
 

@@ -119,7 +119,7 @@ def _address(host: str, port: int) -> str:
 def _incoming(event: Incoming) -> list[str]:
     # A caller in the open is never confirmed, and keeps the line that the assignment fixes.
     doubt = "? (unconfirmed)" if event.encrypted and not event.confirmed else ""
-    where = _address(event.host, event.port)
+    where = _address(event.host, event.port) + (f" ({_way(event.path)})" if event.path else "")
     lines = [f"Incoming chat request from {name(event.id)}{doubt} {where}"]
     if event.ask:
         lines.append("* /accept or /decline")

@@ -305,6 +305,15 @@ class RequestTests(Case):
         for asked in (self.server.bridge("bob"), self.server.register()):
             self.assertIn("not asked any more: 409 id taken", self.unreachable(asked))
 
+    def test_while_the_server_is_not_there_it_is_said_why(self) -> None:
+        self.server.start(ALICE)
+        self.net.refuse()
+        why = "there is no server at 127.0.0.1:5555 (connection refused)"
+        for asked in (self.server.bridge("bob"), self.server.ask(bcp2.Observe, bcp2.ObserveAck)):
+            self.assertEqual(
+                self.unreachable(asked), f"no connection to the server just now: {why}"
+            )
+
     def test_without_a_line_there_is_no_asking(self) -> None:
         self.assertIn("no connection", self.unreachable(self.server.bridge("Bob")))
         self.assertIn("no connection", self.unreachable(self.server.register()))

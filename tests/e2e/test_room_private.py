@@ -48,7 +48,7 @@ def test_it_goes_over_the_relay_and_the_room_goes_on(stage: Stage, tmp_path: Pat
     room = Room(stage)
     alice, bob = (room.person(name, stage.place(name)) for name in ("alice", "bob"))
     alice.send_line(f"/msg @bob {SECRET}")
-    bob.event("incoming", id="alice", encrypted=True, confirmed=True)
+    bob.event("incoming", id="alice", encrypted=True, confirmed=True, path="relay")
     bob.send_line("/accept alice")
     bob.event("message", from_="alice", text=SECRET, room=None)
     for one, other in ((alice, "bob"), (bob, "alice")):

@@ -79,6 +79,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
         ["Incoming chat request from alice 127.0.0.1:3000"],
     ),
     (
+        Incoming("alice", "10.0.0.1", 5555, encrypted=True, confirmed=True, path="relay"),
+        ["Incoming chat request from alice 10.0.0.1:5555 (relayed)"],
+    ),
+    (
         SessionChanged("bob", "calling", host="127.0.0.1", port=3001),
         ["* calling bob 127.0.0.1:3001"],
     ),
