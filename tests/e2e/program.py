@@ -187,6 +187,11 @@ class Program:
             wrong = "\n".join(f"  ! {line}" for line in self.errors.lines[-50:])
         return f"$ {' '.join(self.command)}\n{said}\n{wrong}"
 
+    def logs(self, most: int) -> list[str]:
+        """The last `most` characters of each log that it wrote into its folders."""
+        found = [log for place in self.places for log in place.rglob("*.log")]
+        return [log.read_text(errors="replace")[-most:] for log in found]
+
     def send_line(self, text: str) -> None:
         """Type a line."""
         self.send(text.encode() + b"\n")
