@@ -111,6 +111,7 @@ class SecureServer:
         """Connect and register, and stay so."""
         self._registration = registration
         self._stopped = False
+        self._refused = ""
         self._dial()
 
     def stop(self) -> None:
@@ -174,8 +175,14 @@ class SecureServer:
         return self._ask(make, wanted, part)
 
     def register(self) -> Deferred[None]:
-        """Register now rather than when the connection does it by itself."""
+        """Register now rather than when the connection does it by itself; after a refusal, try again.
+
+        Of that try the news tell what comes out, as of the first.
+        """
         registration = self._registration
+        if self._refused and registration is not None:
+            self.start(registration)
+            return self.ready()
         if self._stopped or registration is None:
             return fail(self._unreached())
         if self._line is None:

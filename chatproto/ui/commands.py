@@ -92,7 +92,7 @@ ROWS: dict[str, Row] = {
         Row(
             "register",
             "/register",
-            "make yourself known to the server",
+            "make yourself known to the server, also when it has refused",
             nothing,
             lambda node, given: node.register(),
         ),
