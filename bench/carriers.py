@@ -60,7 +60,7 @@ def carriers(place: Path, sshd: str, install: bool) -> tuple[list[Carrier], list
     if openssl is None:
         missing.append("openssl is not installed here")
     else:
-        found.append(Openssl(place / "openssl", openssl))
+        found += [Bare(place / "bare", openssl), Openssl(place / "openssl", openssl)]
     if openssl is None or socat is None:
         missing.append("socat is not installed here")
     else:
@@ -271,6 +271,37 @@ def certificate(place: Path, openssl: str) -> Path:
     subprocess.run(command, cwd=place, check=True, capture_output=True)
     pem.write_bytes((place / "key").read_bytes() + (place / "crt").read_bytes())
     return pem
+
+
+class Bare:
+    """Twisted's TLS and nothing else: no messages, no hash, no threads."""
+
+    name = "twisted, bare"
+
+    def __init__(self, place: Path, openssl: str) -> None:
+        self._place = place
+        self._openssl = openssl
+
+    def start(self) -> None:
+        """A certificate."""
+        self._pem = certificate(self._place, self._openssl)
+
+    def carry(self, file: Path) -> Cost:
+        """Two programs."""
+        port, there = free_port(), self._place / "came"
+        program = Path(__file__).with_name("peers") / "twisted_file.py"
+        common: list[str | Path] = [sys.executable, program, str(port), self._pem]
+        receiver = run([*common, "receive", there])
+        listening(port, self.name)
+        began = time.monotonic()
+        sender = run([*common, "send", file])
+        costs = [ended(process, self.name) for process in (sender, receiver)]
+        seconds = time.monotonic() - began
+        came(file, there)
+        return Cost(seconds, *costs)
+
+    def stop(self) -> None:
+        """Nothing runs."""
 
 
 class Openssl:

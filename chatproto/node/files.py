@@ -18,6 +18,7 @@ from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import ACTIVE, State
 from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 
@@ -216,14 +217,14 @@ class PersonFiles:
         """The conversation is open on `link`, or goes on there."""
         self.closed()
         self._link = link
-        link.source = self._pull
+        link.source, link.sink = self._pull, self._piece
         self.transfers.resumed(self._files.now())
 
     def closed(self) -> None:
         """It is not."""
         link, self._link = self._link, None
         if link is not None:
-            link.source = None
+            link.source = link.sink = None
             link.hold(False, "files")
             self.transfers.lost()
         if self._later is not None:
@@ -306,6 +307,9 @@ class PersonFiles:
             if wait:
                 self._later = self._files.later(wait, self._go_on)
         return message
+
+    def _piece(self, data: Data) -> None:
+        self.transfers.piece(data, self._files.now())
 
     def _go_on(self) -> None:
         self._later = None

@@ -28,7 +28,8 @@ class Keepalive:
     def heard(self) -> None:
         """Something came: the silence begins anew."""
         self._timers.cancel("gone")
-        self._timers.after("ping", self._seconds, self._ping)
+        if not self._timers.again("ping", self._seconds):
+            self._timers.after("ping", self._seconds, self._ping)
 
     def stop(self) -> None:
         """Their silence says nothing for now."""

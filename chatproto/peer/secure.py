@@ -118,6 +118,8 @@ class SecureLink(LineReceiver):
         self.source: Callable[[], Bcp2Message | None] | None = (
             None  # what goes out when nobody talks
         )
+        self.sink: Callable[[Data], None] | None = None
+        """Who takes the pieces of files; while there is nobody, the owner is told of them."""
         self._ack = 0  # to be told with what is written next, or when all that came is read
         self._drawing = False
         self._made = self._heard_of = self._leaving = self._parting = self._gone = False
@@ -290,8 +292,8 @@ class SecureLink(LineReceiver):
 
     def _take(self, message: Bcp2Message | RemoteError) -> None:
         match message:
-            case Data():  # by far the most
-                self._hear(AboutFiles(message))
+            case Data() if self.sink is not None and not self._parting:
+                self.sink(message)  # by far the most, so by the shortest way
             case RemoteError():
                 self._send(Error(message.status))
             case Ping():

@@ -27,6 +27,13 @@ class Timers:
 
         self._calls[name] = self._clock.callLater(seconds, ring)
 
+    def again(self, name: str, seconds: float) -> bool:
+        """Let the one of that name run `seconds` from now; False if there is none. It costs least."""
+        call = self._calls.get(name)
+        if call is not None:
+            call.reset(seconds)
+        return call is not None
+
     def cancel(self, *names: str) -> None:
         """Wait for those no longer, if we do."""
         for name in names:

@@ -140,12 +140,9 @@ class Transfers:
         match message:
             case wire.Offer():
                 self._offered(message)
-            case wire.Data(id, offset, data):
-                if (incoming := self._receiving.get(id)) is not None:
-                    incoming.run(incoming.machine.data(offset, data))
-                    if incoming.state is State.MOVING:
-                        self._hold()
-                        return True
+            case wire.Data():
+                self.piece(message, now)
+                return True
             case wire.Done(id, sha256):
                 if (incoming := self._known(id)) is not None:
                     incoming.run(incoming.machine.done(sha256))
@@ -162,6 +159,17 @@ class Transfers:
                 return False
         self._settle()
         return True
+
+    def piece(self, piece: wire.Data, now: float) -> None:
+        """They sent this piece of something; as `message`, which need not be asked then."""
+        self._desk.now = now
+        incoming = self._receiving.get(piece.id)
+        if incoming is not None:
+            incoming.run(incoming.machine.data(piece.offset, piece.data))
+            if incoming.state is State.MOVING:
+                self._hold()
+                return
+        self._settle()
 
     def pull(self, now: float) -> Bcp2Message | None:
         """The next message to send, at most one chunk; None if there is none, or not yet (`wait`)."""

@@ -220,6 +220,18 @@ class SourceTests(Case):
         self.l.more()
         self.assertEqual(self.wrote(), [Ping(), PingAck()])
 
+    def test_pieces_go_to_who_takes_them_until_we_part(self) -> None:
+        self.link()
+        taken: list[Data] = []
+        first, second, third = (Data(1, at, b"x") for at in range(3))
+        self.says(first)
+        self.l.sink = taken.append
+        self.says(second)
+        self.assertEqual(self.owner.news, [AboutFiles(first)])
+        self.l.write_farewell(ME, "/quit")
+        self.says(third)
+        self.assertEqual((taken, self.owner.news), ([second], [AboutFiles(first)]))
+
     def test_words_go_first(self) -> None:
         wire = self.link()
         left: list[Bcp2Message] = [Ping()] * 3

@@ -32,6 +32,16 @@ class TimersTests(SynchronousTestCase):
         self.clock.advance(5)
         self.assertEqual(self.rung, ["ping 2"])
 
+    def test_one_that_runs_begins_anew_and_one_that_does_not_is_not_begun(self) -> None:
+        self.assertFalse(self.timers.again("ping", 1))
+        self.after("ping", 1)
+        self.clock.advance(0.5)
+        self.assertTrue(self.timers.again("ping", 1))
+        self.clock.advance(0.75)
+        self.assertEqual(self.rung, [])
+        self.clock.advance(0.25)
+        self.assertEqual((self.rung, self.timers.again("ping", 1)), (["ping 1"], False))
+
     def test_one_that_is_cancelled_never_rings_and_one_that_is_not_there_may_be(self) -> None:
         self.after("ping", 1)
         self.after("gone", 1)
