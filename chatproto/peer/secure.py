@@ -23,7 +23,6 @@ from chatproto.peer.effects import Opening
 from chatproto.peer.keepalive import Keepalive
 from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.peer.link_news import (
-    AboutFiles,
     Answered,
     Arrived,
     Called,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from threading import Lock
 from typing import Any
 
@@ -22,6 +22,32 @@ STAYS = 0.05
 Job = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
+class Seat:
+    """Where one thread waits for its next job.
+
+    No queue of the standard library's: with a time-out theirs may wait for ever once the time is over.
+    """
+
+    __slots__ = ("_given", "_job")
+
+    def __init__(self) -> None:
+        self._job: Job | None = None
+        self._given = Lock()
+        self._given.acquire()
+
+    def give(self, job: Job) -> None:
+        """Let the thread go on with `job`."""
+        self._job = job
+        self._given.release()
+
+    def take(self, seconds: float = -1) -> Job | None:
+        """What was given, or is within so many seconds; None if nothing is."""
+        if not self._given.acquire(timeout=seconds):
+            return None
+        job, self._job = self._job, None
+        return job
+
+
 class Threads:
     """Does jobs in the threads of `pool`; what they return comes back to the reactor.
 
@@ -31,44 +57,54 @@ class Threads:
     def __init__(self, reactor: IReactorFromThreads, pool: ThreadPool) -> None:
         self._reactor = reactor
         self._pool = pool
-        self._jobs: SimpleQueue[Job] = SimpleQueue()
         self._lock = Lock()
-        self._threads = 0  # that were asked for and have not gone back
-        self._undone = 0  # jobs
+        self._free: list[Seat] = []
+        self._jobs: deque[Job] = deque()  # for which no thread was free
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Call `job` in a thread, then `done` with what it returned or raised."""
         with self._lock:
-            self._jobs.put((job, done))
-            self._undone += 1
-            enough = self._undone <= self._threads
-            self._threads += not enough
-        if not enough:
+            seat = self._free.pop() if self._free else None
+            if seat is None:
+                self._jobs.append((job, done))
+        if seat is not None:
+            seat.give((job, done))
+        else:
             self._pool.callInThread(self._stay)
 
     def _stay(self) -> None:
         """In a thread: do one job after the other, as long as they come."""
-        while (todo := self._next()) is not None:
+        seat = Seat()
+        todo = self._next(seat) or self._wait(seat)
+        while todo is not None:
             job, done = todo
             try:
                 result = job()
             except BaseException:
                 result = Failure()
-            with self._lock:
-                self._undone -= 1
+            todo = self._next(seat)  # before the reactor knows, so that its next job finds us free
             self._reactor.callFromThread(_finish, done, result)
-            del todo, job, done, result  # it holds no file's bytes while it waits
+            del job, done, result  # it holds no file's bytes while it waits
+            todo = todo or self._wait(seat)
 
-    def _next(self) -> Job | None:
-        """The next job; None if there is none for a while."""
-        try:
-            return self._jobs.get(timeout=STAYS)
-        except Empty:
-            with self._lock:
-                if self._jobs.empty():
-                    self._threads -= 1
-                    return None
-        return self._next()
+    def _next(self, seat: Seat) -> Job | None:
+        """What waits to be done; if nothing does, `seat` is free."""
+        with self._lock:
+            if self._jobs:
+                return self._jobs.popleft()
+            self._free.append(seat)
+            return None
+
+    def _wait(self, seat: Seat) -> Job | None:
+        """What is given to `seat`, which was free; None if nothing comes for a while."""
+        job = seat.take(STAYS)
+        if job is not None:
+            return job
+        with self._lock:
+            if seat in self._free:
+                self._free.remove(seat)
+                return None
+        return seat.take()  # it was given in the last moment
 
 
 def _finish(done: Callable[[Any], None], result: Any) -> None:

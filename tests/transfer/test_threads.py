@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.python.threadpool import ThreadPool
 from twisted.trial.unittest import TestCase
 
+from chatproto.transfer import threads
 from chatproto.transfer.sinks import SinkTrouble
 from chatproto.transfer.threads import Threads
 
@@ -95,6 +96,18 @@ class ThreadsTests(TestCase):
         while self.pool.working:
             await self.pause()
         self.assertEqual(await self.do(lambda: 5), 5)
+
+    async def test_a_job_that_is_given_in_the_last_moment_is_done_and_all_threads_go_back(
+        self,
+    ) -> None:
+        for stays in (0.0, 1e-6, 1e-4):
+            self.patch(threads, "STAYS", stays)
+            for number in range(300):
+                both = [self.do(lambda number=number: number) for _ in range(2)]  # type: ignore[misc]
+                found = await DeferredList(both)
+                self.assertEqual(found, [(True, number)] * 2)
+        while self.pool.working:
+            await self.pause()
 
     def pause(self) -> Deferred[None]:
         done: Deferred[None] = Deferred()
