@@ -167,8 +167,8 @@ class SecureLinks:
 
     def secure_heard(self, link: SecureLink, news: News) -> None:
         conversation = self._links.get(link)
-        if isinstance(news, Called):
-            if link.called and conversation is None:
+        if isinstance(news, Called) and conversation is None:
+            if link.called:
                 meeting = self._meetings.get(link)
                 if meeting is not None:
                     meeting.chosen(link)
@@ -182,6 +182,8 @@ class SecureLinks:
     def _told(self, conversation: Conversation, link: SecureLink, news: News) -> None:
         session = _secure(conversation)
         match news:
+            case Called(_, opening):
+                conversation.perform(session.crossed(link, opening))
             case Answered(client_id, opening):
                 self._answered(conversation, link, client_id, opening)
             case Refused(status):

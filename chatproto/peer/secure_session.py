@@ -280,6 +280,15 @@ class SecureSession(PeerSession):
                 return self._take(caller)
         return [Drop(link)]
 
+    def crossed(self, link: Link, theirs: Opening) -> list[Effect]:
+        """They call on the connection on which we call them: both dialled, and the two dials met.
+
+        The call of the smaller key's owner stands (protocol section 5); it answers nothing.
+        """
+        if link is not self._asked or self._smaller:
+            return []
+        return self._take(Caller(link, theirs))
+
     def alive(self, link: Link) -> list[Effect]:
         """The connection in use answers: a call beside it was one that crossed ours."""
         return self._forget_others() if link is self.link else []
@@ -397,7 +406,7 @@ class SecureSession(PeerSession):
         return self._answer(caller, was)
 
     def _answer(self, caller: Caller, was: State) -> list[Effect]:
-        others = [Drop(link) for link in self.links]
+        others = [Drop(link) for link in self.links if link is not caller.link]
         self._asked = self._ringing = self._held = self._left = None
         self.caller = False
         effects = self._begin(caller.link, caller.opening, self.half, was, [StopDialling()])

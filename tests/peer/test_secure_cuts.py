@@ -38,6 +38,7 @@ STEPS = st.lists(
                 "full",
                 "dial",
                 "dial",
+                "meet",
                 "stall",
                 "cut",
                 "restart",
@@ -82,6 +83,8 @@ class CutTests(SynchronousTestCase):
                     pass
             case "dial":
                 who.dial()
+            case "meet":
+                two.meet()
             case "stall":
                 who.full = not who.full
             case "cut" if two.cables:
@@ -151,7 +154,7 @@ class CutTests(SynchronousTestCase):
         turns = tuple(who.session.floor.turn for who in two.both)
         self.assertIn(turns, ENDS)
 
-    @given(st.lists(st.integers(0, 7), max_size=30), st.integers(0, 3))
+    @given(st.lists(st.integers(0, 8), max_size=30), st.integers(0, 3))
     def test_calls_that_cross_are_one_conversation_that_never_breaks(
         self, order: list[int], half: int
     ) -> None:
@@ -161,6 +164,8 @@ class CutTests(SynchronousTestCase):
         for choice in order:
             if choice < 2:
                 two.both[choice].dial()
+            elif choice == 2:
+                two.meet()
             else:
                 two.deliver_one(choice)
         two.mend()

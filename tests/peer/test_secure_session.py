@@ -324,6 +324,20 @@ class BesideTests(SynchronousTestCase):
         self.assertEqual((effects[0], session.link), (Drop("a"), "b"))
         self.assertEqual(session.answered("a", THEIRS), [Drop("a")])
 
+    def test_on_one_connection_the_smaller_keys_owner_waits_for_the_answer(self) -> None:
+        session = session_in(State.ASKING, smaller=True)
+        self.assertEqual(session.crossed("a", THEIRS), [])
+        self.assertEqual(session.answered("a", THEIRS)[0], Opened())
+        self.assertEqual((session.link, session.caller), ("a", True))
+
+    def test_on_one_connection_the_other_answers(self) -> None:
+        session = session_in(State.ASKING, smaller=False)
+        effects = session.crossed("a", THEIRS)
+        self.assertNotIn(Drop("a"), effects)
+        self.assertEqual([one.link for one in effects if isinstance(one, Answer)], ["a"])
+        self.assertEqual((session.link, session.caller), ("a", False))
+        self.assertEqual(session.crossed("a", THEIRS), [])
+
 
 class RefusedAgainTests(SynchronousTestCase):
     """A broken conversation is called for again."""

@@ -49,6 +49,7 @@ class Cable:
             caller.other: deque(),
         }
         self.closed: set[Person] = set()  # who closed it or knows that it is closed
+        self.asked: set[Person] = set()  # who called on it: both, where two dials met
 
     def write(self, who: Person, what: str, about: Any = None) -> None:
         """`who` says it."""
@@ -168,6 +169,8 @@ class Person:
             self.renew()
         session = self.session
         match what:
+            case "ask" if self in cable.asked:
+                self.perform(session.crossed(cable, about))
             case "ask":
                 if session.state is not State.NEW or self.answers:
                     self.attach()
@@ -195,6 +198,7 @@ class Person:
         for effect in effects:
             match effect:
                 case Ask(Cable() as cable, opening):
+                    cable.asked.add(self)
                     cable.write(self, "ask", opening)
                 case Answer(Cable() as cable, opening):
                     cable.write(self, "answer", opening)
@@ -264,6 +268,15 @@ class Two:
         self.settle()
         assert self.alice.session.state is self.bob.session.state is State.OPEN
         return self
+
+    def meet(self) -> None:
+        """Both dial at the same moment, if both want to, and the two dials are one connection."""
+        if all(who.wants_dial for who in self.both):
+            cable = Cable(self.alice)
+            self.cables.append(cable)
+            for who in self.both:
+                who.wants_dial = False
+                who.perform(who.session.asked(cable))
 
     def deliver_one(self, choice: int) -> None:
         """One of the directions in which something flies moves on by one thing."""
