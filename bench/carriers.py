@@ -1,4 +1,4 @@
-"""What carries a file from one end to the other, for `files.py`: our clients, and others."""
+"""Who carries a file for `files.py`: our clients, and others that can be had here."""
 
 from __future__ import annotations
 
@@ -7,44 +7,16 @@ import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from bench.measure import START_WAIT, CannotMeasure, free_port
+from bench.carrier import Carrier, Cost, came, cpu, ended, listening, run, stop, until
+from bench.measure import CannotMeasure, free_port
+from bench.tls_pipes import Bare, Openssl, Socat
 
-TICK: int = os.sysconf("SC_CLK_TCK")
-FILE_WAIT = 600.0
-"""Seconds that one file may take."""
 PACKAGES = ("magic-wormhole", "magic-wormhole-mailbox-server")
 CIPHER = "aes128-gcm@openssh.com"
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """What one file took: seconds, and CPU seconds at each end."""
-
-    seconds: float
-    sender: float
-    receiver: float
-
-
-class Carrier(Protocol):
-    """One way to carry a file."""
-
-    name: str
-
-    def start(self) -> None:
-        """Be ready. Raises CannotMeasure."""
-
-    def carry(self, file: Path) -> Cost:
-        """Carry it, and see that it came. Raises CannotMeasure."""
-
-    def stop(self) -> None:
-        """End what was started."""
 
 
 def carriers(place: Path, sshd: str, install: bool) -> tuple[list[Carrier], list[str]]:
@@ -86,67 +58,6 @@ def wormhole_programs(place: Path, install: bool) -> Path | None:
         [venv / "bin" / "pip", "install", "-q", *PACKAGES], check=False, capture_output=True
     )
     return venv / "bin" if done.returncode == 0 else None
-
-
-def cpu(pid: int) -> float:
-    """CPU seconds of a process and of its children that have ended."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return sum(map(int, fields[11:15])) / TICK
-
-
-def run(command: Sequence[str | Path], **how: Any) -> subprocess.Popen[bytes]:
-    """Start it, silent unless told otherwise."""
-    quiet: dict[str, Any] = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-    }
-    return subprocess.Popen(command, **{**quiet, **how})
-
-
-def ended(process: subprocess.Popen[bytes], what: str) -> float:
-    """Wait until it has ended well; its CPU seconds. Raises CannotMeasure."""
-    timer = threading.Timer(FILE_WAIT, process.kill)
-    timer.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    timer.cancel()
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise CannotMeasure(f"{what} failed with {process.returncode}")
-    return usage.ru_utime + usage.ru_stime
-
-
-def stop(process: subprocess.Popen[bytes] | None) -> None:
-    """End it, by its process id."""
-    if process is not None and process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
-def listening(port: int, what: str) -> None:
-    """Wait until somebody listens there, without a connection. Raises CannotMeasure."""
-    wanted = f":{port:04X} 00000000:0000 0A"
-    until(lambda: wanted in Path("/proc/net/tcp").read_text(), f"{what} does not listen")
-
-
-def until(fact: Callable[[], bool], trouble: str, seconds: float = START_WAIT) -> None:
-    """Wait until it holds. Raises CannotMeasure."""
-    deadline = time.monotonic() + seconds
-    while not fact():
-        if time.monotonic() > deadline:
-            raise CannotMeasure(trouble)
-        time.sleep(0.002)
-
-
-def came(file: Path, there: Path) -> None:
-    """Raises CannotMeasure if `there` has another size; then it goes."""
-    if not there.exists() or there.stat().st_size != file.stat().st_size:
-        raise CannotMeasure(f"{there} did not come whole")
-    there.unlink()
 
 
 class Client:
@@ -261,118 +172,6 @@ class Wormhole:
     def stop(self) -> None:
         """The mailbox server."""
         stop(self._server)
-
-
-def certificate(place: Path, openssl: str) -> Path:
-    """A file with a key and a certificate."""
-    place.mkdir()
-    pem, new = place / "key.pem", ["-newkey", "ed25519", "-nodes", "-subj", "/CN=bench"]
-    command = [openssl, "req", "-x509", *new, "-keyout", "key", "-out", "crt"]
-    subprocess.run(command, cwd=place, check=True, capture_output=True)
-    pem.write_bytes((place / "key").read_bytes() + (place / "crt").read_bytes())
-    return pem
-
-
-class Bare:
-    """Twisted's TLS and nothing else: no messages, no hash, no threads."""
-
-    name = "twisted, bare"
-
-    def __init__(self, place: Path, openssl: str) -> None:
-        self._place = place
-        self._openssl = openssl
-
-    def start(self) -> None:
-        """A certificate."""
-        self._pem = certificate(self._place, self._openssl)
-
-    def carry(self, file: Path) -> Cost:
-        """Two programs."""
-        port, there = free_port(), self._place / "came"
-        program = Path(__file__).with_name("peers") / "twisted_file.py"
-        common: list[str | Path] = [sys.executable, program, str(port), self._pem]
-        receiver = run([*common, "receive", there])
-        listening(port, self.name)
-        began = time.monotonic()
-        sender = run([*common, "send", file])
-        costs = [ended(process, self.name) for process in (sender, receiver)]
-        seconds = time.monotonic() - began
-        came(file, there)
-        return Cost(seconds, *costs)
-
-    def stop(self) -> None:
-        """Nothing runs."""
-
-
-class Openssl:
-    """`openssl s_client` to `openssl s_server`."""
-
-    name = "openssl s_client"
-
-    def __init__(self, place: Path, openssl: str) -> None:
-        self._place = place
-        self._openssl = openssl
-
-    def start(self) -> None:
-        """A certificate."""
-        self._pem = certificate(self._place, self._openssl)
-
-    def carry(self, file: Path) -> Cost:
-        """A server for one connection, and a client."""
-        port, there = free_port(), self._place / "came"
-        with there.open("wb") as out, file.open("rb") as source:
-            receiver = run(
-                [self._openssl, "s_server", "-quiet", "-tls1_3", "-naccept", "1", "-cert", self._pem,
-                 "-key", self._pem, "-accept", f"127.0.0.1:{port}"],
-                stdin=subprocess.PIPE, stdout=out,
-            )  # fmt: skip
-            listening(port, self.name)
-            began = time.monotonic()
-            sender = run(
-                [
-                    self._openssl, "s_client", "-quiet", "-no_ign_eof", "-nocommands",
-                    "-connect", f"127.0.0.1:{port}",
-                ],
-                stdin=source,
-            )  # fmt: skip
-            costs = [ended(process, self.name) for process in (sender, receiver)]
-        seconds = time.monotonic() - began
-        came(file, there)
-        return Cost(seconds, *costs)
-
-    def stop(self) -> None:
-        """Nothing runs."""
-
-
-class Socat:
-    """`socat` to `socat`, in TLS."""
-
-    name = "socat"
-
-    def __init__(self, place: Path, openssl: str, socat: str) -> None:
-        self._place = place
-        self._openssl = openssl
-        self._socat = [socat, "-u", "-b", "262144"]
-
-    def start(self) -> None:
-        """A certificate."""
-        self._pem = certificate(self._place, self._openssl)
-
-    def carry(self, file: Path) -> Cost:
-        """A listening one, and one that connects."""
-        port, there = free_port(), self._place / "came"
-        here = f"OPENSSL-LISTEN:{port},bind=127.0.0.1,reuseaddr,cert={self._pem},verify=0"
-        receiver = run([*self._socat, here, f"OPEN:{there},creat,trunc"])
-        listening(port, self.name)
-        began = time.monotonic()
-        sender = run([*self._socat, f"FILE:{file}", f"OPENSSL:127.0.0.1:{port},verify=0"])
-        costs = [ended(process, self.name) for process in (sender, receiver)]
-        seconds = time.monotonic() - began
-        came(file, there)
-        return Cost(seconds, *costs)
-
-    def stop(self) -> None:
-        """Nothing runs."""
 
 
 class Scp:

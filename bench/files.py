@@ -15,7 +15,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from bench.carriers import Carrier, Cost, carriers
+from bench.carrier import Carrier, Cost
+from bench.carriers import carriers
 from bench.measure import CannotMeasure, machine, median, table, workplace
 
 MIB = 1024 * 1024
