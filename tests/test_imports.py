@@ -16,9 +16,10 @@ FEATURES = {"directory", "peer", "rooms", "identity", "transfer", "relay", "acco
 EVERYTHING = {"chatproto"}
 MAY_IMPORT: dict[str, set[str]] = {
     "wire": set(),
+    "net": {"wire"},
     "stdio": {"wire"},
-    **{feature: {"wire"} for feature in FEATURES},
-    "rooms": {"wire", "stdio.printable"},
+    **{feature: {"wire", "net"} for feature in FEATURES},
+    "rooms": {"wire", "net", "stdio.printable"},
     "stores": {
         *(
             "wire",
@@ -30,9 +31,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         ),
         *("directory.registry", "directory.visitors"),
     },
-    "server": {"wire", "stdio.printable", *FEATURES},
-    "node": {"wire", *FEATURES},
-    "ui": {"wire", "stdio.printable", "node.events"},
+    "server": {"wire", "net", "stdio.printable", *FEATURES},
+    "node": {"wire", "net", *FEATURES},
+    "ui": {"wire", "net", "stdio.printable", "node.events"},
     "taps": EVERYTHING,
 }
 """By room: the rooms, or single modules, beside itself."""
@@ -45,6 +46,7 @@ NO_TWISTED = {
     " presences registration registry visitors watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",
+    "net": "rate_limiter",
     "peer": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",

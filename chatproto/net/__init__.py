@@ -1,0 +1,1 @@
+"""Parts that every connection needs, whatever is spoken on it; every feature may import them."""
