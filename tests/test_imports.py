@@ -23,6 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "stores": {
         *(
             "wire",
+            "net",
             "directory.lease",
             "directory.names",
             "directory.presences",
@@ -46,7 +47,7 @@ NO_TWISTED = {
     " presences registration registry visitors watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",
-    "net": "rate_limiter",
+    "net": "private_files rate_limiter",
     "peer": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",

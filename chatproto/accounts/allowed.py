@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from chatproto.accounts.files import AccountTrouble, read
@@ -31,4 +32,4 @@ def read_allowed(text: str, where: str = "keys") -> frozenset[str]:
 
 def load_allowed(path: Path) -> frozenset[str]:
     """The keys in the file `path`. Raises AccountTrouble."""
-    return read_allowed(read(path, MOST_BYTES), str(path))
+    return read_allowed(read(path, MOST_BYTES, stat.S_IWOTH), str(path))

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from chatproto.net.private_files import make_private
+
 T = TypeVar("T")
 
 
@@ -16,9 +18,14 @@ class AccountTrouble(Exception):
     """A file cannot be read or used; its text is one sentence for a person."""
 
 
-def read(path: Path, most: int) -> str:
-    """The text of a file of at most `most` bytes. Raises AccountTrouble."""
+def read(path: Path, most: int, others: int) -> str:
+    """Return the text of a file of at most `most` bytes; the permission bits `others` are taken from it.
+
+    Raises AccountTrouble, also where other users may do with it what they must not and that cannot be
+    changed.
+    """
     try:
+        make_private(path, others)
         with path.open("rb") as file:
             data = file.read(most + 1)
         text = data.decode()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -128,4 +129,4 @@ class Passwords:
 
 def load(path: Path) -> Passwords:
     """The passwords in the file `path`. Raises AccountTrouble."""
-    return Passwords(read(path, MOST_BYTES), str(path))
+    return Passwords(read(path, MOST_BYTES, stat.S_IRWXO), str(path))

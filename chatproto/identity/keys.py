@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from chatproto.identity.files import write_secret
+from chatproto.net.private_files import check_owner, make_private
 
 KEY_FILE = "key.pem"
 
@@ -86,6 +87,7 @@ def open_identity(home: Path) -> Identity:
 
 def _read(path: Path) -> bytes | None:
     try:
+        check_owner(path)
         return path.read_bytes()
     except FileNotFoundError:
         return None
@@ -133,7 +135,6 @@ def _first(path: Path) -> Identity:
 def _keep_secret(path: Path) -> None:
     """A key that others may read is taken from their eyes; they may have a copy, but no new ones."""
     try:
-        if path.stat().st_mode & 0o077:
-            path.chmod(0o600)
+        make_private(path)
     except OSError:
         pass  # it could be read, which is what matters now

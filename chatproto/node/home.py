@@ -6,6 +6,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from chatproto.net.private_files import check_owner, make_private_folder
+
 
 class HomeTrouble(Exception):
     """The folder cannot be used; its text is one sentence for a person."""
@@ -25,7 +27,8 @@ class Home:
     def open(self) -> None:
         """Make the folder and lock it. Raises HomeTrouble."""
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.path)
+            check_owner(self.path / "lock")
             lock = os.open(self.path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise HomeTrouble(f"cannot use {self.path}: {error.strerror}") from None

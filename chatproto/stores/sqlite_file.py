@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from chatproto.net.private_files import check_owner, make_private
+
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]
 
@@ -77,6 +79,8 @@ class SqliteFile:
         self._lock = _locked(path, kind) if kind.alone else None
         try:
             with self._troubles():
+                for suffix in ("", "-wal", "-shm", "-journal"):
+                    check_owner(Path(f"{path}{suffix}"))
                 _make(path)
                 self._db = sqlite3.connect(
                     path, timeout=kind.opening_wait, isolation_level=None, cached_statements=64
@@ -224,6 +228,7 @@ def _locked(path: Path, kind: Kind) -> int:
     """The descriptor of a lock that lasts as long as the process; SQLite's own are released between
     two writes. Raises the kind's trouble."""
     try:
+        check_owner(Path(f"{path}-lock"))
         lock = os.open(f"{path}-lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise kind.trouble(f"cannot use {path}: {error.strerror}") from None
@@ -248,5 +253,5 @@ def _make(path: Path) -> None:
 def _make_private(path: Path) -> None:
     """Take from others what they may do with the file, which is ours; SQLite's own beside it follow it."""
     for one in (path, Path(f"{path}-wal"), Path(f"{path}-shm")):
-        if one.exists() and one.stat().st_mode & 0o077:
-            one.chmod(0o600)
+        if one.exists():
+            make_private(one)

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from chatproto.net.private_files import make_private
 from chatproto.node.service import CannotStart
 from chatproto.taps.options import WrongOption
 from chatproto.wire.limits import DEFAULTS
@@ -50,6 +51,7 @@ def piped_password() -> str:
 def password_in(path: Path) -> str:
     """The first line of the file `path`. Raises CannotStart if it cannot be read, or WrongOption."""
     try:
+        make_private(path)
         with path.open("rb") as file:
             line = file.readline(DEFAULTS.password + 3)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from twisted.cred.strcred import (
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from chatproto.net.private_files import make_private
 from chatproto.node.service import CannotStart
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.secure_side import SecureSide
@@ -127,6 +129,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
 def _readable(name: str) -> None:
     """Raises CannotStart if the file `name` cannot be read."""
     try:
+        make_private(Path(name), stat.S_IRWXO)
         Path(name).open("rb").close()
     except OSError as error:
         raise CannotStart(f"cannot read {name}: {error.strerror}") from None

@@ -19,6 +19,7 @@ from twisted.logger import (
 from twisted.python.logfile import LogFile
 from twisted.python.usage import Options, UsageError
 
+from chatproto.net.private_files import check_owner, make_private
 from chatproto.node.service import CannotStart
 from chatproto.server.blur import blur_event
 
@@ -93,6 +94,9 @@ class RotatedLog:
     def open(cls) -> LogFile:
         """Raises OSError."""
         assert cls.path is not None
+        check_owner(cls.path)
+        if cls.path.exists():
+            make_private(cls.path)
         return LogFile(
             cls.path.name,
             str(cls.path.parent),

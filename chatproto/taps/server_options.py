@@ -10,6 +10,7 @@ from typing import Any
 import platformdirs
 
 from chatproto.identity.keys import KeyTrouble, open_identity
+from chatproto.net.private_files import make_private_folder
 from chatproto.node.service import CannotStart
 from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
@@ -186,7 +187,7 @@ class ServerOptions(AuthOptions):
         """Make the home and the key in it. Raises CannotStart."""
         home: Path = self["home"]
         try:
-            home.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(home)
         except OSError as error:
             raise CannotStart(f"cannot use --home {home}: {error.strerror}") from None
         try:

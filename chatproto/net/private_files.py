@@ -1,0 +1,74 @@
+"""Files and folders that other users of the machine must not read, write or have planted.
+
+Every check raises `NotPrivate`, an OSError whose `strerror` is one clause for a person, so that it is
+reported wherever a path that cannot be used is reported.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+WRITABLE = stat.S_IWGRP | stat.S_IWOTH
+ROOT = 0
+
+
+class NotPrivate(PermissionError):
+    """A path that another user of the machine controls or can look into."""
+
+    def __init__(self, why: str, path: Path) -> None:
+        super().__init__(errno.EACCES, why, str(path))
+
+
+def check_owner(path: Path) -> None:
+    """Refuse `path` if it, or the link that stands there, belongs to another user than us or root.
+
+    A path that does not exist is fine. Raises NotPrivate, or OSError if it cannot be looked at.
+    """
+    try:
+        for found in (path.lstat(), path.stat()):
+            if found.st_uid not in (os.geteuid(), ROOT):
+                raise NotPrivate("it belongs to another user: remove it, or use another path", path)
+    except FileNotFoundError:
+        pass
+
+
+def make_private_folder(path: Path) -> None:
+    """Create the folder `path` for us alone, with its parents, whatever the umask is.
+
+    An existing folder must be ours; what others could write into it is taken from them. Raises
+    NotPrivate, or OSError if it cannot be made.
+    """
+    for folder in (*reversed(path.parents), path):
+        if not folder.is_dir():
+            folder.mkdir(mode=0o700, exist_ok=True)
+    check_owner(path)
+    mode = path.stat().st_mode
+    if not mode & WRITABLE:
+        return
+    if mode & stat.S_ISVTX:
+        raise NotPrivate("everybody may write there: use a folder of its own", path)
+    path.chmod(stat.S_IMODE(mode) & ~OTHERS)
+
+
+def make_private(path: Path, others: int = OTHERS) -> None:
+    """Take the permission bits `others` from the file `path`.
+
+    Only a regular file is looked at: a pipe or a terminal has no reader but us. Raises NotPrivate if
+    the file is not ours to change, or OSError if it does not exist.
+    """
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode) or not found.st_mode & others:
+        return
+    try:
+        path.chmod(stat.S_IMODE(found.st_mode) & ~others)
+    except OSError:
+        raise NotPrivate(_open_to_others(found.st_mode & others), path) from None
+
+
+def _open_to_others(mode: int) -> str:
+    what = "write" if mode & WRITABLE else "read"
+    return f"other users may {what} it: make it private with chmod go-rwx"

@@ -1,0 +1,175 @@
+"""Homes, keys and stores that other users of the machine have prepared or can look into."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from unittest import skipUnless
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.accounts.allowed import load_allowed
+from chatproto.accounts.files import AccountTrouble
+from chatproto.accounts.passwords import load
+from chatproto.identity.keys import KEY_FILE, KeyTrouble, open_identity
+from chatproto.identity.pins import PinFile, PinTrouble
+from chatproto.net.private_files import (
+    NotPrivate,
+    check_owner,
+    make_private,
+    make_private_folder,
+)
+from chatproto.node.home import Home, HomeTrouble
+from chatproto.stores.sqlite import SERVER
+from chatproto.stores.sqlite_file import SqliteFile
+from chatproto.taps.asking import password_in
+from chatproto.taps.options import RotatedLog
+from chatproto.wire.errors import StoreTrouble
+
+NOBODY = 65534
+AS_ROOT = skipUnless(os.geteuid() == 0, "only root can give files to somebody else")
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+class Case(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir(parents=True)
+        before = os.umask(0)
+        self.addCleanup(os.umask, before)
+
+    def file(self, name: str, text: str = "", bits: int = 0o666) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        path.chmod(bits)
+        return path
+
+    def planted(self, path: Path) -> Path:
+        """A link of somebody else to a file of ours."""
+        path.symlink_to(self.file("target"))
+        os.chown(path, NOBODY, NOBODY, follow_symlinks=False)
+        return path
+
+
+class FolderTests(Case):
+    def test_a_new_folder_and_its_parents_are_private_under_umask_000(self) -> None:
+        path = self.folder / "a" / "b"
+        make_private_folder(path)
+        self.assertEqual((mode(path), mode(path.parent)), (0o700, 0o700))
+
+    def test_a_folder_that_others_may_write_is_made_private(self) -> None:
+        path = self.folder / "home"
+        path.mkdir()
+        self.assertEqual(mode(path), 0o777)
+        make_private_folder(path)
+        self.assertEqual(mode(path), 0o700)
+
+    def test_a_folder_that_others_may_only_read_stays_as_it_is(self) -> None:
+        path = self.folder / "home"
+        path.mkdir(mode=0o755)
+        make_private_folder(path)
+        self.assertEqual(mode(path), 0o755)
+
+    def test_a_folder_for_everybody_is_refused_and_not_changed(self) -> None:
+        path = self.folder / "tmp"
+        path.mkdir()
+        path.chmod(0o1777)
+        with self.assertRaises(NotPrivate):
+            make_private_folder(path)
+        self.assertEqual(mode(path), 0o1777)
+
+    @AS_ROOT
+    def test_a_folder_of_another_user_is_refused(self) -> None:
+        path = self.folder / "home"
+        path.mkdir(mode=0o700)
+        os.chown(path, NOBODY, NOBODY)
+        for use in (make_private_folder, lambda one: Home(one).open()):
+            with self.assertRaises((NotPrivate, HomeTrouble)) as caught:
+                use(path)
+            self.assertIn("belongs to another user", str(caught.exception))
+
+    @AS_ROOT
+    def test_a_link_of_another_user_in_the_place_of_a_folder_is_refused(self) -> None:
+        own = self.folder / "own"
+        own.mkdir(mode=0o700)
+        link = self.folder / "link"
+        link.symlink_to(own)
+        make_private_folder(link)
+        os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+        with self.assertRaises(NotPrivate):
+            make_private_folder(link)
+
+
+class PlantedTests(Case):
+    """Each file that a program keeps, planted by another user."""
+
+    @AS_ROOT
+    def test_every_planted_file_is_one_sentence(self) -> None:
+        def store(suffix: str) -> Callable[[Path], object]:
+            self.planted(self.folder / f"s.sqlite{suffix}")
+            return lambda home: SqliteFile(home / "s.sqlite", SERVER)
+
+        def log(home: Path) -> None:
+            RotatedLog.path = home / "chatserver.log"
+            RotatedLog.open()
+
+        self.addCleanup(setattr, RotatedLog, "path", None)
+        users: list[tuple[str, Callable[[Path], object], type[Exception]]] = [
+            (KEY_FILE, open_identity, KeyTrouble),
+            ("known_peers", lambda home: PinFile(home / "known_peers"), PinTrouble),
+            ("lock", lambda home: Home(home).open(), HomeTrouble),
+            ("chatserver.log", log, NotPrivate),
+            *((f"s.sqlite{one}", store(one), StoreTrouble) for one in ("", "-wal", "-lock")),
+        ]
+        for name, use, trouble in users:
+            path = self.folder / name
+            if not path.is_symlink():
+                self.planted(path)
+            with self.assertRaises(trouble) as caught:
+                use(self.folder)
+            said = str(caught.exception)
+            self.assertIn("belongs to another user", said, name)
+            self.assertNotIn("\n", said)
+            self.assertEqual(path.read_text(), "")
+            path.unlink()
+
+    def test_what_is_not_there_is_fine(self) -> None:
+        check_owner(self.folder / "nothing")
+
+
+class ReadableTests(Case):
+    def test_password_files_are_made_private(self) -> None:
+        for name, read, text, bits in (
+            ("hashes", load, "# none\n", 0o660),
+            ("keys", load_allowed, "# none\n", 0o664),
+            ("password", password_in, "secret\n", 0o600),
+        ):
+            path = self.file(name, text)
+            read(path)
+            self.assertEqual(mode(path), bits, name)
+
+    def test_a_password_in_a_pipe_is_read(self) -> None:
+        ends = os.pipe()
+        os.write(ends[1], b"secret\n")
+        for one in ends:
+            self.addCleanup(os.close, one)
+        self.assertEqual(password_in(Path(f"/dev/fd/{ends[0]}")), "secret")
+
+    @AS_ROOT
+    def test_a_file_that_cannot_be_made_private_is_refused(self) -> None:
+        path = self.file("hashes", "# none\n")
+        self.patch(Path, "chmod", _refused)
+        with self.assertRaises(NotPrivate):
+            make_private(path)
+        with self.assertRaises(AccountTrouble) as caught:
+            load(path)
+        self.assertIn("chmod go-rwx", str(caught.exception))
+
+
+def _refused(path: Path, mode: int) -> None:
+    raise PermissionError(1, "Operation not permitted")
