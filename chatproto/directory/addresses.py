@@ -7,11 +7,10 @@ from ipaddress import IPv4Address, IPv6Address
 
 from chatproto.directory.lease import as_address
 from chatproto.directory.visitors import Presence, Visitor
+from chatproto.net.addresses import CALLABLE, Reach, address_reach, embedded_ipv4
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 LEAST_PORT = 1024
-NOBODYS = frozenset((0, *range(240, 256)))
-"""What an IPv4 address that nobody has begins with."""
 OTHER_IPV6 = 2
 """How many global IPv6 addresses may be told that the server has not seen."""
 
@@ -35,7 +34,7 @@ def told(them: Presence, to: Visitor) -> tuple[Address, ...]:
         told_as = str(address), port
         if str(address) == them.visitor.host or _is_shared(address, them.visitor, to):
             found[told_as] = None
-        elif address.version == 6 and address.is_global and len(others | {told_as}) <= OTHER_IPV6:
+        elif _is_other_ipv6(address) and len(others | {told_as}) <= OTHER_IPV6:
             others.add(told_as)
             found[told_as] = None
     observed = as_address(them.visitor.host)
@@ -53,23 +52,28 @@ def _first(addresses: Iterable[Address], most: int) -> tuple[Address, ...]:
 
 
 def _is_harmless(address: IPv4Address | IPv6Address, one: Visitor, other: Visitor) -> bool:
-    """Whether it is one machine's, and the same machine's for both."""
-    if address.is_loopback:
-        return one.local and other.local
-    odd = address.is_multicast or address.is_unspecified or address.is_link_local
-    # 0.0.0.0/8 and 240.0.0.0/4, the broadcast address in it, count as private.
-    return not odd and not (address.version == 4 and int(address) >> 24 in NOBODYS)
+    """Return True if `address` is one machine's, and the same machine's for both."""
+    reach = address_reach(address)
+    return reach in CALLABLE or (reach is Reach.LOOPBACK and one.local and other.local)
 
 
 def _is_shared(address: IPv4Address | IPv6Address, one: Visitor, other: Visitor) -> bool:
-    """Whether `address` is of a network that the two may have in common."""
-    if not address.is_private:
-        return False
-    return (
-        address.is_loopback or one.host == other.host or (_in_private(one) and _in_private(other))
+    """Return True if `address` is of a network that the two may have in common."""
+    reach = address_reach(address)
+    if reach is Reach.LOOPBACK:
+        return True
+    return reach is Reach.PRIVATE and (
+        one.host == other.host or (_in_private(one) and _in_private(other))
     )
+
+
+def _is_other_ipv6(address: IPv4Address | IPv6Address) -> bool:
+    """Return True for a public IPv6 address that stands for no IPv4 address of somebody else."""
+    is_public = address.version == 6 and address_reach(address) is Reach.PUBLIC
+    return is_public and embedded_ipv4(address) is None
 
 
 def _in_private(visitor: Visitor) -> bool:
     address = as_address(visitor.host)
-    return address is not None and address.is_private
+    near = (Reach.PRIVATE, Reach.LOOPBACK, Reach.LINK_LOCAL)
+    return address is not None and address_reach(address) in near

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
+from chatproto.net.addresses import CALLABLE, Reach, address_reach
 from chatproto.wire.fields import Contact
 from chatproto.wire.messages import Register
 
@@ -64,16 +65,18 @@ class Lease:
 
 @lru_cache(maxsize=4096)
 def shown_ip(claimed: str, observed: str, local: bool) -> str:
-    """The address to hand out for who claims `claimed` and is seen at `observed`.
+    """Return the address to hand out for a client that claims `claimed` and is seen at `observed`.
 
-    The observed one, where the claim is a name, or loopback or unspecified and the client is not on
-    this machine, or a public address other than the observed one.
+    The observed one is handed out if the claim is a name, a public address other than the observed
+    one, or, from a client that is not on this machine, an address that leads to no host elsewhere:
+    loopback, link-local, multicast, reserved (`net.addresses`).
     """
     address = as_address(claimed)
     if address is None:
         return observed
-    useless = not local and (address.is_loopback or address.is_unspecified)
-    foreign = address.is_global and address != as_address(observed)
+    reach = address_reach(address)
+    useless = not local and reach not in CALLABLE
+    foreign = reach is Reach.PUBLIC and address != as_address(observed)
     return observed if useless or foreign else str(address)
 
 

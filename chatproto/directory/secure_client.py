@@ -81,6 +81,7 @@ class SecureServer:
         self.pushed: Callable[[Bcp2Message], None] = _unheard  # what it says of rooms
         self.own_port: Callable[[], Any] = lambda: None  # what its connections are bound to
         self.observed: Address | None = None  # where it sees us
+        self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
         self._places = Places([(host, port), *others], jitter)
         self._handshake = handshake
@@ -196,6 +197,7 @@ class SecureServer:
         """TLS stands: say who we are."""
         self._line, self._beginning = line, None
         self.key = line.key
+        self.near = line.near
         if self._login is None:
             self._register_first()
         else:

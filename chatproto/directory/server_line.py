@@ -18,6 +18,7 @@ from zope.interface import implementer
 
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
+from chatproto.net.addresses import Reach, reach_of
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import REASONS, LocalError, RemoteError
 from chatproto.wire.limits import Limits
@@ -100,6 +101,11 @@ class ServerLine(LineReceiver):
         answer.addTimeout(self._limits.request_wait, self._clock, self._too_slow)
         self.transport.write(data)
         return answer
+
+    @property
+    def near(self) -> bool:
+        """Whether the connection does not leave this machine."""
+        return reach_of(str(self.transport.getPeer().host)) is Reach.LOOPBACK
 
     def close(self) -> None:
         """Close it, for good."""

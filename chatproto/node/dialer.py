@@ -66,9 +66,14 @@ class Dialer:
         dialled: Deferred[SecureLink] = connect(self._reactor, host, port, wait, link, own_port)
         return dialled.addErrback(self._explain, host_port(host, port))
 
-    def join_relay(self, host: str, port: int, ticket: str) -> Deferred[RelayEnd]:
-        """The pipe of `ticket` at a server's relay. Fails with NoRelay or Unreachable."""
-        joining = join(self._reactor, host, port, ticket, self._limits)
+    def join_relay(
+        self, host: str, port: int, ticket: str, near: bool = True
+    ) -> Deferred[RelayEnd]:
+        """The pipe of `ticket` at a server's relay, which may be on this machine only if `near`.
+
+        Fails with NoRelay or Unreachable.
+        """
+        joining = join(self._reactor, host, port, ticket, self._limits, near)
         return Deferred.fromCoroutine(joining).addErrback(self._explain, host_port(host, port))
 
     def _explain(self, failure: Failure, where: str) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from chatproto.directory.lease import shown_ip
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.events import Event, Incoming, Notice
@@ -233,10 +234,12 @@ class Links:
             self._calls.tell(Notice(f"{before} is {conversation.name}"))
 
     def _locate(self, conversation: Conversation, link: PlainLink, opened: Opened) -> None:
-        """Where they can be called: as they say, but for a loopback address told from elsewhere."""
-        told = opened.host
-        if told is None or (is_local(told) and not is_local(link.host)):
-            told = link.host
+        """Keep where they can be called: as they say, unless they say it from another machine and it
+        is a name, somebody else's public address, or leads to no host there."""
+        here = is_local(link.host)
+        told = opened.host or link.host
+        if not here:
+            told = shown_ip(told, link.host, False)
         # Where each message has its own connection, this one's port is nobody's.
         seen = None if opened.dialect.dials_back else link.port
         conversation.host, conversation.port = told, opened.port or seen

@@ -47,7 +47,7 @@ class MeetingOwner(Protocol):
     @property
     def own_key(self) -> str: ...
     def handshake(self, key: str, client_id: str) -> Any: ...
-    def relay_at(self, introduction: Introduction) -> Address | None: ...
+    def relay_at(self, introduction: Introduction) -> tuple[Address | None, bool]: ...
     def better(self, meeting: Meeting, link: SecureLink) -> None: ...
     def look_again(self, meeting: Meeting) -> None: ...
 
@@ -226,11 +226,11 @@ class Meeting:
         made.addErrback(_log)
 
     def _join(self) -> None:
-        where = self._owner.relay_at(self.introduction)
+        where, near = self._owner.relay_at(self.introduction)
         if where is None:
             self._carry(self._race.failed(None, "there is no server to relay", self._now()))
             return
-        joining = self._dialer.join_relay(*where, self.introduction.ticket)
+        joining = self._dialer.join_relay(*where, self.introduction.ticket, near)
         self._under_way[None] = joining.cancel
         joining.addCallbacks(self._piped, lambda failure: self._failed(None, failure))
         joining.addErrback(_log)

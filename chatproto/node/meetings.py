@@ -194,9 +194,11 @@ class Meetings:
 
         return known.handshake(judge)
 
-    def relay_at(self, introduction: Introduction) -> Address | None:
-        """Where the relay is."""
-        return introduction.relay or self._calls.here.server
+    def relay_at(self, introduction: Introduction) -> tuple[Address | None, bool]:
+        """Return where the relay is, and whether it may be on this machine."""
+        place = self._calls.here
+        where = place.filtered(introduction.relay)
+        return where, place.is_local or where == place.server
 
     # How it follows.
 

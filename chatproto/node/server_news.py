@@ -54,7 +54,7 @@ class ServerNews:
         known, key = self._known, server.key
         assert key is not None
         known.server_key, self.where = key, server.name
-        self._node.place.found(server.at, server.observed)
+        self._node.place.found(server.at, server.observed, server.near)
         self._trying = False
         try:
             first = known.pin_server(server.name, key)

@@ -5,10 +5,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from chatproto.wire.bcp2_common import ADDRESSES, Address, plain_ip
-from chatproto.wire.errors import RemoteError
+from chatproto.net.addresses import Reach, may_be_called, reach_of
+from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 LEAST_PORT = 1024
 
@@ -31,7 +30,7 @@ def worth_telling(
     """
     if announced:
         return announced[:ADDRESSES]
-    found = dict.fromkeys((host, port) for host in hosts if _is_useful(host, local))
+    found = dict.fromkeys((host, port) for host in hosts if may_be_called(host, local))
     return tuple(found)[:ADDRESSES]
 
 
@@ -40,13 +39,13 @@ def worth_dialling(
 ) -> tuple[Address, ...]:
     """What of `told` is dialled, in that order: at most eight, whatever a server says.
 
-    Never multicast, link-local or unspecified addresses or those of nobody, nor a port below 1024;
-    loopback only if the server is on this machine (`local`); never where we listen (`own`).
+    Never an address that leads to no single host (`net.addresses`), nor a port below 1024; loopback
+    only if the server is on this machine (`local`); never where we listen (`own`).
     """
     found = dict.fromkeys(
         (host, port)
         for host, port in told
-        if port >= LEAST_PORT and _is_useful(host, local) and (host, port) not in own
+        if port >= LEAST_PORT and may_be_called(host, local) and (host, port) not in own
     )
     return in_turn(tuple(found)[:ADDRESSES])
 
@@ -65,23 +64,7 @@ def route_of(host: str, relayed: bool, both_dialled: bool) -> Route:
     """How a connection with `host` is called. `both_dialled`: both have sent a PUNCH on it."""
     if relayed:
         return Route.RELAYED
-    address = _literal(host.partition("%")[0])  # link-local ones are seen with their interface
-    if address is not None and address.is_private:
+    reach = reach_of(host.partition("%")[0])  # link-local ones are seen with their interface
+    if reach in (Reach.PRIVATE, Reach.LOOPBACK, Reach.LINK_LOCAL):
         return Route.SAME_NETWORK
     return Route.PUNCHED if both_dialled else Route.DIRECT
-
-
-def _is_useful(host: str, local: bool) -> bool:
-    address = _literal(host)
-    if address is None or address.is_multicast or address.is_unspecified or address.is_link_local:
-        return False
-    if address.version == 4 and (int(address) >> 24 == 0 or int(address) >> 24 >= 240):
-        return False
-    return local or not address.is_loopback
-
-
-def _literal(host: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(plain_ip(host))
-    except RemoteError:
-        return None

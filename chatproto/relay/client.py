@@ -10,6 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from chatproto.net.addresses import Reach, reach_of
 from chatproto.wire.errors import REASONS, RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
@@ -29,7 +30,8 @@ class RelayEnd(Protocol):
 
     transport: Any
 
-    def __init__(self, ticket: str, clock: IReactorTime, limits: Limits) -> None:
+    def __init__(self, ticket: str, clock: IReactorTime, limits: Limits, near: bool = True) -> None:
+        self._near = near  # whether the relay may be on this machine
         self.piped: Deferred[RelayEnd] = Deferred(lambda _: self.give_up())
         self._ticket = ticket
         self._clock = clock
@@ -58,6 +60,9 @@ class RelayEnd(Protocol):
     def connectionMade(self) -> None:
         wait = self._limits.ticket_wait + self._limits.farewell_wait
         self._deadline = self._clock.callLater(wait, self._too_late)
+        if not self._near and reach_of(str(self.transport.getPeer().host)) is Reach.LOOPBACK:
+            self._fail("the relay that the server named is this machine")
+            return
         self.transport.write(encode(Relay(self._ticket)))
 
     def dataReceived(self, data: bytes) -> None:
@@ -113,13 +118,14 @@ def _why(status: int) -> str:
 
 
 async def join(
-    reactor: IReactorTime, host: str, port: int, ticket: str, limits: Limits
+    reactor: IReactorTime, host: str, port: int, ticket: str, limits: Limits, near: bool = True
 ) -> RelayEnd:
     """The pipe of `ticket` at the relay of `host:port`, when the other side is there too.
 
+    `near`: the relay may be on this machine; else a name that leads here is refused.
     Raises NoRelay, or what connecting raises; cancelling the Deferred that waits gives it up.
     """
     endpoint = HostnameEndpoint(reactor, host, port, timeout=limits.dial_wait)
-    end = RelayEnd(ticket, reactor, limits)
+    end = RelayEnd(ticket, reactor, limits, near)
     await connectProtocol(endpoint, end)
     return await end.piped

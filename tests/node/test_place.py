@@ -25,16 +25,42 @@ class PlaceTests(SynchronousTestCase):
 
     def test_loopback_too_where_the_server_is_on_this_machine(self) -> None:
         self.patch(interfaces, "own_hosts", lambda towards: ("127.0.0.1",))
-        for server, observed in (
-            (("127.0.0.1", 5555), None),
-            (("::1", 5555), None),
-            (("localhost", 5555), None),
-            (("mine.example", 5555), ("127.0.0.1", 4000)),
+        for server, near in (
+            (("127.0.0.1", 5555), False),
+            (("::1", 5555), False),
+            (("localhost", 5555), False),
+            (("mine.example", 5555), True),
         ):
             here = Place(listening=("::", 4000))
             self.assertEqual((here.is_local, here.addresses()), (False, ()))
-            here.found(server, observed)
+            here.found(server, None, near)
             self.assertEqual((here.is_local, here.addresses()), (True, (("127.0.0.1", 4000),)))
+
+    def test_a_server_cannot_say_that_it_is_on_this_machine(self) -> None:
+        here = Place(listening=("::", 4000))
+        here.found(SERVER, ("127.0.0.1", 4000))
+        self.assertFalse(here.is_local)
+
+    def test_a_relay_is_filtered_like_every_address(self) -> None:
+        for relay in (
+            ("127.0.0.1", 1000),
+            ("127.0.0.1", 4000),
+            ("64:ff9b::7f00:1", 4000),
+            ("169.254.169.254", 4000),
+            ("8.8.8.8", 22),
+            ("localhost", 4000),
+            ("a.localhost.", 4000),
+            ("relay.example", 25),
+            None,
+        ):
+            here = Place(server=SERVER)
+            self.assertEqual(here.filtered(relay), SERVER, relay)
+        for relay in (("8.8.8.8", 4000), ("10.0.0.1", 4000), ("relay.example", 4000), SERVER):
+            self.assertEqual(Place(server=SERVER).filtered(relay), relay)
+        local = ("127.0.0.1", 5555)
+        here = Place(server=local)
+        self.assertEqual(here.filtered(("127.0.0.1", 5556)), ("127.0.0.1", 5556))
+        self.assertEqual(here.filtered(("127.0.0.1", 1000)), local)
 
     def test_what_is_announced_instead(self) -> None:
         told = ((SERVER[0], 443), ("2606:4700::7", 443))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.address import IPv4Address
 from twisted.internet.defer import CancelledError
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.internet.task import Clock
@@ -33,6 +34,13 @@ class RelayEndTests(SynchronousTestCase):
         self.assertIn(words, str(error.value))
         self.assertTrue(self.transport.disconnecting)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_writes_nothing_to_this_machine_where_a_far_relay_was_named(self) -> None:
+        end = RelayEnd("T1", self.clock, DEFAULTS, near=False)
+        transport = End(peerAddress=IPv4Address("TCP", "127.0.0.1", 1000))
+        end.makeConnection(transport)
+        self.failureResultOf(end.piped, NoRelay)
+        self.assertEqual((transport.value(), transport.disconnecting), (b"", True))
 
     def test_asks_and_waits(self) -> None:
         self.assertEqual(self.transport.value(), b"RELAY\r\nTicket: T1\r\n\r\n")

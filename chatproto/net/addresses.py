@@ -1,0 +1,122 @@
+"""The reach of an IP address: who may be sent there, whatever spelling an IPv4 address hides in.
+
+One table for client and server. Python's `is_private` and `is_global` are not used: they differ
+between patch releases and take IPv4 addresses inside IPv6 ones for public.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+
+class Reach(Enum):
+    """Where an address leads."""
+
+    PUBLIC = "public"
+    """One host on the Internet."""
+    PRIVATE = "private"
+    """A host of a local network, or of a documentation range, which only test networks use."""
+    CARRIER = "carrier"
+    """A host behind a provider's NAT (RFC 6598)."""
+    LOOPBACK = "loopback"
+    """The machine itself."""
+    LINK_LOCAL = "link-local"
+    """A host on one interface's network."""
+    NOWHERE = "nowhere"
+    """No single host that may be called: multicast, reserved, deprecated, a name, or a tunnel or
+    translation address whose IPv4 address is not public."""
+
+
+CALLABLE = frozenset((Reach.PUBLIC, Reach.PRIVATE, Reach.CARRIER))
+"""Where one person may be sent to call another, if the machine itself is not meant."""
+
+_IPV4 = (
+    ("0.0.0.0/8", Reach.NOWHERE),
+    ("10.0.0.0/8", Reach.PRIVATE),
+    ("100.64.0.0/10", Reach.CARRIER),
+    ("127.0.0.0/8", Reach.LOOPBACK),
+    ("169.254.0.0/16", Reach.LINK_LOCAL),
+    ("172.16.0.0/12", Reach.PRIVATE),
+    ("192.0.0.0/24", Reach.NOWHERE),
+    ("192.0.2.0/24", Reach.PRIVATE),
+    ("192.88.99.0/24", Reach.NOWHERE),
+    ("192.168.0.0/16", Reach.PRIVATE),
+    ("198.18.0.0/15", Reach.PRIVATE),
+    ("198.51.100.0/24", Reach.PRIVATE),
+    ("203.0.113.0/24", Reach.PRIVATE),
+    ("224.0.0.0/3", Reach.NOWHERE),
+)
+"""Every other IPv4 address is public."""
+
+_IPV6 = (
+    ("::1/128", Reach.LOOPBACK),
+    ("fc00::/7", Reach.PRIVATE),
+    ("fe80::/10", Reach.LINK_LOCAL),
+    ("2001:db8::/32", Reach.PRIVATE),
+    ("3fff::/20", Reach.PRIVATE),
+    ("2001::/23", Reach.NOWHERE),
+    ("2000::/3", Reach.PUBLIC),
+)
+"""The first that fits counts; every other IPv6 address leads nowhere."""
+
+_MAPPED = IPv6Network("::ffff:0:0/96")
+_EMBEDDED = (
+    (IPv6Network("64:ff9b::/96"), 0),
+    (IPv6Network("2002::/16"), 80),
+)
+"""Networks whose addresses hold an IPv4 address: NAT64 (RFC 6052), 6to4 (RFC 3056), and by how many
+bits it is shifted. IPv4-compatible addresses, Teredo, fec0::/10 and ::ffff:0:0:0/96 lead nowhere."""
+_ISATAP = (0x00005EFE, 0x02005EFE)
+"""The upper half of an interface identifier that holds an IPv4 address (RFC 5214)."""
+
+_TABLE4 = tuple((IPv4Network(net), reach) for net, reach in _IPV4)
+_TABLE6 = tuple((IPv6Network(net), reach) for net, reach in _IPV6)
+
+
+@lru_cache(maxsize=4096)
+def reach_of(host: str) -> Reach:
+    """Return where the literal `host` leads; a name, or an address with a scope, leads nowhere
+    (fe80::/10 with a scope is link-local)."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return Reach.NOWHERE
+    return address_reach(address)
+
+
+def address_reach(address: IPv4Address | IPv6Address) -> Reach:
+    """Return where `address` leads."""
+    if isinstance(address, IPv4Address):
+        return next((reach for net, reach in _TABLE4 if address in net), Reach.PUBLIC)
+    if address.scope_id is not None:
+        return Reach.LINK_LOCAL if address.is_link_local else Reach.NOWHERE
+    if address in _MAPPED:
+        return address_reach(IPv4Address(int(address) & 0xFFFFFFFF))
+    inside = embedded_ipv4(address)
+    if inside is not None and address_reach(inside) is not Reach.PUBLIC:
+        return Reach.NOWHERE
+    if any(address in net for net, _ in _EMBEDDED):
+        return Reach.PUBLIC
+    return next((reach for net, reach in _TABLE6 if address in net), Reach.NOWHERE)
+
+
+def embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
+    """Return the IPv4 address to which a router or host would pass on what is sent to `address`,
+    an IPv6 address of NAT64, 6to4 or ISATAP; None if there is none."""
+    if isinstance(address, IPv4Address):
+        return None
+    number = int(address)
+    for net, shift in _EMBEDDED:
+        if address in net:
+            return IPv4Address(number >> shift & 0xFFFFFFFF)
+    if number >> 32 & 0xFFFFFFFF in _ISATAP:
+        return IPv4Address(number & 0xFFFFFFFF)
+    return None
+
+
+def may_be_called(host: str, local: bool) -> bool:
+    """Return True if somebody may be sent to `host`; `local`: to loopback addresses too."""
+    reach = reach_of(host)
+    return reach in CALLABLE or (local and reach is Reach.LOOPBACK)
