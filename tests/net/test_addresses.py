@@ -115,7 +115,8 @@ class ReachTests(SynchronousTestCase):
     def test_what_is_public_is_global_to_python_too(
         self, address: IPv4Address | IPv6Address
     ) -> None:
-        if reach_of(str(address)) is Reach.PUBLIC and embedded_ipv4(address) is None:
+        holds_ipv4 = embedded_ipv4(address) or getattr(address, "ipv4_mapped", None)
+        if reach_of(str(address)) is Reach.PUBLIC and holds_ipv4 is None:
             self.assertTrue(address.is_global)
             self.assertFalse(address.is_multicast or address.is_reserved)
 
