@@ -205,9 +205,8 @@ class SecureSession(PeerSession):
     def answered(self, link: Link, theirs: Opening) -> list[Effect]:
         """They take our call."""
         exchange = self.exchange
-        assert exchange is not None
-        if link is not self._asked:
-            return [Drop(link)]
+        if exchange is None or link is not self._asked:
+            return [Drop(link)]  # we have not called on it
         if exchange.post.beyond(theirs.have):
             # They know a later numbering than we do: ours begins anew, and a new call says so.
             became = exchange.meet(theirs)

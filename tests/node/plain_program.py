@@ -43,13 +43,13 @@ class Case(SynchronousTestCase):
         self.node.chat(BOB)
         return self.net.accept()
 
-    def called(self, name: str, port: int = 5003) -> Wire:
-        """Somebody calls us."""
+    def called(
+        self, name: str, port: int = 5003, host: str = "127.0.0.1", says: str = "127.0.0.1"
+    ) -> Wire:
+        """Somebody calls us from `host` and says that they can be called at `says`."""
         door = Door(self.node.calls.links, self.net, self.node.limits)
-        wire = joined(door.buildProtocol(None), Wire("127.0.0.1", 40000 + port))
-        wire.says(
-            b"CHAT\r\nclientID: %s\r\nIP: 127.0.0.1\r\nPort: %d\r\n\r\n" % (name.encode(), port)
-        )
+        wire = joined(door.buildProtocol(None), Wire(host, 40000 + port))
+        wire.says(f"CHAT\r\nclientID: {name}\r\nIP: {says}\r\nPort: {port}\r\n\r\n".encode())
         return wire
 
     def spent(self, wire: Wire) -> list[bytes]:

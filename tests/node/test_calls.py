@@ -1,21 +1,18 @@
-"""Who calls us and whom we call, what is delivered or reported, and the ends."""
+"""Calls in plain text and their ends; what holds in both modes is in `test_both_modes.py`."""
 
 from __future__ import annotations
 
 from chatproto.node.door import Door
 from chatproto.node.events import (
-    Bye,
     Exited,
-    Failed,
     Incoming,
     MessageReceived,
     Notice,
-    SessionChanged,
-    Undelivered,
 )
 from chatproto.wire.limits import DEFAULTS
 from tests.net import Wire, joined
 from tests.node.plain_program import BOB, Case
+from tests.node.tls_net import Literals
 
 WORDS = ("one", "two", "three")
 
@@ -32,34 +29,6 @@ class CalledTests(Case):
         self.assertEqual(current.name, "bob")
         self.called("eve", 5004)
         self.assertIs(self.node.calls.current, current)
-
-    def test_whom_we_ignore_is_dropped(self) -> None:
-        self.node.ignore("bob")
-        wire = self.called("bob")
-        self.assertEqual(self.told(Incoming), [])
-        self.closed(wire)
-        self.node.ignore("bob")
-        self.called("bob", 5004)
-        self.assertEqual(len(self.told(Incoming)), 1)
-
-    def test_whom_we_ignore_is_left_at_once_and_not_heard_again(self) -> None:
-        wire = self.called("bob")
-        self.called("carol", 5004)
-        self.node.ignore("bob")
-        self.closed(wire)
-        [over] = [one for one in self.told(SessionChanged) if one.state == "closed"]
-        self.assertEqual((over.id, over.reason), ("bob", "you left"))
-        self.assertEqual([one.name for one in self.node.calls.all], ["carol"])
-
-    def test_declined_they_are_left_and_no_word_of_theirs_is_shown(self) -> None:
-        self.begin(answer="none")
-        wire = self.called("bob")
-        wire.says(b"hello\r\n")
-        self.net.wait(1)
-        self.node.decline()
-        self.assertEqual(self.told(MessageReceived), [])
-        self.closed(wire)
-        self.assertEqual(len(self.node.calls.all), 0)
 
     def test_taken_what_they_said_meanwhile_is_shown(self) -> None:
         self.begin(answer="none")
@@ -93,6 +62,60 @@ class CalledTests(Case):
         self.assertEqual((wire.producerState, late.producerState), ("producing", "producing"))
 
 
+class ClaimTests(Case):
+    """In plain text an id is only a claim, and so is an address."""
+
+    def heard(self) -> list[tuple[str, str]]:
+        return [(event.from_, event.text) for event in self.told(MessageReceived)]
+
+    def test_an_id_from_another_machine_is_somebody_else(self) -> None:
+        first = self.called("bob", host="10.0.0.2")
+        other = self.called("bob", 5004, host="10.0.0.3")
+        for wire, text in ((first, b"from bob\r\n"), (other, b"from another\r\n")):
+            wire.says(text)
+            self.net.wait(1)
+        self.assertEqual(self.heard(), [("bob", "from bob"), ("bob~2", "from another")])
+        self.node.msg("for bob", "bob")
+        self.assertIn(b"for bob", b"".join(self.spent(first)))
+        self.assertNotIn(b"for bob", b"".join(self.spent(other)))
+
+    def test_an_id_from_the_same_machine_is_the_same_person(self) -> None:
+        first = self.called("bob", host="10.0.0.2")
+        again = self.called("bob", host="10.0.0.2")
+        for wire in (first, again):
+            wire.says(b"hello\r\n")
+            self.net.wait(1)
+        self.assertEqual(self.heard(), [("bob", "hello")] * 2)
+        self.assertEqual(len(self.told(Incoming)), 1)
+
+    def test_a_loopback_address_told_from_elsewhere_is_not_called(self) -> None:
+        for told, called in (
+            ("127.0.0.1", "10.0.0.2"),
+            ("127.9.9.9", "10.0.0.2"),
+            ("::1", "10.0.0.2"),
+            ("10.0.0.7", "10.0.0.7"),
+        ):
+            self.begin()
+            self.net.nameResolver = Literals()
+            wire = self.called("bob", host="10.0.0.2", says=told)
+            self.called("eve", 5004)
+            wire.says(b"QUIT\r\n\r\n")
+            self.net.wait(3)
+            wire.ends()
+            self.node.chat("bob")
+            self.assertEqual(self.net.wanted, [(called, 5003)], told)
+
+    def test_a_loopback_address_told_from_this_machine_is(self) -> None:
+        wire = self.called("bob", host="127.0.0.1", says="127.0.0.2")
+        self.called("eve", 5004)
+        wire.says(b"QUIT\r\n\r\n")
+        self.net.wait(3)
+        wire.ends()
+        self.net.nameResolver = Literals()
+        self.node.chat("bob")
+        self.assertEqual(self.net.wanted, [("127.0.0.2", 5003)])
+
+
 class QuittingTests(Case):
     """Leaving a conversation, and the program."""
 
@@ -103,15 +126,6 @@ class QuittingTests(Case):
         self.assertEqual(self.spent(wire), [b"quit"])
         self.closed(wire)
         self.assertEqual((self.codes, self.events[-1]), ([0], Exited(0)))
-
-    def test_of_two_it_ends_only_the_current_one(self) -> None:
-        self.talking()
-        other = self.called("bob")
-        self.node.quit()
-        self.net.wait(10)
-        self.assertEqual((len(self.node.calls.all), self.codes), (1, []))
-        self.assertFalse(other.closing)
-        self.assertIn(Notice("still there: bob (/switch)"), self.events)
 
     def test_without_plain_the_program_goes_on(self) -> None:
         self.begin(plain=False, open=True, answer="all")
@@ -141,56 +155,6 @@ class QuittingTests(Case):
         self.node.stop()
         self.node.end_of_input()
         self.net.wait(30, 1)
-        self.assertEqual(self.codes, [0])
-
-    def test_their_farewell_is_told(self) -> None:
-        wire = self.called("bob")
-        wire.says(b"QUIT\r\n\r\n")
-        self.net.wait(1)
-        self.assertEqual(self.told(Bye), [Bye("bob", None)])
-        self.assertEqual(len(self.node.calls.all), 0)
-
-
-class EndOfInputTests(Case):
-    """Nothing more will be typed."""
-
-    def test_with_nothing_to_do_it_ends_at_once(self) -> None:
-        self.node.end_of_input()
-        self.assertEqual(self.codes, [0])
-
-    def test_what_was_said_is_delivered_first(self) -> None:
-        self.node.chat(BOB)
-        for text in WORDS:
-            self.node.say(text)
-        self.node.end_of_input()
-        self.net.wait(2)
-        wire = self.net.accept()
-        self.assertEqual(self.spent(wire), [b"one", b"two", b"three", b"quit"])
-        self.closed(wire)
-        self.assertEqual((self.codes, self.told(Undelivered)), ([0], []))
-
-    def test_or_reported_within_its_time(self) -> None:
-        self.node.chat(BOB)
-        for text in WORDS:
-            self.node.say(text)
-        self.node.end_of_input()
-        self.net.wait(DEFAULTS.end_wait - 0.1)
-        self.assertEqual((self.told(Undelivered), self.codes), ([], []))
-        self.net.wait(0.2)
-        self.assertEqual([lost.text for lost in self.told(Undelivered)], list(WORDS))
-        self.assertEqual(self.codes, [0])
-
-    def test_a_peer_who_does_not_read_is_reported_too(self) -> None:
-        wire = self.talking()
-        wire.full = True
-        for text in WORDS:
-            self.node.say(text)
-        self.node.end_of_input()
-        self.net.wait(DEFAULTS.end_wait + 0.1)
-        self.net.wait(DEFAULTS.farewell_wait + 0.1)
-        wire.ends()
-        self.net.wait(DEFAULTS.exit_wait)
-        self.assertEqual([lost.text for lost in self.told(Undelivered)], ["two", "three"])
         self.assertEqual(self.codes, [0])
 
 
@@ -230,10 +194,3 @@ class CallingTests(Case):
         [frame] = self.spent(wire)
         self.assertIn(b"content: one", frame)
         self.assertTrue(wire.half_closed)
-
-    def test_a_call_given_up_stops_dialling_and_leaves_no_error(self) -> None:
-        self.node.chat(BOB)
-        self.node.quit()
-        self.net.wait(1)
-        self.assertEqual(self.flushLoggedErrors(), [])
-        self.assertEqual((self.told(Failed), self.codes), ([], [0]))

@@ -1,91 +1,15 @@
-"""What is said to people and asked of conversations: what waits, what goes where, what cannot be."""
+"""What is said to people in plain text and asked of conversations; see `test_both_modes.py` too."""
 
 from __future__ import annotations
-
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chatproto.node.events import (
     Failed,
     Notice,
     Sent,
     SessionChanged,
-    Undelivered,
 )
 from chatproto.wire.limits import DEFAULTS
-from tests.net import Wire
 from tests.node.plain_program import BOB, Case
-
-
-class WaitingTests(Case):
-    """What is said before there is a connection."""
-
-    def test_goes_out_when_it_is_there_in_its_order(self) -> None:
-        self.node.chat(BOB)
-        for text in ("one", "two"):
-            self.node.say(text)
-        self.assertEqual(self.told(Sent), [])
-        wire = self.net.accept()
-        self.assertEqual(self.spent(wire), [b"one", b"two"])
-        self.assertEqual([sent.text for sent in self.told(Sent)], ["one", "two"])
-
-    def test_is_reported_when_nobody_answers(self) -> None:
-        self.node.chat(BOB)
-        self.node.say("one")
-        self.net.refuse()
-        [lost] = self.told(Undelivered)
-        self.assertEqual((lost.to, lost.text), (BOB, "one"))
-        self.assertIn("connection refused", lost.reason)
-        self.assertEqual(self.told(SessionChanged)[-1].state, "closed")
-
-    def test_or_when_it_is_given_up(self) -> None:
-        self.node.chat(BOB)
-        self.node.say("one")
-        self.node.quit()
-        [lost] = self.told(Undelivered)
-        self.assertEqual(lost.text, "one")
-
-    def test_more_than_may_wait_is_not_taken(self) -> None:
-        self.begin(DEFAULTS.with_values(["waiting-messages=3"]))
-        self.node.chat(BOB)
-        for number in range(4):
-            self.node.say(str(number))
-        [failed] = self.told(Failed)
-        self.assertEqual((failed.status, failed.command), (429, "say"))
-        self.assertEqual(self.spent(self.net.accept()), [b"0", b"1", b"2"])
-
-    def test_one_that_is_too_long_is_refused(self) -> None:
-        self.talking()
-        self.node.say("é" * (DEFAULTS.message // 2 + 1))
-        [failed] = self.told(Failed)
-        self.assertEqual(failed.status, 413)
-
-    @given(
-        st.lists(
-            st.one_of(st.integers(0, 999), st.sampled_from(["accept", "wait", "reset"])),
-            max_size=20,
-        )
-    )
-    def test_whatever_happens_each_is_sent_or_reported_once(self, steps: list[int | str]) -> None:
-        self.begin()
-        self.node.chat(BOB)
-        wire: Wire | None = None
-        said: list[str] = []
-        for step in steps:
-            if step == "accept" and self.net.dialled:
-                wire = self.net.accept()
-            elif step == "reset" and wire is not None:
-                wire.ends(True)
-            elif step == "wait":
-                self.net.wait(0.1)
-            elif isinstance(step, int) and self.node.calls.current is not None:
-                said.append(f"m{len(said)}")
-                self.node.say(said[-1])
-        self.node.end_of_input()
-        self.net.wait(DEFAULTS.end_wait + DEFAULTS.exit_wait + 1)
-        told = [event.text for event in self.told(Sent) + self.told(Undelivered)]
-        self.assertEqual(sorted(told), sorted(said))
-        self.assertEqual(self.codes, [0])
 
 
 class MistakeTests(Case):

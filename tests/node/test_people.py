@@ -36,3 +36,12 @@ class PeopleTests(SynchronousTestCase):
             people.remember(Contact(name, "10.0.0.1", 1))
         self.assertIsNone(people.named("a"))
         self.assertIsNotNone(people.named("c"))
+
+    def test_the_one_heard_of_longest_ago_is_forgotten(self) -> None:
+        people = People(most=2)
+        for name in ("a", "b", "a", "c"):
+            people.remember(Contact(name, "10.0.0.1", 1))
+        self.assertIsNone(people.named("b"))
+        found = people.named("a")
+        assert found is not None
+        self.assertEqual(people.addresses(found), (("10.0.0.1", 1),))

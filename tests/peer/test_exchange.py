@@ -49,6 +49,18 @@ def begun(half: bool = False, mine: bool = True, smaller: bool = True) -> Exchan
     return exchange
 
 
+class Watched(MemoryLedger):
+    """A ledger that notes whose turn it would be after a restart, each time a message is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[Turn] = []
+
+    def heard(self, key: str, name: str, entry: Entry) -> int:
+        self.turns.append(an_exchange(self, half=True).floor.turn)
+        return super().heard(key, name, entry)
+
+
 class BeginningTests(SynchronousTestCase):
     def test_without_a_connection_what_is_said_is_kept(self) -> None:
         exchange = an_exchange()
@@ -199,6 +211,15 @@ class HearingTests(SynchronousTestCase):
         exchange = begun(half=True, mine=False)
         effects = exchange.heard("a", Entry(1, MSG, 0.0, "hi"))
         self.assertEqual(effects[-1], TurnPassed(Turn.MINE))
+
+    def test_the_turn_is_kept_before_the_message(self) -> None:
+        """A kill between the two leaves the turn as the other side has it, and the message repeated."""
+        ledger = Watched()
+        exchange = an_exchange(ledger, half=True)
+        exchange.meet(opening(half=True))
+        exchange.begin("a", opening(half=True), True, False)
+        exchange.heard("a", Entry(1, MSG, 0.0, "hi"))
+        self.assertEqual(ledger.turns, [Turn.MINE])
 
     def test_words_that_cross_leave_the_turn_to_the_smaller(self) -> None:
         for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):

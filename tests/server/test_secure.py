@@ -215,6 +215,18 @@ class Others(Served):
             1, tuple(Contact(f"x{n:063}", "192.0.2.1", 5000, ONE.name) for n in range(500))
         )
 
+    async def test_are_told_as_much_at_each_pause_as_at_the_first(self) -> None:
+        self.serve(unsent=1000)
+        client = await self.register("alice")
+        [connection] = self.side.connections.values()
+        for _ in range(4):
+            connection.pauseProducing()
+            for _ in range(8):
+                connection.say(bcp2.Presence("b" * 60, "online"))
+            connection.resumeProducing()
+        await self.until(lambda: len(client.got) == 32 or client.gone)
+        self.assertFalse(client.gone)
+
     async def test_with_the_same_name_and_key_replace_the_older(self) -> None:
         self.serve()
         old = await self.register("alice")

@@ -94,6 +94,20 @@ class ReadingTests(SynchronousTestCase):
             found, [(400, 7), (405, 8), (400, 9), (400, 10), (400, None), bcp2_common.Ping(11)]
         )
 
+    def test_as_many_headers_as_may_be_are_read_in_any_pieces(self) -> None:
+        for count, outcome in (
+            (DEFAULTS.headers, bcp2_common.Ping(1)),
+            (DEFAULTS.headers + 1, (413, 1)),
+        ):
+            more = b"".join(b"X%d: 1\r\n" % number for number in range(count - 1))
+            data = b"PING\r\nCSeq: 1\r\n" + more + b"\r\n"
+            for size in (len(data), 7, 1):
+                decoder = StrictDecoder(Sender.CLIENT)
+                found: list[Bcp2Message | RemoteError] = []
+                for at in range(0, len(data), size):
+                    found += decoder.feed(data[at : at + size])
+                self.assertEqual(outcomes(found), [outcome], (count, size))
+
     def test_a_number_that_could_not_be_repeated_is_none(self) -> None:
         for number in (b"9999999999999999", b"-1", b"", b"1 2", b"\xc2\xb2"):
             data = b"DANCE\r\nCSeq: " + number + b"\r\n\r\n"
