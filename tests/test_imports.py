@@ -34,14 +34,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "server": {"wire", "net", "stdio.printable", *FEATURES},
     "node": {"wire", "net", *FEATURES},
-    "ui": {"wire", "net", "stdio.printable", "node.events"},
+    "ui": {"wire", "net", "stdio.printable", "stdio.typed", "node.events"},
     "taps": EVERYTHING,
 }
 """By room: the rooms, or single modules, beside itself."""
 
 NO_TWISTED = {
     "wire": "*",
-    "stdio": "printable",
+    "stdio": "printable typed",
     "accounts": "allowed files passwords tries",
     "directory": "addresses answer answers callee introductions keyed lease listing names pairing places"
     " presences registration registry visitors watchers",

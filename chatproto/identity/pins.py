@@ -73,6 +73,10 @@ class Pins:
         """The pin of `client_id` at the server with the key `server`."""
         return self._pins.get((server, client_id))
 
+    def has_person(self, client_id: str) -> bool:
+        """Return True if `client_id` has a pin at any server."""
+        return any(pin.name == client_id and pin.server != SERVER for pin in self._pins.values())
+
     def ids_of(self, key: str) -> list[Pin]:
         """Everybody who has `key`."""
         return [pin for pin in self._pins.values() if pin.key == key and pin.server != SERVER]

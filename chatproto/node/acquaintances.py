@@ -61,6 +61,10 @@ class Acquaintances:
         """Whether `key` is pinned as anybody's."""
         return bool(self._file.pins.ids_of(key))
 
+    def has_pin_of(self, client_id: str) -> bool:
+        """Return True if any pin, at whichever server, is for the id `client_id`."""
+        return self._file.pins.has_person(client_id)
+
     def pinned(self, client_id: str) -> Pin | None:
         """The pin of `client_id`, at our server or without one."""
         pins = self._file.pins

@@ -49,6 +49,11 @@ class Conversations:
         """Whether what is typed goes nowhere."""
         return self._current is None and not self.room
 
+    @property
+    def target_name(self) -> str:
+        """The name of whoever gets the next line; empty if nobody does."""
+        return self._current.name if self._current is not None else self.room
+
     def speak_in(self, room: str) -> None:
         """What is typed goes to `room` now."""
         self._current, self.room = None, room

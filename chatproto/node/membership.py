@@ -51,6 +51,8 @@ class Membership:
         self.topic = ""
         self.role = "member"
         self.count = 0
+        self.people: set[str] = set()
+        """Ids of members, as far as the server has named them; at most `room_members`."""
         self.entered = False
         """The JOIN of this connection was answered."""
         self.entering = False
@@ -82,6 +84,7 @@ class Membership:
         self._check(this)
         self.entered = self.joined = True
         self.topic, self.role, self.count = ack.topic, ack.role, ack.count
+        self.people = {one.id for one in ack.members}
         return ack
 
     async def catch_up(self, last: int) -> None:
@@ -116,6 +119,17 @@ class Membership:
         self.leave(reason)
         while self.flying:
             self._owner.tell(Uncertain(self.name, None, self.flying.popleft()))
+
+    def came_in(self, client_id: str) -> None:
+        """Count a new member."""
+        self.count += 1
+        if len(self.people) < self._owner.limits.room_members:
+            self.people.add(client_id)
+
+    def went_out(self, client_id: str) -> None:
+        """Count a member less."""
+        self.count = max(1, self.count - 1)
+        self.people.discard(client_id)
 
     def hear(self, said: Said) -> None:
         """The server tells that something was said."""

@@ -15,6 +15,7 @@ from chatproto.node.conversation_orders import ConversationOrders
 from chatproto.node.events import Answer, Event, Exited, Presence, Running
 from chatproto.node.files import Files
 from chatproto.node.finder import TROUBLES, Finder
+from chatproto.node.forgotten_at import refusal
 from chatproto.node.held_input import HeldInput
 from chatproto.node.inquiries import Inquiries
 from chatproto.node.introducers import Introducer
@@ -162,9 +163,17 @@ class Node:
         """Say `text` in the current conversation or room."""
         self.requests.attempt("say", lambda: self._say(text))
 
-    def msg(self, text: str, to: str = "") -> None:
-        """Say `text` to somebody or in a room (`#room`), or where what is typed goes."""
-        self.requests.attempt("msg", lambda: self._say(text, to))
+    def msg(self, text: str, to: str = "", word: str = "") -> None:
+        """Say `text` to somebody or in a room (`#room`), or where what is typed goes.
+
+        `word`: the first of several words typed without `to`. The text is refused if it is a name.
+        """
+        self.requests.attempt("msg", lambda: self._msg(text, to, word))
+
+    def _msg(self, text: str, to: str, word: str) -> None:
+        if word and (why := refusal(self, word)):
+            raise LocalError(400, why)
+        self._say(text, to)
 
     def _say(self, text: str, to: str = "") -> None:
         if to.startswith("#") or (not to and self.calls.all.room):

@@ -12,6 +12,7 @@ from chatproto.node.rooms import Rooms
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms_told import Said
+from chatproto.wire.errors import LocalError
 from chatproto.wire.room_fields import date_of
 
 BEGINNING = date_of(0)
@@ -71,6 +72,9 @@ class RoomOrders:
         async def work() -> None:
             membership = self._rooms.named(name)
             room = membership.name
+            word = (text or "").split(None, 1)[:1]
+            if not name and word and self._rooms.has(word[0]):
+                raise LocalError(400, f"not done: the topic of {word[0]} is /topic @{word[0]}")
             if text is None:
                 shown = membership.topic or "no topic"
                 data = {"room": room, "topic": membership.topic}

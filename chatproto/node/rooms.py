@@ -32,7 +32,7 @@ from chatproto.wire.room_fields import read_room
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
 NOT_IN = {
-    403: "you may not come in: {room} wants a key (/join {room} KEY) or an invitation, or you are banned",
+    403: "you may not come in: {room} wants a key (/join {room} key=KEY) or an invitation, or you are banned",
     409: "another room looks like {room}, or somebody there looks like you",
     413: "you are in too many rooms, or have too many",
     429: "too many requests about rooms at once: try again in a moment",
@@ -116,6 +116,14 @@ class Rooms:
             {"room": name, "count": one.count, "role": one.role, "current": name == current}
             for name, one in self._all.items()
         ]
+
+    def has(self, room: str) -> bool:
+        """Return True if this client is in `room`."""
+        return room in self._all
+
+    def is_member(self, room: str, client_id: str) -> bool:
+        """Return True if somebody else with the id `client_id` is known to be in `room`."""
+        return room in self._all and client_id in self._all[room].people - {self.own_id}
 
     # What the person says.
 
@@ -227,13 +235,13 @@ class Rooms:
             case Said():
                 membership.hear(push)
             case told.Joined(room, who, role):
-                membership.count += 1
+                membership.came_in(who)
                 self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
             case told.Parted(room, who, reason) if who == self.own_id:
                 self._drop(membership, reason or "you are out")
                 self._tell_out(membership, reason)
             case told.Parted(room, who, reason):
-                membership.count = max(1, membership.count - 1)
+                membership.went_out(who)
                 event = RoomChanged(
                     room, "parted", who, count=membership.count, reason=reason or None
                 )

@@ -19,6 +19,7 @@ from chatproto.stdio.descriptor import (
     stay_running_in_background,
     terminal_is_there,
 )
+from chatproto.stdio.typed import typed
 from chatproto.wire.limits import DEFAULTS
 
 _AT_ONCE = 16 * 1024
@@ -34,7 +35,8 @@ def _ignore(sentence: str) -> None:
 class Lines:
     """Calls `on_line` for each line of the descriptor `fd`, then `on_end` once.
 
-    A line ends with LF or CRLF, the last one also with the input; what is not UTF-8 becomes U+FFFD.
+    A line ends with LF or CRLF, the last one also with the input; what is not UTF-8 becomes U+FFFD,
+    and what was not typed goes (`typed`).
     A line longer than `limit` bytes is left out and `on_refused` called with one sentence that says
     so. A program in the background of a shell is not stopped: it looks again each second whether
     the terminal is its own.
@@ -151,7 +153,7 @@ class Lines:
         if len(line) > self._limit:
             self._refuse()
         else:
-            self._on_line(line.decode("utf-8", "replace"))
+            self._on_line(typed(line.decode("utf-8", "replace")))
 
     def _refuse(self) -> None:
         self._on_refused(f"that line was left out: it is longer than {self._limit} bytes")

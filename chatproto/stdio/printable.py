@@ -17,7 +17,10 @@ _INVISIBLE = (
 )
 """What Unicode calls default ignorable: no width of its own, and so a place to hide things."""
 
-_CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb\ud800-\udfff"
+_TAB_STOP = 8
+"""Columns between two tab stops, counted from the beginning of a line of text."""
+
+_CONTROLS = "\x00-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufff9-\ufffb\ud800-\udfff"
 
 _BASE = (
     "[\u00a9\u00ae\u203c\u2049\u2122\u2139\u2190-\u21ff\u2300-\u23ff\u24c2\u25a0-\u27bf"
@@ -46,12 +49,14 @@ def _shown(found: re.Match[str]) -> str:
 def printable(text: str, lines: bool = False) -> str:
     """`text` with nothing left that a terminal would obey or a reader would not see.
 
-    C0 and DEL become their pictures (U+2400 and on), line and paragraph separators U+2424; C1,
-    bidirectional controls and lone surrogates become U+FFFD; what has no width goes, unless it
-    belongs to an emoji. `lines` keeps "\\n". Done twice it changes nothing more.
+    Tabs become spaces up to the next tab stop. Other C0 and DEL become their pictures (U+2400 and
+    on), line and paragraph separators U+2424; C1, bidirectional controls and lone surrogates become
+    U+FFFD; what has no width goes, unless it belongs to an emoji. `lines` keeps "\\n". Done twice it
+    changes nothing more.
     """
     if text.isascii() and text.isprintable():
         return text
     if lines and "\n" in text:
         return "\n".join([printable(line) for line in text.split("\n")])
-    return _STRANGE.sub(_shown, text)
+    shown = _STRANGE.sub(_shown, text)
+    return shown.expandtabs(_TAB_STOP) if "\t" in shown else shown

@@ -128,7 +128,8 @@ _TO = re.compile(r"\s*@(\S+)(?:\s|\Z)")
 def addressed_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A text, and to whom (`@bob` before it), or an empty string.
 
-    One blank stands before the text; any further one is its own.
+    One blank stands before the text; any further one is its own. Without `@`, the first of several
+    words follows, because it may be a name whose @ was forgotten. A JSON string has no such word.
     """
     to = ""
     if found := _TO.match(rest):
@@ -137,7 +138,8 @@ def addressed_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
     text = read_text(rest)
     if not text.strip():
         raise Misused("lacks a text")
-    return text, to
+    words = text.split(None, 1) if not to and text == rest else []
+    return (text, to, words[0]) if len(words) > 1 else (text, to)
 
 
 def shortened(word: str) -> str:

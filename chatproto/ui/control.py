@@ -31,6 +31,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.node.events import Answer, Event, Failed, Notice, SessionChanged
+from chatproto.stdio.typed import typed
 from chatproto.ui.view import json_object
 from chatproto.wire.limits import Limits
 
@@ -242,7 +243,7 @@ class Control(Factory):
         """It wants this."""
         self._asking = connection
         try:
-            answer = speaker(line.removesuffix("\r"))
+            answer = speaker(typed(line))
             if answer is not None:
                 self.tell(answer)
         finally:

@@ -16,11 +16,13 @@ SETTINGS = ("key", "invited", "kept")
 
 
 def room_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A room, with or without its `#`, and its key or an empty string."""
+    """A room, with or without its `#`, and its key (`key=KEY`) or an empty string."""
     words = split_words(rest)
     if not 1 <= len(words) <= 2 or not words[0]:
-        raise Misused("takes a room, and perhaps its key")
-    return words[0], words[1] if len(words) == 2 else ""
+        raise Misused("takes one room, and perhaps key=KEY")
+    if len(words) == 2 and not words[1].startswith("key="):
+        raise Misused("takes the key of a room as key=KEY")
+    return words[0], words[1].removeprefix("key=") if len(words) == 2 else ""
 
 
 def room_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:

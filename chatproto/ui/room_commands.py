@@ -34,11 +34,12 @@ def _settings(node: Node, given: tuple[str, ...]) -> None:
 ROOM_ROWS = (
     Row(
         "join",
-        "/join room [KEY]",
+        "/join room [key=KEY]",
         "come into a room; who opens it owns it",
         room_and_key,
         lambda node, given: node.rooms.join(*given),
         more="What you type goes there then. The server can read what is said in a room.",
+        words=("key=",),
     ),
     Row(
         "part",

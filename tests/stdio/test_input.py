@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.stdio.input import Lines
+from chatproto.stdio.typed import typed
 from tests.stdio.turns import TurnByTurn
 
 
@@ -86,6 +87,11 @@ class PipeTests(SynchronousTestCase):
         self.start()
         self.send(b"a\xff\xc3\xa4\n")
         self.assertEqual(self.heard.lines, ["a\ufffdä"])
+
+    def test_a_byte_order_mark_stray_returns_and_nuls_are_dropped(self) -> None:
+        self.start()
+        self.send(b"\xef\xbb\xbf/who\r\r\na\0\tb\n")
+        self.assertEqual(self.heard.lines, ["/who", "a\tb"])
 
     def test_nothing_is_said_before_start(self) -> None:
         self.send(b"one\n")
@@ -221,6 +227,6 @@ class AnySplitTests(SynchronousTestCase):
         os.close(writer)
         heard.turn(2)
         os.close(reader)
-        expected = [line.removesuffix(b"\r").decode() for line in whole.split(b"\n")]
+        expected = [typed(line.decode()) for line in whole.split(b"\n")]
         self.assertEqual(heard.lines, expected if whole[-1:] not in (b"\n", b"") else expected[:-1])
         self.assertEqual(heard.ends, 1)

@@ -19,8 +19,12 @@ class PrintableTests(SynchronousTestCase):
     def test_an_escape_sequence_is_shown(self) -> None:
         self.assertEqual(printable("\x1b]52;c;aGk=\x07"), "\u241b]52;c;aGk=\u2407")
 
-    def test_tab_return_backspace_and_delete_are_shown(self) -> None:
-        self.assertEqual(printable("a\tb\rc\bd\x7f"), "a\u2409b\u240dc\u2408d\u2421")
+    def test_return_backspace_and_delete_are_shown(self) -> None:
+        self.assertEqual(printable("b\rc\bd\x7f"), "b\u240dc\u2408d\u2421")
+
+    def test_a_tab_is_as_wide_as_a_tab(self) -> None:
+        self.assertEqual(printable("a\tb\t\tc"), "a       b               c")
+        self.assertEqual(printable("\tx\n1234567\ty", lines=True), "        x\n1234567 y")
 
     def test_a_one_byte_csi_is_shown(self) -> None:
         self.assertEqual(printable("\x9b2J"), "\ufffd2J")

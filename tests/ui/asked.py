@@ -28,8 +28,8 @@ class AskedNode:
     def chat(self, target: str = "", dialect: str = "") -> None:
         self.asked.append(("chat", target, dialect))
 
-    def msg(self, text: str, to: str = "") -> None:
-        self.asked.append(("msg", text, to))
+    def msg(self, text: str, to: str = "", word: str = "") -> None:
+        self.asked.append(("msg", text, to, word) if word else ("msg", text, to))
 
     def quit(self) -> None:
         self.asked.append(("quit",))

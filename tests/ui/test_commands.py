@@ -21,7 +21,8 @@ from tests.ui.asked import AskedNode
 
 WRITTEN: dict[str, tuple[object, ...]] = {
     "/join den": ("join", "den", ""),
-    "/join #den 'its key'": ("join", "#den", "its key"),
+    "/join #den 'key=its key'": ("join", "#den", "its key"),
+    "/join den key=": ("join", "den", ""),
     "/part": ("part", ""),
     "/part #den": ("part", "#den"),
     "/rooms": ("rooms",),
@@ -76,15 +77,16 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "/chat 127.0.0.1:5557 --as=raw": ("chat", "127.0.0.1:5557", "raw"),
     "/chat --as chatreq": ("chat", "", "chatreq"),
     '/chat "bob"': ("chat", "bob", ""),
-    "/msg Hello Bob!": ("msg", "Hello Bob!", ""),
+    "/msg Hello Bob!": ("msg", "Hello Bob!", "", "Hello"),
+    "/msg hello": ("msg", "hello", ""),
     '/msg @bob it\'s "fine"': ("msg", 'it\'s "fine"', "bob"),
     "/msg @bob two  blanks ": ("msg", "two  blanks ", "bob"),
     "/msg  indented": ("msg", " indented", ""),
     "/msg  @bob  indented": ("msg", " indented", "bob"),
-    "/msg @ home": ("msg", "@ home", ""),
-    "/msg mail me@home": ("msg", "mail me@home", ""),
+    "/msg @ home": ("msg", "@ home", "", "@"),
+    "/msg mail me@home": ("msg", "mail me@home", "", "mail"),
     "/msg @bob\nfrom a\nfile": ("msg", "from a\nfile", "bob"),
-    "/msg \\n 'quoted": ("msg", "\\n 'quoted", ""),
+    "/msg \\n 'quoted": ("msg", "\\n 'quoted", "", "\\n"),
     "/quit": ("quit",),
     "/accept": ("accept", ""),
     "/accept bob": ("accept", "bob"),
@@ -112,7 +114,8 @@ WRITTEN: dict[str, tuple[object, ...]] = {
 }
 
 REFUSED: dict[str, str] = {
-    "/join": "/join takes a room, and perhaps its key; write /join room [KEY]",
+    "/join": "/join takes one room, and perhaps key=KEY; write /join room [key=KEY]",
+    "/join #bad name": "/join takes the key of a room as key=KEY; write /join room [key=KEY]",
     "/part a b": "/part takes one room; write /part [#room]",
     "/kick": "/kick takes one name, and perhaps a room; write /kick id [#room]",
     "/kick bob #a #b": "/kick takes one room; write /kick id [#room]",

@@ -69,6 +69,10 @@ class ControlTests(SynchronousTestCase):
         script.say(b"llo\n")
         self.assertEqual(self.node.asked, [("chat", "bob", ""), ("say", "a\nb"), ("say", "hello")])
 
+    def test_a_byte_order_mark_hides_no_command(self) -> None:
+        Script(self.control).say(b"\xef\xbb\xbf/who\r\r\n")
+        self.assertEqual(self.node.asked, [("who",)])
+
     @given(st.lists(st.integers(0, 40)))
     def test_it_does_not_matter_how_lines_are_cut(self, cuts: list[int]) -> None:
         self.node.asked.clear()

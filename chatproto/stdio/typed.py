@@ -1,0 +1,20 @@
+"""Input lines without what a person did not type: byte order marks, stray returns, NULs."""
+
+from __future__ import annotations
+
+import re
+
+_NOT_TYPED = re.compile("[\r\0]")
+_UNSEEN_BEFORE_SLASH = re.compile(
+    "\\A[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]+(?=/)"
+)
+
+
+def typed(line: str) -> str:
+    """Return `line` as its writer sees it, without the additions of editors and pipes.
+
+    Byte order marks go at the beginning; CR and NUL go everywhere. Other invisible characters go
+    only before a slash, so that a line which looks like a command is one. Tabs stay.
+    """
+    line = _NOT_TYPED.sub("", line).lstrip("\ufeff")
+    return _UNSEEN_BEFORE_SLASH.sub("", line)
