@@ -70,6 +70,9 @@ class ConversationOwner(Protocol):
     def me(self) -> Me:
         """Who we are, as openers tell it."""
 
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
     def tell(self, event: Event) -> None:
         """News for the person."""
 
@@ -286,9 +289,9 @@ class Conversation:
                 current = None if self.current() else False
                 news = {"turn": turn.value, "mode": mode or None, "current": current}
                 self.show("open", host=None, port=None, **news)
-            case Heard(text, id, line):
+            case Heard(text, id, line, at):
                 self.heard_any = True
-                self._news.heard(self.name, text, id)
+                self._news.heard(self.name, text, id, self._owner.now() if at is None else at)
                 if line:
                     self._owner.shown(line)
             case Kept(_, id):
@@ -312,7 +315,7 @@ class Conversation:
     def spoke(self, text: str) -> None:
         """`text` was written, to one whose messages have no number."""
         self.said_any = True
-        self._news.written(self.name, text)
+        self._news.written(self.name, text, self._owner.now())
 
     def writes(self, entry: Entry) -> bool:
         """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
@@ -320,7 +323,7 @@ class Conversation:
         if not self.session.still_says(entry):
             return False
         if self.session.spoke(entry) and entry.kind == MSG:
-            self._news.written(self.name, entry.text, entry.id)
+            self._news.written(self.name, entry.text, entry.at, entry.id)
         return True
 
     def will_tell_of(self, post: Correspondence) -> None:

@@ -100,7 +100,10 @@ class SessionChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived(Event):
-    """Somebody said something, to us or (`room`) to a room."""
+    """Somebody said something, to us or (`room`) to a room.
+
+    `said`: when, in seconds since 1970, by the sender's clock or, in a room, by the server's.
+    """
 
     event: ClassVar[str] = "message"
     from_: str
@@ -109,17 +112,19 @@ class MessageReceived(Event):
     to: str | None = None
     room: str | None = None
     history: bool | None = None
+    said: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Sent(Event):
-    """What we said went out to a person (`to`) or a room."""
+    """What we said went out to a person (`to`) or a room. `said`: when it was typed."""
 
     event: ClassVar[str] = "sent"
     text: str
     id: str | int | None = None
     to: str | None = None
     room: str | None = None
+    said: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

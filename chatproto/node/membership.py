@@ -12,6 +12,7 @@ from chatproto.node.events import Event, MessageReceived, Notice, Sent, Uncertai
 from chatproto.wire.bcp2_rooms_told import JoinAck, Said
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
+from chatproto.wire.room_fields import moment_of
 
 UNKNOWN = 404
 """The server does not know the number that we ask from, or we are not in the room."""
@@ -203,13 +204,18 @@ class Membership:
             return
         self._seen = said.id
         event = MessageReceived(
-            said.sender, said.text, said.id, room=self.name, history=history or None
+            said.sender,
+            said.text,
+            said.id,
+            room=self.name,
+            history=history or None,
+            said=moment_of(said.date),
         )
         self._owner.heard(said, event)
 
     def _tell_sent(self, said: Said) -> None:
         self._seen = max(self._seen or 0, said.id)
-        event = Sent(said.text, said.id, room=self.name)
+        event = Sent(said.text, said.id, room=self.name, said=moment_of(said.date))
         self._owner.heard(said, event)
 
     def _check(self, this: int) -> None:

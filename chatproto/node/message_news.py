@@ -27,13 +27,13 @@ class MessageNews:
         self._tell = tell
         self._kept: set[int] = set()
 
-    def heard(self, name: str, text: str, id: int) -> None:
-        """They said `text`; `id` is 0 where messages have no number."""
-        self._tell(MessageReceived(from_=name, text=text, id=id or None))
+    def heard(self, name: str, text: str, id: int, said: float) -> None:
+        """They said `text` at the moment `said`; `id` is 0 where messages have no number."""
+        self._tell(MessageReceived(from_=name, text=text, id=id or None, said=said))
 
-    def written(self, name: str, text: str, id: int | None = None) -> None:
-        """A connection took it."""
-        self._tell(Sent(text, id, to=name))
+    def written(self, name: str, text: str, said: float, id: int | None = None) -> None:
+        """A connection took `text`, which was said at the moment `said`."""
+        self._tell(Sent(text, id, to=name, said=said))
 
     def kept_for_turn(self) -> None:
         """It waits until we may speak."""

@@ -203,12 +203,14 @@ class Outbox:
         if line.state == OVERHEARD:
             where = line.key
             self._node.tell(
-                MessageReceived(line.name, line.text, line.id, room=where, history=True)
+                MessageReceived(
+                    line.name, line.text, line.id, room=where, history=True, said=line.at
+                )
             )
             return
         heard = line.state == HEARD
         from_, to = (line.name, None) if heard else (self._node.me.client_id, line.name)
-        self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True))
+        self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True, said=line.at))
 
     def _give_up_old(self) -> None:
         """Report what has waited for a week, now and from time to time."""

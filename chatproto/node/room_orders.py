@@ -13,7 +13,7 @@ from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms_told import Said
 from chatproto.wire.errors import LocalError
-from chatproto.wire.room_fields import date_of
+from chatproto.wire.room_fields import date_of, moment_of
 
 BEGINNING = date_of(0)
 """`Until` of what is taken back."""
@@ -150,7 +150,14 @@ class RoomOrders:
                 before = said[0].id if said else None
             for one in said[-wanted:]:
                 self._rooms.tell(
-                    MessageReceived(one.sender, one.text, one.id, room=room, history=True)
+                    MessageReceived(
+                        one.sender,
+                        one.text,
+                        one.id,
+                        room=room,
+                        history=True,
+                        said=moment_of(one.date),
+                    )
                 )
             lines = () if said else ("nothing",)
             self._rooms.tell(Answer("history", lines, {"room": room, "count": len(said)}))

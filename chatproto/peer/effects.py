@@ -153,11 +153,15 @@ class TurnPassed:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """They said `text`; where messages are numbered, as `id`, kept in line `line` of the log."""
+    """They said `text`; where messages are numbered, as `id`, kept in line `line` of the log.
+
+    `at`: when, by their clock, in seconds since 1970; None where they do not tell.
+    """
 
     text: str
     id: int = 0
     line: int = 0
+    at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,7 @@ class Exchange:
         number = post.received(entry)
         news: list[Effect] = []
         if entry.kind == MSG:
-            news.append(Heard(entry.text, entry.id, number))
+            news.append(Heard(entry.text, entry.id, number, entry.at))
         return [*news, Acknowledge(link, entry.id), *self._speak_since(before)]
 
     # How it follows.

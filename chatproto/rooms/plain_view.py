@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC
+
+from chatproto.net.dates import short_time
 from chatproto.rooms.effects import Talk
 from chatproto.stdio.printable import printable
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -38,8 +41,13 @@ def shown_line(message: Bcp2Message | Talk, now: float) -> str:
             whom = " ".join(filter(None, (peer_id, key, address)))
             over = bool(until) and moment_of(until) <= now
             done = _DONE.get((what, over), f"did {what} to {{whom}}")
-            return f"* {_who(sender)} {done.format(whom=whom, until=until and f' until {until}')}"
+            return f"* {_who(sender)} {done.format(whom=whom, until=until and f' until {_utc(until, now)}')}"
     raise AssertionError(message)
+
+
+def _utc(until: str, now: float) -> str:
+    """Return a moment for readers whose time zone is not known."""
+    return f"{short_time(moment_of(until), now, UTC)} UTC"
 
 
 def _who(sender: str) -> str:

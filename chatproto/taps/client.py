@@ -116,7 +116,8 @@ def makeService(options: Options) -> IService:
         ui = JsonLines(node, screen.write_line, time.time)
     else:
         typed = os.isatty(descriptor(sys.__stdin__, os.O_RDONLY))
-        ui = Plain(node, screen.write_line, Paste(reactor, node.say) if typed else None)
+        paste = Paste(reactor, node.say) if typed else None
+        ui = Plain(node, screen.write_line, time.time, paste, bool(options["time"]))
     parts["ui"] = ui
     scripts = control(node, ui.tell)
     unix: Any = reactor  # as every reactor is where there are such sockets

@@ -93,6 +93,7 @@ class Options(ProgramOptions):
         ["plain", None, "Speak the classic dialect to the server, with --open"],
         ["open", None, "Let unencrypted peers in, and call people who have no key"],
         ["half-duplex", None, "Take turns"],
+        ["time", None, "Begin each line with the local time (plain interface)"],
         ["no-log", None, "Write down nothing of what is said, only how far it has come"],
         ["beacon", None, "Tell everybody on the network that you are there, and hear who else is"],
         ["unlisted", None, "Be in no list, and found only by those whose keys --allow names"],

@@ -18,25 +18,33 @@ def dropped(count: int) -> Notice:
 class Plain:
     """One event a line out, one text or command a line in.
 
-    `write_line` takes a line without its end and does not block. With `paste`, for a terminal, what is
+    `write_line` takes a line without its end and does not block. `seconds` is the time of day in
+    seconds since 1970; `times`: every line begins with it. With `paste`, for a terminal, what is
     pasted for a room is one message.
     """
 
     def __init__(
-        self, node: Node, write_line: Callable[[str], None], paste: Paste | None = None
+        self,
+        node: Node,
+        write_line: Callable[[str], None],
+        seconds: Callable[[], float],
+        paste: Paste | None = None,
+        times: bool = False,
     ) -> None:
         self._node = node
         self._write_line = write_line
+        self._seconds = seconds
         self._paste = paste
+        self._times = times
 
     def tell(self, event: Event) -> None:
         """Shows `event`."""
-        for line in plain_lines(event):
+        for line in plain_lines(event, self._seconds(), self._times):
             self._write_line(line)
 
     def dropped_line(self, count: int) -> str:
         """What says that `count` lines found no room on the screen."""
-        return plain_lines(dropped(count))[0]
+        return plain_lines(dropped(count), self._seconds(), self._times)[0]
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or shows why it cannot be done."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from chatproto.net.dates import short_time
 from chatproto.node.events import RoomChanged
 from chatproto.ui.legible import bracket, inline, name, room_name
+from chatproto.wire.room_fields import moment_of
 
 DONE = {
     "kicked": "put {who} out",
@@ -19,8 +21,8 @@ DONE = {
 """What somebody did, by the change."""
 
 
-def room_lines(event: RoomChanged) -> list[str]:
-    """`event` as lines without their mark."""
+def room_lines(event: RoomChanged, now: float) -> list[str]:
+    """Return `event` as lines without their mark; `now` is seconds since 1970."""
     room = room_name(event.room)
     match event.change:
         case "joined" if event.own:
@@ -42,7 +44,7 @@ def room_lines(event: RoomChanged) -> list[str]:
                 if topic
                 else f"{room} {_by(event)} took the topic away"
             ]
-    until = f" until {inline(event.until)}" if event.until else ""
+    until = f" until {_moment(event.until, now)}" if event.until else ""
     done = DONE.get(event.change, "did {what}")
     return [
         f"{room} {_by(event)} {done.format(who=_who(event), until=until, what=inline(event.change))}"
@@ -58,6 +60,13 @@ def _ours(event: RoomChanged, room: str) -> list[str]:
     if event.text:
         lines.append(f"{room} is about: {inline(event.text)}")
     return lines
+
+
+def _moment(date: str, now: float) -> str:
+    try:
+        return short_time(moment_of(date), now)
+    except ValueError:
+        return inline(date)
 
 
 def _who(event: RoomChanged) -> str:

@@ -12,9 +12,9 @@ A closed one is shown with its reason; without one, a `Bye` has said it.
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import UTC, datetime
 from typing import Any
 
+from chatproto.net.dates import short_time
 from chatproto.node.events import (
     Answer,
     Bridged,
@@ -41,10 +41,25 @@ from chatproto.ui.file_view import file_lines, list_lines
 from chatproto.ui.legible import bracket, inline, name, room_name, split
 from chatproto.ui.room_view import room_lines
 from chatproto.wire.fields import host_port
+from chatproto.wire.room_fields import date_of
 
 
-def plain_lines(event: Event) -> list[str]:
-    """`event` as lines without line ends; none if it needs no showing (protocol section 2)."""
+def plain_lines(event: Event, now: float, times: bool = False) -> list[str]:
+    """Return `event` as lines without line ends; none if it needs no showing (protocol section 2).
+
+    Lines of the past begin with the local time at which they were said. `times`: all lines begin
+    with a time. `now` is seconds since 1970.
+    """
+    past = isinstance(event, MessageReceived) and event.history
+    lines = _lines(event, now)
+    if not times and not past:
+        return lines
+    said = event.said if isinstance(event, MessageReceived) else None
+    at = short_time(now if said is None else said, now)
+    return [f"{at} {line}" for line in lines]
+
+
+def _lines(event: Event, now: float) -> list[str]:
     match event:
         case Running():
             return [f"{name(event.id)} running on {_address(event.host, event.port)}"]
@@ -81,7 +96,7 @@ def plain_lines(event: Event) -> list[str]:
         case FileChanged():
             return [f"* {line}" for line in file_lines(event)]
         case RoomChanged():
-            return [f"* {line}" for line in room_lines(event)]
+            return [f"* {line}" for line in room_lines(event, now)]
         case Presence():
             return [f"* {name(event.id)} is {name(event.status)}"]
         case Bye():
@@ -96,20 +111,15 @@ def json_object(event: Event, now: float) -> dict[str, object]:
 
     What is None is left out, but for `Bridged`, where it means nobody.
     """
-    found: dict[str, object] = {"event": event.event, "time": _time(now)}
+    found: dict[str, object] = {"event": event.event, "time": date_of(now)}
     if isinstance(event, Answer):
         found["command"] = event.command
         return {**found, **event.data, **found}  # ours first, and never replaced
     for field in fields(event):
         value: Any = getattr(event, field.name)
         if value is not None or isinstance(event, Bridged):
-            found[field.name.rstrip("_")] = value
+            found[field.name.rstrip("_")] = date_of(value) if field.name == "said" else value
     return found
-
-
-def _time(now: float) -> str:
-    """RFC 3339, UTC, with milliseconds."""
-    return datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
 
 
 def _address(host: str, port: int) -> str:

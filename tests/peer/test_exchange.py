@@ -204,7 +204,9 @@ class HearingTests(SynchronousTestCase):
     def test_what_is_repeated_is_acknowledged_and_not_shown_again(self) -> None:
         exchange = begun()
         entry = Entry(4, MSG, 0.0, "hi")
-        self.assertEqual(exchange.heard("a", entry), [Heard("hi", 4, 1), Acknowledge("a", 4)])
+        self.assertEqual(
+            exchange.heard("a", entry), [Heard("hi", 4, 1, entry.at), Acknowledge("a", 4)]
+        )
         self.assertEqual(exchange.heard("a", entry), [Acknowledge("a", 4)])
 
     def test_it_passes_the_turn_to_us(self) -> None:

@@ -400,7 +400,9 @@ class EndTests(SynchronousTestCase):
     def test_one_that_repeats_itself_is_acknowledged_again_and_not_shown(self) -> None:
         session = session_in(State.OPEN)
         entry = Entry(4, MSG, 0.0, "hi")
-        self.assertEqual(session.heard("a", entry), [Heard("hi", 4, 1), Acknowledge("a", 4)])
+        self.assertEqual(
+            session.heard("a", entry), [Heard("hi", 4, 1, entry.at), Acknowledge("a", 4)]
+        )
         self.assertEqual(session.heard("a", entry), [Acknowledge("a", 4)])
 
     def test_a_new_call_begins_a_new_conversation(self) -> None:

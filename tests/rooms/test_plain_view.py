@@ -22,7 +22,7 @@ class ShownLineTests(SynchronousTestCase):
             Changed("#lobby", "kick", "bob", "eve"): "bob put eve out",
             Changed("#lobby", "ban", "", "eve"): "the operator banned eve",
             Changed("#lobby", "ban", "", address="10.0.0.7", until=LATER): (
-                f"the operator banned 10.0.0.7 until {LATER}"
+                "the operator banned 10.0.0.7 until 13:47 UTC"
             ),
             Changed("#lobby", "unban", "", "eve"): "the operator lets eve in again",
             Changed("#lobby", "mute", "", "eve"): "the operator muted eve",
@@ -30,7 +30,7 @@ class ShownLineTests(SynchronousTestCase):
                 "the operator lets eve speak again"
             ),
             Changed("#lobby", "op", "", "bob", until=LATER): (
-                f"the operator made bob op until {LATER}"
+                "the operator made bob op until 13:47 UTC"
             ),
             Changed("#lobby", "op", "", "bob", until=NO_MORE): "the operator made bob op no more",
             Changed("#lobby", "settings"): "the operator changed how the room is",

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import time
 import unicodedata
 
 from hypothesis import given
@@ -33,6 +36,11 @@ from chatproto.node.events import (
     Undelivered,
 )
 from chatproto.ui.view import json_object, plain_lines
+
+NOW = 1_000_000_000.0
+"""2001-09-09 01:46:40 UTC."""
+
+LINE_TIME = re.compile(r"(\d{4}-\d\d-\d\d )?\d\d:\d\d ")
 
 EVENTS = {
     kind
@@ -202,8 +210,22 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (RoomChanged("#den", "kicked", "eve", by="bob"), ["* #den bob put eve out"]),
     (RoomChanged("#den", "kicked", "me", own=True), ["* #den the server's operator put you out"]),
     (
-        RoomChanged("#den", "banned", by="bob", address="10.0.0.1", until="2030-01-01T00:00:00Z"),
-        ["* #den bob banned 10.0.0.1 until 2030-01-01T00:00:00Z"],
+        RoomChanged(
+            "#den", "banned", by="bob", address="10.0.0.1", until="2030-01-01T17:08:34.159Z"
+        ),
+        ["* #den bob banned 10.0.0.1 until 2030-01-01 17:08"],
+    ),
+    (
+        RoomChanged("#den", "muted", "eve", by="bob", until="2001-09-09T02:08:34.159Z"),
+        ["* #den bob muted eve until 02:08"],
+    ),
+    (
+        MessageReceived("bob", "one\ntwo", to="al", history=True, said=1_000_000_000.0),
+        ["01:46 bob> one", "01:46 bob> two"],
+    ),
+    (
+        MessageReceived("bob", "hi", room="den", history=True, said=999_900_000.0),
+        ["2001-09-07 22:00 #den bob> hi"],
     ),
     (RoomChanged("#den", "muted", "eve", by="bob"), ["* #den bob muted eve"]),
     (RoomChanged("#den", "settings", by="bob"), ["* #den bob changed how the room is"]),
@@ -267,31 +289,53 @@ SHOWN: list[tuple[Event, list[str]]] = [
 
 
 class PlainTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        before = os.environ.get("TZ")
+        self.addCleanup(_set_zone, before)
+        _set_zone("UTC")
+
     def test_each_event_is_its_lines(self) -> None:
         for event, lines in SHOWN:
-            self.assertEqual(plain_lines(event), lines, event)
+            self.assertEqual(plain_lines(event, NOW), lines, event)
+
+    def test_with_times_every_line_has_one(self) -> None:
+        for event, lines in SHOWN:
+            with_times = plain_lines(event, NOW, times=True)
+            self.assertEqual(len(with_times), len(lines))
+            self.assertTrue(all(LINE_TIME.match(line) for line in with_times))
+        late = MessageReceived("bob", "hi", said=NOW - 3600)
+        self.assertEqual(plain_lines(late, NOW, times=True), ["00:46 bob> hi"])
+        self.assertEqual(plain_lines(Bye("bob"), NOW, times=True), ["01:46 * bob left"])
 
     def test_every_event_there_is_is_shown_here(self) -> None:
         self.assertEqual({type(event) for event, _ in SHOWN}, EVENTS)
 
     def test_an_event_nobody_wrote_lines_for_is_our_mistake(self) -> None:
         with self.assertRaises(TypeError):
-            plain_lines(Event())
+            plain_lines(Event(), NOW)
 
     def test_a_name_cannot_look_like_the_rest_of_a_line(self) -> None:
-        self.assertEqual(plain_lines(MessageReceived("bob> hi", "x")), ["bob_hi> x"])
-        self.assertEqual(plain_lines(MessageReceived("* bob left", "x")), ["*_bob_left> x"])
-        self.assertEqual(plain_lines(MessageReceived("", "x")), ["?> x"])
-        self.assertEqual(plain_lines(Bye("bob left\n* carol")), ["* bob_left_*_carol left"])
+        self.assertEqual(plain_lines(MessageReceived("bob> hi", "x"), NOW), ["bob_hi> x"])
+        self.assertEqual(plain_lines(MessageReceived("* bob left", "x"), NOW), ["*_bob_left> x"])
+        self.assertEqual(plain_lines(MessageReceived("", "x"), NOW), ["?> x"])
+        self.assertEqual(plain_lines(Bye("bob left\n* carol"), NOW), ["* bob_left_*_carol left"])
         self.assertEqual(
-            plain_lines(Incoming("eve 127.0.0.1:1\nbob> hi", "1.2.3.4\n", 5)),
+            plain_lines(Incoming("eve 127.0.0.1:1\nbob> hi", "1.2.3.4\n", 5), NOW),
             ["Incoming chat request from eve_127.0.0.1:1_bob_hi 1.2.3.4:5"],
         )
 
     def test_control_characters_are_shown_not_obeyed(self) -> None:
-        (line,) = plain_lines(MessageReceived("bob", "\x1b[2J\x07\x9b\x7f\r\u202e"))
+        (line,) = plain_lines(MessageReceived("bob", "\x1b[2J\x07\x9b\x7f\r\u202e"), NOW)
         self.assertTrue(line.startswith("bob> "))
         self.assertFalse(harmful(line))
+
+
+def _set_zone(zone: str | None) -> None:
+    """Set the time zone of this process; None is the machine's."""
+    os.environ.pop("TZ", None)
+    if zone is not None:
+        os.environ["TZ"] = zone
+    time.tzset()
 
 
 def harmful(line: str) -> bool:
@@ -346,7 +390,7 @@ FOREIGN: st.SearchStrategy[Event] = st.one_of(
 class PlainProperties(SynchronousTestCase):
     @given(FOREIGN)
     def test_nothing_that_others_choose_harms_or_looks_like_a_message(self, event: Event) -> None:
-        for line in plain_lines(event):
+        for line in plain_lines(event, NOW):
             self.assertFalse(harmful(line), line)
             self.assertTrue(
                 line.startswith(("* ", "Incoming chat request from ")) or " running on " in line
@@ -354,7 +398,7 @@ class PlainProperties(SynchronousTestCase):
 
     @given(NAMES, TEXTS)
     def test_every_line_of_a_message_bears_its_writers_name(self, name: str, text: str) -> None:
-        lines = plain_lines(MessageReceived(name, text))
+        lines = plain_lines(MessageReceived(name, text), NOW)
         first, _, _ = lines[0].partition("> ")
         self.assertNotIn(" ", first)
         for line in "\n".join(lines).splitlines():
@@ -363,7 +407,7 @@ class PlainProperties(SynchronousTestCase):
 
     @given(NAMES, NAMES, TEXTS)
     def test_in_a_room_too(self, room: str, name: str, text: str) -> None:
-        lines = plain_lines(MessageReceived(name, text, room=room))
+        lines = plain_lines(MessageReceived(name, text, room=room), NOW)
         place, who, _ = lines[0].split(" ", 2)
         self.assertTrue(place.startswith("#") and who.endswith(">"))
         for line in "\n".join(lines).splitlines():
@@ -391,6 +435,11 @@ class JsonTests(SynchronousTestCase):
         for event, _ in SHOWN:
             self.assertEqual(next(iter(json_object(event, 0))), "event")
             self.assertEqual(json_object(event, 0)["event"], event.event)
+
+    def test_said_is_when_it_was_said_and_time_when_it_was_told(self) -> None:
+        found = json_object(MessageReceived("bob", "hi", said=NOW - 1.5), NOW)
+        self.assertEqual(found["time"], "2001-09-09T01:46:40.000Z")
+        self.assertEqual(found["said"], "2001-09-09T01:46:38.500Z")
 
     def test_from_has_no_underscore(self) -> None:
         found = json_object(MessageReceived("bob", "hi", room="den"), 0)

@@ -1,0 +1,32 @@
+"""Moments for people: short, in the reader's time zone."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.dates import short_time
+
+NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp()
+TOKYO = timezone(timedelta(hours=9))
+
+
+class ShortTimeTests(SynchronousTestCase):
+    def test_today_is_a_time(self) -> None:
+        self.assertEqual(short_time(NOON + 5 * 3600 + 514.159, NOON, UTC), "17:08")
+
+    def test_another_day_is_a_date_too(self) -> None:
+        self.assertEqual(short_time(NOON - 13 * 3600, NOON, UTC), "2026-11-28 23:00")
+        self.assertEqual(short_time(NOON + 86400, NOON, UTC), "2026-11-30 12:00")
+
+    def test_the_day_is_the_readers(self) -> None:
+        self.assertEqual(short_time(NOON, NOON, TOKYO), "21:00")
+        self.assertEqual(short_time(NOON + 3 * 3600, NOON, TOKYO), "2026-11-30 00:00")
+        self.assertEqual(short_time(NOON - 12 * 3600, NOON, TOKYO), "09:00")
+
+    @given(st.floats(allow_nan=False, allow_infinity=False))
+    def test_no_moment_is_an_error(self, at: float) -> None:
+        self.assertIn(len(short_time(at, NOON, UTC)), (5, 16))
