@@ -37,9 +37,10 @@ def free_port() -> int:
 class Redis:
     """It can be stopped and started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()
         self._folder = folder
+        self._options = options
         self._process: subprocess.Popen[bytes] | None = None
         self.start()
 
@@ -52,7 +53,10 @@ class Redis:
         where = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._folder))
         with (self._folder / "redis.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [needed(), *where, *SAFE], stdout=log, stderr=log, stdin=subprocess.DEVNULL
+                [needed(), *where, *SAFE, *self._options],
+                stdout=log,
+                stderr=log,
+                stdin=subprocess.DEVNULL,
             )
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "redis.log").read_text()
@@ -76,6 +80,6 @@ class Redis:
 
     def _answers(self) -> bool:
         try:
-            return self.ask("PING").startswith(b"+PONG")
+            return self.ask("PING").startswith((b"+PONG", b"-NOAUTH"))
         except OSError:
             return False

@@ -166,6 +166,15 @@ class Batches:
         else:
             self._write()
 
+    def awaits(self, number: int, size: int) -> bool:
+        """Return True unless a batch of that number, read in our name, is none that we wrote.
+
+        One that was read before, and was written twice, is none that matters.
+        """
+        if self._unread and self._unread[0].number == number:
+            return len(self._unread[0].commands) == size
+        return number <= self._number
+
     def read_back(self, number: int, answers: list[Message | None]) -> None:
         """The batch `number` has been carried out, with these answers."""
         written = self._unread.popleft()

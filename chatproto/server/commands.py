@@ -7,8 +7,14 @@ was asked, in the place that the log gave it among all that the others were aske
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_type_hints
+
+MOST_BYTES = 32 * 1024 * 1024
+"""Of one batch: 500 commands of the largest kind, written as JSON, take less."""
+SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class Come(NamedTuple):
@@ -120,11 +126,48 @@ def write(batch: Batch) -> str:
 
 
 def read(text: str) -> Batch:
-    """Raises ValueError for what is no batch."""
+    """Raises ValueError, with a sentence that repeats nothing of `text`, for what is no batch.
+
+    Whoever can write to Redis may have written anything: other types, deep nesting, huge numbers.
+    """
+    if len(text) > MOST_BYTES:
+        raise ValueError(f"not a batch: more than {MOST_BYTES} bytes")
     try:
         node, number, commands = json.loads(text)
-        if not (isinstance(node, str) and isinstance(number, int) and commands):
-            raise ValueError("not a batch: no server, number or command")
-        return Batch(node, number, tuple(KINDS[kind](*rest) for kind, *rest in commands))
-    except (KeyError, TypeError) as error:
-        raise ValueError(f"not a batch: {error}") from None
+        if not (_is_text(node) and _is_number(number) and commands):
+            raise ValueError
+        return Batch(node, number, tuple(_command(kind, rest) for kind, *rest in commands))
+    except (KeyError, TypeError, ValueError, RecursionError):
+        raise ValueError("not a batch of commands") from None
+
+
+def _command(kind: str, values: list[object]) -> Command:
+    """Raises KeyError, TypeError or ValueError for what is no command."""
+    make: Callable[..., Command] = KINDS[kind]
+    made = make(*values)
+    if not all(check(value) for check, value in zip(FIELDS[kind], values, strict=True)):
+        raise ValueError
+    return made
+
+
+def _is_text(value: object) -> bool:
+    """Return True for a string that can be sent: JSON can hold half of a surrogate pair."""
+    return isinstance(value, str) and (value.isascii() or not SURROGATE.search(value))
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**63
+
+
+CHECKS: dict[Any, Callable[[object], bool]] = {
+    int: _is_number,
+    str: _is_text,
+    bool: lambda value: isinstance(value, bool),
+    str | None: lambda value: value is None or _is_text(value),
+}
+"""By the type of a command's field."""
+FIELDS = {
+    name: tuple(CHECKS[field] for field in get_type_hints(kind).values())
+    for name, kind in KINDS.items()
+}
+"""By the name of a command: the checks of its fields."""

@@ -36,6 +36,9 @@ RETRY_AFTER = 2
 FAREWELL = 1.0
 """Seconds that a server which ends waits for its last word to be written."""
 
+MOST_GAPS = 10_000
+"""Gaps that are remembered, so that each makes a server begin anew at most once."""
+
 _NOBODY = ""
 
 
@@ -88,6 +91,9 @@ class SharedSide:
         self._plain: dict[int, PlainConnection] = {}
         self._pictures = Pictures(log, replica, limits.log_bytes)
         self._strange: set[str] = set()
+        self._gaps: set[tuple[str, int]] = (
+            set()
+        )  # a server, and its batch before which one is missing
         self._waits: Any = None
         self._stopped: Deferred[None] | None = None
         self._beat = LoopingCall(self._beats)
@@ -255,15 +261,16 @@ class SharedSide:
 
     def begin(self, lines: list[str]) -> None:
         """Begin anew, with the picture `lines` or with nothing; what follows is read. Raises ValueError."""
-        picture = replica_picture.read(lines)
         self._part()
         self._loaded = False
         self.replica.begin()
-        if picture:
-            try:
+        try:
+            picture = replica_picture.read(lines)
+            if picture:
                 replica_picture.load(self.replica, picture)
-            except (KeyError, TypeError) as error:
-                raise ValueError(f"no picture: {error!r}") from None
+        except Exception as error:  # whoever can write to Redis may have written anything
+            self.replica.begin()
+            raise ValueError(f"no picture ({type(error).__name__})") from None
         self._pictures.begin(lines)
 
     def came_up(self) -> None:
@@ -291,7 +298,7 @@ class SharedSide:
             try:
                 batch = told.read(line)
             except ValueError as error:
-                self.log.error("somebody else writes to the log: {why}", why=error)
+                self._skip(at, error)
                 continue
             if batch.node in self._strange and self._waits.active():
                 self._waits.cancel()
@@ -301,13 +308,44 @@ class SharedSide:
                 )
                 return
             own = batch.node == self.replica.node
-            answers = self.replica.apply(batch, at)
+            answers = self._apply(batch, at)
             if own and answers is not None:
-                self._read_back(batch.number, answers)
+                if self._batches.awaits(batch.number, len(batch.commands)):
+                    self._read_back(batch.number, answers)
+                else:
+                    self.log.error("another program writes to the log in the name of this server")
+                    self._given_up()
             if self._in and self.replica.node not in self.replica.members:
                 self._given_up()
         if self._in:
             self._pictures.draw_when_due()
+
+    def _apply(self, batch: told.Batch, at: float) -> list[Message | None] | None:
+        """Carry out `batch`; None if it does not count. Raises Missed once for each gap of a server.
+
+        A gap that is there again after the picture was read is in no picture: all servers skip it.
+        """
+        try:
+            return self.replica.apply(batch, at)
+        except Missed:
+            gap = batch.node, batch.number
+            if gap not in self._gaps:
+                if len(self._gaps) >= MOST_GAPS:
+                    self._gaps.clear()
+                self._gaps.add(gap)
+                raise
+            self._skip(at, ValueError("what was before it is missing"))
+        except Exception as error:
+            self._skip(at, error)
+        return None
+
+    def _skip(self, at: float, error: Exception) -> None:
+        """Name an entry that is left out. None ends a server, whoever wrote it."""
+        self.log.error(
+            "the entry {entry:.0f}-* of the log is skipped: {why}",
+            entry=at * 1000,
+            why=str(error) or type(error).__name__,
+        )
 
     def _read_back(self, number: int, answers: list[Message | None]) -> None:
         if not self._in:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -16,6 +17,7 @@ from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.limits import DEFAULTS, Limits
 
 SQLITE = "sqlite:"
+SECRET = re.compile("//.*@", re.DOTALL)
 IN_HOME = "server.sqlite"
 """The file of `sqlite:` without a path, in the server's home."""
 
@@ -70,8 +72,10 @@ def sqlite_path(text: str, home: Path) -> Path | None:
         return None
     if text.startswith(SQLITE):
         return Path(text.removeprefix(SQLITE) or home / IN_HOME).expanduser().absolute()
+    text = SECRET.sub("//", text)  # a password may stand there
     raise ValueError(
-        f"there is no store named {text!r}; there are sqlite:PATH, redis://HOST:PORT/DB and memory:"
+        f"there is no store named {text!r}; there are sqlite:PATH, redis://HOST:PORT/DB,"
+        " rediss://HOST:PORT/DB and memory:"
     )
 
 

@@ -6,24 +6,37 @@ stream), `chatproto:picture` (how far the last picture goes), `chatproto:picture
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 import txredisapi  # type: ignore[import-untyped]
+from OpenSSL.SSL import Error as TlsError
+from service_identity import CertificateError, VerificationError
 from twisted.application.service import Service
+from twisted.internet import ssl
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.internet.endpoints import HostnameEndpoint
+from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
+from chatproto.wire.bcp2_common import KEY as KEY_NAME
 from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.fields import host_port
 
 KEY, LOG, PICTURE = "chatproto:key", "chatproto:log", "chatproto:picture"
 PORT = 6379
+PASSWORD_VARIABLE, USER_VARIABLE = "CHATPROTO_REDIS_PASSWORD", "CHATPROTO_REDIS_USER"
+FORM = "a Redis is named redis://[USER@]HOST[:PORT][/DB], with TLS rediss://"
+PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+POSITION = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
+LAST_MOMENT = 253_370_764_800.0
+"""The year 9999: an entry that claims to be later counts as of then."""
 AT_ONCE = 100
 """Entries that are read at once."""
 ANSWER = 5.0
@@ -66,9 +79,19 @@ def _number(position: str) -> tuple[int, ...]:
     return tuple(map(int, position.split("-")))
 
 
-def _line(told: list[str]) -> str:
+def _line(told: list[Any]) -> str:
     """What an entry holds; nothing, which is no batch, if it is none of ours."""
-    return told[1] if len(told) == 2 else ""
+    return told[1] if len(told) == 2 and isinstance(told[1], str) else ""
+
+
+def _time_of(position: str) -> float:
+    """When the entry was written, in seconds since 1970."""
+    return min(_number(position)[0] / 1000, LAST_MOMENT)
+
+
+def is_position(text: object) -> bool:
+    """Return True if `text` is the id of an entry."""
+    return isinstance(text, str) and POSITION.fullmatch(text) is not None
 
 
 class Listener(Protocol):
@@ -88,30 +111,78 @@ class Listener(Protocol):
 
 
 class Place:
-    """Where Redis is, as `redis://[user:password@]host[:port][/database]` says. Raises ValueError."""
+    """The address of a Redis, `redis[s]://[user@]host[:port][/database]`, and how to log in there.
 
-    def __init__(self, url: str) -> None:
-        parts = urlsplit(url)
+    `rediss` is TLS. `authority` is the PEM text of the certificates that may vouch for the server (default:
+    the platform's), `certificate` the PEM text of our own certificate and its key, if Redis asks for one.
+    Raises ValueError with one sentence, which never repeats what may be a password.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str | None = None,
+        password: str | None = None,
+        authority: bytes | None = None,
+        certificate: bytes | None = None,
+    ) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError(FORM) from None
+        if parts.password is not None:
+            raise ValueError(
+                "everybody on this machine can read a password in --store: give it in"
+                f" {PASSWORD_VARIABLE} or by --redis-password-file"
+            )
         path = parts.path.strip("/")
-        if parts.scheme != "redis" or not parts.hostname or parts.query or parts.fragment:
-            raise ValueError(f"a Redis is named redis://HOST:PORT/DB, not {url!r}")
-        if path and not path.isdecimal():
-            raise ValueError(f"a database of Redis is a number, not {path!r}")
-        self.host = parts.hostname
-        self.port = parts.port or PORT
+        named = parts.scheme in ("redis", "rediss") and parts.hostname
+        if not named or parts.query or parts.fragment or (path and not path.isdecimal()):
+            raise ValueError(FORM)
+        self.host = parts.hostname or ""
+        self.port = PORT if port is None else port
         self.database = int(path or 0)
-        self.user = unquote(parts.username) if parts.username else None
-        self.password = unquote(parts.password) if parts.password else None
+        self.user = unquote(parts.username) if parts.username else user
+        self.password = password
+        self.tls: Any = None
+        if parts.scheme == "rediss":
+            self.tls = _tls_options(self.host, authority, certificate)
+        elif authority is not None or certificate is not None:
+            raise ValueError("certificates are for rediss://, which is TLS")
 
     def __str__(self) -> str:
-        return f"redis://{self.host}:{self.port}/{self.database}"
+        scheme = "redis" if self.tls is None else "rediss"
+        return f"{scheme}://{host_port(self.host, self.port)}/{self.database}"
+
+
+def _tls_options(host: str, authority: bytes | None, certificate: bytes | None) -> Any:
+    """Return what makes TLS connections to `host`. Raises ValueError for PEM that is none."""
+    try:
+        trusted = None
+        if authority is not None:
+            found = [ssl.Certificate.loadPEM(one) for one in PEM.findall(authority)]
+            if not found:
+                raise ValueError
+            trusted = ssl.trustRootFromCertificates(found)
+        own = None if certificate is None else ssl.PrivateCertificate.loadPEM(certificate)
+    except (ValueError, TlsError):
+        raise ValueError("the certificates for Redis are not PEM") from None
+    return ssl.optionsForClientTLS(host, trustRoot=trusted, clientCertificate=own)
 
 
 class _Connection(txredisapi.RedisProtocol):  # type: ignore[misc]
     """One that tells nothing to a factory: it has none of txredisapi's."""
 
+    untrusted = False
+    """Whether TLS ended it: one of the two does not accept the other's certificate."""
+
     def connectionMade(self) -> None:
         self.connected = 1
+
+    def connectionLost(self, why: Failure) -> None:
+        self.untrusted = bool(why.check(TlsError, CertificateError, VerificationError))
+        super().connectionLost(why)
 
 
 class _Connections(Factory):
@@ -225,8 +296,9 @@ class RedisLog(Service):
         await self._ask(connection, "SETNX", KEY, self._key)
         known = await self._ask(connection, "GET", KEY)
         if known != self._key:
+            shown = known if isinstance(known, str) and KEY_NAME.fullmatch(known) else "of others"
             self._unfit(
-                f"{self._place} belongs to servers with the key {known}, and this one has"
+                f"{self._place} belongs to servers with the key {shown}, and this one has"
                 f" {self._key}: give it a copy of their key.pem, or another database"
             )
 
@@ -236,6 +308,8 @@ class RedisLog(Service):
         if self._last and await self._is_there(reader, self._last):
             return
         position = await self._ask(reader, "GET", PICTURE)
+        if position is not None and not is_position(position):
+            raise StoreTrouble(f"{PICTURE} in it names no entry of the log")
         if position is None and await self._is_cut(reader):
             raise StoreTrouble(
                 f"the beginning of {LOG} is gone, and there is no picture of it: put a backup back"
@@ -278,7 +352,7 @@ class RedisLog(Service):
             return
         if self._seen and not await self._is_there(reader, self._seen):
             picture = await self._ask(reader, "GET", PICTURE)
-            explained = picture is not None and _number(picture) >= _number(self._seen)
+            explained = is_position(picture) and _number(picture) >= _number(self._seen)
             # Where somebody has cut off its beginning, what follows is all there still.
             if not explained and not await self._is_cut(reader):
                 self._last = ""
@@ -297,7 +371,7 @@ class RedisLog(Service):
             entries = found[0][1] if found else []
             if entries:
                 last = entries[-1][0]
-                lines = [(int(id.partition("-")[0]) / 1000, _line(told)) for id, told in entries]
+                lines = [(_time_of(id), _line(told)) for id, told in entries]
                 self._last, before = last, self._last
                 try:
                     self.listener.read(lines)
@@ -316,7 +390,9 @@ class RedisLog(Service):
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Connection]:
         place = self._place
-        endpoint = HostnameEndpoint(self._reactor, place.host, place.port, timeout=ANSWER)
+        endpoint: Any = HostnameEndpoint(self._reactor, place.host, place.port, timeout=ANSWER)
+        if place.tls is not None:
+            endpoint = wrapClientTLS(place.tls, endpoint)
         connection: Any = await endpoint.connect(_Connections())
         try:
             if place.password is not None:
@@ -338,7 +414,13 @@ class RedisLog(Service):
         except TimeoutError:
             connection.transport.abortConnection()
             raise ConnectionError("it does not answer") from None
+        except txredisapi.ConnectionError:
+            if connection.untrusted:
+                raise StoreTrouble("no TLS with it: its certificate or ours is refused") from None
+            raise
         except txredisapi.ResponseError as error:
             why = str(error).partition(", with args")[0]  # which would be what somebody said
+            if self._place.password:
+                why = why.replace(self._place.password, "...")
             raise StoreTrouble(f"it says {why.strip().rstrip('.')}") from None
         return found

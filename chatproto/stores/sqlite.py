@@ -52,10 +52,13 @@ class SqliteStore:
         try:
             self._file.check("meta", "names", "leases", "presences", "rooms", "room_numbers")
             self._belong_to(key)
-            self.names = SqliteNames(self._file, limits)
-            self.registry = SqliteRegistry(self._file, limits)
-            self.presences = SqlitePresences(self._file)
-            self.rooms = SqliteRooms(self._file, limits)
+            with self._file.reading():
+                self.names = SqliteNames(self._file, limits)
+                self.registry = SqliteRegistry(self._file, limits)
+                self.presences = SqlitePresences(self._file)
+                self.rooms = SqliteRooms(self._file, limits)
+                self.presences.check()
+                self.rooms.check()
         except BaseException:
             self._file.close()
             raise

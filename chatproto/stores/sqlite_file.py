@@ -29,6 +29,11 @@ REASONS = {
 """By SQLite's code, for every kind of file; any other is told in SQLite's own words."""
 
 
+TYPES = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
+"""What `typeof` says of the values of a column, by its declaration."""
+NULLABLE = " AND %s IS NOT NULL"
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """What a file is, and all in which one kind differs from another.
@@ -99,11 +104,39 @@ class SqliteFile:
         self._tell = tell
 
     def check(self, *tables: str) -> None:
-        """Look through `tables` for damage."""
+        """Look through `tables` for damage, and for values of other types than they declare."""
         for table in tables:
             if self.read(f"PRAGMA quick_check({table})") != [("ok",)]:
-                damaged = REASONS[sqlite3.SQLITE_CORRUPT]
-                raise self._kind.trouble(f"cannot use {self.path}: {damaged}")
+                raise self.damaged()
+        self.check_types(*tables)
+
+    def check_types(self, *tables: str) -> None:
+        """Raise the kind's trouble if a value in `tables` has another type than its column declares.
+
+        SQLite itself takes a text where a number is declared.
+        """
+        for table in tables:
+            columns = self.read(f"PRAGMA table_info({table})")
+            wrong = [
+                f"(typeof({name}) NOT IN ({TYPES[kind]}){'' if needed or key else NULLABLE % name})"
+                for _, name, kind, needed, _, key in columns
+            ]
+            if self.read(f"SELECT 1 FROM {table} WHERE {' OR '.join(wrong)} LIMIT 1"):
+                raise self.damaged()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Turn whatever goes wrong with rows that are no values of ours into the kind's trouble."""
+        try:
+            yield
+        except self._kind.trouble:
+            raise
+        except Exception:
+            raise self.damaged() from None
+
+    def damaged(self) -> Exception:
+        """Return the kind's trouble for a file whose content is not what we wrote."""
+        return self._kind.trouble(f"cannot use {self.path}: {REASONS[sqlite3.SQLITE_CORRUPT]}")
 
     def read(self, query: str, *values: Value) -> list[Row]:
         with self._troubles():

@@ -18,8 +18,9 @@ from chatproto.peer.ledger import (
     Line,
     Standing,
 )
+from chatproto.stores.checks import is_line, is_text
 from chatproto.stores.memory_ledger import clamp, out_of_order
-from chatproto.stores.sqlite_file import Kind, SqliteFile
+from chatproto.stores.sqlite_file import Kind, Row, SqliteFile
 
 LEDGER = Kind(
     application=0x63686174,  # `chat`
@@ -51,6 +52,7 @@ class SqliteLedger:
         self._rooms: dict[str, int] = {}  # how many lines each has in the log
         self._file = SqliteFile(Path(path), LEDGER)
         try:
+            self._file.check_types("peers", "outbox", "meta")
             self._file.write("DELETE FROM outbox WHERE text IS NULL")
         except BaseException:
             self._file.close()
@@ -161,7 +163,7 @@ class SqliteLedger:
             "SELECT * FROM log WHERE key = ? AND number < ? ORDER BY number DESC LIMIT ?",
             *(key, min(before or LATER, LATER), clamp(most)),
         )
-        return _lines(reversed(rows))
+        return self._lines(reversed(rows))
 
     def search(self, words: str, most: int) -> tuple[Line, ...]:
         # Quoted, nothing in a word is an operator; a NUL would end the query.
@@ -177,7 +179,7 @@ class SqliteLedger:
             " ORDER BY number",
             *(" ".join(wanted), clamp(most)),
         )
-        return _lines(rows)
+        return self._lines(rows)
 
     def unshown(self) -> tuple[Line, ...]:
         rows = self._file.read(
@@ -185,7 +187,7 @@ class SqliteLedger:
             " AND state = ? ORDER BY number",
             HEARD,
         )
-        return _lines(rows)
+        return self._lines(rows)
 
     def shown(self, number: int) -> None:
         self._file.write("UPDATE meta SET value = ?1 WHERE name = 'shown' AND value < ?1", number)
@@ -211,6 +213,15 @@ class SqliteLedger:
             [(state, key, id) for id in ids],
         )
 
+    def _lines(self, rows: Iterable[Row]) -> tuple[Line, ...]:
+        """Raises LedgerTrouble for what is no line; the log is too long to be looked through at the start."""
+        found = []
+        for number, key, name, id, at, text, state in rows:
+            if not (is_line(number, text, at, name) and type(id) is int and is_text(key, state)):
+                raise self._file.damaged()
+            found.append(Line(number, key, name, id, at, text, state))
+        return tuple(found)
+
     def _index(self, db: Connection) -> None:
         """Put into `words` what is new in the log: all at once costs a fiftieth of line by line."""
         db.execute(
@@ -232,7 +243,3 @@ class SqliteLedger:
         told = f"INSERT INTO words (words, rowid, text) SELECT 'delete', number, text {old}"
         db.execute(told, (room, most))
         db.execute(f"DELETE {old}", (room, most))
-
-
-def _lines(rows: Iterable[tuple]) -> tuple[Line, ...]:  # type: ignore[type-arg]
-    return tuple(Line(*row) for row in rows)

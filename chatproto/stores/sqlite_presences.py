@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from chatproto.directory.visitors import Presence, Visitor
+from chatproto.stores.checks import check_key, check_lease
 from chatproto.stores.sqlite_file import Row, SqliteFile
 from chatproto.wire.errors import StoreTrouble
 
@@ -18,6 +19,16 @@ class SqlitePresences:
 
     def all(self) -> Iterator[Presence]:
         return map(_presence, self._file.read("SELECT * FROM presences ORDER BY client_id"))
+
+    def check(self) -> None:
+        """Raise ValueError, or what reading it raises, if a row is no registration."""
+        for presence in self.all():
+            check_lease(presence.client_id, presence.port, presence.visitor.host)
+            check_key(presence.key)
+            for host, port in presence.addresses:
+                check_lease(presence.client_id, port, host)
+            for key in presence.allow:
+                check_key(key)
 
     def keep(self, presence: Presence) -> None:
         visitor = presence.visitor

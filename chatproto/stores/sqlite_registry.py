@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import takewhile
 
 from chatproto.directory.lease import Lease, Source
+from chatproto.stores.checks import check_lease
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
@@ -100,6 +101,7 @@ class SqliteRegistry(MemoryRegistry):
         )
         numbers: dict[str, int] = {}
         for number, heard, client_id, ip, port, key, host, host_port, local in rows:
+            check_lease(client_id, port, host)
             numbers[client_id] = number
             source = Source(host, host_port, bool(local), alive=False)
             self.keep(Lease(client_id, ip, port, source, key), heard)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from chatproto.rooms.history import Ban, Kept, Line, Page, next_number
+from chatproto.stores.checks import check_room, is_line
 from chatproto.stores.memory_rooms import part
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -144,6 +145,11 @@ class SqliteRooms:
     def rooms(self) -> Iterable[Kept]:
         return tuple(_kept(*row) for row in self._file.read("SELECT name, kept FROM rooms"))
 
+    def check(self) -> None:
+        """Raise what reading it raises if a row is no room."""
+        for kept in self.rooms():
+            check_room(kept)
+
     def keep(self, room: Kept) -> None:
         fields = asdict(room)
         name = fields.pop("name")
@@ -163,7 +169,11 @@ class SqliteRooms:
             "SELECT number, sender, at, text FROM lines"
             f" WHERE room = ? AND number >= ? AND number {where}"
         )
-        return map(Line._make, self._file.each(query, room, since, number))
+        for row in self._file.each(query, room, since, number):
+            line = Line._make(row)
+            if not is_line(*line):
+                raise self._file.damaged()
+            yield line
 
 
 def _kept(name: str, text: str) -> Kept:

@@ -30,7 +30,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--home", help="the server's --home")
     parser.add_argument("--store", default="sqlite:", help="the server's --store")
     options = parser.parse_args(arguments)
-    if options.store.startswith("redis:"):
+    if options.store.startswith(("redis:", "rediss:")):
         parser.error("--store redis: is backed up by Redis: see BGSAVE and its appendonlydir")
     try:
         source = sqlite_path(options.store, server_home(options.home))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import fields, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import Any
 import platformdirs
 
 from chatproto.identity.keys import KeyTrouble, open_identity
-from chatproto.net.private_files import make_private_folder
+from chatproto.net.private_files import OTHERS, make_private, make_private_folder
 from chatproto.node.service import CannotStart
 from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
+from chatproto.taps.asking import password_in
 from chatproto.taps.auth import AuthOptions
 from chatproto.taps.options import WrongOption, blur_log, endpoint_text
 from chatproto.wire.errors import RemoteError
@@ -54,9 +56,12 @@ class ServerOptions(AuthOptions):
             "store",
             None,
             "sqlite:",
-            "sqlite:PATH (default: in the home); redis://HOST:PORT/DB for several servers; "
+            "sqlite:PATH (default: in the home); redis[s]://HOST:PORT/DB for several servers; "
             "memory: forgets at the end",
         ],
+        ["redis-password-file", None, None, "File with the password of Redis in its first line"],
+        ["redis-ca", None, None, "PEM file of who vouches for rediss:// (the platform's)"],
+        ["redis-certificate", None, None, "PEM file of our own certificate for it, with its key"],
         ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
         ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
         ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
@@ -133,25 +138,54 @@ class ServerOptions(AuthOptions):
                 self["advertise"] = read_host_port(self["advertise"])
         except RemoteError as error:
             raise WrongOption(f"--advertise wants host:port: {error.detail}") from None
-        if self["store"].startswith("redis:"):
+        if self["store"].startswith(("redis:", "rediss:")):
             if find_spec("txredisapi") is None:
                 raise WrongOption("--store redis: needs txredisapi: pip install 'chatproto[redis]'")
             if self["durable"]:
                 raise WrongOption("--durable is for --store sqlite:, a Redis has its own settings")
-            from chatproto.stores.redis_log import Place
-
-            try:
-                self["redis"] = Place(self["store"])
-            except ValueError as error:
-                raise WrongOption(f"--store: {error}") from None
+            self["redis"] = self["store"]
             self["store"] = None
+            self._redis()
             return
+        for option in ("redis-password-file", "redis-ca", "redis-certificate"):
+            if self[option] is not None:
+                raise WrongOption(f"--{option} is for --store redis://")
         try:
             self["store"] = sqlite_path(self["store"], self["home"])
         except ValueError as error:
             raise WrongOption(f"--store: {error}") from None
         if self["durable"] and self["store"] is None:
             raise WrongOption("--durable is for --store sqlite:, memory: is lost with the process")
+
+    def _redis(self) -> None:
+        """Read what is needed to log in to Redis. Raises WrongOption or CannotStart."""
+        from chatproto.stores.redis_log import PASSWORD_VARIABLE, USER_VARIABLE, Place
+
+        file = self["redis-password-file"]
+        password = os.environ.pop(PASSWORD_VARIABLE, None)
+        if file is not None:
+            password = password_in(Path(file).expanduser())
+        try:
+            self["redis"] = Place(
+                self["redis"],
+                os.environ.get(USER_VARIABLE),
+                password,
+                self._pem("redis-ca"),
+                self._pem("redis-certificate", OTHERS),
+            )
+        except ValueError as error:
+            raise WrongOption(f"--store: {error}") from None
+
+    def _pem(self, option: str, others: int = 0) -> bytes | None:
+        """The content of the file of `option`, if there is one. Raises CannotStart."""
+        if self[option] is None:
+            return None
+        path = Path(self[option]).expanduser()
+        try:
+            make_private(path, others)
+            return path.read_bytes()
+        except OSError as error:
+            raise CannotStart(f"cannot read {path}: {error.strerror}") from None
 
     def _check_metrics(self) -> None:
         """A bare number is a port of loopback: the figures are for those who run the server."""

@@ -336,6 +336,33 @@ class TroubleTests(HallCase):
         self.assertIsInstance(again.got[0], bcp2.RegAck)
         self.agreed()
 
+    def test_poisonous_entries_are_skipped_by_servers_that_run_and_that_begin(self) -> None:
+        alice = register(self.one, "alice", 1)
+        self.hall.run(1)
+        number = self.one.replica.members[self.one.replica.node].number
+        for line in (
+            "[" * 100_000,
+            '["x",1,[["beat","rules"],["ask",1,"\\u0000"]]]',
+            f'["{self.one.replica.node}",{number + 1},[["gone",1,"forged"],["end"]]]',
+            f'["{self.two.replica.node}",{2**40},[["beat","rules"]]]',
+        ):
+            self.hall.log.lines.append((self.hall.clock.seconds(), line))
+            self.hall.run(1)
+        self.flushLoggedErrors()
+        self.hall.run(15)
+        self.hall.server("late")
+        self.agreed()
+        self.assertEqual([one.unfit for one in self.hall.servers], [[], [], []])
+        bob = register(self.one, "bob", 2)
+        self.assertTrue(bob.of(bcp2.RegAck))
+        self.assertTrue(alice.of(bcp2.RegAck))
+
+    def test_a_poisonous_picture_is_a_sentence(self) -> None:
+        for line in ("[" * 100_000, "null", '["members",3]', '["form",[1]]', '["x",[1]]'):
+            with self.assertRaises(ValueError) as caught:
+                self.one.side.begin([line])
+            self.assertNotIn("\n", str(caught.exception))
+
     def test_one_that_misses_something_begins_again_from_a_picture(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         self.hall.run(3)

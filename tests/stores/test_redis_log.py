@@ -290,13 +290,16 @@ class SilenceTests(TestCase):
 
 class PlaceTests(SynchronousTestCase):
     def test_reads_where_it_is(self) -> None:
-        place = Place("redis://me:p%40ss@[::1]:7000/3")
+        place = Place("redis://m%40e@[::1]:7000/3", "other", "p@ss")
         read = place.host, place.port, place.database, place.user, place.password
-        self.assertEqual(read, ("::1", 7000, 3, "me", "p@ss"))
+        self.assertEqual(read, ("::1", 7000, 3, "m@e", "p@ss"))
         self.assertEqual(str(Place("redis://cache")), "redis://cache:6379/0")
 
     def test_shows_no_password(self) -> None:
-        self.assertNotIn("secret", str(Place("redis://:secret@cache/1")))
+        self.assertNotIn("secret", str(Place("redis://cache/1", "bob", "secret")))
+        said = str(self.assertRaises(ValueError, Place, "redis://:secret@cache/1"))
+        self.assertIn("CHATPROTO_REDIS_PASSWORD", said)
+        self.assertNotIn("secret", said)
 
     def test_refuses_what_names_none_in_a_sentence(self) -> None:
         for wrong in (

@@ -1,0 +1,61 @@
+"""Checks of values that come back from a file: somebody else may have written them."""
+
+from __future__ import annotations
+
+from chatproto.rooms.history import Ban, Kept
+from chatproto.wire.bcp2_common import read_key
+from chatproto.wire.errors import WireError
+from chatproto.wire.fields import read_client_id
+
+LAST_PORT = 65535
+
+
+def check_lease(client_id: object, port: object, host: object) -> None:
+    """Raise ValueError unless these are an id, a port and a host."""
+    if not (is_text(client_id, host) and type(port) is int and 0 <= port <= LAST_PORT):
+        raise ValueError("no registration")
+    try:
+        read_client_id(str(client_id))
+    except WireError:
+        raise ValueError("no id") from None
+
+
+def check_key(key: object) -> None:
+    """Raise ValueError unless `key` is the name of a key."""
+    try:
+        read_key(str(key))
+    except WireError:
+        raise ValueError("no key") from None
+
+
+def check_room(kept: Kept) -> None:
+    """Raise ValueError unless all that is kept of a room has the types that it should have."""
+    pairs = (*kept.ops, *kept.mutes, *kept.invited)
+    fine = (
+        is_text(kept.name, kept.owner, kept.topic, kept.secret)
+        and isinstance(kept.invited_only, bool)
+        and isinstance(kept.history, bool)
+        and _is_moment(kept.used)
+        and all(is_text(who) and _is_moment(until) for who, until in pairs)
+        and all(_is_ban(ban) for ban in kept.bans)
+    )
+    if not fine:
+        raise ValueError("no room")
+
+
+def is_line(number: object, sender: object, at: object, text: object) -> bool:
+    """Return True if these are a number, a name, a moment and a text."""
+    return type(number) is int and _is_moment(at) and is_text(sender, text)
+
+
+def is_text(*values: object) -> bool:
+    """Return True if all `values` are strings."""
+    return all(isinstance(value, str) for value in values)
+
+
+def _is_ban(ban: Ban) -> bool:
+    return is_text(ban.kind, ban.value, ban.key) and _is_moment(ban.until)
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -1,0 +1,129 @@
+"""Logging in to a real Redis over TLS; without one the tests are skipped."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.trial.unittest import SynchronousTestCase, TestCase
+from zope.interface import provider
+
+from chatproto.stores.redis_log import Place, RedisLog
+from tests.contracts.names import key
+from tests.redis_process import Redis, free_port
+from tests.stores.test_redis_log import Reader
+
+SECRET = "s3cr3t-of-redis"
+
+
+def certificate(folder: Path) -> Path:
+    """A certificate for 127.0.0.1 that vouches for itself, with its key."""
+    private = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "redis")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(private.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
+        )
+        .sign(private, hashes.SHA256())
+    )
+    path = folder / "redis.pem"
+    text = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(made.public_bytes(Encoding.PEM) + text)
+    return path
+
+
+class SecretTests(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        folder = Path(self.mktemp()).absolute()
+        folder.mkdir()
+        self.pem = certificate(folder)
+        self.tls_port = free_port()
+        self.redis = Redis(
+            folder,
+            *("--tls-port", str(self.tls_port), "--tls-cert-file", str(self.pem)),
+            *("--tls-key-file", str(self.pem), "--tls-ca-cert-file", str(self.pem)),
+            *("--requirepass", SECRET),
+        )
+        self.addCleanup(self.redis.kill)
+        self.url = f"rediss://127.0.0.1:{self.tls_port}/0"
+        self.logged: list[str] = []
+
+        @provider(ILogObserver)
+        def observe(event: LogEvent) -> None:
+            self.logged.append(formatEvent(event))
+
+        globalLogPublisher.addObserver(observe)
+        self.addCleanup(globalLogPublisher.removeObserver, observe)
+
+    def log(self, place: Place) -> tuple[RedisLog, Reader]:
+        log = RedisLog(reactor, place, key(1), self.logged.append)
+        log.listener = reader = Reader()
+        log.startService()
+        self.addCleanup(log.stopService)
+        return log, reader
+
+    async def until_why(self, log: RedisLog) -> str:
+        while not log.why:
+            await deferLater(reactor, 0.02, lambda: None)
+        return log.why
+
+    async def test_it_is_read_over_tls_with_password_and_certificate(self) -> None:
+        pem = self.pem.read_bytes()
+        log, reader = self.log(Place(self.url, None, SECRET, pem, pem))
+        while not reader.ups:
+            self.assertEqual(log.why, "")
+            await deferLater(reactor, 0.02, lambda: None)
+        await log.append("hello")
+        while reader.got != ["hello"]:
+            await deferLater(reactor, 0.02, lambda: None)
+
+    async def test_an_unknown_certificate_and_a_wrong_password_are_named_without_it(self) -> None:
+        pem = self.pem.read_bytes()
+        unknown, _ = self.log(Place(self.url, None, SECRET, None, pem))
+        self.assertIn("certificate", await self.until_why(unknown))
+        wrong, _ = self.log(Place(self.url, None, SECRET + "x", pem, pem))
+        self.assertIn("WRONGPASS", await self.until_why(wrong))
+        for line in self.logged:
+            self.assertNotIn(SECRET, line)
+
+
+class PlaceTests(SynchronousTestCase):
+    def test_no_error_repeats_what_may_be_a_password(self) -> None:
+        for url in (
+            f"redis://:{SECRET}@host:6379/0",
+            f"redis://user:{SECRET}@host",
+            f"redis://user:{SECRET}/x@host:6379",
+            f"redis://user:pass#{SECRET}@host",
+            f"redis://[{SECRET}",
+            f"redis://host:{SECRET}",
+            f"redis://host/{SECRET}",
+            f"http://:{SECRET}@host",
+        ):
+            said = str(self.assertRaises(ValueError, Place, url))
+            self.assertNotIn(SECRET, said)
+            self.assertNotIn("\n", said)
+
+    def test_an_ipv6_host_is_shown_in_brackets(self) -> None:
+        self.assertEqual(str(Place("redis://[::1]:7000/3")), "redis://[::1]:7000/3")
+        self.assertEqual(str(Place("rediss://cache")), "rediss://cache:6379/0")
+        self.assertEqual(Place("redis://bob@cache", password="x").user, "bob")

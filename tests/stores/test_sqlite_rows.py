@@ -1,0 +1,105 @@
+"""Rows that somebody else has changed: one sentence, whatever stands in them."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.lease import Lease, Source
+from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
+from chatproto.rooms.history import Kept
+from chatproto.stores.sqlite_ledger import SqliteLedger
+from chatproto.wire.errors import StoreTrouble
+from tests.contracts.names import key
+from tests.contracts.presences import presence
+from tests.stores.sqlite_case import StoreCase
+
+DEEP = "[" * 100_000
+CHANGES = [
+    ("leases", "port", "x"),
+    ("leases", "heard", "soon"),
+    ("leases", "port", 10**7),
+    ("leases", "client_id", "no id"),
+    ("leases", "ip", b"\xff"),
+    ("names", "used", "yesterday"),
+    ("names", "key", b"7"),
+    ("presences", "expires", "x"),
+    ("presences", "port", -1),
+    ("presences", "until", "never"),
+    ("presences", "addresses", "{}x"),
+    ("presences", "addresses", '[["h"]]'),
+    ("presences", "addresses", DEEP),
+    ("presences", "allow", "[7]"),
+    ("presences", "key", "sha256:none"),
+    ("rooms", "kept", "not JSON"),
+    ("rooms", "kept", DEEP),
+    ("rooms", "kept", '{"ops": 3}'),
+    ("rooms", "kept", b"{}"),
+    ("room_numbers", "last", "x"),
+    ("room_numbers", "since", 1.5),
+    ("meta", "value", b"x"),
+]
+
+
+class RowTests(StoreCase):
+    def setUp(self) -> None:
+        super().setUp()
+        store = self.open()
+        store.names.keep("alice", key(1), 1000.0)
+        source = Source("198.41.0.4", 5, False)
+        store.registry.keep(Lease("bob", "127.0.0.1", 3000, source), 1000.0)
+        store.presences.keep(presence("alice", 1))
+        store.rooms.keep(Kept("#tea", key(1)))
+        store.rooms.append("#tea", "alice", 1000.0, "hello")
+        store.rooms.settle()
+        self.close()
+        self.whole = self.path.read_bytes()
+
+    def change(self, table: str, column: str, value: Any) -> None:
+        self.path.write_bytes(self.whole)
+        with sqlite3.connect(self.path) as db:
+            db.execute("PRAGMA ignore_check_constraints = on")
+            db.execute(f"UPDATE {table} SET {column} = ?", (value,))
+        db.close()
+
+    def test_every_wrong_value_is_one_sentence_at_the_start(self) -> None:
+        for table, column, value in CHANGES:
+            self.change(table, column, value)
+            said = self.refused()
+            self.assertIn("damaged", said, (table, column, str(value)[:20]))
+
+    def test_a_wrong_line_is_a_trouble_when_it_is_read(self) -> None:
+        for column, value in (("text", b"x"), ("at", "then"), ("sender", b"3")):
+            self.change("lines", column, value)
+            with self.assertRaises(StoreTrouble):
+                self.open().rooms.page("#tea", None, None, 10, 1000)
+
+
+class LedgerRowTests(SynchronousTestCase):
+    def test_every_wrong_value_is_one_sentence(self) -> None:
+        for table, column, value in (
+            ("peers", "last", "x"),
+            ("peers", "stream", b"7"),
+            ("outbox", "at", "x"),
+            ("outbox", "line", b"7"),
+            ("meta", "value", "x"),
+            ("log", "at", "x"),
+            ("log", "text", b"7"),
+            ("log", "id", "x"),
+        ):
+            path = Path(self.mktemp())
+            ledger = SqliteLedger(path)
+            ledger.begin("key", "stream")
+            ledger.add("key", "bob", Entry(1, MSG, 1000.0, "hello"))
+            ledger.close()
+            db = sqlite3.connect(path)
+            db.execute(f"UPDATE {table} SET {column} = ?", (value,))
+            db.commit()
+            db.close()
+            with self.assertRaises(LedgerTrouble) as caught:
+                SqliteLedger(path).history("key", 10)
+            self.assertIn("damaged", str(caught.exception), (table, column))
+            self.assertNotIn("\n", str(caught.exception))
