@@ -47,7 +47,7 @@ NO_TWISTED = {
     " presences registration registry visitors watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",
-    "net": "addresses private_files rate_limiter",
+    "net": "addresses clock dates private_files rate_limiter",
     "peer": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",

@@ -14,12 +14,13 @@ from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
 from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Standing, Visitor
 from chatproto.directory.watchers import Watchers
+from chatproto.net.clock import Monotonic, Wall
+from chatproto.net.dates import date_of
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.room_fields import date_of
 
 NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 RETRY_AFTER = 10
@@ -36,6 +37,7 @@ class KeyedDirectory:
     `names`: whose id is whose. `registry`: the classic clients, whose ids no key may take.
     `new_tickets` makes two for the relay, of who asks and of whom they ask for, from the asker's key,
     the call and `now`; or None, and there is no relay for them. `presences`: what outlives the server.
+    `date`: the time of day at a moment of `now`.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class KeyedDirectory:
         limits: Limits = DEFAULTS,
         new_tickets: NewTickets = no_tickets,
         presences: Presences | None = None,
+        date: Callable[[Monotonic], Wall] = Wall,
     ) -> None:
         self.names = names
         self.registry = registry
         self.limits = limits
         self._new_call = new_call
         self._new_tickets = new_tickets
+        self._date = date
         self._presences = presences or ForgottenPresences()
         self._present: dict[str, Presence] = {}
         self._listing = Listing()
@@ -80,7 +84,7 @@ class KeyedDirectory:
                     return [Say(visitor, bcp2.UnwatchAck(cseq, peer_id))]
                 case bcp2.Observe(cseq):
                     seen = visitor.host, visitor.port
-                    return [Say(visitor, bcp2.ObserveAck(cseq, seen, date_of(now)))]
+                    return [Say(visitor, bcp2.ObserveAck(cseq, seen, date_of(self._date(now))))]
                 case Ping(cseq):
                     return [Say(visitor, PingAck(cseq))]
                 case PingAck():

@@ -1,21 +1,39 @@
-"""Show moments to people: short, in their own time zone.
-
-Programs and logs get RFC 3339 in UTC instead (`wire.room_fields.date_of`).
-"""
+"""Dates: RFC 3339 in UTC for programs and logs, short and in their own time zone for people."""
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import UTC, datetime, tzinfo
+
+from chatproto.net.clock import Wall
+
+LATEST = "9999-12-31T23:59:59.000Z"
+"""The date of every moment beyond it."""
 
 
-def short_time(at: float, now: float, zone: tzinfo | None = None) -> str:
+def date_of(at: Wall) -> str:
+    """Return `at` as a date such as `2026-11-29T17:08:34.159Z`."""
+    try:
+        return datetime.fromtimestamp(float(at), UTC).isoformat("T", "milliseconds")[:23] + "Z"
+    except (OverflowError, ValueError, OSError):
+        return LATEST
+
+
+def moment_of(date: str) -> Wall:
+    """Return the moment that `date` names. The clock of whoever wrote it may be wrong."""
+    return Wall(datetime.fromisoformat(date).timestamp())
+
+
+def short_time(at: Wall, now: Wall, zone: tzinfo | None = None) -> str:
     """Return the moment `at` as `17:08`, or, on another day than `now`, as `2026-11-28 17:08`.
 
-    Args: `at`, `now`: seconds since 1970. `zone`: the reader's time zone; None is this machine's.
+    Args: `zone`: the reader's time zone; None is this machine's.
     A moment that no calendar has, which only a peer's wrong clock tells, is `????-??-?? ??:??`.
     """
     try:
-        moment, today = datetime.fromtimestamp(at, zone), datetime.fromtimestamp(now, zone)
+        moment, today = (
+            datetime.fromtimestamp(float(at), zone),
+            datetime.fromtimestamp(float(now), zone),
+        )
     except (OverflowError, ValueError, OSError):
         return "????-??-?? ??:??"
     same_day = moment.date() == today.date()

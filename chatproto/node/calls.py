@@ -8,6 +8,7 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.identity.pins import PinTrouble
+from chatproto.net.clock import Wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.caller import Caller
 from chatproto.node.conversation import Conversation
@@ -67,7 +68,7 @@ class CallsOwner(Protocol):
     async def whereabouts(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is, if it knows."""
 
-    def now(self) -> float:
+    def now(self) -> Wall:
         """Seconds since the epoch."""
 
     def shown(self, line: int) -> None:
@@ -103,7 +104,7 @@ class Calls:
         """Whether there is a conversation with `key`."""
         return any(one.key == key for one in self.all)
 
-    def now(self) -> float:
+    def now(self) -> Wall:
         """Seconds since the epoch."""
         return self._node.now()
 

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import Bye, Event, Failed, SessionChanged
 from chatproto.node.introduction import path_of
 from chatproto.node.link_orders import AnyLink, carry_out
@@ -70,7 +71,7 @@ class ConversationOwner(Protocol):
     def me(self) -> Me:
         """Who we are, as openers tell it."""
 
-    def now(self) -> float:
+    def now(self) -> Wall:
         """Seconds since the epoch."""
 
     def tell(self, event: Event) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -21,6 +20,8 @@ from chatproto.identity.tls import Tls
 from chatproto.identity.trust import changed_key
 from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
 from chatproto.nearby.ports import Ports
+from chatproto.net.clock import Wall, wall
+from chatproto.net.dates import moment_of
 from chatproto.node import findings
 from chatproto.node.findings import FAIL, NOTE, OK, SKIP, Finding
 from chatproto.wire import bcp2
@@ -28,7 +29,6 @@ from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import REASONS, RemoteError
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.room_fields import moment_of
 
 MOST_NAMES = 10
 """People nearby who are named."""
@@ -53,7 +53,7 @@ class Doctor:
     """Looks at one thing after another; `told` gets each finding as soon as there is one.
 
     Registers nobody and says to people nearby nothing of who asks, so that a client with the same key
-    may run meanwhile. `clock` is seconds since 1970.
+    may run meanwhile. `clock` returns the time of day.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Doctor:
         patient: Patient,
         told: Callable[[Finding], None],
         random: Callable[[int], int],
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], Wall] = wall,
         ports: Callable[..., Any] = Ports,
     ) -> None:
         self._reactor = reactor

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from chatproto.net.clock import Wall
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -112,7 +114,7 @@ class MessageReceived(Event):
     to: str | None = None
     room: str | None = None
     history: bool | None = None
-    said: float | None = None
+    said: Wall | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ class Sent(Event):
     id: str | int | None = None
     to: str | None = None
     room: str | None = None
-    said: float | None = None
+    said: Wall | None = None
 
 
 @dataclass(frozen=True, slots=True)

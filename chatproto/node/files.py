@@ -8,6 +8,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from chatproto.net.clock import Monotonic
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Answer, Event, Failed, FileChanged
 from chatproto.node.settings import Settings
@@ -34,7 +35,6 @@ class FilesOwner(Protocol):
     settings: Settings
     limits: Limits
     acquaintances: Acquaintances | None
-    now: Callable[[], float]
     reactor: IReactorTime
 
     @property
@@ -61,7 +61,9 @@ class Files:
     def start(self) -> None:
         """Remember what was under way, and forget what was given up long ago."""
         try:
-            self._kept = self._records.sweep(self._node.now(), self._node.limits.keep_parts)
+            self._kept = self._records.sweep(
+                self._node.reactor.seconds(), self._node.limits.keep_parts
+            )
         except OSError as error:
             self._node.tell(Failed(f"what is known of files cannot be read: {error.strerror}"))
         for record in self._kept:
@@ -100,7 +102,9 @@ class Files:
 
     def accept(self, number: int) -> bool:
         """Take what is offered as `number`; False if nothing is. Raises LocalError."""
-        return self._each(lambda one: one.transfers.accept(number, self._node.now()), number)
+        return self._each(
+            lambda one: one.transfers.accept(number, self._node.reactor.seconds()), number
+        )
 
     def decline(self, number: int) -> bool:
         """Refuse it; False if nothing is offered as `number`. Raises LocalError."""
@@ -112,7 +116,9 @@ class Files:
 
     def cancel(self, number: int) -> None:
         """End a transfer. Raises LocalError."""
-        if not self._each(lambda one: one.transfers.cancel(number, self._node.now()), number):
+        if not self._each(
+            lambda one: one.transfers.cancel(number, self._node.reactor.seconds()), number
+        ):
             raise LocalError(404, f"there is no transfer {number}: /files lists them")
 
     def offered(self, name: str = "") -> list[int]:
@@ -151,8 +157,8 @@ class Files:
     def new_number(self) -> int:
         return self._node.new_number()
 
-    def now(self) -> float:
-        return self._node.now()
+    def now(self) -> Monotonic:
+        return self._node.reactor.seconds()
 
     def later(self, seconds: float, what: Callable[[], None]) -> IDelayedCall:
         return self._node.reactor.callLater(seconds, what)
@@ -186,7 +192,7 @@ class Files:
             self.watch()
 
     def _listing(self, person: PersonFiles) -> Iterable[TransferNews]:
-        return person.transfers.listing(self._node.now())
+        return person.transfers.listing(self._node.reactor.seconds())
 
     def _each(self, do: Callable[[PersonFiles], None], number: int) -> bool:
         for person in self._people.values():
@@ -197,7 +203,7 @@ class Files:
 
     def _look_for_old(self) -> None:
         self._sweep = self.later(SWEPT_EVERY, self._look_for_old)
-        keep, now = self._node.limits.keep_parts, self._node.now()
+        keep, now = self._node.limits.keep_parts, self._node.reactor.seconds()
         self._worker.do(lambda: self._records.sweep(now, keep), lambda _: None)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from chatproto.identity.pins import Pin
+from chatproto.net.clock import Wall
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 
@@ -137,9 +138,9 @@ def calls_in(observed: Address, local: Address, announced: str = "") -> Finding:
     )
 
 
-def clock(theirs: float, asked: float, answered: float) -> Finding:
-    """The server's clock said `theirs`, between our `asked` and `answered`; seconds since 1970."""
-    offset = (asked + answered) / 2 - theirs
+def clock(theirs: Wall, asked: Wall, answered: Wall) -> Finding:
+    """The server's clock said `theirs`, between our `asked` and `answered`."""
+    offset = asked + (answered - asked) / 2 - theirs
     data: dict[str, object] = {"offset": round(offset, 3)}
     if abs(offset) <= CLOCK_WRONG + (answered - asked) / 2:
         return Finding("clock", OK, "your clock and the server's agree", data=data)

@@ -8,11 +8,11 @@ from typing import Protocol
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
 from chatproto.directory.room_client import Page, RoomClient
+from chatproto.net.dates import moment_of
 from chatproto.node.events import Event, MessageReceived, Notice, Sent, Uncertain, Undelivered
 from chatproto.wire.bcp2_rooms_told import JoinAck, Said
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
-from chatproto.wire.room_fields import moment_of
 
 UNKNOWN = 404
 """The server does not know the number that we ask from, or we are not in the room."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import (
     Delivered,
     Event,
@@ -27,11 +28,11 @@ class MessageNews:
         self._tell = tell
         self._kept: set[int] = set()
 
-    def heard(self, name: str, text: str, id: int, said: float) -> None:
+    def heard(self, name: str, text: str, id: int, said: Wall) -> None:
         """They said `text` at the moment `said`; `id` is 0 where messages have no number."""
         self._tell(MessageReceived(from_=name, text=text, id=id or None, said=said))
 
-    def written(self, name: str, text: str, said: float, id: int | None = None) -> None:
+    def written(self, name: str, text: str, said: Wall, id: int | None = None) -> None:
         """A connection took `text`, which was said at the moment `said`."""
         self._tell(Sent(text, id, to=name, said=said))
 

@@ -8,6 +8,7 @@ from random import SystemRandom
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from chatproto.net.clock import Wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
@@ -58,7 +59,7 @@ class Node:
         finished: Callable[[int], None],
         ledger: Ledger | None = None,
         random: Random | None = None,
-        now: Callable[[], float] | None = None,
+        now: Callable[[], Wall] | None = None,
     ) -> None:
         self.settings = settings
         self.acquaintances = acquaintances
@@ -74,7 +75,7 @@ class Node:
         self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
         self.random: Random = random or SystemRandom()
-        self.now = now or reactor.seconds
+        self.now: Callable[[], Wall] = now or (lambda: Wall(reactor.seconds()))
         self.posts: Posts | None = None
         if acquaintances is not None and ledger is not None:
             self.posts = Posts(ledger, acquaintances, self.random, limits)

@@ -8,6 +8,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from chatproto.net.clock import Wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation_orders import ConversationOrders
@@ -50,7 +51,7 @@ class OutboxOwner(Protocol):
     limits: Limits
     acquaintances: Acquaintances | None
     reactor: IReactorTime
-    now: Callable[[], float]
+    now: Callable[[], Wall]
     flushed: Callable[[], Deferred[None]]
 
     @property

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chatproto.net.dates import moment_of
 from chatproto.node.events import Event, Failed
 from chatproto.peer.ledger import MSG, Entry, Ledger, LedgerTrouble
 from chatproto.wire.bcp2_rooms_told import Said
-from chatproto.wire.room_fields import moment_of
 
 
 class RoomLog:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from chatproto.net.clock import Wall
+from chatproto.net.dates import moment_of
 from chatproto.node.events import RoomChanged
 from chatproto.wire.bcp2_rooms_told import Changed, JoinAck
-from chatproto.wire.room_fields import moment_of
 
 _CHANGES = {
     ("kick", False): "kicked",
@@ -33,7 +34,7 @@ def joined(ack: JoinAck, own_id: str, again: bool = False) -> RoomChanged:
     )
 
 
-def changed(push: Changed, own_id: str, now: float) -> RoomChanged:
+def changed(push: Changed, own_id: str, now: Wall) -> RoomChanged:
     """Somebody did something there."""
     over = bool(push.until) and moment_of(push.until) <= now
     return RoomChanged(

@@ -6,6 +6,8 @@ from functools import partial
 from typing import Protocol
 
 from chatproto.directory.answer import Refused
+from chatproto.net.clock import EPOCH, Wall
+from chatproto.net.dates import date_of, moment_of
 from chatproto.node.events import Answer, MessageReceived, RoomChanged
 from chatproto.node.requests import Requests, Work
 from chatproto.node.rooms import Rooms
@@ -13,9 +15,8 @@ from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms_told import Said
 from chatproto.wire.errors import LocalError
-from chatproto.wire.room_fields import date_of, moment_of
 
-BEGINNING = date_of(0)
+BEGINNING = date_of(EPOCH)
 """`Until` of what is taken back."""
 NOT_SO = {
     403: "that is not for you to do here, or not to them",
@@ -32,7 +33,7 @@ class Asker(Protocol):
 
     requests: Requests
 
-    def now(self) -> float: ...
+    def now(self) -> Wall: ...
 
 
 class RoomOrders:

@@ -11,6 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
 from chatproto.directory.room_client import RoomClient
+from chatproto.net.clock import Wall
 from chatproto.node.calls import Calls
 from chatproto.node.events import Event, RoomChanged
 from chatproto.node.membership import Membership
@@ -53,7 +54,7 @@ class RoomsOwner(Protocol):
     posts: Posts | None
     requests: Requests
     reactor: IReactorTime
-    now: Callable[[], float]
+    now: Callable[[], Wall]
     hold_input: Callable[[bool], None]
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from chatproto.net.clock import Wall
 from chatproto.peer.ledger import (
     DELIVERED,
     MODE,
@@ -87,7 +88,7 @@ class Correspondence:
         """How many of them no connection has taken yet."""
         return sum(one.kind == MSG and one.id > self._written for one in self._entries.values())
 
-    def say(self, kind: str, text: str, at: float) -> Entry:
+    def say(self, kind: str, text: str, at: Wall) -> Entry:
         """Keep something of ours. Raises LedgerTrouble, and LocalError 429 past `waiting_messages`;
         of turns and changes of mode as many may wait besides.
         """
@@ -191,7 +192,7 @@ class Correspondence:
         waiting = [one.id for one in self._entries.values() if _is_open_message(one)]
         return [outcome for id in waiting for outcome in self.take_back(id)]
 
-    def expire(self, now: float) -> list[Outcome]:
+    def expire(self, now: Wall) -> list[Outcome]:
         """Take back what has waited for `outbox_age`."""
         before = now - self._limits.outbox_age
         old = [

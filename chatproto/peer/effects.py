@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from chatproto.net.clock import Wall
 from chatproto.peer.floor import Turn
 from chatproto.peer.ledger import Entry
 
@@ -161,7 +162,7 @@ class Heard:
     text: str
     id: int = 0
     line: int = 0
-    at: float | None = None
+    at: Wall | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ How a conversation begins, breaks and ends is `secure_session`'s; this outlives 
 
 from __future__ import annotations
 
+from chatproto.net.clock import Wall
 from chatproto.peer.correspondence import Correspondence, Outcome
 from chatproto.peer.effects import (
     Acknowledge,
@@ -86,13 +87,13 @@ class Exchange:
 
     # What our own side says.
 
-    def say(self, text: str, at: float) -> list[Effect]:
+    def say(self, text: str, at: Wall) -> list[Effect]:
         """Say `text`, of the moment `at`, now or in its turn. Raises LocalError 429, LedgerTrouble."""
         before = self.floor.turn
         entry = self.post.say(MSG, text, at)
         return self._speak_since(before) or [Kept(text, entry.id)]
 
-    def set_half(self, half: bool, at: float) -> list[Effect]:
+    def set_half(self, half: bool, at: Wall) -> list[Effect]:
         """Take turns from now on, or no more; they are told. Raises LocalError, LedgerTrouble."""
         self.half = half
         if half is self.floor.half:
@@ -102,7 +103,7 @@ class Exchange:
         self.floor.set_half(half)
         return self._speak_since(before)
 
-    def over(self, at: float) -> list[Effect]:
+    def over(self, at: Wall) -> list[Effect]:
         """Pass the turn without a word. Raises LocalError if it is not ours, LedgerTrouble."""
         if not self.floor.half:
             raise LocalError(400, "you both may talk at any time: /mode half takes turns")

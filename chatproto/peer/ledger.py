@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from chatproto.net.clock import Wall
+
 MSG, TURN, MODE = "msg", "turn", "mode"
 """The kinds of entries."""
 
@@ -32,14 +34,14 @@ class LedgerTrouble(Exception):
 class Entry:
     """Something with a place in a numbering.
 
-    `text`: what a MSG says, `half` or `full` of a MODE, empty of a TURN; `at`: when it was said, in
-    seconds since the epoch. `withdrawn`: it was written, is not sent again, and has no text any more;
-    what became of it a later Have tells.
+    `text`: what a MSG says, `half` or `full` of a MODE, empty of a TURN; `at`: when it was said.
+    `withdrawn`: it was written, is not sent again, and has no text any more; what became of it a
+    later Have tells.
     """
 
     id: int
     kind: str
-    at: float
+    at: Wall
     text: str = ""
     withdrawn: bool = False
 
@@ -72,7 +74,7 @@ class Line:
     key: str
     name: str
     id: int
-    at: float
+    at: Wall
     text: str
     state: str
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
+from chatproto.net.clock import EPOCH
+from chatproto.net.dates import date_of, moment_of
 from chatproto.peer.effects import Opening
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry
 from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
@@ -81,16 +82,6 @@ def opening_of(message: Chat | ChatAck) -> Opening:
     return Opening(message.mode == "half", message.stream, message.have, message.turn)
 
 
-def date_of(at: float) -> str:
-    """RFC 3339, UTC, with milliseconds."""
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"
-
-
-def moment_of(date: str) -> float:
-    """Seconds since the epoch; the other side's clock may be wrong."""
-    return datetime.fromisoformat(date).timestamp()
-
-
 def message_of(entry: Entry) -> Bcp2Message:
     """What is numbered, as it is said."""
     match entry.kind:
@@ -121,8 +112,8 @@ _NEWS: dict[type[Bcp2Message], Callable[[Any], News | None]] = {
     Chat: lambda call: Called(call.client_id, opening_of(call)),
     ChatAck: lambda yes: Answered(yes.client_id, opening_of(yes)),
     Msg: lambda said: Told(Entry(said.id, MSG, moment_of(said.date), said.text)),
-    Turn: lambda turn: Told(Entry(turn.id, TURN, 0.0)),
-    Mode: lambda mode: Told(Entry(mode.id, MODE, 0.0, mode.mode)),
+    Turn: lambda turn: Told(Entry(turn.id, TURN, EPOCH)),
+    Mode: lambda mode: Told(Entry(mode.id, MODE, EPOCH, mode.mode)),
     MsgAck: lambda ack: Arrived(ack.id),
     PingAck: lambda _: Alive(),
     Quit: lambda farewell: Gone(farewell.reason),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.net.clock import EPOCH, Wall
 from chatproto.peer.effects import (
     Call,
     Drop,
@@ -72,7 +73,7 @@ class PlainSession(PeerSession):
         self._enter(Input.RING_OUT)
         return self._end("not answered in time", farewell="")
 
-    def say(self, text: str, at: float = 0.0) -> list[Effect]:
+    def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
         """Say `text` now, or in its turn. Raises LocalError 429 past `waiting_messages`."""
         self._enter(Input.SAY)
         self._refuse_too_many()
@@ -80,7 +81,7 @@ class PlainSession(PeerSession):
         before = self.floor.turn
         return [*self._speak(), *self._passed(before)] or [Kept(text)]
 
-    def set_half(self, half: bool, at: float = 0.0) -> list[Effect]:
+    def set_half(self, half: bool, at: Wall = EPOCH) -> list[Effect]:
         """Take turns from now on, or no more."""
         self._half = half
         if self.state is not State.OPEN:
@@ -89,7 +90,7 @@ class PlainSession(PeerSession):
         self.floor.set_half(half)
         return [*self._speak(), *self._passed(before)]
 
-    def over(self, at: float = 0.0) -> list[Effect]:
+    def over(self, at: Wall = EPOCH) -> list[Effect]:
         """Pass the turn without a word, for which no plain dialect has a sign. Raises LocalError 405."""
         raise LocalError(
             405, f"the {self.dialect.name} dialect passes the turn only with a message"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from chatproto.net.clock import EPOCH, Wall
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.effects import (
     Answer,
@@ -81,7 +82,7 @@ class SecureSession(PeerSession):
         """Whether turns are wanted; the exchange knows it from when the key is known."""
         return self._half if self.exchange is None else self.exchange.half
 
-    def attach(self, post: Correspondence, at: float) -> list[Effect]:
+    def attach(self, post: Correspondence, at: Wall) -> list[Effect]:
         """Their key is known: what waited is kept there from now on."""
         if self.exchange is not None:
             return []
@@ -135,7 +136,7 @@ class SecureSession(PeerSession):
         self._enter(Input.RING_OUT)
         return self._no(AWAY, "not answered in time")
 
-    def say(self, text: str, at: float = 0.0) -> list[Effect]:
+    def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
         """Say `text`, of the moment `at`, now or in its turn.
 
         Raises LocalError 429 past `waiting_messages`, and LedgerTrouble.
@@ -147,7 +148,7 @@ class SecureSession(PeerSession):
         self.waiting.append(text)
         return [Kept(text)]
 
-    def set_half(self, half: bool, at: float = 0.0) -> list[Effect]:
+    def set_half(self, half: bool, at: Wall = EPOCH) -> list[Effect]:
         """Take turns from now on, or no more; they are told. Raises LocalError, LedgerTrouble."""
         if self.exchange is None:
             self._half = half
@@ -157,7 +158,7 @@ class SecureSession(PeerSession):
             self.exchange.half = half
         return []
 
-    def over(self, at: float = 0.0) -> list[Effect]:
+    def over(self, at: Wall = EPOCH) -> list[Effect]:
         """Pass the turn without a word. Raises LocalError if it is not ours, LedgerTrouble."""
         if self.state not in (State.OPEN, State.BROKEN):
             raise LocalError(400, "there is no conversation yet")

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
+from chatproto.net.clock import Monotonic, Wall
 from chatproto.rooms.chair import Actor, Chair, Ruling
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
 from chatproto.rooms.flood import Requests
@@ -33,10 +34,11 @@ class _Stay:
 
 
 class RoomAnswers:
-    """The rules of all rooms; `now` is handed in, in seconds since 1970.
+    """The rules of all rooms; `now` is handed in.
 
     `owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
-    `counted`: nobody may ask too often; without it somebody else sees to that. Raises StoreTrouble if
+    `counted`: nobody may ask too often; without it somebody else sees to that. `moment`: when the
+    system's clock shows a time of day. Raises StoreTrouble if
     it is not known which rooms there are.
     """
 
@@ -48,6 +50,7 @@ class RoomAnswers:
         find: Callable[[str], Guest | None] = lambda client_id: None,
         now: float = 0.0,
         counted: bool = True,
+        moment: Callable[[Wall], Monotonic] = float,
     ) -> None:
         self.limits = limits
         self._counted = counted
@@ -56,7 +59,7 @@ class RoomAnswers:
         self._alike: dict[str, str] = {}  # by what a name looks like
         self._owned: Counter[str] = Counter()
         self._stays: dict[Guest, _Stay] = {}
-        self._chair = Chair(limits, owner_of, find, history.keep)
+        self._chair = Chair(limits, owner_of, find, history.keep, moment)
         for kept in history.rooms():
             # Somebody may have been in it when the server ended.
             self._add(Room(replace(kept, used=max(kept.used, now)), limits))

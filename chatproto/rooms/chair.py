@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chatproto.net.clock import Monotonic, Wall
+from chatproto.net.dates import moment_of
 from chatproto.rooms.effects import Effect, LookAgain, PutOut, Spread, Tell
 from chatproto.rooms.history import FOREVER, Ban, Kept
 from chatproto.rooms.lobby import look_alike
@@ -25,7 +27,7 @@ from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
-from chatproto.wire.room_fields import Barring, moment_of
+from chatproto.wire.room_fields import Barring
 
 ACTS: dict[type[Bcp2Message], Act] = {
     asked.Topic: Act.TOPIC,
@@ -65,6 +67,7 @@ class Chair:
     """`owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
 
     `keep` has kept how a room is when it returns, or raises StoreTrouble.
+    `moment`: when the system's clock shows a time of day.
     """
 
     def __init__(
@@ -73,11 +76,13 @@ class Chair:
         owner_of: Callable[[str], str | None],
         find: Callable[[str], Guest | None],
         keep: Callable[[Kept], None],
+        moment: Callable[[Wall], Monotonic] = float,
     ) -> None:
         self._limits = limits
         self._owner_of = owner_of
         self._find = find
         self._keep = keep
+        self._moment = moment
 
     def act(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Ruling:
         """Do what `message` asks in `room`; who goes out is still in it. Raises RemoteError, and then
@@ -109,18 +114,18 @@ class Chair:
                 return self._bar(message, room, actor, now)
             case asked.Mute(cseq, name, peer_id, until):
                 key = self._key_over(room, peer_id, actor, now)
-                room.set_mute(subject(peer_id, key), _end(until), now)
+                room.set_mute(subject(peer_id, key), self._end(until), now)
                 ack = told.MuteAck(cseq, name)
                 return self._told(room, actor, ack, "mute", peer_id=peer_id, until=until)
             case asked.Op(cseq, name, peer_id, until):
                 key = self._key_over(room, peer_id, actor, now) or _nobody()
-                room.set_op(key, _end(until), now)
+                room.set_op(key, self._end(until), now)
                 ack = told.OpAck(cseq, name)
                 return self._told(room, actor, ack, "op", peer_id=peer_id, until=until)
             case asked.Invite(cseq, name, peer_id, until):
                 key = self._key_over(room, peer_id, actor, now) or _nobody()
-                room.set_invited(key, _end(until), now)
-                guest = self._find(peer_id) if _end(until) > now else None
+                room.set_invited(key, self._end(until), now)
+                guest = self._find(peer_id) if self._end(until) > now else None
                 told_them = [Tell(guest, told.Invited(name, actor.client_id))] if guest else []
                 return Ruling([*actor.tell(told.InviteAck(cseq, name)), *told_them])
             case asked.Settings():
@@ -184,7 +189,7 @@ class Chair:
         """What is to be banned or banned no more. Raises RemoteError 400, or 403 for who is not to be."""
         if sum(map(bool, (message.peer_id, message.key, message.address))) != 1:
             raise RemoteError(400, "one of peerID, Key and Address")
-        until = _end(message.until)
+        until = self._end(message.until)
         if message.address:
             return Ban("address", network(message.address), until)
         if message.key:
@@ -222,6 +227,9 @@ class Chair:
         if room.role(key, now) not in OVER[actor.role]:
             raise RemoteError(403, "not to them")
 
+    def _end(self, until: str) -> Monotonic:
+        return self._moment(moment_of(until)) if until else FOREVER
+
     def _told(
         self,
         room: Room,
@@ -252,10 +260,6 @@ class Chair:
         if what == "ban" and address and room.name == LOBBY:
             effects.append(LookAgain())
         return Ruling(effects, tuple(gone))
-
-
-def _end(until: str) -> float:
-    return moment_of(until) if until else FOREVER
 
 
 def _nobody() -> str:

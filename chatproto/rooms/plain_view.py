@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC
 
-from chatproto.net.dates import short_time
+from chatproto.net.clock import Wall
+from chatproto.net.dates import moment_of, short_time
 from chatproto.rooms.effects import Talk
 from chatproto.stdio.printable import printable
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms_told import Changed, Joined, Parted
-from chatproto.wire.room_fields import moment_of
 
 _DONE = {
     ("kick", False): "put {whom} out",
@@ -25,8 +25,8 @@ _DONE = {
 """What somebody did, by what it is and whether its end has come."""
 
 
-def shown_line(message: Bcp2Message | Talk, now: float) -> str:
-    """`message` as one line; `now` in seconds since 1970."""
+def shown_line(message: Bcp2Message | Talk, now: Wall) -> str:
+    """`message` as one line; `now` is the time of day."""
     match message:
         case Talk(sender=sender, text=text):
             return f"{sender}: {printable(text)}"
@@ -45,7 +45,7 @@ def shown_line(message: Bcp2Message | Talk, now: float) -> str:
     raise AssertionError(message)
 
 
-def _utc(until: str, now: float) -> str:
+def _utc(until: str, now: Wall) -> str:
     """Return a moment for readers whose time zone is not known."""
     return f"{short_time(moment_of(until), now, UTC)} UTC"
 

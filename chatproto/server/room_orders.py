@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire.bcp2_common import KEY, Bcp2Message, plain_ip
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_client_id
-from chatproto.wire.room_fields import date_of, read_room
+from chatproto.wire.room_fields import read_room
 
 USAGE = {
     "/kick": "/kick ID ROOM",
@@ -28,7 +30,7 @@ _OF_SOMEBODY = {"/mute": asked.Mute, "/op": asked.Op, "/invite": asked.Invite}
 _YES_OR_NO = {"yes": True, "no": False}
 
 
-def read_order(command: str, rest: str, now: float) -> Bcp2Message:
+def read_order(command: str, rest: str, now: Wall) -> Bcp2Message:
     """The request that `command` with `rest` is. Raises ValueError with one sentence."""
     try:
         message = _read(command, rest, now)
@@ -39,7 +41,7 @@ def read_order(command: str, rest: str, now: float) -> Bcp2Message:
     return message
 
 
-def _read(command: str, rest: str, now: float) -> Bcp2Message | None:
+def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
     match command, rest.split():
         case "/topic", [room, *_]:
             _, _, text = rest.partition(" ")
@@ -70,7 +72,7 @@ def _whom(text: str) -> tuple[str, str, str]:
         return read_client_id(text), "", ""
 
 
-def _until(time: list[str], now: float) -> tuple[str, ...]:
+def _until(time: list[str], now: Wall) -> tuple[str, ...]:
     """Nothing for no time. Raises RemoteError 400."""
     if not time:
         return ()

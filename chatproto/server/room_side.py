@@ -8,6 +8,8 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
+from chatproto.net.clock import Monotonic, Times
+from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RETRY_AFTER, RoomAnswers
 from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, Tell
 from chatproto.rooms.flood import Flood
@@ -19,7 +21,6 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.bcp2_rooms_told import Said, said_bytes, say_ack_bytes
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.room_fields import date_of
 from chatproto.wire.strict import encode, shown
 
 REQUESTS = frozenset(bcp2_rooms.FROM_CLIENT)
@@ -95,7 +96,7 @@ class RoomSide:
     """`connections`: who is there, by guest. `owner_of` tells the key that owns an id, or None.
 
     `trace` gets every line that is said, once for its room. Raises StoreTrouble if the store does
-    not tell which rooms there are.
+    not tell which rooms there are. `times` translates between its clock and the time of day.
     """
 
     log = Logger()
@@ -107,6 +108,7 @@ class RoomSide:
         limits: Limits = DEFAULTS,
         owner_of: Callable[[str], str | None] = lambda client_id: None,
         trace: Callable[[str], None] | None = None,
+        times: Times | None = None,
     ) -> None:
         self.connections: Mapping[Any, Connected] = {}
         self.plain: PlainPort | None = None
@@ -118,7 +120,10 @@ class RoomSide:
         self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
         self._timer: IDelayedCall | None = None
         self.seconds: Callable[[], float] = clock.seconds
-        self.rules = RoomAnswers(history, limits, owner_of, self._find, clock.seconds())
+        self.times = times or Times(clock.seconds)
+        self.rules = RoomAnswers(
+            history, limits, owner_of, self._find, clock.seconds(), moment=self.times.moment
+        )
 
     def share(
         self,
@@ -131,6 +136,7 @@ class RoomSide:
         and somebody else sees to it that nobody asks too often."""
         self._turns.clear()
         self.seconds = seconds
+        self.times = Times(seconds)
         self.rules = RoomAnswers(history, self._limits, owner_of, find, counted=False)
 
     def pace(self, go_on: Callable[[], None]) -> Pace:
@@ -187,14 +193,22 @@ class RoomSide:
             if not room.members:
                 continue
             lines = [
-                said_bytes(room.name, one.sender, one.number, date_of(one.at), one.text.encode())
+                said_bytes(
+                    room.name,
+                    one.sender,
+                    one.number,
+                    self._date(one.at),
+                    one.text.encode(),
+                )
                 for one in said
             ]
             everything, speakers = b"".join(lines), {one.speaker for one in said}
             for guest in tuple(room.members.values()):
                 connection = connections.get(guest)
                 if connection is not None:  # else they are another server's
-                    data = everything if guest not in speakers else _seen_by(guest, said, lines)
+                    data = (
+                        everything if guest not in speakers else self._seen_by(guest, said, lines)
+                    )
                     connection.send(data)
 
     def _settle(self) -> bool:
@@ -270,7 +284,7 @@ class RoomSide:
                             last.room,
                             one.sender,
                             one.number,
-                            date_of(one.at),
+                            self._date(one.at),
                             one.text.encode(),
                             last.cseq,
                         )
@@ -281,7 +295,7 @@ class RoomSide:
                 case Spread(room, message, but, plain):
                     self._spread(room, message, but)
                     if plain and room.name == LOBBY and self.plain is not None:
-                        self.plain.show(shown_line(message, self.seconds()))
+                        self.plain.show(shown_line(message, self.times.wall()))
                 case PutOut(name):
                     if self.plain is not None:
                         self.plain.kick(name)
@@ -304,19 +318,21 @@ class RoomSide:
         if self._timer is None:
             self._timer = self._clock.callLater(0, self.flush)
         if self._trace is not None:
-            said = Said(room.name, talk.sender, talk.number, date_of(talk.at), talk.text)
+            said = Said(room.name, talk.sender, talk.number, self._date(talk.at), talk.text)
             self._trace(f"{room.name} <- {shown(said)}")
         if talk.speaker is None or room.name != LOBBY or self.plain is None:
             return
         if self._settle():  # for there it cannot be taken back
-            self.plain.show(shown_line(talk, talk.at))
+            self.plain.show(shown_line(talk, self.times.wall()))
 
+    def _seen_by(self, guest: Guest, said: list[Talk], lines: list[bytes]) -> bytes:
+        """The `lines` of `said`, with a SAYACK in the place of each that `guest` said."""
+        return b"".join(
+            line
+            if one.speaker is not guest
+            else say_ack_bytes(one.cseq, one.room.name, one.number, self._date(one.at))
+            for one, line in zip(said, lines, strict=True)
+        )
 
-def _seen_by(guest: Guest, said: list[Talk], lines: list[bytes]) -> bytes:
-    """The `lines` of `said`, with a SAYACK in the place of each that `guest` said."""
-    return b"".join(
-        line
-        if one.speaker is not guest
-        else say_ack_bytes(one.cseq, one.room.name, one.number, date_of(one.at))
-        for one, line in zip(said, lines, strict=True)
-    )
+    def _date(self, at: Monotonic) -> str:
+        return date_of(self.times.date(at))

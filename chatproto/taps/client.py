@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -16,6 +15,7 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 
 from chatproto.identity.tls import Tls
 from chatproto.nearby.ports import Ports
+from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Event, Failed
 from chatproto.node.files import Files
@@ -64,7 +64,7 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
     limits = replace(DEFAULTS, peer_ping=options["ping"])
     if not plain:
         known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
-    node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=time.time)
+    node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=wall)
     if options["server"] is not None:
         node.place.server = options["server"]
         node.server = introducer(reactor, options, node, known)
@@ -90,12 +90,14 @@ def control(node: Node, screen: Callable[[Event], None]) -> Control:
         standing = Standing(node.calls.all)
         return lambda line: standing.run(lambda: carry_out(line, node, json_text))
 
-    return Control(screen, new_speaker, time.time, node.limits)
+    return Control(screen, new_speaker, wall, node.limits)
 
 
 def makeService(options: Options) -> IService:
     """The client as `options` want it."""
     from twisted.internet import reactor
+
+    use_monotonic_time(reactor)
 
     if options["plain"] and not options["id"].isalnum():
         print(f"chatclient: some programs refuse the id {options['id']}", file=sys.stderr)
@@ -113,11 +115,11 @@ def makeService(options: Options) -> IService:
     )
     ui: Plain | JsonLines
     if options["ui"] == "json":
-        ui = JsonLines(node, screen.write_line, time.time)
+        ui = JsonLines(node, screen.write_line, wall)
     else:
         typed = os.isatty(descriptor(sys.__stdin__, os.O_RDONLY))
         paste = Paste(reactor, node.say) if typed else None
-        ui = Plain(node, screen.write_line, time.time, paste, bool(options["time"]))
+        ui = Plain(node, screen.write_line, wall, paste, bool(options["time"]))
     parts["ui"] = ui
     scripts = control(node, ui.tell)
     unix: Any = reactor  # as every reactor is where there are such sockets

@@ -6,7 +6,6 @@ import json
 import os
 import random
 import sys
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +17,7 @@ from twisted.logger import globalLogBeginner
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.identity.tls import Tls
+from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.node.doctor import Doctor, Patient
 from chatproto.node.events import Answer, Exited
 from chatproto.node.findings import FAIL, NOTE, OK, Finding, exit_code
@@ -129,7 +129,7 @@ class Checkup:
             data = {"check": finding.check, "state": finding.state, "text": finding.text}
             data |= {"advice": finding.advice} if finding.advice else {}
             answer = Answer("doctor", (), {**data, **finding.data})
-            lines = [json.dumps(json_object(answer, time.time()))]
+            lines = [json.dumps(json_object(answer, wall()))]
         else:
             lines = finding_lines(finding, _columns())
         for line in lines:
@@ -141,7 +141,7 @@ class Checkup:
             self.tell(Finding("doctor", FAIL, sentence, "try again"))
         self.code = exit_code(self._found)
         if self._options["json"]:
-            _print(json.dumps(json_object(Exited(self.code), time.time())))
+            _print(json.dumps(json_object(Exited(self.code), wall())))
         self._reactor.stop()
 
 
@@ -150,6 +150,8 @@ def main(arguments: Sequence[str]) -> int:
     options = DoctorOptions()
     options.parseOptions(arguments)
     from twisted.internet import reactor
+
+    use_monotonic_time(reactor)
 
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     running: Any = reactor

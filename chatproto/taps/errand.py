@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +15,7 @@ from twisted.logger import globalLogBeginner
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from chatproto.net.clock import wall
 from chatproto.node.events import Event
 from chatproto.node.node import Node
 from chatproto.node.service import CannotStart, ChatClient
@@ -98,7 +98,7 @@ class Errand:
         self._screen = Output(
             reactor,
             descriptor(sys.__stdout__, os.O_WRONLY),
-            dropped_line=lambda count: json.dumps(json_object(dropped(count), time.time())),
+            dropped_line=lambda count: json.dumps(json_object(dropped(count), wall())),
         )
         self._late: IDelayedCall | None = None
 
@@ -203,7 +203,7 @@ class Errand:
 
     def _heard(self, event: Event) -> None:
         """Our own node's news; what follows comes after it has done what it is doing."""
-        self._reactor.callLater(0, self._told, json_object(event, time.time()))
+        self._reactor.callLater(0, self._told, json_object(event, wall()))
 
     def _told(self, event: Said) -> None:
         if self._code is not None:
@@ -316,4 +316,4 @@ class Errand:
 
 
 def _now() -> str:
-    return str(json_object(Event(), time.time())["time"])
+    return str(json_object(Event(), wall())["time"])

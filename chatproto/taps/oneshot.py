@@ -11,6 +11,7 @@ from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 from typing import Any, ClassVar
 
+from chatproto.net.clock import use_monotonic_time
 from chatproto.taps.client_options import Options
 from chatproto.taps.options import COULD_NOT_START, WrongOption
 from chatproto.ui.oneshot import SendText, Work
@@ -204,6 +205,8 @@ def main(arguments: Sequence[str]) -> int:
     options = COMMANDS[arguments[0]]()
     options.parseOptions(arguments[1:])
     from twisted.internet import reactor
+
+    use_monotonic_time(reactor)
 
     from chatproto.taps.errand import Errand
 

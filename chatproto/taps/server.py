@@ -17,6 +17,7 @@ from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.directory.lease import is_loopback
 from chatproto.directory.names import Names
 from chatproto.identity.tls import Tls
+from chatproto.net.clock import Times, use_monotonic_time, wall
 from chatproto.node.service import CannotStart, host_towards
 from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_port import LobbyPort
@@ -121,7 +122,7 @@ class ChatServerProgram(MultiService):
 
     def order(self, command: str, rest: str) -> str:
         try:
-            order = read_order(command, rest, self._reactor.seconds())
+            order = read_order(command, rest, self._rooms.times.wall())
             if self._sharing is not None:
                 self._sharing.side.order(order)
             else:
@@ -158,6 +159,7 @@ class ChatServerProgram(MultiService):
         trace = write if options["trace"] else None
         self._store = store = self._open_store()
         relay = RelaySide(self._reactor, limits) if options["relay"] else None
+        times = Times(self._reactor.seconds, wall)
         keyed = KeyedDirectory(
             store.names,
             store.registry,
@@ -165,9 +167,10 @@ class ChatServerProgram(MultiService):
             limits,
             relay.issue if relay is not None else no_tickets,
             store.presences,
+            times.date,
         )
         keyed.resume(self._reactor.seconds())
-        self._rooms = RoomSide(self._reactor, store.rooms, limits, store.names.owner, trace)
+        self._rooms = RoomSide(self._reactor, store.rooms, limits, store.names.owner, trace, times)
         secure = SecureSide(
             Tls(options["identity"], limits),
             keyed,
@@ -348,6 +351,8 @@ def _why(error: Exception) -> str:
 def makeService(options: ServerOptions) -> IService:
     """The server as `options` want it."""
     from twisted.internet import reactor
+
+    use_monotonic_time(reactor)
 
     return ChatServerProgram(reactor, options)
 

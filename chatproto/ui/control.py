@@ -30,6 +30,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import Answer, Event, Failed, Notice, SessionChanged
 from chatproto.stdio.typed import typed
 from chatproto.ui.view import json_object
@@ -168,7 +169,7 @@ class Control(Factory):
     """Every connection to control.sock; stands between the node, which tells, and the screen.
 
     `screen` is told what is not an answer to a script. `new_speaker` makes what carries out the
-    lines of one connection; `seconds` is the time of day in seconds since the epoch.
+    lines of one connection; `seconds` returns the time of day.
     """
 
     noisy = False
@@ -177,7 +178,7 @@ class Control(Factory):
         self,
         screen: Callable[[Event], None],
         new_speaker: Callable[[], Speaker],
-        seconds: Callable[[], float],
+        seconds: Callable[[], Wall],
         limits: Limits,
     ) -> None:
         self.limits = limits

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import Event
 from chatproto.ui.commands import BadCommand, carry_out
 from chatproto.ui.plain import dropped
@@ -32,12 +33,11 @@ def json_text(written: str) -> str:
 class JsonLines:
     """One object a line out, one text or command a line in.
 
-    `write_line` takes a line without its end and does not block; `seconds` is the time of day in
-    seconds since the epoch.
+    `write_line` takes a line without its end and does not block; `seconds` returns the time of day.
     """
 
     def __init__(
-        self, node: Node, write_line: Callable[[str], None], seconds: Callable[[], float]
+        self, node: Node, write_line: Callable[[str], None], seconds: Callable[[], Wall]
     ) -> None:
         self._node = node
         self._write_line = write_line

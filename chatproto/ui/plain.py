@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import Event, Notice
 from chatproto.ui.commands import Say, carry_out, parse
 from chatproto.ui.paste import Paste
@@ -27,7 +28,7 @@ class Plain:
         self,
         node: Node,
         write_line: Callable[[str], None],
-        seconds: Callable[[], float],
+        seconds: Callable[[], Wall],
         paste: Paste | None = None,
         times: bool = False,
     ) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from chatproto.net.dates import short_time
+from chatproto.net.clock import Wall
+from chatproto.net.dates import moment_of, short_time
 from chatproto.node.events import RoomChanged
 from chatproto.ui.legible import bracket, inline, name, room_name
-from chatproto.wire.room_fields import moment_of
 
 DONE = {
     "kicked": "put {who} out",
@@ -21,7 +21,7 @@ DONE = {
 """What somebody did, by the change."""
 
 
-def room_lines(event: RoomChanged, now: float) -> list[str]:
+def room_lines(event: RoomChanged, now: Wall) -> list[str]:
     """Return `event` as lines without their mark; `now` is seconds since 1970."""
     room = room_name(event.room)
     match event.change:
@@ -62,7 +62,7 @@ def _ours(event: RoomChanged, room: str) -> list[str]:
     return lines
 
 
-def _moment(date: str, now: float) -> str:
+def _moment(date: str, now: Wall) -> str:
     try:
         return short_time(moment_of(date), now)
     except ValueError:

@@ -14,7 +14,8 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from chatproto.net.dates import short_time
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of, short_time
 from chatproto.node.events import (
     Answer,
     Bridged,
@@ -41,10 +42,9 @@ from chatproto.ui.file_view import file_lines, list_lines
 from chatproto.ui.legible import bracket, inline, name, room_name, split
 from chatproto.ui.room_view import room_lines
 from chatproto.wire.fields import host_port
-from chatproto.wire.room_fields import date_of
 
 
-def plain_lines(event: Event, now: float, times: bool = False) -> list[str]:
+def plain_lines(event: Event, now: Wall, times: bool = False) -> list[str]:
     """Return `event` as lines without line ends; none if it needs no showing (protocol section 2).
 
     Lines of the past begin with the local time at which they were said. `times`: all lines begin
@@ -59,7 +59,7 @@ def plain_lines(event: Event, now: float, times: bool = False) -> list[str]:
     return [f"{at} {line}" for line in lines]
 
 
-def _lines(event: Event, now: float) -> list[str]:
+def _lines(event: Event, now: Wall) -> list[str]:
     match event:
         case Running():
             return [f"{name(event.id)} running on {_address(event.host, event.port)}"]
@@ -106,8 +106,8 @@ def _lines(event: Event, now: float) -> list[str]:
     raise TypeError(f"no lines are written for {event!r}")
 
 
-def json_object(event: Event, now: float) -> dict[str, object]:
-    """`event` as an object of the JSON interface; `now` is seconds since the epoch.
+def json_object(event: Event, now: Wall) -> dict[str, object]:
+    """`event` as an object of the JSON interface; `now` is its time of day.
 
     What is None is left out, but for `Bridged`, where it means nobody.
     """

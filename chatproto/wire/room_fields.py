@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import (
@@ -63,22 +62,6 @@ def read_secret(text: str) -> str:
     if len(text.encode("utf-8", "replace")) <= SECRET_BYTES:
         return text
     raise RemoteError(400, "a room's key is too long")
-
-
-def date_of(now: float) -> str:
-    """A moment, in seconds since 1970, as `Date` and `Until` tell it: to the millisecond, in UTC.
-
-    What lies beyond the year 9999 is its last second.
-    """
-    try:
-        return datetime.fromtimestamp(now, UTC).isoformat("T", "milliseconds")[:23] + "Z"
-    except (OverflowError, ValueError, OSError):
-        return "9999-12-31T23:59:59.000Z"
-
-
-def moment_of(date: str) -> float:
-    """`Date` or `Until` as seconds since 1970."""
-    return datetime.fromisoformat(date).timestamp()
 
 
 def _lines(data: bytes) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chatproto.net.clock import Wall
 from chatproto.peer.ledger import (
     DELIVERED,
     HEARD,
@@ -32,7 +33,7 @@ BOB, CAROL = key(1), key(2)
 
 def message(id: int, text: str = "") -> Entry:
     """Message `id`, said at second `id`."""
-    return Entry(id, MSG, float(id), text or f"text {id}")
+    return Entry(id, MSG, Wall(float(id)), text or f"text {id}")
 
 
 def texts(lines: tuple[Line, ...]) -> list[str]:
@@ -76,7 +77,12 @@ class LedgerContract(Case):
 
     def test_keeps_what_waits_by_id_and_for_its_key(self) -> None:
         ledger = self.begun()
-        said = (message(1), Entry(3, TURN, 3.5), Entry(4, MODE, 4.5, "half"), message(7))
+        said = (
+            message(1),
+            Entry(3, TURN, Wall(3.5)),
+            Entry(4, MODE, Wall(4.5), "half"),
+            message(7),
+        )
         for entry in said:
             ledger.add(BOB, "bob", entry)
         ledger.add(CAROL, "carol", message(2))
@@ -110,7 +116,7 @@ class LedgerContract(Case):
 
     def test_settles_what_waits_and_its_line(self) -> None:
         ledger = self.begun()
-        for entry in (message(1), Entry(2, TURN, 2.0), message(3), message(4)):
+        for entry in (message(1), Entry(2, TURN, Wall(2.0)), message(3), message(4)):
             ledger.add(BOB, "bob", entry)
         ledger.add(CAROL, "carol", message(1))
         ledger.settle(BOB, (1, 2, 99), DELIVERED)
@@ -134,7 +140,7 @@ class LedgerContract(Case):
         ledger.add(BOB, "bob", message(2))
         for id in (1, 1, 99):
             ledger.withdraw(BOB, id)
-        self.assertEqual(ledger.entries(BOB), (Entry(1, MSG, 1.0, "", True), message(2)))
+        self.assertEqual(ledger.entries(BOB), (Entry(1, MSG, Wall(1.0), "", True), message(2)))
         self.assertEqual(self.states(ledger), [(1, UNCERTAIN), (2, WAITING)])
         self.assertEqual(texts(ledger.history(BOB, 9)), ["text 1", "text 2"])
         ledger.settle(BOB, (1,), DELIVERED)
@@ -160,8 +166,8 @@ class LedgerContract(Case):
         ledger = self.begun()
         ledger.meet(BOB, "theirs")
         first = ledger.heard(BOB, "bob", message(2, "hello"))
-        self.assertEqual(ledger.heard(BOB, "bob", Entry(3, TURN, 3.0)), 0)
-        self.assertEqual(ledger.heard(BOB, "bob", Entry(5, MODE, 4.0, "full")), 0)
+        self.assertEqual(ledger.heard(BOB, "bob", Entry(3, TURN, Wall(3.0))), 0)
+        self.assertEqual(ledger.heard(BOB, "bob", Entry(5, MODE, Wall(4.0), "full")), 0)
         second = ledger.heard(BOB, "bobby", message(7, "more"))
         self.assertLess(0, first)
         self.assertLess(first, second)
@@ -169,8 +175,8 @@ class LedgerContract(Case):
         self.assertEqual(
             ledger.history(BOB, 9),
             (
-                Line(first, BOB, "bob", 2, 2.0, "hello", HEARD),
-                Line(second, BOB, "bobby", 7, 7.0, "more", HEARD),
+                Line(first, BOB, "bob", 2, Wall(2.0), "hello", HEARD),
+                Line(second, BOB, "bobby", 7, Wall(7.0), "more", HEARD),
             ),
         )
 
@@ -198,7 +204,7 @@ class LedgerContract(Case):
         ledger.add(CAROL, "carol", message(1))
         ledger.add(BOB, "bob", message(9))
         ledger.add(BOB, "robert", message(10))
-        ledger.add(BOB, "bobby", Entry(11, TURN, 3.0))
+        ledger.add(BOB, "bobby", Entry(11, TURN, Wall(3.0)))
         self.assertEqual(ledger.waiting(), ((BOB, "robert", 2), (CAROL, "carol", 1)))
         ledger.withdraw(BOB, 10)
         ledger.settle(CAROL, (1,), DELIVERED)
@@ -318,7 +324,7 @@ class LedgerContract(Case):
         self.assertEqual(ledger.waiting(), ((BOB, "bob", 2),))
         ledger.withdraw(BOB, 1)
         ledger.settle(BOB, (2,), DELIVERED)
-        self.assertEqual(ledger.entries(BOB), (Entry(1, MSG, 1.0, "", True),))
+        self.assertEqual(ledger.entries(BOB), (Entry(1, MSG, Wall(1.0), "", True),))
         self.assertEqual(ledger.standing(BOB), Standing("b0b", last=2, have=1))
         self.assertEqual((ledger.history(BOB, 9), ledger.search("text", 9)), ((), ()))
         self.assertEqual(ledger.unshown(), ())

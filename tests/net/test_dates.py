@@ -1,4 +1,4 @@
-"""Moments for people: short, in the reader's time zone."""
+"""Tests of `chatproto.net.dates`: for programs, and for people in their time zone."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.dates import short_time
+from chatproto.net.clock import EPOCH, Wall
+from chatproto.net.dates import LATEST, date_of, moment_of, short_time
 
-NOON = datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp()
+NOON = Wall(datetime(2026, 11, 29, 12, 0, tzinfo=UTC).timestamp())
 TOKYO = timezone(timedelta(hours=9))
 
 
@@ -29,4 +30,16 @@ class ShortTimeTests(SynchronousTestCase):
 
     @given(st.floats(allow_nan=False, allow_infinity=False))
     def test_no_moment_is_an_error(self, at: float) -> None:
-        self.assertIn(len(short_time(at, NOON, UTC)), (5, 16))
+        self.assertIn(len(short_time(Wall(at), NOON, UTC)), (5, 16))
+
+
+class DateTests(SynchronousTestCase):
+    @given(st.floats(0, 250_000_000_000).map(Wall))
+    def test_dates_are_moments_to_the_millisecond(self, now: Wall) -> None:
+        self.assertLess(-1e-3, now - moment_of(date_of(now)))
+        self.assertLess(now - moment_of(date_of(now)), 1.1e-3)
+
+    def test_a_moment_without_end_is_the_last_there_is(self) -> None:
+        for far in (float("inf"), 1e30):
+            self.assertEqual(date_of(Wall(far)), LATEST)
+        self.assertEqual(date_of(EPOCH), "1970-01-01T00:00:00.000Z")

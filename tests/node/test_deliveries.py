@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
+from chatproto.net.clock import Wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.deliveries import Deliveries
 from chatproto.node.introducers import Introducer
@@ -53,7 +54,7 @@ class Coming(SynchronousTestCase):
         self.post = posts.of(BOB, "bob")
         self.owner = Owner(posts)
         self.deliveries = Deliveries(self.owner, self.clock)
-        self.post.say(MSG, "hello", 0.0)
+        self.post.say(MSG, "hello", Wall(0.0))
         self.deliveries.wait_for(BOB, "bob", 1)
         self.clock.advance(0)
 
@@ -67,7 +68,7 @@ class Coming(SynchronousTestCase):
     def test_does_not_call_once_it_has_arrived_or_was_taken_back(self) -> None:
         self.post.take_back(1)
         self.deliveries.came("bob")
-        self.post.say(MSG, "again", 0.0)
+        self.post.say(MSG, "again", Wall(0.0))
         self.post.wrote(self.post.release().id)
         self.post.arrived(2)
         self.deliveries.came("bob")
@@ -77,7 +78,7 @@ class Coming(SynchronousTestCase):
     def test_looks_for_them_again_when_more_waits(self) -> None:
         self.post.take_back(1)
         self.deliveries.came("bob")
-        self.post.say(MSG, "again", 0.0)
+        self.post.say(MSG, "again", Wall(0.0))
         self.deliveries.wait_for(BOB, "bob", 1)
         self.clock.advance(0)
         self.deliveries.came("bob")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.identity.pins import Pin
+from chatproto.net.clock import Wall
 from chatproto.node import findings
 from chatproto.node.findings import FAIL, NOTE, OK, SKIP, Finding
 
@@ -72,9 +73,9 @@ class CallTests(SynchronousTestCase):
 
 class ClockTests(SynchronousTestCase):
     def test_a_clock_may_differ_by_a_little_and_by_what_the_way_takes(self) -> None:
-        self.assertEqual(findings.clock(1000.0, 1004.0, 1005.0).state, OK)
-        self.assertEqual(findings.clock(1000.0, 1000.0, 1014.0).state, OK)
-        self.assertEqual(findings.clock(1000.0, 1006.0, 1006.0).state, NOTE)
+        self.assertEqual(findings.clock(Wall(1000.0), Wall(1004.0), Wall(1005.0)).state, OK)
+        self.assertEqual(findings.clock(Wall(1000.0), Wall(1000.0), Wall(1014.0)).state, OK)
+        self.assertEqual(findings.clock(Wall(1000.0), Wall(1006.0), Wall(1006.0)).state, NOTE)
 
     def test_by_how_much_it_is_wrong_is_told_as_a_person_says_it(self) -> None:
         for offset, words in {
@@ -83,7 +84,9 @@ class ClockTests(SynchronousTestCase):
             -7200: "2 hours behind",
             90_000: "1 day ahead of",
         }.items():
-            self.assertIn(words, findings.clock(1e9, 1e9 + offset, 1e9 + offset).text)
+            self.assertIn(
+                words, findings.clock(Wall(1e9), Wall(1e9 + offset), Wall(1e9 + offset)).text
+            )
 
 
 class BeaconTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import (
     Delivered,
     Event,
@@ -24,15 +25,15 @@ class MessageNewsTests(SynchronousTestCase):
         self.news = MessageNews(self.events.append)
 
     def test_what_comes_and_what_goes_has_its_number_where_there_is_one(self) -> None:
-        self.news.heard("bob", "hi", 0, 1.0)
-        self.news.heard("bob", "hi", 7, 2.0)
-        self.news.written("bob", "yes", 3.0)
-        self.news.written("bob", "yes", 4.0, 3)
+        self.news.heard("bob", "hi", 0, Wall(1.0))
+        self.news.heard("bob", "hi", 7, Wall(2.0))
+        self.news.written("bob", "yes", Wall(3.0))
+        self.news.written("bob", "yes", Wall(4.0), 3)
         wanted = [
-            MessageReceived(from_="bob", text="hi", id=None, said=1.0),
-            MessageReceived(from_="bob", text="hi", id=7, said=2.0),
-            Sent("yes", None, to="bob", said=3.0),
-            Sent("yes", 3, to="bob", said=4.0),
+            MessageReceived(from_="bob", text="hi", id=None, said=Wall(1.0)),
+            MessageReceived(from_="bob", text="hi", id=7, said=Wall(2.0)),
+            Sent("yes", None, to="bob", said=Wall(3.0)),
+            Sent("yes", 3, to="bob", said=Wall(4.0)),
         ]
         self.assertEqual(self.events, wanted)
 

@@ -8,6 +8,7 @@ from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.effects import Opening
 from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.peer.link_news import Called, News
@@ -32,7 +33,7 @@ CALLED = Called("Bob", Opening(False, "0" * 16))
 
 def says(id: int, text: str) -> Entry:
     """A message of ours."""
-    return Entry(id, MSG, AT, text)
+    return Entry(id, MSG, Wall(AT), text)
 
 
 class Shake:

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.correspondence import Correspondence, Outcome
 from chatproto.peer.ledger import (
     DELIVERED,
@@ -48,7 +49,7 @@ class Case(SynchronousTestCase):
         return Correspondence(self.ledger, KEY, "bob", True, new_stream, FEW)
 
     def say(self, text: str, at: float = 0.0) -> Entry:
-        return self.post.say(MSG, text, at)
+        return self.post.say(MSG, text, Wall(at))
 
     def write(self, *texts: str) -> None:
         """Say them, and hand them to a connection."""
@@ -65,14 +66,14 @@ class OursTests(Case):
     """What we say."""
 
     def test_numbers_rise_and_go_on_after_a_restart(self) -> None:
-        self.assertEqual([self.say("one").id, self.post.say(TURN, "", 0).id], [1, 2])
+        self.assertEqual([self.say("one").id, self.post.say(TURN, "", Wall(0)).id], [1, 2])
         self.post = self.again()
         self.assertEqual(self.say("three").id, 3)
         self.assertEqual(self.post.stream, f"{1:016x}")
 
     def test_it_is_kept_before_anything_else_happens(self) -> None:
         self.say("one", 5.0)
-        self.assertEqual(self.ledger.entries(KEY), (Entry(1, MSG, 5.0, "one"),))
+        self.assertEqual(self.ledger.entries(KEY), (Entry(1, MSG, Wall(5.0), "one"),))
         self.assertEqual(self.states(), {"one": WAITING})
 
     def test_no_more_wait_than_may(self) -> None:
@@ -83,7 +84,7 @@ class OursTests(Case):
 
     def test_turns_and_modes_have_as_many_places_besides(self) -> None:
         for _ in range(6):
-            self.post.say(TURN, "", 0)
+            self.post.say(TURN, "", Wall(0))
         error = self.assertRaises(LocalError, self.post.say, MODE, "half", 0)
         self.assertEqual(error.status, 429)
         self.assertEqual(len(self.post), 0)
@@ -111,7 +112,7 @@ class OursTests(Case):
         self.assertEqual(self.states()["two"], DELIVERED)
 
     def test_turns_arrive_without_news(self) -> None:
-        self.post.say(TURN, "", 0)
+        self.post.say(TURN, "", Wall(0))
         self.post.wrote(self.post.release().id)
         self.assertEqual((self.post.arrived(1), self.ledger.entries(KEY)), ([], ()))
 
@@ -131,7 +132,7 @@ class OursTests(Case):
     def test_a_change_of_mode_is_seen_waiting_and_under_way(self) -> None:
         self.say("one")
         self.assertFalse(self.post.mode_waits)
-        self.post.say(MODE, "half", 0)
+        self.post.say(MODE, "half", Wall(0))
         self.assertTrue(self.post.mode_waits)
         self.post.release()
         self.post.release()
@@ -142,7 +143,7 @@ class OursTests(Case):
         self.assertFalse(self.post.turn_in_flight(1))
 
     def test_changes_of_mode_that_count_for_nothing_are_not_said_again(self) -> None:
-        self.post.say(MODE, "half", 0)
+        self.post.say(MODE, "half", Wall(0))
         self.say("one")
         self.post.drop_modes()
         self.assertEqual([one.text for one in self.ledger.entries(KEY)], ["one"])
@@ -202,7 +203,7 @@ class BackTests(Case):
     def test_only_once_and_only_messages_that_wait(self) -> None:
         self.write("one")
         self.post.take_back(1)
-        self.post.say(TURN, "", 0)
+        self.post.say(TURN, "", Wall(0))
         for number in (1, 2, 7):
             error = self.assertRaises(LocalError, self.post.take_back, number)
             self.assertEqual(error.status, 404)
@@ -210,8 +211,8 @@ class BackTests(Case):
     def test_what_has_waited_for_a_week_goes(self) -> None:
         self.say("old", 0.0)
         self.say("new", 10.0)
-        self.assertEqual(self.post.expire(WEEK), [])
-        self.assertEqual(self.post.expire(WEEK + 1), [Outcome(1, UNDELIVERED, "old")])
+        self.assertEqual(self.post.expire(Wall(WEEK)), [])
+        self.assertEqual(self.post.expire(Wall(WEEK + 1)), [Outcome(1, UNDELIVERED, "old")])
         self.assertEqual(len(self.post), 1)
 
     def test_what_was_never_written_can_be_said_elsewhere(self) -> None:
@@ -230,8 +231,8 @@ class BackTests(Case):
 
     def test_in_a_new_conversation_turns_of_the_last_one_mean_nothing(self) -> None:
         self.write("one")
-        self.post.say(TURN, "", 0)
-        self.post.say(MODE, "half", 0)
+        self.post.say(TURN, "", Wall(0))
+        self.post.say(MODE, "half", Wall(0))
         self.post.start_anew()
         self.assertEqual([one.text for one in self.ledger.entries(KEY)], ["one"])
         self.assertEqual(self.post.released, ())
@@ -264,7 +265,7 @@ class MeetingTests(Case):
 
     def test_their_new_stream_has_nothing_of_the_old_one(self) -> None:
         self.post.meet(THEIRS, ("", 0))
-        self.post.received(Entry(5, MSG, 0, "hi"))
+        self.post.received(Entry(5, MSG, Wall(0), "hi"))
         self.assertEqual(self.post.have, (THEIRS, 5))
         self.post.meet(THEIRS, ("", 0))
         self.assertFalse(self.post.is_new(5))
@@ -274,8 +275,8 @@ class MeetingTests(Case):
 
     def test_what_they_say_is_kept_and_known_after_a_restart(self) -> None:
         self.post.meet(THEIRS, ("", 0))
-        self.assertEqual(self.post.received(Entry(3, MSG, 0, "hi")), 1)
-        self.assertEqual(self.post.received(Entry(9, TURN, 0)), 0)
+        self.assertEqual(self.post.received(Entry(3, MSG, Wall(0), "hi")), 1)
+        self.assertEqual(self.post.received(Entry(9, TURN, Wall(0))), 0)
         self.assertEqual(self.states(), {"hi": HEARD})
         self.assertEqual(self.again().have, (THEIRS, 9))
 
@@ -317,7 +318,7 @@ class ModelTests(Case):
                     except LocalError:
                         pass
                 case "turn" if len(self.ledger.entries(KEY)) < 2 * FEW.waiting_messages:
-                    self.post.say(TURN, "", 0)
+                    self.post.say(TURN, "", Wall(0))
                 case "release" if self.post.next is not None:
                     self.post.release()
                 case "write":

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.effects import (
     Acknowledge,
@@ -64,9 +65,9 @@ class Watched(MemoryLedger):
 class BeginningTests(SynchronousTestCase):
     def test_without_a_connection_what_is_said_is_kept(self) -> None:
         exchange = an_exchange()
-        self.assertEqual(exchange.say("hi", 7.0), [Kept("hi", 1)])
+        self.assertEqual(exchange.say("hi", Wall(7.0)), [Kept("hi", 1)])
         effects = exchange.begin("a", opening(), False, True)
-        self.assertEqual(effects, [Send("a", Entry(1, MSG, 7.0, "hi"))])
+        self.assertEqual(effects, [Send("a", Entry(1, MSG, Wall(7.0), "hi"))])
 
     def test_a_call_tells_what_is_wanted_and_later_how_it_stands(self) -> None:
         exchange = an_exchange(half=True)
@@ -86,16 +87,16 @@ class BeginningTests(SynchronousTestCase):
 
     def test_on_another_connection_what_may_go_out_is_repeated(self) -> None:
         exchange = begun()
-        exchange.say("hi", 0.0)
+        exchange.say("hi", Wall(0.0))
         exchange.stop()
         exchange.meet(opening(turn="both"))
         effects = exchange.begin("b", opening(turn="both"), False, True)
-        self.assertEqual(effects, [Send("b", Entry(1, MSG, 0.0, "hi"))])
+        self.assertEqual(effects, [Send("b", Entry(1, MSG, Wall(0.0), "hi"))])
 
     def test_what_they_have_is_not(self) -> None:
         exchange = begun()
-        exchange.say("hi", 0.0)
-        exchange.spoke(Entry(1, MSG, 0.0, "hi"))
+        exchange.say("hi", Wall(0.0))
+        exchange.spoke(Entry(1, MSG, Wall(0.0), "hi"))
         exchange.stop()
         theirs = opening(turn="both", have=(OURS, 1))
         self.assertEqual(exchange.meet(theirs), [Became(1, DELIVERED, "hi", "")])
@@ -104,7 +105,7 @@ class BeginningTests(SynchronousTestCase):
     def test_after_an_end_on_either_side_it_begins_with_the_caller(self) -> None:
         for end in (True, False):
             exchange = begun(half=True)
-            exchange.say("hi", 0.0)
+            exchange.say("hi", Wall(0.0))
             if end:
                 exchange.end()
             self.assertIs(exchange.floor.turn, Turn.THEIRS)
@@ -112,7 +113,7 @@ class BeginningTests(SynchronousTestCase):
             exchange.meet(theirs)
             exchange.begin("b", theirs, True, mine=True)
             self.assertIs(exchange.floor.turn, Turn.THEIRS)  # the caller said "hi" again
-            self.assertEqual(exchange.say("more", 0.0), [Kept("more", 2)])
+            self.assertEqual(exchange.say("more", Wall(0.0)), [Kept("more", 2)])
 
     def test_it_goes_on_after_a_restart_with_the_turn_as_it_was(self) -> None:
         ledger = MemoryLedger()
@@ -128,17 +129,17 @@ class BeginningTests(SynchronousTestCase):
         exchange = an_exchange(ledger, half=True)
         exchange.meet(opening())
         exchange.begin("a", opening(), True, mine=True)
-        exchange.say("hi", 0.0)
+        exchange.say("hi", Wall(0.0))
         self.assertIs(exchange.floor.turn, Turn.THEIRS)
         self.assertIs(an_exchange(ledger).floor.turn, Turn.MINE)
-        exchange.spoke(Entry(1, MSG, 0.0, "hi"))
+        exchange.spoke(Entry(1, MSG, Wall(0.0), "hi"))
         self.assertIs(an_exchange(ledger).floor.turn, Turn.THEIRS)
 
     def test_nor_does_it_pass_when_the_next_connection_begins(self) -> None:
         ledger = MemoryLedger()
         exchange = an_exchange(ledger, half=True)
         exchange.begin("a", opening(), True, mine=True)
-        exchange.say("hi", 0.0)
+        exchange.say("hi", Wall(0.0))
         exchange.stop()
         exchange.begin("b", opening(turn="theirs"), True, mine=True)
         self.assertIs(exchange.floor.turn, Turn.THEIRS)
@@ -156,21 +157,23 @@ class SayingTests(SynchronousTestCase):
     def test_in_full_duplex_it_goes_out_at_once(self) -> None:
         exchange = begun()
         for number in (1, 2):
-            self.assertEqual(exchange.say("hi", 0.0), [Send("a", Entry(number, MSG, 0.0, "hi"))])
+            self.assertEqual(
+                exchange.say("hi", Wall(0.0)), [Send("a", Entry(number, MSG, Wall(0.0), "hi"))]
+            )
 
     def test_in_half_duplex_it_passes_the_turn_and_the_next_waits_for_it(self) -> None:
         exchange = begun(half=True)
-        one, two = Entry(1, MSG, 0.0, "one"), Entry(2, MSG, 0.0, "two")
-        self.assertEqual(exchange.say("one", 0.0), [Send("a", one), TurnPassed(Turn.THEIRS)])
-        self.assertEqual(exchange.say("two", 0.0), [Kept("two", 2)])
-        effects = exchange.heard("a", Entry(1, TURN, 0.0))
+        one, two = Entry(1, MSG, Wall(0.0), "one"), Entry(2, MSG, Wall(0.0), "two")
+        self.assertEqual(exchange.say("one", Wall(0.0)), [Send("a", one), TurnPassed(Turn.THEIRS)])
+        self.assertEqual(exchange.say("two", Wall(0.0)), [Kept("two", 2)])
+        effects = exchange.heard("a", Entry(1, TURN, Wall(0.0)))
         # The turn comes and goes at once: to the person it never came.
         self.assertEqual(effects, [Acknowledge("a", 1), Send("a", two)])
 
     def test_the_turn_is_passed_without_a_word(self) -> None:
         exchange = begun(half=True)
-        passed = [Send("a", Entry(1, TURN, 0.0, "")), TurnPassed(Turn.THEIRS)]
-        self.assertEqual(exchange.over(0.0), passed)
+        passed = [Send("a", Entry(1, TURN, Wall(0.0), "")), TurnPassed(Turn.THEIRS)]
+        self.assertEqual(exchange.over(Wall(0.0)), passed)
 
     def test_only_where_turns_are_taken_and_only_ours(self) -> None:
         error = self.assertRaises(LocalError, begun().over, 0.0)
@@ -180,22 +183,22 @@ class SayingTests(SynchronousTestCase):
 
     def test_a_message_that_is_taken_back_gives_the_turn_back(self) -> None:
         exchange = begun(half=True)
-        exchange.say("hi", 0.0)
+        exchange.say("hi", Wall(0.0))
         wanted = [Became(1, UNDELIVERED, "hi", "taken back"), TurnPassed(Turn.MINE)]
         self.assertEqual(exchange.unsend(1), wanted)
-        self.assertFalse(exchange.still_says(Entry(1, MSG, 0.0, "hi")))
+        self.assertFalse(exchange.still_says(Entry(1, MSG, Wall(0.0), "hi")))
         self.assertRaises(LocalError, exchange.unsend, 1)
 
     def test_what_others_put_into_the_outbox_goes_out_too(self) -> None:
         exchange = begun()
-        entry = exchange.post.say(MSG, "hi", 0.0)
+        entry = exchange.post.say(MSG, "hi", Wall(0.0))
         self.assertEqual(exchange.go_on(), [Send("a", entry)])
         self.assertEqual(exchange.go_on(), [])
 
     def test_a_connection_takes_it_for_the_first_time_once(self) -> None:
         exchange = begun()
-        entry = Entry(1, MSG, 0.0, "hi")
-        exchange.say("hi", 0.0)
+        entry = Entry(1, MSG, Wall(0.0), "hi")
+        exchange.say("hi", Wall(0.0))
         self.assertEqual((exchange.spoke(entry), exchange.spoke(entry)), (True, False))
         self.assertEqual(exchange.arrived(1), [Became(1, DELIVERED, "hi", "")])
 
@@ -203,7 +206,7 @@ class SayingTests(SynchronousTestCase):
 class HearingTests(SynchronousTestCase):
     def test_what_is_repeated_is_acknowledged_and_not_shown_again(self) -> None:
         exchange = begun()
-        entry = Entry(4, MSG, 0.0, "hi")
+        entry = Entry(4, MSG, Wall(0.0), "hi")
         self.assertEqual(
             exchange.heard("a", entry), [Heard("hi", 4, 1, entry.at), Acknowledge("a", 4)]
         )
@@ -211,7 +214,7 @@ class HearingTests(SynchronousTestCase):
 
     def test_it_passes_the_turn_to_us(self) -> None:
         exchange = begun(half=True, mine=False)
-        effects = exchange.heard("a", Entry(1, MSG, 0.0, "hi"))
+        effects = exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
         self.assertEqual(effects[-1], TurnPassed(Turn.MINE))
 
     def test_the_turn_is_kept_before_the_message(self) -> None:
@@ -220,52 +223,52 @@ class HearingTests(SynchronousTestCase):
         exchange = an_exchange(ledger, half=True)
         exchange.meet(opening(half=True))
         exchange.begin("a", opening(half=True), True, False)
-        exchange.heard("a", Entry(1, MSG, 0.0, "hi"))
+        exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
         self.assertEqual(ledger.turns, [Turn.MINE])
 
     def test_words_that_cross_leave_the_turn_to_the_smaller(self) -> None:
         for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
             exchange = begun(half=True, smaller=smaller)
-            exchange.say("hi", 0.0)
-            exchange.heard("a", Entry(1, MSG, 0.0, "out of turn"))
+            exchange.say("hi", Wall(0.0))
+            exchange.heard("a", Entry(1, MSG, Wall(0.0), "out of turn"))
             self.assertIs(exchange.floor.turn, turn)
 
     def test_a_change_of_mode_of_theirs_is_what_is_wanted_from_then_on(self) -> None:
         exchange = begun()
-        exchange.heard("a", Entry(1, MODE, 0.0, "half"))
+        exchange.heard("a", Entry(1, MODE, Wall(0.0), "half"))
         self.assertEqual((exchange.half, exchange.floor.turn), (True, Turn.THEIRS))
-        exchange.heard("a", Entry(2, MODE, 0.0, "full"))
+        exchange.heard("a", Entry(2, MODE, Wall(0.0), "full"))
         self.assertEqual((exchange.half, exchange.floor.turn), (False, Turn.BOTH))
 
     def test_of_two_that_cross_that_of_the_smaller_stands(self) -> None:
         for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
             exchange = begun(smaller=smaller)
-            exchange.set_half(True, 0.0)
-            exchange.heard("a", Entry(1, MODE, 0.0, "half"))
+            exchange.set_half(True, Wall(0.0))
+            exchange.heard("a", Entry(1, MODE, Wall(0.0), "half"))
             self.assertIs(exchange.floor.turn, turn)
             self.assertIs(exchange.post.mode_in_flight(0), smaller)
 
     def test_words_said_before_they_knew_of_our_mode_pass_no_turn(self) -> None:
         exchange = begun()
-        exchange.set_half(True, 0.0)
-        exchange.heard("a", Entry(1, MSG, 0.0, "hi"))
-        exchange.say("mine", 0.0)
+        exchange.set_half(True, Wall(0.0))
+        exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
+        exchange.say("mine", Wall(0.0))
         self.assertIs(exchange.floor.turn, Turn.THEIRS)
-        exchange.heard("a", Entry(2, MSG, 0.0, "there"))
+        exchange.heard("a", Entry(2, MSG, Wall(0.0), "there"))
         self.assertIs(exchange.floor.turn, Turn.THEIRS)
 
 
 class ModeTests(SynchronousTestCase):
     def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
         exchange = begun()
-        wanted = [Send("a", Entry(1, MODE, 0.0, "half")), TurnPassed(Turn.MINE)]
-        self.assertEqual(exchange.set_half(True, 0.0), wanted)
-        self.assertEqual(exchange.set_half(True, 0.0), [])
+        wanted = [Send("a", Entry(1, MODE, Wall(0.0), "half")), TurnPassed(Turn.MINE)]
+        self.assertEqual(exchange.set_half(True, Wall(0.0)), wanted)
+        self.assertEqual(exchange.set_half(True, Wall(0.0)), [])
 
     def test_what_waited_for_its_turn_goes_before_it(self) -> None:
         exchange = begun(half=True, mine=False)
-        exchange.say("one", 0.0)
-        effects = exchange.set_half(False, 0.0)
+        exchange.say("one", Wall(0.0))
+        effects = exchange.set_half(False, Wall(0.0))
         sent = [effect.entry.kind for effect in effects if isinstance(effect, Send)]
         self.assertEqual(sent, [MSG, MODE])
         self.assertEqual(effects[-1], TurnPassed(Turn.BOTH))
@@ -273,8 +276,8 @@ class ModeTests(SynchronousTestCase):
     def test_what_was_said_before_it_passes_no_turn(self) -> None:
         exchange = begun()
         exchange.stop()
-        exchange.say("one", 0.0)
-        exchange.set_half(True, 0.0)
+        exchange.say("one", Wall(0.0))
+        exchange.set_half(True, Wall(0.0))
         effects = exchange.begin("b", opening(turn="both"), False, True)
         self.assertEqual([type(one) for one in effects], [Send, Send, TurnPassed])
         self.assertIs(exchange.floor.turn, Turn.MINE)
@@ -331,12 +334,12 @@ class TwoTests(SynchronousTestCase):
                     read(who)
             elif what == "over":
                 if sides[who].floor.turn is Turn.MINE:
-                    perform(who, sides[who].over(0.0))
+                    perform(who, sides[who].over(Wall(0.0)))
             elif what == "say":
                 said[who].append(f"{next(numbers)}")
-                perform(who, sides[who].say(said[who][-1], 0.0))
+                perform(who, sides[who].say(said[who][-1], Wall(0.0)))
             else:
-                perform(who, sides[who].set_half(what == "half", 0.0))
+                perform(who, sides[who].set_half(what == "half", Wall(0.0)))
         while flying[0] or flying[1]:
             read(1 if flying[0] else 0)
         turns = tuple(side.floor.turn for side in sides)

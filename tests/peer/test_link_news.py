@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.effects import Opening
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry
 from chatproto.peer.link_news import (
@@ -62,7 +63,7 @@ class NewsTests(SynchronousTestCase):
         self, kind: str, id: int, milliseconds: int, text: str
     ) -> None:
         at = milliseconds / 1000 if kind == MSG else 0.0
-        entry = Entry(id, kind, at, "" if kind == TURN else text)
+        entry = Entry(id, kind, Wall(at), "" if kind == TURN else text)
         heard = news_of(message_of(entry))
         assert isinstance(heard, Told)
         self.assertEqual(

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.effects import Broken, Opened, Resumed
 from chatproto.peer.floor import Turn
 from chatproto.peer.ledger import MSG
@@ -71,14 +72,14 @@ class CutTests(SynchronousTestCase):
                 self.say(who, f"{count}")
             case "over":
                 try:
-                    who.perform(who.session.over(0.0))
+                    who.perform(who.session.over(Wall(0.0)))
                 except LocalError:
                     pass
             case "unsend":
                 self.unsend(who, number)
             case "half" | "full":
                 try:
-                    who.perform(who.session.set_half(what == "half", 0.0))
+                    who.perform(who.session.set_half(what == "half", Wall(0.0)))
                 except LocalError:
                     pass
             case "dial":
@@ -127,7 +128,7 @@ class CutTests(SynchronousTestCase):
                 break
             for who in two.both:
                 if who.session.floor.turn is Turn.MINE:
-                    who.perform(who.session.over(0.0))
+                    who.perform(who.session.over(Wall(0.0)))
                     two.settle()
         two.settle()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatproto.net.clock import Wall
 from chatproto.peer.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
 from chatproto.peer.link_news import AboutFiles, Alive, Arrived, News, Told
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
@@ -21,7 +22,7 @@ class SpeakingTests(Case):
     def test_messages_keep_their_number_and_their_moment(self) -> None:
         self.link()
         self.l.write_entry(says(3, "one"))
-        self.l.write_entry(Entry(7, MSG, AT + 1, "two\nlines"))
+        self.l.write_entry(Entry(7, MSG, Wall(AT + 1), "two\nlines"))
         first, second = self.wrote()
         self.assertEqual(first, Msg(3, DATE, "one"))
         self.assertEqual((second.id, second.text), (7, "two\nlines"))
@@ -30,17 +31,17 @@ class SpeakingTests(Case):
 
     def test_turns_and_modes_are_part_of_the_numbering(self) -> None:
         self.link()
-        self.l.write_entry(Entry(1, TURN, AT))
-        self.l.write_entry(Entry(2, MODE, AT, "half"))
+        self.l.write_entry(Entry(1, TURN, Wall(AT)))
+        self.l.write_entry(Entry(2, MODE, Wall(AT), "half"))
         self.assertEqual(self.wrote(), [Turn(1), Mode(2, "half")])
         self.says(Turn(4), Mode(5, "full"))
-        told = [Told(Entry(4, TURN, 0.0)), Told(Entry(5, MODE, 0.0, "full"))]
+        told = [Told(Entry(4, TURN, Wall(0.0))), Told(Entry(5, MODE, Wall(0.0), "full"))]
         self.assertEqual(self.owner.news, told)
 
     def test_what_is_heard_is_told_with_its_number_and_moment(self) -> None:
         self.link()
         self.says(Msg(7, DATE, "hello"))
-        self.assertEqual(self.owner.news, [Told(Entry(7, MSG, AT, "hello"))])
+        self.assertEqual(self.owner.news, [Told(Entry(7, MSG, Wall(AT), "hello"))])
         self.assertTrue(self.l.heard_any)
 
     def test_it_is_acknowledged_once_it_is_kept(self) -> None:

@@ -7,6 +7,7 @@ from itertools import product
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.effects import (
     Acknowledge,
@@ -56,11 +57,11 @@ def session_in(state: State, smaller: bool = True) -> SecureSession:
     session = SecureSession()
     if state is State.RINGING:
         session.called("a", THEIRS)
-        session.attach(post(smaller), 0.0)
+        session.attach(post(smaller), Wall(0.0))
         return session
     if state is not State.NEW:
         session.call()
-    session.attach(post(smaller), 0.0)
+    session.attach(post(smaller), Wall(0.0))
     match state:
         case State.ASKING:
             session.asked("a")
@@ -156,7 +157,7 @@ class TableTests(SynchronousTestCase):
             session.no_answer(),
             session.alive("b"),
             session.silent(),
-            session.heard("b", Entry(1, MSG, 0.0, "hi")),
+            session.heard("b", Entry(1, MSG, Wall(0.0), "hi")),
             session.left("b"),
             session.lost("b", "cut"),
             session.arrived(7),
@@ -177,7 +178,7 @@ class CallingTests(SynchronousTestCase):
         session.asked("a")
         self.assertEqual(session.say("there"), [Kept("there", 2)])
         effects = session.answered("a", THEIRS)
-        hi, there = Entry(1, MSG, 0.0, "hi"), Entry(2, MSG, 0.0, "there")
+        hi, there = Entry(1, MSG, Wall(0.0), "hi"), Entry(2, MSG, Wall(0.0), "there")
         self.assertEqual(effects, [Opened(), Send("a", hi), Send("a", there)])
 
     def test_before_the_key_is_known_words_wait_here_and_then_in_the_outbox(self) -> None:
@@ -185,7 +186,7 @@ class CallingTests(SynchronousTestCase):
         session.call()
         self.assertEqual(session.say("hi"), [Kept("hi")])
         kept = post()
-        self.assertEqual(session.attach(kept, 0.0), [])
+        self.assertEqual(session.attach(kept, Wall(0.0)), [])
         self.assertEqual((len(session.waiting), len(kept), session.unsent), (0, 1, 1))
 
     def test_too_many_of_them_are_reported(self) -> None:
@@ -193,8 +194,8 @@ class CallingTests(SynchronousTestCase):
         session.call()
         session.say("hi")
         for number in range(DEFAULTS.waiting_messages):
-            kept.say(MSG, str(number), 0.0)
-        [unsaid] = session.attach(kept, 0.0)
+            kept.say(MSG, str(number), Wall(0.0))
+        [unsaid] = session.attach(kept, Wall(0.0))
         assert isinstance(unsaid, Unsaid)
         self.assertEqual(unsaid.text, "hi")
 
@@ -251,19 +252,19 @@ class CalledTests(SynchronousTestCase):
 
     def test_nothing_is_heard_before_the_yes(self) -> None:
         session = session_in(State.RINGING)
-        self.assertEqual(session.heard("a", Entry(1, MSG, 0.0, "hi")), [])
+        self.assertEqual(session.heard("a", Entry(1, MSG, Wall(0.0), "hi")), [])
 
     def test_what_they_have_of_ours_is_delivered(self) -> None:
         ledger = MemoryLedger()
         kept = post(ledger=ledger)
         for text in ("one", "two"):
-            kept.wrote(kept.say(MSG, text, 0.0).id)
+            kept.wrote(kept.say(MSG, text, Wall(0.0)).id)
         session = SecureSession()
         session.called("a", opening(have=(OURS, 1)))
-        session.attach(post(ledger=ledger), 0.0)
+        session.attach(post(ledger=ledger), Wall(0.0))
         effects = session.accept()
         self.assertIn(Became(1, "delivered", "one", ""), effects)
-        self.assertIn(Send("a", Entry(2, MSG, 0.0, "two")), effects)
+        self.assertIn(Send("a", Entry(2, MSG, Wall(0.0), "two")), effects)
 
 
 class BesideTests(SynchronousTestCase):
@@ -381,7 +382,7 @@ class EndTests(SynchronousTestCase):
     def test_what_has_not_arrived_stays_and_may_arrive_still(self) -> None:
         session = session_in(State.OPEN)
         session.say("hi")
-        session.spoke(Entry(1, MSG, 0.0, "hi"))
+        session.spoke(Entry(1, MSG, Wall(0.0), "hi"))
         session.leave()
         self.assertEqual(session.unsent, 1)
         self.assertEqual(session.arrived(1), [Became(1, "delivered", "hi", "")])
@@ -399,7 +400,7 @@ class EndTests(SynchronousTestCase):
 
     def test_one_that_repeats_itself_is_acknowledged_again_and_not_shown(self) -> None:
         session = session_in(State.OPEN)
-        entry = Entry(4, MSG, 0.0, "hi")
+        entry = Entry(4, MSG, Wall(0.0), "hi")
         self.assertEqual(
             session.heard("a", entry), [Heard("hi", 4, 1, entry.at), Acknowledge("a", 4)]
         )

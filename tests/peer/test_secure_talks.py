@@ -6,6 +6,7 @@ from copy import deepcopy
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.effects import Broken, Opened, Redial, Resumed, Ringing, TurnPassed
 from chatproto.peer.floor import Turn
 from chatproto.peer.ledger import MSG, Entry
@@ -218,7 +219,7 @@ class TurnTests(Case):
 
     def test_the_turn_is_passed_without_a_word(self) -> None:
         two = self.two(True, False).open()
-        two.alice.perform(two.alice.session.over(0.0))
+        two.alice.perform(two.alice.session.over(Wall(0.0)))
         two.settle()
         self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
         self.assertEqual(two.bob.told(TurnPassed)[-1], TurnPassed(Turn.MINE))
@@ -236,7 +237,7 @@ class TurnTests(Case):
     def test_a_cut_loses_no_turn(self) -> None:
         for delivered in (0, 1, 2):
             two = self.two(True, False).open()
-            two.alice.perform(two.alice.session.over(0.0))
+            two.alice.perform(two.alice.session.over(Wall(0.0)))
             for _ in range(delivered):
                 two.deliver_one(0)
             two.cut()
@@ -246,7 +247,7 @@ class TurnTests(Case):
     def test_a_turn_passed_while_it_is_broken_is_passed(self) -> None:
         two = self.two(True, False).open()
         two.cut()
-        two.alice.perform(two.alice.session.over(0.0))
+        two.alice.perform(two.alice.session.over(Wall(0.0)))
         two.mend()
         self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
 
@@ -256,10 +257,10 @@ class ModeTests(Case):
 
     def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
         two = self.two().open()
-        two.bob.perform(two.bob.session.set_half(True, 0.0))
+        two.bob.perform(two.bob.session.set_half(True, Wall(0.0)))
         two.settle()
         self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
-        two.alice.perform(two.alice.session.set_half(False, 0.0))
+        two.alice.perform(two.alice.session.set_half(False, Wall(0.0)))
         two.settle()
         self.assertEqual(self.turns(), (Turn.BOTH, Turn.BOTH))
 
@@ -267,7 +268,7 @@ class ModeTests(Case):
         two = self.two(True, False).open()
         two.bob.say("one")
         two.bob.say("two")
-        two.alice.perform(two.alice.session.set_half(False, 0.0))
+        two.alice.perform(two.alice.session.set_half(False, Wall(0.0)))
         two.settle()
         self.assertEqual(two.alice.heard, ["one", "two"])
 
@@ -279,8 +280,8 @@ class ModeTests(Case):
             (True, True, False),
         ):
             two = self.two(start, start).open()
-            two.alice.perform(two.alice.session.set_half(mine, 0.0))
-            two.bob.perform(two.bob.session.set_half(theirs, 0.0))
+            two.alice.perform(two.alice.session.set_half(mine, Wall(0.0)))
+            two.bob.perform(two.bob.session.set_half(theirs, Wall(0.0)))
             two.settle()
             self.assertIn(
                 self.turns(), ((Turn.BOTH, Turn.BOTH), (Turn.MINE, Turn.THEIRS)), (start, mine)
@@ -288,7 +289,7 @@ class ModeTests(Case):
 
     def test_a_change_survives_a_cut(self) -> None:
         two = self.two().open()
-        two.alice.perform(two.alice.session.set_half(True, 0.0))
+        two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
         two.cut()
         two.mend()
         self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
@@ -297,7 +298,7 @@ class ModeTests(Case):
         two = self.two().open()
         two.alice.full = True
         two.alice.say("one")
-        two.alice.perform(two.alice.session.set_half(True, 0.0))
+        two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
         two.settle()
         self.assertEqual(two.bob.heard, ["one"])
         self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
@@ -306,11 +307,11 @@ class ModeTests(Case):
         two = self.two()
         two.alice.call()
         two.alice.dial()
-        two.alice.session.set_half(True, 0.0)
+        two.alice.session.set_half(True, Wall(0.0))
         two.settle()
         self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
 
     def test_a_message_of_theirs_counts_though_a_change_of_ours_is_under_way(self) -> None:
         two = self.two(True, False).open()
-        two.alice.session.heard(two.cables[0], Entry(99, MSG, 0.0, "out of turn"))
+        two.alice.session.heard(two.cables[0], Entry(99, MSG, Wall(0.0), "out of turn"))
         self.assertIs(two.alice.session.floor.turn, Turn.MINE)

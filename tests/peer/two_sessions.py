@@ -6,6 +6,7 @@ from collections import deque
 from itertools import count
 from typing import Any
 
+from chatproto.net.clock import Wall
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.effects import (
     Acknowledge,
@@ -146,7 +147,7 @@ class Person:
 
     def attach(self) -> None:
         """Their key is known."""
-        self.perform(self.session.attach(self.post, 0.0))
+        self.perform(self.session.attach(self.post, Wall(0.0)))
 
     def dial(self) -> Cable | None:
         """The connection that is wanted comes about; the call is on its way."""
@@ -159,7 +160,7 @@ class Person:
         return cable
 
     def say(self, text: str) -> None:
-        self.perform(self.session.say(text, 0.0))
+        self.perform(self.session.say(text, Wall(0.0)))
 
     # What happens to them.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
 from chatproto.rooms.history import Kept
@@ -16,7 +18,7 @@ from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import Limits
-from chatproto.wire.room_fields import Occupant, date_of
+from chatproto.wire.room_fields import Occupant
 from chatproto.wire.strict import encode
 
 LONG_AGO = "1970-01-01T00:00:00Z"
@@ -96,15 +98,15 @@ class Rooms(SynchronousTestCase):
                     ]
                 case Talk(room, number, sender, at, text, speaker, cseq):
                     for one in room.members.values():
-                        said = told.Said(room.name, sender, number, date_of(at), text)
-                        ack = told.SayAck(cseq, room.name, number, date_of(at))
+                        said = told.Said(room.name, sender, number, date_of(Wall(at)), text)
+                        ack = told.SayAck(cseq, room.name, number, date_of(Wall(at)))
                         found.append((one.client_id, ack if one is speaker else said))
                 case Show(person, lines, last):
                     found += [
                         (
                             person.client_id,
                             told.Said(
-                                last.room, one[1], one[0], date_of(one[2]), one[3], last.cseq
+                                last.room, one[1], one[0], date_of(Wall(one[2])), one[3], last.cseq
                             ),
                         )
                         for one in lines

@@ -5,6 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.rooms.effects import Talk
 from chatproto.rooms.history import next_number
@@ -12,7 +14,7 @@ from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.limits import Limits
-from chatproto.wire.room_fields import Listed, Occupant, date_of
+from chatproto.wire.room_fields import Listed, Occupant
 from tests.rooms.hall import NOW, Person, Rooms
 
 
@@ -154,7 +156,7 @@ class Talking(Rooms):
 
     def test_what_is_said_has_a_number_and_a_time_for_all(self) -> None:
         sent = self.gets(self.bob, asked.Say(7, "#tea", "grüße"))
-        number, date = self.store.last("#tea"), date_of(NOW)
+        number, date = self.store.last("#tea"), date_of(Wall(NOW))
         said = told.Said("#tea", "bob", number, date, "grüße")
         ack = told.SayAck(7, "#tea", number, date)
         self.assertEqual(sent, [("alice", said), ("bob", ack), ("carol", said)])
@@ -166,7 +168,7 @@ class Talking(Rooms):
         first = self.say(self.alice, "one")
         second, third = self.say(self.bob, "two"), self.say(self.alice, "three")
         sent = self.gets(self.carol, asked.History(8, "#tea", first))
-        date = date_of(NOW)
+        date = date_of(Wall(NOW))
         self.assertEqual(
             [message for _, message in sent],
             [

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.rooms.effects import PutOut, Spread
 from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.room_fields import Occupant, date_of
+from chatproto.wire.room_fields import Occupant
 from tests.rooms.hall import LONG_AGO, NOW, Person, Rooms
 from tests.wire.bcp2_samples import KEY
 
@@ -75,7 +77,7 @@ class TheOwner(Rooms):
         self.assert_refused(403, mallory, asked.Join(2, "#tea"))
 
     def test_bans_with_an_end(self) -> None:
-        self.does(self.alice, asked.Ban(2, "#tea", "bob", until=date_of(NOW + 60)))
+        self.does(self.alice, asked.Ban(2, "#tea", "bob", until=date_of(Wall(NOW + 60))))
         self.assert_refused(403, self.bob, asked.Join(4, "#tea"))
         self.now += 60
         self.does(self.bob, asked.Join(4, "#tea"))
@@ -87,8 +89,8 @@ class TheOwner(Rooms):
         self.assert_refused(404, self.alice, asked.Unban(2, "#tea", "bob"))
 
     def test_mutes(self) -> None:
-        changed = self.changed("mute", peer_id="bob", until=date_of(NOW + 60))
-        sent = self.gets(self.alice, asked.Mute(2, "#tea", "bob", date_of(NOW + 60)))
+        changed = self.changed("mute", peer_id="bob", until=date_of(Wall(NOW + 60)))
+        sent = self.gets(self.alice, asked.Mute(2, "#tea", "bob", date_of(Wall(NOW + 60))))
         self.assertEqual(
             sent, [("alice", told.MuteAck(2, "#tea")), ("bob", changed), ("carol", changed)]
         )
@@ -233,7 +235,7 @@ class TheLobby(Rooms):
         self.assertEqual(self.names(LOBBY), [Occupant("bob"), Occupant("guest-1", "open")])
         (talk,) = self.rooms.heard("guest-1", "hi", self.now)
         number = self.store.last(LOBBY)
-        said = told.Said(LOBBY, "guest-1", number, date_of(NOW), "hi")
+        said = told.Said(LOBBY, "guest-1", number, date_of(Wall(NOW)), "hi")
         self.assertEqual(self.sent([talk]), [("bob", said)])
         self.assertEqual(
             self.sent(self.rooms.went("guest-1", "bye")),

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.rooms.plain_view import shown_line
 from chatproto.wire.bcp2_rooms_told import Changed, Joined, Parted
-from chatproto.wire.room_fields import date_of
 
 NOW = 1_000_000.0
-LATER, NO_MORE = date_of(NOW + 60), date_of(NOW)
+LATER, NO_MORE = date_of(Wall(NOW + 60)), date_of(Wall(NOW))
 
 
 class ShownLineTests(SynchronousTestCase):
@@ -36,4 +37,4 @@ class ShownLineTests(SynchronousTestCase):
             Changed("#lobby", "settings"): "the operator changed how the room is",
         }
         for message, line in rows.items():
-            self.assertEqual(shown_line(message, NOW), f"* {line}")
+            self.assertEqual(shown_line(message, Wall(NOW)), f"* {line}")

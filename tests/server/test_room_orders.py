@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.server.room_orders import USAGE, read_order
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -37,7 +38,7 @@ class OrderTests(SynchronousTestCase):
         }
         for line, message in rows.items():
             command, _, rest = line.partition(" ")
-            self.assertEqual(read_order(command, rest, 0.0), message, line)
+            self.assertEqual(read_order(command, rest, Wall(0.0)), message, line)
 
     def test_what_is_none_says_how_it_is_typed(self) -> None:
         for line in ("/kick bob", "/ban #tea", "/ban a #tea 1d 2d", "/topic", "/set #tea", "/set"):
@@ -64,6 +65,6 @@ class OrderTests(SynchronousTestCase):
     @given(st.sampled_from(sorted(USAGE)), st.text(), st.floats(0, 1e12))
     def test_nothing_typed_breaks_it(self, command: str, rest: str, now: float) -> None:
         try:
-            encode(read_order(command, rest, now))
+            encode(read_order(command, rest, Wall(now)))
         except (ValueError, LocalError):
             pass

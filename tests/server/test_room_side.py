@@ -7,6 +7,8 @@ from typing import Any
 from twisted.internet.address import IPv4Address
 
 from chatproto.identity.keys import new_identity
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of
 from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
@@ -17,7 +19,7 @@ from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import Limits
-from chatproto.wire.room_fields import Occupant, date_of
+from chatproto.wire.room_fields import Occupant
 from tests.server.ends import End
 from tests.server.secure_ends import ONE, OTHER, Client, Served
 
@@ -389,10 +391,10 @@ class RoomsTests(Served):
         self.reads(screen)
         self.rooms.order(asked.Ban(0, "#lobby", address="10.9.9.9"))
         self.assertEqual(self.reads(screen), "* the operator banned 10.9.9.9\n")
-        self.rooms.order(asked.Ban(0, "#lobby", address=guest.host, until=date_of(4e9)))
+        self.rooms.order(asked.Ban(0, "#lobby", address=guest.host, until=date_of(Wall(4e9))))
         self.assertEqual(
             self.reads(screen),
-            f"* the operator banned {guest.host} until {date_of(4e9)}\n* you are put out\n",
+            f"* the operator banned {guest.host} until {date_of(Wall(4e9))}\n* you are put out\n",
         )
         await self.heard(alice, count=3)
         self.assertEqual(alice.got[2], told.Parted("#lobby", "guest-1", "was put out"))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.peer.ledger import (
     DELIVERED,
     HEARD,
@@ -79,7 +80,7 @@ class WhatIsLeft(FolderTests):
         ledger.meet(BOB, "theirs")
         for id in (1, 2, 3, 4):
             ledger.add(BOB, "bob", message(id, f"ours {id}"))
-        ledger.add(BOB, "bob", Entry(5, TURN, 5.0))
+        ledger.add(BOB, "bob", Entry(5, TURN, Wall(5.0)))
         ledger.wrote(BOB, 3)
         ledger.settle(BOB, (1,), DELIVERED)
         ledger.withdraw(BOB, 2)
@@ -153,7 +154,9 @@ class WhatIsLeft(FolderTests):
                 self.assertFalse(text in content, f"{text!r} in {one}")
         ledger.close()
         again = self.open(log=False)
-        self.assertEqual(again.entries(BOB), (Entry(2, MSG, 2.0, "", True), Entry(5, TURN, 5.0)))
+        self.assertEqual(
+            again.entries(BOB), (Entry(2, MSG, Wall(2.0), "", True), Entry(5, TURN, Wall(5.0)))
+        )
         self.assertEqual(again.standing(BOB), Standing("b0b", 5, 3, "theirs", 9, "mine"))
         again.add(BOB, "bob", message(6))
         self.assertEqual([one.id for one in again.entries(BOB)], [2, 5, 6])

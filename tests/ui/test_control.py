@@ -18,6 +18,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import Answer, Event, Failed, MessageReceived, SessionChanged
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
@@ -56,7 +57,7 @@ class ControlTests(SynchronousTestCase):
         self.node = AskedNode()
         self.screen: list[Event] = []
         self.answers: list[Event] = []  # told by the node while a line is carried out
-        self.control = Control(self.screen.append, lambda: self.speak, lambda: 1.5, LIMITS)
+        self.control = Control(self.screen.append, lambda: self.speak, lambda: Wall(1.5), LIMITS)
 
     def speak(self, line: str) -> Event | None:
         for event in self.answers:
@@ -209,7 +210,7 @@ class SocketTests(SynchronousTestCase):
         self.screen: list[Event] = []
 
     def socket(self, home: Path) -> ControlSocket:
-        control = Control(self.screen.append, lambda: lambda line: None, lambda: 1.5, LIMITS)
+        control = Control(self.screen.append, lambda: lambda line: None, lambda: Wall(1.5), LIMITS)
         return ControlSocket(self.reactor, home, control)
 
     def test_nobody_else_may_use_it_from_its_first_moment(self) -> None:

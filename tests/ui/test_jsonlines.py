@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import Contacts, MessageReceived
 from chatproto.ui.jsonlines import JsonLines
 from tests.ui.asked import AskedNode
@@ -18,7 +19,7 @@ class JsonLinesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = AskedNode()
         self.lines: list[str] = []
-        self.ui = JsonLines(self.node, self.lines.append, lambda: 1.5)
+        self.ui = JsonLines(self.node, self.lines.append, lambda: Wall(1.5))
 
     def told(self) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.lines]

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.node.events import Answer, MessageReceived, Sent
 from chatproto.ui.paste import Paste
 from chatproto.ui.plain import Plain
@@ -18,7 +19,7 @@ class PlainTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = AskedNode()
         self.lines: list[str] = []
-        self.ui = Plain(self.node, self.lines.append, lambda: 0.0)
+        self.ui = Plain(self.node, self.lines.append, lambda: Wall(0.0))
 
     def test_a_line_is_said_and_a_command_is_run(self) -> None:
         self.ui.on_line('it\'s "fine"')
@@ -65,7 +66,9 @@ class PasteTests(SynchronousTestCase):
         self.clock = Clock()
         self.node = AskedNode()
         self.node.rooms.current = "#den"
-        self.ui = Plain(self.node, lambda line: None, lambda: 0.0, Paste(self.clock, self.node.say))
+        self.ui = Plain(
+            self.node, lambda line: None, lambda: Wall(0.0), Paste(self.clock, self.node.say)
+        )
 
     def test_a_hundred_lines_at_once_are_one_message(self) -> None:
         lines = [f"  line {number}" for number in range(100)]

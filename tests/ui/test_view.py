@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.clock import Wall
 from chatproto.node import events
 from chatproto.node.events import (
     Answer,
@@ -220,11 +221,11 @@ SHOWN: list[tuple[Event, list[str]]] = [
         ["* #den bob muted eve until 02:08"],
     ),
     (
-        MessageReceived("bob", "one\ntwo", to="al", history=True, said=1_000_000_000.0),
+        MessageReceived("bob", "one\ntwo", to="al", history=True, said=Wall(1_000_000_000.0)),
         ["01:46 bob> one", "01:46 bob> two"],
     ),
     (
-        MessageReceived("bob", "hi", room="den", history=True, said=999_900_000.0),
+        MessageReceived("bob", "hi", room="den", history=True, said=Wall(999_900_000.0)),
         ["2001-09-07 22:00 #den bob> hi"],
     ),
     (RoomChanged("#den", "muted", "eve", by="bob"), ["* #den bob muted eve"]),
@@ -296,36 +297,40 @@ class PlainTests(SynchronousTestCase):
 
     def test_each_event_is_its_lines(self) -> None:
         for event, lines in SHOWN:
-            self.assertEqual(plain_lines(event, NOW), lines, event)
+            self.assertEqual(plain_lines(event, Wall(NOW)), lines, event)
 
     def test_with_times_every_line_has_one(self) -> None:
         for event, lines in SHOWN:
-            with_times = plain_lines(event, NOW, times=True)
+            with_times = plain_lines(event, Wall(NOW), times=True)
             self.assertEqual(len(with_times), len(lines))
             self.assertTrue(all(LINE_TIME.match(line) for line in with_times))
-        late = MessageReceived("bob", "hi", said=NOW - 3600)
-        self.assertEqual(plain_lines(late, NOW, times=True), ["00:46 bob> hi"])
-        self.assertEqual(plain_lines(Bye("bob"), NOW, times=True), ["01:46 * bob left"])
+        late = MessageReceived("bob", "hi", said=Wall(NOW - 3600))
+        self.assertEqual(plain_lines(late, Wall(NOW), times=True), ["00:46 bob> hi"])
+        self.assertEqual(plain_lines(Bye("bob"), Wall(NOW), times=True), ["01:46 * bob left"])
 
     def test_every_event_there_is_is_shown_here(self) -> None:
         self.assertEqual({type(event) for event, _ in SHOWN}, EVENTS)
 
     def test_an_event_nobody_wrote_lines_for_is_our_mistake(self) -> None:
         with self.assertRaises(TypeError):
-            plain_lines(Event(), NOW)
+            plain_lines(Event(), Wall(NOW))
 
     def test_a_name_cannot_look_like_the_rest_of_a_line(self) -> None:
-        self.assertEqual(plain_lines(MessageReceived("bob> hi", "x"), NOW), ["bob_hi> x"])
-        self.assertEqual(plain_lines(MessageReceived("* bob left", "x"), NOW), ["*_bob_left> x"])
-        self.assertEqual(plain_lines(MessageReceived("", "x"), NOW), ["?> x"])
-        self.assertEqual(plain_lines(Bye("bob left\n* carol"), NOW), ["* bob_left_*_carol left"])
+        self.assertEqual(plain_lines(MessageReceived("bob> hi", "x"), Wall(NOW)), ["bob_hi> x"])
         self.assertEqual(
-            plain_lines(Incoming("eve 127.0.0.1:1\nbob> hi", "1.2.3.4\n", 5), NOW),
+            plain_lines(MessageReceived("* bob left", "x"), Wall(NOW)), ["*_bob_left> x"]
+        )
+        self.assertEqual(plain_lines(MessageReceived("", "x"), Wall(NOW)), ["?> x"])
+        self.assertEqual(
+            plain_lines(Bye("bob left\n* carol"), Wall(NOW)), ["* bob_left_*_carol left"]
+        )
+        self.assertEqual(
+            plain_lines(Incoming("eve 127.0.0.1:1\nbob> hi", "1.2.3.4\n", 5), Wall(NOW)),
             ["Incoming chat request from eve_127.0.0.1:1_bob_hi 1.2.3.4:5"],
         )
 
     def test_control_characters_are_shown_not_obeyed(self) -> None:
-        (line,) = plain_lines(MessageReceived("bob", "\x1b[2J\x07\x9b\x7f\r\u202e"), NOW)
+        (line,) = plain_lines(MessageReceived("bob", "\x1b[2J\x07\x9b\x7f\r\u202e"), Wall(NOW))
         self.assertTrue(line.startswith("bob> "))
         self.assertFalse(harmful(line))
 
@@ -390,7 +395,7 @@ FOREIGN: st.SearchStrategy[Event] = st.one_of(
 class PlainProperties(SynchronousTestCase):
     @given(FOREIGN)
     def test_nothing_that_others_choose_harms_or_looks_like_a_message(self, event: Event) -> None:
-        for line in plain_lines(event, NOW):
+        for line in plain_lines(event, Wall(NOW)):
             self.assertFalse(harmful(line), line)
             self.assertTrue(
                 line.startswith(("* ", "Incoming chat request from ")) or " running on " in line
@@ -398,7 +403,7 @@ class PlainProperties(SynchronousTestCase):
 
     @given(NAMES, TEXTS)
     def test_every_line_of_a_message_bears_its_writers_name(self, name: str, text: str) -> None:
-        lines = plain_lines(MessageReceived(name, text), NOW)
+        lines = plain_lines(MessageReceived(name, text), Wall(NOW))
         first, _, _ = lines[0].partition("> ")
         self.assertNotIn(" ", first)
         for line in "\n".join(lines).splitlines():
@@ -407,7 +412,7 @@ class PlainProperties(SynchronousTestCase):
 
     @given(NAMES, NAMES, TEXTS)
     def test_in_a_room_too(self, room: str, name: str, text: str) -> None:
-        lines = plain_lines(MessageReceived(name, text, room=room), NOW)
+        lines = plain_lines(MessageReceived(name, text, room=room), Wall(NOW))
         place, who, _ = lines[0].split(" ", 2)
         self.assertTrue(place.startswith("#") and who.endswith(">"))
         for line in "\n".join(lines).splitlines():
@@ -418,7 +423,7 @@ class PlainProperties(SynchronousTestCase):
 class JsonTests(SynchronousTestCase):
     def test_an_event_has_its_name_its_time_and_its_fields(self) -> None:
         self.assertEqual(
-            json_object(Running("alice", "127.0.0.1", 3000), 1_700_000_000.123456),
+            json_object(Running("alice", "127.0.0.1", 3000), Wall(1_700_000_000.123456)),
             {
                 "event": "running",
                 "time": "2023-11-14T22:13:20.123Z",
@@ -433,16 +438,16 @@ class JsonTests(SynchronousTestCase):
         self.assertEqual(len(set(names)), len(names))
         self.assertNotIn("", names)
         for event, _ in SHOWN:
-            self.assertEqual(next(iter(json_object(event, 0))), "event")
-            self.assertEqual(json_object(event, 0)["event"], event.event)
+            self.assertEqual(next(iter(json_object(event, Wall(0)))), "event")
+            self.assertEqual(json_object(event, Wall(0))["event"], event.event)
 
     def test_said_is_when_it_was_said_and_time_when_it_was_told(self) -> None:
-        found = json_object(MessageReceived("bob", "hi", said=NOW - 1.5), NOW)
+        found = json_object(MessageReceived("bob", "hi", said=Wall(NOW - 1.5)), Wall(NOW))
         self.assertEqual(found["time"], "2001-09-09T01:46:40.000Z")
         self.assertEqual(found["said"], "2001-09-09T01:46:38.500Z")
 
     def test_from_has_no_underscore(self) -> None:
-        found = json_object(MessageReceived("bob", "hi", room="den"), 0)
+        found = json_object(MessageReceived("bob", "hi", room="den"), Wall(0))
         self.assertEqual(
             found,
             {
@@ -455,32 +460,34 @@ class JsonTests(SynchronousTestCase):
         )
 
     def test_what_is_none_is_left_out_and_what_is_false_is_not(self) -> None:
-        found = json_object(SessionChanged("bob", "open", encrypted=False, turn="mine"), 0)
+        found = json_object(SessionChanged("bob", "open", encrypted=False, turn="mine"), Wall(0))
         self.assertEqual(list(found), ["event", "time", "id", "state", "encrypted", "turn"])
         self.assertIs(found["encrypted"], False)
 
     def test_bridged_to_nobody_is_nulls(self) -> None:
-        found = json_object(Bridged(None, None, None), 0)
+        found = json_object(Bridged(None, None, None), Wall(0))
         self.assertEqual(
             [found[key] for key in ("id", "host", "port", "key")], [None, None, None, None]
         )
 
     def test_an_answer_is_its_data_beside_its_command(self) -> None:
-        found = json_object(Answer("id", ("alice",), {"id": "alice"}), 0)
+        found = json_object(Answer("id", ("alice",), {"id": "alice"}), Wall(0))
         self.assertEqual(list(found), ["event", "time", "command", "id"])
         self.assertEqual((found["command"], found["id"]), ("id", "alice"))
 
     def test_data_cannot_stand_in_for_what_every_object_has(self) -> None:
         data = {"event": "message", "time": "never", "command": "x", "more": 1}
-        found = json_object(Answer("who", (), data), 0)
+        found = json_object(Answer("who", (), data), Wall(0))
         self.assertEqual((found["event"], found["command"]), ("answer", "who"))
         self.assertTrue(str(found["time"]).startswith("1970"))
         self.assertEqual(found["more"], 1)
 
     def test_every_event_can_be_written_as_json(self) -> None:
         for event, _ in SHOWN:
-            self.assertEqual(json.loads(json.dumps(json_object(event, 0)))["event"], event.event)
+            self.assertEqual(
+                json.loads(json.dumps(json_object(event, Wall(0))))["event"], event.event
+            )
 
     @given(TEXTS)
     def test_a_text_is_what_was_said_with_nothing_replaced(self, text: str) -> None:
-        self.assertEqual(json_object(MessageReceived("bob", text), 0)["text"], text)
+        self.assertEqual(json_object(MessageReceived("bob", text), Wall(0))["text"], text)

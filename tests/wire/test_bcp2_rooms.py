@@ -15,8 +15,6 @@ from chatproto.wire.messages import Sender
 from chatproto.wire.room_fields import (
     Listed,
     Occupant,
-    date_of,
-    moment_of,
     read_occupants,
     read_room,
     read_rooms,
@@ -97,13 +95,3 @@ class RoomMessageTests(SynchronousTestCase):
                 read(data)
             except RemoteError as error:
                 self.assertEqual(error.status, 400)
-
-    @given(st.floats(0, 250_000_000_000))
-    def test_dates_are_moments_to_the_millisecond(self, now: float) -> None:
-        self.assertLessEqual(moment_of(date_of(now)), now + 1e-3)
-        self.assertLess(now - moment_of(date_of(now)), 1.1e-3)
-
-    def test_a_moment_without_end_is_the_last_there_is(self) -> None:
-        for far in (float("inf"), 1e30):
-            self.assertEqual(date_of(far), "9999-12-31T23:59:59.000Z")
-        self.assertEqual(date_of(0), "1970-01-01T00:00:00.000Z")
