@@ -57,10 +57,11 @@ class Answer:
 def read_answer(data: bytes, ended: bool) -> Answer | None:
     """The answer that `data` begins with, None if it is not whole yet.
 
-    It ends at a blank line; `ended`: nothing more will come, by end of input or by silence. Line ends
-    alone are no answer. Raises NoAnswer for what no chat server says.
+    It ends at a blank line or a NUL; `ended`: nothing more will come, by end of input or by silence.
+    Line ends alone are no answer. Raises NoAnswer for what no chat server says.
     """
-    data = data.lstrip(b"\r\n")
+    text, nul, _ = data.partition(b"\x00")  # a server in C may send its whole buffer
+    data, ended = text.lstrip(b"\r\n"), ended or bool(nul)
     if not data:
         return None
     if data[:1] in (b"\x15", b"\x16"):

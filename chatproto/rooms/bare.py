@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.padding import NUL, Unpadder
 
 
 class BareText:
@@ -12,25 +13,37 @@ class BareText:
 
     Somebody who ends messages with line ends is read by lines, and one of more than `limit` bytes
     is refused. Somebody who does not is taken at their word that one write is one message: what was
-    received at once, cut into pieces of `limit` bytes if it is longer. It never keeps more than it
-    was fed last and `limit` bytes.
+    received at once, cut into pieces of `limit` bytes if it is longer. A NUL ends a message, and
+    padding behind it is dropped (`wire.padding`). It never keeps more than it was fed last and twice
+    `limit` bytes.
     """
 
     def __init__(self, limit: int) -> None:
         self.line_ends: bool | None = None
         """Whether the last message ended with a line end; None before the first."""
         self._limit = limit
+        self._padding = Unpadder(limit)
         self._data = b""
         self._position = 0
 
     @property
     def unfinished(self) -> bool:
         """Whether bytes are kept that only more input, or `finish`, makes a message."""
-        return self._position < len(self._data)
+        return self._position < len(self._data) or self._padding.waits
 
     def feed(self, data: bytes) -> None:
         """Take what was received; `take` until it gives None before feeding again."""
-        self._data = self._data[self._position :] + data
+        self._add(self._padding.feed(data))
+
+    def settle(self) -> bool:
+        """Decide about text behind a NUL, for nothing more came for a while; True: `take` it."""
+        parts = self._padding.settle()
+        self._add(parts)
+        return bool(parts)
+
+    def _add(self, parts: list[bytes | None]) -> None:
+        more = b"".join([NUL if part is None else part for part in parts])
+        self._data = self._data[self._position :] + more
         self._position = 0
 
     def take(self) -> str | None:
@@ -41,7 +54,14 @@ class BareText:
         data = self._data
         while (begin := self._position) < len(data):
             end = data.find(b"\n", begin)
-            if end >= 0:
+            cut = data.find(NUL, begin, end if end >= 0 else len(data))
+            if cut >= 0:
+                self._check(cut - begin)
+                self._position = cut + 1
+                message = data[begin:cut].removesuffix(b"\r")
+                if message:
+                    self.line_ends = False
+            elif end >= 0:
                 self._check(end - begin)
                 self.line_ends = True
                 self._position = end + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import (
@@ -52,6 +53,7 @@ class LobbyConnection(Protocol):
         self._out: list[bytes] = []
         self._out_bytes = 0
         self._ends_lines = True  # what this member sends; so does what it is sent
+        self._unended = -inf  # when a line without its end was sent
         self._full = False  # the transport takes no more just now
 
     # What Twisted calls.
@@ -96,6 +98,8 @@ class LobbyConnection(Protocol):
 
     def resumeProducing(self) -> None:
         self._full = False
+        if not self._ends_lines:
+            self._unended = self._port.clock.seconds()  # what was sent is on its way only now
         self.flush()
 
     def stopProducing(self) -> None:
@@ -109,7 +113,7 @@ class LobbyConnection(Protocol):
             return self.add(lines[:-1])
         if self._out_bytes:
             self.flush()
-        self.transport.write(lines if self._ends_lines else lines[:-1])
+        self._write(lines)
         return True
 
     def add(self, line: bytes) -> bool:
@@ -130,8 +134,7 @@ class LobbyConnection(Protocol):
             return
         out, self._out, self._out_bytes = self._out, [], 0
         out.append(b"")
-        lines = b"\n".join(out)
-        self.transport.write(lines if self._ends_lines else lines[:-1])
+        self._write(b"\n".join(out))
 
     def close(self) -> None:
         """Close when all is sent and the member has closed too, or after `farewell_wait`.
@@ -159,6 +162,17 @@ class LobbyConnection(Protocol):
         self.transport.abortConnection()
 
     # Our own.
+
+    def _write(self, lines: bytes) -> None:
+        """Send `lines`, each with its end; to a member who sends without, the last has none.
+
+        What follows such a line within `frame_gap` arrives with it: a line end stands between.
+        """
+        now = self._port.clock.seconds()
+        if now - self._unended < self._port.limits.frame_gap:
+            lines = b"\n" + lines
+        self._unended = -inf if self._ends_lines else now
+        self.transport.write(lines if self._ends_lines else lines[:-1])
 
     def _read(self) -> None:
         """Hand over the messages that are there, as fast as this member may talk."""
@@ -207,12 +221,18 @@ class LobbyConnection(Protocol):
 
     def _silence(self) -> None:
         self._timer = None
+        if self._text.settle():
+            self._read()
+            return
         text = self._text.finish()
         if text is not None:
             self._ends_lines = False
             self._say(text)
 
     def _end(self) -> None:
+        if self._text.settle():
+            self._read()  # and come back
+            return
         self._silence()
         if not self._over:
             self._port.left(self, "")

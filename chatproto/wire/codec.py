@@ -156,6 +156,8 @@ class Decoder:
     """
 
     closed = False
+    _begun = False  # something has come: a first NUL is no padding
+    _stale = False  # behind a NUL: what an unused part of a buffer in C held before
     _rest = b""  # of a line, not yet whole
     _block: list[bytes]  # the whole lines of a block that is not
     _size = 0  # of these
@@ -163,20 +165,24 @@ class Decoder:
     def __init__(self, limits: Limits = DEFAULTS, sender: Sender = Sender.CLIENT) -> None:
         self._limits = limits
         self._sender = sender
+        self._methods = METHODS[sender]
         self._canonical = sender is Sender.CLIENT and fits_canonical(limits)
         self._block = []
 
     @property
     def pending(self) -> int:
         """How much of a block is there: 0 nothing, else 1 and its whole lines."""
-        return 1 + len(self._block) if self._block or self._rest else 0
+        begun = self._block or (self._rest and not self._stale)
+        return 1 + len(self._block) if begun else 0
 
     def feed(self, data: bytes) -> list[Message | RemoteError]:
         """What `data` completes, in order. The chunk is split once, however much is in it."""
         found: list[Message | RemoteError] = []
-        if self._block or self._rest or self.closed or not self._canonical:
+        slowly = self._block or self._rest or self._stale or b"\x00" in data
+        if slowly or self.closed or not self._canonical:
             self._take(data, found)
             return found
+        self._begun = True
         try:
             blocks = data.decode("ascii").split("\r\n\r\n")
         except UnicodeDecodeError:
@@ -229,6 +235,7 @@ class Decoder:
         try:
             for line in lines:
                 self._take_line(line.removesuffix(b"\r"), found)
+            rest = self._unpadded(rest)
             self._check_size(rest.removesuffix(b"\r"))
         except RemoteError as error:
             found.append(error)
@@ -239,6 +246,11 @@ class Decoder:
 
     def _take_line(self, line: bytes, found: list[Message | RemoteError]) -> None:
         """Read one line. Raises RemoteError for what ends the connection."""
+        line = self._unpadded(line)
+        self._begun = True
+        if self._stale and line.strip(b" \t").decode("ascii", "replace") not in self._methods:
+            return
+        self._stale = False
         self._check_size(line)
         if BINARY.search(line):
             raise RemoteError(400, "control characters in a line")
@@ -255,6 +267,16 @@ class Decoder:
             except RemoteError as error:
                 found.append(error)
             self._next_block()
+
+    def _unpadded(self, line: bytes) -> bytes:
+        """Return `line` without NULs before it: programs in C send their whole buffer.
+
+        What follows them is what the buffer held before, up to the next start line of a request. A NUL
+        inside a line stays, and is refused with it.
+        """
+        if self._begun and line.startswith(b"\x00"):
+            self._stale = True
+        return line.rpartition(b"\x00")[2] if self._stale else line
 
     def _check_size(self, line: bytes) -> None:
         """Raises RemoteError if `line`, whole or not, is too much."""

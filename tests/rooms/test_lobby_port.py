@@ -92,10 +92,41 @@ class PortTests(SynchronousTestCase):
         self.cid.send(b"line\r\n")
         self.turn()
         self.forget()
+        self.clock.advance(LIMITS.frame_gap)
         self.ann.send(b"hello")
         self.turn()
         self.assertEqual(self.bob.hears(), "guest-1: hello")
         self.assertEqual(self.cid.hears(), "guest-1: hello\n")
+
+    def test_a_line_end_stands_before_what_follows_a_line_without_one_at_once(self) -> None:
+        self.bob.send(b"bare")
+        self.turn()
+        self.clock.advance(LIMITS.frame_gap)
+        self.forget()
+        for text, wait in ((b"one", 0.04), (b"two", 0.05), (b"three", 0.0)):
+            self.ann.send(text)
+            self.turn()
+            self.clock.advance(wait)
+        self.assertEqual(self.bob.hears(), "guest-1: one\nguest-1: twoguest-1: three")
+
+    def test_a_whole_buffer_of_a_c_program_is_its_line(self) -> None:
+        self.ann.send(b"hello\n".ljust(1024, b"\0"))
+        self.ann.send(b"bye\n\0lo\n".ljust(1024, b"\0"))
+        self.turn()
+        self.assertEqual(self.bob.hears().split("\n")[-3:-1], ["guest-1: hello", "guest-1: bye"])
+        self.assertNotIn("\0", self.bob.hears())
+        self.ann.send(b"quit".ljust(1024, b"\0"))
+        self.turn()
+        self.assertTrue(self.ann.transport.half_closed)
+
+    def test_strings_with_their_nul_are_messages_each(self) -> None:
+        self.forget()
+        self.ann.send(b"one\0two\0")
+        self.turn()
+        self.assertEqual(self.bob.hears(), "guest-1: one\n")
+        self.clock.advance(LIMITS.text_silence)
+        self.turn()
+        self.assertIn("guest-1: two", self.bob.hears())
 
     def test_one_turn_is_one_write(self) -> None:
         self.bob.send(b"bare")
@@ -209,6 +240,7 @@ class PortTests(SynchronousTestCase):
         self.assertIn("* guest-2 left (did not read what was sent)", self.cid.hears())
         self.bob.goes()
         self.forget()
+        self.clock.advance(LIMITS.frame_gap)
         self.ann.send(b"still here")
         self.turn()
         self.assertEqual(self.cid.hears(), "guest-1: still here")

@@ -216,6 +216,29 @@ class WhatIsWrong(SynchronousTestCase):
             self.assertTrue(decoder.closed)
 
 
+class Padding(SynchronousTestCase):
+    """Programs in C send their whole buffer."""
+
+    def test_behind_a_request_is_nothing(self) -> None:
+        decoder = Decoder()
+        for _ in range(2):
+            self.assertEqual(told(decoder.feed(REGISTER.ljust(4096, b"\0"))), told([ALICE]))
+            self.assertEqual(decoder.pending, 0)
+
+    def test_of_what_the_buffer_held_before_is_nothing(self) -> None:
+        for stale in (b"P: 127.0.0.1\r\nPort: 3000\r\n\r\n", b"ort: 3000"):
+            decoder = Decoder()
+            padded = (REGISTER + b"\0" + stale).ljust(1024, b"\0")
+            for parts in ([padded], [padded[n : n + 1] for n in range(1024)]):
+                found = [one for part in parts for one in decoder.feed(part)]
+                self.assertEqual(told(found), told([ALICE]))
+            self.assertFalse(decoder.closed)
+
+    def test_inside_a_line_is_refused(self) -> None:
+        decoder = Decoder()
+        self.assertEqual(told(decoder.feed(b"REGISTER\r\nclientID: a\0b\r\n")), [400])
+
+
 class ALimit(SynchronousTestCase):
     def end(self, data: bytes, limits: Limits) -> None:
         decoder = Decoder(limits)

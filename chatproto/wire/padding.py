@@ -1,0 +1,82 @@
+"""Cut padded messages: C programs often send their whole buffer, the text, a NUL and what follows."""
+
+from __future__ import annotations
+
+NUL = b"\x00"
+
+
+class Unpadder:
+    """Take the padding out of one incoming stream of text.
+
+    A NUL ends a message. More NULs are padding. Text behind a single NUL is undecided: a program that
+    sends `strlen + 1` bytes a message says something new, a program that sends its whole buffer shows
+    what the buffer held before. Padding after it, or no NUL at its end, tell that it is the latter.
+    The result does not depend on how the stream is split. At most `limit` bytes stay undecided.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._after_one = False  # one NUL ended a message, and nothing has come behind it
+        self._undecided: list[bytes] = []  # texts behind single NULs; the last may lack its own
+        self._size = 0
+        self._padded = False  # inside a run of NULs
+
+    @property
+    def waits(self) -> bool:
+        """True if only more input or `settle` decides about something."""
+        return self._after_one or bool(self._undecided)
+
+    def feed(self, data: bytes) -> list[bytes | None]:
+        """Return the text in `data`; None stands where a NUL ended a message."""
+        if not (self._padded or self.waits) and NUL not in data:
+            return [data]
+        found: list[bytes | None] = []
+        first, *others = data.split(NUL)
+        self._text(first, found)
+        for text in others:
+            self._nul(found)
+            self._text(text, found)
+        return found
+
+    def settle(self) -> list[bytes | None]:
+        """Decide now, after silence or the end of input: undecided texts that a NUL ended are messages."""
+        whole = self._undecided[: None if self._after_one else -1]
+        found: list[bytes | None] = []
+        for text in whole:
+            found += [text, None]
+        self._forget()
+        self._padded = False
+        return found
+
+    def _text(self, text: bytes, found: list[bytes | None]) -> None:
+        if not text:
+            return
+        self._padded = False
+        if self._after_one:
+            self._after_one = False
+            self._undecided.append(text)
+        elif self._undecided:
+            self._undecided[-1] += text
+        else:
+            found.append(text)
+            return
+        self._size += len(text)
+        if self._size > self._limit:
+            for one in self._undecided[:-1]:
+                found += [one, None]
+            found.append(self._undecided[-1])
+            self._forget()
+
+    def _nul(self, found: list[bytes | None]) -> None:
+        if self._padded:
+            return
+        if self._after_one:  # the second in a row: what was undecided lay in the buffer from before
+            self._forget()
+            self._padded = True
+            return
+        if not self._undecided:
+            found.append(None)
+        self._after_one = True
+
+    def _forget(self) -> None:
+        self._undecided, self._size, self._after_one = [], 0, False
