@@ -131,6 +131,7 @@ class Links:
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         """They sent these."""
+        self._mirror(link)
         for item in items:
             match item:
                 case Opened():
@@ -224,6 +225,12 @@ class Links:
             return None  # whoever is spoken to inside TLS does not call in the open
         # An id is only a claim: from another machine it is somebody else.
         return known if known.peer_host in (None, link.host) else None
+
+    def _mirror(self, link: PlainLink) -> None:
+        """One whom we called may have answered in another dialect: it is spoken from now on."""
+        conversation, dialect = self._links.get(link), link.reader.dialect
+        if not link.called and conversation is not None and dialect is not None:
+            _plain(conversation).mirror(dialect)
 
     def _identified(self, conversation: Conversation, opened: Opened) -> None:
         """Somebody who was silent at first has told who they are."""

@@ -21,6 +21,7 @@ from chatproto.peer.effects import (
 from chatproto.peer.manner import Manner
 from chatproto.peer.session import THEY_LEFT, PeerSession
 from chatproto.peer.table import Input, State
+from chatproto.wire.dialects import Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -141,6 +142,11 @@ class PlainSession(PeerSession):
             self._dialled.clear()
             return [StopDialling(), *ours, *self._open()]
         return [Ringing()] if ringing else []
+
+    def mirror(self, dialect: Dialect) -> None:
+        """They answer our call in `dialect`: so do we. Only a call can ask for one connection a message."""
+        if not dialect.dials_back:
+            self.dialect = dialect
 
     def heard(self, text: str) -> list[Effect]:
         """They said something; before their call is taken it is kept, up to one message's length."""

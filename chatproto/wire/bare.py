@@ -28,7 +28,7 @@ def parted(text: str, dialect: Dialect) -> tuple[str, str]:
     return words, ""
 
 
-def whole(data: bytes) -> int:
+def whole(data: bytes | bytearray) -> int:
     """How many bytes of `data` are whole UTF-8 characters."""
     for back in range(1, min(4, len(data)) + 1):
         byte = data[-back]

@@ -31,6 +31,7 @@ from chatproto.wire.dialects import (
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID, read_port
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.padding import Unpadder
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,8 @@ _HOST = re.compile(r"[\w.:%-]{1,255}")
 class Reader:
     """One incoming direction of one connection.
 
-    `dialect` None: we were called, and the head of the stream tells it; else it is how we called.
+    `dialect` None: we were called, and the head of the stream tells it. Else it is how we called,
+    until the first frame of another row comes, which is then theirs.
     Raises RemoteError 413 for what crosses a limit, and nothing else. Nothing follows a farewell.
     """
 
@@ -79,20 +81,29 @@ class Reader:
         self.line_end = dialect.end if dialect else b""
         self._limits = limits
         self._rest = bytearray()
+        self._padding = Unpadder(limits.message)
         self._called = dialect is None
         self._opened = not self._called
+        # Called by us, they may answer in another dialect: the first frame tells which.
+        self._mirrors = not self._called and dialect is not LOBBY
         self._due: int | None = None  # bytes of a counted body (dialect typelength)
+        self._heard_text = False
         self._left = False
 
     @property
     def pending(self) -> bool:
         """Whether something has begun and is not whole."""
-        return bool(self._rest) or self._due is not None
+        return bool(self._rest) or self._due is not None or self._padding.waits
 
     @property
     def wants_silence(self) -> bool:
         """Whether bytes wait that only silence can end."""
-        if self._due is not None or not self._rest:
+        if self._padding.waits:
+            return True
+        if self._due is not None:
+            # Some count without the line end, some do not send one.
+            return len(self._rest) >= self._due and whole(self._rest) == len(self._rest)
+        if not self._rest:
             return False
         framed = self.dialect is not None and not self.dialect.bare
         match self._shape():
@@ -109,33 +120,52 @@ class Reader:
     def feed(self, data: bytes) -> list[Item]:
         """What `data` completes."""
         items: list[Item] = []
-        if not self._left:
-            self._rest += data
-            self._run(items)
+        self._take_in(self._padding.feed(data), items)
         return items
 
     def silence(self) -> list[Item]:
         """`limits.text_silence` has passed without a byte: a bare text is whole."""
         items: list[Item] = []
-        if self.wants_silence:
+        self._take_in(self._padding.settle(), items)
+        if self._left or not self.wants_silence:
+            return items
+        if self._due is not None:
+            self._counted(self._due, items, ended=True)
+        else:
             self._flush(items)
         return items
 
     def end(self) -> list[Item]:
         """The end of input: what is left is a message, and the peer has left."""
         items: list[Item] = []
+        self._take_in(self._padding.settle(), items)
         if self._left:
             return items
-        if self._due is not None:
-            self._due = min(self._due, len(self._rest))
-        elif self._shape() in (Shape.BLOCK, Shape.START):
-            self._rest += b"\r\n\r\n"  # many leave it to the end of input to say so
-        self._run(items)
-        if self._rest:
-            self._flush(items)
+        self._complete(items)
         if not self._left:
             self._take(Left(""), items)
         return items
+
+    def _take_in(self, parts: list[bytes | None], items: list[Item]) -> None:
+        """Read `parts`; None ends a message, as a NUL does."""
+        for part in parts:
+            if self._left:
+                return
+            if part is None:
+                self._complete(items)
+            else:
+                self._rest += part
+                self._run(items)
+
+    def _complete(self, items: list[Item]) -> None:
+        """Take what there is as whole."""
+        if self._due is not None:
+            self._counted(min(self._due, len(self._rest)), items, ended=True)
+        elif self._shape() in (Shape.BLOCK, Shape.START):
+            self._rest += b"\r\n\r\n"  # many leave it to the end of input to say so
+        self._run(items)
+        if self._rest and not self._left:
+            self._flush(items)
 
     def _shape(self) -> Shape:
         if self.dialect is LOBBY:
@@ -161,7 +191,8 @@ class Reader:
                 del rest[: line.end()]
                 self._take(_announcer(ANNOUNCE, announced), items)
                 return True
-        if self.dialect in (None, PREFIXED) and (prefix := _PREFIX.match(rest)):
+        prefixes = self.dialect in (None, PREFIXED) or (self._mirrors and not self._heard_text)
+        if prefixes and (prefix := _PREFIX.match(rest)):
             end = rest.find(b"\n\n", prefix.end())
             if end >= 0:
                 client_id, text = prefix[1].decode(), bytes(rest[prefix.end() : end])
@@ -248,11 +279,25 @@ class Reader:
             raise RemoteError(413, f"a message of {length[:20]!r} bytes")
         self._due = int(length)
 
-    def _counted(self, due: int, items: list[Item]) -> bool:
-        if len(self._rest) < due:
+    def _counted(self, due: int, items: list[Item], ended: bool = False) -> bool:
+        """Take a body of `due` bytes; `ended`: no more of it will come.
+
+        Programs that count characters send more bytes than they say: without a line end behind
+        `due` bytes the body goes on to the next one.
+        """
+        rest = self._rest
+        if len(rest) < due:
             return False
-        text = bytes(self._rest[:due]).decode("utf-8", "replace").strip("\r\n")
-        del self._rest[:due]
+        size = due
+        if not (ended and len(rest) == due) and not _body_ends(rest, due):
+            end = rest.find(b"\n", due)
+            if end < 0 and not ended:
+                if len(rest) > self._limits.message:
+                    raise RemoteError(413, f"a message of more than {self._limits.message} bytes")
+                return False
+            size = end if end >= 0 else len(rest)
+        text = bytes(rest[:size]).decode("utf-8", "replace").strip("\r\n")
+        del rest[:size]
         self._due = None
         if not self._opened and (announced := _ANNOUNCEMENT.fullmatch(text)):
             # The first body is this row's opener.
@@ -307,18 +352,30 @@ class Reader:
         """Note `item`, and what it tells of the dialect."""
         match item:
             case Opened(dialect):
-                if self._opened:
-                    return  # a second opener, or that of one whom we called, says nothing new
+                if self._opened:  # a second opener, or the answer of one whom we called
+                    if self._mirrors and dialect not in (RAW, self.dialect):
+                        self._mirrors = False
+                        self.dialect, self.line_end = dialect, dialect.end
+                    return
                 self._opened = True
                 self.dialect = dialect
                 self.line_end = dialect.end
             case Said(text):
                 if not text:
                     return
+                self._heard_text = True
             case Left():
                 self._left = True
                 self._rest.clear()
         items.append(item)
+
+
+def _body_ends(rest: bytearray, due: int) -> bool:
+    """Return True if a body of `due` bytes is whole: its line end, or the next frame, follows."""
+    behind = rest[due : due + 6]
+    if behind:
+        return behind.startswith((b"\r", b"\n")) or behind == b"CHAT\r\n"
+    return rest[:due].endswith(b"\n")
 
 
 def _announcer(dialect: Dialect, announced: re.Match[str]) -> Opened:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 
 from hypothesis import given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reader import Item, Left, Opened, Reader, Said
 
@@ -264,6 +266,61 @@ class ReadingTests(SynchronousTestCase):
         ):
             reader = self.called("prefixed")
             self.assertEqual(reader.feed(data) + reader.silence(), items)
+
+    @given(
+        st.lists(texts.filter(bool), min_size=1, max_size=4),
+        st.sampled_from(("bytes", "characters", "utf-16", "with its line end")),
+        st.lists(st.integers(0)),
+    )
+    def test_a_length_may_count_anything(
+        self, said: list[str], counts: str, cuts: list[int]
+    ) -> None:
+        frames = b""
+        for text in said:
+            length = {
+                "bytes": len(text.encode()),
+                "characters": len(text),
+                "utf-16": len(text.encode("utf-16-le")) // 2,
+                "with its line end": len(text.encode()) + 2,
+            }[counts]
+            head = f"CHAT\r\nType: MESSAGE\r\nLength: {length}\r\n\r\n"
+            frames += head.encode() + text.encode() + b"\r\n"
+        items = read(self.called("typelength"), split(frames, cuts))
+        self.assertEqual(items, [Said(text) for text in said])
+
+    def test_a_counted_text_may_lack_its_line_end(self) -> None:
+        frame = b"CHAT\r\nType: MESSAGE\r\nLength: 2\r\n\r\nhi"
+        reader = self.called("typelength")
+        self.assertEqual(reader.feed(frame + frame), [Said("hi")])
+        self.assertTrue(reader.wants_silence)
+        self.assertEqual(reader.silence(), [Said("hi")])
+
+    def test_silence_does_not_cut_a_character_of_a_counted_text(self) -> None:
+        reader = self.called("typelength")
+        frame = "CHAT\r\nType: MESSAGE\r\nLength: 2\r\n\r\nHä\r\n".encode()
+        self.assertEqual(reader.feed(frame[:-3]) + reader.silence(), [])
+        self.assertEqual(reader.feed(frame[-3:]), [Said("Hä")])
+
+    def test_a_counted_text_without_an_end_is_refused(self) -> None:
+        reader = Reader(replace(DEFAULTS, message=100), DIALECTS["typelength"])
+        reader.feed(b"CHAT\r\nType: MESSAGE\r\nLength: 1\r\n\r\n" + b"x" * 50)
+        with self.assertRaises(RemoteError):
+            reader.feed(b"x" * 60)
+
+    def test_the_first_frame_of_one_whom_we_called_tells_their_dialect(self) -> None:
+        for row in FRAMED:
+            for name in ("canon", "raw", "chatreq", "announce"):
+                reader = self.called(name)
+                items = reader.feed(row.frame(ZOE, "hi", b"")) + reader.silence()
+                self.assertEqual(items, [Said("hi")], (row.name, name))
+                self.assertEqual(reader.dialect, row, name)
+
+    def test_a_prefix_is_taken_off_only_if_the_first_text_has_it(self) -> None:
+        reader = self.called("canon")
+        self.assertEqual(reader.feed(b"hello\n") + reader.silence(), [Said("hello")])
+        items = reader.feed(b"zoe> hi\n\n") + reader.silence()
+        self.assertEqual(items, [Said("zoe> hi")])
+        self.assertIs(reader.dialect, DIALECTS["canon"])
 
     def test_a_counted_length_may_count_the_line_end(self) -> None:
         reader = self.called("typelength")
