@@ -394,7 +394,7 @@ class RoomsTests(Served):
         self.rooms.order(asked.Ban(0, "#lobby", address=guest.host, until=date_of(Wall(4e9))))
         self.assertEqual(
             self.reads(screen),
-            f"* the operator banned {guest.host} until {date_of(Wall(4e9))}\n* you are put out\n",
+            f"* the operator banned {guest.host} until 2096-10-02 07:06 UTC\n* you are put out\n",
         )
         await self.heard(alice, count=3)
         self.assertEqual(alice.got[2], told.Parted("#lobby", "guest-1", "was put out"))

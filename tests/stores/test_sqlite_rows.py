@@ -9,6 +9,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.lease import Lease, Source
+from chatproto.net.clock import Wall
 from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.rooms.history import Kept
 from chatproto.stores.sqlite_ledger import SqliteLedger
@@ -93,7 +94,7 @@ class LedgerRowTests(SynchronousTestCase):
             path = Path(self.mktemp())
             ledger = SqliteLedger(path)
             ledger.begin("key", "stream")
-            ledger.add("key", "bob", Entry(1, MSG, 1000.0, "hello"))
+            ledger.add("key", "bob", Entry(1, MSG, Wall(1000.0), "hello"))
             ledger.close()
             db = sqlite3.connect(path)
             db.execute(f"UPDATE {table} SET {column} = ?", (value,))
