@@ -33,8 +33,11 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("directory.registry", "directory.visitors"),
     },
     "server": {"wire", "net", "stdio.printable", *FEATURES},
-    "node": {"wire", "net", *FEATURES},
-    "ui": {"wire", "net", "stdio.printable", "stdio.typed", "node.events"},
+    "node": {"wire", "net", "stdio.unexpected", *FEATURES},
+    "ui": {
+        *("wire", "net", "node.events"),
+        *("stdio.printable", "stdio.typed", "stdio.unexpected"),
+    },
     "taps": EVERYTHING,
 }
 """By room: the rooms, or single modules, beside itself."""
@@ -56,7 +59,7 @@ NO_TWISTED = {
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments checkup commands completion file_view legible oneshot oneshot_files progress"
-    " room_arguments room_commands room_view row view",
+    " room_arguments room_commands room_view row values view",
     "node": "events findings people settings",
 }
 """What only decides; `*` is the whole room."""

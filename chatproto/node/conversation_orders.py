@@ -131,13 +131,16 @@ class ConversationOrders:
         conversation.perform(conversation.session.leave())
         return True
 
-    def send(self, paths: list[str]) -> None:
-        """Send files to the one of the current conversation."""
-        conversation, files = self._calls.all.need_current(), self._node.files
+    def send(self, paths: list[str], to: str = "") -> None:
+        """Send files to `to`, or to the one of the current conversation."""
+        files = self._node.files
+        conversation = self.whom(to) if to else self._calls.all.need_current()
+        if conversation is None:
+            raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
         if isinstance(conversation.session, SecureSession) and conversation.key is None:
             raise LocalError(404, f"{conversation.name} is not there yet: send it when you talk")
         if conversation.key is None or files is None:
             how = conversation.session.dialect.name
             raise LocalError(405, f"{conversation.name} speaks {how}, which has no files")
         person = files.of(conversation.key, conversation.name)
-        person.offer([Path(path).expanduser() for path in paths])
+        person.offer([Path(path) for path in paths])

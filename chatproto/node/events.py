@@ -256,7 +256,8 @@ class Notice(Event):
 class Failed(Event):
     """What was asked for could not be done. `text` is one sentence; `command` what was asked.
 
-    `id`: whom a call was to go to.
+    `id`: whom a call was to go to; `path`: the file that cannot be sent; `code`: `internal-error` where
+    the program itself is at fault; `retry_after`: seconds after which it may be asked again.
     """
 
     event: ClassVar[str] = "error"
@@ -264,6 +265,9 @@ class Failed(Event):
     status: int | None = None
     command: str | None = None
     id: str | None = None
+    path: str | None = None
+    code: str | None = None
+    retry_after: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,7 +249,7 @@ class PersonFiles:
 
     def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
         if isinstance(news, TransferTrouble):
-            self._files.tell(Failed(news.text, command="send"))
+            self._files.tell(Failed(news.text, command="send", path=news.path or None))
             return
         takes = self._files.takes(self) if self._is_question(news) else None
         self._files.tell(self.event(news, asked=self._is_question(news) and takes is None))

@@ -215,9 +215,9 @@ class Node:
         """Say no to it."""
         self.requests.attempt("decline", lambda: self._questions.answer(self.files, what, False))
 
-    def send(self, paths: list[str]) -> None:
-        """Send files and folders to the one of the current conversation."""
-        self.requests.attempt("send", lambda: self.talk.send(paths))
+    def send(self, paths: list[str], to: str = "") -> None:
+        """Send files and folders to `to`, or to the one of the current conversation."""
+        self.requests.attempt("send", lambda: self.talk.send(paths, to))
 
     def list_files(self) -> None:
         """Show every transfer that has not ended."""

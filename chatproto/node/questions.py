@@ -18,7 +18,7 @@ class Offers(Protocol):
 
 
 class Questions:
-    """`answer` takes a number, a name, or nothing: then it is about what was asked last."""
+    """`answer` takes a number, a name (of digits: with `@` before it), or nothing: what was asked last."""
 
     def __init__(self, calls: Calls, talk: ConversationOrders) -> None:
         self._calls = calls
@@ -27,6 +27,7 @@ class Questions:
     def answer(self, files: Offers | None, what: str, yes: bool) -> None:
         """Yes or no to `what`. Raises LocalError if that asks nothing."""
         number = self._offered(files, what) if files is not None else None
+        what = what.removeprefix("@")
         if files is None or number is None:
             (self._talk.accept if yes else self._talk.decline)(what)
         elif yes:
@@ -38,7 +39,8 @@ class Questions:
         """The number of the file that `what` means; None: it means a call."""
         if what.isdecimal() and files.has(int(what)):
             return int(what)
-        offered, rings = files.offered(what), self._calls.all.rings(what)
+        name = what.removeprefix("@")
+        offered, rings = files.offered(name), self._calls.all.rings(name)
         if not offered or (rings and rings[-1].number > offered[-1]):
             return None
         return offered[-1]

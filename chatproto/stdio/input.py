@@ -20,6 +20,7 @@ from chatproto.stdio.descriptor import (
     terminal_is_there,
 )
 from chatproto.stdio.typed import typed
+from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.limits import DEFAULTS
 
 _AT_ONCE = 16 * 1024
@@ -35,11 +36,12 @@ def _ignore(sentence: str) -> None:
 class Lines:
     """Calls `on_line` for each line of the descriptor `fd`, then `on_end` once.
 
-    A line ends with LF or CRLF, the last one also with the input; what is not UTF-8 becomes U+FFFD,
-    and what was not typed goes (`typed`).
-    A line longer than `limit` bytes is left out and `on_refused` called with one sentence that says
-    so. A program in the background of a shell is not stopped: it looks again each second whether
-    the terminal is its own.
+    A line ends with LF or CRLF, the last one also with the input. What was not typed goes (`typed`).
+    `errors`, as of `bytes.decode`, says what becomes of bytes that are not UTF-8: U+FFFD, unless it is
+    given. A line longer than `limit` bytes is left out and `on_refused` called with one sentence that
+    says so. An exception of `on_line` is logged, `on_failed` called with a sentence about it, and the
+    next line read. A program in the background of a shell is not stopped: it looks again each second
+    whether the terminal is its own.
     """
 
     def __init__(
@@ -50,6 +52,8 @@ class Lines:
         on_end: Callable[[], object],
         on_refused: Callable[[str], object] = _ignore,
         limit: int = DEFAULTS.message,
+        errors: str = "replace",
+        on_failed: Callable[[str], object] = _ignore,
     ) -> None:
         self._reactor = reactor
         self._handed = fd
@@ -57,6 +61,8 @@ class Lines:
         self._on_end = on_end
         self._on_refused = on_refused
         self._limit = limit
+        self._errors = errors
+        self._on_failed = on_failed
         self._fd = -1
         self._always_ready = False
         self._rest = b""  # a line that has not ended yet
@@ -152,8 +158,11 @@ class Lines:
         line = line.removesuffix(b"\r")
         if len(line) > self._limit:
             self._refuse()
-        else:
-            self._on_line(typed(line.decode("utf-8", "replace")))
+            return
+        try:
+            self._on_line(typed(line.decode("utf-8", self._errors)))
+        except Exception:
+            self._on_failed(unexpected("that line"))
 
     def _refuse(self) -> None:
         self._on_refused(f"that line was left out: it is longer than {self._limit} bytes")

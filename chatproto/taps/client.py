@@ -34,9 +34,9 @@ from chatproto.taps.options import (
 )
 from chatproto.taps.servers import introducer
 from chatproto.transfer.threads import Threads
-from chatproto.ui.commands import carry_out
+from chatproto.ui.commands import INTERNAL
 from chatproto.ui.control import Control, ControlSocket
-from chatproto.ui.jsonlines import JsonLines, json_text
+from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.paste import Paste
 from chatproto.ui.plain import Plain
 from chatproto.wire.limits import DEFAULTS
@@ -88,7 +88,7 @@ def control(node: Node, screen: Callable[[Event], None]) -> Control:
 
     def new_speaker() -> Callable[[str], Event | None]:
         standing = Standing(node.calls.all)
-        return lambda line: standing.run(lambda: carry_out(line, node, json_text))
+        return lambda line: standing.run(lambda: carry_out_json(line, node))
 
     return Control(screen, new_speaker, wall, node.limits)
 
@@ -129,9 +129,15 @@ def makeService(options: Options) -> IService:
     def refused(sentence: str) -> None:
         ui.tell(Failed(sentence, status=413))
 
-    keyboard = Lines(
-        reactor, descriptor(sys.__stdin__, os.O_RDONLY), ui.on_line, ui.on_end, refused
-    )
+    def failed(sentence: str) -> None:
+        ui.tell(Failed(sentence, status=500, code=INTERNAL))
+
+    typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
+    if isinstance(ui, JsonLines):  # a text escaped in JSON is longer, and a path may be any bytes
+        most, errors = node.limits.control_line, "surrogateescape"
+    else:
+        most, errors = node.limits.message, "replace"
+    keyboard = Lines(reactor, typed_in, ui.on_line, ui.on_end, refused, most, errors, failed)
 
     def hold(held: bool) -> None:
         keyboard.pause() if held else keyboard.resume()

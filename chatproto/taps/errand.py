@@ -30,19 +30,20 @@ from chatproto.taps.options import (
     descriptor,
     log_observer,
 )
-from chatproto.ui.commands import carry_out
+from chatproto.ui.commands import carry_out_values
 from chatproto.ui.control import NAME, Control, ControlSocket
-from chatproto.ui.jsonlines import json_text
 from chatproto.ui.oneshot import DONE, NOT_DONE, AtServer, Over, Said, Step, Work
 from chatproto.ui.oneshot_files import Receive
 from chatproto.ui.plain import dropped
 from chatproto.ui.progress import ProgressLines
+from chatproto.ui.values import Values
 from chatproto.ui.view import json_object
 
 LONGEST = 4 * 1024 * 1024
 """Bytes of an event of our own client; a list of transfers may be long."""
 HOME_WAIT, LOOK_AGAIN = 30.0, 0.2
 """Seconds for another one-shot command to be done with the home, and between two looks at it."""
+OLDER = "the client that runs here is of an older version: end it and start it again"
 LINE, ROWS = 80, 24
 """Columns and rows of a terminal that says nothing of its size; of a wider one no more are used."""
 
@@ -58,24 +59,41 @@ class NoKeyboard:
 
 
 class Guest(LineOnlyReceiver):
-    """Our connection to the client that runs."""
+    """Our connection to the client that runs.
+
+    `lost` is called at its end, and with one sentence if that client cannot be used.
+    """
 
     delimiter = b"\n"
     MAX_LENGTH = LONGEST
 
-    def __init__(self, told: Callable[[Said], None], lost: Callable[[], None]) -> None:
+    def __init__(self, told: Callable[[Said], None], lost: Callable[[str], None]) -> None:
         self._told = told
         self._lost = lost
+        self._understood = False
 
-    def command(self, line: str) -> None:
+    def command(self, given: Values) -> None:
         """Have it carried out."""
-        self.sendLine(line.encode("utf-8", "replace"))
+        self.sendLine(json.dumps(given).encode("ascii"))
 
     def lineReceived(self, line: bytes) -> None:
-        self._told(json.loads(line))
+        try:
+            event = json.loads(line)
+        except (ValueError, RecursionError):
+            self._lost("the client that runs says what is no JSON")
+            return
+        match event:
+            case {"event": "answer" | "contacts"}:
+                self._understood = True
+            case {"event": "error", "command": "say"} if not self._understood:
+                self._lost(
+                    OLDER
+                )  # it took our first command for a text, and there is nobody to say it to
+                return
+        self._told(event)
 
     def connectionLost(self, reason: Failure | None = None) -> None:
-        self._lost()
+        self._lost("")
 
 
 class Errand:
@@ -140,10 +158,15 @@ class Errand:
         self._guest = guest
         self._do(self._work.begin())
 
-    def _left_alone(self) -> None:
-        """The client that ran has ended."""
-        self._guest = None
+    def _left_alone(self, why: str) -> None:
+        """The client that ran has ended, or, for the reason `why`, cannot do it."""
+        guest, self._guest = self._guest, None
         if self._code is not None:
+            return
+        if why:
+            assert guest is not None and guest.transport is not None
+            guest.transport.loseConnection()
+            self._end(Over(COULD_NOT_START, why))
             return
         if isinstance(self._work, Receive):
             self._find()  # what is not there yet will come to whoever is there next
@@ -224,11 +247,11 @@ class Errand:
         if step.over is not None:
             self._end(step.over)
 
-    def _command(self, line: str) -> None:
+    def _command(self, given: Values) -> None:
         if self._guest is not None:
-            self._guest.command(line)
+            self._guest.command(given)
         elif self._node is not None:
-            answer = carry_out(line, self._node, json_text)
+            answer = carry_out_values(given, self._node)
             if answer is not None:
                 self._heard(answer)
 

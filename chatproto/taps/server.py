@@ -224,6 +224,7 @@ class ChatServerProgram(MultiService):
             terminal.on_line,
             terminal.on_end,
             lambda sentence: output.write_line(f"* {sentence}"),
+            on_failed=lambda sentence: output.write_line(f"* {sentence}"),
         )
 
     def _show_figures(self, say: Callable[[str], None] | None) -> None:

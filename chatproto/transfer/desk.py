@@ -37,9 +37,13 @@ class TransferNews:
 
 @dataclass(frozen=True, slots=True)
 class TransferTrouble:
-    """Something did not work that is no transfer yet, or is about its record; `text`: one sentence."""
+    """Something did not work that is no transfer yet, or is about its record; `text`: one sentence.
+
+    `path`: what was to be sent, as it was named.
+    """
 
     text: str
+    path: str = ""
 
 
 class TransferOwner(Protocol):

@@ -76,6 +76,8 @@ def find(path: Path, limits: Limits) -> Found:
         os.close(os.open(real, OPEN))
     except OSError as error:
         raise SourceTrouble(f"cannot read {path}: {error.strerror}") from None
+    except (ValueError, RuntimeError) as error:  # a NUL; links that go round in circles
+        raise SourceTrouble(f"cannot read {path}: {error}") from None
     media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     offer = FileOffer(
         safe_name(real.name if path.name in NO_NAMES else path.name),

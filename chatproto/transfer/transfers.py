@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +80,7 @@ class Transfers:
             def job(path: Path = path) -> Found:
                 return find(path, limits)
 
-            self._finding.do(job, self._found)
+            self._finding.do(job, partial(self._found, str(path)))
 
     def accept(self, number: int, now: float) -> None:
         """Take what is offered as `number`, or go on with it. Raises LocalError."""
@@ -242,14 +243,14 @@ class Transfers:
         self._sending[one.machine.id] = one
         self._turns.add(one)
 
-    def _found(self, found: Any) -> None:
+    def _found(self, path: str, found: Any) -> None:
         if isinstance(found, BaseException):
-            self._desk.owner.transfer_told(TransferTrouble(str(found)))
+            self._desk.owner.transfer_told(TransferTrouble(str(found), path))
             return
         for other in self._sending.values():
             if other.found.path == found.path and other.state in OPEN:
                 text = f"{found.offer.name} is being sent to them already, as {other.number}"
-                self._desk.owner.transfer_told(TransferTrouble(text))
+                self._desk.owner.transfer_told(TransferTrouble(text, path))
                 return
         # Rises with the time, so that a home that was lost does not give an ID again.
         id = self._last = max(int(self._desk.now * 1000), self._last, *self._sending, 0) + 1

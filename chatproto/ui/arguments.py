@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 ReadText = Callable[[str], str]
 """How a free text is written: as it was typed, or as the JSON interface has it."""
+
+
+NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class Misused(Exception):
@@ -46,26 +50,46 @@ def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return one(rest, read_text) if split_words(rest) else ("",)
 
 
+def asker(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Who or what asked: an id, or the number of a file; `@5` is somebody's id, and stays so written."""
+    words = split_words(rest)
+    (name,) = one_or_none(rest, read_text)
+    return (f"@{name}",) if name.isdecimal() and words[0].startswith("@") else (name,)
+
+
 def number(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on."""
     words = split_words(rest)
-    if len(words) != 1 or _NUMBER.fullmatch(words[0]) is None:
+    if len(words) != 1 or NUMBER.fullmatch(words[0]) is None:
         raise Misused("takes a number")
     return (words[0],)
 
 
 def paths(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Paths, at least one."""
+    """To whom, which is the current conversation, and paths, at least one.
+
+    `~` and `~name` at the beginning of a path are home folders.
+    """
     words = split_words(rest)
-    if not words:
+    if not words or not all(words):
         raise Misused("lacks a path")
-    return tuple(words)
+    return ("", *(_expanded(word) for word in words))
+
+
+def _expanded(path: str) -> str:
+    if "\0" in path:
+        raise Misused("has a path with a NUL in it")
+    try:
+        return str(Path(path).expanduser()) if path.startswith("~") else path
+    except RuntimeError:
+        folder = path.partition("/")[0]
+        raise Misused(f"finds no home folder {shortened(folder)}") from None
 
 
 def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on, or nothing."""
     words = split_words(rest)
-    if len(words) > 1 or not all(_NUMBER.fullmatch(word) for word in words):
+    if len(words) > 1 or not all(NUMBER.fullmatch(word) for word in words):
         raise Misused("takes a number")
     return tuple(words)
 
@@ -73,7 +97,7 @@ def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
 def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on, and perhaps whose."""
     words = split_words(rest)
-    if not 1 <= len(words) <= 2 or _NUMBER.fullmatch(words[0]) is None:
+    if not 1 <= len(words) <= 2 or NUMBER.fullmatch(words[0]) is None:
         raise Misused("takes a number, and perhaps a name")
     return words[0], words[1].removeprefix("@") if len(words) == 2 else ""
 
@@ -121,7 +145,6 @@ def callee(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return target, dialect
 
 
-_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 _TO = re.compile(r"\s*@(\S+)(?:\s|\Z)")
 
 

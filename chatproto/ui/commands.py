@@ -1,20 +1,26 @@
-"""What a person types: `parse` reads a line, `run` has the node do it, `ROWS` is all there is.
+"""Commands, typed as a line or given as values: `ROWS` is all there is.
 
-A new command is a row in `ROWS` and a method of the node; help, Tab and the nearest name follow.
+`parse` reads a line, `parse_values` an object such as `{"do": "msg", "to": "bob", "text": "hi"}`, and
+`run` has the node do it. A new command is a row in `ROWS` and a method of the node; help, Tab and the
+nearest name follow.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
 from chatproto.node.events import Answer, Event, Failed
+from chatproto.stdio.unexpected import unexpected
+from chatproto.ui import values
 from chatproto.ui.arguments import (
     Misused,
     ReadText,
     addressed_text,
     as_typed,
+    asker,
     callee,
     compared,
     full_or_half,
@@ -30,6 +36,7 @@ from chatproto.ui.arguments import (
 )
 from chatproto.ui.room_commands import ROOM_ROWS
 from chatproto.ui.row import Node, Row
+from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 
 
 class BadCommand(Exception):
@@ -58,6 +65,8 @@ class Command:
     arguments: tuple[str, ...] = ()
 
 
+INTERNAL = "internal-error"
+"""`code` of a failure that is a mistake of this program's, which its log has."""
 _HELP_COLUMN = 16
 """Characters for what is typed in /help; a longer usage pushes its help to the right."""
 
@@ -78,6 +87,10 @@ def help_answer(topic: str = "") -> Answer:
     return Answer("help", tuple(lines), data)
 
 
+def _verify(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    return (*found["id"], "yes" if found["same"] == ("yes",) else "")
+
+
 ROWS: dict[str, Row] = {
     row.name: row
     for row in (
@@ -87,6 +100,7 @@ ROWS: dict[str, Row] = {
             "the commands, or how one is used",
             one_or_none,
             lambda node, given: help_answer(*given),
+            fields=(Field("command", word),),
         ),
         Row("id", "/id", "your own id", nothing, lambda node, given: node.id()),
         Row(
@@ -104,6 +118,7 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.info(*given),
             more="With a prefix: only those whose id begins with it.",
             ids="",
+            fields=(Field("prefix", word),),
         ),
         Row(
             "bridge",
@@ -113,6 +128,7 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.bridge(*given),
             more="If nobody is there, you wait to be called.",
             ids="",
+            fields=(Field("id", name),),
         ),
         Row(
             "chat",
@@ -123,6 +139,10 @@ ROWS: dict[str, Row] = {
             more="Without a name: whom /bridge found. --as: in the way their program speaks.",
             words=("--as",),
             ids="",
+            fields=(
+                Field("to", name),
+                Field("dialect", name),
+            ),
         ),
         Row(
             "msg",
@@ -132,6 +152,10 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.msg(*given),
             more="/msg @#room text says it in a room; in a room, /msg @id text calls them for it.",
             ids="@",
+            fields=(
+                Field("text", text, missing=None),
+                Field("to", name),
+            ),
         ),
         Row(
             "quit",
@@ -144,17 +168,19 @@ ROWS: dict[str, Row] = {
             "accept",
             "/accept [who|n]",
             "say yes to what was asked last, or to who",
-            one_or_none,
+            asker,
             lambda node, given: node.accept(*given),
             ids="",
+            fields=(Field("id", values.asker),),
         ),
         Row(
             "decline",
             "/decline [who|n]",
             "say no to what was asked last, or to who",
-            one_or_none,
+            asker,
             lambda node, given: node.decline(*given),
             ids="",
+            fields=(Field("id", values.asker),),
         ),
         Row("who", "/who", "whom you are talking with", nothing, lambda node, given: node.who()),
         Row(
@@ -164,6 +190,7 @@ ROWS: dict[str, Row] = {
             one,
             lambda node, given: node.switch(*given),
             ids="",
+            fields=(Field("to", name, missing=None),),
         ),
         Row(
             "mode",
@@ -172,6 +199,7 @@ ROWS: dict[str, Row] = {
             full_or_half,
             lambda node, given: node.mode(*given),
             words=("full", "half"),
+            fields=(Field("mode", one_of("full", "half"), missing=None),),
         ),
         Row(
             "over",
@@ -185,8 +213,12 @@ ROWS: dict[str, Row] = {
             "/send path...",
             "send files or folders",
             paths,
-            lambda node, given: node.send(list(given)),
+            lambda node, given: node.send(list(given[1:]), given[0]),
             more="They are asked first. Quote a path with blanks in it, as in a shell.",
+            fields=(
+                Field("to", name),
+                Field("paths", values.paths, missing=None),
+            ),
         ),
         Row(
             "files",
@@ -202,6 +234,7 @@ ROWS: dict[str, Row] = {
             number,
             lambda node, given: node.cancel(*given),
             more="What is there of it stays for a week, and is used if it is sent again.",
+            fields=(Field("id", values.number, missing=None),),
         ),
         Row(
             "unsend",
@@ -211,6 +244,10 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.unsend(*given),
             more="If it may be on its way already, whether it arrived is told later.",
             ids="",
+            fields=(
+                Field("id", values.number, missing=None),
+                Field("to", name),
+            ),
         ),
         Row(
             "history",
@@ -218,6 +255,7 @@ ROWS: dict[str, Row] = {
             "the latest n messages of this conversation or room",
             number_or_none,
             lambda node, given: node.history(*given),
+            fields=(Field("count", values.number, missing=()),),
         ),
         Row(
             "status",
@@ -234,6 +272,7 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.path(*given),
             more="Directly, on the same network, through the routers between you, or relayed.",
             ids="",
+            fields=(Field("id", name),),
         ),
         Row(
             "nearby",
@@ -251,6 +290,11 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.verify(*given),
             more="Read it to each other by another way; if it is the same, add yes to keep that.",
             ids="",
+            fields=(
+                Field("id", name),
+                Field("same", flag),
+            ),
+            arrange=_verify,
         ),
         Row(
             "trust",
@@ -259,6 +303,10 @@ ROWS: dict[str, Row] = {
             name_and_key,
             lambda node, given: node.trust(*given),
             ids="",
+            fields=(
+                Field("id", name, missing=None),
+                Field("key", name, missing=None),
+            ),
         ),
         Row(
             "ignore",
@@ -267,6 +315,7 @@ ROWS: dict[str, Row] = {
             one,
             lambda node, given: node.ignore(*given),
             ids="",
+            fields=(Field("id", name, missing=None),),
         ),
         *ROOM_ROWS,
     )
@@ -312,6 +361,16 @@ def parse(line: str, read_text: ReadText = as_typed) -> Say | Command | None:
         raise BadCommand(str(wrong), row.name) from None
 
 
+def parse_values(given: Values) -> Command:
+    """The command in `given`, an object with `do`. Raises BadCommand, and nothing else."""
+    row = _row(given["do"].removeprefix("/"), shortened(given["do"]))
+    try:
+        return Command(row.name, values.arguments(given, row.fields, row.arrange))
+    except Misused as wrong:
+        known = ", ".join(f'"{field.name}"' for field in row.fields) or "nothing"
+        raise BadCommand(f'"{row.name}" {wrong}; it takes {known}', row.name) from None
+
+
 def run(said: Say | Command, node: Node) -> Event | None:
     """Has `node` do what was said; an event is an answer that needed no node, to be shown.
 
@@ -324,9 +383,22 @@ def run(said: Say | Command, node: Node) -> Event | None:
 
 
 def carry_out(line: str, node: Node, read_text: ReadText = as_typed) -> Event | None:
-    """Reads `line` and runs it; an event is to be shown: an answer, or why it could not be read."""
+    """Read `line` and run it; an event is to be shown: an answer, or why it could not be done."""
+    return _carry_out(lambda: parse(line, read_text), node)
+
+
+def carry_out_values(given: Values, node: Node) -> Event | None:
+    """The same for a command that is given as an object with `do`."""
+    return _carry_out(lambda: parse_values(given), node)
+
+
+def _carry_out(read: Callable[[], Say | Command | None], node: Node) -> Event | None:
+    said: Say | Command | None = None
     try:
-        said = parse(line, read_text)
+        said = read()
         return None if said is None else run(said, node)
     except BadCommand as wrong:
         return Failed(str(wrong), command=wrong.command)
+    except Exception:
+        command = said.name if isinstance(said, Command) else "say"
+        return Failed(unexpected(command), status=500, command=command, code=INTERNAL)

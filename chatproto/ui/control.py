@@ -33,6 +33,8 @@ from zope.interface import implementer
 from chatproto.net.clock import Wall
 from chatproto.node.events import Answer, Event, Failed, Notice, SessionChanged
 from chatproto.stdio.typed import typed
+from chatproto.stdio.unexpected import unexpected
+from chatproto.ui.commands import INTERNAL
 from chatproto.ui.view import json_object
 from chatproto.wire.limits import Limits
 
@@ -90,7 +92,7 @@ class ControlConnection(LineReceiver):
         self._control.made(self)
 
     def lineReceived(self, line: bytes) -> None:
-        self._control.carry_out(self, self._speaker, line.decode("utf-8", "replace"))
+        self._control.carry_out(self, self._speaker, line.decode("utf-8", "surrogateescape"))
 
     def lineLengthExceeded(self, line: bytes) -> None:
         self._control.refuse(self, f"a line has at most {self.MAX_LENGTH} bytes")
@@ -247,6 +249,8 @@ class Control(Factory):
             answer = speaker(typed(line))
             if answer is not None:
                 self.tell(answer)
+        except Exception:
+            connection.tell(self._line(Failed(unexpected("a command"), status=500, code=INTERNAL)))
         finally:
             self._asking = None
 

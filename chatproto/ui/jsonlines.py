@@ -1,4 +1,4 @@
-"""The JSON interface: the commands of the plain one in, one JSON object a line out."""
+"""The JSON interface: commands in, as objects or as in the plain one; one JSON object a line out."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 
 from chatproto.net.clock import Wall
-from chatproto.node.events import Event
-from chatproto.ui.commands import BadCommand, carry_out
+from chatproto.node.events import Event, Failed
+from chatproto.ui.arguments import Misused
+from chatproto.ui.commands import BadCommand, carry_out, carry_out_values
 from chatproto.ui.plain import dropped
 from chatproto.ui.row import Node
+from chatproto.ui.values import read_object
 from chatproto.ui.view import json_object
 
 
@@ -28,6 +30,23 @@ def json_text(written: str) -> str:
     assert isinstance(text, str), "JSON that begins with a quote is a string"
     # Half a surrogate pair can be written in JSON and nowhere else.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def carry_out_json(line: str, node: Node) -> Event | None:
+    """Read a line of the JSON interface and run it; an event is to be shown, as of `carry_out`.
+
+    `line` has bytes that are not UTF-8 as lone surrogates: in a path they mean themselves, in a line
+    that is a text they become U+FFFD.
+    """
+    try:
+        given = read_object(line)
+    except Misused as wrong:
+        return Failed(str(wrong), status=400)
+    if given is not None:
+        return carry_out_values(given, node)
+    return carry_out(
+        line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), node, json_text
+    )
 
 
 class JsonLines:
@@ -54,7 +73,7 @@ class JsonLines:
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or tells why it cannot be done."""
-        shown = carry_out(line, self._node, json_text)
+        shown = carry_out_json(line, self._node)
         if shown is not None:
             self.tell(shown)
 

@@ -1,17 +1,20 @@
 """What a one-shot command says to a client and when it is over: fed with events, it gives commands.
 
-Pure: `begin` and `heard` return a `Step`, whoever carries it out. Events are the objects of the JSON
-interface, so that the client may be in this program or be another one, behind control.sock.
+Pure: `begin` and `heard` return a `Step`, whoever carries it out. Events and commands are the objects
+of the JSON interface, so that the client may be in this program or be another one, behind control.sock.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from chatproto.ui.values import Values
+
 Said = dict[str, Any]
 """An event as an object of the JSON interface."""
+Commands = tuple[Values, ...]
+"""Commands as objects of the JSON interface: `{"do": "chat", "to": "bob"}`."""
 
 DONE, REFUSED, LATER, NOT_DONE = 0, 3, 4, 5
 """Exit codes: done; somebody does not want it; not yet, and what is kept goes on; not at all."""
@@ -29,13 +32,14 @@ class Over:
 class Step:
     """What to do now: `commands` to give, `lines` for standard output, `notes` for standard error."""
 
-    commands: tuple[str, ...] = ()
+    commands: Commands = ()
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     over: Over | None = None
 
 
 NOTHING = Step()
+WHO: Values = {"do": "who"}
 THEY_LEFT = "they left"
 
 
@@ -119,14 +123,14 @@ class Reach:
         self.open = False
         self.reason = ""
 
-    def heard(self, event: Said) -> tuple[str, ...]:
+    def heard(self, event: Said) -> Commands:
         """What to command now."""
         match event:
             case {"event": "answer", "command": "who", "conversations": list(known)}:
                 states = [one["state"] for one in known if one["id"] == self.to]
                 self.open = "open" in states
                 if not set(states) & {"open", "calling", "asking", "broken"}:
-                    return (f"/chat {self.to}",)
+                    return (self.call,)
             case {"event": "session", "id": self.to, "state": "open"}:
                 self.open, self.reason = True, ""
             case {"event": "session", "id": self.to, "state": "broken"}:
@@ -136,6 +140,11 @@ class Reach:
             case {"event": "error", "command": "chat", "id": self.to}:
                 self.open, self.reason = False, event["text"]
         return ()
+
+    @property
+    def call(self) -> Values:
+        """The command that calls them."""
+        return {"do": "chat", "to": self.to}
 
     def came(self, event: Said) -> bool:
         """Whether `event` says that they are there, who were away."""
@@ -155,14 +164,14 @@ class SendText:
         self._id: int | None = None  # it is in the outbox
 
     def begin(self) -> Step:
-        return Step(("/who",))
+        return Step((WHO,))
 
     def heard(self, event: Said) -> Step:
         call = self._reach.heard(event)
         if event["event"] == "answer" and event["command"] == "who":
             return self._say(call)
         if self._patient and self._id is None and self._reach.came(event):
-            return self._say((f"/chat {self._to}",))
+            return self._say((self._reach.call,))
         if not self._said:
             return NOTHING
         match event:
@@ -198,9 +207,9 @@ class SendText:
     def _kept(self) -> str:
         return f"kept in the outbox, for when you and {self._to} are both there"
 
-    def _say(self, call: tuple[str, ...]) -> Step:
+    def _say(self, call: Commands) -> Step:
         self._said, self._reach.reason = True, ""
-        return Step((*call, f"/msg @{self._to} {json.dumps(self._text, ensure_ascii=False)}"))
+        return Step((*call, {"do": "msg", "to": self._to, "text": self._text}))
 
     def _judged(self) -> Step:
         """There may be no way to them; as long as it is not known whether it is kept, that waits."""
@@ -209,7 +218,8 @@ class SendText:
             return NOTHING
         why = unreached(self._to, reason)
         if why.code == REFUSED:
-            return Step((f"/unsend {self._id} {self._to}",), over=why)
+            taken_back = {"do": "unsend", "id": self._id, "to": self._to}
+            return Step((taken_back,), over=why)
         return NOTHING if self._patient else over(LATER, f"{why.sentence}: {self._kept}")
 
     def _undelivered(self, event: Said) -> Step:

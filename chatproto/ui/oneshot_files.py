@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 
 from chatproto.ui.oneshot import (
@@ -11,6 +10,7 @@ from chatproto.ui.oneshot import (
     NOT_DONE,
     NOTHING,
     REFUSED,
+    WHO,
     Over,
     Reach,
     Said,
@@ -19,10 +19,11 @@ from chatproto.ui.oneshot import (
     over,
     unreached,
 )
+from chatproto.ui.values import Values
 from chatproto.wire.fields import host_port
 
 _LINE = 32 * 1024
-"""Characters of paths in one command."""
+"""Characters of paths in one command; escaped, each takes at most 12 bytes of a line."""
 _ENDED = frozenset({"done", "declined", "cancelled", "failed", "stalled"})
 """States of a file after which it is not waited for; a stalled one may go on much later."""
 
@@ -39,7 +40,7 @@ class SendFiles:
         self._offered = False
 
     def begin(self) -> Step:
-        return Step(("/who",))
+        return Step((WHO,))
 
     def heard(self, event: Said) -> Step:
         call = self._reach.heard(event)
@@ -47,18 +48,18 @@ class SendFiles:
             return Step(call)
         if self._reach.came(event) and self._patient:
             self._reach.reason = ""
-            return Step((f"/chat {self._to}",))
+            return Step((self._reach.call,))
         if self._reach.open and not self._offered:
             self._offered = True
-            return Step(("/files",))
+            return Step(({"do": "files"},))
         match event:
             case {"event": "answer", "command": "files", "files": list(known)} if self._offered:
                 ours = [one for one in known if one.get("to") == self._to]
                 return self._offer({one.get("path", ""): one["state"] for one in ours})
             case {"event": "file", "to": self._to, "path": str(path)} if path in self._states:
                 return self._changed(path, event)
-            case {"event": "error", "command": "send"}:
-                return self._refused(event["text"])
+            case {"event": "error", "command": "send"} if self._offered:
+                return self._refused(event.get("path"), event["text"])
             case {"event": "session" | "error"} if self._reach.reason:
                 return self._unreached()
         return NOTHING
@@ -75,18 +76,19 @@ class SendFiles:
 
     def _offer(self, under_way: dict[str, str]) -> Step:
         """Send what is not under way already, by its path with its state."""
-        commands = [f"/switch {self._to}"]
-        line = ""
+        parts: list[list[str]] = []
+        room = 0
         for path in self._states:
             if path in under_way:
                 self._states[path] = under_way[path]
                 continue
-            word = f" {shlex.quote(path)}"
-            if line and len(line) + len(word) > _LINE:
-                commands.append(f"/send{line}")
-                line = ""
-            line += word
-        return Step((*commands, f"/send{line}")) if line else self._settled()
+            if len(path) > room:
+                parts.append([])
+                room = _LINE
+            parts[-1].append(path)
+            room -= len(path)
+        commands = ({"do": "send", "to": self._to, "paths": part} for part in parts)
+        return Step(tuple(commands)) if parts else self._settled()
 
     def _changed(self, path: str, event: Said) -> Step:
         if event.get("progress"):
@@ -95,10 +97,10 @@ class SendFiles:
         self._reasons[path] = event.get("reason", "")
         return self._settled()
 
-    def _refused(self, why: str) -> Step:
-        """One that could not be offered at all, if it was of ours; the sentence names it."""
+    def _refused(self, which: str | None, why: str) -> Step:
+        """One that could not be offered at all, if it was of ours; `which`: None for all of them."""
         for path, state in self._states.items():
-            if not state and path in why:
+            if not state and which in (None, path):
                 self._states[path], self._reasons[path] = "failed", why
         return self._settled()
 
@@ -139,20 +141,20 @@ class Receive:
         self._came = 0
 
     def begin(self) -> Step:
-        return Step(("/who", "/files"))
+        return Step((WHO, {"do": "files"}))
 
     def heard(self, event: Said) -> Step:
         match event:
             case {"event": "answer", "command": "who", "conversations": list(known)}:
                 ringing = [one["id"] for one in known if one["state"] == "ringing"]
-                return Step(tuple(f"/accept {id}" for id in ringing if self._wants(id)))
+                return Step(tuple(_accept(id) for id in ringing if self._wants(id)))
             case {"event": "answer", "command": "files", "files": list(known)}:
                 offered = [one for one in known if one["state"] == "offered" and "from" in one]
                 return Step(
-                    tuple(f"/accept {one['id']}" for one in offered if self._wants(one["from"]))
+                    tuple(_accept(one["id"]) for one in offered if self._wants(one["from"]))
                 )
             case {"event": "incoming", "id": str(id), "ask": True, "confirmed": True}:
-                return Step((f"/accept {id}",)) if self._wants(id) else NOTHING
+                return Step((_accept(id),)) if self._wants(id) else NOTHING
             case {"event": "file", "from": str(sender)} if self._wants(sender):
                 return self._file(event)
         return NOTHING
@@ -174,7 +176,7 @@ class Receive:
         name, reason = event["name"], event.get("reason", "")
         match event["state"]:
             case "offered" if event.get("ask"):
-                return Step((f"/accept {event['id']}",))
+                return Step((_accept(event["id"]),))
             case "done":
                 self._came += 1
                 last = Over(DONE) if self._came == self._count else None
@@ -186,6 +188,10 @@ class Receive:
         return NOTHING
 
 
+def _accept(id: str | int) -> Values:
+    return {"do": "accept", "id": id}
+
+
 class Info:
     """Tell who is registered, those whose id begins with `prefix`."""
 
@@ -193,7 +199,7 @@ class Info:
         self._prefix = prefix
 
     def begin(self) -> Step:
-        return Step((f"/info {self._prefix}".rstrip(),))
+        return Step(({"do": "info", "prefix": self._prefix},))
 
     def heard(self, event: Said) -> Step:
         match event:

@@ -10,6 +10,8 @@ import re
 from chatproto.ui.arguments import Misused, ReadText, shortened, split_words
 
 UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+MOST_SECONDS = 10**11
+"""As many as can be typed, and more; a date that far is none any more."""
 _TIME = re.compile(r"([0-9]{1,6})([smhd])")
 _TO_ROOM = re.compile(r"\s*@(#\S*)(?:\s|\Z)")
 SETTINGS = ("key", "invited", "kept")
@@ -90,6 +92,18 @@ def _apart(rest: str) -> tuple[list[str], str]:
     if not all(others):
         raise Misused("lacks a name")
     return others, rooms[0] if rooms else ""
+
+
+def duration(value: object) -> tuple[str, ...]:
+    """A value that is a number of seconds, or a time as it is typed; 0 takes something back."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_SECONDS:
+        return (str(value),)
+    if not isinstance(value, str):
+        raise Misused("is a number of seconds, or a time such as 30m")
+    try:
+        return (_seconds(value) if value else "",)
+    except Misused:
+        raise Misused("is a number of seconds, or a time such as 30m") from None
 
 
 def _seconds(word: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from chatproto.ui.arguments import nothing
 from chatproto.ui.room_arguments import (
+    duration,
     room_and_key,
     room_or_none,
     settings,
@@ -13,6 +14,7 @@ from chatproto.ui.room_arguments import (
     words,
 )
 from chatproto.ui.row import Node, Row
+from chatproto.ui.values import Field, any_text, flag, name, text, word
 
 TIME = "time: 30m, 2h, 7d; without it for good."
 
@@ -31,6 +33,16 @@ def _settings(node: Node, given: tuple[str, ...]) -> None:
     node.in_room.settings(room, wanted.get("key"), invited, kept)
 
 
+def _topic_values(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    shown = ("set", *found["text"]) if found["text"] else ("show", "")
+    return (*shown, *found["room"])
+
+
+def _settings_values(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    changes = (f"{key}={part[0]}" for key, part in found.items() if key != "room" and part)
+    return (*found["room"], *changes)
+
+
 ROOM_ROWS = (
     Row(
         "join",
@@ -40,6 +52,10 @@ ROOM_ROWS = (
         lambda node, given: node.rooms.join(*given),
         more="What you type goes there then. The server can read what is said in a room.",
         words=("key=",),
+        fields=(
+            Field("room", name, missing=None),
+            Field("key", word),
+        ),
     ),
     Row(
         "part",
@@ -47,6 +63,7 @@ ROOM_ROWS = (
         "leave a room",
         room_or_none,
         lambda node, given: node.rooms.part(*given),
+        fields=(Field("room", name),),
     ),
     Row("rooms", "/rooms", "which rooms there are", nothing, lambda node, _: node.in_room.rooms()),
     Row(
@@ -55,6 +72,7 @@ ROOM_ROWS = (
         "who is in a room",
         room_or_none,
         lambda node, given: node.in_room.names(*given),
+        fields=(Field("room", name),),
     ),
     Row(
         "topic",
@@ -63,6 +81,11 @@ ROOM_ROWS = (
         topic,
         _topic,
         more='/topic "" takes it away.',
+        fields=(
+            Field("text", any_text, missing=()),
+            Field("room", name),
+        ),
+        arrange=_topic_values,
     ),
     Row(
         "kick",
@@ -71,6 +94,10 @@ ROOM_ROWS = (
         somebody,
         lambda node, given: node.in_room.kick(*given),
         ids="",
+        fields=(
+            Field("id", name, missing=None),
+            Field("room", name),
+        ),
     ),
     Row(
         "ban",
@@ -80,6 +107,11 @@ ROOM_ROWS = (
         lambda node, given: node.in_room.ban(*given),
         more=f"who: an id, a key (sha256:...) or an address. {TIME}",
         ids="",
+        fields=(
+            Field("id", name, missing=None),
+            Field("time", duration),
+            Field("room", name),
+        ),
     ),
     Row(
         "unban",
@@ -88,6 +120,10 @@ ROOM_ROWS = (
         somebody,
         lambda node, given: node.in_room.unban(*given),
         ids="",
+        fields=(
+            Field("id", name, missing=None),
+            Field("room", name),
+        ),
     ),
     Row(
         "mute",
@@ -97,6 +133,11 @@ ROOM_ROWS = (
         lambda node, given: node.in_room.mute(*given),
         more=f"{TIME} 0 takes it back.",
         ids="",
+        fields=(
+            Field("id", name, missing=None),
+            Field("time", duration),
+            Field("room", name),
+        ),
     ),
     Row(
         "op",
@@ -106,6 +147,11 @@ ROOM_ROWS = (
         lambda node, given: node.in_room.op(*given),
         more=f"{TIME} 0 takes it back.",
         ids="",
+        fields=(
+            Field("id", name, missing=None),
+            Field("time", duration),
+            Field("room", name),
+        ),
     ),
     Row(
         "invite",
@@ -114,6 +160,10 @@ ROOM_ROWS = (
         somebody,
         lambda node, given: node.in_room.invite(*given),
         ids="",
+        fields=(
+            Field("id", name, missing=None),
+            Field("room", name),
+        ),
     ),
     Row(
         "settings",
@@ -123,6 +173,13 @@ ROOM_ROWS = (
         _settings,
         more="key: empty for none; invited: only who is; kept: what is said there.",
         words=("key=", "invited=yes", "invited=no", "kept=yes", "kept=no"),
+        fields=(
+            Field("room", name),
+            Field("key", word, missing=()),
+            Field("invited", flag, missing=()),
+            Field("kept", flag, missing=()),
+        ),
+        arrange=_settings_values,
     ),
     Row(
         "search",
@@ -130,6 +187,7 @@ ROOM_ROWS = (
         "what was said with these words in it",
         words,
         lambda node, given: node.search(*given),
+        fields=(Field("text", text, missing=None),),
     ),
 )
 """As `ui.commands.ROWS`."""

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from chatproto.node.events import Event
 from chatproto.ui.arguments import ReadText
+from chatproto.ui.values import Arrange, Field, in_order
 
 
 class Rooms(Protocol):
@@ -57,7 +58,7 @@ class Node(Protocol):
     def switch(self, what: str) -> None: ...
     def mode(self, which: str) -> None: ...
     def over(self) -> None: ...
-    def send(self, paths: list[str]) -> None: ...
+    def send(self, paths: list[str], to: str = "") -> None: ...
     def list_files(self) -> None: ...
     def cancel(self, number: str) -> None: ...
     def unsend(self, number: str, to: str = "") -> None: ...
@@ -79,6 +80,8 @@ class Row:
     `read` makes the arguments of what follows the name and one blank (raises Misused); `run` hands
     them to the node, and returns an event only if the node is not needed. `more` is for /help NAME.
     `words` and `ids` are for Tab: words that may be an argument, and whether ids may, after a mark.
+    `fields` are its values where it is given as an object, and `arrange` makes the same arguments of
+    them that `read` makes of a line.
     """
 
     name: str
@@ -89,3 +92,5 @@ class Row:
     more: str = ""
     words: tuple[str, ...] = ()
     ids: str | None = None
+    fields: tuple[Field, ...] = ()
+    arrange: Arrange = in_order

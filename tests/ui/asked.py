@@ -70,8 +70,8 @@ class AskedNode:
     def trust(self, peer: str, key: str) -> None:
         self.asked.append(("trust", peer, key))
 
-    def send(self, paths: list[str]) -> None:
-        self.asked.append(("send", *paths))
+    def send(self, paths: list[str], to: str = "") -> None:
+        self.asked.append(("send", *paths, *((to,) if to else ())))
 
     def list_files(self) -> None:
         self.asked.append(("files",))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 from typing import Any
 
 from hypothesis import given
@@ -12,6 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.ui.oneshot import AtServer, Over, SendText, Step, Work
 from chatproto.ui.oneshot_files import Info, Receive, SendFiles
+from chatproto.ui.values import Values
+from chatproto.wire.limits import DEFAULTS
 
 AWAY = "bob is away: you will be told when they come"
 
@@ -33,12 +34,16 @@ def unreached(reason: str) -> dict[str, Any]:
     return event("error", command="chat", id="bob", text=reason)
 
 
+def do(name: str, **values: Any) -> dict[str, Any]:
+    return {"do": name, **values}
+
+
 class WorkTests(SynchronousTestCase):
-    def feed(self, work: Work, *events: dict[str, Any]) -> list[str]:
+    def feed(self, work: Work, *events: dict[str, Any]) -> list[Values]:
         """The commands, until it is over; `self.over` is the end."""
         self.over: Over | None = None
         self.lines: list[str] = []
-        commands: list[str] = []
+        commands: list[Values] = []
         step = work.begin()
         for one in (None, *events):
             if one is not None:
@@ -62,21 +67,24 @@ class SendTextTests(WorkTests):
     def test_goes_where_there_is_a_conversation(self) -> None:
         work = SendText("bob", "hi")
         said = [who("open"), event("sent", to="bob", id=7, text="hi")]
-        self.assertEqual(self.feed(work, *said), ["/who", '/msg @bob "hi"'])
+        self.assertEqual(self.feed(work, *said), [do("who"), do("msg", to="bob", text="hi")])
         self.assertEqual(work.heard(event("delivered", to="bob", id=7)).over, Over(0))
 
     def test_calls_where_there_is_none(self) -> None:
         for found in (who(), who("ringing"), who("open", id="carol")):
             commands = self.feed(SendText("bob", "hi"), found)
-            self.assertEqual(commands, ["/who", "/chat bob", '/msg @bob "hi"'])
+            self.assertEqual(
+                commands, [do("who"), do("chat", to="bob"), do("msg", to="bob", text="hi")]
+            )
         for found in (who("calling"), who("broken")):
-            self.assertEqual(self.feed(SendText("bob", "hi"), found), ["/who", '/msg @bob "hi"'])
+            self.assertEqual(
+                self.feed(SendText("bob", "hi"), found), [do("who"), do("msg", to="bob", text="hi")]
+            )
 
     @given(st.text(min_size=1))
-    def test_a_text_is_one_line_and_comes_out_as_it_was(self, text: str) -> None:
-        line = SendText("bob", text).heard(who("open")).commands[0]
-        self.assertNotIn("\n", line)
-        self.assertEqual(json.loads(line.removeprefix("/msg @bob ")), text)
+    def test_a_text_comes_out_as_it_was(self, text: str) -> None:
+        command = SendText("bob", text).heard(who("open")).commands[0]
+        self.assertEqual(json.loads(json.dumps(command)), do("msg", to="bob", text=text))
 
     def test_others_messages_are_not_ours(self) -> None:
         work = SendText("bob", "hi")
@@ -104,7 +112,7 @@ class SendTextTests(WorkTests):
     def test_what_was_declined_does_not_stay_in_the_outbox(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
         commands = self.feed(SendText("bob", "hi"), who(), kept, session("closed", reason="603 no"))
-        self.assertEqual(commands[-1], "/unsend 4 bob")
+        self.assertEqual(commands[-1], do("unsend", id=4, to="bob"))
         self.assertEqual(self.over and self.over.code, 3)
 
     def test_somebody_away_for_whom_it_is_kept(self) -> None:
@@ -118,7 +126,10 @@ class SendTextTests(WorkTests):
         arrived = event("delivered", to="bob", id=4)
         work = SendText("bob", "hi", patient=True)
         commands = self.feed(work, who(), kept, unreached(AWAY), came, arrived)
-        self.assertEqual((commands, self.over), (["/who", "/chat bob", '/msg @bob "hi"'], Over(0)))
+        self.assertEqual(
+            (commands, self.over),
+            ([do("who"), do("chat", to="bob"), do("msg", to="bob", text="hi")], Over(0)),
+        )
 
     def test_somebody_away_who_is_not_known(self) -> None:
         gone = event("undelivered", to="bob", text="hi", reason=AWAY)
@@ -129,7 +140,7 @@ class SendTextTests(WorkTests):
         came = event("presence", id="bob", status="online")
         work = SendText("bob", "hi", patient=True)
         commands = self.feed(work, who(), gone, unreached(AWAY), came)
-        self.assertEqual(commands[-2:], ["/chat bob", '/msg @bob "hi"'])
+        self.assertEqual(commands[-2:], [do("chat", to="bob"), do("msg", to="bob", text="hi")])
         self.assertIsNone(self.over)
 
     def test_no_way_to_them_and_no_outbox(self) -> None:
@@ -172,29 +183,36 @@ class SendFilesTests(WorkTests):
         work = SendFiles("bob", ["/a b", "/c"])
         commands = self.feed(work, who(), session("calling"), session("open"), listed())
         self.assertEqual(
-            commands, ["/who", "/chat bob", "/files", "/switch bob", "/send '/a b' /c"]
+            commands,
+            [
+                do("who"),
+                do("chat", to="bob"),
+                do("files"),
+                do("send", to="bob", paths=["/a b", "/c"]),
+            ],
         )
         commands = self.feed(SendFiles("bob", ["/a"]), who("open"), listed())
-        self.assertEqual(commands, ["/who", "/files", "/switch bob", "/send /a"])
+        self.assertEqual(commands, [do("who"), do("files"), do("send", to="bob", paths=["/a"])])
 
     def test_what_is_under_way_is_not_sent_twice(self) -> None:
         known = {"id": 4, "path": "/a", "to": "bob", "state": "broken"}
         commands = self.feed(SendFiles("bob", ["/a", "/b"]), who("open"), listed(known))
-        self.assertEqual(commands[-1], "/send /b")
+        self.assertEqual(commands[-1], do("send", to="bob", paths=["/b"]))
         commands = self.feed(SendFiles("bob", ["/a"]), who("open"), listed(known))
-        self.assertEqual((commands[-1], self.over), ("/files", None))
+        self.assertEqual((commands[-1], self.over), (do("files"), None))
         self.ends(SendFiles("bob", ["/a"]), 4, who("open"), listed(known | {"state": "stalled"}))
         others = {"id": 4, "path": "/a", "to": "carol", "state": "moving"}
         commands = self.feed(SendFiles("bob", ["/a"]), who("open"), listed(others))
-        self.assertEqual(commands[-1], "/send /a")
+        self.assertEqual(commands[-1], do("send", to="bob", paths=["/a"]))
 
     @given(st.lists(st.text("ab '\"\\\n\u00e9", min_size=1, max_size=4000), unique=True))
     def test_every_path_is_sent_once_in_lines_that_are_not_too_long(self, names: list[str]) -> None:
         paths = [f"/{name}" for name in names]
         commands = self.feed(SendFiles("bob", paths), who("open"), listed())
-        sent = [command for command in commands if command.startswith("/send ")]
-        self.assertEqual([path for one in sent for path in shlex.split(one)[1:]], paths)
-        self.assertLess(max(map(len, sent), default=0), 64 * 1024)
+        sent = [command for command in commands if command["do"] == "send"]
+        self.assertEqual([path for one in sent for path in one["paths"]], paths)
+        lines = [len(json.dumps(one)) for one in sent]
+        self.assertLess(max(lines, default=0), DEFAULTS.control_line)
 
     def test_over_when_all_are_whole(self) -> None:
         opened = [who("open"), listed()]
@@ -218,10 +236,12 @@ class SendFilesTests(WorkTests):
             self.assertIn("why", said)
 
     def test_what_cannot_be_offered_has_failed(self) -> None:
-        wrong = event("error", command="send", text="cannot read /a: Permission denied")
+        wrong = event("error", command="send", path="/a", text="cannot read /a: Permission denied")
         said = self.ends(SendFiles("bob", ["/a"]), 5, who("open"), listed(), wrong)
         self.assertIn("Permission", said)
-        others = event("error", command="send", text="cannot read /x: Permission denied")
+        others = event(
+            "error", command="send", path="/ab", text="cannot read /ab: Permission denied"
+        )
         self.feed(SendFiles("bob", ["/a"]), who("open"), listed(), others)
         self.assertIsNone(self.over)
 
@@ -233,7 +253,7 @@ class SendFilesTests(WorkTests):
     def test_who_is_patient_waits_for_them(self) -> None:
         came = event("presence", id="bob", status="online")
         work = SendFiles("bob", ["/a"], patient=True)
-        self.assertEqual(self.feed(work, who(), unreached(AWAY), came)[-1], "/chat bob")
+        self.assertEqual(self.feed(work, who(), unreached(AWAY), came)[-1], do("chat", to="bob"))
         self.assertIsNone(self.over)
 
     def test_they_leave_halfway(self) -> None:
@@ -260,7 +280,9 @@ class ReceiveTests(WorkTests):
         work = Receive(count=2)
         done = offered("bob", "done", path="/d/a")
         commands = self.feed(work, who(), listed(), incoming, offered("bob", ask=True), done, done)
-        self.assertEqual(commands, ["/who", "/files", "/accept bob", "/accept 3"])
+        self.assertEqual(
+            commands, [do("who"), do("files"), do("accept", id="bob"), do("accept", id=3)]
+        )
         self.assertEqual((self.lines, self.over), (["/d/a", "/d/a"], Over(0)))
 
     def test_takes_what_was_offered_before(self) -> None:
@@ -271,7 +293,7 @@ class ReceiveTests(WorkTests):
             {"id": 8, "from": "eve?", "state": "offered"},
         ]
         commands = self.feed(Receive(), who("ringing"), listed(*waits))
-        self.assertEqual(commands[2:], ["/accept bob", "/accept 5"])
+        self.assertEqual(commands[2:], [do("accept", id="bob"), do("accept", id=5)])
 
     def test_takes_nothing_from_others_or_from_whom_nobody_confirms(self) -> None:
         strangers = [
@@ -280,9 +302,9 @@ class ReceiveTests(WorkTests):
             offered("bob?", ask=True),
             offered("bob?", "done", path="/d/a"),
         ]
-        self.assertEqual(self.feed(Receive(count=1), *strangers), ["/who", "/files"])
+        self.assertEqual(self.feed(Receive(count=1), *strangers), [do("who"), do("files")])
         others = [who("ringing", id="eve"), offered("eve", ask=True)]
-        self.assertEqual(self.feed(Receive("bob", 1), *others), ["/who", "/files"])
+        self.assertEqual(self.feed(Receive("bob", 1), *others), [do("who"), do("files")])
         self.assertIsNone(self.over)
 
     def test_goes_on_after_one_that_failed(self) -> None:
@@ -307,9 +329,9 @@ class InfoTests(WorkTests):
             {"id": "carol", "host": "::1", "port": 6, "key": None},
         ]
         contacts = event("contacts", list=found)
-        self.assertEqual(self.feed(Info(), contacts), ["/info"])
+        self.assertEqual(self.feed(Info(), contacts), [do("info", prefix="")])
         self.assertEqual(self.lines, ["bob 127.0.0.1:5", "carol [::1]:6"])
-        self.assertEqual(self.feed(Info("c"), contacts), ["/info c"])
+        self.assertEqual(self.feed(Info("c"), contacts), [do("info", prefix="c")])
         self.assertEqual((self.lines, self.over), (["carol [::1]:6"], Over(0)))
 
     def test_a_server_that_is_not_there(self) -> None:
@@ -319,7 +341,9 @@ class InfoTests(WorkTests):
 class AtServerTests(WorkTests):
     def test_begins_when_a_server_knows_us_or_is_not_there(self) -> None:
         for first in (event("registered"), event("notice", text="it is tried again")):
-            self.assertEqual(self.feed(AtServer(Info()), event("running"), first), ["/info"])
+            self.assertEqual(
+                self.feed(AtServer(Info()), event("running"), first), [do("info", prefix="")]
+            )
             self.feed(AtServer(Info()), first, first, event("contacts", list=[]))
             self.assertEqual(self.over, Over(0))
 

@@ -1,0 +1,191 @@
+"""Read a command that is given as values, a JSON object, instead of a typed line.
+
+    {"do": "msg", "to": "bob", "text": "hello"}
+    {"do": "send", "to": "bob", "paths": ["/tmp/a file"]}
+
+`do` names the command, without its slash; `Row.fields` in the table of commands (`ui.commands.ROWS`)
+lists the values that it takes. Values are never parsed: quotes, blanks, `~`, `@` and line ends in
+them mean themselves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chatproto.ui.arguments import NUMBER, Misused, shortened
+
+Values = Mapping[str, Any]
+"""One command as an object: `do`, and the fields of its row."""
+
+VALUE = 64 * 1024
+"""Characters of a name, key or mode; texts and paths have limits of their own."""
+_NAMES_A_COMMAND = re.compile(r'"do"\s*:')
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One value of a command: its name, and how it becomes arguments of the row's `run`.
+
+    `read` raises Misused. `missing` are the arguments if the value is left out or null; None: it
+    must be there.
+    """
+
+    name: str
+    read: Callable[[object], tuple[str, ...]]
+    missing: tuple[str, ...] | None = ("",)
+
+
+Arrange = Callable[[dict[str, tuple[str, ...]]], tuple[str, ...]]
+"""Makes the arguments of the fields that were given, where these do not simply follow each other."""
+
+
+def word(value: object) -> tuple[str, ...]:
+    """A name: an id, `#room`, address, key or dialect."""
+    if not isinstance(value, str):
+        raise Misused("is a string")
+    if len(value) > VALUE:
+        raise Misused(f"has at most {VALUE} characters")
+    return (_unicode(value),)
+
+
+def name(value: object) -> tuple[str, ...]:
+    """A name that is not empty."""
+    if value == "":
+        raise Misused("is empty")
+    return word(value)
+
+
+def text(value: object) -> tuple[str, ...]:
+    """A text with something in it."""
+    if not isinstance(value, str):
+        raise Misused("is a string")
+    if not value.strip():
+        raise Misused("is empty")
+    return (_unicode(value),)
+
+
+def any_text(value: object) -> tuple[str, ...]:
+    """A text, perhaps empty."""
+    return ("",) if value == "" else text(value)
+
+
+def number(value: object) -> tuple[str, ...]:
+    """A number from 1 on, or its digits in a string."""
+    digits = str(value) if _is_number(value) else value
+    if not isinstance(digits, str) or NUMBER.fullmatch(digits) is None:
+        raise Misused("is a number from 1 on")
+    return (digits,)
+
+
+def asker(value: object) -> tuple[str, ...]:
+    """An id in a string, or the number of a file; as `arguments.asker`, an id of digits has an `@`."""
+    if _is_number(value):
+        return number(value)
+    (found,) = name(value)
+    return (f"@{found}",) if found.isdecimal() else (found,)
+
+
+def flag(value: object) -> tuple[str, ...]:
+    """`true` or `false`, as `yes` or `no`."""
+    if not isinstance(value, bool):
+        raise Misused("is true or false")
+    return ("yes" if value else "no",)
+
+
+def one_of(*known: str) -> Callable[[object], tuple[str, ...]]:
+    """One of some words."""
+
+    def read(value: object) -> tuple[str, ...]:
+        if not isinstance(value, str) or value not in known:
+            raise Misused(f"is {' or '.join(known)}")
+        return (value,)
+
+    return read
+
+
+def paths(value: object) -> tuple[str, ...]:
+    """Paths as the file system has them: bytes that are not UTF-8 as `os.fsdecode` writes them."""
+    if not isinstance(value, list) or not value:
+        raise Misused("is a list of paths")
+    return tuple(_path(one) for one in value)
+
+
+def _path(value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise Misused("is a list of paths, each a string that is not empty")
+    try:
+        if b"\0" in os.fsencode(value):
+            raise Misused("has a NUL, which no path has")
+    except UnicodeEncodeError:
+        raise Misused("has half a surrogate pair, which no path has") from None
+    return value
+
+
+def _is_number(value: object) -> bool:
+    # Not a bool, and not so long that Python refuses to write it.
+    return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**18
+
+
+def _unicode(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise Misused("is not Unicode text: it has bytes that are not UTF-8") from None
+    return value
+
+
+def arguments(given: Values, fields: tuple[Field, ...], arrange: Arrange) -> tuple[str, ...]:
+    """What a row's `run` is given for the values `given`. Raises Misused."""
+    names = {field.name for field in fields}
+    for key in given:
+        if key != "do" and key not in names:
+            raise Misused(f'takes no "{shortened(key)}"')
+    found: dict[str, tuple[str, ...]] = {}
+    for field in fields:
+        value = given.get(field.name)
+        if value is None and field.missing is None:
+            raise Misused(f'lacks "{field.name}"')
+        try:
+            found[field.name] = field.missing or () if value is None else field.read(value)
+        except Misused as wrong:
+            raise Misused(f'wants another "{field.name}", which {wrong}') from None
+    return arrange(found)
+
+
+def in_order(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """The fields one after another."""
+    return tuple(argument for part in found.values() for argument in part)
+
+
+def read_object(line: str) -> dict[str, Any] | None:
+    """The object in `line`, if that is a command given as values; None if it is anything else.
+
+    Raises Misused for what can only be meant as such a command and cannot be read.
+    """
+    if not line.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(line, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError):
+        if _NAMES_A_COMMAND.search(line) is None:
+            return None
+        raise Misused('a line with "do" must be one whole JSON object') from None
+    if not isinstance(found, dict) or "do" not in found:
+        return None
+    if not isinstance(found["do"], str):
+        raise Misused('"do" is the name of a command')
+    return found
+
+
+def _without_doubles(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"two values for {key}")
+        found[key] = value
+    return found
