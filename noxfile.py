@@ -31,8 +31,10 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def long(session: nox.Session) -> None:
-    """The full counts and the benchmarks."""
+    """Full counts, an hour of fuzzing, and the benchmarks."""
     session.install("-e", ".[test]")
     session.run("python", "-m", "pytest", "--long", *session.posargs)
+    session.install("atheris")
+    session.run("python", "-m", "tests.fuzz.run", "3600")
     session.run("python", "bench/requests.py")
     session.run("python", "bench/scale.py")
