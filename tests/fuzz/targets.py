@@ -18,6 +18,7 @@ from typing import Any
 from chatproto.directory.answers import Directory
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.nearby.messages import read_datagram
+from chatproto.net.clock import Wall
 from chatproto.node.events import Event, Exited
 from chatproto.node.node import Node
 from chatproto.node.settings import Settings
@@ -187,7 +188,7 @@ def control_socket(data: bytes) -> None:
     control = Control(
         told.events.append,
         lambda: lambda line: carry_out(line, told.node, json_text),
-        lambda: NOW,
+        lambda: Wall(NOW),
         DEFAULTS,
     )
     told.node.tell = control.tell
@@ -204,7 +205,7 @@ def control_socket(data: bytes) -> None:
 def json_line(data: bytes) -> None:
     """Lines on standard input with `--ui json`."""
     told = Told(plain=bool(data[:1] and data[0] & 1))
-    lines = JsonLines(told.node, lambda line: None, lambda: NOW)
+    lines = JsonLines(told.node, lambda line: None, lambda: Wall(NOW))
     told.node.tell = lines.tell
     for line in data[1:].split(b"\n"):
         lines.on_line(line.decode("utf-8", "replace"))
@@ -259,7 +260,7 @@ def client_log(data: bytes) -> None:
             ledger.entries(BOB_KEY)
             ledger.history(BOB_KEY, 20)
             ledger.search("hello", 20)
-            ledger.heard(BOB_KEY, "bob", Entry(9, MSG, NOW, "hello"))
+            ledger.heard(BOB_KEY, "bob", Entry(9, MSG, Wall(NOW), "hello"))
         finally:
             ledger.close()
 
