@@ -154,6 +154,11 @@ class Node:
         if not self.calls.all.unsent and not self.rooms.unsent:
             self.stop()
 
+    @property
+    def target(self) -> object:
+        """Whoever gets the next line: a conversation, the name of a room, or an empty string."""
+        return self.calls.all.current or self.calls.all.room
+
     # What the person asks for and nobody else needs to answer.
 
     def id(self) -> None:

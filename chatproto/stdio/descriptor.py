@@ -10,6 +10,7 @@ import os
 import select
 import signal
 import stat
+import termios
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -74,6 +75,14 @@ def terminal_is_there(fd: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def is_line_mode(fd: int) -> bool:
+    """Return True if `fd` is a terminal that hands over whole lines (canonical mode)."""
+    try:
+        return bool(termios.tcgetattr(fd)[3] & termios.ICANON)
+    except (termios.error, OSError):
+        return False
 
 
 def stay_running_in_background() -> None:

@@ -14,6 +14,7 @@ from zope.interface import implementer
 from chatproto.stdio.descriptor import (
     Reactor,
     is_always_ready,
+    is_line_mode,
     is_ready,
     reopened,
     stay_running_in_background,
@@ -23,6 +24,8 @@ from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.limits import DEFAULTS
 
+TERMINAL_LINE = 4095
+"""Bytes of a line, without its end, that Linux passes on from a terminal; it drops the others."""
 _AT_ONCE = 16 * 1024
 _LINES_A_TURN = 256
 _LOOK_AGAIN = 1.0  # seconds, for a terminal that another program has just now
@@ -103,6 +106,13 @@ class Lines:
             self._paused = False
             self._go_on_later()
 
+    @property
+    def pending(self) -> bool:
+        """Whether there may be lines that were not told yet."""
+        if self._paused or self._lines:
+            return True
+        return self._fd >= 0 and not self._always_ready and is_ready(self._fd, select.POLLIN)
+
     # What Twisted calls.
 
     def fileno(self) -> int:
@@ -179,10 +189,20 @@ class Lines:
                 self._go_on_later(_LOOK_AGAIN)
                 return
             data = b""
-        if data:
+        if data and self._is_cut(data):
+            self._on_refused(
+                f"that line was not taken: a terminal passes on only {TERMINAL_LINE:,} bytes of a line;"
+                " write it as several, or hand it over through a pipe"
+            )
+        elif data:
             self._split(data)
         else:
             self._read_end()
+
+    def _is_cut(self, data: bytes) -> bool:
+        """Return True for a line that is as long as a terminal's may be, and so perhaps was longer."""
+        full = len(data) == TERMINAL_LINE + 1 and data.endswith(b"\n") and not self._rest
+        return full and data.count(b"\n") == 1 and is_line_mode(self._fd)
 
     def _split(self, data: bytes) -> None:
         if b"\n" not in data:

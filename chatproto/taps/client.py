@@ -37,7 +37,6 @@ from chatproto.transfer.threads import Threads
 from chatproto.ui.commands import INTERNAL
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
-from chatproto.ui.paste import Paste
 from chatproto.ui.plain import Plain
 from chatproto.wire.limits import DEFAULTS
 
@@ -118,16 +117,14 @@ def makeService(options: Options) -> IService:
         ui = JsonLines(node, screen.write_line, wall)
     else:
         typed = os.isatty(descriptor(sys.__stdin__, os.O_RDONLY))
-        paste = Paste(reactor, node.say) if typed else None
-        ui = Plain(node, screen.write_line, wall, paste, bool(options["time"]))
+        clock = reactor if typed and not options["plain"] else None
+        times = bool(options["time"])
+        ui = Plain(node, screen.write_line, wall, clock, lambda: parts["keyboard"].pending, times)
     parts["ui"] = ui
     scripts = control(node, ui.tell)
     unix: Any = reactor  # as every reactor is where there are such sockets
     node.tell = scripts.tell
     node.flushed = screen.flush
-
-    def refused(sentence: str) -> None:
-        ui.tell(Failed(sentence, status=413))
 
     def failed(sentence: str) -> None:
         ui.tell(Failed(sentence, status=500, code=INTERNAL))
@@ -137,7 +134,9 @@ def makeService(options: Options) -> IService:
         most, errors = node.limits.control_line, "surrogateescape"
     else:
         most, errors = node.limits.message, "replace"
-    keyboard = Lines(reactor, typed_in, ui.on_line, ui.on_end, refused, most, errors, failed)
+    keyboard = parts["keyboard"] = Lines(
+        reactor, typed_in, ui.on_line, ui.on_end, ui.on_refused, most, errors, failed
+    )
 
     def hold(held: bool) -> None:
         keyboard.pause() if held else keyboard.resume()

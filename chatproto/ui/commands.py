@@ -158,6 +158,14 @@ ROWS: dict[str, Row] = {
             ),
         ),
         Row(
+            "drop",
+            "/drop",
+            "forget pasted lines that begin with /",
+            nothing,
+            lambda node, given: Failed("no pasted lines wait for an answer", 404, "drop"),
+            more="On a terminal, a paste runs no commands behind a text: you are asked about them.",
+        ),
+        Row(
             "quit",
             "/quit",
             "end the conversation or leave the room; outside, the program",

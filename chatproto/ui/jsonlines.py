@@ -77,6 +77,10 @@ class JsonLines:
         if shown is not None:
             self.tell(shown)
 
+    def on_refused(self, sentence: str) -> None:
+        """Tells why a line was not taken at all."""
+        self.tell(Failed(sentence, status=413))
+
     def on_end(self) -> None:
         """There is no more input."""
         self._node.end_of_input()

@@ -12,15 +12,21 @@ from chatproto.wire.limits import DEFAULTS, Limits
 class Paste:
     """Gathers lines that follow each other faster than anybody types, and says them as one text.
 
-    A text is said when `limits.paste_gap` seconds have passed without another line. One that would
+    A text is said when `limits.paste_gap` seconds have passed without another line, and `more` says
+    that none waits to be read. One that would
     have more than `limits.body_to_server` bytes is said in several, each of whole lines.
     """
 
     def __init__(
-        self, clock: IReactorTime, say: Callable[[str], None], limits: Limits = DEFAULTS
+        self,
+        clock: IReactorTime,
+        say: Callable[[str], None],
+        limits: Limits = DEFAULTS,
+        more: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock = clock
         self._say = say
+        self._more = more
         self._limits = limits
         self._lines: list[str] = []
         self._size = 0
@@ -41,7 +47,13 @@ class Paste:
         if self._timer is not None and self._timer.active():
             self._timer.reset(self._limits.paste_gap)
         else:
-            self._timer = self._clock.callLater(self._limits.paste_gap, self.end)
+            self._timer = self._clock.callLater(self._limits.paste_gap, self._paused)
+
+    def _paused(self) -> None:
+        if self._more():
+            self._timer = self._clock.callLater(self._limits.paste_gap, self._paused)
+        else:
+            self.end()
 
     def end(self) -> None:
         """That was all: say it."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from twisted.internet.interfaces import IReactorTime
+
 from chatproto.net.clock import Wall
-from chatproto.node.events import Event, Notice
+from chatproto.node.events import Event, Failed, Notice
 from chatproto.ui.commands import Say, carry_out, parse
 from chatproto.ui.paste import Paste
+from chatproto.ui.paste_guard import PasteGuard
 from chatproto.ui.row import Node
 from chatproto.ui.view import plain_lines
 
@@ -20,8 +23,9 @@ class Plain:
     """One event a line out, one text or command a line in.
 
     `write_line` takes a line without its end and does not block. `seconds` is the time of day in
-    seconds since 1970; `times`: every line begins with it. With `paste`, for a terminal, what is
-    pasted for a room is one message.
+    seconds since 1970; `times`: every line begins with it. `clock` is for a terminal, where lines
+    are pasted: a text for a room is one message then, and no command in a paste runs unasked. `more`
+    says whether input waits that was not read yet.
     """
 
     def __init__(
@@ -29,14 +33,19 @@ class Plain:
         node: Node,
         write_line: Callable[[str], None],
         seconds: Callable[[], Wall],
-        paste: Paste | None = None,
+        clock: IReactorTime | None = None,
+        more: Callable[[], bool] = lambda: False,
         times: bool = False,
     ) -> None:
         self._node = node
         self._write_line = write_line
         self._seconds = seconds
-        self._paste = paste
         self._times = times
+        self._paste: Paste | None = None
+        self._guard: PasteGuard | None = None
+        if clock is not None:
+            self._paste = Paste(clock, node.say, more=more)
+            self._guard = PasteGuard(clock, node.say, self._notify, lambda: node.target, more)
 
     def tell(self, event: Event) -> None:
         """Shows `event`."""
@@ -49,26 +58,45 @@ class Plain:
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or shows why it cannot be done."""
-        if self._paste is not None and self._is_pasted(line, self._paste):
-            return
-        shown = carry_out(line, self._node)
-        if shown is not None:
-            self.tell(shown)
+        if self._paste is not None and self._paste.begun:
+            self._paste.add(line)
+        elif self._guard is None or self._paste is None:
+            self._run(line)
+        elif not self._guard.takes(line):
+            if self._node.rooms.current and not _is_command(line):
+                said = parse(line)
+                if isinstance(said, Say):
+                    self._paste.add(said.text)
+            else:
+                command = False
+                try:
+                    command = self._run(line) and _is_command(line)
+                finally:
+                    self._guard.done(command)
+
+    def on_refused(self, sentence: str) -> None:
+        """Shows why a line was not taken at all."""
+        self.tell(Failed(sentence, status=413))
+        if self._guard is not None:
+            self._guard.done(command=False)
 
     def on_end(self) -> None:
         """There is no more input."""
-        if self._paste is not None:
+        if self._paste is not None and self._guard is not None:
             self._paste.end()
+            self._guard.end()
         self._node.end_of_input()
 
-    def _is_pasted(self, line: str, paste: Paste) -> bool:
-        """Whether `line` may begin a paste, or is another line of one: then nothing in it is a command."""
-        if paste.begun:
-            paste.add(line)
-            return True
-        if not self._node.rooms.current or (line.startswith("/") and not line.startswith("//")):
-            return False
-        said = parse(line)
-        if isinstance(said, Say):
-            paste.add(said.text)
-        return True
+    def _run(self, line: str) -> bool:
+        """Carry `line` out; False if it is none that can be read."""
+        shown = carry_out(line, self._node)
+        if shown is not None:
+            self.tell(shown)
+        return not isinstance(shown, Failed)
+
+    def _notify(self, sentence: str) -> None:
+        self.tell(Notice(sentence))
+
+
+def _is_command(line: str) -> bool:
+    return line.startswith("/") and not line.startswith("//")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import pty
 import tempfile
+import termios
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -11,7 +12,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.stdio.input import Lines
+from chatproto.stdio.input import TERMINAL_LINE, Lines
 from chatproto.stdio.typed import typed
 from tests.stdio.turns import TurnByTurn
 
@@ -207,6 +208,41 @@ class OtherDescriptorTests(SynchronousTestCase):
         self.assertEqual(heard.ends, 1)
         os.close(master)
         os.close(slave)
+
+
+class TerminalTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.ours, theirs = pty.openpty()
+        attributes = termios.tcgetattr(theirs)
+        attributes[3] &= ~termios.ECHO
+        termios.tcsetattr(theirs, termios.TCSANOW, attributes)
+        self.heard = Heard(theirs)
+        self.addCleanup(os.close, self.ours)
+        self.addCleanup(os.close, theirs)
+        self.addCleanup(self.heard.input.stop)
+        self.heard.input.start()
+        self.heard.turn()
+
+    def test_a_line_that_it_cuts_is_refused_and_the_next_is_read(self) -> None:
+        for size in (TERMINAL_LINE - 1, TERMINAL_LINE, TERMINAL_LINE + 1, 3 * TERMINAL_LINE):
+            os.write(self.ours, b"x" * size + b"\n")
+            self.heard.turn()
+            os.write(self.ours, b"next\n")
+            self.heard.turn()
+        self.assertEqual(self.heard.lines, ["x" * (TERMINAL_LINE - 1), *["next"] * 4])
+        self.assertEqual(len(self.heard.refused), 3)
+        self.assertIn("4,095 bytes", self.heard.refused[0])
+
+    def test_it_says_whether_lines_may_wait(self) -> None:
+        self.assertFalse(self.heard.input.pending)
+        os.write(self.ours, b"half a line")
+        self.assertFalse(self.heard.input.pending)
+        os.write(self.ours, b"\n")
+        self.assertTrue(self.heard.input.pending)
+        self.heard.turn()
+        self.assertFalse(self.heard.input.pending)
+        self.heard.input.pause()
+        self.assertTrue(self.heard.input.pending)
 
 
 class AnySplitTests(SynchronousTestCase):

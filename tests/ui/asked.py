@@ -9,6 +9,7 @@ class AskedNode:
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.rooms = self.in_room = AskedRooms(self.asked)
+        self.target: object = "bob"
 
     def say(self, text: str) -> None:
         self.asked.append(("say", text))

@@ -66,8 +66,9 @@ class PasteTests(SynchronousTestCase):
         self.clock = Clock()
         self.node = AskedNode()
         self.node.rooms.current = "#den"
+        self.more = False
         self.ui = Plain(
-            self.node, lambda line: None, lambda: Wall(0.0), Paste(self.clock, self.node.say)
+            self.node, lambda line: None, lambda: Wall(0.0), self.clock, lambda: self.more
         )
 
     def test_a_hundred_lines_at_once_are_one_message(self) -> None:
@@ -78,6 +79,15 @@ class PasteTests(SynchronousTestCase):
         self.clock.advance(DEFAULTS.paste_gap)
         self.assertEqual(self.node.asked, [("say", "\n".join(lines))])
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_a_line_that_waits_to_be_read_belongs_to_it(self) -> None:
+        self.ui.on_line("one")
+        self.more = True
+        self.clock.advance(60 * DEFAULTS.paste_gap)
+        self.ui.on_line("/quit")
+        self.more = False
+        self.clock.advance(DEFAULTS.paste_gap)
+        self.assertEqual(self.node.asked, [("say", "one\n/quit")])
 
     def test_lines_that_somebody_types_are_a_message_each(self) -> None:
         for line in ("one", "two"):

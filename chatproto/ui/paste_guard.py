@@ -1,0 +1,151 @@
+"""Keep commands inside a paste from running: a terminal without bracketed paste marks nothing.
+
+Lines that follow each other within `paste_gap` were pasted. After a text, or after a line that is
+no command, a pasted line that begins with / is held, and all lines behind it, so that their order
+stays. The person is asked about them once the paste has ended. Only a single line answers: an empty
+one sends them as text, /drop forgets those that begin with /. Any other line joins the held ones,
+because it may be the end of the paste, which had no line end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.wire.limits import DEFAULTS, Limits
+
+MOST_LINES = 400
+"""Lines that are held; fewer than `waiting_messages`, so that all of them can be sent at once."""
+
+Target = Callable[[], object]
+"""Returns whoever gets the next line, as a value that is equal only to itself."""
+
+
+class PasteGuard:
+    """Hold the commands of a paste, and ask about them.
+
+    Args: say: sends a text to the current target. notify: shows a sentence to the person. more: True
+    while input may be waiting that was not read yet; a paste does not end before.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        say: Callable[[str], None],
+        notify: Callable[[str], None],
+        target: Target,
+        more: Callable[[], bool],
+        limits: Limits = DEFAULTS,
+    ) -> None:
+        self._clock = clock
+        self._say = say
+        self._notify = notify
+        self._target = target
+        self._more = more
+        self._limits = limits
+        self._timer: IDelayedCall | None = None
+        self._text_before = False  # in this paste: what follows it may be text as well
+        self._held: list[str] = []
+        self._for: object = None  # the target that they were pasted for
+        self._asked = False
+        self._since: list[str] = []  # lines since the question, until they are known to be no paste
+        self._full = False  # too many were held: the rest of this paste is forgotten
+
+    def takes(self, line: str) -> bool:
+        """Return True if `line` is held, or answers the question; it must not be carried out then."""
+        if self._full:
+            self._wait()
+            return True
+        if self._asked:
+            self._hold(self._since, line)
+            return True
+        if self._held or (self._text_before and line.startswith("/")):
+            if not self._held:
+                self._for = self._target()
+            self._hold(self._held, line)
+            return True
+        return False
+
+    def done(self, command: bool) -> None:
+        """Note that a line was carried out; `command`: it was one, and no text."""
+        self._text_before = self._text_before or not command
+        self._wait()
+
+    def end(self) -> None:
+        """There is no more input: forget what is held."""
+        self._stop()
+        lines = len(self._held) + len(self._since)
+        if lines:
+            self._notify(f"not sent: {_pasted(lines)}")
+        self._forget()
+
+    # How it follows.
+
+    def _hold(self, lines: list[str], line: str) -> None:
+        lines.append(line)
+        waiting = [*self._held, *self._since]
+        size = sum(len(one.encode()) for one in waiting)
+        if len(waiting) > MOST_LINES or size > self._limits.message:
+            self._forget()
+            self._full = True
+            self._notify(
+                f"not sent: more than {MOST_LINES} lines or {self._limits.message} bytes"
+                " were pasted behind a line that begins with /"
+            )
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.reset(self._limits.paste_gap)
+        else:
+            self._timer = self._clock.callLater(self._limits.paste_gap, self._paused)
+
+    def _stop(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _paused(self) -> None:
+        """No line has come for `paste_gap`: unless one waits to be read, the paste is over."""
+        self._timer = None
+        if self._more():
+            self._wait()
+            return
+        self._text_before = self._full = False
+        since, self._since = self._since, []
+        if self._asked and len(since) == 1 and not since[0].strip():
+            self._send(self._held)
+        elif self._asked and len(since) == 1 and since[0].strip().lower() == "/drop":
+            self._send([line for line in self._held if not line.startswith("/")])
+        elif self._held and (since or not self._asked):
+            self._held += since
+            self._asked = True
+            self._notify(_question(self._held))
+
+    def _send(self, lines: list[str]) -> None:
+        theirs = self._target() == self._for
+        self._forget()
+        if lines and not theirs:
+            self._notify(f"not sent, for they were pasted for somebody else: {_pasted(len(lines))}")
+            return
+        for line in lines:
+            if line.strip():
+                self._say(line)
+
+    def _forget(self) -> None:
+        self._held, self._since, self._asked, self._for = [], [], False, None
+
+
+def _pasted(count: int) -> str:
+    return "1 pasted line" if count == 1 else f"{count} pasted lines"
+
+
+def _question(held: list[str]) -> str:
+    count = sum(line.startswith("/") for line in held)
+    begin, them = ("begins", "it") if count == 1 else ("begin", "them")
+    others = len(held) - count
+    behind = f" ({others} more wait behind {them})" if others else ""
+    return (
+        f"{_pasted(count)} {begin} with /{behind}: Enter sends {them} as text, /drop forgets {them}"
+    )
