@@ -133,7 +133,7 @@ class ValuesTests(SynchronousTestCase):
             self.assertEqual(asked, carried_out(line)[0], line)
 
     def test_every_command_has_such_a_form(self) -> None:
-        self.assertEqual(set(ROWS) - {values["do"] for _, values in WRITTEN}, {"help"})
+        self.assertEqual(set(ROWS) - {values["do"] for _, values in WRITTEN}, {"help", "drop"})
         for row in ROWS.values():
             for field in row.fields:
                 tried = any(v["do"] == row.name and field.name in v for _, v in WRITTEN)
