@@ -60,6 +60,7 @@ class ClassicServer:
 
     def _ask(self, message: Message, wanted: str) -> Deferred[Answer]:
         request = _Request(self._reactor, self._limits, encode(message), self._connect)
+        request.unknown = isinstance(message, Info)
 
         def judge(answer: Answer) -> Answer:
             answer.check(wanted)
@@ -97,6 +98,7 @@ class _Request:
         connect: Callable[[Protocol], Deferred[Protocol]],
     ) -> None:
         self.asked: Deferred[Answer] = Deferred(self._cancelled)
+        self.unknown = False  # the assignment does not have it: some close or exit upon it
         self.limits = limits
         self._reactor = reactor
         self._data = data
@@ -131,7 +133,9 @@ class _Request:
 
     def empty(self) -> None:
         """The connection ended without an answer: one more is worth trying."""
-        if self._tries > 1:
+        if self.unknown:
+            self.failed(NoAnswer("closed at INFO, which the assignment does not have"))
+        elif self._tries > 1:
             self.failed(NoAnswer("closed the connection without an answer"))
         else:
             self.after("again", self.limits.answer_silence, self._try)
@@ -149,7 +153,9 @@ class _Request:
         self._end()
 
     def _too_late(self) -> None:
-        if self._connecting is None:
+        if self._connecting is None and self.unknown:
+            self.failed(NoAnswer("does not answer INFO, which the assignment does not have"))
+        elif self._connecting is None:
             self.failed(NoAnswer("does not answer: is it a chat server?"))
         else:
             self.failed(NoAnswer("cannot be reached (nothing answers there)"))

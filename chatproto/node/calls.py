@@ -74,6 +74,12 @@ class CallsOwner(Protocol):
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told."""
 
+    def left_by_peer(self) -> None:
+        """A peer has ended a talk in plain text, and nothing waited to be said there."""
+
+    def talked(self, conversation: Conversation) -> None:
+        """A talk in plain text went both ways, and is over."""
+
     def left_over(self, post: Correspondence, quiet: bool) -> None:
         """A conversation is over, and this may not have arrived."""
 
@@ -232,6 +238,9 @@ class Calls:
     def conversation_ended(self, conversation: Conversation) -> None:
         """It is closed: forget it."""
         was_current = conversation is self.all.current
+        plain = isinstance(conversation.session, PlainSession)
+        if plain and conversation.heard_any and conversation.said_any:
+            self._node.talked(conversation)
         self.all.end(conversation)
         if was_current and len(self.all) and not self.leaving:
             names = ", ".join(one.name for one in self.all)
@@ -239,6 +248,10 @@ class Calls:
         if not self.secure.carries(conversation):
             self.link_free(conversation)
         self._node.settle()
+
+    def left_by_peer(self) -> None:
+        """A peer has ended a talk in plain text, and nothing waited to be said there."""
+        self._node.left_by_peer()
 
     def carried(self, conversation: Conversation) -> None:
         """It is open on a connection, or not any more: so are the files with them."""

@@ -134,6 +134,7 @@ class Conversation:
         self.tries = Tries()
         self._timers = Timers(clock)
         self._news = MessageNews(owner.tell)
+        self.warned_of = ""  # a text that may be too long for their program, until it is said again
         self.heard_any = False
         self.said_any = False
         self._shown = False
@@ -182,12 +183,14 @@ class Conversation:
         links = self.session.links
         if not isinstance(self.session, PlainSession):
             return False
-        if len(links) != 1 or self.session.dialect.has_id or self.session.dialect.strict_turns:
+        if len(links) != 1:
             return False
-        link = links[0]
+        link, dialect = links[0], self.session.dialect
         if not isinstance(link, PlainLink) or link.called is dialled:
             return False
-        return not self.heard_any if dialled else not self.named
+        if dialled:  # whatever we opened it with, they have not answered on it
+            return not self.heard_any and dialect.takes_turns
+        return not (self.named or dialect.has_id or dialect.strict_turns)
 
     def perform(self, effects: list[Effect]) -> None:
         """Carry out what the session wants, in its order."""

@@ -12,6 +12,7 @@ from chatproto.node.files import Files
 from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
+from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
 
 
@@ -62,7 +63,11 @@ class ConversationOrders:
         if len(text.encode()) > self._calls.limits.message:
             raise LocalError(413, f"a message has at most {self._calls.limits.message} bytes")
         session = conversation.session
-        if text in session.dialect.farewells and conversation.state is State.OPEN:
+        words = session.dialect.farewells
+        if session.dialect is RAW:
+            words = words | frozenset(self._calls.settings.farewells)
+        self._refuse_too_long(conversation, text)
+        if text in words and conversation.state is State.OPEN:
             conversation.perform(session.leave(text))
         elif conversation.unsent >= self._calls.limits.waiting_messages:
             raise LocalError(
@@ -70,6 +75,24 @@ class ConversationOrders:
             )
         else:
             conversation.perform(session.say(text, self._calls.now()))
+
+    def _refuse_too_long(self, conversation: Conversation, text: str) -> None:
+        """Warn before a message that ends the chat with a program that reads a frame at once.
+
+        Raises LocalError 413; the same text once more is said all the same.
+        """
+        dialect = conversation.session.dialect
+        if not isinstance(dialect, Dialect) or not dialect.longest:
+            return
+        size = len(dialect.frame(self._calls.me, text, b""))
+        if size > dialect.longest and conversation.warned_of != text:
+            conversation.warned_of = text
+            raise LocalError(
+                413,
+                f"not said: it has {size} bytes in the dialect {dialect.name}, and a program that reads "
+                f"{dialect.longest} at most ends the chat; shorten it, or say it again as it is",
+            )
+        conversation.warned_of = ""
 
     def accept(self, what: str) -> None:
         """Take a call that rings; the conversation becomes the current one."""

@@ -16,7 +16,7 @@ from chatproto.peer.manner import Manner
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.table import State
-from chatproto.wire.dialects import DIALECTS
+from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
 from chatproto.wire.reader import Item, Left, Opened, Said
@@ -60,6 +60,9 @@ class LinksOwner(Protocol):
     def link_closed(self) -> None:
         """A connection has ended."""
 
+    def left_by_peer(self) -> None:
+        """A peer has ended a talk, and nothing waited to be said there."""
+
     def written(self) -> None:
         """A message of ours went out."""
 
@@ -100,6 +103,7 @@ class Links:
     def link_made(self, link: PlainLink) -> None:
         """A connection is there, ours or theirs. When there are too many callers, one goes who has
         not said anything, the one longest silent, or else the newest."""
+        link.heed(self._calls.settings.farewells)
         if link.called:
             if len(self._links) + len(self._calls.secure) >= self._calls.limits.callers:
                 silent = next((one for one in self._links if self._is_silent(one)), None)
@@ -165,7 +169,7 @@ class Links:
         """A connection is gone."""
         conversation = self._links.pop(link, None)
         if conversation is not None:
-            conversation.perform(_plain(conversation).lost(link, reason, unwritten))
+            self._lost(conversation, link, reason, unwritten)
         self._calls.link_closed()
 
     # How it follows.
@@ -264,12 +268,34 @@ class Links:
         if conversation is None:
             return
         if word:
+            talked = conversation.state is State.OPEN and conversation.heard_any
+            ends = talked and not conversation.unsent
             conversation.perform(conversation.session.left(link))
             link.drop()
+            if ends:
+                self._calls.left_by_peer()
         else:
             # The mere end of one connection: of several it is not the end of the conversation.
             link.drop()
-            conversation.perform(_plain(conversation).lost(link, "the connection ended"))
+            self._lost(conversation, link, "the connection ended")
+
+    def _lost(
+        self,
+        conversation: Conversation,
+        link: PlainLink,
+        reason: str,
+        unwritten: tuple[str, ...] = (),
+    ) -> None:
+        """`link` is gone. They may have hung up upon what we said first, which they did not know."""
+        session = _plain(conversation)
+        unknown = not (link.called or conversation.heard_any or session.dialect is LOBBY)
+        was_open = conversation.state is State.OPEN
+        conversation.perform(session.lost(link, reason, unwritten))
+        if unknown and was_open and conversation.state is State.CLOSED:
+            others = "|".join(name for name in PEERS if name != session.dialect.name)
+            name = conversation.called
+            hint = f"/chat --as {others} {name}"
+            self._calls.tell(Notice(f"their program may speak another dialect: {hint}"))
 
 
 def _plain(conversation: Conversation) -> PlainSession:

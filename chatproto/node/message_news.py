@@ -38,7 +38,7 @@ class MessageNews:
 
     def kept_for_turn(self) -> None:
         """It waits until we may speak."""
-        self._tell(Notice("kept until it is your turn"))
+        self._tell(Notice("kept until it is your turn (/mode full: without turns)"))
 
     def kept(self, name: str, id: int) -> None:
         """It waits until there is a connection."""

@@ -13,13 +13,14 @@ from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversation_orders import ConversationOrders
-from chatproto.node.events import Answer, Event, Exited, Presence, Running
+from chatproto.node.events import Answer, Event, Exited, Notice, Presence, Running
 from chatproto.node.files import Files
 from chatproto.node.finder import TROUBLES, Finder
 from chatproto.node.forgotten_at import refusal
 from chatproto.node.held_input import HeldInput
 from chatproto.node.inquiries import Inquiries
 from chatproto.node.introducers import Introducer
+from chatproto.node.known_dialects import KnownDialects
 from chatproto.node.neighbours import Neighbours
 from chatproto.node.outbox import Outbox
 from chatproto.node.overview import Overview
@@ -35,10 +36,11 @@ from chatproto.node.standing import Standing
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.ledger import Ledger
 from chatproto.peer.manner import SECURE
+from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.table import State
 from chatproto.wire.dialects import DIALECTS, Me
-from chatproto.wire.errors import LocalError
-from chatproto.wire.fields import Contact
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import Contact, read_host_port
 from chatproto.wire.limits import Limits
 
 
@@ -68,6 +70,7 @@ class Node:
         self.limits = limits
         self.neighbours: Neighbours | None = None
         self.people = People()
+        self.dialects = KnownDialects()
         self.expected: set[str] = (
             set()
         )  # who was called and was away: the person hears when they come
@@ -294,13 +297,40 @@ class Node:
             known = ", ".join(sorted(DIALECTS))
             self.requests.fail("chat", f"there is no dialect {dialect}; there are {known}")
             return
-        plain = dialect or (self.settings.dialect if self.settings.plain else "")
+        plain = dialect or self._plain_dialect(target)
         if not plain and self.acquaintances is None:
             self.requests.fail("chat", "there is no key to call with")
             return
         conversation = self.calls.caller.prepare(target, DIALECTS[plain] if plain else SECURE)
         if conversation is not None:
-            self.requests.ask("chat", lambda: self._chat(conversation, target))
+            chosen = bool(dialect) or self.settings.dialect_chosen
+            self.requests.ask("chat", lambda: self._chat(conversation, target, chosen))
+
+    def _plain_dialect(self, target: str) -> str:
+        """Return the dialect in which `target` is called in plain text; empty: inside TLS.
+
+        Without --plain an address is called in plain text only if the person named a dialect, and no
+        key of somebody there is known.
+        """
+        settings = self.settings
+        if settings.plain:
+            return settings.dialect
+        if ":" not in target:
+            return ""
+        if settings.dialect_chosen and not self._has_key(target):
+            return settings.dialect
+        if settings.open and not self._has_key(target):
+            plainly = f"/chat --as {settings.dialect} {target} calls in plain text"
+            self.tell(Notice(f"{target} is called inside TLS; {plainly}"))
+        return ""
+
+    def _has_key(self, address: str) -> bool:
+        """Return True if somebody with a key is known to be at `address`, `host:port`."""
+        try:
+            contact = self.people.at(*read_host_port(address))
+        except RemoteError:
+            return False
+        return contact is not None and contact.key is not None
 
     async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is; see `Finder.locate`."""
@@ -314,8 +344,11 @@ class Node:
         """Whether the server says that `client_id` has `key`."""
         return await self._finder.confirm(client_id, key)
 
-    async def _chat(self, conversation: Conversation, target: str) -> None:
-        """The requests before it are answered now, so that whom it means can be found out."""
+    async def _chat(self, conversation: Conversation, target: str, chosen: bool = False) -> None:
+        """The requests before it are answered now, so that whom it means can be found out.
+
+        `chosen`: the person named the dialect; else one that worked with them before is taken.
+        """
         if conversation.state is not State.CALLING:
             return
         try:
@@ -324,6 +357,9 @@ class Node:
             conversation.perform(conversation.session.unreachable(sentence(error)))
         else:
             if conversation.state is State.CALLING:  # they may have called meanwhile
+                known = self.dialects.get(contact.client_id)
+                if known and not chosen and isinstance(conversation.session, PlainSession):
+                    conversation.session.mirror(DIALECTS[known], calling=True)
                 self.calls.caller.place(conversation, contact)
 
     # What the server tells, and what waits for whom.
@@ -346,6 +382,20 @@ class Node:
             self.tell(Presence(client_id, "online"))
         self.calls.came(client_id)
         self._outbox.deliveries.came(client_id)
+
+    def left_by_peer(self) -> None:
+        """A peer said farewell: with --plain the end of the only conversation is that of the program."""
+        busy = len(self.calls.all) or len(self.requests)
+        if self.settings.plain and not busy and self._input_ended is None:
+            self.stop()
+
+    def talked(self, conversation: Conversation) -> None:
+        """A talk in plain text went both ways: its dialect is taken for the next call."""
+        dialect = conversation.session.dialect.name
+        if conversation.contact is not None:
+            self.dialects.worked(conversation.contact.client_id, dialect)
+        elif conversation.named:
+            self.dialects.worked(conversation.id, dialect)
 
     def talks_with(self, key: str) -> bool:
         """Whether there is a conversation with `key`."""

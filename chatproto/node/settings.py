@@ -12,6 +12,8 @@ class Settings:
     `accept`: `ask`, `known`, `verified` or `none`; `rate`: bytes of files a second, 0 for no limit.
     `answer`: `all`, `known` or `none`; `announce`: hosts and ports to tell others instead of our own.
     `path`: `direct`, `relay` or `auto`.
+    `dialect_chosen`: the person named `dialect`, so that an address of which no key is known is called
+    in it. `farewells`: words that end a raw talk besides the usual ones; the first is said by us.
     `unread`: nobody reads what is heard, which is kept to be shown at another start.
     """
 
@@ -19,6 +21,8 @@ class Settings:
     plain: bool = False
     open: bool = False
     dialect: str = "canon"
+    dialect_chosen: bool = False
+    farewells: tuple[str, ...] = ()
     half_duplex: bool = False
     answer: str = "known"
     announce: tuple[tuple[str, int], ...] = ()

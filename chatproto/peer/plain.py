@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -11,19 +12,23 @@ from twisted.internet.interfaces import (
     IHalfCloseableProtocol,
     IPushProducer,
     IReactorTime,
+    ISystemHandle,
 )
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.peer.timers import Timers
-from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.dialects import RAW, Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
 from chatproto.wire.reader import Item, Reader
 from chatproto.wire.strict import TLS_CLIENT_HELLO
+
+CORK: int | None = getattr(socket, "TCP_CORK", None)
+"""Holds a segment back until it is full or the output ends; Linux has it."""
 
 
 class LinkOwner(Protocol):
@@ -102,6 +107,8 @@ class PlainLink(LineReceiver):
         self._assumed: Dialect | None = None
         self._outflow = _Outflow(self._flush)
         self._leaving = False
+        self._lone = False  # made for one frame
+        self._farewell = ""
         self._dropped = False
         self._gone = False
         self._reason = ""
@@ -120,11 +127,20 @@ class PlainLink(LineReceiver):
     def write_farewell(self, me: Me, word: str) -> None:
         """Say farewell, half-close once it is out, and close when they have, or after a while."""
         self._leaving = True
-        self._queue(_Frame(self._dialect.farewell(me, word, self.reader.line_end)))
+        dialect = self._dialect
+        word = word or (self._farewell if dialect is RAW else "")
+        self._queue(_Frame(dialect.farewell(me, word, self.reader.line_end)))
 
     def write_last(self, frame: bytes, text: str | None) -> None:
-        """Write the one frame that this connection was made for, then half-close and close."""
-        self._leaving = True
+        """Write the one frame that this connection was made for, then half-close and close.
+
+        The end goes out in the segment of the frame: some of these programs bind their port anew for
+        each message, which they cannot if they have closed first.
+        """
+        self._leaving = self._lone = True
+        if CORK is not None and ISystemHandle.providedBy(self._tcp):
+            handle: Any = self._tcp.getHandle()
+            handle.setsockopt(socket.IPPROTO_TCP, CORK, 1)
         self._queue(_Frame(frame, text))
 
     def drop(self) -> None:
@@ -137,6 +153,11 @@ class PlainLink(LineReceiver):
         self._reason = "there were too many callers"
         self._leaving = self._dropped = True
         self._tcp.abortConnection()
+
+    def heed(self, farewells: Sequence[str]) -> None:
+        """End a raw talk by any of `farewells` too; without another word we say the first."""
+        self.reader.farewells = frozenset(word.lower() for word in farewells)
+        self._farewell = farewells[0] if farewells else ""
 
     def hand_over(self) -> Any:
         """Let go of the connection, which is another's from now on, and return its transport."""
@@ -248,7 +269,10 @@ class PlainLink(LineReceiver):
         if self._frames:
             frame = self._frames.popleft()
             self._tcp.write(frame.data)
-            self._timers.after("gap", self._limits.frame_gap, self._flush)
+            if self._lone and not self._frames:
+                self._finish()
+            else:
+                self._timers.after("gap", self._limits.frame_gap, self._flush)
             if frame.text is not None:
                 self._owner.link_spoke(self, frame.text)
         elif self._leaving:

@@ -143,9 +143,12 @@ class PlainSession(PeerSession):
             return [StopDialling(), *ours, *self._open()]
         return [Ringing()] if ringing else []
 
-    def mirror(self, dialect: Dialect) -> None:
-        """They answer our call in `dialect`: so do we. Only a call can ask for one connection a message."""
-        if not dialect.dials_back:
+    def mirror(self, dialect: Dialect, *, calling: bool = False) -> None:
+        """Go on in `dialect`, in which they answer our call; or place the call in it (`calling`).
+
+        Only a call can ask for one connection a message.
+        """
+        if calling or not dialect.dials_back:
             self.dialect = dialect
 
     def heard(self, text: str) -> list[Effect]:

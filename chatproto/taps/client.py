@@ -19,6 +19,7 @@ from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.events import Event, Failed
 from chatproto.node.files import Files
+from chatproto.node.known_dialects import KnownDialects
 from chatproto.node.neighbours import Neighbours
 from chatproto.node.node import Node
 from chatproto.node.service import ChatClient
@@ -51,6 +52,8 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
         plain=plain,
         open=plain or bool(options["open"]),
         dialect=options["dialect"],
+        dialect_chosen=bool(options["dialect-chosen"]),
+        farewells=tuple(options["farewell"]),
         half_duplex=bool(options["half-duplex"]),
         answer=options["answer"],
         announce=tuple(options["announce"]),
@@ -64,6 +67,7 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
     if not plain:
         known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
     node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=wall)
+    node.dialects = KnownDialects(options["home"] / "dialects")
     if options["server"] is not None:
         node.place.server = options["server"]
         node.server = introducer(reactor, options, node, known)

@@ -29,6 +29,7 @@ ACCEPTS = ("ask", "known", "verified", "none")
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
 MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
+MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
 _EVERYBODY = ip_address("255.255.255.255")
 INTERFACES = ("auto", "plain", "json")
 PATHS = tuple(mode.value for mode in Mode)
@@ -67,7 +68,12 @@ class Options(ProgramOptions):
             "Who you are: letters, digits, '.', '_', '-' (default: your login name)",
         ],
         ["port", "p", "0", "Where others reach you: a port or a Twisted server endpoint (0: any)"],
-        ["dialect", None, "canon", f"How others are called: {', '.join(DIALECTS)}"],
+        [
+            "dialect",
+            None,
+            None,
+            f"How others are called in plain text: {', '.join(DIALECTS)} (default: canon)",
+        ],
         ["ui", None, "auto", "plain, json, or auto (plain)"],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
         ["accept", None, "ask", "Files taken: ask, known, verified (safety number compared), none"],
@@ -103,6 +109,7 @@ class Options(ProgramOptions):
         super().__init__()
         self["allow"] = []
         self["announce"] = []
+        self["farewell"] = []
         self["server"] = []
 
     def opt_server(self, text: str) -> None:
@@ -118,6 +125,14 @@ class Options(ProgramOptions):
         if len(self["allow"]) >= MOST_ALLOWED:
             raise WrongOption(f"--allow can name {MOST_ALLOWED} keys at most")
         self["allow"].append(key)
+
+    def opt_farewell(self, word: str) -> None:
+        """A word that ends a talk in bare text, besides quit, over, exit, bye; may be repeated"""
+        if len(self["farewell"]) >= MOST_FAREWELLS:
+            raise WrongOption(f"--farewell can be given {MOST_FAREWELLS} times at most")
+        if not word.isprintable() or not 0 < len(word) <= FAREWELL_LENGTH or word != word.strip():
+            raise WrongOption(f"--farewell wants a word of at most {FAREWELL_LENGTH} characters")
+        self["farewell"].append(word)
 
     def opt_announce(self, address: str) -> None:
         """host:port to tell others instead of what is found out, may be repeated"""
@@ -145,6 +160,8 @@ class Options(ProgramOptions):
         self._account()
         if self["beacon"] and self["plain"]:
             raise WrongOption("--beacon tells your key, and with --plain there is none")
+        self["dialect-chosen"] = self["dialect"] is not None
+        self["dialect"] = self["dialect"] or "canon"
         self._one_of("dialect", tuple(DIALECTS))
         self._one_of("ui", INTERFACES)
         self._one_of("answer", ANSWERS)

@@ -37,6 +37,7 @@ from chatproto.ui.arguments import (
 from chatproto.ui.room_commands import ROOM_ROWS
 from chatproto.ui.row import Node, Row
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
+from chatproto.wire.dialects import DIALECTS
 
 
 class BadCommand(Exception):
@@ -136,7 +137,8 @@ ROWS: dict[str, Row] = {
             "call somebody",
             callee,
             lambda node, given: node.chat(*given),
-            more="Without a name: whom /bridge found. --as: in the way their program speaks.",
+            more="Without a name: whom /bridge found. --as: in plain text, in the way their program "
+            f"speaks, one of {', '.join(DIALECTS)}.",
             words=("--as",),
             ids="",
             fields=(

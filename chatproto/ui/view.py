@@ -130,7 +130,9 @@ def _incoming(event: Incoming) -> list[str]:
     # A caller in the open is never confirmed, and keeps the line that the assignment fixes.
     doubt = "? (unconfirmed)" if event.encrypted and not event.confirmed else ""
     where = _address(event.host, event.port) + (f" ({_way(event.path)})" if event.path else "")
-    lines = [f"Incoming chat request from {name(event.id)}{doubt} {where}"]
+    who = f"{name(event.id)}{doubt}"
+    # A caller that tells no id is shown by its address alone.
+    lines = [f"Incoming chat request from {who if who == where else f'{who} {where}'}"]
     if event.ask:
         lines.append("* /accept or /decline")
     return lines

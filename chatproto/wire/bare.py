@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-from chatproto.wire.dialects import LOBBY, RAW, Dialect
+from chatproto.wire.dialects import CRLF, LOBBY, RAW, Dialect
 
 _COMMANDS = ("QUIT", "/quit")
 """Farewells that are one even as the last line of a longer text; the words of row raw are not."""
 
 
-def parted(text: str, dialect: Dialect) -> tuple[str, str]:
-    """What a bare `text` says, and the farewell that it is or ends with; each may be empty."""
+def parted(text: str, dialect: Dialect, farewells: frozenset[str] = frozenset()) -> tuple[str, str]:
+    """What a bare `text` says, and the farewell that it is or ends with; each may be empty.
+
+    `farewells`: words that end a talk without an opener besides those of the row, in lower case.
+    """
     words = text.strip("\r\n")
     if dialect is LOBBY:
         return words, ""
     quits = dialect.quits or ("QUIT",)
     word = words.strip()
     if word in quits or (dialect is RAW and word.lower() in quits):
+        return "", word
+    if dialect in (RAW, CRLF) and word.lower() in farewells:
         return "", word
     for command in _COMMANDS:
         before = words.removesuffix(command)

@@ -32,7 +32,8 @@ class Dialect:
     are a farewell; `farewells`: what a person may type for one. `takes_turns`: the two alternate;
     `strict_turns`: always, not only until the other side has spoken twice in a row. `dials_back`: a
     new connection for every message. `has_id`: the caller tells an id. `end`: the line end of our own
-    messages until theirs is known.
+    messages until theirs is known. `longest`: bytes of a frame that their programs read as one; 0: they
+    read on.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Dialect:
     has_id: bool = True
     asks: bool = False  # nobody waits for a yes in plain text
     end: bytes = b""
+    longest: int = 0
 
     def opener(self, me: Me) -> bytes:
         """What a caller sends first; empty where the row has nothing."""
@@ -117,7 +119,7 @@ TYPEINIT = Dialect(
     "CHAT\r\nType: message\r\nMessage: {text}\r\n\r\n",
     "CHAT\r\nType: quit\r\n\r\n",
 )
-TYPELENGTH = Dialect("typelength", _COUNTED, _COUNTED, "CHAT\r\nType: QUIT\r\n\r\n")
+TYPELENGTH = Dialect("typelength", _COUNTED, _COUNTED, "CHAT\r\nType: QUIT\r\n\r\n", longest=1024)
 CHATMSG = Dialect(
     "chatmsg", "", "CHAT\r\nMESSAGE:{text}\r\n\r\n", "QUIT\r\n{word}\r\n\r\n", has_id=False
 )
@@ -196,3 +198,5 @@ DIALECTS: dict[str, Dialect] = {
     )
 }
 """Every row, by what `--dialect` and `/chat --as` call it."""
+PEERS = tuple(name for name in DIALECTS if name != LOBBY.name)
+"""What somebody who is called may speak; a lobby is a server."""

@@ -79,6 +79,7 @@ class Reader:
     def __init__(self, limits: Limits = DEFAULTS, dialect: Dialect | None = None) -> None:
         self.dialect = dialect
         self.line_end = dialect.end if dialect else b""
+        self.farewells: frozenset[str] = frozenset()  # besides those of the row (`bare.parted`)
         self._limits = limits
         self._rest = bytearray()
         self._padding = Unpadder(limits.message)
@@ -342,7 +343,7 @@ class Reader:
         if most is None:
             self.line_end = end
         assert self.dialect is not None
-        said, farewell = parted(text, self.dialect)
+        said, farewell = parted(text, self.dialect, self.farewells)
         if said:
             self._take(Said(said), items)
         if farewell:

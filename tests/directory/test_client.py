@@ -192,6 +192,31 @@ class AskingTests(SynchronousTestCase):
             self.assertEqual(course.result, BOB)
             self.assertTrue(course.clean)
 
+    def test_a_server_that_closes_at_info_is_not_asked_again(self) -> None:
+        for end in (ConnectionDone(), ConnectionLost()):
+            course = Course()
+            course.ask(course.server.info())
+            course.accept()
+            course.lose(end)
+            course.wait(1)
+            self.assertEqual(course.calls, 1)
+            why = "closed at INFO, which the assignment does not have"
+            self.assertEqual(str(course.result), f"the server at 10.1.1.1:5555 {why}")
+
+    def test_a_server_that_does_not_know_info_is_said_to(self) -> None:
+        course = Course()
+        course.ask(course.server.info())
+        course.accept()
+        course.wait(6)
+        self.assertIn("does not answer INFO, which the assignment does not", str(course.result))
+
+    def test_an_answer_of_a_whole_buffer_is_its_text(self) -> None:
+        course = Course()
+        course.bridge()
+        course.accept()
+        course.say((ANSWER + b"\0d: old\r\n").ljust(1024, b"\0"))
+        self.assertEqual(course.result, BOB)
+
     def test_a_second_empty_answer_is_the_last(self) -> None:
         course = self.asked()
         course.lose(ConnectionDone())

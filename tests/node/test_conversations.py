@@ -16,7 +16,7 @@ from chatproto.peer.manner import SECURE
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.table import State
-from chatproto.wire.dialects import CANON, RAW, Dialect
+from chatproto.wire.dialects import CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
 from tests.net import Wire, joined
@@ -206,8 +206,12 @@ class OneWayTests(Case):
         self.dialled("10.0.0.2")
         self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
 
-    def test_where_callers_tell_who_they_are_there_is_none(self) -> None:
-        self.dialled("10.0.0.2", CANON)
+    def test_an_opener_of_ours_without_an_answer_is_one_too(self) -> None:
+        conversation, _ = self.dialled("10.0.0.2", CANON)
+        self.assertIs(self.all.one_way("10.0.0.2", dialled=True), conversation)
+
+    def test_in_a_lobby_there_is_none(self) -> None:
+        self.dialled("10.0.0.2", LOBBY)
         self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
 
 

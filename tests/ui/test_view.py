@@ -73,6 +73,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (Bridged(None, None, None), ["* waiting to be called"]),
     (Incoming("alice", "127.0.0.1", 3000), ["Incoming chat request from alice 127.0.0.1:3000"]),
     (
+        Incoming("127.0.0.1:43266", "127.0.0.1", 43266),
+        ["Incoming chat request from 127.0.0.1:43266"],
+    ),
+    (
         Incoming("alice", "127.0.0.1", 3000, ask=True),
         ["Incoming chat request from alice 127.0.0.1:3000", "* /accept or /decline"],
     ),

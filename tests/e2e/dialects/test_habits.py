@@ -294,5 +294,5 @@ def test_two_of_ours_need_no_server(stage: Stage) -> None:
     bob.event("exit", code=0)
     alice.event("session", id="bob", state="closed")
     assert bob.wait() == 0
-    alice.send_line("/quit")
+    alice.event("exit", code=0)  # it was the only conversation there too
     assert alice.wait() == 0

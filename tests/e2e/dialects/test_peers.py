@@ -134,13 +134,13 @@ def test_the_course_programs_can_talk_among_themselves(row: Row, listening: Port
 
 @pytest.mark.parametrize(("row", "number"), BY_QUIT)
 def test_one_calls_ours_and_ends_it(row: Row, number: int, clients: Clients) -> None:
-    client = clients.take()
+    client = clients.take(keeper=True)
     peer, name = be_called(row, client)
     peer.quit(number)
     client.event("bye", id=name)
     client.event("session", id=name, state="closed")
     assert client.heard() == ["hello", "third"]
-    clients.give_back(client)
+    clients.give_back(client, keeper=True)
 
 
 @pytest.mark.parametrize("row", BY_NAME)
@@ -156,12 +156,12 @@ def test_one_calls_ours_and_ours_ends_it(row: Row, clients: Clients) -> None:
 
 @pytest.mark.parametrize("row", BY_NAME)
 def test_ours_calls_one_and_it_ends_it(row: Row, clients: Clients, listening: Port) -> None:
-    client = clients.take()
+    client = clients.take(keeper=True)
     peer = call(row, client, listening)
     peer.quit()
     client.event("session", state="closed")
     assert client.heard() == ["reply"]
-    clients.give_back(client)
+    clients.give_back(client, keeper=True)
 
 
 @pytest.mark.parametrize("row", BY_NAME)
@@ -177,7 +177,7 @@ def test_ours_calls_one_and_ends_it(row: Row, clients: Clients, listening: Port)
 
 @pytest.mark.parametrize("row", [p for p in BY_NAME if p.values[0].opener])  # type: ignore[union-attr]
 def test_an_opener_may_share_a_segment_with_the_first_line(row: Row, clients: Clients) -> None:
-    client = clients.take()
+    client = clients.take(keeper=True)
     peer, name = caller(row, client)
     peer.open("hello")
     client.event("incoming", id=name)
@@ -186,19 +186,28 @@ def test_an_opener_may_share_a_segment_with_the_first_line(row: Row, clients: Cl
     peer.hear("hi")
     peer.quit()
     client.event("session", id=name, state="closed")
-    clients.give_back(client)
+    clients.give_back(client, keeper=True)
 
 
 @pytest.mark.parametrize("row", [p for p in BY_NAME if not p.values[0].bare])  # type: ignore[union-attr]
 def test_frames_may_come_byte_by_byte(row: Row, clients: Clients) -> None:
-    client = clients.take()
+    client = clients.take(keeper=True)
     peer, name = caller(row, client)
     frames = row.opening(ZOE) + row.saying(ZOE, "grüße") + row.quitting(ZOE)
     peer.wire.send_bytewise(frames)
     client.event("session", id=name, state="closed")
     assert client.heard() == ["grüße"]
     peer.wire.close()
-    clients.give_back(client)
+    clients.give_back(client, keeper=True)
+
+
+@pytest.mark.parametrize("row", [p for p in BY_NAME if p.values[0].name in ("canon", "raw")])  # type: ignore[union-attr]
+def test_with_plain_their_quit_in_the_only_conversation_ends_it_too(row: Row, stage: Stage) -> None:
+    client = stage.client("alice")
+    peer, _ = be_called(row, client)
+    peer.quit()
+    client.event("exit", code=0)
+    assert client.wait() == 0
 
 
 @pytest.mark.parametrize("row", [p for p in BY_NAME if p.values[0].name in ("canon", "raw")])  # type: ignore[union-attr]
