@@ -222,19 +222,28 @@ WAITS = (0.0, 0.0, 0.01, 0.05, 0.1, 0.3, 1.0, 3.0, 9.0)
 """Seconds between two actions: much happens at once, and now and then there is peace."""
 
 
-def script(seed: int, rules: Rules) -> tuple[Action, ...]:
-    """What `seed` has in store."""
+MANY, FEW = (25, 60), (6, 16)
+"""How many actions a run has, and a short one."""
+
+
+def script(
+    seed: int, rules: Rules, kind_of: type[Action] = Action, more: dict[str, int] | None = None
+) -> tuple[Action, ...]:
+    """What `seed` has in store: actions of `kind_of`, which knows the kinds `more` besides."""
     random = Random(f"{seed} script")
     weights = PEACE | (TURNS if rules.turns else {}) | (FAULTS if rules.faults else {})
     weights |= HOMES if rules.homes else {}
     weights |= ROOMS if rules.rooms else {}
     weights |= ROOM_FAULTS if rules.rooms and rules.faults else {}
+    weights |= more or {}
     # Each run has its own character: some of what may happen happens often in it, some never.
     liked = {kind: weight * random.choice((0, 1, 1, 1, 3)) for kind, weight in weights.items()}
     liked |= {"say": weights["say"], "call": weights["call"]}
-    kinds = random.choices(list(liked), list(liked.values()), k=random.randint(25, 60))
+    kinds = random.choices(
+        list(liked), list(liked.values()), k=random.randint(*(FEW if rules.short else MANY))
+    )
     return tuple(
-        Action(
+        kind_of(
             kind,
             random.randrange(12),
             random.randrange(12),

@@ -98,6 +98,7 @@ class Channel:
     def write(self, data: bytes) -> None:
         """Send `data`, when the handshake is done."""
         if self.done:
+            self._transport.tapped(self._handshake.peer_key, data)
             self._transport.send(data)
         else:
             self._early += data
@@ -141,6 +142,7 @@ class Channel:
         self.done = True
         early, self._early = self._early, b""
         if early:
+            self._transport.tapped(self._handshake.peer_key, early)
             self._transport.send(early)
         if IHandshakeListener.providedBy(self._protocol):
             self._protocol.handshakeCompleted()

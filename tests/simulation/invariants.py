@@ -43,7 +43,8 @@ def hold(true: Any, sentence: str) -> None:
 class Message:
     """One message and what became of it; `number` counts those from `sender` to `receiver`.
 
-    `pinned`: the sender knew the receiver's key when it was said, so that it must arrive.
+    `pinned`: the sender knew the receiver's key when it was said, so that it must arrive. `key`: the
+    key that it was said for, where liars are about; None: nobody knew one.
     """
 
     text: str
@@ -51,6 +52,7 @@ class Message:
     receiver: str
     number: int
     pinned: bool = False
+    key: str | None = None
     received: bool = False
     delivered: bool = False
     undelivered: bool = False
@@ -95,6 +97,11 @@ class Books:
             del self.messages[text]
         else:
             self._count[message.sender, message.receiver] = message.number
+
+    def held(self, text: str, held: bool, pinned: bool) -> None:
+        """`text` was typed and not taken yet (`held`), or now it is, or was reported."""
+        message = self.messages[text]
+        message.pinned = not held and not message.undelivered and pinned
 
     def forget(self, text: str) -> None:
         """It was typed, and the program was killed before it took it."""
@@ -215,8 +222,8 @@ class ErrorLog:
             self.errors.append(str(event.get("log_format")))
 
 
-def check_node(node: Any, limits: Limits) -> None:
-    """One conversation a key, and nothing past its limit."""
+def check_node(node: Any, limits: Limits, dials: int = 0) -> None:
+    """One conversation a key, and nothing past its limit; `dials`: connections that a server may cause."""
     who = node.me.client_id
     open_with: set[str] = set()
     ringing = 0
@@ -231,7 +238,7 @@ def check_node(node: Any, limits: Limits) -> None:
             open_with.add(one.key)
     hold(ringing <= limits.ringing, f"{ringing} calls ring at {who}")
     links = len(node.calls.links) + len(node.calls.secure)
-    hold(links <= limits.callers + len(node.calls.all), f"{who} has {links} connections")
+    hold(links <= limits.callers + len(node.calls.all) + dials, f"{who} has {links} connections")
 
 
 def check_server(side: Any, now: float, keys: dict[str, str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol, cast
@@ -56,12 +57,14 @@ class Surroundings(Protocol):
     seed: int
     network: SimNetwork
     trace: Trace
-    books: Books
     hall: HallBooks
     peaceful: bool
     left: set[frozenset[str]]
 
+    @property
+    def books(self) -> Books: ...
     def new_key(self) -> str: ...
+    def tap_of(self, person: Person) -> Callable[[str | None, bytes], None] | None: ...
     def pinned(self, sender: Person, receiver: str) -> bool: ...
 
 
@@ -74,6 +77,9 @@ class MemoryPins(PinFile):
 
     def put(self, pin: Pin) -> Pin:
         return self.pins.put(pin)
+
+    def ignore(self, one: Any, on: bool) -> None:
+        self.pins = self.pins.ignoring(one, on)  # type: ignore[attr-defined]
 
 
 def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random: Random) -> Node:
@@ -88,6 +94,7 @@ class Person:
 
     def __init__(self, world: Surroundings, number: int, name: str, settings: Settings) -> None:
         self.name = name
+        self.server = SERVER
         self.host = f"10.0.0.{11 + number}"
         self.settings = settings
         self.key = world.new_key()
@@ -96,6 +103,7 @@ class Person:
         self.ledger = MemoryLedger()
         self.node: Node | None = None
         self.lives = 0
+        self.ignoring: set[str] = set()  # whose calls they do not take
         self.held: str | None = None  # typed, and not taken yet: nothing more is typed
         self._said, self._pinned = "", False
         self._world = world
@@ -110,15 +118,21 @@ class Person:
         self.lives += 1
         random = Random(f"{world.seed} {self.name} {self.lives}")
         reactor = self._reactor = SimReactor(world.network, self.host, self.name)
-        known = Acquaintances(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
-        node = self.node = make_node(reactor, self, known, random)
+        reactor.tap = world.tap_of(self)
+        node = self.node = self._made(reactor, random)
         node.tell = self._told
         node.hold_input = self._hold_input
-        node.server = self._introducer(reactor, known, random)
         node.place.own_port = ("", PEOPLE_PORT)
         door = Door(node.calls.links, cast(Any, reactor), LIMITS)
         reactor.listenTCP(PEOPLE_PORT, door)
         node.start(self.host, PEOPLE_PORT)
+
+    def _made(self, reactor: SimReactor, random: Random) -> Node:
+        """A node that knows its server."""
+        known = Acquaintances(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
+        node = make_node(reactor, self, known, random)
+        node.server = self._introducer(node, reactor, known, random)
+        return node
 
     def kill(self) -> None:
         """`kill -9`."""
@@ -133,19 +147,28 @@ class Person:
             self._world.hall.killed(self.name)
             self._world.hall.forget(self.name, self.lives)
 
-    def say(self, to: str, text: str) -> None:
-        """Type `text` for `to`, if the program takes it."""
+    def say(self, to: str, text: str, called: str = "") -> None:
+        """Type `text` for `to`, who is `called` so here, if the program takes it."""
         if self.node is not None and self.held is None:
             books = self._world.books
             self._said, self._pinned = text, self._world.pinned(self, to)
             books.begin(self.name, to, text, self._pinned)
-            self.node.msg(text, to)
+            self.node.msg(text, called or to)
+            books.end(text)
+
+    def reply(self, to: str, text: str, key: str | None) -> None:
+        """Type `text` without a name, where what is typed goes to `to`, who has `key`."""
+        if self.node is not None and self.held is None:
+            books = self._world.books
+            self._said, self._pinned = text, False
+            books.begin(self.name, to, text)
+            books.messages[text].key = key
+            self.node.say(text)
             books.end(text)
 
     def _hold_input(self, held: bool) -> None:
         """What was typed last has not been taken yet; or it is, or was reported."""
-        message = self._world.books.messages[self._said]
-        message.pinned = not held and not message.undelivered and self._pinned
+        self._world.books.held(self._said, held, self._pinned)
         self.held = self._said if held else None
 
     def finished(self, code: int) -> None:
@@ -164,19 +187,20 @@ class Person:
             broken = event.state == "broken" and pair not in self._world.left
             hold(not broken, f"nothing breaks, and yet {event}")
 
-    def _introducer(self, reactor: Any, known: Acquaintances, random: Random) -> SecureIntroducer:
-        address = host_port(SERVER, PORT)
+    def _introducer(
+        self, node: Node, reactor: Any, known: Acquaintances, random: Random
+    ) -> SecureIntroducer:
+        address = host_port(self.server, PORT)
 
         def judge(key: str) -> str | None:
             pin = known.server_pin(address)
             return None if pin is None or pin.key == key else "another key"
 
-        assert self.node is not None
-        news = ServerNews(known, self.node, address)
+        news = ServerNews(known, node, address)
         server = SecureServer(
-            reactor, SERVER, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
+            reactor, self.server, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
         )
-        self.node.rooms.connection = RoomClient(server, LIMITS)
-        server.pushed = self.node.rooms.pushed
+        node.rooms.connection = RoomClient(server, LIMITS)
+        server.pushed = node.rooms.pushed
         server.own_port = lambda: ("", PEOPLE_PORT)
         return SecureIntroducer(server)

@@ -105,6 +105,8 @@ class SimReactor:
         self.host = host
         self.name = name
         self.dead = False
+        self.tap: Callable[[str | None, bytes], None] | None = None
+        """Sees all that the program writes: with the key that TLS proved, or None in plain text."""
         self._network = network
         self._clock = network.clock
 

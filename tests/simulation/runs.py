@@ -7,6 +7,9 @@ import traceback
 from dataclasses import dataclass
 
 from tests.simulation.actions import Action, script
+from tests.simulation.lying_actions import lying_script
+from tests.simulation.lying_world import LyingWorld
+from tests.simulation.plain_world import PlainWorld, plain_script
 from tests.simulation.trace import Trace
 from tests.simulation.world import NAMES, STRANGER, Rules, World
 
@@ -34,11 +37,25 @@ class Outcome:
         )
 
 
+def planned(seed: int, rules: Rules) -> tuple[Action, ...]:
+    """What `seed` has in store under `rules`."""
+    if rules.lies:
+        return lying_script(seed, rules)
+    return plain_script(seed, rules) if rules.plain else script(seed, rules)
+
+
+def world_of(seed: int, rules: Rules) -> World:
+    """The world of `seed` under `rules`."""
+    if rules.lies:
+        return LyingWorld(seed, rules)
+    return PlainWorld(seed, rules) if rules.plain else World(seed, rules)
+
+
 def run(seed: int, rules: Rules, actions: tuple[Action, ...] | None = None) -> Outcome:
     """What comes of `seed`, or of other `actions` in its world."""
-    actions = script(seed, rules) if actions is None else actions
+    actions = planned(seed, rules) if actions is None else actions
     failure = None
-    world = World(seed, rules)
+    world = world_of(seed, rules)
     try:
         with world:
             for action in actions:

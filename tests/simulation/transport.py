@@ -98,6 +98,7 @@ class SimTransport:
         if self._channel is not None:
             self._channel.write(data)
         else:
+            self.tapped(None, data)
             self.send(data)
 
     def writeSequence(self, data: Any) -> None:
@@ -152,6 +153,11 @@ class SimTransport:
             self.reactor.callLater(0, self.lose, ConnectionAborted())
 
     # What the channel calls.
+
+    def tapped(self, key: str | None, data: bytes) -> None:
+        """The program writes `data` to the owner of `key`, or in plain text."""
+        if self.reactor.tap is not None:
+            self.reactor.tap(key, data)
 
     def send(self, data: bytes) -> None:
         """Send `data` as it is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from typing import Any, cast
@@ -53,7 +54,8 @@ class Rules:
     `faults`: the network breaks and programs are killed. `turns`: half duplex. `outbox`: a message to
     somebody whose key is pinned arrives whatever happens; else it may be lost with its connection.
     `rooms`: they talk in a room, which the server keeps. `homes`: they are behind routers, and the
-    server has a relay.
+    server has a relay. `lies`: another server and a peer lie. `plain`: they speak plain text.
+    `short`: few things happen.
     """
 
     faults: bool = False
@@ -61,6 +63,9 @@ class Rules:
     outbox: bool = False
     rooms: bool = False
     homes: bool = False
+    lies: bool = False
+    plain: bool = False
+    short: bool = False
 
 
 class World:
@@ -98,6 +103,7 @@ class World:
         # A stranger is refused by some, which looks like a break to others.
         self.peaceful = not rules.faults and not strange
         self.books = Books((STRANGER, NAMES[0]) if strange else None)
+        self.dials = 0
 
     def __enter__(self) -> World:
         self.errors.__enter__()
@@ -193,6 +199,10 @@ class World:
         if known is None or known.key in (None, self._keys[to]):
             person.say(to, text)
 
+    def tap_of(self, person: Person) -> Callable[[str | None, bytes], None] | None:
+        """Who sees what the program of `person` writes; nobody here."""
+        return None
+
     def whereabouts(self, caller: Person, callee: Person) -> str:
         """How `caller` asks for `callee`: no server helps a stranger, or knows them."""
         strange = STRANGER in (caller.name, callee.name)
@@ -203,7 +213,7 @@ class World:
         self.errors.check()
         for person in self.people:
             if person.node is not None:
-                check_node(person.node, LIMITS)
+                check_node(person.node, LIMITS, self.dials)
         if self.side is not None:
             check_server(self.side, self.clock.seconds(), self._keys)
         check_transports(self.network.transports())
@@ -217,6 +227,7 @@ class World:
         self.start_server()
         for person in self.people:
             person.start()
+        self._wake()
         end = self.clock.seconds() + SETTLING
         while self.clock.seconds() < end and not self._is_settled():
             self.pass_time(2.0)
@@ -224,6 +235,9 @@ class World:
             self._give_turns()
         self.pass_time(10.0)
         self._check_end()
+
+    def _wake(self) -> None:
+        """All programs run again."""
 
     def _is_settled(self) -> bool:
         return not (self._lost() or self._waiting() or self._disagreements() or self._absent())

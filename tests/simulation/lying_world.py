@@ -1,0 +1,346 @@
+"""A world in which a second server and one peer lie: what was said for a key is heard by it or by nobody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from random import Random
+from typing import Any, cast
+
+from chatproto.identity.pins import SERVER as SERVERS
+from chatproto.identity.pins import Pin
+from chatproto.node.events import (
+    Delivered,
+    Event,
+    MessageReceived,
+    Sent,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import Limits
+from tests.simulation.invariants import Books, Message, hold
+from tests.simulation.lies import LyingPeer, LyingServer
+from tests.simulation.person import LIMITS, PEOPLE_PORT, PORT, SERVER, Person
+from tests.simulation.world import NAMES, Rules, World
+
+LIARS_SERVER, LIARS_HOST = "10.0.0.2", "10.0.0.66"
+LIAR = "mal"
+MOST_DIALS = 64
+"""Connections that a lying server may have a program make at once."""
+TEXT = re.compile(r"[a-z]+>[a-z]* \d+ \d+\.*")
+"""What every text of the simulation looks like, so that it is found in whatever is written."""
+
+
+class KeyBooks(Books):
+    """Every message with the key that it was said for, and who was shown or told it."""
+
+    def __init__(self, world: LyingWorld) -> None:
+        super().__init__()
+        self.leaks: list[str] = []
+        """What broke a rule inside a program, whose code may have caught what was raised there."""
+        self.lies: dict[str, str | None] = {}
+        """The texts of the liar, with the key that they were said with."""
+        self._caught: set[str] = set()  # what the liar heard
+        self._world = world
+
+    def begin(self, sender: str, receiver: str, text: str, pinned: bool = False) -> None:
+        """`sender` is about to say `text` for whoever `receiver` is to them."""
+        super().begin(sender, receiver, text, pinned)
+        self.messages[text].key = self._world.meant(self._world.person(sender), receiver)
+
+    def told(self, who: str, event: Event) -> None:
+        """The program of `who` told `event`."""
+        try:
+            match event:
+                case MessageReceived():
+                    self._received(who, event)
+                case Sent(text, id, to) if id is not None and to is not None:
+                    self._sent(who, text, id, to)
+                case Delivered() | Uncertain() | Undelivered():
+                    self._became(who, event)
+                case _:
+                    super().told(who, event)
+        except AssertionError as error:
+            self.leaks.append(str(error))
+
+    def written(self, who: str, key: str | None, data: bytes) -> None:
+        """The program of `who` writes `data` to the owner of `key`, or in plain text."""
+        for text in TEXT.findall(data.decode(errors="replace")):
+            message = self.messages.get(text)
+            if message is None or message.sender != who or message.key is None:
+                continue
+            if message.key != key:
+                where = "in plain text" if key is None else f"to {self._world.owner(key)}"
+                self.leaks.append(f"written {where}: {message}")
+
+    def heard_by_liar(self, key: str | None, data: str) -> None:
+        """The liar read `data` with `key`."""
+        for text in TEXT.findall(data):
+            message = self.messages.get(text)
+            if message is not None:
+                if message.key not in (None, key):
+                    self.leaks.append(f"the liar heard: {message}")
+                message.received = True
+                self._caught.add(text)
+
+    def heard(self, sender: str, receiver: str) -> list[Message]:
+        """What `receiver` was shown of `sender`, but for what was said to a liar."""
+        return [one for one in super().heard(sender, receiver) if one.text not in self._caught]
+
+    def excuse(self, who: str, to: str) -> None:
+        """What `who` said to `to` need not arrive any more, but is reported."""
+        for one in self.messages.values():
+            if (one.sender, one.receiver) == (who, to) and not one.received:
+                one.taken_back = True
+
+    def _received(self, who: str, event: MessageReceived) -> None:
+        world = self._world
+        message = self.messages.get(event.text)
+        if message is None:
+            hold(event.text in self.lies, f"{who} received what nobody said: {event}")
+            key = self.lies[event.text]
+        else:
+            key = world.key_of(message.sender)
+            hold(
+                message.key in (None, world.key_of(who)),
+                f"{who} received what was for another: {message}",
+            )
+        if event.history:
+            return
+        self._check_name(who, event.from_, key)
+        if message is None:
+            return
+        hold(not message.received, f"received twice: {message}")
+        hold(not message.undelivered, f"received after it was reported: {message}")
+        if message.key is not None:
+            last = self._last.get((message.sender, who), 0)
+            hold(last < message.number, f"received after number {last}: {message}")
+            self._last[message.sender, who] = message.number
+        message.receiver = who  # of what was said before it was known for whom
+        message.received = True
+
+    def _check_name(self, who: str, shown: str, key: str | None) -> None:
+        """A name without a doubt reaches the key by which the message came."""
+        if ":" in shown or "?" in shown or "~" in shown:
+            return  # an address, a doubt, or one of several
+        known = self._world.meant(self._world.person(who), shown)
+        other = self._world.owner(known) if known is not None else ""
+        hold(
+            known in (None, key),
+            f"{who} was shown {shown} as the sender of what {self._world.owner(key)} said;"
+            f" {shown} reaches {other}",
+        )
+
+    def _sent(self, who: str, text: str, id: int | str, to: str) -> None:
+        """Keep which text has a number; two of a name with one number are told apart by nobody."""
+        before = self._ids.get((who, to, id))
+        same = before is None or self._key_of(before) == self._key_of(text)
+        self._ids[who, to, id] = text if same else ""
+
+    def _key_of(self, text: str) -> str | None:
+        message = self.messages.get(text)
+        return message.key if message is not None else None
+
+    def _meant(self, who: str, event: Any) -> Message | None:
+        text = getattr(event, "text", None) or self._ids.get((who, event.to, event.id), "")
+        return self.messages.get(text)
+
+    def _became(self, who: str, event: Any) -> None:
+        message = self._meant(who, event)
+        if message is None or message.sender != who:
+            return
+        match event:
+            case Delivered():
+                if message.key not in (None, *self._world.liar.keys):
+                    hold(message.received, f"told as delivered and never received: {message}")
+                message.delivered = True
+            case Uncertain():
+                message.uncertain = True
+            case Undelivered():
+                hold(not message.received, f"received and yet reported: {message}")
+                hold(not message.undelivered, f"reported twice: {message}")
+                message.undelivered = True
+
+
+class LyingWorld(World):
+    """An honest server, a lying one, a lying peer, and people who move between the two."""
+
+    books: KeyBooks
+
+    def __init__(self, seed: int, rules: Rules) -> None:
+        super().__init__(seed, rules)
+        self.peaceful = False
+        self.limits: Limits = LIMITS
+        self.books = KeyBooks(self)
+        self.dials = MOST_DIALS
+        random = Random(f"{seed} liar")
+        keys = self.new_key(), self.new_key()
+        self._keys[LIAR] = keys[0]
+        self._names.keep(LIAR, keys[0], self.clock.seconds())
+        self.liar = LyingPeer(self.network, LIARS_HOST, PEOPLE_PORT, keys, self, random)
+        self.second = LyingServer(
+            self.network, LIARS_SERVER, PORT, self.new_key(), self, self.liar, random
+        )
+        for person in self.people:
+            if self.random.random() < 0.4:
+                person.server = LIARS_SERVER
+            for other in self.people:
+                if person is not other and self.random.random() < 0.2:
+                    person.pins.put(Pin(self.second.key, other.name, other.key))
+
+    def _make_people(self) -> list[Person]:
+        """As there, but nobody is a stranger, and some let plain text in."""
+        people = super()._make_people()
+        return [one for one in people if one.name in NAMES] if len(people) > 2 else people
+
+    def __enter__(self) -> LyingWorld:
+        self.second.start()
+        super().__enter__()
+        self.liar.start((SERVER, PORT))
+        return self
+
+    # What liars know.
+
+    def addresses(self) -> dict[str, Address]:
+        return {one.name: (one.host, PEOPLE_PORT) for one in self.people}
+
+    def key_of(self, name: str) -> str:
+        return self._keys[name]
+
+    def liar_heard(self, key: str | None, data: str) -> None:
+        self.books.heard_by_liar(key, data)
+
+    def liar_says(self, victim: str, key: str | None) -> str:
+        text = f"{LIAR}>{victim} {len(self.books.lies)} {len(self.trace)}"
+        self.books.lies[text] = key
+        return text
+
+    # Who is who.
+
+    def person(self, name: str) -> Person:
+        return next(one for one in self.people if one.name == name)
+
+    def owner(self, key: str | None) -> str:
+        """Whose key it is."""
+        names = {one: name for name, one in self._keys.items()}
+        names |= {
+            self.liar.keys[1]: f"{LIAR} with another key",
+            self.second.key: "the liars' server",
+        }
+        return names.get(key, str(key)) if key is not None else "somebody in plain text"
+
+    def meant(self, person: Person, name: str) -> str | None:
+        """The key that `name` means to `person`: at this server, without one, or anywhere if it is one."""
+        pins = person.pins.pins
+        server = pins.server(host_port(person.server, PORT))
+        for where in (server.key if server is not None else "", "-"):
+            pin = pins.person(where, name)
+            if pin is not None:
+                return pin.key
+        keys = {
+            pin.key
+            for pin in pins._pins.values()
+            if pin.name == name and pin.server not in (SERVERS, "-")
+        }
+        return keys.pop() if len(keys) == 1 else None
+
+    def tap_of(self, person: Person) -> Callable[[str | None, bytes], None]:
+        return lambda key, data: self.books.written(person.name, key, data)
+
+    # What people do.
+
+    def say(self, person: Person, to: str, text: str) -> None:
+        """Somebody says something for whoever `to` is to them."""
+        person.say(to, text)
+
+    def pinned(self, sender: Person, receiver: str) -> bool:
+        """Whether what `sender` says now must reach `receiver`."""
+        return self.meant(sender, receiver) == self.key_of(receiver)
+
+    def reply(self, person: Person) -> None:
+        """Somebody says something to whoever is spoken to."""
+        node = person.node
+        if node is None or person.held is not None or node.calls.current is None:
+            return
+        key = node.calls.current.key
+        to = next((one.name for one in self.people if one.key == key), LIAR)
+        text = f"{person.name}>{to} {len(self.books.messages)} {len(self.trace)}"
+        person.reply(to, text, key)
+
+    def trust(self, person: Person, other: Person, key: str) -> None:
+        """Somebody accepts `key` as that of `other`: what was said for the key before is reported."""
+        assert person.node is not None
+        if self.meant(person, other.name) != key:
+            self.books.excuse(person.name, other.name)
+        person.node.trust(other.name, key)
+
+    def ignore(self, person: Person, other: Person) -> None:
+        """Somebody ignores another, or does no more."""
+        if person.node is None:
+            return
+        if other.name in person.ignoring:
+            cast(Any, person.node).unignore(other.name)
+            person.ignoring.discard(other.name)
+        else:
+            person.node.ignore(other.name)
+            person.ignoring.add(other.name)
+        for one, two in ((person, other), (other, person)):
+            self.books.excuse(one.name, two.name)
+
+    def whereabouts(self, caller: Person, callee: Person) -> str:
+        return callee.name
+
+    # The end.
+
+    def finish(self) -> None:
+        """Let nobody lie any more, and all be at the honest server: then what is owed must arrive."""
+        self.liar.quiet = True
+        self.second.kill()
+        for person in self.people:
+            if person.server != SERVER:
+                person.kill()
+                person.server = SERVER
+        super().finish()
+
+    def _wake(self) -> None:
+        """All are there: nobody is ignored any more, and whoever believed a liar is told better."""
+        for person in self.people:
+            assert person.node is not None
+            for name in sorted(person.ignoring):
+                cast(Any, person.node).unignore(name)
+            person.ignoring.clear()
+            for other in self.people:
+                if other is not person and self.meant(person, other.name) != other.key:
+                    self.books.excuse(person.name, other.name)
+                    person.node.trust(other.name, other.key)
+
+    def _lost(self) -> list[Any]:
+        """Messages that were lost; those for a liar's key may wait for it for ever."""
+        waiting = {
+            entry.text
+            for person in self.people
+            for key, _, _ in person.ledger.waiting()
+            if key not in self._honest
+            for entry in person.ledger.entries(key)
+        }
+        return [one for one in super()._lost() if one.text not in waiting]
+
+    def _waiting(self) -> list[tuple[str, str]]:
+        """For whom something still waits, but for liars."""
+        return [
+            (one.name, name)
+            for one in self.people
+            for key, name, _ in one.ledger.waiting()
+            if key in self._honest
+        ]
+
+    @property
+    def _honest(self) -> set[str]:
+        return {one.key for one in self.people}
+
+    def check(self) -> None:
+        """What must hold at any time. Raises Broken."""
+        super().check()
+        hold(not self.books.leaks, "; ".join(self.books.leaks[:3]))
