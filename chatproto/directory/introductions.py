@@ -26,6 +26,8 @@ class Introductions:
         self._pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._callers: OrderedDict[str, deque[float]] = OrderedDict()
         self._callees: OrderedDict[str, deque[float]] = OrderedDict()
+        self._in_vain: OrderedDict[str, deque[float]] = OrderedDict()
+        self._by_callee: OrderedDict[str, deque[tuple[str, float]]] = OrderedDict()
 
     def count(self, caller: str, callee: str, now: float) -> None:
         """One more. Raises RemoteError 429 if that is one too many."""
@@ -43,6 +45,32 @@ class Introductions:
             raise RemoteError(429, "too many introductions")
         own.append(now)
         received.append(now)
+        made = self._by_callee.setdefault(callee, deque(maxlen=limits.introductions_to))
+        made.append((caller, now))
+        self._by_callee.move_to_end(callee)
+        if len(self._by_callee) > MOST:
+            self._by_callee.popitem(last=False)
+
+    def count_in_vain(self, caller: str, now: float) -> None:
+        """Count a request of `caller` that introduces nobody, which has a bound of its own.
+
+        Raises RemoteError 429 past `introductions_vain` within a minute.
+        """
+        asked = _recent(self._in_vain, caller, now)
+        if len(asked) >= self._limits.introductions_vain:
+            raise RemoteError(429, "too many requests for clients that are not here")
+        asked.append(now)
+
+    def lost(self, callee: str) -> None:
+        """Take back what was counted against those who were introduced to `callee` in the last minute.
+
+        The connection of `callee` has ended, so that it may not have heard of them: they ask again.
+        What was counted for `callee` stays.
+        """
+        for caller, at in self._by_callee.pop(callee, ()):
+            own = self._callers.get(caller)
+            if own is not None and at in own:
+                own.remove(at)
 
 
 def _recent(times: OrderedDict[K, deque[float]], key: K, now: float) -> deque[float]:

@@ -151,6 +151,7 @@ class KeyedDirectory:
             self._presences.left(presence)
             self._leaving[presence.client_id] = now + self.limits.presence_grace
             self._listing.left(presence)
+            self._introductions.lost(presence.key)
             self._use(presence, now)
             self._used.pop(presence.client_id, None)
             heappush(self._absent, (presence.until, presence.client_id))
@@ -281,8 +282,10 @@ class KeyedDirectory:
                 addresses = ((there.host, there.port),)
                 answer = bcp2.BridgeAck(message.cseq, there.client_id, addresses=addresses)
                 return [Say(visitor, answer)]
+            self._introductions.count_in_vain(caller.key, now)
             raise RemoteError(404, "no such client")
         if not callee.connected:
+            self._introductions.count_in_vain(caller.key, now)
             raise RemoteError(480, "they are away")
         return self._introduce(message.cseq, caller, callee, now)
 

@@ -98,7 +98,7 @@ class Calls:
         self._reactor = reactor
         self._dialer = Dialer(reactor, node.limits, lambda: node.place.own_port)
         self.meetings = Meetings(self, self._dialer, reactor)
-        secure_dialer = SecureDialer(self)
+        secure_dialer = SecureDialer(self, reactor)
         self.caller = Caller(self, self._dialer, secure_dialer)
         self._redials = Redials(self, secure_dialer, reactor, node.random)
         self.leaving = False
@@ -226,6 +226,8 @@ class Calls:
         for one in self.all:
             if one.name == name and one.state is State.BROKEN:
                 self._redials.now(one)
+            elif one.id == name and one.state is State.CALLING and one.ask_again is not None:
+                one.ask_again()
 
     async def whereabouts(self, client_id: str) -> Contact | None:
         """Where the server says that they are; None if it does not know."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -125,6 +126,7 @@ class Conversation:
         self.pins: str | None = None  # the id to pin it for, once the conversation is open
         self.named = False  # by an id that they told or the server gave, not by an address
         self.dialling: Deferred[Any] | None = None
+        self.ask_again: Callable[[], None] | None = None  # of a call: have them introduced anew
         self.meeting: Meeting | None = None  # of the connection that carries it, if there was one
         self.path: str | None = None  # how that goes, or went before it broke: `path_of`
         self._owner = owner
@@ -199,6 +201,7 @@ class Conversation:
             self._to_say -= isinstance(effect, Speak)
             self._perform(effect)
         if any(isinstance(effect, Became) for effect in effects):
+            self._timers.again("ack", self._limits.ack_wait)
             self._owner.written()
 
     def show(self, state: str | None = None, **changes: object) -> None:
@@ -252,6 +255,7 @@ class Conversation:
                 self._owner.carried(self)
                 self.tries.broke = self._clock.seconds()
                 self.show(reason=reason)
+                self._tell_waiting()
             case Asking():
                 broken = self.state is State.BROKEN
                 wait = self._limits.resume_wait if broken else self._limits.answer_ring
@@ -328,6 +332,8 @@ class Conversation:
             return False
         if self.session.spoke(entry) and entry.kind == MSG:
             self._news.written(self.name, entry.text, entry.at, entry.id)
+        if entry.kind == MSG and "ack" not in self._timers:
+            self._timers.after("ack", self._limits.ack_wait, self._tell_waiting)
         return True
 
     def will_tell_of(self, post: Correspondence) -> None:
@@ -346,6 +352,12 @@ class Conversation:
             self._news.kept_for_turn()
         elif id and self.state is not State.OPEN:
             self._news.kept(self.name, id)
+
+    def _tell_waiting(self) -> None:
+        """Say which messages were written and have not arrived."""
+        post = self.session.post if isinstance(self.session, SecureSession) else None
+        if post is not None and not self.quiet:
+            self._news.wait(self.name, post.queued)
 
     def _see_path(self) -> bool:
         """Keep how the connection goes; whether that is another way than before."""

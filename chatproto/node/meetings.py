@@ -97,6 +97,12 @@ class Meetings:
         meeting = self._new(introduction, addresses, Role.CALLER, mode, wait)
         meeting.conversation = conversation
         conversation.meeting = meeting
+
+        def picked(link: SecureLink) -> SecureLink:
+            conversation.meeting = meeting  # there may be a later one, which found nothing
+            return link
+
+        meeting.found.addCallback(picked)
         meeting.begin()
         return meeting.found
 

@@ -17,6 +17,9 @@ from chatproto.node.events import (
 from chatproto.peer import ledger
 from chatproto.peer.effects import Became
 
+EACH = 3
+"""So many messages that wait are told one by one."""
+
 
 class MessageNews:
     """Remembers of which messages was told that they wait, so that their fate names them by their text.
@@ -45,6 +48,20 @@ class MessageNews:
         self._kept.add(id)
         text = f"message {id} waits for {name}: /unsend {id} takes it back"
         self._tell(Notice(text, name, id))
+
+    def wait(self, name: str, ids: Iterable[int]) -> None:
+        """They were written and have not arrived: the connection broke, or acknowledges nothing.
+
+        One event each, or one for all of them if they are more than `EACH`.
+        """
+        fresh = [id for id in ids if id not in self._kept]
+        if len(fresh) <= EACH:
+            for id in fresh:
+                self.kept(name, id)
+            return
+        self._kept.update(fresh)
+        which = f"{len(fresh)} messages wait for {name}, {fresh[0]} to {fresh[-1]}"
+        self._tell(Notice(f"{which}: /unsend {fresh[0]} takes the first back", name))
 
     def waited(self, ids: Iterable[int]) -> None:
         """They waited before this conversation, and that was told then."""

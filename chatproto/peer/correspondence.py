@@ -84,6 +84,11 @@ class Correspondence:
         return tuple(one.id for one in self._entries.values() if one.kind == MSG)
 
     @property
+    def queued(self) -> tuple[int, ...]:
+        """Which of our messages have not arrived as far as is known, without those taken back."""
+        return tuple(one.id for one in self._entries.values() if _is_open_message(one))
+
+    @property
     def unwritten(self) -> int:
         """How many of them no connection has taken yet."""
         return sum(one.kind == MSG and one.id > self._written for one in self._entries.values())

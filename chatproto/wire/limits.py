@@ -50,6 +50,7 @@ class Limits:
     presence_grace: float = 30.0  # somebody is still online so long after a connection's end
     introductions_from: int = 6  # of one key, in a minute
     introductions_to: int = 60  # of all keys to one, in a minute
+    introductions_vain: int = 30  # of one key, in a minute, for clients that are not here
     ping_wait: float = 90.0  # inside TLS: without a byte, then the server pings
     peer_ping: float = 30.0  # between people: without a byte, then it is asked about
     introduced_wait: float = 60.0  # how long an INTRODUCE says whose call that is
@@ -132,6 +133,7 @@ class Limits:
     keep_parts: float = 7 * 86400.0  # what is there of a file after its transfer was given up
     outbox_age: float = 7 * 86400.0  # then a message that waits is given up
     resume_wait: float = 10.0  # for the answer to a call that goes on with a conversation
+    ack_wait: float = 10.0  # for a message to be acknowledged, then the person hears that it waits
     probe_wait: float = 5.0  # for a sign of life of a connection beside which they call
     redial_jitter: float = 0.1  # the former caller dials again at once, or nearly
     redial_other: float = 2.0  # and the other side after this

@@ -13,7 +13,7 @@ from chatproto.wire.limits import Limits
 from tests.contracts.names import key
 
 A, B, C = key(1), key(2), key(3)
-LIMITS = Limits(introductions_from=2, introductions_to=3)
+LIMITS = Limits(introductions_from=2, introductions_to=3, introductions_vain=4)
 
 
 class Introduced(SynchronousTestCase):
@@ -52,6 +52,31 @@ class Introduced(SynchronousTestCase):
         for _ in range(10):
             self.refused(A, B, 30.0)
         self.counted.count(A, B, MINUTE)
+
+    def test_in_vain_have_a_bound_of_their_own(self) -> None:
+        for number in range(4):
+            self.counted.count_in_vain(A, float(number))
+        error = self.assertRaises(RemoteError, self.counted.count_in_vain, A, 4.0)
+        self.assertEqual(error.status, 429)
+        self.counted.count_in_vain(B, 4.0)
+        self.counted.count(A, B, 4.0)
+        self.counted.count(A, C, 4.0)
+        self.counted.count_in_vain(A, MINUTE)
+
+    def test_to_one_whose_connection_ended_are_not_counted(self) -> None:
+        for _ in range(3):
+            self.counted.count(A, B, 1.0)
+            self.counted.lost(B)
+        self.counted.count(A, C, 2.0)
+        self.counted.count(A, C, 2.0)
+        self.counted.lost(key(99))
+        self.refused(A, C, 3.0)
+
+    def test_to_one_who_comes_and_goes_are_still_bounded_in_all(self) -> None:
+        for _ in range(3):
+            self.counted.count(A, B, 1.0)
+            self.counted.lost(B)
+        self.refused(C, B, 2.0)
 
     def test_are_forgotten_in_time(self) -> None:
         self.patch(module, "MOST", 3)

@@ -94,6 +94,22 @@ class ABridge(Hosted):
         self.hall.ask(bob, bcp2.Bridge(5, "alice"))
         self.assertIsInstance(self.hall.ask(self.alice, bcp2.Bridge(6, "bob")), bcp2.BridgeAck)
 
+    def test_to_who_is_away_or_unknown_is_not_counted_as_an_introduction(self) -> None:
+        bob = self.hall.come("bob", 2)
+        self.hall.come("carol", 3)
+        self.hall.directory.lost(bob, self.hall.now)
+        for number in range(self.hall.limits.introductions_vain):
+            name, status = (("bob", 480), ("nobody", 404))[number % 2]
+            self.assertStatus(status, self.alice, bcp2.Bridge(3, name))
+        self.assertStatus(429, self.alice, bcp2.Bridge(3, "bob"))
+        self.assertIsInstance(self.hall.ask(self.alice, bcp2.Bridge(4, "carol")), bcp2.BridgeAck)
+
+    def test_to_one_who_was_gone_already_is_not_counted(self) -> None:
+        for _ in range(2 * self.hall.limits.introductions_from):
+            bob = self.hall.come("bob", 2)
+            self.assertIsInstance(self.hall.ask(self.alice, bcp2.Bridge(3, "bob")), bcp2.BridgeAck)
+            self.hall.directory.lost(bob, self.hall.now)
+
 
 class AList(Hosted):
     def setUp(self) -> None:
