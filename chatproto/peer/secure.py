@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from enum import Enum
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -17,6 +18,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.peer.before_tls import BeforeTls, punch_first
 from chatproto.peer.beneath import start_tls
 from chatproto.peer.effects import Opening
@@ -34,14 +36,35 @@ from chatproto.peer.link_news import (
 )
 from chatproto.peer.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.bcp2_files import Data
-from chatproto.wire.bcp2_peer import Chat, ChatAck, MsgAck, Quit
+from chatproto.wire.bcp2_files import Data, Offer
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode, encode_apart
+
+MESSAGES_AT_ONCE = 64
+"""Messages that are read in one turn of the reactor; the others wait for the next."""
+PING_EVERY = 10.0
+"""Seconds between two PINGs that a caller may send while the call rings; two may come at once."""
+WHILE_RINGING = 20
+"""Messages of any kind that may come until a call is answered: about one in four seconds."""
+
+
+NO_BCP2 = "they sent what is no BCP/2"
+OFFER_COST = 20
+"""An offer of a file costs as much as so many short messages."""
+
+
+class Stage(Enum):
+    """How far a connection has come, and so what may be said on it (protocol section 4)."""
+
+    BEGUN = "nobody has called on it"
+    CALLED = "they have called"
+    ASKED = "we have called"
+    OPEN = "the call was taken"
 
 
 class SecureOwner(Protocol):
@@ -75,9 +98,11 @@ class SecureLink(LineReceiver):
     does, but for what is made because of an introduction. Ours is the server's side of TLS then, unless
     `tls_server` says otherwise. `punch`: the introduction to name first, on a connection that we make.
 
-    A caller who sends no CHAT within `handshake_wait` of the handshake is dropped. `peer_ping` of
-    silence is asked about, and twice that is the end. After our QUIT it is still read what of ours
-    has arrived, until they close, for at most `farewell_wait`.
+    A caller who sends no CHAT within `handshake_wait` of the handshake is dropped. Until a call was
+    taken, anything but the few messages that may come then ends the connection. Nothing is read while
+    answers wait to be written, nor faster than `toll` says. `peer_ping` of silence is asked about, and
+    twice that is the end. After our QUIT it is still read what of ours has arrived, until they close,
+    for at most `farewell_wait`.
     """
 
     line_mode = 0
@@ -119,6 +144,12 @@ class SecureLink(LineReceiver):
         )
         self.sink: Callable[[Data], None] | None = None
         """Who takes the pieces of files; while there is nobody, the owner is told of them."""
+        self.toll: Callable[[int], float] | None = None
+        """Takes what a message costs; says how many seconds nothing more is read."""
+        self._stage = Stage.BEGUN
+        self._pings = RateLimiter(1 / PING_EVERY, 2)
+        self._ringing = 0  # messages that came before a call was taken
+        self._pong = False  # an answer to PING, to be written when it can be
         self._ack = 0  # to be told with what is written next, or when all that came is read
         self._drawing = False
         self._made = self._heard_of = self._leaving = self._parting = self._gone = False
@@ -143,10 +174,13 @@ class SecureLink(LineReceiver):
 
     def ask(self, me: Me, opening: Opening) -> None:
         """Call them."""
+        if self._stage is Stage.BEGUN:
+            self._stage = Stage.ASKED
         self._send(Chat(me.client_id, *told(opening)))
 
     def answer(self, me: Me, opening: Opening) -> None:
         """Say yes to their call."""
+        self._stage = Stage.OPEN
         self._timers.cancel("begin")
         self._send(ChatAck(me.client_id, *told(opening)))
         # Not in one TLS record with all that waits: it would be of no use before the last of that.
@@ -238,17 +272,57 @@ class SecureLink(LineReceiver):
             return
         self._heard_of = True
         self._listen()
-        for message in self._decoder.feed(data):
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Read a few messages now; the others, and the bytes behind them, in the next turn."""
+        cost = self._take_some(data)
+        if self._leaving:
+            return
+        if self._writable:
+            self._tell_ack()
+        if self._decoder.closed:
+            self._reason = NO_BCP2
+            self._close()
+            return
+        wait = self.toll(cost) if self.toll is not None and cost else 0.0
+        if wait or self._decoder.more:
+            self._rest_for(wait)
+
+    def _take_some(self, data: bytes) -> int:
+        """Take the messages of one turn; return what they cost."""
+        cost = 0
+        for message in self._decoder.feed(data, MESSAGES_AT_ONCE):
             if not self._leaving:
                 self._take(message)
-        self._tell_ack()
-        if self._decoder.closed and not self._leaving:
-            self._reason = "they sent what is no BCP/2"
-            self._close()
+                cost += _cost(message)
+        return cost
+
+    def _rest_for(self, wait: float) -> None:
+        """Read nothing more for `wait` seconds, then go on with what has come."""
+        self.hold(True, "pace")
+        self._timers.after("pace", wait, self._rested)
+
+    def _rested(self) -> None:
+        wait = self.toll(0) if self.toll is not None else 0.0
+        if wait:
+            self._rest_for(wait)
+        elif self._decoder.more:
+            self._read(b"")
+        if "pace" not in self._timers:
+            self.hold(False, "pace")
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._gone = True
         self._timers.stop()
+        self._end(reason)
+
+    def _end(self, reason: Failure) -> None:
+        """Tell of the end, once all that came before it was read."""
+        if self._decoder.more and not self._leaving:
+            self._take_some(b"")
+            self._timers.after("pace", 0, lambda: self._end(reason))
+            return
         # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
         judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
         if not self._made or not judged:
@@ -262,7 +336,13 @@ class SecureLink(LineReceiver):
     def resumeProducing(self) -> None:
         """It takes more."""
         self._writable = True
+        if self._pong:
+            self._pong = False
+            self._send(PingAck())
+        self._tell_ack()
         self._flush()
+        if self._writable:
+            self.hold(False, "unsent")
 
     def stopProducing(self) -> None:
         """The connection is gone; `connectionLost` follows."""
@@ -290,17 +370,46 @@ class SecureLink(LineReceiver):
     # How it follows.
 
     def _take(self, message: Bcp2Message | RemoteError) -> None:
+        if self._stage is not Stage.OPEN and not self._may_come(message):
+            rubbish = isinstance(message, RemoteError)
+            self._lost(NO_BCP2 if rubbish else "they sent what may not come before a call is taken")
+            return
         match message:
             case Data() if self.sink is not None and not self._parting:
                 self.sink(message)  # by far the most, so by the shortest way
             case RemoteError():
                 self._send(Error(message.status))
+                if not self._writable:
+                    self.hold(True, "unsent")
             case Ping():
-                self._send(PingAck())
+                if self._writable:
+                    self._send(PingAck())
+                else:
+                    self._pong = True  # one answers all that come meanwhile
             case Quit() if self._parting:
                 self._close()
             case _:
                 self._hear(news_of(message))
+
+    def _may_come(self, message: Bcp2Message | RemoteError) -> bool:
+        """Return True if `message` may come before a call was taken, and note what it changes."""
+        self._ringing += 1
+        match message:
+            case Chat():
+                if self._stage is Stage.CALLED:
+                    return False
+                if self._stage is Stage.BEGUN:
+                    self._stage = Stage.CALLED
+                return True
+            case ChatAck() if self._stage is Stage.ASKED:
+                self._stage = Stage.OPEN
+                return True
+        if self._stage is Stage.BEGUN and self.called:
+            return False
+        if isinstance(message, Ping) and not self._pings.allow(self._timers.seconds()):
+            return False
+        known = isinstance(message, (Ping, PingAck, Error, Quit))
+        return known and self._ringing <= WHILE_RINGING
 
     def _hear(self, news: News | None) -> None:
         """Tell it; after our own farewell nobody wants to know more than what of ours has arrived."""
@@ -386,3 +495,16 @@ class SecureLink(LineReceiver):
                 self.transport.unregisterProducer()
             self.transport.loseConnection()
             self._timers.after("linger", self._limits.farewell_wait, self.transport.abortConnection)
+
+
+def _cost(message: Bcp2Message | RemoteError) -> int:
+    """Return what reading `message` costs: 1 and another 1 for each KiB; nothing for a piece of a file,
+    which a person has asked for."""
+    match message:
+        case Data():
+            return 0
+        case Msg(text=text):
+            return 1 + len(text) // 1024
+        case Offer(files=files):
+            return OFFER_COST + len(files) // 16
+    return 1

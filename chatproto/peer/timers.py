@@ -17,6 +17,10 @@ class Timers:
     def __contains__(self, name: str) -> bool:
         return name in self._calls
 
+    def seconds(self) -> float:
+        """Return the time of the clock that the timers run by."""
+        return self._clock.seconds()
+
     def after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
         """Do `what` in `seconds`; one of that name that runs already begins anew."""
         self.cancel(name)

@@ -142,6 +142,8 @@ class StrictDecoder:
 
     def __init__(self, sender: Sender, limits: Limits = DEFAULTS) -> None:
         self.closed = False
+        self.more = False
+        """Whether `feed` stopped before the end of what it was given."""
         self._limits = limits
         self._kinds = {kind.method: kind for kind in SAYS[sender]}
         self._skipped: int = getattr(limits, SKIPPED[sender])
@@ -160,9 +162,13 @@ class StrictDecoder:
             return "body"
         return "block" if self._rest or self._lines else ""
 
-    def feed(self, data: bytes) -> list[Bcp2Message | RemoteError]:
-        """What `data` completes, in order."""
+    def feed(self, data: bytes, most: int = 0) -> list[Bcp2Message | RemoteError]:
+        """Return what `data` completes, in order; at most `most` messages, if that is not 0.
+
+        The bytes behind the last of these are kept and `more` is true: the next call reads on.
+        """
         found: list[Bcp2Message | RemoteError] = []
+        self.more = False
         if self.closed:
             return found
         if self._rest:
@@ -170,6 +176,9 @@ class StrictDecoder:
         at = 0
         try:
             while at < len(data):
+                if most and len(found) >= most:
+                    self._rest, self.more = data[at:], True
+                    break
                 if self._head is not None:
                     at = self._take_body(self._head, data, at, found)
                 elif not self._lines and (

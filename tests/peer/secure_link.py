@@ -14,7 +14,7 @@ from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.peer.link_news import Called, News
 from chatproto.peer.secure import SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_peer import Chat
+from chatproto.wire.bcp2_peer import Chat, ChatAck
 from chatproto.wire.dialects import Me
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.messages import Sender
@@ -95,6 +95,15 @@ class Case(SynchronousTestCase):
         if done:
             self.l.handshakeCompleted()
         return self.wire
+
+    def talk(self) -> Wire:
+        """A link on which our call was taken."""
+        wire = self.link()
+        self.l.ask(ME, OURS)
+        self.says(ChatAck("Bob", "full", "0" * 16))
+        self.wrote()
+        self.owner.news.clear()
+        return wire
 
     def says(self, *messages: Bcp2Message) -> None:
         self.wire.says(b"".join(map(encode, messages)))

@@ -200,14 +200,14 @@ class EndingTests(Case):
         self.assertTrue(wire.aborted)
 
     def test_what_arrived_is_heard_of_after_our_farewell(self) -> None:
-        self.link()
+        self.talk()
         self.l.write_entry(says(1, "one"))
         self.l.write_farewell(ME, "")
         self.says(MsgAck(1))
         self.assertEqual(self.owner.news, [Arrived(1)])
 
     def test_nothing_else_is(self) -> None:
-        self.link()
+        self.talk()
         self.l.write_farewell(ME, "")
         self.says(Msg(1, DATE, "wait"), Turn(2), PingAck(), Error(603, about="CHAT"))
         self.assertEqual(self.owner.news, [])
@@ -268,7 +268,7 @@ class EndingTests(Case):
         self.assertTrue(wire.aborted)
 
     def test_what_is_no_bcp2_is_refused_and_closed(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         wire.says(b"GET / HTTP/1.1\r\n\r\n")
         [error] = self.wrote()
         self.assertIsInstance(error, Error)

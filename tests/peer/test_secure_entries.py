@@ -20,7 +20,7 @@ class SpeakingTests(Case):
     """What is numbered."""
 
     def test_messages_keep_their_number_and_their_moment(self) -> None:
-        self.link()
+        self.talk()
         self.l.write_entry(says(3, "one"))
         self.l.write_entry(Entry(7, MSG, Wall(AT + 1), "two\nlines"))
         first, second = self.wrote()
@@ -30,7 +30,7 @@ class SpeakingTests(Case):
         self.assertEqual([one.id for one in self.owner.spoken], [3, 7])
 
     def test_turns_and_modes_are_part_of_the_numbering(self) -> None:
-        self.link()
+        self.talk()
         self.l.write_entry(Entry(1, TURN, Wall(AT)))
         self.l.write_entry(Entry(2, MODE, Wall(AT), "half"))
         self.assertEqual(self.wrote(), [Turn(1), Mode(2, "half")])
@@ -39,13 +39,13 @@ class SpeakingTests(Case):
         self.assertEqual(self.owner.news, told)
 
     def test_what_is_heard_is_told_with_its_number_and_moment(self) -> None:
-        self.link()
+        self.talk()
         self.says(Msg(7, DATE, "hello"))
         self.assertEqual(self.owner.news, [Told(Entry(7, MSG, Wall(AT), "hello"))])
         self.assertTrue(self.l.heard_any)
 
     def test_it_is_acknowledged_once_it_is_kept(self) -> None:
-        self.link()
+        self.talk()
         self.says(Msg(7, DATE, "hello"))
         self.assertEqual(self.wrote(), [])
 
@@ -62,13 +62,13 @@ class SpeakingTests(Case):
         self.l.acknowledge(news.entry.id)
 
     def test_one_acknowledgement_is_enough_for_all_that_came_at_once(self) -> None:
-        self.link()
+        self.talk()
         self.owner.then = self.acknowledge
         self.says(*(Msg(number, DATE, "hello") for number in range(1, 50)))
         self.assertEqual(self.wrote(), [MsgAck(49)])
 
     def test_it_goes_out_before_what_is_said_in_answer(self) -> None:
-        self.link()
+        self.talk()
 
         def answer(news: News) -> None:
             self.acknowledge(news)
@@ -79,7 +79,7 @@ class SpeakingTests(Case):
         self.assertEqual(self.wrote(), [MsgAck(9), Msg(1, DATE, "you too")])
 
     def test_but_not_before_what_was_said_without_knowing_of_it(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         self.owner.then = self.acknowledge
         wire.full = True
         for number in (1, 2):
@@ -92,7 +92,7 @@ class SpeakingTests(Case):
         self.assertEqual([one.id for one in self.wrote()], [2, 9, 3])
 
     def test_and_before_it_closes(self) -> None:
-        self.link()
+        self.talk()
 
         def go(news: News) -> None:
             self.acknowledge(news)
@@ -103,31 +103,31 @@ class SpeakingTests(Case):
         self.assertEqual(self.wrote(), [MsgAck(9)])
 
     def test_an_acknowledgement_is_news(self) -> None:
-        self.link()
+        self.talk()
         self.says(MsgAck(3))
         self.assertEqual(self.owner.news, [Arrived(3)])
 
     def test_to_be_there_is_news_after_a_question(self) -> None:
-        self.link()
+        self.talk()
         self.l.probe()
         self.assertEqual(self.wrote(), [Ping()])
         self.says(PingAck())
         self.assertEqual(self.owner.news, [Alive()])
 
     def test_what_is_about_files_is_handed_on(self) -> None:
-        self.link()
+        self.talk()
         about = Error(603, about="OFFER", id=4)
         self.says(about)
         self.assertEqual(self.owner.news, [AboutFiles(about)])
 
     def test_other_errors_are_nothing(self) -> None:
-        self.link()
+        self.talk()
         self.says(Error(429))
         self.assertEqual((self.owner.news, self.wrote()), ([], []))
         self.assertFalse(self.wire.closing)
 
     def test_nothing_is_said_to_a_full_transport(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         wire.full = True
         for number, text in enumerate(("one", "two", "three"), 1):
             self.l.write_entry(says(number, text))
@@ -137,7 +137,7 @@ class SpeakingTests(Case):
         self.assertEqual([m.text for m in self.wrote()], ["two", "three"])
 
     def test_what_was_taken_back_meanwhile_is_not_written(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         wire.full = True
         for number, text in enumerate(("one", "two", "three"), 1):
             self.l.write_entry(says(number, text))
@@ -146,7 +146,7 @@ class SpeakingTests(Case):
         self.assertEqual([m.text for m in self.wrote()], ["one", "three"])
 
     def test_what_was_not_written_is_never_said_to_be(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         wire.full = True
         self.l.write_entry(says(1, "one"))
         self.l.write_entry(says(2, "two"))
@@ -155,7 +155,7 @@ class SpeakingTests(Case):
         self.assertEqual([one.text for one in self.owner.spoken], ["one"])
 
     def test_what_cannot_be_kept_is_not_written_and_it_closes(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         self.l.write_entry(says(1, "one"))
         self.owner.trouble = LedgerTrouble("the disk is full")
         self.l.write_entry(says(2, "two"))
@@ -166,7 +166,7 @@ class SpeakingTests(Case):
 
     @given(st.lists(st.tuples(st.text(max_size=30), st.booleans()), max_size=20))
     def test_all_that_is_said_is_written_once_in_order(self, words: list[tuple[str, bool]]) -> None:
-        wire = self.link()
+        wire = self.talk()
         for number, (text, full) in enumerate(words, 1):
             if full:
                 wire.full = True
@@ -179,14 +179,14 @@ class SpeakingTests(Case):
         self.assertEqual([one.id for one in self.owner.spoken], [m.id for m in found])
 
     def test_held_nothing_is_read(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         self.l.hold(True)
         self.assertEqual(wire.producerState, "paused")
         self.l.hold(False)
         self.assertEqual(wire.producerState, "producing")
 
     def test_it_is_read_again_when_nobody_holds_it(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         self.l.hold(True)
         self.l.hold(True, "files")
         self.l.hold(False)
@@ -195,7 +195,7 @@ class SpeakingTests(Case):
         self.assertEqual(wire.producerState, "producing")
 
     def test_a_silence_of_our_own_making_is_none_of_theirs(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         self.l.hold(True)
         self.clock.advance(PING * 3)
         self.assertEqual((self.wrote(), wire.closing), ([], False))
@@ -204,7 +204,7 @@ class SpeakingTests(Case):
         self.assertEqual(self.wrote(), [Ping()])
 
     def test_nor_when_something_of_theirs_was_under_way_as_it_was_held(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         self.l.hold(True)
         self.says(Ping())
         self.clock.advance(PING * 3)
@@ -215,14 +215,14 @@ class SourceTests(Case):
     """What goes out when nobody talks."""
 
     def test_it_is_asked_as_long_as_it_has_something(self) -> None:
-        self.link()
+        self.talk()
         left: list[Bcp2Message] = [PingAck(), Ping()]
         self.l.source = lambda: left.pop() if left else None
         self.l.more()
         self.assertEqual(self.wrote(), [Ping(), PingAck()])
 
     def test_pieces_go_to_who_takes_them_until_we_part(self) -> None:
-        self.link()
+        self.talk()
         taken: list[Data] = []
         first, second, third = (Data(1, at, b"x") for at in range(3))
         self.says(first)
@@ -234,7 +234,7 @@ class SourceTests(Case):
         self.assertEqual((taken, self.owner.news), ([second], [AboutFiles(first)]))
 
     def test_words_go_first(self) -> None:
-        wire = self.link()
+        wire = self.talk()
         left: list[Bcp2Message] = [Ping()] * 3
         self.l.source = lambda: left.pop() if left else None
         wire.full = True
@@ -247,7 +247,7 @@ class SourceTests(Case):
     def test_a_word_waits_behind_one_chunk_of_a_file_at_most(self) -> None:
         chunk = Data(1, 0, bytes(DEFAULTS.chunk))
         for said_at in range(4):
-            wire = self.link()
+            wire = self.talk()
             drawn: list[Bcp2Message] = []
 
             def source(
@@ -270,7 +270,7 @@ class SourceTests(Case):
         self.assertEqual(DEFAULTS.chunk, 65536)
 
     def test_after_our_farewell_it_is_not_asked(self) -> None:
-        self.link()
+        self.talk()
         self.l.source = Ping
         self.l.write_farewell(ME, "")
         self.l.more()
