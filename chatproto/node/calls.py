@@ -26,6 +26,7 @@ from chatproto.node.redials import Redials
 from chatproto.node.secure_dialer import SecureDialer
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
+from chatproto.node.strangers import Strangers
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.manner import SECURE, Manner
 from chatproto.peer.plain import PlainLink
@@ -90,11 +91,12 @@ class Calls:
     """
 
     def __init__(self, node: CallsOwner, reactor: IReactorTime) -> None:
+        self._node = node
         self.all = Conversations()
         self.ignored: set[str] = set()
+        self.strangers = Strangers(reactor, node.limits, self.tell)
         self.links = Links(self)
         self.secure = SecureLinks(self, reactor)
-        self._node = node
         self._reactor = reactor
         self._dialer = Dialer(reactor, node.limits, lambda: node.place.own_port)
         self.meetings = Meetings(self, self._dialer, reactor)
@@ -186,9 +188,10 @@ class Calls:
         """Whether the server says that `client_id` has `key`."""
         return await self._node.confirm(client_id, key)
 
-    def room_for_caller(self) -> bool:
-        """Whether one more connection may come in."""
-        return len(self.links) + len(self.secure) < self._node.limits.callers
+    def counters(self) -> dict[str, int]:
+        """Return what strangers hold, and what was refused to them."""
+        ringing = self.all.strangers_ringing()
+        return {**self.strangers.counters(), "ringing": ringing, "meetings": len(self.meetings)}
 
     def begin(self, name: str, manner: Manner) -> Conversation:
         """A new conversation."""
@@ -310,6 +313,7 @@ class Calls:
         for conversation in self.all:
             conversation.perform(conversation.session.leave())
         self.meetings.stop()
+        self.strangers.stop()
         self.links.drop_strangers()
         self.secure.drop_strangers()
         late = self._reactor.callLater(self._node.limits.exit_wait, lambda: finish())

@@ -123,6 +123,7 @@ class Conversation:
         self.port: int | None = None
         self.contact: Contact | None = None  # where we called them
         self.key: str | None = None  # theirs, where TLS proved it
+        self.known = False  # they called, and that key was pinned
         self.pins: str | None = None  # the id to pin it for, once the conversation is open
         self.named = False  # by an id that they told or the server gave, not by an address
         self.dialling: Deferred[Any] | None = None

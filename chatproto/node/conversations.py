@@ -98,6 +98,14 @@ class Conversations:
             and what in ("", one.name, one.name.rstrip("?"), str(one.number))
         ]
 
+    def strangers_ringing(self) -> int:
+        """Return how many calls ring whose key is not pinned."""
+        return sum(one.state is State.RINGING and not one.known for one in self._all)
+
+    def known_ringing(self) -> int:
+        """Return how many calls of pinned keys ring."""
+        return sum(one.state is State.RINGING and one.known for one in self._all)
+
     def ringing(self, what: str = "") -> Conversation:
         """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
         rings = self.rings(what)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chatproto.directory.lease import shown_ip
+from chatproto.directory.lease import network, shown_ip
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.events import Event, Incoming, Notice
@@ -12,6 +12,7 @@ from chatproto.node.meetings import Meetings
 from chatproto.node.people import People
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
+from chatproto.node.strangers import Strangers
 from chatproto.peer.manner import Manner
 from chatproto.peer.plain import PlainLink
 from chatproto.peer.plain_session import PlainSession
@@ -45,6 +46,10 @@ class LinksOwner(Protocol):
 
     def tell(self, event: Event) -> None:
         """News for the person."""
+
+    @property
+    def strangers(self) -> Strangers:
+        """What those hold who are not known."""
 
     @property
     def secure(self) -> SecureLinks:
@@ -105,18 +110,15 @@ class Links:
         not said anything, the one longest silent, or else the newest."""
         link.heed(self._calls.settings.farewells)
         if link.called:
-            if len(self._links) + len(self._calls.secure) >= self._calls.limits.callers:
-                silent = next((one for one in self._links if self._is_silent(one)), None)
-                if silent is None:
-                    link.drop()
-                    return
-                silent.abort()
+            if not self._calls.strangers.came(link, link.host, lambda: self._is_silent(link)):
+                link.drop()
+                return
             self._links[link] = None
         if self._held:
             link.pauseProducing()
 
     def _is_silent(self, link: PlainLink) -> bool:
-        conversation = self._links[link]
+        conversation = self._links.get(link)
         return (
             link.called
             and not link.heard_any
@@ -168,6 +170,7 @@ class Links:
     def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
         """A connection is gone."""
         conversation = self._links.pop(link, None)
+        self._calls.strangers.left(link)
         if conversation is not None:
             self._lost(conversation, link, reason, unwritten)
         self._calls.link_closed()
@@ -187,8 +190,7 @@ class Links:
             known.perform(_plain(known).called(link))
             return
         name = opened.client_id or host_port(link.host, link.port)
-        ringing = sum(one.state is State.RINGING for one in self._calls.all)
-        if name in self._calls.ignored or ringing >= self._calls.limits.ringing:
+        if name in self._calls.ignored:
             link.drop()
             return
         self._ring(link, opened, name)
@@ -198,6 +200,10 @@ class Links:
         if not (settings.plain or settings.open):
             link.drop()
             self._tell_refused(link)
+            return
+        ringing = self._calls.all.strangers_ringing()
+        if not self._calls.strangers.may_ring("", link.host, False, ringing):
+            link.drop()
             return
         conversation = self._calls.begin("", opened.dialect)
         self._calls.all.rename(conversation, name, named=opened.client_id is not None)
@@ -216,8 +222,11 @@ class Links:
 
     def _tell_refused(self, link: PlainLink) -> None:
         """Once for each machine that calls in plain text, or a stranger could fill the screen."""
-        if link.host not in self._refused and len(self._refused) < REFUSED_TOLD:
-            self._refused.add(link.host)
+        machine = network(link.host)
+        if machine not in self._refused and len(self._refused) < REFUSED_TOLD:
+            self._refused.add(machine)
+            if not self._calls.strangers.may_show(machine):
+                return
             where = host_port(link.host, link.port)
             self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
 

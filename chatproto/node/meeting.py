@@ -108,12 +108,15 @@ class Meeting:
         """Whether nothing more will come of it."""
         return self.stopped or (self._race.over and not self._open)
 
-    def came(self, transport: Any, data: bytes) -> None:
-        """They dialled us; `data` came behind their PUNCH."""
+    def came(
+        self, transport: Any, data: bytes, goes_on: Callable[[SecureLink], None] = lambda link: None
+    ) -> None:
+        """They dialled us; `data` came behind their PUNCH. `goes_on` gets the link that it becomes."""
         if self.stopped or self.mode is Mode.RELAY:
             transport.abortConnection()
             return
         link, made = self._new_link(dialled=False)
+        goes_on(link)
         made.addCallbacks(lambda link: self._good(link, None), _unimportant)
         link.start(transport, data)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -20,6 +21,7 @@ from chatproto.node.meeting import Meeting
 from chatproto.node.place import Place
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
+from chatproto.node.strangers import Strangers
 from chatproto.peer.candidates import in_turn, worth_dialling
 from chatproto.peer.paths import AGAIN_FOR, Mode, Role
 from chatproto.peer.plain import PlainLink
@@ -46,7 +48,8 @@ class MeetingsOwner(Protocol):
     def acquaintances(self) -> Acquaintances | None: ...
     @property
     def here(self) -> Place: ...
-    def room_for_caller(self) -> bool: ...
+    @property
+    def strangers(self) -> Strangers: ...
     def belongs(self, link: SecureLink, conversation: Conversation) -> None: ...
     async def introduce_again(self, conversation: Conversation) -> Introduction | None: ...
 
@@ -65,6 +68,9 @@ class Meetings:
             str, tuple[Introduction, float]
         ] = {}  # by key, of the server's answers
         self._stopped = False
+
+    def __len__(self) -> int:
+        return sum(not one.over for one in self._by_call.values())
 
     # Whom we call.
 
@@ -149,17 +155,24 @@ class Meetings:
         no_key = self._calls.acquaintances is None
         if no_key or not introduction.call or introduction.call in self._by_call:
             return
+        known = self._calls.acquaintances
+        if not self._calls.strangers.may_introduce(
+            known is not None and known.knows(introduction.key)
+        ):
+            return  # a server that introduces so many wants us to dial
         addresses = self._worth_dialling(introduction)
         mode = Mode(self._calls.settings.path)
         self._new(introduction, addresses, Role.CALLEE, mode, None).begin()
 
     def punched(self, plain: PlainLink, call: str, data: bytes) -> None:
         """Whoever dialled us says that it is because of `call`; `data` came behind that."""
-        transport = plain.hand_over()
-        if self._calls.acquaintances is None or not self._calls.room_for_caller():
+        transport, strangers = plain.hand_over(), self._calls.strangers
+        if self._calls.acquaintances is None:
+            strangers.left(plain)
             transport.abortConnection()
             return
-        early = _Early(transport, data, self._punches)
+        early = _Early(transport, data, self._lost_early)
+        strangers.moved(plain, early)
         if self._punches.came(early, call, self._reactor.seconds()):
             self._let_in(early, call)
         self._wait()
@@ -248,9 +261,14 @@ class Meetings:
         meeting = self._by_call.get(call)
         transport, data = early.let_go()
         if meeting is None:
+            self._calls.strangers.left(early)
             transport.abortConnection()
         else:
-            meeting.came(transport, data)
+            meeting.came(transport, data, lambda link: self._calls.strangers.moved(early, link))
+
+    def _lost_early(self, early: _Early) -> None:
+        self._punches.lost(early)
+        self._calls.strangers.left(early)
 
     def _wait(self) -> None:
         if self._timer is not None:
@@ -264,16 +282,16 @@ class Meetings:
     def _due(self) -> None:
         self._timer = None
         for early in self._punches.due(self._reactor.seconds()):
-            early.let_go()[0].abortConnection()
+            early.abort()
         self._wait()
 
 
 class _Early(TwistedProtocol):
     """A connection that names a call of which we have not heard yet; nothing more is read from it."""
 
-    def __init__(self, transport: Any, data: bytes, punches: Punches[_Early]) -> None:
+    def __init__(self, transport: Any, data: bytes, lost: Callable[[_Early], None]) -> None:
         self._data = data
-        self._punches = punches
+        self._lost = lost
         transport.protocol = self
         self.makeConnection(transport)
         transport.pauseProducing()
@@ -282,7 +300,11 @@ class _Early(TwistedProtocol):
         self._data += data  # read before it was paused
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._punches.lost(self)
+        self._lost(self)
+
+    def abort(self) -> None:
+        """End it: nobody was introduced, or there are too many."""
+        self.let_go()[0].abortConnection()
 
     def let_go(self) -> tuple[Any, bytes]:
         """The transport and what has come, for whoever goes on with it."""

@@ -67,6 +67,7 @@ class Overview:
             "server": server,
             "registered": registered,
             "key": node.acquaintances.own_key if node.acquaintances else None,
+            "strangers": node.calls.counters(),
         }
         return Answer("status", lines, data)
 

@@ -15,6 +15,7 @@ from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Unreachable
 from chatproto.node.events import Event, Failed, Incoming
 from chatproto.node.settings import Settings
+from chatproto.node.strangers import Strangers
 from chatproto.peer.effects import Drop, Opening
 from chatproto.peer.ledger import Entry, LedgerTrouble
 from chatproto.peer.link_news import (
@@ -67,7 +68,8 @@ class SecureOwner(Protocol):
     def acquaintances(self) -> Acquaintances | None: ...
     def tell(self, event: Event) -> None: ...
     def begin(self, name: str, dialect: Manner) -> Conversation: ...
-    def room_for_caller(self) -> bool: ...
+    @property
+    def strangers(self) -> Strangers: ...
     def link_closed(self) -> None: ...
     def link_free(self, conversation: Conversation) -> None: ...
     def attach(self, conversation: Conversation, key: str) -> None: ...
@@ -95,10 +97,12 @@ class SecureLinks:
         """A caller on our port begins TLS with `data`."""
         transport = plain.hand_over()
         acquaintances = self._calls.acquaintances
-        if acquaintances is None or not self._calls.room_for_caller():
+        if acquaintances is None:
+            self._calls.strangers.left(plain)
             transport.abortConnection()
             return
         link = self.new(acquaintances.handshake(lambda key: None), called=True)
+        self._calls.strangers.moved(plain, link)
         link.start(transport, data)
 
     def new(
@@ -116,6 +120,7 @@ class SecureLinks:
             self, clock, limits, handshake, called, tls_server=tls_server, punch=punch
         )
         self._links[link] = None
+        link.toll = lambda cost: self._calls.strangers.toll(link.key, cost)
         if meeting is not None:
             self._meetings[link] = meeting
         return link
@@ -159,6 +164,8 @@ class SecureLinks:
     # What a link tells.
 
     def secure_made(self, link: SecureLink) -> None:
+        known = self._calls.acquaintances
+        self._calls.strangers.proved(link, known is not None and known.knows(link.key))
         waiting = self._dialled.pop(link, None)
         if waiting is not None:
             waiting.callback(link)
@@ -218,6 +225,7 @@ class SecureLinks:
         conversation = self._links.pop(link, None)
         waiting = self._dialled.pop(link, None)
         meeting = self._meetings.pop(link, None)
+        self._calls.strangers.left(link)
         if waiting is not None:
             waiting.errback(Unreachable(reason))
         if meeting is not None:
@@ -256,19 +264,23 @@ class SecureLinks:
             self._goes_on(link, call, known)
         elif client_id in self._calls.ignored:
             link.refuse(603)
-        elif (
-            sum(one.state is State.RINGING for one in self._calls.all) >= self._calls.limits.ringing
-        ):
+        elif not self._may_ring(link, belief.worth is Worth.KNOWN):
             link.refuse(486)
         else:
             self._ring(link, call, belief)
+
+    def _may_ring(self, link: SecureLink, known: bool) -> bool:
+        """Return True if there is a place for one more call that rings, of somebody `known` or not."""
+        everybody = self._calls.all
+        ringing = everybody.known_ringing() if known else everybody.strangers_ringing()
+        return self._calls.strangers.may_ring(link.key, link.host, known, ringing)
 
     def _impostor(self, link: SecureLink, client_id: str, belief: Belief) -> None:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None and belief.pin is not None
         link.refuse(403)
         now = self._reactor.seconds()
-        if now < self._warned.get(client_id, now):
+        if now < self._warned.get(client_id, now) or not self._calls.strangers.may_show(link.key):
             return
         if len(self._warned) >= WARNED:
             self._warned.clear()
@@ -281,6 +293,7 @@ class SecureLinks:
         """They call while there is a conversation with them already, perhaps our call to them."""
         self._calls.attach(known, link.key)
         self._links[link] = known
+        self._calls.strangers.left(link)
         session = _secure(known)
         before = session.link
         better = isinstance(before, SecureLink) and before.relayed and not link.relayed
@@ -297,7 +310,9 @@ class SecureLinks:
         conversation.key = link.key
         conversation.pins = call.client_id if belief.confirmed else None
         conversation.host, conversation.port = link.host, link.port
+        conversation.known = belief.worth is Worth.KNOWN
         self._links[link] = conversation
+        self._calls.strangers.left(link)
         conversation.met(self._meetings.get(link))
         at_once = {
             "all": belief.confirmed,

@@ -99,7 +99,7 @@ class Limits:
     relay_rate: float = 1024.0 * 1024  # bytes a second through one pipe; 0: as they come
     relay_rate_all: float = 8 * 1024.0 * 1024  # and through all; 0: as they come
     punch_wait: float = 5.0  # a PUNCH waits so long for its INTRODUCE
-    ringing: int = 8  # calls that ring at once
+    ringing: int = 8  # calls of strangers that ring at once; as many of known people besides
     ring_wait: float = 60.0  # then nobody answered
     answer_ring: float = 70.0  # for the other side to answer or refuse our call
     farewell_wait: float = 2.0  # for the other side to close after our farewell
@@ -110,7 +110,15 @@ class Limits:
     end_wait: float = 10.0  # after the end of input, for what was said to be delivered
     exit_wait: float = 5.0  # at the end of the program, for farewells to be read
     ignored: int = 10_000  # people whose calls are not taken
-    callers: int = 256  # connections at once on a client's own port
+    callers: int = 256  # connections of strangers at once on a client's own port
+    callers_per_address: int = 128  # of them from one address
+    callers_known: int = 64  # and besides, of people whose key is pinned
+    ring_burst: int = 24  # calls of strangers from one address, or of one known key, at once
+    ring_rate: float = 0.2  # and then in a second; four times as many of all strangers
+    introduced_burst: int = 16  # introductions by a server that are dialled at once
+    introduced_rate: float = 1.0  # and then in a second; the same again for known people
+    talk_burst: int = 5000  # messages of one person that are read at once; each KiB counts as one
+    talk_rate: float = 200.0  # and then in a second
     beacon: int = 256  # bytes of a datagram of people nearby
     beacon_every: float = 30.0  # between two beacons of ours, give or take a tenth
     beacon_gap: float = 3.0  # and at least, also where somebody asks

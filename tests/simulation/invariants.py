@@ -236,7 +236,7 @@ def check_node(node: Any, limits: Limits, dials: int = 0) -> None:
         if one.state.value == "open" and one.key is not None:
             hold(one.key not in open_with, f"{who} has two sessions with {one.name}")
             open_with.add(one.key)
-    hold(ringing <= limits.ringing, f"{ringing} calls ring at {who}")
+    hold(ringing <= 2 * limits.ringing, f"{ringing} calls ring at {who}")  # strangers and known
     links = len(node.calls.links) + len(node.calls.secure)
     hold(links <= limits.callers + len(node.calls.all) + dials, f"{who} has {links} connections")
 
