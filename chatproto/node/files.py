@@ -93,6 +93,7 @@ class Files:
                 self._downloads,
                 of(self._kept, key),
                 self._bucket,
+                lambda: self._room_for(key),
             )
             self._people[key] = person
         person.name = name
@@ -179,6 +180,19 @@ class Files:
             self._timer = self.later(SHOWN_EVERY, self._show)
 
     # How it follows.
+
+    def _room_for(self, key: str) -> int:
+        """Return how many bytes of lists of folders may wait of somebody: of those whose key is not
+        pinned there is a bound for all together."""
+        known, limits = self._node.acquaintances, self._node.limits
+        if known is None or known.knows(key):
+            return limits.offers_bytes
+        others = sum(
+            person.transfers.waiting_bytes
+            for person in self._people.values()
+            if person.key != key and not known.knows(person.key)
+        )
+        return limits.offers_bytes_all - others
 
     def _show(self) -> None:
         self._timer = None

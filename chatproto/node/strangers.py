@@ -20,6 +20,8 @@ from chatproto.wire.limits import Limits
 
 ADDRESSES = 4096
 """Addresses and keys of which it is remembered how often they called."""
+KNOWN = 8
+"""People whose key is pinned may call so many times as often as a stranger."""
 TALKERS = 4096
 """People of whom it is remembered how fast they talk."""
 TOLD_AFTER = 10.0
@@ -57,11 +59,13 @@ class Strangers:
             limits.ring_rate, limits.ring_burst, ADDRESSES
         )
         self._known_rings: RateLimiters[str] = RateLimiters(
-            limits.ring_rate, limits.ring_burst, ADDRESSES
+            KNOWN * limits.ring_rate, KNOWN * limits.ring_burst, ADDRESSES
         )
         self._all_rings = RateLimiter(4 * limits.ring_rate, 4 * limits.ring_burst)
         self._introduced = RateLimiter(limits.introduced_rate, limits.introduced_burst)
-        self._known_introduced = RateLimiter(limits.introduced_rate, limits.introduced_burst)
+        self._known_introduced = RateLimiter(
+            KNOWN * limits.introduced_rate, KNOWN * limits.introduced_burst
+        )
         self._talks: RateLimiters[str] = RateLimiters(limits.talk_rate, limits.talk_burst, TALKERS)
         self._untold = 0
         self._telling: IDelayedCall | None = None

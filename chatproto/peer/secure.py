@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from enum import Enum
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionDone, ConnectionLost
@@ -56,15 +55,6 @@ WHILE_RINGING = 20
 NO_BCP2 = "they sent what is no BCP/2"
 OFFER_COST = 20
 """An offer of a file costs as much as so many short messages."""
-
-
-class Stage(Enum):
-    """How far a connection has come, and so what may be said on it (protocol section 4)."""
-
-    BEGUN = "nobody has called on it"
-    CALLED = "they have called"
-    ASKED = "we have called"
-    OPEN = "the call was taken"
 
 
 class SecureOwner(Protocol):
@@ -146,7 +136,8 @@ class SecureLink(LineReceiver):
         """Who takes the pieces of files; while there is nobody, the owner is told of them."""
         self.toll: Callable[[int], float] | None = None
         """Takes what a message costs; says how many seconds nothing more is read."""
-        self._stage = Stage.BEGUN
+        self._open = False  # a call was taken, theirs or ours
+        self._we_called = self._they_called = False
         self._pings = RateLimiter(1 / PING_EVERY, 2)
         self._ringing = 0  # messages that came before a call was taken
         self._pong = False  # an answer to PING, to be written when it can be
@@ -174,13 +165,12 @@ class SecureLink(LineReceiver):
 
     def ask(self, me: Me, opening: Opening) -> None:
         """Call them."""
-        if self._stage is Stage.BEGUN:
-            self._stage = Stage.ASKED
+        self._we_called = True
         self._send(Chat(me.client_id, *told(opening)))
 
     def answer(self, me: Me, opening: Opening) -> None:
         """Say yes to their call."""
-        self._stage = Stage.OPEN
+        self._open = True
         self._timers.cancel("begin")
         self._send(ChatAck(me.client_id, *told(opening)))
         # Not in one TLS record with all that waits: it would be of no use before the last of that.
@@ -370,7 +360,7 @@ class SecureLink(LineReceiver):
     # How it follows.
 
     def _take(self, message: Bcp2Message | RemoteError) -> None:
-        if self._stage is not Stage.OPEN and not self._may_come(message):
+        if not self._open and not self._may_come(message):
             rubbish = isinstance(message, RemoteError)
             self._lost(NO_BCP2 if rubbish else "they sent what may not come before a call is taken")
             return
@@ -396,15 +386,12 @@ class SecureLink(LineReceiver):
         self._ringing += 1
         match message:
             case Chat():
-                if self._stage is Stage.CALLED:
-                    return False
-                if self._stage is Stage.BEGUN:
-                    self._stage = Stage.CALLED
-                return True
-            case ChatAck() if self._stage is Stage.ASKED:
-                self._stage = Stage.OPEN
-                return True
-        if self._stage is Stage.BEGUN and self.called:
+                first, self._they_called = not self._they_called, True
+                return first
+            case ChatAck():
+                self._open = self._we_called
+                return self._we_called
+        if self.called and not (self._they_called or self._we_called):
             return False
         if isinstance(message, Ping) and not self._pings.allow(self._timers.seconds()):
             return False
@@ -506,5 +493,5 @@ def _cost(message: Bcp2Message | RemoteError) -> int:
         case Msg(text=text):
             return 1 + len(text) // 1024
         case Offer(files=files):
-            return OFFER_COST + len(files) // 16
+            return OFFER_COST + len(files) // 4
     return 1

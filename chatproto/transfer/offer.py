@@ -11,6 +11,9 @@ from chatproto.wire.bcp2_files import FOLDER, Listed
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
+LISTED = 64
+"""Bytes that a file in a list counts besides its path."""
+
 
 @dataclass(frozen=True, slots=True)
 class FileOffer:
@@ -57,8 +60,8 @@ def to_wire(id: int, offer: AnyOffer) -> wire.Offer:
 def from_wire(message: wire.Offer, limits: Limits) -> AnyOffer:
     """What `message` offers, under safe names.
 
-    Raises RemoteError: 413 for more than `offer_files` files, 400 for a file with a list or for sizes
-    that do not add up.
+    Raises RemoteError: 413 for more than `offer_files` files or `offer_parts` folders above them, 400
+    for a file with a list or for sizes that do not add up.
     """
     if message.type != FOLDER:
         if message.files:
@@ -66,6 +69,9 @@ def from_wire(message: wire.Offer, limits: Limits) -> AnyOffer:
         return FileOffer(safe_name(message.name), message.size, message.modified, message.type)
     if len(message.files) > limits.offer_files:
         raise RemoteError(413, f"{len(message.files)} files")
+    parts = sum(path.count("/") + path.count("\\") for _, path in message.files)
+    if parts > limits.offer_parts:
+        raise RemoteError(413, f"{parts} folders above its files")
     if message.size != sum(size for size, _ in message.files):
         raise RemoteError(400, "the sizes of the files are not the size of the folder")
     return FolderOffer(safe_name(message.name), message.modified, safe_files(message.files))
@@ -75,6 +81,11 @@ def safe_files(files: tuple[Listed, ...]) -> tuple[Listed, ...]:
     """The same list with safe paths."""
     paths = safe_paths(path for _, path in files)
     return tuple((size, "/".join(path)) for (size, _), path in zip(files, paths, strict=True))
+
+
+def list_bytes(files: tuple[Listed, ...]) -> int:
+    """Return about how many bytes of memory a list of files takes."""
+    return sum(len(path) for _, path in files) + LISTED * len(files)
 
 
 def same_content(one: AnyOffer, other: AnyOffer) -> bool:

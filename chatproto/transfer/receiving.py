@@ -21,7 +21,7 @@ from chatproto.transfer.effects import (
     Write,
 )
 from chatproto.transfer.incoming import Incoming
-from chatproto.transfer.offer import AnyOffer
+from chatproto.transfer.offer import AnyOffer, list_bytes
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink, There
@@ -38,6 +38,8 @@ class Receiving:
         self.number = number
         self.machine = machine
         self.forgotten = False
+        self.list_bytes = list_bytes(machine.offer.files)
+        """What the list of a folder counts while we have not agreed."""
         self.progress = Progress()
         self._desk = desk
         self._lane = Lane(desk)

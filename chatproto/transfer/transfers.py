@@ -5,7 +5,7 @@ It is handed messages and the time and asked for messages; what waits for the di
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any
 from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferOwner, TransferTrouble, Worker
 from chatproto.transfer.effects import Effect, Forget, Keep, Tell
 from chatproto.transfer.incoming import Incoming
-from chatproto.transfer.offer import from_wire, same_content
+from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
 from chatproto.transfer.rates import Bucket, Turns
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.records import Record, Records
@@ -28,6 +28,8 @@ from chatproto.wire.limits import Limits
 
 ANSWERS = 64
 """With so many short messages waiting nothing more is read: who asks and does not read must wait."""
+FEW_FILES = 50
+"""Files of a folder whose names are made safe at once; of more a thread does it."""
 OLD = 8
 """Of one person, so many times `offers` transfers may be broken off, or over, and still be known."""
 
@@ -35,7 +37,8 @@ OLD = 8
 class Transfers:
     """The files between us and the person with `key`; outlives each connection to them.
 
-    `downloads`: where files land; `kept`: what is known from before; `bucket`: limits what we send.
+    `downloads`: where files land; `kept`: what is known from before; `bucket`: limits what we send;
+    `room`: how many bytes of lists of folders may still wait for an answer, of everybody together.
     Whoever owns it calls `resumed` when a conversation is open, then forwards each message, and
     whenever the connection takes more, and no chat waits, sends what `pull` gives.
     """
@@ -50,6 +53,7 @@ class Transfers:
         downloads: Path,
         kept: Iterable[Record] = (),
         bucket: Bucket | None = None,
+        room: Callable[[], int] | None = None,
     ) -> None:
         self._desk = Desk(owner, worker, records, limits, key)
         self._desk.settle = self._settle
@@ -59,6 +63,8 @@ class Transfers:
         self._sending: dict[int, Sending] = {}
         self._receiving: dict[int, Receiving] = {}
         self._over: dict[int, Receiving] = {}  # received, or given up halfway
+        self._named: dict[int, wire.Offer] = {}  # whose names a thread is making safe
+        self._room = room
         self._turns: Turns[Sending] = Turns()
         self._again: set[int] = set()
         self._held = False
@@ -131,6 +137,7 @@ class Transfers:
         self._desk.connected = False
         self._desk.waiting.clear()
         self._again.clear()
+        self._named.clear()
         for one in self._all():
             one.run(one.machine.lost())
         self._settle()
@@ -150,6 +157,7 @@ class Transfers:
                 else:
                     self._desk.send(Error(400, about="DONE", id=id))
             case wire.Cancel(id, ""):
+                self._named.pop(id, None)
                 if (incoming := self._receiving.get(id)) is not None:
                     incoming.run(incoming.machine.cancelled())
             case wire.Cancel(id) | wire.OfferAck(id) | wire.DoneAck(id):
@@ -261,12 +269,57 @@ class Transfers:
         one.run([Keep(), Tell(left_out if found.left_out else "")])
         self._settle()
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes of the lists of folders that we have not agreed to, or not looked at yet."""
+        named = sum(list_bytes(one.files) for one in self._named.values())
+        return named + sum(one.list_bytes for one in self._receiving.values() if _is_asked(one))
+
     def _offered(self, message: wire.Offer) -> None:
-        limits, known = self._desk.limits, self._known(message.id)
+        """Look at an offer: of a long list a thread does, for one takes up to seconds."""
+        if len(message.files) <= FEW_FILES:
+            self._looked_at(message, self._safe(message))
+        elif self._has_room(message):
+            self._named[message.id] = message
+            self._desk.worker.do(
+                lambda: self._safe(message), lambda found: self._named_safely(message, found)
+            )
+        else:
+            self._desk.send(Error(429, about="OFFER", id=message.id))
+
+    def _named_safely(self, message: wire.Offer, offer: AnyOffer | RemoteError) -> None:
+        if self._named.get(message.id) is not message:
+            return  # it was taken back, or offered anew, or the connection was lost
+        del self._named[message.id]
+        if isinstance(offer, BaseException) and not isinstance(offer, RemoteError):
+            raise offer
+        self._looked_at(message, offer)
+        self._settle()
+
+    def _safe(self, message: wire.Offer) -> AnyOffer | RemoteError:
         try:
-            offer = from_wire(message, limits)
+            return from_wire(message, self._desk.limits)
         except RemoteError as error:
-            self._desk.send(Error(error.status, about="OFFER", id=message.id))
+            return error
+
+    def _has_room(self, message: wire.Offer) -> bool:
+        """Return True if another list may wait; what was broken off and is not agreed makes room."""
+        size, limits = list_bytes(message.files), self._desk.limits
+        for one in tuple(self._receiving.values()):
+            if self.waiting_bytes + size <= limits.offers_bytes:
+                break
+            if one.state is State.BROKEN and _is_asked(one) and one.machine.id != message.id:
+                one.run(one.machine.cancelled())
+        most = limits.offers_bytes if self._room is None else min(limits.offers_bytes, self._room())
+        known = self._receiving.get(message.id)
+        before = known.list_bytes if known is not None else 0
+        full = len(self._named) + len(self._receiving) >= OLD * limits.offers
+        return not full and self.waiting_bytes + size - before <= max(most, 0)
+
+    def _looked_at(self, message: wire.Offer, offer: AnyOffer | RemoteError) -> None:
+        limits, known = self._desk.limits, self._known(message.id)
+        if isinstance(offer, RemoteError):
+            self._desk.send(Error(offer.status, about="OFFER", id=message.id))
             return
         # Changed after it had come whole, it is another file.
         other = known is not None and known.state is State.DONE and offer != known.machine.offer
@@ -369,3 +422,8 @@ class Transfers:
         if held != self._held:
             self._held = held
             self._desk.owner.transfer_hold(held)
+
+
+def _is_asked(one: Receiving) -> bool:
+    """Return True if the person has not agreed to it."""
+    return not one.machine.agreed

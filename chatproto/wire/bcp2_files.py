@@ -33,8 +33,16 @@ Listed = tuple[int, str]
 """A file of a folder: its bytes, and its path below the folder with slashes between."""
 
 
+MOST_FILES = 10_000
+"""Lines in the list of a folder; more are refused before one is read."""
+LONGEST_PATH = 16 * 1024
+"""Bytes of a path in it; no system has longer ones."""
+
+
 def read_files(data: bytes) -> tuple[Listed, ...]:
-    """Lines `size path`, each with its CRLF. Raises RemoteError 400."""
+    """Lines `size path`, each with its CRLF. Raises RemoteError: 400, and 413 past `MOST_FILES`."""
+    if data.count(b"\n") > MOST_FILES:
+        raise RemoteError(413, f"more than {MOST_FILES} files")
     *lines, rest = read_text(data).split("\r\n")
     if rest:
         raise RemoteError(400, "a line without its end")
@@ -43,7 +51,7 @@ def read_files(data: bytes) -> tuple[Listed, ...]:
 
 def _read_listed(line: str) -> Listed:
     size, _, path = line.partition(" ")
-    if not path or BREAKS.search(path):
+    if not path or len(path) > LONGEST_PATH or BREAKS.search(path):
         raise RemoteError(400, f"no path: {path[:40]!r}")
     return read_count(size), path
 

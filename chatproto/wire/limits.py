@@ -135,6 +135,9 @@ class Limits:
     waiting_messages: int = 500  # to one person or room
     history_lines: int = 1000  # shown at once
     offer_files: int = 10_000  # of a folder
+    offer_parts: int = 100_000  # folders in the paths of all files of one
+    offers_bytes: int = 2 * 1024 * 1024  # of the lists of folders that one person has not answered
+    offers_bytes_all: int = 8 * 1024 * 1024  # and of all people whose key is not pinned
     offers: int = 32  # of files, that one person has not answered
     transfers: int = 8  # of files at once with one person, in each direction
     unwritten: int = 1024 * 1024  # bytes of files from one person, not yet on the disk

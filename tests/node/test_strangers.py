@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.node.events import Event, Notice
-from chatproto.node.strangers import TOLD_AFTER, Strangers
+from chatproto.node.strangers import KNOWN, TOLD_AFTER, Strangers
 from chatproto.wire.limits import DEFAULTS, Limits
 
 SMALL = Limits(callers=6, callers_per_address=3, callers_known=2)
@@ -170,8 +170,8 @@ class RingingTests(Case):
         self.assertTrue(self.ring("friend", known=True))
 
     def test_a_known_one_is_counted_by_key_and_holds_up_no_other(self) -> None:
-        rang = sum(self.ring("bob", known=True) for _ in range(100))
-        self.assertEqual(rang, DEFAULTS.ring_burst)
+        rang = sum(self.ring("bob", known=True) for _ in range(1000))
+        self.assertEqual(rang, KNOWN * DEFAULTS.ring_burst)
         self.assertTrue(self.ring("carol", known=True))
 
     def test_introductions_have_a_bound_and_those_to_known_people_another(self) -> None:
@@ -179,7 +179,7 @@ class RingingTests(Case):
             return sum(self.strangers.may_introduce(known) for _ in range(times))
 
         self.assertEqual(dialled(False, 1000), DEFAULTS.introduced_burst)
-        self.assertEqual(dialled(True, 1000), DEFAULTS.introduced_burst)
+        self.assertEqual(dialled(True, 1000), KNOWN * DEFAULTS.introduced_burst)
         self.clock.advance(10)
         self.assertEqual(dialled(False, 1000), 10 * DEFAULTS.introduced_rate)
 

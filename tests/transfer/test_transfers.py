@@ -717,3 +717,84 @@ class PressureTests(Case):
         (news,) = self.a.transfers.listing(102.0)
         self.assertEqual((news.offset, news.rate, news.left), (20 * CHUNK, 5.0 * CHUNK, 4.0))
         self.assertTrue(self.a.transfers.moving)
+
+
+class LongListTests(Case):
+    """Offers of folders with many files: a thread looks at them, and few of them may wait."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.pair = Pair(self.folder, accept=False)
+        self.b = self.pair.b
+        self.b.transfers.resumed(0.0)
+
+    def offer(self, id: int, files: int = 9000, letters: int = 100) -> None:
+        listed = tuple((1, f"{number:0{letters}}") for number in range(files))
+        self.b.hear(Offer(id, f"folder {id}", files, "2025-01-02T02:04:05Z", "folder", listed))
+
+    def refused(self) -> list[int]:
+        found = list[int]()
+        while (message := self.b.pull()) is not None:
+            assert isinstance(message, Error), message
+            found.append(message.status)
+        return found
+
+    def test_nothing_is_looked_at_before_the_thread_is_done(self) -> None:
+        self.offer(1)
+        self.assertEqual((self.b.told, len(self.b.work.jobs)), ([], 1))
+        self.b.settle()
+        self.assertEqual(self.b.states, [State.OFFERED])
+
+    def test_taken_back_meanwhile_it_is_never_shown(self) -> None:
+        self.offer(1)
+        self.b.hear(Cancel(1))
+        self.b.settle()
+        self.assertEqual((self.b.told, self.b.transfers.waiting_bytes), ([], 0))
+
+    def test_nor_when_the_connection_has_gone(self) -> None:
+        self.offer(1)
+        self.b.transfers.lost()
+        self.b.settle()
+        self.assertEqual(self.b.told, [])
+
+    def test_offered_anew_meanwhile_the_later_counts(self) -> None:
+        self.offer(1)
+        self.offer(1, files=60)
+        self.b.settle()
+        self.assertEqual((self.b.last.files, len(self.b.transfers.listing(0.0))), (60, 1))
+
+    def test_the_bytes_that_wait_are_bounded(self) -> None:
+        for id in range(1, 11):
+            self.offer(id)
+        self.b.settle()
+        self.assertEqual(len(self.b.transfers.listing(0.0)), 1)
+        self.assertEqual(self.refused(), [429] * 9)
+        self.assertLessEqual(self.b.transfers.waiting_bytes, DEFAULTS.offers_bytes)
+
+    def test_refused_ones_make_room(self) -> None:
+        for id in range(1, 4):
+            self.offer(id)
+            self.b.settle()
+            self.b.transfers.decline(self.b.last.number)
+        self.assertEqual(self.refused(), [603] * 3)
+
+    def test_broken_off_ones_make_room(self) -> None:
+        for id in range(1, 20):
+            self.offer(id)
+            self.b.settle()
+            self.b.transfers.lost()
+            self.b.transfers.resumed(0.0)
+        self.assertEqual(self.b.last.state, State.OFFERED)
+        self.assertLessEqual(self.b.transfers.waiting_bytes, DEFAULTS.offers_bytes)
+
+    def test_depth_times_files_is_bounded(self) -> None:
+        path = "/".join("a" * 30)
+        listed = tuple((1, f"{path}{number}") for number in range(5000))
+        self.b.hear(Offer(1, "deep", 5000, "2025-01-02T02:04:05Z", "folder", listed))
+        self.b.settle()
+        self.assertEqual((self.b.told, self.refused()), ([], [413]))
+
+    def test_of_everybody_together_too(self) -> None:
+        self.b.transfers._room = lambda: 1000
+        self.offer(1)
+        self.assertEqual(self.refused(), [429])
