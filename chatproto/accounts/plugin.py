@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import ICheckerFactory
 from twisted.plugin import IPlugin
 from zope.interface import implementer
+
+from chatproto.net.paths import local_path
 
 if TYPE_CHECKING:
     from chatproto.accounts.checker import Argon2Checker
@@ -32,4 +33,4 @@ class Argon2CheckerFactory:
 
         if not argstring:
             raise ValueError("argon2 wants the name of a file, as in argon2:FILE")
-        return Argon2Checker(Path(argstring).expanduser().absolute())
+        return Argon2Checker(local_path(argstring).absolute())

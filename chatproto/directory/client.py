@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectError
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 
 from chatproto.directory.answer import Answer, NoAnswer, Refused, contact, contacts, read_answer
 from chatproto.directory.reaching import why_unreached
+from chatproto.net.resolver import endpoint_to
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -70,7 +71,7 @@ class ClassicServer:
 
     def _connect(self, protocol: Protocol) -> Deferred[Protocol]:
         wait = self._limits.answer_wait
-        endpoint = HostnameEndpoint(self._reactor, self._host, self._port, timeout=wait)
+        endpoint = endpoint_to(self._reactor, self._host, self._port, wait)
         connected: Deferred[Protocol] = connectProtocol(endpoint, protocol)
         return connected
 

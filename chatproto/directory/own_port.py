@@ -6,19 +6,12 @@ import errno
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint, connectProtocol
+from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectBindError, ConnectError
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
-
-def way_to(
-    reactor: IReactorTime, host: str, port: int, wait: float, binding: Any
-) -> HostnameEndpoint | TCP6ClientEndpoint:
-    """How `host:port` is dialled; a resolver would lose the scope of an address such as `fe80::1%eth0`."""
-    if "%" in host:
-        return TCP6ClientEndpoint(reactor, host, port, wait, binding)
-    return HostnameEndpoint(reactor, host, port, timeout=wait, bindAddress=binding)
+from chatproto.net.resolver import endpoint_to
 
 
 def connect(
@@ -30,7 +23,7 @@ def connect(
     """
 
     def connected(binding: Any) -> Deferred[Any]:
-        endpoint = way_to(reactor, host, port, wait, binding)
+        endpoint = endpoint_to(reactor, host, port, wait, binding)
         made: Deferred[Any] = connectProtocol(endpoint, protocol)
         return made
 

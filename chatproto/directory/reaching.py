@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from socket import gaierror
+
 from twisted.internet.error import (
     ConnectError,
     ConnectionRefusedError,
@@ -16,7 +18,7 @@ def why_unreached(error: BaseException | None, name: str) -> str:
     match error:
         case ConnectionRefusedError():
             return f"there is no server at {name} (connection refused)"
-        case DNSLookupError():
+        case DNSLookupError() | gaierror():
             return f"there is no host {host}"
         case TimeoutError():
             return f"no answer from the server at {name}"

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from socket import gaierror
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import (
     ConnectError,
     ConnectingCancelledError,
@@ -19,6 +20,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.directory.own_port import connect
+from chatproto.net.resolver import endpoint_to
 from chatproto.peer.plain import LinkOwner, PlainLink
 from chatproto.peer.secure import SecureLink
 from chatproto.relay.client import NoRelay, RelayEnd, join
@@ -47,7 +49,7 @@ class Dialer:
 
     def dial(self, owner: LinkOwner, host: str, port: int, dialect: Dialect) -> Deferred[PlainLink]:
         """A link to `host:port`, speaking `dialect`. Fails with Unreachable; cancelling stops it."""
-        endpoint = HostnameEndpoint(self._reactor, host, port, timeout=self._limits.dial_wait)
+        endpoint = endpoint_to(self._reactor, host, port, self._limits.dial_wait)
         link = PlainLink(owner, self._reactor, self._limits, dialect)
         dialled: Deferred[PlainLink] = connectProtocol(endpoint, link)
         return dialled.addErrback(self._explain, host_port(host, port))
@@ -91,6 +93,8 @@ class Dialer:
                 words = f"there is no way to {where} from this machine"
             case CancelledError() | ConnectingCancelledError():
                 words = f"the call to {where} was cancelled"
+            case ValueError() | gaierror():  # no name can look so
+                words = f"there is no host {where.rpartition(':')[0]}"
             case ConnectError() | OSError():
                 words = f"{where} cannot be reached ({error})"
             case _:

@@ -8,7 +8,7 @@ from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.task import deferLater
 
@@ -22,6 +22,7 @@ from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import Wall, wall
 from chatproto.net.dates import moment_of
+from chatproto.net.resolver import endpoint_to
 from chatproto.node import findings
 from chatproto.node.findings import FAIL, NOTE, OK, SKIP, Finding
 from chatproto.wire import bcp2
@@ -198,9 +199,7 @@ class _Line:
     async def connect(self) -> None:
         """Raises Unreachable, and then `advice` says what to do."""
         began = self._reactor.seconds()
-        endpoint = HostnameEndpoint(
-            self._reactor, *self._at, timeout=self._patient.limits.handshake_wait
-        )
+        endpoint = endpoint_to(self._reactor, *self._at, self._patient.limits.handshake_wait)
         try:
             await connectProtocol(endpoint, self._line)
         except ConnectionRefusedError:

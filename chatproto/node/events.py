@@ -11,6 +11,9 @@ from typing import Any, ClassVar
 
 from chatproto.net.clock import Wall
 
+INTERNAL = "internal-error"
+"""`code` of a failure that is a mistake of this program's, which its log has."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

@@ -222,11 +222,12 @@ class Meeting:
             self._failed(address, failure)
             self._owner.secure.forget(link)
 
-        dialled.addErrback(failed)
+        # First, for the dial may have failed already, and then it is forgotten at once.
         made.addCallbacks(
             lambda link: self._good(link, address), lambda why: self._failed(address, why)
         )
         made.addErrback(_log)
+        dialled.addErrback(failed)
 
     def _join(self) -> None:
         where, near = self._owner.relay_at(self.introduction)

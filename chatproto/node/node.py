@@ -149,6 +149,17 @@ class Node:
             self._input_ended = self.reactor.callLater(self.limits.end_wait, self.stop)
             self.settle()
 
+    def interrupted(self) -> None:
+        """The person wants the program to end; as at the end of input, what was said goes out first."""
+        self.end_of_input()
+        if self._exit_code is None:
+            wait = self.limits.end_wait
+            self.tell(
+                Notice(
+                    f"delivering what was said, for {wait:g} s at most; Ctrl-C again ends at once"
+                )
+            )
+
     def settle(self) -> None:
         """Something was finished: if the input has ended and nothing is left to do, end."""
         self._held.go_on()

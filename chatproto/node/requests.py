@@ -6,13 +6,12 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.logger import Logger
 
 from chatproto.identity.pins import PinTrouble
-from chatproto.node.events import Event, Failed
+from chatproto.node.events import INTERNAL, Event, Failed
 from chatproto.node.finder import TROUBLES
+from chatproto.stdio.unexpected import unexpected
 
-log = Logger()
 Answer = TypeVar("Answer")
 Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
 
@@ -47,6 +46,8 @@ class Requests:
             work()
         except (*TROUBLES, PinTrouble) as error:
             self.fail(command, error)
+        except Exception:
+            self._mistaken(command)
         self._settled()
 
     def then(self, work: Callable[[], Coroutine[Deferred[Any], Any, Answer]]) -> Deferred[Answer]:
@@ -55,18 +56,21 @@ class Requests:
 
     def fail(self, command: str, error: Exception | str) -> None:
         """Tell that `command` could not be done."""
-        status = getattr(error, "status", None)
-        self._tell(Failed(sentence(error), status=status, command=command))
+        status, retry_after = (getattr(error, name, None) for name in ("status", "retry_after"))
+        self._tell(Failed(sentence(error), status, command, retry_after=retry_after))
+
+    def _mistaken(self, command: str) -> None:
+        """The exception that is being handled is a mistake of ours."""
+        self._tell(Failed(unexpected(command), status=500, command=command, code=INTERNAL))
 
     async def _guard(self, command: str, work: Work) -> None:
         """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
         try:
             await work()
-        except TROUBLES as error:
+        except (*TROUBLES, PinTrouble) as error:
             self.fail(command, error)
-        except Exception as error:
-            log.failure("{command} failed", command=command)
-            self.fail(command, f"that failed: {error!r}")
+        except Exception:
+            self._mistaken(command)
 
 
 def sentence(error: BaseException | str) -> str:

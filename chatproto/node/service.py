@@ -14,14 +14,18 @@ from twisted.internet.interfaces import (
     IStreamServerEndpoint,
 )
 from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from chatproto.net.resolver import look_up
 from chatproto.node import interfaces
 from chatproto.node.door import Door
 from chatproto.node.home import Home
 from chatproto.node.node import Node
 from chatproto.node.shared_port import SharedPort
 from chatproto.wire.fields import host_port
+
+log = Logger()
 
 
 class Input(Protocol):
@@ -57,10 +61,10 @@ class CannotStart(Exception):
 
 def host_towards(host: str, port: int) -> str:
     """Our address on the way to `host`, which may be a name; loopback if there is none."""
-    try:
-        *_, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    except OSError:
+    found = look_up(host, port, kind=socket.SOCK_DGRAM)
+    if not found:
         return "127.0.0.1"
+    *_, address = found[0]
     return interfaces.host_towards(str(address[0]), port) or "127.0.0.1"
 
 
@@ -146,7 +150,11 @@ class ChatClient(Service):
         else:
             pool = self._reactor.getThreadPool()
             found = deferToThreadPool(self._reactor, pool, host_towards, host, far)
-            found.addCallback(self._begin, own.port)
+            found.addErrback(self._no_way).addCallback(self._begin, own.port)
+
+    def _no_way(self, failure: Failure) -> str:
+        log.failure("our address on the way to the server", failure)
+        return "127.0.0.1"
 
     def _begin(self, host: str, port: int) -> None:
         self._node.start(host, port)

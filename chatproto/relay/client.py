@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
+from twisted.internet.endpoints import connectProtocol
 from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
 from chatproto.net.addresses import Reach, reach_of
+from chatproto.net.resolver import endpoint_to
 from chatproto.wire.errors import REASONS, RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
@@ -125,7 +126,7 @@ async def join(
     `near`: the relay may be on this machine; else a name that leads here is refused.
     Raises NoRelay, or what connecting raises; cancelling the Deferred that waits gives it up.
     """
-    endpoint = HostnameEndpoint(reactor, host, port, timeout=limits.dial_wait)
+    endpoint = endpoint_to(reactor, host, port, limits.dial_wait)
     end = RelayEnd(ticket, reactor, limits, near)
     await connectProtocol(endpoint, end)
     return await end.piped

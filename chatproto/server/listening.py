@@ -95,11 +95,12 @@ class Place:
 
 
 def place_of(port: IListeningPort) -> tuple[str, int]:
-    """Its host and number; of a Unix socket `unix:PATH` and 0."""
+    """Its host and number; of a Unix socket `unix:PATH` and 0, of the standard streams their name."""
     address: Any = port.getHost()
     if isinstance(address, UNIXAddress):
         return f"unix:{os.fsdecode(address.name or b'')}", 0
-    return getattr(address, "host", str(address)), getattr(address, "port", 0)
+    host = getattr(address, "host", "standard input and output")
+    return host, getattr(address, "port", 0)
 
 
 def place_shown(place: tuple[str, int]) -> str:

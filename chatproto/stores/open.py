@@ -10,6 +10,7 @@ from typing import Protocol
 from chatproto.directory.names import Names
 from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
+from chatproto.net.paths import local_path
 from chatproto.rooms.history import History
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
@@ -71,7 +72,8 @@ def sqlite_path(text: str, home: Path) -> Path | None:
     if text == "memory:":
         return None
     if text.startswith(SQLITE):
-        return Path(text.removeprefix(SQLITE) or home / IN_HOME).expanduser().absolute()
+        path = text.removeprefix(SQLITE)
+        return (local_path(path) if path else home / IN_HOME).absolute()
     text = SECRET.sub("//", text)  # a password may stand there
     raise ValueError(
         f"there is no store named {text!r}; there are sqlite:PATH, redis://HOST:PORT/DB,"

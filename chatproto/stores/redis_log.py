@@ -18,13 +18,14 @@ from service_identity import CertificateError, VerificationError
 from twisted.application.service import Service
 from twisted.internet import ssl
 from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
+from twisted.internet.endpoints import wrapClientTLS
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.protocol import Factory
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from chatproto.net.resolver import endpoint_to
 from chatproto.wire.bcp2_common import KEY as KEY_NAME
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.fields import host_port
@@ -390,7 +391,7 @@ class RedisLog(Service):
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[_Connection]:
         place = self._place
-        endpoint: Any = HostnameEndpoint(self._reactor, place.host, place.port, timeout=ANSWER)
+        endpoint: Any = endpoint_to(self._reactor, place.host, place.port, ANSWER)
         if place.tls is not None:
             endpoint = wrapClientTLS(place.tls, endpoint)
         connection: Any = await endpoint.connect(_Connections())

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from chatproto.net.private_files import make_private
 from chatproto.node.service import CannotStart
-from chatproto.taps.options import WrongOption
+from chatproto.taps.options import WrongOption, local_option
 from chatproto.wire.limits import DEFAULTS
 
 ENVIRONMENT = "CHATPROTO_PASSWORD"
@@ -21,7 +21,7 @@ def account_password(user: str, file: str | None) -> str:
     Raises WrongOption, or CannotStart for a file that cannot be read.
     """
     if file is not None:
-        return password_in(Path(file).expanduser())
+        return password_in(local_option("password-file", file))
     password = os.environ.pop(ENVIRONMENT, None)  # what we start need not know it
     if password is not None:
         return usable(password)

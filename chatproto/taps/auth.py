@@ -22,7 +22,7 @@ from chatproto.net.private_files import make_private
 from chatproto.node.service import CannotStart
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.secure_side import SecureSide
-from chatproto.taps.options import ProgramOptions, WrongOption
+from chatproto.taps.options import ProgramOptions, WrongOption, local_option
 from chatproto.wire.limits import Limits
 
 REQUIREMENTS = ("none", "tls", "login")
@@ -72,6 +72,8 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         if closed and self["lobby"] is not None:
             raise WrongOption(f"--lobby is plain text, which {closed} refuses")
         self["tls-only"] = closed is not None
+        if self["allow-keys"] is not None:
+            local_option("allow-keys", self["allow-keys"])
         for text in self["auth"]:
             self._add(text)
 
@@ -83,7 +85,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         from chatproto.accounts.allowed import load_allowed
         from chatproto.accounts.files import AccountTrouble, Reread
 
-        path = Path(self["allow-keys"]).expanduser().absolute()
+        path = local_option("allow-keys", self["allow-keys"]).absolute()
         try:
             self["allowed"] = Reread(path, load_allowed, self._complain)
         except AccountTrouble as trouble:
@@ -111,7 +113,9 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         from chatproto.accounts.files import AccountTrouble
 
         kind, _, name = text.partition(":")
-        if kind == "file" and name:
+        if kind == "file":
+            if not name:
+                raise WrongOption("--auth file: wants the name of a file")
             _readable(name)  # Twisted's says so in two lines, starts, and lets nobody in
         try:
             self.addChecker(makeChecker(text))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NoReturn
 
+from chatproto.net.paths import local_path
 from chatproto.stores.open import sqlite_path
 from chatproto.stores.sqlite import SERVER
 from chatproto.stores.sqlite_backup import back_up
-from chatproto.taps.options import COULD_NOT_START, WRONG_OPTIONS
+from chatproto.taps.options import COULD_NOT_START, WRONG_OPTIONS, WrongOption
 from chatproto.taps.server_options import server_home
 from chatproto.wire.errors import StoreTrouble
 
@@ -26,19 +26,23 @@ class Parser(ArgumentParser):
 def main(arguments: Sequence[str]) -> int:
     """The exit code; what there is to say is one line. Raises SystemExit for a wrong option."""
     parser = Parser("chatserver backup", description=__doc__, allow_abbrev=False)
-    parser.add_argument("path", type=Path, metavar="PATH", help="the new file")
+    parser.add_argument("path", metavar="PATH", help="the new file")
     parser.add_argument("--home", help="the server's --home")
     parser.add_argument("--store", default="sqlite:", help="the server's --store")
     options = parser.parse_args(arguments)
     if options.store.startswith(("redis:", "rediss:")):
         parser.error("--store redis: is backed up by Redis: see BGSAVE and its appendonlydir")
     try:
-        source = sqlite_path(options.store, server_home(options.home))
+        home = server_home(options.home)
+        target = local_path(options.path).absolute()
+    except (ValueError, WrongOption) as error:
+        parser.error(str(error))
+    try:
+        source = sqlite_path(options.store, home)
     except ValueError as error:
         parser.error(f"--store: {error}")
     if source is None:
         parser.error("--store memory: is in no file")
-    target: Path = options.path.expanduser().absolute()
     try:
         back_up(source, target, SERVER)
     except StoreTrouble as trouble:

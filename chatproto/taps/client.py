@@ -9,15 +9,16 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from twisted.application.service import IService
+from twisted.application.service import IService, MultiService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from chatproto.identity.tls import Tls
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import use_monotonic_time, wall
+from chatproto.net.resolver import use_system_resolver
 from chatproto.node.acquaintances import Acquaintances
-from chatproto.node.events import Event, Failed
+from chatproto.node.events import INTERNAL, Event, Failed
 from chatproto.node.files import Files
 from chatproto.node.known_dialects import KnownDialects
 from chatproto.node.neighbours import Neighbours
@@ -29,13 +30,13 @@ from chatproto.node.standing import Standing
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
 from chatproto.taps.client_options import Options
+from chatproto.taps.interrupt import Interrupt
 from chatproto.taps.options import (
     cannot_start,
     descriptor,
 )
 from chatproto.taps.servers import introducer
 from chatproto.transfer.threads import Threads
-from chatproto.ui.commands import INTERNAL
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import Plain
@@ -101,6 +102,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
+    use_system_resolver(reactor)
 
     if options["plain"] and not options["id"].isalnum():
         print(f"chatclient: some programs refuse the id {options['id']}", file=sys.stderr)
@@ -157,4 +159,7 @@ def makeService(options: Options) -> IService:
         cannot_start,
         ControlSocket(unix, options["home"], scripts),
     )
-    return client
+    program = MultiService()
+    client.setServiceParent(program)
+    Interrupt(reactor, node.interrupted).setServiceParent(program)
+    return program

@@ -11,6 +11,7 @@ import platformdirs
 
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble
+from chatproto.net.paths import what_is_in_the_way
 from chatproto.node.home import Home, HomeTaken, HomeTrouble
 from chatproto.node.interfaces import is_address
 from chatproto.node.service import CannotStart
@@ -18,7 +19,13 @@ from chatproto.peer.ledger import LedgerTrouble
 from chatproto.peer.paths import Mode
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.taps.asking import account_password
-from chatproto.taps.options import ProgramOptions, WrongOption, endpoint_text
+from chatproto.taps.options import (
+    ProgramOptions,
+    WrongOption,
+    default_folder,
+    endpoint_text,
+    local_option,
+)
 from chatproto.wire.bcp2_common import ADDRESSES, USER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
@@ -27,6 +34,8 @@ from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
+NO_PORTS = ("stdio", "unix")
+"""Endpoints that have no host and port."""
 MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
 MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
@@ -142,6 +151,7 @@ class Options(ProgramOptions):
 
     def check(self) -> None:
         """Turn the words into values. Raises WrongOption with one sentence."""
+        self.refuse_empty()
         try:
             self["id"] = read_client_id(self["id"]) if self["id"] is not None else login_id()
         except RemoteError:
@@ -150,13 +160,14 @@ class Options(ProgramOptions):
                 "letters, digits, '.', '_', '-'"
             ) from None
         self["port"] = endpoint_text(self["port"])
+        if self["port"].split(":")[0] in NO_PORTS:
+            raise WrongOption(f"--port {self['port']!r} is no port where others could reach you")
         self._servers()
         self._announced()
         self._seconds("ping")
         self["rate"] = self._rate(self["rate"])
         self._one_of("accept", ACCEPTS)
-        folder = self["downloads"] or platformdirs.user_downloads_dir()
-        self["downloads"] = Path(folder).expanduser().absolute()
+        self._folders()
         self._account()
         if self["beacon"] and self["plain"]:
             raise WrongOption("--beacon tells your key, and with --plain there is none")
@@ -166,8 +177,24 @@ class Options(ProgramOptions):
         self._one_of("ui", INTERFACES)
         self._one_of("answer", ANSWERS)
         self._one_of("path", PATHS)
-        default = Path(platformdirs.user_data_dir("chatproto")) / self["id"]
-        self["home"] = Path(self["home"]).expanduser() if self["home"] else default
+
+    def _folders(self) -> None:
+        """Where downloads, home and password are; the platform is asked only for what is not given."""
+        if self["downloads"] is not None:
+            self["downloads"] = local_option("downloads", self["downloads"]).absolute()
+        else:
+            folder = platformdirs.user_downloads_dir
+            self["downloads"] = Path("/") if self["plain"] else default_folder("downloads", folder)
+        wrong = what_is_in_the_way(self["downloads"])
+        if wrong is not None:
+            raise WrongOption(f"--downloads {str(self['downloads'])!r}: {wrong} is no folder")
+        if self["home"] is not None:
+            self["home"] = local_option("home", self["home"])
+        else:
+            data = default_folder("home", lambda: platformdirs.user_data_dir("chatproto"))
+            self["home"] = data / self["id"]
+        if self["password-file"] is not None:
+            local_option("password-file", self["password-file"])
 
     def prepare(self) -> Path:
         """Open the home, where log, key and known keys are. Raises CannotStart."""

@@ -18,6 +18,7 @@ from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_ide
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import use_monotonic_time, wall
+from chatproto.net.resolver import use_system_resolver
 from chatproto.node.doctor import Doctor, Patient
 from chatproto.node.events import Answer, Exited
 from chatproto.node.findings import FAIL, NOTE, OK, Finding, exit_code
@@ -152,6 +153,7 @@ def main(arguments: Sequence[str]) -> int:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
+    use_system_resolver(reactor)
 
     globalLogBeginner.beginLoggingTo([], redirectStandardIO=False, discardBuffer=True)
     running: Any = reactor

@@ -5,9 +5,27 @@ from __future__ import annotations
 import contextlib
 import errno
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import wraps
+
+INTERRUPTED = 130
+"""Exit code after a Ctrl-C that was not waited for, as a shell has it."""
 
 
+def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
+    """Let a Ctrl-C that comes before the program runs end it without a traceback."""
+
+    @wraps(program)
+    def run() -> None:
+        try:
+            program()
+        except KeyboardInterrupt:
+            raise SystemExit(INTERRUPTED) from None
+
+    return run
+
+
+@_ends_quietly
 def chatserver() -> None:
     """`chatserver ARGS` is `twistd -n chatserver ARGS`, and `chatserver backup` copies its store."""
     if sys.argv[1:2] == ["backup"]:
@@ -18,6 +36,7 @@ def chatserver() -> None:
     _run("chatserver")
 
 
+@_ends_quietly
 def chatclient() -> None:
     """`chatclient ARGS` is `twistd -n chatclient ARGS`, and `chatclient send` and the like do one thing."""
     if sys.argv[1:2] == ["doctor"]:

@@ -5,6 +5,7 @@ It is done by the client that runs in that home, through control.sock; where non
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from getopt import GetoptError, gnu_getopt
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from chatproto.net.clock import use_monotonic_time
+from chatproto.net.resolver import use_system_resolver
 from chatproto.taps.client_options import Options
 from chatproto.taps.options import COULD_NOT_START, WrongOption
 from chatproto.ui.oneshot import SendText, Work
@@ -19,6 +21,7 @@ from chatproto.ui.oneshot_files import Info, Receive, SendFiles
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import DEFAULTS
 
+COUNT = re.compile(r"[0-9]{1,9}")
 TEXT_WAIT, ANSWER_WAIT = 75.0, 30.0
 """Seconds for a text, somebody's answer to our call included, and for a server's answer."""
 
@@ -160,7 +163,7 @@ class ReceiveOptions(OneShotOptions):
         "each that is there whole. Goes on until --count, --timeout or an interrupt."
     )
     optParameters = [
-        ["from", None, "", "Whose calls and files are taken; others are not answered"],
+        ["from", None, None, "Whose calls and files are taken; others are not answered"],
         ["count", None, None, "End after so many files"],
     ]
     optFlags = [["once", None, "End after one file"]]
@@ -171,7 +174,7 @@ class ReceiveOptions(OneShotOptions):
         sender = self._person(self["from"]) if self["from"] else ""
         count = 1 if self["once"] else 0
         if self["count"] is not None:
-            if not (self["count"].isdecimal() and 0 < int(self["count"]) < 10**9):
+            if not (COUNT.fullmatch(self["count"]) and int(self["count"])):
                 raise WrongOption(f"--count wants a number, not {self['count']!r}")
             count = int(self["count"])
         return Receive(sender, count)
@@ -207,6 +210,7 @@ def main(arguments: Sequence[str]) -> int:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
+    use_system_resolver(reactor)
 
     from chatproto.taps.errand import Errand
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TextIO, cast
@@ -19,6 +19,7 @@ from twisted.logger import (
 from twisted.python.logfile import LogFile
 from twisted.python.usage import Options, UsageError
 
+from chatproto.net.paths import local_path
 from chatproto.net.private_files import check_owner, make_private
 from chatproto.node.service import CannotStart
 from chatproto.server.blur import blur_event
@@ -26,6 +27,7 @@ from chatproto.server.blur import blur_event
 LOG_BYTES = 1024 * 1024
 LOG_FILES = 4  # old ones beside the current one
 
+DEFAULT_PIDFILE = "twistd.pid"
 WRONG_OPTIONS = 1
 COULD_NOT_START = 2
 
@@ -40,8 +42,8 @@ def endpoint_text(text: str) -> str:
     Raises WrongOption.
     """
     if text.isascii() and text.isdigit():
-        if int(text) > 65535:
-            raise WrongOption(f"there is no port {text}: they end at 65535")
+        if len(text) > 20 or int(text) > 65535:
+            raise WrongOption(f"there is no port {text[:20]}: they end at 65535")
         return f"tcp:{int(text)}"
     try:
         serverFromString(None, text)
@@ -72,9 +74,29 @@ def cannot_start(error: Exception) -> NoReturn:
 def say_wrong(line: str) -> None:
     """One line on standard error; `sys.stderr` may be the log by now."""
     try:
-        print(" ".join(line.split()), file=sys.__stderr__, flush=True)
+        shown = " ".join(line.split()).encode("utf-8", "backslashreplace").decode()
+        print(shown, file=sys.__stderr__, flush=True)
     except (OSError, ValueError, UnicodeError):
         pass  # nobody to tell
+
+
+def local_option(name: str, text: str) -> Path:
+    """`text`, the value of the option `name`, as a path. Raises WrongOption."""
+    try:
+        return local_path(text)
+    except ValueError as wrong:
+        raise WrongOption(f"--{name} {text!r}: {wrong}") from None
+
+
+def default_folder(name: str, find: Callable[[], str]) -> Path:
+    """What `find`s the platform's folder for the option `name` returns. Raises WrongOption."""
+    try:
+        folder = Path(find())
+    except (RuntimeError, KeyError):
+        folder = Path()
+    if not folder.is_absolute():
+        raise WrongOption(f"--{name} is wanted: this user has no home folder")
+    return folder
 
 
 class RotatedLog:
@@ -131,6 +153,13 @@ class ProgramOptions(Options):
     def check(self) -> None:
         """Turn words into values. Raises WrongOption."""
 
+    def refuse_empty(self) -> None:
+        """Raise WrongOption for an option that was given and has nothing in it (`--home=$UNSET`)."""
+        for name in (one.removesuffix("=") for one in self.longOpt if one.endswith("=")):
+            value = self.get(name)
+            if value == "" or (isinstance(value, list) and "" in value):
+                raise WrongOption(f"--{name} is empty")
+
     def prepare(self) -> Path:
         """Make ready what the program needs before it starts, and return the folder of its log.
 
@@ -186,7 +215,8 @@ class ProgramOptions(Options):
                 self._try_log()
                 parent["fileLogObserverFactory"] = lambda _: RotatedLog.observer()
             return
-        parent["pidfile"] = ""  # a second program in this folder is welcome
+        if parent["pidfile"] == DEFAULT_PIDFILE and not _names_pidfile(sys.argv):
+            parent["pidfile"] = ""  # a second program in this folder is welcome
         if not (parent["logfile"] or parent["logger"] or parent.get("syslog")):
             self._try_log()
             parent["logger"] = f"{log_observer.__module__}.{log_observer.__name__}"
@@ -196,3 +226,8 @@ class ProgramOptions(Options):
             RotatedLog.open().close()
         except OSError as error:
             raise CannotStart(f"cannot write the log {RotatedLog.path}: {error.strerror}") from None
+
+
+def _names_pidfile(words: Sequence[str]) -> bool:
+    """Return True if `--pidfile`, which may be abbreviated, is among the words for twistd itself."""
+    return any(word.startswith("--pid") for word in words)

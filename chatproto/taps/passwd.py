@@ -14,7 +14,13 @@ from chatproto.accounts.passwords import Passwords, hashed, load
 from chatproto.directory.names import fold
 from chatproto.node.service import CannotStart
 from chatproto.taps.asking import piped_password, typed_password
-from chatproto.taps.options import COULD_NOT_START, WRONG_OPTIONS, WrongOption, say_wrong
+from chatproto.taps.options import (
+    COULD_NOT_START,
+    WRONG_OPTIONS,
+    WrongOption,
+    local_option,
+    say_wrong,
+)
 from chatproto.wire.bcp2_common import USER
 
 PROGRAM = "chatserver passwd"
@@ -44,7 +50,8 @@ class PasswdOptions(Options):
             )
         except GetoptError as error:
             raise UsageError(str(error)) from None
-        flags = [f"{name}={value}" if value else name for name, value in found]
+        valued = ("--file", "--auth")
+        flags = [f"{name}={value}" if name in valued else name for name, value in found]
         super().parseOptions([*flags, "--", *words])
 
     def parseArgs(self, action: str = "", user: str = "", *more: str) -> None:
@@ -64,7 +71,7 @@ class PasswdOptions(Options):
             raise WrongOption(f"passwd knows --auth argon2:FILE, not {self['auth']!r}")
         if bool(named) == bool(self["file"]):
             raise WrongOption("passwd wants --file FILE, or --auth argon2:FILE")
-        self["path"] = Path(self["file"] or named).expanduser()
+        self["path"] = local_option("file" if self["file"] else "auth", self["file"] or named)
 
 
 def main(arguments: Sequence[str]) -> int:

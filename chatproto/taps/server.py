@@ -18,6 +18,7 @@ from chatproto.directory.lease import is_loopback
 from chatproto.directory.names import Names
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import Times, use_monotonic_time, wall
+from chatproto.net.resolver import use_system_resolver
 from chatproto.node.service import CannotStart, host_towards
 from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_port import LobbyPort
@@ -38,6 +39,7 @@ from chatproto.stores.open import Store, open_store
 from chatproto.stores.timed import TimedStore
 from chatproto.taps.auth import keys_looked_after
 from chatproto.taps.hang_up import HangUp
+from chatproto.taps.interrupt import Interrupt
 from chatproto.taps.options import cannot_start, descriptor
 from chatproto.taps.server_options import ServerOptions
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -193,6 +195,7 @@ class ChatServerProgram(MultiService):
             self._server.setServiceParent(self)
         keys_looked_after(self._reactor, secure).setServiceParent(self)
         HangUp(self._reactor).setServiceParent(self)
+        Interrupt(self._reactor, self._reactor.stop).setServiceParent(self)
         Keeper(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: Lobby | None = None
         self._lobby_port: LobbyPort | None = None
@@ -344,7 +347,7 @@ def _why(error: Exception) -> str:
     """Why a port could not be had, and what to do."""
     if not isinstance(error, CannotListenError):
         return str(error)
-    where = f"{error.interface or '*'}:{error.port}"
+    where = host_port(error.interface or "*", error.port)
     reason = getattr(error.socketError, "strerror", None) or error.socketError
     return f"cannot listen on {where}: {reason}; --port, --lobby and --metrics choose others"
 
@@ -354,6 +357,7 @@ def makeService(options: ServerOptions) -> IService:
     from twisted.internet import reactor
 
     use_monotonic_time(reactor)
+    use_system_resolver(reactor)
 
     return ChatServerProgram(reactor, options)
 

@@ -17,7 +17,13 @@ from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
 from chatproto.taps.asking import password_in
 from chatproto.taps.auth import AuthOptions
-from chatproto.taps.options import WrongOption, blur_log, endpoint_text
+from chatproto.taps.options import (
+    WrongOption,
+    blur_log,
+    default_folder,
+    endpoint_text,
+    local_option,
+)
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_host_port
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -36,9 +42,10 @@ def seconds(text: str) -> float:
 
 
 def server_home(text: str | None) -> Path:
-    """The folder that `--home` names; the platform's if it names none."""
-    default = Path(platformdirs.user_data_dir("chatproto")) / "server"
-    return Path(text).expanduser() if text else default
+    """The folder that `--home` names; the platform's if it names none. Raises WrongOption."""
+    if text is not None:
+        return local_option("home", text)
+    return default_folder("home", lambda: platformdirs.user_data_dir("chatproto")) / "server"
 
 
 class ServerOptions(AuthOptions):
@@ -108,6 +115,7 @@ class ServerOptions(AuthOptions):
 
     def check(self) -> None:
         """Turn words into values. Raises WrongOption with one sentence."""
+        self.refuse_empty()
         self["port"] = self["port"] or ["5555"]
         for text in (*self["port"], self["lobby"], self["metrics"]):
             if text is not None:

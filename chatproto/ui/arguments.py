@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Callable
-from pathlib import Path
+
+from chatproto.net.paths import local_path
 
 ReadText = Callable[[str], str]
 """How a free text is written: as it was typed, or as the JSON interface has it."""
@@ -77,13 +78,11 @@ def paths(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def _expanded(path: str) -> str:
-    if "\0" in path:
-        raise Misused("has a path with a NUL in it")
     try:
-        return str(Path(path).expanduser()) if path.startswith("~") else path
-    except RuntimeError:
-        folder = path.partition("/")[0]
-        raise Misused(f"finds no home folder {shortened(folder)}") from None
+        found = local_path(path)
+    except ValueError as wrong:
+        raise Misused(f"cannot send {shortened(path)}: {wrong}") from None
+    return str(found) if path.startswith("~") else path
 
 
 def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from chatproto.node.events import Answer, Event, Failed
+from chatproto.node.events import INTERNAL, Answer, Event, Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (
@@ -66,8 +66,6 @@ class Command:
     arguments: tuple[str, ...] = ()
 
 
-INTERNAL = "internal-error"
-"""`code` of a failure that is a mistake of this program's, which its log has."""
 _HELP_COLUMN = 16
 """Characters for what is typed in /help; a longer usage pushes its help to the right."""
 

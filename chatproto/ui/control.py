@@ -31,10 +31,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.clock import Wall
-from chatproto.node.events import Answer, Event, Failed, Notice, SessionChanged
+from chatproto.node.events import INTERNAL, Answer, Event, Failed, Notice, SessionChanged
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
-from chatproto.ui.commands import INTERNAL
 from chatproto.ui.view import json_object
 from chatproto.wire.limits import Limits
 

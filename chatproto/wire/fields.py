@@ -50,7 +50,9 @@ def plain_host(host: str) -> str:
 
 
 def host_port(host: str, port: int) -> str:
-    """`host:port`, an IPv6 host in brackets."""
+    """`host:port`, an IPv6 host in brackets, whether it came in some or not."""
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 

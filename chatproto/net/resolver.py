@@ -1,0 +1,120 @@
+"""The names of hosts: what the system's resolver takes is one, whatever it looks like."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from twisted.internet.address import IPv4Address, IPv6Address
+from twisted.internet.endpoints import HostnameEndpoint, TCP6ClientEndpoint
+from twisted.internet.interfaces import (
+    IAddress,
+    IHostnameResolver,
+    IHostResolution,
+    IResolutionReceiver,
+)
+from twisted.internet.threads import deferToThreadPool
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+NO_HOST = (OSError, UnicodeError, ValueError)
+"""What Python raises for a name that is none: `gaierror`; empty or long labels; a NUL."""
+FAMILIES = {
+    frozenset([IPv4Address]): socket.AF_INET,
+    frozenset([IPv6Address]): socket.AF_INET6,
+}
+
+
+def look_up(host: str, port: int, family: int = 0, kind: int = socket.SOCK_STREAM) -> list[Any]:
+    """What `getaddrinfo` finds, in its order; nothing for what is no name of a host. It blocks."""
+    try:
+        # Python would encode a string, and refuses names that the system may know.
+        name = host.encode("ascii") if host.isascii() else host
+        return socket.getaddrinfo(name, port, family, kind)
+    except NO_HOST:
+        return []
+
+
+@implementer(IHostnameResolver)
+class SystemResolver:
+    """Resolve names in the reactor's threads; a name that cannot be one has no address.
+
+    Twisted's own waits for ever for a name with an empty or a long label (`a..b`).
+    """
+
+    def __init__(self, reactor: Any) -> None:
+        self._reactor = reactor
+
+    def resolveHostName(
+        self,
+        resolutionReceiver: IResolutionReceiver,
+        hostName: str,
+        portNumber: int = 0,
+        addressTypes: Sequence[type[IAddress]] | None = None,
+        transportSemantics: str = "TCP",
+    ) -> IHostResolution:
+        resolution = Resolution(hostName)
+        resolutionReceiver.resolutionBegan(resolution)
+        family = FAMILIES.get(frozenset(addressTypes or ()), 0)
+        kind = socket.SOCK_DGRAM if transportSemantics == "UDP" else socket.SOCK_STREAM
+
+        def found(result: Any) -> None:
+            for family, _, _, _, address in () if isinstance(result, Failure) else result:
+                made = IPv6Address if family == socket.AF_INET6 else IPv4Address
+                how: Any = transportSemantics
+                resolutionReceiver.addressResolved(made(how, *address))
+            resolutionReceiver.resolutionComplete()
+
+        pool = self._reactor.getThreadPool()
+        asked = deferToThreadPool(self._reactor, pool, look_up, hostName, portNumber, family, kind)
+        asked.addBoth(found)
+        return resolution
+
+
+@implementer(IHostResolution)
+class Resolution:
+    """One name that is being looked up."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def cancel(self) -> None:
+        """A call of the system's resolver cannot be cancelled; its answer is not waited for."""
+
+
+class HostEndpoint(HostnameEndpoint):
+    """Twisted's, but for names that are no IDNA, such as `my_host`: the resolver decides."""
+
+    @staticmethod
+    def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
+        if isinstance(host, str) and host.isascii():
+            return False, host.encode("ascii"), host
+        found: tuple[bool, bytes, str] = HostnameEndpoint._hostAsBytesAndText(host)
+        return found
+
+
+def endpoint_to(
+    reactor: Any, host: str, port: int, wait: float, binding: Any = None
+) -> HostnameEndpoint | TCP6ClientEndpoint:
+    """How `host:port` is dialled, within `wait` seconds for each address, from `binding`.
+
+    An address with a scope such as `fe80::1%eth0` is none for a name's endpoint.
+    """
+    address, scope, _ = host.partition("%")
+    if scope and _is_ipv6(address):
+        return TCP6ClientEndpoint(reactor, host, port, wait, binding)
+    return HostEndpoint(reactor, host, port, timeout=wait, bindAddress=binding)
+
+
+def _is_ipv6(address: str) -> bool:
+    try:
+        socket.inet_pton(socket.AF_INET6, address)
+    except (OSError, UnicodeError, ValueError):
+        return False
+    return True
+
+
+def use_system_resolver(reactor: Any) -> None:
+    """Have every connection by name of `reactor` use `SystemResolver`; once, when a program starts."""
+    reactor.installNameResolver(SystemResolver(reactor))
