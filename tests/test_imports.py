@@ -58,8 +58,8 @@ NO_TWISTED = {
     "server": "commands members shared_lobby unanswered",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
-    "ui": "arguments checkup commands completion file_view legible oneshot oneshot_files progress"
-    " room_arguments room_commands room_view row values view",
+    "ui": "arguments checkup commands common_words completion file_view legible oneshot oneshot_files"
+    " progress room_arguments room_commands room_view row values view",
     "node": "events findings people settings",
 }
 """What only decides; `*` is the whole room."""

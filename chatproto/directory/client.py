@@ -28,6 +28,10 @@ class Unreachable(Exception):
     """No server that answers is there; its text is one sentence for a person."""
 
 
+ID_TAKEN = 409
+TAKEN = "somebody else has that id, perhaps one with a key: --id takes another"
+
+
 class ClassicServer:
     """A server that speaks the classic dialect, at `host:port`.
 
@@ -80,7 +84,10 @@ class ClassicServer:
             case NoAnswer() as error:
                 words = f"the server at {self.name} {error}"
             case Refused() as error:
-                raise Refused(f"the server refused: {error}", error.status) from None
+                why = f"the server refused: {error}"
+                if error.status == ID_TAKEN:
+                    why += f"; {TAKEN}"
+                raise Refused(why, error.status) from None
             case ConnectError() | OSError() | ValueError() as error:
                 words = why_unreached(error, self.name)
             case _:

@@ -60,7 +60,8 @@ class SecureServer:
 
     Once started it is connected and registered again whenever the connection breaks, there or at one
     of `others`, which have the same directory (`Places` tells when). Requests fail with Unreachable
-    or Refused. `login` makes the LOGIN that each connection begins with.
+    or Refused. `login` makes the LOGIN that each connection begins with. Without `registers` it is
+    only asked, and never told who asks.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class SecureServer:
         limits: Limits = DEFAULTS,
         login: Callable[[int], bcp2.Login] | None = None,
         others: Sequence[Address] = (),
+        registers: bool = True,
     ) -> None:
         self.key: str | None = None
         self.registered = False
@@ -88,6 +90,8 @@ class SecureServer:
         self._news = news
         self._limits = limits
         self._login = login
+        self._registers = registers
+        self._may_ask = False  # where nothing is registered: the login is over
         self._registration: Registration | None = None
         self._line: ServerLine | None = None
         self._beginning: ServerLine | None = None  # TLS does not stand yet
@@ -132,7 +136,8 @@ class SecureServer:
     def ready(self) -> Deferred[None]:
         """Fires when the try to connect and register that is under way has come out, either way."""
         under_way = self._dialling or self._beginning or self._line
-        if self.registered or self._stopped or under_way is None:
+        known = self.registered or self._may_ask
+        if known or self._stopped or under_way is None:
             return succeed(None)
         waiting: Deferred[None] = Deferred()
         self._waiting.append(waiting)
@@ -195,7 +200,7 @@ class SecureServer:
 
     def line_made(self, line: ServerLine) -> None:
         """TLS stands: say who we are."""
-        self._line, self._beginning = line, None
+        self._line, self._beginning, self._may_ask = line, None, False
         self.key = line.key
         self.near = line.near
         if self._login is None:
@@ -232,7 +237,7 @@ class SecureServer:
         """Its connection is gone; `final`: for a reason that another try would not mend."""
         if line is not None and line not in (self._line, self._beginning):
             return  # we have left it before
-        self._line = self._beginning = None
+        self._line, self._beginning, self._may_ask = None, None, False
         if final and len(self._places) > 1:
             self._news.server_left_out(self, why)
             self._places.drop()
@@ -270,6 +275,10 @@ class SecureServer:
     def _register_first(self, _: object = None) -> None:
         """As soon as the connection may."""
         assert self._registration is not None
+        if not self._registers:
+            self._may_ask = True
+            self._come_out()
+            return
         self._ask(self._registration.request, bcp2.RegAck).addCallbacks(
             self._registered, self._not_registered
         )

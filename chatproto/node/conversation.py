@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -14,6 +15,7 @@ from chatproto.node.introduction import path_of
 from chatproto.node.link_orders import AnyLink, carry_out
 from chatproto.node.lone_messages import LoneMessages
 from chatproto.node.message_news import MessageNews
+from chatproto.node.refusals import refusal_fields
 from chatproto.node.tries import Tries
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.effects import (
@@ -119,6 +121,8 @@ class Conversation:
         self.name = name
         self.called = name  # the same without the number that tells two of a name apart
         self.number = number
+        self.refusal: Exception | None = None
+        """Why the server did not say where they are."""
         self.host: str | None = None
         self.port: int | None = None
         self.contact: Contact | None = None  # where we called them
@@ -318,7 +322,8 @@ class Conversation:
                 if self._shown:
                     self.show(reason=None if left else reason)
                 elif not self.quiet:
-                    tell(Failed(reason, command="chat", id=self.name))
+                    told = Failed(reason, command="chat", id=self.name)
+                    tell(replace(told, **refusal_fields(self.refusal)))
                 self._owner.conversation_ended(self)
 
     def spoke(self, text: str) -> None:

@@ -15,6 +15,13 @@ from chatproto.peer.table import State
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
 
+MEANT = {
+    **dict.fromkeys(("help", "?", "h", "man", "commands"), "/help"),
+    **dict.fromkeys(("quit", "exit", "q", ":q", ":q!", "bye", "logout", "close", "end"), "/quit"),
+    **dict.fromkeys(("who", "users", "list", "info"), "/info"),
+}
+"""Words that are meant as commands where nobody is there to hear them."""
+
 
 class OrdersOwner(Protocol):
     """What they need of the node."""
@@ -40,8 +47,11 @@ class ConversationOrders:
         if conversation is None and to and self._node.leave_for(to, text):
             return
         if conversation is None:
-            who = f"you are not talking with {to}" if to else "you are talking with nobody"
-            raise LocalError(404, f"{who}: /chat calls somebody")
+            if to:
+                raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
+            meant = MEANT.get(text.strip().lower())
+            hint = f"did you mean {meant}?" if meant else "/chat calls somebody"
+            raise LocalError(404, f"you are talking with nobody: {hint}")
         self.say_in(conversation, text)
 
     def whom(self, to: str) -> Conversation | None:

@@ -365,6 +365,7 @@ class Node:
         try:
             contact = await self._finder.find(conversation, target)
         except TROUBLES as error:
+            conversation.refusal = error
             conversation.perform(conversation.session.unreachable(sentence(error)))
         else:
             if conversation.state is State.CALLING:  # they may have called meanwhile

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -10,6 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from chatproto.identity.pins import PinTrouble
 from chatproto.node.events import INTERNAL, Event, Failed
 from chatproto.node.finder import TROUBLES
+from chatproto.node.refusals import refusal_fields
 from chatproto.stdio.unexpected import unexpected
 
 Answer = TypeVar("Answer")
@@ -56,8 +58,7 @@ class Requests:
 
     def fail(self, command: str, error: Exception | str) -> None:
         """Tell that `command` could not be done."""
-        status, retry_after = (getattr(error, name, None) for name in ("status", "retry_after"))
-        self._tell(Failed(sentence(error), status, command, retry_after=retry_after))
+        self._tell(replace(Failed(sentence(error), command=command), **refusal_fields(error)))
 
     def _mistaken(self, command: str) -> None:
         """The exception that is being handled is a mistake of ours."""
@@ -74,5 +75,7 @@ class Requests:
 
 
 def sentence(error: BaseException | str) -> str:
-    """What went wrong, in words."""
-    return getattr(error, "detail", "") or str(error)
+    """What went wrong, in words; with the seconds after which it may be asked again, where they are told."""
+    words = getattr(error, "detail", "") or str(error)
+    seconds = getattr(error, "retry_after", None)
+    return words if seconds is None else f"{words}: try again in {seconds} s"

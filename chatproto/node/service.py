@@ -134,6 +134,9 @@ class ChatClient(Service):
     def _listening(self, port: IListeningPort) -> None:
         self._port = port
         own: Any = port.getHost()
+        if not hasattr(own, "port"):
+            self._cannot_start(CannotStart("--port names no port of TCP: nobody could call there"))
+            return
         place = self._node.place
         place.listening = own.host, own.port
         if isinstance(self._endpoint, SharedPort):

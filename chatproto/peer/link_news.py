@@ -73,6 +73,10 @@ class AboutFiles:
 News = Called | Answered | Refused | Told | Arrived | Alive | AboutFiles | Gone
 
 
+NOT_A_PERSON = (401, 405)
+"""Statuses with which a server answers CHAT: it wants a login, or knows no such method."""
+
+
 def told(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
     """The headers of CHAT and CHATACK behind the id."""
     return "half" if opening.half else "full", opening.stream, opening.have, opening.turn
@@ -105,6 +109,8 @@ def _refusal(error: Error) -> News | None:
             return Refused(error.status)
         case "OFFER" | "DATA" | "DONE":
             return AboutFiles(error)
+        case "" if error.status in NOT_A_PERSON:
+            return Refused(error.status)
     return None
 
 

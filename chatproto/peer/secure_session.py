@@ -33,6 +33,7 @@ from chatproto.peer.effects import (
 )
 from chatproto.peer.exchange import Exchange
 from chatproto.peer.ledger import MSG, Entry
+from chatproto.peer.link_news import NOT_A_PERSON
 from chatproto.peer.manner import SECURE
 from chatproto.peer.session import THEY_LEFT, PeerSession
 from chatproto.peer.table import Input, State
@@ -231,6 +232,8 @@ class SecureSession(PeerSession):
         if link is not self._asked:
             return []
         reason = f"{status} {REASONS.get(status, 'refused')}"
+        if status in NOT_A_PERSON:
+            reason = "that is a server, not a person: --server names one"
         if status == OTHER_KEY:
             reason += ": to them your id is another key's"
         if self.state is State.BROKEN and status not in FOR_GOOD:

@@ -34,8 +34,6 @@ from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
-NO_PORTS = ("stdio", "unix")
-"""Endpoints that have no host and port."""
 MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
 MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
@@ -160,7 +158,7 @@ class Options(ProgramOptions):
                 "letters, digits, '.', '_', '-'"
             ) from None
         self["port"] = endpoint_text(self["port"])
-        if self["port"].split(":")[0] in NO_PORTS:
+        if self["port"].startswith("stdio:"):
             raise WrongOption(f"--port {self['port']!r} is no port where others could reach you")
         self._servers()
         self._announced()

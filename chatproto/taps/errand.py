@@ -33,7 +33,7 @@ from chatproto.taps.options import (
 from chatproto.ui.commands import carry_out_values
 from chatproto.ui.control import NAME, Control, ControlSocket
 from chatproto.ui.oneshot import DONE, NOT_DONE, AtServer, Over, Said, Step, Work
-from chatproto.ui.oneshot_files import Receive
+from chatproto.ui.oneshot_files import Info, Receive
 from chatproto.ui.plain import dropped
 from chatproto.ui.progress import ProgressLines
 from chatproto.ui.values import Values
@@ -43,6 +43,8 @@ LONGEST = 4 * 1024 * 1024
 """Bytes of an event of our own client; a list of transfers may be long."""
 HOME_WAIT, LOOK_AGAIN = 30.0, 0.2
 """Seconds for another one-shot command to be done with the home, and between two looks at it."""
+PROGRESS_AFTER, PROGRESS_AGAIN = 2.0, 3.0
+"""Seconds until it is told what is waited for, and between two looks."""
 OLDER = "the client that runs here is of an older version: end it and start it again"
 LINE, ROWS = 80, 24
 """Columns and rows of a terminal that says nothing of its size; of a wider one no more are used."""
@@ -119,6 +121,9 @@ class Errand:
             dropped_line=lambda count: json.dumps(json_object(dropped(count), wall())),
         )
         self._late: IDelayedCall | None = None
+        self._again: IDelayedCall | None = None
+        self._looking: IDelayedCall | None = None  # for progress
+        self._doing = ""
 
     def run(self) -> int:
         """The exit code, when all is over."""
@@ -128,6 +133,8 @@ class Errand:
             why = f"not done within {timeout:g} s"
             self._late = self._reactor.callLater(timeout, self._stop, why)
         self._reactor.callWhenRunning(self._find)
+        if self._work.calls and not self._json:
+            self._reactor.callLater(PROGRESS_AFTER, self._look)
         self._reactor.addSystemEventTrigger("before", "shutdown", self._shut_down)
         self._reactor.run()
         assert self._code is not None
@@ -214,7 +221,9 @@ class Errand:
         )
         self._node = node
         if options["server"] is not None:
-            self._work = AtServer(self._work)
+            # Who only asks need not be known to the server.
+            when = ("running",) if isinstance(self._work, Info) else ()
+            self._work = AtServer(self._work, *when)
         self._client.startService()
         self._do(self._work.begin())
 
@@ -235,6 +244,11 @@ class Errand:
             self._screen.write_line(json.dumps(event, default=str))
         if self._shows and event["event"] == "file" and self._work.concerns(event):
             self._show(event)
+        if self._looking is not None and (event["event"], event.get("command")) == (
+            "answer",
+            "who",
+        ):
+            self._tell_progress(event)
         self._do(self._work.heard(event))
 
     def _do(self, step: Step) -> None:
@@ -246,6 +260,24 @@ class Errand:
             self._say(note)
         if step.over is not None:
             self._end(step.over)
+        elif step.wait is not None:
+            self._again = self._reactor.callLater(step.wait, self._go_on)
+
+    def _go_on(self) -> None:
+        if self._code is None:
+            self._do(self._work.again())
+
+    def _look(self) -> None:
+        """Ask where the call is, so that whoever waits at a terminal or in a log knows."""
+        if self._code is None:
+            self._looking = self._reactor.callLater(PROGRESS_AGAIN, self._look)
+            self._command({"do": "who"})
+
+    def _tell_progress(self, event: Said) -> None:
+        doing = self._work.doing(event)
+        if doing and doing != self._doing:
+            self._doing = doing
+            self._say(doing)
 
     def _command(self, given: Values) -> None:
         if self._guest is not None:
@@ -287,8 +319,9 @@ class Errand:
         if self._code is not None:
             return
         self._code = how.code
-        if self._late is not None and self._late.active():
-            self._late.cancel()
+        for timer in (self._late, self._again, self._looking):
+            if timer is not None and timer.active():
+                timer.cancel()
         if how.sentence:
             self._say(how.sentence)
         if self._json:

@@ -189,6 +189,7 @@ class InfoOptions(OneShotOptions):
     )
 
     def asked(self, *arguments: str) -> Work:
+        self["only-asks"] = True
         if len(arguments) > 1:
             raise WrongOption("info wants one prefix")
         if arguments and ID.fullmatch(arguments[0]) is None:

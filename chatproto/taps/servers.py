@@ -56,6 +56,7 @@ def introducer(
         DEFAULTS,
         login,
         others,
+        registers=not options.get("only-asks"),
     )
     node.rooms.connection = RoomClient(server)
     server.pushed = node.rooms.pushed

@@ -34,6 +34,7 @@ from chatproto.ui.arguments import (
     paths,
     shortened,
 )
+from chatproto.ui.common_words import ours
 from chatproto.ui.room_commands import ROOM_ROWS
 from chatproto.ui.row import Node, Row
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
@@ -66,6 +67,8 @@ class Command:
     arguments: tuple[str, ...] = ()
 
 
+LIKE = 0.7
+"""How much of a mistyped name has to be right: `/regster`, not `/me` for `/mute`."""
 _HELP_COLUMN = 16
 """Characters for what is typed in /help; a longer usage pushes its help to the right."""
 
@@ -340,8 +343,9 @@ def _row(name: str, command: str) -> Row:
         raise BadCommand("a / wants a command after it; /help lists them", command)
     name = shortened(name)
     near = [known for known in ROWS if known.startswith(name.lower())]
-    near = near or get_close_matches(name.lower(), ROWS, 1)
+    near = near or get_close_matches(name.lower(), ROWS, 1, LIKE)
     hint = f"did you mean /{near[0]}?" if near else "/help lists the commands"
+    hint = ours(name) or hint
     raise BadCommand(f"there is no /{name}; {hint}", command)
 
 

@@ -30,17 +30,27 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do now: `commands` to give, `lines` for standard output, `notes` for standard error."""
+    """What to do now: `commands` to give, `lines` for standard output, `notes` for standard error.
+
+    `wait`: seconds after which the work is to go on by itself (`Work.again`).
+    """
 
     commands: Commands = ()
     lines: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     over: Over | None = None
+    wait: float | None = None
 
 
 NOTHING = Step()
 WHO: Values = {"do": "who"}
 THEY_LEFT = "they left"
+FOR_NOW = ("408 ", "429 ", "503 ")
+"""How refusals begin that another try may not meet."""
+RETRY_AFTER = 5.0
+"""Seconds to another try, where the refusal tells none."""
+MOST_WAITED = 150.0
+"""Seconds in all that are waited because of such refusals, where there is no --timeout."""
 
 
 def over(code: int, sentence: str = "") -> Step:
@@ -49,13 +59,22 @@ def over(code: int, sentence: str = "") -> Step:
 
 
 class Work(Protocol):
-    """One command, from its beginning to its end."""
+    """One command, from its beginning to its end. `calls`: it waits for a call, and tells so."""
+
+    @property
+    def calls(self) -> bool: ...
 
     def begin(self) -> Step:
         """There is a client."""
 
     def heard(self, event: Said) -> Step:
         """The client told this."""
+
+    def again(self) -> Step:
+        """The time that a step wanted to wait is over."""
+
+    def doing(self, event: Said) -> str:
+        """What it waits for, in one sentence, by an answer to `who`; empty: for nothing of the kind."""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         """It has to end here because of `why`; `goes_on`: the client runs on without us."""
@@ -65,10 +84,14 @@ class Work(Protocol):
 
 
 class AtServer:
-    """Begins `work` when a server knows us, or cannot be reached; ends it if the server refuses us."""
+    """Begins `work` when a server knows us, or cannot be reached; ends it if the server refuses us.
 
-    def __init__(self, work: Work) -> None:
+    `when`: the events after which it begins.
+    """
+
+    def __init__(self, work: Work, *when: str) -> None:
         self._work = work
+        self._when = when or ("registered", "notice")
         self._begun = False
 
     def begin(self) -> Step:
@@ -78,10 +101,20 @@ class AtServer:
         match event:
             case {"event": "error", "command": "register"}:
                 return over(REFUSED, event["text"])
-            case {"event": "registered" | "notice"} if not self._begun:
+            case {"event": str(name)} if name in self._when and not self._begun:
                 self._begun = True
                 return self._work.begin()
         return self._work.heard(event) if self._begun else NOTHING
+
+    @property
+    def calls(self) -> bool:
+        return self._work.calls
+
+    def again(self) -> Step:
+        return self._work.again()
+
+    def doing(self, event: Said) -> str:
+        return self._work.doing(event) if self._begun else ""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         return self._work.stopped(why, goes_on)
@@ -107,9 +140,22 @@ def unreached(to: str, reason: str) -> Over:
     return Over(NOT_DONE, f"no conversation with {to}: {reason}")
 
 
+def is_for_now(reason: str) -> bool:
+    """Whether another try may not meet it: a limit, or a server that can do nothing just now."""
+    return reason.startswith(FOR_NOW)
+
+
 def is_away(reason: str) -> bool:
     """Whether the server says so; somebody who did not answer is no less there."""
     return " is away" in reason
+
+
+DOING = {
+    "asking": "{} is being asked whether they take the call …",
+    "calling": "calling {} …",
+    "broken": "the connection to {} broke and is made again …",
+}
+"""What is waited for, by the state of a conversation."""
 
 
 class Reach:
@@ -118,10 +164,13 @@ class Reach:
     `open`: there is one. `reason`: why there is none any more, or was none to be had.
     """
 
-    def __init__(self, to: str) -> None:
+    def __init__(self, to: str, patient: bool = False) -> None:
         self.to = to
         self.open = False
         self.reason = ""
+        self._patient = patient
+        self.waiting = False
+        self._waited = 0.0
 
     def heard(self, event: Said) -> Commands:
         """What to command now."""
@@ -141,6 +190,45 @@ class Reach:
                 self.open, self.reason = False, event["text"]
         return ()
 
+    def refused_for_now(self, event: Said) -> Step | None:
+        """What to do about `event`, if it says that they cannot be called just now; None: it does not."""
+        match event:
+            case {"event": "error", "command": "chat", "id": self.to, "text": str(why)}:
+                ...
+            case {"event": "session", "id": self.to, "state": "closed", "reason": str(why)}:
+                ...
+            case _:
+                return None
+        seconds = float(event.get("retry_after") or RETRY_AFTER)
+        if self.waiting or not self.may_wait(why, seconds):
+            return None
+        self.waiting = True
+        self._waited += seconds
+        return Step(notes=(f"{why}; trying again in {seconds:g} s",), wait=seconds)
+
+    def may_wait(self, why: str, seconds: float = RETRY_AFTER) -> bool:
+        """Return True if `why` is a refusal for now, and there is time for another try."""
+        enough = self._patient or self._waited + seconds <= MOST_WAITED
+        return enough and is_for_now(why)
+
+    def again(self) -> Commands:
+        """What to command when that time is over."""
+        self.waiting = False
+        if self.open:
+            return ()
+        self.reason = ""
+        return (self.call,)
+
+    def doing(self, event: Said) -> str:
+        """Where the call is, by an answer to `who`."""
+        if self.open:
+            return ""
+        states = [one["state"] for one in event["conversations"] if one["id"] == self.to]
+        for state, sentence in DOING.items():
+            if state in states:
+                return sentence.format(self.to)
+        return ""
+
     @property
     def call(self) -> Values:
         """The command that calls them."""
@@ -155,11 +243,14 @@ class Reach:
 class SendText:
     """Say `text` to `to`; over when it is in their log. `patient`: who is away is waited for."""
 
+    calls = True
+
     def __init__(self, to: str, text: str, patient: bool = False) -> None:
         self._to = to
         self._text = text
         self._patient = patient
-        self._reach = Reach(to)
+        self._reach = Reach(to, patient)
+        self._begun = False
         self._said = False
         self._id: int | None = None  # it is in the outbox
 
@@ -167,9 +258,14 @@ class SendText:
         return Step((WHO,))
 
     def heard(self, event: Said) -> Step:
-        call = self._reach.heard(event)
         if event["event"] == "answer" and event["command"] == "who":
-            return self._say(call)
+            if self._begun:  # another one's, or of progress
+                return NOTHING
+            self._begun = True
+            return self._say(self._reach.heard(event))
+        self._reach.heard(event)
+        if (later := self._reach.refused_for_now(event)) is not None:
+            return later
         if self._patient and self._id is None and self._reach.came(event):
             return self._say((self._reach.call,))
         if not self._said:
@@ -193,6 +289,13 @@ class SendText:
                 return self._judged()
         return NOTHING
 
+    def again(self) -> Step:
+        call = self._reach.again()
+        return Step(call) if self._said else self._say(call)
+
+    def doing(self, event: Said) -> str:
+        return self._reach.doing(event)
+
     def stopped(self, why: str, goes_on: bool) -> Over:
         if self._id is not None:
             return Over(LATER, f"{why}: {self._kept}")
@@ -214,7 +317,7 @@ class SendText:
     def _judged(self) -> Step:
         """There may be no way to them; as long as it is not known whether it is kept, that waits."""
         reason = self._reach.reason
-        if not reason or self._id is None:
+        if not reason or self._id is None or self._reach.waiting:
             return NOTHING
         why = unreached(self._to, reason)
         if why.code == REFUSED:
@@ -236,5 +339,7 @@ class SendText:
         if not reason:
             return over(NOT_DONE, otherwise)
         self._said = False
+        if self._reach.may_wait(reason):
+            return NOTHING  # the refusal itself follows, and says how long
         waits = self._patient and is_away(reason)
         return NOTHING if waits else Step(over=unreached(self._to, reason))

@@ -24,6 +24,8 @@ from chatproto.wire.fields import host_port
 
 _LINE = 32 * 1024
 """Characters of paths in one command; escaped, each takes at most 12 bytes of a line."""
+INFO_TRIES, INFO_WAIT = 3, 0.5
+"""How often a server is asked who is there, and seconds between two times."""
 _ENDED = frozenset({"done", "declined", "cancelled", "failed", "stalled"})
 """States of a file after which it is not waited for; a stalled one may go on much later."""
 
@@ -31,10 +33,13 @@ _ENDED = frozenset({"done", "declined", "cancelled", "failed", "stalled"})
 class SendFiles:
     """Send the files and folders at `paths`, absolute and without links in them, each named once."""
 
+    calls = True
+
     def __init__(self, to: str, paths: Sequence[str], patient: bool = False) -> None:
         self._to = to
         self._patient = patient
-        self._reach = Reach(to)
+        self._reach = Reach(to, patient)
+        self._begun = False
         self._states = dict.fromkeys(paths, "")
         self._reasons: dict[str, str] = {}
         self._offered = False
@@ -43,9 +48,15 @@ class SendFiles:
         return Step((WHO,))
 
     def heard(self, event: Said) -> Step:
+        if event["event"] == "answer" and event["command"] == "who":
+            if self._begun:  # another one's, or of progress
+                return NOTHING
+            self._begun = True
         call = self._reach.heard(event)
         if call:
             return Step(call)
+        if (later := self._reach.refused_for_now(event)) is not None:
+            return later
         if self._reach.came(event) and self._patient:
             self._reach.reason = ""
             return Step((self._reach.call,))
@@ -63,6 +74,12 @@ class SendFiles:
             case {"event": "session" | "error"} if self._reach.reason:
                 return self._unreached()
         return NOTHING
+
+    def again(self) -> Step:
+        return Step(self._reach.again())
+
+    def doing(self, event: Said) -> str:
+        return self._reach.doing(event)
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         if not any(self._states.values()):
@@ -135,6 +152,8 @@ class Receive:
     Over after `count` files; 0: never.
     """
 
+    calls = False
+
     def __init__(self, sender: str = "", count: int = 0) -> None:
         self._sender = sender
         self._count = count
@@ -158,6 +177,12 @@ class Receive:
             case {"event": "file", "from": str(sender)} if self._wants(sender):
                 return self._file(event)
         return NOTHING
+
+    def again(self) -> Step:
+        return NOTHING
+
+    def doing(self, event: Said) -> str:
+        return ""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         if self._came and not self._count:
@@ -195,8 +220,11 @@ def _accept(id: str | int) -> Values:
 class Info:
     """Tell who is registered, those whose id begins with `prefix`."""
 
+    calls = False
+
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
+        self._tries = INFO_TRIES
 
     def begin(self) -> Step:
         return Step(({"do": "info", "prefix": self._prefix},))
@@ -207,9 +235,19 @@ class Info:
                 wanted = [one for one in found if one["id"].startswith(self._prefix)]
                 lines = [f"{one['id']} {host_port(one['host'], one['port'])}" for one in wanted]
                 return Step(lines=tuple(lines), over=Over(DONE))
+            case {"event": "error", "command": "register"}:
+                return over(REFUSED, event["text"])
             case {"event": "error", "command": "info"}:
-                return over(NOT_DONE, event["text"])
+                self._tries -= 1
+                # Meanwhile the next of several servers is asked.
+                return Step(wait=INFO_WAIT) if self._tries else over(NOT_DONE, event["text"])
         return NOTHING
+
+    def again(self) -> Step:
+        return self.begin()
+
+    def doing(self, event: Said) -> str:
+        return ""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         return Over(NOT_DONE, f"{why}: the server has not answered")

@@ -311,17 +311,14 @@ class EndTests(SynchronousTestCase):
             self.assertEqual(course.reactor.getDelayedCalls(), [])
 
     def test_a_host_that_is_none_is_said_to_be_none(self) -> None:
-        course = Course(host="nowhere.example")
-        reactor: Any = course.reactor
-        reactor.nameResolver = NoNames()
-        course.bridge()
-        self.assertIsInstance(course.result, Unreachable)
-        self.assertEqual(str(course.result), "there is no host nowhere.example")
-        course = Course(host="a" * 64 + ".example")
-        course.bridge()
-        self.assertIsInstance(course.result, Unreachable)
-        self.assertIn("is no name of a host", str(course.result))
-        self.assertEqual(course.reactor.getDelayedCalls(), [])
+        for host in ("nowhere.example", "a" * 64 + ".example", "a..b", "my_host"):
+            course = Course(host=host)
+            reactor: Any = course.reactor
+            reactor.nameResolver = NoNames()
+            course.bridge()
+            self.assertIsInstance(course.result, Unreachable)
+            self.assertEqual(str(course.result), f"there is no host {host}")
+            self.assertEqual(course.reactor.getDelayedCalls(), [])
 
     def test_what_is_no_chat_server_is_said_to_be_none(self) -> None:
         for data in (b"\x15\x03\x01\x00\x02\x02\x28", b"HTTP/1.1 400 Bad Request\r\n", b"hi\n\n"):

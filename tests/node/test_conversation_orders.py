@@ -45,6 +45,19 @@ class MistakeTests(Case):
             self.assertNotIn("\n", failed.text)
             self.assertEqual((len(self.node.calls.all), self.net.dialled), (0, 0))
 
+    def test_a_lone_word_that_is_meant_as_a_command_is_answered_with_it(self) -> None:
+        for word, command in (
+            ("help", "/help"),
+            (" QUIT ", "/quit"),
+            ("?", "/help"),
+            ("exit", "/quit"),
+        ):
+            self.events.clear()
+            self.node.say(word)
+            [failed] = self.told(Failed)
+            self.assertEqual(failed.text, f"you are talking with nobody: did you mean {command}?")
+        self.assertEqual(self.codes, [])
+
     def test_a_call_without_a_key(self) -> None:
         self.begin(plain=False)
         self.node.chat(BOB)

@@ -42,6 +42,9 @@ class NewsTests(SynchronousTestCase):
 
     def test_an_error_tells_what_it_is_about_or_nothing(self) -> None:
         self.assertEqual(news_of(Error(486, about="CHAT")), Refused(486))
+        self.assertEqual(news_of(Error(405)), Refused(405))  # a server says no more
+        self.assertEqual(news_of(Error(401)), Refused(401))
+        self.assertIsNone(news_of(Error(400)))
         for about in ("OFFER", "DATA", "DONE"):
             error = Error(404, about=about)
             self.assertEqual(news_of(error), AboutFiles(error))

@@ -244,6 +244,13 @@ class CalledTests(SynchronousTestCase):
             effects = no(session_in(State.RINGING))
             self.assertEqual(effects, [StopDialling(), Refuse("a", status), Ended(reason, False)])
 
+    def test_a_server_does_not_know_what_a_call_is(self) -> None:
+        for status in (405, 401):
+            ended = session_in(State.ASKING).refused("a", status)[-1]
+            self.assertEqual(
+                ended, Ended("that is a server, not a person: --server names one", False)
+            )
+
     def test_a_second_call_of_theirs_takes_the_place_of_the_first(self) -> None:
         session = session_in(State.RINGING)
         self.assertEqual(session.called("b", THEIRS), [Drop("a")])

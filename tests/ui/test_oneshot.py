@@ -143,6 +143,65 @@ class SendTextTests(WorkTests):
         self.assertEqual(commands[-2:], [do("chat", to="bob"), do("msg", to="bob", text="hi")])
         self.assertIsNone(self.over)
 
+    def test_a_refusal_for_now_is_waited_for_and_tried_again(self) -> None:
+        gone = event("undelivered", to="bob", text="hi", reason="429 slow down: try again in 7 s")
+        refused = event("error", command="chat", id="bob", text="429 slow down", retry_after=7)
+        work = SendText("bob", "hi")
+        self.feed(work, who(), gone)
+        self.assertIsNone(self.over)
+        step = work.heard(refused)
+        self.assertEqual((step.wait, step.over), (7, None))
+        self.assertIn("again in 7 s", step.notes[0])
+        self.assertEqual(work.heard(refused), Step())  # the same one is not waited for twice
+        step = work.again()
+        self.assertEqual(step.commands, (do("chat", to="bob"), do("msg", to="bob", text="hi")))
+
+    def test_a_kept_text_is_called_for_again_and_not_said_twice(self) -> None:
+        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        refused = event("error", command="chat", id="bob", text="503 unavailable")
+        for events in ((kept, refused), (refused, kept)):
+            work = SendText("bob", "hi")
+            self.feed(work, who(), *events)
+            self.assertIsNone(self.over)
+            self.assertEqual(work.again().commands, (do("chat", to="bob"),))
+            self.assertEqual(work.heard(event("delivered", to="bob", id=4)).over, Over(0))
+
+    def test_refusals_for_now_are_waited_for_so_long_in_all(self) -> None:
+        refused = event("error", command="chat", id="bob", text="429 slow down", retry_after=40)
+        work = SendFiles("bob", ["/a"])
+        self.feed(work, who())
+        waited = 0.0
+        for _ in range(3):
+            waited += work.heard(refused).wait or 0
+            work.again()
+        self.assertEqual(waited, 120)
+        over = work.heard(refused).over
+        assert over is not None
+        self.assertEqual(over.code, 5)
+        patient = SendFiles("bob", ["/a"], patient=True)
+        self.feed(patient, who())
+        for _ in range(30):  # --timeout ends it
+            self.assertEqual(patient.heard(refused).wait, 40)
+            patient.again()
+
+    def test_an_answer_to_somebody_elses_who_says_nothing_again(self) -> None:
+        for work in (SendText("bob", "hi"), SendFiles("bob", ["/a"])):
+            self.feed(work, who())
+            self.assertEqual(work.heard(who()), Step())
+
+    def test_what_is_waited_for_is_told(self) -> None:
+        for work in (
+            SendText("bob", "hi"),
+            SendFiles("bob", ["/a"]),
+            AtServer(SendText("bob", "x")),
+        ):
+            self.feed(work, *([event("registered")] if isinstance(work, AtServer) else []), who())
+            self.assertEqual(work.doing(who("calling")), "calling bob …")
+            self.assertIn("bob is being asked", work.doing(who("asking")))
+            self.assertEqual(work.doing(who("asking", id="carol")), "")
+            work.heard(session("open"))
+            self.assertEqual(work.doing(who("open")), "")
+
     def test_no_way_to_them_and_no_outbox(self) -> None:
         nobody = event("error", command="msg", text="you are not talking with bob")
         self.assertIn("refused", self.ends(
@@ -335,7 +394,17 @@ class InfoTests(WorkTests):
         self.assertEqual((self.lines, self.over), (["carol [::1]:6"], Over(0)))
 
     def test_a_server_that_is_not_there(self) -> None:
-        self.ends(Info(), 5, event("error", command="info", text="no connection"))
+        gone = event("error", command="info", text="no connection")
+        work = Info()
+        self.feed(work)
+        for _ in range(2):  # the next of several may be
+            self.assertEqual(work.heard(gone).wait, 0.5)
+            self.assertEqual(work.again(), work.begin())
+        self.assertEqual(work.heard(gone).over, Over(5, "no connection"))
+
+    def test_a_server_that_refuses(self) -> None:
+        refused = event("error", command="register", text="its key is not the one")
+        self.assertIn("its key", self.ends(Info(), 3, refused))
 
 
 class AtServerTests(WorkTests):

@@ -1,0 +1,59 @@
+"""Commands of other chat programs, and what does the same here."""
+
+from __future__ import annotations
+
+OURS: dict[str, str] = {
+    **dict.fromkeys(("nick", "name", "nickname", "user"), "--id NAME, at the start, is your id"),
+    **dict.fromkeys(("me", "action", "emote"), "/msg says it"),
+    **dict.fromkeys(("call", "dial", "query", "talk", "ring", "phone"), "/chat calls somebody"),
+    **dict.fromkeys(
+        ("connect", "reconnect", "server"), "--server HOST:PORT, at the start; /register"
+    ),
+    **dict.fromkeys(
+        ("disconnect", "hangup", "hang", "close", "leave"), "/quit, or /part in a room"
+    ),
+    **dict.fromkeys(("exit", "bye", "q", "logout", "end", "signoff", "x"), "/quit"),
+    **dict.fromkeys(("h", "?", "man", "commands", "usage"), "/help"),
+    **dict.fromkeys(
+        ("m", "dm", "pm", "tell", "w", "whisper", "say", "notice", "reply", "r"), "/msg @id text"
+    ),
+    **dict.fromkeys(("list", "channels", "ls"), "/rooms lists rooms, /info who is registered"),
+    **dict.fromkeys(
+        ("users", "people", "contacts", "friends", "online", "peers", "buddies"), "/info"
+    ),
+    **dict.fromkeys(("whois", "ping", "trace", "lookup"), "/path id, or /info prefix"),
+    **dict.fromkeys(
+        ("file", "sendfile", "upload", "dcc", "attach", "put", "transfer"), "/send path"
+    ),
+    **dict.fromkeys(
+        ("get", "download", "receive", "downloads", "transfers"), "/files, and /accept n"
+    ),
+    **dict.fromkeys(("yes", "y", "ok", "answer", "take", "pickup"), "/accept"),
+    **dict.fromkeys(("no", "n", "reject", "deny", "refuse"), "/decline"),
+    **dict.fromkeys(("block", "unignore", "unblock"), "/ignore id; the same again takes it back"),
+    **dict.fromkeys(("create", "channel", "room", "j", "open"), "/join room"),
+    **dict.fromkeys(("members", "participants", "roster"), "/names"),
+    **dict.fromkeys(("unmute", "deop", "unop"), "/mute id 0, /op id 0"),
+    **dict.fromkeys(("admin", "mod", "moderator"), "/op id"),
+    **dict.fromkeys(("find", "grep"), "/search words"),
+    **dict.fromkeys(("log", "scrollback", "last", "messages"), "/history"),
+    **dict.fromkeys(("undo", "delete", "retract", "recall", "revoke"), "/unsend n"),
+    **dict.fromkeys(("abort", "stop"), "/cancel n ends a transfer, /quit a conversation"),
+    **dict.fromkeys(("key", "fingerprint", "verified", "safety"), "/verify id"),
+    **dict.fromkeys(
+        ("login", "account", "password", "identify"), "--user NAME, at the start, logs in"
+    ),
+    **dict.fromkeys(("version", "about"), "chatclient --version tells it"),
+    **dict.fromkeys(("whoami",), "/id"),
+    **dict.fromkeys(("stats", "state"), "/status"),
+}
+"""By the word behind the slash, in small letters: one of our commands, or what to do instead."""
+
+
+def ours(word: str) -> str | None:
+    """What does here what `word` does elsewhere, as a hint; None if that is not known."""
+    found = OURS.get(word.lower())
+    if found is None:
+        return None
+    lone = found.startswith("/") and " " not in found
+    return f"did you mean {found}?" if lone else f"here: {found}"
