@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from chatproto.directory.lease import Lease, Source
 from chatproto.directory.names import Names
 from chatproto.directory.pairing import bridge
 from chatproto.directory.registry import Registry
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.fields import host_port
+from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import (
     Bridge,
@@ -27,6 +29,16 @@ from chatproto.wire.messages import (
 )
 
 
+class OpenClients(Protocol):
+    """What the classic answers need to know of clients with a key."""
+
+    def open_contacts(self, source: Source, most: int) -> list[Contact]:
+        """Where `source` can call those who take calls in plain text, `most` at most."""
+
+    def next_open(self, asker: str, source: Source) -> Contact | None:
+        """One of them for `asker`; the next question gets another."""
+
+
 class Directory:
     """The rules of the classic requests over a registry; `now` is handed in, in seconds.
 
@@ -37,6 +49,8 @@ class Directory:
         self, registry: Registry, limits: Limits = DEFAULTS, names: Names | None = None
     ) -> None:
         self.registry = registry
+        self.open: OpenClients | None = None
+        """Those with a key who are called in plain text too."""
         self._names = names
         self.limits = limits
 
@@ -54,8 +68,7 @@ class Directory:
                 case Bridge():
                     return self._bridge(message, source, now)
                 case Info():
-                    leases = self.registry.listed(self.limits.info_lines)
-                    return InfoAck(tuple(lease.contact() for lease in leases))
+                    return InfoAck(self._listed(source))
                 case Probe():
                     return ProbeAck()
                 case Unregister():
@@ -66,9 +79,18 @@ class Directory:
             return Error(trouble.status)
         return Error(405)
 
+    def _listed(self, source: Source) -> tuple[Contact, ...]:
+        most = self.limits.info_lines
+        found = [lease.contact() for lease in self.registry.listed(most)]
+        if self.open is not None and len(found) < most:
+            found += self.open.open_contacts(source, most - len(found))
+        return tuple(found)
+
     def _register(self, message: Register, source: Source, now: float) -> Message:
         """Take the registration, unless somebody else holds the id (409)."""
         client_id, ip, port = message
+        if ip == source.server and not source.local:
+            ip = source.host  # some take the server's address for their own
         lease = self.registry.find(client_id)
         if lease is None or not lease.confirmed_by(message, source):
             if lease is not None and self._is_held(lease, source, now):
@@ -77,7 +99,7 @@ class Directory:
                 return Error(409)
             lease = Lease(client_id, ip, port, source)
         self.registry.keep(lease, now)
-        return RegAck(client_id, ip, port)
+        return RegAck(*message)
 
     def _is_held(self, lease: Lease, source: Source, now: float) -> bool:
         """Whether `lease` stands against a registration of its id from `source`."""
@@ -94,10 +116,13 @@ class Directory:
         lease = self.registry.find(asker)
         if lease is not None and lease.source.is_where(source):
             self.registry.touch(asker, now)
-        peer = bridge(self.registry, asker, now, self.limits.partner_wait)
-        if peer is None:
+        peer = bridge(self.registry, asker, now, self.limits.partner_wait, waits=False)
+        contact = peer.contact() if peer is not None else None
+        if contact is None and self.open is not None:
+            contact = self.open.next_open(asker, source)
+        if contact is None:
+            self.registry.wait(asker)
             return BridgeAck()
-        contact = peer.contact()
         return BridgeAck(contact.client_id, contact.host, contact.port)
 
     def _forget(self, client_id: str, source: Source) -> Error | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, merge
+from itertools import islice
 
 from chatproto.directory.addresses import told
 from chatproto.directory.introductions import Introductions
+from chatproto.directory.lease import Source, is_loopback
 from chatproto.directory.listing import Listing
 from chatproto.directory.names import Names, claim
 from chatproto.directory.presences import ForgottenPresences, Presences
@@ -25,6 +27,10 @@ from chatproto.wire.limits import DEFAULTS, Limits
 NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 RETRY_AFTER = 10
 """Seconds after which a request that came too soon may be made again."""
+
+
+OPEN_TRIED = 100
+"""Clients that are looked at, at most, for one who can be called in plain text from where one asks."""
 
 
 def no_tickets(asker: str, call: str, now: float) -> None:
@@ -59,6 +65,7 @@ class KeyedDirectory:
         self._presences = presences or ForgottenPresences()
         self._present: dict[str, Presence] = {}
         self._listing = Listing()
+        self._open: OrderedDict[str, None] = OrderedDict()  # called in plain text; the next last
         self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
         self._absent: list[tuple[float, str]] = []  # a heap: which registrations end when
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
@@ -152,6 +159,7 @@ class KeyedDirectory:
             self._leaving[presence.client_id] = now + self.limits.presence_grace
             self._listing.left(presence)
             self._introductions.lost(presence.key)
+            self._open.pop(presence.client_id, None)
             self._use(presence, now)
             self._used.pop(presence.client_id, None)
             heappush(self._absent, (presence.until, presence.client_id))
@@ -210,6 +218,55 @@ class KeyedDirectory:
                 break
         return found
 
+    def everybody(self, prefix: str, after: str, most: int) -> list[Contact]:
+        """Return those who are connected and listed, and the classic clients, by id, `most` at most."""
+        found: list[Contact] = []
+        classic = self.registry.ids(prefix, after)
+        for client_id in merge(self._listing.ids(prefix, after), classic):
+            if len(found) >= most:
+                break
+            presence = self._present.get(client_id)
+            if presence is not None:
+                if presence.connected and presence.listed:
+                    host = presence.visitor.host
+                    found.append(Contact(client_id, host, presence.port, presence.key))
+                continue
+            lease = self.registry.find(client_id)
+            if lease is not None and lease.key is None:
+                found.append(lease.contact())
+        return found
+
+    # What classic clients may know.
+
+    def open_contacts(self, source: Source, most: int) -> list[Contact]:
+        """Return where `source` can call those who take calls in plain text, `most` at most."""
+        found: list[Contact] = []
+        for client_id in self._open:
+            if len(found) >= most:
+                break
+            contact = self._open_contact(client_id, source)
+            if contact is not None:
+                found.append(contact)
+        return found
+
+    def next_open(self, asker: str, source: Source) -> Contact | None:
+        """Return one of them for the classic question of `asker`; the next question gets another."""
+        for client_id in islice(reversed(self._open), OPEN_TRIED):
+            contact = self._open_contact(client_id, source) if client_id != asker else None
+            if contact is not None:
+                self._open.move_to_end(client_id, last=False)
+                return contact
+        return None
+
+    def _open_contact(self, client_id: str, source: Source) -> Contact | None:
+        presence = self._present[client_id]
+        seen = presence.visitor
+        if not is_loopback(seen.host) or source.local:
+            return Contact(client_id, seen.host, presence.port)
+        # On the server's machine, seen from elsewhere: at one of the machine's other addresses.
+        addresses = told(presence, Visitor("", source.host, source.port, source.local))
+        return Contact(client_id, *addresses[0]) if addresses else None
+
     # Requests.
 
     def _register(self, message: bcp2.Register, visitor: Visitor, now: float) -> list[Effect]:
@@ -261,6 +318,7 @@ class KeyedDirectory:
             self._forget(visitor.client_id or "")
         self._forget(client_id)
         visitor.client_id, visitor.listens = client_id, message.port
+        visitor.open = message.open
         self._keep(presence)
         self._used[client_id] = now
         answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
@@ -269,6 +327,8 @@ class KeyedDirectory:
     def _keep(self, presence: Presence) -> None:
         self._present[presence.client_id] = presence
         self._listing.add(presence)
+        if presence.open and presence.listed and presence.connected:
+            self._open[presence.client_id] = None
 
     def _bridge(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
         visitor = caller.visitor
@@ -295,7 +355,19 @@ class KeyedDirectory:
             callee = self._present[client_id]
             if callee.key != caller.key:
                 return self._introduce(message.cseq, caller, callee, now)
-        return [Say(caller.visitor, bcp2.BridgeAck(message.cseq))]
+        return [Say(caller.visitor, self._classic_for(caller, message.cseq))]
+
+    def _classic_for(self, caller: Presence, cseq: int) -> bcp2.BridgeAck:
+        """Answer with a classic client if `caller` calls in plain text too, else with nobody."""
+        asker, registry = caller.client_id, self.registry
+        lease = None
+        if caller.open:
+            lease = registry.first_waiting(asker) or registry.last_free(asker)
+        if lease is None:
+            return bcp2.BridgeAck(cseq)
+        registry.pair(asker, lease.client_id)
+        there = lease.contact()
+        return bcp2.BridgeAck(cseq, there.client_id, addresses=((there.host, there.port),))
 
     def _introduce(self, cseq: int, caller: Presence, callee: Presence, now: float) -> list[Effect]:
         """Tell each of the other. Raises RemoteError 429 where it is too often."""
@@ -313,7 +385,7 @@ class KeyedDirectory:
     def _info(self, message: bcp2.Info, visitor: Visitor) -> Bcp2Message:
         most = self.limits.info_lines
         limit = min(message.limit or most, most)
-        found = self.contacts(message.prefix, message.after, limit + 1)
+        found = self.everybody(message.prefix, message.after, limit + 1)
         last = found[limit - 1].client_id if len(found) > limit else ""
         return bcp2.InfoAck(message.cseq, tuple(found[:limit]), last)
 
@@ -361,5 +433,6 @@ class KeyedDirectory:
         presence = self._present.pop(client_id, None)
         self._leaving.pop(client_id, None)
         self._used.pop(client_id, None)
+        self._open.pop(client_id, None)
         if presence is not None:
             self._listing.remove(presence)

@@ -16,13 +16,15 @@ class Source:
     """The connection that a request came on, as the server sees it.
 
     `local`: the other end is on this machine. `alive` becomes false when the connection ends; a
-    lease may keep this object for as long as it likes without keeping the connection.
+    lease may keep this object for as long as it likes without keeping the connection. `server`: the
+    server's own address there.
     """
 
     host: str
     port: int
     local: bool
     alive: bool = True
+    server: str = ""
 
     def is_where(self, other: Source) -> bool:
         """Whether both are the same address; all of this machine's own are one."""

@@ -6,8 +6,10 @@ from chatproto.directory.lease import Lease
 from chatproto.directory.registry import Registry
 
 
-def bridge(registry: Registry, asker: str, now: float, partner_wait: float) -> Lease | None:
-    """Whom to introduce to `asker`; None: nobody, and `asker` waits.
+def bridge(
+    registry: Registry, asker: str, now: float, partner_wait: float, waits: bool = True
+) -> Lease | None:
+    """Whom to introduce to `asker`; None: nobody, and `asker` waits (if `waits`).
 
     In this order: its own partner of before, if heard of within `partner_wait` seconds; the first
     who waits; the free one heard of last. Never `asker` itself, and nobody who has a key, for those
@@ -17,8 +19,8 @@ def bridge(registry: Registry, asker: str, now: float, partner_wait: float) -> L
     peer = registry.find(partner) if partner is not None else None
     if peer is None or peer.key or registry.heard_at(peer.client_id) < now - partner_wait:
         peer = registry.first_waiting(asker) or registry.last_free(asker)
-    if peer is None:
+    if peer is None and waits:
         registry.wait(asker)
-    else:
+    elif peer is not None:
         registry.pair(asker, peer.client_id)
     return peer

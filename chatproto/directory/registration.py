@@ -20,10 +20,12 @@ class Registration:
     allow: tuple[str, ...] = ()
     look: Callable[[], tuple[Address, ...]] | None = None
     """Where the addresses are found out anew, each time that they are told."""
+    open: bool = False
+    """Callable in plain text too."""
 
     def request(self, cseq: int) -> bcp2.Register:
         """The message that asks for it, for as long as the server likes."""
         addresses = self.addresses if self.look is None else self.look()
         return bcp2.Register(
-            cseq, self.client_id, self.port, addresses, None, self.listed, self.allow
+            cseq, self.client_id, self.port, addresses, None, self.listed, self.allow, self.open
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from chatproto.directory.lease import Lease
@@ -39,6 +40,9 @@ class Registry(Protocol):
 
     def listed(self, most: int) -> list[Lease]:
         """The first `most` leases in the order in which they registered."""
+
+    def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        """The ids that begin with `prefix` and come after `after`, in order."""
 
     def __len__(self) -> int:
         """How many leases there are."""

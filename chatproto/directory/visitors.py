@@ -16,7 +16,8 @@ class Visitor:
     `local`: it is on the server's own machine.
     `number`: higher than those of all that came before, to this server; `node`: which server that is,
     where several share a store.
-    `watches`: whose coming and going it wants to know. `listens`: the port that it registered.
+    `watches`: whose coming and going it wants to know. `listens`: the port that it registered;
+    `open`: where it can be called in plain text too.
     """
 
     key: str
@@ -29,6 +30,7 @@ class Visitor:
     user: str | None = None
     number: int = 0
     node: str = ""
+    open: bool = False
 
     def came_after(self, other: Visitor) -> bool:
         """Whether it is known to have come after `other`: of two servers nobody can tell."""
@@ -80,6 +82,11 @@ class Presence:
     allow: tuple[str, ...]
     visitor: Visitor
     until: float | None = None
+
+    @property
+    def open(self) -> bool:
+        """Return True if they can be called in plain text too."""
+        return self.visitor.open
 
     @property
     def connected(self) -> bool:

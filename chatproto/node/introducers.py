@@ -107,7 +107,7 @@ class SecureIntroducer:
     """A server of our own kind: the connection stays, and registers us by itself.
 
     `look` finds out where we can be called, each time that the server is told; without it, it is where
-    our port is.
+    our port is. `open`: we can be called in plain text too.
     """
 
     def __init__(
@@ -116,8 +116,10 @@ class SecureIntroducer:
         listed: bool = True,
         allow: tuple[str, ...] = (),
         look: Callable[[], tuple[Address, ...]] | None = None,
+        open: bool = False,
     ) -> None:
         self._look = look
+        self._open = open
         self._server = server
         self._listed = listed
         self._allow = allow
@@ -133,7 +135,15 @@ class SecureIntroducer:
     def start(self, me: Me) -> None:
         addresses = ((me.host, me.port),)
         self._server.start(
-            Registration(me.client_id, me.port, addresses, self._listed, self._allow, self._look)
+            Registration(
+                me.client_id,
+                me.port,
+                addresses,
+                self._listed,
+                self._allow,
+                self._look,
+                self._open,
+            )
         )
 
     def stop(self) -> None:

@@ -20,7 +20,7 @@ from chatproto.relay.protocol import RelayConnection
 from chatproto.wire.codec import Decoder, encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
-from chatproto.wire.messages import Error, Message
+from chatproto.wire.messages import Error, Message, RegAck, Register
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class ChatConnection(LineReceiver):
     _source: Source | None = None  # set with the first bytes
     _held = b""  # of these, while they may become RELAY or something else
     _produces = False  # it is registered with the transport, which pauses it
+    _claimed = ""  # the server's own address, where the client took it for its own
     _ended = False  # the other side will send no more
     _leaving = False  # we have said our last word
     _lines = 0  # decoder.pending, when it last changed
@@ -102,8 +103,9 @@ class ChatConnection(LineReceiver):
         if self.factory.tls_only:
             self.refuse(403)
             return False
-        local = is_loopback(self.host) or self.host == plain_host(self.transport.getHost().host)
-        self._source = Source(self.host, self.port, local)
+        here = plain_host(getattr(self.transport.getHost(), "host", ""))
+        local = is_loopback(self.host) or self.host == here
+        self._source = Source(self.host, self.port, local, server=here)
         self.transport.registerProducer(self, True)
         self._produces = True
         return True
@@ -116,7 +118,7 @@ class ChatConnection(LineReceiver):
         if factory.shared is not None:
             if not self.paused:
                 self.pauseProducing()
-            factory.shared.take_plain(self, messages)
+            factory.shared.take_plain(self, [self._observed(message) for message in messages])
             return
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
         now = factory.seconds()
@@ -156,6 +158,19 @@ class ChatConnection(LineReceiver):
         """Whether the other end is on this machine; known with its first bytes."""
         return self._source is not None and self._source.local
 
+    def _observed(self, message: Message | RemoteError) -> Message | RemoteError:
+        """Return `message` as other servers are to know it: the server's address is no client's elsewhere."""
+        source = self._source
+        assert source is not None
+        if isinstance(message, Register) and message.ip == source.server and not source.local:
+            self._claimed = message.ip
+            return message._replace(ip=source.host)
+        return message
+
+    def _as_claimed(self, reply: Message) -> Message:
+        """Return `reply` with the address that was claimed: REGACK repeats it."""
+        return reply._replace(ip=self._claimed) if isinstance(reply, RegAck) else reply
+
     def answered(self, answers: list[tuple[Message | RemoteError, Message]]) -> None:
         """Send the answers to a chunk, where the server's store is not its own alone."""
         if self._leaving:
@@ -165,6 +180,8 @@ class ChatConnection(LineReceiver):
                 self.factory.tally.answered("classic", message, reply)
             if self.factory.trace is not None:
                 self._trace(self.factory.trace, message, reply)
+        if self._claimed:
+            answers = [(message, self._as_claimed(reply)) for message, reply in answers]
         self.transport.write("".join(encode_text(reply) for _, reply in answers).encode())
         if self._decoder.closed:
             self._leave()

@@ -101,6 +101,7 @@ class Replica:
             shared.names, shared.registry, self._new_call, self._limits, self._new_tickets
         )
         self.directory.relay = self.relay
+        self.plain.open = self.directory
         self._rooms.share(shared.rooms, shared.names.owner, self.directory.find, lambda: self.now)
 
     # What a picture of it all is made of, and made into it again (`replica_picture`).

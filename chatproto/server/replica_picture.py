@@ -115,7 +115,8 @@ def _standing(standing: Standing) -> list[Any]:
     return [
         *(one.client_id, one.key, one.port, one.addresses, one.expires, one.listed, one.allow),
         *(one.until, used, online, seen.node, seen.number),
-        *(_visitor(seen) if one.until is not None else ()),
+        # An older server takes no notice of what stands here for somebody who is connected.
+        *(_visitor(seen) if one.until is not None else (True,) if one.open else ()),
     ]
 
 
@@ -124,6 +125,7 @@ def _read_standing(values: list[Any], members: dict[str, Member]) -> Standing:
     until, used, online, node, number, *seen = rest
     here = members[node].visitors[number] if until is None else None
     visitor = here or _read_visitor(seen, node, number)
+    visitor.open = here is not None and bool(seen)
     addresses = tuple((host, port) for host, port in addresses)
     presence = Presence(
         client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until

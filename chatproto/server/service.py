@@ -65,6 +65,7 @@ class ChatServer(MultiService):
         self.reactor = reactor
         names = secure.directory.names if secure is not None else None
         self.directory = Directory(registry, limits, names)
+        self.directory.open = secure.directory if secure is not None else None
         self.factory = ChatFactory(reactor, self.directory, limits, say=say, trace=trace)
         self.factory.secure = secure
         self.factory.tls_only = tls_only

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from chatproto.directory.lease import Lease, is_loopback, network
 from chatproto.wire.limits import DEFAULTS, Limits
+
+SPARE_IDS = 1000
+"""Forgotten ids that may stay in the sorted list, besides as many as there are leases."""
 
 
 class Entry:
@@ -33,6 +37,8 @@ class MemoryRegistry:
         self._waiting: OrderedDict[str, Entry] = OrderedDict()  # the first who came first
         self._networks: dict[str, OrderedDict[str, Entry]] = {}  # the longest silent first
         self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
+        self._sorted: list[str] = []  # ids in order, some of them forgotten meanwhile
+        self._unsorted: list[str] | None = None  # ids that came since; None: nothing is sorted yet
 
     def find(self, client_id: str) -> Lease | None:
         entry = self._entries.get(client_id)
@@ -49,6 +55,10 @@ class MemoryRegistry:
             self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
             entry = self._entries[client_id] = self._silent[client_id] = Entry(lease, now)
+            if self._unsorted is not None:
+                self._unsorted.append(client_id)
+                if len(self._unsorted) > 2 * len(self._entries) + SPARE_IDS:
+                    self._sorted, self._unsorted = [], None
             self._enter_network(entry)
             if len(self._entries) > self._most:
                 self.forget(next(iter(self._silent)))
@@ -94,6 +104,29 @@ class MemoryRegistry:
 
     def listed(self, most: int) -> list[Lease]:
         return [entry.lease for entry in islice(self._entries.values(), most)]
+
+    def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        ids = self._in_order()
+        at = bisect_right(ids, after) if after >= prefix else bisect_left(ids, prefix)
+        last = ""
+        for number in range(at, len(ids)):
+            client_id = ids[number]
+            if not client_id.startswith(prefix):
+                break  # they stand together
+            if client_id != last and client_id in self._entries:
+                yield client_id
+            last = client_id
+
+    def _in_order(self) -> list[str]:
+        """Every id, sorted; those that came since the last time are merged in."""
+        new = self._unsorted
+        if new is None or len(self._sorted) + len(new) > 2 * len(self._entries) + SPARE_IDS:
+            self._sorted = sorted(self._entries)
+        elif new:
+            self._sorted += new
+            self._sorted.sort()
+        self._unsorted = []
+        return self._sorted
 
     def __len__(self) -> int:
         return len(self._entries)

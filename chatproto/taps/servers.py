@@ -62,5 +62,9 @@ def introducer(
     server.pushed = node.rooms.pushed
     server.own_port = lambda: node.place.own_port
     return SecureIntroducer(
-        server, not options["unlisted"], tuple(options["allow"]), node.place.addresses
+        server,
+        not options["unlisted"],
+        tuple(options["allow"]),
+        node.place.addresses,
+        bool(options["open"]),
     )

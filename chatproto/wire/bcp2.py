@@ -60,7 +60,8 @@ class Login(Bcp2Message):
 class Register(Bcp2Message):
     """I am `clientID` and can be called here; the connection renews it, `Expires: 0` takes it back.
 
-    `Listed: no`: in no list, and to be found only by the keys in `Allow`.
+    `Listed: no`: in no list, and to be found only by the keys in `Allow`. `Open: yes`: callable in
+    plain text too, so that classic clients are told of it.
     """
 
     method = "REGISTER"
@@ -72,6 +73,7 @@ class Register(Bcp2Message):
         Header("Expires", "expires", read_count, needed=False),
         Header("Listed", "listed", read_yes, write_yes, needed=False),
         Header("Allow", "allow", read_keys, ", ".join, needed=False),
+        Header("Open", "open", read_yes, write_yes, needed=False),
     )
     cseq: int
     client_id: str
@@ -80,6 +82,7 @@ class Register(Bcp2Message):
     expires: int | None = None
     listed: bool = True
     allow: tuple[str, ...] = ()
+    open: bool = False
 
 
 @dataclass(frozen=True, slots=True)

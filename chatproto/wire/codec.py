@@ -235,7 +235,7 @@ class Decoder:
         try:
             for line in lines:
                 self._take_line(line.removesuffix(b"\r"), found)
-            rest = self._unpadded(rest)
+            rest = self._unpadded(rest) or rest[:1]  # of NULs alone one stays
             self._check_size(rest.removesuffix(b"\r"))
         except RemoteError as error:
             found.append(error)
@@ -246,6 +246,8 @@ class Decoder:
 
     def _take_line(self, line: bytes, found: list[Message | RemoteError]) -> None:
         """Read one line. Raises RemoteError for what ends the connection."""
+        if line and not line.strip(b"\x00"):
+            raise RemoteError(400, "NULs alone in a line")
         line = self._unpadded(line)
         self._begun = True
         if self._stale and line.strip(b" \t").decode("ascii", "replace") not in self._methods:

@@ -45,6 +45,24 @@ class RegistryContract(Case):
         self.assertEqual(registry.heard_at("bob"), float("-inf"))
         self.assertEqual(len(registry), 1)
 
+    def test_has_its_ids_in_order(self) -> None:
+        registry = self.registry()
+        for round, names in enumerate((["bob", "alice"], ["al", "carol"], ["bob", "b"])):
+            for name in names:
+                registry.keep(lease(name), float(round))
+            ids = list(registry.ids())
+            self.assertEqual(ids, sorted(self.ids(registry)))
+        registry.forget("alice")
+        registry.forget("bob")
+        registry.keep(lease("bob"), 5.0)
+        self.assertEqual(list(registry.ids()), ["al", "b", "bob", "carol"])
+        self.assertEqual(list(registry.ids("b")), ["b", "bob"])
+        self.assertEqual(list(registry.ids("", "b")), ["bob", "carol"])
+        for number in range(3000):
+            registry.keep(lease(f"x{number % 2}"), 6.0)
+            registry.forget(f"x{number % 2}")
+        self.assertEqual(list(registry.ids()), ["al", "b", "bob", "carol"])
+
     def test_tells_ids_apart_byte_for_byte(self) -> None:
         registry = self.registry()
         registry.keep(lease("alice"), 0.0)
