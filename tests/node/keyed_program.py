@@ -16,6 +16,7 @@ from chatproto.identity.tls import Tls
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.door import Door
 from chatproto.node.events import Event
+from chatproto.node.files import Files
 from chatproto.node.introducers import SecureIntroducer
 from chatproto.node.node import Node
 from chatproto.node.server_news import ServerNews
@@ -24,6 +25,7 @@ from chatproto.peer.ledger import Ledger
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS, Limits
 from tests.node.tls_net import FarPerson, FarServer, TlsNet, punch
+from tests.transfer.ends import Steps
 
 BOB_HOST, BOB_PORT = "10.0.0.2", 5002
 BOB = f"{BOB_HOST}:{BOB_PORT}"
@@ -70,6 +72,8 @@ class Case(SynchronousTestCase):
         node = self.node = Node(
             self.net, chosen, limits, known, self.codes.append, self.ledger, Random(7)
         )
+        self.disk = Steps()
+        node.files = Files(node, self.disk, self.home, self.home / "downloads")
         node.tell = self.events.append
         node.hold_input = self.held.append
         if self.server:
@@ -98,6 +102,12 @@ class Case(SynchronousTestCase):
         self.directory = FarServer(self.net, self.net.accept(), IDENTITIES["server"])
         self.net.settle()
         return self.directory
+
+    def work(self) -> None:
+        """Let all bytes move and the disk do its jobs."""
+        self.net.settle()
+        while self.disk.step():
+            self.net.wait(0)
 
     def told(self, kind: type[Event]) -> list[Any]:
         """Events of one kind."""

@@ -149,6 +149,30 @@ class CallerTests(Case):
         self.net.wait(DEFAULTS.farewell_wait + 1)
         self.assertEqual(sum(not one.ended for one in ends), 3)
 
+    def test_a_caller_is_not_read_while_the_screen_takes_no_more(self) -> None:
+        self.node.calls.hold(True)
+        bob = self.called("bob")
+        self.assertEqual(bob.wire.producerState, "paused")
+        self.node.calls.hold(False)
+        self.assertEqual(bob.wire.producerState, "producing")
+
+    def test_nor_is_somebody_who_was_called_meanwhile(self) -> None:
+        self.node.calls.hold(True)
+        self.node.chat(BOB)
+        bob = self.person()
+        self.assertEqual(bob.wire.producerState, "paused")
+        self.node.calls.hold(False)
+        self.assertEqual(bob.wire.producerState, "producing")
+
+    def test_callers_without_a_word_do_not_delay_the_end(self) -> None:
+        wire = self.net.arrive(self.door, BOB_HOST)
+        silent = FarPerson(self.net, wire, IDENTITIES["bob"], "bob", client=True)
+        self.net.settle()
+        self.node.stop()
+        self.net.wait(0.5)
+        self.assertTrue(silent.ended)
+        self.assertEqual(self.codes, [0])
+
     def test_a_cut_is_mended_by_whoever_called(self) -> None:
         bob = self.talking()
         bob.cut()

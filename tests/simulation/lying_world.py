@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from random import Random
 from typing import Any, cast
 
@@ -17,6 +18,7 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.peer.secure_session import SecureSession
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
@@ -48,7 +50,7 @@ class KeyBooks(Books):
     def begin(self, sender: str, receiver: str, text: str, pinned: bool = False) -> None:
         """`sender` is about to say `text` for whoever `receiver` is to them."""
         super().begin(sender, receiver, text, pinned)
-        self.messages[text].key = self._world.meant(self._world.person(sender), receiver)
+        self.messages[text].key = self._world.said_for(self._world.person(sender), receiver)
 
     def told(self, who: str, event: Event) -> None:
         """The program of `who` told `event`."""
@@ -175,6 +177,7 @@ class LyingWorld(World):
         self.limits: Limits = LIMITS
         self.books = KeyBooks(self)
         self.dials = MOST_DIALS
+        self.calm = 3.0
         random = Random(f"{seed} liar")
         keys = self.new_key(), self.new_key()
         self._keys[LIAR] = keys[0]
@@ -192,8 +195,10 @@ class LyingWorld(World):
 
     def _make_people(self) -> list[Person]:
         """As there, but nobody is a stranger, and some let plain text in."""
-        people = super()._make_people()
-        return [one for one in people if one.name in NAMES] if len(people) > 2 else people
+        people = [one for one in super()._make_people() if one.name in NAMES]
+        for person in people:
+            person.settings = replace(person.settings, open=self.random.random() < 0.3)
+        return people
 
     def __enter__(self) -> LyingWorld:
         self.second.start()
@@ -245,6 +250,20 @@ class LyingWorld(World):
             if pin.name == name and pin.server not in (SERVERS, "-")
         }
         return keys.pop() if len(keys) == 1 else None
+
+    def said_for(self, person: Person, name: str) -> str | None:
+        """The key that a text for `name` is for: the pinned one, or that of the conversation there is.
+
+        Whoever the honest server answers with has their own key, so that a first contact there is
+        for that key as well.
+        """
+        key = self.meant(person, name)
+        found = person.node.calls.all.called(name) if person.node is not None else None
+        if key is not None or found is None:
+            return key
+        if found.key is None and found.name == name and isinstance(found.session, SecureSession):
+            return self.key_of(name) if person.server == SERVER else None
+        return found.key
 
     def tap_of(self, person: Person) -> Callable[[str | None, bytes], None]:
         return lambda key, data: self.books.written(person.name, key, data)

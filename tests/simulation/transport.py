@@ -13,6 +13,8 @@ from zope.interface import implementer
 from tests.simulation.channel import Channel, SimHandshake
 from tests.simulation.reactor import SimReactor
 
+NOT_YET = 0.01
+"""Seconds within which whoever dialled hears that there is a connection."""
 HIGH_WATER = 2048
 """Bytes that wait in a program before it is told to write no more; Twisted's own are 65,536."""
 
@@ -196,7 +198,10 @@ class SimTransport:
 
     def hear_reset(self) -> None:
         """The connection broke."""
-        if self.connected and not self._ending:
+        if self.protocol is None and self.connected and not self.reactor.dead:
+            # It is there, and its program has not heard of it: that comes first.
+            self.reactor.callLater(NOT_YET, self.hear_reset)
+        elif self.connected and not self._ending:
             self._ending = True
             self.lose(ConnectionLost())
 

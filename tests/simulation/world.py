@@ -104,6 +104,8 @@ class World:
         self.peaceful = not rules.faults and not strange
         self.books = Books((STRANGER, NAMES[0]) if strange else None)
         self.dials = 0
+        self.calm = 10.0
+        """Seconds for which all that was well must stay so."""
 
     def __enter__(self) -> World:
         self.errors.__enter__()
@@ -233,7 +235,7 @@ class World:
             self.pass_time(2.0)
             self._take_calls()
             self._give_turns()
-        self.pass_time(10.0)
+        self.pass_time(self.calm)
         self._check_end()
 
     def _wake(self) -> None:
