@@ -10,6 +10,7 @@ from typing import Protocol
 from chatproto.directory.names import Names
 from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
+from chatproto.net.clock import Monotonic
 from chatproto.net.paths import local_path
 from chatproto.rooms.history import History
 from chatproto.stores.memory import MemoryRegistry
@@ -88,14 +89,15 @@ def open_store(
     tell: Callable[[str], None],
     *,
     durable: bool = False,
+    now: Callable[[], Monotonic] | None = None,
 ) -> Store:
     """The store in the file `path`, or the one in memory, of the server with the key named `key`.
 
-    `tell` gets a sentence when the file cannot be used any more, and when it can again. Raises
-    StoreTrouble.
+    `now`: the time on which moments are kept. `tell` gets a sentence when the file cannot be used any
+    more, and when it can again. Raises StoreTrouble.
     """
     if path is None:
         return MemoryStore(limits)
     from chatproto.stores.sqlite import SqliteStore  # only who keeps a file needs SQLite
 
-    return SqliteStore(path, key, limits, durable=durable, tell=tell)
+    return SqliteStore(path, key, limits, durable=durable, tell=tell, now=now)

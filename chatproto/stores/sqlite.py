@@ -6,11 +6,13 @@ from collections.abc import Callable
 from importlib.resources import files
 from pathlib import Path
 
+from chatproto.net.clock import Monotonic
+from chatproto.stores.rebase import Seen, Shift, rebase
 from chatproto.stores.sqlite_file import Kind, SqliteFile, ignored
 from chatproto.stores.sqlite_names import SqliteNames
 from chatproto.stores.sqlite_presences import SqlitePresences
 from chatproto.stores.sqlite_registry import SqliteRegistry
-from chatproto.stores.sqlite_rooms import SqliteRooms
+from chatproto.stores.sqlite_rooms import SqliteRooms, moved_room
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -30,13 +32,22 @@ SERVER = Kind(
     lock_wait=0.05,  # nobody else is served meanwhile
 )
 
+SEEN_EVERY = 10.0
+"""Seconds between two notes of when the file was written."""
+NEWEST = (
+    "SELECT max(used) FROM names UNION ALL SELECT max(heard) FROM leases"
+    " UNION ALL SELECT max(at) FROM lines"
+)
+"""What is surely of the past in a file without such a note."""
+
 
 class SqliteStore:
     """All that a server keeps, in the file `path`; `key` is the name of the server's key.
 
     A write costs some 20 us of the thread that calls, with `durable` what the disk takes to say that
     it has it. `write_behind` wants to be called about once a second. Raises StoreTrouble when it is
-    made: where the file cannot be used, or belongs to another key.
+    made: where the file cannot be used, or belongs to another key. `now`: the time on which its
+    moments are kept; they are translated when the file is opened (`rebase`).
     """
 
     def __init__(
@@ -47,11 +58,15 @@ class SqliteStore:
         *,
         durable: bool = False,
         tell: Callable[[str], None] = ignored,
+        now: Callable[[], Monotonic] | None = None,
     ) -> None:
+        self._now = now
+        self._seen_next = 0.0
         self._file = SqliteFile(path, SERVER, durable=durable, tell=tell)
         try:
             self._file.check("meta", "names", "leases", "presences", "rooms", "room_numbers")
             self._belong_to(key)
+            self._rebase()
             with self._file.reading():
                 self.names = SqliteNames(self._file, limits)
                 self.registry = SqliteRegistry(self._file, limits)
@@ -71,6 +86,8 @@ class SqliteStore:
     def write_behind(self) -> None:
         """Keep what need not be kept at once; what cannot be is tried again."""
         self.registry.write_behind()
+        if self._now is not None and self._now() >= self._seen_next:
+            self._seen(self._now())
 
     def close(self) -> None:
         """Keep the rest, and let another server have the file."""
@@ -79,6 +96,8 @@ class SqliteStore:
             self.rooms.settle()
         except StoreTrouble:
             pass  # it was told; nobody has been answered that it is kept
+        if self._now is not None:
+            self._seen(self._now())
         self._file.close()
 
     def _belong_to(self, key: str) -> None:
@@ -91,3 +110,33 @@ class SqliteStore:
                 f"{self._file.path} belongs to the server with the key {known[0][0]}, and this one has"
                 f" {key}: put that key back, or the store aside"
             )
+
+    def _rebase(self) -> None:
+        """Move what is kept into this program's time."""
+        if self._now is None:
+            return
+        now, file = self._now(), self._file
+        rows = file.read("SELECT value FROM meta WHERE name = 'seen'")
+        last = Seen.read(str(rows[0][0])) if rows else None
+        newest = max(
+            (value for (value,) in file.read(NEWEST) if isinstance(value, float | int)), default=now
+        )
+        shift = rebase(last, newest, Seen.now(now))
+        if shift != Shift():
+            with file.transaction() as db:
+                db.execute("UPDATE names SET used = used + ?", (shift.ages,))
+                db.execute("UPDATE leases SET heard = heard + ?", (shift.ages,))
+                db.execute("UPDATE presences SET until = until + ?", (shift.ages,))
+                db.execute("UPDATE lines SET at = at + ?", (shift.dates,))
+                for name, kept in db.execute("SELECT name, kept FROM rooms").fetchall():
+                    moved = moved_room(kept, shift)
+                    db.execute("UPDATE rooms SET kept = ? WHERE name = ?", (moved, name))
+        self._seen(now)
+
+    def _seen(self, now: Monotonic) -> None:
+        """Keep that the file is written at `now`."""
+        self._seen_next = now + SEEN_EVERY
+        try:
+            self._file.touch("REPLACE INTO meta VALUES ('seen', ?)", [(Seen.now(now).text(),)])
+        except StoreTrouble:
+            pass  # the file has told it; it is tried again

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from chatproto.rooms.history import Ban, Kept, Line, Page, next_number
 from chatproto.stores.checks import check_room, is_line
 from chatproto.stores.memory_rooms import part
+from chatproto.stores.rebase import Shift
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -182,3 +183,17 @@ def _kept(name: str, text: str) -> Kept:
         fields[pairs] = tuple((key, until) for key, until in fields[pairs])
     fields["bans"] = tuple(Ban(*ban) for ban in fields["bans"])
     return Kept(name, **fields)
+
+
+def moved_room(text: str, shift: Shift) -> str:
+    """Return the row `text` of a room with its ends moved; one that cannot be read is left alone."""
+    try:
+        fields = json.loads(text)
+        fields["used"] += shift.ages
+        for pairs in ("ops", "mutes", "invited"):
+            fields[pairs] = [[key, until + shift.dates] for key, until in fields[pairs]]
+        for ban in fields["bans"]:
+            ban[2] += shift.dates
+    except (ValueError, TypeError, KeyError, IndexError):
+        return text
+    return json.dumps(fields)

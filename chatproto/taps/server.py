@@ -256,7 +256,14 @@ class ChatServerProgram(MultiService):
         def tell(sentence: str) -> None:
             self.log.error("{sentence}", sentence=sentence)
 
-        store = open_store(options["store"], key, self._limits, tell, durable=options["durable"])
+        store = open_store(
+            options["store"],
+            key,
+            self._limits,
+            tell,
+            durable=options["durable"],
+            now=self._reactor.seconds,
+        )
         return TimedStore(store, self._tally.spent) if options["metrics"] is not None else store
 
     def _shared_with(

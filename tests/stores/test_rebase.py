@@ -1,0 +1,127 @@
+"""What is kept lives as long as it would have, however the system's clock was set meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.lease import Lease, Source
+from chatproto.rooms.history import FOREVER, Ban, Kept
+from chatproto.stores import rebase as module
+from chatproto.stores.rebase import OFF_COUNTS, Seen, Shift, rebase
+from chatproto.stores.sqlite import SqliteStore
+from chatproto.wire.limits import DEFAULTS
+from tests.contracts.names import key
+
+NOW = 1_800_000_000.0
+YEAR = 365 * 86400.0
+
+
+class RebaseTests(SynchronousTestCase):
+    @given(st.floats(-1e9, 1e9), st.floats(0, 1e7))
+    def test_on_the_same_boot_the_time_off_is_known(self, jump: float, off: float) -> None:
+        shift = rebase(Seen(NOW, 5.0, "a"), NOW, Seen(NOW + jump + off, 5.0 + off, "a"))
+        self.assertLess(abs(shift.ages - jump), 1.001)
+        self.assertEqual(shift.ages, shift.dates)
+
+    @given(st.floats(-1e9, 1e9))
+    def test_on_another_boot_it_is_never_negative_and_bounded(self, off: float) -> None:
+        shift = rebase(Seen(NOW, 5.0, "a"), NOW, Seen(NOW + off, 1.0, "b"))
+        passed = off - shift.ages  # of what an age is reckoned with
+        self.assertGreaterEqual(passed, -1e-3)
+        self.assertLessEqual(passed, OFF_COUNTS + 1e-3)
+        self.assertAlmostEqual(shift.dates, min(0.0, off), 3)
+
+    def test_an_age_that_frees_an_id_or_a_room_is_longer_than_what_counts_at_most(self) -> None:
+        for age in (DEFAULTS.keep_names, DEFAULTS.keep_rooms, DEFAULTS.room_history_age):
+            self.assertGreater(age, OFF_COUNTS)
+
+    def test_a_store_of_an_older_program_is_not_of_the_future(self) -> None:
+        self.assertEqual(rebase(None, NOW, Seen(NOW - YEAR, 0, "")), Shift(-YEAR, -YEAR))
+        self.assertEqual(rebase(None, NOW, Seen(NOW + YEAR, 0, "")), Shift())
+
+    @given(st.text())
+    def test_what_is_no_note_is_none(self, text: str) -> None:
+        self.assertIsInstance(Seen.read(text), Seen | None)
+
+    def test_a_note_is_read_as_it_was_written(self) -> None:
+        now = Seen.now(NOW)
+        self.assertEqual(Seen.read(now.text()), now)
+
+
+class StoreTests(SynchronousTestCase):
+    """A server that is ended, and started again with another clock."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.boot = Path(self.mktemp())
+        self.patch(module, "BOOT", self.boot)
+        self.up = 100.0
+        self.patch(module, "elapsed", lambda: self.up)
+        self.boot.write_text("one")
+
+    def open(self, now: float) -> SqliteStore:
+        return SqliteStore(self.path, "key", now=lambda: now)
+
+    def fill(self, now: float) -> None:
+        store = self.open(now)
+        store.names.keep("alice", key(1), now)
+        source = Source("192.0.2.1", 1, False, alive=False)
+        store.registry.keep(Lease("carol", "192.0.2.1", 3000, source), now)
+        bans = (Ban("id", "eve", now + 600.0), Ban("id", "mal", FOREVER))
+        store.rooms.keep(Kept("#tea", key(1), used=now, mutes=((key(2), now + 60.0),), bans=bans))
+        store.rooms.append("#tea", "alice", now, "hello")
+        store.rooms.settle()
+        store.close()
+
+    def ages(self, now: float) -> tuple[float, ...]:
+        """How old or how far each moment is for a program that begins at `now`."""
+        store = self.open(now)
+        [room] = store.rooms.rooms()
+        [line] = store.rooms.page("#tea", None, None, 9, 10**6).lines
+        db = sqlite3.connect(self.path)
+        [(used,)] = db.execute("SELECT used FROM names").fetchall()
+        db.close()
+        moments = used, store.registry.heard_at("carol"), room.used, line.at
+        ends = room.bans[0].until, room.mutes[0][1]
+        self.assertEqual(room.bans[1].until, FOREVER)
+        store.close()
+        return tuple(round(one - now, 3) for one in (*moments, *ends))
+
+    def test_a_clock_that_was_set_changes_no_age(self) -> None:
+        for jump in (YEAR, -YEAR, 600.0, -600.0, 0.0):
+            self.path = Path(self.mktemp())
+            self.fill(NOW)
+            self.up += 10.0
+            found = self.ages(NOW + jump + 10.0)
+            self.assertEqual(found, (-10.0, -10.0, -10.0, -10.0, 590.0, 50.0), jump)
+
+    def test_a_machine_that_starts_in_the_past_frees_nothing_and_keeps_nothing_for_ever(
+        self,
+    ) -> None:
+        self.fill(NOW)
+        self.boot.write_text("two")
+        self.assertEqual(self.ages(0.0), (0.0, 0.0, 0.0, 0.0, 600.0, 60.0))
+
+    def test_a_machine_that_starts_in_a_year_frees_no_id_at_once(self) -> None:
+        self.fill(NOW)
+        self.boot.write_text("two")
+        used = self.ages(NOW + YEAR)[0]
+        self.assertEqual(used, -OFF_COUNTS)
+
+    def test_twice_is_once(self) -> None:
+        self.fill(NOW)
+        first = self.ages(NOW - YEAR)
+        self.assertEqual(self.ages(NOW - YEAR), first)
+
+    def test_a_file_of_an_older_program_opens(self) -> None:
+        self.fill(NOW)
+        db = sqlite3.connect(self.path)
+        db.execute("DELETE FROM meta WHERE name = 'seen'")
+        db.commit()
+        db.close()
+        self.assertEqual(self.ages(NOW + 5.0)[0], -5.0)
