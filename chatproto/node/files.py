@@ -158,6 +158,11 @@ class Files:
     def new_number(self) -> int:
         return self._node.new_number()
 
+    @property
+    def stall(self) -> float:
+        """Seconds without progress after which a transfer's connection is made anew."""
+        return self._node.limits.transfer_stall
+
     def now(self) -> Monotonic:
         return self._node.reactor.seconds()
 
@@ -198,10 +203,12 @@ class Files:
         self._timer = None
         moving = False
         for person in self._people.values():
-            for news in self._listing(person):
+            listing = tuple(self._listing(person))
+            for news in listing:
                 if news.state is State.MOVING:
                     moving = True
                     self._node.tell(person.event(news, progress=True))
+            person.look_for_stall(listing)
         if moving or self.moving:
             self.watch()
 
@@ -232,6 +239,7 @@ class PersonFiles:
         self._files = files
         self._link: SecureLink | None = None
         self._later: IDelayedCall | None = None
+        self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
 
     def opened(self, link: SecureLink) -> None:
         """The conversation is open on `link`, or goes on there."""
@@ -258,6 +266,25 @@ class PersonFiles:
     def heard(self, message: Bcp2Message) -> None:
         """They said something about files."""
         self.transfers.message(message, self._files.now())
+
+    def look_for_stall(self, listing: Iterable[TransferNews]) -> None:
+        """Leave a connection on which a transfer has not moved for `transfer_stall`.
+
+        The peer is there and sends nothing, or takes nothing: on another connection the transfer goes
+        on where it was. While we read nothing ourselves, that is no stall.
+        """
+        now, moved = self._files.now(), dict[int, tuple[int, Monotonic]]()
+        for news in listing:
+            if news.state is State.MOVING:
+                offset, since = self._moved.get(news.number, (-1, now))
+                moved[news.number] = news.offset, since if offset == news.offset else now
+        self._moved = moved
+        link = self._link
+        if link is None or link.held:
+            self._moved.clear()
+        elif any(now - since >= self._files.stall for _, since in moved.values()):
+            self._moved.clear()
+            link.drop()
 
     # What the transfers tell.
 

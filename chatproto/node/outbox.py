@@ -222,11 +222,18 @@ class Outbox:
             for key, name, _ in posts.waiting():
                 post = posts.of(key, name)
                 if posts.lasts(key):
-                    self._tell_all(name, post.expire(self._node.now()), "it has waited too long")
+                    self._tell_all(name, post.expire(self._surely_past()), "it has waited too long")
                 elif not self._node.talks_with(key):
                     self._tell_all(name, post.give_up(), "the conversation is over")
         except LedgerTrouble as error:
             self._node.tell(Failed(str(error), command="log"))
+
+    def _surely_past(self) -> Wall:
+        """The time of day, or the time that the program counts if that is earlier.
+
+        The system's clock may be set forward by mistake: that gives up no message.
+        """
+        return min(self._node.now(), Wall(self._node.reactor.seconds()), key=float)
 
     def _tell_all(self, name: str, outcomes: list[Outcome], reason: str) -> None:
         for one in outcomes:

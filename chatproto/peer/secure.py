@@ -353,6 +353,11 @@ class SecureLink(LineReceiver):
             self.transport.resumeProducing()
             self._listen()
 
+    @property
+    def held(self) -> bool:
+        """Whether nothing is read from them, by our own doing."""
+        return bool(self._holds)
+
     def more(self) -> None:
         """`source` has something, or has again."""
         self._flush()

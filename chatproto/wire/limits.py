@@ -141,6 +141,7 @@ class Limits:
     offers: int = 32  # of files, that one person has not answered
     transfers: int = 8  # of files at once with one person, in each direction
     unwritten: int = 1024 * 1024  # bytes of files from one person, not yet on the disk
+    transfer_stall: float = 120.0  # without progress, then its connection is made anew
     keep_parts: float = 7 * 86400.0  # what is there of a file after its transfer was given up
     outbox_age: float = 7 * 86400.0  # then a message that waits is given up
     resume_wait: float = 10.0  # for the answer to a call that goes on with a conversation
