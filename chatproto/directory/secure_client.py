@@ -17,13 +17,15 @@ from chatproto.directory.own_port import connect
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
 from chatproto.directory.registration import Registration
-from chatproto.directory.server_line import Handshake, ServerLine
+from chatproto.directory.server_line import MAYBE_PLAIN, Handshake, ServerLine, Sign
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import REASONS
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
 
+HELLOS_CLOSED = 2
+"""Tries in a row in which a server closes at the beginning of TLS, and is taken for a classic one."""
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
 NO_LOGIN = {403: "no such user, or another password", 405: "it has no accounts"}
@@ -82,6 +84,10 @@ class SecureServer:
         self.watched: dict[str, None] = {}  # in the order in which it was asked
         self.pushed: Callable[[Bcp2Message], None] = _unheard  # what it says of rooms
         self.own_port: Callable[[], Any] = lambda: None  # what its connections are bound to
+        self.is_known: Callable[[], bool] = lambda: True  # one of our kind was there before
+        self.silent: Callable[[str], None] = lambda why: None  # it may be a classic server
+        self._hellos_closed = 0  # tries in a row in which it closed at the beginning of TLS
+        self._slow: IDelayedCall | None = None
         self.observed: Address | None = None  # where it sees us
         self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
@@ -123,6 +129,7 @@ class SecureServer:
         """Take the registration back and close."""
         self._stopped = True
         self.registered = False
+        self._stop_waiting()
         if self._again is not None:
             self._again.cancel()
             self._again = None
@@ -201,6 +208,8 @@ class SecureServer:
     def line_made(self, line: ServerLine) -> None:
         """TLS stands: say who we are."""
         self._line, self._beginning, self._may_ask = line, None, False
+        self._stop_waiting()
+        self._hellos_closed = 0
         self.key = line.key
         self.near = line.near
         if self._login is None:
@@ -238,6 +247,8 @@ class SecureServer:
         if line is not None and line not in (self._line, self._beginning):
             return  # we have left it before
         self._line, self._beginning, self._may_ask = None, None, False
+        self._stop_waiting()
+        final = final or (line is not None and self._is_classic(line.sign))
         if final and len(self._places) > 1:
             self._news.server_left_out(self, why)
             self._places.drop()
@@ -249,6 +260,27 @@ class SecureServer:
             self._lost(why)
 
     # How it follows.
+
+    def _is_classic(self, sign: Sign) -> bool:
+        """Return True if a server of which no key is known took TLS as a classic one does."""
+        self._hellos_closed = self._hellos_closed + 1 if sign is Sign.CLOSED else 0
+        if self.key is not None or self.is_known():
+            return False
+        return sign in (Sign.SILENT, Sign.PLAIN) or self._hellos_closed >= HELLOS_CLOSED
+
+    def _wait_for_hello(self) -> None:
+        """Say soon that a server of which no key is known does not answer TLS."""
+        if self.key is None and not self.is_known():
+            self._slow = self._reactor.callLater(self._limits.hello_wait, self._is_slow)
+
+    def _is_slow(self) -> None:
+        self._slow = None
+        self.silent(f"server {self.name} does not answer yet{MAYBE_PLAIN}")
+
+    def _stop_waiting(self) -> None:
+        slow, self._slow = self._slow, None
+        if slow is not None:
+            slow.cancel()
 
     def _dial_now(self) -> None:
         if self._again is not None:
@@ -267,6 +299,8 @@ class SecureServer:
 
         def over(result: Any) -> None:
             self._dialling = None
+            if not isinstance(result, Failure) and self._beginning is line:
+                self._wait_for_hello()
             if isinstance(result, Failure) and not self._stopped:
                 self.line_lost(None, why_unreached(result.value, self.name), False)
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol
 
+from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import (
     ConnectionDone,
@@ -46,6 +48,18 @@ class LineOwner(Protocol):
     def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None: ...
 
 
+class Sign(Enum):
+    """How a server that speaks plain text takes the beginning of TLS."""
+
+    NONE = auto()
+    SILENT = auto()
+    """It says nothing, and waits for more."""
+    PLAIN = auto()
+    """It answers in plain text."""
+    CLOSED = auto()
+    """It closes; one of our kind that stops in that moment does the same."""
+
+
 class _Asked(NamedTuple):
     """A request that waits: for which answer, and who gets the messages before it."""
 
@@ -72,6 +86,7 @@ class ServerLine(LineReceiver):
         self._asked: dict[int, _Asked] = {}
         self._cseq = 0
         self._made = self._heard_of = self._closing = False
+        self.sign = Sign.NONE
         self._reason = ""
         self._timer: IDelayedCall | None = None
 
@@ -113,7 +128,7 @@ class ServerLine(LineReceiver):
         if self._made:
             self.transport.loseConnection()
         elif self.transport is not None:
-            self.transport.abortConnection()
+            self._finish()
 
     # What Twisted calls.
 
@@ -151,7 +166,7 @@ class ServerLine(LineReceiver):
         if not self._reason and self._made and judged:
             self._reason = "the connection ended"
         elif not self._reason:
-            self._reason = _tls_trouble(self._handshake, reason)
+            self._reason, self.sign = _tls_trouble(self._handshake, reason)
         asked, self._asked = self._asked, {}
         for one in asked.values():
             one.answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))
@@ -198,14 +213,30 @@ class ServerLine(LineReceiver):
         self._set(self._limits.request_wait, self._stuck)
 
     def _stuck(self) -> None:
-        self._reason = self._reason or "it does not answer" + ("" if self._made else _MAYBE_PLAIN)
-        self.transport.abortConnection()
+        if self._made:
+            self._reason = self._reason or "it does not answer"
+            self.transport.abortConnection()
+        else:
+            self._reason, self.sign = "it does not answer" + MAYBE_PLAIN, Sign.SILENT
+            self._finish()
+
+    def _finish(self) -> None:
+        """End with FIN before TLS stands: it would end with RST, upon which some classic servers exit."""
+        if isinstance(self.transport, FileDescriptor):
+            FileDescriptor.loseConnection(self.transport)
+        else:
+            self.transport.abortConnection()
 
 
-_MAYBE_PLAIN = ": if it is a classic server, --plain speaks to it"
+MAYBE_PLAIN = ": if it is a classic server, --plain speaks to it"
 
 
-def _tls_trouble(handshake: Handshake, reason: Failure) -> str:
+def _tls_trouble(handshake: Handshake, reason: Failure) -> tuple[str, Sign]:
+    """Return why the handshake failed, and what that says of the server."""
     why = handshake.trouble(reason)
-    plain = "do not speak TLS" in why or "in the middle of the TLS handshake" in why
-    return why + _MAYBE_PLAIN if plain else why
+    if "do not speak TLS" in why:
+        return why + MAYBE_PLAIN, Sign.PLAIN
+    if "in the middle of the TLS handshake" in why:
+        closed = reason.check(ConnectionDone) is not None
+        return why + MAYBE_PLAIN, Sign.CLOSED if closed else Sign.NONE
+    return why, Sign.NONE

@@ -12,6 +12,7 @@ from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.trust import changed_key
 from chatproto.node.acquaintances import Acquaintances
+from chatproto.node.events import Notice
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
 from chatproto.node.server_news import ServerNews
@@ -60,6 +61,8 @@ def introducer(
     )
     node.rooms.connection = RoomClient(server)
     server.pushed = node.rooms.pushed
+    server.is_known = lambda: wanted is not None or known.server_pin(server.name) is not None
+    server.silent = lambda why: node.tell(Notice(why))
     server.own_port = lambda: node.place.own_port
     return SecureIntroducer(
         server,

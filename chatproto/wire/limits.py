@@ -28,6 +28,7 @@ class Limits:
     certificate: int = 16 * 1024  # what somebody shows of themselves in TLS
     handshake_wait: float = 10.0  # TLS handshake; and again the first request after it
     unfinished_wait: float = 0.4  # a REGISTER or BRIDGE that lacks only its blank line
+    hello_wait: float = 2.0  # for a server of unknown kind to answer TLS, before the person is told
     text_silence: float = 0.1  # ends a bare text message
     greet_wait: float = 2.0  # a silent caller on a client's port is shown after this
     frame_gap: float = 0.05  # between two frames to a classic peer

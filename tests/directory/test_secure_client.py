@@ -198,7 +198,7 @@ class RegisteringTests(Case):
         self.server.start(ALICE)
         self.accept()
         self.says(Error(409, 1))
-        [(why, status)] = self.news.refused
+        [(why, _)] = self.news.refused
         self.assertTrue(why.startswith("409 "))
         self.assertEqual(status, 409)
         self.assertTrue(self.wire.disconnecting)
@@ -438,6 +438,57 @@ class SilenceTests(Case):
             self.news.lost,
             ["it does not answer: if it is a classic server, --plain speaks to it"],
         )
+
+
+class ClassicServerTests(Case):
+    """A server of unknown kind that takes TLS as a classic one does is not tried again by itself."""
+
+    def begin(self, jitter: float = 0.5, refusal: str | None = None) -> None:
+        super().begin(jitter, refusal)
+        self.said: list[str] = []
+        self.known = False
+        self.server.is_known = lambda: self.known
+        self.server.silent = self.said.append
+
+    def later(self) -> int:
+        """How often it is tried in the next minute."""
+        before = len(self.tried)
+        for _ in range(60):
+            self.net.advance(1)
+        return len(self.tried) - before
+
+    def test_silence_is_told_soon_and_ends_it_for_good(self) -> None:
+        self.server.start(ALICE)
+        wire = self.net.accept()
+        self.net.advance(DEFAULTS.hello_wait)
+        [said] = self.said
+        self.assertIn("if it is a classic server, --plain speaks to it", said)
+        self.net.advance(DEFAULTS.handshake_wait)
+        wire.ends()
+        [(why, _)] = self.news.refused
+        self.assertIn("--plain", why)
+        self.assertEqual((self.news.lost, self.later()), ([], 0))
+
+    def test_an_answer_in_plain_text_ends_it_at_once(self) -> None:
+        self.server.start(ALICE)
+        self.net.accept().ends()
+        self.assertEqual(len(self.news.refused), 1)
+        self.assertEqual((self.said, self.later()), ([], 0))
+
+    def test_a_server_that_is_known_is_tried_again(self) -> None:
+        self.known = True
+        self.server.start(ALICE)
+        wire = self.net.accept()
+        self.net.advance(DEFAULTS.handshake_wait)
+        wire.ends()
+        self.assertEqual((self.said, self.news.refused), ([], []))
+        self.assertGreater(self.later(), 0)
+
+    def test_the_person_can_try_again(self) -> None:
+        self.server.start(ALICE)
+        self.net.accept().ends()
+        self.server.register()
+        self.assertEqual(len(self.tried), 2)
 
 
 class ComingBackTests(Case):
