@@ -11,7 +11,7 @@ from chatproto.rooms.chair import Actor, Chair, Ruling
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
 from chatproto.rooms.flood import Requests
 from chatproto.rooms.history import History, Kept
-from chatproto.rooms.lobby import look_alike
+from chatproto.rooms.lobby import OPERATOR, look_alike
 from chatproto.rooms.room import LOBBY, Guest, Role, Room, hashed, subject
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
@@ -86,6 +86,9 @@ class RoomAnswers:
         room = self._rooms.get(getattr(message, "room", ""))
         if room is None:
             raise RemoteError(404, "there is no such room")
+        if isinstance(message, asked.Say):
+            number = self._history.append(room.name, OPERATOR, now, message.text, room.history)
+            return [Talk(room, number, OPERATOR, now, message.text)]
         return self._settle(room, self._chair.act(message, room, Actor(Role.OPERATOR), now), now)
 
     def settle(self) -> None:

@@ -16,6 +16,8 @@ from chatproto.wire.fields import ID
 from chatproto.wire.limits import DEFAULTS, Limits
 
 _COMMAND = re.compile(r"/[A-Za-z]+\Z")
+OPERATOR = "server"
+"""As whom the server's operator speaks; nobody else has that name in the lobby."""
 _ENDS = ("quit", "over")
 
 
@@ -164,7 +166,8 @@ class Lobby:
         return [ToOne(member, f"* {error}"), Close(member), *left]
 
     def _is_free(self, name: str) -> bool:
-        return look_alike(name) not in self._taken and not self._owned(name)
+        taken = look_alike(name) in self._taken or look_alike(name) == look_alike(OPERATOR)
+        return not taken and not self._owned(name)
 
     def _nick(self, member: int, name: str) -> list[Effect]:
         if not ID.fullmatch(name):
@@ -172,7 +175,8 @@ class Lobby:
         old = self._names[member]
         if name == old:
             return [ToOne(member, f"* you are {name}")]
-        if self._taken.get(look_alike(name), member) != member or self._owned(name):
+        operators = look_alike(name) == look_alike(OPERATOR)
+        if self._taken.get(look_alike(name), member) != member or self._owned(name) or operators:
             return [ToOne(member, f"* {name}, or what looks like it, is somebody else's name")]
         del self._taken[look_alike(old)]
         self._taken[look_alike(name)] = member

@@ -6,6 +6,7 @@ import re
 
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
+from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire.bcp2_common import KEY, Bcp2Message, plain_ip
 from chatproto.wire.errors import RemoteError
@@ -13,6 +14,7 @@ from chatproto.wire.fields import read_client_id
 from chatproto.wire.room_fields import read_room
 
 USAGE = {
+    "/say": "/say [#ROOM] TEXT, to the lobby if no room is named",
     "/kick": "/kick ID ROOM",
     "/ban": "/ban ID|KEY|ADDRESS ROOM [TIME]",
     "/unban": "/unban ID|KEY|ADDRESS ROOM",
@@ -43,6 +45,9 @@ def read_order(command: str, rest: str, now: Wall) -> Bcp2Message:
 
 def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
     match command, rest.split():
+        case "/say", [_, *_]:
+            room, _, text = rest.partition(" ") if rest.startswith("#") else (LOBBY, "", rest)
+            return asked.Say(0, _room(room), text.strip()) if text.strip() else None
         case "/topic", [room, *_]:
             _, _, text = rest.partition(" ")
             return asked.Topic(0, _room(room), text.strip())

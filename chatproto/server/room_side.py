@@ -14,8 +14,10 @@ from chatproto.rooms.answers import RETRY_AFTER, RoomAnswers
 from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, Tell
 from chatproto.rooms.flood import Flood
 from chatproto.rooms.history import History
+from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.room import LOBBY, Guest, Room
+from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.bcp2_rooms_told import Said, said_bytes, say_ack_bytes
@@ -168,6 +170,8 @@ class RoomSide:
         """Carry out what the operator wants. Raises RemoteError."""
         self.flush()
         self._carry_out(self.rules.operate(message, self.seconds()))
+        if isinstance(message, bcp2_rooms.Say) and message.room == LOBBY and self.plain is not None:
+            self.plain.show(f"{OPERATOR}> {printable(message.text)}")
 
     def lines(self) -> list[str]:
         """One line for each room; the lobby is one if anybody is in it, or it has a port."""

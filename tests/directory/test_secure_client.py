@@ -198,7 +198,7 @@ class RegisteringTests(Case):
         self.server.start(ALICE)
         self.accept()
         self.says(Error(409, 1))
-        [(why, _)] = self.news.refused
+        [(why, status)] = self.news.refused
         self.assertTrue(why.startswith("409 "))
         self.assertEqual(status, 409)
         self.assertTrue(self.wire.disconnecting)

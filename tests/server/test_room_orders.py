@@ -34,6 +34,9 @@ class OrderTests(SynchronousTestCase):
             "/topic #tea hot  and sweet": asked.Topic(0, "#tea", "hot  and sweet"),
             "/topic #tea": asked.Topic(0, "#tea", ""),
             "/set #tea key=a=b invited=YES kept=no": asked.Settings(0, "#tea", "a=b", True, False),
+            "/say hello  all": asked.Say(0, "#lobby", "hello  all"),
+            "/say #tea hello": asked.Say(0, "#tea", "hello"),
+            "/say #Tea  #tea is here": asked.Say(0, "#tea", "#tea is here"),
             "/set #tea key=": asked.Settings(0, "#tea", ""),
         }
         for line, message in rows.items():

@@ -88,6 +88,7 @@ class TerminalTests(SynchronousTestCase):
                     "/info",
                     "/rooms",
                     "/kick",
+                    "/say",
                     "/ban",
                     "/unban",
                     "/mute",
