@@ -39,6 +39,9 @@ from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
+FULL_LOG = 1.0
+"""Seconds after which is looked again whether the person has read what fills the log."""
+
 
 class CallsOwner(Protocol):
     """What the calls need of the node."""
@@ -187,6 +190,17 @@ class Calls:
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
         return await self._node.confirm(client_id, key)
+
+    def toll(self, key: str, cost: int) -> float:
+        """Take what messages of `key` cost; return the seconds for which nothing more is read."""
+        wait, posts = self.strangers.toll(key, cost), self._node.posts
+        if posts is None:
+            return wait
+        name = next((one.name for one in self.all if one.key == key), key)
+        if posts.ledger.was_thinned(key):
+            most = f"{self.limits.person_log // 2**20} MiB"
+            self.tell(Notice(f"your log holds {most} of {name}: their oldest messages are removed"))
+        return max(wait, FULL_LOG) if posts.ledger.is_full(key) else wait
 
     def counters(self) -> dict[str, int]:
         """Return what strangers hold, and what was refused to them."""

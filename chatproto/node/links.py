@@ -202,7 +202,9 @@ class Links:
             self._tell_refused(link)
             return
         ringing = self._calls.all.strangers_ringing()
-        if not self._calls.strangers.may_ring("", link.host, False, ringing):
+        if not self._calls.strangers.may_ring(
+            "", link.host, False, ringing, silent=not link.heard_any
+        ):
             link.drop()
             return
         conversation = self._calls.begin("", opened.dialect)

@@ -62,6 +62,7 @@ class Strangers:
             KNOWN * limits.ring_rate, KNOWN * limits.ring_burst, ADDRESSES
         )
         self._all_rings = RateLimiter(4 * limits.ring_rate, 4 * limits.ring_burst)
+        self._silent = RateLimiter(limits.ring_rate, limits.ring_burst)
         self._introduced = RateLimiter(limits.introduced_rate, limits.introduced_burst)
         self._known_introduced = RateLimiter(
             KNOWN * limits.introduced_rate, KNOWN * limits.introduced_burst
@@ -127,12 +128,17 @@ class Strangers:
 
     # Calls and lines.
 
-    def may_ring(self, who: str, host: str, known: bool, ringing: int) -> bool:
+    def may_ring(
+        self, who: str, host: str, known: bool, ringing: int, silent: bool = False
+    ) -> bool:
         """Return True if one more call may ring, and so show its lines.
 
         `who`: the key, or the address where there is none; `ringing`: how many calls of known
-        people, or of strangers, ring already. A refused one is counted, and told in one line.
+        people, or of strangers, ring already; `silent`: it is a connection that has said nothing,
+        and takes no place of those that have. A refused one is counted, and told in one line.
         """
+        if silent:
+            return self._silent.allow(self._clock.seconds())
         if ringing < self._limits.ringing and self.may_show(who if known else network(host), known):
             return True
         self.refused += 1

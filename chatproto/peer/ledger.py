@@ -26,6 +26,12 @@ WAITING, DELIVERED, UNCERTAIN, UNDELIVERED, HEARD, OVERHEARD = (
 """What became of a line of the log; HEARD are theirs, OVERHEARD was said in a room."""
 
 
+LINE_BYTES = 512
+"""Bytes that a line of the log counts besides its text."""
+ROOM_AT_ONCE = 256
+"""Lines that may go for one that comes: more are never needed, since each counts `LINE_BYTES`."""
+
+
 class LedgerTrouble(Exception):
     """The store cannot be read or written; its text is one sentence for a person."""
 
@@ -111,7 +117,16 @@ class Ledger(Protocol):
         """Their numbering is `stream`; if it was another before, we have nothing of it."""
 
     def heard(self, key: str, name: str, entry: Entry) -> int:
-        """We have their entry: `have` is its ID. A MSG gets a line, HEARD; its number, else 0."""
+        """We have their entry: `have` is its ID. A MSG gets a line, HEARD; its number, else 0.
+
+        What one person said takes at most so many bytes: the oldest lines that were shown go.
+        """
+
+    def is_full(self, key: str) -> bool:
+        """Return True while lines of `key` that nobody has read fill what one person may fill."""
+
+    def was_thinned(self, key: str) -> bool:
+        """Return True once after lines of `key` went for the first time to make room for others."""
 
     def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
         """`name` has said something in `room`: a line, OVERHEARD.

@@ -8,8 +8,10 @@ from dataclasses import dataclass, field, replace
 
 from chatproto.peer.ledger import (
     HEARD,
+    LINE_BYTES,
     MSG,
     OVERHEARD,
+    ROOM_AT_ONCE,
     UNCERTAIN,
     WAITING,
     Entry,
@@ -17,6 +19,7 @@ from chatproto.peer.ledger import (
     Line,
     Standing,
 )
+from chatproto.wire.limits import DEFAULTS
 
 MOST_LINES = 10_000
 """As many lines of the log are handed out at once, however many are asked for."""
@@ -44,8 +47,12 @@ class Side:
 class MemoryLedger:
     """A `peer.ledger.Ledger` in dictionaries; without `log` no line of the log is ever written."""
 
-    def __init__(self, *, log: bool = True) -> None:
+    def __init__(self, *, log: bool = True, most: int = DEFAULTS.person_log) -> None:
         self._log = log
+        self._most = most  # bytes of the lines of one person
+        self._logged: dict[str, int] = {}
+        self._full: set[str] = set()
+        self._thinned: dict[str, bool] = {}  # whether that is still to be told
         self._sides: dict[str, Side] = {}
         self._lines: dict[int, Line] = {}  # by number, which only rises
         self._last = 0
@@ -104,7 +111,37 @@ class MemoryLedger:
         if side is None or entry.id <= side.standing.have:
             raise out_of_order(key, entry)
         side.standing = replace(side.standing, have=entry.id)
-        return self._write(key, name, entry, HEARD)
+        number = self._write(key, name, entry, HEARD)
+        if number:
+            size = LINE_BYTES + len(entry.text.encode())
+            self._logged[key] = self._logged.get(key, 0) + size
+            if self._logged[key] > self._most:
+                self._make_room(key)
+        return number
+
+    def is_full(self, key: str) -> bool:
+        return key in self._full
+
+    def was_thinned(self, key: str) -> bool:
+        untold = self._thinned.get(key, False)
+        if untold:
+            self._thinned[key] = False
+        return untold
+
+    def _make_room(self, key: str) -> None:
+        read = [
+            line
+            for line in self._lines.values()
+            if line.key == key and line.state == HEARD and line.number <= self._shown
+        ]
+        for line in read[:ROOM_AT_ONCE]:
+            if self._logged[key] <= self._most:
+                break
+            del self._lines[line.number]
+            self._logged[key] -= LINE_BYTES + len(line.text.encode())
+            self._thinned.setdefault(key, True)
+        if self._logged[key] > self._most:
+            self._full.add(key)
 
     def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
         self._write(room, name, entry, OVERHEARD)
@@ -141,6 +178,7 @@ class MemoryLedger:
         return tuple(line for line in lines if line.state == HEARD and line.number > self._shown)
 
     def shown(self, number: int) -> None:
+        self._full.clear()
         self._shown = max(self._shown, number)
 
     def close(self) -> None:

@@ -9,8 +9,10 @@ from sqlite3 import Connection
 
 from chatproto.peer.ledger import (
     HEARD,
+    LINE_BYTES,
     MSG,
     OVERHEARD,
+    ROOM_AT_ONCE,
     UNCERTAIN,
     WAITING,
     Entry,
@@ -21,6 +23,7 @@ from chatproto.peer.ledger import (
 from chatproto.stores.checks import is_line, is_text
 from chatproto.stores.memory_ledger import clamp, out_of_order
 from chatproto.stores.sqlite_file import Kind, Row, SqliteFile
+from chatproto.wire.limits import DEFAULTS
 
 LEDGER = Kind(
     application=0x63686174,  # `chat`
@@ -46,14 +49,20 @@ class SqliteLedger:
     Raises LedgerTrouble also when it is made.
     """
 
-    def __init__(self, path: Path | str, *, log: bool = True) -> None:
+    def __init__(
+        self, path: Path | str, *, log: bool = True, most: int = DEFAULTS.person_log
+    ) -> None:
         self._log = log
+        self._most = most  # bytes of the lines of one person
+        self._full: set[str] = set()
+        self._thinned: dict[str, bool] = {}  # whether that is still to be told
         self._texts: dict[tuple[str, int], str] = {}  # of the outbox, if there is no log
         self._rooms: dict[str, int] = {}  # how many lines each has in the log
         self._file = SqliteFile(Path(path), LEDGER)
         try:
             self._file.check_types("peers", "outbox", "meta")
             self._file.write("DELETE FROM outbox WHERE text IS NULL")
+            self._size_up()
         except BaseException:
             self._file.close()
             raise
@@ -131,7 +140,19 @@ class SqliteLedger:
             )
             if not begun.rowcount:
                 raise out_of_order(key, entry)
-            return self._write(db, key, name, entry, HEARD)
+            number = self._write(db, key, name, entry, HEARD)
+            if number:
+                self._count(db, key, LINE_BYTES + len(entry.text.encode()))
+            return number
+
+    def is_full(self, key: str) -> bool:
+        return key in self._full
+
+    def was_thinned(self, key: str) -> bool:
+        untold = self._thinned.get(key, False)
+        if untold:
+            self._thinned[key] = False
+        return untold
 
     def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
         if not self._log:
@@ -190,6 +211,7 @@ class SqliteLedger:
         return self._lines(rows)
 
     def shown(self, number: int) -> None:
+        self._full.clear()
         self._file.write("UPDATE meta SET value = ?1 WHERE name = 'shown' AND value < ?1", number)
 
     def close(self) -> None:
@@ -204,6 +226,56 @@ class SqliteLedger:
             (key, name, entry.id, entry.at, entry.text, state),
         )
         return written.lastrowid or 0
+
+    def _size_up(self) -> None:
+        """Count once what a log of an earlier version holds; `meta` keeps it from then on."""
+        with self._file.transaction() as db:
+            known = db.execute("SELECT 1 FROM meta WHERE name = 'sized'").fetchone()
+            if known is None:
+                db.execute(
+                    "INSERT INTO meta SELECT 'logged ' || key,"
+                    " sum(length(CAST(text AS BLOB)) + ?) FROM log WHERE state = ? GROUP BY key",
+                    (LINE_BYTES, HEARD),
+                )
+                db.execute("INSERT INTO meta VALUES ('sized', 1)")
+
+    def _count(self, db: Connection, key: str, size: int) -> None:
+        """A line of `key` with `size` bytes was written: make room if that is too much."""
+        [(logged,)] = db.execute(
+            "INSERT INTO meta VALUES ('logged ' || ?1, ?2)"
+            " ON CONFLICT (name) DO UPDATE SET value = value + ?2 RETURNING value",
+            (key, size),
+        ).fetchall()
+        if logged <= self._most:
+            return
+        oldest = db.execute(
+            "SELECT number, length(CAST(text AS BLOB)) FROM log WHERE key = ? AND state = ?"
+            " AND number <= (SELECT value FROM meta WHERE name = 'shown') ORDER BY number LIMIT ?",
+            (key, HEARD, ROOM_AT_ONCE),
+        ).fetchall()
+        freed, last = 0, 0
+        for number, length in oldest:
+            if logged - freed <= self._most:
+                break
+            freed, last = freed + length + LINE_BYTES, number
+        if logged - freed > self._most:
+            self._full.add(key)
+        if freed:
+            self._drop(db, key, last)
+            db.execute(
+                "UPDATE meta SET value = value - ? WHERE name = 'logged ' || ?", (freed, key)
+            )
+            self._thinned.setdefault(key, True)
+
+    def _drop(self, db: Connection, key: str, last: int) -> None:
+        """Remove what `key` said up to line `last`; the index wants to be told what was in it."""
+        of_them = "FROM log WHERE key = ?1 AND state = ?2 AND number <= ?3"
+        db.execute(
+            f"INSERT INTO words (words, rowid, text) SELECT 'delete', number, text {of_them}"
+            " AND number <= (SELECT value FROM meta WHERE name = 'indexed')",
+            (key, HEARD, last),
+        )
+        db.execute(f"DELETE {of_them}", (key, HEARD, last))
 
     def _mark(self, db: Connection, key: str, ids: tuple[int, ...], state: str) -> None:
         """The lines of the entries `ids` become `state`."""

@@ -72,6 +72,7 @@ class Limits:
     room_rate: float = 4.0  # and then in a second
     room_history: int = 2048  # messages of a room that are kept
     room_history_age: float = 7 * 86400.0  # and how long
+    person_log: int = 256 * 1024 * 1024  # bytes of what one person said in one's own log
     room_log: int = 10_000  # messages of a room in one's own log
     history_bytes: int = 64 * 1024 * 1024  # of all rooms, where they are kept in memory
     server_beat: float = 1.0  # a server of several says so often that it is there

@@ -1,0 +1,98 @@
+"""How much of one person's messages a log keeps, in each kind of ledger."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.clock import Wall
+from chatproto.peer.ledger import LINE_BYTES, MSG, Entry, Ledger
+from chatproto.stores.memory_ledger import MemoryLedger
+from chatproto.stores.sqlite_ledger import SqliteLedger
+
+MOST = 10 * LINE_BYTES + 100
+
+
+class PersonLog(SynchronousTestCase):
+    """In memory."""
+
+    def setUp(self) -> None:
+        self.ledger = self.open()
+        self.addCleanup(lambda: self.ledger.close())
+        for key in ("a", "b"):
+            self.ledger.begin(key, "0" * 16)
+
+    def open(self) -> Ledger:
+        return MemoryLedger(most=MOST)
+
+    def hear(self, key: str, *ids: int, text: str = "x") -> None:
+        for id in ids:
+            self.ledger.heard(key, key, Entry(id, MSG, Wall(0.0), text))
+
+    def texts(self, key: str) -> list[int]:
+        return [line.id for line in self.ledger.history(key, 1000)]
+
+    def test_the_oldest_that_were_shown_go_and_it_is_told_once(self) -> None:
+        self.hear("b", 1)
+        self.hear("a", *range(1, 11))
+        self.assertFalse(self.ledger.was_thinned("a"))
+        self.ledger.shown(11)
+        self.hear("a", *range(11, 16))
+        self.assertEqual(self.texts("a"), list(range(6, 16)))
+        self.assertEqual(self.texts("b"), [1])
+        self.assertEqual([self.ledger.was_thinned("a") for _ in range(2)], [True, False])
+        self.hear("a", 16)
+        self.assertFalse(self.ledger.was_thinned("a") or self.ledger.is_full("a"))
+
+    def test_what_was_not_shown_stays_and_it_is_full_until_it_is(self) -> None:
+        self.hear("a", *range(1, 12))
+        self.assertTrue(self.ledger.is_full("a"))
+        self.assertFalse(self.ledger.is_full("b") or self.ledger.was_thinned("a"))
+        self.assertEqual(self.texts("a"), list(range(1, 12)))
+        self.ledger.shown(11)
+        self.assertFalse(self.ledger.is_full("a"))
+        self.hear("a", 12)
+        self.assertEqual(self.texts("a"), list(range(3, 13)))
+
+    def test_one_long_message_makes_room_for_itself(self) -> None:
+        self.hear("a", *range(1, 11))
+        self.ledger.shown(10)
+        self.hear("a", 11, text="y" * 4 * LINE_BYTES)
+        self.assertEqual(self.texts("a"), list(range(6, 12)))
+
+    def test_what_went_is_not_found_any_more(self) -> None:
+        self.hear("a", 1, text="needle")
+        self.assertEqual(len(self.ledger.search("needle", 10)), 1)
+        self.ledger.shown(1)
+        self.hear("a", *range(2, 15))
+        self.assertEqual(self.ledger.search("needle", 10), ())
+        self.assertEqual(len(self.ledger.search("x", 100)), len(self.texts("a")))
+
+
+class SqlitePersonLog(PersonLog):
+    """In a file."""
+
+    def open(self) -> Ledger:
+        self.path = Path(self.mktemp())
+        return SqliteLedger(self.path, most=MOST)
+
+    def test_it_is_counted_on_after_a_restart(self) -> None:
+        self.hear("a", *range(1, 11))
+        self.ledger.shown(10)
+        self.ledger.close()
+        self.ledger = SqliteLedger(self.path, most=MOST)
+        self.hear("a", 11, 12)
+        self.assertEqual(self.texts("a"), list(range(3, 13)))
+
+    def test_a_log_of_before_is_counted_when_it_is_opened(self) -> None:
+        self.hear("a", *range(1, 11))
+        self.ledger.shown(10)
+        self.ledger.close()
+        with sqlite3.connect(self.path) as db:
+            db.execute("DELETE FROM meta WHERE name = 'sized' OR name LIKE 'logged %'")
+        db.close()
+        self.ledger = SqliteLedger(self.path, most=MOST)
+        self.hear("a", 11, 12)
+        self.assertEqual(self.texts("a"), list(range(3, 13)))
