@@ -92,9 +92,13 @@ def measure(stage: Stage, rounds: int, seconds: float, quiet: bool) -> dict[str,
 
 def main() -> None:
     """Print a table of both."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
     options.add_argument("--rounds", type=int, default=10)
-    options.add_argument("--seconds", type=float, default=20.0, help="of strangers before the first call")
+    options.add_argument(
+        "--seconds", type=float, default=20.0, help="of strangers before the first call"
+    )
     options.add_argument("--json", type=Path)
     chosen = options.parse_args()
     figures = {}

@@ -62,7 +62,7 @@ def early(port: int, folder: Path) -> None:
 
 
 def ring(port: int, folder: Path) -> None:
-    held = []
+    held: list[socket.socket] = []
     while True:
         with contextlib.suppress(OSError):
             wire = dial(port, folder)
