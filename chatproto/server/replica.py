@@ -95,7 +95,7 @@ class Replica:
         """Go on with what is in the store."""
         shared = self._shared
         self.members = {}
-        self.now = self.alive = self._told = self._expired = 0.0
+        self.now = self.at = self.alive = self._told = self._expired = 0.0
         self.plain.begin(shared.registry, shared.names)
         self.directory = self._secure.directory = KeyedDirectory(
             shared.names, shared.registry, self._new_call, self._limits, self._new_tickets
@@ -121,10 +121,13 @@ class Replica:
         """All that it knows of the time."""
         return self.now, self.alive, self._told, self._expired
 
-    def go_on(self, times: Iterable[float], members: dict[str, Member]) -> None:
-        """With what is in the store, there and then."""
+    def go_on(
+        self, times: Iterable[float], members: dict[str, Member], at: float | None = None
+    ) -> None:
+        """With what is in the store, there and then; `at`: what the log's clock said last."""
         self._take_over()
         self.now, self.alive, self._told, self._expired = times
+        self.at = self.now if at is None else at
         self.members = members
 
     # Commands.
@@ -135,8 +138,11 @@ class Replica:
         None if it does not count; else what each of its commands is answered, where that is for a
         connection in plain text. Raises Missed.
         """
-        self.alive += min(max(at - self.now, 0.0), LONGEST_STEP) if self.now else 0.0
-        self.now = max(self.now, at)
+        step = min(max(at - self.at, 0.0), LONGEST_STEP) if self.at else 0.0
+        self.alive += step
+        # Where the clock of the log was set back, time goes on from where it was.
+        self.now = max(self.now + step, at)
+        self.at = at
         member = self.members.get(batch.node)
         if member is not None and batch.number > member.number + 1:
             raise Missed

@@ -33,6 +33,7 @@ def picture(replica: Replica) -> Picture:
     return {
         "form": [FORM],
         "times": list(replica.times),
+        "at": [replica.at],
         "members": [
             [node, one.rules, one.number, one.heard, list(one.bare)]
             for node, one in members.items()
@@ -65,7 +66,8 @@ def load(replica: Replica, picture: Picture) -> None:
         return members[node].sources[number] if node else Source(host, port, local, alive=False)
 
     replica.shared.load(picture, find)
-    replica.go_on(picture["times"], members)
+    [at] = picture.get("at", [None])  # a picture of an older program has none
+    replica.go_on(picture["times"], members, at)
     for node, number, *values in picture.get("visitors", []):
         members[node].visitors[number] = _read_visitor(values, node, number)
     replica.directory.restore(_read_standing(one, members) for one in picture.get("standing", []))

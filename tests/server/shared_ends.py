@@ -38,6 +38,7 @@ class MemoryLog:
         self.lines: list[tuple[float, str]] = []
         self.pictures: list[tuple[int, list[str]]] = [(0, [])]
         self.away = False
+        self.set_by = 0.0  # by how much the clock that dates its lines is wrong
         self.full = False  # what is there is read, and nothing is written
 
 
@@ -59,7 +60,7 @@ class Way:
             return fail(Failure(StoreTrouble("the log is away")))
         if self.log.full:
             return fail(Failure(StoreTrouble("the log is full")))
-        self.log.lines.append((self.log.clock.seconds(), line))
+        self.log.lines.append((self.log.clock.seconds() + self.log.set_by, line))
         if self.forgetful:
             return fail(Failure(ConnectionError("the connection is broken")))
         return succeed(None)

@@ -190,6 +190,22 @@ class TroubleTests(HallCase):
         again = register(self.two, "alice", 1)
         self.assertIsInstance(again.got[0], bcp2.RegAck)
 
+    def test_a_clock_of_the_log_that_is_set_back_holds_nothing_up(self) -> None:
+        register(self.one, "alice", 1)
+        bob = register(self.two, "bob", 2)
+        bob.ask(bcp2.Watch(2, "alice"))
+        self.hall.run(2)
+        self.hall.log.set_by = -600.0
+        self.hall.run(2)
+        bob.got.clear()
+        self.one.kill()
+        self.hall.run(60)
+        self.assertEqual([one.status for one in bob.of(bcp2.Presence)], ["offline"])
+        begun = self.hall.server("three")
+        self.hall.run(2)
+        self.assertEqual(begun.replica.now, self.two.replica.now)
+        self.agreed()
+
     def test_nobody_is_given_up_while_the_log_is_away(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
