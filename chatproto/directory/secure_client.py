@@ -28,7 +28,8 @@ HELLOS_CLOSED = 2
 """Tries in a row in which a server closes at the beginning of TLS, and is taken for a classic one."""
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
-NO_LOGIN = {403: "no such user, or another password", 405: "it has no accounts"}
+WRONG_PASSWORD = 403
+NO_LOGIN = {WRONG_PASSWORD: "no such user, or another password", 405: "it has no accounts"}
 
 
 class ServerNews(Protocol):
@@ -63,7 +64,8 @@ class SecureServer:
     Once started it is connected and registered again whenever the connection breaks, there or at one
     of `others`, which have the same directory (`Places` tells when). Requests fail with Unreachable
     or Refused. `login` makes the LOGIN that each connection begins with. Without `registers` it is
-    only asked, and never told who asks.
+    only asked, and never told who asks. `renewed` is called before a login that was refused is tried
+    again, and returns why the next one would be the same; empty if it is another.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class SecureServer:
         login: Callable[[int], bcp2.Login] | None = None,
         others: Sequence[Address] = (),
         registers: bool = True,
+        renewed: Callable[[], str] = lambda: "",
     ) -> None:
         self.key: str | None = None
         self.registered = False
@@ -97,6 +100,9 @@ class SecureServer:
         self._limits = limits
         self._login = login
         self._registers = registers
+        self._renewed = renewed
+        self.login_refused = False
+        """Whether it does not know our user, or not with that password."""
         self._may_ask = False  # where nothing is registered: the login is over
         self._registration: Registration | None = None
         self._line: ServerLine | None = None
@@ -122,6 +128,7 @@ class SecureServer:
         """Connect and register, and stay so."""
         self._registration = registration
         self._stopped = False
+        self.login_refused = False
         self._refused = ""
         self._dial()
 
@@ -194,6 +201,8 @@ class SecureServer:
         """
         registration = self._registration
         if self._refused and registration is not None:
+            if self.login_refused and (same := self._renewed()):
+                return fail(Refused(same, 403))
             self.start(registration)
             return self.ready()
         if self._stopped or registration is None:
@@ -320,6 +329,7 @@ class SecureServer:
     def _not_logged_in(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, Refused) and error.status in NO_LOGIN:
+            self.login_refused = error.status == WRONG_PASSWORD
             self._refuse(f"no login: {error}: {NO_LOGIN[error.status]}", error.status)
         else:
             self._not_registered(failure)
@@ -338,7 +348,8 @@ class SecureServer:
         error = failure.value
         if isinstance(error, Refused) and error.status in FOR_NOW:
             self._drop_line()
-            self._lost(str(error), partial(self._places.patience, error.retry_after))
+            when = f", in {error.retry_after} s at the earliest" if error.retry_after else ""
+            self._lost(f"{error}{when}", partial(self._places.patience, error.retry_after))
         elif isinstance(error, Refused):
             self._refuse(str(error), error.status)
         elif not isinstance(error, Unreachable):

@@ -14,6 +14,9 @@ from chatproto.net.clock import Wall
 INTERNAL = "internal-error"
 """`code` of a failure that is a mistake of this program's, which its log has."""
 
+LOGIN_REFUSED = "login-refused"
+"""`code` of a failure: the server knows no such user, or another password."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:
@@ -260,7 +263,7 @@ class Failed(Event):
     """What was asked for could not be done. `text` is one sentence; `command` what was asked.
 
     `id`: whom a call was to go to; `path`: the file that cannot be sent; `code`: `internal-error` where
-    the program itself is at fault; `retry_after`: seconds after which it may be asked again.
+    the program itself is at fault, `login-refused`; `retry_after`: seconds after which it may be asked again.
     """
 
     event: ClassVar[str] = "error"

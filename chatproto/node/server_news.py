@@ -9,7 +9,7 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
-from chatproto.node.events import Event, Failed, Notice, Registered
+from chatproto.node.events import LOGIN_REFUSED, Event, Failed, Notice, Registered
 from chatproto.node.introduction import Introduction
 from chatproto.node.people import People
 from chatproto.node.place import Place
@@ -31,7 +31,7 @@ class NewsOwner(Protocol):
     def came(self, client_id: str) -> None: ...
 
 
-ID_TAKEN = 409
+ID_TAKEN, NO_ACCOUNT = 409, 401
 
 
 class ServerNews:
@@ -76,7 +76,11 @@ class ServerNews:
         """It does not want us, or we do not want it."""
         if status == ID_TAKEN:
             why += "; another key has that id, or one that looks like it: --id takes another"
-        self._tell(Failed(f"server {server.name}: {why}", status=status, command="register"))
+        if status == NO_ACCOUNT:
+            why += ": it wants an account, --user NAME logs in"
+        code = LOGIN_REFUSED if server.login_refused else None
+        text = f"server {server.name}: {why}"
+        self._tell(Failed(text, status=status, command="register", code=code))
         self._node.away(False)
 
     def server_left_out(self, server: SecureServer, why: str) -> None:

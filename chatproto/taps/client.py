@@ -18,7 +18,7 @@ from chatproto.nearby.ports import Ports
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
 from chatproto.node.acquaintances import Acquaintances
-from chatproto.node.events import INTERNAL, Event, Failed
+from chatproto.node.events import INTERNAL, Event, Failed, Notice
 from chatproto.node.files import Files
 from chatproto.node.known_dialects import KnownDialects
 from chatproto.node.neighbours import Neighbours
@@ -35,6 +35,7 @@ from chatproto.taps.options import (
     cannot_start,
     descriptor,
 )
+from chatproto.taps.secret_line import SecretLine
 from chatproto.taps.servers import introducer
 from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
@@ -97,6 +98,28 @@ def control(node: Node, screen: Callable[[Event], None]) -> Control:
     return Control(screen, new_speaker, wall, node.limits)
 
 
+def _password_again(
+    node: Node, options: Options, terminal: int, ui: Plain, tell: Callable[[Event], None]
+) -> SecretLine:
+    """Have a person at a terminal type the password once more when the server has refused it."""
+
+    def got(password: str) -> None:
+        options["password"], options["typed-password"] = password, True
+        node.register()
+
+    secret = SecretLine(terminal, ui.on_line, got)
+
+    def told(event: Event) -> None:
+        tell(event)
+        if isinstance(event, Failed) and (event.command, event.status) == ("register", 403):
+            user = options["user"]
+            tell(Notice(f"Password of {user}: type it again, it is not shown; Enter asks no more"))
+            secret.ask()
+
+    node.tell = told
+    return secret
+
+
 def makeService(options: Options) -> IService:
     """The client as `options` want it."""
     from twisted.internet import reactor
@@ -109,6 +132,8 @@ def makeService(options: Options) -> IService:
     parts: dict[str, Any] = {}
 
     def finished(code: int) -> None:
+        if "secret" in parts:
+            parts["secret"].stop()
         parts["client"].finished(code)
 
     node = make_node(reactor, options, finished)
@@ -140,8 +165,12 @@ def makeService(options: Options) -> IService:
         most, errors = node.limits.control_line, "surrogateescape"
     else:
         most, errors = node.limits.message, "replace"
+    on_line = ui.on_line
+    if isinstance(ui, Plain) and options["user"] is not None and os.isatty(typed_in):
+        secret = parts["secret"] = _password_again(node, options, typed_in, ui, scripts.tell)
+        on_line = secret.on_line
     keyboard = parts["keyboard"] = Lines(
-        reactor, typed_in, ui.on_line, ui.on_end, ui.on_refused, most, errors, failed
+        reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed
     )
 
     def hold(held: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,9 @@ from chatproto.node.events import Notice
 from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
 from chatproto.node.node import Node
 from chatproto.node.server_news import ServerNews
+from chatproto.node.service import CannotStart
+from chatproto.taps.asking import account_password
+from chatproto.taps.options import WrongOption
 from chatproto.wire import bcp2
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS
@@ -46,7 +49,7 @@ def introducer(
     jitter = random.SystemRandom().random
     login = None
     if options["user"] is not None:
-        login = partial(bcp2.Login, user=options["user"], password=options["password"])
+        login = _login(options)
     server = SecureServer(
         reactor,
         host,
@@ -58,6 +61,7 @@ def introducer(
         login,
         others,
         registers=not options.get("only-asks"),
+        renewed=partial(_renewed, options),
     )
     node.rooms.connection = RoomClient(server)
     server.pushed = node.rooms.pushed
@@ -70,4 +74,28 @@ def introducer(
         tuple(options["allow"]),
         node.place.addresses,
         bool(options["open"]),
+    )
+
+
+def _login(options: Mapping[str, Any]) -> Callable[[int], bcp2.Login]:
+    """What makes a LOGIN with the password that is known by then."""
+    return lambda cseq: bcp2.Login(cseq, options["user"], options["password"])
+
+
+def _renewed(options: Any) -> str:
+    """Read the password anew; why it would still be the one that was refused, or an empty string."""
+    file, former = options["password-file"], options["password"]
+    if options.get("typed-password"):
+        options["typed-password"] = False
+        return ""
+    if file is None:
+        return "the same password would be refused again: start again with another"
+    try:
+        options["password"] = account_password(options["user"], file)
+    except (WrongOption, CannotStart) as error:
+        return str(error)
+    return (
+        f"the password in {file} is the one that was refused"
+        if options["password"] == former
+        else ""
     )
