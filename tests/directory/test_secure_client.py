@@ -741,3 +741,84 @@ class StoppingTests(Case):
         self.server.stop()
         self.ended()
         self.assertEqual(len(self.net.wanted), 2)
+
+
+class AskingTests(Case):
+    """One that is only asked registers nobody."""
+
+    def begin(self, jitter: float = 0.5, refusal: str | None = None) -> None:
+        super().begin(jitter, refusal)
+        self.server = SecureServer(
+            self.net,
+            "127.0.0.1",
+            5555,
+            lambda: Shake(None),
+            self.news,
+            lambda: 0.5,
+            registers=False,
+        )
+
+    def test_it_is_asked_without_a_registration(self) -> None:
+        self.server.start(ALICE)
+        ready = self.server.ready()
+        self.assertNoResult(ready)
+        self.accept()
+        self.successResultOf(ready)
+        self.assertEqual(self.wrote(), [])
+        asked = Deferred.fromCoroutine(self.server.info("b"))
+        [info] = self.wrote()
+        self.assertIsInstance(info, bcp2.Info)
+        self.says(bcp2.InfoAck(info.cseq, (Contact("bob", "10.0.0.2", 5002, BOBS),), ""))
+        self.assertEqual([one.client_id for one in self.successResultOf(asked)], ["bob"])
+        self.assertEqual(self.news.registered, [])
+
+    def test_a_connection_that_breaks_is_waited_for_again(self) -> None:
+        self.server.start(ALICE)
+        self.accept().ends()
+        self.net.advance(10)
+        ready = self.server.ready()
+        self.assertNoResult(ready)
+        self.accept()
+        self.successResultOf(ready)
+
+
+class RefusedLoginTests(Case):
+    """A wrong password is not sent again."""
+
+    def begin(self, jitter: float = 0.5, refusal: str | None = None) -> None:
+        super().begin(jitter, refusal)
+        self.password, self.same = "wrong", "that password was refused"
+        self.server = SecureServer(
+            self.net,
+            "127.0.0.1",
+            5555,
+            lambda: Shake(None),
+            self.news,
+            lambda: 0.5,
+            login=lambda cseq: bcp2.Login(cseq, "alice", self.password),
+            renewed=lambda: self.same,
+        )
+
+    def refused(self, status: int = 403, **more: Any) -> None:
+        self.accept()
+        [login] = self.wrote()
+        self.assertEqual(login.password, self.password)
+        self.says(Error(status, login.cseq, **more))
+
+    def test_register_tries_another_and_never_the_same(self) -> None:
+        self.server.start(ALICE)
+        self.refused()
+        self.assertTrue(self.server.login_refused)
+        failed = self.failureResultOf(self.server.register(), Refused)
+        self.assertEqual(str(failed.value), "that password was refused")
+        self.password, self.same = "right", ""
+        self.server.register()
+        self.accept()
+        [login] = self.wrote()
+        self.assertEqual(login.password, "right")
+
+    def test_too_many_tries_are_told_with_their_end(self) -> None:
+        self.server.start(ALICE)
+        self.refused(429, retry_after=40)
+        self.assertFalse(self.server.login_refused)
+        self.assertEqual(self.news.lost, ["429 slow down, in 40 s at the earliest"])

@@ -129,6 +129,14 @@ class ProgramOptionsTests(SynchronousTestCase):
         twistd = TwistdOptions()
         self.parsed_by(twistd)
         self.assertEqual(twistd["pidfile"], "")
+        for words in (["--pidfile", "x.pid"], ["--pidfile=twistd.pid"]):
+            self.patch(sys, "argv", ["twistd", *words, "small"])
+            twistd = TwistdOptions()
+            twistd["pidfile"] = words[-1].rpartition("=")[2]
+            small = Small()
+            small.parent = twistd
+            small.parseOptions([])
+            self.assertEqual(twistd["pidfile"], words[-1].rpartition("=")[2])
         self.assertEqual(twistd["logger"], "chatproto.taps.options.log_observer")
         options.log_observer()({"log_format": "hello", "log_time": 0.0})
         log = Small.home / "small.log"
