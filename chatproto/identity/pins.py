@@ -6,8 +6,13 @@ A line is one of
     SERVER-KEY ID KEY [verified]         somebody at a server, for an id means something only there
 
 `-` stands for the server of those who were called without one. `verified`: the two have compared
-their safety number. Lines that begin with `#` and blank ones are left as they are. Nothing else is
-guessed at: a line that cannot be read may have been the one that tells a friend from an impostor.
+their safety number. Lines that begin with `#` and blank ones are left as they are, but for
+
+    #ignored KEY NAME                    /ignore: no calls are taken from KEY, who was called NAME
+    #ignored-id SERVER-KEY ID            the same for an id whose key was not known
+
+which older programs take for comments. Nothing else is guessed at: a line that cannot be read may
+have been the one that tells a friend from an impostor.
 """
 
 from __future__ import annotations
@@ -46,6 +51,29 @@ class Pin:
         return f"{self.server} {self.name} {self.key}{mark}"
 
 
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Somebody whose calls are not taken: a key and what it was called, or an id at a server."""
+
+    name: str
+    key: str = ""
+    server: str = ""
+
+    def text(self) -> str:
+        """The line in the file."""
+        return (
+            f"#ignored {self.key} {self.name}"
+            if self.key
+            else f"#ignored-id {self.server} {self.name}"
+        )
+
+    def same(self, other: Ignored) -> bool:
+        """Return True if both are about the same key, or about the same id at the same server."""
+        if self.key or other.key:
+            return self.key == other.key
+        return (self.server, self.name) == (other.server, other.name)
+
+
 class Pins:
     """The pins, in memory; `lines` are the file's, so that what a person wrote there stays."""
 
@@ -53,17 +81,23 @@ class Pins:
         self.where = where
         self._lines: list[str] = text.removesuffix("\n").split("\n") if text else []
         self._pins: dict[tuple[str, str], Pin] = {}
+        self.ignored: list[Ignored] = []
+        self._by_name: dict[str, dict[str, Pin]] = {}  # then by server
+        self._by_key: dict[str, dict[tuple[str, str], Pin]] = {}
         if len(self._lines) > MOST_LINES:
             raise PinTrouble(f"{where} has more than {MOST_LINES} lines")
         for number, line in enumerate(self._lines, 1):
             if line.strip() and not line.lstrip().startswith("#"):
                 pin = _read(line, number, where)
-                before = self._pins.setdefault((pin.server, pin.name), pin)
-                if before is not pin:
+                before = self._pins.get((pin.server, pin.name))
+                if before is not None:
                     raise PinTrouble(
                         f"{where}, line {number}: it is about the same as line {before.line};"
                         " remove the one that is wrong"
                     )
+                self._keep(pin)
+            elif (ignored := _ignored(line)) is not None:
+                self.ignored.append(ignored)
 
     def server(self, address: str) -> Pin | None:
         """The pin of the server at `host:port`."""
@@ -73,13 +107,20 @@ class Pins:
         """The pin of `client_id` at the server with the key `server`."""
         return self._pins.get((server, client_id))
 
-    def has_person(self, client_id: str) -> bool:
-        """Return True if `client_id` has a pin at any server."""
-        return any(pin.name == client_id and pin.server != SERVER for pin in self._pins.values())
-
     def ids_of(self, key: str) -> list[Pin]:
         """Everybody who has `key`."""
-        return [pin for pin in self._pins.values() if pin.key == key and pin.server != SERVER]
+        known = self._by_key.get(key, {}).values()
+        return sorted((pin for pin in known if pin.server != SERVER), key=lambda pin: pin.line)
+
+    def named(self, client_id: str) -> list[Pin]:
+        """Everybody with the id `client_id`, one for each server where it is pinned."""
+        known = self._by_name.get(client_id, {}).values()
+        return [pin for pin in known if pin.server != SERVER]
+
+    def address_of(self, key: str) -> str | None:
+        """The `host:port` of the first server whose key is `key`."""
+        known = self._by_key.get(key, {}).values()
+        return next((pin.name for pin in known if pin.server == SERVER), None)
 
     def put(self, pin: Pin) -> Pin:
         """Keep `pin` in place of what was there.
@@ -97,8 +138,28 @@ class Pins:
         else:
             self._lines.append(pin.text())
             pin = replace(pin, line=len(self._lines))
-        self._pins[pin.server, pin.name] = pin
+        if known is not None:
+            del self._by_key[known.key][known.server, known.name]
+        self._keep(pin)
         return pin
+
+    def _keep(self, pin: Pin) -> None:
+        who = pin.server, pin.name
+        self._pins[who] = pin
+        self._by_name.setdefault(pin.name, {})[pin.server] = pin
+        self._by_key.setdefault(pin.key, {})[who] = pin
+
+    def ignoring(self, one: Ignored, on: bool) -> Pins:
+        """Return these pins with `one` ignored or, with `on` False, no longer.
+
+        Raises PinTrouble when the file is full, ValueError for a line that would not be read.
+        """
+        if _ignored(one.text()) != one:
+            raise ValueError(f"no line of ignored people: {one}")
+        lines = [line for line in self._lines if not _is_about(line, one)]
+        if on:
+            lines.append(one.text())
+        return Pins("".join(f"{line}\n" for line in lines), self.where)
 
     def text(self) -> str:
         """The whole file."""
@@ -116,18 +177,32 @@ class PinFile:
 
     def put(self, pin: Pin) -> Pin:
         """Keep `pin`, on the disk too. Raises PinTrouble, and then all is as it was."""
+        self._look_again()
+        before = self.pins.text()
+        pin = self.pins.put(pin)
+        self._write(before)
+        return pin
+
+    def ignore(self, one: Ignored, on: bool) -> None:
+        """Keep that `one` is ignored, or no longer. Raises PinTrouble, and then all is as it was."""
+        self._look_again()
+        before = self.pins.text()
+        self.pins = self.pins.ignoring(one, on)
+        self._write(before)
+
+    def _look_again(self) -> None:
+        """Read the file again if somebody has edited it."""
         now = _stamp(self.path)
         if now != self._seen:
             self.pins, self._seen = _load(self.path), now
-        before = self.pins.text()
-        pin = self.pins.put(pin)
+
+    def _write(self, before: str) -> None:
         try:
             write_secret(self.path, self.pins.text().encode())
         except OSError as error:
             self.pins = Pins(before, str(self.path))
             raise PinTrouble(f"cannot write {self.path}: {error.strerror}") from None
         self._seen = _stamp(self.path)
-        return pin
 
 
 def _load(path: Path) -> Pins:
@@ -171,3 +246,21 @@ def _read(line: str, number: int, where: str) -> Pin:
     if pin is None:
         raise PinTrouble(f"{where}, line {number}: not a line of known keys; mend or remove it")
     return pin
+
+
+def _ignored(line: str) -> Ignored | None:
+    """The person whom `line` ignores, if it is such a line."""
+    parts = line.split(" ")
+    if len(parts) != 3 or not parts[2]:
+        return None
+    if parts[0] == "#ignored" and KEY.fullmatch(parts[1]) is not None:
+        return Ignored(parts[2], key=parts[1])
+    server = parts[1] == NO_SERVER or KEY.fullmatch(parts[1]) is not None
+    if parts[0] == "#ignored-id" and server:
+        return Ignored(parts[2], server=parts[1])
+    return None
+
+
+def _is_about(line: str, one: Ignored) -> bool:
+    known = _ignored(line)
+    return known is not None and known.same(one)

@@ -13,7 +13,7 @@ class Worth(Enum):
     """What a claimed id is worth."""
 
     KNOWN = "known"
-    """The key is the pinned one of that id."""
+    """The key is pinned, as that of this id or of another."""
     CONFIRMED = "confirmed"
     """A server says that the id has this key; nobody here has met them before."""
     CLAIMED = "claimed"
@@ -42,15 +42,15 @@ def believe(
 
     `servers`: the keys of the servers that we are registered with, under each of which the id may be
     known; none: those without a server. `confirmed`: a server introduced or confirmed the two.
+    A key that is pinned is KNOWN under whatever id: it is the same contact.
     """
-    known = None
-    for server in (*servers, NO_SERVER):
-        pin = pins.person(server, client_id)
-        if pin is not None and pin.key != key:
-            return Belief(Worth.REFUSED, pin)
-        known = known or pin
+    known = next(iter(pins.ids_of(key)), None)
     if known is not None:
         return Belief(Worth.KNOWN, known)
+    for server in (*servers, NO_SERVER):
+        pin = pins.person(server, client_id)
+        if pin is not None:
+            return Belief(Worth.REFUSED, pin)
     return Belief(Worth.CONFIRMED if confirmed else Worth.CLAIMED)
 
 

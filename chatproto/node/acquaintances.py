@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
-from chatproto.identity.pins import NO_SERVER, Pin, PinFile
+from chatproto.identity.pins import NO_SERVER, Ignored, Pin, PinFile, Pins
 from chatproto.identity.safety import safety_number
 from chatproto.identity.tls import Handshake, Judge, Tls
 from chatproto.identity.trust import Belief, Worth, believe
+from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 
 MOST = 1000
@@ -52,18 +53,38 @@ class Acquaintances:
 
     def believe(self, client_id: str, key: str) -> Belief:
         """What it is worth that somebody who proved `key` says to be `client_id`."""
-        at = self._introduced.get((client_id, key))
-        fresh = at is not None and self._seconds() - at <= self._limits.introduced_wait
+        fresh = self.was_introduced(client_id, key)
         servers = [] if self.server_key is None else [self.server_key]
         return believe(self._file.pins, servers, client_id, key, fresh)
+
+    def was_introduced(self, client_id: str, key: str) -> bool:
+        """Whether a server has said within the last minute that `client_id` has `key`."""
+        at = self._introduced.get((client_id, key))
+        return at is not None and self._seconds() - at <= self._limits.introduced_wait
+
+    @property
+    def pins(self) -> Pins:
+        """All pins as they are now."""
+        return self._file.pins
+
+    @property
+    def here(self) -> str:
+        """The server under which ids are pinned now: its key, or `-`."""
+        return self.server_key or NO_SERVER
 
     def knows(self, key: str) -> bool:
         """Whether `key` is pinned as anybody's."""
         return bool(self._file.pins.ids_of(key))
 
+    def ids_of(self, key: str) -> list[str]:
+        """The ids under which `key` is pinned, each once: first the one at our server."""
+        known = self._file.pins.ids_of(key)
+        known.sort(key=lambda pin: pin.server != self.here)
+        return list(dict.fromkeys(pin.name for pin in known))
+
     def has_pin_of(self, client_id: str) -> bool:
         """Return True if any pin, at whichever server, is for the id `client_id`."""
-        return self._file.pins.has_person(client_id)
+        return bool(self._file.pins.named(client_id))
 
     def pinned(self, client_id: str) -> Pin | None:
         """The pin of `client_id`, at our server or without one."""
@@ -71,26 +92,76 @@ class Acquaintances:
         at_server = pins.person(self.server_key, client_id) if self.server_key else None
         return at_server or pins.person(NO_SERVER, client_id)
 
-    def pin(self, client_id: str, key: str, verified: bool = False) -> None:
-        """Keep that `client_id` has `key`. Raises PinTrouble."""
-        known = self.pinned(client_id)
-        if known is None or known.key != key or (verified and not known.verified):
-            server = known.server if known is not None else self.server_key or NO_SERVER
-            self._file.put(Pin(server, client_id, key, verified))
+    def pin(self, client_id: str, key: str, chosen: bool = False) -> None:
+        """Keep that `client_id` has `key`, unless it is pinned here to another. Raises PinTrouble.
 
-    def trust(self, client_id: str, key: str) -> None:
-        """Take `key` for that of `client_id` wherever another is known. Raises PinTrouble."""
+        `chosen`: the person asked for the one at this server. Else an id that is pinned elsewhere to
+        another key is not pinned here, for the id would mean this key from then on.
+        """
+        known = self.pinned(client_id)
+        if known is not None:
+            return
+        others = {pin.key for pin in self._file.pins.named(client_id)} - {key}
+        if chosen or not others:
+            self._file.put(Pin(self.here, client_id, key, self.is_verified(key)))
+
+    def verify(self, client_id: str, key: str) -> None:
+        """Keep that the safety number of `key` was compared. Raises PinTrouble, LocalError 409."""
+        known = self._file.pins.ids_of(key)
+        if not known:
+            other = self.pinned(client_id)
+            if other is not None:
+                raise LocalError(
+                    409, f"{client_id} is pinned to another key: /trust {client_id} {key}"
+                )
+            self._file.put(Pin(self.here, client_id, key, verified=True))
+        for pin in known:
+            if not pin.verified:
+                self._file.put(Pin(pin.server, pin.name, key, verified=True))
+
+    def trust(self, client_id: str, key: str, server: str | None = None) -> list[str]:
+        """Take `key` for that of `client_id`, at `server` or wherever another is known.
+
+        Returns: the keys that are pinned as nobody's any more. Raises: PinTrouble.
+        """
         pins = self._file.pins
         servers = [one for one in (self.server_key, NO_SERVER) if one is not None]
-        known = [server for server in servers if pins.person(server, client_id) is not None]
-        for server in known or servers[:1]:
-            self._file.put(Pin(server, client_id, key))
+        known = [one for one in servers if pins.person(one, client_id) is not None]
+        before = []
+        for one in [server] if server is not None else known or servers[:1]:
+            old = pins.person(one, client_id)
+            if old is None or old.key != key:
+                self._file.put(Pin(one, client_id, key, self.is_verified(key)))
+                before += [] if old is None else [old.key]
+        return [one for one in dict.fromkeys(before) if not self.knows(one)]
 
-    def security(self, client_id: str, key: str) -> str:
+    def is_verified(self, key: str) -> bool:
+        """Whether the safety number of `key` was compared."""
+        return any(pin.verified for pin in self._file.pins.ids_of(key))
+
+    def security(self, key: str) -> str:
         """`verified` if the two have compared their safety number, else `encrypted`."""
-        known = self.pinned(client_id)
-        verified = known is not None and known.key == key and known.verified
-        return "verified" if verified else "encrypted"
+        return "verified" if self.is_verified(key) else "encrypted"
+
+    # Whose calls are not taken.
+
+    @property
+    def ignored(self) -> tuple[Ignored, ...]:
+        """Everybody who is ignored."""
+        return tuple(self._file.pins.ignored)
+
+    def ignore(self, one: Ignored, on: bool) -> None:
+        """Keep that `one` is ignored, or no longer. Raises PinTrouble."""
+        self._file.ignore(one, on)
+
+    def ignores(self, client_id: str, key: str | None) -> bool:
+        """Whether calls of `key` (None: in plain text), who claims `client_id`, are not taken."""
+        known = self._file.pins.ignored
+        if key is not None and any(one.key == key for one in known):
+            return True
+        as_id = Ignored(client_id, server=self.here)
+        pinned = key is not None and self.knows(key)
+        return not pinned and any(one.same(as_id) for one in known)
 
     def safety_number(self, key: str) -> str:
         """What the two of us compare."""

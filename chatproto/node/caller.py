@@ -6,8 +6,16 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, ensureDeferred
 
+from chatproto.identity.names import NameBook
+from chatproto.identity.recipient import (
+    Dialled,
+    FirstContact,
+    KeyedPerson,
+    OpenPeer,
+    Recipient,
+    carried,
+)
 from chatproto.net.clock import Wall
-from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Dialer, Unreachable
@@ -21,7 +29,11 @@ from chatproto.peer.secure import SecureLink
 from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.dialects import Dialect
-from chatproto.wire.fields import Contact
+from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import ID, Contact
+
+UNKNOWN = "them"
+"""The name of whoever /bridge found, until it is known who that is."""
 
 
 class CallerOwner(Protocol):
@@ -31,13 +43,17 @@ class CallerOwner(Protocol):
     links: Links
     leaving: bool
 
-    @property
-    def acquaintances(self) -> Acquaintances | None: ...
     def tell(self, event: Event) -> None: ...
     def now(self) -> Wall: ...
-    def begin(self, name: str, manner: Manner) -> Conversation: ...
-    def attach(self, conversation: Conversation, key: str) -> None: ...
-    def belongs(self, link: SecureLink, conversation: Conversation) -> None: ...
+    def begin(
+        self, name: str, manner: Manner, recipient: Recipient | None = None
+    ) -> Conversation: ...
+    @property
+    def names(self) -> NameBook: ...
+    def lasts(self, conversation: Conversation) -> bool: ...
+    def attach(self, conversation: Conversation) -> None: ...
+    def join(self, link: PlainLink, conversation: Conversation) -> bool: ...
+    def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
     def talks_with(self, key: str) -> bool: ...
 
 
@@ -50,62 +66,85 @@ class Caller:
         self._secure_dialer = secure
 
     def prepare(self, target: str, manner: Manner) -> Conversation | None:
-        """A conversation for a call to `target`, at once current, so that what is said next waits in it.
+        """Begin a conversation for a call to `target`, and make it the current one at once, so that
+        what is said next waits in it.
 
-        None if there is one with them already, which becomes the current one.
+        Returns: None if there is one already, which becomes the current one. Raises: LocalError if
+        `target` means nobody, or may mean two.
         """
-        known = self._calls.all.named(target) if target else None
+        recipient: Recipient = FirstContact(self._calls.names.server, "")
+        if target:
+            recipient = self._calls.names.resolve(target)
+        if isinstance(recipient, KeyedPerson) and manner is not SECURE:
+            raise LocalError(
+                403, f"{target} has a key, and is not called in plain text: /chat {target}"
+            )
+        known = self._calls.all.with_recipient(recipient) if target else None
         if known is not None and known.state is not State.CALLING:
             self._resume(known)
             return None
-        conversation = self._calls.begin(target or "them", manner)
+        conversation = self._calls.begin(target or UNKNOWN, manner, recipient)
         conversation.session.call()
         self._calls.all.current = conversation
-        pin = (
-            self._calls.acquaintances.pinned(target)
-            if self._calls.acquaintances is not None
-            else None
-        )
-        if pin is not None and manner is SECURE:
-            self._calls.attach(conversation, pin.key)
+        if self._calls.lasts(conversation):
+            self._calls.attach(conversation)
         return conversation
 
-    def deliver(self, key: str, name: str) -> Conversation | None:
-        """A call to somebody for whom something waits; nothing is shown before they take it."""
-        if (
-            self._calls.talks_with(key)
-            or self._calls.all.named(name) is not None
-            or self._calls.leaving
-        ):
+    def deliver(self, key: str) -> Conversation | None:
+        """Call somebody for whom something waits; nothing is shown before they take it."""
+        if self._calls.talks_with(key) or self._calls.leaving:
             return None
-        conversation = self._calls.begin(name, SECURE)
+        conversation = self._calls.begin(key, SECURE, KeyedPerson(key))
         conversation.quiet = True
         conversation.session.call()
-        self._calls.attach(conversation, key)
+        self._calls.attach(conversation)
         return conversation
 
-    def _with_key(self, key: str | None, but: Conversation) -> Conversation | None:
-        """Another conversation than `but` with `key`."""
-        found = (one for one in self._calls.all if one.key == key and one is not but)
-        return next(found, None) if key is not None else None
+    def _other_with(self, conversation: Conversation) -> Conversation | None:
+        """Another conversation with the recipient of this one."""
+        found = (one for one in self._calls.all if one is not conversation)
+        return next((one for one in found if one.recipient == conversation.recipient), None)
 
     def place(self, conversation: Conversation, contact: Contact) -> None:
         """Call `contact` in `conversation`, or go on with the one that there is with them."""
-        known = self._with_key(contact.key, conversation) or self._calls.all.named(
-            contact.client_id
-        )
-        if known is None or known is conversation:
-            known = self._calls.all.one_way(contact.host, dialled=False)
+        known = self._other_with(conversation)
+        if known is None and isinstance(conversation.session, PlainSession):
+            known = self._in_plain_text(conversation, contact)
         if known is not None:
             self._merge(conversation, known, contact)
             return
         self._name(conversation, contact)
         self._dial(conversation, contact)
 
+    def _in_plain_text(self, conversation: Conversation, contact: Contact) -> Conversation | None:
+        """The conversation in plain text that `contact`, at the same machine, has with us already."""
+        known = self._calls.all.named(contact.client_id)
+        if known is conversation or (known is not None and not _is_open(known)):
+            known = None
+        if known is not None and known.peer_host in (None, contact.host):
+            return known
+        return self._calls.all.one_way(contact.host, dialled=False)
+
     # How it follows.
 
+    def _known_at(self, link: SecureLink, conversation: Conversation) -> Conversation | None:
+        """Another conversation with whoever is at the end of `link`, which was made for this one."""
+        shown = KeyedPerson(link.key)
+        if not isinstance(conversation.recipient, Dialled) and conversation.recipient != shown:
+            return None
+        found = (one for one in self._calls.all if one is not conversation)
+        return next((one for one in found if one.recipient == shown), None)
+
     def _name(self, conversation: Conversation, contact: Contact) -> None:
-        self._calls.all.rename(conversation, contact.client_id, named=":" not in contact.client_id)
+        wanted = contact.client_id
+        if "@" in conversation.called:  # the person said at which server
+            wanted = conversation.called
+        conversation.was = "" if conversation.name == UNKNOWN else conversation.name
+        self._calls.all.rename(conversation, wanted, named=":" not in contact.client_id)
+        was, name = conversation.was, conversation.name
+        known = conversation.key is not None and not conversation.quiet
+        if known and was != name and ID.fullmatch(was) is not None:
+            self._calls.tell(Notice(f"{was} is called {name} here"))
 
     def _dial(self, conversation: Conversation, contact: Contact) -> None:
         conversation.host, conversation.port = contact.host, contact.port
@@ -114,14 +153,13 @@ class Caller:
         if conversation.state is State.CALLING:
             conversation.show()
         if isinstance(session, SecureSession):
-            if contact.key is not None:
-                conversation.key = contact.key  # by which a call of theirs that crosses is known
             dialling = ensureDeferred(self._dial_secure(conversation, contact))
             if not dialling.called:
                 conversation.dialling = dialling
             return
         dialect = session.dialect
         assert isinstance(dialect, Dialect)
+        conversation.recipient = carried(conversation.recipient, None, conversation.open_peer)
         if dialect.dials_back:
             conversation.perform(session.connected(None))
             return
@@ -130,8 +168,10 @@ class Caller:
 
         def connected(link: PlainLink) -> None:
             conversation.dialling = None
-            self._calls.links.belongs(link, conversation)
-            conversation.perform(session.connected(link))
+            if self._calls.join(link, conversation):
+                conversation.perform(session.connected(link))
+            else:
+                conversation.perform(session.unreachable("they are not spoken to in plain text"))
 
         def failed(failure: Any) -> None:
             failure.trap(Unreachable)
@@ -158,20 +198,20 @@ class Caller:
             conversation.perform(session.unreachable(reason))
         else:
             conversation.dialling = None
-            known = self._with_key(link.key, conversation)
+            known = self._known_at(link, conversation)
             if known is not None:  # called by an address, it is somebody whom we talk to
                 link.drop()
                 self._merge(conversation, known, contact)
-                return
-            self._calls.belongs(link, conversation)
-            conversation.perform(session.asked(link))
+            elif self._calls.belongs(link, conversation):
+                conversation.perform(session.asked(link))
+            else:
+                conversation.perform(session.unreachable("somebody else answers there"))
 
     def _resume(self, known: Conversation) -> None:
         """Go on with a conversation that is there; if it rings, calling them takes the call."""
         self._calls.all.current = known
         if known.state is State.RINGING:
-            if known.key is not None:
-                self._calls.attach(known, known.key)
+            self._calls.attach(known)
             known.perform(known.session.call())
         else:
             known.show(current=True)
@@ -184,7 +224,7 @@ class Caller:
         if post is not None and post is not getattr(there, "post", None):
             words = post.take_unwritten()
         new.session.state = State.CLOSED
-        new.name = known.name
+        known.was, new.name = new.name, known.name
         self._calls.all.end(new)
         if known.name.startswith(f"{contact.client_id}~"):
             self._name(known, contact)
@@ -200,3 +240,8 @@ class Caller:
             known.perform(there.go_on())
         for text in words:
             known.perform(known.session.say(text, self._calls.now()))
+
+
+def _is_open(conversation: Conversation) -> bool:
+    """Whether it is one in plain text."""
+    return isinstance(conversation.recipient, OpenPeer)

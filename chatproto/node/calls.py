@@ -6,8 +6,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
 
+from chatproto.identity.names import NameBook
 from chatproto.identity.pins import PinTrouble
+from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
 from chatproto.net.clock import Wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.caller import Caller
@@ -36,9 +39,11 @@ from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
+log = Logger()
 FULL_LOG = 1.0
 """Seconds after which is looked again whether the person has read what fills the log."""
 
@@ -49,6 +54,7 @@ class CallsOwner(Protocol):
     settings: Settings
     limits: Limits
     people: People
+    names: NameBook
     me: Me
     acquaintances: Acquaintances | None
     posts: Posts | None
@@ -69,7 +75,7 @@ class CallsOwner(Protocol):
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
 
-    async def whereabouts(self, client_id: str) -> Contact | None:
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
         """Where the server says that `client_id` is, if it knows."""
 
     def now(self) -> Wall:
@@ -95,8 +101,8 @@ class Calls:
 
     def __init__(self, node: CallsOwner, reactor: IReactorTime) -> None:
         self._node = node
-        self.all = Conversations()
-        self.ignored: set[str] = set()
+        self.all = Conversations(node.names)
+        self.ignored: set[str] = set()  # ids of peers in plain text, for this run
         self.strangers = Strangers(reactor, node.limits, self.tell)
         self.links = Links(self)
         self.secure = SecureLinks(self, reactor)
@@ -121,8 +127,7 @@ class Calls:
 
     def take(self, conversation: Conversation) -> None:
         """Take the call of `conversation`."""
-        if conversation.key is not None:
-            self.attach(conversation, conversation.key)
+        self.attach(conversation)
         conversation.perform(conversation.session.accept())
 
     @property
@@ -159,7 +164,7 @@ class Calls:
         """Ask the server once more for the one of `conversation`, if it is open on a connection."""
         if conversation.state is not State.OPEN or conversation.key is None:
             return None
-        await self._node.whereabouts(conversation.id)
+        await self._node.whereabouts(conversation.id, conversation.key)
         if conversation.state is not State.OPEN:
             return None
         return self.meetings.take(conversation.key)
@@ -173,19 +178,61 @@ class Calls:
         """News for the person."""
         self._node.tell(event)
 
-    def security(self, name: str, key: str) -> str:
+    def security(self, key: str) -> str:
         """`verified` or `encrypted`."""
         known = self._node.acquaintances
-        return known.security(name, key) if known is not None else "encrypted"
+        return known.security(key) if known is not None else "encrypted"
 
-    def pin(self, client_id: str, key: str) -> None:
-        """Keep that `client_id` has `key`."""
+    def pin(self, conversation: Conversation) -> None:
+        """Keep that `conversation.pins` has its key."""
+        known, client_id, key = self._node.acquaintances, conversation.pins, conversation.key
+        if known is None or client_id is None or key is None:
+            return
+        try:
+            known.pin(client_id, key, conversation.chosen)
+        except PinTrouble as error:
+            self.tell(Failed(str(error)))
+        self.names_changed()
+
+    def ignores(self, client_id: str, key: str | None = None) -> bool:
+        """Whether calls of somebody who claims `client_id`, and proved `key`, are not taken."""
         known = self._node.acquaintances
+        if key is None and client_id in self.ignored:
+            return True
+        return known is not None and known.ignores(client_id, key)
+
+    # Names.
+
+    @property
+    def names(self) -> NameBook:
+        """Whom a name means."""
+        return self._node.names
+
+    def name_of(self, key: str, wanted: str = "") -> str:
+        """What the owner of `key` is called: by the conversation with them, or else."""
+        recipient = KeyedPerson(key)
+        known = self.all.with_recipient(recipient)
         if known is not None:
-            try:
-                known.pin(client_id, key)
-            except PinTrouble as error:
-                self.tell(Failed(str(error)))
+            return known.name
+        return self.names.name_for(
+            recipient, wanted or key, lambda name: self.all.named(name) is not None
+        )
+
+    def names_changed(self) -> None:
+        """Pins have changed: give each conversation whose name means somebody else now another."""
+        for one in self.all:
+            if self._means(one.name, one.recipient):
+                continue
+            before = one.name
+            self.all.rename(one, one.called, named=one.named)
+            if one.name != before and not one.quiet:
+                self.tell(Notice(f"{before} is called {one.name} now, for the name is another's"))
+
+    def _means(self, name: str, recipient: Recipient) -> bool:
+        try:
+            return self.names.resolve(name) == recipient
+        except LocalError:
+            return False
 
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
@@ -207,32 +254,72 @@ class Calls:
         ringing = self.all.strangers_ringing()
         return {**self.strangers.counters(), "ringing": ringing, "meetings": len(self.meetings)}
 
-    def begin(self, name: str, manner: Manner) -> Conversation:
-        """A new conversation."""
+    def begin(self, name: str, manner: Manner, recipient: Recipient | None = None) -> Conversation:
+        """Begin a conversation with `recipient`; without one it is an open peer of its own.
+
+        It is called `name`, or, where that means somebody else, as `NameBook.name_for` says.
+        """
         node, half = self._node, self._node.settings.half_duplex
         session: PlainSession | SecureSession
         if manner is SECURE:
             session = SecureSession(half=half, limits=node.limits)
         else:
             session = PlainSession(manner, half=half, limits=node.limits)
-        return self.all.begin(
+        conversation = self.all.begin(
             lambda number: Conversation(self, self._reactor, node.limits, session, name, number)
         )
+        if recipient is not None:
+            conversation.recipient = recipient
+            conversation.client_id = self._client_id_of(recipient)
+        if name:
+            self.all.rename(conversation, name, named=False)
+        return conversation
 
-    def attach(self, conversation: Conversation, key: str) -> None:
-        """The key of `conversation` is known: what is said there is kept from now on."""
-        session, posts = conversation.session, self._node.posts
-        conversation.key = key
-        if isinstance(session, SecureSession) and session.post is None:
+    def _client_id_of(self, recipient: Recipient) -> str:
+        """What a server calls `recipient`, if that is known."""
+        known = self._node.acquaintances
+        match recipient:
+            case FirstContact(_, client_id):
+                return client_id
+            case KeyedPerson(key) if known is not None:
+                return next(iter(known.ids_of(key)), "")
+        return ""
+
+    def attach(self, conversation: Conversation) -> None:
+        """Keep what is said in `conversation`, whose key is known, from now on."""
+        session, posts, key = conversation.session, self._node.posts, conversation.key
+        if key is not None and isinstance(session, SecureSession) and session.post is None:
             assert posts is not None
-            post = posts.of(key, conversation.id)
+            post = posts.of(key, conversation.name)
             conversation.will_tell_of(post)
             conversation.perform(session.attach(post, self._node.now()))
 
-    def belongs(self, link: SecureLink, conversation: Conversation) -> None:
-        """`link`, which we made, carries `conversation`."""
-        self.attach(conversation, link.key)
-        self.secure.belongs(link, conversation)
+    def join(self, link: PlainLink | SecureLink, conversation: Conversation) -> bool:
+        """Let `link` carry `conversation`, if it is for whoever is at the other end.
+
+        Every connection that carries a conversation comes through here. Else `link` is dropped, and
+        False returned.
+        """
+        key = link.key if isinstance(link, SecureLink) else None
+        try:
+            recipient = carried(conversation.recipient, key, conversation.open_peer)
+        except Mismatch as wrong:
+            log.warn("{name}: {wrong}", name=conversation.name, wrong=wrong)
+            link.drop()
+            return False
+        conversation.recipient = recipient
+        if isinstance(link, SecureLink):
+            self.secure.carry(link, conversation)
+        else:
+            self.links.carry(link, conversation)
+        return True
+
+    def belongs(self, link: SecureLink, conversation: Conversation) -> bool:
+        """Join `link`, which we made, to `conversation`, and keep what is said there."""
+        if not self.join(link, conversation):
+            return False
+        self.attach(conversation)
+        return True
 
     def redial(self, conversation: Conversation, failed: bool) -> None:
         """Make another connection for it."""
@@ -241,14 +328,14 @@ class Calls:
     def came(self, name: str) -> None:
         """Somebody is there again."""
         for one in self.all:
-            if one.name == name and one.state is State.BROKEN:
+            if one.id == name and one.state is State.BROKEN:
                 self._redials.now(one)
             elif one.id == name and one.state is State.CALLING and one.ask_again is not None:
                 one.ask_again()
 
-    async def whereabouts(self, client_id: str) -> Contact | None:
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
         """Where the server says that they are; None if it does not know."""
-        return await self._node.whereabouts(client_id)
+        return await self._node.whereabouts(client_id, key)
 
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told."""
@@ -289,11 +376,9 @@ class Calls:
             self._node.files.of(conversation.key, conversation.name).heard(message)
 
     def lasts(self, conversation: Conversation) -> bool:
-        """Whether what is said there outlives the conversation."""
-        session, posts = conversation.session, self._node.posts
-        if not isinstance(session, SecureSession) or session.post is None or posts is None:
-            return False
-        return posts.lasts(session.post.key)
+        """Whether what is said there outlives the conversation: the key of its recipient is pinned."""
+        known = self._node.acquaintances
+        return known is not None and conversation.key is not None and known.knows(conversation.key)
 
     def link_free(self, conversation: Conversation) -> None:
         """It is over and has no connection any more: what becomes of what has not arrived."""
@@ -303,10 +388,10 @@ class Calls:
 
     async def dial_alone(self, conversation: Conversation) -> PlainLink:
         """A new connection to them, for one message. Raises Unreachable."""
-        contact = self._node.people.named(conversation.name)
+        contact = conversation.contact
         host, port = conversation.host, conversation.port
         if contact is None and port is None:
-            contact = await self._node.locate(conversation.name)
+            contact = await self._node.locate(conversation.id)
         if contact is not None:
             host, port = contact.host, contact.port
         if host is None or port is None:
@@ -314,7 +399,8 @@ class Calls:
         dialect = conversation.session.dialect
         assert isinstance(dialect, Dialect)
         link = await self._dialer.dial(self.links, host, port, dialect)
-        self.links.belongs(link, conversation)
+        if not self.join(link, conversation):
+            raise Unreachable(f"{conversation.name} is not spoken to in plain text")
         return link
 
     def written(self) -> None:

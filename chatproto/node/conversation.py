@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
 from chatproto.node.events import Bye, Event, Failed, SessionChanged
 from chatproto.node.introduction import path_of
@@ -80,11 +81,11 @@ class ConversationOwner(Protocol):
     def tell(self, event: Event) -> None:
         """News for the person."""
 
-    def security(self, name: str, key: str) -> str:
+    def security(self, key: str) -> str:
         """`verified` or `encrypted`."""
 
-    def pin(self, client_id: str, key: str) -> None:
-        """Keep that `client_id` has `key`."""
+    def pin(self, conversation: Conversation) -> None:
+        """Keep that `conversation.pins` has its key."""
 
     async def dial_alone(self, conversation: Conversation) -> PlainLink:
         """A new connection to them that carries one message. Raises Unreachable."""
@@ -103,9 +104,10 @@ class ConversationOwner(Protocol):
 
 
 class Conversation:
-    """A session with a name, at an address; `name` is what the person calls it here.
+    """A session with a recipient, whom the person calls `name` here, at an address.
 
-    `number` counts the calls since the start, so that `/accept 3` can name one.
+    `number` counts the calls since the start, so that `/accept 3` can name one. `recipient` is whom
+    everything that is said here is for; only `Calls` changes it, by the rules of `identity.recipient`.
     """
 
     def __init__(
@@ -118,17 +120,20 @@ class Conversation:
         number: int,
     ) -> None:
         self.session = session
+        self.recipient: Recipient = OpenPeer(number)
         self.name = name
-        self.called = name  # the same without the number that tells two of a name apart
+        self.called = name  # what it was to be called, before others of that name were seen
+        self.was = ""  # another name that the person used for it, until that was told
+        self.client_id = ""  # what a server calls them, if that is known
         self.number = number
         self.refusal: Exception | None = None
         """Why the server did not say where they are."""
         self.host: str | None = None
         self.port: int | None = None
         self.contact: Contact | None = None  # where we called them
-        self.key: str | None = None  # theirs, where TLS proved it
         self.known = False  # they called, and that key was pinned
-        self.pins: str | None = None  # the id to pin it for, once the conversation is open
+        self.pins: str | None = None  # the id to pin the key for, once the conversation is open
+        self.chosen = False  # the person asked for that id at this server
         self.named = False  # by an id that they told or the server gave, not by an address
         self.dialling: Deferred[Any] | None = None
         self.ask_again: Callable[[], None] | None = None  # of a call: have them introduced anew
@@ -157,7 +162,17 @@ class Conversation:
     @property
     def id(self) -> str:
         """What a server calls them; `name` has marks of ours."""
-        return self.called.rstrip("?")
+        return self.client_id or self.called.rstrip("?")
+
+    @property
+    def key(self) -> str | None:
+        """The key of the one whom it is for, if that is known."""
+        return self.recipient.key if isinstance(self.recipient, KeyedPerson) else None
+
+    @property
+    def open_peer(self) -> OpenPeer:
+        """The recipient that it may have in plain text."""
+        return OpenPeer(self.number)
 
     @property
     def state(self) -> State:
@@ -216,6 +231,9 @@ class Conversation:
         self._shown = True
         self._told_mode = changes.get("mode") or self._told_mode
         known = {"host": self.host, "port": self.port} | self._safety() | changes
+        if self.was and self.was != self.name:
+            known["was"] = self.was
+        self.was = ""
         shown = state or ("ringing" if self.state is State.ASKING else self.state.value)
         self._owner.tell(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
 
@@ -241,7 +259,7 @@ class Conversation:
 
     def security(self) -> str:
         """How safe it is from others: `open`, `encrypted` or `verified`."""
-        return "open" if self.key is None else self._owner.security(self.name, self.key)
+        return "open" if self.key is None else self._owner.security(self.key)
 
     def _perform(self, effect: Effect) -> None:
         me, tell = self._owner.me, self._owner.tell
@@ -282,7 +300,7 @@ class Conversation:
                 self._was_open = True
                 self._owner.carried(self)
                 if self.pins is not None and self.key is not None:
-                    self._owner.pin(self.pins, self.key)
+                    self._owner.pin(self)
                 moved = self._see_path() and not self._cut
                 if moved:  # and it was never broken, to whoever is told
                     self.show("open", path=self.path)
@@ -347,7 +365,8 @@ class Conversation:
         self._news.waited(post.unsettled)
 
     def speak_plainly(self, dialect: Dialect) -> None:
-        """Call them in the open instead, with what waits."""
+        """Call them in plain text instead, with what waits; `recipient` is an OpenPeer already."""
+        assert self.recipient == self.open_peer
         before = self.session
         self.session = PlainSession(dialect, half=before.half, limits=self._limits)
         self.session.call()

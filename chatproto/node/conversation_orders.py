@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from chatproto.identity.pins import Ignored
+from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
-from chatproto.node.events import Notice
+from chatproto.node.events import Answer, Notice
 from chatproto.node.files import Files
 from chatproto.peer.plain_session import PlainSession
 from chatproto.peer.secure_session import SecureSession
@@ -28,7 +30,7 @@ class OrdersOwner(Protocol):
 
     files: Files | None
 
-    def leave_for(self, client_id: str, text: str) -> bool:
+    def leave_for(self, recipient: Recipient, text: str) -> bool:
         """Keep `text` for somebody with whom there is no conversation; whether that can be."""
 
 
@@ -44,32 +46,43 @@ class ConversationOrders:
     def say(self, text: str, to: str = "") -> None:
         """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`."""
         conversation = self.whom(to)
-        if conversation is None and to and self._node.leave_for(to, text):
+        if conversation is not None:
+            self.say_in(conversation, text)
             return
-        if conversation is None:
-            if to:
-                raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
+        if not to:
             meant = MEANT.get(text.strip().lower())
             hint = f"did you mean {meant}?" if meant else "/chat calls somebody"
             raise LocalError(404, f"you are talking with nobody: {hint}")
-        self.say_in(conversation, text)
+        if self._node.leave_for(self._calls.names.resolve(to), text):
+            return
+        if self._calls.all.called(to) is not None:
+            raise LocalError(
+                404,
+                f"{to}? may be somebody else: /msg @{to}? speaks to them, /chat {to} calls {to}",
+            )
+        raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
 
     def whom(self, to: str) -> Conversation | None:
-        """The conversation with `to`, by their name or by the key that it has; else the current one."""
+        """The conversation with the one whom `to` means, if there is one; without `to` the current one.
+
+        Raises LocalError if `to` means nobody, or may mean two.
+        """
         if not to:
             return self._calls.all.current
-        pin = (
-            self._calls.acquaintances.pinned(to) if self._calls.acquaintances is not None else None
-        )
-        by_key = [one for one in self._calls.all if pin is not None and one.key == pin.key]
-        return by_key[0] if by_key else self._calls.all.called(to)
+        return self._calls.all.with_recipient(self._calls.names.resolve(to))
+
+    def named(self, what: str) -> Conversation | None:
+        """As `whom`; `bob` may mean `bob?` here, for nothing is said by this."""
+        return self.whom(what) or self._calls.all.called(what)
+
+    def with_same(self, conversation: Conversation) -> Conversation | None:
+        """The conversation that there is now with the recipient of `conversation`, which may be over."""
+        return self._calls.all.with_recipient(conversation.recipient)
 
     def say_in(self, conversation: Conversation, text: str) -> None:
         """Say `text` in `conversation`."""
-        known = self._calls.acquaintances
-        pin = known.pinned(conversation.name) if known is not None else None
-        if pin is not None and isinstance(conversation.session, SecureSession):
-            self._calls.attach(conversation, conversation.key or pin.key)
+        if self._calls.lasts(conversation):
+            self._calls.attach(conversation)
         if len(text.encode()) > self._calls.limits.message:
             raise LocalError(413, f"a message has at most {self._calls.limits.message} bytes")
         session = conversation.session
@@ -117,7 +130,7 @@ class ConversationOrders:
 
     def switch(self, what: str) -> None:
         """Make the conversation with `what` the current one."""
-        conversation = self._calls.all.called(what)
+        conversation = self.named(what)
         if conversation is None:
             raise LocalError(404, f"there is no conversation with {what}")
         self._calls.all.current = conversation
@@ -143,18 +156,75 @@ class ConversationOrders:
         conversation.perform(session.unsend(number))
 
     def ignore(self, peer: str) -> None:
-        """Hear no more of `peer`: what there is with them ends, and no call is taken; or hear them again."""
-        ignored = peer not in self._calls.ignored
-        if ignored and len(self._calls.ignored) >= self._calls.limits.ignored:
+        """Take no calls of `peer` any more, and end what there is with them; or take them again."""
+        one, conversation = self._ignored(peer)
+        known = self._calls.acquaintances
+        if known is None or not (one.key or one.server):
+            on = one.name not in self._calls.ignored
+        else:
+            on = not any(other.same(one) for other in known.ignored)
+        self._set_ignored(one, on)
+        if on and conversation is not None:
+            rings = conversation.state is State.RINGING
+            session = conversation.session
+            conversation.perform(session.decline() if rings else session.leave())
+
+    def unignore(self, peer: str) -> None:
+        """Take calls of `peer` again. Raises LocalError if they are not ignored."""
+        known = self._calls.acquaintances
+        if peer in self._calls.ignored:
+            self._set_ignored(Ignored(peer), False)
+            return
+        entries = known.ignored if known is not None else ()
+        found = [one for one in entries if peer in (one.name, one.key)]
+        if not found:
+            one, _ = self._ignored(peer)
+            found = [other for other in entries if other.same(one)]
+        if len({one.key or one.server for one in found}) > 1:
+            keys = " or ".join(one.key for one in found if one.key)
+            raise LocalError(409, f"several called {peer} are ignored: {keys}?")
+        if not found:
+            raise LocalError(404, f"{peer} is not ignored: /ignore lists who is")
+        self._set_ignored(found[0], False)
+
+    def list_ignored(self) -> Answer:
+        """Everybody whose calls are not taken."""
+        known = self._calls.acquaintances
+        rows = [{"id": one.name, "key": one.key or None} for one in known.ignored] if known else []
+        rows += [{"id": name, "key": None} for name in sorted(self._calls.ignored)]
+        lines = tuple(f"{row['id']} {row['key'] or ''}".strip() for row in rows)
+        return Answer("ignore", lines or ("nobody is ignored",), {"ignored": rows})
+
+    def _ignored(self, peer: str) -> tuple[Ignored, Conversation | None]:
+        """Whom to ignore: a key, or an id where none is known; and the conversation with them."""
+        conversation = self.named(peer)
+        if conversation is None:
+            recipient: Recipient = self._calls.names.resolve(peer)
+        else:
+            recipient = conversation.recipient
+        known = self._calls.acquaintances
+        match recipient:
+            case KeyedPerson(key):
+                return Ignored(self._calls.name_of(key, peer).rstrip("?"), key=key), conversation
+            case FirstContact(_, client_id) if known is not None and conversation is None:
+                return Ignored(client_id, server=known.here), None
+        return Ignored(conversation.called if conversation is not None else peer), conversation
+
+    def _set_ignored(self, one: Ignored, on: bool) -> None:
+        """Raises LocalError, PinTrouble."""
+        known = self._calls.acquaintances
+        entries = len(self._calls.ignored) + (len(known.ignored) if known is not None else 0)
+        if on and entries >= self._calls.limits.ignored:
             raise LocalError(
                 413, f"more than {self._calls.limits.ignored} people cannot be ignored"
             )
-        self._calls.ignored ^= {peer}
-        self._calls.tell(Notice(f"{peer} is {'ignored' if ignored else 'no longer ignored'}"))
-        theirs = [one for one in self._calls.all if one.name == peer] if ignored else []
-        for one in theirs:
-            rings = one.state is State.RINGING
-            one.perform(one.session.decline() if rings else one.session.leave())
+        if known is not None and (one.key or one.server):
+            known.ignore(one, on)
+        elif on:
+            self._calls.ignored.add(one.name)
+        else:
+            self._calls.ignored.discard(one.name)
+        self._calls.tell(Notice(f"{one.name} is {'ignored' if on else 'no longer ignored'}"))
 
     def quit_current(self) -> bool:
         """Leave the current conversation. False if there is none."""

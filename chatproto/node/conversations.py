@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from chatproto.identity.names import NameBook
+from chatproto.identity.recipient import Recipient
 from chatproto.node.conversation import Conversation
+from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.errors import LocalError
 
@@ -16,8 +19,9 @@ class Conversations:
     What is typed goes to `current`, or, where there is none, to the room `room`, if that is not empty.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, names: NameBook | None = None) -> None:
         self.room = ""
+        self._names = names or NameBook(live=self.recipient_of)
         self._current: Conversation | None = None
         self._all: list[Conversation] = []
         self._number = 0
@@ -74,6 +78,15 @@ class Conversations:
         """The one with `name`."""
         return next((one for one in self._all if one.name == name), None)
 
+    def recipient_of(self, name: str) -> Recipient | None:
+        """Whom the conversation with `name` is for, if there is one."""
+        found = self.named(name)
+        return found.recipient if found is not None else None
+
+    def with_recipient(self, recipient: Recipient) -> Conversation | None:
+        """The conversation with `recipient`."""
+        return next((one for one in self._all if one.recipient == recipient), None)
+
     def called(self, name: str) -> Conversation | None:
         """The one with `name`, or with `name?`, where there is a doubt that it is them."""
         return self.named(name) or self.named(f"{name}?")
@@ -114,18 +127,18 @@ class Conversations:
         return rings[-1]
 
     def rename(self, conversation: Conversation, wanted: str, *, named: bool) -> None:
-        """Call it `wanted`, or, where another has that name, `wanted~2` and so on.
+        """Call it `wanted`, or, where that means somebody else, `wanted~2` and so on.
 
         `named`: it is an id that they told or a server gave, not an address.
         """
-        taken = {one.name for one in self._all if one is not conversation}
-        name, number = wanted, 1
-        while name in taken:
-            number += 1
-            name = f"{wanted}~{number}"
+        taken = {one.name for one in self._all if one.recipient != conversation.recipient}
+        name = self._names.name_for(conversation.recipient, wanted, taken.__contains__)
         conversation.name = name
         conversation.called = wanted
         conversation.named = named
+        session = conversation.session
+        if isinstance(session, SecureSession) and session.post is not None:
+            session.post.name = name
 
     def one_way(self, host: str, *, dialled: bool) -> Conversation | None:
         """The one in bare text with somebody at `host` that goes one way only, if there is just one.
@@ -150,6 +163,7 @@ class Conversations:
         return [
             {
                 "id": one.name,
+                "key": one.key,
                 "host": one.host,
                 "port": one.port,
                 "state": one.state.value,

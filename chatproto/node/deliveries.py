@@ -13,7 +13,7 @@ from chatproto.node.introducers import Introducer
 from chatproto.node.people import People
 from chatproto.node.posts import Posts
 
-SOONEST, LATEST = 2.0, 600.0
+SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
 """Seconds between two tries to reach somebody, doubled each time, while nothing of it arrives."""
 
 
@@ -21,9 +21,9 @@ SOONEST, LATEST = 2.0, 600.0
 class _Wait:
     """Somebody for whom messages wait: how often it was tried in vain, and when again."""
 
-    name: str
     count: int
     failures: int = 0
+    elsewhere: bool = False  # somebody else has their id at this server
     timer: IDelayedCall | None = None
 
 
@@ -38,7 +38,10 @@ class DeliveriesOwner(Protocol):
     def talks_with(self, key: str) -> bool:
         """Whether there is a conversation with `key`."""
 
-    def deliver(self, key: str, name: str) -> None:
+    def ids_of(self, key: str) -> list[str]:
+        """The ids under which `key` is known, the one at our server first."""
+
+    def deliver(self, key: str) -> None:
         """Call them, without showing it."""
 
 
@@ -55,31 +58,42 @@ class Deliveries:
         """We are registered: look after everything that waits."""
         if self._node.posts is None:
             return
-        for key, name, count in self._node.posts.waiting():
-            self.wait_for(key, name, count)
+        for wait in self._waits.values():
+            wait.elsewhere = False
+        for key, _, count in self._node.posts.waiting():
+            self.wait_for(key, count)
 
-    def wait_for(self, key: str, name: str, count: int) -> None:
+    def wait_for(self, key: str, count: int) -> None:
         """Something waits for `key` and nobody is talking to them."""
         wait = self._waits.get(key)
         if wait is None:
-            wait = self._waits[key] = _Wait(name, count)
+            wait = self._waits[key] = _Wait(count)
         elif count < wait.count:
             wait.failures = 0
-        wait.name, wait.count = name, count
+        wait.count = count
         if wait.timer is None and not self._stopped:
             self._set(key, wait)
 
     def came(self, name: str) -> None:
         """They are there; or were a moment ago, so that one who was just tried is not tried at once."""
         for key, wait in tuple(self._waits.items()):
-            if wait.name != name or self._node.talks_with(key) or self._stopped:
+            if wait.elsewhere or self._node.talks_with(key) or self._stopped:
                 continue
-            if self._node.posts is None or not self._node.posts.of(key, name).unsettled:
+            if name not in self._node.ids_of(key):
+                continue
+            if self._node.posts is None or not self._node.posts.unsettled(key):
                 self._cancel(self._waits.pop(key))  # it has arrived since, or was taken back
             elif wait.timer is None:
-                self._node.deliver(key, name)
+                self._node.deliver(key)
             elif wait.timer.getTime() > self._clock.seconds() + SOONEST:
                 wait.timer.reset(SOONEST)
+
+    def is_elsewhere(self, key: str) -> None:
+        """The server knows somebody else under the id of `key`: look again after the longest wait."""
+        wait = self._waits.get(key)
+        if wait is not None:
+            wait.elsewhere = True
+            wait.failures = MOST_FAILURES
 
     def stop(self) -> None:
         """The program ends."""
@@ -89,7 +103,7 @@ class Deliveries:
 
     def _set(self, key: str, wait: _Wait) -> None:
         seconds = 0.0 if not wait.failures else min(LATEST, SOONEST * 2 ** (wait.failures - 1))
-        wait.failures += 1
+        wait.failures = min(wait.failures + 1, MOST_FAILURES)
         wait.timer = self._clock.callLater(seconds, self._try, key, wait)
 
     def _cancel(self, wait: _Wait) -> None:
@@ -98,15 +112,15 @@ class Deliveries:
             timer.cancel()
 
     def _try(self, key: str, wait: _Wait) -> None:
-        wait.timer = None
-        server = self._node.server
-        if self._node.talks_with(key):
+        wait.timer, wait.elsewhere = None, False
+        server, ids = self._node.server, self._node.ids_of(key)
+        if self._node.talks_with(key) or not ids:
             return
         if server is None:
-            if self._node.people.named(wait.name) is not None:
-                self._node.deliver(key, wait.name)
+            if any(self._node.people.named(one) is not None for one in ids):
+                self._node.deliver(key)
             return
-        watching = ensureDeferred(server.watch(wait.name))
+        watching = ensureDeferred(server.watch(ids[0]))
 
         def failed(failure: object) -> None:
             failure.trap(*TROUBLES)  # type: ignore[attr-defined]

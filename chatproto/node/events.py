@@ -88,7 +88,7 @@ class SessionChanged(Event):
     """A conversation changed. `state`: calling, ringing, open, broken, closed; `turn`: mine, theirs, both.
 
     `host`, `port`: where it goes; `reason`: why it is calling, broken or closed; `current`: what is
-    typed without a slash goes there now.
+    typed without a slash goes there now. `was`: another name that was used for it until now.
     """
 
     event: ClassVar[str] = "session"
@@ -104,6 +104,7 @@ class SessionChanged(Event):
     dialect: str | None = None
     reason: str | None = None
     current: bool | None = None
+    was: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -176,7 +176,7 @@ class Files:
             return False
         if accept == "ask" or known is None or not known.knows(person.key):
             return None
-        verified = known.security(person.name, person.key) == "verified"
+        verified = known.security(person.key) == "verified"
         return True if accept == "known" or verified else None
 
     def watch(self) -> None:

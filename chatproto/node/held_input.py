@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from chatproto.identity.recipient import Recipient
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversation_orders import ConversationOrders
 from chatproto.node.events import Event, Undelivered
@@ -25,7 +26,7 @@ class HeldInputOwner(Protocol):
     limits: Limits
     hold_input: Callable[[bool], None]
 
-    def leave_for(self, client_id: str, text: str) -> bool: ...
+    def leave_for(self, recipient: Recipient, text: str) -> bool: ...
     @property
     def tell(self) -> Callable[[Event], None]: ...
 
@@ -52,7 +53,7 @@ class HeldInput:
         if self._held is None:
             return
         conversation, text = self._held
-        other = self._node.talk.whom(conversation.name)
+        other = self._node.talk.with_same(conversation)
         if conversation.state is State.CLOSED and other is not None:
             conversation = other
             self._held = other, text
@@ -70,7 +71,7 @@ class HeldInput:
         """The conversation is over: it waits with the others, if there is room for it."""
         reason = "the conversation is over"
         try:
-            if self._node.leave_for(conversation.name, text):
+            if self._node.leave_for(conversation.recipient, text):
                 return
         except (LocalError, LedgerTrouble) as error:
             reason = str(error)

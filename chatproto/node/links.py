@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from chatproto.directory.lease import network, shown_ip
+from chatproto.identity.recipient import OpenPeer
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.events import Event, Incoming, Notice
@@ -30,7 +31,9 @@ class LinksOwner(Protocol):
     """What the links need of the calls."""
 
     all: Conversations
-    ignored: set[str]
+
+    def ignores(self, client_id: str, key: str | None = None) -> bool:
+        """Whether calls of somebody who claims `client_id` are not taken."""
 
     @property
     def settings(self) -> Settings:
@@ -62,6 +65,9 @@ class LinksOwner(Protocol):
     def begin(self, name: str, dialect: Manner) -> Conversation:
         """A new conversation."""
 
+    def join(self, link: PlainLink, conversation: Conversation) -> bool:
+        """Let `link` carry `conversation`, if it is for whoever is at the other end."""
+
     def link_closed(self) -> None:
         """A connection has ended."""
 
@@ -81,8 +87,8 @@ class Links:
         self._held = False
         self._refused: set[str] = set()
 
-    def belongs(self, link: PlainLink, conversation: Conversation) -> None:
-        """A connection that we made for `conversation`."""
+    def carry(self, link: PlainLink, conversation: Conversation) -> None:
+        """Remember that `link` carries `conversation`; only `Calls.join` decides that."""
         self._links[link] = conversation
 
     def hold(self, held: bool) -> None:
@@ -186,11 +192,11 @@ class Links:
             return
         known = self._known_caller(link, opened)
         if known is not None:
-            self._links[link] = known
-            known.perform(_plain(known).called(link))
+            if self._calls.join(link, known):
+                known.perform(_plain(known).called(link))
             return
         name = opened.client_id or host_port(link.host, link.port)
-        if name in self._calls.ignored:
+        if self._calls.ignores(name):
             link.drop()
             return
         self._ring(link, opened, name)
@@ -210,7 +216,7 @@ class Links:
         conversation = self._calls.begin("", opened.dialect)
         self._calls.all.rename(conversation, name, named=opened.client_id is not None)
         self._locate(conversation, link, opened)
-        self._links[link] = conversation
+        self._calls.join(link, conversation)
         at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
         host, port = conversation.host or link.host, conversation.port or link.port
         self._calls.tell(Incoming(conversation.name, host, port, ask=not at_once))
@@ -235,11 +241,19 @@ class Links:
     def _known_caller(self, link: PlainLink, opened: Opened) -> Conversation | None:
         if opened.client_id is None:
             return self._calls.all.one_way(link.host, dialled=True)
-        known = self._calls.all.named(opened.client_id)
-        if known is None or not isinstance(known.session, PlainSession):
-            return None  # whoever is spoken to inside TLS does not call in the open
         # An id is only a claim: from another machine it is somebody else.
-        return known if known.peer_host in (None, link.host) else None
+        return next(
+            (
+                one
+                for one in self._calls.all
+                if isinstance(one.session, PlainSession)  # inside TLS nobody calls in plain text
+                and one.called == opened.client_id
+                and one.named
+                and isinstance(one.recipient, OpenPeer)
+                and one.peer_host in (None, link.host)
+            ),
+            None,
+        )
 
     def _mirror(self, link: PlainLink) -> None:
         """One whom we called may have answered in another dialect: it is spoken from now on."""
@@ -266,7 +280,10 @@ class Links:
         seen = None if opened.dialect.dials_back else link.port
         conversation.host, conversation.port = told, opened.port or seen
         if opened.client_id is not None and opened.port is not None:
-            self._calls.people.remember(Contact(opened.client_id, told, opened.port))
+            # A claim does not replace what is known of somebody with a key, or elsewhere.
+            known = self._calls.people.named(opened.client_id)
+            if known is None or (known.key is None and known.host == told):
+                self._calls.people.remember(Contact(opened.client_id, told, opened.port))
 
     def _left(self, link: PlainLink, word: str) -> None:
         conversation = self._links.get(link)

@@ -50,7 +50,7 @@ class MeetingsOwner(Protocol):
     def here(self) -> Place: ...
     @property
     def strangers(self) -> Strangers: ...
-    def belongs(self, link: SecureLink, conversation: Conversation) -> None: ...
+    def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
     async def introduce_again(self, conversation: Conversation) -> Introduction | None: ...
 
 
@@ -118,9 +118,9 @@ class Meetings:
         if conversation is None:
             link.drop()
             return
-        conversation.meeting = meeting
-        self._calls.belongs(link, conversation)
-        conversation.move(link)
+        if self._calls.belongs(link, conversation):
+            conversation.meeting = meeting
+            conversation.move(link)
 
     def look_again(self, meeting: Meeting) -> None:
         """The relay carries a conversation: there may be a direct way by now."""

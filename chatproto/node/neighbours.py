@@ -7,7 +7,6 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.identity.pins import Pin
 from chatproto.nearby.messages import LEAST_PORT, Beacon, Seek, encode, read_datagram
 from chatproto.nearby.table import Gate, Neighbour, Rhythm, Table
 from chatproto.node.events import Answer, Event, Notice
@@ -23,7 +22,10 @@ class Known(Protocol):
 
     @property
     def own_key(self) -> str: ...
-    def pinned(self, client_id: str) -> Pin | None: ...
+    def knows(self, key: str) -> bool: ...
+    def is_verified(self, key: str) -> bool: ...
+    def has_pin_of(self, client_id: str) -> bool: ...
+    def ids_of(self, key: str) -> list[str]: ...
 
 
 class NeighboursOwner(Protocol):
@@ -110,15 +112,18 @@ class Neighbours:
         self._wait()
 
     def find(self, client_id: str) -> tuple[Neighbour, ...]:
-        """Who says to be `client_id`: only who has their pinned key, if there is one with it."""
-        found = self._table.people(self._node.reactor.seconds(), client_id)
-        pin = self._known.pinned(client_id)
-        return tuple(one for one in found if pin is not None and one.key == pin.key) or found
+        """Who says to be `client_id`."""
+        return self._table.people(self._node.reactor.seconds(), client_id)
+
+    def with_key(self, key: str) -> tuple[Neighbour, ...]:
+        """Who says to have `key`, under whatever id."""
+        found = self._table.people(self._node.reactor.seconds())
+        return tuple(one for one in found if one.key == key)
 
     def contact(self, near: Neighbour) -> Contact:
         """How they are called: as `bob?`, where nothing but what they say makes them bob."""
         host, port = near.addresses[0]
-        doubt = "" if self._known.pinned(near.client_id) else "?"
+        doubt = "" if self._known.knows(near.key) else "?"
         return Contact(f"{near.client_id}{doubt}", host, port, near.key)
 
     def answer(self) -> Answer:
@@ -144,18 +149,16 @@ class Neighbours:
         return Answer("nearby", lines or (nobody,), {"people": rows})
 
     def _standing(self, one: Neighbour) -> str:
-        pin = self._known.pinned(one.client_id)
-        if pin is None:
-            return "unconfirmed"
-        if pin.key != one.key:
+        if self._known.knows(one.key):
+            return "verified" if self._known.is_verified(one.key) else "known"
+        if self._known.has_pin_of(one.client_id):
             return "another key than the known one"
-        return "verified" if pin.verified else "known"
+        return "unconfirmed"
 
     def _greet(self, beacon: Beacon) -> None:
         """Somebody new: if it may be somebody known, what waits for them can go."""
-        pin = self._known.pinned(beacon.client_id)
-        if pin is not None and pin.key == beacon.key:
-            self._node.came(beacon.client_id)
+        for client_id in self._known.ids_of(beacon.key):
+            self._node.came(client_id)
 
     def _speak(self) -> None:
         self._next = None

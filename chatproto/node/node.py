@@ -8,6 +8,9 @@ from random import SystemRandom
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from chatproto.identity.names import NameBook
+from chatproto.identity.pins import KEY, Pins
+from chatproto.identity.recipient import FirstContact, Recipient
 from chatproto.net.clock import Wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
@@ -71,9 +74,8 @@ class Node:
         self.neighbours: Neighbours | None = None
         self.people = People()
         self.dialects = KnownDialects()
-        self.expected: set[str] = (
-            set()
-        )  # who was called and was away: the person hears when they come
+        # Ids of people who were called and were away, and their names: the person hears when they come.
+        self.expected: dict[str, str] = {}
         self.me = Me(settings.client_id, "127.0.0.1", 0)
         self.tell: Callable[[Event], None] = _unheard
         self.reactor = reactor
@@ -89,6 +91,11 @@ class Node:
         self.requests = Requests(lambda event: self.tell(event), self.settle)
         self._input_ended: IDelayedCall | None = None
         self._exit_code: int | None = None
+        self.names = NameBook(
+            lambda: acquaintances.pins if acquaintances is not None else NO_PINS,
+            lambda: acquaintances.server_key if acquaintances is not None else None,
+            lambda name: self.calls.all.recipient_of(name),
+        )
         self.calls = Calls(self, reactor)
         self.rooms = Rooms(self)
         self.in_room = RoomOrders(self, self.rooms)
@@ -206,10 +213,11 @@ class Node:
 
     def _is_stranger(self, name: str) -> bool:
         """Whether we neither talk with `name` nor know a key of theirs, and could call them."""
-        known = self.acquaintances
-        if known is None or self.server is None or self.settings.plain:
+        if self.acquaintances is None or self.server is None or self.settings.plain:
             return False
-        return known.pinned(name) is None and self.talk.whom(name) is None
+        recipient = self.names.resolve(name)
+        known = self.calls.all.with_recipient(recipient)
+        return isinstance(recipient, FirstContact) and known is None
 
     def unsend(self, number: str, to: str = "") -> None:
         """Take back a message that has not arrived: to `to`, or in the current conversation."""
@@ -263,9 +271,23 @@ class Node:
         """Take no calls from `peer` any more, or take them again."""
         self.requests.attempt("ignore", lambda: self.talk.ignore(peer))
 
-    def who(self) -> None:
-        """Show the conversations."""
-        self.tell(self._overview.who())
+    def unignore(self, peer: str) -> None:
+        """Take calls from `peer` again."""
+        self.requests.attempt("ignore", lambda: self.talk.unignore(peer))
+
+    def list_ignored(self) -> None:
+        """Show whose calls are not taken."""
+        self.tell(self.talk.list_ignored())
+
+    def resend(self, peer: str) -> None:
+        """Say to `peer` what was said for a key that they had before."""
+        self.requests.attempt(
+            "resend", lambda: self._outbox.resend(peer, lambda text: self._held.say(text, peer))
+        )
+
+    def who(self, peer: str = "") -> None:
+        """Show the conversations, and whom `peer` means."""
+        self.requests.attempt("who", lambda: self.tell(self._overview.who(peer)))
 
     def status(self) -> None:
         """Show who and where we are, and with which server."""
@@ -312,10 +334,15 @@ class Node:
         if not plain and self.acquaintances is None:
             self.requests.fail("chat", "there is no key to call with")
             return
-        conversation = self.calls.caller.prepare(target, DIALECTS[plain] if plain else SECURE)
+        manner = DIALECTS[plain] if plain else SECURE
+        try:
+            conversation = self.calls.caller.prepare(target, manner)
+        except LocalError as error:
+            self.requests.fail("chat", error, target)
+            return
         if conversation is not None:
             chosen = bool(dialect) or self.settings.dialect_chosen
-            self.requests.ask("chat", lambda: self._chat(conversation, target, chosen))
+            self.requests.ask("chat", lambda: self._chat(conversation, chosen))
 
     def _plain_dialect(self, target: str) -> str:
         """Return the dialect in which `target` is called in plain text; empty: inside TLS.
@@ -326,7 +353,7 @@ class Node:
         settings = self.settings
         if settings.plain:
             return settings.dialect
-        if ":" not in target:
+        if not _is_address(target):
             return ""
         if settings.dialect_chosen and not self._has_key(target):
             return settings.dialect
@@ -347,15 +374,15 @@ class Node:
         """Where the server says that `client_id` is; see `Finder.locate`."""
         return await self.requests.then(lambda: self._finder.locate(client_id))
 
-    async def whereabouts(self, client_id: str) -> Contact | None:
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
         """Where the server says that `client_id` is; None if it does not, and then we watch them."""
-        return await self.requests.then(lambda: self._finder.whereabouts(client_id))
+        return await self.requests.then(lambda: self._finder.whereabouts(client_id, key))
 
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
         return await self._finder.confirm(client_id, key)
 
-    async def _chat(self, conversation: Conversation, target: str, chosen: bool = False) -> None:
+    async def _chat(self, conversation: Conversation, chosen: bool = False) -> None:
         """The requests before it are answered now, so that whom it means can be found out.
 
         `chosen`: the person named the dialect; else one that worked with them before is taken.
@@ -363,7 +390,7 @@ class Node:
         if conversation.state is not State.CALLING:
             return
         try:
-            contact = await self._finder.find(conversation, target)
+            contact = await self._finder.find(conversation)
         except TROUBLES as error:
             conversation.refusal = error
             conversation.perform(conversation.session.unreachable(sentence(error)))
@@ -389,9 +416,9 @@ class Node:
 
     def came(self, client_id: str) -> None:
         """Somebody is there."""
-        if client_id in self.expected:
-            self.expected.discard(client_id)
-            self.tell(Presence(client_id, "online"))
+        name = self.expected.pop(client_id, None)
+        if name is not None:
+            self.tell(Presence(name, "online"))
         self.calls.came(client_id)
         self._outbox.deliveries.came(client_id)
 
@@ -413,15 +440,23 @@ class Node:
         """Whether there is a conversation with `key`."""
         return self.calls.talks_with(key)
 
-    def deliver(self, key: str, name: str) -> None:
+    def deliver(self, key: str) -> None:
         """Call somebody for whom something waits."""
-        conversation = self.calls.caller.deliver(key, name)
+        conversation = self.calls.caller.deliver(key)
         if conversation is not None:
-            self.requests.ask("msg", lambda: self._chat(conversation, name))
+            self.requests.ask("msg", lambda: self._chat(conversation))
 
-    def leave_for(self, client_id: str, text: str) -> bool:
+    def ids_of(self, key: str) -> list[str]:
+        """The ids under which `key` is pinned, the one at our server first."""
+        return self.acquaintances.ids_of(key) if self.acquaintances is not None else []
+
+    def is_elsewhere(self, key: str) -> None:
+        """The server knows somebody else under the id of `key`."""
+        self._outbox.deliveries.is_elsewhere(key)
+
+    def leave_for(self, recipient: Recipient, text: str) -> bool:
         """Keep `text` for somebody we know; whether we do."""
-        return self._outbox.leave_for(client_id, text)
+        return self._outbox.leave_for(recipient, text)
 
     def left_over(self, post: Correspondence, quiet: bool) -> None:
         """A conversation is over, and this may not have arrived; `quiet`: nothing of it was shown."""
@@ -460,7 +495,27 @@ class Node:
 
     def trust(self, peer: str, key: str) -> None:
         """Keep `key` as that of `peer`, in place of another."""
-        self.requests.attempt("trust", lambda: self.tell(self._finder.trusted(peer, key)))
+        self.requests.attempt("trust", lambda: self._trust(peer, key))
+
+    def _trust(self, peer: str, key: str) -> None:
+        answer, old = self._finder.trusted(peer, key)
+        self.tell(answer)
+        theirs = [one for one in self.calls.all if one.key in old]
+        talking = {one.key for one in theirs if one.state is State.OPEN}
+        self._outbox.replaced([one for one in old if one not in talking], key, peer)
+        for one in theirs:
+            if one.state is not State.OPEN:
+                one.perform(one.session.leave())
+        self.calls.names_changed()
+
+
+NO_PINS = Pins()
+"""The pins of a program without keys (--plain)."""
+
+
+def _is_address(target: str) -> bool:
+    """Return True for `host:port`, as opposed to the name of a person that has a colon in it."""
+    return ":" in target and "@" not in target and KEY.fullmatch(target) is None
 
 
 def _unheld(held: bool) -> None:

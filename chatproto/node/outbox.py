@@ -8,6 +8,7 @@ from typing import Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
@@ -32,6 +33,7 @@ from chatproto.peer.correspondence import Correspondence, Outcome
 from chatproto.peer.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, Line
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import ID
 from chatproto.wire.limits import Limits
 
 OLD_EVERY = 3600.0
@@ -57,7 +59,8 @@ class OutboxOwner(Protocol):
     @property
     def tell(self) -> Callable[[Event], None]: ...
     def talks_with(self, key: str) -> bool: ...
-    def deliver(self, key: str, name: str) -> None: ...
+    def ids_of(self, key: str) -> list[str]: ...
+    def deliver(self, key: str) -> None: ...
 
 
 class Outbox:
@@ -69,7 +72,8 @@ class Outbox:
         self._line = 0  # the highest that was told
         self._marking = False
         self._old: IDelayedCall | None = None
-        self._last = ""  # for whom something was left last
+        self._last: Recipient | None = None  # for whom something was left last
+        self._reported: dict[str, list[str]] = {}  # by new key: what was said for the old one
 
     def start(self) -> None:
         """Show what was heard before the last end and may not have been shown; report what is too old."""
@@ -103,6 +107,7 @@ class Outbox:
             for key, name, count in self._node.posts.waiting():
                 if not self._node.posts.lasts(key):
                     continue
+                name = self._node.calls.name_of(key, name)
                 self._node.tell(
                     Notice(f"{_messages(count)} kept for {name} until you both are there")
                 )
@@ -111,20 +116,24 @@ class Outbox:
         except LedgerTrouble as error:
             self._node.tell(Failed(str(error), command="log"))
 
-    def leave_for(self, client_id: str, text: str) -> bool:
+    def leave_for(self, recipient: Recipient, text: str) -> bool:
         """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
-        posts, known = self._node.posts, self._node.acquaintances
-        pin = known.pinned(client_id) if known is not None else None
-        if posts is None or pin is None:
+        posts = self._node.posts
+        if (
+            posts is None
+            or not isinstance(recipient, KeyedPerson)
+            or not posts.lasts(recipient.key)
+        ):
             return False
         if len(text.encode()) > self._node.limits.message:
             raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
-        post = posts.of(pin.key, client_id)
+        name = self._node.calls.name_of(recipient.key)
+        post = posts.of(recipient.key, name)
         entry = post.say(MSG, text, self._node.now())
-        self._last = client_id
-        what = f"message {entry.id} waits for {client_id}: /unsend {entry.id} {client_id} takes it back"
-        self._node.tell(Notice(what, client_id, entry.id))
-        self.deliveries.wait_for(pin.key, client_id, len(post))
+        self._last = recipient
+        what = f"message {entry.id} waits for {name}: /unsend {entry.id} {name} takes it back"
+        self._node.tell(Notice(what, name, entry.id))
+        self.deliveries.wait_for(recipient.key, len(post))
         return True
 
     def left_over(self, post: Correspondence, quiet: bool, ending: bool) -> None:
@@ -138,20 +147,23 @@ class Outbox:
         elif not ending:
             if not quiet:
                 self._node.tell(Notice(f"{_messages(len(post))} kept for {post.name}"))
-            self.deliveries.wait_for(post.key, post.name, len(post))
+            self.deliveries.wait_for(post.key, len(post))
 
     def unsend(self, number: int, to: str) -> None:
         """Take a message back. Raises LocalError if there is none of that number."""
-        calls, posts, known = self._node.calls, self._node.posts, self._node.acquaintances
-        name = to or ("" if calls.all.current is not None else self._last)
-        conversation = calls.all.called(name) if name else calls.all.current
+        calls, posts = self._node.calls, self._node.posts
+        recipient = calls.names.resolve(to) if to else self._last
+        conversation = calls.all.current
+        if to or (conversation is None and recipient is not None):
+            assert recipient is not None
+            conversation = calls.all.with_recipient(recipient) or calls.all.called(to)
         if conversation is not None:
             self._node.talk.unsend(conversation, number)
             return
-        pin = known.pinned(name) if known is not None and name else None
-        if posts is None or pin is None:
-            raise LocalError(404, f"nothing waits for {name}" if name else "whose? /unsend n id")
-        post = posts.of(pin.key, name)
+        if posts is None or not isinstance(recipient, KeyedPerson):
+            raise LocalError(404, f"nothing waits for {to}" if to else "whose? /unsend n id")
+        name = calls.name_of(recipient.key)
+        post = posts.of(recipient.key, name)
         self._tell_all(name, post.take_back(number), "taken back")
 
     def history(self, most: int) -> None:
@@ -210,8 +222,47 @@ class Outbox:
             )
             return
         heard = line.state == HEARD
-        from_, to = (line.name, None) if heard else (self._node.me.client_id, line.name)
+        name = self._name_of(line)
+        from_, to = (name, None) if heard else (self._node.me.client_id, name)
         self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True, said=line.at))
+
+    def _name_of(self, line: Line) -> str:
+        """What the other one of `line` is called: as then, if that means the same key still."""
+        known = self._node.acquaintances
+        name = line.name
+        if ":" in name or (
+            ID.fullmatch(name) is not None and not (known and known.knows(line.key))
+        ):
+            # An older program kept no mark of those whom nobody had confirmed.
+            name = f"{name}?" if ID.fullmatch(name) is not None else line.key
+        return self._node.calls.name_of(line.key, name)
+
+    # Whose key is another now.
+
+    def replaced(self, old: list[str], key: str, name: str) -> None:
+        """Report what waits for the keys `old`, which are nobody's any more; `name` has `key` now."""
+        posts = self._node.posts
+        if posts is None:
+            return
+        for one in old:
+            outcomes = posts.of(one, name).give_up()
+            texts = [outcome.text for outcome in outcomes if outcome.text]
+            most = self._node.limits.waiting_messages
+            self._reported[key] = [*self._reported.get(key, []), *texts][-most:]
+            why = (
+                f"it was for the key that {name} had before: /resend {name} sends it to the new one"
+            )
+            self._tell_all(name, outcomes, why)
+
+    def resend(self, name: str, say: Callable[[str], None]) -> None:
+        """Say to `name` what was said for a key that they had before. Raises LocalError."""
+        recipient = self._node.calls.names.resolve(name)
+        texts = self._reported.get(recipient.key) if isinstance(recipient, KeyedPerson) else None
+        if not texts:
+            raise LocalError(404, f"there is nothing to send {name} again")
+        while texts:
+            say(texts[0])
+            del texts[0]
 
     def _give_up_old(self) -> None:
         """Report what has waited for a week, now and from time to time."""
@@ -220,6 +271,7 @@ class Outbox:
         self._old = self._node.reactor.callLater(OLD_EVERY, self._give_up_old)
         try:
             for key, name, _ in posts.waiting():
+                name = self._node.calls.name_of(key, name)
                 post = posts.of(key, name)
                 if posts.lasts(key):
                     self._tell_all(name, post.expire(self._surely_past()), "it has waited too long")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from chatproto.identity.recipient import KeyedPerson
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation import Conversation
@@ -42,12 +43,26 @@ class Overview:
     def __init__(self, node: OverviewOwner) -> None:
         self._node = node
 
-    def who(self) -> Answer:
-        """The conversations and rooms."""
+    def who(self, peer: str = "") -> Answer:
+        """The conversations and rooms; with `peer` also what they are called here, and their key."""
         rows, rooms = self._node.calls.all.rows(), self._node.rooms.rows()
         lines = (*(_row_line(row) for row in rows), *(_room_line(row) for row in rooms))
-        data = {"conversations": rows, "rooms": rooms}
+        data: dict[str, Any] = {"conversations": rows, "rooms": rooms}
+        if peer:
+            name, key = self._named(peer)
+            data |= {"name": name, "key": key}
+            meant = f"{peer} means {name}" + (f", whose key is {key}" if key else "")
+            lines = (meant, *lines)
         return Answer("who", lines or ("no conversation",), data)
+
+    def _named(self, peer: str) -> tuple[str, str | None]:
+        """What `peer` is called here, and the key, if it is known."""
+        calls = self._node.calls
+        recipient = calls.names.resolve(peer)
+        conversation = calls.all.with_recipient(recipient)
+        if isinstance(recipient, KeyedPerson):
+            return calls.name_of(recipient.key, peer), recipient.key
+        return (conversation.name if conversation is not None else peer), None
 
     def status(self) -> Answer:
         """Who and where we are, and with which server."""
@@ -75,6 +90,8 @@ class Overview:
         """How `peer`, or the one of the current conversation, is reached, and why not better."""
         calls = self._node.calls
         conversation = calls.all.called(peer) if peer else calls.all.need_current()
+        if conversation is None:
+            conversation = calls.all.with_recipient(calls.names.resolve(peer))
         if conversation is None:
             raise LocalError(404, f"there is no conversation with {peer}")
         path = conversation.path if conversation.state is State.OPEN else None

@@ -29,6 +29,10 @@ class People:
         """Where `client_id` is, if known."""
         return self._contacts.get(client_id)
 
+    def with_key(self, key: str) -> Contact | None:
+        """Whoever has `key`, the one heard of last."""
+        return next((one for one in reversed(self._contacts.values()) if one.key == key), None)
+
     def addresses(self, contact: Contact) -> tuple[tuple[str, int], ...]:
         """Where `contact` can be called, the best first."""
         return self._addresses.get(contact.client_id) or ((contact.host, contact.port),)

@@ -7,7 +7,7 @@ from typing import Protocol
 from chatproto.identity.keys import key_bytes
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.peer.correspondence import Correspondence
-from chatproto.peer.ledger import Ledger
+from chatproto.peer.ledger import MSG, Ledger
 from chatproto.wire.limits import Limits
 
 
@@ -42,6 +42,13 @@ class Posts:
             self._posts[key] = post
         post.name = name
         return post
+
+    def unsettled(self, key: str) -> bool:
+        """Whether it is not known yet of some message to `key` what became of it."""
+        post = self._posts.get(key)
+        if post is not None:
+            return bool(post.unsettled)
+        return any(one.kind == MSG for one in self.ledger.entries(key))
 
     def lasts(self, key: str) -> bool:
         """Whether what waits for `key` outlives the conversation: only if the key is pinned."""

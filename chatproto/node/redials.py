@@ -34,9 +34,9 @@ class RedialsOwner(Protocol):
     def limits(self) -> Limits: ...
     @property
     def people(self) -> People: ...
-    def belongs(self, link: SecureLink, conversation: Conversation) -> None: ...
+    def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
     def lasts(self, conversation: Conversation) -> bool: ...
-    async def whereabouts(self, client_id: str) -> Contact | None: ...
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None: ...
 
 
 class Redials:
@@ -106,8 +106,10 @@ class Redials:
             conversation.dialling = None
         else:
             conversation.dialling = None
-            self._calls.belongs(link, conversation)
-            conversation.perform(session.asked(link))
+            if self._calls.belongs(link, conversation):
+                conversation.perform(session.asked(link))
+            elif session.state is State.BROKEN:
+                self.later(conversation, True)
 
     async def _contact(self, conversation: Conversation) -> Contact:
         """Where they are, with the key that it is about. Raises Unreachable."""
@@ -120,7 +122,7 @@ class Redials:
         ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
         if known is None or ask or conversation.tries.elsewhere:
             conversation.tries.elsewhere = False
-            asked = await self._calls.whereabouts(name)
+            asked = await self._calls.whereabouts(name, conversation.key)
             known = asked if asked is not None and asked.key == conversation.key else known
         if known is None:
             raise Unreachable(f"no address of {name} is known")

@@ -56,9 +56,10 @@ class Requests:
         """What `work` answers with when those before are done: nothing that the person asked for."""
         return self._one.run(lambda: Deferred.fromCoroutine(work()))
 
-    def fail(self, command: str, error: Exception | str) -> None:
-        """Tell that `command` could not be done."""
-        self._tell(replace(Failed(sentence(error), command=command), **refusal_fields(error)))
+    def fail(self, command: str, error: Exception | str, about: str | None = None) -> None:
+        """Tell that `command` could not be done; `about`: whom a call was to go to."""
+        told = Failed(sentence(error), command=command, id=about)
+        self._tell(replace(told, **refusal_fields(error)))
 
     def _mistaken(self, command: str) -> None:
         """The exception that is being handled is a mistake of ours."""

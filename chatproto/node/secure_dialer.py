@@ -39,7 +39,7 @@ class SecureDialerOwner(Protocol):
     def people(self) -> People: ...
     @property
     def limits(self) -> Limits: ...
-    async def whereabouts(self, client_id: str) -> Contact | None: ...
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None: ...
 
 
 class SecureDialer:
@@ -142,7 +142,7 @@ class _Asking:
 
     async def _ask_server(self) -> None:
         try:
-            await self._calls.whereabouts(self._conversation.id)
+            await self._calls.whereabouts(self._conversation.id, self._key)
         finally:
             self._asking -= 1
         introduction = self._calls.meetings.take(self._key)

@@ -8,12 +8,13 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Unreachable
-from chatproto.node.events import Event, Failed, Incoming
+from chatproto.node.events import Event, Failed, Incoming, Notice
 from chatproto.node.settings import Settings
 from chatproto.node.strangers import Strangers
 from chatproto.peer.effects import Drop, Opening
@@ -58,7 +59,6 @@ class SecureOwner(Protocol):
     """What the secure links need of the calls."""
 
     all: Conversations
-    ignored: set[str]
 
     @property
     def settings(self) -> Settings: ...
@@ -67,13 +67,17 @@ class SecureOwner(Protocol):
     @property
     def acquaintances(self) -> Acquaintances | None: ...
     def tell(self, event: Event) -> None: ...
-    def begin(self, name: str, dialect: Manner) -> Conversation: ...
+    def ignores(self, client_id: str, key: str | None = None) -> bool: ...
+    def begin(
+        self, name: str, manner: Manner, recipient: Recipient | None = None
+    ) -> Conversation: ...
+    def join(self, link: SecureLink, conversation: Conversation) -> bool: ...
     @property
     def strangers(self) -> Strangers: ...
     def toll(self, key: str, cost: int) -> float: ...
     def link_closed(self) -> None: ...
     def link_free(self, conversation: Conversation) -> None: ...
-    def attach(self, conversation: Conversation, key: str) -> None: ...
+    def attach(self, conversation: Conversation) -> None: ...
     def take(self, conversation: Conversation) -> None: ...
     def about_files(self, conversation: Conversation, message: Bcp2Message) -> None: ...
     async def confirm(self, client_id: str, key: str) -> bool: ...
@@ -89,6 +93,7 @@ class SecureLinks:
         self._dialled: dict[SecureLink, Deferred[SecureLink]] = {}
         self._meetings: dict[SecureLink, Meeting] = {}  # what they were made for
         self._held = False
+        self._aliases: set[tuple[str, str]] = set()  # ids of known keys that were told
         self._warned: dict[str, float] = {}  # when somebody may be warned of again
 
     def __len__(self) -> int:
@@ -146,8 +151,8 @@ class SecureLinks:
             waiting.addErrback(lambda _: None)
             waiting.cancel()
 
-    def belongs(self, link: SecureLink, conversation: Conversation) -> None:
-        """A connection that we made for `conversation`."""
+    def carry(self, link: SecureLink, conversation: Conversation) -> None:
+        """Remember that `link` carries `conversation`; only `Calls.join` decides that."""
         self._links[link] = conversation
 
     def hold(self, held: bool) -> None:
@@ -260,10 +265,10 @@ class SecureLinks:
         if belief.worth is Worth.REFUSED:
             self._impostor(link, client_id, belief)
             return
-        known = next((one for one in self._calls.all if one.key == key), None)
+        known = self._calls.all.with_recipient(caller(key, OpenPeer(0)))
         if known is not None:
             self._goes_on(link, call, known)
-        elif client_id in self._calls.ignored:
+        elif self._calls.ignores(client_id, key):
             link.refuse(603)
         elif not self._may_ring(link, belief.worth is Worth.KNOWN):
             link.refuse(486)
@@ -292,9 +297,11 @@ class SecureLinks:
 
     def _goes_on(self, link: SecureLink, call: Called, known: Conversation) -> None:
         """They call while there is a conversation with them already, perhaps our call to them."""
-        self._calls.attach(known, link.key)
-        self._links[link] = known
+        if not self._calls.join(link, known):
+            return
         self._calls.strangers.left(link)
+        known.client_id = known.client_id or call.client_id
+        self._calls.attach(known)
         session = _secure(known)
         before = session.link
         better = isinstance(before, SecureLink) and before.relayed and not link.relayed
@@ -305,14 +312,11 @@ class SecureLinks:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None
         settings = self._calls.settings
-        conversation = self._calls.begin("", SECURE)
-        wanted = call.client_id if belief.confirmed else f"{call.client_id}?"
-        self._calls.all.rename(conversation, wanted, named=True)
-        conversation.key = link.key
-        conversation.pins = call.client_id if belief.confirmed else None
+        conversation = self._calls.begin("", SECURE, KeyedPerson(link.key))
+        self._claims(conversation, call.client_id, belief)
         conversation.host, conversation.port = link.host, link.port
         conversation.known = belief.worth is Worth.KNOWN
-        self._links[link] = conversation
+        self._calls.join(link, conversation)
         self._calls.strangers.left(link)
         conversation.met(self._meetings.get(link))
         at_once = {
@@ -322,7 +326,7 @@ class SecureLinks:
         }[settings.answer]
         self._calls.tell(
             Incoming(
-                call.client_id,
+                conversation.name.removesuffix("?"),
                 link.host,
                 link.port,
                 encrypted=True,
@@ -340,6 +344,26 @@ class SecureLinks:
             self._calls.all.current = conversation
         self._calls.take(conversation)
 
+    def _claims(self, conversation: Conversation, client_id: str, belief: Belief) -> None:
+        """Name the one of `conversation`, who claims `client_id` and has proved a key."""
+        wanted = client_id if belief.confirmed else f"{client_id}?"
+        self._calls.all.rename(conversation, wanted, named=True)
+        conversation.client_id = client_id
+        acquaintances = self._calls.acquaintances
+        assert acquaintances is not None and conversation.key is not None
+        if not acquaintances.knows(conversation.key):
+            conversation.pins = client_id if belief.confirmed else None
+        elif client_id not in acquaintances.ids_of(conversation.key):
+            if acquaintances.was_introduced(client_id, conversation.key):
+                conversation.pins = client_id  # so that they can be called here
+            if (client_id, conversation.key) not in self._aliases:
+                if len(self._aliases) >= WARNED:
+                    self._aliases.clear()
+                self._aliases.add((client_id, conversation.key))
+                self._calls.tell(Notice(f"{conversation.name} calls under the id {client_id}"))
+        else:
+            conversation.pins = client_id
+
     # Calling.
 
     def _answered(
@@ -353,8 +377,7 @@ class SecureLinks:
                 self._impostor(link, client_id, belief)
                 conversation.perform(_secure(conversation).refused(link, 403))
                 return
-            wanted = client_id if belief.confirmed else f"{client_id}?"
-            self._calls.all.rename(conversation, wanted, named=True)
+            self._claims(conversation, client_id, belief)
         conversation.perform(_secure(conversation).answered(link, opening))
 
 

@@ -12,6 +12,7 @@ from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 from typing import Any, ClassVar
 
+from chatproto.identity.pins import KEY
 from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
 from chatproto.taps.client_options import Options
@@ -96,12 +97,11 @@ class OneShotOptions(Options):
         self["timeout"] = seconds
 
     def _person(self, name: str) -> str:
-        if ID.fullmatch(name) is not None:
+        if ID.fullmatch(name) is not None or KEY.fullmatch(name) is not None:
             return name
-        if "@" in name:
-            raise WrongOption(
-                f"{name!r}: there is one --server, and its people have no @ behind them"
-            )
+        client_id, at, where = name.partition("@")
+        if at and where and ID.fullmatch(client_id) is not None:
+            return name  # somebody who is pinned at that server
         raise WrongOption(f"{name!r} is nobody's id" if name else "to whom?")
 
 

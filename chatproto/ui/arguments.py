@@ -118,6 +118,15 @@ def name_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return words[0].removeprefix("@"), words[1]
 
 
+def ignored(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Whose calls are not taken, an empty string for nobody; and `yes` after `off`, else `no`."""
+    words = [word.removeprefix("@") for word in split_words(rest)]
+    off = "yes" if len(words) == 2 and words[0] == "off" else "no"
+    if len(words) > 1 and off == "no":
+        raise Misused("takes one name, and perhaps off before it")
+    return (words[-1] if words else "", off)
+
+
 def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """`full` or `half`."""
     words = [word.lower() for word in split_words(rest)]

@@ -24,6 +24,7 @@ from chatproto.ui.arguments import (
     callee,
     compared,
     full_or_half,
+    ignored,
     name_and_key,
     nothing,
     number,
@@ -193,7 +194,16 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("id", values.asker),),
         ),
-        Row("who", "/who", "whom you are talking with", nothing, lambda node, given: node.who()),
+        Row(
+            "who",
+            "/who [id]",
+            "whom you are talking with",
+            one_or_none,
+            lambda node, given: node.who(*given),
+            more="With an id: also whom it means, and what they are called here.",
+            ids="",
+            fields=(Field("id", name),),
+        ),
         Row(
             "switch",
             "/switch id|#room",
@@ -313,6 +323,7 @@ ROWS: dict[str, Row] = {
             "take a key for somebody's",
             name_and_key,
             lambda node, given: node.trust(*given),
+            more="What waits for the key before is reported, and not sent to this one: see /resend.",
             ids="",
             fields=(
                 Field("id", name, missing=None),
@@ -320,18 +331,38 @@ ROWS: dict[str, Row] = {
             ),
         ),
         Row(
-            "ignore",
-            "/ignore id",
-            "hear no more of somebody",
+            "resend",
+            "/resend id",
+            "send what was said for the key before /trust",
             one,
-            lambda node, given: node.ignore(*given),
+            lambda node, given: node.resend(*given),
             ids="",
             fields=(Field("id", name, missing=None),),
+        ),
+        Row(
+            "ignore",
+            "/ignore [off] [id]",
+            "take no calls of somebody, or list whose",
+            ignored,
+            lambda node, given: _ignore(node, *given),
+            more="/ignore off id takes them again; it is kept with the known keys.",
+            words=("off",),
+            ids="",
+            fields=(Field("id", name), Field("off", flag, missing=("no",))),
         ),
         *ROOM_ROWS,
     )
 }
 """Every command by its name, in the order of /help."""
+
+
+def _ignore(node: Node, who: str, off: str) -> None:
+    if off == "yes":
+        node.unignore(who)
+    elif who:
+        node.ignore(who)
+    else:
+        node.list_ignored()
 
 
 def _row(name: str, command: str) -> Row:

@@ -16,8 +16,9 @@ Said = dict[str, Any]
 Commands = tuple[Values, ...]
 """Commands as objects of the JSON interface: `{"do": "chat", "to": "bob"}`."""
 
-DONE, REFUSED, LATER, NOT_DONE = 0, 3, 4, 5
-"""Exit codes: done; somebody does not want it; not yet, and what is kept goes on; not at all."""
+DONE, WRONG, REFUSED, LATER, NOT_DONE = 0, 1, 3, 4, 5
+"""Exit codes: done; a name that means nobody, or may mean two; somebody does not want it; not yet, and
+what is kept goes on; not at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,6 @@ class Step:
 
 
 NOTHING = Step()
-WHO: Values = {"do": "who"}
 THEY_LEFT = "they left"
 FOR_NOW = ("408 ", "429 ", "503 ")
 """How refusals begin that another try may not meet."""
@@ -131,6 +131,8 @@ def unreached(to: str, reason: str) -> Over:
         return Over(NOT_DONE, f"{to} left")
     if reason.startswith(("603 ", "declined")):
         return Over(REFUSED, f"{to} declined the call")
+    if is_refused(reason):
+        return Over(REFUSED, reason)
     if reason.startswith("403 "):
         return Over(REFUSED, f"{to} takes no calls of this key")
     if reason.startswith("404 ") or "knows no" in reason:
@@ -158,6 +160,12 @@ DOING = {
 """What is waited for, by the state of a conversation."""
 
 
+def is_refused(reason: str) -> bool:
+    """Return True if the call was refused here, because somebody else was found for `to`."""
+    told = ("refused: ", "the key of ")
+    return reason.startswith(told) or " is somebody else: " in reason
+
+
 class Reach:
     """Has a conversation with `to`: goes on with the one that there is, or calls.
 
@@ -174,6 +182,10 @@ class Reach:
 
     def heard(self, event: Said) -> Commands:
         """What to command now."""
+        if event["event"] == "answer" and event["command"] == "who" and event.get("name"):
+            self.to = event["name"]
+        elif event["event"] == "session" and event.get("was") == self.to:
+            self.to = event["id"]
         match event:
             case {"event": "answer", "command": "who", "conversations": list(known)}:
                 states = [one["state"] for one in known if one["id"] == self.to]
@@ -186,7 +198,11 @@ class Reach:
                 self.open = False
             case {"event": "session", "id": self.to, "state": "closed"}:
                 self.open, self.reason = False, event.get("reason") or THEY_LEFT
-            case {"event": "error", "command": "chat", "id": self.to}:
+            case {"event": "error", "command": "who"} | {
+                "event": "error",
+                "command": "chat",
+                "id": self.to,
+            }:
                 self.open, self.reason = False, event["text"]
         return ()
 
@@ -230,6 +246,11 @@ class Reach:
         return ""
 
     @property
+    def who(self) -> Values:
+        """The command that asks what they are called, and whether there is a conversation."""
+        return {"do": "who", "id": self.to}
+
+    @property
     def call(self) -> Values:
         """The command that calls them."""
         return {"do": "chat", "to": self.to}
@@ -246,7 +267,6 @@ class SendText:
     calls = True
 
     def __init__(self, to: str, text: str, patient: bool = False) -> None:
-        self._to = to
         self._text = text
         self._patient = patient
         self._reach = Reach(to, patient)
@@ -254,8 +274,12 @@ class SendText:
         self._said = False
         self._id: int | None = None  # it is in the outbox
 
+    @property
+    def _to(self) -> str:
+        return self._reach.to
+
     def begin(self) -> Step:
-        return Step((WHO,))
+        return Step((self._reach.who,))
 
     def heard(self, event: Said) -> Step:
         if event["event"] == "answer" and event["command"] == "who":
@@ -266,6 +290,8 @@ class SendText:
         self._reach.heard(event)
         if (later := self._reach.refused_for_now(event)) is not None:
             return later
+        if event["event"] == "error" and event["command"] == "who":
+            return over(WRONG, event["text"])
         if self._patient and self._id is None and self._reach.came(event):
             return self._say((self._reach.call,))
         if not self._said:

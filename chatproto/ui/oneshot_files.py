@@ -10,7 +10,7 @@ from chatproto.ui.oneshot import (
     NOT_DONE,
     NOTHING,
     REFUSED,
-    WHO,
+    WRONG,
     Over,
     Reach,
     Said,
@@ -36,7 +36,6 @@ class SendFiles:
     calls = True
 
     def __init__(self, to: str, paths: Sequence[str], patient: bool = False) -> None:
-        self._to = to
         self._patient = patient
         self._reach = Reach(to, patient)
         self._begun = False
@@ -44,8 +43,12 @@ class SendFiles:
         self._reasons: dict[str, str] = {}
         self._offered = False
 
+    @property
+    def _to(self) -> str:
+        return self._reach.to
+
     def begin(self) -> Step:
-        return Step((WHO,))
+        return Step((self._reach.who,))
 
     def heard(self, event: Said) -> Step:
         if event["event"] == "answer" and event["command"] == "who":
@@ -53,6 +56,8 @@ class SendFiles:
                 return NOTHING
             self._begun = True
         call = self._reach.heard(event)
+        if event["event"] == "error" and event["command"] == "who":
+            return over(WRONG, event["text"])
         if call:
             return Step(call)
         if (later := self._reach.refused_for_now(event)) is not None:
@@ -156,15 +161,21 @@ class Receive:
 
     def __init__(self, sender: str = "", count: int = 0) -> None:
         self._sender = sender
+        self._key: str | None = None  # theirs, if it is known
         self._count = count
         self._came = 0
 
     def begin(self) -> Step:
-        return Step((WHO, {"do": "files"}))
+        who = {"do": "who", "id": self._sender} if self._sender else {"do": "who"}
+        return Step((who, {"do": "files"}))
 
     def heard(self, event: Said) -> Step:
         match event:
+            case {"event": "error", "command": "who"}:
+                return over(WRONG, event["text"])
             case {"event": "answer", "command": "who", "conversations": list(known)}:
+                if "name" in event:
+                    self._sender, self._key = event["name"], event.get("key")
                 ringing = [one["id"] for one in known if one["state"] == "ringing"]
                 return Step(tuple(_accept(id) for id in ringing if self._wants(id)))
             case {"event": "answer", "command": "files", "files": list(known)}:
@@ -172,6 +183,9 @@ class Receive:
                 return Step(
                     tuple(_accept(one["id"]) for one in offered if self._wants(one["from"]))
                 )
+            case {"event": "incoming", "id": str(id), "key": str(key)} if key == self._key:
+                self._sender = id if event.get("confirmed") else f"{id}?"
+                return Step((_accept(self._sender),)) if event.get("ask") else NOTHING
             case {"event": "incoming", "id": str(id), "ask": True, "confirmed": True}:
                 return Step((_accept(id),)) if self._wants(id) else NOTHING
             case {"event": "file", "from": str(sender)} if self._wants(sender):
@@ -195,7 +209,9 @@ class Receive:
 
     def _wants(self, sender: str) -> bool:
         # A name that nobody confirms ends in a question mark, and is nobody's.
-        return not sender.endswith("?") and self._sender in ("", sender)
+        if self._sender == "":
+            return not sender.endswith("?")
+        return sender == self._sender
 
     def _file(self, event: Said) -> Step:
         name, reason = event["name"], event.get("reason", "")

@@ -46,9 +46,12 @@ class BeliefTests(SynchronousTestCase):
         self.assertIs(self.worth("alice", MALLORY, AWAY), Worth.CLAIMED)
 
     def test_one_server_that_knows_another_key_is_enough_to_refuse(self) -> None:
-        self.pins.put(Pin(AWAY, "alice", MALLORY))
         for servers in ((HOME, AWAY), (AWAY, HOME)):
             self.assertIs(self.worth("alice", MALLORY, *servers), Worth.REFUSED)
+
+    def test_a_pinned_key_is_the_same_contact_under_every_id(self) -> None:
+        for servers in ((HOME,), (AWAY,), ()):
+            self.assertIs(self.worth("eve", ALICE, *servers), Worth.KNOWN)
 
     def test_a_changed_key_says_who_where_and_what_to_do(self) -> None:
         pin = self.pins.person(HOME, "alice")

@@ -118,12 +118,12 @@ class PinTests(Case):
 
     def test_verified_is_kept_and_not_lost_by_meeting_again(self) -> None:
         self.known.pin("bob", BOB)
-        self.assertEqual(self.known.security("bob", BOB), "encrypted")
-        self.known.pin("bob", BOB, verified=True)
+        self.assertEqual(self.known.security(BOB), "encrypted")
+        self.known.verify("bob", BOB)
         self.known.pin("bob", BOB)
-        self.assertEqual(self.known.security("bob", BOB), "verified")
-        self.assertEqual(self.known.security("bob", EVE), "encrypted")
-        self.assertEqual(self.known.security("eve", EVE), "encrypted")
+        self.assertEqual(self.known.security(BOB), "verified")
+        self.assertEqual(self.known.security(EVE), "encrypted")
+        self.assertEqual(self.known.security(EVE), "encrypted")
 
     def test_nothing_is_written_for_what_is_there(self) -> None:
         self.known.pin("bob", BOB)
@@ -132,12 +132,12 @@ class PinTests(Case):
         self.assertEqual((self.path / "known_peers").stat().st_mtime_ns, before)
 
     def test_a_trusted_key_is_taken_everywhere_and_is_not_verified(self) -> None:
-        self.known.pin("bob", BOB, verified=True)
+        self.known.verify("bob", BOB)
         self.known.server_key = SERVER
         self.known.trust("bob", EVE)
         self.assertIs(self.worth("bob", EVE), Worth.KNOWN)
         self.assertIs(self.worth("bob", BOB), Worth.REFUSED)
-        self.assertEqual(self.known.security("bob", EVE), "encrypted")
+        self.assertEqual(self.known.security(EVE), "encrypted")
 
     def test_a_server_is_new_once(self) -> None:
         self.assertTrue(self.known.pin_server("localhost:5555", SERVER))

@@ -58,7 +58,7 @@ class Case(SynchronousTestCase):
         conversation.session.call()
         link = PlainLink(calls.links, self.clock, DEFAULTS, dialect)
         wire = joined(link, Wire(host, 5002))
-        calls.links.belongs(link, conversation)
+        calls.join(link, conversation)
         session = conversation.session
         assert isinstance(session, PlainSession)
         conversation.perform(session.connected(link))
@@ -227,6 +227,7 @@ class RowTests(Case):
             bob,
             {
                 "id": "bob",
+                "key": None,
                 "host": "10.0.0.2",
                 "port": 5002,
                 "state": "open",

@@ -27,7 +27,7 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
 from tests.node.test_node import SlowServer
 
-KEYS = ["sha256:" + letter * 52 for letter in "ABC"]
+KEYS = ["sha256:" + letter * 52 for letter in "ABCD"]
 OURS = new_identity()
 BOB = encode(Beacon("bob", KEYS[0], 5557))
 
@@ -178,7 +178,7 @@ class NeighbourTests(SynchronousTestCase):
         for name, key, host in (
             ("bob", 0, "10.0.0.2"),
             ("carol", 2, "10.0.0.3"),
-            ("dan", 1, "fd00::4"),
+            ("dan", 3, "fd00::4"),
         ):
             self.air.heard(encode(Beacon(name, KEYS[key], 5557)), host)
         self.clock.advance(2)
@@ -198,7 +198,7 @@ class NeighbourTests(SynchronousTestCase):
                 "standing": "known", "seen": 2.0,
             },
         )  # fmt: skip
-        self.known.pin("bob", KEYS[0], verified=True)
+        self.known.verify("bob", KEYS[0])
         self.assertEqual(self.shown().lines[0], "bob 10.0.0.2:5557: verified")
 
     def test_our_own_key_and_rubbish_are_nobody(self) -> None:
@@ -290,7 +290,7 @@ class NeighbourTests(SynchronousTestCase):
 
     def test_a_connection_that_broke_finds_them_again(self) -> None:
         self.air.heard(BOB, "10.0.0.2")
-        found = self.successResultOf(Deferred.fromCoroutine(self.node.whereabouts("bob?")))
+        found = self.successResultOf(Deferred.fromCoroutine(self.node.whereabouts("bob", None)))
         self.assertEqual(found, Contact("bob?", "10.0.0.2", 5557, KEYS[0]))
 
     def test_when_somebody_known_is_there_what_waits_for_them_goes(self) -> None:

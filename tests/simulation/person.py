@@ -79,7 +79,7 @@ class MemoryPins(PinFile):
         return self.pins.put(pin)
 
     def ignore(self, one: Any, on: bool) -> None:
-        self.pins = self.pins.ignoring(one, on)  # type: ignore[attr-defined]
+        self.pins = self.pins.ignoring(one, on)
 
 
 def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random: Random) -> Node:

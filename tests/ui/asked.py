@@ -41,8 +41,17 @@ class AskedNode:
     def decline(self, what: str = "") -> None:
         self.asked.append(("decline", what))
 
-    def who(self) -> None:
-        self.asked.append(("who",))
+    def who(self, peer: str = "") -> None:
+        self.asked.append(("who", peer) if peer else ("who",))
+
+    def unignore(self, peer: str) -> None:
+        self.asked.append(("unignore", peer))
+
+    def list_ignored(self) -> None:
+        self.asked.append(("list_ignored",))
+
+    def resend(self, peer: str) -> None:
+        self.asked.append(("resend", peer))
 
     def switch(self, what: str) -> None:
         self.asked.append(("switch", what))

@@ -149,7 +149,7 @@ class AnyInputTests(Case):
     def test_a_mistake_of_ours_is_an_error_and_the_next_line_is_read(self) -> None:
         ui = JsonLines(self.node, self.shown.append, lambda: Wall(1.5))
         self.tells(ui.tell)
-        for command in ("who", "status"):
+        for command in ("nearby", "status"):
             self.patch(self.node, command, _mistaken)
             ui.on_line(json.dumps({"do": command}))
             told = json.loads(self.shown[-1])

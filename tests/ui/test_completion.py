@@ -12,7 +12,7 @@ from chatproto.ui.completion import completions
 
 class CompletionTests(SynchronousTestCase):
     def test_a_beginning_completes_to_the_commands(self) -> None:
-        self.assertEqual(completions("/re"), ["/register"])
+        self.assertEqual(completions("/re"), ["/register", "/resend "])
         self.assertEqual(completions("/i"), ["/id", "/info ", "/ignore ", "/invite "])
         self.assertEqual(len(completions("/")), len(ROWS))
 

@@ -67,18 +67,22 @@ class SendTextTests(WorkTests):
     def test_goes_where_there_is_a_conversation(self) -> None:
         work = SendText("bob", "hi")
         said = [who("open"), event("sent", to="bob", id=7, text="hi")]
-        self.assertEqual(self.feed(work, *said), [do("who"), do("msg", to="bob", text="hi")])
+        self.assertEqual(
+            self.feed(work, *said), [do("who", id="bob"), do("msg", to="bob", text="hi")]
+        )
         self.assertEqual(work.heard(event("delivered", to="bob", id=7)).over, Over(0))
 
     def test_calls_where_there_is_none(self) -> None:
         for found in (who(), who("ringing"), who("open", id="carol")):
             commands = self.feed(SendText("bob", "hi"), found)
             self.assertEqual(
-                commands, [do("who"), do("chat", to="bob"), do("msg", to="bob", text="hi")]
+                commands,
+                [do("who", id="bob"), do("chat", to="bob"), do("msg", to="bob", text="hi")],
             )
         for found in (who("calling"), who("broken")):
             self.assertEqual(
-                self.feed(SendText("bob", "hi"), found), [do("who"), do("msg", to="bob", text="hi")]
+                self.feed(SendText("bob", "hi"), found),
+                [do("who", id="bob"), do("msg", to="bob", text="hi")],
             )
 
     @given(st.text(min_size=1))
@@ -128,7 +132,7 @@ class SendTextTests(WorkTests):
         commands = self.feed(work, who(), kept, unreached(AWAY), came, arrived)
         self.assertEqual(
             (commands, self.over),
-            ([do("who"), do("chat", to="bob"), do("msg", to="bob", text="hi")], Over(0)),
+            ([do("who", id="bob"), do("chat", to="bob"), do("msg", to="bob", text="hi")], Over(0)),
         )
 
     def test_somebody_away_who_is_not_known(self) -> None:
@@ -244,14 +248,16 @@ class SendFilesTests(WorkTests):
         self.assertEqual(
             commands,
             [
-                do("who"),
+                do("who", id="bob"),
                 do("chat", to="bob"),
                 do("files"),
                 do("send", to="bob", paths=["/a b", "/c"]),
             ],
         )
         commands = self.feed(SendFiles("bob", ["/a"]), who("open"), listed())
-        self.assertEqual(commands, [do("who"), do("files"), do("send", to="bob", paths=["/a"])])
+        self.assertEqual(
+            commands, [do("who", id="bob"), do("files"), do("send", to="bob", paths=["/a"])]
+        )
 
     def test_what_is_under_way_is_not_sent_twice(self) -> None:
         known = {"id": 4, "path": "/a", "to": "bob", "state": "broken"}
@@ -363,7 +369,7 @@ class ReceiveTests(WorkTests):
         ]
         self.assertEqual(self.feed(Receive(count=1), *strangers), [do("who"), do("files")])
         others = [who("ringing", id="eve"), offered("eve", ask=True)]
-        self.assertEqual(self.feed(Receive("bob", 1), *others), [do("who"), do("files")])
+        self.assertEqual(self.feed(Receive("bob", 1), *others), [do("who", id="bob"), do("files")])
         self.assertIsNone(self.over)
 
     def test_goes_on_after_one_that_failed(self) -> None:

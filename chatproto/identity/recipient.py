@@ -1,0 +1,112 @@
+"""Decide whom a message is for, and whether an answer or a connection belongs to that recipient.
+
+A conversation, a queued message and a call carry a `Recipient` from the moment the person names
+somebody. A recipient changes only as `answered` and `carried` say; everything else is a `Mismatch`.
+The rules are pure: what was said for one key can never come to be for another.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class KeyedPerson:
+    """The owner of an identity key, under whatever id and at whatever address."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class FirstContact:
+    """An id without a known key; `server` is the server's key, None if that is not known.
+
+    An empty `client_id` stands for whomever the server answers with.
+    """
+
+    server: str | None
+    client_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """Whoever answers at an address that the person typed."""
+
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPeer:
+    """The peer of the plain-text conversation `number` of this run of the program."""
+
+    number: int
+
+
+Recipient = KeyedPerson | FirstContact | Dialled | OpenPeer
+
+
+class Reason(Enum):
+    """The difference between a recipient and the one who was found."""
+
+    OTHER_ID = "another id than the one asked for"
+    OTHER_KEY = "another key than theirs"
+    NO_KEY = "no key, and plain text is not allowed"
+    NOT_THEIRS = "a connection of somebody else"
+
+
+class Mismatch(Exception):
+    """An answer or a connection does not belong to the recipient."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+def answered(
+    recipient: Recipient, asked: str, client_id: str, key: str | None, open_peer: OpenPeer | None
+) -> Recipient:
+    """Return the recipient after somebody was found for it.
+
+    Args: asked: the id that a server was asked for, empty for anybody. client_id, key: who was found;
+    a beacon or an address that was remembered counts as well. open_peer: what it becomes in plain
+    text, None where plain text is not allowed (without --open and --as, or if the id has a pin).
+    Raises: Mismatch.
+    """
+    if asked and client_id != asked:
+        raise Mismatch(Reason.OTHER_ID)
+    match recipient:
+        case KeyedPerson(known):
+            if key not in (None, known):
+                raise Mismatch(Reason.OTHER_KEY)
+        case FirstContact(_, wanted):
+            if wanted and client_id != wanted:
+                raise Mismatch(Reason.OTHER_ID)
+            if key is not None:
+                return KeyedPerson(key)
+            if open_peer is None:
+                raise Mismatch(Reason.NO_KEY)
+            return open_peer
+    return recipient
+
+
+def carried(recipient: Recipient, key: str | None, open_peer: OpenPeer) -> Recipient:
+    """Return the recipient after a connection is joined to its conversation.
+
+    Args: key: what TLS proved, None for a connection in plain text. open_peer: the conversation, as
+    what it may be in plain text. Raises: Mismatch: the connection must not carry it.
+    """
+    match recipient:
+        case KeyedPerson(known) if key == known:
+            return recipient
+        case Dialled():
+            return open_peer if key is None else KeyedPerson(key)
+        case OpenPeer() if key is None and recipient == open_peer:
+            return recipient
+    raise Mismatch(Reason.NOT_THEIRS)
+
+
+def caller(key: str | None, open_peer: OpenPeer) -> Recipient:
+    """Return whom an incoming call comes from: its key, whatever id it claims."""
+    return open_peer if key is None else KeyedPerson(key)
