@@ -78,7 +78,11 @@ class Records:
         """All but those that ended over `keep` seconds ago: these go, with their parts. Raises OSError."""
         kept = []
         for record in self.load():
-            if record.state not in ENDED or record.at + keep > now:
+            at = record.at
+            if at > now + keep:  # the system's clock was set back: no part stays for ever
+                at = now
+                self.save(replace(record, at=at))
+            if record.state not in ENDED or at + keep > now:
                 kept.append(record)
                 continue
             if not record.outgoing and record.state is not State.DONE and record.local:

@@ -276,6 +276,14 @@ class RecordTests(Case):
             {path.stat().st_mode & 0o777 for path in (self.folder / "transfers").iterdir()}, {0o600}
         )
 
+    def test_one_of_a_clock_that_was_wrong_by_years_goes_when_its_time_has_passed(self) -> None:
+        records, keep, now = Records(self.folder), 100.0, 1000.0
+        offer = FileOffer("a", 3, DATE)
+        records.save(Record("k1", False, 5, State.CANCELLED, offer, now + 1e9))
+        self.assertEqual(len(records.sweep(now, keep)), 1)
+        self.assertEqual(len(records.sweep(now + keep - 1, keep)), 1)
+        self.assertEqual(records.sweep(now + keep, keep), [])
+
     def test_what_cannot_be_read_is_passed_over(self) -> None:
         records = Records(self.folder)
         for number, text in enumerate(
