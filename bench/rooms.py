@@ -30,6 +30,7 @@ MEMBERS, SENDERS, IN_FLIGHT, RATE = 100, 10, 4, 100
 WARM_UP = 0.5
 PLAIN, SECURE = "ngircd, plain", "ngircd, TLS"
 UNLIMITED = (
+    "new-ids-per-address",
     "say-burst",
     "say-rate",
     "say-bytes",

@@ -54,8 +54,8 @@ NO_TWISTED = {
     "peer": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",
-    "rooms": "answers bare chair effects flood history lobby plain_view room",
-    "server": "commands members shared_lobby unanswered",
+    "rooms": "answers bare chair effects flood guard history lobby plain_view room",
+    "server": "commands members room_feed shared_lobby unanswered",
     "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments checkup commands common_words completion file_view legible oneshot oneshot_files"

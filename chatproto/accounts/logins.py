@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from math import ceil
-from typing import cast
+from typing import NamedTuple, cast
 
 from twisted.cred.credentials import UsernamePassword
 from twisted.cred.error import LoginFailed
@@ -22,57 +22,84 @@ from chatproto.wire.limits import Limits
 BUSY_WAIT = 5
 """Seconds after which to come back when too many wait."""
 MOST_PROVED = 100_000
+RESERVE = 4
+"""One of so many places to wait is kept for keys that own the id, or have logged in before."""
+
+
+class _Attempt(NamedTuple):
+    """What a wrong password counts against: `name`, and the `user` unless the key is known."""
+
+    name: str
+    user: str | None
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        return () if self.user is None else (self.user,)
 
 
 class Logins:
     """Lets people log in by `portal`.
 
-    A wrong password counts against the address that it came from (and so against the connection) and
-    against the user; but who has logged in with a key before is not held up by what others try. Of
-    one address and of one user one password is checked at a time, so that many connections have no
-    more tries than one.
+    A wrong password counts against the address that it came from, and against the user; a key that
+    owns the user's id, or has logged in as the user before, is not held up by what others try. Of
+    one address one password is checked at a time, so that many connections have no more tries than
+    one, and a few wait; some of the places are for keys that own the id.
     """
 
     def __init__(self, portal: Portal, clock: IReactorTime, limits: Limits) -> None:
         self._portal = portal
         self._clock = clock
-        self._most_waiting = limits.logins_waiting
-        self._tries = Tries(limits)
+        self._limits = limits
+        self._tries = Tries(limits.login_tries)
+        self._user_tries = Tries(limits.login_tries_per_user)
         self._places = DeferredSemaphore(max(1, limits.logins))
         self._locks: dict[str, DeferredLock] = {}
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._waiting = 0
+        self._waiting: Counter[str] = Counter()  # by name, and "" for all
 
     async def login(
-        self, user: str, password: str, address: str, key: str, wanted: Callable[[], bool]
+        self,
+        user: str,
+        password: str,
+        address: str,
+        key: str,
+        wanted: Callable[[], bool],
+        owns: bool = False,
     ) -> str | None:
         """The name of the account that `user` has, or None if nobody waits for it any more (`wanted`).
 
-        Raises RemoteError: 403 for a wrong password or no such user, 429 (TooMany) for too many of
-        them; and whatever a checker raises that has its own troubles.
+        `owns`: `key` owns the id that is called like the user. Raises RemoteError: 403 for a wrong
+        password or no such user, 429 (TooMany) for too many of them; and whatever a checker raises
+        that has its own troubles.
         """
-        known = (user, key) in self._proved
-        names = [f"from {address}", f"{'by ' + key + ' ' if known else ''}for {user}"]
-        self._refuse_too_many(names)  # they need not wait to hear it
-        if self._waiting >= self._most_waiting:
+        known = owns or (user, key) in self._proved
+        name = f"by {key} for {user}" if known else f"from {address}"
+        attempt = _Attempt(name, None if known else f"for {user}")
+        self._refuse_too_many(attempt)  # they need not wait to hear it
+        limits = self._limits
+        reserve = 0 if known else limits.logins_waiting // RESERVE
+        most = limits.logins_waiting - reserve
+        if self._waiting[name] >= limits.logins_waiting_per_address or self._waiting[""] >= most:
             raise TooMany(BUSY_WAIT, "too many wait to log in")
-        self._waiting += 1
+        self._waiting.update((name, ""))
         try:
-            async with AsyncExitStack() as stack:
-                for name in names:  # always in this order, so that none waits for itself
-                    await stack.enter_async_context(self._alone(name))
-                self._refuse_too_many(names)
-                await stack.enter_async_context(self._place())
-                return await self._check(user, password, key, names) if wanted() else None
+            async with self._alone(name):
+                self._refuse_too_many(attempt)
+                async with self._place():
+                    return await self._check(user, password, key, attempt) if wanted() else None
         finally:
-            self._waiting -= 1
+            self._waiting.subtract((name, ""))
+            if not self._waiting[name]:
+                del self._waiting[name]
 
-    async def _check(self, user: str, password: str, key: str, names: list[str]) -> str:
+    async def _check(self, user: str, password: str, key: str, attempt: _Attempt) -> str:
         credentials = UsernamePassword(user.encode(), password.encode())
         try:
             _, avatar, _ = await self._portal.login(credentials, None, IAccount)
         except LoginFailed:
-            self._tries.wrong(names, self._clock.seconds())
+            now = self._clock.seconds()
+            self._tries.wrong([attempt.name], now)
+            self._user_tries.wrong(attempt.users, now)
             raise RemoteError(403, "no such user, or another password") from None
         self._proved[user, key] = None
         self._proved.move_to_end((user, key))
@@ -80,8 +107,9 @@ class Logins:
             self._proved.popitem(last=False)
         return cast(Account, avatar).user
 
-    def _refuse_too_many(self, names: list[str]) -> None:
-        wait = self._tries.wait(names, self._clock.seconds())
+    def _refuse_too_many(self, attempt: _Attempt) -> None:
+        now = self._clock.seconds()
+        wait = max(self._tries.wait([attempt.name], now), self._user_tries.wait(attempt.users, now))
         if wait > 0:
             raise TooMany(ceil(wait), "too many wrong passwords")
 

@@ -6,7 +6,6 @@ from collections import OrderedDict, deque
 from collections.abc import Iterable
 
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
 
 MINUTE = 60.0
 MOST = 100_000
@@ -22,13 +21,13 @@ class TooMany(RemoteError):
 
 
 class Tries:
-    """Wrong passwords of the last minute, by whatever they are counted by; `now` is in seconds.
+    """At most `most` wrong passwords in a minute, by whatever they are counted by; `now` is in seconds.
 
     Right ones are not counted: a whole class behind one address may log in at once.
     """
 
-    def __init__(self, limits: Limits) -> None:
-        self._most = limits.login_tries
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._wrong: OrderedDict[str, deque[float]] = OrderedDict()  # the latest last
 
     def wait(self, names: Iterable[str], now: float) -> float:

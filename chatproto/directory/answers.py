@@ -8,7 +8,7 @@ from chatproto.directory.lease import Lease, Source
 from chatproto.directory.names import Names
 from chatproto.directory.pairing import bridge
 from chatproto.directory.registry import Registry
-from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import (
@@ -75,8 +75,8 @@ class Directory:
                     return self._forget(message.client_id, source) or UnregAck()
                 case Quit():
                     return self._forget(message.client_id, source) or QuitAck()
-        except StoreTrouble as trouble:
-            return Error(trouble.status)
+        except RemoteError as error:  # a store that is full, or in trouble
+            return Error(error.status)
         return Error(405)
 
     def _listed(self, source: Source) -> tuple[Contact, ...]:

@@ -18,7 +18,8 @@ class Introductions:
     """Counts them: so many of one key in a minute, and so many to one (protocol section 3).
 
     Two who have asked for each other have accepted each other, as far as a server can tell, and are
-    not counted.
+    not counted. Strangers of one address get a part of what one key may receive, and all strangers
+    together leave some of it to people whom that key knows: it watches them, or allows them to find it.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -28,9 +29,16 @@ class Introductions:
         self._callees: OrderedDict[str, deque[float]] = OrderedDict()
         self._in_vain: OrderedDict[str, deque[float]] = OrderedDict()
         self._by_callee: OrderedDict[str, deque[tuple[str, float]]] = OrderedDict()
+        self._strangers: OrderedDict[str, deque[float]] = OrderedDict()  # by callee
+        self._addresses: OrderedDict[tuple[str, str], deque[float]] = OrderedDict()  # and address
 
-    def count(self, caller: str, callee: str, now: float) -> None:
-        """One more. Raises RemoteError 429 if that is one too many."""
+    def count(
+        self, caller: str, callee: str, now: float, address: str = "", known: bool = False
+    ) -> None:
+        """One more, of a caller at `address` whom the callee has `known` before or not.
+
+        Raises RemoteError 429 if that is one too many.
+        """
         mutual = (callee, caller) in self._pairs
         self._pairs[caller, callee] = None
         self._pairs.move_to_end((caller, callee))
@@ -43,6 +51,16 @@ class Introductions:
         limits = self._limits
         if len(own) >= limits.introductions_from or len(received) >= limits.introductions_to:
             raise RemoteError(429, "too many introductions")
+        if not known:
+            strangers = _recent(self._strangers, callee, now)
+            neighbours = _recent(self._addresses, (callee, address), now)
+            if (
+                len(strangers) >= max(1, limits.introductions_to - limits.introductions_reserve)
+                or len(neighbours) >= limits.introductions_to_per_address
+            ):
+                raise RemoteError(429, "too many introductions of strangers")
+            strangers.append(now)
+            neighbours.append(now)
         own.append(now)
         received.append(now)
         made = self._by_callee.setdefault(callee, deque(maxlen=limits.introductions_to))

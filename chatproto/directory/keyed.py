@@ -6,27 +6,32 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from heapq import heappop, heappush, merge
 from itertools import islice
+from math import ceil
 
 from chatproto.directory.addresses import told
 from chatproto.directory.introductions import Introductions
-from chatproto.directory.lease import Source, is_loopback
+from chatproto.directory.lease import Source, is_loopback, network
 from chatproto.directory.listing import Listing
-from chatproto.directory.names import Names, claim
+from chatproto.directory.names import Names, claim, is_new
 from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
 from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Standing, Visitor
 from chatproto.directory.watchers import Watchers
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
+from chatproto.net.rate_limiter import RateLimiters
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
 
 NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 RETRY_AFTER = 10
 """Seconds after which a request that came too soon may be made again."""
+HOUR = 3600.0
+MOST_ADDRESSES = 100_000
+"""Addresses whose new ids are counted."""
 
 
 OPEN_TRIED = 100
@@ -35,6 +40,20 @@ OPEN_TRIED = 100
 
 def no_tickets(asker: str, call: str, now: float) -> None:
     """There is no relay."""
+
+
+def new_ids_limiter(limits: Limits) -> RateLimiters[str]:
+    """Count new ids by address: `new_ids_per_address` at once, and as many in an hour."""
+    most = limits.new_ids_per_address
+    return RateLimiters(most / HOUR, most, MOST_ADDRESSES)
+
+
+def count_new_id(limiter: RateLimiters[str], host: str, now: float) -> None:
+    """Count one new id from `host`. Raises Later if that is one too many."""
+    address = network(host)
+    if not limiter.allow(address, now):
+        wait = min(limiter.wait(address, now), HOUR)
+        raise Later("too many new ids from one address", max(1, ceil(wait)))
 
 
 class KeyedDirectory:
@@ -55,6 +74,7 @@ class KeyedDirectory:
         new_tickets: NewTickets = no_tickets,
         presences: Presences | None = None,
         date: Callable[[Monotonic], Wall] = Wall,
+        counted: bool = True,
     ) -> None:
         self.names = names
         self.registry = registry
@@ -70,6 +90,7 @@ class KeyedDirectory:
         self._absent: list[tuple[float, str]] = []  # a heap: which registrations end when
         self._used: OrderedDict[str, float] = OrderedDict()  # connected: since when `names` knows
         self._watchers = Watchers(limits.watches)
+        self._new_ids = new_ids_limiter(limits) if counted else None
         self._introductions = Introductions(limits)
         self.relay: Address | None = None
         """Where its tickets are good; None: at the address that a client knows this server by."""
@@ -81,10 +102,12 @@ class KeyedDirectory:
                 case bcp2.Register():
                     return self._register(message, visitor, now)
                 case bcp2.Bridge():
+                    self._uses_alone(visitor, now)
                     return self._bridge(message, self._registered(visitor), now)
                 case bcp2.Info():
                     return [Say(visitor, self._info(message, visitor))]
                 case bcp2.Watch():
+                    self._uses_alone(visitor, now)
                     return self._watch(message, self._registered(visitor))
                 case bcp2.Unwatch(cseq, peer_id):
                     self._watchers.remove(visitor, peer_id)
@@ -99,6 +122,8 @@ class KeyedDirectory:
         except RemoteError as error:
             cseq = getattr(message, "cseq", None)
             retry = RETRY_AFTER if error.status in (429, 503) else None
+            if isinstance(error, Later):
+                retry = error.retry_after
             return [Say(visitor, Error(error.status, cseq, retry_after=retry))]
         return [Say(visitor, Error(405, getattr(message, "cseq", None)))]
 
@@ -144,6 +169,21 @@ class KeyedDirectory:
         """Whether there is a registration of that id."""
         return client_id in self._present
 
+    def sees(self, key: str, client_id: str) -> bool:
+        """Return True if `key` may know whether somebody is called `client_id`, there or away."""
+        presence = self._present.get(client_id)
+        if presence is not None:
+            return presence.lets(key)
+        allowed = self.names.hidden(client_id)
+        return allowed is None or key in allowed or self.owns(key, client_id)
+
+    def owns(self, key: str, client_id: str) -> bool:
+        """Return True if `key` is known to own `client_id`."""
+        try:
+            return client_id in self.names.owned(key)
+        except StoreTrouble:
+            return False
+
     def find(self, client_id: str) -> Visitor | None:
         """Who is connected with that id."""
         presence = self._present.get(client_id)
@@ -164,10 +204,16 @@ class KeyedDirectory:
             self._used.pop(presence.client_id, None)
             heappush(self._absent, (presence.until, presence.client_id))
 
-    def due(self, now: float) -> list[Effect]:
-        """What the time has brought: who is offline now, which registrations and names have ended."""
+    def due(self, now: float, most: int = 1_000_000) -> list[Effect]:
+        """What the time has brought: who is offline now, which registrations and names have ended.
+
+        Of each kind at most `most`; `is_due` tells whether there is more.
+        """
         effects: list[Effect] = []
-        while self._leaving:
+        limits = self.limits
+        left = most
+        while self._leaving and left:
+            left -= 1
             client_id, at = next(iter(self._leaving.items()))
             if at > now:
                 break
@@ -175,18 +221,47 @@ class KeyedDirectory:
             effects += self._tell(client_id, "offline")
         if self._absent and self._absent[0][0] <= now:
             self._presences.expire(now)
-        while self._absent and self._absent[0][0] <= now:
+        left = most
+        while left and self._absent and self._absent[0][0] <= now:
+            left -= 1
             until, client_id = heappop(self._absent)
             presence = self._present.get(client_id)
             if presence is not None and presence.until == until:  # not renewed meanwhile
                 self._forget(client_id)
-        while self._used:
+        left = most
+        while self._used and left:
+            left -= 1
             client_id, used = next(iter(self._used.items()))
-            if used > now - self.limits.keep_names / 2:
+            if used > now - min(limits.keep_names, limits.keep_unused) / 2:
                 break
-            self._use(self._present[client_id], now)
-        self.names.expire(now - self.limits.keep_names)
+            presence = self._present[client_id]
+            presence.proven = True  # connected for half a day: somebody wants that id
+            self._use(presence, now)
+        self.names.expire(now - limits.keep_names, now - limits.keep_unused)
         return effects
+
+    def is_due(self, now: float) -> bool:
+        """Return True if `due` has more to tell than it did."""
+        if self._leaving and next(iter(self._leaving.values())) <= now:
+            return True
+        return bool(self._absent and self._absent[0][0] <= now)
+
+    def uses(self, visitor: Visitor, now: float) -> None:
+        """Note that `visitor` does more with its id than to register it: it is kept for long then."""
+        presence = self._of(visitor)
+        if presence is not None and not presence.proven:
+            presence.proven = True
+            self._use(presence, now)
+
+    def is_on_trial(self, visitor: Visitor) -> bool:
+        """Return True if `visitor` has done nothing with its id but register it."""
+        presence = self._of(visitor)
+        return presence is not None and not presence.proven
+
+    def _uses_alone(self, visitor: Visitor, now: float) -> None:
+        """As `uses`; where several servers share a directory, all must hear of it first."""
+        if self._new_ids is not None:
+            self.uses(visitor, now)
 
     def free(self, client_id: str) -> tuple[bool, list[Effect]]:
         """Take an id from its key (the operator's /free): whether it was anybody's, and who goes."""
@@ -211,9 +286,8 @@ class KeyedDirectory:
         found: list[Contact] = []
         for client_id in self._listing.ids(prefix, after):
             presence = self._present[client_id]
-            if presence.connected:
-                host = presence.visitor.host
-                found.append(Contact(client_id, host, presence.port, presence.key))
+            host = presence.visitor.host
+            found.append(Contact(client_id, host, presence.port, presence.key))
             if most is not None and len(found) >= most:
                 break
         return found
@@ -291,7 +365,16 @@ class KeyedDirectory:
         if former is not None and former.connected and former.visitor.came_after(visitor):
             # What was on its way for long comes from a connection that its own program has left.
             return [Dismiss(visitor, bcp2.Replaced())]
-        lost = claim(self.names, client_id, visitor.key, now, limits, own)
+        if former is not None and former.key != visitor.key and not own:
+            raise RemoteError(409, "another key's registration of that id has not ended")
+        new = is_new(self.names, client_id, visitor.key)
+        if new and self._new_ids is not None:
+            count_new_id(self._new_ids, visitor.host, now)
+        # Who comes back with it on another connection uses it.
+        trial = new or (visitor.client_id == client_id and former is not None and not former.proven)
+        lost = claim(
+            self.names, client_id, visitor.key, now, limits, own, network(visitor.host), trial
+        )
         granted = limits.lease if message.expires is None else message.expires
         granted = min(max(granted, limits.lease_least), limits.lease_most)
         presence = Presence(
@@ -304,6 +387,7 @@ class KeyedDirectory:
             message.allow,
             visitor,
         )
+        self.names.hide(client_id, None if message.listed else message.allow)
         self._presences.keep(presence)
         if visitor.client_id not in (None, client_id):
             self._presences.forget(visitor.client_id or "")
@@ -319,6 +403,7 @@ class KeyedDirectory:
         self._forget(client_id)
         visitor.client_id, visitor.listens = client_id, message.port
         visitor.open = message.open
+        presence.proven = not trial
         self._keep(presence)
         self._used[client_id] = now
         answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
@@ -373,7 +458,9 @@ class KeyedDirectory:
         """Tell each of the other. Raises RemoteError 429 where it is too often."""
         if callee.key == caller.key:
             raise RemoteError(403, "that is your own key")
-        self._introductions.count(caller.key, callee.key, now)
+        known = caller.key in callee.allow or caller.client_id in callee.visitor.watches
+        self._introductions.count(caller.key, callee.key, now, network(caller.visitor.host), known)
+        self._uses_alone(callee.visitor, now)
         call = self._new_call()
         there, here = told(callee, caller.visitor), told(caller, callee.visitor)
         mine, theirs = self._new_tickets(caller.key, call, now) or ("", "")
@@ -392,7 +479,7 @@ class KeyedDirectory:
     def _watch(self, message: bcp2.Watch, presence: Presence) -> list[Effect]:
         visitor, peer_id = presence.visitor, message.peer_id
         watched = self._present.get(peer_id)
-        if watched is not None and not watched.lets(visitor.key):
+        if not self.sees(visitor.key, peer_id):
             raise RemoteError(404, "no such client")
         if watched is None and self.names.owner(peer_id) is None:
             raise RemoteError(404, "no such client")
@@ -421,7 +508,7 @@ class KeyedDirectory:
         self._used.move_to_end(client_id)
         try:
             if self.names.owner(client_id) in (None, key):
-                self.names.keep(client_id, key, now)
+                self.names.keep(client_id, key, now, trial=not presence.proven)
         except StoreTrouble:
             pass  # nobody asked for it; the store says what is wrong
 

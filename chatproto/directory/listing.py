@@ -10,7 +10,7 @@ from chatproto.directory.visitors import Presence
 
 
 class Listing:
-    """The ids of those who want to be found; who does not is no part of it."""
+    """The ids of those who are connected and want to be found."""
 
     def __init__(self) -> None:
         self._sorted: list[str] = []
@@ -18,23 +18,22 @@ class Listing:
 
     def add(self, presence: Presence) -> None:
         """A registration that has just been made; its id is in no other."""
-        if presence.listed:
+        if presence.listed and presence.connected:
             insort(self._sorted, presence.client_id)
-            if presence.connected:
-                self._callable[presence.client_id] = None
+            self._callable[presence.client_id] = None
 
     def left(self, presence: Presence) -> None:
         """They are not connected any more."""
-        self._callable.pop(presence.client_id, None)
+        self.remove(presence)
 
     def remove(self, presence: Presence) -> None:
-        """The registration has ended."""
-        self._callable.pop(presence.client_id, None)
-        if presence.listed:
-            del self._sorted[bisect_right(self._sorted, presence.client_id) - 1]
+        """The registration has ended. Twice is once."""
+        if presence.client_id in self._callable:
+            del self._callable[presence.client_id]
+            del self._sorted[bisect_left(self._sorted, presence.client_id)]
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
-        """All that begin with `prefix` and come after `after`, in order, connected or not."""
+        """All that begin with `prefix` and come after `after`, in order."""
         at = bisect_right(self._sorted, after) if after >= prefix else 0
         for number in range(max(at, bisect_left(self._sorted, prefix)), len(self._sorted)):
             client_id = self._sorted[number]

@@ -7,6 +7,9 @@ from typing import Protocol
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
+RESERVE = 10
+"""One of so many places is kept for addresses that own no id."""
+
 
 def fold(client_id: str) -> str:
     """What ids that look alike have in common: lower case, 0 as o, 1 and i as l, rn as m."""
@@ -22,31 +25,68 @@ class Names(Protocol):
     and nothing has changed; `expire` then frees none instead.
     """
 
+    def __len__(self) -> int:
+        """Return how many ids are owned."""
+
+    def has_from(self, host: str) -> bool:
+        """Return True if an id is owned that was new from the address `host` (`lease.network`)."""
+
     def owner(self, client_id: str) -> str | None:
         """The key that owns `client_id` or what looks like it."""
 
     def owned(self, key: str) -> tuple[str, ...]:
         """The ids that `key` owns."""
 
-    def keep(self, client_id: str, key: str, now: float) -> None:
+    def keep(
+        self, client_id: str, key: str, now: float, host: str = "", trial: bool = False
+    ) -> None:
         """`client_id` belongs to `key`, and is used; what looks like it is no other key's any more.
-        The longest unused goes if there is no room."""
+
+        `host`: the address that a new one comes from; it stays as it was of one that is known.
+        `trial`: it is a new one that was only registered, or is one still. What is none any more stays none.
+        """
+
+    def hide(self, client_id: str, allow: tuple[str, ...] | None) -> None:
+        """Only the keys `allow` may know of `client_id`, which is owned, also while nobody is registered so.
+
+        None: everybody may.
+        """
+
+    def hidden(self, client_id: str) -> tuple[str, ...] | None:
+        """Return the keys that may know of `client_id`; None: everybody may."""
 
     def free(self, client_id: str) -> bool:
         """It belongs to nobody any more; False if it did not."""
 
-    def expire(self, before: float) -> int:
-        """Free what was last used before `before`; looks at those alone. How many went."""
+    def expire(self, before: float, trials_before: float | None = None, most: int = 1_000) -> int:
+        """Free what was last used before `before`, and trials last used before `trials_before`.
+
+        At most `most` of them, and nothing else is looked at. How many went.
+        """
+
+
+def is_new(names: Names, client_id: str, key: str) -> bool:
+    """Return True if `client_id` would be another id that is owned, and by `key`."""
+    return client_id not in names.owned(key)
 
 
 def claim(
-    names: Names, client_id: str, key: str, now: float, limits: Limits, own: bool = False
+    names: Names,
+    client_id: str,
+    key: str,
+    now: float,
+    limits: Limits,
+    own: bool = False,
+    host: str = "",
+    trial: bool = False,
 ) -> list[str]:
     """Let `key` use `client_id`; which other ids, that look like it, another key has lost by that.
 
     `own`: it is the name of the account that `key` has logged in to, and may be taken from another
-    key; but not for another id's sake that looks like it. Raises RemoteError: 409 if another key owns
-    it or what looks like it, 403 if `key` owns as many as it may.
+    key; but not for another id's sake that looks like it. `host`, `trial`: see `Names.keep`. Raises
+    RemoteError: 409 if another key owns it or what looks like it, 403 if `key` owns as many as it may,
+    503 if there is no room for a new one: what is owned is never given to somebody else. The last tenth
+    of the room is for addresses that own none.
     """
     owner = names.owner(client_id)
     others = names.owned(owner) if owner is not None and owner != key else ()
@@ -55,5 +95,9 @@ def claim(
     owned = names.owned(key)
     if client_id not in owned and len(owned) >= limits.names_per_key:
         raise RemoteError(403, f"a key has at most {limits.names_per_key} ids")
-    names.keep(client_id, key, now)
+    if client_id not in owned:
+        reserve = limits.names // RESERVE if names.has_from(host) else 0
+        if len(names) >= limits.names - reserve:
+            raise RemoteError(503, "there is no room for another id")
+    names.keep(client_id, key, now, host, trial)
     return [one for one in others if one != client_id and fold(one) == fold(client_id)]

@@ -12,7 +12,8 @@ class Registry(Protocol):
     """Leases by id, in the order they were heard of, and who waits for whom.
 
     A store keeps its bounds by itself: so many leases in all and for one `lease.network` (loopback
-    not counted), so many partners; the longest silent go first. Times are seconds of any one clock.
+    not counted), so many partners; the longest silent go first, but nobody whose
+    connection lives. Times are seconds of any one clock.
 
     One that lasts has kept what it was told when the call returns, but when somebody was heard of,
     which may come to it a little later. Where it cannot, `keep` and `forget` raise StoreTrouble and
@@ -27,7 +28,7 @@ class Registry(Protocol):
 
     def keep(self, lease: Lease, now: float) -> None:
         """Register: put `lease` in, or in the place of the former of that id. It is heard of, and
-        free. Whoever must go to make room goes without a word."""
+        free. Whoever must go to make room goes without a word. Raises RemoteError 503 if nobody can go."""
 
     def touch(self, client_id: str, now: float) -> None:
         """It is heard of; nothing if it has no lease."""
@@ -35,8 +36,11 @@ class Registry(Protocol):
     def forget(self, client_id: str) -> bool:
         """Take the lease out, with its place in the queue; False if there is none."""
 
-    def expire(self, before: float) -> int:
-        """Forget who was last heard of before `before`; looks at those alone. How many went."""
+    def expire(self, before: float, most: int = 1_000_000) -> int:
+        """Forget who was last heard of before `before`, at most `most` of them; looks at those alone.
+
+        Returns: how many went.
+        """
 
     def listed(self, most: int) -> list[Lease]:
         """The first `most` leases in the order in which they registered."""

@@ -82,6 +82,8 @@ class Presence:
     allow: tuple[str, ...]
     visitor: Visitor
     until: float | None = None
+    proven: bool = True
+    """Whether more was done with its id than to register it."""
 
     @property
     def open(self) -> bool:

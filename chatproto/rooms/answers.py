@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from heapq import nsmallest
 
 from chatproto.net.clock import Monotonic, Wall
+from chatproto.net.dates import date_of
 from chatproto.rooms.chair import Actor, Chair, Ruling
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
-from chatproto.rooms.flood import Requests
+from chatproto.rooms.guard import RoomGuard
 from chatproto.rooms.history import History, Kept
 from chatproto.rooms.lobby import OPERATOR, look_alike
 from chatproto.rooms.room import LOBBY, Guest, Role, Room, hashed, subject
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message, Error
-from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.room_fields import Listed, Occupant
 
 RETRY_AFTER = 2
 """Seconds after which a request that came too soon may be made again."""
+EXAMINED = 64
+"""Empty rooms that are looked at for one that can be forgotten."""
 
 
 @dataclass(slots=True)
@@ -29,7 +33,6 @@ class _Stay:
     """A guest's rooms, as `client_id`, and what they may still ask."""
 
     client_id: str
-    requests: Requests
     rooms: dict[str, Room] = field(default_factory=dict)
 
 
@@ -50,16 +53,22 @@ class RoomAnswers:
         find: Callable[[str], Guest | None] = lambda client_id: None,
         now: float = 0.0,
         counted: bool = True,
+        date: Callable[[Monotonic], Wall] = Wall,
+        sees: Callable[[str, str], bool] = lambda key, client_id: True,
         moment: Callable[[Wall], Monotonic] = float,
     ) -> None:
         self.limits = limits
         self._counted = counted
+        self._guard = RoomGuard(limits)
+        self._date = date
         self._history = history
         self._rooms: dict[str, Room] = {}
         self._alike: dict[str, str] = {}  # by what a name looks like
-        self._owned: Counter[str] = Counter()
+        self._names: list[str] = []  # in their order, of rooms that all may know of
+        self._by_owner: dict[str, set[str]] = {}
+        self._told: list[Effect] = []  # to owners and ops, of guesses
         self._stays: dict[Guest, _Stay] = {}
-        self._chair = Chair(limits, owner_of, find, history.keep, moment)
+        self._chair = Chair(limits, owner_of, find, history.keep, moment, sees)
         for kept in history.rooms():
             # Somebody may have been in it when the server ended.
             self._add(Room(replace(kept, used=max(kept.used, now)), limits))
@@ -78,8 +87,44 @@ class RoomAnswers:
             return self._answer(message, guest, now)
         except RemoteError as error:
             retry = RETRY_AFTER if error.status in (429, 503) else None
+            if isinstance(error, Later):
+                retry = max(1, error.retry_after)
             cseq = getattr(message, "cseq", None)
-            return [Tell(guest, Error(error.status, cseq, retry_after=retry))]
+            return [Tell(guest, Error(error.status, cseq, retry_after=retry)), *self._notices()]
+
+    def guard(self, message: Bcp2Message, guest: Guest, now: float) -> list[Effect]:
+        """Count `message`, which is no SAY; what its owner is to be told of guesses at a room's key.
+
+        Where several servers share the rooms, each counts what its own clients ask before all do it.
+        Raises RemoteError 429.
+        """
+        guard = self._guard
+        guard.count(guest.key, guest.host, now)
+        if not isinstance(message, asked.Join):
+            return []
+        room = self._rooms.get(message.room)
+        if room is None:
+            guard.count_new(guest.host, now)
+            return []
+        if not room.secret or room.invited_only:
+            return []
+        if not room.is_guess(guest, message.secret, now):
+            if message.secret:
+                guard.check_guesses(room.name, guest.key, guest.host, now)
+                guard.was_right(room.name, guest.key)
+            return []
+        guard.check_guesses(room.name, guest.key, guest.host, now)
+        wait = guard.guessed(room.name, guest.key, guest.host, now)
+        if not wait:
+            return []
+        until = date_of(self._date(now + wait))
+        news = told.Changed(room.name, "ban", key=guest.key, until=until)
+        self._told = [Tell(one, news) for one in room.keepers(now)]
+        return []
+
+    def _notices(self) -> list[Effect]:
+        told_, self._told = self._told, []
+        return told_
 
     def operate(self, message: Bcp2Message, now: float) -> list[Effect]:
         """What the server's operator wants. Raises RemoteError."""
@@ -145,7 +190,7 @@ class RoomAnswers:
         room = self._rooms[name]
         stay = self._stays.get(guest)
         if stay is None:
-            stay = self._stays[guest] = _Stay(guest.client_id, Requests(self.limits, now))
+            stay = self._stays[guest] = _Stay(guest.client_id)
         room.put_in(guest.client_id, guest)
         stay.rooms[name] = room
 
@@ -176,7 +221,7 @@ class RoomAnswers:
     def admits(self, name: str, host: str, now: float) -> bool:
         """Whether `name` may be in the lobby, from `host`: no ban is for them, and nobody has the name."""
         lobby = self.lobby
-        if lobby.members and any(look_alike(one) == look_alike(name) for one in lobby.members):
+        if lobby.has_member_like(name):
             return False
         return not lobby.is_banned(name, "", host, now)
 
@@ -190,12 +235,12 @@ class RoomAnswers:
         before: list[Effect] = []
         if stay is None or stay.client_id != client_id:
             before = self.left(guest, now)
-            stay = _Stay(client_id, Requests(self.limits, now))
+            stay = _Stay(client_id)
             self._stays[guest] = stay
         if isinstance(message, asked.Say):
             return before + self._say(message, guest, stay, now)
         if self._counted:
-            stay.requests.count(now)
+            before += self.guard(message, guest, now)
         if isinstance(message, asked.Rooms):
             return [*before, Tell(guest, self._list(message, guest, stay))]
         if isinstance(message, asked.Join):
@@ -234,7 +279,7 @@ class RoomAnswers:
         if room is None:
             room = self._open(message, guest, now)
         room.check_entry(guest, client_id, message.secret, now)
-        if any(look_alike(one) == look_alike(client_id) for one in room.plain):
+        if room.has_plain_like(client_id):
             raise RemoteError(409, "somebody in bare text has that name")
         former = room.members.get(client_id)
         if former is not None and former is not guest:
@@ -255,19 +300,28 @@ class RoomAnswers:
         name = message.room
         if look_alike(name) in self._alike:
             raise RemoteError(409, "a room looks like that")
-        if self._owned[guest.key] >= self.limits.rooms_per_owner:
+        if len(self._by_owner.get(guest.key, ())) >= self.limits.rooms_per_owner:
             raise RemoteError(413, "too many rooms of one key")
         if len(self._rooms) >= self.limits.rooms:
-            empty = [one for one in self._rooms.values() if self._is_empty(one)]
-            if not empty:
-                raise RemoteError(503, "too many rooms")
-            self._forget(min(empty, key=lambda one: one.used))
+            self._make_room(guest)
         kept = Kept(name, guest.key, secret=hashed(name, message.secret), used=now)
         self._history.keep(kept)
         self._number(name, now)
         room = Room(kept, self.limits)
         self._add(room)
         return room
+
+    def _make_room(self, guest: Guest) -> None:
+        """Forget the longest unused empty room that is of `guest` or in which nothing was said.
+
+        Raises RemoteError 503 if there is none: what others own and have said stays.
+        """
+        empty = [one for one in self._rooms.values() if self._is_empty(one)]
+        for room in nsmallest(EXAMINED, empty, key=lambda one: (one.owner != guest.key, one.used)):
+            if room.owner == guest.key or not self._history.page(room.name, None, None, 1, 1).lines:
+                self._forget(room)
+                return
+        raise RemoteError(503, "too many rooms")
 
     def _page(self, message: asked.History, guest: Guest) -> Show:
         cseq, name, limits = message.cseq, message.room, self.limits
@@ -282,12 +336,11 @@ class RoomAnswers:
 
     def _list(self, message: asked.Rooms, guest: Guest, stay: _Stay) -> Bcp2Message:
         most = min(message.limit or self.limits.info_lines, self.limits.info_lines)
-        seen = sorted(
-            name
-            for name, room in self._rooms.items()
-            if name > message.after
-            and (room.is_open or room.owner == guest.key or name in stay.rooms)
-        )
+        begin = bisect_right(self._names, message.after)
+        mine = {
+            one for one in (*stay.rooms, *self._by_owner.get(guest.key, ())) if one > message.after
+        }
+        seen = sorted(mine.union(self._names[begin : begin + most + 1]))
         rooms = [self._rooms[name] for name in seen[:most]]
         listed = tuple(Listed(room.name, len(room), room.topic) for room in rooms)
         return told.RoomsAck(message.cseq, rooms[-1].name if len(seen) > most else "", listed)
@@ -309,6 +362,7 @@ class RoomAnswers:
 
     def _settle(self, room: Room, ruling: Ruling, now: float) -> list[Effect]:
         """Let those go out whom it is for."""
+        self._order(room)
         for client_id in ruling.out:
             guest = room.members.get(client_id)
             if guest is not None:
@@ -337,12 +391,25 @@ class RoomAnswers:
     def _add(self, room: Room) -> None:
         self._rooms[room.name] = room
         self._alike[look_alike(room.name)] = room.name
-        self._owned[room.owner] += 1
+        self._by_owner.setdefault(room.owner, set()).add(room.name)
+        self._order(room)
 
     def _forget(self, room: Room) -> None:
         self._history.forget(room.name)
         del self._rooms[room.name]
         del self._alike[look_alike(room.name)]
-        self._owned[room.owner] -= 1
-        if not self._owned[room.owner]:
-            del self._owned[room.owner]
+        self._order(room)
+        owned = self._by_owner[room.owner]
+        owned.remove(room.name)
+        if not owned:
+            del self._by_owner[room.owner]
+
+    def _order(self, room: Room) -> None:
+        """Have `room` among the names that all may know of, or not, as it is now."""
+        at = bisect_left(self._names, room.name)
+        there = at < len(self._names) and self._names[at] == room.name
+        wanted = room.is_open and room.name in self._rooms
+        if wanted and not there:
+            self._names.insert(at, room.name)
+        elif there and not wanted:
+            del self._names[at]

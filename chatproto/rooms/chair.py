@@ -67,7 +67,7 @@ class Chair:
     """`owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
 
     `keep` has kept how a room is when it returns, or raises StoreTrouble.
-    `moment`: when the system's clock shows a time of day.
+    `moment`: when the system's clock shows a time of day. `sees`: whether a key may know of an id.
     """
 
     def __init__(
@@ -77,12 +77,14 @@ class Chair:
         find: Callable[[str], Guest | None],
         keep: Callable[[Kept], None],
         moment: Callable[[Wall], Monotonic] = float,
+        sees: Callable[[str, str], bool] = lambda key, client_id: True,
     ) -> None:
         self._limits = limits
         self._owner_of = owner_of
         self._find = find
         self._keep = keep
         self._moment = moment
+        self._sees = sees
 
     def act(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Ruling:
         """Do what `message` asks in `room`; who goes out is still in it. Raises RemoteError, and then
@@ -118,11 +120,13 @@ class Chair:
                 ack = told.MuteAck(cseq, name)
                 return self._told(room, actor, ack, "mute", peer_id=peer_id, until=until)
             case asked.Op(cseq, name, peer_id, until):
+                self._check_known(room, peer_id, actor)
                 key = self._key_over(room, peer_id, actor, now) or _nobody()
                 room.set_op(key, self._end(until), now)
                 ack = told.OpAck(cseq, name)
                 return self._told(room, actor, ack, "op", peer_id=peer_id, until=until)
             case asked.Invite(cseq, name, peer_id, until):
+                self._check_known(room, peer_id, actor)
                 key = self._key_over(room, peer_id, actor, now) or _nobody()
                 room.set_invited(key, self._end(until), now)
                 guest = self._find(peer_id) if self._end(until) > now else None
@@ -222,6 +226,13 @@ class Chair:
             key = "" if peer_id in room.plain else self._owner_of(peer_id) or ""
         self._check_over(room, key, actor, now)
         return key
+
+    def _check_known(self, room: Room, peer_id: str, actor: Actor) -> None:
+        """Raise RemoteError 404 for an unlisted id that `actor` may not know of."""
+        guest = actor.guest
+        if guest is None or peer_id in room.members or self._sees(guest.key, peer_id):
+            return
+        raise RemoteError(404, "no such client")
 
     def _check_over(self, room: Room, key: str, actor: Actor, now: float) -> None:
         if room.role(key, now) not in OVER[actor.role]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
 _SLOWEST = 0.001  # for somebody who sets a rate to nothing
@@ -37,21 +36,3 @@ class Flood:
         """A message of `size` bytes was read."""
         self._messages -= 1
         self._bytes -= size
-
-
-class Requests:
-    """What somebody may ask about rooms, besides talking. `now` is in seconds."""
-
-    def __init__(self, limits: Limits, now: float) -> None:
-        self._limits = limits
-        self._left = float(limits.room_burst)
-        self._filled = now
-
-    def count(self, now: float) -> None:
-        """One more. Raises RemoteError 429 if that is too many."""
-        passed = max(0.0, now - self._filled) * self._limits.room_rate
-        self._left = min(self._limits.room_burst, self._left + passed)
-        self._filled = now
-        if self._left < 1:
-            raise RemoteError(429, "too many requests about rooms")
-        self._left -= 1

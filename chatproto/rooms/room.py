@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from bisect import bisect_left, bisect_right, insort
+from collections import Counter
 from collections.abc import Hashable, Iterator
 from enum import Enum, IntEnum, auto
 from ipaddress import ip_address, ip_network
@@ -109,6 +110,8 @@ class Room:
         """Who is in it in bare text."""
         self._limits = limits
         self._sorted: list[str] = []
+        self._members_alike: Counter[str] = Counter()  # by what an id looks like
+        self._plain_alike: Counter[str] = Counter()
         self.take(kept)
 
     def __len__(self) -> int:
@@ -155,17 +158,31 @@ class Room:
         """`guest` is in it as `client_id`, without a key if it is None."""
         if client_id not in self.members and client_id not in self.plain:
             insort(self._sorted, client_id)
-        if guest is None:
+        if guest is None and client_id not in self.plain:
             self.plain.add(client_id)
-        else:
+            self._plain_alike[look_alike(client_id)] += 1
+        elif guest is not None:
+            if client_id not in self.members:
+                self._members_alike[look_alike(client_id)] += 1
             self.members[client_id] = guest
 
     def put_out(self, client_id: str) -> None:
         """`client_id` is in it no more."""
         if client_id in self.members or client_id in self.plain:
             del self._sorted[bisect_left(self._sorted, client_id)]
-        self.members.pop(client_id, None)
-        self.plain.discard(client_id)
+        if self.members.pop(client_id, None) is not None:
+            _less(self._members_alike, look_alike(client_id))
+        if client_id in self.plain:
+            self.plain.discard(client_id)
+            _less(self._plain_alike, look_alike(client_id))
+
+    def has_member_like(self, name: str) -> bool:
+        """Return True if an id with a key in it looks like `name`."""
+        return look_alike(name) in self._members_alike
+
+    def has_plain_like(self, name: str) -> bool:
+        """Return True if a name in bare text in it looks like `name`."""
+        return look_alike(name) in self._plain_alike
 
     def occupants(self, after: str, most: int, now: float) -> Iterator[Occupant]:
         """At most `most` people who come after `after`."""
@@ -196,6 +213,18 @@ class Room:
     def is_muted(self, who: str, now: float) -> bool:
         """Whether `who` (a `subject`) may say nothing."""
         return bool(self._mutes) and self._mutes.get(who, 0.0) > now
+
+    def is_guess(self, guest: Guest, secret: str, now: float) -> bool:
+        """Return True if `guest` may come in for the room's key alone, and `secret` is not that key."""
+        if not self.secret or self.invited_only or self.role(guest.key, now, False) >= Role.OP:
+            return False
+        if self._invited.get(guest.key, 0.0) > now:
+            return False
+        return not hmac.compare_digest(self.secret, hashed(self.name, secret))
+
+    def keepers(self, now: float) -> list[Guest]:
+        """The owner and the ops that are in it."""
+        return [one for one in self.members.values() if self.role(one.key, now) >= Role.OP]
 
     def check_entry(self, guest: Guest, client_id: str, secret: str, now: float) -> None:
         """Raises RemoteError: 403 for who may not come in, 503 if it is full."""
@@ -256,6 +285,12 @@ class Room:
         """Raises RemoteError 404 if nobody was banned so."""
         if self._bans.pop((kind, value), None) is None:
             raise RemoteError(404, "no such ban")
+
+
+def _less(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]
 
 
 def subject(client_id: str, key: str) -> str:

@@ -87,6 +87,13 @@ class Push(NamedTuple):
     text: str
 
 
+class Used(NamedTuple):
+    """The connection `number` of the server `node` has done more with its id than register it."""
+
+    node: str
+    number: int
+
+
 class Beat(NamedTuple):
     """The server is there, by the rules `rules`."""
 
@@ -97,10 +104,10 @@ class End(NamedTuple):
     """The server has ended, and all its connections have."""
 
 
-Command = Come | Ask | Gone | Plain | Closed | Lobby | Order | Expel | Push | Beat | End
+Command = Come | Ask | Gone | Plain | Closed | Lobby | Order | Expel | Push | Used | Beat | End
 KINDS: dict[str, type[Command]] = {
     kind.__name__.lower(): kind
-    for kind in (Come, Ask, Gone, Plain, Closed, Lobby, Order, Expel, Push, Beat, End)
+    for kind in (Come, Ask, Gone, Plain, Closed, Lobby, Order, Expel, Push, Used, Beat, End)
 }
 
 

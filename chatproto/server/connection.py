@@ -17,6 +17,7 @@ from zope.interface import implementer
 
 from chatproto.directory.lease import Source, is_loopback
 from chatproto.relay.protocol import RelayConnection
+from chatproto.server.turns import PIECE, Use
 from chatproto.wire.codec import Decoder, encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 RELAY_BEGINS = (b"R", b"RE", b"REL")
 """Most connections are not the relay's, and seen not to be at once."""
+MUCH = 4096
+"""Characters of an answer after which it is looked whether the time of a turn is over."""
+FEW = 8
+"""Answers after which it is looked, too: to look costs a twentieth of an answer."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -51,11 +56,16 @@ class ChatConnection(LineReceiver):
     _line_since = 0.0
     came = 0  # higher than of all connections before
     _block_since = 0.0
+    _input = b""  # what came and is not decoded yet
+    _full = False  # the transport holds as much as it takes
+    _registered = False  # somebody has registered by it
+    _asked = False  # the other servers have been asked, and have not answered yet
 
     def __init__(self, factory: ChatFactory, host: str, port: int) -> None:
         self.factory = factory
         self.host = host
         self.port = port
+        self.use = Use()
         self._decoder = Decoder(factory.limits)
         self._unanswered: list[Message | RemoteError] = []
 
@@ -66,11 +76,48 @@ class ChatConnection(LineReceiver):
             data = self._held + data
             if not self._begin(data):
                 return
-        messages = self._decoder.feed(data)
-        if messages:
-            self._answer(messages)
+        self._input = self._input + data if self._input else data
+        self.factory.turns.ask(self)
+        if self._has_work and not self.paused:
+            super().pauseProducing()
+
+    # Answers, a slice at a time.
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._input or self._unanswered)
+
+    def take_turn(self, over: Callable[[], bool]) -> bool:
+        """Answer what was asked, as far as the other side reads the answers; see `Worker`."""
+        answered = False
+        while not (self._leaving or self._full or self._asked):
+            if self._unanswered:
+                messages, self._unanswered = self._unanswered, []
+            elif self._input:
+                piece, self._input = self._input[:PIECE], self._input[PIECE:]
+                messages = self._decoder.feed(piece)
+            else:
+                break
+            if messages:
+                answered = True
+                if self._answer(messages, over):
+                    break  # it reads as fast as we write: others want their turn too
+            if over():
+                break
+        if self._leaving:
+            return False
         if self._decoder.pending or self._lines:
-            self._watch(bool(messages))
+            self._watch(answered)
+        if self._full or self._asked:
+            return False
+        if self._has_work:
+            return True
+        if self._ended:
+            self._end()
+        elif self.paused:
+            self.paused = False
+            self.transport.resumeProducing()
+        return False
 
     def _begin(self, data: bytes) -> bool:
         """Look at the first bytes; false if this is not plain text, not to be, or not yet known."""
@@ -110,16 +157,22 @@ class ChatConnection(LineReceiver):
         self._produces = True
         return True
 
-    def _answer(self, messages: list[Message | RemoteError]) -> None:
-        """Answer `messages` in order, as far as the other side reads the answers, in one write."""
+    def _answer(
+        self, messages: list[Message | RemoteError], over: Callable[[], bool] = bool
+    ) -> bool:
+        """Answer `messages` in order in one write, until that is much or `over()`.
+
+        Returns: True if that was enough for one turn; the rest is in `_unanswered`.
+        """
         factory, source = self.factory, self._source
         assert source is not None
-        factory.spoke(self)
+        factory.spoke(self, self._registered)
         if factory.shared is not None:
+            self._asked = True
             if not self.paused:
-                self.pauseProducing()
+                super().pauseProducing()
             factory.shared.take_plain(self, [self._observed(message) for message in messages])
-            return
+            return False
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
         now = factory.seconds()
         answer, tally = factory.directory.answer, factory.tally
@@ -134,6 +187,8 @@ class ChatConnection(LineReceiver):
                     line = factory.directory.line(message, reply, source)
                     if line is not None:
                         say(line)
+            if reply.__class__ is RegAck and not self._registered:
+                self._registers()
             if tally is not None:
                 tally.answered("classic", message, reply)
             if trace is not None:
@@ -141,17 +196,20 @@ class ChatConnection(LineReceiver):
             text = encode_text(reply)
             out.append(text)
             size += len(text)
-            if size > most:
+            if size > most or ((len(text) > MUCH or not len(out) % FEW) and over()):
                 break
         self.transport.write("".join(out).encode())
         if len(out) < len(messages):
-            self._unanswered = messages[len(out) :]
-            if not self.paused:  # it reads as fast as we write: others want their turn too
-                self.pauseProducing()
-                factory.clock.callLater(0, self._go_on)
-            return
+            self._unanswered = messages[len(out) :] + self._unanswered
+            return True
         if self._decoder.closed:
             self._leave()
+        return False
+
+    def _registers(self) -> None:
+        """Somebody is registered by this connection: it is not put out when it is idle."""
+        self._registered = True
+        self.factory.spoke(self, True)
 
     @property
     def local(self) -> bool:
@@ -173,9 +231,12 @@ class ChatConnection(LineReceiver):
 
     def answered(self, answers: list[tuple[Message | RemoteError, Message]]) -> None:
         """Send the answers to a chunk, where the server's store is not its own alone."""
+        self._asked = False
         if self._leaving:
             return
         for message, reply in answers:
+            if reply.__class__ is RegAck and not self._registered:
+                self._registers()
             if self.factory.tally is not None:
                 self.factory.tally.answered("classic", message, reply)
             if self.factory.trace is not None:
@@ -186,25 +247,18 @@ class ChatConnection(LineReceiver):
         if self._decoder.closed:
             self._leave()
         else:
-            self.factory.clock.callLater(0, self._go_on)
+            self.factory.turns.later(self)
 
-    def _go_on(self) -> None:
-        """Others have had their turn."""
-        if self.paused and not self._leaving:
-            self.resumeProducing()
+    def pauseProducing(self) -> None:
+        """More than enough waits to be sent: read and answer no more."""
+        self._full = True
+        super().pauseProducing()
 
     def resumeProducing(self) -> None:
         """What was written is on its way: go on where reading was paused."""
-        self.paused = False
-        messages, self._unanswered = self._unanswered, []
-        if messages and not self._leaving:
-            self._answer(messages)
-        if self.paused:
-            return
-        if self._ended:
-            self._end()
-        else:
-            super().resumeProducing()
+        self._full = False
+        if not self._leaving:
+            self.factory.turns.ask(self)
 
     def stopProducing(self) -> None:
         """The connection is gone; `connectionLost` follows."""
@@ -212,7 +266,7 @@ class ChatConnection(LineReceiver):
     def readConnectionLost(self) -> None:
         """The other side sends no more, and may still read."""
         self._ended = True
-        if not self.paused:
+        if not (self.paused or self._has_work):
             self._end()
 
     def writeConnectionLost(self) -> None:
@@ -222,8 +276,14 @@ class ChatConnection(LineReceiver):
         """Answer what has no end but the end of input, and close."""
         if not self._leaving:
             self._finish()
-        if not self.paused:
+        if self._unanswered:
+            self.factory.turns.later(self)
+        elif not (self._full or self._asked):
             self.close()
+
+    def failed(self) -> None:
+        """End at once."""
+        self.transport.abortConnection()
 
     def close(self) -> None:
         """Close as soon as what waits to be sent is sent."""
@@ -269,7 +329,7 @@ class ChatConnection(LineReceiver):
         """The deadline has come: of the farewell, of a last line without its blank line, or 408."""
         if self._leaving:
             self.transport.abortConnection()
-        elif self.paused:
+        elif self.paused or self._has_work:
             self.factory.watch(self, self.factory.seconds() + self.factory.limits.line_wait)
         elif self._decoder.unfinished():
             self._lines = 0
@@ -292,6 +352,7 @@ class ChatConnection(LineReceiver):
         A full close at once could overtake the last answer with a reset.
         """
         self._leaving = True
+        self._input, self._unanswered = b"", []
         factory = self.factory
         self._unregister()
         if self.paused:

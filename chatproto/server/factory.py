@@ -18,6 +18,7 @@ from chatproto.server.connection import ChatConnection, Tell
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.tally import Tally
+from chatproto.server.turns import Turns
 from chatproto.server.wheel import Wheel
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import plain_host
@@ -26,6 +27,10 @@ from chatproto.wire.messages import Error
 
 if TYPE_CHECKING:
     from chatproto.server.shared_side import SharedSide
+
+
+LEAST_IDLE = 10.0
+"""Seconds without a request after which a plain connection that is not registered may make room."""
 
 
 class Refusal(Protocol):
@@ -76,25 +81,29 @@ class ChatFactory(Factory):
         """Where it is counted what happens, if anybody wants to know."""
         self.wheel: Wheel[Any] = Wheel()
         self._ticking: Any = None
+        self.turns = Turns(clock)
         self.addresses = Addresses(limits)
         self.silent: OrderedDict[Any, None] = OrderedDict()
         """Who never sent a request, the first to come first."""
+        self.passing: OrderedDict[Any, float] = OrderedDict()
+        """Who asked for something in plain text and is not registered, the longest idle first; since when."""
         self.spoken: set[Any] = set()
+        """All others."""
         self._numbers = count(1)
         self.on_empty: Callable[[], None] | None = None
         """Called when the last connection has ended."""
 
     def __len__(self) -> int:
-        return len(self.silent) + len(self.spoken)
+        return len(self.silent) + len(self.passing) + len(self.spoken)
 
     def buildProtocol(self, addr: IAddress | None) -> Protocol | None:
         # Who comes by a Unix socket is on this machine.
         unnamed = "127.0.0.1" if isinstance(addr, UNIXAddress) else ""
         host = plain_host(getattr(addr, "host", unnamed))
-        if len(self.silent) + len(self.spoken) >= self.most:
-            if not self.silent:
+        if len(self) >= self.most:
+            longest = self._longest_idle()
+            if longest is None:
                 return self._refusal(503)
-            longest = next(iter(self.silent))
             self.lost(longest)
             longest.transport.abortConnection()
         if not is_loopback(host) and not self.addresses.admit(host, self.seconds()):
@@ -114,25 +123,45 @@ class ChatFactory(Factory):
     def replace(self, plain: ChatConnection, other: Any) -> None:
         """`plain` goes on as `other`, in its place."""
         self.wheel.discard(plain)
+        self.turns.discard(plain)
         if plain in self.silent:
             del self.silent[plain]
             self.silent[other] = None
 
-    def spoke(self, connection: Any) -> None:
-        """It has sent a request."""
-        if connection in self.silent:
-            del self.silent[connection]
-            self.spoken.add(connection)
+    def _longest_idle(self) -> Any:
+        """Return who makes room for another connection; None if all are in use."""
+        if self.silent:
+            return next(iter(self.silent))
+        if self.passing:
+            connection, since = next(iter(self.passing.items()))
+            if since <= self.seconds() - LEAST_IDLE:
+                return connection
+        return None
+
+    def spoke(self, connection: Any, registered: bool = True) -> None:
+        """It has sent a request. `registered`: it is not put out, however long it is idle."""
+        if registered:
+            if connection not in self.spoken:
+                self.silent.pop(connection, None)
+                self.passing.pop(connection, None)
+                self.spoken.add(connection)
+            return
+        self.silent.pop(connection, None)
+        self.passing[connection] = self.seconds()
+        self.passing.move_to_end(connection)
 
     def lost(self, connection: Any) -> None:
         """It has ended, or is given up; nothing if that was known."""
         if connection in self.spoken:
             self.spoken.remove(connection)
+        elif connection in self.passing:
+            del self.passing[connection]
         elif connection in self.silent:
             del self.silent[connection]
         else:
             return
         self.wheel.discard(connection)
+        self.turns.discard(connection)
         if not is_loopback(connection.host):
             self.addresses.leave(connection.host)
         if self.on_empty is not None and not self:
@@ -153,13 +182,14 @@ class ChatFactory(Factory):
 
     def rest(self) -> None:
         """Leave no timer behind."""
+        self.turns.rest()
         if self._ticking is not None:
             self._ticking.cancel()
             self._ticking = None
 
     def close_all(self, abort: bool = False) -> None:
         """End every connection, after what waits to be sent to it or at once."""
-        for connection in [*self.silent, *self.spoken]:
+        for connection in [*self.silent, *self.passing, *self.spoken]:
             if abort:
                 connection.transport.abortConnection()
             else:

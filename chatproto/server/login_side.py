@@ -70,13 +70,16 @@ class LoginSide:
         return Error(401, getattr(message, "cseq", None))
 
     def login(
-        self, message: Login, visitor: Visitor, wanted: Callable[[], bool]
+        self, message: Login, visitor: Visitor, wanted: Callable[[], bool], owns: bool = False
     ) -> Deferred[Bcp2Message | None]:
-        """Log `visitor` in: fires with the answer, or with None if nobody waits for it any more."""
-        return Deferred.fromCoroutine(self._login(message, visitor, wanted))
+        """Log `visitor` in: fires with the answer, or with None if nobody waits for it any more.
+
+        `owns`: its key owns the id that is called like the user.
+        """
+        return Deferred.fromCoroutine(self._login(message, visitor, wanted, owns))
 
     async def _login(
-        self, message: Login, visitor: Visitor, wanted: Callable[[], bool]
+        self, message: Login, visitor: Visitor, wanted: Callable[[], bool], owns: bool
     ) -> Bcp2Message | None:
         assert self._logins is not None
         cseq = message.cseq
@@ -85,7 +88,7 @@ class LoginSide:
         address = network(visitor.host)
         try:
             user = await self._logins.login(
-                message.user, message.password, address, visitor.key, wanted
+                message.user, message.password, address, visitor.key, wanted, owns
             )
         except TooMany as error:
             return Error(error.status, cseq, retry_after=error.retry_after)

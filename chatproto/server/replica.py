@@ -14,6 +14,7 @@ from twisted.logger import Logger
 from chatproto.directory.answers import Directory
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
 from chatproto.directory.lease import Source
+from chatproto.directory.names import is_new
 from chatproto.directory.visitors import Visitor
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.server import commands as told
@@ -31,6 +32,8 @@ from chatproto.wire.messages import Info, Message, Probe, Sender
 
 PRESENCE_EVERY = 1.0
 EXPIRY_EVERY = 30.0
+SOME = 1000
+"""Registrations that are expired with one batch."""
 LONGEST_STEP = 2.0
 """Seconds of the log that count as passed between two batches: while all servers are away, or the log
 is, nobody is late."""
@@ -70,7 +73,7 @@ class Replica:
     ) -> None:
         self.node = ""
         self.find: Callable[[int], Visitor | None] = lambda number: None
-        self.push: Callable[[told.Push], None] = lambda push: None
+        self.push: Callable[[told.Push | told.Used], None] = lambda push: None
         self.relay: Address | None = None
         """Where the tickets of this server's relay are good."""
         self.plain = Directory(shared.registry, limits, shared.names)
@@ -98,11 +101,22 @@ class Replica:
         self.now = self.at = self.alive = self._told = self._expired = 0.0
         self.plain.begin(shared.registry, shared.names)
         self.directory = self._secure.directory = KeyedDirectory(
-            shared.names, shared.registry, self._new_call, self._limits, self._new_tickets
+            shared.names,
+            shared.registry,
+            self._new_call,
+            self._limits,
+            self._new_tickets,
+            counted=False,
         )
         self.directory.relay = self.relay
         self.plain.open = self.directory
-        self._rooms.share(shared.rooms, shared.names.owner, self.directory.find, lambda: self.now)
+        self._rooms.share(
+            shared.rooms,
+            shared.names.owner,
+            self.directory.find,
+            lambda: self.now,
+            self.directory.sees,
+        )
 
     # What a picture of it all is made of, and made into it again (`replica_picture`).
 
@@ -182,6 +196,11 @@ class Replica:
         """From now on the tickets of this server's relay say that it is there."""
         self.relay = self.directory.relay = relay
 
+    def is_new(self, message: bcp2.Register, visitor: Visitor) -> bool:
+        """Return True if `message` would give `visitor` an id that it does not own yet."""
+        names = self._shared.names
+        return message.expires != 0 and is_new(names, message.client_id, visitor.key)
+
     def owned(self, client_id: str) -> bool:
         """Whether it is a key's."""
         return self._shared.names.owner(client_id) is not None
@@ -202,11 +221,14 @@ class Replica:
         for node in [node for node, one in self.members.items() if one.heard < late]:
             self._end(node)
         if self.now >= self._told + PRESENCE_EVERY:
-            self._told = self.now
-            self._secure.carry_out(self.directory.due(self.now))
+            effects = self.directory.due(self.now, SOME)
+            if not self.directory.is_due(self.now):  # else the next batch goes on
+                self._told = self.now
+            self._secure.carry_out(effects)
         if self.now >= self._expired + EXPIRY_EVERY:
-            self._expired = self.now
-            self._shared.registry.expire(self.now - self._limits.classic_lease)
+            before = self.now - self._limits.classic_lease
+            if self._shared.registry.expire(before, SOME) < SOME:
+                self._expired = self.now
             self._rooms.due()
 
     def _carefully(self, command: told.Command, node: str, member: Member) -> Message | None:
@@ -245,6 +267,10 @@ class Replica:
                 connection = self._secure.connections.get(visitor) if visitor else None
                 if connection is not None:
                     connection.say(self._read(text, Sender.SERVER))
+            case told.Used(to, number):
+                visitor = self.visitor(to, number)
+                if visitor is not None:
+                    self.directory.uses(visitor, self.now)
             case told.End():
                 self._end(node)
         return None
@@ -268,6 +294,7 @@ class Replica:
             if visitor.node == self.node:
                 self.answer(message, visitor)
         elif message.__class__ in REQUESTS:
+            self.directory.uses(visitor, self.now)
             self._rooms.answer(message, visitor, self.now)
         else:
             self._direct(message, visitor)
@@ -278,6 +305,10 @@ class Replica:
         if own:
             self._rooms.answered(visitor)
         effects = self.directory.answer(message, visitor, self.now)
+        if isinstance(message, bcp2.Bridge | bcp2.Watch):
+            for used in dict.fromkeys([visitor, *(one.visitor for one in effects)]):
+                if self.directory.is_on_trial(used):
+                    self.push(told.Used(used.node, used.number))
         if isinstance(message, bcp2.Bridge):
             # Tickets are good at this server's relay alone: it tells the other what to say.
             for effect in effects:

@@ -119,17 +119,21 @@ def _standing(standing: Standing) -> list[Any]:
         *(one.until, used, online, seen.node, seen.number),
         # An older server takes no notice of what stands here for somebody who is connected.
         *(_visitor(seen) if one.until is not None else (True,) if one.open else ()),
+        *(() if one.proven else (False,)),
     ]
 
 
 def _read_standing(values: list[Any], members: dict[str, Member]) -> Standing:
     client_id, key, port, addresses, expires, listed, allow, *rest = values
     until, used, online, node, number, *seen = rest
+    proven = not (seen and seen[-1] is False)
+    if not proven:
+        seen.pop()
     here = members[node].visitors[number] if until is None else None
     visitor = here or _read_visitor(seen, node, number)
     visitor.open = here is not None and bool(seen)
     addresses = tuple((host, port) for host, port in addresses)
     presence = Presence(
-        client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until
+        client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until, proven
     )
     return Standing(presence, used, online)

@@ -17,16 +17,22 @@ from chatproto.rooms.history import History
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.room import LOBBY, Guest, Room
+from chatproto.server.room_feed import RoomFeed
+from chatproto.server.turns import Chore, Turns
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
-from chatproto.wire.bcp2_rooms_told import Said, said_bytes, say_ack_bytes
+from chatproto.wire.bcp2_rooms_told import PartAck, Parted, Said, said_bytes, say_ack_bytes
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.strict import encode, shown
 
 REQUESTS = frozenset(bcp2_rooms.FROM_CLIENT)
 """What is asked about rooms."""
+
+
+AT_ONCE = 256
+"""Members of a room that are sent something without a pause."""
 
 
 class Connected(Protocol):
@@ -111,6 +117,7 @@ class RoomSide:
         owner_of: Callable[[str], str | None] = lambda client_id: None,
         trace: Callable[[str], None] | None = None,
         times: Times | None = None,
+        sees: Callable[[str, str], bool] = lambda key, client_id: True,
     ) -> None:
         self.connections: Mapping[Any, Connected] = {}
         self.plain: PlainPort | None = None
@@ -119,12 +126,23 @@ class RoomSide:
         self._trace = trace
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
+        self.turns: Turns | None = None
+        """Where large rooms wait for their turn; None: all is sent at once."""
+        self._feeds: dict[Room, RoomFeed] = {}
+        self._chore = Chore(self._send_on)
         self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor
         self._timer: IDelayedCall | None = None
         self.seconds: Callable[[], float] = clock.seconds
         self.times = times or Times(clock.seconds)
         self.rules = RoomAnswers(
-            history, limits, owner_of, self._find, clock.seconds(), moment=self.times.moment
+            history,
+            limits,
+            owner_of,
+            self._find,
+            clock.seconds(),
+            moment=self.times.moment,
+            date=self.times.date,
+            sees=sees,
         )
 
     def share(
@@ -133,13 +151,15 @@ class RoomSide:
         owner_of: Callable[[str], str | None],
         find: Callable[[str], Guest | None],
         seconds: Callable[[], float],
+        sees: Callable[[str, str], bool] = lambda key, client_id: True,
     ) -> None:
         """Go on with the rooms of `history`, which other servers share; `find` knows their guests too,
         and somebody else sees to it that nobody asks too often."""
         self._turns.clear()
+        self._finish()
         self.seconds = seconds
         self.times = Times(seconds)
-        self.rules = RoomAnswers(history, self._limits, owner_of, find, counted=False)
+        self.rules = RoomAnswers(history, self._limits, owner_of, find, counted=False, sees=sees)
 
     def pace(self, go_on: Callable[[], None]) -> Pace:
         """What holds up a connection that talks too fast."""
@@ -150,21 +170,37 @@ class RoomSide:
         if message.__class__ is not bcp2_rooms.Say:
             self.flush()
         self._carry_out(self.rules.answer(message, guest, now))
+        if self._feeds and isinstance(message, bcp2_rooms.Join):
+            for room, feed in self._feeds.items():
+                if room.name == message.room and room.members.get(guest.client_id or "") is guest:
+                    feed.join(guest)
 
     def answered(self, guest: Guest) -> None:
         """All that `guest` has said is answered now, so that no later answer comes before."""
         if any(one.speaker is guest for said in self._turns.values() for one in said):
             self.flush()
+        if self._feeds:
+            self._catch_up(guest)
 
     def follow(self, guest: Guest) -> None:
         """`guest` may have registered another id."""
         self.flush()
-        self._carry_out(self.rules.follow(guest, self.seconds()))
+        effects = self.rules.follow(guest, self.seconds())
+        if effects:
+            self._leave_all(guest)
+        self._carry_out(effects)
 
     def lost(self, guest: Guest, reason: str) -> None:
         """The connection of `guest` has ended."""
         self.flush()
+        for feed in self._feeds.values():
+            feed.leave(guest)
         self._carry_out(self.rules.left(guest, self.seconds(), reason))
+
+    def _leave_all(self, guest: Guest) -> None:
+        for feed in self._feeds.values():
+            feed.catch_up(guest)
+            feed.leave(guest)
 
     def order(self, message: Bcp2Message) -> None:
         """Carry out what the operator wants. Raises RemoteError."""
@@ -207,6 +243,10 @@ class RoomSide:
                 for one in said
             ]
             everything, speakers = b"".join(lines), {one.speaker for one in said}
+            if self._is_large(room):
+                own = {one: self._seen_by(one, said, lines) for one in speakers if one is not None}
+                self._feed(room, everything, own)
+                continue
             for guest in tuple(room.members.values()):
                 connection = connections.get(guest)
                 if connection is not None:  # else they are another server's
@@ -214,6 +254,48 @@ class RoomSide:
                         everything if guest not in speakers else self._seen_by(guest, said, lines)
                     )
                     connection.send(data)
+
+    # Large rooms: a few members in a turn of the reactor.
+
+    def _is_large(self, room: Room) -> bool:
+        return self.turns is not None and (len(room.members) > AT_ONCE or room in self._feeds)
+
+    def _feed(self, room: Room, line: bytes, own: dict[Guest, bytes]) -> None:
+        feed = self._feeds.get(room)
+        if feed is None:
+            feed = self._feeds[room] = RoomFeed(room.members.values(), self._send)
+        feed.add(line, own)
+        if self.turns is not None:
+            self.turns.later(self._chore)
+
+    def _send(self, guest: Guest, data: bytes) -> None:
+        connection = self.connections.get(guest)
+        if connection is not None:
+            connection.send(data)
+
+    def _send_on(self) -> bool:
+        """Send one member of a large room what waits for it; return True if others wait."""
+        for room, feed in self._feeds.items():
+            if not feed.go_on():
+                del self._feeds[room]
+            break
+        return bool(self._feeds)
+
+    def _catch_up(self, guest: Guest) -> None:
+        """Send `guest` what was said before what it is told now."""
+        for feed in self._feeds.values():
+            feed.catch_up(guest)
+
+    def _finish(self) -> None:
+        """Send everything that waits."""
+        while self._send_on():
+            pass
+
+    def close(self) -> None:
+        """Send everything that waits; from now on nobody is told of the others' end."""
+        self.flush()
+        self._finish()
+        self.ends = True
 
     def _settle(self) -> bool:
         """Keep what was said in this turn; false if not all can be: the rest was not said, then."""
@@ -280,9 +362,15 @@ class RoomSide:
                 case Talk():
                     self._gather(effect)
                 case Tell(guest, message):
+                    if self._feeds:
+                        self._catch_up(guest)
                     if guest in connections:
                         connections[guest].say(message)
+                    if self._feeds and isinstance(message, PartAck | Parted):
+                        self._leave(guest, message.room)
                 case Show(guest, lines, last):
+                    if self._feeds:
+                        self._catch_up(guest)
                     parts = [
                         said_bytes(
                             last.room,
@@ -311,10 +399,18 @@ class RoomSide:
         data = encode(message)
         if self._trace is not None:
             self._trace(f"{room.name} <- {shown(message)}")
+        if self._is_large(room):
+            self._feed(room, data, {but: b""} if but is not None else {})
+            return
         for guest in tuple(room.members.values()):
             connection = self.connections.get(guest)
             if guest is not but and connection is not None:
                 connection.send(data)
+
+    def _leave(self, guest: Guest, name: str) -> None:
+        for room, feed in self._feeds.items():
+            if room.name == name:
+                feed.leave(guest)
 
     def _gather(self, talk: Talk) -> None:
         room = talk.room

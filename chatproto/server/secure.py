@@ -19,6 +19,7 @@ from chatproto.server.prompt_tls import PromptTls
 from chatproto.server.room_side import REQUESTS, Pace
 from chatproto.server.tally import Tally
 from chatproto.server.terminal_lines import terminal_lines
+from chatproto.server.turns import PIECE, Turns, Use
 from chatproto.wire.bcp2 import Login, Register
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.errors import RemoteError
@@ -43,6 +44,7 @@ class Port(Protocol):
     trace: Tell | None
     tally: Tally | None
     seconds: Callable[[], float]
+    turns: Turns
 
     def spoke(self, connection: Any) -> None:
         """It has sent a request."""
@@ -74,6 +76,7 @@ class SecureConnection(LineReceiver):
     def __init__(self, port: Port, side: SecureSide, host: str, number: int, local: bool) -> None:
         self.host = host
         self.port = number
+        self.use = Use()
         self._factory = port
         self._side = side
         self._local = local
@@ -85,6 +88,7 @@ class SecureConnection(LineReceiver):
         self._full = False
         self._leaving = False
         self._unanswered: deque[Bcp2Message | RemoteError] = deque()
+        self._input = b""  # what came and is not decoded yet
         self._write: Callable[[bytes], object]
         self._answers: list[bytes] | None = None  # what is written when all is answered
         self._gathered = 0
@@ -130,21 +134,13 @@ class SecureConnection(LineReceiver):
     def rawDataReceived(self, data: bytes) -> None:
         if self._visitor is None or self._leaving:
             return
-        now = self._factory.seconds()
-        waited = self._decoder.waiting
-        messages = self._decoder.feed(data)
-        if messages:
-            self._factory.spoke(self)
-        self._heard, self._pinged = now, False
-        self._unanswered += messages
-        self._go_on()
-        if self._leaving:
+        self._heard, self._pinged = self._factory.seconds(), False
+        self._input = self._input + data if self._input else data
+        self._factory.turns.ask(self)
+        if self._leaving or self.paused:
             return
-        if self._unanswered and self._waits(self._unanswered[0]):
+        if self._input or (self._unanswered and self._is_busy()):
             super().pauseProducing()  # not before: who leaves meanwhile is to be seen
-        if self._decoder.waiting != waited or messages:
-            self._begun = now
-        self._factory.watch(self, self._deadline())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
@@ -170,8 +166,7 @@ class SecureConnection(LineReceiver):
     def resumeProducing(self) -> None:
         """It is on its way: go on with what was asked before."""
         self._full = False
-        self._go_on()
-        self._read_on()
+        self.go_on()
 
     def stopProducing(self) -> None:
         """The connection is gone; `connectionLost` follows."""
@@ -228,7 +223,7 @@ class SecureConnection(LineReceiver):
         if self._leaving or self._visitor is None:
             self._abort()
             return
-        if self._pace is not None and self._pace.waiting:
+        if self._has_work or (self._pace is not None and self._pace.waiting):
             self._factory.watch(self, now + limits.ping_wait)  # we do not read
             return
         silent = now < self._heard + limits.gone_wait and not self._decoder.waiting
@@ -245,20 +240,53 @@ class SecureConnection(LineReceiver):
 
     # How it follows.
 
-    def _go_on(self) -> None:
-        """Answer what was asked, as far as the other side reads the answers."""
-        now = self._factory.seconds()
+    def take_turn(self, over: Callable[[], bool]) -> bool:
+        """Answer what was asked, as far as the other side reads the answers; see `Worker`."""
+        if self._leaving or self._visitor is None:
+            return False
+        now, waited, decoded = self._factory.seconds(), self._decoder.waiting, False
         pace = self._pace
-        while self._unanswered and not self._is_busy():
+        while not self._is_busy():
+            if not self._unanswered:
+                if not self._input:
+                    break
+                piece, self._input = self._input[:PIECE], self._input[PIECE:]
+                self._unanswered += self._decoder.feed(piece)
+                decoded = decoded or bool(self._unanswered)
+                continue
             if pace is not None and not pace.lets(self._unanswered[0], now):
                 super().pauseProducing()
                 break
             if self._answers is None:
                 self._answers = []
             self._take(self._unanswered.popleft(), now)
+            if over():
+                break
         self._write_answers()
-        if self._decoder.closed and not self._unanswered and not self._waits(None):
+        if self._leaving:
+            return False
+        if decoded:
+            self._factory.spoke(self)
+        if self._decoder.closed and not self._has_work and not self._waits(None):
             self._leave()
+            return False
+        if self._decoder.waiting != waited or decoded:
+            self._begun = now
+        self._factory.watch(self, self._deadline())
+        if self._is_busy():
+            return False
+        if self._has_work:
+            return True
+        self._read_on()
+        return False
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._unanswered or self._input)
+
+    def failed(self) -> None:
+        """End at once."""
+        self._abort()
 
     def _is_busy(self) -> bool:
         """Whether what was asked has to wait."""
@@ -276,15 +304,14 @@ class SecureConnection(LineReceiver):
         return shared.holds(visitor, message, self)
 
     def _read_on(self) -> None:
-        if self.paused and not self._is_busy():
+        if self.paused and not self._has_work and not self._is_busy():
             super().resumeProducing()
 
     def _waited(self) -> None:
         """It may talk again. Nothing was read meanwhile, so that no time has run out."""
         self._heard = self._begun = self._factory.seconds()
         self._factory.watch(self, self._deadline())
-        self._go_on()
-        self._read_on()
+        self.go_on()
 
     def _take(self, message: Bcp2Message | RemoteError, now: float) -> None:
         assert self._visitor is not None
@@ -303,7 +330,8 @@ class SecureConnection(LineReceiver):
             return
         if isinstance(message, Login) and logins.has_accounts:
             self._logging_in = True
-            asked = logins.login(message, self._visitor, self._is_here)
+            owns = self._side.directory.owns(self._visitor.key, message.user)
+            asked = logins.login(message, self._visitor, self._is_here, owns)
             answered = asked.addCallback(self._logged_in)
             if self._logging_in:  # else it was known at once, and we are on our way already
                 answered.addCallback(self._go_on_after)
@@ -313,6 +341,7 @@ class SecureConnection(LineReceiver):
             return
         rooms = self._side.rooms
         if rooms is not None and message.__class__ in REQUESTS:
+            self._side.directory.uses(self._visitor, now)
             rooms.answer(message, self._visitor, now)
             return
         if rooms is not None:
@@ -341,8 +370,7 @@ class SecureConnection(LineReceiver):
     def go_on(self) -> None:
         """What was waited for is there."""
         if not self._leaving:
-            self._go_on()
-            self._read_on()
+            self._factory.turns.ask(self)
 
     def _deadline(self) -> float:
         limits = self._factory.limits
@@ -359,6 +387,8 @@ class SecureConnection(LineReceiver):
             return
         self._write_answers()
         self._leaving = True
+        self._input = b""
+        self._unanswered.clear()
         if self._visitor is not None:
             # TLS would wait for its producer's end before it says goodbye.
             self.transport.unregisterProducer()

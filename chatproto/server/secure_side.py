@@ -12,12 +12,17 @@ from chatproto.identity.tls import Tls
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureConnection
-from chatproto.wire.bcp2 import Closing
+from chatproto.server.turns import Chore, Turns
+from chatproto.wire.bcp2 import Closing, Presence
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.fields import plain_host
 
 if TYPE_CHECKING:
     from chatproto.server.shared_side import SharedSide
+
+
+AT_ONCE = 64
+"""Clients that are told of somebody's coming or going without a pause."""
 
 
 class SecureSide:
@@ -36,6 +41,10 @@ class SecureSide:
         self.rooms = rooms
         self.shared: SharedSide | None = None
         """Who answers where several servers share what they know; None: this one alone does."""
+        self.turns: Turns | None = None
+        """Where many pushes wait for their turn; None: all are sent at once."""
+        self._pushes: dict[tuple[Visitor, str], Presence] = {}
+        self._chore = Chore(self._push)
         self.connections: dict[Visitor, SecureConnection] = {}
         if rooms is not None:
             rooms.connections = self.connections
@@ -52,15 +61,34 @@ class SecureSide:
 
     def carry_out(self, effects: list[Effect]) -> None:
         """Say what the rules want said."""
+        waits = self.turns is not None and (bool(self._pushes) or len(effects) > AT_ONCE)
         for effect in effects:
             connection = self.connections.get(effect.visitor)
             if connection is None:
+                continue
+            if waits and isinstance(effect.message, Presence):
+                # In the order of the last news: who hears of somebody hears of it once.
+                key = effect.visitor, effect.message.peer_id
+                self._pushes.pop(key, None)
+                self._pushes[key] = effect.message
                 continue
             match effect:
                 case Say(_, message):
                     connection.say(message)
                 case Dismiss(_, message):
                     connection.dismiss(message)
+        if waits and self._pushes and self.turns is not None:
+            self.turns.later(self._chore)
+
+    def _push(self) -> bool:
+        """Tell one client of somebody's coming or going; return True if others are to be told."""
+        for key in self._pushes:
+            message = self._pushes.pop(key)
+            connection = self.connections.get(key[0])
+            if connection is not None:
+                connection.say(message)
+            break
+        return bool(self._pushes)
 
     def put_out(self) -> None:
         """Dismiss who is let in no more."""
@@ -71,7 +99,6 @@ class SecureSide:
     def close(self, retry_after: Callable[[], int]) -> None:
         """Tell everybody to come back after `retry_after()` seconds, each after another while."""
         if self.rooms is not None:
-            self.rooms.flush()
-            self.rooms.ends = True
+            self.rooms.close()
         for connection in tuple(self.connections.values()):
             connection.dismiss(Closing(retry_after()))

@@ -22,6 +22,7 @@ from chatproto.server.listening import Place, place_of, place_shown
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_side import SharedSide
+from chatproto.server.turns import Chore
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -29,6 +30,8 @@ RESERVED_FILES = 100
 """Open files that are not connections: ports, stores, logs, and room to refuse a connection."""
 EXPIRY_INTERVAL = 30.0
 PRESENCE_INTERVAL = 1.0
+SOME = 100
+"""Registrations that are expired, and people who are told to have gone, before others have their turn."""
 COME_BACK_A_SECOND = 500
 """Clients that are asked to come back in any one second after a stop."""
 STOPPED_A_SECOND = 1000
@@ -68,12 +71,18 @@ class ChatServer(MultiService):
         self.directory.open = secure.directory if secure is not None else None
         self.factory = ChatFactory(reactor, self.directory, limits, say=say, trace=trace)
         self.factory.secure = secure
+        if secure is not None:
+            secure.turns = self.factory.turns
+            if secure.rooms is not None:
+                secure.rooms.turns = self.factory.turns
         self.factory.tls_only = tls_only
         self.factory.relay = relay
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, as `Server listening on` says it; filled by startService."""
         self._places = [Place(reactor, text) for text in endpoints]
         self._ports: list[IListeningPort] = []
+        self._expire_chore = Chore(self._expire_some)
+        self._presence_chore = Chore(self._tell_some)
         self._expiry = LoopingCall(self._expire)
         self._expiry.clock = reactor
         self._presence = LoopingCall(self._tell_presence)
@@ -145,9 +154,8 @@ class ChatServer(MultiService):
 
     def _expire(self) -> None:
         """Forget who has been silent for the whole of a lease. A store that fails is tried again."""
-        directory = self.directory
         try:
-            directory.registry.expire(self.reactor.seconds() - directory.limits.classic_lease)
+            self.factory.turns.ask(self._expire_chore)
         except Exception:
             self.log.failure(
                 "leases could not be expired; next try in {wait} s", wait=EXPIRY_INTERVAL
@@ -165,9 +173,21 @@ class ChatServer(MultiService):
         secure = self.factory.secure
         assert secure is not None
         try:
-            secure.carry_out(secure.directory.due(self.reactor.seconds()))
+            self.factory.turns.ask(self._presence_chore)
         except Exception:
             self.log.failure("presence could not be told")
+
+    def _expire_some(self) -> bool:
+        directory = self.directory
+        before = self.reactor.seconds() - directory.limits.classic_lease
+        return directory.registry.expire(before, SOME) >= SOME
+
+    def _tell_some(self) -> bool:
+        secure, now = self.factory.secure, self.reactor.seconds()
+        if secure is None:
+            return False
+        secure.carry_out(secure.directory.due(now, SOME))
+        return secure.directory.is_due(now)
 
     def share(self, shared: SharedSide) -> None:
         """Have `shared` answer, which knows what other servers were asked."""

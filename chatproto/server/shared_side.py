@@ -14,8 +14,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from chatproto.directory.keyed import count_new_id, new_ids_limiter
 from chatproto.directory.visitors import Visitor
-from chatproto.rooms.flood import Requests
 from chatproto.server import commands as told
 from chatproto.server import replica_picture
 from chatproto.server.batches import Batches, Log, Waiter
@@ -26,7 +26,7 @@ from chatproto.server.shared_connections import Chunk, Connection, PlainConnecti
 from chatproto.server.unanswered import Unanswered
 from chatproto.wire import bcp2, bcp2_rooms, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
-from chatproto.wire.errors import RemoteError, StoreTrouble
+from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import Error as PlainError
 from chatproto.wire.messages import Message
@@ -87,7 +87,7 @@ class SharedSide:
         self._visitors: dict[int, Visitor] = {}
         self._users: dict[Visitor, str | None] = {}  # who has been made known, as which user
         self._unanswered = Unanswered()
-        self._requests: dict[Visitor, Requests] = {}
+        self._new_ids = new_ids_limiter(limits)  # each server counts those of its own clients
         self._plain: dict[int, PlainConnection] = {}
         self._pictures = Pictures(log, replica, limits.log_bytes)
         self._strange: set[str] = set()
@@ -144,19 +144,20 @@ class SharedSide:
         except RemoteError as error:
             cseq = getattr(message, "cseq", None)
             retry = RETRY_AFTER if error.status in (429, 503) else None
+            if isinstance(error, Later):
+                retry = error.retry_after
             connection.say(Error(error.status, cseq, retry_after=retry))
 
     def _take(self, message: Bcp2Message, visitor: Visitor, connection: Connection) -> None:
         if message.__class__ in REQUESTS and not isinstance(message, bcp2_rooms.Say):
-            requests = self._requests.get(visitor)
-            if requests is None:
-                requests = self._requests[visitor] = Requests(self._limits, self._clock.seconds())
-            requests.count(self._clock.seconds())
+            self.replica.rooms.guard(message, visitor, self.replica.now)
         if self._is_for_here(message, visitor):
             self.replica.answer(message, visitor)
             return
         if self.away:
             raise RemoteError(503, "what the servers share is away")
+        if isinstance(message, bcp2.Register) and self.replica.is_new(message, visitor):
+            count_new_id(self._new_ids, visitor.host, self._clock.seconds())
         text = strict.encode(message, self._limits).decode()
         if self._users.get(visitor, _NOBODY) != visitor.user:
             self._users[visitor] = visitor.user
@@ -188,7 +189,6 @@ class SharedSide:
     def gone(self, visitor: Visitor, reason: str) -> None:
         """Its connection has ended."""
         self._unanswered.forget(visitor)
-        self._requests.pop(visitor, None)
         if self._users.pop(visitor, _NOBODY) is not _NOBODY:
             del self._visitors[visitor.number]
             self._batches.add(told.Gone(visitor.number, reason))

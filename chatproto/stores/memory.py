@@ -8,10 +8,15 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from chatproto.directory.lease import Lease, is_loopback, network
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 
 SPARE_IDS = 1000
 """Forgotten ids that may stay in the sorted list, besides as many as there are leases."""
+EXAMINED = 10_000
+"""Leases that are looked at for one that can be forgotten: a few milliseconds."""
+CROWD = 100
+"""An address with more leases than this makes room among its own."""
 
 
 class Entry:
@@ -51,6 +56,8 @@ class MemoryRegistry:
     def keep(self, lease: Lease, now: float) -> None:
         client_id = lease.client_id
         entry = self._entries.get(client_id)
+        if entry is None:
+            self._make_room(lease)
         if entry is None or entry.lease is not lease:
             self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
@@ -60,8 +67,6 @@ class MemoryRegistry:
                 if len(self._unsorted) > 2 * len(self._entries) + SPARE_IDS:
                     self._sorted, self._unsorted = [], None
             self._enter_network(entry)
-            if len(self._entries) > self._most:
-                self.forget(next(iter(self._silent)))
         elif entry.lease is not lease:
             moved = entry.lease.host != lease.host
             if moved:
@@ -92,9 +97,9 @@ class MemoryRegistry:
         self._leave_network(entry)
         return True
 
-    def expire(self, before: float) -> int:
+    def expire(self, before: float, most: int = 1_000_000) -> int:
         gone = 0
-        while self._silent:
+        while self._silent and gone < most:
             client_id, entry = next(iter(self._silent.items()))
             if entry.heard >= before:
                 break
@@ -154,6 +159,26 @@ class MemoryRegistry:
         if entry is not None and entry.lease.key is None:
             self._waiting.setdefault(asker, entry)
 
+    def _make_room(self, lease: Lease) -> None:
+        """Forget the longest silent of the address of `lease`, or of all, if there is no room for it.
+
+        Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
+        """
+        there: dict[str, Entry] = self._networks.get(Entry(lease, 0.0).network or "") or {}
+        if len(there) >= self._most_per_network:
+            self._forget_one(there.values())
+        elif len(self._entries) >= self._most:
+            # Whoever takes many places makes room for itself.
+            crowd = there if len(there) > CROWD else self._silent
+            self._forget_one(crowd.values())
+
+    def _forget_one(self, entries: Iterable[Entry]) -> None:
+        for entry in islice(entries, EXAMINED):
+            if not entry.lease.source.alive:
+                self.forget(entry.lease.client_id)
+                return
+        raise RemoteError(503, "there is no room for another registration")
+
     def _changes(self, former: Lease | None, lease: Lease, now: float) -> None:
         """`lease` is about to come in, in the place of `former`; whoever raises prevents it."""
 
@@ -173,8 +198,8 @@ class MemoryRegistry:
             return
         there = self._networks.setdefault(entry.network, OrderedDict())
         there[entry.lease.client_id] = entry
-        if len(there) > self._most_per_network:
-            self.forget(next(iter(there)))
+        if len(there) > self._most_per_network:  # it moved here
+            self.forget(next(one for one in there if one != entry.lease.client_id))
 
     def _leave_network(self, entry: Entry) -> None:
         if entry.network is not None:

@@ -19,15 +19,23 @@ LEASES = ("leases", "silent", "free", "waiting", "partners")
 
 
 def names_image(names: MemoryNames) -> list[Any]:
-    """`[id, key, used]` of each, the longest unused first."""
-    owners = {one: key for key, ids in names._ids.items() for one in ids}
-    return [[client_id, owners[client_id], used] for client_id, used in names._used.items()]
+    """`[id, key, used, host, trial]` of each, the longest unused first."""
+    return [
+        [client_id, one.key, one.used, one.host, one.trial]
+        for order in (names._used, names._trials)
+        for client_id, one in order.items()
+    ]
+
+
+def hidden_image(names: MemoryNames) -> list[Any]:
+    """`[id, keys]` of each that not everybody may know of."""
+    return [[client_id, list(allow)] for client_id, allow in names._hidden.items()]
 
 
 def load_names(names: MemoryNames, image: list[Any]) -> None:
     """Into an empty one."""
-    for client_id, key, used in image:
-        names.keep(client_id, key, used)
+    for client_id, key, used, *more in image:  # an older server has written three values
+        names.keep(client_id, key, used, *more)
 
 
 def registry_image(registry: MemoryRegistry, named: SourceName) -> dict[str, Any]:

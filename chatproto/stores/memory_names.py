@@ -1,21 +1,37 @@
-"""Whose id is whose, in memory: while the process lives."""
+"""Which key owns which id, in memory: while the process lives."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
 
 from chatproto.directory.names import fold
 from chatproto.wire.limits import DEFAULTS, Limits
+
+
+@dataclass(slots=True)
+class Owned:
+    """What is known of one id; see `directory.names.Names.keep`."""
+
+    key: str
+    used: float
+    host: str
+    trial: bool
 
 
 class MemoryNames:
     """A `directory.names.Names` in dictionaries; the longest unused comes first."""
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
-        self._most = max(1, limits.names)
-        self._used: OrderedDict[str, float] = OrderedDict()
+        self._used: OrderedDict[str, Owned] = OrderedDict()
+        self._trials: OrderedDict[str, Owned] = OrderedDict()
         self._owners: dict[str, tuple[str, set[str]]] = {}  # by fold: the key, and its ids
         self._ids: dict[str, dict[str, None]] = {}  # by key
+        self._hosts: Counter[str] = Counter()
+        self._hidden: dict[str, tuple[str, ...]] = {}
+
+    def __len__(self) -> int:
+        return len(self._used) + len(self._trials)
 
     def owner(self, client_id: str) -> str | None:
         found = self._owners.get(fold(client_id))
@@ -24,21 +40,39 @@ class MemoryNames:
     def owned(self, key: str) -> tuple[str, ...]:
         return tuple(self._ids.get(key, ()))
 
-    def keep(self, client_id: str, key: str, now: float) -> None:
+    def has_from(self, host: str) -> bool:
+        return host in self._hosts
+
+    def keep(
+        self, client_id: str, key: str, now: float, host: str = "", trial: bool = False
+    ) -> None:
         former = self._owners.get(fold(client_id))
         if former is not None and former[0] != key:
             for alike in tuple(former[1]):
                 self.free(alike)
-        self._used[client_id] = now
-        self._used.move_to_end(client_id)
-        self._owners.setdefault(fold(client_id), (key, set()))[1].add(client_id)
-        self._ids.setdefault(key, {})[client_id] = None
-        if len(self._used) > self._most:
-            self.free(next(iter(self._used)))
+        known = self._used.pop(client_id, None) or self._trials.pop(client_id, None)
+        if known is None:
+            known = Owned(key, now, host, trial)
+            self._owners.setdefault(fold(client_id), (key, set()))[1].add(client_id)
+            self._ids.setdefault(key, {})[client_id] = None
+            if host:
+                self._hosts[host] += 1
+        known.used, known.trial = now, known.trial and trial
+        (self._trials if known.trial else self._used)[client_id] = known
+
+    def hide(self, client_id: str, allow: tuple[str, ...] | None) -> None:
+        self._hidden.pop(client_id, None)
+        if allow is not None:
+            self._hidden[client_id] = allow
+
+    def hidden(self, client_id: str) -> tuple[str, ...] | None:
+        return self._hidden.get(client_id)
 
     def free(self, client_id: str) -> bool:
-        if self._used.pop(client_id, None) is None:
+        known = self._used.pop(client_id, None) or self._trials.pop(client_id, None)
+        if known is None:
             return False
+        self._hidden.pop(client_id, None)
         key, alike = self._owners[fold(client_id)]
         alike.remove(client_id)
         if not alike:
@@ -46,14 +80,19 @@ class MemoryNames:
         del self._ids[key][client_id]
         if not self._ids[key]:
             del self._ids[key]
+        if known.host:
+            self._hosts[known.host] -= 1
+            if not self._hosts[known.host]:
+                del self._hosts[known.host]
         return True
 
-    def expire(self, before: float) -> int:
+    def expire(self, before: float, trials_before: float | None = None, most: int = 1_000) -> int:
         gone = 0
-        while self._used:
-            client_id, used = next(iter(self._used.items()))
-            if used >= before:
-                break
-            self.free(client_id)
-            gone += 1
+        for order, end in ((self._used, before), (self._trials, trials_before)):
+            while order and end is not None and gone < most:
+                client_id, known = next(iter(order.items()))
+                if known.used >= end:
+                    break
+                self.free(client_id)
+                gone += 1
         return gone

@@ -43,6 +43,7 @@ class SharedMemory:
         heads, lines = image.rooms_image(self.rooms)
         return {
             "names": image.names_image(self.names),
+            "hidden": image.hidden_image(self.names),
             **{name: list(values) for name, values in registry.items()},
             "rooms": [image.kept_image(kept) for kept in rooms],
             "logs": heads,
@@ -53,6 +54,8 @@ class SharedMemory:
         """Be as `picture` tells; `find` gives the source that is named so."""
         self.clear()
         image.load_names(self.names, picture.get("names", []))
+        for client_id, allow in picture.get("hidden", []):
+            self.names.hide(client_id, tuple(allow))
         leases = {name: picture.get(name, []) for name in image.LEASES}
         image.load_registry(self.registry, leases, find)
         for kept in picture.get("rooms", []):

@@ -16,7 +16,7 @@ from chatproto.stores.sqlite_rooms import SqliteRooms, moved_room
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 
-STEPS = ("server.sql", "server_rooms.sql")
+STEPS = ("server.sql", "server_rooms.sql", "server_names.sql", "server_hidden.sql")
 """What leads from each version to the next; a new version is a file more, never another text."""
 
 SERVER = Kind(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from chatproto.directory.names import fold
+from chatproto.stores.checks import check_key
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -20,10 +23,20 @@ class SqliteNames:
 
     def __init__(self, file: SqliteFile, limits: Limits = DEFAULTS) -> None:
         self._file = file
-        self._most = max(1, limits.names)
         self._count: int = file.read("SELECT count(*) FROM names")[0][0]
         self._owners: dict[str, str | None] = {}  # by fold: of those asked for lately
-        self._make_room()
+        self._hidden: dict[str, tuple[str, ...]] = {}
+        for client_id, allow in file.read("SELECT client_id, allow FROM hidden"):
+            keys = json.loads(allow)
+            for key in keys:
+                check_key(key)
+            self._hidden[client_id] = tuple(keys)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def has_from(self, host: str) -> bool:
+        return bool(host and self._file.read("SELECT 1 FROM names WHERE host = ? LIMIT 1", host))
 
     def owner(self, client_id: str) -> str | None:
         alike = fold(client_id)
@@ -40,9 +53,12 @@ class SqliteNames:
         rows = self._file.read("SELECT client_id FROM names WHERE key = ? ORDER BY client_id", key)
         return tuple(client_id for (client_id,) in rows)
 
-    def keep(self, client_id: str, key: str, now: float) -> None:
+    def keep(
+        self, client_id: str, key: str, now: float, host: str = "", trial: bool = False
+    ) -> None:
         if self._file.touch(
-            "UPDATE names SET used = ? WHERE client_id = ? AND key = ?", [(now, client_id, key)]
+            "UPDATE names SET used = ?, trial = trial AND ? WHERE client_id = ? AND key = ?",
+            [(now, trial, client_id, key)],
         ):
             return
         alike = fold(client_id)
@@ -50,33 +66,55 @@ class SqliteNames:
             gone = db.execute(
                 "DELETE FROM names WHERE fold = ? AND key != ?", (alike, key)
             ).rowcount
-            db.execute("INSERT INTO names VALUES (?, ?, ?, ?)", (client_id, alike, key, now))
+            db.execute(
+                "INSERT INTO names (client_id, fold, key, used, host, trial) VALUES (?, ?, ?, ?, ?, ?)",
+                (client_id, alike, key, now, host, trial),
+            )
         self._owners.pop(alike, None)
         self._count += 1 - gone
-        self._make_room()
+
+    def hide(self, client_id: str, allow: tuple[str, ...] | None) -> None:
+        if allow == self._hidden.get(client_id):
+            return
+        if allow is None:
+            self._file.write("DELETE FROM hidden WHERE client_id = ?", client_id)
+            del self._hidden[client_id]
+        else:
+            text = json.dumps(allow)
+            self._file.write("REPLACE INTO hidden VALUES (?, ?)", client_id, text)
+            self._hidden[client_id] = allow
+
+    def hidden(self, client_id: str) -> tuple[str, ...] | None:
+        return self._hidden.get(client_id)
 
     def free(self, client_id: str) -> bool:
+        self.hide(client_id, None)
         gone = self._file.write("DELETE FROM names WHERE client_id = ?", client_id)
         self._owners.pop(fold(client_id), None)
         self._count -= gone
         return bool(gone)
 
-    def expire(self, before: float) -> int:
+    def expire(self, before: float, trials_before: float | None = None, most: int = 1_000) -> int:
+        gone = 0
+        for trial, end in ((False, before), (True, trials_before)):
+            if end is not None and gone < most:
+                gone += self._expire(trial, end, most - gone)
+        return gone
+
+    def _expire(self, trial: bool, before: float, most: int) -> int:
+        which = "FROM names WHERE trial = ? AND used < ?"
         try:
-            if not self._file.read("SELECT 1 FROM names WHERE used < ? LIMIT 1", before):
+            if not self._file.read(f"SELECT 1 {which} LIMIT 1", trial, before):
                 return 0
-            gone = self._file.touch("DELETE FROM names WHERE used < ?", [(before,)])
+            gone = self._file.touch(
+                "DELETE FROM names WHERE client_id IN"
+                f" (SELECT client_id {which} ORDER BY used LIMIT ?)",
+                [(trial, before, most)],
+            )
         except StoreTrouble:
             return 0
         self._owners.clear()
         self._count -= gone
+        for client_id in [one for one in self._hidden if self.owner(one) is None]:
+            self.hide(client_id, None)
         return gone
-
-    def _make_room(self) -> None:
-        if self._count > self._most:
-            self._owners.clear()
-            self._count -= self._file.touch(
-                "DELETE FROM names WHERE client_id IN"
-                " (SELECT client_id FROM names ORDER BY used LIMIT ?)",
-                [(self._count - self._most,)],
-            )

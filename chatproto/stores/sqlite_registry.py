@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import islice, takewhile
 
 from chatproto.directory.lease import Lease, Source
 from chatproto.stores.checks import check_lease
@@ -36,10 +36,12 @@ class SqliteRegistry(MemoryRegistry):
             self._file.write("DELETE FROM leases WHERE client_id = ?", client_id)
         return super().forget(client_id)
 
-    def expire(self, before: float) -> int:
+    def expire(self, before: float, most: int = 1_000_000) -> int:
         ended = [
             entry.lease.client_id
-            for entry in takewhile(lambda entry: entry.heard < before, self._silent.values())
+            for entry in islice(
+                takewhile(lambda entry: entry.heard < before, self._silent.values()), most
+            )
         ]
         if ended:
             try:

@@ -172,7 +172,9 @@ class ChatServerProgram(MultiService):
             times.date,
         )
         keyed.resume(self._reactor.seconds())
-        self._rooms = RoomSide(self._reactor, store.rooms, limits, store.names.owner, trace, times)
+        self._rooms = RoomSide(
+            self._reactor, store.rooms, limits, store.names.owner, trace, times, keyed.sees
+        )
         secure = SecureSide(
             Tls(options["identity"], limits),
             keyed,

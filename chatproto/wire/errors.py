@@ -48,6 +48,14 @@ class RemoteError(WireError):
     cseq: int | None = None
 
 
+class Later(RemoteError):
+    """429: the other side may ask again after `retry_after` seconds."""
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(429, detail)
+        self.retry_after = retry_after
+
+
 class StoreTrouble(RemoteError):
     """What is kept cannot be kept or read just now; its text is one sentence for a person.
 

@@ -48,10 +48,14 @@ class Limits:
     keep_names: float = 30 * 86400.0  # an id belongs to its key so long after its last use
     names: int = 1_000_000  # ids that belong to keys
     names_per_key: int = 3
+    new_ids_per_address: int = 500  # ids that are new from one address, at once and in an hour
+    keep_unused: float = 86400.0  # an id that was only registered, after its connection's end
     presence_grace: float = 30.0  # somebody is still online so long after a connection's end
     introductions_from: int = 6  # of one key, in a minute
     introductions_to: int = 60  # of all keys to one, in a minute
     introductions_vain: int = 30  # of one key, in a minute, for clients that are not here
+    introductions_to_per_address: int = 20  # of those, from one address
+    introductions_reserve: int = 20  # of those, for people whom that one knows
     ping_wait: float = 90.0  # inside TLS: without a byte, then the server pings
     peer_ping: float = 30.0  # between people: without a byte, then it is asked about
     introduced_wait: float = 60.0  # how long an INTRODUCE says whose call that is
@@ -70,6 +74,8 @@ class Limits:
     keep_rooms: float = 7 * 86400.0  # a room in which nobody has been so long is forgotten
     room_burst: int = 128  # requests about rooms other than SAY, at once
     room_rate: float = 4.0  # and then in a second
+    secret_tries: int = 5  # wrong keys of one room in a minute, of one key and of one address
+    new_rooms_per_address: int = 200  # at once and in an hour
     room_history: int = 2048  # messages of a room that are kept
     room_history_age: float = 7 * 86400.0  # and how long
     person_log: int = 256 * 1024 * 1024  # bytes of what one person said in one's own log
@@ -92,9 +98,11 @@ class Limits:
     paste_gap: float = 0.05  # a pasted line comes so soon after the one before it
     watches: int = 256
     password: int = 1024
-    login_tries: int = 3  # wrong passwords in a minute, of one address and for one user
+    login_tries: int = 3  # wrong passwords in a minute, of one address
+    login_tries_per_user: int = 30  # and for one user, of all keys that do not own the id
     logins: int = 4  # passwords that are checked at once
     logins_waiting: int = 64  # and that wait for it
+    logins_waiting_per_address: int = 8  # of one address
     tickets: int = 16
     ticket_wait: float = 60.0  # a ticket is good so long, and its bearer is waited with so long
     relay_idle: float = 120.0  # without a byte, then a pipe ends

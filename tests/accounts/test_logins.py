@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -70,7 +71,39 @@ class TriesTests(Case):
         self.clock.advance(30)
         self.assertEqual(self.successResultOf(self.login("dave")), "dave")
 
-    def test_and_so_are_three_for_a_user_from_anywhere(self) -> None:
+    def test_three_from_one_address_hold_up_nobody_elsewhere(self) -> None:
+        for _ in range(9):
+            self.login("alice", "wrong").addErrback(lambda _: None)
+        self.assertEqual(self.status(self.login("alice")), 429)
+        self.assertEqual(self.successResultOf(self.login("alice", address="b")), "alice")
+
+    def test_a_key_that_owns_the_id_is_not_held_up_at_the_same_address_either(self) -> None:
+        self.make(login_tries_per_user=3)
+        for address in "aab":
+            self.login("alice", "wrong", address, "another").addErrback(lambda _: None)
+        for address in "ac":
+            self.assertEqual(self.status(self.login("alice", address=address)), 429)
+        owner = self.logins.login("alice", PASSWORD, "a", "hers", lambda: True, True)
+        self.assertEqual(self.successResultOf(Deferred.fromCoroutine(owner)), "alice")
+
+    def test_one_account_s_connections_leave_places_to_others(self) -> None:
+        self.checker.held = True
+        asked = [self.login("alice", "wrong") for _ in range(70)]
+        more = [self.login("alice", "wrong", f"address {n}") for n in range(70)]
+        self.assertEqual(sum(not one.called for one in asked), 8)
+        self.assertEqual(sum(not one.called for one in more), 40)
+        owner = Deferred.fromCoroutine(
+            self.logins.login("bob", PASSWORD, "a", "his", lambda: True, True)
+        )
+        while self.checker.waiting:
+            self.checker.let_go()
+        self.assertEqual(self.successResultOf(owner), "bob")
+        for one in (*asked, *more):
+            one.addErrback(lambda _: None)
+        self.assertEqual(self.logins._waiting[""], 0)
+
+    def test_there_is_a_bound_for_a_user_from_anywhere(self) -> None:
+        self.make(login_tries_per_user=3)
         for address in "abc":
             self.assertEqual(self.status(self.login("alice", "wrong", address)), 403)
         self.assertEqual(self.retry(self.login("alice", address="d")), 60)
@@ -78,8 +111,9 @@ class TriesTests(Case):
 
     def test_but_not_for_a_key_that_was_right_before(self) -> None:
         self.successResultOf(self.login("alice", key="hers"))
-        for address in "bcd":
-            self.login("alice", "wrong", address, "another").addErrback(lambda _: None)
+        for number in range(30):
+            wrong = self.login("alice", "wrong", f"{number}", "another")
+            wrong.addErrback(lambda _: None)
         self.assertEqual(self.status(self.login("alice", address="e", key="x")), 429)
         self.successResultOf(self.login("alice", key="hers"))
         for address in "fgh":
@@ -113,7 +147,7 @@ class PlaceTests(Case):
         self.assertEqual([self.successResultOf(one) for one in asked][9], "user9")
 
     def test_too_many_do_not_even_wait(self) -> None:
-        self.make(logins_waiting=6)
+        self.make(logins_waiting=8)  # a quarter is not for strangers
         self.checker.held = True
         asked = [self.login(f"user{number}", address=str(number)) for number in range(7)]
         self.assertEqual(self.retry(asked.pop()), 5)
@@ -143,4 +177,4 @@ class PlaceTests(Case):
         while self.checker.waiting:
             self.checker.let_go()
         self.assertEqual(self.logins._locks, {})
-        self.assertEqual(self.logins._waiting, 0)
+        self.assertEqual(+self.logins._waiting, Counter())

@@ -94,10 +94,64 @@ class NamesContract(Case):
         self.assertIsNone(names.owner("bob"))
         self.assertEqual(names.expire(9.0), 2)
 
-    def test_make_room_for_a_new_one_the_longest_unused_first(self) -> None:
+    def test_are_counted_and_never_pushed_out(self) -> None:
         names = self.names(names=2)
+        for number, name in enumerate(("alice", "bob", "carol")):
+            names.keep(name, key(number), float(number))
+            self.assertEqual(len(names), number + 1)
+        names.keep("alice", key(0), 4.0)
+        self.assertEqual(len(names), 3)
+        self.assertEqual([names.owner(x) for x in ("alice", "carol")], [key(0), key(2)])
+        names.free("bob")
+        names.expire(3.0)
+        self.assertEqual((len(names), names.owner("carol")), (1, None))
+
+    def test_know_from_which_address_they_came(self) -> None:
+        names = self.names()
+        names.keep("alice", ONE, 0.0, "192.0.2.1")
+        names.keep("alice", ONE, 1.0, "192.0.2.2")
+        self.assertTrue(names.has_from("192.0.2.1"))
+        self.assertFalse(names.has_from("192.0.2.2"))
+        self.assertFalse(names.has_from(""))
+        names.free("alice")
+        self.assertFalse(names.has_from("192.0.2.1"))
+
+    def test_expire_sooner_when_they_were_only_registered(self) -> None:
+        names = self.names()
+        names.keep("used", ONE, 0.0)
+        names.keep("trial", ONE, 1.0, trial=True)
+        names.keep("proven", ONE, 1.0, trial=True)
+        names.keep("proven", ONE, 1.0)
+        names.keep("proven", ONE, 1.0, trial=True)
+        self.assertEqual(names.expire(0.0, 1.0), 0)
+        names.keep("trial", ONE, 2.0, trial=True)
+        self.assertEqual(names.expire(0.0, 2.0), 0)
+        self.assertEqual(names.expire(0.0, 2.5), 1)
+        self.assertEqual(sorted(names.owned(ONE)), ["proven", "used"])
+
+    def test_may_be_hidden_from_all_but_some(self) -> None:
+        names = self.names()
         names.keep("alice", ONE, 0.0)
-        names.keep("bob", ONE, 1.0)
-        names.keep("alice", ONE, 2.0)
-        names.keep("carol", OTHER, 3.0)
-        self.assertEqual([names.owner(x) for x in ("alice", "bob", "carol")], [ONE, None, OTHER])
+        self.assertIsNone(names.hidden("alice"))
+        for allow in ((), (OTHER,)):
+            names.hide("alice", allow)
+            self.assertEqual(names.hidden("alice"), allow)
+        names.hide("alice", None)
+        self.assertIsNone(names.hidden("alice"))
+        for gone in (lambda: names.free("alice"), lambda: names.expire(9.0)):
+            names.keep("alice", ONE, 0.0)
+            names.hide("alice", ())
+            gone()
+            names.keep("alice", OTHER, 10.0)
+            self.assertIsNone(names.hidden("alice"))
+            names.free("alice")
+
+    def test_expire_a_few_at_a_time(self) -> None:
+        names = self.names()
+        for number in range(5):
+            names.keep(f"a{number}", ONE, float(number))
+            names.keep(f"b{number}", ONE, float(number), trial=True)
+        self.assertEqual(names.expire(9.0, 9.0, 3), 3)
+        self.assertEqual(names.expire(9.0, 9.0, 3), 3)
+        self.assertEqual(names.expire(9.0, 9.0), 4)
+        self.assertEqual(len(names), 0)

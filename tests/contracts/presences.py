@@ -27,7 +27,11 @@ def shown(presences: Presences) -> list[tuple[Any, ...]]:
     """All that they say of themselves, and of where they were seen."""
     return [
         (
-            *(getattr(one, field.name) for field in fields(one) if field.name != "visitor"),
+            *(
+                getattr(one, field.name)
+                for field in fields(one)
+                if field.name not in ("visitor", "proven")
+            ),
             one.visitor.key,
             one.visitor.callable_at,
             one.visitor.local,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from chatproto.directory.lease import Lease, Source
 from chatproto.directory.registry import Registry
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -16,10 +17,14 @@ else:
 
 
 def lease(
-    client_id: str, host: str = "192.0.2.1", port: int = 3000, key: str | None = None
+    client_id: str,
+    host: str = "192.0.2.1",
+    port: int = 3000,
+    key: str | None = None,
+    alive: bool = False,
 ) -> Lease:
-    """A lease of `client_id`, registered from `host`."""
-    return Lease(client_id, host, port, Source(host, 40000, host.startswith("127.")), key)
+    """A lease of `client_id`, registered from `host` on a connection that is `alive` or has ended."""
+    return Lease(client_id, host, port, Source(host, 40000, host.startswith("127."), alive), key)
 
 
 class RegistryContract(Case):
@@ -106,6 +111,19 @@ class RegistryContract(Case):
         registry.touch("alice", 2.0)
         registry.keep(lease("carol"), 3.0)
         self.assertEqual(self.ids(registry), ["alice", "carol"])
+
+    def test_lets_nobody_go_whose_connection_lives(self) -> None:
+        for limits in ({"registrations": 2}, {"registrations_per_address": 2}):
+            registry = self.registry(**limits)
+            registry.keep(lease("alice", alive=True), 0.0)
+            registry.keep(lease("bob"), 1.0)
+            registry.keep(lease("carol", alive=True), 2.0)
+            self.assertEqual(self.ids(registry), ["alice", "carol"])
+            with self.assertRaises(RemoteError) as caught:
+                registry.keep(lease("dave"), 3.0)
+            self.assertEqual(caught.exception.status, 503)
+            self.assertEqual(self.ids(registry), ["alice", "carol"])
+            registry.keep(lease("alice", alive=True), 4.0)
 
     def test_lets_the_longest_silent_of_an_address_go_for_one_more_from_it(self) -> None:
         registry = self.registry(registrations_per_address=2)

@@ -13,7 +13,9 @@ from chatproto.wire.limits import Limits
 from tests.contracts.names import key
 
 A, B, C = key(1), key(2), key(3)
-LIMITS = Limits(introductions_from=2, introductions_to=3, introductions_vain=4)
+LIMITS = Limits(
+    introductions_from=2, introductions_to=3, introductions_vain=4, introductions_reserve=0
+)
 
 
 class Introduced(SynchronousTestCase):
@@ -45,6 +47,22 @@ class Introduced(SynchronousTestCase):
             self.counted.count(A, B, 1.0)
             self.counted.count(B, A, 1.0)
         self.counted.count(C, B, 1.0)
+
+    def test_strangers_of_one_address_get_a_part_and_all_leave_room_for_people_one_knows(
+        self,
+    ) -> None:
+        self.counted = Introductions(Limits())
+        for number in range(20):
+            self.counted.count(key(10 + number), B, 0.0, "192.0.2.1")
+        error = self.assertRaises(RemoteError, self.counted.count, A, B, 0.0, "192.0.2.1")
+        self.assertEqual(error.status, 429)
+        for number in range(20):
+            self.counted.count(key(50 + number), B, 0.0, f"198.51.100.{number}")
+        self.assertRaises(RemoteError, self.counted.count, A, B, 0.0, "203.0.113.1")
+        for number in range(20):
+            self.counted.count(key(80 + number), B, 0.0, "192.0.2.1", True)
+        self.assertRaises(RemoteError, self.counted.count, A, B, 0.0, "192.0.2.1", True)
+        self.counted.count(A, B, MINUTE, "192.0.2.1")
 
     def test_are_not_made_more_by_those_refused(self) -> None:
         for now in (0.0, 0.0):

@@ -29,7 +29,10 @@ from tests.e2e.tls_wires import context
 MESSAGES, SIZE = 90, 8000
 IN_FLIGHT = 8
 ROOM = "#hall"
-FAST = "say-rate=100000 say-burst=100000 say-bytes=1e9 connections-per-address=5000 new-burst=5000"
+FAST = (
+    "say-rate=100000 say-burst=100000 say-bytes=1e9 connections-per-address=5000 new-burst=5000"
+    " new-ids-per-address=5000"
+)
 MEMORY = 64 << 20
 """Bytes that the server may grow by while the room talks, besides what may wait for each member."""
 UNSENT = 256 * 1024

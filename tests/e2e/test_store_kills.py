@@ -29,7 +29,7 @@ KILLS, LONG_KILLS = 10, 200
 SEED = 8
 BATCH = 20
 ROOM = "#tea"
-FAST = "say-rate=100000 say-burst=100000 say-bytes=1e9 room-history=1000000"
+FAST = "say-rate=100000 say-burst=100000 say-bytes=1e9 room-history=1000000 new-ids-per-address=1000000"
 T = TypeVar("T")
 REGISTER = "REGISTER\r\nclientID: {0}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 REGISTERED = b"Status: registered\r\n\r\n"

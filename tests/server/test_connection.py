@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
-from chatproto.server.factory import ChatFactory
+from chatproto.server.factory import LEAST_IDLE, ChatFactory
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire.limits import Limits
 from tests.server.ends import End, connect, lose
@@ -151,19 +151,19 @@ class AnEndingConnection(Served):
         self.assertEqual(self.end.new(), b"")
 
     def test_closes_when_the_other_side_does(self) -> None:
-        self.assert_refused(b"\0\r\n", "400 malformed")
+        self.assert_refused(b"\x01\r\n", "400 malformed")
         self.connection.readConnectionLost()
         self.assertTrue(self.end.disconnecting)
 
     def test_is_cut_off_when_the_other_side_does_not(self) -> None:
-        self.assert_refused(b"\0\r\n", "400 malformed")
+        self.assert_refused(b"\x01\r\n", "400 malformed")
         self.pass_time(1.8)
         self.assertFalse(self.end.aborted)
         self.pass_time(0.5)
         self.assertTrue(self.end.aborted)
 
     def test_answers_first_what_came_before(self) -> None:
-        self.connection.dataReceived(REGISTER + b"\0\r\n" + REGISTER)
+        self.connection.dataReceived(REGISTER + b"\x01\r\n" + REGISTER)
         self.assertEqual(self.end.value(), REGACK + error("400 malformed"))
 
 
@@ -310,7 +310,7 @@ class AConnectionThatIsNotRead(Served):
         self.assertTrue(self.end.disconnecting)
 
     def test_hears_its_last_word_when_all_is_sent(self) -> None:
-        self.connection.dataReceived(REGISTER * 100 + b"\0\r\n")
+        self.connection.dataReceived(REGISTER * 100 + b"\x01\r\n")
         self.assertFalse(self.end.half_closed)
         for _ in range(20):
             if not self.end.half_closed:
@@ -338,6 +338,19 @@ class HowManyConnections(Served):
         self.assertEqual(newcomer.value(), error("503 unavailable"))
         self.assertTrue(newcomer.disconnecting)
         self.assertEqual(len(self.factory), 1)
+
+    def test_an_idle_one_that_is_not_registered_makes_room(self) -> None:
+        self.use(most=2)
+        self.connection.dataReceived(b"PROBE\r\n\r\n")
+        registered = End()
+        connect(self.factory, registered).dataReceived(REGISTER)
+        early, late = End(), End()
+        connect(self.factory, early)
+        self.assertEqual(early.value(), error("503 unavailable"))
+        self.clock.advance(LEAST_IDLE)
+        connect(self.factory, late)
+        self.assertTrue(self.end.aborted)
+        self.assertEqual((late.value(), registered.aborted), (b"", False))
 
     def test_one_address_has_is_limited(self) -> None:
         self.use(connections_per_address=2)

@@ -126,7 +126,9 @@ class ItsTime(SynchronousTestCase):
         class Broken(MemoryNames):
             tries = 0
 
-            def expire(self, before: float) -> int:
+            def expire(
+                self, before: float, trials_before: float | None = None, most: int = 1_000
+            ) -> int:
                 self.tries += 1
                 raise OSError("out of reach")
 

@@ -111,7 +111,7 @@ class AServer(TestCase):
         count = 60_000
         other.wanted = count * len(REGACK)
         other.transport.write(REGISTER * count)  # type: ignore[union-attr]
-        while not (self.server.factory.spoken and next(iter(self.server.factory.spoken)).paused):
+        while not (self.server.factory.spoken and next(iter(self.server.factory.spoken))._full):
             await deferLater(reactor, 0.001)
         transport = next(iter(self.server.factory.spoken)).transport
         waiting = len(transport.dataBuffer) + transport._tempDataLen
@@ -192,7 +192,7 @@ class Expiry(SynchronousTestCase):
         class Broken(MemoryRegistry):
             tries = 0
 
-            def expire(self, before: float) -> int:
+            def expire(self, before: float, most: int = 1_000_000) -> int:
                 self.tries += 1
                 raise OSError("out of reach")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -28,7 +29,8 @@ class Handed:
         self._sources: list[Source] = []
 
     def __len__(self) -> int:
-        return len(self._store.registry)
+        part: Sized = getattr(self._store, self._part)
+        return len(part)
 
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any, **how: Any) -> Any:

@@ -50,7 +50,10 @@ class TroubleTests(StoreCase):
                 other.executescript(step)
             other.execute(f"PRAGMA application_id = {SERVER.application}")
             other.execute(f"PRAGMA user_version = {version}")
-            other.execute("INSERT INTO names VALUES ('alice', 'allce', ?, 1.0)", (ONE,))
+            other.execute(
+                "INSERT INTO names (client_id, fold, key, used) VALUES ('alice', 'allce', ?, 1.0)",
+                (ONE,),
+            )
             other.commit()
             other.close()
             store = self.open()

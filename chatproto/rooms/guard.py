@@ -1,0 +1,96 @@
+"""Bounds on what one key, and one address, may ask about rooms. `now` is in seconds."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from functools import lru_cache
+from ipaddress import ip_address
+from math import ceil
+
+from chatproto.net.rate_limiter import RateLimiters
+from chatproto.rooms.room import network
+from chatproto.wire.errors import Later, RemoteError
+from chatproto.wire.limits import Limits
+
+MINUTE, HOUR = 60.0, 3600.0
+MOST = 100_000
+"""Keys, and addresses, that are counted."""
+PER_ADDRESS = 16
+"""One address may ask so many times as much as one key: a class may sit behind it."""
+
+
+@lru_cache(maxsize=4096)
+def address_of(host: str) -> str:
+    """Return what counts as one address: that one, or the /64 of an IPv6 one."""
+    try:
+        return network(host)
+    except (RemoteError, ValueError):
+        return host
+
+
+@lru_cache(maxsize=4096)
+def is_loopback(host: str) -> bool:
+    """Return True if `host` is an address of this machine's loopback."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class RoomGuard:
+    """Counts requests, new rooms and wrong room keys by key and by address, whatever id they use.
+
+    An IPv6 address counts by its /64. Loopback has no bound for requests, as everywhere, but it has for
+    new rooms and guesses.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        rate, burst = limits.room_rate, limits.room_burst
+        self._requests: RateLimiters[str] = RateLimiters(rate, burst, MOST)
+        self._from: RateLimiters[str] = RateLimiters(rate * PER_ADDRESS, burst * PER_ADDRESS, MOST)
+        rooms = limits.new_rooms_per_address
+        self._new: RateLimiters[str] = RateLimiters(rooms / HOUR, rooms, MOST)
+        tries = limits.secret_tries
+        self._wrong: RateLimiters[tuple[str, str]] = RateLimiters(tries / MINUTE, tries, MOST)
+        self._right: OrderedDict[tuple[str, str], None] = OrderedDict()
+
+    def count(self, key: str, host: str, now: float) -> None:
+        """Count one request. Raises RemoteError 429 if that is one too many."""
+        allowed = self._requests.allow(key, now)
+        if allowed and not is_loopback(host):
+            allowed = self._from.allow(address_of(host), now)
+        if not allowed:
+            raise RemoteError(429, "too many requests about rooms")
+
+    def count_new(self, host: str, now: float) -> None:
+        """Count a new room. Raises Later if that is one too many of one address in an hour."""
+        address = address_of(host)
+        if not self._new.allow(address, now):
+            raise Later("too many new rooms", ceil(min(self._new.wait(address, now), HOUR)))
+
+    def check_guesses(self, room: str, key: str, host: str, now: float) -> None:
+        """Raise Later if `key`, or its address, gave too many wrong keys of `room`.
+
+        A key that has given the right one before is not held up by others of its address.
+        """
+        by_address = room, address_of(host)
+        known = (room, key) in self._right
+        names = [(room, key)] if known else [(room, key), by_address]
+        wait = max(self._wrong.wait(name, now) for name in names)
+        if wait > 0:
+            raise Later("too many wrong keys of that room", ceil(min(wait, MINUTE)))
+
+    def guessed(self, room: str, key: str, host: str, now: float) -> float:
+        """Count a wrong key; return the seconds for which the next try is refused, 0 for none."""
+        waits = []
+        for name in ((room, key), (room, address_of(host))):
+            self._wrong.take(name, now)
+            waits.append(self._wrong.wait(name, now))
+        return max(waits)
+
+    def was_right(self, room: str, key: str) -> None:
+        """Remember that `key` knows the key of `room`."""
+        self._right[room, key] = None
+        self._right.move_to_end((room, key))
+        if len(self._right) > MOST:
+            self._right.popitem(last=False)

@@ -1,0 +1,209 @@
+"""A large room hears everything, in its order, a few members at a time."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.visitors import Say, Visitor
+from chatproto.server.room_feed import RoomFeed
+from chatproto.server.room_side import AT_ONCE, RoomSide
+from chatproto.server.secure_side import SecureSide
+from chatproto.server.turns import TURN, Turns
+from chatproto.stores.memory_rooms import MemoryRooms
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2 import Presence
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.messages import Sender
+from chatproto.wire.strict import StrictDecoder, encode
+from tests.contracts.names import key
+
+GUESTS = [cast(Any, f"g{number}") for number in range(5)]
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "own", "join", "leave", "catch", "go"]), st.sampled_from(GUESTS)
+    ),
+    max_size=60,
+)
+
+
+class FeedTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.got: dict[Any, bytes] = {}
+        self.writes = 0
+
+    def send(self, guest: Any, data: bytes) -> None:
+        self.writes += 1
+        self.got[guest] = self.got.get(guest, b"") + data
+
+    @given(STEPS)
+    def test_each_hears_what_was_said_while_they_were_there_in_order(
+        self, steps: list[tuple[str, Any]]
+    ) -> None:
+        self.got = {}
+        members = set(GUESTS[:3])
+        feed = RoomFeed(GUESTS[:3], self.send)
+        wanted: dict[Any, bytes] = {}
+        for number, (step, guest) in enumerate(steps):
+            line = b"<%d>" % number
+            if step in ("add", "own"):
+                feed.add(line, {guest: b"ack"} if step == "own" else None)
+                for one in members:
+                    own = step == "own" and one == guest
+                    wanted[one] = wanted.get(one, b"") + (b"ack" if own else line)
+            elif step == "join" and guest not in members:
+                members.add(guest)
+                feed.join(guest)
+            elif step == "leave" and guest in members:
+                feed.catch_up(guest)
+                feed.leave(guest)
+                members.discard(guest)
+            elif step == "catch":
+                feed.catch_up(guest)
+                self.assertEqual(self.got.get(guest, b""), wanted.get(guest, b""))
+            elif step == "go":
+                feed.go_on()
+        while feed.go_on():
+            pass
+        self.assertFalse(feed)
+        self.assertEqual(self.got, wanted)
+
+    def test_lines_that_wait_are_one_write_for_each(self) -> None:
+        feed = RoomFeed(GUESTS, self.send)
+        for number in range(100):
+            feed.add(b"%d " % number)
+        while feed.go_on():
+            pass
+        self.assertEqual((self.writes, len(self.got)), (5, 5))
+
+
+class Seat:
+    """A connection that remembers what it was sent, and what that took."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.got: list[Bcp2Message] = []
+        self.host = ""
+        self._clock = clock
+        self._decoder = StrictDecoder(Sender.SERVER)
+
+    def say(self, message: Bcp2Message) -> None:
+        self.send(encode(message))
+
+    def dismiss(self, message: Bcp2Message) -> None:
+        self.say(message)
+
+    def send(self, data: bytes) -> None:
+        self._clock.rightNow += 0.0001
+        found = self._decoder.feed(data)
+        assert not any(isinstance(one, RemoteError) for one in found)
+        self.got += cast(list[Bcp2Message], found)
+
+
+class LargeCase(SynchronousTestCase):
+    """Many clients, on a clock that only work moves."""
+
+    COUNT = AT_ONCE + 44
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1000)
+        self.turns = Turns(self.clock)
+        self.addCleanup(self.turns.rest)
+        self.guests = [
+            Visitor(
+                key(number), f"10.0.{number >> 8}.{number & 255}", 40000, client_id=f"m{number}"
+            )
+            for number in range(self.COUNT)
+        ]
+        self.seats = {guest: Seat(self.clock) for guest in self.guests}
+
+    def run_all(self) -> float:
+        """Until nothing is to be done; the longest turn."""
+        longest = 0.0
+        while self.clock.calls:
+            begun = self.clock.seconds()
+            call = self.clock.calls.pop(0)  # `advance` would go on with what it leads to
+            call.called = 1
+            call.func(*call.args, **call.kw)
+            longest = max(longest, self.clock.seconds() - begun)
+        return longest
+
+
+class LargeRoomTests(LargeCase):
+    def setUp(self) -> None:
+        super().setUp()
+        self.rooms = RoomSide(self.clock, MemoryRooms())
+        for guest in self.guests:
+            self.rooms.answer(asked.Join(1, "#crowd"), guest, self.clock.seconds())
+        self.rooms.connections = self.seats
+        self.rooms.turns = self.turns
+
+    def ask(self, guest: Visitor, message: Bcp2Message) -> None:
+        self.rooms.answer(message, guest, self.clock.seconds())
+
+    def test_a_message_to_many_takes_many_turns_and_all_hear_the_same(self) -> None:
+        speaker, second, *others = self.guests
+        self.ask(speaker, asked.Say(1, "#crowd", "one"))
+        self.ask(second, asked.Say(1, "#crowd", "two"))
+        self.assertLess(self.run_all(), 2 * TURN)
+        orders = {
+            tuple(getattr(message, "id", 0) for message in self.seats[one].got)
+            for one in self.guests
+        }
+        self.assertEqual(len(orders), 1)
+        kinds = [type(message) for message in self.seats[speaker].got]
+        self.assertEqual(kinds, [told.SayAck, told.Said])
+        self.assertEqual([type(m) for m in self.seats[others[-1]].got], [told.Said, told.Said])
+
+    def test_whoever_asks_meanwhile_hears_first_what_was_said_before(self) -> None:
+        speaker, *_, last = self.guests
+        self.ask(speaker, asked.Say(1, "#crowd", "one"))
+        self.rooms.flush()
+        self.assertEqual(self.seats[last].got, [])
+        self.ask(last, asked.Part(2, "#crowd"))
+        self.ask(speaker, asked.Say(3, "#crowd", "two"))
+        self.run_all()
+        kinds = [type(message) for message in self.seats[last].got]
+        self.assertEqual(kinds, [told.Said, told.PartAck])
+        self.ask(last, asked.Join(4, "#crowd"))
+        self.ask(speaker, asked.Say(5, "#crowd", "three"))
+        self.run_all()
+        kinds = [type(message) for message in self.seats[last].got[2:]]
+        self.assertEqual(kinds, [told.JoinAck, told.Said])
+
+    def test_many_who_leave_at_once_are_told_together(self) -> None:
+        gone, left = self.guests[:50], self.guests[50:]
+        begun = self.clock.seconds()
+        for guest in gone:
+            self.rooms.lost(guest, "")
+        self.assertLess(self.clock.seconds() - begun, TURN)
+        self.assertLess(self.run_all(), 2 * TURN)
+        for one in left:
+            names = [cast(told.Parted, message).peer_id for message in self.seats[one].got]
+            self.assertEqual(names, [f"m{number}" for number in range(50)])
+
+    def test_all_is_sent_before_the_end(self) -> None:
+        self.ask(self.guests[0], asked.Say(1, "#crowd", "last words"))
+        self.rooms.close()
+        self.assertEqual({len(seat.got) for seat in self.seats.values()}, {1})
+
+
+class ManyWatchersTests(LargeCase):
+    def test_somebody_who_comes_and_goes_is_told_in_slices_and_the_last_news_count(self) -> None:
+        side = SecureSide(cast(Any, None), cast(Any, None))
+        side.connections = cast(Any, self.seats)
+        side.turns = self.turns
+        for status in ("online", "offline", "online"):
+            news = Presence("alice", status)
+            begun = self.clock.seconds()
+            side.carry_out([Say(guest, news) for guest in self.guests])
+            self.assertLess(self.clock.seconds() - begun, TURN)
+        self.assertLess(self.run_all(), 2 * TURN)
+        self.assertEqual({len(seat.got) for seat in self.seats.values()}, {1})
+        self.assertEqual(self.seats[self.guests[-1]].got, [Presence("alice", "online")])
