@@ -21,11 +21,19 @@ from zope.interface import implementer
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
 from chatproto.net.addresses import Reach, reach_of
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import REASONS, LocalError, RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
+
+MESSAGES_AT_ONCE = 64
+"""Messages of a server that are read in one turn of the reactor."""
+READ_BURST, READ_RATE = 20_000, 1000.0
+"""Messages of a server that are read at once, and then in a second; the others are read later."""
+PING_BURST, PING_RATE = 10, 1.0
+"""PINGs of a server that are answered at once, and then in a second."""
 
 
 class Handshake(Protocol):
@@ -89,6 +97,10 @@ class ServerLine(LineReceiver):
         self.sign = Sign.NONE
         self._reason = ""
         self._timer: IDelayedCall | None = None
+        self._pace = RateLimiter(READ_RATE, READ_BURST)
+        self._pings = RateLimiter(PING_RATE, PING_BURST)
+        self._resting: IDelayedCall | None = None
+        self._lost = False
 
     @property
     def key(self) -> str:
@@ -150,14 +162,36 @@ class ServerLine(LineReceiver):
         self._heard_of = True
         if not self._closing:
             self._set(self._limits.ping_wait, self._ping)
-        for message in self._decoder.feed(data):
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """Read a few messages now; the others, and the bytes behind them, a little later."""
+        found = self._decoder.feed(data, MESSAGES_AT_ONCE)
+        for message in found:
             if isinstance(message, RemoteError):
                 self._reason = f"it sent what is no BCP/2 ({message})"
                 self.transport.loseConnection()
                 return
             self._take(message)
+        wait = self._pace.take(self._clock.seconds(), len(found))
+        if (wait or self._decoder.more) and self._resting is None and not self._lost:
+            self.transport.pauseProducing()
+            self._resting = self._clock.callLater(wait, self._go_on)
+
+    def _go_on(self) -> None:
+        self._resting = None
+        if self._decoder.more:
+            self._read(b"")
+        if self._resting is None:
+            self.transport.resumeProducing()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._lost = True
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        while self._decoder.more:
+            self._read(b"")
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         refused = self._handshake.refusal is not None
@@ -178,7 +212,8 @@ class ServerLine(LineReceiver):
     def _take(self, message: Bcp2Message) -> None:
         cseq = getattr(message, "cseq", None)
         if isinstance(message, Ping) and cseq is None:
-            self.transport.write(encode(PingAck()))
+            if self._pings.allow(self._clock.seconds()):
+                self.transport.write(encode(PingAck()))
         elif cseq is None or cseq not in self._asked:
             if not self._closing:  # else what it says is of a connection that we have left
                 self._server.line_pushed(message)

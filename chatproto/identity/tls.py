@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import ref
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -81,7 +82,8 @@ class Handshake:
         self._context = context
         self._judge = judge
         self._most = most  # bytes of what they show of themselves
-        self._connection: SSL.Connection | None = None
+        # Weak, or the memory of a connection that has ended would wait for the collector of cycles.
+        self._connection: Callable[[], SSL.Connection | None] = lambda: None
 
     def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         return self._make(tlsProtocol)
@@ -126,7 +128,8 @@ class Handshake:
         return str(error)
 
     def _make(self, layer: Any) -> SSL.Connection:
-        connection = self._connection = Channel(self._context, None)
+        connection = Channel(self._context, None)
+        self._connection = ref(connection)
         if isinstance(layer, TLSMemoryBIOProtocol):
             layer._write = encrypting = Encrypting(layer)  # type: ignore[method-assign]
             if isinstance(layer, BufferingTLSTransport):
@@ -157,8 +160,9 @@ class Handshake:
 
     def _shown(self) -> int:
         """How many bytes of certificates they showed, beside the one that was judged or with it."""
-        assert self._connection is not None
-        chain = self._connection.get_peer_cert_chain() or ()
+        connection = self._connection()
+        assert connection is not None
+        chain = connection.get_peer_cert_chain() or ()
         return sum(len(crypto.dump_certificate(crypto.FILETYPE_ASN1, one)) for one in chain)
 
 

@@ -227,6 +227,8 @@ class Rooms:
         """Something happened in a room."""
         match push:
             case told.Invited(room, sender):
+                if not self._node.calls.strangers.may_invite():
+                    return
                 self.tell(RoomChanged(room, "invited", self.own_id, by=sender or None, own=True))
                 return
         membership = self._all.get(getattr(push, "room", ""))

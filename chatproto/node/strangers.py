@@ -63,6 +63,7 @@ class Strangers:
         )
         self._all_rings = RateLimiter(4 * limits.ring_rate, 4 * limits.ring_burst)
         self._silent = RateLimiter(limits.ring_rate, limits.ring_burst)
+        self._invitations = RateLimiter(limits.ring_rate, limits.ring_burst)
         self._introduced = RateLimiter(limits.introduced_rate, limits.introduced_burst)
         self._known_introduced = RateLimiter(
             KNOWN * limits.introduced_rate, KNOWN * limits.introduced_burst
@@ -152,12 +153,11 @@ class Strangers:
             allowed = self._known_rings.allow(who, now)
         else:
             allowed = self._rings.allow(who, now) and self._all_rings.allow(now)
-        if allowed:
-            return True
-        self._untold += 1
-        if self._telling is None:
-            self._telling = self._clock.callLater(TOLD_AFTER, self._tell_refused)
-        return False
+        return allowed or self._count_untold()
+
+    def may_invite(self) -> bool:
+        """Return True if a line may be shown about an invitation into a room; else it is counted."""
+        return self._invitations.allow(self._clock.seconds()) or self._count_untold()
 
     def may_introduce(self, known: bool) -> bool:
         """Return True if the client may dial somebody whom a server has introduced."""
@@ -207,11 +207,17 @@ class Strangers:
                 count[place.network] = count.get(place.network, 0) + 1
         return max(count, key=lambda where: count[where], default="")
 
+    def _count_untold(self) -> bool:
+        self._untold += 1
+        if self._telling is None:
+            self._telling = self._clock.callLater(TOLD_AFTER, self._tell_refused)
+        return False
+
     def _tell_refused(self) -> None:
         self._telling = None
         count, self._untold = self._untold, 0
-        calls = "1 call" if count == 1 else f"{count} calls"
-        self._tell(Notice(f"{calls} by strangers were refused: too many came in a short time"))
+        what = "1 call or invitation was" if count == 1 else f"{count} calls or invitations were"
+        self._tell(Notice(f"{what} not shown: too many came in a short time"))
 
 
 def _never() -> bool:

@@ -121,7 +121,7 @@ class Limits:
     exit_wait: float = 5.0  # at the end of the program, for farewells to be read
     ignored: int = 10_000  # people whose calls are not taken
     callers: int = 256  # connections of strangers at once on a client's own port
-    callers_per_address: int = 128  # of them from one address
+    callers_per_address: int = 64  # of them from one address
     callers_known: int = 64  # and besides, of people whose key is pinned
     ring_burst: int = 24  # calls of strangers from one address, or of one known key, at once
     ring_rate: float = 0.2  # and then in a second; four times as many of all strangers

@@ -17,6 +17,7 @@ from chatproto.directory.callee import Callee
 from chatproto.directory.client import Unreachable
 from chatproto.directory.registration import Registration
 from chatproto.directory.secure_client import FOR_NOW, SecureServer
+from chatproto.directory.server_line import MESSAGES_AT_ONCE, PING_BURST, READ_BURST
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.fields import Contact
@@ -404,6 +405,42 @@ class PushTests(Case):
         self.assertEqual(len(self.net.wanted), 1)
         self.assertEqual(self.news.lost, [])
         self.quiet()
+
+
+class FloodTests(Case):
+    """A server that says too much."""
+
+    def test_many_pushes_at_once_are_read_in_slices(self) -> None:
+        wire = self.started()
+        push = bcp2.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
+        self.says(*[push] * 200)
+        self.assertEqual(len(self.news.pushes), MESSAGES_AT_ONCE)
+        self.assertEqual(wire.producerState, "paused")
+        for _ in range(4):
+            self.net.advance(0)
+        self.assertEqual(len(self.news.pushes), 200)
+        self.assertEqual(wire.producerState, "producing")
+
+    def test_who_says_more_than_can_be_is_read_later(self) -> None:
+        wire = self.started()
+        said = bcp2.Presence("Eve", "online")
+        for _ in range(READ_BURST // MESSAGES_AT_ONCE + 1):
+            self.says(*[said] * MESSAGES_AT_ONCE)
+        self.assertEqual(wire.producerState, "paused")
+        self.net.advance(1)
+        self.assertEqual(wire.producerState, "producing")
+
+    def test_only_some_of_many_pings_are_answered(self) -> None:
+        self.started()
+        self.says(*[Ping()] * 60)
+        self.assertEqual(len(self.wrote()), PING_BURST)
+
+    def test_what_came_before_the_end_is_read(self) -> None:
+        wire = self.started()
+        push = bcp2.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
+        self.says(*[push] * 100)
+        wire.ends()
+        self.assertEqual(len(self.news.pushes), 100)
 
 
 class SilenceTests(Case):

@@ -160,7 +160,7 @@ class RingingTests(Case):
         [notice] = self.told
         assert isinstance(notice, Notice)
         refused = 5700 - DEFAULTS.ring_burst
-        self.assertIn(f"{refused} calls by strangers were refused", notice.text)
+        self.assertIn(f"{refused} calls or invitations were not shown", notice.text)
         self.clock.advance(1000)
         self.assertEqual(len(self.told), 1)
 
@@ -182,6 +182,11 @@ class RingingTests(Case):
         self.assertEqual(dialled(True, 1000), KNOWN * DEFAULTS.introduced_burst)
         self.clock.advance(10)
         self.assertEqual(dialled(False, 1000), 10 * DEFAULTS.introduced_rate)
+
+    def test_invitations_have_a_bound(self) -> None:
+        self.assertEqual(sum(self.strangers.may_invite() for _ in range(1000)), DEFAULTS.ring_burst)
+        self.clock.advance(TOLD_AFTER)
+        self.assertEqual(len(self.told), 1)
 
     def test_who_talks_fast_is_waited_for_and_others_are_not(self) -> None:
         self.assertEqual(self.strangers.toll("bob", DEFAULTS.talk_burst), 0.0)
