@@ -85,7 +85,7 @@ class Caller:
             return None
         conversation = self._calls.begin(target or UNKNOWN, manner, recipient)
         conversation.session.call()
-        self._calls.all.current = conversation
+        self._calls.all.move_to(conversation)
         if self._calls.lasts(conversation):
             self._calls.attach(conversation)
         return conversation
@@ -207,13 +207,16 @@ class Caller:
             else:
                 conversation.perform(session.unreachable("somebody else answers there"))
 
-    def _resume(self, known: Conversation) -> None:
-        """Go on with a conversation that is there; if it rings, calling them takes the call."""
-        self._calls.all.current = known
+    def _resume(self, known: Conversation, target: bool = True) -> None:
+        """Go on with a conversation that is there; if it rings, calling them takes the call.
+
+        `target`: it gets the next line.
+        """
+        told = target and self._calls.all.move_to(known)
         if known.state is State.RINGING:
             self._calls.attach(known)
             known.perform(known.session.call())
-        else:
+        elif target and not told:
             known.show(current=True)
 
     def _merge(self, new: Conversation, known: Conversation, contact: Contact) -> None:
@@ -225,10 +228,12 @@ class Caller:
             words = post.take_unwritten()
         new.session.state = State.CLOSED
         known.was, new.name = new.name, known.name
-        self._calls.all.end(new)
+        new.merged_into = known
+        was_target = self._calls.all.target is new
+        self._calls.all.end(new, own=True)
         if known.name.startswith(f"{contact.client_id}~"):
             self._name(known, contact)
-        self._resume(known)
+        self._resume(known, was_target)
         plain = isinstance(known.session, PlainSession)
         if plain and known.state is State.OPEN and not known.named:
             # They called and do not listen on that connection: calling back makes the other way.

@@ -17,7 +17,7 @@ from chatproto.node.caller import Caller
 from chatproto.node.conversation import Conversation
 from chatproto.node.conversations import Conversations
 from chatproto.node.dialer import Dialer, Unreachable
-from chatproto.node.events import Event, Failed, Notice
+from chatproto.node.events import Event, Failed, Notice, SessionChanged
 from chatproto.node.files import Files
 from chatproto.node.introduction import Introduction
 from chatproto.node.links import Links
@@ -30,6 +30,7 @@ from chatproto.node.secure_dialer import SecureDialer
 from chatproto.node.secure_links import SecureLinks
 from chatproto.node.settings import Settings
 from chatproto.node.strangers import Strangers
+from chatproto.node.target import AwayContact, Room, Target
 from chatproto.peer.correspondence import Correspondence
 from chatproto.peer.manner import SECURE, Manner
 from chatproto.peer.plain import PlainLink
@@ -46,6 +47,10 @@ from chatproto.wire.limits import Limits
 log = Logger()
 FULL_LOG = 1.0
 """Seconds after which is looked again whether the person has read what fills the log."""
+
+YOU_LEFT = "you left"
+REFUSED = ("603", "403", "declined")
+"""How reasons begin of calls that were refused: nothing more is queued for them by itself."""
 
 
 class CallsOwner(Protocol):
@@ -68,6 +73,9 @@ class CallsOwner(Protocol):
 
     def settle(self) -> None:
         """Something was finished."""
+
+    def room_is_current(self, name: str) -> None:
+        """Say that the next line goes to the room `name`."""
 
     async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is, if it answers with them."""
@@ -101,7 +109,7 @@ class Calls:
 
     def __init__(self, node: CallsOwner, reactor: IReactorTime) -> None:
         self._node = node
-        self.all = Conversations(node.names)
+        self.all = Conversations(node.names, reactor.seconds, self._tell_target)
         self.ignored: set[str] = set()  # ids of peers in plain text, for this run
         self.strangers = Strangers(reactor, node.limits, self.tell)
         self.links = Links(self)
@@ -341,13 +349,19 @@ class Calls:
         """What is in line `line` of the log was told."""
         self._node.shown(line)
 
-    def conversation_ended(self, conversation: Conversation) -> None:
-        """It is closed: forget it."""
+    def conversation_ended(self, conversation: Conversation, reason: str) -> None:
+        """It is closed: forget it. What is typed next may be queued for them."""
         was_current = conversation is self.all.current
         plain = isinstance(conversation.session, PlainSession)
         if plain and conversation.heard_any and conversation.said_any:
             self._node.talked(conversation)
-        self.all.end(conversation)
+
+        own = reason == YOU_LEFT
+        self.all.end(conversation, own)
+        if was_current and not own and not self.leaving and self._may_queue(conversation, reason):
+            assert conversation.key is not None
+            self.queue_for(conversation.key)
+            was_current = False
         if was_current and len(self.all) and not self.leaving:
             names = ", ".join(one.name for one in self.all)
             self.tell(Notice(f"still there: {names} (/switch)"))
@@ -358,6 +372,28 @@ class Calls:
     def left_by_peer(self) -> None:
         """A peer has ended a talk in plain text, and nothing waited to be said there."""
         self._node.left_by_peer()
+
+    def _may_queue(self, conversation: Conversation, reason: str) -> bool:
+        """Return True if a call failed, but not by their word, to somebody whose key is pinned."""
+        refused = reason in REFUSED or reason.startswith(REFUSED)
+        return not conversation.was_open and not refused and self.lasts(conversation)
+
+    def queue_for(self, key: str) -> None:
+        """Queue what is typed next for the owner of `key`, until there is a conversation with them."""
+        target = AwayContact(KeyedPerson(key), self.name_of(key))
+        if not self.all.move_to(target):
+            self._tell_target(target)
+
+    def _tell_target(self, target: Target) -> None:
+        """Say where the next line goes."""
+        match target:
+            case Conversation():
+                target.quiet = False
+                target.show(current=True)
+            case Room(name):
+                self._node.room_is_current(name)
+            case AwayContact(_, name):
+                self.tell(SessionChanged(name, "closed", current=True))
 
     def carried(self, conversation: Conversation) -> None:
         """It is open on a connection, or not any more: so are the files with them."""

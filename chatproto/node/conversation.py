@@ -99,8 +99,8 @@ class ConversationOwner(Protocol):
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told."""
 
-    def conversation_ended(self, conversation: Conversation) -> None:
-        """It is closed."""
+    def conversation_ended(self, conversation: Conversation, reason: str) -> None:
+        """It is closed, for `reason`."""
 
 
 class Conversation:
@@ -147,6 +147,7 @@ class Conversation:
         self._timers = Timers(clock)
         self._news = MessageNews(owner.tell)
         self.warned_of = ""  # a text that may be too long for their program, until it is said again
+        self.merged_into: Conversation | None = None  # the one that goes on with its words
         self.heard_any = False
         self.said_any = False
         self._shown = False
@@ -158,6 +159,11 @@ class Conversation:
         )
         self._to_say = 0  # handed out by the session, and its link has not been told yet
         self._told_mode: object = None  # `full` or `half`, as the person has heard it last
+
+    @property
+    def was_open(self) -> bool:
+        """Whether it has been open."""
+        return self._was_open
 
     @property
     def id(self) -> str:
@@ -342,7 +348,7 @@ class Conversation:
                 elif not self.quiet:
                     told = Failed(reason, command="chat", id=self.name)
                     tell(replace(told, **refusal_fields(self.refusal)))
-                self._owner.conversation_ended(self)
+                self._owner.conversation_ended(self, reason)
 
     def spoke(self, text: str) -> None:
         """`text` was written, to one whose messages have no number."""

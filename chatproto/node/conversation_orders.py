@@ -52,7 +52,14 @@ class ConversationOrders:
         if not to:
             meant = MEANT.get(text.strip().lower())
             hint = f"did you mean {meant}?" if meant else "/chat calls somebody"
-            raise LocalError(404, f"you are talking with nobody: {hint}")
+            away = self._calls.all.away
+            if away is None:
+                raise self._calls.all.nobody(hint)
+            if meant:
+                raise LocalError(400, f"that was not queued for {away.name}: did you mean {meant}?")
+            if self._node.leave_for(away.recipient, text):
+                return
+            raise LocalError(404, f"that was not sent: {away.name} is away, and no key is kept")
         if self._node.leave_for(self._calls.names.resolve(to), text):
             return
         if self._calls.all.called(to) is not None:
@@ -68,6 +75,9 @@ class ConversationOrders:
         Raises LocalError if `to` means nobody, or may mean two.
         """
         if not to:
+            away = self._calls.all.away
+            if away is not None:
+                return self._calls.all.with_recipient(away.recipient)
             return self._calls.all.current
         return self._calls.all.with_recipient(self._calls.names.resolve(to))
 
@@ -120,7 +130,7 @@ class ConversationOrders:
     def accept(self, what: str) -> None:
         """Take a call that rings; the conversation becomes the current one."""
         conversation = self._calls.all.ringing(what)
-        self._calls.all.current = conversation
+        self._calls.all.move_to(conversation)
         self._calls.take(conversation)
 
     def decline(self, what: str) -> None:
@@ -129,12 +139,19 @@ class ConversationOrders:
         conversation.perform(conversation.session.decline())
 
     def switch(self, what: str) -> None:
-        """Make the conversation with `what` the current one."""
+        """Make the conversation with `what` the current one; for a contact who is away, queue."""
         conversation = self.named(what)
         if conversation is None:
-            raise LocalError(404, f"there is no conversation with {what}")
-        self._calls.all.current = conversation
-        conversation.show(current=True)
+            self._calls.queue_for(self.key_of(what))
+        elif not self._calls.all.move_to(conversation):
+            conversation.show(current=True)
+
+    def key_of(self, what: str) -> str:
+        """The pinned key of the contact `what`. Raises LocalError if there is none."""
+        recipient, known = self._calls.names.resolve(what), self._calls.acquaintances
+        if isinstance(recipient, KeyedPerson) and known is not None and known.knows(recipient.key):
+            return recipient.key
+        raise LocalError(404, f"there is no conversation with {what}")
 
     def set_half(self, half: bool) -> None:
         """Take turns in the current conversation, or no more."""

@@ -7,7 +7,9 @@ from typing import Any
 
 from chatproto.identity.names import NameBook
 from chatproto.identity.recipient import Recipient
+from chatproto.net.clock import Monotonic
 from chatproto.node.conversation import Conversation
+from chatproto.node.target import TAKEOVER, AwayContact, Ended, Room, Target
 from chatproto.peer.secure_session import SecureSession
 from chatproto.peer.table import State
 from chatproto.wire.errors import LocalError
@@ -16,13 +18,21 @@ from chatproto.wire.errors import LocalError
 class Conversations:
     """Every conversation from its call to its end, the oldest first.
 
-    What is typed goes to `current`, or, where there is none, to the room `room`, if that is not empty.
+    What is typed goes to the target (`node.target`). `moved` is called when it moves from one to
+    another, so that the person is told. `typed`: lines come from a person at a terminal.
     """
 
-    def __init__(self, names: NameBook | None = None) -> None:
-        self.room = ""
+    def __init__(
+        self,
+        names: NameBook | None = None,
+        seconds: Callable[[], Monotonic] = lambda: 0.0,
+        moved: Callable[[Target], None] = lambda target: None,
+    ) -> None:
+        self.typed = False
         self._names = names or NameBook(live=self.recipient_of)
-        self._current: Conversation | None = None
+        self._seconds = seconds
+        self._moved = moved
+        self._target: Target = None
         self._all: list[Conversation] = []
         self._number = 0
 
@@ -38,29 +48,71 @@ class Conversations:
         return self._number
 
     @property
-    def current(self) -> Conversation | None:
-        """Who is spoken to."""
-        return self._current
+    def target(self) -> Target:
+        """Whoever gets the next line; see `move_to`."""
+        return self._target
 
-    @current.setter
-    def current(self, conversation: Conversation | None) -> None:
-        self._current = conversation
-        if conversation is not None:
-            self.room = ""
+    def move_to(self, target: Target) -> bool:
+        """Let the next line go to `target`. Returns True if the person was told, as of another one."""
+        before, self._target = self._target, target
+        told = target != before and _is_live(before) and _is_live(target)
+        if told:
+            self._moved(target)
+        return told
+
+    def swap(self, target: Target) -> Target:
+        """Put `target` in the place of the one that is there, and return that: nobody is told."""
+        if isinstance(target, Conversation) and target not in self._all:
+            target = target.merged_into or Ended(target.name, self._seconds())
+        before, self._target = self._target, target
+        return before
+
+    @property
+    def current(self) -> Conversation | None:
+        """The conversation that gets the next line, also with a contact who was away and is back."""
+        target = self._target
+        if isinstance(target, AwayContact):
+            found = self.with_recipient(target.recipient)
+            return found if found is not None and found.state is State.OPEN else None
+        return target if isinstance(target, Conversation) else None
+
+    @property
+    def room(self) -> str:
+        """The room that gets the next line, or an empty string."""
+        return self._target.name if isinstance(self._target, Room) else ""
+
+    @property
+    def away(self) -> AwayContact | None:
+        """The contact for whom the next line is queued, unless there is a conversation with them."""
+        return self._target if isinstance(self._target, AwayContact) else None
 
     @property
     def vacant(self) -> bool:
-        """Whether what is typed goes nowhere."""
-        return self._current is None and not self.room
+        """Whether somebody who calls gets the next line: nobody else does, nor did a moment ago."""
+        target = self._target
+        if isinstance(target, Ended) and self.typed:
+            return self._seconds() >= target.at + TAKEOVER
+        return target is None or isinstance(target, Ended)
 
     @property
     def target_name(self) -> str:
         """The name of whoever gets the next line; empty if nobody does."""
-        return self._current.name if self._current is not None else self.room
+        return self._target.name if self._target is not None and _is_live(self._target) else ""
 
-    def speak_in(self, room: str) -> None:
-        """What is typed goes to `room` now."""
-        self._current, self.room = None, room
+    def nobody(self, hint: str = "/chat calls somebody") -> LocalError:
+        """Return why a line goes to nobody; from then on the target before is forgotten."""
+        target, why = self._target, f"you are talking with nobody: {hint}"
+        if isinstance(target, Ended):
+            self._target = None
+            room = target.name.startswith("#")
+            gone = f"you are not in {target.name}" if room else f"{target.name} is not there"
+            why = f"that was not sent, for {gone}; {why}"
+        return LocalError(404, why)
+
+    def ended(self, target: Conversation | Room, own: bool) -> None:
+        """Note that `target` is over; `own`: by what the person did."""
+        if self._target == target or self._was_away(target):
+            self.move_to(None if own else Ended(target.name, self._seconds()))
 
     def begin(self, make: Callable[[int], Conversation]) -> Conversation:
         """Keep what `make` makes of the number of this call."""
@@ -68,11 +120,17 @@ class Conversations:
         self._all.append(conversation)
         return conversation
 
-    def end(self, conversation: Conversation) -> None:
-        """Forget it."""
+    def _was_away(self, target: Conversation | Room) -> bool:
+        """Return True if `target` is a conversation with the contact who was away, and has been open."""
+        now = self._target
+        if not isinstance(now, AwayContact) or not isinstance(target, Conversation):
+            return False
+        return target.was_open and target.recipient == now.recipient
+
+    def end(self, conversation: Conversation, own: bool = False) -> None:
+        """Forget it; `own`: it was ended by the person."""
+        self.ended(conversation, own)
         self._all.remove(conversation)
-        if conversation is self.current:
-            self.current = None
 
     def named(self, name: str) -> Conversation | None:
         """The one with `name`."""
@@ -98,6 +156,8 @@ class Conversations:
                 404,
                 f"{self.room} is a room, and that is for a talk with one person"
                 if self.room
+                else f"{self.away.name} is away"
+                if self.away is not None
                 else "you are talking with nobody: /chat calls somebody",
             )
         return self.current
@@ -158,6 +218,10 @@ class Conversations:
         """How many messages of ours have not been written yet, in all of them."""
         return sum(conversation.unsent for conversation in self._all)
 
+    def unwritten(self) -> list[tuple[str, str]]:
+        """To whom and what was said that waits, where the outbox does not have it."""
+        return [(one.name, text) for one in self._all for text in one.session.waiting]
+
     def rows(self) -> list[dict[str, Any]]:
         """Each with how it stands, for /who."""
         return [
@@ -174,3 +238,7 @@ class Conversations:
             }
             for one in self._all
         ]
+
+
+def _is_live(target: Target) -> bool:
+    return target is not None and not isinstance(target, Ended)

@@ -225,7 +225,7 @@ class Links:
             conversation.perform(effects)
             return
         if self._calls.all.vacant:
-            self._calls.all.current = conversation
+            self._calls.all.move_to(conversation)
         conversation.perform(conversation.session.accept())
 
     def _tell_refused(self, link: PlainLink) -> None:

@@ -177,8 +177,12 @@ class Node:
 
     @property
     def target(self) -> object:
-        """Whoever gets the next line: a conversation, the name of a room, or an empty string."""
-        return self.calls.all.current or self.calls.all.room
+        """Whoever gets the next line."""
+        return self.calls.all.target
+
+    def room_is_current(self, name: str) -> None:
+        """Say that the next line goes to the room `name`."""
+        self.rooms.tell_current(name)
 
     # What the person asks for and nobody else needs to answer.
 
@@ -223,12 +227,16 @@ class Node:
         """Take back a message that has not arrived: to `to`, or in the current conversation."""
         self.requests.attempt("unsend", lambda: self._outbox.unsend(int(number), to))
 
-    def history(self, most: str = "20") -> None:
-        """Show the latest `most` messages of the current conversation or room."""
-        if self.calls.all.room:
-            self.in_room.history(int(most))
+    def history(self, most: str = "20", who: str = "") -> None:
+        """Show the latest `most` messages with `who`, an id or `#room`, or where lines go now."""
+        if who.startswith("#") or (not who and self.calls.all.room):
+            self.in_room.history(int(most), who)
         else:
-            self.requests.attempt("history", lambda: self._outbox.history(int(most)))
+            self.requests.attempt("history", lambda: self._outbox.history(int(most), who))
+
+    def outbox(self) -> None:
+        """Show what waits to be delivered."""
+        self.requests.attempt("outbox", lambda: self.tell(self._outbox.listed()))
 
     def search(self, words: str) -> None:
         """Show what was said that has all of `words` in it."""
@@ -491,7 +499,10 @@ class Node:
         return self.calls.all.new_number()
 
     def _whom(self, peer: str) -> str:
-        return peer or (self.calls.current.name if self.calls.current else "")
+        targets = self.calls.all
+        if peer or targets.current is not None:
+            return peer or targets.target_name
+        return targets.away.name if targets.away is not None else ""
 
     def trust(self, peer: str, key: str) -> None:
         """Keep `key` as that of `peer`, in place of another."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of, short_time
 from chatproto.node.acquaintances import Acquaintances
 from chatproto.node.calls import Calls
 from chatproto.node.conversation_orders import ConversationOrders
@@ -27,6 +28,7 @@ from chatproto.node.events import (
 from chatproto.node.introducers import Introducer
 from chatproto.node.people import People
 from chatproto.node.posts import Posts
+from chatproto.node.rooms import Rooms
 from chatproto.node.settings import Settings
 from chatproto.peer import ledger
 from chatproto.peer.correspondence import Correspondence, Outcome
@@ -36,6 +38,8 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import Limits
 
+LISTED = 256 * 1024
+"""Characters of text in one list of what waits."""
 OLD_EVERY = 3600.0
 """Seconds between two looks for what has waited too long."""
 
@@ -52,6 +56,7 @@ class OutboxOwner(Protocol):
     me: Me
     limits: Limits
     acquaintances: Acquaintances | None
+    rooms: Rooms
     reactor: IReactorTime
     now: Callable[[], Wall]
     flushed: Callable[[], Deferred[None]]
@@ -166,16 +171,65 @@ class Outbox:
         post = posts.of(recipient.key, name)
         self._tell_all(name, post.take_back(number), "taken back")
 
-    def history(self, most: int) -> None:
-        """Show the latest messages of the current conversation. Raises LocalError, LedgerTrouble."""
-        conversation = self._node.calls.all.need_current()
-        posts, key = self._node.posts, conversation.key
+    def listed(self) -> Answer:
+        """Everything that waits to be delivered, the oldest of each contact first. Raises LedgerTrouble.
+
+        At most `LISTED` characters of text; `more` says how many messages are left out.
+        """
+        rows: list[dict[str, Any]] = []
+        lines: list[str] = []
+        size = more = 0
+        for to, id, at, text in self._waiting():
+            size += len(text)
+            if size > LISTED and rows:
+                more += 1
+                continue
+            known = {"id": id, "said": date_of(at)} if id is not None and at is not None else {}
+            rows.append({"to": to, "text": text, **known})
+            when = f" ({short_time(at, self._node.now())})" if at is not None else ""
+            number = f"{id} " if id is not None else ""
+            lines.append(f"{number}to {to}{when}: {text}")
+        if more:
+            lines.append(f"and {more} more")
+        data: dict[str, Any] = {"messages": rows, **({"more": more} if more else {})}
+        return Answer("outbox", tuple(lines) or ("nothing waits",), data)
+
+    def _waiting(self) -> Iterator[tuple[str, int | None, Wall | None, str]]:
+        """To whom, as what number, when and what was said that waits."""
+        posts, calls = self._node.posts, self._node.calls
+        for key, called, _ in posts.waiting() if posts is not None else ():
+            for entry in posts.ledger.entries(key) if posts is not None else ():
+                if entry.kind == MSG and not entry.withdrawn:
+                    yield calls.name_of(key, called), entry.id, entry.at, entry.text
+        for name, text in (*calls.all.unwritten(), *self._node.rooms.unwritten()):
+            yield name, None, None, text
+
+    def history(self, most: int, who: str = "") -> None:
+        """Show the latest messages with `who`, or in the current conversation.
+
+        Raises LocalError, LedgerTrouble.
+        """
+        posts, key = self._node.posts, self._key_of(who)
         if posts is None or key is None:
             raise LocalError(404, "of what is said in the open nothing is kept")
         lines = posts.ledger.history(key, min(most, self._node.limits.history_lines))
         for line in lines:
             self._show(line)
         self._node.tell(Answer("history", () if lines else ("nothing",), {"count": len(lines)}))
+
+    def _key_of(self, who: str) -> str | None:
+        """The key of `who` or of the target; None: they speak in the open. Raises LocalError."""
+        calls = self._node.calls
+        if not who:
+            away = calls.all.away
+            return away.recipient.key if away is not None else calls.all.need_current().key
+        conversation = self._node.talk.named(who)
+        if conversation is not None:
+            return conversation.key
+        recipient = calls.names.resolve(who)
+        if not isinstance(recipient, KeyedPerson):
+            raise LocalError(404, f"nothing was said with {who}: no key of theirs is known")
+        return recipient.key
 
     def search(self, words: str) -> None:
         """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""

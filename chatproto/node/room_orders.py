@@ -134,11 +134,11 @@ class RoomOrders:
 
         self._ask("settings", work)
 
-    def history(self, most: int) -> None:
-        """Show the latest messages of the current room."""
+    def history(self, most: int, name: str = "") -> None:
+        """Show the latest messages of a room."""
 
         async def work() -> None:
-            room = self._rooms.named().name
+            room = self._rooms.named(name).name
             said: list[Said] = []
             more, before = True, None
             wanted = min(most, self._rooms.limits.history_lines)

@@ -20,6 +20,7 @@ from chatproto.node.requests import Requests, sentence
 from chatproto.node.room_log import RoomLog
 from chatproto.node.room_news import changed, joined
 from chatproto.node.room_outbox import RoomOutbox
+from chatproto.node.target import Room
 from chatproto.peer.timers import Timers
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
@@ -118,6 +119,10 @@ class Rooms:
             for name, one in self._all.items()
         ]
 
+    def unwritten(self) -> list[tuple[str, str]]:
+        """In which room and what was said that waits to be sent."""
+        return [(one.name, text) for one in self._all.values() for text in one.waiting]
+
     def has(self, room: str) -> bool:
         """Return True if this client is in `room`."""
         return room in self._all
@@ -144,8 +149,12 @@ class Rooms:
     def switch(self, name: str) -> None:
         """What is typed goes to `name` now. Raises LocalError."""
         membership = self.named(name)
-        self._node.calls.all.speak_in(membership.name)
-        self.tell(RoomChanged(membership.name, "current", count=membership.count))
+        if not self._node.calls.all.move_to(Room(membership.name)):
+            self.tell_current(membership.name)
+
+    def tell_current(self, name: str) -> None:
+        """Say that the next line goes to the room `name`."""
+        self.tell(RoomChanged(name, "current", count=self._all[name].count or None))
 
     # What the person asks.
 
@@ -162,7 +171,7 @@ class Rooms:
             raise LocalError(413, f"you are in {len(self._all)} rooms: /part leaves one")
         _ = self.client
         membership = self._all[room] = Membership(self, room, secret)
-        self._node.calls.all.speak_in(room)
+        self._node.calls.all.move_to(Room(room))
         self._node.requests.ask("join", lambda: self._join(membership))
 
     async def _join(self, membership: Membership) -> None:
@@ -185,7 +194,7 @@ class Rooms:
 
         async def work() -> None:
             membership = self.named(name)
-            self._drop(membership, "you left")
+            self._drop(membership, "you left", own=True)
             if membership.entered:
                 await self.client.do(asked.Part, room=membership.name)
             self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
@@ -304,9 +313,11 @@ class Rooms:
         event = RoomChanged(membership.name, "parted", self.own_id, reason=reason or None, own=True)
         self.tell(event)
 
-    def _drop(self, membership: Membership, reason: str, uncertain: bool = False) -> None:
-        """We are not in it any more; `uncertain`: nor is it known what of ours arrived."""
-        self._forget(membership)
+    def _drop(
+        self, membership: Membership, reason: str, uncertain: bool = False, own: bool = False
+    ) -> None:
+        """We are not in it any more; `uncertain`: nor is it known what of ours arrived; `own`: we left."""
+        self._forget(membership, own)
         if uncertain:
             membership.stop(reason)
         else:
@@ -314,12 +325,11 @@ class Rooms:
             self._outbox.left(membership)
         self.settled()
 
-    def _forget(self, membership: Membership) -> None:
+    def _forget(self, membership: Membership, own: bool = False) -> None:
         if self._all.get(membership.name) is not membership:
             return
         del self._all[membership.name]
-        if self._node.calls.all.room == membership.name:
-            self._node.calls.all.room = ""
+        self._node.calls.all.ended(Room(membership.name), own)
 
 
 def _room(name: str) -> str:

@@ -341,7 +341,7 @@ class SecureLinks:
             conversation.perform(effects)
             return
         if self._calls.all.vacant:
-            self._calls.all.current = conversation
+            self._calls.all.move_to(conversation)
         self._calls.take(conversation)
 
     def _claims(self, conversation: Conversation, client_id: str, belief: Belief) -> None:

@@ -149,6 +149,7 @@ def makeService(options: Options) -> IService:
     else:
         typed = os.isatty(descriptor(sys.__stdin__, os.O_RDONLY))
         clock = reactor if typed and not options["plain"] else None
+        node.calls.all.typed = clock is not None
         times = bool(options["time"])
         ui = Plain(node, screen.write_line, wall, clock, lambda: parts["keyboard"].pending, times)
     parts["ui"] = ui

@@ -85,12 +85,22 @@ def _expanded(path: str) -> str:
     return str(found) if path.startswith("~") else path
 
 
-def number_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A number from 1 on, or nothing."""
+MOST_SHOWN = "20"
+"""Messages that /history shows without a number."""
+
+
+def past(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """A number of messages, and with whom (an id or `#room`), each of which may be left out.
+
+    `@5` is an id, `5` a number.
+    """
     words = split_words(rest)
-    if len(words) > 1 or not all(NUMBER.fullmatch(word) for word in words):
-        raise Misused("takes a number")
-    return tuple(words)
+    count = words.pop() if words and NUMBER.fullmatch(words[-1]) else ""
+    if len(words) > 1 or not all(word.removeprefix("@") for word in words):
+        raise Misused("takes one name, and perhaps a number")
+    if not words:
+        return (count,) if count else ()
+    return count or MOST_SHOWN, words[0].removeprefix("@")
 
 
 def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from chatproto.node.events import INTERNAL, Answer, Event, Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (
+    MOST_SHOWN,
     Misused,
     ReadText,
     addressed_text,
@@ -29,9 +30,9 @@ from chatproto.ui.arguments import (
     nothing,
     number,
     number_and_name,
-    number_or_none,
     one,
     one_or_none,
+    past,
     paths,
     shortened,
 )
@@ -272,11 +273,24 @@ ROWS: dict[str, Row] = {
         ),
         Row(
             "history",
-            "/history [n]",
-            "the latest n messages of this conversation or room",
-            number_or_none,
+            "/history [who] [n]",
+            "the latest n messages with somebody, here or named",
+            past,
             lambda node, given: node.history(*given),
-            fields=(Field("count", values.number, missing=()),),
+            more="who: an id or #room; what was said with a contact is in your own log.",
+            ids="",
+            fields=(
+                Field("count", values.number, missing=(MOST_SHOWN,)),
+                Field("id", name, missing=()),
+            ),
+        ),
+        Row(
+            "outbox",
+            "/outbox",
+            "messages that wait to be delivered",
+            nothing,
+            lambda node, given: node.outbox(),
+            more="/unsend n id takes one back.",
         ),
         Row(
             "status",

@@ -31,7 +31,15 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.clock import Wall
-from chatproto.node.events import INTERNAL, Answer, Event, Failed, Notice, SessionChanged
+from chatproto.node.events import (
+    INTERNAL,
+    Answer,
+    Event,
+    Failed,
+    Notice,
+    RoomChanged,
+    SessionChanged,
+)
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.view import json_object
@@ -50,6 +58,8 @@ def for_others(event: Event) -> Event | None:
     if isinstance(event, SessionChanged) and event.current is not None:
         # Where the asker's next line goes; theirs goes where it went before.
         return replace(event, current=None) if event.path is not None else None
+    if isinstance(event, RoomChanged) and event.change == "current":
+        return None
     return event
 
 

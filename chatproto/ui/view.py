@@ -140,6 +140,10 @@ def _incoming(event: Incoming) -> list[str]:
 
 def _session(event: SessionChanged) -> list[str]:
     who = name(event.id)
+    if event.current and event.state in ("calling", "ringing", "broken"):
+        return [f"what you type goes to {who} now"]
+    if event.current and event.state == "closed":
+        return [f"what you type is queued for {who}, who is away"]
     match event.state:
         case "calling":
             at = f" {_address(event.host, event.port)}" if event.host and event.port else ""

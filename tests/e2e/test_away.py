@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,3 +100,23 @@ def test_each_is_told_when_the_other_changes_how_they_talk_and_once(two: Two) ->
     for client in (two.alice, two.bob):
         told = [one.get("mode") for one in client.events() if one["event"] == "session"]
         assert [mode for mode in told if mode] == ["half", "full"]
+
+
+def test_what_is_typed_after_a_failed_call_is_queued_listed_and_keeps_its_time(two: Two) -> None:
+    alice = two.alice
+    alice.send_line("/chat bob")
+    alice.event("error", command="chat")
+    assert alice.event("session", id="bob", state="closed", current=True)
+    alice.send_line("hello")
+    number = alice.event("notice", to="bob")["id"]
+    alice.send_line('{"do": "outbox"}')
+    (waiting,) = alice.event("answer", command="outbox")["messages"]
+    assert (waiting["to"], waiting["id"], waiting["text"]) == ("bob", number, "hello")
+    alice.send_line("/history bob")
+    alice.event("message", text="hello", history=True, said=waiting["said"])
+    time.sleep(1.0)
+    two.come()
+    heard = two.bob.event("message", from_="alice", text="hello")
+    assert heard["said"] == waiting["said"] < heard["time"]
+    sent = alice.event("sent", to="bob", text="hello")
+    assert sent["said"] == waiting["said"] < sent["time"]

@@ -123,7 +123,7 @@ class CurrentTests(Case):
 
     def test_nor_when_it_has_ended(self) -> None:
         one, other = (self.node.calls.begin(name, SECURE) for name in ("bob", "eve"))
-        self.all.current = one
+        self.all.move_to(one)
         self.all.end(other)
         self.assertIs(self.all.need_current(), one)
         self.all.end(one)

@@ -138,9 +138,10 @@ class CallTests(Case):
         self.routers.kinds[self.alice.host] = Router.SHUT
         self.begin()
         self.call(LIMITS.dial_wait + 5.0)
-        self.assertEqual(self.states(self.alice), ["calling", "closed"])
-        ended = self.events(self.alice)
-        reasons = [one.reason for one in ended if isinstance(one, SessionChanged)]
+        self.assertEqual(self.states(self.alice), ["calling", "closed", "closed"])
+        ended = [one for one in self.events(self.alice) if isinstance(one, SessionChanged)]
+        self.assertTrue(ended[-1].current)  # what is typed next is queued
+        reasons = [one.reason for one in ended if one.reason]
         where = f"{self.bob.host}:{PEOPLE_PORT}"
         self.assertEqual(reasons[-1], f"no answer from {where} within {LIMITS.dial_wait:g} s")
 

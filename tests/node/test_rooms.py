@@ -86,7 +86,7 @@ class JoinTests(Case):
         self.alice.joins("#den")
         self.alice.joins("#attic")
         self.alice.joins("den")
-        self.assertEqual(self.alice.changes(), ["joined", "joined", "current"])
+        self.assertEqual(self.alice.changes(), ["joined", "current", "joined", "current"])
         self.assertEqual(self.node.calls.all.room, "#den")
         self.node.switch("#attic")
         self.assertEqual(self.node.calls.all.room, "#attic")
@@ -109,7 +109,7 @@ class JoinTests(Case):
         for number in range(DEFAULTS.rooms_per_client + 1):
             self.alice.joins(f"#room{number}")
         self.assertEqual(len(self.alice.failures()), 1)
-        self.assertEqual(len(self.alice.told(RoomChanged)), DEFAULTS.rooms_per_client)
+        self.assertEqual(self.alice.changes().count("joined"), DEFAULTS.rooms_per_client)
 
     def test_a_classic_server_has_none(self) -> None:
         self.node.rooms.connection = None

@@ -92,8 +92,11 @@ class AskedNode:
     def unsend(self, number: str, to: str = "") -> None:
         self.asked.append(("unsend", number, to))
 
-    def history(self, most: str = "20") -> None:
-        self.asked.append(("history", most))
+    def history(self, most: str = "20", who: str = "") -> None:
+        self.asked.append(("history", most, who) if who else ("history", most))
+
+    def outbox(self) -> None:
+        self.asked.append(("outbox",))
 
     def search(self, words: str) -> None:
         self.asked.append(("search", words))
