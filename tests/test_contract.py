@@ -101,10 +101,15 @@ def test_programs_start_talk_and_end_under_every_launcher(how: str, stage: Stage
     bob.expect(re.compile(r"alice> hello bob$"))
     bob.send_line("hello alice")
     alice.expect(re.compile(r"bob> hello alice$"))
-    alice.send_line("/quit")
+    # On a terminal, a command right behind a text would be asked about as a paste: type Ctrl-D instead.
+    quit_ = b"\x04" if terminal else b"/quit\n"
+    alice.send(quit_)
     bob.expect("* alice left")
+    server.send_line("/quit")
+    bob.send(quit_)
+    if not terminal:
+        alice.send(quit_)
     for program in (alice, bob, server):
-        program.send_line("/quit")
         assert program.wait() == 0, program.transcript()
 
 
