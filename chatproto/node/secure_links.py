@@ -150,6 +150,7 @@ class SecureLinks:
         if waiting is not None:
             waiting.addErrback(lambda _: None)
             waiting.cancel()
+        self._calls.link_closed()
 
     def carry(self, link: SecureLink, conversation: Conversation) -> None:
         """Remember that `link` carries `conversation`; only `Calls.join` decides that."""

@@ -483,6 +483,8 @@ class SecureLink(LineReceiver):
         if not self._leaving and not self._gone:
             self._tell_ack()
             self._leaving = True
+            if self.transport is None:
+                return  # it is only being dialled, and comes to nothing now
             if self._made:
                 self.transport.unregisterProducer()
             self.transport.loseConnection()

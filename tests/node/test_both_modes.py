@@ -258,6 +258,15 @@ class EndOfInput(Both):
         self.assertEqual([lost.text for lost in self.told(Undelivered)], list(WORDS))
         self.assertEqual(self.codes, [0])
 
+    def test_a_call_in_vain_is_not_waited_for(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("one")
+        self.node.end_of_input()
+        self.net.refuse()
+        self.net.wait(1)
+        self.assertEqual([lost.text for lost in self.told(Undelivered)], ["one"])
+        self.assertEqual(self.codes, [0])
+
     def test_nobody_who_does_not_read_is_waited_for(self) -> None:
         bob = self.calls("bob")
         self.stop_reading(bob)

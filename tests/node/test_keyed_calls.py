@@ -226,6 +226,7 @@ class OutgoingTests(Case):
         self.node.say("to myself")
         mirror = self.person("bob", IDENTITIES["alice"])
         self.net.wait(1)
+        self.assertEqual(mirror.heard(Chat), [])
         self.assertTrue(mirror.refused or mirror.ended)
         self.assertEqual(self.texts(Undelivered), ["to myself"])
 

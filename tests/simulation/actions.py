@@ -222,7 +222,7 @@ WAITS = (0.0, 0.0, 0.01, 0.05, 0.1, 0.3, 1.0, 3.0, 9.0)
 """Seconds between two actions: much happens at once, and now and then there is peace."""
 
 
-MANY, FEW = (25, 60), (4, 12)
+MANY, FEW = (25, 60), (4, 10)
 """How many actions a run has, and a short one."""
 
 

@@ -209,6 +209,8 @@ class LyingServer:
     ) -> None:
         self.host, self.port, self.key = host, port, key
         self.lies = 0.5
+        self.told: dict[str, set[str]] = {}
+        """By id, the keys that it has answered with to a question for that very id."""
         self._network, self._truth, self._liar, self._random = network, truth, liar, random
         self._links: dict[LiarLink, str] = {}  # under which id they are registered
         self._addresses: dict[str, tuple[Address, ...]] = {}
@@ -335,14 +337,19 @@ class LyingServer:
                 case 5:  # no answer at all
                     return
                 case 6:  # twice, and different
-                    link.say(bcp2.BridgeAck(cseq, name, key, where, call))
+                    self._answer(link, peer, bcp2.BridgeAck(cseq, name, key, where, call))
                     key, where = self._some_key(), self._some_addresses()
-        link.say(bcp2.BridgeAck(cseq, name, key, where, call))
+        self._answer(link, peer, bcp2.BridgeAck(cseq, name, key, where, call))
         asker = self._links.get(link, "")
         callee = next((one for one, id in self._links.items() if id == name), None)
         if callee is not None and asker and call:
             from_key = link.peer_key or self._some_key()
             callee.say(bcp2.Introduce(asker, from_key, self._addresses.get(asker, ()), call))
+
+    def _answer(self, link: LiarLink, asked: str, answer: bcp2.BridgeAck) -> None:
+        if answer.client_id == asked:
+            self.told.setdefault(asked, set()).add(answer.key)
+        link.say(answer)
 
     def _new_link(self) -> LiarLink:
         return LiarLink(self, self.key, Sender.CLIENT, self._truth.limits)

@@ -31,6 +31,8 @@ LIARS_SERVER, LIARS_HOST = "10.0.0.2", "10.0.0.66"
 LIAR = "mal"
 MOST_DIALS = 64
 """Connections that a lying server may have a program make at once."""
+NOBODY = "nobody"
+"""In place of a key, where a name may mean two."""
 TEXT = re.compile(r"[a-z]+>[a-z]* \d+ \d+\.*")
 """What every text of the simulation looks like, so that it is found in whatever is written."""
 
@@ -45,12 +47,18 @@ class KeyBooks(Books):
         self.lies: dict[str, str | None] = {}
         """The texts of the liar, with the key that they were said with."""
         self._caught: set[str] = set()  # what the liar heard
+        self._first: set[str] = (
+            set()
+        )  # said to an id of which no key was known, while it was called
         self._world = world
 
     def begin(self, sender: str, receiver: str, text: str, pinned: bool = False) -> None:
         """`sender` is about to say `text` for whoever `receiver` is to them."""
         super().begin(sender, receiver, text, pinned)
-        self.messages[text].key = self._world.said_for(self._world.person(sender), receiver)
+        person = self._world.person(sender)
+        self.messages[text].key = self._world.said_for(person, receiver)
+        if self._world.is_first_contact(person, receiver):
+            self._first.add(text)
 
     def told(self, who: str, event: Event) -> None:
         """The program of `who` told `event`."""
@@ -71,11 +79,22 @@ class KeyBooks(Books):
         """The program of `who` writes `data` to the owner of `key`, or in plain text."""
         for text in TEXT.findall(data.decode(errors="replace")):
             message = self.messages.get(text)
-            if message is None or message.sender != who or message.key is None:
+            if message is None or message.sender != who:
                 continue
-            if message.key != key:
+            allowed = self._allowed(message)
+            if allowed is not None and key not in allowed:
                 where = "in plain text" if key is None else f"to {self._world.owner(key)}"
                 self.leaks.append(f"written {where}: {message}")
+
+    def _allowed(self, message: Message) -> set[str | None] | None:
+        """The keys that `message` may be written to, None in it for plain text; None: any."""
+        if message.key is not None:
+            return {message.key}
+        if message.text not in self._first:
+            return None
+        sender = self._world.person(message.sender)
+        in_plain_text = [None] if sender.settings.open else []
+        return {*self._world.told_of(message.receiver), *in_plain_text}
 
     def heard_by_liar(self, key: str | None, data: str) -> None:
         """The liar read `data` with `key`."""
@@ -100,6 +119,8 @@ class KeyBooks(Books):
     def _received(self, who: str, event: MessageReceived) -> None:
         world = self._world
         message = self.messages.get(event.text)
+        if message is None and ":" in event.from_ and TEXT.search(event.text) is None:
+            return  # a PUNCH that came so slowly that it was taken for plain text
         if message is None:
             hold(event.text in self.lies, f"{who} received what nobody said: {event}")
             key = self.lies[event.text]
@@ -186,16 +207,20 @@ class LyingWorld(World):
         self.second = LyingServer(
             self.network, LIARS_SERVER, PORT, self.new_key(), self, self.liar, random
         )
+        third = self.new_key()  # a server of long ago, where the liar had the ids of others
         for person in self.people:
             if self.random.random() < 0.4:
                 person.server = LIARS_SERVER
             for other in self.people:
                 if person is not other and self.random.random() < 0.2:
                     person.pins.put(Pin(self.second.key, other.name, other.key))
+                if person is not other and self.random.random() < 0.1:
+                    person.pins.put(Pin(third, other.name, keys[1]))
 
     def _make_people(self) -> list[Person]:
         """As there, but nobody is a stranger, and some let plain text in."""
-        people = [one for one in super()._make_people() if one.name in NAMES]
+        most = 3 if self.rules.short else len(NAMES)
+        people = [one for one in super()._make_people() if one.name in NAMES[:most]]
         for person in people:
             person.settings = replace(person.settings, open=self.random.random() < 0.3)
         return people
@@ -237,19 +262,19 @@ class LyingWorld(World):
         return names.get(key, str(key)) if key is not None else "somebody in plain text"
 
     def meant(self, person: Person, name: str) -> str | None:
-        """The key that `name` means to `person`: at this server, without one, or anywhere if it is one."""
+        """The key that `name` means to `person`: that at this server, else the only one anywhere.
+
+        `NOBODY`: there are several, so that nothing may be said; None: nothing is known.
+        """
         pins = person.pins.pins
         server = pins.server(host_port(person.server, PORT))
-        for where in (server.key if server is not None else "", "-"):
-            pin = pins.person(where, name)
-            if pin is not None:
-                return pin.key
+        here = pins.person(server.key if server is not None else "-", name)
+        if here is not None:
+            return here.key
         keys = {
-            pin.key
-            for pin in pins._pins.values()
-            if pin.name == name and pin.server not in (SERVERS, "-")
+            pin.key for pin in pins._pins.values() if pin.name == name and pin.server != SERVERS
         }
-        return keys.pop() if len(keys) == 1 else None
+        return NOBODY if len(keys) > 1 else next(iter(keys), None)
 
     def said_for(self, person: Person, name: str) -> str | None:
         """The key that a text for `name` is for: the pinned one, or that of the conversation there is.
@@ -261,9 +286,20 @@ class LyingWorld(World):
         found = person.node.calls.all.called(name) if person.node is not None else None
         if key is not None or found is None:
             return key
-        if found.key is None and found.name == name and isinstance(found.session, SecureSession):
+        if self.is_first_contact(person, name):
             return self.key_of(name) if person.server == SERVER else None
         return found.key
+
+    def is_first_contact(self, person: Person, name: str) -> bool:
+        """Whether `name` is just called inside TLS, and nobody here knows a key of theirs."""
+        if person.node is None or self.meant(person, name) is not None:
+            return False
+        found = person.node.calls.all.named(name)
+        return found is not None and found.key is None and isinstance(found.session, SecureSession)
+
+    def told_of(self, name: str) -> set[str]:
+        """The keys that a server has named for the id `name`; none of them: it has no key."""
+        return {self.key_of(name), *self.second.told.get(name, ())} - {""}
 
     def tap_of(self, person: Person) -> Callable[[str | None, bytes], None]:
         return lambda key, data: self.books.written(person.name, key, data)
@@ -344,7 +380,9 @@ class LyingWorld(World):
             if key not in self._honest
             for entry in person.ledger.entries(key)
         }
-        return [one for one in super()._lost() if one.text not in waiting]
+        # Whoever was spoken to without a name and a key may be a liar, who is owed nothing.
+        lost = [one for one in super()._lost() if one.receiver != LIAR]
+        return [one for one in lost if one.text not in waiting]
 
     def _waiting(self) -> list[tuple[str, str]]:
         """For whom something still waits, but for liars."""
