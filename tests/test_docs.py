@@ -140,3 +140,15 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(readme.count("```sh"), 2)
         self.assertIn("chatserver", commands[0])
         self.assertIn("pytest", commands[1])
+
+
+class SecurityPageTests(SynchronousTestCase):
+    """docs/security.md."""
+
+    def test_every_named_test_exists(self) -> None:
+        named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page("security.md"))
+        self.assertGreater(len(named), 30)
+        for path, name in named:
+            source = (ROOT / path).read_text(encoding="utf-8")
+            found = re.search(rf"^\s*(?:def|class|async def) {name}\b", source, re.MULTILINE)
+            self.assertTrue(not name or found, f"there is no {name} in {path}")
