@@ -20,7 +20,7 @@ from chatproto.stdio.descriptor import (
     stay_running_in_background,
     terminal_is_there,
 )
-from chatproto.stdio.typed import typed
+from chatproto.stdio.typed import NOT_TEXT, typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.limits import DEFAULTS
 
@@ -40,9 +40,9 @@ class Lines:
     """Calls `on_line` for each line of the descriptor `fd`, then `on_end` once.
 
     A line ends with LF or CRLF, the last one also with the input. What was not typed goes (`typed`).
-    `errors`, as of `bytes.decode`, says what becomes of bytes that are not UTF-8: U+FFFD, unless it is
-    given. A line longer than `limit` bytes is left out and `on_refused` called with one sentence that
-    says so. An exception of `on_line` is logged, `on_failed` called with a sentence about it, and the
+    A line longer than `limit` bytes, or one that is not UTF-8 text, is left out and `on_refused` called
+    with one sentence that says so. With `errors`, as of `bytes.decode`, bytes that are not UTF-8 are
+    decoded. An exception of `on_line` is logged, `on_failed` called with a sentence about it, and the
     next line read. A program in the background of a shell is not stopped: it looks again each second
     whether the terminal is its own.
     """
@@ -55,7 +55,7 @@ class Lines:
         on_end: Callable[[], object],
         on_refused: Callable[[str], object] = _ignore,
         limit: int = DEFAULTS.message,
-        errors: str = "replace",
+        errors: str = "strict",
         on_failed: Callable[[str], object] = _ignore,
     ) -> None:
         self._reactor = reactor
@@ -170,7 +170,12 @@ class Lines:
             self._refuse()
             return
         try:
-            self._on_line(typed(line.decode("utf-8", self._errors)))
+            text = line.decode("utf-8", self._errors)
+        except UnicodeDecodeError:
+            self._on_refused(NOT_TEXT)
+            return
+        try:
+            self._on_line(typed(text))
         except Exception:
             self._on_failed(unexpected("that line"))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+NOT_TEXT = "that line was left out: it is not UTF-8 text"
+"""The sentence about a line with bytes that stand for no character; no guess replaces them."""
 _NOT_TYPED = re.compile("[\r\0]")
 _UNSEEN_BEFORE_SLASH = re.compile(
     "\\A[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]+(?=/)"

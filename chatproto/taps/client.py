@@ -165,7 +165,7 @@ def makeService(options: Options) -> IService:
     if isinstance(ui, JsonLines):  # a text escaped in JSON is longer, and a path may be any bytes
         most, errors = node.limits.control_line, "surrogateescape"
     else:
-        most, errors = node.limits.message, "replace"
+        most, errors = node.limits.message, "strict"
     on_line = ui.on_line
     if isinstance(ui, Plain) and options["user"] is not None and os.isatty(typed_in):
         secret = parts["secret"] = _password_again(node, options, typed_in, ui, scripts.tell)

@@ -22,6 +22,7 @@ from chatproto.ui.oneshot_files import Info, Receive, SendFiles
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import DEFAULTS
 
+NOT_TEXT = "the text has bytes that are not UTF-8: send-file sends any bytes"
 COUNT = re.compile(r"[0-9]{1,9}")
 TEXT_WAIT, ANSWER_WAIT = 75.0, 30.0
 """Seconds for a text, somebody's answer to our call included, and for a server's answer."""
@@ -124,12 +125,15 @@ class SendOptions(OneShotOptions):
         text = arguments[1] if arguments[1:] not in ((), ("-",)) else _standard_input()
         if not text.strip():
             raise WrongOption("there is nothing to send")
-        if len(text.encode("utf-8", "surrogateescape")) > DEFAULTS.message:
+        try:
+            size = len(text.encode())
+        except UnicodeEncodeError:
+            raise WrongOption(NOT_TEXT) from None
+        if size > DEFAULTS.message:
             raise WrongOption(
                 f"a message has at most {DEFAULTS.message} bytes: send-file sends more"
             )
-        readable = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return SendText(to, readable, self["patient"])
+        return SendText(to, text, self["patient"])
 
 
 class SendFileOptions(OneShotOptions):
@@ -225,7 +229,10 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _standard_input() -> str:
-    """All of it, without a last line end. Raises WrongOption if it is more than a message."""
+    """All of it, without a last line end; bytes that are not UTF-8 as in an argument.
+
+    Raises WrongOption if it is more than a message.
+    """
     if sys.stdin is None:
         raise WrongOption("standard input is closed: there is nothing to send")
     try:
@@ -237,4 +244,4 @@ def _standard_input() -> str:
     data = data.removesuffix(b"\n").removesuffix(b"\r")
     if len(data) > DEFAULTS.message:
         raise WrongOption(f"a message has at most {DEFAULTS.message} bytes: send-file sends more")
-    return data.decode("utf-8", "replace")
+    return data.decode("utf-8", "surrogateescape")

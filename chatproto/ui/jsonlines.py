@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 from chatproto.net.clock import Wall
 from chatproto.node.events import Event, Failed
+from chatproto.stdio.typed import NOT_TEXT
 from chatproto.ui.arguments import Misused
 from chatproto.ui.commands import BadCommand, carry_out, carry_out_values
 from chatproto.ui.plain import dropped
 from chatproto.ui.row import Node
-from chatproto.ui.values import read_object
+from chatproto.ui.values import is_unicode, read_object
 from chatproto.ui.view import json_object
 
 
@@ -28,15 +29,16 @@ def json_text(written: str) -> str:
     except ValueError:
         raise BadCommand('a text that begins with " must be a whole JSON string') from None
     assert isinstance(text, str), "JSON that begins with a quote is a string"
-    # Half a surrogate pair can be written in JSON and nowhere else.
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not is_unicode(text):
+        raise BadCommand("the text has half of a surrogate pair, which stands for no character")
+    return text
 
 
 def carry_out_json(line: str, node: Node) -> Event | None:
     """Read a line of the JSON interface and run it; an event is to be shown, as of `carry_out`.
 
-    `line` has bytes that are not UTF-8 as lone surrogates: in a path they mean themselves, in a line
-    that is a text they become U+FFFD.
+    `line` has bytes that are not UTF-8 as lone surrogates. In a path among values they mean themselves;
+    a line that is no object is refused with them.
     """
     try:
         given = read_object(line)
@@ -44,9 +46,9 @@ def carry_out_json(line: str, node: Node) -> Event | None:
         return Failed(str(wrong), status=400)
     if given is not None:
         return carry_out_values(given, node)
-    return carry_out(
-        line.encode("utf-8", "surrogateescape").decode("utf-8", "replace"), node, json_text
-    )
+    if not is_unicode(line):
+        return Failed(NOT_TEXT, status=400)
+    return carry_out(line, node, json_text)
 
 
 class JsonLines:

@@ -131,11 +131,18 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and 0 < value < 10**18
 
 
-def _unicode(value: str) -> str:
+def is_unicode(value: str) -> bool:
+    """Return True if `value` can be written as UTF-8: it has no lone surrogate."""
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Misused("is not Unicode text: it has bytes that are not UTF-8") from None
+        return False
+    return True
+
+
+def _unicode(value: str) -> str:
+    if not is_unicode(value):
+        raise Misused("is not Unicode text: it has bytes that are not UTF-8")
     return value
 
 

@@ -84,10 +84,11 @@ class PipeTests(SynchronousTestCase):
         self.heard.input.connectionLost(Failure(ConnectionDone()))
         self.assertEqual((self.heard.lines, self.heard.ends), (["last"], 1))
 
-    def test_rubbish_is_replaced(self) -> None:
+    def test_a_line_that_is_not_utf8_is_refused_and_the_next_is_read(self) -> None:
         self.start()
-        self.send(b"a\xff\xc3\xa4\n")
-        self.assertEqual(self.heard.lines, ["a\ufffdä"])
+        self.send(b"a\xff\xc3\xa4\n\xc3\n\xed\xa0\x80\nok \xc3\xa4\n")
+        self.assertEqual(self.heard.lines, ["ok ä"])
+        self.assertEqual(self.heard.refused, ["that line was left out: it is not UTF-8 text"] * 3)
 
     def test_a_byte_order_mark_stray_returns_and_nuls_are_dropped(self) -> None:
         self.start()

@@ -108,8 +108,24 @@ class JsonLinesTests(SynchronousTestCase):
         self.ui.on_line(f"/msg @bob {json.dumps(text)}")
         self.assertEqual(self.node.asked, [("say", text), ("msg", text, "bob")])
 
-    def test_half_a_surrogate_pair_does_not_reach_the_wire(self) -> None:
-        self.ui.on_line(r'"a\ud800b \ud83d\ude00"')
-        ((_, text),) = self.node.asked
-        self.assertEqual(text, "a�b 😀")
-        str(text).encode()
+    def test_half_a_surrogate_pair_is_refused_and_a_whole_one_is_a_character(self) -> None:
+        self.ui.on_line(r'"a\ud800b"')
+        self.ui.on_line(r'/msg @bob "a\udfff"')
+        self.assertEqual(self.node.asked, [])
+        self.assertEqual([error["event"] for error in self.told()], ["error", "error"])
+        self.ui.on_line(r'"\ud83d\ude00"')
+        self.assertEqual(self.node.asked, [("say", "😀")])
+
+    @given(st.binary(min_size=1))
+    def test_bytes_of_an_old_line_come_out_as_they_went_in_or_are_refused(self, data: bytes) -> None:
+        self.node.asked.clear()
+        self.lines.clear()
+        self.ui.on_line("x" + data.decode("utf-8", "surrogateescape"))
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            (error,) = self.told()
+            self.assertEqual((error["event"], error["status"]), ("error", 400))
+            self.assertEqual(self.node.asked, [])
+        else:
+            self.assertEqual(self.node.asked, [("say", f"x{text}")])
