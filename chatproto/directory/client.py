@@ -25,7 +25,15 @@ from chatproto.wire.messages import Bridge, Info, Message, Register
 
 
 class Unreachable(Exception):
-    """No server that answers is there; its text is one sentence for a person."""
+    """No server that answers is there; its text is one sentence for a person.
+
+    `status`, `retry_after`: the server refused us for now, and is asked again after so many seconds.
+    """
+
+    def __init__(self, why: str, status: int | None = None, retry_after: int | None = None) -> None:
+        super().__init__(why)
+        self.status = status
+        self.retry_after = retry_after
 
 
 ID_TAKEN = 409

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from math import ceil
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
@@ -112,6 +113,7 @@ class SecureServer:
         self._stopped = True
         self._broke = ""  # why the last connection ended, or the last try was in vain
         self._refused = ""  # why it does not want us, or we do not want it
+        self._put_off: Refused | None = None  # it does not want us for now, and is asked again
         self._waiting: list[Deferred[None]] = []
 
     @property
@@ -349,7 +351,7 @@ class SecureServer:
         if isinstance(error, Refused) and error.status in FOR_NOW:
             self._drop_line()
             when = f", in {error.retry_after} s at the earliest" if error.retry_after else ""
-            self._lost(f"{error}{when}", partial(self._places.patience, error.retry_after))
+            self._lost(f"{error}{when}", partial(self._places.patience, error.retry_after), error)
         elif isinstance(error, Refused):
             self._refuse(str(error), error.status)
         elif not isinstance(error, Unreachable):
@@ -368,9 +370,14 @@ class SecureServer:
             self._come_out()
             self._news.server_refused(self, why, status)
 
-    def _lost(self, why: str, wait: Callable[[], float] | None = None) -> None:
+    def _lost(
+        self,
+        why: str,
+        wait: Callable[[], float] | None = None,
+        put_off: Refused | None = None,
+    ) -> None:
         self.registered = False
-        self._broke = why
+        self._broke, self._put_off = why, put_off
         self._come_out()
         if not self._stopped and self._again is None:
             self._try_again((wait or self._places.wait)())
@@ -405,6 +412,10 @@ class SecureServer:
             return Unreachable(f"the server at {self.name} is not asked any more: {self._refused}")
         if self._registration is not None and self._stopped:
             return Unreachable(f"the server at {self.name} is not asked any more")
+        if self._put_off is not None and self._again is not None:
+            seconds = max(1, ceil(self._again.getTime() - self._reactor.seconds()))
+            why = f"{self._put_off}: the server at {self.name} does not register us yet"
+            return Unreachable(why, self._put_off.status, seconds)
         if not self._broke:
             return Unreachable(f"no connection to the server at {self.name} just now")
         where = "" if self.name in self._broke else f" at {self.name}"

@@ -253,6 +253,13 @@ class Info:
                 return Step(lines=tuple(lines), over=Over(DONE))
             case {"event": "error", "command": "register"}:
                 return over(REFUSED, event["text"])
+            case {
+                "event": "error",
+                "command": "info",
+                "retry_after": int(seconds),
+                "text": str(why),
+            }:
+                return Step(notes=(f"{why}; trying again in {seconds} s",), wait=seconds)
             case {"event": "error", "command": "info"}:
                 self._tries -= 1
                 # Meanwhile the next of several servers is asked.

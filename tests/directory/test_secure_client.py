@@ -332,6 +332,18 @@ class RequestTests(Case):
                 self.unreachable(asked), f"no connection to the server just now: {why}"
             )
 
+    def test_while_it_does_not_register_us_it_is_said_for_how_long(self) -> None:
+        self.server.start(ALICE)
+        self.accept()
+        self.says(Error(429, 1, retry_after=40))
+        for seconds in (50, 10):  # 40, and half of it as jitter
+            failed = self.failureResultOf(self.server.bridge("bob"), Unreachable)
+            self.assertEqual((failed.value.status, failed.value.retry_after), (429, seconds))
+            self.assertTrue(str(failed.value).startswith("429 slow down: "), failed.value)
+            self.net.advance(40)
+        self.come().ends()
+        self.assertNotIn("429", self.unreachable(self.server.bridge("bob")))
+
     def test_without_a_line_there_is_no_asking(self) -> None:
         self.assertIn("no connection", self.unreachable(self.server.bridge("Bob")))
         self.assertIn("no connection", self.unreachable(self.server.register()))

@@ -244,6 +244,11 @@ def test_an_id_belongs_to_its_key(stage: Stage) -> None:
     for name in ("alice", "ALlCE", "a1ice"):
         client = stage.open_client(name, f"127.0.0.1:{port}")
         assert client.event("error", command="register")["status"] == 409, name
+    plain = stage.client("alice", port)
+    plain.send_line("/register")
+    refused = plain.event("error", command="register")
+    assert refused["status"] == 409
+    assert "perhaps one with a key" in refused["text"] and "--id" in refused["text"]
     with socket.create_connection(("127.0.0.1", port), 30) as classic:
         classic.sendall(b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n")
         assert classic.recv(1024) == b"ERROR\r\nStatus: 409 id taken\r\n\r\n"

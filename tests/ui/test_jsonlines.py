@@ -117,7 +117,9 @@ class JsonLinesTests(SynchronousTestCase):
         self.assertEqual(self.node.asked, [("say", "😀")])
 
     @given(st.binary(min_size=1))
-    def test_bytes_of_an_old_line_come_out_as_they_went_in_or_are_refused(self, data: bytes) -> None:
+    def test_bytes_of_an_old_line_come_out_as_they_went_in_or_are_refused(
+        self, data: bytes
+    ) -> None:
         self.node.asked.clear()
         self.lines.clear()
         self.ui.on_line("x" + data.decode("utf-8", "surrogateescape"))

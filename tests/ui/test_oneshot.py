@@ -408,6 +408,16 @@ class InfoTests(WorkTests):
             self.assertEqual(work.again(), work.begin())
         self.assertEqual(work.heard(gone).over, Over(5, "no connection"))
 
+    def test_a_server_that_has_no_time_is_asked_again_when_it_says(self) -> None:
+        busy = event("error", command="info", text="429 slow down", retry_after=12)
+        work = Info()
+        self.feed(work)
+        for _ in range(5):
+            step = work.heard(busy)
+            self.assertEqual((step.wait, step.over), (12, None))
+            self.assertIn("again in 12 s", step.notes[0])
+        self.assertEqual(work.again(), work.begin())
+
     def test_a_server_that_refuses(self) -> None:
         refused = event("error", command="register", text="its key is not the one")
         self.assertIn("its key", self.ends(Info(), 3, refused))
