@@ -66,6 +66,12 @@ class AnswerTests(SynchronousTestCase):
             found = refused(partial(answered, recipient, "bob", "mallory", BOB, OURS))
             self.assertIs(found, Reason.OTHER_ID)
 
+    def test_first_contact_refuses_another_id_that_nobody_was_asked_for(self) -> None:
+        for shown in (BOB, None):
+            bob = FirstContact(None, "bob")
+            found = refused(partial(answered, bob, "", "mallory", shown, OURS))
+            self.assertIs(found, Reason.OTHER_ID)
+
     def test_an_answer_without_a_key_is_taken_only_where_plain_text_is_allowed(self) -> None:
         bob = FirstContact(None, "bob")
         self.assertEqual(answered(bob, "bob", "bob", None, OURS), OURS)

@@ -392,6 +392,11 @@ class LyingPeer:
             self._at_server = link
             self._connect(server, link)
 
+    def leave(self) -> None:
+        """End the program: every connection breaks, and nobody is reached any more."""
+        self.quiet = True
+        self._reactor.kill()
+
     # What a seed has it do.
 
     def call(self, victim: str) -> None:

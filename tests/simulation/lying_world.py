@@ -360,7 +360,11 @@ class LyingWorld(World):
         super().finish()
 
     def _wake(self) -> None:
-        """All are there: nobody is ignored any more, and whoever believed a liar is told better."""
+        """All are there: nobody is ignored any more, and whoever believed a liar is told better.
+
+        The liar is gone: it may never pass a turn, and what waits for that turn is then reported.
+        """
+        self.liar.leave()
         for person in self.people:
             assert person.node is not None
             for name in sorted(person.ignoring):
@@ -380,9 +384,7 @@ class LyingWorld(World):
             if key not in self._honest
             for entry in person.ledger.entries(key)
         }
-        # Whoever was spoken to without a name and a key may be a liar, who is owed nothing.
-        lost = [one for one in super()._lost() if one.receiver != LIAR]
-        return [one for one in lost if one.text not in waiting]
+        return [one for one in super()._lost() if one.text not in waiting]
 
     def _waiting(self) -> list[tuple[str, str]]:
         """For whom something still waits, but for liars."""
