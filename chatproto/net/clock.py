@@ -3,7 +3,7 @@
 `Monotonic` is what the reactor's `seconds()` returns. It begins at the time of day and then counts
 every second, whatever happens to the system's clock. Everything in memory that ends (a timeout, a
 lease, a ban, a rate limit) is a `Monotonic`, and so are the ends in a store, which `rebase` translates
-into the next program's time (chatproto/stores/rebase.py).
+into the next program's time (chatproto/net/rebase.py).
 
 `Wall` is the time of day as the system's clock has it now. It may jump. It is shown, written into
 messages as `Date` and `Until`, and compared with what other programs say, and never waited for.
@@ -61,6 +61,16 @@ def wall() -> Wall:
     return Wall(time.time())
 
 
+def counted() -> Callable[[], Monotonic]:
+    """Return a clock that begins at the time of day and that nobody can set."""
+    began = time.time() - elapsed()
+
+    def seconds() -> Monotonic:
+        return began + elapsed()
+
+    return seconds
+
+
 def use_monotonic_time(reactor: Any) -> None:
     """Make the clock of `reactor` a `Monotonic` one: call this before anything is scheduled.
 
@@ -70,12 +80,8 @@ def use_monotonic_time(reactor: Any) -> None:
     """
     if getattr(reactor.seconds, "is_monotonic", False):
         return
-    began = time.time() - elapsed()
-
-    def seconds() -> Monotonic:
-        return began + elapsed()
-
-    seconds.is_monotonic = True  # type: ignore[attr-defined]
+    seconds: Any = counted()
+    seconds.is_monotonic = True
     reactor.seconds = seconds  # DelayedCall and LoopingCall take it from here
     for call in reactor.getDelayedCalls():
         call.seconds = seconds

@@ -61,9 +61,9 @@ class Files:
     def start(self) -> None:
         """Remember what was under way, and forget what was given up long ago."""
         try:
-            self._kept = self._records.sweep(
-                self._node.reactor.seconds(), self._node.limits.keep_parts
-            )
+            now = self._node.reactor.seconds()
+            self._records.rebase(now)
+            self._kept = self._records.sweep(now, self._node.limits.keep_parts)
         except OSError as error:
             self._node.tell(Failed(f"what is known of files cannot be read: {error.strerror}"))
         for record in self._kept:

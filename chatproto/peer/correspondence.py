@@ -201,7 +201,9 @@ class Correspondence:
         """Take back what has waited for `outbox_age`."""
         before = now - self._limits.outbox_age
         old = [
-            one.id for one in self._entries.values() if _is_open_message(one) and one.at < before
+            one.id
+            for one in self._entries.values()
+            if _is_open_message(one) and one.at + one.moved < before
         ]
         return [outcome for id in old for outcome in self.take_back(id)]
 

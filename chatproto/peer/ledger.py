@@ -42,7 +42,8 @@ class Entry:
 
     `text`: what a MSG says, `half` or `full` of a MODE, empty of a TURN; `at`: when it was said.
     `withdrawn`: it was written, is not sent again, and has no text any more; what became of it a
-    later Have tells.
+    later Have tells. `moved`: seconds between `at` and the time on which its age is reckoned, as the
+    system's clock was set since.
     """
 
     id: int
@@ -50,6 +51,7 @@ class Entry:
     at: Wall
     text: str = ""
     withdrawn: bool = False
+    moved: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

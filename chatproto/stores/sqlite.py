@@ -7,7 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from chatproto.net.clock import Monotonic
-from chatproto.stores.rebase import Seen, Shift, rebase
+from chatproto.net.rebase import Seen, Shift, rebase
 from chatproto.stores.sqlite_file import Kind, SqliteFile, ignored
 from chatproto.stores.sqlite_names import SqliteNames
 from chatproto.stores.sqlite_presences import SqlitePresences

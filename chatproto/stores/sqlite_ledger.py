@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from importlib.resources import files
 from pathlib import Path
 from sqlite3 import Connection
 
+from chatproto.net.clock import Monotonic
+from chatproto.net.rebase import LEAST, Seen, rebase
 from chatproto.peer.ledger import (
     HEARD,
     LINE_BYTES,
@@ -36,6 +38,23 @@ LEDGER = Kind(
     lock_wait=1.0,
 )
 
+AGES = (
+    "CREATE TABLE IF NOT EXISTS moved (key TEXT NOT NULL, id INTEGER NOT NULL,"
+    " seconds REAL NOT NULL, PRIMARY KEY (key, id)) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS seen (one INTEGER PRIMARY KEY, text TEXT NOT NULL)",
+)
+"""Beside the tables of version 1, so that older programs open the file too: by how much the time of
+each entry of the outbox differs from its date, and when the file was written last (`net.rebase`)."""
+MOVE = (
+    "INSERT INTO moved SELECT key, id, ?1 FROM outbox WHERE true"
+    " ON CONFLICT (key, id) DO UPDATE SET seconds = seconds + ?1"
+)
+NOT_IN_THE_FUTURE = (
+    "REPLACE INTO moved SELECT key, id, ?1 - at FROM outbox LEFT JOIN moved USING (key, id)"
+    " WHERE at + coalesce(seconds, 0) > ?1"
+)
+GONE = "DELETE FROM moved WHERE (key, id) NOT IN (SELECT key, id FROM outbox)"
+
 LATER = 2**63 - 1
 """A number that no line reaches."""
 
@@ -46,13 +65,20 @@ class SqliteLedger:
     What a call has done survives the end of the process, however it ends; a failing power supply may
     cost the last few calls. Without `log` no line of the log is written, and no text of the outbox:
     those are kept in memory, and what is left of them is removed when the file is opened again.
-    Raises LedgerTrouble also when it is made.
+    `now`: the time on which entries of the outbox age, however the system's clock is set; without it
+    they age by their dates. Raises LedgerTrouble also when it is made.
     """
 
     def __init__(
-        self, path: Path | str, *, log: bool = True, most: int = DEFAULTS.person_log
+        self,
+        path: Path | str,
+        *,
+        log: bool = True,
+        most: int = DEFAULTS.person_log,
+        now: Callable[[], Monotonic] | None = None,
     ) -> None:
         self._log = log
+        self._now = now
         self._most = most  # bytes of the lines of one person
         self._full: set[str] = set()
         self._thinned: dict[str, bool] = {}  # whether that is still to be told
@@ -60,9 +86,13 @@ class SqliteLedger:
         self._rooms: dict[str, int] = {}  # how many lines each has in the log
         self._file = SqliteFile(Path(path), LEDGER)
         try:
-            self._file.check_types("peers", "outbox", "meta")
+            with self._file.transaction() as db:
+                for table in AGES:
+                    db.execute(table)
+            self._file.check_types("peers", "outbox", "meta", "moved", "seen")
             self._file.write("DELETE FROM outbox WHERE text IS NULL")
             self._size_up()
+            self._rebase()
         except BaseException:
             self._file.close()
             raise
@@ -97,16 +127,20 @@ class SqliteLedger:
                 "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (key, entry.id, entry.kind, entry.at, text, entry.withdrawn, name, line),
             )
+            if self._now is not None:
+                self._note_time(db, key, entry, self._now())
         if in_memory:
             self._texts[key, entry.id] = entry.text
 
     def entries(self, key: str) -> tuple[Entry, ...]:
         rows = self._file.read(
-            "SELECT id, kind, at, text, withdrawn FROM outbox WHERE key = ? ORDER BY id", key
+            "SELECT id, kind, at, text, withdrawn, coalesce(seconds, 0.0)"
+            " FROM outbox LEFT JOIN moved USING (key, id) WHERE key = ? ORDER BY id",
+            key,
         )
         return tuple(
-            Entry(id, kind, at, self._texts[key, id] if text is None else text, bool(withdrawn))
-            for id, kind, at, text, withdrawn in rows
+            Entry(id, kind, at, self._texts[key, id] if text is None else text, bool(gone), moved)
+            for id, kind, at, text, gone, moved in rows
         )
 
     def wrote(self, key: str, id: int) -> None:
@@ -215,6 +249,12 @@ class SqliteLedger:
         self._file.write("UPDATE meta SET value = ?1 WHERE name = 'shown' AND value < ?1", number)
 
     def close(self) -> None:
+        if self._now is not None:
+            try:
+                with self._file.transaction() as db:
+                    self._see(db, self._now())
+            except LedgerTrouble:
+                pass  # the next start takes it as written at the last message
         self._file.close()
 
     def _write(self, db: Connection, key: str, name: str, entry: Entry, state: str) -> int:
@@ -226,6 +266,32 @@ class SqliteLedger:
             (key, name, entry.id, entry.at, entry.text, state),
         )
         return written.lastrowid or 0
+
+    def _rebase(self) -> None:
+        """Move the time of what waits into this program's; nothing waits since the future."""
+        if self._now is None:
+            return
+        with self._file.transaction() as db:
+            now = self._now()
+            db.execute(GONE)
+            rows = db.execute("SELECT text FROM seen").fetchall()
+            last = Seen.read(str(rows[0][0])) if rows else None
+            shift = rebase(last, now, Seen.now(now)).ages
+            if shift:
+                db.execute(MOVE, (shift,))
+            db.execute(NOT_IN_THE_FUTURE, (now,))
+            self._see(db, now)
+
+    def _see(self, db: Connection, now: Monotonic) -> None:
+        """Keep that the file is written at `now`."""
+        db.execute("REPLACE INTO seen VALUES (1, ?)", (Seen.now(now).text(),))
+
+    def _note_time(self, db: Connection, key: str, entry: Entry, now: Monotonic) -> None:
+        """Keep how far the date of a new entry is from the time on which it ages."""
+        moved = now - float(entry.at)
+        if abs(moved) >= LEAST:
+            db.execute("REPLACE INTO moved VALUES (?, ?, ?)", (key, entry.id, moved))
+        self._see(db, now)
 
     def _size_up(self) -> None:
         """Count once what a log of an earlier version holds; `meta` keeps it from then on."""

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
+from chatproto.net.rebase import Shift
 from chatproto.rooms.history import Ban, Kept, Line, Page, next_number
 from chatproto.stores.checks import check_room, is_line
 from chatproto.stores.memory_rooms import part
-from chatproto.stores.rebase import Shift
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits

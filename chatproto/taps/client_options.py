@@ -11,6 +11,7 @@ import platformdirs
 
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble
+from chatproto.net.clock import counted
 from chatproto.net.paths import what_is_in_the_way
 from chatproto.node.home import Home, HomeTaken, HomeTrouble
 from chatproto.node.interfaces import is_address
@@ -202,7 +203,8 @@ class Options(ProgramOptions):
             if not self["plain"]:
                 self["identity"] = open_identity(home.path)
                 self["pins"] = PinFile(home.path / "known_peers")
-                self["ledger"] = SqliteLedger(home.path / "log.sqlite", log=not self["no-log"])
+                path = home.path / "log.sqlite"
+                self["ledger"] = SqliteLedger(path, log=not self["no-log"], now=counted())
         except HomeTaken as error:
             raise InUse(str(error)) from None
         except (HomeTrouble, KeyTrouble, PinTrouble, LedgerTrouble) as error:

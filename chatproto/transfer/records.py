@@ -14,11 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from chatproto.net.clock import Monotonic
+from chatproto.net.rebase import Seen, rebase
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer
 from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import Found
 from chatproto.transfer.state import ENDED, State
 from chatproto.wire.bcp2_files import FOLDER
+
+SEEN = "seen"
+"""The file in the folder that says when its records were looked through last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +52,7 @@ class Records:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._started: Seen | None = None  # the time of this program, once it is known
 
     def save(self, record: Record) -> None:
         """Put it in place of an older one; a crash leaves one or the other. Raises OSError."""
@@ -59,10 +65,13 @@ class Records:
             file.flush()
             os.fsync(file.fileno())
         new.replace(path)
+        if self._started is not None and not (self._folder / SEEN).exists():
+            self._see(self._started)
 
     def remove(self, record: Record) -> None:
         """It is not needed any more. Raises OSError."""
         self._path(record).unlink(missing_ok=True)
+        self._see(None)
 
     def load(self) -> list[Record]:
         """All that can be read, by key and ID; the others are of no use to anybody. Raises OSError."""
@@ -74,7 +83,30 @@ class Records:
                 continue
         return sorted(found, key=lambda record: (record.key, record.outgoing, record.id))
 
-    def sweep(self, now: float, keep: float) -> list[Record]:
+    def rebase(self, now: Monotonic) -> None:
+        """Move the ends of transfers into the time of the program that starts `now`. Raises OSError."""
+        last, self._started = None, Seen.now(now)
+        try:
+            last = Seen.read((self._folder / SEEN).read_text(encoding="ascii"))
+        except (FileNotFoundError, ValueError):
+            pass
+        shift = rebase(last, now, self._started).ages
+        for record in self.load() if shift else ():
+            if record.state in ENDED:
+                self.save(replace(record, at=record.at + shift))
+        self._see(self._started)
+
+    def _see(self, seen: Seen | None) -> None:
+        """Keep when the records were looked through last, as long as there are any."""
+        path = self._folder / SEEN
+        if next(self._folder.glob("*.json"), None) is None:
+            path.unlink(missing_ok=True)
+        elif seen is not None:
+            new = path.with_suffix(".new")
+            new.write_text(seen.text(), encoding="ascii")
+            new.replace(path)
+
+    def sweep(self, now: Monotonic, keep: float) -> list[Record]:
         """All but those that ended over `keep` seconds ago: these go, with their parts. Raises OSError."""
         kept = []
         for record in self.load():
@@ -91,6 +123,7 @@ class Records:
                 except SinkTrouble:
                     pass
             self.remove(record)
+        self._see(Seen.now(now))
         return kept
 
     def _path(self, record: Record) -> Path:

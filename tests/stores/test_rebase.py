@@ -10,10 +10,17 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.lease import Lease, Source
+from chatproto.net import rebase as module
+from chatproto.net.clock import Wall
+from chatproto.net.rebase import OFF_COUNTS, Seen, Shift, rebase
+from chatproto.peer.correspondence import Correspondence
+from chatproto.peer.ledger import DELIVERED, MSG, Entry
 from chatproto.rooms.history import FOREVER, Ban, Kept
-from chatproto.stores import rebase as module
-from chatproto.stores.rebase import OFF_COUNTS, Seen, Shift, rebase
 from chatproto.stores.sqlite import SqliteStore
+from chatproto.stores.sqlite_ledger import SqliteLedger
+from chatproto.transfer.offer import FileOffer
+from chatproto.transfer.records import Record, Records
+from chatproto.transfer.state import State
 from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
 
@@ -125,3 +132,123 @@ class StoreTests(SynchronousTestCase):
         db.commit()
         db.close()
         self.assertEqual(self.ages(NOW + 5.0)[0], -5.0)
+
+
+class LedgerTests(SynchronousTestCase):
+    """The outbox of a client that is started again with another clock."""
+
+    def setUp(self) -> None:
+        self.path = Path(self.mktemp())
+        self.boot = Path(self.mktemp())
+        self.patch(module, "BOOT", self.boot)
+        self.up = 100.0
+        self.patch(module, "elapsed", lambda: self.up)
+        self.boot.write_text("one")
+
+    def open(self, now: float) -> SqliteLedger:
+        return SqliteLedger(self.path, now=lambda: now)
+
+    def say(self, now: float, date: float | None = None) -> None:
+        """Queue a message in a program whose time is `now`, dated `date`."""
+        ledger = self.open(now)
+        ledger.begin("key", "stream")
+        ledger.add("key", "bob", Entry(1, MSG, Wall(now if date is None else date), "hello"))
+        ledger.close()
+
+    def age(self, now: float) -> float:
+        """How long the message has waited, for a program that begins at `now`."""
+        ledger = self.open(now)
+        [entry] = ledger.entries("key")
+        ledger.close()
+        return round(now - float(entry.at) - entry.moved, 3)
+
+    def given_up(self, now: float) -> bool:
+        ledger = self.open(now)
+        post = Correspondence(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
+        outcomes = post.expire(Wall(now))
+        ledger.close()
+        return bool(outcomes)
+
+    def test_a_clock_that_was_set_gives_no_message_up_and_keeps_none_for_ever(self) -> None:
+        for jump in (YEAR, -YEAR, 600.0, -600.0, 0.0):
+            self.path = Path(self.mktemp())
+            self.say(NOW)
+            self.up += 10.0
+            self.assertEqual(self.age(NOW + jump + 10.0), 10.0, jump)
+            self.assertFalse(self.given_up(NOW + jump + 10.0), jump)
+            self.up += DEFAULTS.outbox_age
+            self.assertTrue(self.given_up(NOW + jump + 10.0 + DEFAULTS.outbox_age), jump)
+
+    def test_the_date_of_a_message_stays_as_it_was_said(self) -> None:
+        self.say(NOW)
+        ledger = self.open(NOW + YEAR)
+        self.assertEqual(ledger.entries("key")[0].at, Wall(NOW))
+        ledger.close()
+
+    def test_one_that_is_dated_by_a_wrong_clock_ages_from_when_it_was_said(self) -> None:
+        for wrong in (YEAR, -YEAR):
+            self.path = Path(self.mktemp())
+            self.say(NOW, NOW + wrong)
+            self.up += 10.0
+            self.assertEqual(self.age(NOW + 10.0), 10.0)
+
+    def test_a_machine_that_starts_in_a_year_gives_up_nothing(self) -> None:
+        self.say(NOW)
+        self.boot.write_text("two")
+        self.assertEqual(self.age(NOW + YEAR), OFF_COUNTS)
+        self.assertFalse(self.given_up(NOW + YEAR))
+
+    def test_an_entry_of_an_older_program_does_not_wait_since_the_future(self) -> None:
+        self.say(NOW)
+        db = sqlite3.connect(self.path)
+        db.execute("DROP TABLE moved")
+        db.execute("DROP TABLE seen")
+        db.execute("UPDATE outbox SET at = at + ?", (YEAR,))
+        db.commit()
+        db.close()
+        self.assertEqual(self.age(NOW), 0.0)
+        self.up += 10.0
+        self.assertEqual(self.age(NOW + 10.0), 10.0)
+
+    def test_what_is_settled_leaves_nothing(self) -> None:
+        self.say(NOW, NOW + YEAR)
+        ledger = self.open(NOW)
+        ledger.settle("key", (1,), DELIVERED)
+        ledger.close()
+        self.open(NOW).close()
+        db = sqlite3.connect(self.path)
+        self.assertEqual(db.execute("SELECT count(*) FROM moved").fetchall(), [(0,)])
+        self.assertEqual(db.execute("PRAGMA user_version").fetchall(), [(1,)])
+        db.close()
+
+
+class PartTests(SynchronousTestCase):
+    """What is there of a file whose transfer was given up."""
+
+    def setUp(self) -> None:
+        self.folder = Path(self.mktemp())
+        self.boot = Path(self.mktemp())
+        self.patch(module, "BOOT", self.boot)
+        self.up = 100.0
+        self.patch(module, "elapsed", lambda: self.up)
+        self.boot.write_text("one")
+
+    def start(self, now: float) -> Records:
+        records = Records(self.folder)
+        records.rebase(now)
+        return records
+
+    def kept(self, now: float) -> bool:
+        """Return True if a program that starts at `now` keeps the part."""
+        return bool(self.start(now).sweep(now, DEFAULTS.keep_parts))
+
+    def test_a_clock_that_was_set_removes_no_part_and_keeps_none_for_ever(self) -> None:
+        offer = FileOffer("a", 10, "2026-01-01T00:00:00Z", "file")
+        for jump in (YEAR, -YEAR, 0.0):
+            self.folder = Path(self.mktemp())
+            self.start(NOW).save(Record("key", False, 1, State.CANCELLED, offer, NOW))
+            self.up += 10.0
+            self.assertTrue(self.kept(NOW + jump + 10.0), jump)
+            self.up += DEFAULTS.keep_parts
+            self.assertFalse(self.kept(NOW + jump + 10.0 + DEFAULTS.keep_parts), jump)
+            self.assertEqual(list(self.folder.iterdir()), [])
