@@ -12,7 +12,7 @@ from chatproto.directory.addresses import told
 from chatproto.directory.introductions import Introductions
 from chatproto.directory.lease import Source, is_loopback, network
 from chatproto.directory.listing import Listing
-from chatproto.directory.names import Names, claim, is_new
+from chatproto.directory.names import Names, claim, is_new, is_reserved
 from chatproto.directory.presences import ForgottenPresences, Presences
 from chatproto.directory.registry import Registry
 from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Standing, Visitor
@@ -368,6 +368,8 @@ class KeyedDirectory:
         if former is not None and former.key != visitor.key and not own:
             raise RemoteError(409, "another key's registration of that id has not ended")
         new = is_new(self.names, client_id, visitor.key)
+        if new and not own and is_reserved(client_id):
+            raise RemoteError(409, "the server itself speaks by that name")
         if new and self._new_ids is not None:
             count_new_id(self._new_ids, visitor.host, now)
         # Who comes back with it on another connection uses it.

@@ -10,6 +10,9 @@ from chatproto.wire.limits import Limits
 RESERVE = 10
 """One of so many places is kept for addresses that own no id."""
 
+RESERVED = "server"
+"""The server's terminal speaks in rooms by this name (`rooms.lobby.OPERATOR`): no new client gets it."""
+
 
 def fold(client_id: str) -> str:
     """What ids that look alike have in common: lower case, 0 as o, 1 and i as l, rn as m."""
@@ -63,6 +66,11 @@ class Names(Protocol):
 
         At most `most` of them, and nothing else is looked at. How many went.
         """
+
+
+def is_reserved(client_id: str) -> bool:
+    """Return True if `client_id` could be taken for the server itself."""
+    return fold(client_id) == fold(RESERVED)
 
 
 def is_new(names: Names, client_id: str, key: str) -> bool:

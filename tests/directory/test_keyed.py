@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from chatproto.directory.names import RESERVED
 from chatproto.directory.visitors import Dismiss, Visitor
+from chatproto.rooms.lobby import OPERATOR
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from tests.contracts.names import key
@@ -60,6 +62,23 @@ class ARegistration(Hosted):
         for client_id in ("alice", "ALICE", "a1ice", "al1ce"):
             self.assertStatus(409, other, bcp2.Register(1, client_id, 5000))
         self.assertEqual(self.hall.listed(), ["alice"])
+
+    def test_of_the_servers_own_name_is_409_but_for_who_owns_it_already(self) -> None:
+        for client_id in ("server", "Server", "SERVER"):
+            self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, client_id, 5000))
+        self.assertIsNone(self.hall.names.owner("server"))
+        self.hall.come("servers", 3)
+        self.hall.names.keep("server", key(1), self.hall.now)
+        self.hall.come("server", 1)
+        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, "server", 5000))
+
+    def test_of_the_servers_own_name_is_right_for_an_account_of_that_name(self) -> None:
+        visitor = Visitor(key(1), HOST, 1)
+        visitor.user = "server"
+        self.assertIsInstance(self.hall.register(visitor, "server"), bcp2.RegAck)
+
+    def test_the_name_that_is_reserved_is_the_one_that_the_server_speaks_by(self) -> None:
+        self.assertEqual(RESERVED, OPERATOR)
 
     def test_is_not_needed_to_be_told_how_one_is_seen(self) -> None:
         visitor = Visitor(key(1), HOST, 40001)

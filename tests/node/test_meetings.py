@@ -169,6 +169,27 @@ class CallTests(Case):
         heard = self.world.books.heard(self.alice.name, self.bob.name)
         self.assertEqual([one.text for one in heard], ["after"])
 
+    def test_remembered_addresses_do_while_the_server_is_away(self) -> None:
+        for shut in (0.0, 30.0):  # no way at all for so long: past the tries that ask the server
+            self.setUp()
+            self.begin()
+            self.call()
+            before = dict(self.routers.kinds)
+            self.world.kill_server()
+            if shut:
+                self.routers.kinds |= {one.host: Router.SHUT for one in (self.alice, self.bob)}
+            self.cut()
+            self.world.say(self.alice, self.bob.name, "after")
+            if shut:
+                self.world.pass_time(shut)
+                self.assertEqual(self.states(self.alice)[-1], "broken")
+                self.routers.kinds.clear()
+                self.routers.kinds |= before
+            self.world.pass_time(LIMITS.redial_most + LIMITS.redial_wait)
+            self.assertEqual(self.states(self.alice)[-1], "open")
+            heard = self.world.books.heard(self.alice.name, self.bob.name)
+            self.assertEqual([one.text for one in heard], ["after"])
+
     def test_who_comes_back_somewhere_else_is_looked_for_there_at_once(self) -> None:
         self.begin()
         self.call()

@@ -72,4 +72,4 @@ class NewsTests(SynchronousTestCase):
         self.assertEqual(
             (heard.entry.id, heard.entry.kind, heard.entry.text), (id, kind, entry.text)
         )
-        self.assertAlmostEqual(heard.entry.at, at, delta=0.001)
+        self.assertLess(abs(float(heard.entry.at) - at), 0.001)
