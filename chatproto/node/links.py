@@ -95,10 +95,7 @@ class Links:
         """Read nothing from anybody while the screen takes no more; go on when it does again."""
         self._held = held
         for link in tuple(self._links):
-            if held:
-                link.pauseProducing()
-            else:
-                link.resumeProducing()
+            link.hold(held)
 
     def drop_strangers(self) -> None:
         """Close what belongs to no conversation."""
@@ -115,13 +112,15 @@ class Links:
         """A connection is there, ours or theirs. When there are too many callers, one goes who has
         not said anything, the one longest silent, or else the newest."""
         link.heed(self._calls.settings.farewells)
+        talker = f"plain {network(link.host)}"  # nothing else is proved of them
+        link.toll = lambda cost: self._calls.strangers.toll(talker, cost)
         if link.called:
             if not self._calls.strangers.came(link, link.host, lambda: self._is_silent(link)):
                 link.drop()
                 return
             self._links[link] = None
         if self._held:
-            link.pauseProducing()
+            link.hold(True)
 
     def _is_silent(self, link: PlainLink) -> bool:
         conversation = self._links.get(link)

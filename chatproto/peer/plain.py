@@ -24,9 +24,11 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
-from chatproto.wire.reader import Item, Reader
+from chatproto.wire.reader import Item, Reader, Said
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
+PIECE = 1024
+"""Bytes that are read in one turn of the reactor; the others wait for the next."""
 CORK: int | None = getattr(socket, "TCP_CORK", None)
 """Holds a segment back until it is full or the output ends; Linux has it."""
 
@@ -87,7 +89,8 @@ class PlainLink(LineReceiver):
 
     `dialect` None: we were called, and what comes first tells it. Frames never share a segment: at
     least `frame_gap` lies between two (dialects: six programs lose a line otherwise), and none is
-    written while more than the transport takes waits for a peer that does not read.
+    written while more than the transport takes waits for a peer that does not read. What comes is
+    read in pieces, and no faster than `toll` says.
     """
 
     line_mode = 0
@@ -113,6 +116,11 @@ class PlainLink(LineReceiver):
         self._gone = False
         self._reason = ""
         self._first = b""  # what came first, while it may become a PUNCH
+        self._unread = bytearray()  # one chunk of the transport at most
+        self._holds: set[str] = set()  # who wants nothing more to be read
+        self._read_ended = False  # they have half-closed
+        self.toll: Callable[[int], float] | None = None
+        """Takes what messages cost; says how many seconds nothing more is read."""
 
     # What the session wants of it.
 
@@ -167,6 +175,23 @@ class PlainLink(LineReceiver):
         transport.unregisterProducer()
         return transport
 
+    def hold(self, held: bool, who: str = "screen") -> None:
+        """Read nothing more from them, or go on, as far as `who` is concerned."""
+        before = bool(self._holds)
+        if held:
+            self._holds.add(who)
+        else:
+            self._holds.discard(who)
+        if self._gone or bool(self._holds) is before:
+            return
+        if held:
+            self._tcp.pauseProducing()
+            self._timers.cancel("silence", "line", "block")  # a silence of our own making
+            return
+        if not self._read_ended:
+            self._tcp.resumeProducing()
+        self._go_on()
+
     @property
     def backlog(self) -> int:
         """How many frames wait to be written."""
@@ -213,25 +238,79 @@ class PlainLink(LineReceiver):
     def _read(self, data: bytes) -> None:
         """It is plain text."""
         self.heard_any = True
+        self._unread += data
+        if not self._holds:
+            self._read_piece()
+
+    def _read_piece(self) -> None:
+        """Read a piece now; the others in the next turns."""
+        piece = bytes(self._unread[:PIECE])
+        del self._unread[:PIECE]
         try:
-            items = self.reader.feed(data)
+            items = self.reader.feed(piece)
         except RemoteError as error:
             self._fail(error)
             return
+        if not self._unread and not self._gone:
+            self._await_more()
+        self._hear(items)
+        if self._read_ended and not (self._unread or self._holds or self._leaving or self._gone):
+            self._end_reading()
+
+    def _await_more(self) -> None:
+        """All that came is read: a silence may end it, or it must go on."""
         if self.reader.wants_silence:
             self._timers.after("silence", self._limits.text_silence, self._silence)
         else:
             self._timers.cancel("silence")
         self._watch_block()
+
+    def _hear(self, items: list[Item]) -> None:
+        """Tell `items`, and rest for as long as they cost."""
         if items:
             self._owner.link_heard(self, items)
+        if self._leaving or self._gone:
+            return
+        cost = sum(1 + len(item.text) // 1024 for item in items if isinstance(item, Said))
+        wait = self.toll(cost) if self.toll is not None and cost else 0.0
+        if wait or self._unread:
+            self._rest_for(wait)
+
+    def _rest_for(self, wait: float) -> None:
+        """Read nothing more for `wait` seconds, then go on with what has come."""
+        self.hold(True, "pace")
+        self._timers.after("pace", wait, self._rested)
+
+    def _rested(self) -> None:
+        wait = self.toll(0) if self.toll is not None else 0.0
+        if wait:
+            self._rest_for(wait)
+        else:
+            self.hold(False, "pace")
+
+    def _go_on(self) -> None:
+        """Nobody holds it any more."""
+        if self._leaving:
+            return
+        if self._unread:
+            self._read_piece()
+        elif self._read_ended:
+            self._end_reading()
+        else:
+            self._await_more()
 
     def readConnectionLost(self) -> None:
+        self._read_ended = True
         if self._leaving:
             self._tcp.loseConnection()
             return
         if self._first:
             self._no_punch()
+        if not self._holds:
+            self._end_reading()
+
+    def _end_reading(self) -> None:
+        """They have said all that they will."""
         items = self.reader.end()
         if items:
             self._owner.link_heard(self, items)
@@ -244,6 +323,14 @@ class PlainLink(LineReceiver):
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self._gone = True
         self._timers.stop()
+        self._end()
+
+    def _end(self) -> None:
+        """Tell of the end, once all that came before it was read."""
+        if self._unread and not self._leaving:
+            self._read_piece()
+            self._timers.after("pace", 0, self._end)
+            return
         unwritten = tuple(frame.text for frame in self._frames if frame.text is not None)
         self._frames.clear()
         words = self._reason or "the connection ended"
@@ -288,7 +375,9 @@ class PlainLink(LineReceiver):
     def _fail(self, error: RemoteError) -> None:
         self._reason = f"they sent what is no chat ({error})"
         self._leaving = True
-        self._tcp.abortConnection()
+        self._unread.clear()
+        if not self._gone:
+            self._tcp.abortConnection()
 
     def _watch_block(self) -> None:
         """A block that has begun must go on, and end, as on a server's port."""
@@ -326,9 +415,7 @@ class PlainLink(LineReceiver):
         self._fail(RemoteError(408))
 
     def _silence(self) -> None:
-        items = self.reader.silence()
-        if items:
-            self._owner.link_heard(self, items)
+        self._hear(self.reader.silence())
 
     def _greet(self) -> None:
         self._owner.link_silent(self)

@@ -141,8 +141,10 @@ class SecureLink(LineReceiver):
         self._pings = RateLimiter(1 / PING_EVERY, 2)
         self._ringing = 0  # messages that came before a call was taken
         self._pong = False  # an answer to PING, to be written when it can be
+        self._late = b""  # came while they owed time
         self._ack = 0  # to be told with what is written next, or when all that came is read
         self._drawing = False
+        self._is_paced = False  # they owed no time when the call was taken, or do not any more
         self._made = self._heard_of = self._leaving = self._parting = self._gone = False
         self._reason = ""
 
@@ -265,7 +267,18 @@ class SecureLink(LineReceiver):
         self._read(data)
 
     def _read(self, data: bytes) -> None:
-        """Read a few messages now; the others, and the bytes behind them, in the next turn."""
+        """Read a few messages now; the others, and the bytes behind them, in the next turn.
+
+        The first of a call that was taken waits for what they owe from connections before it.
+        """
+        data, self._late = self._late + data, b""
+        if self._open and not self._is_paced and self.toll is not None:
+            wait = self.toll(0)
+            if wait:
+                self._late = data
+                self._rest_for(wait)
+                return
+            self._is_paced = True
         cost = self._take_some(data)
         if self._leaving:
             return
@@ -297,7 +310,7 @@ class SecureLink(LineReceiver):
         wait = self.toll(0) if self.toll is not None else 0.0
         if wait:
             self._rest_for(wait)
-        elif self._decoder.more:
+        elif self._decoder.more or self._late:
             self._read(b"")
         if "pace" not in self._timers:
             self.hold(False, "pace")
@@ -349,7 +362,9 @@ class SecureLink(LineReceiver):
         if held:
             self.transport.pauseProducing()
             self._keepalive.stop()  # a silence of our own making
+            self._timers.after("held", self._limits.peer_ping / 2, self._tell_alive)
         else:
+            self._timers.cancel("held")
             self.transport.resumeProducing()
             self._listen()
 
@@ -357,6 +372,15 @@ class SecureLink(LineReceiver):
     def held(self) -> bool:
         """Whether nothing is read from them, by our own doing."""
         return bool(self._holds)
+
+    def _tell_alive(self) -> None:
+        """Let them hear something while nothing is read: their PING is not, and they would dial again.
+
+        A PINGACK asks for no answer, so nothing piles up at their end; TCP tells if they are gone.
+        """
+        if self._writable and self._made:
+            self._send(PingAck())
+        self._timers.after("held", self._limits.peer_ping / 2, self._tell_alive)
 
     def more(self) -> None:
         """`source` has something, or has again."""

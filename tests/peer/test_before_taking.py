@@ -205,11 +205,11 @@ class ReadingTests(Case):
         wire = self.talk()
         self.l.toll = toll
         self.says(Msg(1, DATE, "x" * 2048))
-        self.assertEqual((costs, wire.producerState), ([3], "paused"))
+        self.assertEqual((costs, wire.producerState), ([0, 3], "paused"))
         self.clock.advance(2.4)
         self.assertEqual(wire.producerState, "paused")
         self.clock.advance(0.1)
-        self.assertEqual((costs, wire.producerState), ([3, 0], "producing"))
+        self.assertEqual((costs, wire.producerState), ([0, 3, 0], "producing"))
 
     def test_as_long_as_the_toll_says(self) -> None:
         wire = self.talk()
@@ -232,7 +232,42 @@ class ReadingTests(Case):
 
         self.l.toll = toll
         self.says(Data(1, 0, b"x" * 1000))
-        self.assertEqual(costs, [])
+        self.assertEqual(sum(costs), 0)
+
+    def test_what_is_owed_from_a_connection_before_is_waited_for(self) -> None:
+        wire = self.talk()
+        debts = [1.0, 1.0, 0.0, 0.0]
+        self.l.toll = lambda cost: 0.0 if cost else debts.pop(0)
+        self.says(Msg(1, DATE, "x"))
+        for _ in range(2):
+            self.assertEqual((self.told(), wire.producerState), ([], "paused"))
+            self.clock.advance(1)
+        self.assertEqual([news.entry.id for news in self.told()], [1])
+        self.assertEqual(wire.producerState, "producing")
+
+    def test_while_nothing_is_read_they_hear_that_we_are_there(self) -> None:
+        wire = self.talk()
+        full = True
+        self.l.toll = lambda cost: 1.0 if full else 0.0
+        self.says(Msg(1, DATE, "x"))
+        self.wrote()
+        for _ in range(int(10 * DEFAULTS.peer_ping)):
+            self.clock.advance(1)
+        self.assertEqual(wire.producerState, "paused")
+        self.assertEqual((self.wrote(), self.owner.lost), ([PingAck()] * 20, []))
+        full = False
+        self.clock.advance(1)
+        self.assertEqual([news.entry.id for news in self.told()], [1])
+        self.clock.advance(DEFAULTS.peer_ping / 2)
+        self.assertEqual((self.wrote(), wire.producerState), ([], "producing"))
+
+    def test_but_nothing_is_written_to_who_does_not_read(self) -> None:
+        wire = self.talk()
+        wire.full = True
+        self.l.hold(True)
+        for _ in range(100):
+            self.clock.advance(DEFAULTS.peer_ping)
+        self.assertEqual(self.wrote(), [PingAck()])
 
     def told(self) -> list[Any]:
         return [news for news in self.owner.news if isinstance(news, Told)]

@@ -13,7 +13,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.peer.plain import PlainLink
+from chatproto.net.rate_limiter import RateLimiter
+from chatproto.peer.plain import PIECE, PlainLink
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
@@ -48,6 +49,7 @@ class Notes:
         self.hello = b""
         self.punched: tuple[str, bytes] | None = None
         self.lost: tuple[str, tuple[str, ...]] | None = None
+        self.at_once: list[int] = []
 
     def link_made(self, link: PlainLink) -> None:
         self.made = link
@@ -60,6 +62,7 @@ class Notes:
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
         self.items += items
+        self.at_once.append(len(items))
 
     def link_silent(self, link: PlainLink) -> None:
         self.silent += 1
@@ -132,6 +135,93 @@ class PunchTests(LinkTests):
         link = self.link()
         link.dataReceived(self.PUNCH)
         self.assertIsNone(self.notes.punched)
+
+
+class PaceTests(LinkTests):
+    """A peer who talks fast is read in pieces and later; nothing is lost."""
+
+    BLOCK = b"CHAT\r\nmessage: %d\r\n\r\n"
+
+    def said(self) -> list[str]:
+        return [item.text for item in self.notes.items if isinstance(item, Said)]
+
+    def flood(self, link: PlainLink, count: int = 1000) -> list[str]:
+        link.dataReceived(b"".join(self.BLOCK % n for n in range(count)))
+        return [str(n) for n in range(count)]
+
+    def test_a_chunk_is_read_in_pieces(self) -> None:
+        sent = self.flood(self.link("chatmsg"))
+        self.assertLess(len(self.said()), 100)
+        self.assertEqual(self.transport.producerState, "paused")
+        self.clock.advance(0)
+        self.assertEqual(self.said(), sent)
+        self.assertLess(max(self.notes.at_once), PIECE // len(self.BLOCK) + 2)
+        self.assertEqual(self.transport.producerState, "producing")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    @given(st.binary(max_size=5000), st.sampled_from([None, "canon", "raw", "chatmsg", "idhdr"]))
+    def test_pieces_say_the_same_as_the_whole(self, data: bytes, name: str | None) -> None:
+        def read(size: int) -> list[Item]:
+            link = self.link(name)
+            for at in range(0, len(data), size):
+                link.dataReceived(
+                    b"hello " + data[at : at + size] if not at else data[at : at + size]
+                )
+                for _ in range(6):
+                    self.clock.advance(0)
+            self.clock.advance(DEFAULTS.text_silence)
+            return self.notes.items
+
+        self.assertEqual(read(5000), read(PIECE - 6))
+
+    def test_who_talks_too_fast_is_read_later(self) -> None:
+        link = self.link("chatmsg")
+        tokens = RateLimiter(100, 200)
+        link.toll = lambda cost: tokens.take(self.clock.seconds(), cost)
+        sent = self.flood(link)
+        for _ in range(4):
+            self.clock.advance(0.5)
+        self.assertLess(len(self.said()), 500)
+        self.assertEqual(self.transport.producerState, "paused")
+        for _ in range(30):
+            self.clock.advance(0.5)
+        self.assertEqual((self.said(), self.transport.producerState), (sent, "producing"))
+
+    def test_a_message_that_has_begun_is_not_late_because_we_rest(self) -> None:
+        link = self.link("chatmsg")
+        waits = [1000.0, 0.0]
+        link.toll = lambda cost: waits.pop(0) if waits else 0.0
+        link.dataReceived(self.BLOCK % 1 + b"CHAT\r\nmessage: 2\r\n")
+        self.clock.advance(1000)
+        self.assertIsNone(self.notes.lost)
+        self.assertFalse(self.transport.disconnecting or self.transport.disconnected)
+        link.dataReceived(b"\r\n")
+        self.assertEqual(self.said(), ["1", "2"])
+
+    def test_what_came_before_the_end_is_read_before_that_is_told(self) -> None:
+        for end in (True, False):
+            link = self.link("chatmsg")
+            sent = self.flood(link)
+            if end:
+                link.readConnectionLost()
+            else:
+                link.connectionLost(Failure(ConnectionLost()))
+            self.assertIsNone(self.notes.lost)
+            self.assertFalse(self.transport.disconnecting)
+            for _ in range(100):
+                self.clock.advance(0)
+            self.assertEqual(self.said(), sent)
+            self.assertEqual(self.transport.disconnecting, end)
+            self.assertEqual(self.notes.lost is None, end)
+
+    def test_held_by_the_screen_it_waits_and_goes_on(self) -> None:
+        link = self.link("chatmsg")
+        link.hold(True)
+        sent = self.flood(link, 10)
+        self.clock.advance(200)
+        self.assertEqual((self.said(), self.transport.producerState), ([], "paused"))
+        link.hold(False)
+        self.assertEqual((self.said(), self.transport.producerState), (sent, "producing"))
 
 
 class WritingTests(LinkTests):
