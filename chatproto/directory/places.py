@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
+from chatproto.wire.limits import DEFAULTS
 
 MOST = 60.0
 """Seconds between two rounds of tries."""
@@ -16,12 +17,18 @@ class Places:
 
     After a connection was lost the next is tried at once; after each round that failed it takes 1 s
     times 1.5 up to `MOST`, give or take a half: who all lost a server at one moment are not to meet
-    at the next. `jitter` makes numbers from 0 to 1.
+    at the next. `jitter` makes numbers from 0 to 1. No server is waited for longer than `longest`.
     """
 
-    def __init__(self, addresses: Sequence[Address], jitter: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        addresses: Sequence[Address],
+        jitter: Callable[[], float],
+        longest: float = DEFAULTS.retry_most,
+    ) -> None:
         self._addresses = list(addresses)
         self._jitter = jitter
+        self._longest = longest
         self._at = 0
         self._failures = 0
         self._least = 1.0
@@ -60,12 +67,12 @@ class Places:
         more there are who come back."""
         self._failures = 1
         self._least = min(MOST, max(1.0, told / 4))
-        return told + self._jitter()
+        return min(told, self._longest) + self._jitter()
 
     def patience(self, told: int | None) -> float:
         """It has no time for us; it may have told when it will."""
         usual = self.wait()
-        return usual if told is None else told * (1 + 0.5 * self._jitter())
+        return usual if told is None else min(told, self._longest) * (1 + 0.5 * self._jitter())
 
     def move_on(self) -> None:
         """The next is tried now."""

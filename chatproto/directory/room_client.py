@@ -9,6 +9,7 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from chatproto.directory.paging import Paging
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -27,6 +28,8 @@ DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
     asked.Invite: told.InviteAck,
 }
 """What is answered when that was done, and says no more."""
+PAGE_BYTES = 1024 * 1024
+"""Bytes of one page of HISTORY that are kept."""
 
 
 class Asking(Protocol):
@@ -42,6 +45,9 @@ class Asking(Protocol):
         part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
         """Fires with the answer, or fails with Refused or Unreachable; `part` gets what comes before it."""
+
+    def seconds(self) -> float:
+        """Return the time by which its waits are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +90,15 @@ class RoomClient:
     ) -> Page:
         """One page of what was said, after or before a number, or last."""
         said: list[told.Said] = []
+        size = 0
 
         def take(message: Bcp2Message) -> None:
             # No server of ours sends more; another is not to fill our memory.
+            nonlocal size
             if isinstance(message, told.Said) and len(said) < self._limits.history_page:
-                said.append(message)
+                size += len(message.text)
+                if size <= PAGE_BYTES:
+                    said.append(message)
 
         make = partial(asked.History, room=room, after=after, before=before, limit=limit)
         ack = await self._ask(make, told.HistoryAck, take)
@@ -97,23 +107,29 @@ class RoomClient:
     async def names(self, room: str) -> tuple[Occupant, ...]:
         """Everybody who is in `room`, page after page."""
         found: list[Occupant] = []
-        after = ""
+        after, most, paging = "", self._limits.listed, self.paging()
         while True:
             page = await self._ask(partial(asked.Names, room=room, after=after), told.NamesAck)
             found += page.members
-            if not page.next or page.next <= after or len(found) >= self._limits.room_members:
-                return tuple(found)
+            if not page.next or page.next <= after or len(found) >= most:
+                return tuple(found[:most])
+            paging.check()
             after = page.next
+
+    def paging(self) -> Paging:
+        """Return the bound on the time of an answer in pages that begins now."""
+        return Paging(self._server.seconds, self._limits)
 
     async def rooms(self) -> tuple[Listed, ...]:
         """Every room that we may know of, page after page."""
         found: list[Listed] = []
-        after = ""
+        after, most, paging = "", self._limits.listed, self.paging()
         while True:
             page = await self._ask(partial(asked.Rooms, after=after), told.RoomsAck)
             found += page.rooms
-            if not page.next or page.next <= after or len(found) >= self._limits.rooms:
-                return tuple(found)
+            if not page.next or page.next <= after or len(found) >= most:
+                return tuple(found[:most])
+            paging.check()
             after = page.next
 
     async def settings(

@@ -15,10 +15,12 @@ from chatproto.directory.answer import Refused
 from chatproto.directory.callee import Callee, callee_of
 from chatproto.directory.client import Unreachable
 from chatproto.directory.own_port import connect
+from chatproto.directory.paging import Paging
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
 from chatproto.directory.registration import Registration
 from chatproto.directory.server_line import MAYBE_PLAIN, Handshake, ServerLine, Sign
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import REASONS
@@ -27,6 +29,9 @@ from chatproto.wire.limits import DEFAULTS, Limits
 
 HELLOS_CLOSED = 2
 """Tries in a row in which a server closes at the beginning of TLS, and is taken for a classic one."""
+DIAL_BURST, DIAL_RATE = 10, 0.2
+"""Connections that are made by themselves at once for each server, and then in a second: a server that
+takes and ends them is not dialled without a pause."""
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
 WRONG_PASSWORD = 403
@@ -95,7 +100,8 @@ class SecureServer:
         self.observed: Address | None = None  # where it sees us
         self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
-        self._places = Places([(host, port), *others], jitter)
+        self._places = Places([(host, port), *others], jitter, limits.retry_most)
+        self._dials = RateLimiter(DIAL_RATE, DIAL_BURST * (1 + len(others)))
         self._handshake = handshake
         self._news = news
         self._limits = limits
@@ -174,16 +180,21 @@ class SecureServer:
         self.watched[peer_id] = None
 
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
-        """Everybody who is registered and listed, page after page."""
+        """Everybody who is registered and listed, page after page, `listed` people at most."""
         found: list[Contact] = []
-        after = ""
+        after, most, paging = "", self._limits.listed, Paging(self.seconds, self._limits)
         while True:
             page = await self._ask(_info(prefix, after), bcp2.InfoAck)
             assert isinstance(page, bcp2.InfoAck)
             found += page.contacts
-            if not page.next or page.next <= after or len(found) >= self._limits.registrations:
-                return tuple(found)
+            if not page.next or page.next <= after or len(found) >= most:
+                return tuple(found[:most])
+            paging.check()
             after = page.next
+
+    def seconds(self) -> float:
+        """Return the time by which its waits are counted."""
+        return self._reactor.seconds()
 
     def ask(
         self,
@@ -385,6 +396,7 @@ class SecureServer:
 
     def _try_again(self, wait: float) -> None:
         if not self._stopped:
+            wait = max(wait, self._dials.take(self.seconds()))
             self._again = self._reactor.callLater(wait, self._dial_next)
 
     def _unheeded(self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]) -> None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from chatproto.node.events import Bridged, Contacts, Event, Registered
+from chatproto.node.events import Bridged, Contacts, Event, Notice, Registered
 from chatproto.node.finder import Finder
 from chatproto.node.people import People
+from chatproto.wire.limits import Limits
 
 
 class InquiriesOwner(Protocol):
     """What they need of the node."""
 
     people: People
+    limits: Limits
 
     @property
     def tell(self) -> Callable[[Event], None]: ...
@@ -39,6 +41,8 @@ class Inquiries:
         keys = ("id", "host", "port", "key")
         rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
         self._node.tell(Contacts(tuple(dict(zip(keys, row, strict=True)) for row in rows)))
+        if len(chosen) >= (most := self._node.limits.listed):
+            self._node.tell(Notice(f"these are the first {most}: /info PREFIX lists fewer"))
 
     async def bridge(self, peer: str) -> None:
         """Somebody to talk to, `peer` or anybody; whom a call without a name means then."""

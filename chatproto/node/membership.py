@@ -167,7 +167,8 @@ class Membership:
 
     async def _ask_for_missed(self, last: int) -> None:
         assert self._seen is not None
-        this, after, more = self._connection, self._seen, True
+        this, after, more, count = self._connection, self._seen, True, 0
+        paging = self._owner.client.paging()
         while more:
             try:
                 page = await self._owner.client.history(self.name, after=after)
@@ -180,6 +181,10 @@ class Membership:
                 self._hear(said, history=True)
             more = page.more and bool(page.said) and page.said[-1].id > after
             after = page.said[-1].id if page.said else after
+            count += len(page.said)
+            if more and (paging.over or count >= self._owner.limits.missed):
+                self._tell_missing()
+                return
 
     async def _latest(self, last: int, this: int) -> Page:
         """Where the server does not know any more what followed: what there is, and a word about it."""
@@ -189,10 +194,14 @@ class Membership:
         self._seen = min(self._seen, last)
         for said in page.said:
             self._hear(said, history=True)
+        self._tell_missing()
+        return Page((), False)
+
+    def _tell_missing(self) -> None:
+        """Say that not all of what followed is known, so that ours may stand there or not."""
         self._owner.tell(Notice(f"some of what was said in {self.name} meanwhile may be missing"))
         while self.flying:
             self._owner.tell(Uncertain(self.name, None, self.flying.popleft()))
-        return Page((), False)
 
     def _hear(self, said: Said, history: bool = False) -> None:
         assert self._seen is not None

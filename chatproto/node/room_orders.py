@@ -142,12 +142,13 @@ class RoomOrders:
             said: list[Said] = []
             more, before = True, None
             wanted = min(most, self._rooms.limits.history_lines)
-            while more and len(said) < wanted:
+            paging = self._rooms.client.paging()
+            while more and len(said) < wanted and not paging.over:
                 page = await self._rooms.client.history(
                     room, before=before, limit=wanted - len(said)
                 )
                 said[:0] = page.said
-                more = page.more and bool(page.said)
+                more = page.more and bool(page.said) and said[0].id < (before or said[0].id + 1)
                 before = said[0].id if said else None
             for one in said[-wanted:]:
                 self._rooms.tell(

@@ -292,7 +292,8 @@ class Rooms:
                 return  # the next connection tries it again
             except Refused as error:
                 if error.status in FOR_NOW:
-                    self._retry(membership, error.retry_after or RETRY_AFTER)
+                    wait = error.retry_after or RETRY_AFTER
+                    self._retry(membership, min(wait, self.limits.retry_most))
                 else:
                     reason = _not_in(membership.name, error)
                     self._drop(membership, reason, uncertain=True)

@@ -115,6 +115,10 @@ class Limits:
     farewell_wait: float = 2.0  # for the other side to close after our farewell
     answer_wait: float = 5.0  # for a classic server's answer, in all
     request_wait: float = 15.0  # for a server's answer to a request inside TLS
+    pages_wait: float = 60.0  # for all pages of one answer
+    listed: int = 20_000  # people, members or rooms in one answer that are shown
+    missed: int = 20_000  # messages of a room that are asked for after a break
+    retry_most: float = 3600.0  # a server that wants a client back later is tried after this
     answer_repeat: float = 2.0  # then it is asked again on the same connection
     answer_silence: float = 0.3  # ends an answer; and lies before a second connection
     end_wait: float = 10.0  # after the end of input, for what was said to be delivered

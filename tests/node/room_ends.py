@@ -64,6 +64,9 @@ class Line:
     def ready(self) -> Deferred[None]:
         return succeed(None)
 
+    def seconds(self) -> float:
+        return self._hall.clock.seconds()
+
     def ask(
         self,
         make: Callable[[int], Bcp2Message],

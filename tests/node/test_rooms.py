@@ -290,6 +290,25 @@ class BreakTests(Case):
         self.assertEqual(self.bob.seen(), self.alice.seen())
         self.assertTrue(self.bob.told(RoomChanged)[-1].again)
 
+    def test_no_more_is_asked_for_than_the_limit_and_the_rest_is_said_to_be_missing(self) -> None:
+        self.hall.limits = replace(DEFAULTS, history_page=2)
+        self.hall.restart()
+        carol = self.hall.person("carol", limits=replace(DEFAULTS, missed=3))
+        self.alice.joins()
+        carol.joins()
+        carol.breaks()
+        for number in range(9):
+            self.node.say(str(number))
+        self.hall.settle()
+        carol.comes()
+        self.hall.settle()
+        self.node.say("9")
+        self.hall.settle()
+        self.assertEqual(carol.texts(), ["0", "1", "2", "3", "9"])
+        self.assertIn(
+            Notice("some of what was said in #den meanwhile may be missing"), carol.told(Notice)
+        )
+
     def test_what_is_said_between_join_and_history_comes_once(self) -> None:
         self.both_join()
         self.bob.breaks()

@@ -1,0 +1,27 @@
+"""A bound on the time that one question takes whose answer comes in pages."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chatproto.directory.client import Unreachable
+from chatproto.wire.limits import Limits
+
+
+class Paging:
+    """The pages of one answer: all of them within `pages_wait`, however many a server makes of it."""
+
+    def __init__(self, seconds: Callable[[], float], limits: Limits) -> None:
+        self._seconds = seconds
+        self._wait = limits.pages_wait
+        self._end = seconds() + self._wait
+
+    @property
+    def over(self) -> bool:
+        """Whether no other page is asked for."""
+        return self._seconds() >= self._end
+
+    def check(self) -> None:
+        """Raises Unreachable if no other page is asked for."""
+        if self.over:
+            raise Unreachable(f"the server did not end its list within {self._wait:g} s")
