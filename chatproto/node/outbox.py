@@ -172,7 +172,7 @@ class Outbox:
         self._tell_all(name, post.take_back(number), "taken back")
 
     def listed(self) -> Answer:
-        """Everything that waits to be delivered, the oldest of each contact first. Raises LedgerTrouble.
+        """List what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
 
         At most `LISTED` characters of text; `more` says how many messages are left out.
         """
@@ -197,10 +197,12 @@ class Outbox:
     def _waiting(self) -> Iterator[tuple[str, int | None, Wall | None, str]]:
         """To whom, as what number, when and what was said that waits."""
         posts, calls = self._node.posts, self._node.calls
-        for key, called, _ in posts.waiting() if posts is not None else ():
-            for entry in posts.ledger.entries(key) if posts is not None else ():
-                if entry.kind == MSG and not entry.withdrawn:
-                    yield calls.name_of(key, called), entry.id, entry.at, entry.text
+        if posts is not None:
+            named = ((calls.name_of(key, called), key) for key, called, _ in posts.waiting())
+            for name, key in sorted(named):
+                for entry in posts.ledger.entries(key):
+                    if entry.kind == MSG and not entry.withdrawn:
+                        yield name, entry.id, entry.at, entry.text
         for name, text in (*calls.all.unwritten(), *self._node.rooms.unwritten()):
             yield name, None, None, text
 
