@@ -28,6 +28,8 @@ from chatproto.wire.fields import ID, read_host_port
 
 MOST_MARKED = 10_000
 """Names with a mark that are remembered; the oldest is forgotten first."""
+ANY_KEY = "sha256:"
+"""What the name of every key begins with; no host is called so."""
 WITHOUT = "none"
 """The server of those who are pinned without one, as in `--server none`."""
 
@@ -64,6 +66,8 @@ class NameBook:
             return found
         if ID.fullmatch(name) is not None:
             return self._live(name) or FirstContact(self._server(), name)
+        if name.startswith(ANY_KEY):
+            raise LocalError(400, f"{name} is no key: a key is {ANY_KEY} and 52 of A-Z and 2-7")
         if ":" in name and "@" not in name:
             try:
                 return self._live(name) or Dialled(*read_host_port(name))

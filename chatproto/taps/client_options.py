@@ -34,6 +34,8 @@ from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
 
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
+SHORTEST_PING = 0.1
+"""Seconds of --ping: below them no answer comes in time, and every conversation would break."""
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
 MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
@@ -265,8 +267,9 @@ class Options(ProgramOptions):
             seconds = float(self[name])
         except ValueError:
             seconds = 0.0
-        if not 0 < seconds <= 3600:
-            raise WrongOption(f"--{name} wants a number of seconds up to 3600, not {self[name]!r}")
+        if not SHORTEST_PING <= seconds <= 3600:
+            wants = f"a number of seconds from {SHORTEST_PING} to 3600"
+            raise WrongOption(f"--{name} wants {wants}, not {self[name]!r}")
         self[name] = seconds
 
     def _one_of(self, name: str, known: tuple[str, ...]) -> None:

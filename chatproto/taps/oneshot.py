@@ -97,13 +97,15 @@ class OneShotOptions(Options):
             raise WrongOption(f"--timeout wants a number of seconds, not {self['timeout']!r}")
         self["timeout"] = seconds
 
-    def _person(self, name: str) -> str:
+    def _person(self, typed: str) -> str:
+        """The person whom `typed` names, with or without the `@` that stands before them in a client."""
+        name = typed.removeprefix("@")
         if ID.fullmatch(name) is not None or KEY.fullmatch(name) is not None:
             return name
         client_id, at, where = name.partition("@")
         if at and where and ID.fullmatch(client_id) is not None:
             return name  # somebody who is pinned at that server
-        raise WrongOption(f"{name!r} is nobody's id" if name else "to whom?")
+        raise WrongOption(f"{typed!r} is nobody's id" if typed else "to whom?")
 
 
 class SendOptions(OneShotOptions):
@@ -151,10 +153,14 @@ class SendFileOptions(OneShotOptions):
             raise WrongOption("send-file wants a file")
         paths: dict[str, None] = {}
         for name in arguments[1:]:
+            if not name:
+                raise WrongOption("send-file wants a file, not an empty name")
             try:
                 paths[str(Path(name).resolve(strict=True))] = None
             except OSError as error:
                 raise WrongOption(f"{name}: {error.strerror}") from None
+            except RuntimeError:  # of Python before 3.13
+                raise WrongOption(f"{name}: links that lead to themselves") from None
         return SendFiles(to, tuple(paths), self["patient"])
 
 

@@ -65,6 +65,12 @@ class NameTests(SynchronousTestCase):
         for name in ("bob@there:1", "bob@else:1", "bob?", "b b", ""):
             self.assertEqual(self.refused(name).status, 404)
 
+    def test_a_key_that_is_not_whole_is_no_address(self) -> None:
+        for name in ("sha256:", "sha256:5", "sha256:5000", EVE[:-1], EVE + "A", EVE.lower()):
+            error = self.refused(name)
+            self.assertEqual(error.status, 400)
+            self.assertIn("no key", error.detail)
+
     def test_the_name_that_is_shown_means_the_one_it_is_shown_for(self) -> None:
         self.pin(THERE, "bob", OTHER)
         for recipient, wanted, name in (

@@ -112,6 +112,33 @@ class BadValueTests(SynchronousTestCase):
             self.assertEqual(self.checked("chatclient", "--port", text), 1, text[:10])
             self.line()
 
+    def test_a_ping_in_which_no_answer_comes(self) -> None:
+        for text in ("1e-9", "0.099", "0", "-1", "nan", "inf", "3601"):
+            self.assertEqual(self.checked("chatclient", f"--ping={text}"), 1, text)
+            self.assertIn("from 0.1 to 3600", self.line())
+
+    def test_a_file_that_is_none(self) -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            loop = Path(folder, "loop")
+            loop.symlink_to(loop)
+            for name in ("", f"{folder}/none", str(loop), f"{loop}/below"):
+                send = PROGRAMS["send-file"][0], ("bob", "/", name)
+                PROGRAMS["send-files"] = send
+                self.addCleanup(PROGRAMS.pop, "send-files", None)
+                self.assertEqual(self.checked("send-files"), 1, name)
+                self.line()
+
+    def test_a_person_is_named_with_or_without_the_sign_before_the_name(self) -> None:
+        key = "sha256:" + "A" * 52
+        for name in ("bob", key, "bob@none", "bob@10.0.0.1:5"):
+            for typed in (name, f"@{name}"):
+                self.assertEqual(COMMANDS["send"]()._person(typed), name)
+        for typed in ("@", "@@bob", "@bob@", key[:-1], "#tea", "bob?"):
+            PROGRAMS["send-one"] = (COMMANDS["send"], (typed, "x"))
+            self.addCleanup(PROGRAMS.pop, "send-one", None)
+            self.assertEqual(self.checked("send-one"), 1, typed)
+            self.line()
+
     def test_a_user_without_a_home_folder(self) -> None:
         self.patch(os, "environ", {})
         self.patch(os.path, "expanduser", lambda path: path)
