@@ -226,6 +226,8 @@ class Files:
         self._sweep = self.later(SWEPT_EVERY, self._look_for_old)
         keep, now = self._node.limits.keep_parts, self._node.reactor.seconds()
         self._worker.do(lambda: self._records.sweep(now, keep), lambda _: None)
+        for person in tuple(self._people.values()):
+            person.transfers.give_up_unanswered(now)
 
 
 class PersonFiles:

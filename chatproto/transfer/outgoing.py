@@ -128,13 +128,13 @@ class Outgoing:
         """They do not want it any more."""
         return self._end(Input.CANCEL, "they cancelled it")
 
-    def cancel(self) -> list[Effect]:
-        """We do not want to send it any more. Unconnected, they are told the next time."""
+    def cancel(self, why: str = "") -> list[Effect]:
+        """We do not want to send it any more, because of `why`. Unconnected, they are told the next time."""
         known = self._is_known
         if not self._may(Input.CANCEL):
             return []
         self._drop()
-        return [*([Send(Cancel(self.id)), Keep()] if known else [Forget()]), Release(), Tell()]
+        return [*([Send(Cancel(self.id)), Keep()] if known else [Forget()]), Release(), Tell(why)]
 
     def lost(self) -> list[Effect]:
         """The connection is gone."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from chatproto.net.clock import Monotonic
 from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferTrouble
 from chatproto.transfer.effects import (
     Begin,
@@ -29,7 +30,7 @@ from chatproto.wire.bcp2_common import Bcp2Message
 class Sending:
     """What was `found`, on its way to them. `number`: what the person calls it.
 
-    `kept`: it is known for good, so that they may hear of it.
+    `kept`: it is known for good, so that they may hear of it; `offered_at`: when it was offered last.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class Sending:
         self.machine = Outgoing(id, found.offer, state)
         self.forgotten = False
         self.kept = state is not State.QUEUED
+        self.offered_at: Monotonic = 0.0
         self.progress = Progress()
         self._desk = desk
         self._lane = Lane(desk)

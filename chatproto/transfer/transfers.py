@@ -118,6 +118,15 @@ class Transfers:
         one.run(one.machine.cancel())
         self._settle()
 
+    def give_up_unanswered(self, now: float) -> None:
+        """Take back what was offered on this connection and not answered within `offer_wait`."""
+        self._desk.now = now
+        before = now - self._desk.limits.offer_wait
+        for one in tuple(self._sending.values()):
+            if one.state is State.OFFERED and one.offered_at <= before:
+                one.run(one.machine.cancel("they did not answer the offer"))
+        self._settle()
+
     # What the connection tells.
 
     def resumed(self, now: float) -> None:
@@ -400,6 +409,7 @@ class Transfers:
                 return  # in their order, and only what goes on after a kill
             if one.state is State.QUEUED or one.machine.id in self._again:
                 self._again.discard(one.machine.id)
+                one.offered_at = self._desk.now
                 one.run(one.machine.offered())
                 room -= 1
 

@@ -152,6 +152,7 @@ class Limits:
     offer_parts: int = 100_000  # folders in the paths of all files of one
     offers_bytes: int = 2 * 1024 * 1024  # of the lists of folders that one person has not answered
     offers_bytes_all: int = 8 * 1024 * 1024  # and of all people whose key is not pinned
+    offer_wait: float = 7 * 86400.0  # for the answer to an offer of files, then it is taken back
     offers: int = 32  # of files, that one person has not answered
     transfers: int = 8  # of files at once with one person, in each direction
     unwritten: int = 1024 * 1024  # bytes of files from one person, not yet on the disk

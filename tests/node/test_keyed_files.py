@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from chatproto.node import files
 from chatproto.node.events import FileChanged
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.bcp2_files import Offer, OfferAck
+from chatproto.wire.bcp2_files import Cancel, Offer, OfferAck
+from chatproto.wire.limits import DEFAULTS
 from tests.node.keyed_program import Case
 from tests.node.tls_net import DATE, FarPerson
 
@@ -84,3 +88,24 @@ class OfferTests(Case):
         self.assertEqual(len(self.offers(second)), 0)
         first.deaf = False
         self.assertEqual(len(self.offers(first)), 1)
+
+
+class UnansweredTests(Case):
+    """We offer a file."""
+
+    def test_an_offer_that_they_do_not_answer_is_taken_back_and_told(self) -> None:
+        self.patch(files, "SWEPT_EVERY", 2.0)
+        self.begin(replace(DEFAULTS, offer_wait=10.0))
+        bob = self.talking()
+        (self.home / "name.txt").write_bytes(b"0123456789")
+        self.node.send([str(self.home / "name.txt")])
+        self.work()
+        self.net.wait(8.0, 1.0)
+        self.work()
+        self.assertEqual(len(bob.heard(Offer)), 1)
+        self.assertEqual(self.told(FileChanged)[-1].state, "offered")
+        self.net.wait(6.0, 1.0)
+        self.work()
+        last = self.told(FileChanged)[-1]
+        self.assertEqual((last.state, last.reason), ("cancelled", "they did not answer the offer"))
+        self.assertEqual(len(bob.heard(Cancel)), 1)

@@ -482,6 +482,24 @@ class RefusedTests(Case):
                     [r for r in self.b.records.load() if r.state is not State.CANCELLED], []
                 )
 
+    def test_an_offer_that_nobody_answers_is_taken_back_in_time(self) -> None:
+        self.pair = Pair(self.folder / "unanswered", accept=False)
+        self.a, self.b = self.pair.a, self.pair.b
+        self.offered_to(0)
+        self.assertEqual(self.b.states[-1], State.OFFERED)
+        self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait - 1)
+        self.assertEqual(self.a.states[-1], State.OFFERED)
+        self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait + 1)
+        self.pair.run()
+        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.CANCELLED,) * 2)
+
+    def test_one_that_is_answered_is_not(self) -> None:
+        self.pair = Pair(self.folder / "answered", accept=True)
+        self.a, self.b = self.pair.a, self.pair.b
+        self.offered_to(1)
+        self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait + 1)
+        self.assertNotIn(State.CANCELLED, self.a.states)
+
     def offered_to(self, count: int) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", noise(30 * CHUNK)))
