@@ -101,7 +101,8 @@ class Correspondence:
         if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
             raise LocalError(429, f"{len(self)} messages wait already; this one was not taken")
         entry = Entry(self._last + 1, kind, at, text)
-        self._ledger.add(self.key, self.name, entry)
+        moved = self._ledger.add(self.key, self.name, entry)
+        entry = replace(entry, moved=moved) if moved else entry
         self._last = entry.id
         self._entries[entry.id] = entry
         return entry

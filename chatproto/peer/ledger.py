@@ -100,8 +100,11 @@ class Ledger(Protocol):
         ones, which go (their lines stay `uncertain`).
         """
 
-    def add(self, key: str, name: str, entry: Entry) -> None:
-        """`entry` waits in the outbox, `last` is its ID; a MSG gets a line in the log, WAITING."""
+    def add(self, key: str, name: str, entry: Entry) -> float:
+        """`entry` waits in the outbox, `last` is its ID; a MSG gets a line in the log, WAITING.
+
+        Returns by how many seconds its date differs from the time on which it ages (`Entry.moved`).
+        """
 
     def entries(self, key: str) -> tuple[Entry, ...]:
         """What waits for `key`, by ID."""

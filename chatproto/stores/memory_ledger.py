@@ -70,13 +70,14 @@ class MemoryLedger:
         side.standing = replace(side.standing, stream=stream, written=0)
         side.outbox = {id: kept for id, kept in side.outbox.items() if not kept.entry.withdrawn}
 
-    def add(self, key: str, name: str, entry: Entry) -> None:
+    def add(self, key: str, name: str, entry: Entry) -> float:
         side = self._sides.get(key)
         if side is None or entry.id <= side.standing.last:
             raise out_of_order(key, entry)
         line = self._write(key, name, entry, WAITING)
         side.standing = replace(side.standing, last=entry.id)
         side.outbox[entry.id] = Kept(entry, name, line)
+        return 0.0
 
     def entries(self, key: str) -> tuple[Entry, ...]:
         side = self._sides.get(key)

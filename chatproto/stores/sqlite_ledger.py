@@ -113,7 +113,7 @@ class SqliteLedger:
             else:
                 db.execute("INSERT INTO peers (key, stream) VALUES (?, ?)", (key, stream))
 
-    def add(self, key: str, name: str, entry: Entry) -> None:
+    def add(self, key: str, name: str, entry: Entry) -> float:
         in_memory = not self._log and entry.kind == MSG
         with self._file.transaction() as db:
             begun = db.execute(
@@ -127,10 +127,12 @@ class SqliteLedger:
                 "INSERT INTO outbox VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (key, entry.id, entry.kind, entry.at, text, entry.withdrawn, name, line),
             )
+            moved = 0.0
             if self._now is not None:
-                self._note_time(db, key, entry, self._now())
+                moved = self._note_time(db, key, entry, self._now())
         if in_memory:
             self._texts[key, entry.id] = entry.text
+        return moved
 
     def entries(self, key: str) -> tuple[Entry, ...]:
         rows = self._file.read(
@@ -286,12 +288,14 @@ class SqliteLedger:
         """Keep that the file is written at `now`."""
         db.execute("REPLACE INTO seen VALUES (1, ?)", (Seen.now(now).text(),))
 
-    def _note_time(self, db: Connection, key: str, entry: Entry, now: Monotonic) -> None:
-        """Keep how far the date of a new entry is from the time on which it ages."""
-        moved = now - float(entry.at)
-        if abs(moved) >= LEAST:
-            db.execute("REPLACE INTO moved VALUES (?, ?, ?)", (key, entry.id, moved))
+    def _note_time(self, db: Connection, key: str, entry: Entry, now: Monotonic) -> float:
+        """Keep how far the date of a new entry is from the time on which it ages; return it."""
         self._see(db, now)
+        moved = now - float(entry.at)
+        if abs(moved) < LEAST:
+            return 0.0
+        db.execute("REPLACE INTO moved VALUES (?, ?, ?)", (key, entry.id, moved))
+        return moved
 
     def _size_up(self) -> None:
         """Count once what a log of an earlier version holds; `meta` keeps it from then on."""

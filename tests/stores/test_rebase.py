@@ -192,6 +192,16 @@ class LedgerTests(SynchronousTestCase):
             self.up += 10.0
             self.assertEqual(self.age(NOW + 10.0), 10.0)
 
+    def test_a_clock_that_is_wrong_for_a_while_gives_nothing_up_in_the_same_program(self) -> None:
+        for wrong in (YEAR, -YEAR):
+            self.path = Path(self.mktemp())
+            ledger = self.open(NOW)
+            post = Correspondence(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
+            post.say(MSG, "hello", Wall(NOW + wrong))
+            self.assertEqual(post.expire(Wall(NOW + 10.0)), [])
+            self.assertEqual(len(post.expire(Wall(NOW + DEFAULTS.outbox_age + 1.0))), 1)
+            ledger.close()
+
     def test_a_machine_that_starts_in_a_year_gives_up_nothing(self) -> None:
         self.say(NOW)
         self.boot.write_text("two")
