@@ -13,6 +13,7 @@ from twisted.internet.protocol import Factory, Protocol
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.lease import is_loopback
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.server.addresses import Addresses
 from chatproto.server.connection import ChatConnection, Tell
 from chatproto.server.relay_side import RelaySide
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 
 LEAST_IDLE = 10.0
 """Seconds without a request after which a plain connection that is not registered may make room."""
+REFUSALS_AT_ONCE = 100
+"""Connections that are told why they are refused; more are closed without a word."""
+REFUSALS_A_SECOND = 20.0
+"""And then in a second."""
 
 
 class Refusal(Protocol):
@@ -90,6 +95,7 @@ class ChatFactory(Factory):
         self.spoken: set[Any] = set()
         """All others."""
         self._numbers = count(1)
+        self._refusals = RateLimiter(REFUSALS_A_SECOND, REFUSALS_AT_ONCE)
         self.on_empty: Callable[[], None] | None = None
         """Called when the last connection has ended."""
 
@@ -115,10 +121,14 @@ class ChatFactory(Factory):
             self.tally.accepted += 1
         return connection
 
-    def _refusal(self, status: int) -> Refusal:
+    def _refusal(self, status: int) -> Refusal | None:
+        """Refuse a connection; None, and nothing is said, while too many are refused.
+
+        A transport and an answer cost many times what closing the socket does.
+        """
         if self.tally is not None:
             self.tally.refused[status] += 1
-        return Refusal(status)
+        return Refusal(status) if self._refusals.allow(self.seconds()) else None
 
     def replace(self, plain: ChatConnection, other: Any) -> None:
         """`plain` goes on as `other`, in its place."""

@@ -33,6 +33,8 @@ REQUESTS = frozenset(bcp2_rooms.FROM_CLIENT)
 
 AT_ONCE = 256
 """Members of a room that are sent something without a pause."""
+BYTES_AT_ONCE = 512 * 1024
+"""Bytes that all members of a room together are sent without a pause."""
 
 
 class Connected(Protocol):
@@ -243,7 +245,7 @@ class RoomSide:
                 for one in said
             ]
             everything, speakers = b"".join(lines), {one.speaker for one in said}
-            if self._is_large(room):
+            if self._is_large(room, len(everything)):
                 own = {one: self._seen_by(one, said, lines) for one in speakers if one is not None}
                 self._feed(room, everything, own)
                 continue
@@ -255,10 +257,14 @@ class RoomSide:
                     )
                     connection.send(data)
 
-    # Large rooms: a few members in a turn of the reactor.
+    # Large rooms, and much that is said at once: a few members in a turn of the reactor.
 
-    def _is_large(self, room: Room) -> bool:
-        return self.turns is not None and (len(room.members) > AT_ONCE or room in self._feeds)
+    def _is_large(self, room: Room, size: int = 0) -> bool:
+        """Return True if `size` bytes for each member of `room` are too much for one turn."""
+        if self.turns is None:
+            return False
+        members = len(room.members)
+        return members > AT_ONCE or members * size > BYTES_AT_ONCE or room in self._feeds
 
     def _feed(self, room: Room, line: bytes, own: dict[Guest, bytes]) -> None:
         feed = self._feeds.get(room)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from twisted.internet.address import UNIXAddress
+from twisted.internet.address import IPv4Address, UNIXAddress
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
-from chatproto.server.factory import LEAST_IDLE, ChatFactory
+from chatproto.server.factory import LEAST_IDLE, REFUSALS_AT_ONCE, ChatFactory
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire.limits import Limits
 from tests.server.ends import End, connect, lose
@@ -362,6 +362,15 @@ class HowManyConnections(Served):
         again = End("192.0.2.1")
         connect(self.factory, again)
         self.assertFalse(again.disconnecting)
+
+    def test_a_flood_of_refused_connections_is_closed_without_an_answer(self) -> None:
+        self.use(connections_per_address=0)
+        address = IPv4Address("TCP", "192.0.2.1", 4000)
+        made = [self.factory.buildProtocol(address) for _ in range(REFUSALS_AT_ONCE + 50)]
+        self.assertEqual(sum(one is not None for one in made), REFUSALS_AT_ONCE)
+        self.assertIsNone(made[-1])
+        self.clock.advance(1)
+        self.assertIsNotNone(self.factory.buildProtocol(address))
 
     def test_this_machine_has_is_not_limited(self) -> None:
         self.use(connections_per_address=1, new_burst=1)

@@ -161,6 +161,20 @@ class LargeRoomTests(LargeCase):
         self.assertEqual(kinds, [told.SayAck, told.Said])
         self.assertEqual([type(m) for m in self.seats[others[-1]].got], [told.Said, told.Said])
 
+    def test_long_messages_of_many_in_a_small_room_take_many_turns(self) -> None:
+        members = self.guests[:40]
+        for guest in members:
+            self.ask(guest, asked.Join(1, "#small"))
+        for guest in members:
+            self.seats[guest].got.clear()
+            self.ask(guest, asked.Say(2, "#small", "x" * 8000))
+        self.rooms.flush()
+        self.assertFalse(any(self.seats[one].got for one in members))
+        self.assertLess(self.run_all(), 2 * TURN)
+        for guest in members:
+            kinds = [type(message) for message in self.seats[guest].got]
+            self.assertEqual((kinds.count(told.SayAck), kinds.count(told.Said)), (1, 39))
+
     def test_whoever_asks_meanwhile_hears_first_what_was_said_before(self) -> None:
         speaker, *_, last = self.guests
         self.ask(speaker, asked.Say(1, "#crowd", "one"))
