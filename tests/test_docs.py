@@ -118,6 +118,15 @@ class OperationsPageTests(SynchronousTestCase):
         explained = {name for row in rows for name in re.findall(r"/([a-z]+)", row[0])}
         self.assertEqual(explained, set(ROWS))
 
+    def test_explains_every_command_as_values(self) -> None:
+        rows = table(page("operations.md"), "| `do` |")
+        explained = {name for row in rows for name in re.findall(r"`([a-z]+)`", row[0])}
+        self.assertEqual(explained - {"do"}, set(ROWS))
+        for names, values in ((row[0], row[1]) for row in rows):
+            for name in re.findall(r"`([a-z]+)`", names):
+                for field in ROWS[name].fields if name in ROWS else ():
+                    self.assertIn(f"`{field.name}`", values, name)
+
 
 class PageTests(SynchronousTestCase):
     """All pages."""
