@@ -21,7 +21,7 @@ from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
 from chatproto.net.rate_limiter import RateLimiters
 from chatproto.wire import bcp2
-from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_common import LINES, Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -472,7 +472,7 @@ class KeyedDirectory:
         return [Say(callee.visitor, push), Say(caller.visitor, answer)]
 
     def _info(self, message: bcp2.Info, visitor: Visitor) -> Bcp2Message:
-        most = self.limits.info_lines
+        most = min(self.limits.info_lines, LINES)
         limit = min(message.limit or most, most)
         found = self.everybody(message.prefix, message.after, limit + 1)
         last = found[limit - 1].client_id if len(found) > limit else ""

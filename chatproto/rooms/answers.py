@@ -17,7 +17,7 @@ from chatproto.rooms.lobby import OPERATOR, look_alike
 from chatproto.rooms.room import LOBBY, Guest, Role, Room, hashed, subject
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.room_fields import Listed, Occupant
@@ -335,7 +335,7 @@ class RoomAnswers:
         return Show(guest, page.lines, ack)
 
     def _list(self, message: asked.Rooms, guest: Guest, stay: _Stay) -> Bcp2Message:
-        most = min(message.limit or self.limits.info_lines, self.limits.info_lines)
+        most = min(message.limit or LINES, self.limits.info_lines, LINES)
         begin = bisect_right(self._names, message.after)
         mine = {
             one for one in (*stay.rooms, *self._by_owner.get(guest.key, ())) if one > message.after
@@ -356,7 +356,7 @@ class RoomAnswers:
     def _occupants(
         self, room: Room, after: str, limit: int | None, now: float
     ) -> tuple[str, tuple[Occupant, ...]]:
-        most = min(limit or self.limits.info_lines, self.limits.info_lines)
+        most = min(limit or LINES, self.limits.info_lines, LINES)
         found = tuple(room.occupants(after, most + 1, now))
         return (found[most - 1].id if len(found) > most else ""), found[:most]
 

@@ -33,17 +33,25 @@ _EMOJI = (
     "|[0-9#*]\ufe0f\u20e3"  # a keycap
 )
 
-_STRANGE = re.compile(f"({_EMOJI})|[{_CONTROLS}{_BIDIRECTIONAL}]|[{_INVISIBLE}]+")
+_INVISIBLES = re.compile(f"({_EMOJI})|[{_INVISIBLE}]+")
 _VISIBLE = re.compile(f"[{_CONTROLS}{_BIDIRECTIONAL}]")
+_REPLACED = {
+    code: _PICTURES.get(code, "\ufffd")
+    for code in (
+        *range(0xA0),
+        *range(0x2000, 0x2070),
+        0x61C,
+        *range(0xFFF9, 0xFFFC),
+        *range(0xD800, 0xE000),
+    )
+    if _VISIBLE.match(chr(code))
+}
+"""Each control character and direction mark, and what is shown for it."""
+_REPLACED_IN_LINE = {code: shown for code, shown in _REPLACED.items() if code != 0x0A}
 
 
-def _shown(found: re.Match[str]) -> str:
-    text = found[0]
-    if found[1] is not None:
-        return text
-    if _VISIBLE.match(text):
-        return _PICTURES.get(ord(text), "\ufffd")
-    return ""
+def _without_invisible(found: re.Match[str]) -> str:
+    return found[1] or ""
 
 
 def printable(text: str, lines: bool = False) -> str:
@@ -56,7 +64,8 @@ def printable(text: str, lines: bool = False) -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    if lines and "\n" in text:
-        return "\n".join([printable(line) for line in text.split("\n")])
-    shown = _STRANGE.sub(_shown, text)
-    return shown.expandtabs(_TAB_STOP) if "\t" in shown else shown
+    if _VISIBLE.search(text):
+        text = text.translate(_REPLACED_IN_LINE if lines else _REPLACED)
+    if not text.isascii():
+        text = _INVISIBLES.sub(_without_invisible, text)
+    return text.expandtabs(_TAB_STOP) if "\t" in text else text

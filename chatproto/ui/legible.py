@@ -15,10 +15,11 @@ _NOT_IN_A_NAME = re.compile(r"[\s>]+")
 
 def split(text: str) -> list[str]:
     """`text` as its lines, each fit to be shown; a last line end begins no further line."""
-    lines = _LINE_END.split(text)
-    if len(lines) > 1 and not lines[-1]:
+    text = _LINE_END.sub("\n", text)
+    lines = printable(text, lines=True).split("\n")
+    if text.endswith("\n"):
         lines.pop()
-    return [printable(line) for line in lines]
+    return lines
 
 
 def inline(text: str) -> str:

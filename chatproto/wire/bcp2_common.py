@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,8 @@ from chatproto.wire.messages import HOST_NAME, Block, Header, read_status, write
 
 ADDRESSES = 8
 """How many addresses a message may tell."""
+LINES = 5000
+"""Lines of one body that lists people, members or rooms."""
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")
 """The one spelling that is sent and kept; on receipt the case does not matter."""
 STREAM = re.compile(r"[0-9a-f]{16}")
@@ -80,10 +83,25 @@ def plain_ip(host: str) -> str:
     Otherwise `::ffff:127.0.0.1` would be no loopback to whoever asks. Raises RemoteError 400, also
     for a scope (`%eth0`), which means something on one machine only.
     """
+    usual = _usual_ip(host)
+    if usual:
+        return usual
     if "%" in host:
         raise RemoteError(400, f"an address with a scope: {host!r}")
     address = read_ip(host)
     return str(getattr(address, "ipv4_mapped", None) or address)
+
+
+def _usual_ip(host: str) -> str:
+    """The same by the C library, for a list has thousands; empty for what it cannot decide."""
+    try:
+        if ":" in host:
+            spelt = socket.inet_ntop(socket.AF_INET6, socket.inet_pton(socket.AF_INET6, host))
+            return "" if "." in spelt else spelt  # an IPv4 address inside
+        socket.inet_pton(socket.AF_INET, host)
+    except (OSError, ValueError):
+        return ""
+    return host
 
 
 def read_address(text: str) -> Address:
@@ -199,11 +217,18 @@ def read_secret(data: bytes) -> str:
 
 
 def read_listing(data: bytes) -> tuple[Contact, ...]:
-    """Lines `clientID ip:port key-or-dash`, each with its CRLF. Raises RemoteError 400."""
+    """Lines `clientID ip:port key-or-dash`, each with its CRLF. Raises RemoteError 400, or 413."""
+    return tuple(map(_read_contact, read_lines(data)))
+
+
+def read_lines(data: bytes) -> list[str]:
+    """At most `LINES` lines, each with its CRLF. Raises RemoteError 400, or 413 for more."""
     *lines, rest = read_text(data).split("\r\n")
     if rest:
         raise RemoteError(400, "a line without its end")
-    return tuple(map(_read_contact, lines))
+    if len(lines) > LINES:
+        raise RemoteError(413, f"a list of {len(lines)} lines")
+    return lines
 
 
 def _read_contact(line: str) -> Contact:

@@ -10,6 +10,8 @@ from chatproto.wire.errors import RemoteError
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What an id looks like (protocol section 3)."""
+BLANK = re.compile(r"[\s\x00-\x1f]")
+"""What no host has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def read_host_port(text: str) -> tuple[str, int]:
         host = host[1:-1]
     elif ":" in host:
         raise RemoteError(400, f"an IPv6 address wants brackets: {text!r}")
-    if not colon or not host or any(c.isspace() or ord(c) < 32 for c in host):
+    if not colon or not host or BLANK.search(host):
         raise RemoteError(400, f"no host:port: {text!r}")
     return host, read_port(port)
 

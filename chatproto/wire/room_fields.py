@@ -17,6 +17,7 @@ from chatproto.wire.bcp2_common import (
     read_count,
     read_date,
     read_key,
+    read_lines,
     read_text,
     read_yes,
     write_yes,
@@ -64,17 +65,10 @@ def read_secret(text: str) -> str:
     raise RemoteError(400, "a room's key is too long")
 
 
-def _lines(data: bytes) -> list[str]:
-    *lines, rest = read_text(data).split("\r\n")
-    if rest:
-        raise RemoteError(400, "a line without its end")
-    return lines
-
-
 def read_occupants(data: bytes) -> tuple[Occupant, ...]:
     """Lines `id` or `id role`, each with its CRLF. Raises RemoteError 400."""
     found = []
-    for line in _lines(data):
+    for line in read_lines(data):
         name, blank, role = line.partition(" ")
         role = read_role(role) if blank else "member"
         found.append(Occupant(read_client_id(name), role))
@@ -93,7 +87,7 @@ def write_occupants(occupants: tuple[Occupant, ...]) -> bytes:
 def read_rooms(data: bytes) -> tuple[Listed, ...]:
     """Lines `room members topic`, each with its CRLF. Raises RemoteError 400."""
     found = []
-    for line in _lines(data):
+    for line in read_lines(data):
         name, _, rest = line.partition(" ")
         members, _, topic = rest.partition(" ")
         found.append(Listed(read_room(name), read_count(members), topic))
