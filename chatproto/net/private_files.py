@@ -26,11 +26,12 @@ class NotPrivate(PermissionError):
 def check_owner(path: Path) -> None:
     """Refuse `path` if it, or the link that stands there, belongs to another user than us or root.
 
-    A path that does not exist is fine. Raises NotPrivate, or OSError if it cannot be looked at.
+    A path that does not exist is fine. Raises NotPrivate, also for another user's link to nothing, or
+    OSError if it cannot be looked at.
     """
     try:
-        for found in (path.lstat(), path.stat()):
-            if found.st_uid not in (os.geteuid(), ROOT):
+        for look in (path.lstat, path.stat):
+            if look().st_uid not in (os.geteuid(), ROOT):
                 raise NotPrivate("it belongs to another user: remove it, or use another path", path)
     except FileNotFoundError:
         pass

@@ -138,6 +138,14 @@ class PlantedTests(Case):
             self.assertEqual(path.read_text(), "")
             path.unlink()
 
+    @AS_ROOT
+    def test_a_link_to_nothing_that_somebody_else_has_planted_is_refused(self) -> None:
+        link = self.folder / "planted"
+        link.symlink_to(self.folder / "nothing")
+        check_owner(link)
+        os.chown(link, NOBODY, NOBODY, follow_symlinks=False)
+        self.assertRaises(NotPrivate, check_owner, link)
+
     def test_what_is_not_there_is_fine(self) -> None:
         check_owner(self.folder / "nothing")
 
