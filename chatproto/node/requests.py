@@ -13,7 +13,10 @@ from chatproto.node.events import INTERNAL, Event, Failed
 from chatproto.node.finder import TROUBLES
 from chatproto.node.refusals import refusal_fields
 from chatproto.stdio.unexpected import unexpected
+from chatproto.wire.errors import LocalError
 
+WAITING = 5000
+"""Requests that wait for those before; a script could fill the memory otherwise."""
 Answer = TypeVar("Answer")
 Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
 
@@ -31,8 +34,12 @@ class Requests:
         """How many of `ask` are not done."""
         return self._pending
 
-    def ask(self, command: str, work: Work) -> None:
-        """Do `work` for `command` when those before are done."""
+    def ask(self, command: str, work: Work) -> bool:
+        """Do `work` for `command` when those before are done; False, and told, if too many wait."""
+        if self._pending >= WAITING:
+            busy = f"{WAITING} requests wait for the server: try again when it has answered"
+            self.fail(command, LocalError(429, busy))
+            return False
         self._pending += 1
 
         def answered(_: object) -> None:
@@ -41,6 +48,7 @@ class Requests:
 
         done = self._one.run(lambda: Deferred.fromCoroutine(self._guard(command, work)))
         done.addBoth(answered)
+        return True
 
     def attempt(self, command: str, work: Callable[[], None]) -> None:
         """Do `work` for `command` now."""

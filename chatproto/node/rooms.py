@@ -172,7 +172,8 @@ class Rooms:
         _ = self.client
         membership = self._all[room] = Membership(self, room, secret)
         self._node.calls.all.move_to(Room(room))
-        self._node.requests.ask("join", lambda: self._join(membership))
+        if not self._node.requests.ask("join", lambda: self._join(membership)):
+            self._drop(membership, "it was not asked for")
 
     async def _join(self, membership: Membership) -> None:
         try:

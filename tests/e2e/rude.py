@@ -5,7 +5,8 @@
 Each kind runs in a thread until the program is ended: `half` (TLS handshakes that are begun), `punch`
 (connections that name introductions nobody has made), `early` (a flood of PING before CHAT, and no
 answer read), `ring` (calls that ring), `hang-up` (calls with new keys, one after another), `rubbish`
-(what belongs into no ringing call). Used by tests/e2e/test_strangers.py and bench/strangers.py.
+(what belongs into no ringing call), `offers` (folders of files in a call that rings). Used by
+tests/e2e/test_strangers.py and bench/strangers.py.
 """
 
 from __future__ import annotations
@@ -89,6 +90,18 @@ def rubbish(port: int, folder: Path) -> None:
                 wire.sendall(b"NONSENSE\r\nX: y\r\n\r\n" * 1000)
 
 
+def offers(port: int, folder: Path) -> None:
+    files = b"".join(b"1 %s/%d\r\n" % (b"d/" * 20, number) for number in range(10_000))
+    lines = ("ID: 1", "Name: x", "Size: 10000", "Modified: 2026-01-02T03:04:05Z", "Type: folder")
+    head = "".join(f"{line}\r\n" for line in ("OFFER", *lines, f"Content-Length: {len(files)}", ""))
+    while True:
+        with contextlib.suppress(OSError), dial(port, folder) as wire:
+            wire.sendall(chat("generous"))
+            wire.settimeout(2)
+            while True:
+                wire.sendall(head.encode() + files)
+
+
 KINDS = {
     "half": half,
     "punch": punch,
@@ -96,6 +109,7 @@ KINDS = {
     "ring": ring,
     "hang-up": hang_up,
     "rubbish": rubbish,
+    "offers": offers,
 }
 
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.answer import Refused
 from chatproto.identity.pins import PinTrouble
 from chatproto.node.events import Event, Failed
-from chatproto.node.requests import Requests, sentence
+from chatproto.node.requests import WAITING, Requests, sentence
 from chatproto.wire.errors import LocalError
 
 
@@ -29,6 +29,16 @@ class RequestsTests(SynchronousTestCase):
             self.done.append(name)
 
         self.requests.ask(name, work)
+
+    def test_only_so_many_wait(self) -> None:
+        for number in range(WAITING + 10):
+            self.asks(str(number))
+        self.assertEqual(len(self.requests), WAITING)
+        refused = [event for event in self.events if isinstance(event, Failed)]
+        self.assertEqual([event.status for event in refused], [429] * 10)
+        self.answers["0"].callback(None)
+        self.asks("again")
+        self.assertEqual((len(self.requests), len(self.events)), (WAITING, 10))
 
     def test_one_is_begun_when_the_one_before_is_answered(self) -> None:
         self.asks("info")
