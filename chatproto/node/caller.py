@@ -220,12 +220,12 @@ class Caller:
             known.show(current=True)
 
     def _merge(self, new: Conversation, known: Conversation, contact: Contact) -> None:
-        """What was to be a call is a conversation that is there already; its words go there."""
+        """Go on in `known` with what was to be a call; words that are not in the log go there.
+
+        Both are for one recipient, so that what is in the log already belongs to `known` as well.
+        """
         words = list(new.session.waiting)
-        before, there = new.session, known.session
-        post = before.post if isinstance(before, SecureSession) else None
-        if post is not None and post is not getattr(there, "post", None):
-            words = post.take_unwritten()
+        there = known.session
         new.session.state = State.CLOSED
         known.was, new.name = new.name, known.name
         new.merged_into = known

@@ -189,10 +189,6 @@ class Correspondence:
         self._entries[id] = replace(entry, text="", withdrawn=True)
         return [Outcome(id, UNCERTAIN, entry.text)]
 
-    def take_unwritten(self) -> list[str]:
-        """Take back all that was never written, to be said elsewhere; the texts."""
-        return [one.text for one in self._settle(self._never_written(), UNDELIVERED)]
-
     def give_up(self) -> list[Outcome]:
         """Take back all that waits."""
         waiting = [one.id for one in self._entries.values() if _is_open_message(one)]
@@ -269,9 +265,6 @@ class Correspondence:
         return (
             one for one in self._entries.values() if one.id > self._released and not one.withdrawn
         )
-
-    def _never_written(self) -> list[int]:
-        return [id for id in self._entries if id > self._written]
 
     def _settle(self, ids: list[int], state: str) -> list[Outcome]:
         if not ids:

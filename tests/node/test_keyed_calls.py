@@ -388,6 +388,22 @@ class ServerTests(Case):
         self.net.wait(1)
         self.assertLessEqual(carol.texts.count("hello"), 1)
 
+    def test_words_queued_for_a_key_go_to_the_call_that_is_under_way_to_it(self) -> None:
+        """A first contact turns out to have a pinned key, which is called by its name as well."""
+        self.directory.knows("dora", key_of("carol"), (BOB_HOST, BOB_PORT))
+        self.directory.knows("carol", key_of("carol"), (BOB_HOST, BOB_PORT))
+        self.node.chat("dora")
+        self.net.settle()
+        self.node.chat("carol")
+        self.node.say("hello")
+        self.net.settle()
+        self.assertEqual((len(self.node.calls.all), self.kept()), (1, ["hello"]))
+        carol = self.person("carol")
+        self.node.say("again")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, ["hello", "again"])
+        self.assertEqual((self.kept(), self.told(Undelivered)), ([], []))
+
     def test_who_comes_is_given_what_waited(self) -> None:
         self.node.msg("hello", "carol")
         self.net.wait(3)

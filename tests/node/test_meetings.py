@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.node.events import Answer, Event, SessionChanged
 from chatproto.node.introduction import Introduction
+from chatproto.node.meetings import MOST
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
 from tests.simulation.person import LIMITS, PEOPLE_PORT, Person
@@ -266,6 +267,30 @@ class PunchTests(Case):
         self.introduced()
         self.assertEqual((early.ended, len(self.alice.node.calls.secure)), (False, 1))
 
+    def test_those_that_come_early_are_bounded_and_counted_until_they_end(self) -> None:
+        most = min(LIMITS.callers, LIMITS.callers_per_address)
+        dialled = [self.dial(encode(Punch(f"{number:016x}"))) for number in range(most + 3)]
+        self.world.pass_time(2.0)
+        assert self.alice.node is not None
+        strangers = self.alice.node.calls.strangers
+        self.assertEqual(sum(not one.ended for one in dialled), most)
+        self.assertEqual(strangers.connections, most)
+        self.world.pass_time(DEFAULTS.punch_wait + 2.0)
+        self.assertEqual(
+            ([one.ended for one in dialled], strangers.connections), ([True] * (most + 3), 0)
+        )
+
+    def test_one_that_is_introduced_stays_counted_until_it_ends(self) -> None:
+        self.introduced()
+        one = self.dial(encode(Punch(CALL)))
+        self.world.pass_time(1.0)
+        assert self.alice.node is not None
+        strangers = self.alice.node.calls.strangers
+        self.assertEqual((one.ended, strangers.connections), (False, 1))
+        one.transport.abortConnection()
+        self.world.pass_time(1.0)
+        self.assertEqual(strangers.connections, 0)
+
     def test_one_that_nobody_introduces_is_closed(self) -> None:
         early = self.dial(encode(Punch(CALL)))
         self.world.pass_time(DEFAULTS.punch_wait + 2.0)
@@ -309,3 +334,13 @@ class KeptTests(Case):
         meetings.keep(answer)
         self.world.pass_time(11.0)
         self.assertIsNone(meetings.take(answer.key))
+
+    def test_the_oldest_answers_are_forgotten_first(self) -> None:
+        self.begin()
+        assert self.alice.node is not None
+        meetings = self.alice.node.calls.meetings
+        keys = [f"sha256:{number:051d}A" for number in range(MOST + 2)]
+        for key in keys:
+            meetings.keep(Introduction("zoe", key, (), CALL))
+        self.assertEqual([meetings.take(key) is None for key in keys[:3]], [True, True, False])
+        self.assertIsNotNone(meetings.take(keys[-1]))

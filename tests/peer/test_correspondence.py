@@ -215,12 +215,6 @@ class BackTests(Case):
         self.assertEqual(self.post.expire(Wall(WEEK + 1)), [Outcome(1, UNDELIVERED, "old")])
         self.assertEqual(len(self.post), 1)
 
-    def test_what_was_never_written_can_be_said_elsewhere(self) -> None:
-        self.write("one")
-        self.say("two")
-        self.assertEqual(self.post.take_unwritten(), ["two"])
-        self.assertEqual(len(self.post), 1)
-
     def test_given_up_each_is_as_certain_as_it_can_be(self) -> None:
         self.write("one")
         self.say("two")

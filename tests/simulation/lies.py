@@ -99,6 +99,9 @@ class LiarLink(TwistedProtocol):
         self.owner.link_up(self)
 
     def dataReceived(self, data: bytes) -> None:
+        if self.plain:
+            self._read_plainly(data)
+            return
         if self._begun:
             for message in self._decoder.feed(data):
                 if not isinstance(message, RemoteError) and not self.gone:
@@ -119,7 +122,13 @@ class LiarLink(TwistedProtocol):
         elif self._read and not b"PUNCH\r\n".startswith(self._read[:7]):
             self.plain = True
             read, self._read = self._read, b""
-            self.owner.link_heard(self, read)
+            self._read_plainly(read)
+
+    def _read_plainly(self, data: bytes) -> None:
+        """Tell whole lines only: a text that comes in two pieces is one."""
+        lines, end, self._read = (self._read + data).rpartition(b"\n")
+        if end and not self.gone:
+            self.owner.link_heard(self, lines + end)
 
     def begin_tls(self, client: bool) -> None:
         """Begin TLS now, as its client or as its server."""
