@@ -27,7 +27,7 @@ RESERVE = 4
 
 
 class _Attempt(NamedTuple):
-    """What a wrong password counts against: `name`, and the `user` unless the key is known."""
+    """Names that a wrong password is counted against: `name`, and the `user` unless the key is known."""
 
     name: str
     user: str | None

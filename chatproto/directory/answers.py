@@ -30,10 +30,10 @@ from chatproto.wire.messages import (
 
 
 class OpenClients(Protocol):
-    """What the classic answers need to know of clients with a key."""
+    """Give the classic answers their view of clients with a key."""
 
     def open_contacts(self, source: Source, most: int) -> list[Contact]:
-        """Where `source` can call those who take calls in plain text, `most` at most."""
+        """List up to `most` contacts who take calls in plain text, at addresses that `source` can use."""
 
     def next_open(self, asker: str, source: Source) -> Contact | None:
         """One of them for `asker`; the next question gets another."""

@@ -205,7 +205,7 @@ class KeyedDirectory:
             heappush(self._absent, (presence.until, presence.client_id))
 
     def due(self, now: float, most: int = 1_000_000) -> list[Effect]:
-        """What the time has brought: who is offline now, which registrations and names have ended.
+        """Apply the passing of time: presences that ended, registrations and names that expired.
 
         Of each kind at most `most`; `is_due` tells whether there is more.
         """

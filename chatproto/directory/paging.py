@@ -18,7 +18,7 @@ class Paging:
 
     @property
     def over(self) -> bool:
-        """Whether no other page is asked for."""
+        """Return True if no other page is needed."""
         return self._seconds() >= self._end
 
     def check(self) -> None:

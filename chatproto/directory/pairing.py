@@ -9,7 +9,7 @@ from chatproto.directory.registry import Registry
 def bridge(
     registry: Registry, asker: str, now: float, partner_wait: float, waits: bool = True
 ) -> Lease | None:
-    """Whom to introduce to `asker`; None: nobody, and `asker` waits (if `waits`).
+    """Return the client to introduce to `asker`, or None: `asker` then waits (if `waits`).
 
     In this order: its own partner of before, if heard of within `partner_wait` seconds; the first
     who waits; the free one heard of last. Never `asker` itself, and nobody who has a key, for those

@@ -109,7 +109,7 @@ class SecureServer:
         self._registers = registers
         self._renewed = renewed
         self.login_refused = False
-        """Whether it does not know our user, or not with that password."""
+        """Return True if the server refused our user or the password."""
         self._may_ask = False  # where nothing is registered: the login is over
         self._registration: Registration | None = None
         self._line: ServerLine | None = None

@@ -57,15 +57,15 @@ class LineOwner(Protocol):
 
 
 class Sign(Enum):
-    """How a server that speaks plain text takes the beginning of TLS."""
+    """Reactions of a server that speaks plain text to a TLS hello."""
 
     NONE = auto()
     SILENT = auto()
-    """It says nothing, and waits for more."""
+    """No answer: the server waits for more input."""
     PLAIN = auto()
-    """It answers in plain text."""
+    """An answer in plain text."""
     CLOSED = auto()
-    """It closes; one of our kind that stops in that moment does the same."""
+    """A closed connection; a server of our kind that stops at that moment does the same."""
 
 
 class _Asked(NamedTuple):
@@ -131,7 +131,7 @@ class ServerLine(LineReceiver):
 
     @property
     def near(self) -> bool:
-        """Whether the connection does not leave this machine."""
+        """Return True if the connection stays on this machine."""
         return reach_of(str(self.transport.getPeer().host)) is Reach.LOOPBACK
 
     def close(self) -> None:

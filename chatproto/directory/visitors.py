@@ -83,7 +83,7 @@ class Presence:
     visitor: Visitor
     until: float | None = None
     proven: bool = True
-    """Whether more was done with its id than to register it."""
+    """Return True if the id was used for more than its registration."""
 
     @property
     def open(self) -> bool:

@@ -29,7 +29,7 @@ from chatproto.wire.fields import ID, read_host_port
 MOST_MARKED = 10_000
 """Names with a mark that are remembered; the oldest is forgotten first."""
 ANY_KEY = "sha256:"
-"""What the name of every key begins with; no host is called so."""
+"""Beginning of every key's name; no host is called so."""
 WITHOUT = "none"
 """The server of those who are pinned without one, as in `--server none`."""
 
@@ -104,7 +104,7 @@ class NameBook:
     # How it follows.
 
     def _fixed(self, name: str) -> Recipient | None:
-        """Whom `name` means by a key, a pin, or as a name with a mark; None if that decides nothing."""
+        """Return the recipient that `name` means by a key, a pin or its mark; None if none does."""
         if KEY.fullmatch(name) is not None:
             return KeyedPerson(name)
         if ID.fullmatch(name) is not None:

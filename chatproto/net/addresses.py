@@ -12,7 +12,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 
 class Reach(Enum):
-    """Where an address leads."""
+    """Kinds of networks that an address belongs to."""
 
     PUBLIC = "public"
     """One host on the Internet."""
@@ -30,7 +30,7 @@ class Reach(Enum):
 
 
 CALLABLE = frozenset((Reach.PUBLIC, Reach.PRIVATE, Reach.CARRIER))
-"""Where one person may be sent to call another, if the machine itself is not meant."""
+"""Kinds of addresses at which one client may be sent to call another machine."""
 
 _IPV4 = (
     ("0.0.0.0/8", Reach.NOWHERE),

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 NO_HOST = (OSError, UnicodeError, ValueError)
-"""What Python raises for a name that is none: `gaierror`; empty or long labels; a NUL."""
+"""Exceptions that Python raises for an invalid host name: `gaierror`, bad labels, a NUL."""
 FAMILIES = {
     frozenset([IPv4Address]): socket.AF_INET,
     frozenset([IPv6Address]): socket.AF_INET6,
@@ -27,7 +27,7 @@ FAMILIES = {
 
 
 def look_up(host: str, port: int, family: int = 0, kind: int = socket.SOCK_STREAM) -> list[Any]:
-    """What `getaddrinfo` finds, in its order; nothing for what is no name of a host. It blocks."""
+    """Return the addresses that `getaddrinfo` finds, in its order; empty for an invalid name. Blocks."""
     try:
         # Python would encode a string, and refuses names that the system may know.
         name = host.encode("ascii") if host.isascii() else host
@@ -97,7 +97,7 @@ class HostEndpoint(HostnameEndpoint):
 def endpoint_to(
     reactor: Any, host: str, port: int, wait: float, binding: Any = None
 ) -> HostnameEndpoint | TCP6ClientEndpoint:
-    """How `host:port` is dialled, within `wait` seconds for each address, from `binding`.
+    """Return an endpoint that dials `host:port` from `binding`, `wait` seconds for each address.
 
     An address with a scope such as `fe80::1%eth0` is none for a name's endpoint.
     """

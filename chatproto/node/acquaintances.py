@@ -58,7 +58,7 @@ class Acquaintances:
         return believe(self._file.pins, servers, client_id, key, fresh)
 
     def was_introduced(self, client_id: str, key: str) -> bool:
-        """Whether a server has said within the last minute that `client_id` has `key`."""
+        """Return True if a server named `key` for `client_id` within the last minute."""
         at = self._introduced.get((client_id, key))
         return at is not None and self._seconds() - at <= self._limits.introduced_wait
 
@@ -136,7 +136,7 @@ class Acquaintances:
         return [one for one in dict.fromkeys(before) if not self.knows(one)]
 
     def is_verified(self, key: str) -> bool:
-        """Whether the safety number of `key` was compared."""
+        """Return True if the safety number of `key` was compared."""
         return any(pin.verified for pin in self._file.pins.ids_of(key))
 
     def security(self, key: str) -> str:
@@ -155,7 +155,7 @@ class Acquaintances:
         self._file.ignore(one, on)
 
     def ignores(self, client_id: str, key: str | None) -> bool:
-        """Whether calls of `key` (None: in plain text), who claims `client_id`, are not taken."""
+        """Return True if calls from `key` (None: in plain text) under `client_id` are ignored."""
         known = self._file.pins.ignored
         if key is not None and any(one.key == key for one in known):
             return True

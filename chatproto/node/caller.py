@@ -248,5 +248,5 @@ class Caller:
 
 
 def _is_open(conversation: Conversation) -> bool:
-    """Whether it is one in plain text."""
+    """Return True for a call in plain text."""
     return isinstance(conversation.recipient, OpenPeer)

@@ -50,7 +50,7 @@ FULL_LOG = 1.0
 
 YOU_LEFT = "you left"
 REFUSED = ("603", "403", "declined")
-"""How reasons begin of calls that were refused: nothing more is queued for them by itself."""
+"""Beginnings of the reasons of refused calls; nothing more is queued for such a contact."""
 
 
 class CallsOwner(Protocol):
@@ -203,7 +203,7 @@ class Calls:
         self.names_changed()
 
     def ignores(self, client_id: str, key: str | None = None) -> bool:
-        """Whether calls of somebody who claims `client_id`, and proved `key`, are not taken."""
+        """Return True if calls from `key` under `client_id` are ignored."""
         known = self._node.acquaintances
         if key is None and client_id in self.ignored:
             return True
@@ -213,11 +213,11 @@ class Calls:
 
     @property
     def names(self) -> NameBook:
-        """Whom a name means."""
+        """Look up the recipients that names mean."""
         return self._node.names
 
     def name_of(self, key: str, wanted: str = "") -> str:
-        """What the owner of `key` is called: by the conversation with them, or else."""
+        """Return the name shown for `key`: that of its conversation, else of its pin."""
         recipient = KeyedPerson(key)
         known = self.all.with_recipient(recipient)
         if known is not None:
@@ -284,7 +284,7 @@ class Calls:
         return conversation
 
     def _client_id_of(self, recipient: Recipient) -> str:
-        """What a server calls `recipient`, if that is known."""
+        """Return the id of `recipient` at the server, if it is known."""
         known = self._node.acquaintances
         match recipient:
             case FirstContact(_, client_id):
@@ -350,7 +350,7 @@ class Calls:
         self._node.shown(line)
 
     def conversation_ended(self, conversation: Conversation, reason: str) -> None:
-        """It is closed: forget it. What is typed next may be queued for them."""
+        """Forget a closed conversation. The next typed line may be queued for its contact."""
         was_current = conversation is self.all.current
         plain = isinstance(conversation.session, PlainSession)
         if plain and conversation.heard_any and conversation.said_any:
@@ -412,7 +412,7 @@ class Calls:
             self._node.files.of(conversation.key, conversation.name).heard(message)
 
     def lasts(self, conversation: Conversation) -> bool:
-        """Whether what is said there outlives the conversation: the key of its recipient is pinned."""
+        """Return True if messages outlive the conversation: the key of its recipient is pinned."""
         known = self._node.acquaintances
         return known is not None and conversation.key is not None and known.knows(conversation.key)
 

@@ -100,7 +100,7 @@ class ConversationOwner(Protocol):
         """What is in line `line` of the log was told."""
 
     def conversation_ended(self, conversation: Conversation, reason: str) -> None:
-        """It is closed, for `reason`."""
+        """Note that the session closed, for `reason`."""
 
 
 class Conversation:
@@ -162,7 +162,7 @@ class Conversation:
 
     @property
     def was_open(self) -> bool:
-        """Whether it has been open."""
+        """Return True if the conversation was open at some time."""
         return self._was_open
 
     @property

@@ -213,7 +213,7 @@ class ConversationOrders:
         return Answer("ignore", lines or ("nobody is ignored",), {"ignored": rows})
 
     def _ignored(self, peer: str) -> tuple[Ignored, Conversation | None]:
-        """Whom to ignore: a key, or an id where none is known; and the conversation with them."""
+        """Return the key or id to ignore, and the conversation with that peer."""
         conversation = self.named(peer)
         if conversation is None:
             recipient: Recipient = self._calls.names.resolve(peer)

@@ -88,7 +88,7 @@ class Conversations:
 
     @property
     def vacant(self) -> bool:
-        """Whether somebody who calls gets the next line: nobody else does, nor did a moment ago."""
+        """Return True if a new caller becomes the target: there is none, and none ended a moment ago."""
         target = self._target
         if isinstance(target, Ended) and self.typed:
             return self._seconds() >= target.at + TAKEOVER
@@ -137,7 +137,7 @@ class Conversations:
         return next((one for one in self._all if one.name == name), None)
 
     def recipient_of(self, name: str) -> Recipient | None:
-        """Whom the conversation with `name` is for, if there is one."""
+        """Return the recipient of the conversation named `name`, if there is one."""
         found = self.named(name)
         return found.recipient if found is not None else None
 

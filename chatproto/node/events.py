@@ -126,7 +126,7 @@ class MessageReceived(Event):
 
 @dataclass(frozen=True, slots=True)
 class Sent(Event):
-    """What we said went out to a person (`to`) or a room. `said`: when it was typed."""
+    """A message of ours went out to a peer (`to`) or a room. `said`: the time at which it was typed."""
 
     event: ClassVar[str] = "sent"
     text: str

@@ -216,7 +216,7 @@ class Finder:
         return Contact(host_port(host, port), host, port)
 
     def _bridged(self, conversation: Conversation) -> Contact:
-        """Whom the server answered with last."""
+        """The last answer of the server to BRIDGE."""
         contact = self._node.people.bridged
         if contact is None:
             raise Trouble("whom? /bridge asks the server, /chat host:port calls directly")
@@ -318,7 +318,7 @@ class Finder:
         return known.pinned(client_id) if known is not None else None
 
     def _nearby(self, client_id: str, key: str | None = None) -> Contact | None:
-        """Who says nearby to be `client_id`, or has `key`, remembered; None if nobody does.
+        """Return the contact that a beacon named `client_id` or `key`, and remember it; None without one.
 
         Raises Trouble if several say to be `client_id`.
         """

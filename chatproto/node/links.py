@@ -33,7 +33,7 @@ class LinksOwner(Protocol):
     all: Conversations
 
     def ignores(self, client_id: str, key: str | None = None) -> bool:
-        """Whether calls of somebody who claims `client_id` are not taken."""
+        """Return True if plain calls under `client_id` are ignored."""
 
     @property
     def settings(self) -> Settings:
@@ -52,7 +52,7 @@ class LinksOwner(Protocol):
 
     @property
     def strangers(self) -> Strangers:
-        """What those hold who are not known."""
+        """Counts of what strangers hold."""
 
     @property
     def secure(self) -> SecureLinks:

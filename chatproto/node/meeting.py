@@ -111,7 +111,7 @@ class Meeting:
     def came(
         self, transport: Any, data: bytes, goes_on: Callable[[SecureLink], None] = lambda link: None
     ) -> None:
-        """They dialled us; `data` came behind their PUNCH. `goes_on` gets the link that it becomes."""
+        """Take a connection that the peer dialled; `data` came behind PUNCH. `goes_on` gets the new link."""
         if self.stopped or self.mode is Mode.RELAY:
             transport.abortConnection()
             return

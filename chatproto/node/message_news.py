@@ -32,7 +32,7 @@ class MessageNews:
         self._kept: set[int] = set()
 
     def heard(self, name: str, text: str, id: int, said: Wall) -> None:
-        """They said `text` at the moment `said`; `id` is 0 where messages have no number."""
+        """Tell a received `text`, said at `said`; `id` is 0 where messages have no number."""
         self._tell(MessageReceived(from_=name, text=text, id=id or None, said=said))
 
     def written(self, name: str, text: str, said: Wall, id: int | None = None) -> None:
@@ -50,7 +50,7 @@ class MessageNews:
         self._tell(Notice(text, name, id))
 
     def wait(self, name: str, ids: Iterable[int]) -> None:
-        """They were written and have not arrived: the connection broke, or acknowledges nothing.
+        """Tell which written messages have not arrived: the connection broke or is silent.
 
         One event each, or one for all of them if they are more than `EACH`.
         """

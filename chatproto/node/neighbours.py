@@ -112,11 +112,11 @@ class Neighbours:
         self._wait()
 
     def find(self, client_id: str) -> tuple[Neighbour, ...]:
-        """Who says to be `client_id`."""
+        """Return the peer whose beacon claims `client_id`."""
         return self._table.people(self._node.reactor.seconds(), client_id)
 
     def with_key(self, key: str) -> tuple[Neighbour, ...]:
-        """Who says to have `key`, under whatever id."""
+        """Return the peer whose beacon claims `key`, under whatever id."""
         found = self._table.people(self._node.reactor.seconds())
         return tuple(one for one in found if one.key == key)
 

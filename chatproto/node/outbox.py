@@ -283,7 +283,7 @@ class Outbox:
         self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True, said=line.at))
 
     def _name_of(self, line: Line) -> str:
-        """What the other one of `line` is called: as then, if that means the same key still."""
+        """Return the name of the peer in `line`: as logged, if it still means the same key."""
         known = self._node.acquaintances
         name = line.name
         if ":" in name or (

@@ -56,7 +56,7 @@ class Overview:
         return Answer("who", lines or ("no conversation",), data)
 
     def _named(self, peer: str) -> tuple[str, str | None]:
-        """What `peer` is called here, and the key, if it is known."""
+        """Return the name of `peer` here, and its key if it is known."""
         calls = self._node.calls
         recipient = calls.names.resolve(peer)
         conversation = calls.all.with_recipient(recipient)

@@ -44,7 +44,7 @@ class Posts:
         return post
 
     def unsettled(self, key: str) -> bool:
-        """Whether it is not known yet of some message to `key` what became of it."""
+        """Return True if the outcome of some message to `key` is still open."""
         post = self._posts.get(key)
         if post is not None:
             return bool(post.unsettled)

@@ -84,7 +84,7 @@ class Requests:
 
 
 def sentence(error: BaseException | str) -> str:
-    """What went wrong, in words; with the seconds after which it may be asked again, where they are told."""
+    """Return a sentence about the error, with the seconds to wait where the server told them."""
     words = getattr(error, "detail", "") or str(error)
     seconds = getattr(error, "retry_after", None)
     return words if seconds is None else f"{words}: try again in {seconds} s"

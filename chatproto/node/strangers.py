@@ -37,7 +37,7 @@ class Connection(Protocol):
 
 @dataclass(slots=True)
 class _Place:
-    """Where a connection comes from, and whether it may be put out for a newer one."""
+    """Origin of a counted connection; `idle` ones may be closed for newer ones."""
 
     network: str
     is_idle: Callable[[], bool]
@@ -119,12 +119,12 @@ class Strangers:
             place.known = known and of_known < self._limits.callers_known
 
     def left(self, connection: Connection) -> None:
-        """It has ended, or belongs to a conversation; nothing if it was not counted."""
+        """Stop counting a connection that ended or joined a conversation; ignore others."""
         self._places.pop(connection, None)
 
     @property
     def connections(self) -> int:
-        """How many connections strangers hold."""
+        """Return the number of connections that strangers hold."""
         return sum(not place.known for place in self._places.values())
 
     # Calls and lines.

@@ -1,4 +1,4 @@
-"""Where a typed line goes.
+"""Target of a typed line.
 
 There is one target at a time: a conversation, a room, a contact who is away, or one that has ended.
 A line for a contact who is away is queued; a line for a target that has ended is refused, so that

@@ -154,7 +154,7 @@ class TurnPassed:
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """They said `text`; where messages are numbered, as `id`, kept in line `line` of the log.
+    """The peer said `text`; numbered messages carry `id`, and `line` is their line of the log.
 
     `at`: when, by their clock, in seconds since 1970; None where they do not tell.
     """

@@ -289,7 +289,7 @@ class PlainLink(LineReceiver):
             self.hold(False, "pace")
 
     def _go_on(self) -> None:
-        """Nobody holds it any more."""
+        """Read again, as far as the rate allows."""
         if self._leaving:
             return
         if self._unread:
@@ -310,7 +310,7 @@ class PlainLink(LineReceiver):
             self._end_reading()
 
     def _end_reading(self) -> None:
-        """They have said all that they will."""
+        """Handle the end of the peer's input."""
         items = self.reader.end()
         if items:
             self._owner.link_heard(self, items)

@@ -370,7 +370,7 @@ class SecureLink(LineReceiver):
 
     @property
     def held(self) -> bool:
-        """Whether nothing is read from them, by our own doing."""
+        """Return True while we pause reading."""
         return bool(self._holds)
 
     def _tell_alive(self) -> None:

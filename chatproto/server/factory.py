@@ -91,7 +91,7 @@ class ChatFactory(Factory):
         self.silent: OrderedDict[Any, None] = OrderedDict()
         """Who never sent a request, the first to come first."""
         self.passing: OrderedDict[Any, float] = OrderedDict()
-        """Who asked for something in plain text and is not registered, the longest idle first; since when."""
+        """Plain connections without a registration, with the time of the last request, oldest first."""
         self.spoken: set[Any] = set()
         """All others."""
         self._numbers = count(1)
@@ -149,7 +149,7 @@ class ChatFactory(Factory):
         return None
 
     def spoke(self, connection: Any, registered: bool = True) -> None:
-        """It has sent a request. `registered`: it is not put out, however long it is idle."""
+        """Note a request. A connection that `registered` is not closed, however long it is idle."""
         if registered:
             if connection not in self.spoken:
                 self.silent.pop(connection, None)

@@ -1,4 +1,4 @@
-"""What a large room is sent, a few members at a time, in the same order for each of them."""
+"""Send to a large room a few members at a time, in the same order for each."""
 
 from __future__ import annotations
 

@@ -129,7 +129,7 @@ class RoomSide:
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
         self.turns: Turns | None = None
-        """Where large rooms wait for their turn; None: all is sent at once."""
+        """Queue of large rooms; None: everything is sent at once."""
         self._feeds: dict[Room, RoomFeed] = {}
         self._chore = Chore(self._send_on)
         self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor

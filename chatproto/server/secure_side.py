@@ -42,7 +42,7 @@ class SecureSide:
         self.shared: SharedSide | None = None
         """Who answers where several servers share what they know; None: this one alone does."""
         self.turns: Turns | None = None
-        """Where many pushes wait for their turn; None: all are sent at once."""
+        """Queue of pushes; None: all are sent at once."""
         self._pushes: dict[tuple[Visitor, str], Presence] = {}
         self._chore = Chore(self._push)
         self.connections: dict[Visitor, SecureConnection] = {}

@@ -108,7 +108,7 @@ class Lines:
 
     @property
     def pending(self) -> bool:
-        """Whether there may be lines that were not told yet."""
+        """Return True if there may be lines that were not handed on yet."""
         if self._paused or self._lines:
             return True
         return self._fd >= 0 and not self._always_ready and is_ready(self._fd, select.POLLIN)

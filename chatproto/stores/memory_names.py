@@ -11,7 +11,7 @@ from chatproto.wire.limits import DEFAULTS, Limits
 
 @dataclass(slots=True)
 class Owned:
-    """What is known of one id; see `directory.names.Names.keep`."""
+    """One owned id; see `directory.names.Names.keep`."""
 
     key: str
     used: float

@@ -176,7 +176,7 @@ class _Connection(txredisapi.RedisProtocol):  # type: ignore[misc]
     """One that tells nothing to a factory: it has none of txredisapi's."""
 
     untrusted = False
-    """Whether TLS ended it: one of the two does not accept the other's certificate."""
+    """Return True if TLS ended the connection over a certificate."""
 
     def connectionMade(self) -> None:
         self.connected = 1

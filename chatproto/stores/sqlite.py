@@ -38,7 +38,7 @@ NEWEST = (
     "SELECT max(used) FROM names UNION ALL SELECT max(heard) FROM leases"
     " UNION ALL SELECT max(at) FROM lines"
 )
-"""What is surely of the past in a file without such a note."""
+"""Time that is surely past for a file without such a note."""
 
 
 class SqliteStore:

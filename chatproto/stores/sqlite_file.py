@@ -30,7 +30,7 @@ REASONS = {
 
 
 TYPES = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
-"""What `typeof` says of the values of a column, by its declaration."""
+"""Results of SQL `typeof` that a column may have, by its declared type."""
 NULLABLE = " AND %s IS NOT NULL"
 
 

@@ -180,7 +180,7 @@ class Options(ProgramOptions):
         self._one_of("path", PATHS)
 
     def _folders(self) -> None:
-        """Where downloads, home and password are; the platform is asked only for what is not given."""
+        """Resolve the paths of downloads, home and password; ask the platform only for missing ones."""
         if self["downloads"] is not None:
             self["downloads"] = local_option("downloads", self["downloads"]).absolute()
         else:

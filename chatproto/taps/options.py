@@ -89,7 +89,7 @@ def local_option(name: str, text: str) -> Path:
 
 
 def default_folder(name: str, find: Callable[[], str]) -> Path:
-    """What `find`s the platform's folder for the option `name` returns. Raises WrongOption."""
+    """Return the platform's folder for the option `name`, as `find` tells it. Raises WrongOption."""
     try:
         folder = Path(find())
     except (RuntimeError, KeyError):

@@ -32,7 +32,7 @@ class SecretLine:
                 self._before = None  # none of ours; it is asked for all the same
 
     def on_line(self, line: str) -> None:
-        """What was typed."""
+        """Return the typed line."""
         if not self._waits:
             self._on_line(line)
             return

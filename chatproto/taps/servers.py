@@ -78,7 +78,7 @@ def introducer(
 
 
 def _login(options: Mapping[str, Any]) -> Callable[[int], bcp2.Login]:
-    """What makes a LOGIN with the password that is known by then."""
+    """Return a factory of LOGIN messages with the password known at the time of the call."""
     return lambda cseq: bcp2.Login(cseq, options["user"], options["password"])
 
 

@@ -39,7 +39,7 @@ class Receiving:
         self.machine = machine
         self.forgotten = False
         self.list_bytes = list_bytes(machine.offer.files)
-        """What the list of a folder counts while we have not agreed."""
+        """Cost of a folder's list while its offer is not accepted."""
         self.progress = Progress()
         self._desk = desk
         self._lane = Lane(desk)

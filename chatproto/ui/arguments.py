@@ -52,7 +52,7 @@ def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def asker(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Who or what asked: an id, or the number of a file; `@5` is somebody's id, and stays so written."""
+    """Read an id, or the number of a file; `@5` is an id and stays so written."""
     words = split_words(rest)
     (name,) = one_or_none(rest, read_text)
     return (f"@{name}",) if name.isdecimal() and words[0].startswith("@") else (name,)
@@ -129,7 +129,7 @@ def name_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def ignored(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Whose calls are not taken, an empty string for nobody; and `yes` after `off`, else `no`."""
+    """Read the name to ignore (empty: list them), and `yes` after `off`, else `no`."""
     words = [word.removeprefix("@") for word in split_words(rest)]
     off = "yes" if len(words) == 2 and words[0] == "off" else "no"
     if len(words) > 1 and off == "no":

@@ -70,7 +70,7 @@ class Command:
 
 
 LIKE = 0.7
-"""How much of a mistyped name has to be right: `/regster`, not `/me` for `/mute`."""
+"""Similarity from which a mistyped name gets a hint: `/regster`, not `/me` for `/mute`."""
 _HELP_COLUMN = 16
 """Characters for what is typed in /help; a longer usage pushes its help to the right."""
 

@@ -51,7 +51,7 @@ OURS: dict[str, str] = {
 
 
 def ours(word: str) -> str | None:
-    """What does here what `word` does elsewhere, as a hint; None if that is not known."""
+    """Return a hint at our name for a command known elsewhere as `word`, or None."""
     found = OURS.get(word.lower())
     if found is None:
         return None

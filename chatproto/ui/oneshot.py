@@ -31,7 +31,7 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What to do now: `commands` to give, `lines` for standard output, `notes` for standard error.
+    """Next actions: `commands` to give, `lines` for standard output, `notes` for standard error.
 
     `wait`: seconds after which the work is to go on by itself (`Work.again`).
     """
@@ -46,7 +46,7 @@ class Step:
 NOTHING = Step()
 THEY_LEFT = "they left"
 FOR_NOW = ("408 ", "429 ", "503 ")
-"""How refusals begin that another try may not meet."""
+"""Beginnings of refusals that another try may not meet."""
 RETRY_AFTER = 5.0
 """Seconds to another try, where the refusal tells none."""
 MOST_WAITED = 150.0
@@ -74,7 +74,7 @@ class Work(Protocol):
         """The time that a step wanted to wait is over."""
 
     def doing(self, event: Said) -> str:
-        """What it waits for, in one sentence, by an answer to `who`; empty: for nothing of the kind."""
+        """Describe in one sentence the wait that an answer to `who` shows; empty if none."""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
         """It has to end here because of `why`; `goes_on`: the client runs on without us."""
@@ -143,7 +143,7 @@ def unreached(to: str, reason: str) -> Over:
 
 
 def is_for_now(reason: str) -> bool:
-    """Whether another try may not meet it: a limit, or a server that can do nothing just now."""
+    """Return True for a refusal that may pass: a rate limit, or a server that is busy."""
     return reason.startswith(FOR_NOW)
 
 
@@ -157,7 +157,7 @@ DOING = {
     "calling": "calling {} …",
     "broken": "the connection to {} broke and is made again …",
 }
-"""What is waited for, by the state of a conversation."""
+"""Sentences about a wait, by the state of a conversation."""
 
 
 def is_refused(reason: str) -> bool:
@@ -207,7 +207,7 @@ class Reach:
         return ()
 
     def refused_for_now(self, event: Said) -> Step | None:
-        """What to do about `event`, if it says that they cannot be called just now; None: it does not."""
+        """Return the next actions if `event` says that the peer cannot be called now, else None."""
         match event:
             case {"event": "error", "command": "chat", "id": self.to, "text": str(why)}:
                 ...
@@ -228,7 +228,7 @@ class Reach:
         return enough and is_for_now(why)
 
     def again(self) -> Commands:
-        """What to command when that time is over."""
+        """Commands to give when the wait is over."""
         self.waiting = False
         if self.open:
             return ()
@@ -236,7 +236,7 @@ class Reach:
         return (self.call,)
 
     def doing(self, event: Said) -> str:
-        """Where the call is, by an answer to `who`."""
+        """Return the state of the call in an answer to `who`."""
         if self.open:
             return ""
         states = [one["state"] for one in event["conversations"] if one["id"] == self.to]

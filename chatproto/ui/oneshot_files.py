@@ -25,7 +25,7 @@ from chatproto.wire.fields import host_port
 _LINE = 32 * 1024
 """Characters of paths in one command; escaped, each takes at most 12 bytes of a line."""
 INFO_TRIES, INFO_WAIT = 3, 0.5
-"""How often a server is asked who is there, and seconds between two times."""
+"""Number of INFO requests to a server, and seconds between two of them."""
 _ENDED = frozenset({"done", "declined", "cancelled", "failed", "stalled"})
 """States of a file after which it is not waited for; a stalled one may go on much later."""
 

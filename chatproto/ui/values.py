@@ -147,7 +147,7 @@ def _unicode(value: str) -> str:
 
 
 def arguments(given: Values, fields: tuple[Field, ...], arrange: Arrange) -> tuple[str, ...]:
-    """What a row's `run` is given for the values `given`. Raises Misused."""
+    """Return the arguments of a row's `run` for the values `given`. Raises Misused."""
     names = {field.name for field in fields}
     for key in given:
         if key != "do" and key not in names:

@@ -9,7 +9,7 @@ _COMMANDS = ("QUIT", "/quit")
 
 
 def parted(text: str, dialect: Dialect, farewells: frozenset[str] = frozenset()) -> tuple[str, str]:
-    """What a bare `text` says, and the farewell that it is or ends with; each may be empty.
+    """Split a raw `text` into its message and the farewell at its end; each may be empty.
 
     `farewells`: words that end a talk without an opener besides those of the row, in lower case.
     """

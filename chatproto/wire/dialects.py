@@ -199,4 +199,4 @@ DIALECTS: dict[str, Dialect] = {
 }
 """Every row, by what `--dialect` and `/chat --as` call it."""
 PEERS = tuple(name for name in DIALECTS if name != LOBBY.name)
-"""What somebody who is called may speak; a lobby is a server."""
+"""Dialects that a called peer may speak; a lobby is a server."""

@@ -11,7 +11,7 @@ from chatproto.wire.errors import RemoteError
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What an id looks like (protocol section 3)."""
 BLANK = re.compile(r"[\s\x00-\x1f]")
-"""What no host has."""
+"""Characters that no host name has."""
 
 
 @dataclass(frozen=True, slots=True)

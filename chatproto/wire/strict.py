@@ -143,7 +143,7 @@ class StrictDecoder:
     def __init__(self, sender: Sender, limits: Limits = DEFAULTS) -> None:
         self.closed = False
         self.more = False
-        """Whether `feed` stopped before the end of what it was given."""
+        """Return True if `feed` stopped before the end of its input."""
         self._limits = limits
         self._kinds = {kind.method: kind for kind in SAYS[sender]}
         self._skipped: int = getattr(limits, SKIPPED[sender])
