@@ -99,7 +99,7 @@ class Directory:
                 return Error(409)
             lease = Lease(client_id, ip, port, source)
         self.registry.keep(lease, now)
-        return RegAck(*message)
+        return RegAck(client_id, message.ip, port)
 
     def _is_held(self, lease: Lease, source: Source, now: float) -> bool:
         """Whether `lease` stands against a registration of its id from `source`."""

@@ -219,9 +219,9 @@ class KeyedDirectory:
                 break
             del self._leaving[client_id]
             effects += self._tell(client_id, "offline")
-        if self._absent and self._absent[0][0] <= now:
-            self._presences.expire(now)
         left = most
+        if self._absent and self._absent[0][0] <= now:
+            self._presences.expire(now, most)
         while left and self._absent and self._absent[0][0] <= now:
             left -= 1
             until, client_id = heappop(self._absent)
@@ -315,7 +315,7 @@ class KeyedDirectory:
     def open_contacts(self, source: Source, most: int) -> list[Contact]:
         """Return where `source` can call those who take calls in plain text, `most` at most."""
         found: list[Contact] = []
-        for client_id in self._open:
+        for client_id in islice(self._open, most + OPEN_TRIED):
             if len(found) >= most:
                 break
             contact = self._open_contact(client_id, source)

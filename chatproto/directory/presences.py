@@ -28,8 +28,8 @@ class Presences(Protocol):
     def forget(self, client_id: str) -> None:
         """Take that one out, if it is in."""
 
-    def expire(self, now: float) -> None:
-        """Take out those that are not connected and whose `until` has come."""
+    def expire(self, now: float, most: int = 1_000_000) -> None:
+        """Take out those that are not connected and whose `until` has come, at most `most`."""
 
 
 class ForgottenPresences:
@@ -44,4 +44,4 @@ class ForgottenPresences:
 
     def forget(self, client_id: str) -> None: ...
 
-    def expire(self, now: float) -> None: ...
+    def expire(self, now: float, most: int = 1_000_000) -> None: ...

@@ -160,13 +160,17 @@ class RoomAnswers:
             effects.append(Spread(room, told.Parted(room.name, stay.client_id, reason)))
         return effects
 
-    def due(self, now: float) -> None:
-        """Forget what has been kept long enough. Raises StoreTrouble."""
-        self._history.expire(now - self.limits.room_history_age)
+    def due(self, now: float, most: int = 1_000_000) -> bool:
+        """Forget what has been kept long enough: at most `most` lines, and as many rooms.
+
+        Returns: True if there may be more. Raises StoreTrouble.
+        """
+        lines = self._history.expire(now - self.limits.room_history_age, most)
         before = now - self.limits.keep_rooms
-        for room in [one for one in self._rooms.values() if self._is_empty(one)]:
-            if room.used < before:
-                self._forget(room)
+        old = [one for one in self._rooms.values() if one.used < before and self._is_empty(one)]
+        for room in old[:most]:
+            self._forget(room)
+        return lines >= most or len(old) > most
 
     def size(self) -> tuple[int, int]:
         """How many rooms there are, and members in all of them."""

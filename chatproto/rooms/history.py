@@ -93,8 +93,8 @@ class History(Protocol):
     def last(self, room: str) -> int:
         """The number last given in `room`; 0 if none was, or nothing is known of it any more."""
 
-    def expire(self, before: float) -> int:
-        """Forget what was said before `before`. How much that was."""
+    def expire(self, before: float, most: int = 1_000_000) -> int:
+        """Forget what was said before `before`, at most `most` lines; return how many went."""
 
     def rooms(self) -> Iterable[Kept]:
         """All rooms that are kept, as they were kept last."""

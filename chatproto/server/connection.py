@@ -7,6 +7,7 @@ answers back, all that one chunk asked for in one write.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
@@ -65,7 +66,6 @@ class ChatConnection(LineReceiver):
         self.factory = factory
         self.host = host
         self.port = port
-        self.use = Use()
         self._decoder = Decoder(factory.limits)
         self._unanswered: list[Message | RemoteError] = []
 
@@ -93,8 +93,11 @@ class ChatConnection(LineReceiver):
         while not (self._leaving or self._full or self._asked):
             if self._unanswered:
                 messages, self._unanswered = self._unanswered, []
-            elif self._input:
+            elif len(self._input) > PIECE:
                 piece, self._input = self._input[:PIECE], self._input[PIECE:]
+                messages = self._decoder.feed(piece)
+            elif self._input:
+                piece, self._input = self._input, b""
                 messages = self._decoder.feed(piece)
             else:
                 break
@@ -102,7 +105,7 @@ class ChatConnection(LineReceiver):
                 answered = True
                 if self._answer(messages, over):
                     break  # it reads as fast as we write: others want their turn too
-            if over():
+            if self._input and over():
                 break
         if self._leaving:
             return False
@@ -110,7 +113,7 @@ class ChatConnection(LineReceiver):
             self._watch(answered)
         if self._full or self._asked:
             return False
-        if self._has_work:
+        if self._input or self._unanswered:
             return True
         if self._ended:
             self._end()
@@ -150,8 +153,10 @@ class ChatConnection(LineReceiver):
         if self.factory.tls_only:
             self.refuse(403)
             return False
-        here = plain_host(getattr(self.transport.getHost(), "host", ""))
-        local = is_loopback(self.host) or self.host == here
+        local, here = is_loopback(self.host), ""
+        if not local:  # to ask for our own address takes a system call
+            here = plain_host(getattr(self.transport.getHost(), "host", ""))
+            local = self.host == here
         self._source = Source(self.host, self.port, local, server=here)
         self.transport.registerProducer(self, True)
         self._produces = True
@@ -166,8 +171,8 @@ class ChatConnection(LineReceiver):
         """
         factory, source = self.factory, self._source
         assert source is not None
-        factory.spoke(self, self._registered)
         if factory.shared is not None:
+            factory.spoke(self, self._registered)
             self._asked = True
             if not self.paused:
                 super().pauseProducing()
@@ -178,6 +183,7 @@ class ChatConnection(LineReceiver):
         answer, tally = factory.directory.answer, factory.tally
         out: list[str] = []
         size = 0
+        registered = self._registered
         for message in messages:
             if isinstance(message, RemoteError):
                 reply: Message = Error(message.status)
@@ -187,8 +193,8 @@ class ChatConnection(LineReceiver):
                     line = factory.directory.line(message, reply, source)
                     if line is not None:
                         say(line)
-            if reply.__class__ is RegAck and not self._registered:
-                self._registers()
+            if not registered and reply.__class__ is RegAck:
+                registered = True
             if tally is not None:
                 tally.answered("classic", message, reply)
             if trace is not None:
@@ -198,6 +204,9 @@ class ChatConnection(LineReceiver):
             size += len(text)
             if size > most or ((len(text) > MUCH or not len(out) % FEW) and over()):
                 break
+        if not self._registered:
+            self._registered = registered
+            factory.spoke(self, registered)
         self.transport.write("".join(out).encode())
         if len(out) < len(messages):
             self._unanswered = messages[len(out) :] + self._unanswered
@@ -280,6 +289,11 @@ class ChatConnection(LineReceiver):
             self.factory.turns.later(self)
         elif not (self._full or self._asked):
             self.close()
+
+    @cached_property
+    def use(self) -> Use:
+        """The time that it has used lately; most connections never take enough to be counted."""
+        return Use()
 
     def failed(self) -> None:
         """End at once."""

@@ -227,9 +227,9 @@ class Replica:
             self._secure.carry_out(effects)
         if self.now >= self._expired + EXPIRY_EVERY:
             before = self.now - self._limits.classic_lease
-            if self._shared.registry.expire(before, SOME) < SOME:
+            more = self._shared.registry.expire(before, SOME) >= SOME
+            if not self._rooms.due(SOME) and not more:  # else the next batch goes on
                 self._expired = self.now
-            self._rooms.due()
 
     def _carefully(self, command: told.Command, node: str, member: Member) -> Message | None:
         try:

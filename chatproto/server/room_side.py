@@ -216,10 +216,13 @@ class RoomSide:
         lines = self.rules.lines()
         return [line for line in lines if self.plain or not line.startswith(f"{LOBBY}: 0 ")]
 
-    def due(self) -> None:
-        """Forget what has been kept long enough. Raises StoreTrouble."""
+    def due(self, most: int = 1_000_000) -> bool:
+        """Forget what has been kept long enough, at most `most` of a kind; return True if there may be more.
+
+        Raises StoreTrouble.
+        """
         self.flush()
-        self.rules.due(self.seconds())
+        return self.rules.due(self.seconds(), most)
 
     def flush(self) -> None:
         """Keep what was said in this turn, and send it, in one write to each member."""

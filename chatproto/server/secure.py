@@ -246,11 +246,12 @@ class SecureConnection(LineReceiver):
             return False
         now, waited, decoded = self._factory.seconds(), self._decoder.waiting, False
         pace = self._pace
-        while not self._is_busy():
+        while (self._unanswered or self._input) and not self._is_busy():
             if not self._unanswered:
-                if not self._input:
-                    break
-                piece, self._input = self._input[:PIECE], self._input[PIECE:]
+                if len(self._input) > PIECE:
+                    piece, self._input = self._input[:PIECE], self._input[PIECE:]
+                else:
+                    piece, self._input = self._input, b""
                 self._unanswered += self._decoder.feed(piece)
                 decoded = decoded or bool(self._unanswered)
                 continue
@@ -260,7 +261,7 @@ class SecureConnection(LineReceiver):
             if self._answers is None:
                 self._answers = []
             self._take(self._unanswered.popleft(), now)
-            if over():
+            if (self._unanswered or self._input) and over():
                 break
         self._write_answers()
         if self._leaving:
@@ -275,9 +276,10 @@ class SecureConnection(LineReceiver):
         self._factory.watch(self, self._deadline())
         if self._is_busy():
             return False
-        if self._has_work:
+        if self._unanswered or self._input:
             return True
-        self._read_on()
+        if self.paused:
+            self._read_on()
         return False
 
     @property

@@ -31,7 +31,8 @@ RESERVED_FILES = 100
 EXPIRY_INTERVAL = 30.0
 PRESENCE_INTERVAL = 1.0
 SOME = 100
-"""Registrations that are expired, and people who are told to have gone, before others have their turn."""
+"""Registrations, lines and rooms that are forgotten, and people who are told to have gone, before others
+have their turn."""
 COME_BACK_A_SECOND = 500
 """Clients that are asked to come back in any one second after a stop."""
 STOPPED_A_SECOND = 1000
@@ -82,6 +83,7 @@ class ChatServer(MultiService):
         self._places = [Place(reactor, text) for text in endpoints]
         self._ports: list[IListeningPort] = []
         self._expire_chore = Chore(self._expire_some)
+        self._rooms_chore = Chore(self._forget_some)
         self._presence_chore = Chore(self._tell_some)
         self._expiry = LoopingCall(self._expire)
         self._expiry.clock = reactor
@@ -161,10 +163,8 @@ class ChatServer(MultiService):
                 "leases could not be expired; next try in {wait} s", wait=EXPIRY_INTERVAL
             )
 
-        rooms = self.factory.secure.rooms if self.factory.secure is not None else None
         try:
-            if rooms is not None:
-                rooms.due()
+            self.factory.turns.ask(self._rooms_chore)
         except Exception:
             self.log.failure("old messages could not be forgotten")
 
@@ -181,6 +181,10 @@ class ChatServer(MultiService):
         directory = self.directory
         before = self.reactor.seconds() - directory.limits.classic_lease
         return directory.registry.expire(before, SOME) >= SOME
+
+    def _forget_some(self) -> bool:
+        rooms = self.factory.secure.rooms if self.factory.secure is not None else None
+        return rooms is not None and rooms.due(SOME)
 
     def _tell_some(self) -> bool:
         secure, now = self.factory.secure, self.reactor.seconds()

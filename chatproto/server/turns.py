@@ -21,6 +21,8 @@ PIECE = 2048
 """Bytes of input that are decoded at once."""
 SLICE = 0.002
 """Seconds after which a connection's work is interrupted."""
+BRIEF = 0.0002
+"""Seconds of work that count against nobody while nobody waits: to count them costs as much as a request."""
 TURN = 0.01
 """Seconds of work between two looks of the reactor at its sockets."""
 HALF_LIFE = 5.0
@@ -33,7 +35,10 @@ class Worker(Protocol):
     """A connection, or another piece of work that can be interrupted. `host`: who it is done for."""
 
     host: str
-    use: Use
+
+    @property
+    def use(self) -> Use:
+        """The time that it has used lately."""
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
         """Work until `over()`; return True if there is more to do."""
@@ -146,14 +151,14 @@ class Turns:
             self._working = outer
         now = self._seconds()
         spent = now - begun
-        if spent > 0:
-            self._used += spent
+        self._used += spent
+        if spent > BRIEF or (spent > 0 and self._timer is not None):
             worker.use.add(spent, now)
             address = self._address(worker.host)
             if address is not None:
                 address.add(spent, now)
-            if self._used >= TURN and self._timer is None:
-                self._timer = self._clock.callLater(0, self._turn)
+        if self._used >= TURN and self._timer is None:
+            self._timer = self._clock.callLater(0, self._turn)
         return more
 
     def _put(self, worker: Worker) -> None:

@@ -98,10 +98,10 @@ class MemoryRooms:
         log = self._logs.get(room)
         return log.last if log is not None else 0
 
-    def expire(self, before: float) -> int:
+    def expire(self, before: float, most: int = 1_000_000) -> int:
         gone = 0
         for log in self._logs.values():
-            while log.lines and log.lines[0].at < before:
+            while gone < most and log.lines and log.lines[0].at < before:
                 self._size -= log.drop()
                 gone += 1
         return gone

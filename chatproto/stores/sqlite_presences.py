@@ -10,6 +10,11 @@ from chatproto.stores.checks import check_key, check_lease
 from chatproto.stores.sqlite_file import Row, SqliteFile
 from chatproto.wire.errors import StoreTrouble
 
+EXPIRE = (
+    "DELETE FROM presences WHERE client_id IN"
+    " (SELECT client_id FROM presences WHERE until <= ? LIMIT ?)"
+)
+
 
 class SqlitePresences:
     """A `directory.presences.Presences` in the table `presences`."""
@@ -56,8 +61,8 @@ class SqlitePresences:
     def forget(self, client_id: str) -> None:
         self._file.write("DELETE FROM presences WHERE client_id = ?", client_id)
 
-    def expire(self, now: float) -> None:
-        self._later("DELETE FROM presences WHERE until <= ?", now)
+    def expire(self, now: float, most: int = 1_000_000) -> None:
+        self._later(EXPIRE, now, most)
 
     def _later(self, query: str, *values: str | float | None) -> None:
         try:

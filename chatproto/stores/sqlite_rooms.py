@@ -123,12 +123,26 @@ class SqliteRooms:
     def last(self, room: str) -> int:
         return self._numbers.get(room, UNKNOWN).last
 
-    def expire(self, before: float) -> int:
+    def expire(self, before: float, most: int = 1_000_000) -> int:
         self.settle()
         gone = 0
         for room, numbers in tuple(self._numbers.items()):
+            if gone >= most:
+                break
             if numbers.oldest >= before or numbers.since > numbers.last:
                 continue
+            further = self._file.read(
+                "SELECT number, at FROM lines WHERE room = ? AND number >= ?"
+                " ORDER BY number LIMIT 1 OFFSET ?",
+                *(room, numbers.since, most - gone),
+            )
+            if further and further[0][1] < before:  # the rest the next time
+                since, oldest = further[0]
+                with self._file.transaction() as db:
+                    db.execute(FORGET_BEFORE, (room, since))
+                    db.execute(SET_NUMBERS, (room, since, numbers.last))
+                self._numbers[room] = Numbers(since, numbers.last, oldest)
+                return most
             first = self._file.read(
                 "SELECT number, at FROM lines WHERE room = ? AND number >= ? AND at >= ?"
                 " ORDER BY number LIMIT 1",

@@ -86,6 +86,14 @@ class PresencesContract(Case):
         presences.expire(1000.0)
         self.assertEqual(self.ids(presences), ["carol", "dave"])
 
+    def test_expire_a_few_at_a_time(self) -> None:
+        presences = self.make()
+        for name in ("alice", "bob", "carol"):
+            presences.keep(presence(name))
+            presences.left(presence(name, until=10.0))
+        presences.expire(10.0, 2)
+        self.assertEqual(len(self.ids(presences)), 1)
+
     def test_nobody_who_is_not_there_has_left(self) -> None:
         presences = self.make()
         presences.left(presence("alice", until=10.0))

@@ -104,6 +104,12 @@ class RegistryContract(Case):
         self.assertEqual(registry.expire(2.0), 0)
         self.assertEqual(registry.expire(9.0), 2)
 
+    def test_expires_a_few_at_a_time(self) -> None:
+        registry = self.registry()
+        for name in ("alice", "bob", "carol"):
+            registry.keep(lease(name), 1.0)
+        self.assertEqual([registry.expire(2.0, 2) for _ in range(3)], [2, 1, 0])
+
     def test_lets_the_longest_silent_go_for_a_newcomer(self) -> None:
         registry = self.registry(registrations=2)
         registry.keep(lease("alice"), 0.0)

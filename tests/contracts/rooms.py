@@ -148,6 +148,13 @@ class RoomsContract(Case):
         history.append("#mud", "bob", NOW, "hi")
         self.assertEqual(self.texts(history), ("3 4 5", False))
 
+    def test_old_lines_go_a_few_at_a_time(self) -> None:
+        history, _ = self.filled(5)
+        self.assertEqual(history.expire(NOW + 4, 3), 3)
+        self.assertEqual(self.texts(history), ("3 4", False))
+        self.assertEqual(history.expire(NOW + 4, 3), 1)
+        self.assertEqual(self.texts(history), ("4", False))
+
     def test_what_is_too_old_goes_and_the_numbers_go_on(self) -> None:
         history, numbers = self.filled(4)
         self.assertEqual(history.expire(NOW + 2), 2)

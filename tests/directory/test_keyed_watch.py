@@ -76,6 +76,29 @@ class AWatch(Hosted):
         self.assertStatus(404, self.alice, bcp2.Watch(5, "hidden"))
         self.assertEqual(self.watch("hidden", self.bob), [("hidden", "online")])
 
+    def test_of_the_unlisted_is_404_when_they_are_away_too(self) -> None:
+        hidden = self.hall.come("hidden", 3, listed=False, allow=(key(2),))
+        self.hall.directory.lost(hidden, self.hall.now)
+        for passed in (0, 31, 7300):  # in the grace, away, and without a registration
+            self.hall.pass_time(passed)
+            self.assertStatus(404, self.alice, bcp2.Watch(5, "hidden"))
+            self.assertEqual(self.watch("hidden", self.bob), [("hidden", "offline")])
+            self.hall.ask(self.bob, bcp2.Unwatch(6, "hidden"))
+
+    def test_tells_of_many_who_are_gone_a_few_at_a_time(self) -> None:
+        for number in range(3, 8):
+            self.hall.directory.lost(self.watched(f"c{number}", number), self.hall.now)
+        directory, later = self.hall.directory, self.hall.now + 7300
+        told = [len(directory.due(later, 2)) for _ in range(3)]
+        self.assertEqual(told, [2, 2, 1])
+        self.assertFalse(directory.is_due(later))
+        self.assertEqual(directory.registered, 2)
+
+    def watched(self, client_id: str, number: int) -> Visitor:
+        visitor = self.hall.come(client_id, number)
+        self.watch(client_id)
+        return visitor
+
     def test_shows_nothing_more_of_who_has_become_unlisted(self) -> None:
         self.watch("bob")
         self.hall.register(self.bob, "bob", listed=False)

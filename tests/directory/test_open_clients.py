@@ -7,6 +7,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
+from chatproto.directory.keyed import OPEN_TRIED
 from chatproto.directory.lease import Source
 from chatproto.directory.visitors import Visitor
 from chatproto.wire import bcp2
@@ -54,6 +55,16 @@ class CalledInTheOpenTests(OpenCase):
         other = Source("192.0.2.8", 40000, False)
         self.ask(Register("yan", "192.0.2.8", 3000), other)
         self.assertEqual(self.ask(Bridge("zoe")), BridgeAck("yan", "192.0.2.8", 3000))
+
+    def test_few_are_looked_at_who_cannot_be_called_from_there(self) -> None:
+        for number in range(OPEN_TRIED + 1):
+            self.hall.come(f"b{number}", number, host="127.0.0.1", open=True)
+        self.hall.come("zoe", OPEN_TRIED + 2, open=True)
+        here = Source("127.0.0.1", 40000, True)
+        self.assertEqual(len(self.hall.directory.open_contacts(here, 3)), 3)
+        self.assertEqual(self.hall.directory.open_contacts(THERE, 1), [])
+        found = self.hall.directory.open_contacts(THERE, 2)
+        self.assertEqual([one.client_id for one in found], ["zoe"])
 
     def test_whoever_is_given_one_does_not_wait(self) -> None:
         self.ask(Register("zoe", "192.0.2.7", 3000))

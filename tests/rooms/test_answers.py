@@ -109,6 +109,17 @@ class InAndOut(Rooms):
         self.does(self.bob, asked.Join(3, "#tea"))
         self.assertEqual(self.names(), [Occupant("bob", "owner")])
 
+    def test_old_rooms_and_lines_are_forgotten_a_few_at_a_time(self) -> None:
+        for number in range(5):
+            self.does(self.alice, asked.Join(3, f"#r{number}"))
+            self.does(self.alice, asked.Part(4, f"#r{number}"))
+        later, most = self.now + 7 * 86400.0 + 1, 2
+        left = []
+        while self.rooms.due(later, most):
+            left.append(len(list(self.store.rooms())))
+        self.assertEqual(left[:2], [4, 2])
+        self.assertEqual([room.name for room in self.store.rooms()], ["#tea"])
+
     def test_a_room_with_somebody_in_it_is_not(self) -> None:
         self.rooms.due(self.now + 1e9)
         self.assertTrue(self.is_in(self.bob))
