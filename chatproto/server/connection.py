@@ -57,6 +57,7 @@ class ChatConnection(LineReceiver):
     _line_since = 0.0
     came = 0  # higher than of all connections before
     _block_since = 0.0
+    _hello = b""  # the first bytes of TLS, until it is our turn
     _input = b""  # what came and is not decoded yet
     _full = False  # the transport holds as much as it takes
     _registered = False  # somebody has registered by it
@@ -89,6 +90,9 @@ class ChatConnection(LineReceiver):
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
         """Answer what was asked, as far as the other side reads the answers; see `Worker`."""
+        if self._hello:
+            self._begin_tls()
+            return False
         answered = False
         while not (self._leaving or self._full or self._asked):
             if self._unanswered:
@@ -126,7 +130,10 @@ class ChatConnection(LineReceiver):
         """Look at the first bytes; false if this is not plain text, not to be, or not yet known."""
         secure, relay = self.factory.secure, self.factory.relay
         if data[0] == TLS_CLIENT_HELLO and secure is not None:
-            self.factory.replace(self, secure.begin(self, data))
+            self._hello = data
+            self.factory.turns.ask(self)
+            if self._hello:
+                super().pauseProducing()
             return False
         if data[0] == TLS_CLIENT_HELLO:
             self.close()
@@ -139,6 +146,17 @@ class ChatConnection(LineReceiver):
                 self.factory.watch(self, self.factory.seconds() + self.factory.limits.line_wait)
             return False
         return self._begin_plain()
+
+    def _begin_tls(self) -> None:
+        """Hand the connection on: a handshake takes as long as a hundred requests, and waits its turn."""
+        data, self._hello = self._hello, b""
+        secure = self.factory.secure
+        if self._leaving or secure is None:
+            return
+        if self.paused:
+            self.paused = False
+            self.transport.resumeProducing()
+        self.factory.replace(self, secure.begin(self, data))
 
     def _become(self, other: RelayConnection, data: bytes) -> None:
         """From now on the connection, which began with `data`, is `other`'s."""

@@ -6,12 +6,14 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
 from chatproto.wire.bcp2_common import Ping, PingAck
 from tests.identity.ends import certificate
 from tests.server.secure_ends import ONE, OTHER, Served
+from tests.server.test_turns import Job
 
 
 @implementer(IOpenSSLClientConnectionCreator)
@@ -36,6 +38,31 @@ class Foreign:
 
     def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
         return SSL.Connection(self._context, None)
+
+
+class Handshakes(Served):
+    async def test_begin_in_a_later_turn_when_much_was_done_in_this_one(self) -> None:
+        self.serve()
+        turns = self.factory.turns
+        turns.ask(Job(self.clock, 8))
+        self.assertEqual(len(turns), 1)
+        coming = ensureDeferred(self.come())
+        await self.until(lambda: len(turns) == 2)
+        self.assertEqual(len(self.side.connections), 0)
+        self.clock.advance(0)
+        alice = await coming
+        self.assertEqual(await self.ask(alice, Ping(1)), PingAck(1))
+
+    async def test_that_wait_for_their_turn_end_with_the_server(self) -> None:
+        self.serve()
+        self.factory.turns.ask(Job(self.clock, 8))
+        client = await self.connect()
+        client.send(b"\x16\x03\x01\x02\x00\x01")
+        await self.until(lambda: len(self.factory.turns) == 2)
+        self.factory.close_all()
+        self.clock.advance(0)
+        await client.ended
+        self.assertEqual(client.bytes, b"")
 
 
 class Strangers(Served):

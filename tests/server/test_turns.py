@@ -11,7 +11,7 @@ from chatproto.directory.answers import Directory
 from chatproto.directory.lease import Source
 from chatproto.server.connection import ChatConnection
 from chatproto.server.factory import ChatFactory
-from chatproto.server.turns import HALF_LIFE, MOST_ADDRESSES, SLICE, TURN, Turns, Use
+from chatproto.server.turns import BRIEF, HALF_LIFE, MOST_ADDRESSES, SLICE, TURN, Turns, Use
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire.messages import Message
 from tests.server.ends import End, connect
@@ -61,6 +61,21 @@ class TurnsTests(SynchronousTestCase):
         job = Job(self.clock, 2)
         self.turns.ask(job)
         self.assertEqual((job.left, self.clock.getDelayedCalls()), (0, []))
+
+    def test_brief_work_counts_against_nobody_while_nobody_waits(self) -> None:
+        brief, long = Job(self.clock, 1, cost=BRIEF / 2), Job(self.clock, 1, cost=BRIEF * 2)
+        for one in (brief, long):
+            self.turns.ask(one)
+        now = self.clock.seconds()
+        self.assertEqual((brief.use.seconds(now), long.use.seconds(now) > 0), (0, True))
+
+    def test_brief_work_is_much_too_if_there_is_enough_of_it(self) -> None:
+        jobs = [Job(self.clock, 1, cost=BRIEF / 2) for _ in range(round(TURN / BRIEF * 2) + 2)]
+        for one in jobs:
+            self.turns.ask(one)
+        self.assertIn(jobs[-1], self.turns)
+        self.run_all()
+        self.assertEqual({one.left for one in jobs}, {0})
 
     def test_much_work_is_interrupted_and_goes_on(self) -> None:
         job = Job(self.clock, 1000)
