@@ -195,9 +195,14 @@ class Turns:
             self._timer = self._clock.callLater(0, self._turn)
 
     def _used_by(self, worker: Worker) -> float:
+        """Return the seconds that `worker` and its address used; less than a slice is nothing.
+
+        So somebody who asks little is served in order of arrival, and not behind every newcomer.
+        """
         now = self._seconds()
         address = self._address(worker.host)
-        return worker.use.seconds(now) + (address.seconds(now) if address is not None else 0.0)
+        used = worker.use.seconds(now) + (address.seconds(now) if address is not None else 0.0)
+        return used if used >= SLICE else 0.0
 
     def _address(self, host: str) -> Use | None:
         if not host or is_loopback(host):

@@ -69,6 +69,24 @@ class TurnsTests(SynchronousTestCase):
         now = self.clock.seconds()
         self.assertEqual((brief.use.seconds(now), long.use.seconds(now) > 0), (0, True))
 
+    def test_newcomers_without_end_keep_nobody_waiting_who_asks_little(self) -> None:
+        clock, turns, left = self.clock, self.turns, [1000]
+
+        class Newcomer(Job):
+            def take_turn(self, over: Callable[[], bool]) -> bool:
+                if left[0]:
+                    left[0] -= 1
+                    turns.later(Newcomer(clock, 4))
+                return super().take_turn(over)
+
+        quiet = Job(clock, 1)
+        quiet.use.add(SLICE / 2, clock.seconds())
+        for job in (*(Newcomer(clock, 4) for _ in range(10)), quiet):
+            turns.later(job)
+        self.run_all()
+        assert quiet.ended is not None
+        self.assertLess(quiet.ended, 20 * SLICE)
+
     def test_brief_work_is_much_too_if_there_is_enough_of_it(self) -> None:
         jobs = [Job(self.clock, 1, cost=BRIEF / 2) for _ in range(round(TURN / BRIEF * 2) + 2)]
         for one in jobs:
