@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any, NamedTuple, Protocol
@@ -95,6 +96,7 @@ class ServerLine(LineReceiver):
         self._cseq = 0
         self._made = self._heard_of = self._closing = False
         self.sign = Sign.NONE
+        self._answer = b""
         self._reason = ""
         self._timer: IDelayedCall | None = None
         self._pace = RateLimiter(READ_RATE, READ_BURST)
@@ -148,7 +150,20 @@ class ServerLine(LineReceiver):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
         self._set(self._limits.handshake_wait, self._stuck)
-        self.transport.startTLS(self._handshake, True)
+        tcp = self.transport
+        tcp.startTLS(self._handshake, True)
+        if getattr(tcp, "protocol", self) is not self:
+            self._note_answer(tcp.protocol)
+
+    def _note_answer(self, tls: Any) -> None:
+        """Keep how the answer to the TLS hello begins: a full server refuses in plain text."""
+
+        def first(data: bytes) -> None:
+            del tls.dataReceived
+            self._answer = data[:ANSWER_BEGINS]
+            tls.dataReceived(data)
+
+        tls.dataReceived = first
 
     def handshakeCompleted(self) -> None:
         if not self._handshake.accepted():
@@ -200,7 +215,7 @@ class ServerLine(LineReceiver):
         if not self._reason and self._made and judged:
             self._reason = "the connection ended"
         elif not self._reason:
-            self._reason, self.sign = _tls_trouble(self._handshake, reason)
+            self._reason, self.sign = _tls_trouble(self._handshake, reason, self._answer)
         asked, self._asked = self._asked, {}
         for one in asked.values():
             one.answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))
@@ -263,11 +278,22 @@ class ServerLine(LineReceiver):
             self.transport.abortConnection()
 
 
+ANSWER_BEGINS = 64
+"""Bytes of the answer to a TLS hello that are looked at."""
+REFUSED_FOR_NOW = re.compile(rb"ERROR\r\nStatus: (408|429|503)\b")
 MAYBE_PLAIN = ": if it is a classic server, --plain speaks to it"
 
 
-def _tls_trouble(handshake: Handshake, reason: Failure) -> tuple[str, Sign]:
-    """Return why the handshake failed, and what that says of the server."""
+def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[str, Sign]:
+    """Return why the handshake failed, and what that says of the server.
+
+    answer: how the server's answer begins. A server of our kind that is full, or that refuses the address
+    for now, says so in plain text; it is tried again.
+    """
+    refused = REFUSED_FOR_NOW.match(answer)
+    if refused is not None:
+        status = int(refused[1])
+        return f"it takes no connection for now ({status} {REASONS[status]})", Sign.NONE
     why = handshake.trouble(reason)
     if "do not speak TLS" in why:
         return why + MAYBE_PLAIN, Sign.PLAIN

@@ -1,0 +1,122 @@
+"""Strangers flood a server at once; two friends find each other, and every bound holds."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.e2e.harness import Stage
+from tests.e2e.rude import HALF
+from tests.e2e.test_encryption import person, talk
+from tests.redis_process import free_port
+
+MOST = 60
+NAMES = 200
+"""Connections, and ids of classic clients, that the server may have."""
+REGISTER = "REGISTER\r\nclientID: s{}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
+INFO = b"INFO\r\n\r\n" * 200
+IDLE = b"PROBE\r\n\r\n"
+
+
+class Strangers:
+    """Threads that send the same again and again, each on a connection of its own or on many."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._ended = threading.Event()
+        self._number = 0
+        self._threads = [
+            threading.Thread(target=work, daemon=True)
+            for work in (
+                lambda: self._ask(lambda: INFO),
+                lambda: self._ask(self._names),
+                lambda: self._hold(HALF),
+                lambda: self._hold(IDLE),
+            )
+        ]
+
+    def begin(self) -> None:
+        for one in self._threads:
+            one.start()
+
+    def end(self) -> None:
+        self._ended.set()
+        for one in self._threads:
+            one.join(10)
+
+    def _names(self) -> bytes:
+        self._number += 20
+        begin = self._number
+        return "".join(REGISTER.format(n) for n in range(begin, begin + 20)).encode()
+
+    def _ask(self, more: Callable[[], bytes]) -> None:
+        while not self._ended.is_set():
+            with contextlib.suppress(OSError), self._connection() as one:
+                while not self._ended.is_set():
+                    one.sendall(more())
+                    if not one.recv(2**16):
+                        break
+
+    def _hold(self, first: bytes) -> None:
+        held: list[socket.socket] = []
+        while not self._ended.wait(0.01):
+            with contextlib.suppress(OSError):
+                held.append(self._connection())
+                held[-1].sendall(first)
+            if len(held) > 2 * MOST:
+                held.pop(0).close()
+        for one in held:
+            one.close()
+
+    def _connection(self) -> socket.socket:
+        return socket.create_connection(("127.0.0.1", self._port), 5)
+
+
+@pytest.fixture
+def metrics() -> int:
+    return free_port()
+
+
+@pytest.fixture
+def crowded(stage: Stage, metrics: int) -> Iterator[int]:
+    """The port of a small server that strangers flood."""
+    limits = (f"connections={MOST}", f"registrations={NAMES}")
+    words = [word for one in limits for word in ("--limits", one)]
+    where = f"tcp:{metrics}:interface=127.0.0.1"
+    _, port = stage.server("--metrics", where, *words)
+    strangers = Strangers(port)
+    strangers.begin()
+    yield port
+    strangers.end()
+
+
+def value(text: str, name: str) -> float:
+    """The value of a metric without labels."""
+    lines = [line for line in text.splitlines() if line.startswith(f"chatserver_{name} ")]
+    return float(lines[0].split()[1])
+
+
+def test_friends_find_each_other_and_every_bound_holds(
+    stage: Stage, crowded: int, metrics: int
+) -> None:
+    alice, bob = person(stage, "alice", crowded), person(stage, "bob", crowded)
+    talk(alice, bob)
+    with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=60) as answer:
+        told = answer.read().decode()
+    assert value(told, "connections") <= MOST
+    assert value(told, "registered_classic") <= NAMES
+
+
+def test_a_client_at_a_full_server_waits_until_there_is_room(stage: Stage) -> None:
+    _, port = stage.server("--limits", "connections=1")
+    with socket.create_connection(("127.0.0.1", port), 30) as only:
+        only.sendall(REGISTER.format(1).encode())
+        assert only.recv(1024).startswith(b"REGACK")
+        client = stage.open_client("alice", f"127.0.0.1:{port}")
+        client.event("notice", text=lambda text: "takes no connection for now (503" in text)
+    client.event("registered")
