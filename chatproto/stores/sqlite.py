@@ -136,6 +136,8 @@ class SqliteStore:
     def _seen(self, now: Monotonic) -> None:
         """Keep that the file is written at `now`."""
         self._seen_next = now + SEEN_EVERY
+        if self._file.trouble:
+            return  # a note that fits would tell that all is well again
         try:
             self._file.touch("REPLACE INTO meta VALUES ('seen', ?)", [(Seen.now(now).text(),)])
         except StoreTrouble:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -43,6 +44,9 @@ def test_a_one_shot_command_says_in_a_line_what_it_lacks(
     stage: Stage, tmp_path: Path, command: str, code: int, says: str
 ) -> None:
     _, port = stage.server()
+    with socket.create_connection(("127.0.0.1", port), LIMIT) as connection:
+        connection.sendall(b"REGISTER\r\nclientID: eve\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n")
+        assert connection.recv(1024).startswith(b"REGACK")
     name, blank, rest = command.partition(" ")
     where = f"{name} --id eve --home HOME --server 127.0.0.1:{port}{blank}{rest}"
     found, output, errors = shell(where, tmp_path / "home")
