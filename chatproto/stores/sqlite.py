@@ -136,9 +136,8 @@ class SqliteStore:
     def _seen(self, now: Monotonic) -> None:
         """Keep that the file is written at `now`."""
         self._seen_next = now + SEEN_EVERY
-        if self._file.trouble:
-            return  # a note that fits would tell that all is well again
         try:
-            self._file.touch("REPLACE INTO meta VALUES ('seen', ?)", [(Seen.now(now).text(),)])
+            note = [(Seen.now(now).text(),)]
+            self._file.touch("REPLACE INTO meta VALUES ('seen', ?)", note, told=False)
         except StoreTrouble:
-            pass  # the file has told it; it is tried again
+            pass  # it is tried again

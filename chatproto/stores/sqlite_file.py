@@ -152,9 +152,12 @@ class SqliteFile:
         with self._troubles(writes=True):
             return self._db.execute(query, values).rowcount
 
-    def touch(self, query: str, rows: Iterable[tuple[Value, ...]]) -> int:
-        """Do one thing with each of `rows`, all or none, that nobody waits for."""
-        with self._troubles(writes=True):
+    def touch(self, query: str, rows: Iterable[tuple[Value, ...]], *, told: bool = True) -> int:
+        """Do one thing with each of `rows`, all or none, that nobody waits for.
+
+        told: False for a note of our own, which neither begins nor ends a trouble that is told.
+        """
+        with self._troubles(writes=True, told=told):
             if self._durable:
                 self._sync(False)
             try:
@@ -197,19 +200,19 @@ class SqliteFile:
             raise
 
     @contextmanager
-    def _troubles(self, writes: bool = False) -> Iterator[None]:
+    def _troubles(self, writes: bool = False, told: bool = True) -> Iterator[None]:
         """Whatever SQLite or the system has to say becomes one sentence, told once."""
         try:
             yield
         except (sqlite3.Error, OSError) as error:
             sentence = f"cannot use {self.path}: {reason(error, self._kind)}"
-            if self.trouble != sentence:
+            if told and self.trouble != sentence:
                 self.trouble = sentence
                 self._tell(sentence)
             raise self._kind.trouble(sentence) from None
         except (OverflowError, UnicodeEncodeError) as error:  # the value's fault, not the file's
             raise self._kind.trouble(f"{self.path} cannot hold this: {error}") from None
-        if writes and self.trouble:
+        if told and writes and self.trouble:
             self.trouble = ""
             self._tell(f"{self.path} can be written again")
 
