@@ -190,6 +190,7 @@ def test_an_opener_may_share_a_segment_with_the_first_line(row: Row, clients: Cl
     peer.open("hello")
     client.event("incoming", id=name)
     client.event("message", text="hello", from_=name)
+    client.send_line(f"/switch {name}")
     client.send_line("hi")
     peer.hear("hi")
     peer.quit()
