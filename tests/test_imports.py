@@ -33,9 +33,9 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("directory.registry", "directory.visitors"),
     },
     "server": {"wire", "net", "stdio.printable", *FEATURES},
-    "node": {"wire", "net", "stdio.unexpected", *FEATURES},
+    "client": {"wire", "net", "stdio.unexpected", *FEATURES},
     "ui": {
-        *("wire", "net", "node.events"),
+        *("wire", "net", "client.events"),
         *("stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
     "taps": EVERYTHING,
@@ -60,7 +60,7 @@ NO_TWISTED = {
     "sinks sources state transfers",
     "ui": "arguments checkup commands common_words completion file_view legible oneshot oneshot_files"
     " progress room_arguments room_commands room_view row values view",
-    "node": "events findings people settings",
+    "client": "events findings people settings",
 }
 """What only decides; `*` is the whole room."""
 

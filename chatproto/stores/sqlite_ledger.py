@@ -33,7 +33,7 @@ LEDGER = Kind(
     steps=(files("chatproto.stores").joinpath("ledger.sql").read_text(encoding="utf-8"),),
     trouble=LedgerTrouble,
     no_database="it is no ledger; put it aside",
-    alone=False,  # the folder that it lies in has a lock (`node/home.py`)
+    alone=False,  # the folder that it lies in has a lock (`client/home.py`)
     opening_wait=1.0,
     lock_wait=1.0,
 )

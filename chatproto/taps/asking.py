@@ -7,8 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from chatproto.client.service import CannotStart
 from chatproto.net.private_files import make_private
-from chatproto.node.service import CannotStart
 from chatproto.taps.options import WrongOption, local_option
 from chatproto.wire.limits import DEFAULTS
 

@@ -18,8 +18,8 @@ from twisted.cred.strcred import (
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from chatproto.client.service import CannotStart
 from chatproto.net.private_files import make_private
-from chatproto.node.service import CannotStart
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.taps.options import ProgramOptions, WrongOption, local_option

@@ -13,20 +13,20 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.events import INTERNAL, Event, Failed, Notice
+from chatproto.client.files import Files
+from chatproto.client.known_dialects import KnownDialects
+from chatproto.client.neighbours import Neighbours
+from chatproto.client.node import Node
+from chatproto.client.service import ChatClient
+from chatproto.client.settings import Settings
+from chatproto.client.shared_port import shared_port
+from chatproto.client.standing import Standing
 from chatproto.identity.tls import Tls
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
-from chatproto.node.acquaintances import Acquaintances
-from chatproto.node.events import INTERNAL, Event, Failed, Notice
-from chatproto.node.files import Files
-from chatproto.node.known_dialects import KnownDialects
-from chatproto.node.neighbours import Neighbours
-from chatproto.node.node import Node
-from chatproto.node.service import ChatClient
-from chatproto.node.settings import Settings
-from chatproto.node.shared_port import shared_port
-from chatproto.node.standing import Standing
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
 from chatproto.taps.client_options import Options

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import platformdirs
 
+from chatproto.client.home import Home, HomeTaken, HomeTrouble
+from chatproto.client.interfaces import is_address
+from chatproto.client.service import CannotStart
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble
 from chatproto.net.clock import counted
 from chatproto.net.paths import what_is_in_the_way
-from chatproto.node.home import Home, HomeTaken, HomeTrouble
-from chatproto.node.interfaces import is_address
-from chatproto.node.service import CannotStart
 from chatproto.peer.ledger import LedgerTrouble
 from chatproto.peer.paths import Mode
 from chatproto.stores.sqlite_ledger import SqliteLedger

@@ -14,14 +14,14 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner
 
+from chatproto.client.doctor import Doctor, Patient
+from chatproto.client.events import Answer, Exited
+from chatproto.client.findings import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
-from chatproto.node.doctor import Doctor, Patient
-from chatproto.node.events import Answer, Exited
-from chatproto.node.findings import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.taps.client_options import Options
 from chatproto.taps.options import COULD_NOT_START, WrongOption
 from chatproto.ui.checkup import finding_lines

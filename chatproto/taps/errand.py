@@ -15,10 +15,10 @@ from twisted.logger import globalLogBeginner
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
+from chatproto.client.events import Event
+from chatproto.client.node import Node
+from chatproto.client.service import CannotStart, ChatClient
 from chatproto.net.clock import wall
-from chatproto.node.events import Event
-from chatproto.node.node import Node
-from chatproto.node.service import CannotStart, ChatClient
 from chatproto.stdio.output import Output
 from chatproto.taps.client import control, make_node, own_port
 from chatproto.taps.client_options import InUse, Options

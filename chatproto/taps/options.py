@@ -19,9 +19,9 @@ from twisted.logger import (
 from twisted.python.logfile import LogFile
 from twisted.python.usage import Options, UsageError
 
+from chatproto.client.service import CannotStart
 from chatproto.net.paths import local_path
 from chatproto.net.private_files import check_owner, make_private
-from chatproto.node.service import CannotStart
 from chatproto.server.blur import blur_event
 
 LOG_BYTES = 1024 * 1024

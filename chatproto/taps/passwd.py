@@ -11,8 +11,8 @@ from twisted.python.usage import Options, UsageError
 
 from chatproto.accounts.files import AccountTrouble, alone, write
 from chatproto.accounts.passwords import Passwords, hashed, load
+from chatproto.client.service import CannotStart
 from chatproto.directory.names import fold
-from chatproto.node.service import CannotStart
 from chatproto.taps.asking import piped_password, typed_password
 from chatproto.taps.options import (
     COULD_NOT_START,

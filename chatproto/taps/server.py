@@ -13,13 +13,13 @@ from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from chatproto.client.service import CannotStart, host_towards
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.directory.lease import is_loopback
 from chatproto.directory.names import Names
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import Times, use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
-from chatproto.node.service import CannotStart, host_towards
 from chatproto.rooms.lobby import Lobby
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred

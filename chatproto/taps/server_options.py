@@ -10,9 +10,9 @@ from typing import Any
 
 import platformdirs
 
+from chatproto.client.service import CannotStart
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.net.private_files import OTHERS, make_private, make_private_folder
-from chatproto.node.service import CannotStart
 from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
 from chatproto.taps.asking import password_in

@@ -7,16 +7,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.events import Notice
+from chatproto.client.introducers import ClassicIntroducer, Introducer, SecureIntroducer
+from chatproto.client.node import Node
+from chatproto.client.server_news import ServerNews
+from chatproto.client.service import CannotStart
 from chatproto.directory.client import ClassicServer
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.trust import changed_key
-from chatproto.node.acquaintances import Acquaintances
-from chatproto.node.events import Notice
-from chatproto.node.introducers import ClassicIntroducer, Introducer, SecureIntroducer
-from chatproto.node.node import Node
-from chatproto.node.server_news import ServerNews
-from chatproto.node.service import CannotStart
 from chatproto.taps.asking import account_password
 from chatproto.taps.options import WrongOption
 from chatproto.wire import bcp2

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from chatproto.node.events import INTERNAL, Answer, Event, Failed
+from chatproto.client.events import INTERNAL, Answer, Event, Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (

@@ -30,8 +30,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.net.clock import Wall
-from chatproto.node.events import (
+from chatproto.client.events import (
     INTERNAL,
     Answer,
     Event,
@@ -40,6 +39,7 @@ from chatproto.node.events import (
     RoomChanged,
     SessionChanged,
 )
+from chatproto.net.clock import Wall
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.view import json_object

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from chatproto.node.events import FileChanged
+from chatproto.client.events import FileChanged
 from chatproto.ui.legible import bracket, inline, name
 
 _UNITS = ("KB", "MB", "GB", "TB")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from chatproto.client.events import Event, Failed
 from chatproto.net.clock import Wall
-from chatproto.node.events import Event, Failed
 from chatproto.stdio.typed import NOT_TEXT
 from chatproto.ui.arguments import Misused
 from chatproto.ui.commands import BadCommand, carry_out, carry_out_values

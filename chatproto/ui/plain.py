@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.client.events import Event, Failed, Notice
 from chatproto.net.clock import Wall
-from chatproto.node.events import Event, Failed, Notice
 from chatproto.ui.commands import Say, carry_out, parse
 from chatproto.ui.paste import Paste
 from chatproto.ui.paste_guard import PasteGuard

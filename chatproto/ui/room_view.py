@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from chatproto.client.events import RoomChanged
 from chatproto.net.clock import Wall
 from chatproto.net.dates import moment_of, short_time
-from chatproto.node.events import RoomChanged
 from chatproto.ui.legible import bracket, inline, name, room_name
 
 DONE = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from chatproto.node.events import Event
+from chatproto.client.events import Event
 from chatproto.ui.arguments import ReadText
 from chatproto.ui.values import Arrange, Field, in_order
 

@@ -14,9 +14,7 @@ from __future__ import annotations
 from dataclasses import fields
 from typing import Any
 
-from chatproto.net.clock import Wall
-from chatproto.net.dates import date_of, short_time
-from chatproto.node.events import (
+from chatproto.client.events import (
     Answer,
     Bridged,
     Bye,
@@ -38,6 +36,8 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of, short_time
 from chatproto.ui.file_view import file_lines, list_lines
 from chatproto.ui.legible import bracket, inline, name, room_name, split
 from chatproto.ui.room_view import room_lines

@@ -15,13 +15,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from chatproto.client.events import Event, Exited
+from chatproto.client.node import Node
+from chatproto.client.settings import Settings
 from chatproto.directory.answers import Directory
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.nearby.messages import read_datagram
 from chatproto.net.clock import Wall
-from chatproto.node.events import Event, Exited
-from chatproto.node.node import Node
-from chatproto.node.settings import Settings
 from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.server.factory import ChatFactory
 from chatproto.stores.memory import MemoryRegistry

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.accounts.allowed import load_allowed
 from chatproto.accounts.files import AccountTrouble
 from chatproto.accounts.passwords import load
+from chatproto.client.home import Home, HomeTrouble
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.net.private_files import (
@@ -21,7 +22,6 @@ from chatproto.net.private_files import (
     make_private,
     make_private_folder,
 )
-from chatproto.node.home import Home, HomeTrouble
 from chatproto.stores.sqlite import SERVER
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.taps.asking import password_in

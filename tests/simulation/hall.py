@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatproto.node.events import (
+from chatproto.client.events import (
     Event,
     MessageReceived,
     Notice,

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.logger import ILogObserver, LogLevel, globalLogPublisher
 from zope.interface import implementer
 
-from chatproto.node.events import (
+from chatproto.client.events import (
     Delivered,
     Event,
     Failed,

@@ -8,9 +8,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any, cast
 
-from chatproto.identity.pins import SERVER as SERVERS
-from chatproto.identity.pins import Pin
-from chatproto.node.events import (
+from chatproto.client.events import (
     Delivered,
     Event,
     MessageReceived,
@@ -18,6 +16,8 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.identity.pins import SERVER as SERVERS
+from chatproto.identity.pins import Pin
 from chatproto.peer.secure_session import SecureSession
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port

@@ -7,16 +7,16 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol, cast
 
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.door import Door
+from chatproto.client.events import Event, SessionChanged
+from chatproto.client.introducers import SecureIntroducer
+from chatproto.client.node import Node
+from chatproto.client.server_news import ServerNews
+from chatproto.client.settings import Settings
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin, PinFile, Pins
-from chatproto.node.acquaintances import Acquaintances
-from chatproto.node.door import Door
-from chatproto.node.events import Event, SessionChanged
-from chatproto.node.introducers import SecureIntroducer
-from chatproto.node.node import Node
-from chatproto.node.server_news import ServerNews
-from chatproto.node.settings import Settings
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits

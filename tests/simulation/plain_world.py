@@ -12,8 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from chatproto.directory.client import ClassicServer
-from chatproto.node.events import (
+from chatproto.client.events import (
     Delivered,
     Event,
     Failed,
@@ -22,9 +21,10 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
-from chatproto.node.introducers import ClassicIntroducer
-from chatproto.node.node import Node
-from chatproto.node.settings import Settings
+from chatproto.client.introducers import ClassicIntroducer
+from chatproto.client.node import Node
+from chatproto.client.settings import Settings
+from chatproto.directory.client import ClassicServer
 from chatproto.stores.memory_names import MemoryNames
 from tests.simulation.actions import Action, script
 from tests.simulation.invariants import Books, hold

@@ -7,7 +7,7 @@ from itertools import combinations_with_replacement
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.node.events import MessageReceived, SessionChanged
+from chatproto.client.events import MessageReceived, SessionChanged
 from chatproto.peer.paths import BETTER_EVERY, RELAY_AFTER
 from tests.simulation.person import Person
 from tests.simulation.routers import Router

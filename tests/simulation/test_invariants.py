@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.node.events import Delivered, Failed, MessageReceived, Sent, Undelivered
+from chatproto.client.events import Delivered, Failed, MessageReceived, Sent, Undelivered
 from tests.simulation.invariants import Books, Broken
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.events import Delivered, MessageReceived, Sent, Undelivered
 from chatproto.identity.pins import Pin
-from chatproto.node.events import Delivered, MessageReceived, Sent, Undelivered
 from tests.simulation.invariants import Broken
 from tests.simulation.lying_world import LIAR, NOBODY, LyingWorld
 from tests.simulation.runs import run, shrunk, traced

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.node.events import MessageReceived, Sent, Undelivered
+from chatproto.client.events import MessageReceived, Sent, Undelivered
 from tests.simulation.invariants import Broken
 from tests.simulation.plain_world import PlainBooks, PlainWorld
 from tests.simulation.runs import run, shrunk

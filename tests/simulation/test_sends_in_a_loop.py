@@ -7,8 +7,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.events import Event, MessageReceived
 from chatproto.net.clock import Wall
-from chatproto.node.events import Event, MessageReceived
 from chatproto.ui.commands import carry_out_values
 from chatproto.ui.oneshot import DONE, AtServer, Over, SendText, Step
 from chatproto.ui.view import json_object

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, cast
 
+from chatproto.client.settings import Settings
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.identity.pins import Pin
-from chatproto.node.settings import Settings
 from chatproto.relay.protocol import Relays
 from chatproto.relay.tickets import new_ticket
 from chatproto.server.relay_side import RelaySide

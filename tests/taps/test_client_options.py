@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.node.shared_port import SharedPort
+from chatproto.client.shared_port import SharedPort
 from chatproto.taps.client import make_node, own_port
 from chatproto.taps.client_options import Options
 from tests.taps.test_servers import Reactor

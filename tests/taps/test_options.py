@@ -13,7 +13,7 @@ from twisted.python.usage import Options
 from twisted.scripts._twistd_unix import ServerOptions as TwistdOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.node.service import CannotStart
+from chatproto.client.service import CannotStart
 from chatproto.taps import options
 from chatproto.taps.options import (
     LOG_BYTES,

@@ -12,16 +12,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
+from chatproto.client.events import Answer, Event, Exited, Failed
+from chatproto.client.files import Files
+from chatproto.client.standing import Standing
 from chatproto.net.clock import Wall
-from chatproto.node.events import Answer, Event, Exited, Failed
-from chatproto.node.files import Files
-from chatproto.node.standing import Standing
 from chatproto.ui.commands import ROWS
 from chatproto.ui.control import Control, ControlConnection
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import Plain
 from chatproto.wire.limits import DEFAULTS
-from tests.node.keyed_program import Case
+from tests.client.keyed_program import Case
 
 WORDS = st.sampled_from(
     ["bob", "@bob", "carol", "#den", "@#den", "1", "0", "999999999999999999", "-1", "~nosuchuser/x",

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.node.events import Answer, Failed
+from chatproto.client.events import Answer, Failed
 from chatproto.ui.commands import (
     ROWS,
     BadCommand,

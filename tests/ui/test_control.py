@@ -18,8 +18,8 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.events import Answer, Event, Failed, MessageReceived, SessionChanged
 from chatproto.net.clock import Wall
-from chatproto.node.events import Answer, Event, Failed, MessageReceived, SessionChanged
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
 from chatproto.ui.jsonlines import json_text

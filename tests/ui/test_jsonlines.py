@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.events import Contacts, MessageReceived
 from chatproto.net.clock import Wall
-from chatproto.node.events import Contacts, MessageReceived
 from chatproto.ui.jsonlines import JsonLines
 from tests.ui.asked import AskedNode
 

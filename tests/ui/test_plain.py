@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.events import Answer, MessageReceived, Sent
 from chatproto.net.clock import Wall
-from chatproto.node.events import Answer, MessageReceived, Sent
 from chatproto.ui.paste import Paste
 from chatproto.ui.plain import Plain
 from chatproto.wire.limits import DEFAULTS

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.node.events import Event, Failed
+from chatproto.client.events import Event, Failed
 from chatproto.ui.commands import ROWS, parse_values
 from chatproto.ui.jsonlines import carry_out_json
 from chatproto.ui.oneshot import SendText

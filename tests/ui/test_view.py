@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.clock import Wall
-from chatproto.node import events
-from chatproto.node.events import (
+from chatproto.client import events
+from chatproto.client.events import (
     Answer,
     Bridged,
     Bye,
@@ -36,6 +35,7 @@ from chatproto.node.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.net.clock import Wall
 from chatproto.ui.view import json_object, plain_lines
 
 NOW = 1_000_000_000.0

@@ -1,0 +1,252 @@
+"""Places calls, and goes on with a conversation where there is one already."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, ensureDeferred
+
+from chatproto.client.conversation import Conversation
+from chatproto.client.conversations import Conversations
+from chatproto.client.dialer import Dialer, Unreachable
+from chatproto.client.events import Event, Notice
+from chatproto.client.links import Links
+from chatproto.client.secure_dialer import SecureDialer
+from chatproto.identity.names import NameBook
+from chatproto.identity.recipient import (
+    Dialled,
+    FirstContact,
+    KeyedPerson,
+    OpenPeer,
+    Recipient,
+    carried,
+)
+from chatproto.net.clock import Wall
+from chatproto.peer.manner import SECURE, Manner
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.secure import SecureLink
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.table import State
+from chatproto.wire.dialects import Dialect
+from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import ID, Contact
+
+UNKNOWN = "them"
+"""The name of whoever /bridge found, until it is known who that is."""
+
+
+class CallerOwner(Protocol):
+    """What it needs of the calls."""
+
+    all: Conversations
+    links: Links
+    leaving: bool
+
+    def tell(self, event: Event) -> None: ...
+    def now(self) -> Wall: ...
+    def begin(
+        self, name: str, manner: Manner, recipient: Recipient | None = None
+    ) -> Conversation: ...
+    @property
+    def names(self) -> NameBook: ...
+    def lasts(self, conversation: Conversation) -> bool: ...
+    def attach(self, conversation: Conversation) -> None: ...
+    def join(self, link: PlainLink, conversation: Conversation) -> bool: ...
+    def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
+    def talks_with(self, key: str) -> bool: ...
+
+
+class Caller:
+    """Makes the connection for a call, in whatever manner it is to be."""
+
+    def __init__(self, calls: CallerOwner, dialer: Dialer, secure: SecureDialer) -> None:
+        self._calls = calls
+        self._dialer = dialer
+        self._secure_dialer = secure
+
+    def prepare(self, target: str, manner: Manner) -> Conversation | None:
+        """Begin a conversation for a call to `target`, and make it the current one at once, so that
+        what is said next waits in it.
+
+        Returns: None if there is one already, which becomes the current one. Raises: LocalError if
+        `target` means nobody, or may mean two.
+        """
+        recipient: Recipient = FirstContact(self._calls.names.server, "")
+        if target:
+            recipient = self._calls.names.resolve(target)
+        if isinstance(recipient, KeyedPerson) and manner is not SECURE:
+            raise LocalError(
+                403, f"{target} has a key, and is not called in plain text: /chat {target}"
+            )
+        known = self._calls.all.with_recipient(recipient) if target else None
+        if known is not None and known.state is not State.CALLING:
+            self._resume(known)
+            return None
+        conversation = self._calls.begin(target or UNKNOWN, manner, recipient)
+        conversation.session.call()
+        self._calls.all.move_to(conversation)
+        if self._calls.lasts(conversation):
+            self._calls.attach(conversation)
+        return conversation
+
+    def deliver(self, key: str) -> Conversation | None:
+        """Call somebody for whom something waits; nothing is shown before they take it."""
+        if self._calls.talks_with(key) or self._calls.leaving:
+            return None
+        conversation = self._calls.begin(key, SECURE, KeyedPerson(key))
+        conversation.quiet = True
+        conversation.session.call()
+        self._calls.attach(conversation)
+        return conversation
+
+    def _other_with(self, conversation: Conversation) -> Conversation | None:
+        """Another conversation with the recipient of this one."""
+        found = (one for one in self._calls.all if one is not conversation)
+        return next((one for one in found if one.recipient == conversation.recipient), None)
+
+    def place(self, conversation: Conversation, contact: Contact) -> None:
+        """Call `contact` in `conversation`, or go on with the one that there is with them."""
+        known = self._other_with(conversation)
+        if known is None and isinstance(conversation.session, PlainSession):
+            known = self._in_plain_text(conversation, contact)
+        if known is not None:
+            self._merge(conversation, known, contact)
+            return
+        self._name(conversation, contact)
+        self._dial(conversation, contact)
+
+    def _in_plain_text(self, conversation: Conversation, contact: Contact) -> Conversation | None:
+        """The conversation in plain text that `contact`, at the same machine, has with us already."""
+        known = self._calls.all.named(contact.client_id)
+        if known is conversation or (known is not None and not _is_open(known)):
+            known = None
+        if known is not None and known.peer_host in (None, contact.host):
+            return known
+        return self._calls.all.one_way(contact.host, dialled=False)
+
+    # How it follows.
+
+    def _known_at(self, link: SecureLink, conversation: Conversation) -> Conversation | None:
+        """Another conversation with whoever is at the end of `link`, which was made for this one."""
+        shown = KeyedPerson(link.key)
+        if not isinstance(conversation.recipient, Dialled) and conversation.recipient != shown:
+            return None
+        found = (one for one in self._calls.all if one is not conversation)
+        return next((one for one in found if one.recipient == shown), None)
+
+    def _name(self, conversation: Conversation, contact: Contact) -> None:
+        wanted = contact.client_id
+        if "@" in conversation.called:  # the person said at which server
+            wanted = conversation.called
+        conversation.was = "" if conversation.name == UNKNOWN else conversation.name
+        self._calls.all.rename(conversation, wanted, named=":" not in contact.client_id)
+        was, name = conversation.was, conversation.name
+        known = conversation.key is not None and not conversation.quiet
+        if known and was != name and ID.fullmatch(was) is not None:
+            self._calls.tell(Notice(f"{was} is called {name} here"))
+
+    def _dial(self, conversation: Conversation, contact: Contact) -> None:
+        conversation.host, conversation.port = contact.host, contact.port
+        conversation.contact = contact
+        session = conversation.session
+        if conversation.state is State.CALLING:
+            conversation.show()
+        if isinstance(session, SecureSession):
+            dialling = ensureDeferred(self._dial_secure(conversation, contact))
+            if not dialling.called:
+                conversation.dialling = dialling
+            return
+        dialect = session.dialect
+        assert isinstance(dialect, Dialect)
+        conversation.recipient = carried(conversation.recipient, None, conversation.open_peer)
+        if dialect.dials_back:
+            conversation.perform(session.connected(None))
+            return
+        dialled = self._dialer.dial(self._calls.links, contact.host, contact.port, dialect)
+        conversation.dialling = dialled
+
+        def connected(link: PlainLink) -> None:
+            conversation.dialling = None
+            if self._calls.join(link, conversation):
+                conversation.perform(session.connected(link))
+            else:
+                conversation.perform(session.unreachable("they are not spoken to in plain text"))
+
+        def failed(failure: Any) -> None:
+            failure.trap(Unreachable)
+            conversation.dialling = None
+            if session.state is State.OPEN:
+                self._calls.tell(Notice(f"calling back in vain: {failure.value}"))
+            conversation.perform(session.unreachable(str(failure.value)))
+
+        dialled.addCallbacks(connected, failed)
+
+    async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
+        """Call them inside TLS, by whatever way there is, with the key that they must have."""
+        session = conversation.session
+        assert isinstance(session, SecureSession)
+        try:
+            link = await self._secure_dialer.reach(conversation, contact)
+        except CancelledError:
+            return
+        except Unreachable as error:
+            conversation.dialling = None
+            reason = str(error)
+            if "TLS" in reason:
+                reason += "; if they speak plain text only, /chat --as canon calls in the open"
+            conversation.perform(session.unreachable(reason))
+        else:
+            conversation.dialling = None
+            known = self._known_at(link, conversation)
+            if known is not None:  # called by an address, it is somebody whom we talk to
+                link.drop()
+                self._merge(conversation, known, contact)
+            elif self._calls.belongs(link, conversation):
+                conversation.perform(session.asked(link))
+            else:
+                conversation.perform(session.unreachable("somebody else answers there"))
+
+    def _resume(self, known: Conversation, target: bool = True) -> None:
+        """Go on with a conversation that is there; if it rings, calling them takes the call.
+
+        `target`: it gets the next line.
+        """
+        told = target and self._calls.all.move_to(known)
+        if known.state is State.RINGING:
+            self._calls.attach(known)
+            known.perform(known.session.call())
+        elif target and not told:
+            known.show(current=True)
+
+    def _merge(self, new: Conversation, known: Conversation, contact: Contact) -> None:
+        """Go on in `known` with what was to be a call; words that are not in the log go there.
+
+        Both are for one recipient, so that what is in the log already belongs to `known` as well.
+        """
+        words = list(new.session.waiting)
+        there = known.session
+        new.session.state = State.CLOSED
+        known.was, new.name = new.name, known.name
+        new.merged_into = known
+        was_target = self._calls.all.target is new
+        self._calls.all.end(new, own=True)
+        if known.name.startswith(f"{contact.client_id}~"):
+            self._name(known, contact)
+        self._resume(known, was_target)
+        plain = isinstance(known.session, PlainSession)
+        if plain and known.state is State.OPEN and not known.named:
+            # They called and do not listen on that connection: calling back makes the other way.
+            self._name(known, contact)
+            assert isinstance(known.session, PlainSession)
+            known.perform(known.session.call_back())
+            self._dial(known, contact)
+        if isinstance(there, SecureSession):
+            known.perform(there.go_on())
+        for text in words:
+            known.perform(known.session.say(text, self._calls.now()))
+
+
+def _is_open(conversation: Conversation) -> bool:
+    """Return True for a call in plain text."""
+    return isinstance(conversation.recipient, OpenPeer)

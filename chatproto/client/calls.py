@@ -1,0 +1,474 @@
+"""Every conversation with a person, and what carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.caller import Caller
+from chatproto.client.conversation import Conversation
+from chatproto.client.conversations import Conversations
+from chatproto.client.dialer import Dialer, Unreachable
+from chatproto.client.events import Event, Failed, Notice, SessionChanged
+from chatproto.client.files import Files
+from chatproto.client.introduction import Introduction
+from chatproto.client.links import Links
+from chatproto.client.meetings import Meetings
+from chatproto.client.people import People
+from chatproto.client.place import Place
+from chatproto.client.posts import Posts, Random
+from chatproto.client.redials import Redials
+from chatproto.client.secure_dialer import SecureDialer
+from chatproto.client.secure_links import SecureLinks
+from chatproto.client.settings import Settings
+from chatproto.client.strangers import Strangers
+from chatproto.client.target import AwayContact, Room, Target
+from chatproto.identity.names import NameBook
+from chatproto.identity.pins import PinTrouble
+from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
+from chatproto.net.clock import Wall
+from chatproto.peer.correspondence import Correspondence
+from chatproto.peer.manner import SECURE, Manner
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.secure import SecureLink
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.table import State
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import Limits
+
+log = Logger()
+FULL_LOG = 1.0
+"""Seconds after which is looked again whether the person has read what fills the log."""
+
+YOU_LEFT = "you left"
+REFUSED = ("603", "403", "declined")
+"""Beginnings of the reasons of refused calls; nothing more is queued for such a contact."""
+
+
+class CallsOwner(Protocol):
+    """What the calls need of the node."""
+
+    settings: Settings
+    limits: Limits
+    people: People
+    names: NameBook
+    me: Me
+    acquaintances: Acquaintances | None
+    posts: Posts | None
+    files: Files | None
+    random: Random
+    place: Place
+
+    @property
+    def tell(self) -> Callable[[Event], None]:
+        """Where news goes."""
+
+    def settle(self) -> None:
+        """Something was finished."""
+
+    def room_is_current(self, name: str) -> None:
+        """Say that the next line goes to the room `name`."""
+
+    async def locate(self, client_id: str) -> Contact | None:
+        """Where the server says that `client_id` is, if it answers with them."""
+
+    async def confirm(self, client_id: str, key: str) -> bool:
+        """Whether the server says that `client_id` has `key`."""
+
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
+        """Where the server says that `client_id` is, if it knows."""
+
+    def now(self) -> Wall:
+        """Seconds since the epoch."""
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told."""
+
+    def left_by_peer(self) -> None:
+        """A peer has ended a talk in plain text, and nothing waited to be said there."""
+
+    def talked(self, conversation: Conversation) -> None:
+        """A talk in plain text went both ways, and is over."""
+
+    def left_over(self, post: Correspondence, quiet: bool) -> None:
+        """A conversation is over, and this may not have arrived."""
+
+
+class Calls:
+    """Begins conversations and forgets them; `links` and `secure` are how they are carried, in the open
+    and inside TLS.
+    """
+
+    def __init__(self, node: CallsOwner, reactor: IReactorTime) -> None:
+        self._node = node
+        self.all = Conversations(node.names, reactor.seconds, self._tell_target)
+        self.ignored: set[str] = set()  # ids of peers in plain text, for this run
+        self.strangers = Strangers(reactor, node.limits, self.tell)
+        self.links = Links(self)
+        self.secure = SecureLinks(self, reactor)
+        self._reactor = reactor
+        self._dialer = Dialer(reactor, node.limits, lambda: node.place.own_port)
+        self.meetings = Meetings(self, self._dialer, reactor)
+        secure_dialer = SecureDialer(self, reactor)
+        self.caller = Caller(self, self._dialer, secure_dialer)
+        self._redials = Redials(self, secure_dialer, reactor, node.random)
+        self.leaving = False
+        self._all_closed: Callable[[], None] | None = None
+
+    # What others need of it.
+
+    def talks_with(self, key: str) -> bool:
+        """Whether there is a conversation with `key`."""
+        return any(one.key == key for one in self.all)
+
+    def now(self) -> Wall:
+        """Seconds since the epoch."""
+        return self._node.now()
+
+    def take(self, conversation: Conversation) -> None:
+        """Take the call of `conversation`."""
+        self.attach(conversation)
+        conversation.perform(conversation.session.accept())
+
+    @property
+    def me(self) -> Me:
+        """Who we are, as openers tell it."""
+        return self._node.me
+
+    @property
+    def settings(self) -> Settings:
+        """How we were told to behave."""
+        return self._node.settings
+
+    @property
+    def limits(self) -> Limits:
+        """The named limits."""
+        return self._node.limits
+
+    @property
+    def people(self) -> People:
+        """Whom we have heard of."""
+        return self._node.people
+
+    @property
+    def acquaintances(self) -> Acquaintances | None:
+        """Whom we know by key; None where everything is plain."""
+        return self._node.acquaintances
+
+    @property
+    def here(self) -> Place:
+        """Where we are."""
+        return self._node.place
+
+    async def introduce_again(self, conversation: Conversation) -> Introduction | None:
+        """Ask the server once more for the one of `conversation`, if it is open on a connection."""
+        if conversation.state is not State.OPEN or conversation.key is None:
+            return None
+        await self._node.whereabouts(conversation.id, conversation.key)
+        if conversation.state is not State.OPEN:
+            return None
+        return self.meetings.take(conversation.key)
+
+    @property
+    def current(self) -> Conversation | None:
+        """Who is spoken to."""
+        return self.all.current
+
+    def tell(self, event: Event) -> None:
+        """News for the person."""
+        self._node.tell(event)
+
+    def security(self, key: str) -> str:
+        """`verified` or `encrypted`."""
+        known = self._node.acquaintances
+        return known.security(key) if known is not None else "encrypted"
+
+    def pin(self, conversation: Conversation) -> None:
+        """Keep that `conversation.pins` has its key."""
+        known, client_id, key = self._node.acquaintances, conversation.pins, conversation.key
+        if known is None or client_id is None or key is None:
+            return
+        try:
+            known.pin(client_id, key, conversation.chosen)
+        except PinTrouble as error:
+            self.tell(Failed(str(error)))
+        self.names_changed()
+
+    def ignores(self, client_id: str, key: str | None = None) -> bool:
+        """Return True if calls from `key` under `client_id` are ignored."""
+        known = self._node.acquaintances
+        if key is None and client_id in self.ignored:
+            return True
+        return known is not None and known.ignores(client_id, key)
+
+    # Names.
+
+    @property
+    def names(self) -> NameBook:
+        """Look up the recipients that names mean."""
+        return self._node.names
+
+    def name_of(self, key: str, wanted: str = "") -> str:
+        """Return the name shown for `key`: that of its conversation, else of its pin."""
+        recipient = KeyedPerson(key)
+        known = self.all.with_recipient(recipient)
+        if known is not None:
+            return known.name
+        return self.names.name_for(
+            recipient, wanted or key, lambda name: self.all.named(name) is not None
+        )
+
+    def names_changed(self) -> None:
+        """Pins have changed: give each conversation whose name means somebody else now another."""
+        for one in self.all:
+            if self._means(one.name, one.recipient):
+                continue
+            before = one.name
+            self.all.rename(one, one.called, named=one.named)
+            if one.name != before and not one.quiet:
+                self.tell(Notice(f"{before} is called {one.name} now, for the name is another's"))
+
+    def _means(self, name: str, recipient: Recipient) -> bool:
+        try:
+            return self.names.resolve(name) == recipient
+        except LocalError:
+            return False
+
+    async def confirm(self, client_id: str, key: str) -> bool:
+        """Whether the server says that `client_id` has `key`."""
+        return await self._node.confirm(client_id, key)
+
+    def toll(self, key: str, cost: int) -> float:
+        """Take what messages of `key` cost; return the seconds for which nothing more is read."""
+        wait, posts = self.strangers.toll(key, cost), self._node.posts
+        if posts is None:
+            return wait
+        name = next((one.name for one in self.all if one.key == key), key)
+        if posts.ledger.was_thinned(key):
+            most = f"{self.limits.person_log // 2**20} MiB"
+            self.tell(Notice(f"your log holds {most} of {name}: their oldest messages are removed"))
+        return max(wait, FULL_LOG) if posts.ledger.is_full(key) else wait
+
+    def counters(self) -> dict[str, int]:
+        """Return what strangers hold, and what was refused to them."""
+        ringing = self.all.strangers_ringing()
+        return {**self.strangers.counters(), "ringing": ringing, "meetings": len(self.meetings)}
+
+    def begin(self, name: str, manner: Manner, recipient: Recipient | None = None) -> Conversation:
+        """Begin a conversation with `recipient`; without one it is an open peer of its own.
+
+        It is called `name`, or, where that means somebody else, as `NameBook.name_for` says.
+        """
+        node, half = self._node, self._node.settings.half_duplex
+        session: PlainSession | SecureSession
+        if manner is SECURE:
+            session = SecureSession(half=half, limits=node.limits)
+        else:
+            session = PlainSession(manner, half=half, limits=node.limits)
+        conversation = self.all.begin(
+            lambda number: Conversation(self, self._reactor, node.limits, session, name, number)
+        )
+        if recipient is not None:
+            conversation.recipient = recipient
+            conversation.client_id = self._client_id_of(recipient)
+        if name:
+            self.all.rename(conversation, name, named=False)
+        return conversation
+
+    def _client_id_of(self, recipient: Recipient) -> str:
+        """Return the id of `recipient` at the server, if it is known."""
+        known = self._node.acquaintances
+        match recipient:
+            case FirstContact(_, client_id):
+                return client_id
+            case KeyedPerson(key) if known is not None:
+                return next(iter(known.ids_of(key)), "")
+        return ""
+
+    def attach(self, conversation: Conversation) -> None:
+        """Keep what is said in `conversation`, whose key is known, from now on."""
+        session, posts, key = conversation.session, self._node.posts, conversation.key
+        if key is not None and isinstance(session, SecureSession) and session.post is None:
+            assert posts is not None
+            post = posts.of(key, conversation.name)
+            conversation.will_tell_of(post)
+            conversation.perform(session.attach(post, self._node.now()))
+
+    def join(self, link: PlainLink | SecureLink, conversation: Conversation) -> bool:
+        """Let `link` carry `conversation`, if it is for whoever is at the other end.
+
+        Every connection that carries a conversation comes through here. Else `link` is dropped, and
+        False returned.
+        """
+        key = link.key if isinstance(link, SecureLink) else None
+        try:
+            recipient = carried(conversation.recipient, key, conversation.open_peer)
+        except Mismatch as wrong:
+            log.warn("{name}: {wrong}", name=conversation.name, wrong=wrong)
+            link.drop()
+            return False
+        conversation.recipient = recipient
+        if isinstance(link, SecureLink):
+            self.secure.carry(link, conversation)
+        else:
+            self.links.carry(link, conversation)
+        return True
+
+    def belongs(self, link: SecureLink, conversation: Conversation) -> bool:
+        """Join `link`, which we made, to `conversation`, and keep what is said there."""
+        if not self.join(link, conversation):
+            return False
+        self.attach(conversation)
+        return True
+
+    def redial(self, conversation: Conversation, failed: bool) -> None:
+        """Make another connection for it."""
+        self._redials.later(conversation, failed)
+
+    def came(self, name: str) -> None:
+        """Somebody is there again."""
+        for one in self.all:
+            if one.id == name and one.state is State.BROKEN:
+                self._redials.now(one)
+            elif one.id == name and one.state is State.CALLING and one.ask_again is not None:
+                one.ask_again()
+
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
+        """Where the server says that they are; None if it does not know."""
+        return await self._node.whereabouts(client_id, key)
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told."""
+        self._node.shown(line)
+
+    def conversation_ended(self, conversation: Conversation, reason: str) -> None:
+        """Forget a closed conversation. The next typed line may be queued for its contact."""
+        was_current = conversation is self.all.current
+        plain = isinstance(conversation.session, PlainSession)
+        if plain and conversation.heard_any and conversation.said_any:
+            self._node.talked(conversation)
+
+        own = reason == YOU_LEFT
+        self.all.end(conversation, own)
+        if was_current and not own and not self.leaving and self._may_queue(conversation, reason):
+            assert conversation.key is not None
+            self.queue_for(conversation.key)
+            was_current = False
+        if was_current and len(self.all) and not self.leaving:
+            names = ", ".join(one.name for one in self.all)
+            self.tell(Notice(f"still there: {names} (/switch)"))
+        if not self.secure.carries(conversation):
+            self.link_free(conversation)
+        self._node.settle()
+
+    def left_by_peer(self) -> None:
+        """A peer has ended a talk in plain text, and nothing waited to be said there."""
+        self._node.left_by_peer()
+
+    def _may_queue(self, conversation: Conversation, reason: str) -> bool:
+        """Return True if a call failed, but not by their word, to somebody whose key is pinned."""
+        refused = reason in REFUSED or reason.startswith(REFUSED)
+        return not conversation.was_open and not refused and self.lasts(conversation)
+
+    def queue_for(self, key: str) -> None:
+        """Queue what is typed next for the owner of `key`, until there is a conversation with them."""
+        target = AwayContact(KeyedPerson(key), self.name_of(key))
+        if not self.all.move_to(target):
+            self._tell_target(target)
+
+    def _tell_target(self, target: Target) -> None:
+        """Say where the next line goes."""
+        match target:
+            case Conversation():
+                target.quiet = False
+                target.show(current=True)
+            case Room(name):
+                self._node.room_is_current(name)
+            case AwayContact(_, name):
+                self.tell(SessionChanged(name, "closed", current=True))
+
+    def carried(self, conversation: Conversation) -> None:
+        """It is open on a connection, or not any more: so are the files with them."""
+        files, session = self._node.files, conversation.session
+        if files is None or not isinstance(session, SecureSession) or conversation.key is None:
+            return
+        person = files.of(conversation.key, conversation.name)
+        if session.state is State.OPEN and isinstance(session.link, SecureLink):
+            person.opened(session.link)
+        else:
+            person.closed()
+
+    def about_files(self, conversation: Conversation, message: Bcp2Message) -> None:
+        """They said something about files."""
+        if self._node.files is not None and conversation.key is not None:
+            self._node.files.of(conversation.key, conversation.name).heard(message)
+
+    def lasts(self, conversation: Conversation) -> bool:
+        """Return True if messages outlive the conversation: the key of its recipient is pinned."""
+        known = self._node.acquaintances
+        return known is not None and conversation.key is not None and known.knows(conversation.key)
+
+    def link_free(self, conversation: Conversation) -> None:
+        """It is over and has no connection any more: what becomes of what has not arrived."""
+        session = conversation.session
+        if isinstance(session, SecureSession) and session.post is not None:
+            self._node.left_over(session.post, conversation.quiet)
+
+    async def dial_alone(self, conversation: Conversation) -> PlainLink:
+        """A new connection to them, for one message. Raises Unreachable."""
+        contact = conversation.contact
+        host, port = conversation.host, conversation.port
+        if contact is None and port is None:
+            contact = await self._node.locate(conversation.id)
+        if contact is not None:
+            host, port = contact.host, contact.port
+        if host is None or port is None:
+            raise Unreachable(f"no address for {conversation.name}: /bridge or /info may tell it")
+        dialect = conversation.session.dialect
+        assert isinstance(dialect, Dialect)
+        link = await self._dialer.dial(self.links, host, port, dialect)
+        if not self.join(link, conversation):
+            raise Unreachable(f"{conversation.name} is not spoken to in plain text")
+        return link
+
+    def written(self) -> None:
+        """A message of ours went out."""
+        self._node.settle()
+
+    def leave_all(self, done: Callable[[], None]) -> None:
+        """Leave every conversation; call `done` when all links are closed, or after `exit_wait`."""
+        self.leaving = True
+        for conversation in self.all:
+            conversation.perform(conversation.session.leave())
+        self.meetings.stop()
+        self.strangers.stop()
+        self.links.drop_strangers()
+        self.secure.drop_strangers()
+        late = self._reactor.callLater(self._node.limits.exit_wait, lambda: finish())
+
+        def finish() -> None:
+            self._all_closed = None
+            if late.active():
+                late.cancel()
+            done()
+
+        self._all_closed = finish
+        self.link_closed()
+
+    def link_closed(self) -> None:
+        """A connection has ended."""
+        if self._all_closed is not None and not len(self.links) and not len(self.secure):
+            self._all_closed()
+
+    def hold(self, held: bool) -> None:
+        """Read nothing from anybody while the screen takes no more; go on when it does again."""
+        self.links.hold(held)
+        self.secure.hold(held)

@@ -1,0 +1,424 @@
+"""A conversation as the node keeps it: a session, its name, and how its effects are carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from chatproto.client.events import Bye, Event, Failed, SessionChanged
+from chatproto.client.introduction import path_of
+from chatproto.client.link_orders import AnyLink, carry_out
+from chatproto.client.lone_messages import LoneMessages
+from chatproto.client.message_news import MessageNews
+from chatproto.client.refusals import refusal_fields
+from chatproto.client.tries import Tries
+from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
+from chatproto.net.clock import Wall
+from chatproto.peer.correspondence import Correspondence
+from chatproto.peer.effects import (
+    Asking,
+    Became,
+    Broken,
+    Effect,
+    Ended,
+    Heard,
+    Kept,
+    Leave,
+    Opened,
+    Probe,
+    Redial,
+    Resumed,
+    Ringing,
+    Speak,
+    StopDialling,
+    TurnPassed,
+    Unsaid,
+)
+from chatproto.peer.floor import Turn
+from chatproto.peer.ledger import MSG, Entry
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.secure import SecureLink
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.session import THEY_LEFT
+from chatproto.peer.table import State
+from chatproto.peer.timers import Timers
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import Limits
+
+
+class Meeting(Protocol):
+    """How we came to a connection."""
+
+    @property
+    def reasons(self) -> dict[Address | None, str]:
+        """What came of what was tried; None is the relay."""
+
+
+class ConversationOwner(Protocol):
+    """What a conversation needs of the node."""
+
+    def written(self) -> None:
+        """Messages of ours went out or arrived: there is room for others."""
+
+    @property
+    def current(self) -> Conversation | None:
+        """Who is spoken to."""
+
+    @property
+    def me(self) -> Me:
+        """Who we are, as openers tell it."""
+
+    def now(self) -> Wall:
+        """Seconds since the epoch."""
+
+    def tell(self, event: Event) -> None:
+        """News for the person."""
+
+    def security(self, key: str) -> str:
+        """`verified` or `encrypted`."""
+
+    def pin(self, conversation: Conversation) -> None:
+        """Keep that `conversation.pins` has its key."""
+
+    async def dial_alone(self, conversation: Conversation) -> PlainLink:
+        """A new connection to them that carries one message. Raises Unreachable."""
+
+    def redial(self, conversation: Conversation, failed: bool) -> None:
+        """Make another connection to them; `failed`: the last try was in vain."""
+
+    def carried(self, conversation: Conversation) -> None:
+        """It is open on a connection, or not any more."""
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told."""
+
+    def conversation_ended(self, conversation: Conversation, reason: str) -> None:
+        """Note that the session closed, for `reason`."""
+
+
+class Conversation:
+    """A session with a recipient, whom the person calls `name` here, at an address.
+
+    `number` counts the calls since the start, so that `/accept 3` can name one. `recipient` is whom
+    everything that is said here is for; only `Calls` changes it, by the rules of `identity.recipient`.
+    """
+
+    def __init__(
+        self,
+        owner: ConversationOwner,
+        clock: IReactorTime,
+        limits: Limits,
+        session: PlainSession | SecureSession,
+        name: str,
+        number: int,
+    ) -> None:
+        self.session = session
+        self.recipient: Recipient = OpenPeer(number)
+        self.name = name
+        self.called = name  # what it was to be called, before others of that name were seen
+        self.was = ""  # another name that the person used for it, until that was told
+        self.client_id = ""  # what a server calls them, if that is known
+        self.number = number
+        self.refusal: Exception | None = None
+        """Why the server did not say where they are."""
+        self.host: str | None = None
+        self.port: int | None = None
+        self.contact: Contact | None = None  # where we called them
+        self.known = False  # they called, and that key was pinned
+        self.pins: str | None = None  # the id to pin the key for, once the conversation is open
+        self.chosen = False  # the person asked for that id at this server
+        self.named = False  # by an id that they told or the server gave, not by an address
+        self.dialling: Deferred[Any] | None = None
+        self.ask_again: Callable[[], None] | None = None  # of a call: have them introduced anew
+        self.meeting: Meeting | None = None  # of the connection that carries it, if there was one
+        self.path: str | None = None  # how that goes, or went before it broke: `path_of`
+        self._owner = owner
+        self._clock = clock
+        self._limits = limits
+        self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
+        self.tries = Tries()
+        self._timers = Timers(clock)
+        self._news = MessageNews(owner.tell)
+        self.warned_of = ""  # a text that may be too long for their program, until it is said again
+        self.merged_into: Conversation | None = None  # the one that goes on with its words
+        self.heard_any = False
+        self.said_any = False
+        self._shown = False
+        self._was_open = False
+        self._cut = True  # it was not open, or that it broke was told
+        self._alone = LoneMessages(
+            lambda: owner.dial_alone(self),
+            lambda text, reason: self._news.unsaid(self.name, text, reason),
+        )
+        self._to_say = 0  # handed out by the session, and its link has not been told yet
+        self._told_mode: object = None  # `full` or `half`, as the person has heard it last
+
+    @property
+    def was_open(self) -> bool:
+        """Return True if the conversation was open at some time."""
+        return self._was_open
+
+    @property
+    def id(self) -> str:
+        """What a server calls them; `name` has marks of ours."""
+        return self.client_id or self.called.rstrip("?")
+
+    @property
+    def key(self) -> str | None:
+        """The key of the one whom it is for, if that is known."""
+        return self.recipient.key if isinstance(self.recipient, KeyedPerson) else None
+
+    @property
+    def open_peer(self) -> OpenPeer:
+        """The recipient that it may have in plain text."""
+        return OpenPeer(self.number)
+
+    @property
+    def state(self) -> State:
+        """Where it stands."""
+        return self.session.state
+
+    @property
+    def unsent(self) -> int:
+        """How many messages of ours are not done: not written, or where it is known, not arrived."""
+        backlog = sum(link.backlog for link in self._own_links() if isinstance(link, PlainLink))
+        return self.session.unsent + self._to_say + len(self._alone) + backlog
+
+    def _own_links(self) -> list[AnyLink]:
+        return [link for link in self.session.links if isinstance(link, (PlainLink, SecureLink))]
+
+    @property
+    def peer_host(self) -> str | None:
+        """The address of their machine, as seen on a connection; before there is one, as told."""
+        links = self._own_links()
+        return links[0].host if links else self.host
+
+    @property
+    def peer_port(self) -> int | None:
+        """The port there."""
+        links = self._own_links()
+        return links[0].port if links else self.port
+
+    def one_way(self, *, dialled: bool) -> bool:
+        """Whether it is one bare connection, ours (`dialled`) or theirs, that has gone one way only."""
+        links = self.session.links
+        if not isinstance(self.session, PlainSession):
+            return False
+        if len(links) != 1:
+            return False
+        link, dialect = links[0], self.session.dialect
+        if not isinstance(link, PlainLink) or link.called is dialled:
+            return False
+        if dialled:  # whatever we opened it with, they have not answered on it
+            return not self.heard_any and dialect.takes_turns
+        return not (self.named or dialect.has_id or dialect.strict_turns)
+
+    def perform(self, effects: list[Effect]) -> None:
+        """Carry out what the session wants, in its order."""
+        self._to_say += sum(isinstance(effect, Speak) for effect in effects)
+        for effect in effects:
+            self._to_say -= isinstance(effect, Speak)
+            self._perform(effect)
+        if any(isinstance(effect, Became) for effect in effects):
+            self._timers.again("ack", self._limits.ack_wait)
+            self._owner.written()
+
+    def show(self, state: str | None = None, **changes: object) -> None:
+        """Tell how it stands, with `changes` of the event's fields."""
+        if self.quiet:
+            return
+        self._shown = True
+        self._told_mode = changes.get("mode") or self._told_mode
+        known = {"host": self.host, "port": self.port} | self._safety() | changes
+        if self.was and self.was != self.name:
+            known["was"] = self.was
+        self.was = ""
+        shown = state or ("ringing" if self.state is State.ASKING else self.state.value)
+        self._owner.tell(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
+
+    def _safety(self) -> dict[str, object]:
+        """From when it is open on, every event says how safe it is."""
+        if self.state not in (State.OPEN, State.BROKEN, State.CLOSED) or not self._was_open:
+            return {}
+        return {"encrypted": self.key is not None, "security": self.security()}
+
+    def met(self, meeting: Meeting | None) -> None:
+        """They call on a connection that was made for `meeting`."""
+        if meeting is not None:
+            self.meeting = meeting
+
+    def move(self, link: SecureLink) -> None:
+        """Go on with it on `link`, a better way that we made."""
+        assert isinstance(self.session, SecureSession)
+        self.perform(self.session.move(link))
+
+    def current(self) -> bool:
+        """Whether what is typed without a slash goes there."""
+        return self._owner.current is self
+
+    def security(self) -> str:
+        """How safe it is from others: `open`, `encrypted` or `verified`."""
+        return "open" if self.key is None else self._owner.security(self.key)
+
+    def _perform(self, effect: Effect) -> None:
+        me, tell = self._owner.me, self._owner.tell
+        carry_out(effect, me)
+        match effect:
+            case Speak(None, text):
+                self._alone.write(self._dialect.frame(me, text, b""), text)
+            case Leave(None, word):
+                self._alone.write(self._dialect.farewell(me, word, b""), None)
+            case Probe():
+                self._timers.after("probe", self._limits.probe_wait, self._silent)
+            case Redial(failed):
+                self._owner.redial(self, failed)
+            case Broken(reason):
+                self._cut = True
+                self._owner.carried(self)
+                self.tries.broke = self._clock.seconds()
+                self.show(reason=reason)
+                self._tell_waiting()
+            case Asking():
+                broken = self.state is State.BROKEN
+                wait = self._limits.resume_wait if broken else self._limits.answer_ring
+                self._timers.after("ring", wait, self._no_answer)
+                if broken:
+                    self._owner.carried(self)
+                else:
+                    self.show()
+            case StopDialling():
+                self._stop_dialling()
+            case Ringing():
+                self._timers.after("ring", self._limits.ring_wait, self._ring_out)
+                self.show()
+            case Opened() | Resumed():
+                self._timers.stop()
+                self.tries.stop()
+                self.tries.failures = self.tries.dials = 0
+                self.quiet = False
+                self._was_open = True
+                self._owner.carried(self)
+                if self.pins is not None and self.key is not None:
+                    self._owner.pin(self)
+                moved = self._see_path() and not self._cut
+                if moved:  # and it was never broken, to whoever is told
+                    self.show("open", path=self.path)
+                    return
+                self._cut = False
+                self.show(
+                    path=self.path,
+                    mode="half" if self.session.floor.half else "full",
+                    turn=self.session.floor.turn.value,
+                    dialect=self.session.dialect.name,
+                    current=self.current(),
+                )
+            case TurnPassed(turn):
+                mode = "full" if turn is Turn.BOTH else "half"
+                if self._told_mode in (None, mode):
+                    mode = ""
+                current = None if self.current() else False
+                news = {"turn": turn.value, "mode": mode or None, "current": current}
+                self.show("open", host=None, port=None, **news)
+            case Heard(text, id, line, at):
+                self.heard_any = True
+                self._news.heard(self.name, text, id, self._owner.now() if at is None else at)
+                if line:
+                    self._owner.shown(line)
+            case Kept(_, id):
+                self._tell_kept(id)
+            case Unsaid(text, reason):
+                self._news.unsaid(self.name, text, reason)
+            case Became():
+                self._news.became(self.name, effect)
+            case Ended(reason, left):
+                self._timers.stop()
+                self.tries.stop()
+                self._owner.carried(self)
+                if left:
+                    tell(Bye(self.name, None if reason == THEY_LEFT else reason))
+                if self._shown:
+                    self.show(reason=None if left else reason)
+                elif not self.quiet:
+                    told = Failed(reason, command="chat", id=self.name)
+                    tell(replace(told, **refusal_fields(self.refusal)))
+                self._owner.conversation_ended(self, reason)
+
+    def spoke(self, text: str) -> None:
+        """`text` was written, to one whose messages have no number."""
+        self.said_any = True
+        self._news.written(self.name, text, self._owner.now())
+
+    def writes(self, entry: Entry) -> bool:
+        """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
+        assert isinstance(self.session, SecureSession)
+        if not self.session.still_says(entry):
+            return False
+        if self.session.spoke(entry) and entry.kind == MSG:
+            self._news.written(self.name, entry.text, entry.at, entry.id)
+        if entry.kind == MSG and "ack" not in self._timers:
+            self._timers.after("ack", self._limits.ack_wait, self._tell_waiting)
+        return True
+
+    def will_tell_of(self, post: Correspondence) -> None:
+        """What waits in `post` waited for somebody away: when it arrives, that is told with its text."""
+        self._news.waited(post.unsettled)
+
+    def speak_plainly(self, dialect: Dialect) -> None:
+        """Call them in plain text instead, with what waits; `recipient` is an OpenPeer already."""
+        assert self.recipient == self.open_peer
+        before = self.session
+        self.session = PlainSession(dialect, half=before.half, limits=self._limits)
+        self.session.call()
+        self.session.waiting.extend(before.waiting)
+
+    def _tell_kept(self, id: int) -> None:
+        if self.state is State.OPEN and self.session.floor.half:
+            self._news.kept_for_turn()
+        elif id and self.state is not State.OPEN:
+            self._news.kept(self.name, id)
+
+    def _tell_waiting(self) -> None:
+        """Say which messages were written and have not arrived."""
+        post = self.session.post if isinstance(self.session, SecureSession) else None
+        if post is not None and not self.quiet:
+            self._news.wait(self.name, post.queued)
+
+    def _see_path(self) -> bool:
+        """Keep how the connection goes; whether that is another way than before."""
+        links, before = self._own_links(), self.path
+        if links:
+            relayed = both = False
+            if isinstance(links[0], SecureLink):
+                relayed, both = links[0].relayed, links[0].both_dialled
+            self.path = path_of(links[0].host, relayed, both)
+        self.path = self.path or "direct"
+        return self.path != before
+
+    def _stop_dialling(self) -> None:
+        dialling, self.dialling = self.dialling, None
+        if dialling is not None:
+            dialling.cancel()
+
+    @property
+    def _dialect(self) -> Dialect:
+        """The dialect of one to whom each message has a connection of its own."""
+        assert isinstance(self.session.dialect, Dialect)
+        return self.session.dialect
+
+    def _no_answer(self) -> None:
+        assert isinstance(self.session, SecureSession)
+        self.perform(self.session.no_answer())
+
+    def _ring_out(self) -> None:
+        self.perform(self.session.ring_out())
+
+    def _silent(self) -> None:
+        assert isinstance(self.session, SecureSession)
+        self.perform(self.session.silent())

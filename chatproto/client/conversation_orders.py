@@ -1,0 +1,266 @@
+"""What the person says to people, and asks of the conversations with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from chatproto.client.calls import Calls
+from chatproto.client.conversation import Conversation
+from chatproto.client.events import Answer, Notice
+from chatproto.client.files import Files
+from chatproto.identity.pins import Ignored
+from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.table import State
+from chatproto.wire.dialects import RAW, Dialect
+from chatproto.wire.errors import LocalError
+
+MEANT = {
+    **dict.fromkeys(("help", "?", "h", "man", "commands"), "/help"),
+    **dict.fromkeys(("quit", "exit", "q", ":q", ":q!", "bye", "logout", "close", "end"), "/quit"),
+    **dict.fromkeys(("who", "users", "list", "info"), "/info"),
+}
+"""Words that are meant as commands where nobody is there to hear them."""
+
+
+class OrdersOwner(Protocol):
+    """What they need of the node."""
+
+    files: Files | None
+
+    def leave_for(self, recipient: Recipient, text: str) -> bool:
+        """Keep `text` for somebody with whom there is no conversation; whether that can be."""
+
+
+class ConversationOrders:
+    """Each goes to the current conversation, or to the one that is named; each raises LocalError with one
+    sentence.
+    """
+
+    def __init__(self, node: OrdersOwner, calls: Calls) -> None:
+        self._node = node
+        self._calls = calls
+
+    def say(self, text: str, to: str = "") -> None:
+        """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`."""
+        conversation = self.whom(to)
+        if conversation is not None:
+            self.say_in(conversation, text)
+            return
+        if not to:
+            meant = MEANT.get(text.strip().lower())
+            hint = f"did you mean {meant}?" if meant else "/chat calls somebody"
+            away = self._calls.all.away
+            if away is None:
+                raise self._calls.all.nobody(hint)
+            if meant:
+                raise LocalError(400, f"that was not queued for {away.name}: did you mean {meant}?")
+            if self._node.leave_for(away.recipient, text):
+                return
+            raise LocalError(404, f"that was not sent: {away.name} is away, and no key is kept")
+        if self._node.leave_for(self._calls.names.resolve(to), text):
+            return
+        if self._calls.all.called(to) is not None:
+            raise LocalError(
+                404,
+                f"{to}? may be somebody else: /msg @{to}? speaks to them, /chat {to} calls {to}",
+            )
+        raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
+
+    def whom(self, to: str) -> Conversation | None:
+        """The conversation with the one whom `to` means, if there is one; without `to` the current one.
+
+        Raises LocalError if `to` means nobody, or may mean two.
+        """
+        if not to:
+            away = self._calls.all.away
+            if away is not None:
+                return self._calls.all.with_recipient(away.recipient)
+            return self._calls.all.current
+        return self._calls.all.with_recipient(self._calls.names.resolve(to))
+
+    def named(self, what: str) -> Conversation | None:
+        """As `whom`; `bob` may mean `bob?` here, for nothing is said by this."""
+        return self.whom(what) or self._calls.all.called(what)
+
+    def with_same(self, conversation: Conversation) -> Conversation | None:
+        """The conversation that there is now with the recipient of `conversation`, which may be over."""
+        return self._calls.all.with_recipient(conversation.recipient)
+
+    def say_in(self, conversation: Conversation, text: str) -> None:
+        """Say `text` in `conversation`."""
+        if self._calls.lasts(conversation):
+            self._calls.attach(conversation)
+        if len(text.encode()) > self._calls.limits.message:
+            raise LocalError(413, f"a message has at most {self._calls.limits.message} bytes")
+        session = conversation.session
+        words = session.dialect.farewells
+        if session.dialect is RAW:
+            words = words | frozenset(self._calls.settings.farewells)
+        self._refuse_too_long(conversation, text)
+        if text in words and conversation.state is State.OPEN:
+            conversation.perform(session.leave(text))
+        elif conversation.unsent >= self._calls.limits.waiting_messages:
+            raise LocalError(
+                429, f"{conversation.unsent} messages wait already: this one was not taken"
+            )
+        else:
+            conversation.perform(session.say(text, self._calls.now()))
+
+    def _refuse_too_long(self, conversation: Conversation, text: str) -> None:
+        """Warn before a message that ends the chat with a program that reads a frame at once.
+
+        Raises LocalError 413; the same text once more is said all the same.
+        """
+        dialect = conversation.session.dialect
+        if not isinstance(dialect, Dialect) or not dialect.longest:
+            return
+        size = len(dialect.frame(self._calls.me, text, b""))
+        if size > dialect.longest and conversation.warned_of != text:
+            conversation.warned_of = text
+            raise LocalError(
+                413,
+                f"not said: it has {size} bytes in the dialect {dialect.name}, and a program that reads "
+                f"{dialect.longest} at most ends the chat; shorten it, or say it again as it is",
+            )
+        conversation.warned_of = ""
+
+    def accept(self, what: str) -> None:
+        """Take a call that rings; the conversation becomes the current one."""
+        conversation = self._calls.all.ringing(what)
+        self._calls.all.move_to(conversation)
+        self._calls.take(conversation)
+
+    def decline(self, what: str) -> None:
+        """Refuse a call that rings."""
+        conversation = self._calls.all.ringing(what)
+        conversation.perform(conversation.session.decline())
+
+    def switch(self, what: str) -> None:
+        """Make the conversation with `what` the current one; for a contact who is away, queue."""
+        conversation = self.named(what)
+        if conversation is None:
+            self._calls.queue_for(self.key_of(what))
+        elif not self._calls.all.move_to(conversation):
+            conversation.show(current=True)
+
+    def key_of(self, what: str) -> str:
+        """The pinned key of the contact `what`. Raises LocalError if there is none."""
+        recipient, known = self._calls.names.resolve(what), self._calls.acquaintances
+        if isinstance(recipient, KeyedPerson) and known is not None and known.knows(recipient.key):
+            return recipient.key
+        raise LocalError(404, f"there is no conversation with {what}")
+
+    def set_half(self, half: bool) -> None:
+        """Take turns in the current conversation, or no more."""
+        conversation = self._calls.all.need_current()
+        effects = conversation.session.set_half(half, self._calls.now())
+        conversation.show(mode="half" if half else "full")
+        conversation.perform(effects)
+
+    def over(self) -> None:
+        """Pass the turn."""
+        conversation = self._calls.all.need_current()
+        conversation.perform(conversation.session.over(self._calls.now()))
+
+    def unsend(self, conversation: Conversation, number: int) -> None:
+        """Take back a message of `conversation` that has not arrived."""
+        session = conversation.session
+        if isinstance(session, PlainSession):
+            raise LocalError(405, "what is said in the open cannot be taken back")
+        conversation.perform(session.unsend(number))
+
+    def ignore(self, peer: str) -> None:
+        """Take no calls of `peer` any more, and end what there is with them; or take them again."""
+        one, conversation = self._ignored(peer)
+        known = self._calls.acquaintances
+        if known is None or not (one.key or one.server):
+            on = one.name not in self._calls.ignored
+        else:
+            on = not any(other.same(one) for other in known.ignored)
+        self._set_ignored(one, on)
+        if on and conversation is not None:
+            rings = conversation.state is State.RINGING
+            session = conversation.session
+            conversation.perform(session.decline() if rings else session.leave())
+
+    def unignore(self, peer: str) -> None:
+        """Take calls of `peer` again. Raises LocalError if they are not ignored."""
+        known = self._calls.acquaintances
+        if peer in self._calls.ignored:
+            self._set_ignored(Ignored(peer), False)
+            return
+        entries = known.ignored if known is not None else ()
+        found = [one for one in entries if peer in (one.name, one.key)]
+        if not found:
+            one, _ = self._ignored(peer)
+            found = [other for other in entries if other.same(one)]
+        if len({one.key or one.server for one in found}) > 1:
+            keys = " or ".join(one.key for one in found if one.key)
+            raise LocalError(409, f"several called {peer} are ignored: {keys}?")
+        if not found:
+            raise LocalError(404, f"{peer} is not ignored: /ignore lists who is")
+        self._set_ignored(found[0], False)
+
+    def list_ignored(self) -> Answer:
+        """Everybody whose calls are not taken."""
+        known = self._calls.acquaintances
+        rows = [{"id": one.name, "key": one.key or None} for one in known.ignored] if known else []
+        rows += [{"id": name, "key": None} for name in sorted(self._calls.ignored)]
+        lines = tuple(f"{row['id']} {row['key'] or ''}".strip() for row in rows)
+        return Answer("ignore", lines or ("nobody is ignored",), {"ignored": rows})
+
+    def _ignored(self, peer: str) -> tuple[Ignored, Conversation | None]:
+        """Return the key or id to ignore, and the conversation with that peer."""
+        conversation = self.named(peer)
+        if conversation is None:
+            recipient: Recipient = self._calls.names.resolve(peer)
+        else:
+            recipient = conversation.recipient
+        known = self._calls.acquaintances
+        match recipient:
+            case KeyedPerson(key):
+                return Ignored(self._calls.name_of(key, peer).rstrip("?"), key=key), conversation
+            case FirstContact(_, client_id) if known is not None and conversation is None:
+                return Ignored(client_id, server=known.here), None
+        return Ignored(conversation.called if conversation is not None else peer), conversation
+
+    def _set_ignored(self, one: Ignored, on: bool) -> None:
+        """Raises LocalError, PinTrouble."""
+        known = self._calls.acquaintances
+        entries = len(self._calls.ignored) + (len(known.ignored) if known is not None else 0)
+        if on and entries >= self._calls.limits.ignored:
+            raise LocalError(
+                413, f"more than {self._calls.limits.ignored} people cannot be ignored"
+            )
+        if known is not None and (one.key or one.server):
+            known.ignore(one, on)
+        elif on:
+            self._calls.ignored.add(one.name)
+        else:
+            self._calls.ignored.discard(one.name)
+        self._calls.tell(Notice(f"{one.name} is {'ignored' if on else 'no longer ignored'}"))
+
+    def quit_current(self) -> bool:
+        """Leave the current conversation. False if there is none."""
+        conversation = self._calls.all.current
+        if conversation is None:
+            return False
+        conversation.perform(conversation.session.leave())
+        return True
+
+    def send(self, paths: list[str], to: str = "") -> None:
+        """Send files to `to`, or to the one of the current conversation."""
+        files = self._node.files
+        conversation = self.whom(to) if to else self._calls.all.need_current()
+        if conversation is None:
+            raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
+        if isinstance(conversation.session, SecureSession) and conversation.key is None:
+            raise LocalError(404, f"{conversation.name} is not there yet: send it when you talk")
+        if conversation.key is None or files is None:
+            how = conversation.session.dialect.name
+            raise LocalError(405, f"{conversation.name} speaks {how}, which has no files")
+        person = files.of(conversation.key, conversation.name)
+        person.offer([Path(path) for path in paths])

@@ -1,0 +1,244 @@
+"""The conversations that are not over, and which of them is the current one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from chatproto.client.conversation import Conversation
+from chatproto.client.target import TAKEOVER, AwayContact, Ended, Room, Target
+from chatproto.identity.names import NameBook
+from chatproto.identity.recipient import Recipient
+from chatproto.net.clock import Monotonic
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.table import State
+from chatproto.wire.errors import LocalError
+
+
+class Conversations:
+    """Every conversation from its call to its end, the oldest first.
+
+    What is typed goes to the target (`node.target`). `moved` is called when it moves from one to
+    another, so that the person is told. `typed`: lines come from a person at a terminal.
+    """
+
+    def __init__(
+        self,
+        names: NameBook | None = None,
+        seconds: Callable[[], Monotonic] = lambda: 0.0,
+        moved: Callable[[Target], None] = lambda target: None,
+    ) -> None:
+        self.typed = False
+        self._names = names or NameBook(live=self.recipient_of)
+        self._seconds = seconds
+        self._moved = moved
+        self._target: Target = None
+        self._all: list[Conversation] = []
+        self._number = 0
+
+    def __iter__(self) -> Iterator[Conversation]:
+        return iter(tuple(self._all))
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    def new_number(self) -> int:
+        """A number for something that a person may be asked about, higher than all before."""
+        self._number += 1
+        return self._number
+
+    @property
+    def target(self) -> Target:
+        """Whoever gets the next line; see `move_to`."""
+        return self._target
+
+    def move_to(self, target: Target) -> bool:
+        """Let the next line go to `target`. Returns True if the person was told, as of another one."""
+        before, self._target = self._target, target
+        told = target != before and _is_live(before) and _is_live(target)
+        if told:
+            self._moved(target)
+        return told
+
+    def swap(self, target: Target) -> Target:
+        """Put `target` in the place of the one that is there, and return that: nobody is told."""
+        if isinstance(target, Conversation) and target not in self._all:
+            target = target.merged_into or Ended(target.name, self._seconds())
+        before, self._target = self._target, target
+        return before
+
+    @property
+    def current(self) -> Conversation | None:
+        """The conversation that gets the next line, also with a contact who was away and is back."""
+        target = self._target
+        if isinstance(target, AwayContact):
+            found = self.with_recipient(target.recipient)
+            return found if found is not None and found.state is State.OPEN else None
+        return target if isinstance(target, Conversation) else None
+
+    @property
+    def room(self) -> str:
+        """The room that gets the next line, or an empty string."""
+        return self._target.name if isinstance(self._target, Room) else ""
+
+    @property
+    def away(self) -> AwayContact | None:
+        """The contact for whom the next line is queued, unless there is a conversation with them."""
+        return self._target if isinstance(self._target, AwayContact) else None
+
+    @property
+    def vacant(self) -> bool:
+        """Return True if a new caller becomes the target: there is none, and none ended a moment ago."""
+        target = self._target
+        if isinstance(target, Ended) and self.typed:
+            return self._seconds() >= target.at + TAKEOVER
+        return target is None or isinstance(target, Ended)
+
+    @property
+    def target_name(self) -> str:
+        """The name of whoever gets the next line; empty if nobody does."""
+        return self._target.name if self._target is not None and _is_live(self._target) else ""
+
+    def nobody(self, hint: str = "/chat calls somebody") -> LocalError:
+        """Return why a line goes to nobody; from then on the target before is forgotten."""
+        target, why = self._target, f"you are talking with nobody: {hint}"
+        if isinstance(target, Ended):
+            self._target = None
+            room = target.name.startswith("#")
+            gone = f"you are not in {target.name}" if room else f"{target.name} is not there"
+            why = f"that was not sent, for {gone}; {why}"
+        return LocalError(404, why)
+
+    def ended(self, target: Conversation | Room, own: bool) -> None:
+        """Note that `target` is over; `own`: by what the person did."""
+        if self._target == target or self._was_away(target):
+            self.move_to(None if own else Ended(target.name, self._seconds()))
+
+    def begin(self, make: Callable[[int], Conversation]) -> Conversation:
+        """Keep what `make` makes of the number of this call."""
+        conversation = make(self.new_number())
+        self._all.append(conversation)
+        return conversation
+
+    def _was_away(self, target: Conversation | Room) -> bool:
+        """Return True if `target` is a conversation with the contact who was away, and has been open."""
+        now = self._target
+        if not isinstance(now, AwayContact) or not isinstance(target, Conversation):
+            return False
+        return target.was_open and target.recipient == now.recipient
+
+    def end(self, conversation: Conversation, own: bool = False) -> None:
+        """Forget it; `own`: it was ended by the person."""
+        self.ended(conversation, own)
+        self._all.remove(conversation)
+
+    def named(self, name: str) -> Conversation | None:
+        """The one with `name`."""
+        return next((one for one in self._all if one.name == name), None)
+
+    def recipient_of(self, name: str) -> Recipient | None:
+        """Return the recipient of the conversation named `name`, if there is one."""
+        found = self.named(name)
+        return found.recipient if found is not None else None
+
+    def with_recipient(self, recipient: Recipient) -> Conversation | None:
+        """The conversation with `recipient`."""
+        return next((one for one in self._all if one.recipient == recipient), None)
+
+    def called(self, name: str) -> Conversation | None:
+        """The one with `name`, or with `name?`, where there is a doubt that it is them."""
+        return self.named(name) or self.named(f"{name}?")
+
+    def need_current(self) -> Conversation:
+        """The current one. Raises LocalError."""
+        if self.current is None:
+            raise LocalError(
+                404,
+                f"{self.room} is a room, and that is for a talk with one person"
+                if self.room
+                else f"{self.away.name} is away"
+                if self.away is not None
+                else "you are talking with nobody: /chat calls somebody",
+            )
+        return self.current
+
+    def rings(self, what: str = "") -> list[Conversation]:
+        """Every call that rings, or those of `what`, a name or a number; the oldest first."""
+        return [
+            one
+            for one in self._all
+            if one.state is State.RINGING
+            and what in ("", one.name, one.name.rstrip("?"), str(one.number))
+        ]
+
+    def strangers_ringing(self) -> int:
+        """Return how many calls ring whose key is not pinned."""
+        return sum(one.state is State.RINGING and not one.known for one in self._all)
+
+    def known_ringing(self) -> int:
+        """Return how many calls of pinned keys ring."""
+        return sum(one.state is State.RINGING and one.known for one in self._all)
+
+    def ringing(self, what: str = "") -> Conversation:
+        """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
+        rings = self.rings(what)
+        if not rings:
+            raise LocalError(404, f"{what} does not call" if what else "nobody calls")
+        return rings[-1]
+
+    def rename(self, conversation: Conversation, wanted: str, *, named: bool) -> None:
+        """Call it `wanted`, or, where that means somebody else, `wanted~2` and so on.
+
+        `named`: it is an id that they told or a server gave, not an address.
+        """
+        taken = {one.name for one in self._all if one.recipient != conversation.recipient}
+        name = self._names.name_for(conversation.recipient, wanted, taken.__contains__)
+        conversation.name = name
+        conversation.called = wanted
+        conversation.named = named
+        session = conversation.session
+        if isinstance(session, SecureSession) and session.post is not None:
+            session.post.name = name
+
+    def one_way(self, host: str, *, dialled: bool) -> Conversation | None:
+        """The one in bare text with somebody at `host` that goes one way only, if there is just one.
+
+        Some programs never answer on a connection that they accepted but make one of their own.
+        `dialled`: we made the connection, and they have not said anything on it.
+        """
+        found = [
+            one
+            for one in self._all
+            if one.state is State.OPEN and one.one_way(dialled=dialled) and one.peer_host == host
+        ]
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def unsent(self) -> int:
+        """How many messages of ours have not been written yet, in all of them."""
+        return sum(conversation.unsent for conversation in self._all)
+
+    def unwritten(self) -> list[tuple[str, str]]:
+        """To whom and what was said that waits, where the outbox does not have it."""
+        return [(one.name, text) for one in self._all for text in one.session.waiting]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each with how it stands, for /who."""
+        return [
+            {
+                "id": one.name,
+                "key": one.key,
+                "host": one.host,
+                "port": one.port,
+                "state": one.state.value,
+                "security": one.security(),
+                "path": one.path if one.state is State.OPEN else None,
+                "turn": one.session.floor.turn.value,
+                "current": one is self.current,
+            }
+            for one in self._all
+        ]
+
+
+def _is_live(target: Target) -> bool:
+    return target is not None and not isinstance(target, Ended)

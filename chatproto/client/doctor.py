@@ -1,0 +1,264 @@
+"""Looks at everything between this machine and others, and hands what it saw to `findings`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.endpoints import connectProtocol
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
+from twisted.internet.task import deferLater
+
+from chatproto.client import findings
+from chatproto.client.findings import FAIL, NOTE, OK, SKIP, Finding
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
+from chatproto.directory.server_line import ServerLine
+from chatproto.identity.pins import Pins
+from chatproto.identity.tls import Tls
+from chatproto.identity.trust import changed_key
+from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
+from chatproto.nearby.ports import Ports
+from chatproto.net.clock import Wall, wall
+from chatproto.net.dates import moment_of
+from chatproto.net.resolver import endpoint_to
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
+from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import DEFAULTS, Limits
+
+MOST_NAMES = 10
+"""People nearby who are named."""
+SHUT = ("address", "calls", "clock")
+"""What is not known of a server that cannot be asked."""
+
+
+@dataclass(slots=True)
+class Patient:
+    """Whose way to others is looked at; `pins` are read from `where`, `named` is --server's key."""
+
+    tls: Tls
+    pins: Pins
+    where: str
+    named: str | None = None
+    announced: str = ""
+    beacon: bool = False
+    limits: Limits = field(default=DEFAULTS)
+
+
+class Doctor:
+    """Looks at one thing after another; `told` gets each finding as soon as there is one.
+
+    Registers nobody and says to people nearby nothing of who asks, so that a client with the same key
+    may run meanwhile. `clock` returns the time of day.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        patient: Patient,
+        told: Callable[[Finding], None],
+        random: Callable[[int], int],
+        clock: Callable[[], Wall] = wall,
+        ports: Callable[..., Any] = Ports,
+    ) -> None:
+        self._reactor = reactor
+        self._patient = patient
+        self._told = told
+        self._random = random
+        self._clock = clock
+        self._ports = ports
+
+    async def server(self, host: str, port: int) -> None:
+        """Look at the server at `host:port`. Fails with nothing: what is wrong is a finding."""
+        line = _Line(self._reactor, host, port, self._patient)
+        try:
+            await line.connect()
+        except Unreachable as error:
+            self._told(Finding("server", FAIL, str(error), line.advice, {"server": line.name}))
+            self._skip("key", *SHUT)
+            return
+        text = f"{line.name} answers, within {line.took * 1000:.0f} ms"
+        self._told(Finding("server", OK, text, data={"server": line.name}))
+        try:
+            await self._ask(line)
+        finally:
+            line.close()
+
+    async def _ask(self, line: _Line) -> None:
+        patient = self._patient
+        try:
+            await line.tls()
+        except Unreachable as error:
+            if line.shown is not None:
+                self._told(findings.key_refused(line.name, line.shown, str(error)))
+            else:
+                advice = "is that the port of a chatserver? a classic one is asked with --plain"
+                self._told(Finding("key", FAIL, str(error), advice))
+            self._skip(*SHUT)
+            return
+        assert line.shown is not None
+        pin = patient.pins.server(line.name)
+        self._told(findings.key_found(line.name, line.shown, patient.named is not None, pin))
+        asked = self._clock()
+        try:
+            answer = await line.observe()
+        except Refused as error:
+            self._refused(error)
+        except Unreachable as error:
+            self._told(Finding("address", FAIL, str(error), "try again in a while"))
+            self._skip(*SHUT[1:])
+        else:
+            self._told(findings.address_seen(answer.observed, line.local))
+            self._told(findings.calls_in(answer.observed, line.local, patient.announced))
+            self._told(findings.clock(moment_of(answer.date), asked, self._clock()))
+
+    def _refused(self, error: Refused) -> None:
+        if error.status == 405:
+            text = "the server is older than this program and cannot say how it sees you"
+            self._told(Finding("address", NOTE, text))
+        else:
+            key = self._patient.tls.identity.name
+            advice = f"whoever runs it has to let your key in: {key}"
+            text = f"the server refuses you: {error}"
+            self._told(Finding("address", FAIL, text, advice, refused=True))
+        self._skip(*SHUT[1:])
+
+    async def port(self, endpoint: Any, factory: Any, what: str) -> None:
+        """Whether our own port, `what` in words, can be opened."""
+        try:
+            opened = await endpoint.listen(factory)
+        except Exception as error:  # endpoints of plugins raise what they like
+            why = getattr(getattr(error, "socketError", error), "strerror", None) or error
+            advice = "that is well if your own client has it; else choose another --port"
+            self._told(Finding("port", NOTE, f"{what} cannot be opened: {why}", advice))
+        else:
+            await opened.stopListening()
+            self._told(Finding("port", OK, f"{what} can be opened for others to call"))
+
+    async def nearby(self) -> None:
+        """Who answers on the networks of this machine."""
+        limits = self._patient.limits
+        token = f"{self._random(64):016x}"
+        back: set[str] = set()
+        people: dict[str, None] = {}
+
+        def heard(data: bytes, host: str) -> None:
+            try:
+                message = read_datagram(data, limits.beacon)
+            except RemoteError:
+                return
+            if isinstance(message, Seek):
+                back.update([host] if message.token == token else [])
+            elif isinstance(message, Beacon) and len(people) < MOST_NAMES:
+                own = message.key == self._patient.tls.identity.name
+                people[f"{message.client_id} (you)" if own else message.client_id] = None
+
+        ports = self._ports(self._reactor, heard, limits.beacon)
+        ports.look()
+        ports.say(encode(Seek(token)))
+        await deferLater(self._reactor, limits.seek_wait)
+        networks = ports.networks
+        ports.close()
+        outside = [one.partition("%")[0] for one in back]
+        self._told(
+            findings.beacons(
+                networks,
+                any(not ip_address(one).is_loopback for one in outside),
+                sorted(people),
+                ports.trouble,
+                self._patient.beacon,
+            )
+        )
+
+    def _skip(self, *checks: str) -> None:
+        for check in checks:
+            self._told(Finding(check, SKIP, "not known, for the server could not be asked"))
+
+
+class _Line:
+    """One connection to a server, step by step."""
+
+    def __init__(self, reactor: Any, host: str, port: int, patient: Patient) -> None:
+        self.name = host_port(host, port)
+        self.advice = ""
+        self.shown: str | None = None  # its key
+        self.took = 0.0
+        self.local: Address = ("", 0)
+        self._reactor = reactor
+        self._at = host, port
+        self._patient = patient
+        self._made: Deferred[None] = Deferred()
+        self._refusal: Refused | None = None
+        self._line = ServerLine(self, reactor, patient.tls.handshake(self._judge), patient.limits)
+
+    async def connect(self) -> None:
+        """Raises Unreachable, and then `advice` says what to do."""
+        began = self._reactor.seconds()
+        endpoint = endpoint_to(self._reactor, *self._at, self._patient.limits.handshake_wait)
+        try:
+            await connectProtocol(endpoint, self._line)
+        except ConnectionRefusedError:
+            self.advice = "start the server, or look whether host and port are right"
+            raise Unreachable(f"nothing listens at {self.name}") from None
+        except DNSLookupError:
+            self.advice = "look at the name in --server, and whether this machine is online"
+            raise Unreachable(f"there is no host {self._at[0]}") from None
+        except TimeoutError:
+            self.advice = "look at the address, and whether a firewall is on the way"
+            raise Unreachable(f"no answer from {self.name}") from None
+        except Exception as error:  # every other way in which a system says that it cannot
+            self.advice = "look whether this machine is online"
+            raise Unreachable(f"{self.name} cannot be reached: {error}") from None
+        self.took = self._reactor.seconds() - began
+        end = self._line.transport.getHost()
+        self.local = str(end.host).removeprefix("::ffff:"), end.port
+
+    def tls(self) -> Deferred[None]:
+        """Fires when its key is known and right; fails with Unreachable."""
+        return self._made
+
+    async def observe(self) -> bcp2.ObserveAck:
+        """Raises Refused or Unreachable."""
+        try:
+            answer = await self._line.ask(bcp2.Observe, bcp2.ObserveAck)
+        except Unreachable:
+            if self._refusal is not None:
+                raise self._refusal from None
+            raise
+        assert isinstance(answer, bcp2.ObserveAck)
+        return answer
+
+    def close(self) -> None:
+        """All is known."""
+        self._line.close()
+
+    def _judge(self, key: str) -> str | None:
+        self.shown = key
+        patient, pin = self._patient, self._patient.pins.server(self.name)
+        if patient.named is not None:
+            wrong = key != patient.named
+            return f"the server shows another key than --server names: {key}" if wrong else None
+        if pin is None or pin.key == key:
+            return None
+        accept = f"--server {self.name}/{key}"
+        lines = changed_key(pin, key, patient.where, f"the server {self.name}", accept)
+        return "; ".join(lines)
+
+    # What the line tells.
+
+    def line_made(self, line: ServerLine) -> None:
+        self._made.callback(None)
+
+    def line_pushed(self, push: Bcp2Message) -> None:
+        if isinstance(push, Error):
+            words = REASONS.get(push.status, "error")
+            self._refusal = Refused(f"{push.status} {words}", push.status)
+
+    def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None:
+        if not self._made.called:
+            self._made.errback(Unreachable(why))

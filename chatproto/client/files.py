@@ -1,0 +1,365 @@
+"""Files to and from everybody: which conversation carries them, who is asked, what is shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.events import Answer, Event, Failed, FileChanged
+from chatproto.client.settings import Settings
+from chatproto.net.clock import Monotonic
+from chatproto.peer.secure import SecureLink
+from chatproto.transfer.desk import TransferNews, TransferTrouble, Worker
+from chatproto.transfer.rates import Bucket
+from chatproto.transfer.records import Record, Records, of
+from chatproto.transfer.state import ACTIVE, State
+from chatproto.transfer.transfers import Transfers
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_files import Data
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import Limits
+
+SHOWN_EVERY = 1.0
+"""Seconds between two events of one transfer that goes on."""
+SWEPT_EVERY = 3600.0
+"""Seconds between two looks for what was given up long ago."""
+
+
+class FilesOwner(Protocol):
+    """What files need of the node."""
+
+    settings: Settings
+    limits: Limits
+    acquaintances: Acquaintances | None
+    reactor: IReactorTime
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def settle(self) -> None: ...
+    def new_number(self) -> int:
+        """A number that nothing else has that a person may be asked about."""
+
+
+class Files:
+    """The transfers with every key; `home`: where what is known of them is kept."""
+
+    def __init__(self, node: FilesOwner, worker: Worker, home: Path, downloads: Path) -> None:
+        self._node = node
+        self._worker = worker
+        self._records = Records(home / "transfers")
+        self._downloads = downloads
+        self._bucket = Bucket(node.settings.rate)
+        self._kept: list[Record] = []
+        self._people: dict[str, PersonFiles] = {}
+        self._timer: IDelayedCall | None = None
+        self._sweep: IDelayedCall | None = None
+
+    def start(self) -> None:
+        """Remember what was under way, and forget what was given up long ago."""
+        try:
+            now = self._node.reactor.seconds()
+            self._records.rebase(now)
+            self._kept = self._records.sweep(now, self._node.limits.keep_parts)
+        except OSError as error:
+            self._node.tell(Failed(f"what is known of files cannot be read: {error.strerror}"))
+        for record in self._kept:
+            self.of(record.key, record.key)
+        self._look_for_old()
+
+    def stop(self) -> None:
+        """The program ends; what is under way goes on with its next start."""
+        for timer in (self._timer, self._sweep):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._sweep = None
+        for person in self._people.values():
+            person.closed()
+
+    def of(self, key: str, name: str) -> PersonFiles:
+        """The files between us and `key`, who is called `name`."""
+        person = self._people.get(key)
+        if person is None:
+            person = PersonFiles(self, key)
+            person.transfers = Transfers(
+                person,
+                self._worker,
+                self._records,
+                self._node.limits,
+                key,
+                self._downloads,
+                of(self._kept, key),
+                self._bucket,
+                lambda: self._room_for(key),
+            )
+            self._people[key] = person
+        person.name = name
+        return person
+
+    # What the person asks for.
+
+    def accept(self, number: int) -> bool:
+        """Take what is offered as `number`; False if nothing is. Raises LocalError."""
+        return self._each(
+            lambda one: one.transfers.accept(number, self._node.reactor.seconds()), number
+        )
+
+    def decline(self, number: int) -> bool:
+        """Refuse it; False if nothing is offered as `number`. Raises LocalError."""
+        return self._each(lambda one: one.transfers.decline(number), number)
+
+    def has(self, number: int) -> bool:
+        """Whether there is a transfer of that number."""
+        return self._each(lambda one: None, number)
+
+    def cancel(self, number: int) -> None:
+        """End a transfer. Raises LocalError."""
+        if not self._each(
+            lambda one: one.transfers.cancel(number, self._node.reactor.seconds()), number
+        ):
+            raise LocalError(404, f"there is no transfer {number}: /files lists them")
+
+    def offered(self, name: str = "") -> list[int]:
+        """The numbers of what waits for an answer, of `name` or of anybody, in their order."""
+        return sorted(
+            news.number
+            for person in self._people.values()
+            for news in self._listing(person)
+            if not news.outgoing
+            and news.state is State.OFFERED
+            and name in ("", person.name, person.name.rstrip("?"))
+        )
+
+    def list(self) -> None:
+        """Show every transfer that has not ended."""
+        events = [
+            person.event(news, progress=news.state is State.MOVING)
+            for person in self._people.values()
+            for news in self._listing(person)
+        ]
+        events.sort(key=lambda event: event.id)
+        self._node.tell(Answer("files", (), {"files": [event.row() for event in events]}))
+
+    @property
+    def moving(self) -> bool:
+        """Whether anything is being sent or received just now."""
+        return any(person.transfers.moving for person in self._people.values())
+
+    # What those of one person need.
+
+    def tell(self, event: Event) -> None:
+        """News for the person."""
+        self._node.tell(event)
+        self._node.settle()
+
+    def new_number(self) -> int:
+        return self._node.new_number()
+
+    @property
+    def stall(self) -> float:
+        """Seconds without progress after which a transfer's connection is made anew."""
+        return self._node.limits.transfer_stall
+
+    def now(self) -> Monotonic:
+        return self._node.reactor.seconds()
+
+    def later(self, seconds: float, what: Callable[[], None]) -> IDelayedCall:
+        return self._node.reactor.callLater(seconds, what)
+
+    def takes(self, person: PersonFiles) -> bool | None:
+        """Whether what `person` offers is taken; None: it is asked."""
+        accept, known = self._node.settings.accept, self._node.acquaintances
+        if accept == "none":
+            return False
+        if accept == "ask" or known is None or not known.knows(person.key):
+            return None
+        verified = known.security(person.key) == "verified"
+        return True if accept == "known" or verified else None
+
+    def watch(self) -> None:
+        """Something moves: show from time to time how far it is."""
+        if self._timer is None:
+            self._timer = self.later(SHOWN_EVERY, self._show)
+
+    # How it follows.
+
+    def _room_for(self, key: str) -> int:
+        """Return how many bytes of lists of folders may wait of somebody: of those whose key is not
+        pinned there is a bound for all together."""
+        known, limits = self._node.acquaintances, self._node.limits
+        if known is None or known.knows(key):
+            return limits.offers_bytes
+        others = sum(
+            person.transfers.waiting_bytes
+            for person in self._people.values()
+            if person.key != key and not known.knows(person.key)
+        )
+        return limits.offers_bytes_all - others
+
+    def _show(self) -> None:
+        self._timer = None
+        moving = False
+        for person in self._people.values():
+            listing = tuple(self._listing(person))
+            for news in listing:
+                if news.state is State.MOVING:
+                    moving = True
+                    self._node.tell(person.event(news, progress=True))
+            person.look_for_stall(listing)
+        if moving or self.moving:
+            self.watch()
+
+    def _listing(self, person: PersonFiles) -> Iterable[TransferNews]:
+        return person.transfers.listing(self._node.reactor.seconds())
+
+    def _each(self, do: Callable[[PersonFiles], None], number: int) -> bool:
+        for person in self._people.values():
+            if any(news.number == number for news in self._listing(person)):
+                do(person)
+                return True
+        return False
+
+    def _look_for_old(self) -> None:
+        self._sweep = self.later(SWEPT_EVERY, self._look_for_old)
+        keep, now = self._node.limits.keep_parts, self._node.reactor.seconds()
+        self._worker.do(lambda: self._records.sweep(now, keep), lambda _: None)
+        for person in tuple(self._people.values()):
+            person.transfers.give_up_unanswered(now)
+
+
+class PersonFiles:
+    """The files with one person, and the connection that carries them, while there is one."""
+
+    transfers: Transfers
+
+    def __init__(self, files: Files, key: str) -> None:
+        self.key = key
+        self.name = key
+        self._files = files
+        self._link: SecureLink | None = None
+        self._later: IDelayedCall | None = None
+        self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
+
+    def opened(self, link: SecureLink) -> None:
+        """The conversation is open on `link`, or goes on there."""
+        self.closed()
+        self._link = link
+        link.source, link.sink = self._pull, self._piece
+        self.transfers.resumed(self._files.now())
+
+    def closed(self) -> None:
+        """It is not."""
+        link, self._link = self._link, None
+        if link is not None:
+            link.source = link.sink = None
+            link.hold(False, "files")
+            self.transfers.lost()
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
+
+    def offer(self, paths: Iterable[Path]) -> None:
+        """Send these files and folders."""
+        self.transfers.offer(paths, self._files.now())
+
+    def heard(self, message: Bcp2Message) -> None:
+        """They said something about files."""
+        self.transfers.message(message, self._files.now())
+
+    def look_for_stall(self, listing: Iterable[TransferNews]) -> None:
+        """Leave a connection on which a transfer has not moved for `transfer_stall`.
+
+        The peer is there and sends nothing, or takes nothing: on another connection the transfer goes
+        on where it was. While we read nothing ourselves, that is no stall.
+        """
+        now, moved = self._files.now(), dict[int, tuple[int, Monotonic]]()
+        for news in listing:
+            if news.state is State.MOVING:
+                offset, since = self._moved.get(news.number, (-1, now))
+                moved[news.number] = news.offset, since if offset == news.offset else now
+        self._moved = moved
+        link = self._link
+        if link is None or link.held:
+            self._moved.clear()
+        elif any(now - since >= self._files.stall for _, since in moved.values()):
+            self._moved.clear()
+            link.drop()
+
+    # What the transfers tell.
+
+    def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
+        if isinstance(news, TransferTrouble):
+            self._files.tell(Failed(news.text, command="send", path=news.path or None))
+            return
+        takes = self._files.takes(self) if self._is_question(news) else None
+        self._files.tell(self.event(news, asked=self._is_question(news) and takes is None))
+        if news.state in ACTIVE:
+            self._files.watch()
+        if takes is not None:
+            # Not before this has returned: the offer is not entered yet.
+            self._files.later(0, lambda: self._answer(news.number, takes))
+
+    def transfer_wake(self) -> None:
+        if self._link is not None:
+            self._link.more()
+
+    def transfer_hold(self, held: bool) -> None:
+        if self._link is not None:
+            self._link.hold(held, "files")
+
+    def transfer_number(self) -> int:
+        return self._files.new_number()
+
+    # How it follows.
+
+    def event(
+        self, news: TransferNews, *, asked: bool = False, progress: bool = False
+    ) -> FileChanged:
+        """`news` as it is told; `asked`: the person must say yes or no."""
+        whom = {"to": self.name} if news.outgoing else {"from_": self.name}
+        return FileChanged(
+            id=news.number,
+            name=news.name,
+            state=news.state.value,
+            offset=news.offset,
+            size=news.size,
+            path=news.path or None,
+            files=news.files or None,
+            rate=round(news.rate) if progress else None,
+            left=round(news.left, 1) if progress and news.left is not None else None,
+            reason=news.text or None,
+            ask=asked or None,
+            progress=progress or None,
+            **whom,
+        )
+
+    def _is_question(self, news: TransferNews) -> bool:
+        return not news.outgoing and news.state is State.OFFERED and not news.text
+
+    def _answer(self, number: int, takes: bool) -> None:
+        try:
+            if takes:
+                self.transfers.accept(number, self._files.now())
+            else:
+                self.transfers.decline(number)
+        except LocalError:
+            pass  # it has ended meanwhile
+
+    def _pull(self) -> Bcp2Message | None:
+        now = self._files.now()
+        message = self.transfers.pull(now)
+        if message is None and self._later is None:
+            wait = self.transfers.wait(now)
+            if wait:
+                self._later = self._files.later(wait, self._go_on)
+        return message
+
+    def _piece(self, data: Data) -> None:
+        self.transfers.piece(data, self._files.now())
+
+    def _go_on(self) -> None:
+        self._later = None
+        self.transfer_wake()

@@ -1,0 +1,91 @@
+"""A message that finds no room: it waits, and with it all further input, until there is some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from chatproto.client.conversation import Conversation
+from chatproto.client.conversation_orders import ConversationOrders
+from chatproto.client.events import Event, Undelivered
+from chatproto.identity.recipient import Recipient
+from chatproto.peer.ledger import LedgerTrouble
+from chatproto.peer.secure_session import SecureSession
+from chatproto.peer.table import State
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import Limits
+
+ON_THE_WAY = (State.CALLING, State.ASKING, State.OPEN, State.BROKEN)
+"""States of a conversation in which there will be room again, or an end."""
+
+
+class HeldInputOwner(Protocol):
+    """What it needs of the node."""
+
+    talk: ConversationOrders
+    limits: Limits
+    hold_input: Callable[[bool], None]
+
+    def leave_for(self, recipient: Recipient, text: str) -> bool: ...
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+
+
+class HeldInput:
+    """Says what is typed, or holds it: a pipe may be faster than the other side reads."""
+
+    def __init__(self, node: HeldInputOwner) -> None:
+        self._node = node
+        self._held: tuple[Conversation, str] | None = None
+
+    def say(self, text: str, to: str = "") -> None:
+        """Say `text`, now or as soon as it finds room. Raises LocalError."""
+        talk = self._node.talk
+        conversation = talk.whom(to)
+        if conversation is None or not self._is_full(conversation) or self._held is not None:
+            talk.say(text, to)
+            return
+        self._held = conversation, text
+        self._node.hold_input(True)
+
+    def go_on(self) -> None:
+        """Something was finished: perhaps there is room now."""
+        if self._held is None:
+            return
+        conversation, text = self._held
+        other = self._node.talk.with_same(conversation)
+        if conversation.state is State.CLOSED and other is not None:
+            conversation = other
+            self._held = other, text
+        if conversation.state is State.CLOSED:
+            self._held = None
+            self._leave(conversation, text)
+        elif conversation.unsent < self._node.limits.waiting_messages:
+            self._held = None
+            self._node.talk.say_in(conversation, text)
+        else:
+            return
+        self._node.hold_input(False)
+
+    def _leave(self, conversation: Conversation, text: str) -> None:
+        """The conversation is over: it waits with the others, if there is room for it."""
+        reason = "the conversation is over"
+        try:
+            if self._node.leave_for(conversation.recipient, text):
+                return
+        except (LocalError, LedgerTrouble) as error:
+            reason = str(error)
+        self._node.tell(Undelivered(conversation.name, reason, text=text))
+
+    def stop(self) -> None:
+        """The program ends."""
+        held, self._held = self._held, None
+        if held is not None:
+            conversation, text = held
+            self._node.tell(Undelivered(conversation.name, "the program ends", text=text))
+
+    def _is_full(self, conversation: Conversation) -> bool:
+        """Whether it takes no more for now; only what is numbered is known to arrive and make room."""
+        secure = isinstance(conversation.session, SecureSession)
+        full = conversation.unsent >= self._node.limits.waiting_messages
+        return secure and full and conversation.state in ON_THE_WAY

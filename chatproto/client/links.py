@@ -1,0 +1,331 @@
+"""What happens on connections: who calls, what they say, and which conversation it belongs to."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from chatproto.client.conversation import Conversation
+from chatproto.client.conversations import Conversations
+from chatproto.client.events import Event, Incoming, Notice
+from chatproto.client.meetings import Meetings
+from chatproto.client.people import People
+from chatproto.client.secure_links import SecureLinks
+from chatproto.client.settings import Settings
+from chatproto.client.strangers import Strangers
+from chatproto.directory.lease import network, shown_ip
+from chatproto.identity.recipient import OpenPeer
+from chatproto.peer.manner import Manner
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.table import State
+from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
+from chatproto.wire.fields import Contact, host_port, is_local
+from chatproto.wire.limits import Limits
+from chatproto.wire.reader import Item, Left, Opened, Said
+
+REFUSED_TOLD = 100
+"""Machines whose refused calls are told."""
+
+
+class LinksOwner(Protocol):
+    """What the links need of the calls."""
+
+    all: Conversations
+
+    def ignores(self, client_id: str, key: str | None = None) -> bool:
+        """Return True if plain calls under `client_id` are ignored."""
+
+    @property
+    def settings(self) -> Settings:
+        """How we were told to behave."""
+
+    @property
+    def limits(self) -> Limits:
+        """The named limits."""
+
+    @property
+    def people(self) -> People:
+        """Whom we have heard of."""
+
+    def tell(self, event: Event) -> None:
+        """News for the person."""
+
+    @property
+    def strangers(self) -> Strangers:
+        """Counts of what strangers hold."""
+
+    @property
+    def secure(self) -> SecureLinks:
+        """Where connections go that begin TLS."""
+
+    @property
+    def meetings(self) -> Meetings:
+        """Where they go that name an introduction."""
+
+    def begin(self, name: str, dialect: Manner) -> Conversation:
+        """A new conversation."""
+
+    def join(self, link: PlainLink, conversation: Conversation) -> bool:
+        """Let `link` carry `conversation`, if it is for whoever is at the other end."""
+
+    def link_closed(self) -> None:
+        """A connection has ended."""
+
+    def left_by_peer(self) -> None:
+        """A peer has ended a talk, and nothing waited to be said there."""
+
+    def written(self) -> None:
+        """A message of ours went out."""
+
+
+class Links:
+    """Every connection to a person, and the conversation that it belongs to, once that is known."""
+
+    def __init__(self, calls: LinksOwner) -> None:
+        self._calls = calls
+        self._links: dict[PlainLink, Conversation | None] = {}
+        self._held = False
+        self._refused: set[str] = set()
+
+    def carry(self, link: PlainLink, conversation: Conversation) -> None:
+        """Remember that `link` carries `conversation`; only `Calls.join` decides that."""
+        self._links[link] = conversation
+
+    def hold(self, held: bool) -> None:
+        """Read nothing from anybody while the screen takes no more; go on when it does again."""
+        self._held = held
+        for link in tuple(self._links):
+            link.hold(held)
+
+    def drop_strangers(self) -> None:
+        """Close what belongs to no conversation."""
+        for link, conversation in tuple(self._links.items()):
+            if conversation is None:
+                link.drop()
+
+    def __len__(self) -> int:
+        return len(self._links)
+
+    # What a link tells.
+
+    def link_made(self, link: PlainLink) -> None:
+        """A connection is there, ours or theirs. When there are too many callers, one goes who has
+        not said anything, the one longest silent, or else the newest."""
+        link.heed(self._calls.settings.farewells)
+        talker = f"plain {network(link.host)}"  # nothing else is proved of them
+        link.toll = lambda cost: self._calls.strangers.toll(talker, cost)
+        if link.called:
+            if not self._calls.strangers.came(link, link.host, lambda: self._is_silent(link)):
+                link.drop()
+                return
+            self._links[link] = None
+        if self._held:
+            link.hold(True)
+
+    def _is_silent(self, link: PlainLink) -> bool:
+        conversation = self._links.get(link)
+        return (
+            link.called
+            and not link.heard_any
+            and (conversation is None or not conversation.said_any)
+        )
+
+    def link_hello(self, link: PlainLink, data: bytes) -> None:
+        """A caller begins TLS."""
+        del self._links[link]
+        self._calls.secure.accept(link, data)
+
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        """A caller says to which introduction it belongs."""
+        del self._links[link]
+        self._calls.meetings.punched(link, call, data)
+
+    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+        """They sent these."""
+        self._mirror(link)
+        for item in items:
+            match item:
+                case Opened():
+                    self._opened(link, item)
+                case Said(text):
+                    conversation = self._links.get(link)
+                    if conversation is not None:
+                        conversation.perform(_plain(conversation).heard(text))
+                case Left(word):
+                    self._left(link, word)
+                    return
+
+    def link_silent(self, link: PlainLink) -> None:
+        """A caller waits to be greeted: show it by its address; it may be spoken to."""
+        if self._links.get(link, self) is not None:
+            return
+        link.assume(DIALECTS["raw"])
+        self._opened(link, Opened(DIALECTS["raw"], None, None, None))
+        conversation = self._links.get(link)
+        if conversation is not None:
+            conversation.perform(_plain(conversation).silent())
+
+    def link_spoke(self, link: PlainLink, text: str) -> None:
+        """A message of ours was written."""
+        conversation = self._links.get(link)
+        if conversation is not None:
+            conversation.spoke(text)
+            self._calls.written()
+
+    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+        """A connection is gone."""
+        conversation = self._links.pop(link, None)
+        self._calls.strangers.left(link)
+        if conversation is not None:
+            self._lost(conversation, link, reason, unwritten)
+        self._calls.link_closed()
+
+    # How it follows.
+
+    def _opened(self, link: PlainLink, opened: Opened) -> None:
+        conversation = self._links.get(link)
+        if not link.called:
+            return
+        if conversation is not None:
+            self._identified(conversation, opened)
+            return
+        known = self._known_caller(link, opened)
+        if known is not None:
+            if self._calls.join(link, known):
+                known.perform(_plain(known).called(link))
+            return
+        name = opened.client_id or host_port(link.host, link.port)
+        if self._calls.ignores(name):
+            link.drop()
+            return
+        self._ring(link, opened, name)
+
+    def _ring(self, link: PlainLink, opened: Opened, name: str) -> None:
+        settings = self._calls.settings
+        if not (settings.plain or settings.open):
+            link.drop()
+            self._tell_refused(link)
+            return
+        ringing = self._calls.all.strangers_ringing()
+        if not self._calls.strangers.may_ring(
+            "", link.host, False, ringing, silent=not link.heard_any
+        ):
+            link.drop()
+            return
+        conversation = self._calls.begin("", opened.dialect)
+        self._calls.all.rename(conversation, name, named=opened.client_id is not None)
+        self._locate(conversation, link, opened)
+        self._calls.join(link, conversation)
+        at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
+        host, port = conversation.host or link.host, conversation.port or link.port
+        self._calls.tell(Incoming(conversation.name, host, port, ask=not at_once))
+        effects = _plain(conversation).called(link)
+        if not at_once:
+            conversation.perform(effects)
+            return
+        if self._calls.all.vacant:
+            self._calls.all.move_to(conversation)
+        conversation.perform(conversation.session.accept())
+
+    def _tell_refused(self, link: PlainLink) -> None:
+        """Once for each machine that calls in plain text, or a stranger could fill the screen."""
+        machine = network(link.host)
+        if machine not in self._refused and len(self._refused) < REFUSED_TOLD:
+            self._refused.add(machine)
+            if not self._calls.strangers.may_show(machine):
+                return
+            where = host_port(link.host, link.port)
+            self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
+
+    def _known_caller(self, link: PlainLink, opened: Opened) -> Conversation | None:
+        if opened.client_id is None:
+            return self._calls.all.one_way(link.host, dialled=True)
+        # An id is only a claim: from another machine it is somebody else.
+        return next(
+            (
+                one
+                for one in self._calls.all
+                if isinstance(one.session, PlainSession)  # inside TLS nobody calls in plain text
+                and one.called == opened.client_id
+                and one.named
+                and isinstance(one.recipient, OpenPeer)
+                and one.peer_host in (None, link.host)
+            ),
+            None,
+        )
+
+    def _mirror(self, link: PlainLink) -> None:
+        """One whom we called may have answered in another dialect: it is spoken from now on."""
+        conversation, dialect = self._links.get(link), link.reader.dialect
+        if not link.called and conversation is not None and dialect is not None:
+            _plain(conversation).mirror(dialect)
+
+    def _identified(self, conversation: Conversation, opened: Opened) -> None:
+        """Somebody who was silent at first has told who they are."""
+        conversation.session.dialect = opened.dialect
+        if opened.client_id is not None and not conversation.named:
+            before = conversation.name
+            self._calls.all.rename(conversation, opened.client_id, named=True)
+            self._calls.tell(Notice(f"{before} is {conversation.name}"))
+
+    def _locate(self, conversation: Conversation, link: PlainLink, opened: Opened) -> None:
+        """Keep where they can be called: as they say, unless they say it from another machine and it
+        is a name, somebody else's public address, or leads to no host there."""
+        here = is_local(link.host)
+        told = opened.host or link.host
+        if not here:
+            told = shown_ip(told, link.host, False)
+        # Where each message has its own connection, this one's port is nobody's.
+        seen = None if opened.dialect.dials_back else link.port
+        conversation.host, conversation.port = told, opened.port or seen
+        if opened.client_id is not None and opened.port is not None:
+            # A claim does not replace what is known of somebody with a key, or elsewhere.
+            known = self._calls.people.named(opened.client_id)
+            if known is None or (known.key is None and known.host == told):
+                self._calls.people.remember(Contact(opened.client_id, told, opened.port))
+
+    def _left(self, link: PlainLink, word: str) -> None:
+        conversation = self._links.get(link)
+        if conversation is None:
+            # A farewell on a connection of its own, from one who makes a new one for every message.
+            for one in self._calls.all:
+                if one.session.dialect.dials_back and one.peer_host in (None, link.host) and word:
+                    conversation = one
+            link.drop()
+        if conversation is None:
+            return
+        if word:
+            talked = conversation.state is State.OPEN and conversation.heard_any
+            ends = talked and not conversation.unsent
+            conversation.perform(conversation.session.left(link))
+            link.drop()
+            if ends:
+                self._calls.left_by_peer()
+        else:
+            # The mere end of one connection: of several it is not the end of the conversation.
+            link.drop()
+            self._lost(conversation, link, "the connection ended")
+
+    def _lost(
+        self,
+        conversation: Conversation,
+        link: PlainLink,
+        reason: str,
+        unwritten: tuple[str, ...] = (),
+    ) -> None:
+        """`link` is gone. They may have hung up upon what we said first, which they did not know."""
+        session = _plain(conversation)
+        unknown = not (link.called or conversation.heard_any or session.dialect is LOBBY)
+        was_open = conversation.state is State.OPEN
+        conversation.perform(session.lost(link, reason, unwritten))
+        if unknown and was_open and conversation.state is State.CLOSED:
+            others = "|".join(name for name in PEERS if name != session.dialect.name)
+            name = conversation.called
+            hint = f"/chat --as {others} {name}"
+            self._calls.tell(Notice(f"their program may speak another dialect: {hint}"))
+
+
+def _plain(conversation: Conversation) -> PlainSession:
+    """The session of one in the open."""
+    assert isinstance(conversation.session, PlainSession)
+    return conversation.session

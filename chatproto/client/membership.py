@@ -1,0 +1,233 @@
+"""Us in one room: each message once and in order, whatever happens to the connection."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Protocol
+
+from chatproto.client.events import Event, MessageReceived, Notice, Sent, Uncertain, Undelivered
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
+from chatproto.directory.room_client import Page, RoomClient
+from chatproto.net.dates import moment_of
+from chatproto.wire.bcp2_rooms_told import JoinAck, Said
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import Limits
+
+UNKNOWN = 404
+"""The server does not know the number that we ask from, or we are not in the room."""
+
+NOT_SAID = {
+    403: "you may say nothing here",
+    503: "the server can keep nothing just now: say it again in a moment",
+}
+"""Why the server did not take what we said, by status."""
+
+
+class MembershipOwner(Protocol):
+    """What it needs of the rooms that we are in."""
+
+    @property
+    def client(self) -> RoomClient: ...
+    @property
+    def limits(self) -> Limits: ...
+    @property
+    def own_id(self) -> str: ...
+    def tell(self, event: Event) -> None: ...
+    def heard(self, said: Said, event: Event) -> None: ...
+    def settled(self) -> None: ...
+
+
+class Membership:
+    """What we say and hear in room `name`, whose key is `secret`.
+
+    Numbers only rise, and SAYACK and SAIDs come in the room's one order. So the highest number that was
+    told says what is missing after a break, and what we said and got no SAYACK for is in the history or
+    was not said: once JOIN is answered, the server takes nothing more from the connection before.
+    """
+
+    def __init__(self, owner: MembershipOwner, name: str, secret: str = "") -> None:
+        self.name = name
+        self.secret = secret
+        self.topic = ""
+        self.role = "member"
+        self.count = 0
+        self.people: set[str] = set()
+        """Ids of members, as far as the server has named them; at most `room_members`."""
+        self.entered = False
+        """The JOIN of this connection was answered."""
+        self.entering = False
+        """It is asked, or we are in."""
+        self.joined = False
+        """We have been in it."""
+        self.gone = False
+        """We have left, or were put out."""
+        self.waiting: deque[str] = deque()
+        """What is to be said."""
+        self.flying: deque[str] = deque()
+        """What was said on this connection or the last one, and is not known to have arrived."""
+        self._owner = owner
+        self._seen: int | None = None  # the highest number that was told
+        self._inside = False  # and caught up: said and heard as it comes
+        self._early: deque[Said] = deque(maxlen=owner.limits.history_page)
+        self._connection = 0  # counts them
+
+    @property
+    def unsent(self) -> int:
+        """How many messages of ours are not known to have arrived."""
+        return len(self.waiting) + len(self.flying)
+
+    async def enter(self) -> JoinAck:
+        """Join, and tell what we missed. Raises Refused, Unreachable."""
+        this = self._connection
+        self.entering = True
+        ack = await self._owner.client.join(self.name, self.secret)
+        self._check(this)
+        self.entered = self.joined = True
+        self.topic, self.role, self.count = ack.topic, ack.role, ack.count
+        self.people = {one.id for one in ack.members}
+        return ack
+
+    async def catch_up(self, last: int) -> None:
+        """We are in again, where `last` was said last: tell what we missed, then go on as ever.
+
+        Raises Refused, Unreachable.
+        """
+        if self._seen is not None and last != self._seen:
+            await self._ask_for_missed(last)
+        self._seen = max(self._seen or 0, last)
+        while self.flying:  # it did not arrive, and will not any more
+            self.waiting.appendleft(self.flying.pop())
+        self._inside = True
+        while self._early:
+            self._hear(self._early.popleft())
+
+    def lost(self) -> None:
+        """The connection is gone."""
+        self._connection += 1
+        self.entered = self.entering = self._inside = False
+        self._early.clear()
+
+    def leave(self, reason: str) -> None:
+        """We are in it no more: what waits is not said."""
+        self.gone = True
+        self._inside = False
+        while self.waiting:
+            self._owner.tell(Undelivered(self.name, reason, text=self.waiting.popleft()))
+
+    def stop(self, reason: str) -> None:
+        """The program ends, or the server is not asked any more."""
+        self.leave(reason)
+        while self.flying:
+            self._owner.tell(Uncertain(self.name, None, self.flying.popleft()))
+
+    def came_in(self, client_id: str) -> None:
+        """Count a new member."""
+        self.count += 1
+        if len(self.people) < self._owner.limits.room_members:
+            self.people.add(client_id)
+
+    def went_out(self, client_id: str) -> None:
+        """Count a member less."""
+        self.count = max(1, self.count - 1)
+        self.people.discard(client_id)
+
+    def hear(self, said: Said) -> None:
+        """The server tells that something was said."""
+        if self._inside:
+            self._hear(said)
+        elif self.entered:
+            self._early.append(said)
+
+    def takes(self) -> bool:
+        """Whether something waits that can be said now."""
+        return self._inside and bool(self.waiting)
+
+    async def speak(self) -> None:
+        """Say what has waited longest."""
+        this, text = self._connection, self.waiting.popleft()
+        self.flying.append(text)
+        try:
+            ack = await self._owner.client.say(self.name, text)
+        except Unreachable:
+            # The next connection finds out whether it arrived, but not if we left meanwhile.
+            if self.gone and text in self.flying:
+                self.flying.remove(text)
+                self._owner.tell(Uncertain(self.name, None, text))
+        except (Refused, LocalError) as error:
+            if this == self._connection:
+                self.flying.remove(text)
+                reason = NOT_SAID.get(getattr(error, "status", None) or 0, str(error))
+                self._owner.tell(Undelivered(self.name, reason, text=text))
+        else:
+            if this == self._connection:
+                self.flying.remove(text)
+                self._tell_sent(Said(self.name, self._owner.own_id, ack.id, ack.date, text))
+        self._owner.settled()
+
+    async def _ask_for_missed(self, last: int) -> None:
+        assert self._seen is not None
+        this, after, more, count = self._connection, self._seen, True, 0
+        paging = self._owner.client.paging()
+        while more:
+            try:
+                page = await self._owner.client.history(self.name, after=after)
+            except Refused as error:
+                if error.status != UNKNOWN:
+                    raise
+                page = await self._latest(last, this)
+            self._check(this)
+            for said in page.said:
+                self._hear(said, history=True)
+            more = page.more and bool(page.said) and page.said[-1].id > after
+            after = page.said[-1].id if page.said else after
+            count += len(page.said)
+            if more and (paging.over or count >= self._owner.limits.missed):
+                self._tell_missing()
+                return
+
+    async def _latest(self, last: int, this: int) -> Page:
+        """Where the server does not know any more what followed: what there is, and a word about it."""
+        page = await self._owner.client.history(self.name)
+        self._check(this)
+        assert self._seen is not None
+        self._seen = min(self._seen, last)
+        for said in page.said:
+            self._hear(said, history=True)
+        self._tell_missing()
+        return Page((), False)
+
+    def _tell_missing(self) -> None:
+        """Say that not all of what followed is known, so that ours may stand there or not."""
+        self._owner.tell(Notice(f"some of what was said in {self.name} meanwhile may be missing"))
+        while self.flying:
+            self._owner.tell(Uncertain(self.name, None, self.flying.popleft()))
+
+    def _hear(self, said: Said, history: bool = False) -> None:
+        assert self._seen is not None
+        if said.id <= self._seen:
+            return
+        if history and said.sender == self._owner.own_id and said.text in self.flying:
+            self.flying.remove(said.text)
+            self._tell_sent(said)
+            return
+        self._seen = said.id
+        event = MessageReceived(
+            said.sender,
+            said.text,
+            said.id,
+            room=self.name,
+            history=history or None,
+            said=moment_of(said.date),
+        )
+        self._owner.heard(said, event)
+
+    def _tell_sent(self, said: Said) -> None:
+        self._seen = max(self._seen or 0, said.id)
+        event = Sent(said.text, said.id, room=self.name, said=moment_of(said.date))
+        self._owner.heard(said, event)
+
+    def _check(self, this: int) -> None:
+        """Raises Unreachable if the answer came from a connection that is no more."""
+        if this != self._connection or self.gone:
+            raise Unreachable("the connection to the server broke")

@@ -1,0 +1,86 @@
+"""What the person is told of the messages of one conversation: said, waiting, arrived, or not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from chatproto.client.events import (
+    Delivered,
+    Event,
+    MessageReceived,
+    Notice,
+    Sent,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.net.clock import Wall
+from chatproto.peer import ledger
+from chatproto.peer.effects import Became
+
+EACH = 3
+"""So many messages that wait are told one by one."""
+
+
+class MessageNews:
+    """Remembers of which messages was told that they wait, so that their fate names them by their text.
+
+    `name` is what the person calls the other one, who may be given another meanwhile.
+    """
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+        self._kept: set[int] = set()
+
+    def heard(self, name: str, text: str, id: int, said: Wall) -> None:
+        """Tell a received `text`, said at `said`; `id` is 0 where messages have no number."""
+        self._tell(MessageReceived(from_=name, text=text, id=id or None, said=said))
+
+    def written(self, name: str, text: str, said: Wall, id: int | None = None) -> None:
+        """A connection took `text`, which was said at the moment `said`."""
+        self._tell(Sent(text, id, to=name, said=said))
+
+    def kept_for_turn(self) -> None:
+        """It waits until we may speak."""
+        self._tell(Notice("kept until it is your turn (/mode full: without turns)"))
+
+    def kept(self, name: str, id: int) -> None:
+        """It waits until there is a connection."""
+        self._kept.add(id)
+        text = f"message {id} waits for {name}: /unsend {id} takes it back"
+        self._tell(Notice(text, name, id))
+
+    def wait(self, name: str, ids: Iterable[int]) -> None:
+        """Tell which written messages have not arrived: the connection broke or is silent.
+
+        One event each, or one for all of them if they are more than `EACH`.
+        """
+        fresh = [id for id in ids if id not in self._kept]
+        if len(fresh) <= EACH:
+            for id in fresh:
+                self.kept(name, id)
+            return
+        self._kept.update(fresh)
+        which = f"{len(fresh)} messages wait for {name}, {fresh[0]} to {fresh[-1]}"
+        self._tell(Notice(f"{which}: /unsend {fresh[0]} takes the first back", name))
+
+    def waited(self, ids: Iterable[int]) -> None:
+        """They waited before this conversation, and that was told then."""
+        self._kept.update(ids)
+
+    def unsaid(self, name: str, text: str, reason: str) -> None:
+        """It was not said and will not be."""
+        self._tell(Undelivered(name, reason, text=text))
+
+    def became(self, name: str, fate: Became) -> None:
+        """This is known now; with its text if it was told that it waits."""
+        late = fate.id in self._kept
+        self._kept.discard(fate.id)
+        match fate.state:
+            case ledger.DELIVERED:
+                text = fate.text if late and fate.text else None
+                self._tell(Delivered(name, fate.id, text))
+            case ledger.UNCERTAIN:
+                self._tell(Uncertain(name, fate.id, fate.text or None))
+            case _:
+                reason = fate.reason or "it did not arrive"
+                self._tell(Undelivered(name, reason, fate.id, fate.text or None))

@@ -1,0 +1,360 @@
+"""What waits for people, what was heard and not shown: what of one program outlives it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.calls import Calls
+from chatproto.client.conversation_orders import ConversationOrders
+from chatproto.client.deliveries import Deliveries
+from chatproto.client.events import (
+    Answer,
+    Delivered,
+    Event,
+    Failed,
+    MessageReceived,
+    Notice,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.client.introducers import Introducer
+from chatproto.client.people import People
+from chatproto.client.posts import Posts
+from chatproto.client.rooms import Rooms
+from chatproto.client.settings import Settings
+from chatproto.identity.recipient import KeyedPerson, Recipient
+from chatproto.net.clock import Wall
+from chatproto.net.dates import date_of, short_time
+from chatproto.peer import ledger
+from chatproto.peer.correspondence import Correspondence, Outcome
+from chatproto.peer.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, Line
+from chatproto.wire.dialects import Me
+from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import ID
+from chatproto.wire.limits import Limits
+
+LISTED = 256 * 1024
+"""Characters of text in one list of what waits."""
+OLD_EVERY = 3600.0
+"""Seconds between two looks for what has waited too long."""
+
+
+class OutboxOwner(Protocol):
+    """What it needs of the node."""
+
+    settings: Settings
+    server: Introducer | None
+    people: People
+    posts: Posts | None
+    calls: Calls
+    talk: ConversationOrders
+    me: Me
+    limits: Limits
+    acquaintances: Acquaintances | None
+    rooms: Rooms
+    reactor: IReactorTime
+    now: Callable[[], Wall]
+    flushed: Callable[[], Deferred[None]]
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def talks_with(self, key: str) -> bool: ...
+    def ids_of(self, key: str) -> list[str]: ...
+    def deliver(self, key: str) -> None: ...
+
+
+class Outbox:
+    """Takes messages for people who are away, tells what becomes of them, and shows the log."""
+
+    def __init__(self, node: OutboxOwner) -> None:
+        self.deliveries = Deliveries(node, node.reactor)
+        self._node = node
+        self._line = 0  # the highest that was told
+        self._marking = False
+        self._old: IDelayedCall | None = None
+        self._last: Recipient | None = None  # for whom something was left last
+        self._reported: dict[str, list[str]] = {}  # by new key: what was said for the old one
+
+    def start(self) -> None:
+        """Show what was heard before the last end and may not have been shown; report what is too old."""
+        if self._node.posts is None:
+            return
+        try:
+            lines = () if self._node.settings.unread else self._node.posts.ledger.unshown()
+            if lines:
+                self._node.tell(
+                    Notice("this came before the last end and may not have been shown:")
+                )
+            for line in lines:
+                self._show(line)
+                self.shown(line.number)
+        except LedgerTrouble as error:
+            self._node.tell(Failed(str(error), command="log"))
+        self._give_up_old()
+
+    def stop(self) -> None:
+        """The program ends."""
+        self.deliveries.stop()
+        if self._old is not None:
+            self._old.cancel()
+            self._old = None
+
+    def end(self) -> None:
+        """It has ended: say what stays for the next time."""
+        if self._node.posts is None:
+            return
+        try:
+            for key, name, count in self._node.posts.waiting():
+                if not self._node.posts.lasts(key):
+                    continue
+                name = self._node.calls.name_of(key, name)
+                self._node.tell(
+                    Notice(f"{_messages(count)} kept for {name} until you both are there")
+                )
+            self._mark()
+            self._node.posts.ledger.close()
+        except LedgerTrouble as error:
+            self._node.tell(Failed(str(error), command="log"))
+
+    def leave_for(self, recipient: Recipient, text: str) -> bool:
+        """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
+        posts = self._node.posts
+        if (
+            posts is None
+            or not isinstance(recipient, KeyedPerson)
+            or not posts.lasts(recipient.key)
+        ):
+            return False
+        if len(text.encode()) > self._node.limits.message:
+            raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
+        name = self._node.calls.name_of(recipient.key)
+        post = posts.of(recipient.key, name)
+        entry = post.say(MSG, text, self._node.now())
+        self._last = recipient
+        what = f"message {entry.id} waits for {name}: /unsend {entry.id} {name} takes it back"
+        self._node.tell(Notice(what, name, entry.id))
+        self.deliveries.wait_for(recipient.key, len(post))
+        return True
+
+    def left_over(self, post: Correspondence, quiet: bool, ending: bool) -> None:
+        """A conversation is over: what has not arrived waits, if its key is known, or is reported."""
+        posts = self._node.posts
+        assert posts is not None
+        if not len(post):
+            return
+        if not posts.lasts(post.key):
+            self._tell_all(post.name, post.give_up(), "the conversation is over")
+        elif not ending:
+            if not quiet:
+                self._node.tell(Notice(f"{_messages(len(post))} kept for {post.name}"))
+            self.deliveries.wait_for(post.key, len(post))
+
+    def unsend(self, number: int, to: str) -> None:
+        """Take a message back. Raises LocalError if there is none of that number."""
+        calls, posts = self._node.calls, self._node.posts
+        recipient = calls.names.resolve(to) if to else self._last
+        conversation = calls.all.current
+        if to or (conversation is None and recipient is not None):
+            assert recipient is not None
+            conversation = calls.all.with_recipient(recipient) or calls.all.called(to)
+        if conversation is not None:
+            self._node.talk.unsend(conversation, number)
+            return
+        if posts is None or not isinstance(recipient, KeyedPerson):
+            raise LocalError(404, f"nothing waits for {to}" if to else "whose? /unsend n id")
+        name = calls.name_of(recipient.key)
+        post = posts.of(recipient.key, name)
+        self._tell_all(name, post.take_back(number), "taken back")
+
+    def listed(self) -> Answer:
+        """List what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
+
+        At most `LISTED` characters of text; `more` says how many messages are left out.
+        """
+        rows: list[dict[str, Any]] = []
+        lines: list[str] = []
+        size = more = 0
+        for to, id, at, text in self._waiting():
+            size += len(text)
+            if size > LISTED and rows:
+                more += 1
+                continue
+            known = {"id": id, "said": date_of(at)} if id is not None and at is not None else {}
+            rows.append({"to": to, "text": text, **known})
+            when = f" ({short_time(at, self._node.now())})" if at is not None else ""
+            number = f"{id} " if id is not None else ""
+            lines.append(f"{number}to {to}{when}: {text}")
+        if more:
+            lines.append(f"and {more} more")
+        data: dict[str, Any] = {"messages": rows, **({"more": more} if more else {})}
+        return Answer("outbox", tuple(lines) or ("nothing waits",), data)
+
+    def _waiting(self) -> Iterator[tuple[str, int | None, Wall | None, str]]:
+        """To whom, as what number, when and what was said that waits."""
+        posts, calls = self._node.posts, self._node.calls
+        if posts is not None:
+            named = ((calls.name_of(key, called), key) for key, called, _ in posts.waiting())
+            for name, key in sorted(named):
+                for entry in posts.ledger.entries(key):
+                    if entry.kind == MSG and not entry.withdrawn:
+                        yield name, entry.id, entry.at, entry.text
+        for name, text in (*calls.all.unwritten(), *self._node.rooms.unwritten()):
+            yield name, None, None, text
+
+    def history(self, most: int, who: str = "") -> None:
+        """Show the latest messages with `who`, or in the current conversation.
+
+        Raises LocalError, LedgerTrouble.
+        """
+        posts, key = self._node.posts, self._key_of(who)
+        if posts is None or key is None:
+            raise LocalError(404, "of what is said in the open nothing is kept")
+        lines = posts.ledger.history(key, min(most, self._node.limits.history_lines))
+        for line in lines:
+            self._show(line)
+        self._node.tell(Answer("history", () if lines else ("nothing",), {"count": len(lines)}))
+
+    def _key_of(self, who: str) -> str | None:
+        """The key of `who` or of the target; None: they speak in the open. Raises LocalError."""
+        calls = self._node.calls
+        if not who:
+            away = calls.all.away
+            return away.recipient.key if away is not None else calls.all.need_current().key
+        conversation = self._node.talk.named(who)
+        if conversation is not None:
+            return conversation.key
+        recipient = calls.names.resolve(who)
+        if not isinstance(recipient, KeyedPerson):
+            raise LocalError(404, f"nothing was said with {who}: no key of theirs is known")
+        return recipient.key
+
+    def search(self, words: str) -> None:
+        """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""
+        posts = self._node.posts
+        if posts is None:
+            raise LocalError(404, "of what is said in the open nothing is kept")
+        lines = posts.ledger.search(words, self._node.limits.history_lines)
+        for line in lines:
+            self._show(line)
+        self._node.tell(Answer("search", () if lines else ("nothing",), {"count": len(lines)}))
+
+    def shown(self, line: int) -> None:
+        """What is in line `line` of the log was told; once it is on the screen that is kept."""
+        if self._node.settings.unread:
+            return
+        self._line = max(self._line, line)
+        if not self._marking:
+            self._marking = True
+            self._node.reactor.callLater(0, self._when_flushed)
+
+    def _when_flushed(self) -> None:
+        line = self._line
+        self._node.flushed().addCallback(lambda _: self._mark(line))
+
+    def _mark(self, line: int | None = None) -> None:
+        self._marking = False
+        posts = self._node.posts
+        line = self._line if line is None else line
+        if posts is not None and line:
+            try:
+                posts.ledger.shown(line)
+            except LedgerTrouble as error:
+                self._node.tell(Failed(str(error), command="log"))
+        if line is not None and line < self._line:
+            self.shown(self._line)
+
+    def _show(self, line: Line) -> None:
+        if line.state == OVERHEARD:
+            where = line.key
+            self._node.tell(
+                MessageReceived(
+                    line.name, line.text, line.id, room=where, history=True, said=line.at
+                )
+            )
+            return
+        heard = line.state == HEARD
+        name = self._name_of(line)
+        from_, to = (name, None) if heard else (self._node.me.client_id, name)
+        self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True, said=line.at))
+
+    def _name_of(self, line: Line) -> str:
+        """Return the name of the peer in `line`: as logged, if it still means the same key."""
+        known = self._node.acquaintances
+        name = line.name
+        if ":" in name or (
+            ID.fullmatch(name) is not None and not (known and known.knows(line.key))
+        ):
+            # An older program kept no mark of those whom nobody had confirmed.
+            name = f"{name}?" if ID.fullmatch(name) is not None else line.key
+        return self._node.calls.name_of(line.key, name)
+
+    # Whose key is another now.
+
+    def replaced(self, old: list[str], key: str, name: str) -> None:
+        """Report what waits for the keys `old`, which are nobody's any more; `name` has `key` now."""
+        posts = self._node.posts
+        if posts is None:
+            return
+        for one in old:
+            outcomes = posts.of(one, name).give_up()
+            texts = [outcome.text for outcome in outcomes if outcome.text]
+            most = self._node.limits.waiting_messages
+            self._reported[key] = [*self._reported.get(key, []), *texts][-most:]
+            why = (
+                f"it was for the key that {name} had before: /resend {name} sends it to the new one"
+            )
+            self._tell_all(name, outcomes, why)
+
+    def resend(self, name: str, say: Callable[[str], None]) -> None:
+        """Say to `name` what was said for a key that they had before. Raises LocalError."""
+        recipient = self._node.calls.names.resolve(name)
+        texts = self._reported.get(recipient.key) if isinstance(recipient, KeyedPerson) else None
+        if not texts:
+            raise LocalError(404, f"there is nothing to send {name} again")
+        while texts:
+            say(texts[0])
+            del texts[0]
+
+    def _give_up_old(self) -> None:
+        """Report what has waited for a week, now and from time to time."""
+        posts = self._node.posts
+        assert posts is not None
+        self._old = self._node.reactor.callLater(OLD_EVERY, self._give_up_old)
+        try:
+            for key, name, _ in posts.waiting():
+                name = self._node.calls.name_of(key, name)
+                post = posts.of(key, name)
+                if posts.lasts(key):
+                    self._tell_all(name, post.expire(self._surely_past()), "it has waited too long")
+                elif not self._node.talks_with(key):
+                    self._tell_all(name, post.give_up(), "the conversation is over")
+        except LedgerTrouble as error:
+            self._node.tell(Failed(str(error), command="log"))
+
+    def _surely_past(self) -> Wall:
+        """The time of day, or the time that the program counts if that is earlier.
+
+        The system's clock may be set forward by mistake: that gives up no message.
+        """
+        return min(self._node.now(), Wall(self._node.reactor.seconds()), key=float)
+
+    def _tell_all(self, name: str, outcomes: list[Outcome], reason: str) -> None:
+        for one in outcomes:
+            event: Event
+            match one.state:
+                case ledger.DELIVERED:
+                    event = Delivered(name, one.id)
+                case ledger.UNCERTAIN:
+                    event = Uncertain(name, one.id, one.text or None)
+                case _:
+                    event = Undelivered(name, reason, one.id, one.text or None)
+            self._node.tell(event)
+
+
+def _messages(count: int) -> str:
+    return "1 message is" if count == 1 else f"{count} messages are"

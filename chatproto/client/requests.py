@@ -1,0 +1,90 @@
+"""What the person asks for: one after another where a server answers, at once where nobody has to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from chatproto.client.events import INTERNAL, Event, Failed
+from chatproto.client.finder import TROUBLES
+from chatproto.client.refusals import refusal_fields
+from chatproto.identity.pins import PinTrouble
+from chatproto.stdio.unexpected import unexpected
+from chatproto.wire.errors import LocalError
+
+WAITING = 5000
+"""Requests that wait for those before; a script could fill the memory otherwise."""
+Answer = TypeVar("Answer")
+Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
+
+
+class Requests:
+    """What cannot be done is one `Failed` with one sentence; `settled` is called after each."""
+
+    def __init__(self, tell: Callable[[Event], None], settled: Callable[[], None]) -> None:
+        self._tell = tell
+        self._settled = settled
+        self._one = DeferredLock()
+        self._pending = 0
+
+    def __len__(self) -> int:
+        """How many of `ask` are not done."""
+        return self._pending
+
+    def ask(self, command: str, work: Work) -> bool:
+        """Do `work` for `command` when those before are done; False, and told, if too many wait."""
+        if self._pending >= WAITING:
+            busy = f"{WAITING} requests wait for the server: try again when it has answered"
+            self.fail(command, LocalError(429, busy))
+            return False
+        self._pending += 1
+
+        def answered(_: object) -> None:
+            self._pending -= 1
+            self._settled()
+
+        done = self._one.run(lambda: Deferred.fromCoroutine(self._guard(command, work)))
+        done.addBoth(answered)
+        return True
+
+    def attempt(self, command: str, work: Callable[[], None]) -> None:
+        """Do `work` for `command` now."""
+        try:
+            work()
+        except (*TROUBLES, PinTrouble) as error:
+            self.fail(command, error)
+        except Exception:
+            self._mistaken(command)
+        self._settled()
+
+    def then(self, work: Callable[[], Coroutine[Deferred[Any], Any, Answer]]) -> Deferred[Answer]:
+        """What `work` answers with when those before are done: nothing that the person asked for."""
+        return self._one.run(lambda: Deferred.fromCoroutine(work()))
+
+    def fail(self, command: str, error: Exception | str, about: str | None = None) -> None:
+        """Tell that `command` could not be done; `about`: whom a call was to go to."""
+        told = Failed(sentence(error), command=command, id=about)
+        self._tell(replace(told, **refusal_fields(error)))
+
+    def _mistaken(self, command: str) -> None:
+        """The exception that is being handled is a mistake of ours."""
+        self._tell(Failed(unexpected(command), status=500, command=command, code=INTERNAL))
+
+    async def _guard(self, command: str, work: Work) -> None:
+        """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
+        try:
+            await work()
+        except (*TROUBLES, PinTrouble) as error:
+            self.fail(command, error)
+        except Exception:
+            self._mistaken(command)
+
+
+def sentence(error: BaseException | str) -> str:
+    """Return a sentence about the error, with the seconds to wait where the server told them."""
+    words = getattr(error, "detail", "") or str(error)
+    seconds = getattr(error, "retry_after", None)
+    return words if seconds is None else f"{words}: try again in {seconds} s"

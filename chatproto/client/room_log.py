@@ -1,0 +1,36 @@
+"""What was said in rooms, in one's own log, where /search finds it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chatproto.client.events import Event, Failed
+from chatproto.net.dates import moment_of
+from chatproto.peer.ledger import MSG, Entry, Ledger, LedgerTrouble
+from chatproto.wire.bcp2_rooms_told import Said
+
+
+class RoomLog:
+    """Keeps the last `most` messages of each room in `ledger`; `tell` gets news for the person.
+
+    A ledger in trouble keeps nothing, and says so once until it works again: what is said in a room
+    can still be read, and the server may have it.
+    """
+
+    def __init__(self, ledger: Ledger, most: int, tell: Callable[[Event], None]) -> None:
+        self._ledger = ledger
+        self._most = most
+        self._tell = tell
+        self._in_trouble = False
+
+    def keep(self, said: Said) -> None:
+        """It was said, by us or by somebody else."""
+        entry = Entry(said.id, MSG, moment_of(said.date), said.text)
+        try:
+            self._ledger.overheard(said.room, said.sender, entry, self._most)
+        except LedgerTrouble as error:
+            if not self._in_trouble:
+                self._tell(Failed(str(error), command="log"))
+            self._in_trouble = True
+        else:
+            self._in_trouble = False

@@ -1,0 +1,50 @@
+"""What a server tells of rooms, as events."""
+
+from __future__ import annotations
+
+from chatproto.client.events import RoomChanged
+from chatproto.net.clock import Wall
+from chatproto.net.dates import moment_of
+from chatproto.wire.bcp2_rooms_told import Changed, JoinAck
+
+_CHANGES = {
+    ("kick", False): "kicked",
+    ("ban", False): "banned",
+    ("ban", True): "unbanned",
+    ("unban", False): "unbanned",
+    ("mute", False): "muted",
+    ("mute", True): "unmuted",
+    ("op", True): "deop",
+}
+"""By what CHANGED tells and whether its `Until` has passed."""
+
+
+def joined(ack: JoinAck, own_id: str, again: bool = False) -> RoomChanged:
+    """We are in; `again`: after a break."""
+    return RoomChanged(
+        ack.room,
+        "joined",
+        own_id,
+        members=tuple(one.id for one in ack.members),
+        count=ack.count,
+        role=ack.role,
+        text=ack.topic or None,
+        own=True,
+        again=again or None,
+    )
+
+
+def changed(push: Changed, own_id: str, now: Wall) -> RoomChanged:
+    """Somebody did something there."""
+    over = bool(push.until) and moment_of(push.until) <= now
+    return RoomChanged(
+        push.room,
+        _CHANGES.get((push.what, over), push.what),
+        push.peer_id or None,
+        by=push.sender or None,
+        text=push.text if push.what == "topic" else None,
+        until=None if over else push.until or None,
+        key=push.key or None,
+        address=push.address or None,
+        own=push.peer_id == own_id or None,
+    )

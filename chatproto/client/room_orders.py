@@ -1,0 +1,225 @@
+"""What a person asks of a room that they are in, and has done there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Protocol
+
+from chatproto.client.events import Answer, MessageReceived, RoomChanged
+from chatproto.client.requests import Requests, Work
+from chatproto.client.rooms import Rooms
+from chatproto.directory.answer import Refused
+from chatproto.net.clock import EPOCH, Wall
+from chatproto.net.dates import date_of, moment_of
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_rooms_told import Said
+from chatproto.wire.errors import LocalError
+
+BEGINNING = date_of(EPOCH)
+"""`Until` of what is taken back."""
+NOT_SO = {
+    403: "that is not for you to do here, or not to them",
+    404: "there is nobody of that name, or you are not in that room",
+    413: "that is too much: too long, or too many already",
+    429: "too many requests about rooms at once: try again in a moment",
+    503: "the server can keep nothing just now: try again in a moment",
+}
+"""Why something is not done, by status."""
+
+
+class Asker(Protocol):
+    """Who carries requests out one after another; the node."""
+
+    requests: Requests
+
+    def now(self) -> Wall: ...
+
+
+class RoomOrders:
+    """Each takes the room's name, or goes to the current one; what cannot be done is one `Failed`."""
+
+    def __init__(self, node: Asker, rooms: Rooms) -> None:
+        self._node = node
+        self._rooms = rooms
+
+    def names(self, name: str = "") -> None:
+        """Show who is there."""
+
+        async def work() -> None:
+            room = self._rooms.named(name).name
+            found = await self._rooms.client.names(room)
+            people = [{"id": one.id, "role": one.role} for one in found]
+            marks = (one.id if one.role == "member" else f"{one.id} ({one.role})" for one in found)
+            line = f"{len(found)} in {room}: {', '.join(marks)}"
+            self._rooms.tell(Answer("names", (line,), {"room": room, "members": people}))
+
+        self._ask("names", work)
+
+    def rooms(self) -> None:
+        """Show which rooms there are."""
+
+        async def work() -> None:
+            found = await self._rooms.client.rooms()
+            lines = [_listed(one.room, one.members, one.topic) for one in found] or ["no room"]
+            rows = [{"room": one.room, "count": one.members, "topic": one.topic} for one in found]
+            self._rooms.tell(Answer("rooms", tuple(lines), {"rooms": rows}))
+
+        self._ask("rooms", work)
+
+    def topic(self, text: str | None, name: str = "") -> None:
+        """Show the topic, or set it; empty for none."""
+
+        async def work() -> None:
+            membership = self._rooms.named(name)
+            room = membership.name
+            word = (text or "").split(None, 1)[:1]
+            if not name and word and self._rooms.has(word[0]):
+                raise LocalError(400, f"not done: the topic of {word[0]} is /topic @{word[0]}")
+            if text is None:
+                shown = membership.topic or "no topic"
+                data = {"room": room, "topic": membership.topic}
+                self._rooms.tell(Answer("topic", (f"{room}: {shown}",), data))
+                return
+            await self._rooms.client.do(asked.Topic, room=room, text=text)
+            membership.topic = text.strip()
+            self._rooms.tell(
+                RoomChanged(room, "topic", by=self._rooms.own_id, text=membership.topic)
+            )
+
+        self._ask("topic", work)
+
+    def kick(self, who: str, name: str = "") -> None:
+        """Put somebody out."""
+        self._order("kick", asked.Kick, "kicked", name, {"peer_id": who})
+
+    def ban(self, who: str, seconds: str = "", name: str = "") -> None:
+        """Put out an id, a key or an address and let them not in again, for so long or for good."""
+        self._order("ban", asked.Ban, "banned", name, _barred(who), self._until(seconds))
+
+    def unban(self, who: str, name: str = "") -> None:
+        """Let them in again."""
+        self._order("unban", asked.Unban, "unbanned", name, _barred(who))
+
+    def mute(self, who: str, seconds: str = "", name: str = "") -> None:
+        """Let somebody say nothing, for so long or for good; 0 seconds take it back."""
+        change = "unmuted" if seconds == "0" else "muted"
+        self._order("mute", asked.Mute, change, name, {"peer_id": who}, self._until(seconds))
+
+    def op(self, who: str, seconds: str = "", name: str = "") -> None:
+        """Let somebody put others out, for so long or for good; 0 seconds take it back."""
+        change = "deop" if seconds == "0" else "op"
+        self._order("op", asked.Op, change, name, {"peer_id": who}, self._until(seconds))
+
+    def invite(self, who: str, name: str = "") -> None:
+        """Let somebody in without the room's key, and tell them."""
+        self._order("invite", asked.Invite, "invited", name, {"peer_id": who})
+
+    def settings(
+        self, name: str, secret: str | None, invited: bool | None, kept: bool | None
+    ) -> None:
+        """Show how a room is, or change what is not None."""
+
+        async def work() -> None:
+            room = self._rooms.named(name).name
+            ack = await self._rooms.client.settings(room, secret, invited, kept)
+            words = (
+                "only with its key" if ack.locked else "",
+                "only who is invited" if ack.invited else "",
+                "its messages are kept" if ack.kept else "nothing of it is kept",
+            )
+            data = {"room": room, "locked": ack.locked, "invited": ack.invited, "kept": ack.kept}
+            line = f"{room}: {', '.join(filter(None, words))}"
+            self._rooms.tell(Answer("settings", (line,), data))
+
+        self._ask("settings", work)
+
+    def history(self, most: int, name: str = "") -> None:
+        """Show the latest messages of a room."""
+
+        async def work() -> None:
+            room = self._rooms.named(name).name
+            said: list[Said] = []
+            more, before = True, None
+            wanted = min(most, self._rooms.limits.history_lines)
+            paging = self._rooms.client.paging()
+            while more and len(said) < wanted and not paging.over:
+                page = await self._rooms.client.history(
+                    room, before=before, limit=wanted - len(said)
+                )
+                said[:0] = page.said
+                more = page.more and bool(page.said) and said[0].id < (before or said[0].id + 1)
+                before = said[0].id if said else None
+            for one in said[-wanted:]:
+                self._rooms.tell(
+                    MessageReceived(
+                        one.sender,
+                        one.text,
+                        one.id,
+                        room=room,
+                        history=True,
+                        said=moment_of(one.date),
+                    )
+                )
+            lines = () if said else ("nothing",)
+            self._rooms.tell(Answer("history", lines, {"room": room, "count": len(said)}))
+
+        self._ask("history", work)
+
+    def _order(
+        self,
+        command: str,
+        request: type[Bcp2Message],
+        change: str,
+        name: str,
+        whom: dict[str, str],
+        until: str = "",
+    ) -> None:
+        """Do something to somebody; the others are told by the server, and we by its answer."""
+
+        async def work() -> None:
+            room = self._rooms.named(name).name
+            ends = {"until": until} if until else {}
+            await self._rooms.client.do(request, room=room, **whom, **ends)
+            shown = until if until and until != BEGINNING else None
+            event = RoomChanged(
+                room,
+                change,
+                whom.get("peer_id"),
+                by=self._rooms.own_id,
+                until=shown,
+                key=whom.get("key"),
+                address=whom.get("address"),
+            )
+            self._rooms.tell(event)
+
+        self._ask(command, work)
+
+    def _until(self, seconds: str) -> str:
+        if not seconds:
+            return ""
+        return date_of(self._node.now() + int(seconds)) if int(seconds) else BEGINNING
+
+    def _ask(self, command: str, work: Work) -> None:
+        self._node.requests.ask(command, partial(_in_words, work))
+
+
+async def _in_words(work: Work) -> None:
+    """The server's bare status as a sentence about rooms."""
+    try:
+        await work()
+    except Refused as error:
+        raise Refused(NOT_SO.get(error.status or 0, str(error)), error.status) from None
+
+
+def _barred(who: str) -> dict[str, str]:
+    """An id, a key or an address, by how it looks."""
+    if who.startswith("sha256:"):
+        return {"key": who}
+    if ":" in who or who.replace(".", "").isdigit():
+        return {"address": who}
+    return {"peer_id": who}
+
+
+def _listed(room: str, count: int, topic: str) -> str:
+    return f"{room}: {count} there" + (f", {topic}" if topic else "")

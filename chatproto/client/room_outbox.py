@@ -1,0 +1,94 @@
+"""What we say in rooms, until it has arrived: few at once, and input is held while there is no room."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.defer import Deferred
+
+from chatproto.client.events import Event, Undelivered
+from chatproto.client.membership import Membership
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import Limits
+
+
+class RoomOutbox:
+    """`rooms` are those that we are in; of those that we have left it keeps what is not answered yet.
+
+    `hold_input` is told to hold all further input, and to let it go on.
+    """
+
+    def __init__(
+        self,
+        rooms: Mapping[str, Membership],
+        limits: Limits,
+        tell: Callable[[Event], None],
+        hold_input: Callable[[bool], None],
+    ) -> None:
+        self._rooms = rooms
+        self._limits = limits
+        self._tell = tell
+        self._hold_input = hold_input
+        self._left: list[Membership] = []
+        self._held: tuple[Membership, str] | None = None
+
+    @property
+    def unsent(self) -> int:
+        """How many messages are not known to have arrived."""
+        held = self._held is not None
+        return held + sum(one.unsent for one in self._all())
+
+    def say(self, membership: Membership, text: str) -> None:
+        """Say `text` there, as soon as can be. Raises LocalError 413, and 429 while one is held."""
+        most = self._limits.body_to_server
+        if len(text.encode()) > most:
+            raise LocalError(413, f"a message to a room has at most {most} bytes")
+        if self._held is not None:
+            raise LocalError(429, f"{membership.unsent} messages wait already")
+        if membership.unsent >= self._limits.waiting_messages:
+            self._held = membership, text
+            self._hold_input(True)
+        else:
+            membership.waiting.append(text)
+            self._pump()
+
+    def left(self, membership: Membership) -> None:
+        """We are not there any more; what was on its way is answered yet."""
+        self._left.append(membership)
+
+    def go_on(self) -> None:
+        """Something was answered, or can be said now: perhaps there is room for more."""
+        self._left = [one for one in self._left if one.flying]
+        self._pump()
+        if self._held is None:
+            return
+        membership, text = self._held
+        if membership.gone:
+            self._held = None
+            self._tell(Undelivered(membership.name, "you are not in that room", text=text))
+            self._hold_input(False)
+        elif membership.unsent < self._limits.waiting_messages:
+            self._held = None
+            membership.waiting.append(text)
+            self._pump()
+            self._hold_input(False)
+
+    def stop(self, reason: str) -> None:
+        """Nothing more is said; `rooms` were stopped already."""
+        held, self._held = self._held, None
+        while self._left:
+            self._left.pop(0).stop(reason)
+        if held is not None:
+            self._tell(Undelivered(held[0].name, reason, text=held[1]))
+
+    def _pump(self) -> None:
+        """Say what waits, few at once: who talks too fast is read later, and an answer is due in time."""
+        for membership in tuple(self._rooms.values()):
+            while membership.takes() and self._on_the_way() < self._limits.says_unanswered:
+                Deferred.fromCoroutine(membership.speak())
+
+    def _on_the_way(self) -> int:
+        return sum(len(one.flying) for one in self._all())
+
+    def _all(self) -> tuple[Membership, ...]:
+        return *self._rooms.values(), *self._left

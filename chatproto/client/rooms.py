@@ -1,0 +1,349 @@
+"""The rooms that we are in: what the person asks of them, and what the server tells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+
+from chatproto.client.calls import Calls
+from chatproto.client.events import Event, RoomChanged
+from chatproto.client.membership import Membership
+from chatproto.client.posts import Posts
+from chatproto.client.requests import Requests, sentence
+from chatproto.client.room_log import RoomLog
+from chatproto.client.room_news import changed, joined
+from chatproto.client.room_outbox import RoomOutbox
+from chatproto.client.target import Room
+from chatproto.directory.answer import Refused
+from chatproto.directory.client import Unreachable
+from chatproto.directory.room_client import RoomClient
+from chatproto.net.clock import Wall
+from chatproto.peer.timers import Timers
+from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_rooms_told import Said
+from chatproto.wire.dialects import Me
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.limits import Limits
+from chatproto.wire.room_fields import read_room
+
+FOR_NOW = (408, 429, 500, 503)
+"""Refusals that another try may not meet."""
+NOT_IN = {
+    403: "you may not come in: {room} wants a key (/join {room} key=KEY) or an invitation, or you are banned",
+    409: "another room looks like {room}, or somebody there looks like you",
+    413: "you are in too many rooms, or have too many",
+    429: "too many requests about rooms at once: try again in a moment",
+    503: "{room} is full, there are too many rooms, or the server can keep nothing just now: "
+    "try again in a moment",
+}
+"""Why somebody is not let in, by status."""
+RETRY_AFTER = 5
+"""Seconds to another try, where the server tells none."""
+
+
+class RoomsOwner(Protocol):
+    """What they need of the node."""
+
+    calls: Calls
+    limits: Limits
+    me: Me
+    posts: Posts | None
+    requests: Requests
+    reactor: IReactorTime
+    now: Callable[[], Wall]
+    hold_input: Callable[[bool], None]
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def settle(self) -> None: ...
+    def shown(self, line: int) -> None: ...
+
+
+class Rooms:
+    """Every room by its name. `client` asks the server; None where it has no rooms.
+
+    What the methods of the person cannot do is one `Failed`, or LocalError where they say so.
+    """
+
+    def __init__(self, node: RoomsOwner) -> None:
+        self.connection: RoomClient | None = None
+        self._node = node
+        self._all: dict[str, Membership] = {}
+        self._outbox = RoomOutbox(
+            self._all, node.limits, self.tell, lambda held: node.hold_input(held)
+        )
+        self._retries = Timers(node.reactor)
+        self._log: RoomLog | None = None
+        if node.posts is not None:
+            self._log = RoomLog(node.posts.ledger, node.limits.room_log, self.tell)
+
+    @property
+    def client(self) -> RoomClient:
+        """The server. Raises LocalError if it has no rooms."""
+        if self.connection is None:
+            raise LocalError(
+                405, "there is no server with rooms: one that --plain speaks to has none"
+            )
+        return self.connection
+
+    @property
+    def limits(self) -> Limits:
+        """The named limits."""
+        return self._node.limits
+
+    @property
+    def own_id(self) -> str:
+        """Who we are."""
+        return self._node.me.client_id
+
+    @property
+    def current(self) -> str:
+        """The room that what is typed goes to, or an empty string."""
+        return self._node.calls.all.room
+
+    @property
+    def unsent(self) -> int:
+        """How many messages of ours are not known to have arrived."""
+        return self._outbox.unsent
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Each as /who shows it."""
+        current = self._node.calls.all.room
+        return [
+            {"room": name, "count": one.count, "role": one.role, "current": name == current}
+            for name, one in self._all.items()
+        ]
+
+    def unwritten(self) -> list[tuple[str, str]]:
+        """In which room and what was said that waits to be sent."""
+        return [(one.name, text) for one in self._all.values() for text in one.waiting]
+
+    def has(self, room: str) -> bool:
+        """Return True if this client is in `room`."""
+        return room in self._all
+
+    def is_member(self, room: str, client_id: str) -> bool:
+        """Return True if somebody else with the id `client_id` is known to be in `room`."""
+        return room in self._all and client_id in self._all[room].people - {self.own_id}
+
+    # What the person says.
+
+    def named(self, name: str = "") -> Membership:
+        """The room `name`, or the current one. Raises LocalError."""
+        room = _room(name) if name else self._node.calls.all.room
+        if not room:
+            raise LocalError(404, "which room? /join opens one")
+        if room not in self._all:
+            raise LocalError(404, f"you are not in {room}: /join {room}")
+        return self._all[room]
+
+    def say(self, text: str, name: str = "") -> None:
+        """Say `text` in a room, as soon as can be. Raises LocalError."""
+        self._outbox.say(self.named(name), text)
+
+    def switch(self, name: str) -> None:
+        """What is typed goes to `name` now. Raises LocalError."""
+        membership = self.named(name)
+        if not self._node.calls.all.move_to(Room(membership.name)):
+            self.tell_current(membership.name)
+
+    def tell_current(self, name: str) -> None:
+        """Say that the next line goes to the room `name`."""
+        self.tell(RoomChanged(name, "current", count=self._all[name].count or None))
+
+    # What the person asks.
+
+    def join(self, name: str, secret: str = "") -> None:
+        """Be in `name`, which becomes the current one at once, so that what is said next waits for it."""
+        self._node.requests.attempt("join", lambda: self._begin(_room(name), secret))
+
+    def _begin(self, room: str, secret: str) -> None:
+        membership = self._all.get(room)
+        if membership is not None:
+            self.switch(room)
+            return
+        if len(self._all) >= self.limits.rooms_per_client:
+            raise LocalError(413, f"you are in {len(self._all)} rooms: /part leaves one")
+        _ = self.client
+        membership = self._all[room] = Membership(self, room, secret)
+        self._node.calls.all.move_to(Room(room))
+        if not self._node.requests.ask("join", lambda: self._join(membership)):
+            self._drop(membership, "it was not asked for")
+
+    async def _join(self, membership: Membership) -> None:
+        try:
+            await self.client.ready()
+            ack = await membership.enter()
+        except Refused as error:
+            reason = _not_in(membership.name, error)
+            self._drop(membership, reason)
+            raise Refused(reason, error.status) from None
+        except (LocalError, Unreachable) as error:
+            self._drop(membership, sentence(error))
+            raise
+        self.tell(joined(ack, self.own_id))
+        await membership.catch_up(ack.last)
+        self.settled()
+
+    def part(self, name: str = "") -> None:
+        """Leave a room; what still waits to be said there is not said."""
+
+        async def work() -> None:
+            membership = self.named(name)
+            self._drop(membership, "you left", own=True)
+            if membership.entered:
+                await self.client.do(asked.Part, room=membership.name)
+            self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
+
+        self._node.requests.ask("part", work)
+
+    # What the server tells.
+
+    def resume(self) -> None:
+        """The server knows us again: join every room again."""
+        for membership in tuple(self._all.values()):
+            if membership.joined and not membership.entering:
+                self._enter_again(membership)
+
+    def lost(self) -> None:
+        """The connection to the server is gone."""
+        self._retries.stop()
+        for membership in self._all.values():
+            membership.lost()
+
+    def refused(self) -> None:
+        """The server is not asked any more."""
+        reason = "the server is not asked any more"
+        for membership in tuple(self._all.values()):
+            joined = membership.joined
+            self._drop(membership, reason, uncertain=True)
+            if joined:
+                self._tell_out(membership, reason)
+
+    def stop(self, reason: str = "the program ends") -> None:
+        """Nothing more is said, and nothing more is asked of the server."""
+        self._retries.stop()
+        for membership in tuple(self._all.values()):
+            self._forget(membership)
+            membership.stop(reason)
+        self._outbox.stop(reason)
+
+    def pushed(self, push: Bcp2Message) -> None:
+        """Something happened in a room."""
+        match push:
+            case told.Invited(room, sender):
+                if not self._node.calls.strangers.may_invite():
+                    return
+                self.tell(RoomChanged(room, "invited", self.own_id, by=sender or None, own=True))
+                return
+        membership = self._all.get(getattr(push, "room", ""))
+        if membership is None or not membership.entered:
+            return
+        match push:
+            case Said():
+                membership.hear(push)
+            case told.Joined(room, who, role):
+                membership.came_in(who)
+                self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
+            case told.Parted(room, who, reason) if who == self.own_id:
+                self._drop(membership, reason or "you are out")
+                self._tell_out(membership, reason)
+            case told.Parted(room, who, reason):
+                membership.went_out(who)
+                event = RoomChanged(
+                    room, "parted", who, count=membership.count, reason=reason or None
+                )
+                self.tell(event)
+            case told.Changed():
+                if push.what == "topic":
+                    membership.topic = push.text
+                self.tell(changed(push, self.own_id, self._node.now()))
+
+    # What a membership needs.
+
+    def tell(self, event: Event) -> None:
+        """News for the person."""
+        self._node.tell(event)
+
+    def heard(self, said: Said, event: Event) -> None:
+        """Something was said."""
+        if self._log is not None:
+            self._log.keep(said)
+        self.tell(event)
+
+    def settled(self) -> None:
+        """Perhaps there is room for more now."""
+        self._outbox.go_on()
+        self._node.settle()
+
+    # How it follows.
+
+    def _enter_again(self, membership: Membership) -> None:
+        async def work() -> None:
+            try:
+                ack = await membership.enter()
+                self.tell(joined(ack, self.own_id, again=True))
+                await membership.catch_up(ack.last)
+            except Unreachable:
+                return  # the next connection tries it again
+            except Refused as error:
+                if error.status in FOR_NOW:
+                    wait = error.retry_after or RETRY_AFTER
+                    self._retry(membership, min(wait, self.limits.retry_most))
+                else:
+                    reason = _not_in(membership.name, error)
+                    self._drop(membership, reason, uncertain=True)
+                    self._tell_out(membership, reason)
+            self.settled()
+
+        Deferred.fromCoroutine(work())
+
+    def _retry(self, membership: Membership, seconds: float) -> None:
+        def again() -> None:
+            if not membership.gone:
+                self._enter_again(membership)
+
+        membership.lost()
+        self._retries.after(membership.name, seconds, again)
+
+    def _tell_out(self, membership: Membership, reason: str) -> None:
+        event = RoomChanged(membership.name, "parted", self.own_id, reason=reason or None, own=True)
+        self.tell(event)
+
+    def _drop(
+        self, membership: Membership, reason: str, uncertain: bool = False, own: bool = False
+    ) -> None:
+        """We are not in it any more; `uncertain`: nor is it known what of ours arrived; `own`: we left."""
+        self._forget(membership, own)
+        if uncertain:
+            membership.stop(reason)
+        else:
+            membership.leave(reason)
+            self._outbox.left(membership)
+        self.settled()
+
+    def _forget(self, membership: Membership, own: bool = False) -> None:
+        if self._all.get(membership.name) is not membership:
+            return
+        del self._all[membership.name]
+        self._node.calls.all.ended(Room(membership.name), own)
+
+
+def _room(name: str) -> str:
+    """The name of a room as the protocol spells it; `#` may be left out. Raises LocalError."""
+    try:
+        return read_room(name if name.startswith("#") else f"#{name}")
+    except RemoteError:
+        raise LocalError(
+            400, "a room is called by # and letters, digits, '.', '_', '-', at most 64"
+        ) from None
+
+
+def _not_in(room: str, error: Refused) -> str:
+    """Why we are not let into `room`."""
+    return NOT_IN.get(error.status or 0, str(error)).format(room=room)

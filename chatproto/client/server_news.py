@@ -1,0 +1,108 @@
+"""What a server of our own kind tells by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.calls import Calls
+from chatproto.client.events import LOGIN_REFUSED, Event, Failed, Notice, Registered
+from chatproto.client.introduction import Introduction
+from chatproto.client.people import People
+from chatproto.client.place import Place
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.pins import PinTrouble
+from chatproto.wire import bcp2
+from chatproto.wire.fields import Contact
+
+
+class NewsOwner(Protocol):
+    """Who is told; the node."""
+
+    people: People
+    calls: Calls
+    place: Place
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def at_server(self) -> None: ...
+    def away(self, again: bool) -> None: ...
+    def came(self, client_id: str) -> None: ...
+
+
+ID_TAKEN, NO_ACCOUNT = 409, 401
+
+
+class ServerNews:
+    """Turns it into events, and keeps the keys and addresses that it tells; the server is at one of
+    `addresses`, which have one directory, and so one key: the first that is known of theirs."""
+
+    def __init__(self, known: Acquaintances, node: NewsOwner, *addresses: str) -> None:
+        pins = [known.server_pin(address) for address in addresses]
+        pin = next((one for one in pins if one is not None), None)
+        known.server_key = pin.key if pin is not None else None
+        self.where = pin.name if pin is not None else addresses[0]
+        """Where that key is from."""
+        self._again = "the next is tried" if len(addresses) > 1 else "it is tried again"
+        self._known = known
+        self._node = node
+        self._trying = False
+
+    def server_registered(self, server: SecureServer, expires: int) -> None:
+        """It knows us now, or again."""
+        known, key = self._known, server.key
+        assert key is not None
+        known.server_key, self.where = key, server.name
+        self._node.place.found(server.at, server.observed, server.near)
+        self._trying = False
+        try:
+            first = known.pin_server(server.name, key)
+        except PinTrouble as error:
+            self._tell(Failed(str(error)))
+            first = False
+        self._tell(Registered(server.name, expires, key, first))
+        self._node.at_server()
+
+    def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
+        """The connection is gone, or was not to be had: one line for the first of many tries."""
+        if not self._trying:
+            self._trying = True
+            where = "" if server.name in why else f"server {server.name}: "
+            self._tell(Notice(f"{where}{why}; {self._again}"))
+        self._node.away(again)
+
+    def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
+        """It does not want us, or we do not want it."""
+        if status == ID_TAKEN:
+            why += "; another key has that id, or one that looks like it: --id takes another"
+        if status == NO_ACCOUNT:
+            why += ": it wants an account, --user NAME logs in"
+        code = LOGIN_REFUSED if server.login_refused else None
+        text = f"server {server.name}: {why}"
+        self._tell(Failed(text, status=status, command="register", code=code))
+        self._node.away(False)
+
+    def server_left_out(self, server: SecureServer, why: str) -> None:
+        """That one of several is not wanted."""
+        self._tell(Failed(f"server {server.name}: {why}; it is left out", command="register"))
+
+    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+        """Somebody asked it for us and may call."""
+        self._known.introduce(push.client_id, push.key)
+        self._node.calls.meetings.introduced(
+            Introduction(
+                push.client_id, push.key, push.addresses, push.call, push.ticket, push.relay
+            )
+        )
+        if push.addresses:
+            host, port = push.addresses[0]
+            contact = Contact(push.client_id, host, port, push.key)
+            self._node.people.remember(contact, push.addresses)
+
+    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+        """Somebody watched has come."""
+        self._node.came(push.peer_id)
+
+    def _tell(self, event: Event) -> None:
+        self._node.tell(event)

@@ -1,0 +1,177 @@
+"""One user's program as a Twisted service: its port, its input and output, and its end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import (
+    IListeningPort,
+    IStreamServerEndpoint,
+)
+from twisted.internet.threads import deferToThreadPool
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.client import interfaces
+from chatproto.client.door import Door
+from chatproto.client.home import Home
+from chatproto.client.node import Node
+from chatproto.client.shared_port import SharedPort
+from chatproto.net.resolver import look_up
+from chatproto.wire.fields import host_port
+
+log = Logger()
+
+
+class Input(Protocol):
+    """What the person types."""
+
+    def start(self) -> None:
+        """Begin to read."""
+
+    def stop(self) -> None:
+        """Read no more."""
+
+
+class Output(Protocol):
+    """What the person sees."""
+
+    def flush(self) -> Deferred[None]:
+        """Fires when all is written."""
+
+
+class Socket(Protocol):
+    """Where scripts give commands."""
+
+    def start(self) -> None:
+        """Listen; why that cannot be is told."""
+
+    def stop(self) -> Deferred[None]:
+        """Listen no more."""
+
+
+class CannotStart(Exception):
+    """The program cannot start; its text is one sentence for a person."""
+
+
+def host_towards(host: str, port: int) -> str:
+    """Our address on the way to `host`, which may be a name; loopback if there is none."""
+    found = look_up(host, port, kind=socket.SOCK_DGRAM)
+    if not found:
+        return "127.0.0.1"
+    *_, address = found[0]
+    return interfaces.host_towards(str(address[0]), port) or "127.0.0.1"
+
+
+class ChatClient(Service):
+    """Opens the port, then starts the node and its input; ends when either the node or twistd does.
+
+    What others are told is what is announced, or our address on the way to the server.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        node: Node,
+        endpoint: IStreamServerEndpoint,
+        home: Home,
+        keyboard: Input,
+        screen: Output,
+        cannot_start: Callable[[CannotStart], None],
+        socket: Socket | None = None,
+    ) -> None:
+        self._reactor = reactor
+        self._node = node
+        self._endpoint = endpoint
+        self._home = home
+        self._keyboard = keyboard
+        self._screen = screen
+        self._cannot_start = cannot_start
+        self._socket = socket
+        self._port: IListeningPort | None = None
+        self._ended: Deferred[None] = Deferred()
+        self._stopping = False
+
+    def startService(self) -> None:
+        super().startService()
+        door = Door(self._node.calls.links, self._node.reactor, self._node.limits)
+        self._endpoint.listen(door).addCallbacks(self._listening, self._deaf)
+
+    def stopService(self) -> Deferred[None]:
+        self._stopping = True
+        if self._port is None:
+            return maybeDeferred(super().stopService)
+        self._node.stop()
+        return self._ended.addCallback(lambda _: super(ChatClient, self).stopService())
+
+    def finished(self, code: int) -> None:
+        """The node has ended: let what was said about it be read, then end the program."""
+        self._keyboard.stop()
+        shown = self._screen.flush()
+        shown.addTimeout(self._node.limits.farewell_wait, self._node.reactor)
+        shown.addBoth(self._close)
+
+    def _close(self, _: object) -> None:
+        assert self._port is not None
+        closed = maybeDeferred(self._port.stopListening)
+        if self._socket is not None:
+            deaf = self._socket.stop()
+            closed.addBoth(lambda _: deaf)
+
+        def end(_: object) -> None:
+            self._home.close()
+            self._ended.callback(None)
+            if not self._stopping:
+                self._reactor.stop()
+
+        closed.addBoth(end)
+
+    def _listening(self, port: IListeningPort) -> None:
+        self._port = port
+        own: Any = port.getHost()
+        if not hasattr(own, "port"):
+            self._cannot_start(CannotStart("--port names no port of TCP: nobody could call there"))
+            return
+        place = self._node.place
+        place.listening = own.host, own.port
+        if isinstance(self._endpoint, SharedPort):
+            place.own_port = self._endpoint.own_port
+        if place.announced:
+            self._begin(*place.announced[0])
+            return
+        if own.host not in ("0.0.0.0", "::", ""):
+            self._begin(own.host, own.port)
+            return
+        host, far = place.server or ("127.0.0.1", 9)
+        if interfaces.is_address(host):
+            self._begin(host_towards(host, far), own.port)
+        else:
+            pool = self._reactor.getThreadPool()
+            found = deferToThreadPool(self._reactor, pool, host_towards, host, far)
+            found.addErrback(self._no_way).addCallback(self._begin, own.port)
+
+    def _no_way(self, failure: Failure) -> str:
+        log.failure("our address on the way to the server", failure)
+        return "127.0.0.1"
+
+    def _begin(self, host: str, port: int) -> None:
+        self._node.start(host, port)
+        assert self._port is not None
+        own: Any = self._port.getHost()
+        self._node.listens(own.host, own.port)
+        if self._socket is not None:
+            self._socket.start()
+        self._keyboard.start()
+
+    def _deaf(self, failure: Failure) -> None:
+        error: Any = failure.value
+        if isinstance(error, CannotListenError):
+            where = host_port(error.interface or "0.0.0.0", error.port)
+            why = getattr(error.socketError, "strerror", None) or error.socketError
+            error = f"cannot listen on {where}: {why}"
+        self._cannot_start(CannotStart(str(error)))

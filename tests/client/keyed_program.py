@@ -1,0 +1,163 @@
+"""Alice's program in its default, encrypted mode: real TLS, real keys, and a server if a test wants one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.door import Door
+from chatproto.client.events import Event
+from chatproto.client.files import Files
+from chatproto.client.introducers import SecureIntroducer
+from chatproto.client.node import Node
+from chatproto.client.server_news import ServerNews
+from chatproto.client.settings import Settings
+from chatproto.directory.secure_client import SecureServer
+from chatproto.identity.keys import Identity, new_identity
+from chatproto.identity.pins import NO_SERVER, Pin, PinFile
+from chatproto.identity.tls import Tls
+from chatproto.peer.ledger import Ledger
+from chatproto.stores.memory_ledger import MemoryLedger
+from chatproto.wire.limits import DEFAULTS, Limits
+from tests.client.tls_net import FarPerson, FarServer, TlsNet, punch
+from tests.transfer.ends import Steps
+
+BOB_HOST, BOB_PORT = "10.0.0.2", 5002
+BOB = f"{BOB_HOST}:{BOB_PORT}"
+SERVER_HOST, SERVER_PORT = "10.0.0.9", 5555
+IDENTITIES = {name: new_identity() for name in ("alice", "bob", "carol", "eve", "server")}
+"""Made once: what a test changes is in its own folder."""
+
+
+def key_of(name: str) -> str:
+    """The key of one of `IDENTITIES`."""
+    return IDENTITIES[name].name
+
+
+class Case(SynchronousTestCase):
+    """Alice's program; `known`: people whose keys she has pinned; `server`: whether there is one."""
+
+    known: tuple[str, ...] = ("bob", "carol")
+    server = False
+    answer = "known"
+
+    def setUp(self) -> None:
+        folder = TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.home = Path(folder.name)
+        self.begin()
+
+    def begin(
+        self, limits: Limits = DEFAULTS, ledger: Ledger | None = None, **settings: Any
+    ) -> Node:
+        """Start the program, with all that is known of before kept in its home."""
+        self.net = TlsNet()
+        self.events: list[Event] = []
+        self.codes: list[int] = []
+        self.held: list[bool] = []
+        values: dict[str, Any] = {"answer": self.answer} | settings
+        chosen = Settings("alice", **values)
+        pins = PinFile(self.home / "known_peers")
+        where = key_of("server") if self.server else NO_SERVER
+        for name in self.known:
+            pins.put(Pin(where, name, key_of(name)))
+        tls = Tls(IDENTITIES["alice"])
+        known = Acquaintances(tls, pins, self.net.seconds, limits)
+        self.ledger = ledger or MemoryLedger()
+        node = self.node = Node(
+            self.net, chosen, limits, known, self.codes.append, self.ledger, Random(7)
+        )
+        self.disk = Steps()
+        node.files = Files(node, self.disk, self.home, self.home / "downloads")
+        node.tell = self.events.append
+        node.hold_input = self.held.append
+        if self.server:
+            node.server = self._introducer(node, known, limits)
+        node.start("10.0.0.1", 5001)
+        self.door = Door(node.calls.links, self.net, limits)
+        if self.server:
+            self.at_server()
+        return node
+
+    def _introducer(self, node: Node, known: Acquaintances, limits: Limits) -> SecureIntroducer:
+        news = ServerNews(known, node, f"{SERVER_HOST}:{SERVER_PORT}")
+        server = SecureServer(
+            self.net,
+            SERVER_HOST,
+            SERVER_PORT,
+            lambda: known.handshake(lambda key: None),
+            news,
+            lambda: 0.5,
+            limits,
+        )
+        return SecureIntroducer(server)
+
+    def at_server(self) -> FarServer:
+        """The server takes the connection that the program asks for."""
+        self.directory = FarServer(self.net, self.net.accept(), IDENTITIES["server"])
+        self.net.settle()
+        return self.directory
+
+    def work(self) -> None:
+        """Let all bytes move and the disk do its jobs."""
+        self.net.settle()
+        while self.disk.step():
+            self.net.wait(0)
+
+    def told(self, kind: type[Event]) -> list[Any]:
+        """Events of one kind."""
+        return [event for event in self.events if type(event) is kind]
+
+    def kept(self) -> list[str]:
+        """The texts that wait for somebody in the outbox."""
+        return [
+            entry.text
+            for key, _, _ in self.ledger.waiting()
+            for entry in self.ledger.entries(key)
+            if entry.text
+        ]
+
+    def texts(self, kind: type[Event]) -> list[str]:
+        """The texts of events of one kind."""
+        return [event.text for event in self.told(kind)]
+
+    def person(self, name: str = "bob", identity: Identity | None = None, **how: Any) -> FarPerson:
+        """Take the next connection that the program asks for, as `name` with their key."""
+        one = FarPerson(
+            self.net, self.net.accept(), identity or IDENTITIES[name], name, client=False, **how
+        )
+        self.net.settle()
+        return one
+
+    def talking(self) -> FarPerson:
+        """We have called Bob by his address, and he took it."""
+        self.node.chat(BOB)
+        return self.person()
+
+    def called(
+        self,
+        name: str = "bob",
+        identity: Identity | None = None,
+        host: str = BOB_HOST,
+        call: str = "",
+        **how: Any,
+    ) -> FarPerson:
+        """`name` calls us; `call`: the introduction that they name first."""
+        wire = self.net.arrive(self.door, host, 41000 + len(self.net.ends))
+        first = punch(call) if call else b""
+        one = FarPerson(
+            self.net,
+            wire,
+            identity or IDENTITIES[name],
+            name,
+            client=how.pop("client", True),
+            first=first,
+            **how,
+        )
+        one.calls()
+        return one

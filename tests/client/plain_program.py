@@ -1,0 +1,64 @@
+"""Alice's program without a server and without a key, for tests of what it does with conversations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.door import Door
+from chatproto.client.events import (
+    Event,
+)
+from chatproto.client.node import Node
+from chatproto.client.settings import Settings
+from chatproto.wire.limits import DEFAULTS, Limits
+from tests.net import Net, Wire, joined
+
+BOB = "127.0.0.1:5002"
+
+
+class Case(SynchronousTestCase):
+    """Alice's program without a server."""
+
+    def setUp(self) -> None:
+        self.begin()
+
+    def begin(self, limits: Limits = DEFAULTS, **settings: Any) -> Node:
+        self.net = Net()
+        self.events: list[Event] = []
+        self.codes: list[int] = []
+        values: dict[str, Any] = {"plain": True, "dialect": "lobby"} | settings
+        chosen = Settings("alice", **values)
+        self.node = Node(self.net, chosen, limits, None, self.codes.append)
+        self.node.tell = self.events.append
+        self.node.start("127.0.0.1", 5001)
+        return self.node
+
+    def told(self, kind: type[Event]) -> list[Any]:
+        return [event for event in self.events if type(event) is kind]
+
+    def talking(self) -> Wire:
+        """We have called somebody."""
+        self.node.chat(BOB)
+        return self.net.accept()
+
+    def called(
+        self, name: str, port: int = 5003, host: str = "127.0.0.1", says: str = "127.0.0.1"
+    ) -> Wire:
+        """Somebody calls us from `host` and says that they can be called at `says`."""
+        door = Door(self.node.calls.links, self.net, self.node.limits)
+        wire = joined(door.buildProtocol(None), Wire(host, 40000 + port))
+        wire.says(f"CHAT\r\nclientID: {name}\r\nIP: {says}\r\nPort: {port}\r\n\r\n".encode())
+        return wire
+
+    def spent(self, wire: Wire) -> list[bytes]:
+        """What has been written after some time."""
+        self.net.wait(1)
+        return wire.writes
+
+    def closed(self, wire: Wire) -> None:
+        """They close when we have."""
+        self.net.wait(0.2)
+        self.assertTrue(wire.half_closed)
+        wire.ends()

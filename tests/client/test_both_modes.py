@@ -1,0 +1,379 @@
+"""What holds for conversations in both modes: calls, messages, farewells, and the end of the program."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
+
+from chatproto.client.events import (
+    Bye,
+    Delivered,
+    Exited,
+    Failed,
+    Incoming,
+    MessageReceived,
+    Notice,
+    Sent,
+    SessionChanged,
+    Undelivered,
+)
+from chatproto.wire.limits import DEFAULTS
+from tests.client.both_modes import BOB, Both, Other, in_both_modes
+
+WORDS = ("one", "two", "three")
+
+
+class Called(Both):
+    """Somebody calls."""
+
+    def test_the_first_is_spoken_to_at_once(self) -> None:
+        bob = self.calls("bob")
+        [incoming] = self.told(Incoming)
+        self.assertEqual((incoming.id, incoming.ask), ("bob", False))
+        carol = self.calls("carol")
+        bob.says("your turn")
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual((bob.texts, carol.texts), (["hello"], []))
+
+    def test_a_caller_is_heard_under_their_name(self) -> None:
+        self.calls("bob").says("hello")
+        [heard] = self.told(MessageReceived)
+        self.assertEqual((heard.from_, heard.text), ("bob", "hello"))
+
+    def test_an_ignored_caller_is_dropped(self) -> None:
+        self.node.ignore("bob")
+        bob = self.calls("bob")
+        self.net.wait(1)
+        self.assertEqual(self.told(Incoming), [])
+        self.assertTrue(bob.over)
+        self.node.ignore("bob")
+        self.calls("bob")
+        self.assertEqual(len(self.told(Incoming)), 1)
+
+    def test_ignoring_ends_the_conversation(self) -> None:
+        bob, carol = self.calls("bob"), self.calls("carol")
+        self.node.ignore("bob")
+        self.net.wait(1)
+        self.assertTrue(bob.over)
+        [over] = [one for one in self.told(SessionChanged) if one.state == "closed"]
+        self.assertEqual((over.id, over.reason), ("bob", "you left"))
+        self.assertFalse(carol.over)
+
+    def test_a_declined_caller_is_not_heard(self) -> None:
+        self.begin(answer="none")
+        bob = self.calls("bob")
+        bob.says("hello")
+        self.node.decline()
+        self.net.wait(1)
+        self.assertEqual(self.told(MessageReceived), [])
+        self.assertTrue(bob.over)
+
+    def test_a_call_rings_until_it_is_accepted(self) -> None:
+        self.begin(answer="none")
+        bob = self.calls("bob")
+        self.assertTrue(self.told(Incoming)[0].ask)
+        self.node.accept("bob")
+        self.net.wait(1)
+        bob.says("hello")
+        self.assertEqual([one.text for one in self.told(MessageReceived)], ["hello"])
+
+    def test_nobody_answers_a_call_for_ever(self) -> None:
+        self.begin(answer="none")
+        bob = self.calls("bob")
+        self.net.wait(DEFAULTS.ring_wait + 5, 1)
+        self.node.accept("bob")
+        self.assertEqual(self.told(Failed)[-1].text, "bob does not call")
+        self.assertTrue(bob.over)
+
+    def test_no_more_calls_ring_than_may(self) -> None:
+        self.begin(DEFAULTS.with_values(["ringing=1"]), answer="none")
+        bob, carol = self.calls("bob"), self.calls("carol")
+        self.net.wait(1)
+        self.assertEqual([one.id for one in self.told(Incoming)], ["bob"])
+        self.assertEqual((bob.over, carol.over), (False, True))
+
+    def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:
+        bob = self.calls("bob")
+        self.node.calls.hold(True)
+        self.assertEqual(bob.wire.producerState, "paused")
+        self.node.calls.hold(False)
+        self.assertEqual(bob.wire.producerState, "producing")
+
+
+class Waiting(Both):
+    """What is said before there is a connection."""
+
+    def test_it_goes_out_in_its_order_when_there_is_one(self) -> None:
+        self.node.chat(BOB)
+        for text in WORDS:
+            self.node.say(text)
+        self.assertEqual(self.told(Sent), [])
+        bob = self.dials()
+        self.net.wait(1)
+        self.assertEqual(bob.texts, list(WORDS))
+        self.assertEqual([sent.text for sent in self.told(Sent)], list(WORDS))
+
+    def test_it_is_reported_when_nobody_answers(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("one")
+        self.net.refuse()
+        self.net.wait(1)
+        [lost] = self.told(Undelivered)
+        self.assertEqual((lost.to, lost.text), (BOB, "one"))
+        self.assertIn("connection refused", lost.reason)
+        self.assertEqual(self.told(SessionChanged)[-1].state, "closed")
+
+    def test_it_is_reported_when_the_call_is_given_up(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("one")
+        self.node.quit()
+        self.net.wait(1)
+        [lost] = self.told(Undelivered)
+        self.assertEqual(lost.text, "one")
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    def test_more_than_may_wait_is_not_taken(self) -> None:
+        self.begin(DEFAULTS.with_values(["waiting-messages=3"]))
+        self.node.chat(BOB)
+        for number in range(3):
+            self.node.say(str(number))
+        self.node.say("and one")
+        if self.keyed:  # which waits by itself, and all input behind it
+            self.assertEqual(self.held, [True])
+            self.node.say("and another")
+        [failed] = self.told(Failed)
+        self.assertEqual((failed.status, failed.command), (429, "say"))
+        bob = self.dials()
+        self.net.wait(1)
+        self.assertEqual(bob.texts[:3], ["0", "1", "2"])
+
+    def test_a_text_that_is_too_long_is_refused(self) -> None:
+        self.calls("bob")
+        self.node.say("é" * (DEFAULTS.message // 2 + 1))
+        [failed] = self.told(Failed)
+        self.assertEqual(failed.status, 413)
+
+    @given(
+        st.lists(
+            st.one_of(st.integers(0, 999), st.sampled_from(["accept", "wait", "reset"])),
+            max_size=20,
+        )
+    )
+    # The two modes are two test cases with one method.
+    @given_settings(
+        max_examples=given_settings().max_examples // 4,
+        suppress_health_check=[HealthCheck.differing_executors],
+    )
+    def test_whatever_happens_each_is_told_of_once(self, steps: list[int | str]) -> None:
+        self.begin()
+        self.node.chat(BOB)
+        bob: Other | None = None
+        said: list[str] = []
+        for step in steps:
+            if step == "accept" and self.net.dialled:
+                bob = self.dials()
+            elif step == "reset" and bob is not None:
+                bob.cut()
+            elif step == "wait":
+                self.net.wait(0.1)
+            elif isinstance(step, int) and self.node.calls.current is not None:
+                said.append(f"m{len(said)}")
+                self.node.say(said[-1])
+        self.node.end_of_input()
+        self.net.wait(DEFAULTS.end_wait + DEFAULTS.exit_wait + 1, 0.5)
+        sent = {one.text for one in self.told(Sent)}
+        lost = [one.text for one in self.told(Undelivered)]
+        kept = self.kept() if self.keyed else []
+        self.assertEqual(sent | set(lost) | set(kept), set(said))
+        self.assertEqual(len(lost), len(set(lost)))
+        self.assertEqual(self.codes, [0])
+
+
+class Quitting(Both):
+    """Leaving a conversation, and the program."""
+
+    def test_a_farewell_is_said(self) -> None:
+        bob = self.calls("bob")
+        self.node.quit()
+        self.net.wait(1)
+        self.assertTrue(bob.left)
+
+    def test_of_two_only_the_current_conversation_ends(self) -> None:
+        bob, carol = self.calls("bob"), self.calls("carol")
+        self.node.quit()
+        self.net.wait(10, 1)
+        self.assertEqual((bob.left, carol.left, self.codes), (True, False, []))
+        self.assertIn(Notice("still there: carol (/switch)"), self.events)
+
+    def test_outside_a_conversation_the_program_ends(self) -> None:
+        self.node.quit()
+        self.assertEqual((self.codes, self.events[-1]), ([0], Exited(0)))
+
+    def test_all_are_told_farewell_before_the_end(self) -> None:
+        others = [self.calls("bob"), self.calls("carol")]
+        self.node.stop(3)
+        self.net.wait(DEFAULTS.exit_wait + 0.1)
+        self.assertEqual([one.left for one in others], [True, True])
+        self.assertEqual(self.codes, [3])
+        self.node.stop()
+        self.node.end_of_input()
+        self.net.wait(30, 1)
+        self.assertEqual(self.codes, [3])
+
+    def test_their_farewell_is_told(self) -> None:
+        self.calls("bob").leaves()
+        self.net.wait(1)
+        self.assertEqual(self.told(Bye), [Bye("bob", None)])
+        self.assertEqual(len(self.node.calls.all), 0)
+
+
+class EndOfInput(Both):
+    """Nothing more will be typed."""
+
+    def test_with_nothing_to_do_it_ends_at_once(self) -> None:
+        self.node.end_of_input()
+        self.assertEqual(self.codes, [0])
+
+    def test_what_was_said_is_delivered_first(self) -> None:
+        self.node.chat(BOB)
+        for text in WORDS:
+            self.node.say(text)
+        self.node.end_of_input()
+        self.net.wait(2)
+        bob = self.dials()
+        self.net.wait(DEFAULTS.farewell_wait + DEFAULTS.exit_wait + 1)
+        self.assertEqual((bob.texts, bob.left), (list(WORDS), True))
+        self.assertEqual((self.codes, self.told(Undelivered)), ([0], []))
+
+    def test_or_reported_within_its_time(self) -> None:
+        self.node.chat(BOB)
+        for text in WORDS:
+            self.node.say(text)
+        self.node.end_of_input()
+        self.net.wait(DEFAULTS.end_wait - 0.1)
+        self.assertEqual((self.told(Undelivered), self.codes), ([], []))
+        self.net.wait(0.2)
+        self.assertEqual([lost.text for lost in self.told(Undelivered)], list(WORDS))
+        self.assertEqual(self.codes, [0])
+
+    def test_a_call_in_vain_is_not_waited_for(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("one")
+        self.node.end_of_input()
+        self.net.refuse()
+        self.net.wait(1)
+        self.assertEqual([lost.text for lost in self.told(Undelivered)], ["one"])
+        self.assertEqual(self.codes, [0])
+
+    def test_nobody_who_does_not_read_is_waited_for(self) -> None:
+        bob = self.calls("bob")
+        self.stop_reading(bob)
+        for text in WORDS:
+            self.node.say(text)
+        self.node.end_of_input()
+        self.net.wait(DEFAULTS.end_wait + DEFAULTS.farewell_wait + 0.2)
+        bob.wire.ends()
+        self.net.wait(DEFAULTS.exit_wait)
+        self.assertEqual(self.codes, [0])
+        self.assertEqual(self.told(Delivered), [])
+
+
+class Mistakes(Both):
+    """What cannot be done is said in one sentence."""
+
+    def test_each_with_its_command(self) -> None:
+        for ask, command, words in (
+            (lambda: self.node.say("hello"), "say", "you are talking with nobody"),
+            (lambda: self.node.msg("hello", "dora"), "msg", "you are not talking with dora"),
+            (lambda: self.node.switch("dora"), "switch", "there is no conversation with dora"),
+            (lambda: self.node.accept(), "accept", "nobody calls"),
+            (lambda: self.node.decline("dora"), "decline", "dora does not call"),
+            (lambda: self.node.mode("half"), "mode", "you are talking with nobody"),
+            (lambda: self.node.over(), "over", "you are talking with nobody"),
+            (lambda: self.node.chat("", "latin"), "chat", "there is no dialect latin"),
+            (lambda: self.node.chat(), "chat", "whom?"),
+            (lambda: self.node.chat("dora"), "chat", "no address for dora"),
+            (lambda: self.node.chat("127.0.0.1:5001"), "chat", "that is your own address"),
+            (lambda: self.node.chat("here:there"), "chat", "port"),
+            (lambda: self.node.register(), "register", "there is no server"),
+            (lambda: self.node.info(), "info", "there is no server"),
+            (lambda: self.node.bridge(), "bridge", "there is no server"),
+        ):
+            self.begin()
+            ask()
+            [failed] = self.told(Failed)
+            self.assertEqual(failed.command, command)
+            self.assertIn(words, failed.text)
+            self.assertNotIn("\n", failed.text)
+            self.assertEqual(self.net.dialled, 0)
+
+
+class Orders(Both):
+    """Each order goes to the conversation that is meant."""
+
+    def two(self) -> tuple[Other, Other]:
+        """Bob and Carol have called and were taken; Carol is the current one."""
+        self.begin(answer="none")
+        others = []
+        for name in ("bob", "carol"):
+            others.append(self.calls(name))
+            self.node.accept(name)
+            self.net.wait(1)
+            others[-1].says("hello")
+        self.events.clear()
+        return others[0], others[1]
+
+    def test_a_text_goes_to_the_current_one_or_to_the_named_one(self) -> None:
+        bob, carol = self.two()
+        self.node.say("hello")
+        self.node.msg("and you", "bob")
+        self.net.wait(1)
+        sent = {(one.text, one.to) for one in self.told(Sent)}
+        self.assertEqual(sent, {("hello", "carol"), ("and you", "bob")})
+        self.assertEqual((bob.texts, carol.texts), (["and you"], ["hello"]))
+
+    def test_another_one_becomes_the_current_one(self) -> None:
+        bob, carol = self.two()
+        self.node.switch("bob")
+        [changed] = self.told(SessionChanged)
+        self.assertEqual((changed.id, changed.current), ("bob", True))
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual((bob.texts, carol.texts), (["hello"], []))
+
+    def test_a_call_to_somebody_there_makes_them_the_current_one(self) -> None:
+        bob, carol = self.two()
+        self.node.chat("bob")
+        self.assertEqual(self.net.dialled, 0)
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual((bob.texts, carol.texts), (["hello"], []))
+
+    def test_a_ringing_call_is_taken_by_a_call_back(self) -> None:
+        self.begin(answer="none")
+        bob = self.calls("bob")
+        self.node.chat("bob")
+        self.net.wait(1)
+        self.assertEqual(self.net.dialled, 0)
+        bob.says("your turn")
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual(bob.texts, ["hello"])
+
+    def test_the_current_one_is_left_and_there_may_be_none(self) -> None:
+        bob, carol = self.two()
+        self.node.quit()
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual((carol.left, bob.texts), (True, []))
+        self.assertIn("you are talking with nobody", self.told(Failed)[0].text)
+
+
+KeyedCalled, PlainCalled = in_both_modes(Called)
+KeyedWaiting, PlainWaiting = in_both_modes(Waiting)
+KeyedQuitting, PlainQuitting = in_both_modes(Quitting)
+KeyedEndOfInput, PlainEndOfInput = in_both_modes(EndOfInput)
+KeyedMistakes, PlainMistakes = in_both_modes(Mistakes)
+KeyedOrders, PlainOrders = in_both_modes(Orders)

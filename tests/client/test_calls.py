@@ -1,0 +1,196 @@
+"""Calls in plain text and their ends; what holds in both modes is in `test_both_modes.py`."""
+
+from __future__ import annotations
+
+from chatproto.client.door import Door
+from chatproto.client.events import (
+    Exited,
+    Incoming,
+    MessageReceived,
+    Notice,
+)
+from chatproto.wire.limits import DEFAULTS
+from tests.client.plain_program import BOB, Case
+from tests.client.tls_net import Literals
+from tests.net import Wire, joined
+
+WORDS = ("one", "two", "three")
+
+
+class CalledTests(Case):
+    """Somebody calls."""
+
+    def test_with_plain_the_first_is_spoken_to_at_once(self) -> None:
+        self.called("bob")
+        [incoming] = self.told(Incoming)
+        self.assertEqual((incoming.id, incoming.ask), ("bob", False))
+        current = self.node.calls.current
+        assert current is not None
+        self.assertEqual(current.name, "bob")
+        self.called("eve", 5004)
+        self.assertIs(self.node.calls.current, current)
+
+    def test_taken_what_they_said_meanwhile_is_shown(self) -> None:
+        self.begin(answer="none")
+        wire = self.called("bob")
+        wire.says(b"hello\r\n")
+        self.net.wait(1)
+        self.node.accept("bob")
+        self.assertEqual([heard.text for heard in self.told(MessageReceived)], ["hello"])
+
+    def test_in_plain_text_where_all_is_encrypted_they_are_refused_and_told_of_once(self) -> None:
+        self.begin(plain=False)
+        for number in range(3):
+            self.called("bob", 5003 + number)
+        [notice] = self.told(Notice)
+        self.assertIn("was refused (--open)", notice.text)
+        self.assertEqual(self.told(Incoming), [])
+
+    def test_of_too_many_who_say_nothing_the_oldest_goes(self) -> None:
+        self.begin(DEFAULTS.with_values(["callers=3"]))
+        door = Door(self.node.calls.links, self.net, self.node.limits)
+        wires = [joined(door.buildProtocol(None), Wire("127.0.0.1", 6000 + n)) for n in range(4)]
+        self.assertEqual([wire.aborted for wire in wires], [True, False, False, False])
+
+    def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:
+        wire = self.talking()
+        self.node.calls.hold(True)
+        self.assertEqual(wire.producerState, "paused")
+        late = self.called("bob")
+        self.assertEqual(late.producerState, "paused")
+        self.node.calls.hold(False)
+        self.assertEqual((wire.producerState, late.producerState), ("producing", "producing"))
+
+
+class ClaimTests(Case):
+    """In plain text an id is only a claim, and so is an address."""
+
+    def heard(self) -> list[tuple[str, str]]:
+        return [(event.from_, event.text) for event in self.told(MessageReceived)]
+
+    def test_an_id_from_another_machine_is_somebody_else(self) -> None:
+        first = self.called("bob", host="10.0.0.2")
+        other = self.called("bob", 5004, host="10.0.0.3")
+        for wire, text in ((first, b"from bob\r\n"), (other, b"from another\r\n")):
+            wire.says(text)
+            self.net.wait(1)
+        self.assertEqual(self.heard(), [("bob", "from bob"), ("bob~2", "from another")])
+        self.node.msg("for bob", "bob")
+        self.assertIn(b"for bob", b"".join(self.spent(first)))
+        self.assertNotIn(b"for bob", b"".join(self.spent(other)))
+
+    def test_an_id_from_the_same_machine_is_the_same_person(self) -> None:
+        first = self.called("bob", host="10.0.0.2")
+        again = self.called("bob", host="10.0.0.2")
+        for wire in (first, again):
+            wire.says(b"hello\r\n")
+            self.net.wait(1)
+        self.assertEqual(self.heard(), [("bob", "hello")] * 2)
+        self.assertEqual(len(self.told(Incoming)), 1)
+
+    def test_a_loopback_address_told_from_elsewhere_is_not_called(self) -> None:
+        for told, called in (
+            ("127.0.0.1", "10.0.0.2"),
+            ("127.9.9.9", "10.0.0.2"),
+            ("::1", "10.0.0.2"),
+            ("10.0.0.7", "10.0.0.7"),
+        ):
+            self.begin()
+            self.net.nameResolver = Literals()
+            wire = self.called("bob", host="10.0.0.2", says=told)
+            self.called("eve", 5004)
+            wire.says(b"QUIT\r\n\r\n")
+            self.net.wait(3)
+            wire.ends()
+            self.node.chat("bob")
+            self.assertEqual(self.net.wanted, [(called, 5003)], told)
+
+    def test_a_loopback_address_told_from_this_machine_is(self) -> None:
+        wire = self.called("bob", host="127.0.0.1", says="127.0.0.2")
+        self.called("eve", 5004)
+        wire.says(b"QUIT\r\n\r\n")
+        self.net.wait(3)
+        wire.ends()
+        self.net.nameResolver = Literals()
+        self.node.chat("bob")
+        self.assertEqual(self.net.wanted, [("127.0.0.2", 5003)])
+
+
+class QuittingTests(Case):
+    """Leaving a conversation, and the program."""
+
+    def test_with_plain_the_only_conversation_ends_the_program(self) -> None:
+        wire = self.talking()
+        self.node.quit()
+        self.assertEqual(self.codes, [])
+        self.assertEqual(self.spent(wire), [b"quit"])
+        self.closed(wire)
+        self.assertEqual((self.codes, self.events[-1]), ([0], Exited(0)))
+
+    def test_without_plain_the_program_goes_on(self) -> None:
+        self.begin(plain=False, open=True, answer="all")
+        wire = self.called("bob")
+        self.node.quit()
+        self.closed(wire)
+        self.assertEqual(self.codes, [])
+        self.node.quit()
+        self.assertEqual(self.codes, [0])
+
+    def test_who_does_not_close_is_not_waited_for_for_ever(self) -> None:
+        self.talking()
+        self.node.stop(3)
+        self.net.wait(DEFAULTS.exit_wait - 0.1)
+        self.assertEqual(self.codes, [])
+        self.net.wait(0.2)
+        self.assertEqual(self.codes, [3])
+
+    def test_all_are_told_farewell_and_strangers_closed(self) -> None:
+        wires = [self.talking(), self.called("bob")]
+        stranger = Door(self.node.calls.links, self.net, DEFAULTS).buildProtocol(None)
+        wires.append(joined(stranger, Wire()))
+        self.node.stop()
+        for wire in wires:
+            self.closed(wire)
+        self.assertEqual(self.codes, [0])
+        self.node.stop()
+        self.node.end_of_input()
+        self.net.wait(30, 1)
+        self.assertEqual(self.codes, [0])
+
+
+class CallingTests(Case):
+    """Where calls go."""
+
+    def test_somebody_called_before_is_gone_on_with(self) -> None:
+        self.called("bob", 5003)
+        self.talking()
+        self.node.chat("bob")
+        self.assertEqual(self.net.dialled, 0)
+        current = self.node.calls.current
+        assert current is not None
+        self.assertEqual(current.name, "bob")
+
+    def test_who_called_can_be_called_by_name_later(self) -> None:
+        wire = self.called("bob", 5003)
+        self.called("eve", 5004)
+        wire.says(b"QUIT\r\n\r\n")
+        self.net.wait(3)
+        wire.ends()
+        self.node.chat("bob")
+        self.assertEqual(self.net.wanted[-1], ("127.0.0.1", 5003))
+
+    def test_in_the_dialect_that_is_named(self) -> None:
+        self.node.chat(BOB, "canon")
+        wire = self.net.accept()
+        self.assertEqual(
+            self.spent(wire), [b"CHAT\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 5001\r\n\r\n"]
+        )
+
+    def test_where_each_message_has_its_own_connection(self) -> None:
+        self.node.chat(BOB, "dialback")
+        self.assertEqual(self.net.dialled, 0)
+        self.node.say("one")
+        wire = self.net.accept()
+        [frame] = self.spent(wire)
+        self.assertIn(b"content: one", frame)
+        self.assertTrue(wire.half_closed)

@@ -1,0 +1,124 @@
+"""What is said to people in plain text and asked of conversations; see `test_both_modes.py` too."""
+
+from __future__ import annotations
+
+from chatproto.client.events import (
+    Failed,
+    Notice,
+    Sent,
+    SessionChanged,
+)
+from chatproto.wire.limits import DEFAULTS
+from tests.client.plain_program import BOB, Case
+
+
+class MistakeTests(Case):
+    """What cannot be is said in one sentence."""
+
+    def test_each_with_its_command(self) -> None:
+        for ask, command, words in (
+            (lambda: self.node.say("hello"), "say", "you are talking with nobody"),
+            (lambda: self.node.msg("hello", "bob"), "msg", "you are not talking with bob"),
+            (lambda: self.node.switch("bob"), "switch", "there is no conversation with bob"),
+            (lambda: self.node.accept(), "accept", "nobody calls"),
+            (lambda: self.node.decline("bob"), "decline", "bob does not call"),
+            (lambda: self.node.mode("half"), "mode", "you are talking with nobody"),
+            (lambda: self.node.over(), "over", "you are talking with nobody"),
+            (lambda: self.node.verify("bob"), "verify", "nothing is encrypted with --plain"),
+            (lambda: self.node.trust("bob", "x"), "trust", "nothing is encrypted with --plain"),
+            (lambda: self.node.chat("", "latin"), "chat", "there is no dialect latin"),
+            (lambda: self.node.chat(), "chat", "whom?"),
+            (lambda: self.node.chat("bob"), "chat", "no address for bob"),
+            (lambda: self.node.chat("127.0.0.1:5001"), "chat", "that is your own address"),
+            (lambda: self.node.chat("localhost:5001"), "chat", "that is your own address"),
+            (lambda: self.node.chat("[::1]:5001"), "chat", "that is your own address"),
+            (lambda: self.node.chat("here:there"), "chat", "port"),
+            (lambda: self.node.register(), "register", "there is no server"),
+            (lambda: self.node.info(), "info", "there is no server"),
+            (lambda: self.node.bridge(), "bridge", "there is no server"),
+        ):
+            self.begin()
+            ask()
+            [failed] = self.told(Failed)
+            self.assertEqual(failed.command, command)
+            self.assertIn(words, failed.text)
+            self.assertNotIn("\n", failed.text)
+            self.assertEqual((len(self.node.calls.all), self.net.dialled), (0, 0))
+
+    def test_a_lone_word_that_is_meant_as_a_command_is_answered_with_it(self) -> None:
+        for word, command in (
+            ("help", "/help"),
+            (" QUIT ", "/quit"),
+            ("?", "/help"),
+            ("exit", "/quit"),
+        ):
+            self.events.clear()
+            self.node.say(word)
+            [failed] = self.told(Failed)
+            self.assertEqual(failed.text, f"you are talking with nobody: did you mean {command}?")
+        self.assertEqual(self.codes, [])
+
+    def test_a_call_without_a_key(self) -> None:
+        self.begin(plain=False)
+        self.node.chat(BOB)
+        [failed] = self.told(Failed)
+        self.assertEqual(failed.text, "there is no key to call with")
+
+    def test_the_turn_cannot_be_passed_by_itself(self) -> None:
+        self.talking()
+        self.node.over()
+        [failed] = self.told(Failed)
+        self.assertIn("lobby dialect passes the turn only with a message", failed.text)
+
+
+class OrdersTests(Case):
+    """What goes to the conversation that is meant."""
+
+    def two(self) -> None:
+        """Bob and Carol have called and were taken; Carol is the current one."""
+        self.begin(answer="none")
+        for name, port in (("bob", 5003), ("carol", 5004)):
+            self.called(name, port).says(b"hello\r\n")
+            self.node.accept(name)
+        self.events.clear()
+
+    def test_what_is_said_goes_to_the_current_one_or_to_the_named_one(self) -> None:
+        self.two()
+        self.node.say("hello")
+        self.node.msg("and you", "bob")
+        self.net.wait(1)
+        sent = {(one.text, one.to) for one in self.told(Sent)}
+        self.assertEqual(sent, {("hello", "carol"), ("and you", "bob")})
+
+    def test_another_one_becomes_the_current_one(self) -> None:
+        self.two()
+        self.node.switch("bob")
+        [changed] = self.told(SessionChanged)
+        self.assertEqual((changed.id, changed.current), ("bob", True))
+        self.assertIs(self.node.talk.whom(""), self.node.talk.whom("bob"))
+
+    def test_what_is_said_in_the_open_is_not_taken_back(self) -> None:
+        self.two()
+        self.node.unsend("1")
+        self.assertEqual(self.told(Failed)[0].status, 405)
+
+    def test_nor_are_there_files(self) -> None:
+        self.two()
+        self.node.send(["/etc/hostname"])
+        [failed] = self.told(Failed)
+        self.assertIn("has no files", failed.text)
+
+    def test_who_is_ignored_is_taken_up_again_by_the_same_word(self) -> None:
+        self.begin(DEFAULTS.with_values(["ignored=1"]))
+        for name in ("bob", "carol", "bob", "carol"):
+            self.node.ignore(name)
+        told = [one.text for one in self.told(Notice)]
+        self.assertEqual(told, ["bob is ignored", "bob is no longer ignored", "carol is ignored"])
+        self.assertEqual([one.status for one in self.told(Failed)], [413])
+        self.assertEqual(self.node.calls.ignored, {"carol"})
+
+    def test_the_current_one_is_left_and_there_may_be_none(self) -> None:
+        self.two()
+        self.assertTrue(self.node.talk.quit_current())
+        self.assertEqual([one.name for one in self.node.calls.all], ["bob"])
+        self.assertFalse(self.node.talk.quit_current())

@@ -1,0 +1,256 @@
+"""The conversations that are not over: their names, who rings, and which one goes one way only."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.conversation import Conversation
+from chatproto.client.conversations import Conversations
+from chatproto.client.events import Event, Notice
+from chatproto.client.node import Node
+from chatproto.client.settings import Settings
+from chatproto.peer.manner import SECURE
+from chatproto.peer.plain import PlainLink
+from chatproto.peer.plain_session import PlainSession
+from chatproto.peer.table import State
+from chatproto.wire.dialects import CANON, LOBBY, RAW, Dialect
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import DEFAULTS
+from tests.net import Wire, joined
+
+
+class Case(SynchronousTestCase):
+    """The conversations of a node that answers no call by itself."""
+
+    def setUp(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.clock = Clock()
+        self.events: list[Event] = []
+        settings = Settings("alice", plain=True, answer="none")
+        self.node = Node(self.clock, settings, DEFAULTS, None, lambda code: None)
+        self.node.tell = self.events.append
+        self.node.start("10.0.0.1", 5001)
+        self.all: Conversations = self.node.calls.all
+
+    def called(self, host: str, data: bytes) -> Wire:
+        """Somebody calls from `host` and says `data`."""
+        link = PlainLink(self.node.calls.links, self.clock, DEFAULTS, None)
+        wire = joined(link, Wire(host, 40000))
+        if data:
+            wire.says(data)
+        else:
+            self.clock.advance(DEFAULTS.greet_wait)
+        return wire
+
+    def rings(self, name: str, host: str = "10.0.0.2") -> Wire:
+        where = f"IP: {host}\r\nPort: 5002\r\n\r\n"
+        return self.called(host, f"CHAT\r\nclientID: {name}\r\n{where}".encode())
+
+    def dialled(self, host: str, dialect: Dialect = RAW) -> tuple[Conversation, Wire]:
+        """We call somebody at `host`, and they take it."""
+        calls = self.node.calls
+        conversation = calls.begin("them", dialect)
+        conversation.session.call()
+        link = PlainLink(calls.links, self.clock, DEFAULTS, dialect)
+        wire = joined(link, Wire(host, 5002))
+        calls.join(link, conversation)
+        session = conversation.session
+        assert isinstance(session, PlainSession)
+        conversation.perform(session.connected(link))
+        return conversation, wire
+
+    def refused(self, what: str = "") -> str:
+        error = self.assertRaises(LocalError, self.all.ringing, what)
+        assert isinstance(error, LocalError)
+        self.assertEqual(error.status, 404)
+        return error.detail
+
+
+class NameTests(Case):
+    """Each has a name of its own."""
+
+    def test_another_of_the_same_name_is_numbered(self) -> None:
+        made = [self.node.calls.begin("", SECURE) for _ in range(3)]
+        for one in made:
+            self.all.rename(one, "bob", named=True)
+        self.assertEqual([one.name for one in made], ["bob", "bob~2", "bob~3"])
+        self.assertTrue(made[0].named)
+
+    def test_its_own_name_is_not_taken(self) -> None:
+        one = self.node.calls.begin("bob", SECURE)
+        self.all.rename(one, "bob", named=False)
+        self.assertEqual((one.name, one.named), ("bob", False))
+
+    def test_a_name_in_doubt_is_found_without_its_mark(self) -> None:
+        doubted = self.node.calls.begin("bob?", SECURE)
+        self.assertIs(self.all.called("bob"), doubted)
+        self.assertIs(self.all.called("bob?"), doubted)
+        sure = self.node.calls.begin("bob", SECURE)
+        self.assertIs(self.all.called("bob"), sure)
+        self.assertIsNone(self.all.named("eve"))
+
+    @given(st.lists(st.tuples(st.sampled_from(["bob", "eve", "bob~2"]), st.booleans())))
+    def test_no_two_ever_have_the_same_and_each_number_is_new(
+        self, steps: list[tuple[str, bool]]
+    ) -> None:
+        self.begin()
+        numbers = []
+        for wanted, ends in steps:
+            one = self.node.calls.begin("", SECURE)
+            numbers.append(one.number)
+            self.all.rename(one, wanted, named=True)
+            self.assertTrue(one.name.startswith(wanted))
+            if ends:
+                self.all.end(next(iter(self.all)))
+            names = [each.name for each in self.all]
+            self.assertEqual(len(names), len(set(names)))
+        self.assertEqual(numbers, list(range(1, len(steps) + 1)))
+
+
+class CurrentTests(Case):
+    """Who is spoken to."""
+
+    def test_nobody_at_first(self) -> None:
+        self.assertIsNone(self.all.current)
+        error = self.assertRaises(LocalError, self.all.need_current)
+        assert isinstance(error, LocalError)
+        self.assertEqual(error.detail, "you are talking with nobody: /chat calls somebody")
+
+    def test_nor_when_it_has_ended(self) -> None:
+        one, other = (self.node.calls.begin(name, SECURE) for name in ("bob", "eve"))
+        self.all.move_to(one)
+        self.all.end(other)
+        self.assertIs(self.all.need_current(), one)
+        self.all.end(one)
+        self.assertIsNone(self.all.current)
+        self.assertEqual(len(self.all), 0)
+
+
+class RingingTests(Case):
+    """Who calls."""
+
+    def test_the_last_or_the_one_of_a_name_or_a_number(self) -> None:
+        self.rings("bob", "10.0.0.2")
+        self.rings("eve", "10.0.0.3")
+        bob, eve = self.all
+        self.assertEqual((bob.state, eve.state), (State.RINGING, State.RINGING))
+        self.assertIs(self.all.ringing(), eve)
+        for what in ("bob", str(bob.number)):
+            self.assertIs(self.all.ringing(what), bob)
+
+    def test_in_doubt_it_is_found_without_its_mark(self) -> None:
+        self.rings("bob")
+        [bob] = self.all
+        self.all.rename(bob, "bob?", named=True)
+        self.assertIs(self.all.ringing("bob"), bob)
+        self.assertIs(self.all.ringing("bob?"), bob)
+
+    def test_nobody(self) -> None:
+        self.assertEqual(self.refused(), "nobody calls")
+        self.assertEqual(self.refused("bob"), "bob does not call")
+        self.rings("bob")
+        self.assertEqual(self.refused("eve"), "eve does not call")
+
+    def test_one_that_was_taken_rings_no_more(self) -> None:
+        self.rings("bob")
+        self.node.accept("bob")
+        self.assertEqual(self.refused("bob"), "bob does not call")
+
+    def test_nor_one_whom_nobody_answered(self) -> None:
+        wire = self.rings("bob")
+        self.clock.advance(DEFAULTS.ring_wait)
+        self.assertEqual(self.refused(), "nobody calls")
+        self.clock.advance(1)
+        self.assertTrue(wire.half_closed)
+        self.assertEqual(len(self.all), 0)
+
+    def test_more_than_may_ring_are_dropped(self) -> None:
+        wires = [self.rings(f"p{n}", f"10.0.1.{n}") for n in range(DEFAULTS.ringing + 1)]
+        self.assertEqual(len(self.all), DEFAULTS.ringing)
+        self.assertEqual([wire.half_closed for wire in wires].count(True), 1)
+        self.assertTrue(wires[-1].half_closed)
+
+
+class OneWayTests(Case):
+    """Bare connections on which only one has spoken."""
+
+    def test_one_that_we_made_and_they_do_not_answer(self) -> None:
+        one, wire = self.dialled("10.0.0.2")
+        self.assertIs(self.all.one_way("10.0.0.2", dialled=True), one)
+        self.assertIsNone(self.all.one_way("10.0.0.3", dialled=True))
+        self.assertIsNone(self.all.one_way("10.0.0.2", dialled=False))
+        wire.says(b"hello\n")
+        self.clock.advance(1)
+        self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
+
+    def test_a_caller_from_there_belongs_to_it(self) -> None:
+        one, _ = self.dialled("10.0.0.2")
+        self.called("10.0.0.2", b"hello\n")
+        self.clock.advance(1)
+        self.assertEqual(list(self.all), [one])
+
+    def test_a_caller_who_has_told_no_name(self) -> None:
+        self.called("10.0.0.2", b"")
+        [one] = self.all
+        self.node.accept()
+        self.assertIs(one.state, State.OPEN)
+        self.assertIs(self.all.one_way("10.0.0.2", dialled=False), one)
+
+    def test_of_two_it_is_neither(self) -> None:
+        self.dialled("10.0.0.2")
+        self.dialled("10.0.0.2")
+        self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
+
+    def test_an_opener_of_ours_without_an_answer_is_one_too(self) -> None:
+        conversation, _ = self.dialled("10.0.0.2", CANON)
+        self.assertIs(self.all.one_way("10.0.0.2", dialled=True), conversation)
+
+    def test_in_a_lobby_there_is_none(self) -> None:
+        self.dialled("10.0.0.2", LOBBY)
+        self.assertIsNone(self.all.one_way("10.0.0.2", dialled=True))
+
+
+class RowTests(Case):
+    """What /who shows."""
+
+    def test_each_with_how_it_stands(self) -> None:
+        self.rings("bob")
+        self.node.accept("bob")
+        self.rings("eve", "10.0.0.3")
+        bob, eve = self.all.rows()
+        self.assertEqual(
+            bob,
+            {
+                "id": "bob",
+                "key": None,
+                "host": "10.0.0.2",
+                "port": 5002,
+                "state": "open",
+                "security": "open",
+                "path": "lan",
+                "turn": bob["turn"],
+                "current": True,
+            },
+        )
+        self.assertEqual((eve["state"], eve["current"]), ("ringing", False))
+
+    def test_what_waits_is_counted_in_all_of_them(self) -> None:
+        self.assertEqual(self.all.unsent, 0)
+        for name in ("bob", "eve"):
+            conversation = self.node.calls.caller.prepare(name, CANON)
+            assert conversation is not None
+            self.node.say("one")
+        self.node.msg("two", "bob")
+        self.assertEqual(self.all.unsent, 3)
+
+    def test_those_who_are_left_are_told_of(self) -> None:
+        self.rings("bob")
+        self.node.accept("bob")
+        self.rings("eve", "10.0.0.3")
+        self.node.quit()
+        self.assertIn(Notice("still there: eve (/switch)"), self.events)

@@ -1,0 +1,527 @@
+"""Calls inside TLS as an attacker makes them: other keys, other ids, cuts at each moment, and floods."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import settings as given_settings
+from hypothesis import strategies as st
+
+from chatproto.client.events import (
+    Delivered,
+    Failed,
+    Incoming,
+    MessageReceived,
+    Sent,
+    SessionChanged,
+    Undelivered,
+)
+from chatproto.wire import bcp2
+from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.limits import DEFAULTS
+from tests.client.keyed_program import (
+    BOB,
+    BOB_HOST,
+    BOB_PORT,
+    IDENTITIES,
+    Case,
+    key_of,
+)
+from tests.client.tls_net import DATE, FarPerson
+
+CHANGED = "the key of {} has changed"
+MOST_MEETINGS = 256
+"""Introductions that are carried out at once (`client/meetings.py`)."""
+
+
+class CallerTests(Case):
+    """Who calls, without a server."""
+
+    def warnings(self, name: str = "bob") -> int:
+        return sum(text.startswith(CHANGED.format(name)) for text in self.texts(Failed))
+
+    def refused(self, one: FarPerson) -> int | None:
+        """The status with which their CHAT was refused."""
+        errors = [error.status for error in one.heard(Error) if error.about == "CHAT"]
+        return errors[0] if errors else None
+
+    def test_our_own_key_is_refused(self) -> None:
+        mirror = self.called("bob", IDENTITIES["alice"])
+        self.assertEqual(self.refused(mirror), 403)
+        self.assertEqual(self.told(Incoming), [])
+        self.assertEqual(self.warnings(), 0)
+
+    def test_another_key_for_a_pinned_id_is_refused_and_the_person_warned(self) -> None:
+        eve = self.called("bob", IDENTITIES["eve"])
+        self.assertEqual(self.refused(eve), 403)
+        self.assertEqual((self.told(Incoming), self.warnings()), ([], 1))
+        self.assertIn(f"known: {key_of('bob')}", self.texts(Failed)[1])
+        self.assertIn(f"shown: {key_of('eve')}", self.texts(Failed)[2])
+
+    def test_warnings_of_one_id_are_limited(self) -> None:
+        for _ in range(3):
+            self.called("bob", IDENTITIES["eve"])
+        self.assertEqual(self.warnings(), 1)
+        self.called("carol", IDENTITIES["eve"])
+        self.assertEqual(self.warnings("carol"), 1)
+        self.net.wait(61, 1)
+        self.called("bob", IDENTITIES["eve"])
+        self.assertEqual(self.warnings(), 2)
+
+    def test_a_stranger_is_shown_in_doubt_and_rings(self) -> None:
+        eve = self.called("eve")
+        [incoming] = self.told(Incoming)
+        self.assertEqual((incoming.confirmed, incoming.ask), (False, True))
+        self.node.accept()
+        self.net.settle()
+        eve.says("hello")
+        [heard] = self.told(MessageReceived)
+        self.assertEqual(heard.from_, "eve?")
+
+    def test_a_stranger_is_not_pinned(self) -> None:
+        self.called("eve")
+        self.node.accept()
+        self.net.settle()
+        self.assertNotIn(key_of("eve"), (self.home / "known_peers").read_text())
+
+    def test_a_stranger_is_asked_about_with_answer_all_too(self) -> None:
+        self.begin(answer="all")
+        self.called("eve")
+        self.assertTrue(self.told(Incoming)[0].ask)
+
+    def test_somebody_known_is_asked_about_with_answer_none(self) -> None:
+        self.begin(answer="none")
+        self.called("bob")
+        self.assertTrue(self.told(Incoming)[0].ask)
+
+    def test_calls_of_strangers_do_not_take_what_is_typed(self) -> None:
+        self.called("eve")
+        self.node.say("hello")
+        self.assertIn("you are talking with nobody", self.texts(Failed)[0])
+
+    def test_a_second_call_of_one_key_is_the_same_conversation(self) -> None:
+        first = self.called("bob")
+        second = self.called("bob")
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual([*first.texts, *second.texts], ["hello"])
+        self.assertEqual(len(self.node.calls.all), 1)
+        self.assertEqual(len(self.told(Incoming)), 1)
+
+    def test_who_calls_takes_no_call_on_that_connection(self) -> None:
+        """A CHATACK that answers nothing is no yes to anything."""
+        eve = self.called("eve")
+        eve.takes_call()
+        eve.says("hello")
+        self.assertEqual(self.told(MessageReceived), [])
+        self.assertNotIn("open", [one.state for one in self.told(SessionChanged)])
+
+    def test_nothing_is_heard_before_the_call_was_taken(self) -> None:
+        self.begin(answer="none")
+        bob = self.called("bob")
+        bob.says("hello")
+        self.assertEqual(self.told(MessageReceived), [])
+        bob.cut()
+        self.assertEqual(len(self.node.calls.all), 0)
+
+    def test_a_message_is_heard_once_however_often_it_comes(self) -> None:
+        bob = self.called("bob")
+        bob.says("hello")
+        bob.told = 0
+        bob.says("hello")
+        bob.says("again")
+        self.assertEqual(self.texts(MessageReceived), ["hello", "again"])
+
+    def test_a_caller_without_a_word_is_dropped(self) -> None:
+        wire = self.net.arrive(self.door, BOB_HOST)
+        silent = FarPerson(self.net, wire, IDENTITIES["bob"], "bob", client=True)
+        self.net.wait(DEFAULTS.handshake_wait + 1, 0.5)
+        self.assertTrue(silent.ended)
+
+    def test_no_more_callers_than_may(self) -> None:
+        self.begin(DEFAULTS.with_values(["callers=3"]))
+        ends = []
+        for _ in range(4):
+            wire = self.net.arrive(self.door, BOB_HOST)
+            ends.append(FarPerson(self.net, wire, IDENTITIES["eve"], "eve", client=True))
+            self.net.settle()
+        self.net.wait(DEFAULTS.farewell_wait + 1)
+        self.assertEqual(sum(not one.ended for one in ends), 3)
+
+    def test_a_caller_is_not_read_while_the_screen_takes_no_more(self) -> None:
+        self.node.calls.hold(True)
+        bob = self.called("bob")
+        self.assertEqual(bob.wire.producerState, "paused")
+        self.node.calls.hold(False)
+        self.assertEqual(bob.wire.producerState, "producing")
+
+    def test_nor_is_somebody_who_was_called_meanwhile(self) -> None:
+        self.node.calls.hold(True)
+        self.node.chat(BOB)
+        bob = self.person()
+        self.assertEqual(bob.wire.producerState, "paused")
+        self.node.calls.hold(False)
+        self.assertEqual(bob.wire.producerState, "producing")
+
+    def test_callers_without_a_word_do_not_delay_the_end(self) -> None:
+        wire = self.net.arrive(self.door, BOB_HOST)
+        silent = FarPerson(self.net, wire, IDENTITIES["bob"], "bob", client=True)
+        self.net.settle()
+        self.node.stop()
+        self.net.wait(0.5)
+        self.assertTrue(silent.ended)
+        self.assertEqual(self.codes, [0])
+
+    def test_a_cut_is_mended_by_whoever_called(self) -> None:
+        bob = self.talking()
+        bob.cut()
+        self.assertEqual(self.told(SessionChanged)[-1].state, "broken")
+        self.node.say("meanwhile")
+        self.net.wait(1)
+        again = self.person()
+        self.net.settle()
+        self.assertEqual(self.told(SessionChanged)[-1].state, "open")
+        self.assertEqual(again.texts, ["meanwhile"])
+        self.assertTrue(again.heard(Chat))
+
+    def test_a_redial_meets_the_same_key_or_nobody(self) -> None:
+        bob = self.talking()
+        bob.cut()
+        self.node.say("for bob alone")
+        self.net.wait(1)
+        eve = self.person("eve")
+        self.net.wait(1)
+        self.assertEqual((eve.texts, eve.heard(Chat)), ([], []))
+        self.assertEqual(self.told(Delivered), [])
+
+
+class OutgoingTests(Case):
+    """Whom a call reaches."""
+
+    def test_an_address_reaches_whoever_is_there_under_their_own_name(self) -> None:
+        bob = self.talking()
+        self.node.say("hello")
+        self.net.settle()
+        self.assertEqual(bob.texts, ["hello"])
+        self.assertEqual(self.told(Sent)[0].to, "bob")
+
+    def test_another_key_for_a_pinned_id_is_refused_when_we_called(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("for bob")
+        eve = FarPerson(self.net, self.net.accept(), IDENTITIES["eve"], "bob", client=False)
+        self.net.wait(1)
+        self.assertEqual(eve.texts, [])
+        self.assertNotIn("open", [one.state for one in self.told(SessionChanged)])
+        self.assertEqual(self.told(Sent), [])
+
+    def test_a_stranger_at_an_address_is_shown_in_doubt(self) -> None:
+        self.node.chat(BOB)
+        self.person("eve")
+        opened = [one.id for one in self.told(SessionChanged) if one.state == "open"]
+        self.assertEqual(opened, ["eve?"])
+
+    def test_our_own_key_is_not_called(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("to myself")
+        mirror = self.person("bob", IDENTITIES["alice"])
+        self.net.wait(1)
+        self.assertEqual(mirror.heard(Chat), [])
+        self.assertTrue(mirror.refused or mirror.ended)
+        self.assertEqual(self.texts(Undelivered), ["to myself"])
+
+    def test_a_refused_call_is_told_and_its_words_reported(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("hello")
+        bob = self.person(takes=False)
+        bob.tell(Error(603, about="CHAT"))
+        self.net.wait(1)
+        self.assertEqual(self.told(SessionChanged)[-1].state, "closed")
+        self.assertEqual(bob.texts, [])
+
+    def test_a_call_that_nobody_answers_ends(self) -> None:
+        self.node.chat(BOB)
+        bob = self.person(takes=False)
+        self.net.wait(DEFAULTS.answer_ring - 1, 1)
+        self.assertEqual(self.told(SessionChanged)[-1].state, "ringing")
+        self.net.wait(3, 1)
+        self.assertEqual(self.told(SessionChanged)[-1].state, "closed")
+        self.assertTrue(bob.over)
+
+
+class RoomForMessagesTests(Case):
+    """More is typed than the other side acknowledges."""
+
+    def test_a_second_message_does_not_replace_the_one_that_is_held(self) -> None:
+        self.begin(DEFAULTS.with_values(["waiting-messages=1"]))
+        bob = self.called("bob", acknowledges=False)
+        for text in ("one", "two", "three"):
+            self.node.say(text)
+        self.assertEqual(self.held, [True])
+        [failed] = self.told(Failed)
+        self.assertEqual((failed.status, failed.command), (429, "say"))
+        bob.tell(MsgAck(1))
+        self.assertEqual(self.held, [True, False])
+        self.assertEqual(bob.texts, ["one", "two"])
+
+    def test_the_held_message_is_reported_at_the_end_of_the_program(self) -> None:
+        self.begin(DEFAULTS.with_values(["waiting-messages=1"]))
+        self.called("bob", acknowledges=False)
+        for text in ("one", "two"):
+            self.node.say(text)
+        self.node.stop()
+        self.net.wait(DEFAULTS.exit_wait + 1)
+        self.assertEqual(self.texts(Undelivered), ["two"])
+
+    def test_the_held_message_is_kept_or_reported_when_the_conversation_ends(self) -> None:
+        self.begin(DEFAULTS.with_values(["waiting-messages=1"]))
+        bob = self.called("bob", acknowledges=False)
+        for text in ("one", "two"):
+            self.node.say(text)
+        bob.leaves()
+        self.net.wait(1)
+        self.assertEqual([*self.kept(), *self.texts(Undelivered)], ["one", "two"])
+        self.assertEqual(self.held, [True, False])
+
+
+class ServerTests(Case):
+    """What a server says of people."""
+
+    server = True
+    known = ("carol",)
+
+    def test_a_claim_that_the_server_confirms_is_believed(self) -> None:
+        self.directory.knows("bob", key_of("bob"))
+        bob = self.called("bob")
+        self.assertTrue(self.told(Incoming)[0].confirmed)
+        self.node.accept()
+        self.net.settle()
+        bob.says("hello")
+        self.assertEqual(self.told(MessageReceived)[0].from_, "bob")
+        self.assertIn(key_of("bob"), (self.home / "known_peers").read_text())
+
+    def test_a_claim_that_the_server_denies_is_shown_in_doubt(self) -> None:
+        for answer in (404, 480):
+            self.begin()
+            self.directory.callees["bob"] = answer
+            self.called("bob")
+            self.assertFalse(self.told(Incoming)[0].confirmed)
+        self.begin()
+        self.directory.knows("bob", key_of("eve"))
+        self.called("bob")
+        self.assertFalse(self.told(Incoming)[0].confirmed)
+
+    def test_a_caller_who_is_gone_before_the_server_answered_does_not_ring(self) -> None:
+        self.directory.deaf = True
+        bob = self.called("bob")
+        self.assertEqual(self.told(Incoming), [])
+        bob.cut()
+        self.directory.deaf = False
+        self.directory.knows("bob", key_of("bob"))
+        self.net.wait(1)
+        self.assertTrue(self.directory.heard(bcp2.Bridge))
+        self.assertEqual((self.told(Incoming), len(self.node.calls.all)), ([], 0))
+
+    def test_strangers_do_not_have_the_server_asked_without_end(self) -> None:
+        for _ in range(10):
+            self.called("eve")
+        asked = len(self.directory.heard(bcp2.Bridge))
+        self.assertTrue(0 < asked <= 2, asked)
+
+    def test_an_introduction_confirms_a_caller_for_a_minute(self) -> None:
+        self.directory.introduces("bob", key_of("bob"), (), "call1")
+        self.called("bob")
+        self.assertTrue(self.told(Incoming)[0].confirmed)
+        self.assertEqual(self.directory.heard(bcp2.Bridge), [])
+
+    def test_an_introduction_of_another_key_confirms_nobody(self) -> None:
+        self.directory.introduces("bob", key_of("bob"), (), "call1")
+        self.called("bob", IDENTITIES["eve"])
+        self.assertFalse(self.told(Incoming)[0].confirmed)
+
+    def test_introductions_are_carried_out_in_bounded_number(self) -> None:
+        self.directory.tell(
+            *(
+                bcp2.Introduce(
+                    "eve", key_of("eve"), ((f"10.1.{number % 200 + 1}.1", 5000),), f"c{number}"
+                )
+                for number in range(MOST_MEETINGS + 100)
+            )
+        )
+        self.assertLessEqual(self.net.under_way, MOST_MEETINGS)
+
+    def test_the_id_that_was_asked_for_is_called_with_its_key(self) -> None:
+        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
+        self.node.chat("bob")
+        self.node.say("hello")
+        self.net.settle()
+        self.assertEqual(self.net.wanted[-1], (BOB_HOST, BOB_PORT))
+        bob = self.person()
+        self.assertEqual(bob.texts, ["hello"])
+        self.assertEqual(self.told(Sent)[0].to, "bob")
+
+    def test_whoever_answers_there_with_another_key_hears_nothing(self) -> None:
+        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
+        self.node.chat("bob")
+        self.node.say("for bob")
+        self.net.settle()
+        eve = self.person("eve")
+        self.net.wait(1)
+        self.assertEqual((eve.texts, eve.heard(Chat), self.told(Sent)), ([], [], []))
+
+    def test_another_key_than_the_pinned_one_is_not_even_dialled(self) -> None:
+        self.directory.knows("carol", key_of("eve"), (BOB_HOST, BOB_PORT))
+        dialled = self.net.dialled
+        self.node.chat("carol")
+        self.node.say("for carol")
+        self.net.wait(1)
+        self.assertEqual(self.net.dialled, dialled)
+        self.assertTrue([one for one in self.events if key_of("eve") in str(one)])
+
+    def test_one_key_under_two_names_is_one_conversation(self) -> None:
+        """Words said while a call is found to be with somebody who rings already are said once."""
+        self.begin(answer="none")
+        carol = self.called("carol")
+        self.directory.knows("bob", key_of("carol"), (BOB_HOST, BOB_PORT))
+        self.node.chat("bob")
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertLessEqual(carol.texts.count("hello"), 1)
+
+    def test_words_queued_for_a_key_go_to_the_call_that_is_under_way_to_it(self) -> None:
+        """A first contact turns out to have a pinned key, which is called by its name as well."""
+        self.directory.knows("dora", key_of("carol"), (BOB_HOST, BOB_PORT))
+        self.directory.knows("carol", key_of("carol"), (BOB_HOST, BOB_PORT))
+        self.node.chat("dora")
+        self.net.settle()
+        self.node.chat("carol")
+        self.node.say("hello")
+        self.net.settle()
+        self.assertEqual((len(self.node.calls.all), self.kept()), (1, ["hello"]))
+        carol = self.person("carol")
+        self.node.say("again")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, ["hello", "again"])
+        self.assertEqual((self.kept(), self.told(Undelivered)), ([], []))
+
+    def test_who_comes_is_given_what_waited(self) -> None:
+        self.node.msg("hello", "carol")
+        self.net.wait(3)
+        self.assertIn("carol", [one.peer_id for one in self.directory.heard(bcp2.Watch)])
+        self.directory.knows("carol", key_of("carol"), (BOB_HOST, BOB_PORT))
+        self.directory.tell(bcp2.Presence("carol", "online"))
+        self.net.wait(3)
+        carol = self.person("carol")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, ["hello"])
+        self.assertEqual(self.kept(), [])
+
+    def test_what_waited_is_not_given_to_another_key(self) -> None:
+        self.node.msg("hello", "carol")
+        self.net.wait(3)
+        self.directory.knows("carol", key_of("eve"), (BOB_HOST, BOB_PORT))
+        self.directory.tell(bcp2.Presence("carol", "online"))
+        self.net.wait(30, 1)
+        self.assertEqual(self.net.dialled, 0)
+        self.assertEqual(self.kept(), ["hello"])
+
+    def test_a_call_is_taken_back_with_its_answer(self) -> None:
+        """Whoever answers with CHATACK twice is open once."""
+        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
+        self.node.chat("bob")
+        self.net.settle()
+        bob = self.person()
+        bob.tell(ChatAck("bob", "full", bob.stream, bob.have))
+        opened = [one for one in self.told(SessionChanged) if one.state == "open"]
+        self.assertEqual(len(opened), 1)
+
+
+TOLD = st.sampled_from(
+    [
+        Chat("eve", "full", "e" * 16),
+        Chat("bob", "half", "d" * 16, ("c" * 16, 7), "mine"),
+        ChatAck("eve", "full", "e" * 16),
+        ChatAck("bob", "half", "d" * 16, ("c" * 16, 7), "theirs"),
+        Msg(1, DATE, "one"),
+        Msg(2, DATE, "two"),
+        Msg(2**53, DATE, "last"),
+        MsgAck(0),
+        MsgAck(2**53),
+        Turn(3),
+        Mode(4, "half"),
+        Mode(5, "full"),
+        Quit(),
+        Ping(),
+        PingAck(),
+        Error(486, about="CHAT"),
+        Error(403, about="CHAT"),
+        Error(404, about="MSG", id=1),
+        Error(500),
+        Offer(1, "name", 10, DATE, "text/plain"),
+        OfferAck(1, 0, "0" * 64),
+        Data(1, 0, b"data"),
+        Done(1, "0" * 64),
+        DoneAck(1),
+        Cancel(1),
+    ]
+)
+"""What a peer may say at any moment, rightly or not."""
+FEW = given_settings(max_examples=given_settings().max_examples // 5)
+"""Each example is a whole program with real TLS."""
+PUSHED = st.sampled_from(
+    [
+        bcp2.Introduce("bob", key_of("bob"), ((BOB_HOST, BOB_PORT),), "call1", "T" * 26),
+        bcp2.Introduce("alice", key_of("alice"), ((BOB_HOST, BOB_PORT),), "call2"),
+        bcp2.Introduce("carol", key_of("eve"), (), "call3"),
+        bcp2.Presence("carol", "online"),
+        bcp2.Presence("carol", "offline"),
+        bcp2.Presence("alice", "online"),
+        bcp2.BridgeAck(7, "bob", key_of("bob")),
+        bcp2.BridgeAck(3),
+        bcp2.RegAck(1, "mallory", 60, ("10.0.0.1", 1)),
+        bcp2.InfoAck(2),
+        bcp2.Closing(0),
+        bcp2.Closing(2**53),
+        bcp2.Replaced(),
+        Ping(),
+        PingAck(1),
+        Error(404, 2),
+        Error(500),
+    ]
+)
+"""What a server may say at any moment."""
+
+
+class AnyOrderTests(Case):
+    """No order of messages raises anything, and what is typed afterwards is told of."""
+
+    server = True
+
+    @given(st.sampled_from(["eve", "bob"]), st.booleans(), st.lists(TOLD, max_size=8))
+    @FEW
+    def test_a_peer_says_anything(self, name: str, dialled: bool, told: list[Bcp2Message]) -> None:
+        self.begin(answer="all")
+        if dialled:
+            self.node.chat(BOB)
+            other = self.person(name, takes=False, acknowledges=False)
+        else:
+            other = self.called(name, takes=False, acknowledges=False)
+        for message in told:
+            other.tell(message)
+        self.node.say("hello")
+        self.net.wait(1, 0.5)
+        self.node.quit()
+        self.net.wait(1, 0.5)
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    @given(st.lists(PUSHED, max_size=8))
+    @FEW
+    def test_a_server_pushes_anything(self, pushed: list[Bcp2Message]) -> None:
+        self.begin()
+        self.node.msg("hello", "carol")
+        self.node.info()
+        for message in pushed:
+            self.directory.tell(message)
+        self.net.wait(3, 0.5)
+        self.assertEqual(self.kept(), ["hello"])
+        self.assertEqual(self.flushLoggedErrors(), [])

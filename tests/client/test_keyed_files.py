@@ -1,0 +1,111 @@
+"""Whose files are taken, asked about or refused, and on which connection they are heard of."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from chatproto.client import files
+from chatproto.client.events import FileChanged
+from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_files import Cancel, Offer, OfferAck
+from chatproto.wire.limits import DEFAULTS
+from tests.client.keyed_program import Case
+from tests.client.tls_net import DATE, FarPerson
+
+OFFER = Offer(1, "name.txt", 10, DATE, "text/plain")
+
+
+class OfferTests(Case):
+    """Somebody offers a file."""
+
+    def offers(self, other: FarPerson) -> list[FileChanged]:
+        """Offer a file; return what the person was told."""
+        self.events.clear()
+        other.tell(OFFER)
+        self.work()
+        self.net.wait(0.1)
+        self.work()
+        return self.told(FileChanged)
+
+    def a_stranger(self) -> FarPerson:
+        """Somebody without a pin, whose call was taken."""
+        eve = self.called("eve")
+        self.node.accept()
+        self.net.settle()
+        return eve
+
+    def test_an_offer_is_asked_about(self) -> None:
+        bob = self.called("bob")
+        [told] = self.offers(bob)
+        self.assertEqual((told.from_, told.name, told.ask), ("bob", "name.txt", True))
+        self.node.accept()
+        self.work()
+        self.assertEqual(len(bob.heard(OfferAck)), 1)
+
+    def test_a_declined_offer_is_refused(self) -> None:
+        bob = self.called("bob")
+        self.offers(bob)
+        self.node.decline()
+        self.work()
+        self.assertEqual([one.status for one in bob.heard(Error)], [603])
+
+    def test_files_of_known_people_are_taken_at_once_if_wanted(self) -> None:
+        self.begin(accept="known")
+        bob = self.called("bob")
+        self.assertFalse(any(one.ask for one in self.offers(bob)))
+        self.assertEqual(len(bob.heard(OfferAck)), 1)
+
+    def test_files_of_strangers_are_asked_about_all_the_same(self) -> None:
+        for accept in ("known", "verified"):
+            self.begin(accept=accept)
+            eve = self.a_stranger()
+            self.assertTrue(self.offers(eve)[0].ask)
+            self.assertEqual(eve.heard(OfferAck), [])
+
+    def test_files_of_people_who_are_not_verified_are_asked_about(self) -> None:
+        self.begin(accept="verified")
+        bob = self.called("bob")
+        self.assertTrue(self.offers(bob)[0].ask)
+        self.assertEqual(bob.heard(OfferAck), [])
+
+    def test_files_of_verified_people_are_taken_at_once_if_wanted(self) -> None:
+        self.begin(accept="verified")
+        self.node.verify("bob", "yes")
+        bob = self.called("bob")
+        self.assertFalse(any(one.ask for one in self.offers(bob)))
+        self.assertEqual(len(bob.heard(OfferAck)), 1)
+
+    def test_no_files_are_taken_if_none_are_wanted(self) -> None:
+        self.begin(accept="none")
+        bob = self.called("bob")
+        self.offers(bob)
+        self.assertEqual([one.status for one in bob.heard(Error)], [603])
+
+    def test_an_offer_on_a_connection_that_is_not_in_use_is_not_heard(self) -> None:
+        first = self.called("bob")
+        first.deaf = True
+        second = self.called("bob")  # waits until it is clear whether the first one lives
+        self.assertEqual(len(self.offers(second)), 0)
+        first.deaf = False
+        self.assertEqual(len(self.offers(first)), 1)
+
+
+class UnansweredTests(Case):
+    """We offer a file."""
+
+    def test_an_offer_that_they_do_not_answer_is_taken_back_and_told(self) -> None:
+        self.patch(files, "SWEPT_EVERY", 2.0)
+        self.begin(replace(DEFAULTS, offer_wait=10.0))
+        bob = self.talking()
+        (self.home / "name.txt").write_bytes(b"0123456789")
+        self.node.send([str(self.home / "name.txt")])
+        self.work()
+        self.net.wait(8.0, 1.0)
+        self.work()
+        self.assertEqual(len(bob.heard(Offer)), 1)
+        self.assertEqual(self.told(FileChanged)[-1].state, "offered")
+        self.net.wait(6.0, 1.0)
+        self.work()
+        last = self.told(FileChanged)[-1]
+        self.assertEqual((last.state, last.reason), ("cancelled", "they did not answer the offer"))
+        self.assertEqual(len(bob.heard(Cancel)), 1)

@@ -1,0 +1,59 @@
+"""Tests of what the person is told of messages."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.events import (
+    Delivered,
+    Event,
+    MessageReceived,
+    Notice,
+    Sent,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.client.message_news import MessageNews
+from chatproto.net.clock import Wall
+from chatproto.peer.effects import Became
+from chatproto.peer.ledger import DELIVERED, UNCERTAIN, UNDELIVERED
+
+
+class MessageNewsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.events: list[Event] = []
+        self.news = MessageNews(self.events.append)
+
+    def test_what_comes_and_what_goes_has_its_number_where_there_is_one(self) -> None:
+        self.news.heard("bob", "hi", 0, Wall(1.0))
+        self.news.heard("bob", "hi", 7, Wall(2.0))
+        self.news.written("bob", "yes", Wall(3.0))
+        self.news.written("bob", "yes", Wall(4.0), 3)
+        wanted = [
+            MessageReceived(from_="bob", text="hi", id=None, said=Wall(1.0)),
+            MessageReceived(from_="bob", text="hi", id=7, said=Wall(2.0)),
+            Sent("yes", None, to="bob", said=Wall(3.0)),
+            Sent("yes", 3, to="bob", said=Wall(4.0)),
+        ]
+        self.assertEqual(self.events, wanted)
+
+    def test_one_that_arrives_is_named_by_its_text_only_if_it_was_told_to_wait(self) -> None:
+        self.news.kept("bob", 2)
+        for id in (1, 2, 2):
+            self.news.became("bob", Became(id, DELIVERED, "hi", ""))
+        wait = Notice("message 2 waits for bob: /unsend 2 takes it back", "bob", 2)
+        told = [Delivered("bob", id, text) for id, text in ((1, None), (2, "hi"), (2, None))]
+        self.assertEqual(self.events, [wait, *told])
+
+    def test_one_that_does_not_arrive_always_is_with_the_reason(self) -> None:
+        self.news.became("bob", Became(1, UNDELIVERED, "hi", "taken back"))
+        self.news.became("bob", Became(2, UNDELIVERED, "there", ""))
+        self.news.became("bob", Became(3, UNCERTAIN, "you", ""))
+        self.news.unsaid("bob", "me", "the connection ended")
+        wanted = [
+            Undelivered("bob", "taken back", 1, "hi"),
+            Undelivered("bob", "it did not arrive", 2, "there"),
+            Uncertain("bob", 3, "you"),
+            Undelivered("bob", "the connection ended", text="me"),
+        ]
+        self.assertEqual(self.events, wanted)

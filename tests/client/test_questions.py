@@ -1,0 +1,91 @@
+"""Tests of what the person is asked: whether yes and no go to the call or the file that is meant."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.node import Node
+from chatproto.client.questions import Questions
+from chatproto.client.settings import Settings
+from chatproto.peer.table import State
+from chatproto.wire.dialects import CANON
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import DEFAULTS
+from tests.net import Net
+
+
+class Offered:
+    """Files that wait for an answer, by number: from whom."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.waiting: dict[int, str] = {}
+        self.answers: list[tuple[int, bool]] = []
+
+    def comes(self, name: str) -> int:
+        number = self._node.new_number()
+        self.waiting[number] = name
+        return number
+
+    def has(self, number: int) -> bool:
+        return number in self.waiting
+
+    def offered(self, name: str = "") -> list[int]:
+        return [number for number, who in self.waiting.items() if name in ("", who)]
+
+    def accept(self, number: int) -> bool:
+        self.answers.append((number, True))
+        return True
+
+    def decline(self, number: int) -> bool:
+        self.answers.append((number, False))
+        return True
+
+
+class QuestionsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.node = Node(Net(), Settings("alice"), DEFAULTS, None, lambda code: None)
+        self.files = Offered(self.node)
+        self.questions = Questions(self.node.calls, self.node.talk)
+
+    def rings(self, name: str) -> State:
+        """`name` calls; what becomes of it is read off `state`."""
+        conversation = self.node.calls.begin(name, CANON)
+        conversation.session.state = State.RINGING
+        return conversation.state
+
+    def states(self) -> dict[str, State]:
+        return {one.name: one.state for one in self.node.calls.all}
+
+    def test_without_a_name_it_is_what_was_asked_last(self) -> None:
+        self.rings("bob")
+        number = self.files.comes("carol")
+        self.questions.answer(self.files, "", True)
+        self.assertEqual(self.files.answers, [(number, True)])
+        self.rings("dave")
+        self.questions.answer(self.files, "", False)
+        self.assertEqual(self.files.answers, [(number, True)])
+        self.assertEqual(self.states(), {"bob": State.RINGING})
+
+    def test_a_name_is_asked_about_by_the_latest_of_theirs(self) -> None:
+        number = self.files.comes("bob")
+        self.rings("carol")
+        self.questions.answer(self.files, "bob", False)
+        self.assertEqual(self.files.answers, [(number, False)])
+        self.questions.answer(self.files, "carol", False)
+        self.assertEqual((len(self.files.answers), self.states()), (1, {}))
+
+    def test_a_number_is_that_of_a_file_or_of_a_call(self) -> None:
+        first = self.files.comes("bob")
+        self.rings("bob")
+        self.files.comes("bob")
+        self.questions.answer(self.files, str(first), True)
+        self.assertEqual(self.files.answers, [(first, True)])
+        self.questions.answer(self.files, str(first + 1), False)
+        self.assertEqual(self.states(), {})
+
+    def test_where_there_are_no_files_it_is_a_call(self) -> None:
+        self.rings("bob")
+        self.questions.answer(None, "", False)
+        self.assertEqual(self.states(), {})
+        self.assertRaises(LocalError, self.questions.answer, None, "", True)

@@ -1,0 +1,98 @@
+"""Tests of what the person asks for: in which order it is done, and what is told when it cannot be."""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.events import Event, Failed
+from chatproto.client.requests import WAITING, Requests, sentence
+from chatproto.directory.answer import Refused
+from chatproto.identity.pins import PinTrouble
+from chatproto.wire.errors import LocalError
+
+
+class RequestsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.events: list[Event] = []
+        self.done: list[str] = []
+        self.settled: list[int] = []
+        self.answers: dict[str, Deferred[None]] = {}
+        self.requests = Requests(
+            self.events.append, lambda: self.settled.append(len(self.requests))
+        )
+
+    def asks(self, name: str) -> None:
+        async def work() -> None:
+            self.answers[name] = Deferred()
+            await self.answers[name]
+            self.done.append(name)
+
+        self.requests.ask(name, work)
+
+    def test_only_so_many_wait(self) -> None:
+        for number in range(WAITING + 10):
+            self.asks(str(number))
+        self.assertEqual(len(self.requests), WAITING)
+        refused = [event for event in self.events if isinstance(event, Failed)]
+        self.assertEqual([event.status for event in refused], [429] * 10)
+        self.answers["0"].callback(None)
+        self.asks("again")
+        self.assertEqual((len(self.requests), len(self.events)), (WAITING, 10))
+
+    def test_one_is_begun_when_the_one_before_is_answered(self) -> None:
+        self.asks("info")
+        self.asks("bridge")
+        self.assertEqual((list(self.answers), len(self.requests)), (["info"], 2))
+        self.answers["info"].callback(None)
+        self.assertEqual((list(self.answers), self.done), (["info", "bridge"], ["info"]))
+        self.answers["bridge"].callback(None)
+        self.assertEqual((self.done, self.settled), (["info", "bridge"], [1, 0]))
+
+    def test_one_that_fails_is_told_with_its_command_and_the_next_is_done(self) -> None:
+        self.asks("info")
+        self.asks("bridge")
+        self.answers["info"].errback(Refused("nobody is there", 404))
+        self.answers["bridge"].callback(None)
+        self.assertEqual(self.events, [Failed("nobody is there", status=404, command="info")])
+        self.assertEqual((self.done, self.settled), (["bridge"], [1, 0]))
+
+    def test_a_mistake_of_our_own_is_told_and_logged(self) -> None:
+        self.asks("info")
+        self.answers["info"].errback(ZeroDivisionError("oh"))
+        [failed] = self.events
+        assert isinstance(failed, Failed)
+        self.assertIn("ZeroDivisionError", failed.text)
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    def test_what_needs_no_answer_is_done_at_once(self) -> None:
+        self.asks("info")
+        self.requests.attempt("over", lambda: self.done.append("over"))
+        self.assertEqual((self.done, self.settled), (["over"], [1]))
+
+    def test_what_is_in_its_way_is_told_as_well(self) -> None:
+        for error in (LocalError(409, "not now"), PinTrouble("not now")):
+
+            def work(error: Exception = error) -> None:
+                raise error
+
+            self.requests.attempt("over", work)
+        statuses = [one.status for one in self.events if isinstance(one, Failed)]
+        self.assertEqual((statuses, self.settled), ([409, None], [0, 0]))
+        self.assertEqual({one.text for one in self.events if isinstance(one, Failed)}, {"not now"})
+
+    def test_what_nobody_asked_for_waits_for_its_turn_and_counts_for_nothing(self) -> None:
+        async def work() -> str:
+            return "10.0.0.1"
+
+        self.asks("info")
+        found = self.requests.then(work)
+        self.assertEqual(len(self.requests), 1)
+        self.assertNoResult(found)
+        self.answers["info"].callback(None)
+        self.assertEqual(self.successResultOf(found), "10.0.0.1")
+        self.assertEqual(self.settled, [0])
+
+    def test_an_error_is_a_sentence(self) -> None:
+        self.assertEqual(sentence(LocalError(404, "there is nobody")), "there is nobody")
+        self.assertEqual(sentence("there is nobody"), "there is nobody")

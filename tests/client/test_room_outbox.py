@@ -1,0 +1,82 @@
+"""Tests of what we say in rooms: how many at once, when input is held, what is told to be lost."""
+
+from __future__ import annotations
+
+from chatproto.client.events import (
+    Sent,
+    Undelivered,
+)
+from chatproto.wire.limits import DEFAULTS
+from tests.client.room_ends import Case
+
+
+class FlowTests(Case):
+    """Who says much is read later, so only some of it is on the way."""
+
+    def test_only_some_are_on_the_way_and_none_is_lost(self) -> None:
+        self.both_join()
+        for number in range(100):
+            self.node.say(str(number))
+        self.assertEqual(len(self.alice.line.requests), DEFAULTS.says_unanswered)
+        self.hall.settle()
+        self.assertEqual(self.bob.texts(), [str(number) for number in range(100)])
+
+    def test_input_is_held_while_there_is_no_room_for_more(self) -> None:
+        self.both_join()
+        for number in range(DEFAULTS.waiting_messages):
+            self.node.say(str(number))
+        self.assertFalse(self.alice.held)
+        self.node.say("one more")
+        self.assertTrue(self.alice.held)
+        self.hall.settle()
+        self.assertFalse(self.alice.held)
+        self.assertEqual(self.bob.texts()[-1], "one more")
+        self.assertEqual(len(self.bob.texts()), DEFAULTS.waiting_messages + 1)
+
+    def test_what_is_held_when_the_program_ends_is_told_to_be_lost(self) -> None:
+        self.alice.joins()
+        self.alice.breaks()
+        for number in range(DEFAULTS.waiting_messages + 1):
+            self.node.say(str(number))
+        self.node.stop()
+        lost = [one.text for one in self.alice.told(Undelivered)]
+        self.assertEqual(lost, [str(number) for number in range(DEFAULTS.waiting_messages + 1)])
+
+    def test_a_text_that_is_too_long_is_refused_before_it_is_sent(self) -> None:
+        self.alice.joins()
+        self.node.say("x" * (DEFAULTS.body_to_server + 1))
+        self.assertIn("8192 bytes", self.alice.failures()[0])
+        self.node.say("x" * DEFAULTS.body_to_server)
+        self.hall.settle()
+        self.assertEqual(len(self.alice.told(Sent)), 1)
+
+    def test_the_end_of_input_waits_until_all_is_said(self) -> None:
+        self.both_join()
+        for number in range(20):
+            self.node.say(str(number))
+        self.node.end_of_input()
+        self.assertEqual(self.alice.codes, [])
+        self.hall.settle()
+        self.assertEqual(self.alice.codes, [0])
+        self.assertEqual(len(self.bob.texts()), 20)
+
+    def test_what_is_held_for_a_room_that_we_leave_is_told_to_be_lost_and_input_goes_on(
+        self,
+    ) -> None:
+        self.alice.joins()
+        self.alice.breaks()
+        for number in range(DEFAULTS.waiting_messages + 1):
+            self.node.say(str(number))
+        self.assertTrue(self.alice.held)
+        self.node.rooms.refused()
+        self.assertFalse(self.alice.held)
+        lost = [one.text for one in self.alice.told(Undelivered)]
+        self.assertEqual(lost, [str(number) for number in range(DEFAULTS.waiting_messages + 1)])
+
+    def test_what_was_on_its_way_when_we_left_is_counted_until_it_is_answered(self) -> None:
+        self.alice.joins()
+        self.node.say("hello")
+        self.node.rooms.part()
+        self.assertEqual((self.node.rooms.unsent, self.node.rooms.rows()), (1, []))
+        self.hall.settle()
+        self.assertEqual((self.node.rooms.unsent, len(self.alice.told(Sent))), (0, 1))

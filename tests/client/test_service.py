@@ -1,0 +1,219 @@
+"""One user's program from its port to its end."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.address import IPv4Address
+from twisted.internet.defer import Deferred, fail, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.trial.unittest import SynchronousTestCase
+from zope.interface import implementer
+
+from chatproto.client.events import Event, Exited, Running
+from chatproto.client.home import Home
+from chatproto.client.node import Node
+from chatproto.client.service import CannotStart, ChatClient, host_towards
+from chatproto.client.settings import Settings
+from chatproto.wire.limits import DEFAULTS
+from tests.net import Net
+
+
+class Port:
+    """An open port."""
+
+    def __init__(self, host: str) -> None:
+        self.host = host
+        self.closing: Deferred[None] = Deferred()
+        self.stops = 0
+
+    def getHost(self) -> IPv4Address:
+        return IPv4Address("TCP", self.host, 5001)
+
+    def stopListening(self) -> Deferred[None]:
+        self.stops += 1
+        return self.closing
+
+
+@implementer(IStreamServerEndpoint)
+class Opening:
+    """An endpoint whose port comes about, or does not."""
+
+    def __init__(self, outcome: Deferred[Any]) -> None:
+        self.outcome = outcome
+        self.factory: Any = None
+
+    def listen(self, protocolFactory: Any) -> Deferred[Any]:
+        self.factory = protocolFactory
+        return self.outcome
+
+
+class Keyboard:
+    """What is typed."""
+
+    def __init__(self) -> None:
+        self.state = "new"
+
+    def start(self) -> None:
+        self.state = "read"
+
+    def stop(self) -> None:
+        self.state = "stopped"
+
+
+class Screen:
+    """What is seen: `flushed` fires when the test wants it."""
+
+    def __init__(self) -> None:
+        self.flushed: Deferred[None] = Deferred()
+
+    def flush(self) -> Deferred[None]:
+        return self.flushed
+
+
+class Case(SynchronousTestCase):
+    """A program that has not been started."""
+
+    def service(
+        self,
+        host: str = "10.0.0.1",
+        outcome: Deferred[Any] | None = None,
+        server: tuple[str, int] | None = None,
+        announced: tuple[tuple[str, int], ...] = (),
+    ) -> ChatClient:
+        self.net = Net()
+        self.events: list[Event] = []
+        self.port = Port(host)
+        self.opening = Opening(succeed(self.port) if outcome is None else outcome)
+        self.home = Home(Path(self.mktemp()))
+        self.home.open()
+        self.addCleanup(self.home.close)
+        self.keyboard, self.screen = Keyboard(), Screen()
+        self.troubles: list[str] = []
+        self.node = Node(
+            self.net,
+            Settings("alice", plain=True, announce=announced),
+            DEFAULTS,
+            None,
+            lambda code: self.chat.finished(code),
+        )
+        self.node.place.server = server
+        self.node.tell = self.events.append
+        self.chat = ChatClient(
+            self.net,
+            self.node,
+            self.opening,
+            self.home,
+            self.keyboard,
+            self.screen,
+            self.cannot_start,
+        )
+        return self.chat
+
+    def cannot_start(self, trouble: CannotStart) -> None:
+        self.troubles.append(str(trouble))
+
+    def locked(self) -> bool:
+        """Whether the home is still ours."""
+        other = Home(self.home.path)
+        try:
+            other.open()
+        except Exception:
+            return True
+        other.close()
+        return False
+
+
+class StartTests(Case):
+    """The port, and what others are told of it."""
+
+    def test_the_node_begins_when_the_port_is_open(self) -> None:
+        opened: Deferred[Any] = Deferred()
+        chat = self.service(outcome=opened)
+        chat.startService()
+        self.assertEqual((self.events, self.keyboard.state), ([], "new"))
+        opened.callback(self.port)
+        self.assertEqual(self.events, [Running("alice", "10.0.0.1", 5001, None)])
+        self.assertEqual(self.keyboard.state, "read")
+
+    def test_who_connects_there_is_a_caller(self) -> None:
+        self.service().startService()
+        link = self.opening.factory.buildProtocol(None)
+        self.assertTrue(link.called)
+
+    def test_what_is_announced_goes_before_what_is_open(self) -> None:
+        self.service(announced=(("chat.example", 80),)).startService()
+        self.assertEqual(self.events, [Running("alice", "chat.example", 80, None)])
+
+    def test_open_to_all_it_tells_the_address_on_the_way_to_the_server(self) -> None:
+        for host in ("0.0.0.0", "::"):
+            self.service(host, server=("127.0.0.1", 5555)).startService()
+            self.assertEqual(self.events, [Running("alice", "127.0.0.1", 5001, None)])
+
+    def test_without_a_server_it_is_loopback(self) -> None:
+        self.service("0.0.0.0").startService()
+        self.assertEqual(self.events, [Running("alice", "127.0.0.1", 5001, None)])
+
+    def test_towards_nowhere_it_is_loopback(self) -> None:
+        self.assertEqual(host_towards("127.0.0.1", 9), "127.0.0.1")
+        self.assertEqual(host_towards("256.256.256.256", 9), "127.0.0.1")
+
+    def test_a_port_that_is_taken_is_one_sentence(self) -> None:
+        for host in ("10.0.0.1", ""):
+            taken = OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+            chat = self.service(outcome=fail(CannotListenError(host, 5001, taken)))
+            chat.startService()
+            where = host or "0.0.0.0"
+            words = f"cannot listen on {where}:5001: {os.strerror(errno.EADDRINUSE)}"
+            self.assertEqual(self.troubles, [words])
+            self.assertEqual((self.events, self.keyboard.state), ([], "new"))
+
+    def test_and_the_service_can_be_stopped_then(self) -> None:
+        chat = self.service(outcome=fail(CannotListenError("", 5001, "gone")))
+        chat.startService()
+        self.assertEqual(self.troubles, ["cannot listen on 0.0.0.0:5001: gone"])
+        self.successResultOf(chat.stopService())
+
+
+class EndTests(Case):
+    """The node ends, or twistd does."""
+
+    def test_the_node_ends_it_once_all_is_shown_and_closed(self) -> None:
+        self.service().startService()
+        self.node.quit()
+        self.assertEqual((self.events[-1], self.keyboard.state), (Exited(0), "stopped"))
+        self.assertEqual((self.port.stops, self.net.stopped), (0, 0))
+        self.screen.flushed.callback(None)
+        self.assertEqual((self.port.stops, self.net.stopped), (1, 0))
+        self.assertTrue(self.locked())
+        self.port.closing.callback(None)
+        self.assertEqual(self.net.stopped, 1)
+        self.assertFalse(self.locked())
+
+    def test_a_screen_that_takes_nothing_does_not_keep_it(self) -> None:
+        self.service().startService()
+        self.node.quit()
+        self.net.advance(DEFAULTS.farewell_wait)
+        self.port.closing.callback(None)
+        self.assertEqual(self.net.stopped, 1)
+
+    def test_stopped_from_outside_it_says_farewell_and_does_not_stop_twice(self) -> None:
+        chat = self.service()
+        chat.startService()
+        stopped = chat.stopService()
+        self.assertEqual(self.events[-1], Exited(0))
+        self.assertNoResult(stopped)
+        self.screen.flushed.callback(None)
+        self.port.closing.callback(None)
+        self.successResultOf(stopped)
+        self.assertEqual(self.net.stopped, 0)
+        self.assertFalse(self.locked())
+
+    def test_stopped_before_its_port_is_open(self) -> None:
+        chat = self.service(outcome=Deferred())
+        chat.startService()
+        self.successResultOf(chat.stopService())

@@ -1,0 +1,316 @@
+"""A line goes where the person was last told that it goes, or nowhere."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chatproto.client.events import (
+    Answer,
+    Event,
+    Failed,
+    MessageReceived,
+    Notice,
+    Undelivered,
+)
+from chatproto.client.outbox import LISTED
+from chatproto.client.standing import Standing
+from chatproto.client.target import TAKEOVER
+from chatproto.net.clock import EPOCH
+from chatproto.net.dates import date_of
+from chatproto.peer.table import State
+from chatproto.ui.control import for_others
+from chatproto.ui.view import plain_lines
+from chatproto.wire.bcp2_common import Error
+from tests.client import room_ends
+from tests.client.keyed_program import BOB, Case
+from tests.client.tls_net import DATE, FarPerson
+
+
+class QueueTests(Case):
+    """Somebody whose key is pinned is away."""
+
+    def test_what_is_typed_after_a_failed_call_is_queued_for_them(self) -> None:
+        self.node.chat("bob")
+        self.net.wait(1)
+        self.assertEqual(self.lines()[-1], "* what you type is queued for bob, who is away")
+        self.node.say("hello")
+        (notice,) = self.told(Notice)
+        self.assertEqual((notice.to, notice.id), ("bob", 1))
+        self.assertEqual(self.kept(), ["hello"])
+        self.assertEqual(self.told(Undelivered), [])
+
+    def lines(self) -> list[str]:
+        return [line for event in self.events for line in plain_lines(event, EPOCH)]
+
+    def test_it_goes_to_them_when_they_are_back(self) -> None:
+        self.node.chat("bob")
+        self.net.wait(1)
+        self.node.say("one")
+        bob = self.called("bob")
+        self.node.say("two")
+        self.net.wait(1)
+        self.assertEqual(bob.texts, ["one", "two"])
+        self.assertIn("* talking with bob (encrypted, same network)", self.lines())
+        self.node.quit()
+        self.assertIsNone(self.node.calls.all.target)
+
+    def test_a_contact_who_is_away_can_be_switched_to(self) -> None:
+        carol = self.called("carol")
+        self.node.switch("bob")
+        self.node.say("for bob")
+        self.net.wait(1)
+        self.assertEqual((carol.texts, self.kept()), ([], ["for bob"]))
+        self.assertEqual(
+            self.lines()[-2:],
+            [
+                "* what you type is queued for bob, who is away",
+                "* message 1 waits for bob: /unsend 1 bob takes it back",
+            ],
+        )
+        self.node.switch("carol")
+        self.node.say("for carol")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, ["for carol"])
+        self.node.switch("eve")
+        self.assertIn("no conversation with eve", self.texts(Failed)[-1])
+
+    def test_a_refused_call_queues_nothing(self) -> None:
+        for status in (603, 403):
+            self.begin()
+            self.node.chat(BOB)
+            bob = self.person(takes=False)
+            bob.tell(Error(status, about="CHAT"))
+            self.net.wait(1)
+            self.node.say("hello?")
+            self.assertIn("talking with nobody", self.texts(Failed)[-1])
+            self.assertEqual(self.kept(), [])
+
+    def test_a_call_that_was_given_up_queues_nothing(self) -> None:
+        self.node.chat(BOB)
+        self.node.quit()
+        self.node.say("hello?")
+        self.assertIn("talking with nobody", self.texts(Failed)[-1])
+        self.assertEqual(self.kept(), [])
+
+    def test_quit_ends_the_program_where_somebody_is_only_away(self) -> None:
+        self.node.switch("bob")
+        self.node.quit()
+        self.net.wait(1)
+        self.assertEqual(self.codes, [0])
+
+
+class OutboxTests(Case):
+    """What waits can be listed, and read while the contact is away."""
+
+    def shown(self) -> Answer:
+        answer = self.told(Answer)[-1]
+        assert isinstance(answer, Answer)
+        return answer
+
+    def test_what_waits_is_listed_with_the_time_it_was_said(self) -> None:
+        self.node.outbox()
+        self.assertEqual(self.shown().lines, ("nothing waits",))
+        self.node.msg("for bob", "bob")
+        self.node.msg("for carol", "carol")
+        self.node.outbox()
+        first, second = self.shown().data["messages"]
+        self.assertEqual((first["to"], first["id"], first["text"]), ("bob", 1, "for bob"))
+        self.assertEqual(second["text"], "for carol")
+        self.assertEqual(first["said"], date_of(self.node.now()))
+        self.assertRegex(self.shown().lines[0], r"\A1 to bob \(\d\d:\d\d\): for bob\Z")
+        self.node.unsend("1", "bob")
+        self.node.outbox()
+        self.assertEqual(len(self.shown().data["messages"]), 1)
+
+    def test_a_long_list_is_cut_and_says_so(self) -> None:
+        for _ in range(6):
+            self.node.msg("x" * 60_000, "bob")
+        self.node.outbox()
+        self.assertEqual(len(self.shown().data["messages"]), LISTED // 60_000)
+        self.assertEqual(self.shown().data["more"], 6 - LISTED // 60_000)
+
+    def test_what_is_said_before_a_call_is_taken_is_listed_too(self) -> None:
+        self.node.chat(BOB)
+        self.node.say("hello")
+        self.node.outbox()
+        self.assertEqual(self.shown().data["messages"], [{"to": BOB, "text": "hello"}])
+
+    def test_the_history_with_a_contact_who_is_away(self) -> None:
+        bob = self.called("bob")
+        bob.says("hi alice")
+        self.net.wait(1)
+        bob.leaves()
+        self.net.wait(1)
+        for show in (lambda: self.node.history("20", "bob"), lambda: self.node.history()):
+            self.events.clear()
+            show()
+            (message,) = self.told(MessageReceived)
+            self.assertEqual((message.text, message.history), ("hi alice", True))
+            self.assertEqual(date_of(message.said), DATE)
+            self.node.switch("bob")
+        self.node.history("20", "eve")
+        self.assertIn("nothing was said with eve", self.texts(Failed)[-1])
+
+
+class EndedTests(Case):
+    """The target ends while the person types."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.node.calls.all.typed = True
+
+    def test_a_line_for_who_has_left_goes_to_nobody_else(self) -> None:
+        bob = self.called("bob")
+        bob.leaves()
+        self.net.wait(1)
+        carol = self.called("carol")
+        self.node.say("my secret, bob")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, [])
+        self.assertIn("that was not sent, for bob is not there", self.texts(Failed)[-1])
+        self.node.switch("carol")
+        self.node.say("hello carol")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, ["hello carol"])
+
+    def test_later_who_calls_is_spoken_to(self) -> None:
+        self.called("bob").leaves()
+        self.net.wait(TAKEOVER + 1)
+        carol = self.called("carol")
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, ["hello"])
+
+    def test_from_a_pipe_who_calls_next_is_spoken_to_as_before(self) -> None:
+        self.node.calls.all.typed = False
+        self.called("bob").leaves()
+        self.net.wait(1)
+        carol = self.called("carol")
+        self.node.say("hello")
+        self.net.wait(1)
+        self.assertEqual(carol.texts, ["hello"])
+
+
+class SaidTests(Case):
+    """Everything that moves the target is told."""
+
+    def now(self) -> str:
+        lines = [line for event in self.events for line in plain_lines(event, EPOCH)]
+        return next(line for line in reversed(lines) if line.startswith("* what you type"))
+
+    def test_accept_moves_it_and_says_so(self) -> None:
+        self.called("bob")
+        self.called("eve")
+        self.node.accept("eve")
+        self.assertEqual(self.now(), "* what you type goes to eve? now")
+
+    def test_a_call_moves_it_and_says_so(self) -> None:
+        self.called("carol")
+        self.node.chat(BOB)
+        self.assertEqual(self.now(), f"* what you type goes to {BOB} now")
+
+    def test_the_first_target_needs_no_such_line(self) -> None:
+        self.called("bob")
+        with self.assertRaises(StopIteration):
+            self.now()
+
+    def test_a_script_moves_only_its_own(self) -> None:
+        bob = self.called("bob")
+        self.called("carol")
+        standing = Standing(self.node.calls.all)
+        standing.run(lambda: self.node.switch("carol"))
+        self.node.say("to bob")
+        self.net.wait(1)
+        self.assertEqual(bob.texts, ["to bob"])
+
+    def test_a_call_of_a_script_that_becomes_another_conversation_moves_nothing(self) -> None:
+        carol = self.called("carol")
+        bob = self.called("bob")
+        standing = Standing(self.node.calls.all)
+        standing.run(lambda: self.node.chat(BOB))
+        self.person("bob")
+        self.node.say("to carol")
+        standing.run(lambda: self.node.say("to bob"))
+        self.net.wait(1)
+        self.assertEqual((carol.texts, bob.texts), (["to carol"], ["to bob"]))
+
+
+class RoomTests(room_ends.Case):
+    def test_joining_another_room_says_where_the_next_line_goes(self) -> None:
+        self.alice.joins("#den")
+        self.alice.joins("#tea")
+        self.assertEqual(self.alice.changes(), ["joined", "current", "joined"])
+
+    def test_a_line_for_a_room_that_put_us_out_is_refused(self) -> None:
+        self.both_join()
+        self.alice.node.in_room.kick("bob")
+        self.hall.settle()
+        self.bob.node.say("hello?")
+        self.assertIn("that was not sent, for you are not in #den", self.bob.failures()[-1])
+
+
+NAMES = ("bob", "carol", "eve")
+STEP = st.tuples(
+    st.sampled_from(["calls", "leaves", "breaks", "accept", "switch", "chat", "quit", "script"]),
+    st.sampled_from(NAMES),
+)
+
+
+class Screen:
+    """What a person sees, and to whom the next line goes by that."""
+
+    SHOWN = re.compile(
+        r"\* (?:talking with (\S+) \([^)]*\)|what you type goes to (\S+) now"
+        r"|what you type is queued for (\S+), who is away|calling (\S+?)(?: .*)?)"
+    )
+    OVER = re.compile(r"\* (?:(\S+) left.*|the chat with (\S+) is over.*)")
+
+    def __init__(self) -> None:
+        self.target = ""
+
+    def see(self, event: Event | None) -> None:
+        for line in plain_lines(event, EPOCH) if event is not None else []:
+            if found := self.SHOWN.fullmatch(line):
+                self.target = next(filter(None, found.groups())).rstrip("?")
+            elif found := self.OVER.fullmatch(line):
+                gone = next(filter(None, found.groups())).rstrip("?")
+                self.target = "" if gone == self.target else self.target
+
+
+class PropertyTests(Case):
+    @settings(max_examples=40, deadline=None)
+    @given(st.lists(STEP, max_size=12), st.booleans())
+    def test_no_line_goes_to_another_than_the_one_shown_last(
+        self, steps: list[tuple[str, str]], typed: bool
+    ) -> None:
+        self.begin()
+        self.node.calls.all.typed = typed
+        screen = Screen()
+        self.node.tell = screen.see
+        standing = Standing(self.node.calls.all)
+        there: dict[str, FarPerson] = {}
+        for number, (step, name) in enumerate(steps):
+            open_ones = [one for one in self.node.calls.all if one.state is State.OPEN]
+            match step:
+                case "calls" if name not in there or there[name].over:
+                    there[name] = self.called(name)
+                case "leaves" if name in there and not there[name].over:
+                    there[name].leaves()
+                case "breaks" if name in there and not there[name].over:
+                    there[name].cut()
+                case "accept" | "switch" | "chat" | "quit" if open_ones or step != "quit":
+                    do = getattr(self.node, step)
+                    do() if step == "quit" else do(name)
+                case "script":
+                    self.node.tell = lambda event: screen.see(for_others(event))
+                    standing.run(partial(self.node.switch, name))
+                    self.node.tell = screen.see
+            shown, text = screen.target, f"line {number}"
+            self.node.say(text)
+            self.net.wait(0.5)
+            heard = [one for one, far in there.items() if text in far.texts]
+            self.assertIn(heard, ([], [shown]), (steps, number, shown))

@@ -1,0 +1,102 @@
+"""A message that was written and has not arrived: the person hears of it when the connection breaks."""
+
+from __future__ import annotations
+
+from chatproto.client.events import Delivered, Notice, SessionChanged
+from chatproto.client.message_news import EACH
+from chatproto.wire.bcp2 import Bridge, Presence
+from chatproto.wire.limits import DEFAULTS
+from tests.client.keyed_program import BOB_HOST, BOB_PORT, Case, key_of
+
+
+class WaitingMessageTests(Case):
+    def waits(self) -> list[tuple[str, str | int | None]]:
+        return [(one.text, one.id) for one in self.told(Notice) if "wait" in one.text]
+
+    def test_a_broken_connection_says_at_once_which_messages_wait(self) -> None:
+        bob = self.talking()
+        self.node.say("one")
+        self.net.settle()
+        bob.deaf = True
+        self.node.say("two")
+        self.net.settle()
+        self.assertEqual(self.waits(), [])
+        bob.cut()
+        self.net.settle()
+        [broken] = [one for one in self.told(SessionChanged) if one.state == "broken"]
+        [waits] = self.told(Notice)[-1:]
+        self.assertEqual((waits.to, waits.id), ("bob", 2))
+        self.assertIn("message 2 waits for bob", waits.text)
+        self.assertLess(self.events.index(broken), self.events.index(waits))
+
+    def test_many_messages_are_told_in_one_line(self) -> None:
+        bob = self.talking()
+        bob.deaf = True
+        for number in range(EACH + 1):
+            self.node.say(str(number))
+        self.net.settle()
+        bob.cut()
+        self.net.settle()
+        [(text, id)] = self.waits()
+        self.assertIn(f"{EACH + 1} messages wait for bob, 1 to {EACH + 1}", text)
+        self.assertIsNone(id)
+
+    def test_silence_after_a_message_is_told_before_the_connection_is_given_up(self) -> None:
+        bob = self.talking()
+        bob.deaf = True
+        self.node.say("one")
+        self.net.wait(DEFAULTS.ack_wait - 0.5)
+        self.assertEqual(self.waits(), [])
+        self.net.wait(1.0)
+        [(text, id)] = self.waits()
+        self.assertEqual(id, 1)
+        self.assertIn("message 1 waits for bob", text)
+        bob.deaf = False
+        self.net.settle()
+        self.assertEqual([one.id for one in self.told(Delivered)], [1])
+
+    def test_messages_that_arrive_are_not_told_to_wait(self) -> None:
+        self.talking()
+        for number in range(30):
+            self.node.say(str(number))
+            self.net.wait(1.0)
+        self.assertEqual(self.waits(), [])
+
+
+class AskedAgainTests(Case):
+    """The server introduced somebody who has not heard of it."""
+
+    server = True
+
+    def calls(self) -> int:
+        return len(self.directory.heard(Bridge))
+
+    def chat(self) -> None:
+        self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT), call="call1")
+        self.node.chat("bob")
+        self.net.settle()
+
+    def test_the_call_is_made_where_they_are_introduced_anew(self) -> None:
+        self.chat()
+        self.directory.knows("bob", key_of("bob"), ("10.0.0.77", 7777), call="call2")
+        self.net.wait(5.5)
+        self.assertEqual(self.calls(), 2)
+        self.assertIn(("10.0.0.77", 7777), self.net.wanted)
+
+    def test_the_call_ends_with_a_reason_and_few_requests(self) -> None:
+        self.chat()
+        self.net.wait(120.0, 1.0)
+        states = [one.state for one in self.told(SessionChanged)]
+        self.assertEqual(states[-1], "closed")
+        ended = [one for one in self.told(SessionChanged) if not one.current]
+        self.assertTrue(ended[-1].reason)
+        self.assertLessEqual(self.calls(), 3)
+
+    def test_the_call_is_made_anew_as_soon_as_they_come(self) -> None:
+        self.chat()
+        self.directory.callees["bob"] = 480
+        self.net.wait(6.0)
+        self.directory.knows("bob", key_of("bob"), ("10.0.0.77", 7777), call="call2")
+        self.directory.tell(Presence("bob", "online"))
+        self.net.settle()
+        self.assertIn(("10.0.0.77", 7777), self.net.wanted)
