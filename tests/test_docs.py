@@ -8,8 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.peer.diagram import diagram
 from chatproto.server.metrics import HELP
+from chatproto.session.diagram import diagram
 from chatproto.taps.client_options import Options as ClientOptions
 from chatproto.taps.options import ProgramOptions
 from chatproto.taps.server_options import ServerOptions
@@ -78,7 +78,9 @@ class ProtocolPageTests(SynchronousTestCase):
 
     def test_draws_the_states_that_there_are(self) -> None:
         drawn = page("PROTOCOL.md").split("```mermaid\n")[1].split("\n```")[0]
-        self.assertEqual(drawn, diagram(), "paste the output of python -m chatproto.peer.diagram")
+        self.assertEqual(
+            drawn, diagram(), "paste the output of python -m chatproto.session.diagram"
+        )
 
 
 class OperationsPageTests(SynchronousTestCase):

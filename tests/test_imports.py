@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "chatproto"
 
-FEATURES = {"directory", "peer", "rooms", "identity", "transfer", "relay", "accounts", "nearby"}
+FEATURES = {"directory", "session", "rooms", "identity", "transfer", "relay", "accounts", "nearby"}
 EVERYTHING = {"chatproto"}
 MAY_IMPORT: dict[str, set[str]] = {
     "wire": set(),
@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "directory.lease",
             "directory.names",
             "directory.presences",
-            "peer.ledger",
+            "session.ledger",
             "rooms.history",
         ),
         *("directory.registry", "directory.visitors"),
@@ -51,7 +51,7 @@ NO_TWISTED = {
     "identity": "pins safety trust",
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",
-    "peer": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
+    "session": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",
     "rooms": "answers bare chair effects flood guard history lobby plain_view room",

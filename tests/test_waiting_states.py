@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.peer.table import State as Conversation
+from chatproto.session.table import State as Conversation
 from chatproto.transfer.state import ENDED
 from chatproto.transfer.state import State as Transfer
 from chatproto.wire.limits import Limits
@@ -41,7 +41,7 @@ class WaitingStateTests(SynchronousTestCase):
     def test_every_state_that_waits_has_a_row(self) -> None:
         names = {state.strip("`") for state, *_ in rows()}
         for one in set(Conversation) - NOT_WAITING:
-            self.assertIn(f"peer.{one.name}", names)
+            self.assertIn(f"session.{one.name}", names)
         for each in set(Transfer) - set(ENDED):
             self.assertIn(f"transfer.{each.name}", names)
 

@@ -22,12 +22,12 @@ from chatproto.identity.recipient import (
     carried,
 )
 from chatproto.net.clock import Wall
-from chatproto.peer.manner import SECURE, Manner
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.table import State
+from chatproto.session.manner import SECURE, Manner
+from chatproto.session.plain import PlainLink
+from chatproto.session.plain_session import PlainSession
+from chatproto.session.secure import SecureLink
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.table import State
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID, Contact

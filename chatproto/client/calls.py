@@ -31,13 +31,13 @@ from chatproto.identity.names import NameBook
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
 from chatproto.net.clock import Wall
-from chatproto.peer.correspondence import Correspondence
-from chatproto.peer.manner import SECURE, Manner
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.table import State
+from chatproto.session.correspondence import Correspondence
+from chatproto.session.manner import SECURE, Manner
+from chatproto.session.plain import PlainLink
+from chatproto.session.plain_session import PlainSession
+from chatproto.session.secure import SecureLink
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.table import State
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import LocalError

@@ -18,8 +18,8 @@ from chatproto.client.refusals import refusal_fields
 from chatproto.client.tries import Tries
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
-from chatproto.peer.correspondence import Correspondence
-from chatproto.peer.effects import (
+from chatproto.session.correspondence import Correspondence
+from chatproto.session.effects import (
     Asking,
     Became,
     Broken,
@@ -38,15 +38,15 @@ from chatproto.peer.effects import (
     TurnPassed,
     Unsaid,
 )
-from chatproto.peer.floor import Turn
-from chatproto.peer.ledger import MSG, Entry
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.session import THEY_LEFT
-from chatproto.peer.table import State
-from chatproto.peer.timers import Timers
+from chatproto.session.floor import Turn
+from chatproto.session.ledger import MSG, Entry
+from chatproto.session.plain import PlainLink
+from chatproto.session.plain_session import PlainSession
+from chatproto.session.secure import SecureLink
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.session import THEY_LEFT
+from chatproto.session.table import State
+from chatproto.session.timers import Timers
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact

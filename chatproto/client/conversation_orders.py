@@ -11,9 +11,9 @@ from chatproto.client.events import Answer, Notice
 from chatproto.client.files import Files
 from chatproto.identity.pins import Ignored
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
-from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.table import State
+from chatproto.session.plain_session import PlainSession
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.table import State
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
 

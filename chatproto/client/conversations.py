@@ -10,8 +10,8 @@ from chatproto.client.target import TAKEOVER, AwayContact, Ended, Room, Target
 from chatproto.identity.names import NameBook
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Monotonic
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.table import State
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.table import State
 from chatproto.wire.errors import LocalError
 
 

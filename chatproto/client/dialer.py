@@ -21,9 +21,9 @@ from twisted.python.failure import Failure
 
 from chatproto.directory.own_port import connect
 from chatproto.net.resolver import endpoint_to
-from chatproto.peer.plain import LinkOwner, PlainLink
-from chatproto.peer.secure import SecureLink
 from chatproto.relay.client import NoRelay, RelayEnd, join
+from chatproto.session.plain import LinkOwner, PlainLink
+from chatproto.session.secure import SecureLink
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits

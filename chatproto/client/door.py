@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
-from chatproto.peer.plain import LinkOwner, PlainLink
+from chatproto.session.plain import LinkOwner, PlainLink
 from chatproto.wire.limits import Limits
 
 

@@ -12,7 +12,7 @@ from chatproto.client.acquaintances import Acquaintances
 from chatproto.client.events import Answer, Event, Failed, FileChanged
 from chatproto.client.settings import Settings
 from chatproto.net.clock import Monotonic
-from chatproto.peer.secure import SecureLink
+from chatproto.session.secure import SecureLink
 from chatproto.transfer.desk import TransferNews, TransferTrouble, Worker
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.records import Record, Records, of

@@ -33,7 +33,7 @@ from chatproto.identity.recipient import (
     answered,
 )
 from chatproto.identity.trust import changed_key
-from chatproto.peer.ledger import LedgerTrouble
+from chatproto.session.ledger import LedgerTrouble
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
 from chatproto.wire.errors import LocalError, RemoteError

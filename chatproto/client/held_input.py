@@ -9,9 +9,9 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.events import Event, Undelivered
 from chatproto.identity.recipient import Recipient
-from chatproto.peer.ledger import LedgerTrouble
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.table import State
+from chatproto.session.ledger import LedgerTrouble
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.table import State
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 

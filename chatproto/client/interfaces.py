@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 
-from chatproto.peer.candidates import worth_telling
+from chatproto.session.candidates import worth_telling
 from chatproto.wire.bcp2_common import Address
 
 OUTSIDE = (("192.0.2.1", 9), ("2001:db8::1", 9))

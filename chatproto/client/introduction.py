@@ -6,7 +6,7 @@ from base64 import b32decode
 from dataclasses import dataclass
 from ipaddress import ip_address
 
-from chatproto.peer.candidates import Route, route_of
+from chatproto.session.candidates import Route, route_of
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.peer.effects import (
+from chatproto.session.effects import (
     Acknowledge,
     Answer,
     Ask,
@@ -15,8 +15,8 @@ from chatproto.peer.effects import (
     Send,
     Speak,
 )
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.secure import SecureLink
+from chatproto.session.plain import PlainLink
+from chatproto.session.secure import SecureLink
 from chatproto.wire.dialects import Me
 
 AnyLink = PlainLink | SecureLink

@@ -14,10 +14,10 @@ from chatproto.client.settings import Settings
 from chatproto.client.strangers import Strangers
 from chatproto.directory.lease import network, shown_ip
 from chatproto.identity.recipient import OpenPeer
-from chatproto.peer.manner import Manner
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.table import State
+from chatproto.session.manner import Manner
+from chatproto.session.plain import PlainLink
+from chatproto.session.plain_session import PlainSession
+from chatproto.session.table import State
 from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from twisted.internet.defer import Deferred, DeferredLock
 
 from chatproto.client.dialer import Unreachable
-from chatproto.peer.plain import PlainLink
+from chatproto.session.plain import PlainLink
 
 
 class LoneMessages:

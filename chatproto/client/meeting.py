@@ -14,7 +14,8 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import Dialer, Unreachable
 from chatproto.client.introduction import Introduction, key_bytes
 from chatproto.client.secure_links import SecureLinks
-from chatproto.peer.paths import (
+from chatproto.relay.client import NoRelay, RelayEnd
+from chatproto.session.paths import (
     AskAgain,
     Close,
     Dial,
@@ -28,8 +29,7 @@ from chatproto.peer.paths import (
     StopDialling,
     is_tls_server,
 )
-from chatproto.peer.secure import SecureLink
-from chatproto.relay.client import NoRelay, RelayEnd
+from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits

@@ -22,11 +22,11 @@ from chatproto.client.place import Place
 from chatproto.client.secure_links import SecureLinks
 from chatproto.client.settings import Settings
 from chatproto.client.strangers import Strangers
-from chatproto.peer.candidates import in_turn, worth_dialling
-from chatproto.peer.paths import AGAIN_FOR, Mode, Role
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.punches import Punches
-from chatproto.peer.secure import SecureLink
+from chatproto.session.candidates import in_turn, worth_dialling
+from chatproto.session.paths import AGAIN_FOR, Mode, Role
+from chatproto.session.plain import PlainLink
+from chatproto.session.punches import Punches
+from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import Limits
 

@@ -14,8 +14,8 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.net.clock import Wall
-from chatproto.peer import ledger
-from chatproto.peer.effects import Became
+from chatproto.session import ledger
+from chatproto.session.effects import Became
 
 EACH = 3
 """So many messages that wait are told one by one."""

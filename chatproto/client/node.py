@@ -36,11 +36,11 @@ from chatproto.identity.names import NameBook
 from chatproto.identity.pins import KEY, Pins
 from chatproto.identity.recipient import FirstContact, Recipient
 from chatproto.net.clock import Wall
-from chatproto.peer.correspondence import Correspondence
-from chatproto.peer.ledger import Ledger
-from chatproto.peer.manner import SECURE
-from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.table import State
+from chatproto.session.correspondence import Correspondence
+from chatproto.session.ledger import Ledger
+from chatproto.session.manner import SECURE
+from chatproto.session.plain_session import PlainSession
+from chatproto.session.table import State
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact, read_host_port

@@ -30,9 +30,9 @@ from chatproto.client.settings import Settings
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
-from chatproto.peer import ledger
-from chatproto.peer.correspondence import Correspondence, Outcome
-from chatproto.peer.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, Line
+from chatproto.session import ledger
+from chatproto.session.correspondence import Correspondence, Outcome
+from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, Line
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID

@@ -13,7 +13,7 @@ from chatproto.client.introduction import tried
 from chatproto.client.rooms import Rooms
 from chatproto.client.settings import Settings
 from chatproto.identity.recipient import KeyedPerson
-from chatproto.peer.table import State
+from chatproto.session.table import State
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import host_port

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chatproto.client.interfaces import is_address, is_here, own_addresses
-from chatproto.peer.candidates import LEAST_PORT, worth_dialling
+from chatproto.session.candidates import LEAST_PORT, worth_dialling
 from chatproto.wire.bcp2_common import Address
 
 

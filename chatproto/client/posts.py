@@ -6,8 +6,8 @@ from typing import Protocol
 
 from chatproto.client.acquaintances import Acquaintances
 from chatproto.identity.keys import key_bytes
-from chatproto.peer.correspondence import Correspondence
-from chatproto.peer.ledger import MSG, Ledger
+from chatproto.session.correspondence import Correspondence
+from chatproto.session.ledger import MSG, Ledger
 from chatproto.wire.limits import Limits
 
 

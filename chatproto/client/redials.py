@@ -14,9 +14,9 @@ from chatproto.client.dialer import Unreachable
 from chatproto.client.people import People
 from chatproto.client.posts import Random
 from chatproto.client.secure_dialer import SecureDialer
-from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.table import State
+from chatproto.session.secure import SecureLink
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.table import State
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 

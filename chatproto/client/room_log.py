@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from chatproto.client.events import Event, Failed
 from chatproto.net.dates import moment_of
-from chatproto.peer.ledger import MSG, Entry, Ledger, LedgerTrouble
+from chatproto.session.ledger import MSG, Entry, Ledger, LedgerTrouble
 from chatproto.wire.bcp2_rooms_told import Said
 
 

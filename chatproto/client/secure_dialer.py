@@ -13,8 +13,8 @@ from chatproto.client.dialer import Unreachable
 from chatproto.client.introduction import Introduction
 from chatproto.client.meetings import Meetings
 from chatproto.client.people import People
-from chatproto.peer.secure import SecureLink
-from chatproto.peer.table import State
+from chatproto.session.secure import SecureLink
+from chatproto.session.table import State
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 

@@ -17,9 +17,9 @@ from chatproto.client.settings import Settings
 from chatproto.client.strangers import Strangers
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
-from chatproto.peer.effects import Drop, Opening
-from chatproto.peer.ledger import Entry, LedgerTrouble
-from chatproto.peer.link_news import (
+from chatproto.session.effects import Drop, Opening
+from chatproto.session.ledger import Entry, LedgerTrouble
+from chatproto.session.link_news import (
     AboutFiles,
     Alive,
     Answered,
@@ -30,11 +30,11 @@ from chatproto.peer.link_news import (
     Refused,
     Told,
 )
-from chatproto.peer.manner import SECURE, Manner
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.secure import SecureLink
-from chatproto.peer.secure_session import SecureSession
-from chatproto.peer.table import State
+from chatproto.session.manner import SECURE, Manner
+from chatproto.session.plain import PlainLink
+from chatproto.session.secure import SecureLink
+from chatproto.session.secure_session import SecureSession
+from chatproto.session.table import State
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.limits import Limits
 

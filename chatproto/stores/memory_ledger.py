@@ -6,7 +6,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 
-from chatproto.peer.ledger import (
+from chatproto.session.ledger import (
     HEARD,
     LINE_BYTES,
     MSG,

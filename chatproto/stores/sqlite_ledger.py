@@ -9,7 +9,7 @@ from sqlite3 import Connection
 
 from chatproto.net.clock import Monotonic
 from chatproto.net.rebase import LEAST, Seen, rebase
-from chatproto.peer.ledger import (
+from chatproto.session.ledger import (
     HEARD,
     LINE_BYTES,
     MSG,

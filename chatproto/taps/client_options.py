@@ -16,8 +16,8 @@ from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble
 from chatproto.net.clock import counted
 from chatproto.net.paths import what_is_in_the_way
-from chatproto.peer.ledger import LedgerTrouble
-from chatproto.peer.paths import Mode
+from chatproto.session.ledger import LedgerTrouble
+from chatproto.session.paths import Mode
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.taps.asking import account_password
 from chatproto.taps.options import (

@@ -21,7 +21,7 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.pins import NO_SERVER, Pin, PinFile
 from chatproto.identity.tls import Tls
-from chatproto.peer.ledger import Ledger
+from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS, Limits
 from tests.client.tls_net import FarPerson, FarServer, TlsNet, punch

@@ -17,8 +17,8 @@ from chatproto.client.settings import Settings
 from chatproto.directory.answer import Refused
 from chatproto.directory.client import Unreachable
 from chatproto.directory.room_client import RoomClient
-from chatproto.peer.ledger import Ledger
 from chatproto.server.room_side import RoomSide
+from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.limits import DEFAULTS, Limits

@@ -12,10 +12,10 @@ from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, Notice
 from chatproto.client.node import Node
 from chatproto.client.settings import Settings
-from chatproto.peer.manner import SECURE
-from chatproto.peer.plain import PlainLink
-from chatproto.peer.plain_session import PlainSession
-from chatproto.peer.table import State
+from chatproto.session.manner import SECURE
+from chatproto.session.plain import PlainLink
+from chatproto.session.plain_session import PlainSession
+from chatproto.session.table import State
 from chatproto.wire.dialects import CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS

@@ -17,7 +17,7 @@ from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import Wall
-from chatproto.peer.ledger import MSG
+from chatproto.session.ledger import MSG
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS
 

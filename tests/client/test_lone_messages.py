@@ -10,7 +10,7 @@ from chatproto.client.dialer import Unreachable
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.node import Node
 from chatproto.client.settings import Settings
-from chatproto.peer.plain import PlainLink
+from chatproto.session.plain import PlainLink
 from chatproto.wire.dialects import CANON
 from chatproto.wire.limits import DEFAULTS
 from tests.net import Wire, joined

@@ -15,8 +15,8 @@ from chatproto.client.events import (
 )
 from chatproto.client.message_news import MessageNews
 from chatproto.net.clock import Wall
-from chatproto.peer.effects import Became
-from chatproto.peer.ledger import DELIVERED, UNCERTAIN, UNDELIVERED
+from chatproto.session.effects import Became
+from chatproto.session.ledger import DELIVERED, UNCERTAIN, UNDELIVERED
 
 
 class MessageNewsTests(SynchronousTestCase):

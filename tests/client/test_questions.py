@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.client.node import Node
 from chatproto.client.questions import Questions
 from chatproto.client.settings import Settings
-from chatproto.peer.table import State
+from chatproto.session.table import State
 from chatproto.wire.dialects import CANON
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS

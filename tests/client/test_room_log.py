@@ -7,7 +7,7 @@ from dataclasses import replace
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Answer, MessageReceived
-from chatproto.peer.ledger import Entry, LedgerTrouble
+from chatproto.session.ledger import Entry, LedgerTrouble
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS
 from tests.client.room_ends import Hall, Person

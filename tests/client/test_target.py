@@ -21,7 +21,7 @@ from chatproto.client.standing import Standing
 from chatproto.client.target import TAKEOVER
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of
-from chatproto.peer.table import State
+from chatproto.session.table import State
 from chatproto.ui.control import for_others
 from chatproto.ui.view import plain_lines
 from chatproto.wire.bcp2_common import Error

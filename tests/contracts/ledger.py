@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chatproto.net.clock import Wall
-from chatproto.peer.ledger import (
+from chatproto.session.ledger import (
     DELIVERED,
     HEARD,
     MODE,

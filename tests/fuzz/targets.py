@@ -22,8 +22,8 @@ from chatproto.directory.answers import Directory
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.nearby.messages import read_datagram
 from chatproto.net.clock import Wall
-from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.server.factory import ChatFactory
+from chatproto.session.ledger import MSG, Entry, LedgerTrouble
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.open import open_store
 from chatproto.stores.sqlite_ledger import SqliteLedger

@@ -12,7 +12,7 @@ from chatproto.directory.addresses import told
 from chatproto.directory.lease import shown_ip
 from chatproto.directory.visitors import Presence, Visitor
 from chatproto.net.addresses import CALLABLE, Reach, embedded_ipv4, may_be_called, reach_of
-from chatproto.peer.candidates import worth_dialling
+from chatproto.session.candidates import worth_dialling
 from tests.contracts.names import ONE, OTHER
 
 PUBLIC, ELSEWHERE = "198.41.0.4", "199.9.14.201"

@@ -17,7 +17,7 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
-from chatproto.peer.ledger import HEARD
+from chatproto.session.ledger import HEARD
 from chatproto.wire.limits import Limits
 
 MOST_UNSENT = 16 * 1024

@@ -18,7 +18,7 @@ from chatproto.client.events import (
 )
 from chatproto.identity.pins import SERVER as SERVERS
 from chatproto.identity.pins import Pin
-from chatproto.peer.secure_session import SecureSession
+from chatproto.session.secure_session import SecureSession
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits

@@ -8,7 +8,7 @@ import pytest
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import MessageReceived, SessionChanged
-from chatproto.peer.paths import BETTER_EVERY, RELAY_AFTER
+from chatproto.session.paths import BETTER_EVERY, RELAY_AFTER
 from tests.simulation.person import Person
 from tests.simulation.routers import Router
 from tests.simulation.runs import run, shrunk

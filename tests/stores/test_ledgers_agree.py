@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.peer.ledger import (
+from chatproto.session.ledger import (
     DELIVERED,
     MODE,
     MSG,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.peer.ledger import Ledger
+from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_ledger import MOST_LINES, MemoryLedger
 from tests.contracts.ledger import BOB, LedgerContract, message
 

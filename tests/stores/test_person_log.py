@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.peer.ledger import LINE_BYTES, MSG, Entry, Ledger
+from chatproto.session.ledger import LINE_BYTES, MSG, Entry, Ledger
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.sqlite_ledger import SqliteLedger
 

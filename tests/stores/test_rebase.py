@@ -13,9 +13,9 @@ from chatproto.directory.lease import Lease, Source
 from chatproto.net import rebase as module
 from chatproto.net.clock import Wall
 from chatproto.net.rebase import OFF_COUNTS, Seen, Shift, rebase
-from chatproto.peer.correspondence import Correspondence
-from chatproto.peer.ledger import DELIVERED, MSG, Entry
 from chatproto.rooms.history import FOREVER, Ban, Kept
+from chatproto.session.correspondence import Correspondence
+from chatproto.session.ledger import DELIVERED, MSG, Entry
 from chatproto.stores.sqlite import SqliteStore
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.transfer.offer import FileOffer

@@ -16,7 +16,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.peer.ledger import (
+from chatproto.session.ledger import (
     DELIVERED,
     HEARD,
     MSG,
@@ -33,7 +33,7 @@ from tests.contracts.ledger import BOB, CAROL, LedgerContract, message, texts
 
 WRITER = """
 import sys
-from chatproto.peer.ledger import MSG, Entry
+from chatproto.session.ledger import MSG, Entry
 from chatproto.stores.sqlite_ledger import SqliteLedger
 ledger = SqliteLedger(sys.argv[1])
 ledger.begin("k", "s")

@@ -6,7 +6,7 @@ import os
 import sqlite3
 from dataclasses import replace
 
-from chatproto.peer.ledger import DELIVERED, LedgerTrouble, Standing
+from chatproto.session.ledger import DELIVERED, LedgerTrouble, Standing
 from chatproto.stores import sqlite_ledger
 from chatproto.stores.sqlite_ledger import LEDGER, SqliteLedger
 from tests.contracts.ledger import BOB, message

@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.lease import Lease, Source
 from chatproto.net.clock import Wall
-from chatproto.peer.ledger import MSG, Entry, LedgerTrouble
 from chatproto.rooms.history import Kept
+from chatproto.session.ledger import MSG, Entry, LedgerTrouble
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import key

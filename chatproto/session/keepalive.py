@@ -1,0 +1,43 @@
+"""Whether somebody is still there who says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from chatproto.session.timers import Timers
+
+
+class Keepalive:
+    """After `seconds` of silence they are asked, `ask`; after as many again they are `gone`.
+
+    Of `timers`, `ping` and `gone` are its own.
+    """
+
+    def __init__(
+        self,
+        timers: Timers,
+        seconds: float,
+        ask: Callable[[], None],
+        gone: Callable[[str], None],
+    ) -> None:
+        self._timers = timers
+        self._seconds = seconds
+        self._ask = ask
+        self._gone = gone
+
+    def heard(self) -> None:
+        """Something came: the silence begins anew."""
+        self._timers.cancel("gone")
+        if not self._timers.again("ping", self._seconds):
+            self._timers.after("ping", self._seconds, self._ping)
+
+    def stop(self) -> None:
+        """Their silence says nothing for now."""
+        self._timers.cancel("ping", "gone")
+
+    def _ping(self) -> None:
+        self._ask()
+        self._timers.after("gone", self._seconds, self._give_up)
+
+    def _give_up(self) -> None:
+        self._gone(f"nothing came for {2 * self._seconds:g} s")

@@ -1,0 +1,421 @@
+"""A link in plain text: the classic and raw dialects on one connection. It has no logic of its own."""
+
+from __future__ import annotations
+
+import socket
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import (
+    IHalfCloseableProtocol,
+    IPushProducer,
+    IReactorTime,
+    ISystemHandle,
+)
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.session.timers import Timers
+from chatproto.wire.dialects import RAW, Dialect, Me
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import plain_host
+from chatproto.wire.limits import Limits
+from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
+from chatproto.wire.reader import Item, Reader, Said
+from chatproto.wire.strict import TLS_CLIENT_HELLO
+
+PIECE = 1024
+"""Bytes that are read in one turn of the reactor; the others wait for the next."""
+CORK: int | None = getattr(socket, "TCP_CORK", None)
+"""Holds a segment back until it is full or the output ends; Linux has it."""
+
+
+class LinkOwner(Protocol):
+    """Who is told what happens on a link."""
+
+    def link_made(self, link: PlainLink) -> None:
+        """The connection is there."""
+
+    def link_hello(self, link: PlainLink, data: bytes) -> None:
+        """It is no plain text: `data` begin TLS."""
+
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        """It belongs to the introduction `call`; `data` came behind that."""
+
+    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+        """They sent these."""
+
+    def link_silent(self, link: PlainLink) -> None:
+        """They called, and nothing has come for `greet_wait`."""
+
+    def link_spoke(self, link: PlainLink, text: str) -> None:
+        """Our message `text` was written."""
+
+    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+        """The connection is gone, and the messages `unwritten` never went out."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    data: bytes
+    text: str | None = None
+
+
+@implementer(IPushProducer)
+class _Outflow:
+    """Tells the link whether its transport takes more; the link's own `pauseProducing` stops its input."""
+
+    def __init__(self, resumed: Callable[[], None]) -> None:
+        self.open = True
+        self._resumed = resumed
+
+    def pauseProducing(self) -> None:
+        self.open = False
+
+    def resumeProducing(self) -> None:
+        self.open = True
+        self._resumed()
+
+    def stopProducing(self) -> None:
+        self.open = False
+
+
+@implementer(IHalfCloseableProtocol)
+class PlainLink(LineReceiver):
+    """Moves the bytes of one connection to a person and owns its timers.
+
+    `dialect` None: we were called, and what comes first tells it. Frames never share a segment: at
+    least `frame_gap` lies between two (dialects: six programs lose a line otherwise), and none is
+    written while more than the transport takes waits for a peer that does not read. What comes is
+    read in pieces, and no faster than `toll` says.
+    """
+
+    line_mode = 0
+
+    def __init__(
+        self, owner: LinkOwner, clock: IReactorTime, limits: Limits, dialect: Dialect | None
+    ) -> None:
+        self.reader = Reader(limits, dialect)
+        self.called = dialect is None
+        self.heard_any = False
+        self.host = ""
+        self.port = 0
+        self._owner = owner
+        self._limits = limits
+        self._frames: deque[_Frame] = deque()
+        self._timers = Timers(clock)
+        self._assumed: Dialect | None = None
+        self._outflow = _Outflow(self._flush)
+        self._leaving = False
+        self._lone = False  # made for one frame
+        self._farewell = ""
+        self._dropped = False
+        self._gone = False
+        self._reason = ""
+        self._first = b""  # what came first, while it may become a PUNCH
+        self._unread = bytearray()  # one chunk of the transport at most
+        self._holds: set[str] = set()  # who wants nothing more to be read
+        self._read_ended = False  # they have half-closed
+        self.toll: Callable[[int], float] | None = None
+        """Takes what messages cost; says how many seconds nothing more is read."""
+
+    # What the session wants of it.
+
+    def write_opener(self, me: Me) -> None:
+        """Say who calls."""
+        self._queue(_Frame(self._dialect.opener(me)))
+
+    def write_text(self, me: Me, text: str) -> None:
+        """Say `text`."""
+        self._queue(_Frame(self._dialect.frame(me, text, self.reader.line_end), text))
+
+    def write_farewell(self, me: Me, word: str) -> None:
+        """Say farewell, half-close once it is out, and close when they have, or after a while."""
+        self._leaving = True
+        dialect = self._dialect
+        word = word or (self._farewell if dialect is RAW else "")
+        self._queue(_Frame(dialect.farewell(me, word, self.reader.line_end)))
+
+    def write_last(self, frame: bytes, text: str | None) -> None:
+        """Write the one frame that this connection was made for, then half-close and close.
+
+        The end goes out in the segment of the frame: some of these programs bind their port anew for
+        each message, which they cannot if they have closed first.
+        """
+        self._leaving = self._lone = True
+        if CORK is not None and ISystemHandle.providedBy(self._tcp):
+            handle: Any = self._tcp.getHandle()
+            handle.setsockopt(socket.IPPROTO_TCP, CORK, 1)
+        self._queue(_Frame(frame, text))
+
+    def drop(self) -> None:
+        """Close without a word; what waited to be written is reported when the connection has ended."""
+        self._leaving = self._dropped = True
+        self._finish()
+
+    def abort(self) -> None:
+        """Be gone at once: there are too many."""
+        self._reason = "there were too many callers"
+        self._leaving = self._dropped = True
+        self._tcp.abortConnection()
+
+    def heed(self, farewells: Sequence[str]) -> None:
+        """End a raw talk by any of `farewells` too; without another word we say the first."""
+        self.reader.farewells = frozenset(word.lower() for word in farewells)
+        self._farewell = farewells[0] if farewells else ""
+
+    def hand_over(self) -> Any:
+        """Let go of the connection, which is another's from now on, and return its transport."""
+        self._timers.stop()
+        self._gone = True
+        transport = self._tcp
+        transport.unregisterProducer()
+        return transport
+
+    def hold(self, held: bool, who: str = "screen") -> None:
+        """Read nothing more from them, or go on, as far as `who` is concerned."""
+        before = bool(self._holds)
+        if held:
+            self._holds.add(who)
+        else:
+            self._holds.discard(who)
+        if self._gone or bool(self._holds) is before:
+            return
+        if held:
+            self._tcp.pauseProducing()
+            self._timers.cancel("silence", "line", "block")  # a silence of our own making
+            return
+        if not self._read_ended:
+            self._tcp.resumeProducing()
+        self._go_on()
+
+    @property
+    def backlog(self) -> int:
+        """How many frames wait to be written."""
+        return len(self._frames)
+
+    def assume(self, dialect: Dialect) -> None:
+        """Speak `dialect` until what they send tells another one."""
+        self._assumed = dialect
+
+    @property
+    def _dialect(self) -> Dialect:
+        dialect = self.reader.dialect or self._assumed
+        assert dialect is not None  # the session speaks only once it is known
+        return dialect
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        transport = self._tcp
+        transport.setTcpNoDelay(True)
+        transport.setTcpKeepAlive(True)
+        peer = transport.getPeer()
+        self.host, self.port = plain_host(peer.host), peer.port
+        transport.registerProducer(self._outflow, True)
+        if self.called:
+            self._timers.after("greet", self._limits.greet_wait, self._greet)
+        self._owner.link_made(self)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        self._timers.cancel("greet")
+        if self._leaving:
+            return
+        if self.called and not self.heard_any and data[0] == TLS_CLIENT_HELLO:
+            self._owner.link_hello(self, data)
+            return
+        if self.called and not self.heard_any:
+            data, self._first = self._first + data, b""
+            if may_begin(data, TO_PEER):
+                self._may_punch(data)
+                return
+            self._timers.cancel("punch")
+        self._read(data)
+
+    def _read(self, data: bytes) -> None:
+        """It is plain text."""
+        self.heard_any = True
+        self._unread += data
+        if not self._holds:
+            self._read_piece()
+
+    def _read_piece(self) -> None:
+        """Read a piece now; the others in the next turns."""
+        piece = bytes(self._unread[:PIECE])
+        del self._unread[:PIECE]
+        try:
+            items = self.reader.feed(piece)
+        except RemoteError as error:
+            self._fail(error)
+            return
+        if not self._unread and not self._gone:
+            self._await_more()
+        self._hear(items)
+        if self._read_ended and not (self._unread or self._holds or self._leaving or self._gone):
+            self._end_reading()
+
+    def _await_more(self) -> None:
+        """All that came is read: a silence may end it, or it must go on."""
+        if self.reader.wants_silence:
+            self._timers.after("silence", self._limits.text_silence, self._silence)
+        else:
+            self._timers.cancel("silence")
+        self._watch_block()
+
+    def _hear(self, items: list[Item]) -> None:
+        """Tell `items`, and rest for as long as they cost."""
+        if items:
+            self._owner.link_heard(self, items)
+        if self._leaving or self._gone:
+            return
+        cost = sum(1 + len(item.text) // 1024 for item in items if isinstance(item, Said))
+        wait = self.toll(cost) if self.toll is not None and cost else 0.0
+        if wait or self._unread:
+            self._rest_for(wait)
+
+    def _rest_for(self, wait: float) -> None:
+        """Read nothing more for `wait` seconds, then go on with what has come."""
+        self.hold(True, "pace")
+        self._timers.after("pace", wait, self._rested)
+
+    def _rested(self) -> None:
+        wait = self.toll(0) if self.toll is not None else 0.0
+        if wait:
+            self._rest_for(wait)
+        else:
+            self.hold(False, "pace")
+
+    def _go_on(self) -> None:
+        """Read again, as far as the rate allows."""
+        if self._leaving:
+            return
+        if self._unread:
+            self._read_piece()
+        elif self._read_ended:
+            self._end_reading()
+        else:
+            self._await_more()
+
+    def readConnectionLost(self) -> None:
+        self._read_ended = True
+        if self._leaving:
+            self._tcp.loseConnection()
+            return
+        if self._first:
+            self._no_punch()
+        if not self._holds:
+            self._end_reading()
+
+    def _end_reading(self) -> None:
+        """Handle the end of the peer's input."""
+        items = self.reader.end()
+        if items:
+            self._owner.link_heard(self, items)
+        if not self._leaving:
+            self._tcp.loseConnection()
+
+    def writeConnectionLost(self) -> None:
+        """Nothing: the half-close is our own."""
+
+    def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
+        self._gone = True
+        self._timers.stop()
+        self._end()
+
+    def _end(self) -> None:
+        """Tell of the end, once all that came before it was read."""
+        if self._unread and not self._leaving:
+            self._read_piece()
+            self._timers.after("pace", 0, self._end)
+            return
+        unwritten = tuple(frame.text for frame in self._frames if frame.text is not None)
+        self._frames.clear()
+        words = self._reason or "the connection ended"
+        self._owner.link_lost(self, words, unwritten)
+
+    # How it follows.
+
+    @property
+    def _tcp(self) -> Any:
+        """The transport; Twisted's interfaces split what a TCP connection is over several."""
+        assert self.transport is not None
+        return self.transport
+
+    def _queue(self, frame: _Frame) -> None:
+        self._timers.cancel("greet")
+        if frame.data or frame.text is not None or self._leaving:
+            self._frames.append(frame)
+        self._flush()
+
+    def _flush(self) -> None:
+        if self._gone or self._dropped or "gap" in self._timers or not self._outflow.open:
+            return
+        if self._frames:
+            frame = self._frames.popleft()
+            self._tcp.write(frame.data)
+            if self._lone and not self._frames:
+                self._finish()
+            else:
+                self._timers.after("gap", self._limits.frame_gap, self._flush)
+            if frame.text is not None:
+                self._owner.link_spoke(self, frame.text)
+        elif self._leaving:
+            self._finish()
+
+    def _finish(self) -> None:
+        if self._gone:
+            return
+        self._tcp.unregisterProducer()
+        self._tcp.loseWriteConnection()
+        self._timers.after("linger", self._limits.farewell_wait, self._tcp.abortConnection)
+
+    def _fail(self, error: RemoteError) -> None:
+        self._reason = f"they sent what is no chat ({error})"
+        self._leaving = True
+        self._unread.clear()
+        if not self._gone:
+            self._tcp.abortConnection()
+
+    def _watch_block(self) -> None:
+        """A block that has begun must go on, and end, as on a server's port."""
+        if self.reader.pending and not self.reader.wants_silence:
+            self._timers.after("line", self._limits.line_wait, self._too_slow)
+            if "block" not in self._timers:
+                self._timers.after("block", self._limits.block_wait, self._too_slow)
+        else:
+            self._timers.cancel("line", "block")
+
+    def _may_punch(self, data: bytes) -> None:
+        """`data` are a PUNCH, or may become one; a text may begin like one, and then goes no further."""
+        try:
+            found = read_first(data, TO_PEER)
+        except RemoteError as error:
+            self._fail(error)
+            return
+        if found is not None:
+            self._owner.link_punched(self, found[0].call, found[1])
+            return
+        self._first = data
+        if len(data) <= len(Punch.method):
+            self._timers.after("punch", self._limits.text_silence, self._no_punch)
+        else:
+            self._timers.cancel("punch")
+            if "block" not in self._timers:
+                self._timers.after("block", self._limits.handshake_wait, self._too_slow)
+
+    def _no_punch(self) -> None:
+        self._timers.cancel("punch")
+        data, self._first = self._first, b""
+        self._read(data)
+
+    def _too_slow(self) -> None:
+        self._fail(RemoteError(408))
+
+    def _silence(self) -> None:
+        self._hear(self.reader.silence())
+
+    def _greet(self) -> None:
+        self._owner.link_silent(self)

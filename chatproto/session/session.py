@@ -1,0 +1,85 @@
+"""What every conversation has: a place in `TABLE`, a manner, a floor, and words that wait.
+
+A session knows no bytes, no clock and no socket: it is told what happened and answers with effects.
+It outlives its links. `plain_session` is for people who speak in the open, `secure_session` for those
+inside TLS.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from chatproto.session.effects import (
+    Effect,
+    Ended,
+    StopDialling,
+    TurnPassed,
+    Unsaid,
+)
+from chatproto.session.floor import Floor, Turn
+from chatproto.session.manner import Manner
+from chatproto.session.table import REFUSALS, TABLE, Input, State
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import DEFAULTS, Limits
+
+THEY_LEFT = "they left"
+"""The reason of an end by the other side's farewell."""
+
+
+class PeerSession:
+    """A conversation with one person.
+
+    `half`: take turns even where the manner does not ask it. What our own side asks for raises
+    LocalError with one sentence if the table has no such pair; what comes too late from the other
+    side is nothing.
+    """
+
+    def __init__(self, manner: Manner, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
+        self.dialect = manner
+        self.state = State.NEW
+        self.waiting: deque[str] = deque()
+        self._half = half
+        self._limits = limits
+        self.floor = self._new_floor(mine=True)
+
+    @property
+    def half(self) -> bool:
+        """Whether turns are wanted where the manner does not ask for them."""
+        return self._half
+
+    @property
+    def unsent(self) -> int:
+        """How many messages wait here."""
+        return len(self.waiting)
+
+    # How it follows.
+
+    def _may(self, happened: Input) -> bool:
+        after = TABLE.get((self.state, happened))
+        if after is None:
+            return False
+        self.state = after
+        return True
+
+    def _enter(self, wanted: Input) -> None:
+        if not self._may(wanted):
+            raise LocalError(400, REFUSALS.get(wanted, "that cannot be done now"))
+
+    def _refuse_too_many(self) -> None:
+        if self.unsent >= self._limits.waiting_messages:
+            raise LocalError(429, f"{self.unsent} messages wait already; this one was not taken")
+
+    def _new_floor(self, *, mine: bool) -> Floor:
+        turns = self.dialect.takes_turns
+        return Floor(
+            half=turns or self._half, mine=mine, learns=turns and not self.dialect.strict_turns
+        )
+
+    def _passed(self, before: Turn) -> list[Effect]:
+        return [TurnPassed(self.floor.turn)] if self.floor.turn is not before else []
+
+    def _over(self, closing: list[Effect], reason: str, left: bool) -> list[Effect]:
+        """The end: how the links are closed, what was not said, and why it is over."""
+        unsaid = [Unsaid(text, reason) for text in self.waiting]
+        self.waiting.clear()
+        return [StopDialling(), *closing, *unsaid, Ended(reason, left)]

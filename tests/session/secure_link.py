@@ -1,0 +1,112 @@
+"""A link inside TLS for tests: its wire, its time, and an owner who keeps what it is told."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.clock import Wall
+from chatproto.session.effects import Opening
+from chatproto.session.ledger import MSG, Entry, LedgerTrouble
+from chatproto.session.link_news import Called, News
+from chatproto.session.secure import SecureLink
+from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_peer import Chat, ChatAck
+from chatproto.wire.dialects import Me
+from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.messages import Sender
+from chatproto.wire.strict import StrictDecoder, encode
+from tests.net import Wire, joined
+
+ME = Me("Alice", "10.0.0.1", 5001)
+DATE = "2025-01-02T02:04:05.678Z"
+AT = 1735783445.678
+PING, SLOW, LINGER = DEFAULTS.peer_ping, DEFAULTS.handshake_wait, DEFAULTS.farewell_wait
+OURS = Opening(False, "0123456789abcdef")
+THEIRS = Opening(True, "fedcba9876543210", ("0123456789abcdef", 7), "theirs")
+CALL = Chat("Bob", "full", "0" * 16, ("", 0), "")
+CALLED = Called("Bob", Opening(False, "0" * 16))
+
+
+def says(id: int, text: str) -> Entry:
+    """A message of ours."""
+    return Entry(id, MSG, Wall(AT), text)
+
+
+class Shake:
+    """A handshake that has come out as it is told."""
+
+    def __init__(self, good: bool = True) -> None:
+        self.peer_key: str | None = "sha256:" + "B" * 52
+        self._good = good
+
+    def accepted(self) -> bool:
+        return self._good
+
+    def trouble(self, reason: Failure) -> str:
+        return "TLS failed"
+
+
+class Owner:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.made = 0
+        self.news: list[News] = []
+        self.spoken: list[Entry] = []
+        self.trouble: LedgerTrouble | None = None
+        self.taken_back: set[int] = set()
+        self.lost: list[str] = []
+        self.then: Any = None
+
+    def secure_made(self, link: SecureLink) -> None:
+        self.made += 1
+
+    def secure_heard(self, link: SecureLink, news: News) -> None:
+        self.news.append(news)
+        if self.then is not None:
+            self.then(news)
+
+    def secure_spoke(self, link: SecureLink, entry: Entry) -> bool:
+        if self.trouble is not None:
+            raise self.trouble
+        if entry.id in self.taken_back:
+            return False
+        self.spoken.append(entry)
+        return True
+
+    def secure_lost(self, link: SecureLink, reason: str) -> None:
+        self.lost.append(reason)
+
+
+class Case(SynchronousTestCase):
+    """A link, its wire, its time, and a reader of what it says."""
+
+    def link(self, called: bool = False, good: bool = True, done: bool = True) -> Wire:
+        self.clock = Clock()
+        self.owner = Owner()
+        self.shake = Shake(good)
+        self.l = SecureLink(self.owner, self.clock, DEFAULTS, self.shake, called)
+        self.wire = joined(self.l, Wire("10.0.0.2", 40000))
+        self.read = StrictDecoder(Sender.PEER, DEFAULTS)
+        if done:
+            self.l.handshakeCompleted()
+        return self.wire
+
+    def talk(self) -> Wire:
+        """A link on which our call was taken."""
+        wire = self.link()
+        self.l.ask(ME, OURS)
+        self.says(ChatAck("Bob", "full", "0" * 16))
+        self.wrote()
+        self.owner.news.clear()
+        return wire
+
+    def says(self, *messages: Bcp2Message) -> None:
+        self.wire.says(b"".join(map(encode, messages)))
+
+    def wrote(self) -> list[Any]:
+        return list(self.read.feed(self.wire.new()))

@@ -1,0 +1,273 @@
+"""What strangers may say on a connection inside TLS before their call is taken, and how fast people
+may talk afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.session.link_news import Alive, Answered, Called, Told
+from chatproto.session.secure import MESSAGES_AT_ONCE, PING_EVERY, WHILE_RINGING, SecureLink
+from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
+from chatproto.wire.bcp2_peer import ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.strict import encode
+from tests.net import Wire, joined
+from tests.session.secure_link import CALL, DATE, ME, OURS, PING, Case, Owner, Shake
+
+HASH = "0" * 64
+IN_A_CONVERSATION: tuple[Bcp2Message, ...] = (
+    ChatAck("Bob", "full", "0" * 16),
+    Msg(1, DATE, "hello"),
+    MsgAck(1),
+    Turn(1),
+    Mode(1, "half"),
+    Offer(1, "a", 1, DATE, "text/plain"),
+    OfferAck(1, 0, HASH),
+    Data(1, 0, b"x"),
+    Done(1, HASH),
+    DoneAck(1),
+    Cancel(1),
+)
+RUBBISH = (b"HELLO\r\n\r\n", b"MSG\r\nID: x\r\nContent-Length: 0\r\n\r\n", b"\x00\x01\x02")
+
+
+class BeforeTheCallTests(Case):
+    """Only CHAT may come."""
+
+    def test_anything_but_a_call_ends_the_connection_without_an_answer(self) -> None:
+        others = (*IN_A_CONVERSATION, Ping(), PingAck(), Quit(), Error(400))
+        for data in (*map(encode, others), *RUBBISH):
+            wire = self.link(called=True)
+            wire.says(data)
+            self.assertTrue(wire.aborted, data)
+            self.assertEqual((self.wrote(), self.owner.news), ([], []))
+
+    def test_a_flood_costs_one_message(self) -> None:
+        wire = self.link(called=True)
+        wire.says(encode(Ping()) * 10_000)
+        self.assertEqual((wire.aborted, self.wrote()), (True, []))
+
+
+class WhileItRingsTests(Case):
+    """Between CHAT and its taking."""
+
+    def ring(self) -> Wire:
+        wire = self.link(called=True)
+        self.says(CALL)
+        return wire
+
+    def test_what_belongs_into_a_conversation_ends_it(self) -> None:
+        for data in (*map(encode, (*IN_A_CONVERSATION, CALL)), *RUBBISH):
+            wire = self.ring()
+            wire.says(data)
+            self.assertTrue(wire.aborted, data)
+            self.assertEqual(len(self.owner.news), 1)
+
+    def test_a_ping_in_ten_seconds_is_answered_and_more_end_it(self) -> None:
+        wire = self.ring()
+        self.says(Ping())
+        for _ in range(4):
+            self.clock.advance(PING_EVERY)
+            self.says(Ping())
+        self.assertEqual(self.wrote(), [PingAck()] * 5)
+        self.says(Ping(), Ping())
+        self.assertTrue(wire.aborted)
+
+    def test_no_kind_of_message_may_come_without_end(self) -> None:
+        for message in (PingAck(), Error(400)):
+            wire = self.ring()
+            self.says(*[message] * (WHILE_RINGING - 1))
+            self.assertFalse(wire.aborted)
+            self.says(message)
+            self.assertTrue(wire.aborted)
+
+    def test_they_may_hang_up(self) -> None:
+        wire = self.ring()
+        self.says(Quit())
+        self.assertEqual((len(self.owner.news), wire.aborted), (2, False))
+
+    def test_whom_we_call_may_say_no_more(self) -> None:
+        for data in (encode(Msg(1, DATE, "hello")), encode(Data(1, 0, b"x")), *RUBBISH):
+            wire = self.link()
+            self.l.ask(ME, OURS)
+            wire.says(data)
+            self.assertTrue(wire.aborted, data)
+
+    def test_a_yes_to_what_was_not_asked_ends_it(self) -> None:
+        wire = self.link()
+        self.says(ChatAck("Bob", "full", "0" * 16))
+        self.assertEqual((wire.aborted, self.owner.news), (True, []))
+
+
+class Pair(SynchronousTestCase):
+    """Two ends with one clock, each with what the other writes."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.owners = Owner(), Owner()
+        self.links = [
+            SecureLink(owner, self.clock, DEFAULTS, Shake(), called)
+            for owner, called in zip(self.owners, (False, True), strict=True)
+        ]
+        self.wires = [joined(link, Wire("10.0.0.2", 40000)) for link in self.links]
+        for link in self.links:
+            link.handshakeCompleted()
+
+    def carry(self) -> None:
+        for _ in range(4):
+            for here, there in ((0, 1), (1, 0)):
+                data = self.wires[here].new()
+                if data and not self.wires[there].closing:
+                    self.wires[there].says(data)
+
+    def wait(self, seconds: int) -> None:
+        for _ in range(seconds):
+            self.clock.advance(1)
+            self.carry()
+
+    def test_a_call_taken_after_55_seconds_works(self) -> None:
+        caller, called = self.links
+        caller.ask(ME, OURS)
+        self.carry()
+        self.wait(55)
+        called.answer(ME, OURS)
+        self.carry()
+        self.assertIsInstance(self.owners[0].news[-1], Answered)
+        caller.acknowledge(0)
+        self.wires[1].says(encode(Msg(1, DATE, "hello")))
+        heard = [type(news) for news in self.owners[1].news if not isinstance(news, Alive)]
+        self.assertEqual(heard, [Called, Told])
+        self.wait(int(PING * 3))
+        self.assertFalse(any(wire.closing for wire in self.wires))
+
+
+class ReadingTests(Case):
+    """After a call was taken."""
+
+    def test_answers_that_cannot_be_written_do_not_pile_up(self) -> None:
+        wire = self.talk()
+        wire.full = True
+        self.says(Ping())
+        for _ in range(1000):
+            self.says(Ping())
+        self.assertEqual(self.wrote(), [PingAck()])
+        wire.drain()
+        self.assertEqual(self.wrote(), [PingAck()])
+
+    def test_acknowledgements_that_cannot_be_written_become_one(self) -> None:
+        wire = self.talk()
+        self.owner.then = lambda news: self.l.acknowledge(news.entry.id)
+        wire.full = True
+        for id in range(1, 100):
+            self.says(Msg(id, DATE, "x"))
+        self.assertEqual(self.wrote(), [MsgAck(1)])
+        wire.drain()
+        self.assertEqual(self.wrote(), [MsgAck(99)])
+
+    def test_nothing_is_read_while_an_error_waits_to_be_written(self) -> None:
+        wire = self.talk()
+        wire.full = True
+        wire.says(b"HELLO\r\n\r\n")
+        self.assertEqual(wire.producerState, "paused")
+        wire.drain()
+        self.assertEqual(wire.producerState, "producing")
+
+    def test_many_messages_at_once_are_read_in_slices(self) -> None:
+        wire = self.talk()
+        wire.says(b"".join(encode(Msg(id, DATE, "x")) for id in range(1, 201)))
+        self.assertEqual((len(self.owner.news), wire.producerState), (MESSAGES_AT_ONCE, "paused"))
+        for _ in range(4):
+            self.clock.advance(0)
+        self.assertEqual([news.entry.id for news in self.told()], list(range(1, 201)))
+        self.assertEqual(wire.producerState, "producing")
+
+    def test_what_came_before_the_end_of_the_connection_is_read_before_that_is_told(self) -> None:
+        wire = self.talk()
+        wire.says(b"".join(encode(Msg(id, DATE, "x")) for id in range(1, 201)))
+        wire.ends()
+        self.assertEqual(self.owner.lost, [])
+        for _ in range(4):
+            self.clock.advance(0)
+        self.assertEqual((len(self.told()), len(self.owner.lost)), (200, 1))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_who_talks_too_fast_is_read_later(self) -> None:
+        costs = list[int]()
+
+        def toll(cost: int) -> float:
+            costs.append(cost)
+            return 2.5 if cost else 0.0
+
+        wire = self.talk()
+        self.l.toll = toll
+        self.says(Msg(1, DATE, "x" * 2048))
+        self.assertEqual((costs, wire.producerState), ([0, 3], "paused"))
+        self.clock.advance(2.4)
+        self.assertEqual(wire.producerState, "paused")
+        self.clock.advance(0.1)
+        self.assertEqual((costs, wire.producerState), ([0, 3, 0], "producing"))
+
+    def test_as_long_as_the_toll_says(self) -> None:
+        wire = self.talk()
+        self.l.toll = lambda cost: 1.0
+        self.says(Msg(1, DATE, "x"))
+        for _ in range(10):
+            self.clock.advance(1)
+            self.assertEqual(wire.producerState, "paused")
+        self.l.toll = None
+        self.clock.advance(1)
+        self.assertEqual(wire.producerState, "producing")
+
+    def test_pieces_of_files_cost_nothing(self) -> None:
+        self.talk()
+        costs = list[int]()
+
+        def toll(cost: int) -> float:
+            costs.append(cost)
+            return 0.0
+
+        self.l.toll = toll
+        self.says(Data(1, 0, b"x" * 1000))
+        self.assertEqual(sum(costs), 0)
+
+    def test_what_is_owed_from_a_connection_before_is_waited_for(self) -> None:
+        wire = self.talk()
+        debts = [1.0, 1.0, 0.0, 0.0]
+        self.l.toll = lambda cost: 0.0 if cost else debts.pop(0)
+        self.says(Msg(1, DATE, "x"))
+        for _ in range(2):
+            self.assertEqual((self.told(), wire.producerState), ([], "paused"))
+            self.clock.advance(1)
+        self.assertEqual([news.entry.id for news in self.told()], [1])
+        self.assertEqual(wire.producerState, "producing")
+
+    def test_while_nothing_is_read_they_hear_that_we_are_there(self) -> None:
+        wire = self.talk()
+        full = True
+        self.l.toll = lambda cost: 1.0 if full else 0.0
+        self.says(Msg(1, DATE, "x"))
+        self.wrote()
+        for _ in range(int(10 * DEFAULTS.peer_ping)):
+            self.clock.advance(1)
+        self.assertEqual(wire.producerState, "paused")
+        self.assertEqual((self.wrote(), self.owner.lost), ([PingAck()] * 20, []))
+        full = False
+        self.clock.advance(1)
+        self.assertEqual([news.entry.id for news in self.told()], [1])
+        self.clock.advance(DEFAULTS.peer_ping / 2)
+        self.assertEqual((self.wrote(), wire.producerState), ([], "producing"))
+
+    def test_but_nothing_is_written_to_who_does_not_read(self) -> None:
+        wire = self.talk()
+        wire.full = True
+        self.l.hold(True)
+        for _ in range(100):
+            self.clock.advance(DEFAULTS.peer_ping)
+        self.assertEqual(self.wrote(), [PingAck()])
+
+    def told(self) -> list[Any]:
+        return [news for news in self.owner.news if isinstance(news, Told)]

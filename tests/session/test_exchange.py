@@ -1,0 +1,351 @@
+"""Tests of what is said to and fro with one key, without a session: each has one exchange and a ledger."""
+
+from __future__ import annotations
+
+from collections import deque
+from itertools import count
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.clock import Wall
+from chatproto.session.correspondence import Correspondence
+from chatproto.session.effects import (
+    Acknowledge,
+    Became,
+    Effect,
+    Heard,
+    Kept,
+    Opening,
+    Send,
+    TurnPassed,
+)
+from chatproto.session.exchange import Exchange
+from chatproto.session.floor import Floor, Turn
+from chatproto.session.ledger import DELIVERED, MODE, MSG, TURN, UNDELIVERED, Entry
+from chatproto.stores.memory_ledger import MemoryLedger
+from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import DEFAULTS
+from tests.session.two_sessions import KEYS, opening
+
+OURS = "0123456789abcdef"
+THEIRS = "e" * 16
+
+
+def an_exchange(
+    ledger: MemoryLedger | None = None, half: bool = False, smaller: bool = True, stream: str = OURS
+) -> Exchange:
+    """Not begun; over `ledger`, or a new one."""
+    kept = MemoryLedger() if ledger is None else ledger
+    post = Correspondence(kept, KEYS[1], "them", smaller, lambda: stream, DEFAULTS)
+    return Exchange(post, Floor(half=half, mine=True), half)
+
+
+def begun(half: bool = False, mine: bool = True, smaller: bool = True) -> Exchange:
+    """A new conversation, on the link "a"."""
+    exchange = an_exchange(half=half, smaller=smaller)
+    exchange.meet(opening())
+    exchange.begin("a", opening(), half, mine)
+    return exchange
+
+
+class Watched(MemoryLedger):
+    """A ledger that notes whose turn it would be after a restart, each time a message is logged."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.turns: list[Turn] = []
+
+    def heard(self, key: str, name: str, entry: Entry) -> int:
+        self.turns.append(an_exchange(self, half=True).floor.turn)
+        return super().heard(key, name, entry)
+
+
+class BeginningTests(SynchronousTestCase):
+    def test_without_a_connection_what_is_said_is_kept(self) -> None:
+        exchange = an_exchange()
+        self.assertEqual(exchange.say("hi", Wall(7.0)), [Kept("hi", 1)])
+        effects = exchange.begin("a", opening(), False, True)
+        self.assertEqual(effects, [Send("a", Entry(1, MSG, Wall(7.0), "hi"))])
+
+    def test_a_call_tells_what_is_wanted_and_later_how_it_stands(self) -> None:
+        exchange = an_exchange(half=True)
+        self.assertEqual(exchange.opening(), Opening(True, OURS))
+        exchange.meet(opening())
+        exchange.begin("a", opening(), True, True)
+        self.assertEqual(exchange.opening(), Opening(True, OURS, (THEIRS, 0), "mine"))
+        exchange.half = False  # and nobody was told
+        self.assertTrue(exchange.opening().half)
+
+    def test_a_yes_tells_what_either_wants_and_of_one_that_goes_on_how_it_stands(self) -> None:
+        for ours, theirs in ((False, False), (True, False), (False, True)):
+            answer = an_exchange(half=ours).answer(opening(half=theirs))
+            self.assertIs(answer.half, ours or theirs)
+        exchange = begun(half=False)
+        self.assertFalse(exchange.answer(opening(half=True, turn="both")).half)
+
+    def test_on_another_connection_what_may_go_out_is_repeated(self) -> None:
+        exchange = begun()
+        exchange.say("hi", Wall(0.0))
+        exchange.stop()
+        exchange.meet(opening(turn="both"))
+        effects = exchange.begin("b", opening(turn="both"), False, True)
+        self.assertEqual(effects, [Send("b", Entry(1, MSG, Wall(0.0), "hi"))])
+
+    def test_what_they_have_is_not(self) -> None:
+        exchange = begun()
+        exchange.say("hi", Wall(0.0))
+        exchange.spoke(Entry(1, MSG, Wall(0.0), "hi"))
+        exchange.stop()
+        theirs = opening(turn="both", have=(OURS, 1))
+        self.assertEqual(exchange.meet(theirs), [Became(1, DELIVERED, "hi", "")])
+        self.assertEqual(exchange.begin("b", theirs, False, True), [])
+
+    def test_after_an_end_on_either_side_it_begins_with_the_caller(self) -> None:
+        for end in (True, False):
+            exchange = begun(half=True)
+            exchange.say("hi", Wall(0.0))
+            if end:
+                exchange.end()
+            self.assertIs(exchange.floor.turn, Turn.THEIRS)
+            theirs = opening(turn="mine" if end else "")
+            exchange.meet(theirs)
+            exchange.begin("b", theirs, True, mine=True)
+            self.assertIs(exchange.floor.turn, Turn.THEIRS)  # the caller said "hi" again
+            self.assertEqual(exchange.say("more", Wall(0.0)), [Kept("more", 2)])
+
+    def test_it_goes_on_after_a_restart_with_the_turn_as_it_was(self) -> None:
+        ledger = MemoryLedger()
+        exchange = an_exchange(ledger, half=True)
+        exchange.meet(opening())
+        exchange.begin("a", opening(), True, mine=False)
+        again = an_exchange(ledger)
+        self.assertIs(again.floor.turn, Turn.THEIRS)
+        self.assertTrue(again.opening().half)
+
+    def test_a_turn_that_no_connection_took_is_ours_after_a_restart(self) -> None:
+        ledger = MemoryLedger()
+        exchange = an_exchange(ledger, half=True)
+        exchange.meet(opening())
+        exchange.begin("a", opening(), True, mine=True)
+        exchange.say("hi", Wall(0.0))
+        self.assertIs(exchange.floor.turn, Turn.THEIRS)
+        self.assertIs(an_exchange(ledger).floor.turn, Turn.MINE)
+        exchange.spoke(Entry(1, MSG, Wall(0.0), "hi"))
+        self.assertIs(an_exchange(ledger).floor.turn, Turn.THEIRS)
+
+    def test_nor_does_it_pass_when_the_next_connection_begins(self) -> None:
+        ledger = MemoryLedger()
+        exchange = an_exchange(ledger, half=True)
+        exchange.begin("a", opening(), True, mine=True)
+        exchange.say("hi", Wall(0.0))
+        exchange.stop()
+        exchange.begin("b", opening(turn="theirs"), True, mine=True)
+        self.assertIs(exchange.floor.turn, Turn.THEIRS)
+        self.assertIs(an_exchange(ledger).floor.turn, Turn.MINE)
+
+    def test_if_both_believe_that_it_is_their_turn_the_larger_gives_way(self) -> None:
+        for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
+            exchange = begun(half=True, smaller=smaller)
+            exchange.stop()
+            exchange.begin("b", opening(turn="mine"), True, True)
+            self.assertIs(exchange.floor.turn, turn)
+
+
+class SayingTests(SynchronousTestCase):
+    def test_in_full_duplex_it_goes_out_at_once(self) -> None:
+        exchange = begun()
+        for number in (1, 2):
+            self.assertEqual(
+                exchange.say("hi", Wall(0.0)), [Send("a", Entry(number, MSG, Wall(0.0), "hi"))]
+            )
+
+    def test_in_half_duplex_it_passes_the_turn_and_the_next_waits_for_it(self) -> None:
+        exchange = begun(half=True)
+        one, two = Entry(1, MSG, Wall(0.0), "one"), Entry(2, MSG, Wall(0.0), "two")
+        self.assertEqual(exchange.say("one", Wall(0.0)), [Send("a", one), TurnPassed(Turn.THEIRS)])
+        self.assertEqual(exchange.say("two", Wall(0.0)), [Kept("two", 2)])
+        effects = exchange.heard("a", Entry(1, TURN, Wall(0.0)))
+        # The turn comes and goes at once: to the person it never came.
+        self.assertEqual(effects, [Acknowledge("a", 1), Send("a", two)])
+
+    def test_the_turn_is_passed_without_a_word(self) -> None:
+        exchange = begun(half=True)
+        passed = [Send("a", Entry(1, TURN, Wall(0.0), "")), TurnPassed(Turn.THEIRS)]
+        self.assertEqual(exchange.over(Wall(0.0)), passed)
+
+    def test_only_where_turns_are_taken_and_only_ours(self) -> None:
+        error = self.assertRaises(LocalError, begun().over, 0.0)
+        self.assertIn("/mode half", error.detail)
+        error = self.assertRaises(LocalError, begun(half=True, mine=False).over, 0.0)
+        self.assertEqual(error.detail, "it is not your turn")
+
+    def test_a_message_that_is_taken_back_gives_the_turn_back(self) -> None:
+        exchange = begun(half=True)
+        exchange.say("hi", Wall(0.0))
+        wanted = [Became(1, UNDELIVERED, "hi", "taken back"), TurnPassed(Turn.MINE)]
+        self.assertEqual(exchange.unsend(1), wanted)
+        self.assertFalse(exchange.still_says(Entry(1, MSG, Wall(0.0), "hi")))
+        self.assertRaises(LocalError, exchange.unsend, 1)
+
+    def test_what_others_put_into_the_outbox_goes_out_too(self) -> None:
+        exchange = begun()
+        entry = exchange.post.say(MSG, "hi", Wall(0.0))
+        self.assertEqual(exchange.go_on(), [Send("a", entry)])
+        self.assertEqual(exchange.go_on(), [])
+
+    def test_a_connection_takes_it_for_the_first_time_once(self) -> None:
+        exchange = begun()
+        entry = Entry(1, MSG, Wall(0.0), "hi")
+        exchange.say("hi", Wall(0.0))
+        self.assertEqual((exchange.spoke(entry), exchange.spoke(entry)), (True, False))
+        self.assertEqual(exchange.arrived(1), [Became(1, DELIVERED, "hi", "")])
+
+
+class HearingTests(SynchronousTestCase):
+    def test_what_is_repeated_is_acknowledged_and_not_shown_again(self) -> None:
+        exchange = begun()
+        entry = Entry(4, MSG, Wall(0.0), "hi")
+        self.assertEqual(
+            exchange.heard("a", entry), [Heard("hi", 4, 1, entry.at), Acknowledge("a", 4)]
+        )
+        self.assertEqual(exchange.heard("a", entry), [Acknowledge("a", 4)])
+
+    def test_it_passes_the_turn_to_us(self) -> None:
+        exchange = begun(half=True, mine=False)
+        effects = exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
+        self.assertEqual(effects[-1], TurnPassed(Turn.MINE))
+
+    def test_the_turn_is_kept_before_the_message(self) -> None:
+        """A kill between the two leaves the turn as the other side has it, and the message repeated."""
+        ledger = Watched()
+        exchange = an_exchange(ledger, half=True)
+        exchange.meet(opening(half=True))
+        exchange.begin("a", opening(half=True), True, False)
+        exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
+        self.assertEqual(ledger.turns, [Turn.MINE])
+
+    def test_words_that_cross_leave_the_turn_to_the_smaller(self) -> None:
+        for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
+            exchange = begun(half=True, smaller=smaller)
+            exchange.say("hi", Wall(0.0))
+            exchange.heard("a", Entry(1, MSG, Wall(0.0), "out of turn"))
+            self.assertIs(exchange.floor.turn, turn)
+
+    def test_a_change_of_mode_of_theirs_is_what_is_wanted_from_then_on(self) -> None:
+        exchange = begun()
+        exchange.heard("a", Entry(1, MODE, Wall(0.0), "half"))
+        self.assertEqual((exchange.half, exchange.floor.turn), (True, Turn.THEIRS))
+        exchange.heard("a", Entry(2, MODE, Wall(0.0), "full"))
+        self.assertEqual((exchange.half, exchange.floor.turn), (False, Turn.BOTH))
+
+    def test_of_two_that_cross_that_of_the_smaller_stands(self) -> None:
+        for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
+            exchange = begun(smaller=smaller)
+            exchange.set_half(True, Wall(0.0))
+            exchange.heard("a", Entry(1, MODE, Wall(0.0), "half"))
+            self.assertIs(exchange.floor.turn, turn)
+            self.assertIs(exchange.post.mode_in_flight(0), smaller)
+
+    def test_words_said_before_they_knew_of_our_mode_pass_no_turn(self) -> None:
+        exchange = begun()
+        exchange.set_half(True, Wall(0.0))
+        exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
+        exchange.say("mine", Wall(0.0))
+        self.assertIs(exchange.floor.turn, Turn.THEIRS)
+        exchange.heard("a", Entry(2, MSG, Wall(0.0), "there"))
+        self.assertIs(exchange.floor.turn, Turn.THEIRS)
+
+
+class ModeTests(SynchronousTestCase):
+    def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
+        exchange = begun()
+        wanted = [Send("a", Entry(1, MODE, Wall(0.0), "half")), TurnPassed(Turn.MINE)]
+        self.assertEqual(exchange.set_half(True, Wall(0.0)), wanted)
+        self.assertEqual(exchange.set_half(True, Wall(0.0)), [])
+
+    def test_what_waited_for_its_turn_goes_before_it(self) -> None:
+        exchange = begun(half=True, mine=False)
+        exchange.say("one", Wall(0.0))
+        effects = exchange.set_half(False, Wall(0.0))
+        sent = [effect.entry.kind for effect in effects if isinstance(effect, Send)]
+        self.assertEqual(sent, [MSG, MODE])
+        self.assertEqual(effects[-1], TurnPassed(Turn.BOTH))
+
+    def test_what_was_said_before_it_passes_no_turn(self) -> None:
+        exchange = begun()
+        exchange.stop()
+        exchange.say("one", Wall(0.0))
+        exchange.set_half(True, Wall(0.0))
+        effects = exchange.begin("b", opening(turn="both"), False, True)
+        self.assertEqual([type(one) for one in effects], [Send, Send, TurnPassed])
+        self.assertIs(exchange.floor.turn, Turn.MINE)
+
+
+class TwoTests(SynchronousTestCase):
+    """Two exchanges on one connection that loses nothing and is as slow as it likes."""
+
+    @given(
+        st.booleans(),
+        st.lists(
+            st.tuples(st.booleans(), st.sampled_from(("say", "over", "half", "full", "read"))),
+            max_size=40,
+        ),
+    )
+    def test_whatever_they_do_all_is_heard_once_in_its_order_and_they_agree(
+        self, half: bool, doings: list[tuple[bool, str]]
+    ) -> None:
+        numbers = count(1)
+        sides = (
+            an_exchange(half=half, smaller=True, stream=OURS),
+            an_exchange(half=half, smaller=False, stream=THEIRS),
+        )
+        openings = [side.opening() for side in sides]
+        flying: tuple[deque[Effect], deque[Effect]] = (deque(), deque())
+        said: tuple[list[str], list[str]] = ([], [])
+        heard: tuple[list[str], list[str]] = ([], [])
+
+        def perform(who: int, effects: list[Effect]) -> None:
+            for effect in effects:
+                match effect:
+                    case Send(_, entry) if sides[who].still_says(entry):
+                        sides[who].spoke(entry)
+                        flying[who].append(effect)
+                    case Acknowledge():
+                        flying[who].append(effect)
+                    case Heard(text):
+                        heard[1 - who].append(text)
+
+        def read(who: int) -> None:
+            match flying[1 - who].popleft():
+                case Send(link, entry):
+                    perform(who, sides[who].heard(link, entry))
+                case Acknowledge(_, id):
+                    perform(who, sides[who].arrived(id))
+
+        for who, side in enumerate(sides):
+            side.meet(openings[1 - who])
+            perform(who, side.begin("a", openings[1 - who], half, mine=who == 0))
+        for second, what in doings:
+            who = int(second)
+            if what == "read":
+                if flying[1 - who]:
+                    read(who)
+            elif what == "over":
+                if sides[who].floor.turn is Turn.MINE:
+                    perform(who, sides[who].over(Wall(0.0)))
+            elif what == "say":
+                said[who].append(f"{next(numbers)}")
+                perform(who, sides[who].say(said[who][-1], Wall(0.0)))
+            else:
+                perform(who, sides[who].set_half(what == "half", Wall(0.0)))
+        while flying[0] or flying[1]:
+            read(1 if flying[0] else 0)
+        turns = tuple(side.floor.turn for side in sides)
+        agreed = ((Turn.BOTH, Turn.BOTH), (Turn.MINE, Turn.THEIRS), (Turn.THEIRS, Turn.MINE))
+        self.assertIn(turns, agreed)
+        for who in (0, 1):  # what still waits is of the one whose turn it is not
+            waits = len(sides[who].post)
+            self.assertEqual(heard[who], said[who][: len(said[who]) - waits])
+            self.assertTrue(not waits or turns[who] is Turn.THEIRS)

@@ -1,0 +1,77 @@
+"""Tests of the floor."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.session.floor import Floor, Turn
+
+
+class FloorTests(SynchronousTestCase):
+    def test_the_caller_has_the_first_turn(self) -> None:
+        self.assertIs(Floor(half=True, mine=True).turn, Turn.MINE)
+        self.assertIs(Floor(half=True, mine=False).turn, Turn.THEIRS)
+
+    def test_saying_something_passes_the_turn(self) -> None:
+        floor = Floor(half=True, mine=True)
+        floor.said()
+        self.assertFalse(floor.may_speak)
+
+    def test_hearing_something_out_of_turn_gives_it_to_us(self) -> None:
+        floor = Floor(half=True, mine=True)
+        floor.heard()
+        self.assertIs(floor.turn, Turn.MINE)
+
+    def test_in_full_duplex_both_may_always_speak(self) -> None:
+        floor = Floor(half=False, mine=False)
+        floor.said()
+        floor.heard()
+        floor.take()
+        self.assertIs(floor.turn, Turn.BOTH)
+
+    def test_a_learning_floor_opens_when_they_speak_twice_in_a_row(self) -> None:
+        floor = Floor(half=True, mine=False, learns=True)
+        floor.heard()
+        self.assertIs(floor.turn, Turn.MINE)
+        floor.heard()
+        self.assertIs(floor.turn, Turn.BOTH)
+
+    def test_a_strict_floor_never_learns(self) -> None:
+        floor = Floor(half=True, mine=False)
+        floor.heard()
+        floor.heard()
+        self.assertIs(floor.turn, Turn.MINE)
+
+    def test_a_learning_floor_stays_half_while_turns_are_taken(self) -> None:
+        floor = Floor(half=True, mine=False, learns=True)
+        for _ in range(5):
+            floor.heard()
+            floor.said()
+        self.assertIs(floor.turn, Turn.THEIRS)
+
+    def test_the_silent_may_be_spoken_to(self) -> None:
+        floor = Floor(half=True, mine=False)
+        floor.take()
+        self.assertIs(floor.turn, Turn.MINE)
+
+    def test_the_mode_can_be_changed_and_stays(self) -> None:
+        floor = Floor(half=True, mine=False, learns=True)
+        floor.set_half(False)
+        self.assertIs(floor.turn, Turn.BOTH)
+        floor.set_half(True)
+        self.assertIs(floor.turn, Turn.MINE)
+        floor.heard()
+        floor.heard()
+        self.assertIs(floor.turn, Turn.MINE)
+
+    @given(st.lists(st.booleans(), max_size=50), st.booleans())
+    def test_two_strict_floors_never_both_let_speak(self, tries: list[bool], caller: bool) -> None:
+        ours, theirs = Floor(half=True, mine=caller), Floor(half=True, mine=not caller)
+        for we in tries:
+            speaker, listener = (ours, theirs) if we else (theirs, ours)
+            if speaker.may_speak:
+                speaker.said()
+                listener.heard()
+            self.assertNotEqual(ours.may_speak, theirs.may_speak)

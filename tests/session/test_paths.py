@@ -1,0 +1,274 @@
+"""The race of the ways to somebody."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import example, given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.session.paths import (
+    AskAgain,
+    Close,
+    Dial,
+    GiveUp,
+    JoinRelay,
+    Mode,
+    Pick,
+    Race,
+    Role,
+    StopDialling,
+    is_tls_server,
+)
+from chatproto.wire.limits import DEFAULTS
+from tests.session.network import Network
+
+A, B, C = ("198.41.0.4", 4000), ("198.41.0.4", 5000), ("2606:4700::1", 4000)
+
+
+def race(role: Role = Role.CALLER, *addresses: Any, **how: Any) -> Race[str]:
+    """One that begins at 0."""
+    return Race(role, addresses, 0.0, DEFAULTS, **how)
+
+
+def until(one: Race[str], end: float) -> list[tuple[float, Any]]:
+    """What the time brings, as it comes."""
+    found = []
+    now = 0.0
+    while now <= end:
+        found += [(round(now, 2), effect) for effect in one.due(now)]
+        deadline = one.deadline
+        if deadline is None:
+            break
+        now = max(now, deadline)
+    return found
+
+
+class Dialling(SynchronousTestCase):
+    def test_a_quarter_of_a_second_apart_and_the_relay_after_two(self) -> None:
+        for role in Role:
+            found = until(race(role, A, B, C), 5.0)
+            dials = [(0.0, Dial(A)), (0.25, Dial(B)), (0.5, Dial(C))]
+            self.assertEqual(found, [*dials, (2.0, JoinRelay())])
+
+    def test_the_relay_at_once_where_there_is_no_address_or_nothing_else_is_wanted(self) -> None:
+        self.assertEqual(until(race(), 5.0), [(0.0, JoinRelay())])
+        self.assertEqual(until(race(Role.CALLEE, A, mode=Mode.RELAY), 5.0), [(0.0, JoinRelay())])
+
+    def test_never_the_relay_where_it_is_not_wanted_or_not_there(self) -> None:
+        for how in ({"mode": Mode.DIRECT}, {"relay": False}):
+            self.assertNotIn(
+                JoinRelay(), [what for _, what in until(race(Role.CALLER, A, **how), 40)]
+            )
+
+    def test_only_the_relay_and_none_there_fails_at_once(self) -> None:
+        one = race(Role.CALLER, A, mode=Mode.RELAY, relay=False)
+        reasons = ((None, "the server has no relay for this call"),)
+        self.assertEqual(one.due(0.0), [GiveUp(reasons)])
+        self.assertIsNone(one.deadline)
+
+    def test_the_next_at_once_when_one_has_failed(self) -> None:
+        one = race(Role.CALLER, A, B, punching=False)
+        self.assertEqual(one.due(0.0), [Dial(A)])
+        self.assertEqual(one.failed(A, "refused", 0.05), [])
+        self.assertEqual(one.deadline, 0.05 + 0.01)
+        self.assertEqual(one.due(0.07), [Dial(B)])
+
+    def test_what_failed_is_dialled_again_every_second_while_both_punch(self) -> None:
+        one = race(Role.CALLER, A, mode=Mode.DIRECT)
+        times = []
+        now = 0.0
+        while True:
+            effects = one.due(now)
+            if Dial(A) in effects:
+                times.append(round(now, 2))
+                effects = one.failed(A, "refused", now + 0.1)
+            if effects:
+                break
+            assert one.deadline is not None
+            now = max(now, one.deadline)
+        self.assertEqual(times, [float(second) for second in range(10)])
+        self.assertEqual(effects, [GiveUp(((None, "not wanted"), (A, "refused")))])
+
+    def test_once_only_where_the_other_does_not_dial(self) -> None:
+        one = race(Role.CALLER, A, mode=Mode.DIRECT, punching=False)
+        one.due(0.0)
+        self.assertIsInstance(one.failed(A, "refused", 0.1)[0], GiveUp)
+
+    def test_not_for_longer_than_a_dial_may_take(self) -> None:
+        one = race(Role.CALLER, A, B)
+        found = until(one, 100.0)
+        reasons = ((A, "no answer"), (B, "no answer"), (None, "no answer"))
+        given_up = [what for at, what in found if at == 30.0]
+        self.assertEqual(given_up[0], StopDialling())
+        self.assertEqual(set(given_up[1].reasons), set(reasons))
+
+    def test_whoever_waits_for_the_deadline_is_never_told_of_one_that_is_past(self) -> None:
+        for patience in (1.0, 8.0, 30.0):
+            one: Race[str] = Race(Role.CALLEE, (A,), 0.0, replace(DEFAULTS, dial_wait=patience))
+            one.due(0.0)
+            one.good("x", None, patience - 0.5)
+            now, steps = 0.0, 0
+            while one.deadline is not None and steps < 50:
+                now, steps = max(now, one.deadline), steps + 1
+                one.due(now)
+                self.assertGreater(one.deadline or 100.0, now)
+            self.assertTrue(one.over)
+
+
+class Picking(SynchronousTestCase):
+    def test_the_caller_picks_the_first_that_is_good_and_dials_no_more(self) -> None:
+        one = race(Role.CALLER, A, B, C)
+        one.due(0.0)
+        one.due(0.25)
+        self.assertEqual(one.good("x", A, 0.3), [Pick("x"), StopDialling()])
+        self.assertEqual((one.picked, one.is_relayed, one.deadline), ("x", False, None))
+        self.assertEqual(one.good("y", B, 0.4), [])
+        self.assertEqual(one.failed(C, "late", 0.5), [])
+
+    def test_also_one_that_they_dialled(self) -> None:
+        one = race(Role.CALLER, A)
+        one.due(0.0)
+        self.assertEqual(one.good("in", None, 0.1), [Pick("in"), StopDialling()])
+
+    def test_the_callee_picks_none_and_waits_for_chat(self) -> None:
+        one = race(Role.CALLEE, A, B)
+        one.due(0.0)
+        self.assertEqual(one.good("x", A, 0.1), [])
+        self.assertEqual(one.due(0.25), [Dial(B)])
+        self.assertEqual(one.chosen("x", 0.3), [StopDialling()])
+        self.assertEqual((one.picked, one.deadline), ("x", None))
+
+    def test_what_nobody_picks_is_closed_10_seconds_after_its_handshake(self) -> None:
+        for role in Role:
+            one = race(role, A, B)
+            one.due(0.0)
+            one.good("x", A, 0.1)
+            one.good("y", None, 0.2)
+            one.chosen("x", 0.3)
+            self.assertEqual(one.deadline, 10.2)
+            self.assertEqual(one.due(10.1), [])
+            self.assertEqual(one.due(10.2), [Close("y")])
+            self.assertIsNone(one.deadline)
+
+    def test_a_direct_way_takes_over_from_the_relay_and_not_the_other_way_round(self) -> None:
+        one = race(Role.CALLER, A)
+        one.due(0.0)
+        one.due(2.0)
+        self.assertEqual(one.good("r", None, 2.1, relayed=True), [Pick("r")])
+        self.assertTrue(one.is_relayed)
+        self.assertEqual(one.good("d", A, 3.0), [Pick("d")])
+        self.assertEqual((one.picked, one.is_relayed), ("d", False))
+        self.assertEqual(one.good("r2", None, 3.1, relayed=True), [])
+        self.assertEqual(one.due(13.0), [Close("r")])
+        self.assertEqual(one.due(13.1), [Close("r2")])
+
+    def test_a_better_way_than_the_relay_is_looked_for_every_minute_by_the_caller(self) -> None:
+        for role, mode, looks in (
+            (Role.CALLER, Mode.AUTO, True),
+            (Role.CALLEE, Mode.AUTO, False),
+            (Role.CALLER, Mode.RELAY, False),
+        ):
+            one = race(role, mode=mode)
+            one.due(0.0)
+            one.good("r", None, 1.0, relayed=True)
+            one.chosen("r", 1.0)
+            found = [at for at, what in until(one, 200.0) if what == AskAgain()]
+            self.assertEqual(found, [61.0, 121.0, 181.0] if looks else [])
+
+    def test_it_is_over_when_the_picked_one_ends_or_the_last_good_one(self) -> None:
+        one = race()
+        one.due(0.0)
+        one.good("r", None, 1.0, relayed=True)
+        self.assertEqual(one.lost("r", 5.0), [])
+        self.assertTrue(one.over)
+        self.assertIsNone(one.deadline)
+        one = race(Role.CALLEE, A, mode=Mode.DIRECT, punching=False)
+        one.due(0.0)
+        one.good("x", A, 0.1)
+        self.assertIsInstance(one.lost("x", 0.2)[0], GiveUp)
+
+
+class Roles(SynchronousTestCase):
+    def test_who_is_tls_server(self) -> None:
+        for ours, theirs, role, how, expected in (
+            (b"a", b"b", Role.CALLER, "punch", True),
+            (b"b", b"a", Role.CALLER, "punch", False),
+            (b"a", b"b", Role.CALLEE, "punch", True),
+            (b"a", b"b", Role.CALLER, "relayed", False),
+            (b"b", b"a", Role.CALLEE, "relayed", True),
+            (b"a", b"b", Role.CALLER, "", False),
+            (b"a", b"b", Role.CALLEE, "", True),
+        ):
+            found = is_tls_server(
+                ours,
+                theirs,
+                role,
+                punch=how == "punch",
+                relayed=how == "relayed",
+                dialled=role is Role.CALLER,
+            )
+            self.assertEqual(found, expected, (ours, theirs, role, how))
+
+    @given(st.binary(min_size=32, max_size=32), st.binary(min_size=32, max_size=32), st.data())
+    def test_one_of_the_two_and_one_only(self, one: bytes, other: bytes, data: Any) -> None:
+        if one == other:
+            return
+        punch, relayed, first = (data.draw(st.booleans()) for _ in range(3))
+        both = punch and data.draw(st.booleans())  # a simultaneous open: both dialled
+        here = is_tls_server(
+            one, other, Role.CALLER, punch=punch, relayed=relayed, dialled=first or both
+        )
+        there = is_tls_server(
+            other, one, Role.CALLEE, punch=punch, relayed=relayed, dialled=not first or both
+        )
+        self.assertNotEqual(here, there)
+
+
+LATENCY = st.floats(0.001, 3.0)
+WAY = st.one_of(st.none(), LATENCY)
+
+
+class TwoOfThem(SynchronousTestCase):
+    """Caller and callee in a network of the test's making: whoever can meet does, on one connection."""
+
+    @example([None], [None], 0.1, 0.0, Mode.AUTO)
+    @example([0.9, 0.001], [0.001, None], 0.001, 0.2, Mode.AUTO)
+    @given(
+        st.lists(WAY, max_size=4),
+        st.lists(WAY, max_size=4),
+        WAY,
+        st.floats(0.0, 1.0),
+        st.sampled_from(Mode),
+    )
+    def test_meet_if_there_is_a_way_and_agree_on_it(
+        self,
+        towards_callee: list[float | None],
+        towards_caller: list[float | None],
+        relay: float | None,
+        late: float,
+        mode: Mode,
+    ) -> None:
+        network = Network(towards_callee, towards_caller, relay, late, mode)
+        network.run(40.0)
+        caller, callee = network.caller, network.callee
+        ways = [way for way in (*towards_callee, *towards_caller) if way is not None]
+        if mode is Mode.RELAY:
+            ways = []
+        possible = bool(ways) or (relay is not None and mode is not Mode.DIRECT)
+        self.assertEqual(caller.picked is not None, possible)
+        self.assertEqual(caller.picked, callee.picked)
+        self.assertEqual(network.given_up[Role.CALLER], not possible)
+        if possible:
+            self.assertFalse({caller.picked} & network.closed)
+            self.assertLess(network.met_at, 4.0 + 3.0 + 1.0)
+            self.assertEqual(caller.is_relayed, callee.is_relayed)
+        if ways:
+            self.assertFalse(caller.is_relayed)
+        self.assertEqual(network.open - {caller.picked}, set())
+        for side in network.dialled.values():
+            for (before, _), (after, _) in pairwise(side):
+                self.assertGreaterEqual(after - before, 0.01 - 1e-9)

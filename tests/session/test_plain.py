@@ -1,0 +1,371 @@
+"""Tests of a link in plain text: what it writes when, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.address import IPv4Address
+from twisted.internet.error import ConnectionLost
+from twisted.internet.task import Clock
+from twisted.internet.testing import StringTransport
+from twisted.python.failure import Failure
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.rate_limiter import RateLimiter
+from chatproto.session.plain import PIECE, PlainLink
+from chatproto.wire.dialects import DIALECTS, Me
+from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.plain_blocks import Punch, encode
+from chatproto.wire.reader import Item, Left, Opened, Said
+
+ME = Me("alice", "127.0.0.1", 5556)
+OPENER = b"CHAT\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 5556\r\n\r\n"
+
+
+class Transport(StringTransport):
+    """A TCP transport in memory that notes how it was closed."""
+
+    half_closed = False
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        self.no_delay = enabled
+
+    def setTcpKeepAlive(self, enabled: bool) -> None:
+        self.keep_alive = enabled
+
+    def loseWriteConnection(self) -> None:
+        self.half_closed = True
+
+
+class Notes:
+    """An owner that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.items: list[Item] = []
+        self.spoken: list[str] = []
+        self.silent = 0
+        self.hello = b""
+        self.punched: tuple[str, bytes] | None = None
+        self.lost: tuple[str, tuple[str, ...]] | None = None
+        self.at_once: list[int] = []
+
+    def link_made(self, link: PlainLink) -> None:
+        self.made = link
+
+    def link_hello(self, link: PlainLink, data: bytes) -> None:
+        self.hello = data
+
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        self.punched = (call, data)
+
+    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+        self.items += items
+        self.at_once.append(len(items))
+
+    def link_silent(self, link: PlainLink) -> None:
+        self.silent += 1
+
+    def link_spoke(self, link: PlainLink, text: str) -> None:
+        self.spoken.append(text)
+
+    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+        self.lost = reason, unwritten
+
+
+class LinkTests(SynchronousTestCase):
+    def link(self, name: str | None = "canon", **limits: int) -> PlainLink:
+        self.notes, self.clock = Notes(), Clock()
+        self.transport = Transport(peerAddress=IPv4Address("TCP", "10.0.0.9", 3000))
+        dialect = DIALECTS[name] if name else None
+        link = PlainLink(self.notes, self.clock, replace(DEFAULTS, **limits), dialect)
+        link.makeConnection(self.transport)
+        return link
+
+    def written(self) -> bytes:
+        value: bytes = self.transport.value()
+        self.transport.clear()
+        return value
+
+
+class PunchTests(LinkTests):
+    """A caller whose first bytes say to which introduction it belongs."""
+
+    PUNCH = encode(Punch("0123456789abcdef"))
+
+    @given(st.integers(1, 60))
+    def test_it_is_told_with_what_came_behind_it(self, size: int) -> None:
+        link = self.link(None)
+        data = self.PUNCH + b"\x16\x03\x01"
+        for at in range(0, len(data), size):
+            link.dataReceived(data[at : at + size])
+            if self.notes.punched is not None:
+                break
+        self.assertEqual(
+            self.notes.punched, ("0123456789abcdef", data[len(self.PUNCH) : at + size])
+        )
+        self.assertEqual(self.notes.items, [])
+
+    def test_a_text_that_begins_like_it_is_a_text(self) -> None:
+        for text in (b"PUNCH", b"PU", b"P"):
+            self.link(None).dataReceived(text)
+            self.assertEqual(self.notes.items, [])
+            self.clock.advance(0.1)
+            self.clock.advance(0.1)
+            self.assertIsNone(self.notes.punched)
+            self.assertIn(Said(text.decode()), self.notes.items)
+
+    def test_and_goes_on_as_one(self) -> None:
+        link = self.link(None)
+        link.dataReceived(b"PUNCH")
+        link.dataReceived(b"LINE\n")
+        self.clock.advance(0.1)
+        self.assertIn(Said("PUNCHLINE"), self.notes.items)
+
+    def test_one_that_is_wrong_or_never_whole_is_the_end(self) -> None:
+        for data in (b"PUNCH\r\nCall: !\r\n\r\n", b"PUNCH\r\n" + b"x" * 300, b"PUNCH\r\nCall"):
+            self.link(None).dataReceived(data)
+            self.clock.advance(DEFAULTS.handshake_wait)
+            self.clock.advance(DEFAULTS.farewell_wait)
+            self.assertTrue(self.transport.disconnecting or self.transport.disconnected, data)
+            self.assertIsNone(self.notes.punched)
+
+    def test_what_we_dialled_says_none(self) -> None:
+        link = self.link()
+        link.dataReceived(self.PUNCH)
+        self.assertIsNone(self.notes.punched)
+
+
+class PaceTests(LinkTests):
+    """A peer who talks fast is read in pieces and later; nothing is lost."""
+
+    BLOCK = b"CHAT\r\nmessage: %d\r\n\r\n"
+
+    def said(self) -> list[str]:
+        return [item.text for item in self.notes.items if isinstance(item, Said)]
+
+    def flood(self, link: PlainLink, count: int = 1000) -> list[str]:
+        link.dataReceived(b"".join(self.BLOCK % n for n in range(count)))
+        return [str(n) for n in range(count)]
+
+    def test_a_chunk_is_read_in_pieces(self) -> None:
+        sent = self.flood(self.link("chatmsg"))
+        self.assertLess(len(self.said()), 100)
+        self.assertEqual(self.transport.producerState, "paused")
+        self.clock.advance(0)
+        self.assertEqual(self.said(), sent)
+        self.assertLess(max(self.notes.at_once), PIECE // len(self.BLOCK) + 2)
+        self.assertEqual(self.transport.producerState, "producing")
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    @given(st.binary(max_size=5000), st.sampled_from([None, "canon", "raw", "chatmsg", "idhdr"]))
+    def test_pieces_say_the_same_as_the_whole(self, data: bytes, name: str | None) -> None:
+        def read(size: int) -> list[Item]:
+            link = self.link(name)
+            for at in range(0, len(data), size):
+                link.dataReceived(
+                    b"hello " + data[at : at + size] if not at else data[at : at + size]
+                )
+                for _ in range(6):
+                    self.clock.advance(0)
+            self.clock.advance(DEFAULTS.text_silence)
+            return self.notes.items
+
+        self.assertEqual(read(5000), read(PIECE - 6))
+
+    def test_who_talks_too_fast_is_read_later(self) -> None:
+        link = self.link("chatmsg")
+        tokens = RateLimiter(100, 200)
+        link.toll = lambda cost: tokens.take(self.clock.seconds(), cost)
+        sent = self.flood(link)
+        for _ in range(4):
+            self.clock.advance(0.5)
+        self.assertLess(len(self.said()), 500)
+        self.assertEqual(self.transport.producerState, "paused")
+        for _ in range(30):
+            self.clock.advance(0.5)
+        self.assertEqual((self.said(), self.transport.producerState), (sent, "producing"))
+
+    def test_a_message_that_has_begun_is_not_late_because_we_rest(self) -> None:
+        link = self.link("chatmsg")
+        waits = [1000.0, 0.0]
+        link.toll = lambda cost: waits.pop(0) if waits else 0.0
+        link.dataReceived(self.BLOCK % 1 + b"CHAT\r\nmessage: 2\r\n")
+        self.clock.advance(1000)
+        self.assertIsNone(self.notes.lost)
+        self.assertFalse(self.transport.disconnecting or self.transport.disconnected)
+        link.dataReceived(b"\r\n")
+        self.assertEqual(self.said(), ["1", "2"])
+
+    def test_what_came_before_the_end_is_read_before_that_is_told(self) -> None:
+        for end in (True, False):
+            link = self.link("chatmsg")
+            sent = self.flood(link)
+            if end:
+                link.readConnectionLost()
+            else:
+                link.connectionLost(Failure(ConnectionLost()))
+            self.assertIsNone(self.notes.lost)
+            self.assertFalse(self.transport.disconnecting)
+            for _ in range(100):
+                self.clock.advance(0)
+            self.assertEqual(self.said(), sent)
+            self.assertEqual(self.transport.disconnecting, end)
+            self.assertEqual(self.notes.lost is None, end)
+
+    def test_held_by_the_screen_it_waits_and_goes_on(self) -> None:
+        link = self.link("chatmsg")
+        link.hold(True)
+        sent = self.flood(link, 10)
+        self.clock.advance(200)
+        self.assertEqual((self.said(), self.transport.producerState), ([], "paused"))
+        link.hold(False)
+        self.assertEqual((self.said(), self.transport.producerState), (sent, "producing"))
+
+
+class WritingTests(LinkTests):
+    def test_two_frames_never_share_a_segment(self) -> None:
+        link = self.link()
+        link.write_opener(ME)
+        link.write_text(ME, "one")
+        link.write_text(ME, "two")
+        self.assertEqual(self.written(), OPENER)
+        self.clock.advance(0.049)
+        self.assertEqual(self.written(), b"")
+        self.clock.advance(0.001)
+        self.assertEqual(self.written(), b"one\r\n")
+        self.assertEqual((self.notes.spoken, link.backlog), (["one"], 1))
+        self.clock.advance(0.05)
+        self.assertEqual(self.written(), b"two\r\n")
+
+    def test_nothing_is_written_while_the_transport_is_full(self) -> None:
+        link = self.link()
+        producer = self.transport.producer
+        assert producer is not None
+        producer.pauseProducing()
+        link.write_text(ME, "one")
+        self.clock.advance(10)
+        self.assertEqual(self.written(), b"")
+        producer.resumeProducing()
+        self.assertEqual(self.written(), b"one\r\n")
+
+    def test_a_farewell_goes_after_what_was_said_then_half_closes_then_closes(self) -> None:
+        link = self.link()
+        link.write_text(ME, "one")
+        link.write_farewell(ME, "")
+        self.clock.advance(0.05)
+        self.assertEqual(self.written(), b"one\r\nQUIT\r\n\r\n")
+        self.assertFalse(self.transport.half_closed)
+        self.clock.advance(0.05)
+        self.assertTrue(self.transport.half_closed)
+        self.clock.advance(2)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_what_was_not_written_is_reported_with_the_end(self) -> None:
+        link = self.link()
+        link.write_text(ME, "one")
+        link.write_text(ME, "two")
+        link.connectionLost(Failure(ConnectionLost()))
+        self.assertEqual(self.notes.lost, ("the connection ended", ("two",)))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_dropping_writes_nothing_more_and_reports_what_waited(self) -> None:
+        link = self.link()
+        link.write_text(ME, "one")
+        link.write_text(ME, "two")
+        self.written()
+        link.drop()
+        self.clock.advance(1)
+        self.assertEqual(self.written(), b"")
+        link.connectionLost(Failure(ConnectionLost()))
+        assert self.notes.lost is not None
+        self.assertEqual(self.notes.lost[1], ("two",))
+
+    def test_the_transport_is_told_to_be_prompt_and_to_find_the_dead(self) -> None:
+        self.link()
+        self.assertTrue(self.transport.no_delay and self.transport.keep_alive)
+
+
+class ReadingTests(LinkTests):
+    def test_silence_ends_a_bare_message(self) -> None:
+        link = self.link()
+        link.dataReceived(b"hel")
+        self.clock.advance(0.09)
+        link.dataReceived(b"lo")
+        self.clock.advance(0.09)
+        self.assertEqual(self.notes.items, [])
+        self.clock.advance(0.01)
+        self.assertEqual(self.notes.items, [Said("hello")])
+
+    def test_a_caller_is_recognised(self) -> None:
+        link = self.link(None)
+        link.dataReceived(OPENER)
+        self.assertEqual(self.notes.items, [Opened(DIALECTS["canon"], "alice", "127.0.0.1", 5556)])
+        self.assertEqual((link.host, link.port), ("10.0.0.9", 3000))
+
+    def test_a_caller_who_says_nothing_is_told_of_after_two_seconds_once(self) -> None:
+        self.link(None)
+        self.clock.advance(1.9)
+        self.assertEqual(self.notes.silent, 0)
+        self.clock.advance(10)
+        self.assertEqual(self.notes.silent, 1)
+
+    def test_whom_we_called_may_be_silent(self) -> None:
+        self.link("canon")
+        self.clock.advance(10)
+        self.assertEqual(self.notes.silent, 0)
+
+    def test_one_who_was_greeted_is_spoken_to_as_assumed(self) -> None:
+        link = self.link(None)
+        link.assume(DIALECTS["raw"])
+        link.write_text(ME, "hello?")
+        self.assertEqual(self.written(), b"hello?")
+
+    def test_the_end_of_input_is_a_farewell(self) -> None:
+        link = self.link()
+        link.dataReceived(b"bye now")
+        link.readConnectionLost()
+        self.assertEqual(self.notes.items, [Said("bye now"), Left("")])
+        self.assertTrue(self.transport.disconnecting)
+
+    def test_a_block_without_end_ends_the_connection_with_a_reason(self) -> None:
+        link = self.link(None, header_block=64)
+        link.dataReceived(b"CHAT\r\nclientID: a\r\nIP: " + b"x" * 60)
+        self.assertTrue(self.transport.disconnected)
+        link.connectionLost(Failure(ConnectionLost()))
+        assert self.notes.lost is not None
+        self.assertIn("no chat", self.notes.lost[0])
+
+    def test_a_block_that_does_not_go_on_ends_the_connection(self) -> None:
+        link = self.link(None)
+        link.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
+        self.clock.advance(29.9)
+        self.assertFalse(self.transport.disconnected)
+        self.clock.advance(0.1)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_nor_may_a_block_go_on_for_ever(self) -> None:
+        link = self.link(None)
+        link.dataReceived(b"CHAT\r\nclientID: zoe\r\n")
+        for _ in range(4):
+            self.clock.advance(29)
+            link.dataReceived(b"X: y\r\n")
+        self.assertFalse(self.transport.disconnected)
+        self.clock.advance(4)
+        self.assertTrue(self.transport.disconnected)
+
+    def test_tls_is_handed_over_with_nothing_left_behind(self) -> None:
+        link = self.link(None)
+        link.dataReceived(b"\x16\x03\x01")
+        self.assertEqual(self.notes.hello, b"\x16\x03\x01")
+        self.assertIs(link.hand_over(), self.transport)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+        self.assertIsNone(self.transport.producer)
+
+    def test_nothing_is_heard_after_our_farewell(self) -> None:
+        link = self.link()
+        link.write_farewell(ME, "")
+        link.dataReceived(b"wait!")
+        self.clock.advance(1)
+        self.assertEqual(self.notes.items, [])

@@ -1,0 +1,115 @@
+"""A link in plain text, whatever is said on it and whatever comes: nothing is lost, doubled or left over."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.session.plain import PlainLink
+from chatproto.wire.dialects import DIALECTS, Me
+from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reader import Item
+from tests.net import Wire, joined
+
+ME = Me("Alice", "10.0.0.1", 5001)
+GAP = DEFAULTS.frame_gap
+
+
+class Owner:
+    """Keeps what was spoken, and how it ended."""
+
+    def __init__(self) -> None:
+        self.hello = b""
+        self.spoken: list[str] = []
+        self.lost: list[tuple[str, ...]] = []
+
+    def link_made(self, link: PlainLink) -> None: ...
+    def link_heard(self, link: PlainLink, items: list[Item]) -> None: ...
+    def link_silent(self, link: PlainLink) -> None: ...
+
+    def link_hello(self, link: PlainLink, data: bytes) -> None:
+        self.hello = data
+
+    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+        self.punched = (call, data)
+
+    def link_spoke(self, link: PlainLink, text: str) -> None:
+        self.spoken.append(text)
+
+    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+        self.lost.append(unwritten)
+
+
+class Timed(Wire):
+    """Notes when something was written."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.times: list[float] = []
+        self._clock = clock
+
+    def write(self, data: bytes) -> None:
+        self.times.append(self._clock.seconds())
+        super().write(data)
+
+
+class FrameTests(SynchronousTestCase):
+    """In every dialect."""
+
+    @given(
+        st.sampled_from(sorted(DIALECTS)),
+        st.lists(
+            st.one_of(st.text(max_size=20), st.floats(0, 0.1), st.sampled_from([True, False])),
+            max_size=15,
+        ),
+    )
+    def test_every_message_is_written_once_in_order_and_apart_or_reported(
+        self, name: str, deeds: list[str | float | bool]
+    ) -> None:
+        clock, owner, row = Clock(), Owner(), DIALECTS[name]
+        link = PlainLink(owner, clock, DEFAULTS, row)
+        wire = Timed(clock)
+        joined(link, wire)
+        link.write_opener(ME)
+        said: list[str] = []
+        for deed in deeds:
+            if isinstance(deed, str):
+                said.append(deed)
+                link.write_text(ME, deed)
+            elif deed is True:
+                wire.full = True
+            elif deed is False:
+                wire.drain()
+            else:
+                clock.advance(deed)
+        frames = [row.opener(ME)] if row.opener(ME) else []
+        frames += [row.frame(ME, text, row.end) for text in owner.spoken]
+        self.assertEqual(wire.writes, frames)
+        for before, after in pairwise(wire.times):
+            self.assertGreaterEqual(after - before, GAP - 1e-9)
+        wire.ends()
+        self.assertEqual([*owner.spoken, *owner.lost[0]], said)
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    @given(
+        st.lists(st.binary(min_size=1, max_size=200), max_size=20),
+        st.sampled_from([None, *DIALECTS]),
+    )
+    def test_no_bytes_make_it_fail_or_leave_a_timer(
+        self, pieces: list[bytes], name: str | None
+    ) -> None:
+        clock, owner = Clock(), Owner()
+        link = PlainLink(owner, clock, DEFAULTS, DIALECTS[name] if name else None)
+        wire = joined(link)
+        for piece in pieces:
+            if not wire.closing and not owner.hello:
+                wire.says(piece)
+        link.readConnectionLost()
+        link.writeConnectionLost()
+        wire.ends()
+        self.assertEqual(len(owner.lost), 1)
+        self.assertEqual(clock.getDelayedCalls(), [])

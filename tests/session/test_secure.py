@@ -1,0 +1,292 @@
+"""A link inside TLS: how it begins, its silence, and how it ends. TLS itself is another test's matter."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.internet.task import Clock
+
+from chatproto.session.effects import Opening
+from chatproto.session.link_news import Answered, Arrived, Called, Gone, Refused
+from chatproto.session.secure import SecureLink
+from chatproto.wire.bcp2_common import Error, Ping, PingAck
+from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit, Turn
+from chatproto.wire.limits import DEFAULTS
+from tests.net import Wire
+from tests.session.secure_link import (
+    CALL,
+    CALLED,
+    DATE,
+    LINGER,
+    ME,
+    OURS,
+    PING,
+    SLOW,
+    THEIRS,
+    Case,
+    Owner,
+    Shake,
+    says,
+)
+
+
+class BeginningTests(Case):
+    """TLS, and the call."""
+
+    def test_whoever_calls_begins_tls(self) -> None:
+        wire = self.link(done=False)
+        self.assertIs(wire.tls, self.shake)
+        self.assertEqual(self.owner.made, 0)
+
+    def test_called_it_goes_on_with_a_transport_and_its_first_bytes(self) -> None:
+        self.clock, self.owner, self.shake = Clock(), Owner(), Shake()
+        link = SecureLink(self.owner, self.clock, DEFAULTS, self.shake, True)
+        heard = list[bytes]()
+
+        class Below:
+            def dataReceived(self, data: bytes) -> None:
+                heard.append(data)
+
+        class Beginning(Wire):
+            def startTLS(self, context: Any, normal: bool = True) -> None:
+                self.tls, self.protocol = (context, normal), Below()
+
+        wire = Beginning("10.0.0.2", 40000)
+        link.start(wire, b"\x16hello")
+        self.assertEqual((wire.tls, heard), ((self.shake, True), [b"\x16hello"]))
+
+    def test_a_refused_key_is_not_spoken_to(self) -> None:
+        wire = self.link(good=False)
+        self.assertTrue(wire.aborted)
+        wire.ends()
+        self.assertEqual((self.owner.made, self.owner.lost), (0, ["TLS failed"]))
+
+    def test_a_handshake_that_takes_too_long_ends_with_a_sentence(self) -> None:
+        wire = self.link(done=False)
+        self.clock.advance(SLOW)
+        self.assertTrue(wire.aborted)
+        wire.ends()
+        self.assertEqual(self.owner.lost, ["the TLS handshake was not done in time"])
+
+    def test_a_caller_who_does_not_call_is_dropped(self) -> None:
+        wire = self.link(called=True)
+        self.clock.advance(SLOW * 0.99)
+        self.assertFalse(wire.closing)
+        self.clock.advance(SLOW * 0.01)
+        self.assertTrue(wire.disconnecting)
+
+    def test_neither_is_a_caller_saved_by_other_words(self) -> None:
+        wire = self.link(called=True)
+        for _ in range(11):
+            self.says(Ping())
+            self.clock.advance(SLOW / 10)
+        self.assertTrue(wire.disconnecting)
+
+    def test_one_who_calls_may_ring_longer(self) -> None:
+        wire = self.link(called=True)
+        self.says(CALL)
+        self.clock.advance(SLOW)
+        self.assertFalse(wire.closing)
+
+    def test_whom_we_call_may_ring_longer(self) -> None:
+        wire = self.link()
+        self.clock.advance(SLOW)
+        self.assertFalse(wire.closing)
+
+    def test_a_call_and_its_answer_tell_all_of_an_opening(self) -> None:
+        for opening in (OURS, THEIRS, Opening(False, "0" * 16, ("1" * 16, 0), "both")):
+            self.link()
+            self.l.ask(ME, opening)
+            [chat] = self.wrote()
+            self.assertEqual(
+                (chat.client_id, chat.mode, chat.stream, chat.have, chat.turn),
+                (
+                    "Alice",
+                    "half" if opening.half else "full",
+                    opening.stream,
+                    opening.have,
+                    opening.turn,
+                ),
+            )
+            self.says(ChatAck("Bob", chat.mode, chat.stream, chat.have, chat.turn))
+            self.assertEqual(self.owner.news, [Answered("Bob", opening)])
+            self.link(called=True)
+            self.says(chat)
+            self.assertEqual(self.owner.news, [Called("Alice", opening)])
+            self.l.answer(ME, opening)
+            [answer] = self.wrote()
+            assert isinstance(answer, ChatAck)
+            self.assertEqual(answer, ChatAck("Alice", chat.mode, *_rest(chat)))
+            self.clock.advance(SLOW)
+            self.assertFalse(self.wire.closing)
+
+    def test_the_yes_is_not_in_one_piece_with_what_waits(self) -> None:
+        self.link(called=True)
+        self.says(CALL)
+        self.l.answer(ME, OURS)
+        self.l.write_entry(says(1, "hello"))
+        self.assertEqual([type(one) for one in self.wrote()], [ChatAck])
+        self.clock.advance(0)
+        self.assertEqual(self.wrote(), [Msg(1, DATE, "hello")])
+
+    def test_a_refusal_is_said_and_then_it_closes(self) -> None:
+        wire = self.link(called=True)
+        self.says(CALL)
+        self.l.refuse(486)
+        self.assertEqual(self.wrote(), [Error(486, about="CHAT")])
+        self.assertTrue(wire.disconnecting)
+
+    def test_to_be_refused_is_news(self) -> None:
+        self.link()
+        self.says(Error(603, about="CHAT"))
+        self.assertEqual(self.owner.news, [Refused(603)])
+
+
+class SilenceTests(Case):
+    """Nothing comes."""
+
+    def test_it_is_asked_about_after_thirty_seconds(self) -> None:
+        self.link()
+        self.clock.advance(PING - 0.01)
+        self.assertEqual(self.wrote(), [])
+        self.clock.advance(0.01)
+        self.assertEqual(self.wrote(), [Ping()])
+
+    def test_and_twice_that_is_the_end(self) -> None:
+        wire = self.link()
+        self.clock.advance(PING)
+        self.clock.advance(PING * 0.99)
+        self.assertFalse(wire.closing)
+        self.clock.advance(PING * 0.02)
+        self.assertTrue(wire.aborted)
+        wire.ends()
+        self.assertEqual(self.owner.lost, ["nothing came for 60 s"])
+
+    def test_an_answer_begins_it_anew(self) -> None:
+        wire = self.link()
+        for _ in range(10):
+            self.clock.advance(PING)
+            self.assertEqual(self.wrote(), [Ping()])
+            self.says(PingAck())
+        self.assertFalse(wire.closing)
+
+    def test_their_question_is_answered(self) -> None:
+        self.link()
+        self.says(Ping())
+        self.assertEqual(self.wrote(), [PingAck()])
+
+
+class EndingTests(Case):
+    """How it ends."""
+
+    def test_after_a_farewell_they_close(self) -> None:
+        wire = self.link()
+        self.l.write_farewell(ME, "")
+        self.assertEqual(self.wrote(), [Quit()])
+        self.assertFalse(wire.closing)
+        wire.ends()
+        self.assertEqual(self.owner.lost, ["the connection ended"])
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_if_they_do_not_we_do(self) -> None:
+        wire = self.link()
+        self.l.write_farewell(ME, "")
+        self.clock.advance(LINGER)
+        self.assertTrue(wire.disconnecting)
+        self.assertIsNone(wire.producer)
+        self.clock.advance(LINGER)
+        self.assertTrue(wire.aborted)
+
+    def test_what_arrived_is_heard_of_after_our_farewell(self) -> None:
+        self.talk()
+        self.l.write_entry(says(1, "one"))
+        self.l.write_farewell(ME, "")
+        self.says(MsgAck(1))
+        self.assertEqual(self.owner.news, [Arrived(1)])
+
+    def test_nothing_else_is(self) -> None:
+        self.talk()
+        self.l.write_farewell(ME, "")
+        self.says(Msg(1, DATE, "wait"), Turn(2), PingAck(), Error(603, about="CHAT"))
+        self.assertEqual(self.owner.news, [])
+        self.assertEqual(self.wrote(), [Quit()])
+
+    def test_farewells_that_cross_close_it(self) -> None:
+        wire = self.link()
+        self.l.write_farewell(ME, "")
+        self.says(Quit())
+        self.assertTrue(wire.disconnecting)
+
+    def test_what_was_not_written_before_the_farewell_stays_unsaid(self) -> None:
+        wire = self.link()
+        wire.full = True
+        self.l.write_entry(says(1, "one"))
+        self.l.write_entry(says(2, "two"))
+        self.l.write_farewell(ME, "")
+        wire.drain()
+        self.l.write_entry(says(3, "three"))
+        self.assertEqual(self.wrote(), [Msg(1, DATE, "one"), Quit()])
+        self.assertEqual([one.id for one in self.owner.spoken], [1])
+
+    def test_a_second_farewell_is_none(self) -> None:
+        self.link()
+        self.l.write_farewell(ME, "")
+        self.l.write_farewell(ME, "")
+        self.assertEqual(self.wrote(), [Quit()])
+
+    def test_their_farewell_is_news(self) -> None:
+        self.link()
+        self.says(Quit("dinner"))
+        self.assertEqual(self.owner.news, [Gone("dinner")])
+
+    def test_dropped_nothing_is_heard_or_said(self) -> None:
+        self.link()
+        self.l.drop()
+        self.says(Msg(1, DATE, "wait"))
+        self.l.write_entry(says(1, "no"))
+        self.assertEqual((self.wrote(), self.owner.news, self.owner.spoken), ([], [], []))
+
+    def test_what_comes_behind_an_ending_word_is_not_taken(self) -> None:
+        self.link(called=True)
+        self.owner.then = lambda news: self.l.drop()
+        self.says(CALL, Msg(1, DATE, "wait"))
+        self.assertEqual(self.owner.news, [CALLED])
+
+    def test_one_of_too_many_is_told_so(self) -> None:
+        wire = self.link(called=True)
+        self.l.abort()
+        wire.ends()
+        self.assertTrue(wire.aborted)
+        self.assertEqual(self.owner.lost, ["there were too many callers"])
+
+    def test_given_up_with_or_without_a_connection(self) -> None:
+        SecureLink(Owner(), Clock(), DEFAULTS, Shake(), False).give_up()
+        wire = self.link(done=False)
+        self.l.give_up()
+        self.assertTrue(wire.aborted)
+
+    def test_what_is_no_bcp2_is_refused_and_closed(self) -> None:
+        wire = self.talk()
+        wire.says(b"GET / HTTP/1.1\r\n\r\n")
+        [error] = self.wrote()
+        self.assertIsInstance(error, Error)
+        self.assertTrue(wire.disconnecting)
+        wire.ends()
+        self.assertEqual(self.owner.lost, ["they sent what is no BCP/2"])
+
+    @given(st.lists(st.binary(min_size=1, max_size=200), max_size=10), st.booleans())
+    def test_no_bytes_make_it_fail_or_leave_a_timer(self, pieces: list[bytes], old: bool) -> None:
+        wire = self.link(called=True)
+        if old:
+            self.says(CALL)
+        for piece in pieces:
+            wire.says(piece)
+        wire.ends()
+        self.assertEqual(len(self.owner.lost), 1)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+
+def _rest(chat: Chat) -> tuple[str, tuple[str, int], str]:
+    return chat.stream, chat.have, chat.turn

@@ -1,0 +1,317 @@
+"""Two sessions that talk inside TLS: crossing calls, connections that break, turns and modes."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.clock import Wall
+from chatproto.session.effects import Broken, Opened, Redial, Resumed, Ringing, TurnPassed
+from chatproto.session.floor import Turn
+from chatproto.session.ledger import MSG, Entry
+from chatproto.session.table import State
+from chatproto.wire.errors import LocalError
+from tests.session.two_sessions import Two, opening
+
+OPEN, BROKEN = State.OPEN, State.BROKEN
+
+
+class Case(SynchronousTestCase):
+    """Alice, whose key is the smaller one, and Bob."""
+
+    def two(self, *half: bool) -> Two:
+        self.w = Two(half=half or (False, False))  # type: ignore[arg-type]
+        self.alice, self.bob = self.w.both
+        return self.w
+
+    def states(self) -> tuple[State, State]:
+        return self.alice.session.state, self.bob.session.state
+
+    def turns(self) -> tuple[Turn, Turn]:
+        return self.alice.session.floor.turn, self.bob.session.floor.turn
+
+    def nothing_waits(self) -> None:
+        self.assertEqual((self.alice.waiting, self.bob.waiting), ([], []))
+
+
+class CrossingTests(Case):
+    """Both call each other."""
+
+    def test_calls_that_cross_become_one_conversation_whoever_is_first(self) -> None:
+        for first in (0, 1):
+            for order in range(16):
+                two = self.two()
+                for who in two.both:
+                    who.call()
+                (two.alice if first == 0 else two.bob).dial()
+                two.deliver_one(0) if order & 1 else None
+                for who in two.both:
+                    who.dial()
+                for step in range(4):
+                    two.deliver_one(order >> step)
+                two.settle()
+                self.assertEqual(self.states(), (OPEN, OPEN))
+                self.assertEqual([len(who.told(Opened)) for who in two.both], [1, 1])
+                self.assertEqual([who.told(Broken) for who in two.both], [[], []])
+                [mine], [theirs] = self.alice.session.links, self.bob.session.links
+                self.assertIs(mine, theirs)
+                self.assertNotEqual(self.alice.session.caller, self.bob.session.caller)
+
+    def test_what_both_said_before_arrives(self) -> None:
+        two = self.two()
+        for who in two.both:
+            who.call()
+            who.say(f"from {who.number}")
+            who.dial()
+        two.settle()
+        self.assertEqual((self.alice.heard, self.bob.heard), (["from 1"], ["from 0"]))
+        self.nothing_waits()
+
+    def test_a_call_that_comes_late_beside_an_open_one_changes_nothing(self) -> None:
+        two = self.two().open()
+        link = two.bob.session.link
+        two.bob.session.called("late", opening())
+        two.bob.perform(two.bob.session.alive(link))
+        two.settle()
+        self.assertEqual(self.states(), (OPEN, OPEN))
+        self.assertEqual(two.bob.session.links, (link,))
+
+
+class BreakingTests(Case):
+    """The connection goes away under them."""
+
+    def test_the_conversation_goes_on_on_another_and_nothing_is_lost(self) -> None:
+        two = self.two().open()
+        two.alice.say("one")
+        two.cut()
+        self.assertEqual(self.states(), (BROKEN, BROKEN))
+        self.assertEqual(two.bob.heard, [])
+        two.alice.say("two")
+        two.bob.say("three")
+        two.mend()
+        self.assertEqual(self.states(), (OPEN, OPEN))
+        self.assertEqual((two.bob.heard, two.alice.heard), (["one", "two"], ["three"]))
+        self.assertEqual([len(who.told(Resumed)) for who in two.both], [1, 1])
+        self.nothing_waits()
+
+    def test_what_arrived_without_our_knowing_is_not_said_again(self) -> None:
+        two = self.two().open()
+        two.alice.say("one")
+        two.cables[0].deliver(two.alice)
+        two.cut()
+        two.mend()
+        self.assertEqual(two.bob.heard, ["one"])
+        self.assertEqual(two.alice.fates, {1: ["delivered"]})
+
+    def test_if_one_side_alone_notices_the_other_takes_the_new_connection(self) -> None:
+        two = self.two().open()
+        old = two.cables[0]
+        two.alice.perform(two.alice.session.lost(old, "cut"))
+        two.cables.remove(old)
+        two.alice.dial()
+        two.cables[-1].deliver(two.alice)
+        self.assertEqual(self.states(), (BROKEN, OPEN))
+        two.bob.perform(two.bob.session.silent())
+        two.mend()
+        self.assertEqual(self.states(), (OPEN, OPEN))
+        two.alice.say("hi")
+        two.settle()
+        self.assertEqual(two.bob.heard, ["hi"])
+
+    def test_it_breaks_once_however_often_it_is_dialled_in_vain(self) -> None:
+        two = self.two().open()
+        two.cut()
+        for _ in range(5):
+            two.alice.dial()
+            two.cut()
+        self.assertEqual(len(two.alice.told(Broken)), 1)
+        self.assertEqual(two.alice.told(Redial)[1:], [Redial(False)] * 5)
+
+    def test_after_a_restart_the_other_side_calls_and_it_goes_on(self) -> None:
+        two = self.two(True, False).open()
+        two.alice.say("your turn")
+        two.settle()
+        two.cut()
+        two.alice.restart()
+        two.mend()
+        self.assertEqual(self.states(), (OPEN, OPEN))
+        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+        self.assertEqual(two.alice.told(Ringing), [Ringing()])
+
+    def test_after_a_farewell_it_does_not_go_on(self) -> None:
+        two = self.two(True, False).open()
+        two.alice.say("your turn")
+        two.settle()
+        two.bob.perform(two.bob.session.leave())
+        two.settle()
+        self.assertEqual(self.states(), (State.CLOSED, State.CLOSED))
+        two.alice.restart()
+        two.bob.restart()
+        two.open()
+        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+
+    def test_one_who_has_left_is_told_nothing_of_the_old_turn(self) -> None:
+        two = self.two(True, True).open()
+        two.alice.say("your turn")
+        two.settle()
+        two.cut()
+        two.bob.perform(two.bob.session.leave())
+        two.bob.restart()
+        two.mend()
+        self.assertEqual(self.states(), (OPEN, OPEN))
+        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+
+
+class RestoredTests(Case):
+    """A home is put back to an older copy."""
+
+    def test_a_callee_who_was_set_back_begins_a_new_stream(self) -> None:
+        two = self.two().open()
+        before = deepcopy(two.bob.ledger)
+        stream = two.bob.post.stream
+        two.bob.say("one")
+        two.settle()
+        two.cut()
+        two.restore(two.bob, before)
+        two.mend()
+        self.assertEqual(self.states(), (OPEN, OPEN))
+        self.assertNotEqual(two.bob.post.stream, stream)
+        two.bob.say("two")
+        two.settle()
+        self.assertEqual(two.alice.heard, ["one", "two"])
+        self.nothing_waits()
+
+    def test_so_does_a_caller_who_was_set_back_and_calls_again(self) -> None:
+        two = self.two().open()
+        before = deepcopy(two.alice.ledger)
+        two.alice.say("one")
+        two.settle()
+        two.cut()
+        two.restore(two.alice, before)
+        two.bob.wants_dial = False
+        two.alice.call()
+        two.alice.say("two")
+        two.mend()
+        self.assertEqual(self.states(), (OPEN, OPEN))
+        self.assertEqual(two.bob.heard, ["one", "two"])
+        self.nothing_waits()
+
+
+class TurnTests(Case):
+    """One speaks at a time."""
+
+    def test_it_is_half_duplex_if_either_wants_it_and_the_caller_begins(self) -> None:
+        for half in ((True, False), (False, True), (True, True)):
+            self.two(*half).open()
+            self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+
+    def test_words_pass_the_turn_and_wait_for_it(self) -> None:
+        two = self.two(True, False).open()
+        two.bob.say("later")
+        two.settle()
+        self.assertEqual(two.alice.heard, [])
+        two.alice.say("first")
+        two.alice.say("third")
+        two.settle()
+        self.assertEqual((two.bob.heard, two.alice.heard), (["first", "third"], ["later"]))
+        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+
+    def test_the_turn_is_passed_without_a_word(self) -> None:
+        two = self.two(True, False).open()
+        two.alice.perform(two.alice.session.over(Wall(0.0)))
+        two.settle()
+        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+        self.assertEqual(two.bob.told(TurnPassed)[-1], TurnPassed(Turn.MINE))
+        self.assertEqual(two.bob.heard, [])
+
+    def test_only_by_whom_it_is(self) -> None:
+        two = self.two(True, False)
+        self.assertRaises(LocalError, two.alice.session.over)
+        two.open()
+        error = self.assertRaises(LocalError, two.bob.session.over)
+        self.assertEqual(error.detail, "it is not your turn")
+        error = self.assertRaises(LocalError, self.two().open().alice.session.over)
+        self.assertIn("/mode half", error.detail)
+
+    def test_a_cut_loses_no_turn(self) -> None:
+        for delivered in (0, 1, 2):
+            two = self.two(True, False).open()
+            two.alice.perform(two.alice.session.over(Wall(0.0)))
+            for _ in range(delivered):
+                two.deliver_one(0)
+            two.cut()
+            two.mend()
+            self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+
+    def test_a_turn_passed_while_it_is_broken_is_passed(self) -> None:
+        two = self.two(True, False).open()
+        two.cut()
+        two.alice.perform(two.alice.session.over(Wall(0.0)))
+        two.mend()
+        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+
+
+class ModeTests(Case):
+    """Turns are taken from now on, or no more."""
+
+    def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
+        two = self.two().open()
+        two.bob.perform(two.bob.session.set_half(True, Wall(0.0)))
+        two.settle()
+        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+        two.alice.perform(two.alice.session.set_half(False, Wall(0.0)))
+        two.settle()
+        self.assertEqual(self.turns(), (Turn.BOTH, Turn.BOTH))
+
+    def test_what_waited_for_its_turn_goes_out_when_there_are_none(self) -> None:
+        two = self.two(True, False).open()
+        two.bob.say("one")
+        two.bob.say("two")
+        two.alice.perform(two.alice.session.set_half(False, Wall(0.0)))
+        two.settle()
+        self.assertEqual(two.alice.heard, ["one", "two"])
+
+    def test_changes_that_cross_end_in_one_mode(self) -> None:
+        for start, mine, theirs in (
+            (False, True, True),
+            (False, True, False),
+            (True, False, False),
+            (True, True, False),
+        ):
+            two = self.two(start, start).open()
+            two.alice.perform(two.alice.session.set_half(mine, Wall(0.0)))
+            two.bob.perform(two.bob.session.set_half(theirs, Wall(0.0)))
+            two.settle()
+            self.assertIn(
+                self.turns(), ((Turn.BOTH, Turn.BOTH), (Turn.MINE, Turn.THEIRS)), (start, mine)
+            )
+
+    def test_a_change_survives_a_cut(self) -> None:
+        two = self.two().open()
+        two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
+        two.cut()
+        two.mend()
+        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+
+    def test_words_that_were_said_before_a_change_pass_no_turn(self) -> None:
+        two = self.two().open()
+        two.alice.full = True
+        two.alice.say("one")
+        two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
+        two.settle()
+        self.assertEqual(two.bob.heard, ["one"])
+        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+
+    def test_a_wish_that_was_changed_while_it_rang_is_told(self) -> None:
+        two = self.two()
+        two.alice.call()
+        two.alice.dial()
+        two.alice.session.set_half(True, Wall(0.0))
+        two.settle()
+        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+
+    def test_a_message_of_theirs_counts_though_a_change_of_ours_is_under_way(self) -> None:
+        two = self.two(True, False).open()
+        two.alice.session.heard(two.cables[0], Entry(99, MSG, Wall(0.0), "out of turn"))
+        self.assertIs(two.alice.session.floor.turn, Turn.MINE)
