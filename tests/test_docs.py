@@ -8,11 +8,11 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.cli.client_options import Options as ClientOptions
+from chatproto.cli.options import ProgramOptions
+from chatproto.cli.server_options import ServerOptions
 from chatproto.server.metrics import HELP
 from chatproto.session.diagram import diagram
-from chatproto.taps.client_options import Options as ClientOptions
-from chatproto.taps.options import ProgramOptions
-from chatproto.taps.server_options import ServerOptions
 from chatproto.ui.commands import ROWS
 from chatproto.wire.bcp2 import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.bcp2_peer import FROM_PEER

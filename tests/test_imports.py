@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("wire", "net", "client.events"),
         *("stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
-    "taps": EVERYTHING,
+    "cli": EVERYTHING,
 }
 """By room: the rooms, or single modules, beside itself."""
 
@@ -122,7 +122,7 @@ class ImportTests(SynchronousTestCase):
     def test_only_taps_names_the_global_reactor(self) -> None:
         for path, name in imports():
             if below(name, {"twisted.internet.reactor"}):
-                self.assertEqual(path.parts[0], "taps", f"{path} names the global reactor")
+                self.assertEqual(path.parts[0], "cli", f"{path} names the global reactor")
 
     def test_the_plugins_import_nothing_of_ours_and_lie_in_no_package(self) -> None:
         plugins = ROOT / "twisted" / "plugins"

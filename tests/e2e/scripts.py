@@ -14,7 +14,7 @@ from tests.e2e.harness import LIMIT, JsonClient, Program, Stage
 
 CHATCLIENT = [str(Path(sys.executable).with_name("chatclient"))]
 if not Path(CHATCLIENT[0]).exists():
-    CHATCLIENT = [sys.executable, "-c", "from chatproto.taps.main import chatclient; chatclient()"]
+    CHATCLIENT = [sys.executable, "-c", "from chatproto.cli.main import chatclient; chatclient()"]
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 

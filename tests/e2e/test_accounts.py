@@ -194,7 +194,7 @@ def test_the_environment_may_have_the_password(
 def test_a_server_starts_without_loading_what_only_accounts_need(tmp_path: Path) -> None:
     program = (
         "import sys\n"
-        "from chatproto.taps.server_options import ServerOptions\n"
+        "from chatproto.cli.server_options import ServerOptions\n"
         f"ServerOptions().parseOptions(['--home', {str(tmp_path)!r}])\n"
         "print(sorted({'argon2', 'chatproto.accounts.logins'} & set(sys.modules)))\n"
     )

@@ -15,7 +15,7 @@ import pytest
 from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port
 
 TWIST = [sys.executable, "-c", "from twisted.application.twist._twist import Twist; Twist.main()"]
-SCRIPT = [sys.executable, "-c", "from chatproto.taps.main import chatserver; chatserver()"]
+SCRIPT = [sys.executable, "-c", "from chatproto.cli.main import chatserver; chatserver()"]
 REGISTER = "REGISTER\r\nclientID: {0}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.e2e.harness import LIMIT, Stage, staged
 
-RUN = "import sys; from chatproto.taps.main import chatclient; sys.argv[0] = 'chatclient'; chatclient()"
+RUN = "import sys; from chatproto.cli.main import chatclient; sys.argv[0] = 'chatclient'; chatclient()"
 
 
 @pytest.fixture

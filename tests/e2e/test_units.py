@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from chatproto.taps.server_options import ServerOptions
+from chatproto.cli.server_options import ServerOptions
 from tests.e2e.harness import LIMIT, TWISTD, Program, Stage
 from tests.e2e.test_server_process import REGISTER, ask
 

@@ -13,6 +13,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.accounts.allowed import load_allowed
 from chatproto.accounts.files import AccountTrouble
 from chatproto.accounts.passwords import load
+from chatproto.cli.asking import password_in
+from chatproto.cli.options import RotatedLog
 from chatproto.client.home import Home, HomeTrouble
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
@@ -24,8 +26,6 @@ from chatproto.net.private_files import (
 )
 from chatproto.stores.sqlite import SERVER
 from chatproto.stores.sqlite_file import SqliteFile
-from chatproto.taps.asking import password_in
-from chatproto.taps.options import RotatedLog
 from chatproto.wire.errors import StoreTrouble
 
 NOBODY = 65534

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from twisted.python.log import LogPublisher as LegacyPublisher
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.cli.options import blur_log
 from chatproto.server.blur import blurred
-from chatproto.taps.options import blur_log
 
 
 class BlurTests(SynchronousTestCase):

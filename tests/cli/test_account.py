@@ -10,8 +10,8 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.taps import asking
-from chatproto.taps.client_options import Options
+from chatproto.cli import asking
+from chatproto.cli.client_options import Options
 
 
 class AccountTests(SynchronousTestCase):

@@ -14,6 +14,8 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner
 
+from chatproto.cli.client_options import Options
+from chatproto.cli.options import COULD_NOT_START, WrongOption
 from chatproto.client.doctor import Doctor, Patient
 from chatproto.client.events import Answer, Exited
 from chatproto.client.findings import FAIL, NOTE, OK, Finding, exit_code
@@ -22,8 +24,6 @@ from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
-from chatproto.taps.client_options import Options
-from chatproto.taps.options import COULD_NOT_START, WrongOption
 from chatproto.ui.checkup import finding_lines
 from chatproto.ui.view import json_object
 from chatproto.wire.fields import host_port

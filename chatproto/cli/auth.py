@@ -18,11 +18,11 @@ from twisted.cred.strcred import (
 from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
+from chatproto.cli.options import ProgramOptions, WrongOption, local_option
 from chatproto.client.service import CannotStart
 from chatproto.net.private_files import make_private
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.secure_side import SecureSide
-from chatproto.taps.options import ProgramOptions, WrongOption, local_option
 from chatproto.wire.limits import Limits
 
 REQUIREMENTS = ("none", "tls", "login")
@@ -54,7 +54,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments and arguments[0] == "passwd":
-            from chatproto.taps.passwd import main
+            from chatproto.cli.passwd import main
 
             raise SystemExit(main(arguments[1:]))
         super().parseArgs(*arguments)

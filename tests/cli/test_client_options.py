@@ -8,10 +8,10 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.cli.client import make_node, own_port
+from chatproto.cli.client_options import Options
 from chatproto.client.shared_port import SharedPort
-from chatproto.taps.client import make_node, own_port
-from chatproto.taps.client_options import Options
-from tests.taps.test_servers import Reactor
+from tests.cli.test_servers import Reactor
 
 KNOWN = ("198.41.0.4", 443), ("2606:4700::7", 4000)
 

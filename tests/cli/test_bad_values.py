@@ -14,13 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.taps.backup import main as backup
-from chatproto.taps.client_options import Options
-from chatproto.taps.doctor import DoctorOptions
-from chatproto.taps.oneshot import COMMANDS
-from chatproto.taps.options import ProgramOptions
-from chatproto.taps.passwd import main as passwd
-from chatproto.taps.server_options import ServerOptions
+from chatproto.cli.backup import main as backup
+from chatproto.cli.client_options import Options
+from chatproto.cli.doctor import DoctorOptions
+from chatproto.cli.oneshot import COMMANDS
+from chatproto.cli.options import ProgramOptions
+from chatproto.cli.passwd import main as passwd
+from chatproto.cli.server_options import ServerOptions
 
 PROGRAMS: dict[str, tuple[Callable[[], ProgramOptions], tuple[str, ...]]] = {
     "chatclient": (Options, ()),

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.cli.backup import main
+from chatproto.cli.main import chatserver
 from chatproto.stores.sqlite import SqliteStore
-from chatproto.taps.backup import main
-from chatproto.taps.main import chatserver
 from tests.contracts.names import ONE, key
 from tests.contracts.rooms import NOW
 

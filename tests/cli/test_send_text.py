@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.taps.oneshot import SendOptions
+from chatproto.cli.oneshot import SendOptions
 from chatproto.ui.oneshot import SendText
 
 NOT_UTF8 = (b"\xff", b"caf\xe9", b"\xc3", b"\xed\xa0\x80", b"ok \xf0\x9f\x98")

@@ -12,11 +12,11 @@ from getopt import GetoptError, gnu_getopt
 from pathlib import Path
 from typing import Any, ClassVar
 
+from chatproto.cli.client_options import Options
+from chatproto.cli.options import COULD_NOT_START, WrongOption
 from chatproto.identity.pins import KEY
 from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
-from chatproto.taps.client_options import Options
-from chatproto.taps.options import COULD_NOT_START, WrongOption
 from chatproto.ui.oneshot import SendText, Work
 from chatproto.ui.oneshot_files import Info, Receive, SendFiles
 from chatproto.wire.fields import ID
@@ -223,7 +223,7 @@ def main(arguments: Sequence[str]) -> int:
     use_monotonic_time(reactor)
     use_system_resolver(reactor)
 
-    from chatproto.taps.errand import Errand
+    from chatproto.cli.errand import Errand
 
     running: Any = reactor
     try:

@@ -10,20 +10,20 @@ from typing import Any
 
 import platformdirs
 
-from chatproto.client.service import CannotStart
-from chatproto.identity.keys import KeyTrouble, open_identity
-from chatproto.net.private_files import OTHERS, make_private, make_private_folder
-from chatproto.server.relay_side import with_relay
-from chatproto.stores.open import sqlite_path
-from chatproto.taps.asking import password_in
-from chatproto.taps.auth import AuthOptions
-from chatproto.taps.options import (
+from chatproto.cli.asking import password_in
+from chatproto.cli.auth import AuthOptions
+from chatproto.cli.options import (
     WrongOption,
     blur_log,
     default_folder,
     endpoint_text,
     local_option,
 )
+from chatproto.client.service import CannotStart
+from chatproto.identity.keys import KeyTrouble, open_identity
+from chatproto.net.private_files import OTHERS, make_private, make_private_folder
+from chatproto.server.relay_side import with_relay
+from chatproto.stores.open import sqlite_path
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_host_port
 from chatproto.wire.limits import DEFAULTS, Limits

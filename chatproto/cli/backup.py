@@ -7,12 +7,12 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import NoReturn
 
+from chatproto.cli.options import COULD_NOT_START, WRONG_OPTIONS, WrongOption
+from chatproto.cli.server_options import server_home
 from chatproto.net.paths import local_path
 from chatproto.stores.open import sqlite_path
 from chatproto.stores.sqlite import SERVER
 from chatproto.stores.sqlite_backup import back_up
-from chatproto.taps.options import COULD_NOT_START, WRONG_OPTIONS, WrongOption
-from chatproto.taps.server_options import server_home
 from chatproto.wire.errors import StoreTrouble
 
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
+from chatproto.cli.asking import account_password
+from chatproto.cli.options import WrongOption
 from chatproto.client.acquaintances import Acquaintances
 from chatproto.client.events import Notice
 from chatproto.client.introducers import ClassicIntroducer, Introducer, SecureIntroducer
@@ -17,8 +19,6 @@ from chatproto.directory.client import ClassicServer
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.trust import changed_key
-from chatproto.taps.asking import account_password
-from chatproto.taps.options import WrongOption
 from chatproto.wire import bcp2
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS

@@ -13,9 +13,8 @@ from twisted.python.usage import Options
 from twisted.scripts._twistd_unix import ServerOptions as TwistdOptions
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.service import CannotStart
-from chatproto.taps import options
-from chatproto.taps.options import (
+from chatproto.cli import options
+from chatproto.cli.options import (
     LOG_BYTES,
     LOG_FILES,
     ProgramOptions,
@@ -24,6 +23,7 @@ from chatproto.taps.options import (
     descriptor,
     endpoint_text,
 )
+from chatproto.client.service import CannotStart
 
 
 class Small(ProgramOptions):
@@ -137,7 +137,7 @@ class ProgramOptionsTests(SynchronousTestCase):
             small.parent = twistd
             small.parseOptions([])
             self.assertEqual(twistd["pidfile"], words[-1].rpartition("=")[2])
-        self.assertEqual(twistd["logger"], "chatproto.taps.options.log_observer")
+        self.assertEqual(twistd["logger"], "chatproto.cli.options.log_observer")
         options.log_observer()({"log_format": "hello", "log_time": 0.0})
         log = Small.home / "small.log"
         self.assertIn("hello", log.read_text())
@@ -177,7 +177,7 @@ class CannotStartTests(SynchronousTestCase):
     def test_it_ends_the_process_even_inside_a_deferred(self) -> None:
         program = (
             "from twisted.internet.defer import fail\n"
-            "from chatproto.taps.options import cannot_start\n"
+            "from chatproto.cli.options import cannot_start\n"
             "fail(ValueError('no room\\nhere')).addErrback(lambda f: cannot_start(f.value))\n"
             "print('still there')\n"
         )

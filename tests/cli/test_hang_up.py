@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.taps.hang_up import HangUp
+from chatproto.cli.hang_up import HangUp
 
 
 class HangUpTests(SynchronousTestCase):

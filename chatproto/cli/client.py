@@ -13,6 +13,14 @@ from twisted.application.service import IService, MultiService
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
+from chatproto.cli.client_options import Options
+from chatproto.cli.interrupt import Interrupt
+from chatproto.cli.options import (
+    cannot_start,
+    descriptor,
+)
+from chatproto.cli.secret_line import SecretLine
+from chatproto.cli.servers import introducer
 from chatproto.client.acquaintances import Acquaintances
 from chatproto.client.events import INTERNAL, Event, Failed, Notice
 from chatproto.client.files import Files
@@ -29,14 +37,6 @@ from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
 from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
-from chatproto.taps.client_options import Options
-from chatproto.taps.interrupt import Interrupt
-from chatproto.taps.options import (
-    cannot_start,
-    descriptor,
-)
-from chatproto.taps.secret_line import SecretLine
-from chatproto.taps.servers import introducer
 from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json

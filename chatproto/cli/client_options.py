@@ -9,6 +9,14 @@ from pathlib import Path
 
 import platformdirs
 
+from chatproto.cli.asking import account_password
+from chatproto.cli.options import (
+    ProgramOptions,
+    WrongOption,
+    default_folder,
+    endpoint_text,
+    local_option,
+)
 from chatproto.client.home import Home, HomeTaken, HomeTrouble
 from chatproto.client.interfaces import is_address
 from chatproto.client.service import CannotStart
@@ -19,14 +27,6 @@ from chatproto.net.paths import what_is_in_the_way
 from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.paths import Mode
 from chatproto.stores.sqlite_ledger import SqliteLedger
-from chatproto.taps.asking import account_password
-from chatproto.taps.options import (
-    ProgramOptions,
-    WrongOption,
-    default_folder,
-    endpoint_text,
-    local_option,
-)
 from chatproto.wire.bcp2_common import ADDRESSES, USER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError

@@ -9,11 +9,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.cli.client import make_node
+from chatproto.cli.client_options import Options
 from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin
-from chatproto.taps.client import make_node
-from chatproto.taps.client_options import Options
 from chatproto.wire.fields import host_port
 from tests.net import Net
 

@@ -10,8 +10,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts.passwords import nobodys
+from chatproto.cli.server_options import ServerOptions
 from chatproto.server.login_side import EVERYBODY
-from chatproto.taps.server_options import ServerOptions
 from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
 

@@ -13,6 +13,11 @@ from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
+from chatproto.cli.auth import keys_looked_after
+from chatproto.cli.hang_up import HangUp
+from chatproto.cli.interrupt import Interrupt
+from chatproto.cli.options import cannot_start, descriptor
+from chatproto.cli.server_options import ServerOptions
 from chatproto.client.service import CannotStart, host_towards
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.directory.lease import is_loopback
@@ -37,17 +42,12 @@ from chatproto.stdio.input import Lines
 from chatproto.stdio.output import Output
 from chatproto.stores.open import Store, open_store
 from chatproto.stores.timed import TimedStore
-from chatproto.taps.auth import keys_looked_after
-from chatproto.taps.hang_up import HangUp
-from chatproto.taps.interrupt import Interrupt
-from chatproto.taps.options import cannot_start, descriptor
-from chatproto.taps.server_options import ServerOptions
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
 
 if TYPE_CHECKING:
-    from chatproto.taps.sharing import Sharing
+    from chatproto.cli.sharing import Sharing
 
 _STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
 
@@ -275,8 +275,8 @@ class ChatServerProgram(MultiService):
         options, shared = self._options, self._store
         if options["redis"] is None:
             return None
+        from chatproto.cli.sharing import Sharing
         from chatproto.stores.shared import SharedMemory
-        from chatproto.taps.sharing import Sharing
 
         assert isinstance(shared, SharedMemory)
         sharing = Sharing(

@@ -7,9 +7,9 @@ import os
 import sys
 from pathlib import Path
 
+from chatproto.cli.options import WrongOption, local_option
 from chatproto.client.service import CannotStart
 from chatproto.net.private_files import make_private
-from chatproto.taps.options import WrongOption, local_option
 from chatproto.wire.limits import DEFAULTS
 
 ENVIRONMENT = "CHATPROTO_PASSWORD"

@@ -14,11 +14,11 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from chatproto.cli import server_options
+from chatproto.cli.server import ChatServerProgram
+from chatproto.cli.server_options import ServerOptions, seconds
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.factory import Refusal
-from chatproto.taps import server_options
-from chatproto.taps.server import ChatServerProgram
-from chatproto.taps.server_options import ServerOptions, seconds
 from chatproto.wire.limits import DEFAULTS
 from tests.rooms.test_lobby_port import HalfTransport
 

@@ -15,14 +15,9 @@ from twisted.logger import globalLogBeginner
 from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
-from chatproto.client.events import Event
-from chatproto.client.node import Node
-from chatproto.client.service import CannotStart, ChatClient
-from chatproto.net.clock import wall
-from chatproto.stdio.output import Output
-from chatproto.taps.client import control, make_node, own_port
-from chatproto.taps.client_options import InUse, Options
-from chatproto.taps.options import (
+from chatproto.cli.client import control, make_node, own_port
+from chatproto.cli.client_options import InUse, Options
+from chatproto.cli.options import (
     COULD_NOT_START,
     WRONG_OPTIONS,
     RotatedLog,
@@ -30,6 +25,11 @@ from chatproto.taps.options import (
     descriptor,
     log_observer,
 )
+from chatproto.client.events import Event
+from chatproto.client.node import Node
+from chatproto.client.service import CannotStart, ChatClient
+from chatproto.net.clock import wall
+from chatproto.stdio.output import Output
 from chatproto.ui.commands import carry_out_values
 from chatproto.ui.control import NAME, Control, ControlSocket
 from chatproto.ui.oneshot import DONE, NOT_DONE, AtServer, Over, Said, Step, Work

@@ -11,16 +11,16 @@ from twisted.python.usage import Options, UsageError
 
 from chatproto.accounts.files import AccountTrouble, alone, write
 from chatproto.accounts.passwords import Passwords, hashed, load
-from chatproto.client.service import CannotStart
-from chatproto.directory.names import fold
-from chatproto.taps.asking import piped_password, typed_password
-from chatproto.taps.options import (
+from chatproto.cli.asking import piped_password, typed_password
+from chatproto.cli.options import (
     COULD_NOT_START,
     WRONG_OPTIONS,
     WrongOption,
     local_option,
     say_wrong,
 )
+from chatproto.client.service import CannotStart
+from chatproto.directory.names import fold
 from chatproto.wire.bcp2_common import USER
 
 PROGRAM = "chatserver passwd"

@@ -29,7 +29,7 @@ def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
 def chatserver() -> None:
     """`chatserver ARGS` is `twistd -n chatserver ARGS`, and `chatserver backup` copies its store."""
     if sys.argv[1:2] == ["backup"]:
-        from chatproto.taps.backup import main
+        from chatproto.cli.backup import main
 
         with _help_may_fail():
             raise SystemExit(main(sys.argv[2:]))
@@ -40,11 +40,11 @@ def chatserver() -> None:
 def chatclient() -> None:
     """`chatclient ARGS` is `twistd -n chatclient ARGS`, and `chatclient send` and the like do one thing."""
     if sys.argv[1:2] == ["doctor"]:
-        from chatproto.taps import doctor
+        from chatproto.cli import doctor
 
         with _help_may_fail():
             raise SystemExit(doctor.main(sys.argv[2:]))
-    from chatproto.taps.oneshot import COMMANDS, main
+    from chatproto.cli.oneshot import COMMANDS, main
 
     if sys.argv[1:2] and sys.argv[1] in COMMANDS:
         with _help_may_fail():

@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts.passwords import is_right, load
-from chatproto.taps import asking
-from chatproto.taps.server_options import ServerOptions
+from chatproto.cli import asking
+from chatproto.cli.server_options import ServerOptions
 
 
 class Case(SynchronousTestCase):
