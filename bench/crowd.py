@@ -20,7 +20,7 @@ from twisted.internet.task import LoopingCall
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.measure import raise_file_limit
-from chatproto.directory.registration import Registration
+from chatproto.directory.registration import ClientRegistration
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Handshake, Tls
@@ -49,7 +49,7 @@ class Crowd:
         reactor = global_reactor
         server = SecureServer(reactor, host, port, handshake, self, random.random)
         self.servers.append(server)
-        server.start(Registration(name, 5000, (("127.0.0.1", 5000),)))
+        server.start(ClientRegistration(name, 5000, (("127.0.0.1", 5000),)))
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
         self.here.add(server)

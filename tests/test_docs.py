@@ -19,7 +19,7 @@ from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import REASONS
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import TABLE, Dialect
+from chatproto.wire.messages import TABLE, Grammar
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -66,7 +66,7 @@ class ProtocolPageTests(SynchronousTestCase):
 
     def test_shows_every_classic_message(self) -> None:
         for row in TABLE:
-            if row.dialects & Dialect.CLASSIC:
+            if row.dialects & Grammar.CLASSIC:
                 self.assertIn(f"`{row.kind.method}\\r\\n", page("PROTOCOL.md"))
 
     def test_names_every_message_inside_tls_with_its_headers(self) -> None:
@@ -135,7 +135,7 @@ class PageTests(SynchronousTestCase):
 
     def test_the_tutorial_shows_every_classic_message(self) -> None:
         for row in TABLE:
-            if row.dialects & Dialect.CLASSIC:
+            if row.dialects & Grammar.CLASSIC:
                 self.assertRegex(page("tutorial.md"), rf"(?m)^    {row.kind.method}$")
 
     def test_links_lead_somewhere(self) -> None:

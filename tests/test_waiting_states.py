@@ -8,9 +8,9 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.table import State as Conversation
+from chatproto.session.table import SessionState as Conversation
 from chatproto.transfer.state import ENDED
-from chatproto.transfer.state import State as Transfer
+from chatproto.transfer.state import TransferState as Transfer
 from chatproto.wire.limits import Limits
 
 ROOT = Path(__file__).parent.parent

@@ -15,7 +15,7 @@ from twisted.internet.defer import DeferredLock, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.accounts.realm import Account, IAccount
-from chatproto.accounts.tries import TooMany, Tries
+from chatproto.accounts.tries import PasswordTries, TooMany
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
@@ -50,8 +50,8 @@ class Logins:
         self._portal = portal
         self._clock = clock
         self._limits = limits
-        self._tries = Tries(limits.login_tries)
-        self._user_tries = Tries(limits.login_tries_per_user)
+        self._tries = PasswordTries(limits.login_tries)
+        self._user_tries = PasswordTries(limits.login_tries_per_user)
         self._places = DeferredSemaphore(max(1, limits.logins))
         self._locks: dict[str, DeferredLock] = {}
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()

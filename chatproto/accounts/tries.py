@@ -20,7 +20,7 @@ class TooMany(RemoteError):
         self.retry_after = retry_after
 
 
-class Tries:
+class PasswordTries:
     """At most `most` wrong passwords in a minute, by whatever they are counted by; `now` is in seconds.
 
     Right ones are not counted: a whole class behind one address may log in at once.

@@ -21,35 +21,35 @@ from chatproto.cli.options import (
 )
 from chatproto.cli.secret_line import SecretLine
 from chatproto.cli.servers import introducer
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.events import INTERNAL, Event, Failed, Notice
 from chatproto.client.files import Files
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.neighbours import Neighbours
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.service import ChatClient
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.client.shared_port import shared_port
-from chatproto.client.standing import Standing
+from chatproto.client.standing import ActiveTarget
 from chatproto.identity.tls import Tls
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
-from chatproto.stdio.input import Lines
+from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output
 from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
-from chatproto.ui.plain import Plain
+from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
 
 __all__ = ["Options", "makeService"]
 
 
-def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -> Node:
+def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -> App:
     """What `options` want, without anybody to tell. `finished` gets the exit code."""
     plain = bool(options["plain"])
-    settings = Settings(
+    settings = ClientSettings(
         options["id"],
         plain=plain,
         open=plain or bool(options["open"]),
@@ -64,11 +64,11 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
         rate=options["rate"],
         unread=bool(options.get("unread")),
     )
-    known: Acquaintances | None = None
+    known: TrustStore | None = None
     limits = replace(DEFAULTS, peer_ping=options["ping"])
     if not plain:
-        known = Acquaintances(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
-    node = Node(reactor, settings, limits, known, finished, options.get("ledger"), now=wall)
+        known = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
+    node = App(reactor, settings, limits, known, finished, options.get("ledger"), now=wall)
     node.dialects = KnownDialects(options["home"] / "dialects")
     if options["server"] is not None:
         node.place.server = options["server"]
@@ -88,18 +88,18 @@ def own_port(reactor: Any, options: Options) -> IStreamServerEndpoint:
     return shared or serverFromString(reactor, options["port"])
 
 
-def control(node: Node, screen: Callable[[Event], None]) -> Control:
+def control(node: App, screen: Callable[[Event], None]) -> Control:
     """What scripts say to `node`, and hear of it beside `screen`; each has a place of its own."""
 
     def new_speaker() -> Callable[[str], Event | None]:
-        standing = Standing(node.calls.all)
+        standing = ActiveTarget(node.calls.all)
         return lambda line: standing.run(lambda: carry_out_json(line, node))
 
     return Control(screen, new_speaker, wall, node.limits)
 
 
 def _password_again(
-    node: Node, options: Options, terminal: int, ui: Plain, tell: Callable[[Event], None]
+    node: App, options: Options, terminal: int, ui: PlainInterface, tell: Callable[[Event], None]
 ) -> SecretLine:
     """Have a person at a terminal type the password once more when the server has refused it."""
 
@@ -143,7 +143,7 @@ def makeService(options: Options) -> IService:
         dropped_line=lambda count: parts["ui"].dropped_line(count),
         on_full=node.calls.hold,
     )
-    ui: Plain | JsonLines
+    ui: PlainInterface | JsonLines
     if options["ui"] == "json":
         ui = JsonLines(node, screen.write_line, wall)
     else:
@@ -151,7 +151,9 @@ def makeService(options: Options) -> IService:
         clock = reactor if typed and not options["plain"] else None
         node.calls.all.typed = clock is not None
         times = bool(options["time"])
-        ui = Plain(node, screen.write_line, wall, clock, lambda: parts["keyboard"].pending, times)
+        ui = PlainInterface(
+            node, screen.write_line, wall, clock, lambda: parts["keyboard"].pending, times
+        )
     parts["ui"] = ui
     scripts = control(node, ui.tell)
     unix: Any = reactor  # as every reactor is where there are such sockets
@@ -167,10 +169,10 @@ def makeService(options: Options) -> IService:
     else:
         most, errors = node.limits.message, "strict"
     on_line = ui.on_line
-    if isinstance(ui, Plain) and options["user"] is not None and os.isatty(typed_in):
+    if isinstance(ui, PlainInterface) and options["user"] is not None and os.isatty(typed_in):
         secret = parts["secret"] = _password_again(node, options, typed_in, ui, scripts.tell)
         on_line = secret.on_line
-    keyboard = parts["keyboard"] = Lines(
+    keyboard = parts["keyboard"] = LineInput(
         reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed
     )
 

@@ -25,7 +25,7 @@ from chatproto.identity.pins import KEY, PinFile, PinTrouble
 from chatproto.net.clock import counted
 from chatproto.net.paths import what_is_in_the_way
 from chatproto.session.ledger import LedgerTrouble
-from chatproto.session.paths import Mode
+from chatproto.session.paths import PathMode
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.wire.bcp2_common import ADDRESSES, USER
 from chatproto.wire.dialects import DIALECTS
@@ -42,7 +42,7 @@ MOST_SERVERS = 16
 MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
 _EVERYBODY = ip_address("255.255.255.255")
 INTERFACES = ("auto", "plain", "json")
-PATHS = tuple(mode.value for mode in Mode)
+PATHS = tuple(mode.value for mode in PathMode)
 
 
 def login_id() -> str:

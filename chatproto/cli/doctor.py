@@ -17,7 +17,7 @@ from twisted.logger import globalLogBeginner
 from chatproto.cli.client_options import Options
 from chatproto.cli.options import COULD_NOT_START, WrongOption
 from chatproto.client.doctor import Doctor, Patient
-from chatproto.client.events import Answer, Exited
+from chatproto.client.events import CommandOutput, Exited
 from chatproto.client.findings import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
@@ -129,7 +129,7 @@ class Checkup:
         if self._options["json"]:
             data = {"check": finding.check, "state": finding.state, "text": finding.text}
             data |= {"advice": finding.advice} if finding.advice else {}
-            answer = Answer("doctor", (), {**data, **finding.data})
+            answer = CommandOutput("doctor", (), {**data, **finding.data})
             lines = [json.dumps(json_object(answer, wall()))]
         else:
             lines = finding_lines(finding, _columns())

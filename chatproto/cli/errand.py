@@ -26,14 +26,14 @@ from chatproto.cli.options import (
     log_observer,
 )
 from chatproto.client.events import Event
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.service import CannotStart, ChatClient
 from chatproto.net.clock import wall
 from chatproto.stdio.output import Output
 from chatproto.ui.commands import carry_out_values
 from chatproto.ui.control import NAME, Control, ControlSocket
 from chatproto.ui.oneshot import DONE, NOT_DONE, AtServer, Over, Said, Step, Work
-from chatproto.ui.oneshot_files import Info, Receive
+from chatproto.ui.oneshot_files import ListRegistered, Receive
 from chatproto.ui.plain import dropped
 from chatproto.ui.progress import ProgressLines
 from chatproto.ui.values import Values
@@ -60,7 +60,7 @@ class NoKeyboard:
         """Nothing was."""
 
 
-class Guest(LineOnlyReceiver):
+class ControlSocketClient(LineOnlyReceiver):
     """Our connection to the client that runs.
 
     `lost` is called at its end, and with one sentence if that client cannot be used.
@@ -98,7 +98,7 @@ class Guest(LineOnlyReceiver):
         self._lost("")
 
 
-class Errand:
+class OneShotRunner:
     """One piece of `work`, from the start of the program to its exit code. Raises OSError."""
 
     def __init__(self, reactor: Any, options: Options, work: Work) -> None:
@@ -110,8 +110,8 @@ class Errand:
         self._progress = ProgressLines(simple=os.environ.get("TERM", "dumb") == "dumb")
         self._code: int | None = None
         self._began = 0.0
-        self._guest: Guest | None = None
-        self._node: Node | None = None
+        self._guest: ControlSocketClient | None = None
+        self._node: App | None = None
         self._client: ChatClient | None = None
         self._control: Control | None = None
         self._stopped = False
@@ -157,11 +157,11 @@ class Errand:
         if not there:
             self._be_one()
             return
-        guest = Guest(self._told, self._left_alone)
+        guest = ControlSocketClient(self._told, self._left_alone)
         found = connectProtocol(UNIXClientEndpoint(self._reactor, str(path)), guest)
         found.addCallbacks(self._found, lambda _: self._be_one())
 
-    def _found(self, guest: Guest) -> None:
+    def _found(self, guest: ControlSocketClient) -> None:
         self._guest = guest
         self._do(self._work.begin())
 
@@ -222,7 +222,7 @@ class Errand:
         self._node = node
         if options["server"] is not None:
             # Who only asks need not be known to the server.
-            when = ("running",) if isinstance(self._work, Info) else ()
+            when = ("running",) if isinstance(self._work, ListRegistered) else ()
             self._work = AtServer(self._work, *when)
         self._client.startService()
         self._do(self._work.begin())

@@ -18,7 +18,7 @@ from chatproto.identity.pins import KEY
 from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
 from chatproto.ui.oneshot import SendText, Work
-from chatproto.ui.oneshot_files import Info, Receive, SendFiles
+from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import DEFAULTS
 
@@ -206,7 +206,7 @@ class InfoOptions(OneShotOptions):
             raise WrongOption(f"no id begins with {arguments[0]!r}")
         if self["server"] is None:
             raise WrongOption("info asks a server, and there is none (--server none)")
-        return Info(*arguments)
+        return ListRegistered(*arguments)
 
 
 COMMANDS: dict[str, Callable[[], OneShotOptions]] = {
@@ -223,11 +223,11 @@ def main(arguments: Sequence[str]) -> int:
     use_monotonic_time(reactor)
     use_system_resolver(reactor)
 
-    from chatproto.cli.errand import Errand
+    from chatproto.cli.errand import OneShotRunner
 
     running: Any = reactor
     try:
-        errand = Errand(running, options, options.work)
+        errand = OneShotRunner(running, options, options.work)
     except OSError as error:
         print(f"{options.program}: cannot start: {error.strerror}", file=sys.stderr)
         return COULD_NOT_START

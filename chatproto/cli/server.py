@@ -21,14 +21,14 @@ from chatproto.cli.server_options import ServerOptions
 from chatproto.client.service import CannotStart, host_towards
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.directory.lease import is_loopback
-from chatproto.directory.names import Names
+from chatproto.directory.names import IdOwners
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import Times, use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
-from chatproto.rooms.lobby import Lobby
+from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
-from chatproto.server.keeper import Keeper
+from chatproto.server.keeper import Flusher
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
@@ -36,9 +36,9 @@ from chatproto.server.room_orders import read_order
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
-from chatproto.server.tally import Tally
+from chatproto.server.tally import Counters
 from chatproto.server.terminal import Terminal
-from chatproto.stdio.input import Lines
+from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output
 from chatproto.stores.open import Store, open_store
 from chatproto.stores.timed import TimedStore
@@ -66,7 +66,7 @@ class ChatServerProgram(MultiService):
         self._reactor = reactor
         self._options = options
         self._limits: Limits = options["limits"]
-        self._tally = Tally()
+        self._tally = Counters()
 
     def startService(self) -> None:
         """Open the ports, then read what the operator types."""
@@ -198,12 +198,12 @@ class ChatServerProgram(MultiService):
         keys_looked_after(self._reactor, secure).setServiceParent(self)
         HangUp(self._reactor).setServiceParent(self)
         Interrupt(self._reactor, self._reactor.stop).setServiceParent(self)
-        Keeper(self._reactor, store.write_behind).setServiceParent(self)
-        self._lobby: Lobby | None = None
+        Flusher(self._reactor, store.write_behind).setServiceParent(self)
+        self._lobby: LobbyMembers | None = None
         self._lobby_port: LobbyPort | None = None
         if options["lobby"] is not None:
             rooms = self._rooms
-            self._lobby = Lobby(
+            self._lobby = LobbyMembers(
                 limits,
                 self._is_taken,
                 rooms.others,
@@ -223,7 +223,7 @@ class ChatServerProgram(MultiService):
         if options["metrics"] is not None:
             self._show_figures(say)
         terminal = Terminal(self, output.write_line)
-        self._input = Lines(
+        self._input = LineInput(
             self._reactor,
             descriptor(sys.__stdin__, os.O_RDONLY),
             terminal.on_line,
@@ -235,12 +235,12 @@ class ChatServerProgram(MultiService):
     def _show_figures(self, say: Callable[[str], None] | None) -> None:
         """Listen on --metrics. What that needs is loaded only where it is wanted."""
         from chatproto.server.metrics import metrics_site
-        from chatproto.server.overview import Overview
+        from chatproto.server.overview import ServerOverview
 
         store = self._store
         sharing = self._sharing
         trouble = (lambda: sharing.trouble) if sharing is not None else (lambda: store.trouble)
-        overview = Overview(self._server, self._tally, trouble)
+        overview = ServerOverview(self._server, self._tally, trouble)
         site = metrics_site(self._reactor, overview)
         service = PortService(self._reactor, self._options["metrics"], site, "metrics", say)
         service.setServiceParent(self)
@@ -344,7 +344,7 @@ class ChatServerProgram(MultiService):
             self._server.factory.addresses.leave(host)
 
 
-def _is_owned(names: Names, name: str) -> bool:
+def _is_owned(names: IdOwners, name: str) -> bool:
     """Whether `name` is a key's, or nobody can tell."""
     try:
         return names.owner(name) is not None

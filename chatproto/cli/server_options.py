@@ -167,14 +167,14 @@ class ServerOptions(AuthOptions):
 
     def _redis(self) -> None:
         """Read what is needed to log in to Redis. Raises WrongOption or CannotStart."""
-        from chatproto.stores.redis_log import PASSWORD_VARIABLE, USER_VARIABLE, Place
+        from chatproto.stores.redis_log import PASSWORD_VARIABLE, USER_VARIABLE, RedisUrl
 
         file = self["redis-password-file"]
         password = os.environ.pop(PASSWORD_VARIABLE, None)
         if file is not None:
             password = password_in(Path(file).expanduser())
         try:
-            self["redis"] = Place(
+            self["redis"] = RedisUrl(
                 self["redis"],
                 os.environ.get(USER_VARIABLE),
                 password,

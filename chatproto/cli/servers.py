@@ -9,10 +9,10 @@ from typing import Any
 
 from chatproto.cli.asking import account_password
 from chatproto.cli.options import WrongOption
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.events import Notice
 from chatproto.client.introducers import ClassicIntroducer, Introducer, SecureIntroducer
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.server_news import ServerNews
 from chatproto.client.service import CannotStart
 from chatproto.directory.client import ClassicServer
@@ -25,7 +25,7 @@ from chatproto.wire.limits import DEFAULTS
 
 
 def introducer(
-    reactor: Any, options: Mapping[str, Any], node: Node, known: Acquaintances | None
+    reactor: Any, options: Mapping[str, Any], node: App, known: TrustStore | None
 ) -> Introducer:
     """The server, or several with one directory, as `--plain` or not wants them to be spoken to."""
     (host, port), *others = options["servers"]

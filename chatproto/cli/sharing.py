@@ -16,7 +16,7 @@ from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import come_back_times
 from chatproto.server.shared_side import SharedSide, rules_of
-from chatproto.stores.redis_log import Place, RedisLog
+from chatproto.stores.redis_log import RedisLog, RedisUrl
 from chatproto.stores.shared import SharedMemory
 from chatproto.stores.timed import Spend, TimedLog
 from chatproto.wire.limits import Limits
@@ -32,7 +32,7 @@ class Sharing(MultiService):
     def __init__(
         self,
         reactor: Any,
-        place: Place,
+        place: RedisUrl,
         key: str,
         limits: Limits,
         shared: SharedMemory,

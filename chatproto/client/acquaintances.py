@@ -16,7 +16,7 @@ MOST = 1000
 """How many introductions are remembered."""
 
 
-class Acquaintances:
+class TrustStore:
     """Our identity and those we know; `server_key` is the key of the server that we are registered
     with, None while there is none."""
 
@@ -179,4 +179,4 @@ class Acquaintances:
         return known is None
 
 
-__all__ = ["Acquaintances", "Worth"]
+__all__ = ["TrustStore", "Worth"]

@@ -8,7 +8,7 @@ from twisted.internet.defer import CancelledError, ensureDeferred
 
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
-from chatproto.client.dialer import Dialer, Unreachable
+from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.events import Event, Notice
 from chatproto.client.links import Links
 from chatproto.client.secure_dialer import SecureDialer
@@ -22,12 +22,12 @@ from chatproto.identity.recipient import (
     carried,
 )
 from chatproto.net.clock import Wall
-from chatproto.session.manner import SECURE, Manner
+from chatproto.session.manner import SECURE, Capabilities
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID, Contact
@@ -46,7 +46,7 @@ class CallerOwner(Protocol):
     def tell(self, event: Event) -> None: ...
     def now(self) -> Wall: ...
     def begin(
-        self, name: str, manner: Manner, recipient: Recipient | None = None
+        self, name: str, manner: Capabilities, recipient: Recipient | None = None
     ) -> Conversation: ...
     @property
     def names(self) -> NameBook: ...
@@ -57,7 +57,7 @@ class CallerOwner(Protocol):
     def talks_with(self, key: str) -> bool: ...
 
 
-class Caller:
+class CallDialer:
     """Makes the connection for a call, in whatever manner it is to be."""
 
     def __init__(self, calls: CallerOwner, dialer: Dialer, secure: SecureDialer) -> None:
@@ -65,7 +65,7 @@ class Caller:
         self._dialer = dialer
         self._secure_dialer = secure
 
-    def prepare(self, target: str, manner: Manner) -> Conversation | None:
+    def prepare(self, target: str, manner: Capabilities) -> Conversation | None:
         """Begin a conversation for a call to `target`, and make it the current one at once, so that
         what is said next waits in it.
 
@@ -80,7 +80,7 @@ class Caller:
                 403, f"{target} has a key, and is not called in plain text: /chat {target}"
             )
         known = self._calls.all.with_recipient(recipient) if target else None
-        if known is not None and known.state is not State.CALLING:
+        if known is not None and known.state is not SessionState.CALLING:
             self._resume(known)
             return None
         conversation = self._calls.begin(target or UNKNOWN, manner, recipient)
@@ -150,7 +150,7 @@ class Caller:
         conversation.host, conversation.port = contact.host, contact.port
         conversation.contact = contact
         session = conversation.session
-        if conversation.state is State.CALLING:
+        if conversation.state is SessionState.CALLING:
             conversation.show()
         if isinstance(session, SecureSession):
             dialling = ensureDeferred(self._dial_secure(conversation, contact))
@@ -174,9 +174,9 @@ class Caller:
                 conversation.perform(session.unreachable("they are not spoken to in plain text"))
 
         def failed(failure: Any) -> None:
-            failure.trap(Unreachable)
+            failure.trap(PeerUnreachable)
             conversation.dialling = None
-            if session.state is State.OPEN:
+            if session.state is SessionState.OPEN:
                 self._calls.tell(Notice(f"calling back in vain: {failure.value}"))
             conversation.perform(session.unreachable(str(failure.value)))
 
@@ -190,7 +190,7 @@ class Caller:
             link = await self._secure_dialer.reach(conversation, contact)
         except CancelledError:
             return
-        except Unreachable as error:
+        except PeerUnreachable as error:
             conversation.dialling = None
             reason = str(error)
             if "TLS" in reason:
@@ -213,7 +213,7 @@ class Caller:
         `target`: it gets the next line.
         """
         told = target and self._calls.all.move_to(known)
-        if known.state is State.RINGING:
+        if known.state is SessionState.RINGING:
             self._calls.attach(known)
             known.perform(known.session.call())
         elif target and not told:
@@ -226,7 +226,7 @@ class Caller:
         """
         words = list(new.session.waiting)
         there = known.session
-        new.session.state = State.CLOSED
+        new.session.state = SessionState.CLOSED
         known.was, new.name = new.name, known.name
         new.merged_into = known
         was_target = self._calls.all.target is new
@@ -235,7 +235,7 @@ class Caller:
             self._name(known, contact)
         self._resume(known, was_target)
         plain = isinstance(known.session, PlainSession)
-        if plain and known.state is State.OPEN and not known.named:
+        if plain and known.state is SessionState.OPEN and not known.named:
             # They called and do not listen on that connection: calling back makes the other way.
             self._name(known, contact)
             assert isinstance(known.session, PlainSession)

@@ -8,36 +8,36 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from chatproto.client.acquaintances import Acquaintances
-from chatproto.client.caller import Caller
+from chatproto.client.acquaintances import TrustStore
+from chatproto.client.caller import CallDialer
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
-from chatproto.client.dialer import Dialer, Unreachable
+from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.events import Event, Failed, Notice, SessionChanged
 from chatproto.client.files import Files
-from chatproto.client.introduction import Introduction
+from chatproto.client.introduction import Rendezvous
 from chatproto.client.links import Links
-from chatproto.client.meetings import Meetings
-from chatproto.client.people import People
-from chatproto.client.place import Place
-from chatproto.client.posts import Posts, Random
+from chatproto.client.meetings import RendezvousTable
+from chatproto.client.people import AddressBook
+from chatproto.client.place import OwnAddresses
+from chatproto.client.posts import OutboundStreams, Random
 from chatproto.client.redials import Redials
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.client.secure_links import SecureLinks
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
-from chatproto.client.target import AwayContact, Room, Target
+from chatproto.client.target import AwayContact, RoomTarget, Target
 from chatproto.identity.names import NameBook
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence
-from chatproto.session.manner import SECURE, Manner
+from chatproto.session.correspondence import Delivery
+from chatproto.session.manner import SECURE, Capabilities
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import LocalError
@@ -56,16 +56,16 @@ REFUSED = ("603", "403", "declined")
 class CallsOwner(Protocol):
     """What the calls need of the node."""
 
-    settings: Settings
+    settings: ClientSettings
     limits: Limits
-    people: People
+    people: AddressBook
     names: NameBook
     me: Me
-    acquaintances: Acquaintances | None
-    posts: Posts | None
+    acquaintances: TrustStore | None
+    posts: OutboundStreams | None
     files: Files | None
     random: Random
-    place: Place
+    place: OwnAddresses
 
     @property
     def tell(self) -> Callable[[Event], None]:
@@ -98,7 +98,7 @@ class CallsOwner(Protocol):
     def talked(self, conversation: Conversation) -> None:
         """A talk in plain text went both ways, and is over."""
 
-    def left_over(self, post: Correspondence, quiet: bool) -> None:
+    def left_over(self, post: Delivery, quiet: bool) -> None:
         """A conversation is over, and this may not have arrived."""
 
 
@@ -116,9 +116,9 @@ class Calls:
         self.secure = SecureLinks(self, reactor)
         self._reactor = reactor
         self._dialer = Dialer(reactor, node.limits, lambda: node.place.own_port)
-        self.meetings = Meetings(self, self._dialer, reactor)
+        self.meetings = RendezvousTable(self, self._dialer, reactor)
         secure_dialer = SecureDialer(self, reactor)
-        self.caller = Caller(self, self._dialer, secure_dialer)
+        self.caller = CallDialer(self, self._dialer, secure_dialer)
         self._redials = Redials(self, secure_dialer, reactor, node.random)
         self.leaving = False
         self._all_closed: Callable[[], None] | None = None
@@ -144,7 +144,7 @@ class Calls:
         return self._node.me
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ClientSettings:
         """How we were told to behave."""
         return self._node.settings
 
@@ -154,26 +154,26 @@ class Calls:
         return self._node.limits
 
     @property
-    def people(self) -> People:
+    def people(self) -> AddressBook:
         """Whom we have heard of."""
         return self._node.people
 
     @property
-    def acquaintances(self) -> Acquaintances | None:
+    def acquaintances(self) -> TrustStore | None:
         """Whom we know by key; None where everything is plain."""
         return self._node.acquaintances
 
     @property
-    def here(self) -> Place:
+    def here(self) -> OwnAddresses:
         """Where we are."""
         return self._node.place
 
-    async def introduce_again(self, conversation: Conversation) -> Introduction | None:
+    async def introduce_again(self, conversation: Conversation) -> Rendezvous | None:
         """Ask the server once more for the one of `conversation`, if it is open on a connection."""
-        if conversation.state is not State.OPEN or conversation.key is None:
+        if conversation.state is not SessionState.OPEN or conversation.key is None:
             return None
         await self._node.whereabouts(conversation.id, conversation.key)
-        if conversation.state is not State.OPEN:
+        if conversation.state is not SessionState.OPEN:
             return None
         return self.meetings.take(conversation.key)
 
@@ -262,7 +262,9 @@ class Calls:
         ringing = self.all.strangers_ringing()
         return {**self.strangers.counters(), "ringing": ringing, "meetings": len(self.meetings)}
 
-    def begin(self, name: str, manner: Manner, recipient: Recipient | None = None) -> Conversation:
+    def begin(
+        self, name: str, manner: Capabilities, recipient: Recipient | None = None
+    ) -> Conversation:
         """Begin a conversation with `recipient`; without one it is an open peer of its own.
 
         It is called `name`, or, where that means somebody else, as `NameBook.name_for` says.
@@ -336,9 +338,9 @@ class Calls:
     def came(self, name: str) -> None:
         """Somebody is there again."""
         for one in self.all:
-            if one.id == name and one.state is State.BROKEN:
+            if one.id == name and one.state is SessionState.BROKEN:
                 self._redials.now(one)
-            elif one.id == name and one.state is State.CALLING and one.ask_again is not None:
+            elif one.id == name and one.state is SessionState.CALLING and one.ask_again is not None:
                 one.ask_again()
 
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
@@ -390,7 +392,7 @@ class Calls:
             case Conversation():
                 target.quiet = False
                 target.show(current=True)
-            case Room(name):
+            case RoomTarget(name):
                 self._node.room_is_current(name)
             case AwayContact(_, name):
                 self.tell(SessionChanged(name, "closed", current=True))
@@ -401,7 +403,7 @@ class Calls:
         if files is None or not isinstance(session, SecureSession) or conversation.key is None:
             return
         person = files.of(conversation.key, conversation.name)
-        if session.state is State.OPEN and isinstance(session.link, SecureLink):
+        if session.state is SessionState.OPEN and isinstance(session.link, SecureLink):
             person.opened(session.link)
         else:
             person.closed()
@@ -431,12 +433,14 @@ class Calls:
         if contact is not None:
             host, port = contact.host, contact.port
         if host is None or port is None:
-            raise Unreachable(f"no address for {conversation.name}: /bridge or /info may tell it")
+            raise PeerUnreachable(
+                f"no address for {conversation.name}: /bridge or /info may tell it"
+            )
         dialect = conversation.session.dialect
         assert isinstance(dialect, Dialect)
         link = await self._dialer.dial(self.links, host, port, dialect)
         if not self.join(link, conversation):
-            raise Unreachable(f"{conversation.name} is not spoken to in plain text")
+            raise PeerUnreachable(f"{conversation.name} is not spoken to in plain text")
         return link
 
     def written(self) -> None:

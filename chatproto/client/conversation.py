@@ -15,37 +15,37 @@ from chatproto.client.link_orders import AnyLink, carry_out
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.message_news import MessageNews
 from chatproto.client.refusals import refusal_fields
-from chatproto.client.tries import Tries
+from chatproto.client.tries import RedialState
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence
+from chatproto.session.correspondence import Delivery
 from chatproto.session.effects import (
-    Asking,
-    Became,
     Broken,
     Effect,
-    Ended,
-    Heard,
-    Kept,
     Leave,
-    Opened,
-    Probe,
+    MessageOutcome,
+    PeerRinging,
+    ProbeConnection,
+    Queued,
+    Received,
     Redial,
     Resumed,
     Ringing,
+    SessionEnded,
+    SessionOpened,
     Speak,
     StopDialling,
     TurnPassed,
     Unsaid,
 )
-from chatproto.session.floor import Turn
-from chatproto.session.ledger import MSG, Entry
+from chatproto.session.floor import TurnHolder
+from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession
 from chatproto.session.session import THEY_LEFT
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.session.timers import Timers
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
@@ -53,7 +53,7 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
 
-class Meeting(Protocol):
+class ConnectionOrigin(Protocol):
     """How we came to a connection."""
 
     @property
@@ -137,13 +137,15 @@ class Conversation:
         self.named = False  # by an id that they told or the server gave, not by an address
         self.dialling: Deferred[Any] | None = None
         self.ask_again: Callable[[], None] | None = None  # of a call: have them introduced anew
-        self.meeting: Meeting | None = None  # of the connection that carries it, if there was one
+        self.meeting: ConnectionOrigin | None = (
+            None  # of the connection that carries it, if there was one
+        )
         self.path: str | None = None  # how that goes, or went before it broke: `path_of`
         self._owner = owner
         self._clock = clock
         self._limits = limits
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
-        self.tries = Tries()
+        self.tries = RedialState()
         self._timers = Timers(clock)
         self._news = MessageNews(owner.tell)
         self.warned_of = ""  # a text that may be too long for their program, until it is said again
@@ -181,7 +183,7 @@ class Conversation:
         return OpenPeer(self.number)
 
     @property
-    def state(self) -> State:
+    def state(self) -> SessionState:
         """Where it stands."""
         return self.session.state
 
@@ -226,7 +228,7 @@ class Conversation:
         for effect in effects:
             self._to_say -= isinstance(effect, Speak)
             self._perform(effect)
-        if any(isinstance(effect, Became) for effect in effects):
+        if any(isinstance(effect, MessageOutcome) for effect in effects):
             self._timers.again("ack", self._limits.ack_wait)
             self._owner.written()
 
@@ -240,16 +242,19 @@ class Conversation:
         if self.was and self.was != self.name:
             known["was"] = self.was
         self.was = ""
-        shown = state or ("ringing" if self.state is State.ASKING else self.state.value)
+        shown = state or ("ringing" if self.state is SessionState.ASKING else self.state.value)
         self._owner.tell(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
 
     def _safety(self) -> dict[str, object]:
         """From when it is open on, every event says how safe it is."""
-        if self.state not in (State.OPEN, State.BROKEN, State.CLOSED) or not self._was_open:
+        if (
+            self.state not in (SessionState.OPEN, SessionState.BROKEN, SessionState.CLOSED)
+            or not self._was_open
+        ):
             return {}
         return {"encrypted": self.key is not None, "security": self.security()}
 
-    def met(self, meeting: Meeting | None) -> None:
+    def met(self, meeting: ConnectionOrigin | None) -> None:
         """They call on a connection that was made for `meeting`."""
         if meeting is not None:
             self.meeting = meeting
@@ -275,7 +280,7 @@ class Conversation:
                 self._alone.write(self._dialect.frame(me, text, b""), text)
             case Leave(None, word):
                 self._alone.write(self._dialect.farewell(me, word, b""), None)
-            case Probe():
+            case ProbeConnection():
                 self._timers.after("probe", self._limits.probe_wait, self._silent)
             case Redial(failed):
                 self._owner.redial(self, failed)
@@ -285,8 +290,8 @@ class Conversation:
                 self.tries.broke = self._clock.seconds()
                 self.show(reason=reason)
                 self._tell_waiting()
-            case Asking():
-                broken = self.state is State.BROKEN
+            case PeerRinging():
+                broken = self.state is SessionState.BROKEN
                 wait = self._limits.resume_wait if broken else self._limits.answer_ring
                 self._timers.after("ring", wait, self._no_answer)
                 if broken:
@@ -298,7 +303,7 @@ class Conversation:
             case Ringing():
                 self._timers.after("ring", self._limits.ring_wait, self._ring_out)
                 self.show()
-            case Opened() | Resumed():
+            case SessionOpened() | Resumed():
                 self._timers.stop()
                 self.tries.stop()
                 self.tries.failures = self.tries.dials = 0
@@ -320,24 +325,24 @@ class Conversation:
                     current=self.current(),
                 )
             case TurnPassed(turn):
-                mode = "full" if turn is Turn.BOTH else "half"
+                mode = "full" if turn is TurnHolder.BOTH else "half"
                 if self._told_mode in (None, mode):
                     mode = ""
                 current = None if self.current() else False
                 news = {"turn": turn.value, "mode": mode or None, "current": current}
                 self.show("open", host=None, port=None, **news)
-            case Heard(text, id, line, at):
+            case Received(text, id, line, at):
                 self.heard_any = True
                 self._news.heard(self.name, text, id, self._owner.now() if at is None else at)
                 if line:
                     self._owner.shown(line)
-            case Kept(_, id):
+            case Queued(_, id):
                 self._tell_kept(id)
             case Unsaid(text, reason):
                 self._news.unsaid(self.name, text, reason)
-            case Became():
+            case MessageOutcome():
                 self._news.became(self.name, effect)
-            case Ended(reason, left):
+            case SessionEnded(reason, left):
                 self._timers.stop()
                 self.tries.stop()
                 self._owner.carried(self)
@@ -355,7 +360,7 @@ class Conversation:
         self.said_any = True
         self._news.written(self.name, text, self._owner.now())
 
-    def writes(self, entry: Entry) -> bool:
+    def writes(self, entry: StreamEntry) -> bool:
         """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
         assert isinstance(self.session, SecureSession)
         if not self.session.still_says(entry):
@@ -366,7 +371,7 @@ class Conversation:
             self._timers.after("ack", self._limits.ack_wait, self._tell_waiting)
         return True
 
-    def will_tell_of(self, post: Correspondence) -> None:
+    def will_tell_of(self, post: Delivery) -> None:
         """What waits in `post` waited for somebody away: when it arrives, that is told with its text."""
         self._news.waited(post.unsettled)
 
@@ -379,9 +384,9 @@ class Conversation:
         self.session.waiting.extend(before.waiting)
 
     def _tell_kept(self, id: int) -> None:
-        if self.state is State.OPEN and self.session.floor.half:
+        if self.state is SessionState.OPEN and self.session.floor.half:
             self._news.kept_for_turn()
-        elif id and self.state is not State.OPEN:
+        elif id and self.state is not SessionState.OPEN:
             self._news.kept(self.name, id)
 
     def _tell_waiting(self) -> None:

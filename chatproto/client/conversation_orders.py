@@ -7,13 +7,13 @@ from typing import Protocol
 
 from chatproto.client.calls import Calls
 from chatproto.client.conversation import Conversation
-from chatproto.client.events import Answer, Notice
+from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.files import Files
 from chatproto.identity.pins import Ignored
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
 
@@ -100,7 +100,7 @@ class ConversationOrders:
         if session.dialect is RAW:
             words = words | frozenset(self._calls.settings.farewells)
         self._refuse_too_long(conversation, text)
-        if text in words and conversation.state is State.OPEN:
+        if text in words and conversation.state is SessionState.OPEN:
             conversation.perform(session.leave(text))
         elif conversation.unsent >= self._calls.limits.waiting_messages:
             raise LocalError(
@@ -182,7 +182,7 @@ class ConversationOrders:
             on = not any(other.same(one) for other in known.ignored)
         self._set_ignored(one, on)
         if on and conversation is not None:
-            rings = conversation.state is State.RINGING
+            rings = conversation.state is SessionState.RINGING
             session = conversation.session
             conversation.perform(session.decline() if rings else session.leave())
 
@@ -204,13 +204,13 @@ class ConversationOrders:
             raise LocalError(404, f"{peer} is not ignored: /ignore lists who is")
         self._set_ignored(found[0], False)
 
-    def list_ignored(self) -> Answer:
+    def list_ignored(self) -> CommandOutput:
         """Everybody whose calls are not taken."""
         known = self._calls.acquaintances
         rows = [{"id": one.name, "key": one.key or None} for one in known.ignored] if known else []
         rows += [{"id": name, "key": None} for name in sorted(self._calls.ignored)]
         lines = tuple(f"{row['id']} {row['key'] or ''}".strip() for row in rows)
-        return Answer("ignore", lines or ("nobody is ignored",), {"ignored": rows})
+        return CommandOutput("ignore", lines or ("nobody is ignored",), {"ignored": rows})
 
     def _ignored(self, peer: str) -> tuple[Ignored, Conversation | None]:
         """Return the key or id to ignore, and the conversation with that peer."""

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from chatproto.client.conversation import Conversation
-from chatproto.client.target import TAKEOVER, AwayContact, Ended, Room, Target
+from chatproto.client.target import TAKEOVER, AwayContact, EndedTarget, RoomTarget, Target
 from chatproto.identity.names import NameBook
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.errors import LocalError
 
 
@@ -63,7 +63,7 @@ class Conversations:
     def swap(self, target: Target) -> Target:
         """Put `target` in the place of the one that is there, and return that: nobody is told."""
         if isinstance(target, Conversation) and target not in self._all:
-            target = target.merged_into or Ended(target.name, self._seconds())
+            target = target.merged_into or EndedTarget(target.name, self._seconds())
         before, self._target = self._target, target
         return before
 
@@ -73,13 +73,13 @@ class Conversations:
         target = self._target
         if isinstance(target, AwayContact):
             found = self.with_recipient(target.recipient)
-            return found if found is not None and found.state is State.OPEN else None
+            return found if found is not None and found.state is SessionState.OPEN else None
         return target if isinstance(target, Conversation) else None
 
     @property
     def room(self) -> str:
         """The room that gets the next line, or an empty string."""
-        return self._target.name if isinstance(self._target, Room) else ""
+        return self._target.name if isinstance(self._target, RoomTarget) else ""
 
     @property
     def away(self) -> AwayContact | None:
@@ -90,9 +90,9 @@ class Conversations:
     def vacant(self) -> bool:
         """Return True if a new caller becomes the target: there is none, and none ended a moment ago."""
         target = self._target
-        if isinstance(target, Ended) and self.typed:
+        if isinstance(target, EndedTarget) and self.typed:
             return self._seconds() >= target.at + TAKEOVER
-        return target is None or isinstance(target, Ended)
+        return target is None or isinstance(target, EndedTarget)
 
     @property
     def target_name(self) -> str:
@@ -102,17 +102,17 @@ class Conversations:
     def nobody(self, hint: str = "/chat calls somebody") -> LocalError:
         """Return why a line goes to nobody; from then on the target before is forgotten."""
         target, why = self._target, f"you are talking with nobody: {hint}"
-        if isinstance(target, Ended):
+        if isinstance(target, EndedTarget):
             self._target = None
             room = target.name.startswith("#")
             gone = f"you are not in {target.name}" if room else f"{target.name} is not there"
             why = f"that was not sent, for {gone}; {why}"
         return LocalError(404, why)
 
-    def ended(self, target: Conversation | Room, own: bool) -> None:
+    def ended(self, target: Conversation | RoomTarget, own: bool) -> None:
         """Note that `target` is over; `own`: by what the person did."""
         if self._target == target or self._was_away(target):
-            self.move_to(None if own else Ended(target.name, self._seconds()))
+            self.move_to(None if own else EndedTarget(target.name, self._seconds()))
 
     def begin(self, make: Callable[[int], Conversation]) -> Conversation:
         """Keep what `make` makes of the number of this call."""
@@ -120,7 +120,7 @@ class Conversations:
         self._all.append(conversation)
         return conversation
 
-    def _was_away(self, target: Conversation | Room) -> bool:
+    def _was_away(self, target: Conversation | RoomTarget) -> bool:
         """Return True if `target` is a conversation with the contact who was away, and has been open."""
         now = self._target
         if not isinstance(now, AwayContact) or not isinstance(target, Conversation):
@@ -167,17 +167,17 @@ class Conversations:
         return [
             one
             for one in self._all
-            if one.state is State.RINGING
+            if one.state is SessionState.RINGING
             and what in ("", one.name, one.name.rstrip("?"), str(one.number))
         ]
 
     def strangers_ringing(self) -> int:
         """Return how many calls ring whose key is not pinned."""
-        return sum(one.state is State.RINGING and not one.known for one in self._all)
+        return sum(one.state is SessionState.RINGING and not one.known for one in self._all)
 
     def known_ringing(self) -> int:
         """Return how many calls of pinned keys ring."""
-        return sum(one.state is State.RINGING and one.known for one in self._all)
+        return sum(one.state is SessionState.RINGING and one.known for one in self._all)
 
     def ringing(self, what: str = "") -> Conversation:
         """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
@@ -209,7 +209,9 @@ class Conversations:
         found = [
             one
             for one in self._all
-            if one.state is State.OPEN and one.one_way(dialled=dialled) and one.peer_host == host
+            if one.state is SessionState.OPEN
+            and one.one_way(dialled=dialled)
+            and one.peer_host == host
         ]
         return found[0] if len(found) == 1 else None
 
@@ -232,7 +234,7 @@ class Conversations:
                 "port": one.port,
                 "state": one.state.value,
                 "security": one.security(),
-                "path": one.path if one.state is State.OPEN else None,
+                "path": one.path if one.state is SessionState.OPEN else None,
                 "turn": one.session.floor.turn.value,
                 "current": one is self.current,
             }
@@ -241,4 +243,4 @@ class Conversations:
 
 
 def _is_live(target: Target) -> bool:
-    return target is not None and not isinstance(target, Ended)
+    return target is not None and not isinstance(target, EndedTarget)

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from chatproto.client.finder import TROUBLES
 from chatproto.client.introducers import Introducer
-from chatproto.client.people import People
-from chatproto.client.posts import Posts
+from chatproto.client.people import AddressBook
+from chatproto.client.posts import OutboundStreams
 
 SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
 """Seconds between two tries to reach somebody, doubled each time, while nothing of it arrives."""
@@ -31,10 +31,10 @@ class DeliveriesOwner(Protocol):
     """What deliveries need of the node."""
 
     server: Introducer | None
-    people: People
+    people: AddressBook
 
     @property
-    def posts(self) -> Posts | None: ...
+    def posts(self) -> OutboundStreams | None: ...
     def talks_with(self, key: str) -> bool:
         """Whether there is a conversation with `key`."""
 

@@ -29,7 +29,7 @@ from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
 
 
-class Unreachable(Exception):
+class PeerUnreachable(Exception):
     """Nobody could be reached; its text is one sentence for a person."""
 
 
@@ -99,4 +99,4 @@ class Dialer:
                 words = f"{where} cannot be reached ({error})"
             case _:
                 failure.raiseException()
-        raise Unreachable(words)
+        raise PeerUnreachable(words)

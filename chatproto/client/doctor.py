@@ -14,9 +14,9 @@ from twisted.internet.task import deferLater
 
 from chatproto.client import findings
 from chatproto.client.findings import FAIL, NOTE, OK, SKIP, Finding
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import Unreachable
-from chatproto.directory.server_line import ServerLine
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ServerUnreachable
+from chatproto.directory.server_line import ServerConnection
 from chatproto.identity.pins import Pins
 from chatproto.identity.tls import Tls
 from chatproto.identity.trust import changed_key
@@ -78,7 +78,7 @@ class Doctor:
         line = _Line(self._reactor, host, port, self._patient)
         try:
             await line.connect()
-        except Unreachable as error:
+        except ServerUnreachable as error:
             self._told(Finding("server", FAIL, str(error), line.advice, {"server": line.name}))
             self._skip("key", *SHUT)
             return
@@ -93,7 +93,7 @@ class Doctor:
         patient = self._patient
         try:
             await line.tls()
-        except Unreachable as error:
+        except ServerUnreachable as error:
             if line.shown is not None:
                 self._told(findings.key_refused(line.name, line.shown, str(error)))
             else:
@@ -107,9 +107,9 @@ class Doctor:
         asked = self._clock()
         try:
             answer = await line.observe()
-        except Refused as error:
+        except ServerRefused as error:
             self._refused(error)
-        except Unreachable as error:
+        except ServerUnreachable as error:
             self._told(Finding("address", FAIL, str(error), "try again in a while"))
             self._skip(*SHUT[1:])
         else:
@@ -117,7 +117,7 @@ class Doctor:
             self._told(findings.calls_in(answer.observed, line.local, patient.announced))
             self._told(findings.clock(moment_of(answer.date), asked, self._clock()))
 
-    def _refused(self, error: Refused) -> None:
+    def _refused(self, error: ServerRefused) -> None:
         if error.status == 405:
             text = "the server is older than this program and cannot say how it sees you"
             self._told(Finding("address", NOTE, text))
@@ -193,8 +193,10 @@ class _Line:
         self._at = host, port
         self._patient = patient
         self._made: Deferred[None] = Deferred()
-        self._refusal: Refused | None = None
-        self._line = ServerLine(self, reactor, patient.tls.handshake(self._judge), patient.limits)
+        self._refusal: ServerRefused | None = None
+        self._line = ServerConnection(
+            self, reactor, patient.tls.handshake(self._judge), patient.limits
+        )
 
     async def connect(self) -> None:
         """Raises Unreachable, and then `advice` says what to do."""
@@ -204,16 +206,16 @@ class _Line:
             await connectProtocol(endpoint, self._line)
         except ConnectionRefusedError:
             self.advice = "start the server, or look whether host and port are right"
-            raise Unreachable(f"nothing listens at {self.name}") from None
+            raise ServerUnreachable(f"nothing listens at {self.name}") from None
         except DNSLookupError:
             self.advice = "look at the name in --server, and whether this machine is online"
-            raise Unreachable(f"there is no host {self._at[0]}") from None
+            raise ServerUnreachable(f"there is no host {self._at[0]}") from None
         except TimeoutError:
             self.advice = "look at the address, and whether a firewall is on the way"
-            raise Unreachable(f"no answer from {self.name}") from None
+            raise ServerUnreachable(f"no answer from {self.name}") from None
         except Exception as error:  # every other way in which a system says that it cannot
             self.advice = "look whether this machine is online"
-            raise Unreachable(f"{self.name} cannot be reached: {error}") from None
+            raise ServerUnreachable(f"{self.name} cannot be reached: {error}") from None
         self.took = self._reactor.seconds() - began
         end = self._line.transport.getHost()
         self.local = str(end.host).removeprefix("::ffff:"), end.port
@@ -226,7 +228,7 @@ class _Line:
         """Raises Refused or Unreachable."""
         try:
             answer = await self._line.ask(bcp2.Observe, bcp2.ObserveAck)
-        except Unreachable:
+        except ServerUnreachable:
             if self._refusal is not None:
                 raise self._refusal from None
             raise
@@ -251,14 +253,14 @@ class _Line:
 
     # What the line tells.
 
-    def line_made(self, line: ServerLine) -> None:
+    def line_made(self, line: ServerConnection) -> None:
         self._made.callback(None)
 
     def line_pushed(self, push: Bcp2Message) -> None:
         if isinstance(push, Error):
             words = REASONS.get(push.status, "error")
-            self._refusal = Refused(f"{push.status} {words}", push.status)
+            self._refusal = ServerRefused(f"{push.status} {words}", push.status)
 
-    def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None:
+    def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None:
         if not self._made.called:
-            self._made.errback(Unreachable(why))
+            self._made.errback(ServerUnreachable(why))

@@ -67,7 +67,7 @@ class Bridged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming(Event):
+class IncomingCallEvent(Event):
     """Somebody calls. `ask`: the person must /accept or /decline. `path` is `relay` where `host` and
     `port` are the server's, through which they call.
     """
@@ -225,7 +225,7 @@ class RoomChanged(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Presence(Event):
+class PresenceChanged(Event):
     """A watched person is `online` or `offline`."""
 
     event: ClassVar[str] = "presence"
@@ -234,7 +234,7 @@ class Presence(Event):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Event):
+class CommandOutput(Event):
     """What a command shows: `command` without its slash, `lines` for a person, `data` for a program.
 
     In JSON the items of `data` stand beside `command`; `lines` are not sent.

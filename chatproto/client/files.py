@@ -8,15 +8,15 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.client.acquaintances import Acquaintances
-from chatproto.client.events import Answer, Event, Failed, FileChanged
-from chatproto.client.settings import Settings
+from chatproto.client.acquaintances import TrustStore
+from chatproto.client.events import CommandOutput, Event, Failed, FileChanged
+from chatproto.client.settings import ClientSettings
 from chatproto.net.clock import Monotonic
 from chatproto.session.secure import SecureLink
-from chatproto.transfer.desk import TransferNews, TransferTrouble, Worker
+from chatproto.transfer.desk import DiskWorker, TransferNews, TransferTrouble
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.records import Record, Records, of
-from chatproto.transfer.state import ACTIVE, State
+from chatproto.transfer.state import ACTIVE, TransferState
 from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
@@ -32,9 +32,9 @@ SWEPT_EVERY = 3600.0
 class FilesOwner(Protocol):
     """What files need of the node."""
 
-    settings: Settings
+    settings: ClientSettings
     limits: Limits
-    acquaintances: Acquaintances | None
+    acquaintances: TrustStore | None
     reactor: IReactorTime
 
     @property
@@ -47,7 +47,7 @@ class FilesOwner(Protocol):
 class Files:
     """The transfers with every key; `home`: where what is known of them is kept."""
 
-    def __init__(self, node: FilesOwner, worker: Worker, home: Path, downloads: Path) -> None:
+    def __init__(self, node: FilesOwner, worker: DiskWorker, home: Path, downloads: Path) -> None:
         self._node = node
         self._worker = worker
         self._records = Records(home / "transfers")
@@ -129,19 +129,19 @@ class Files:
             for person in self._people.values()
             for news in self._listing(person)
             if not news.outgoing
-            and news.state is State.OFFERED
+            and news.state is TransferState.OFFERED
             and name in ("", person.name, person.name.rstrip("?"))
         )
 
     def list(self) -> None:
         """Show every transfer that has not ended."""
         events = [
-            person.event(news, progress=news.state is State.MOVING)
+            person.event(news, progress=news.state is TransferState.MOVING)
             for person in self._people.values()
             for news in self._listing(person)
         ]
         events.sort(key=lambda event: event.id)
-        self._node.tell(Answer("files", (), {"files": [event.row() for event in events]}))
+        self._node.tell(CommandOutput("files", (), {"files": [event.row() for event in events]}))
 
     @property
     def moving(self) -> bool:
@@ -205,7 +205,7 @@ class Files:
         for person in self._people.values():
             listing = tuple(self._listing(person))
             for news in listing:
-                if news.state is State.MOVING:
+                if news.state is TransferState.MOVING:
                     moving = True
                     self._node.tell(person.event(news, progress=True))
             person.look_for_stall(listing)
@@ -277,7 +277,7 @@ class PersonFiles:
         """
         now, moved = self._files.now(), dict[int, tuple[int, Monotonic]]()
         for news in listing:
-            if news.state is State.MOVING:
+            if news.state is TransferState.MOVING:
                 offset, since = self._moved.get(news.number, (-1, now))
                 moved[news.number] = news.offset, since if offset == news.offset else now
         self._moved = moved
@@ -337,7 +337,7 @@ class PersonFiles:
         )
 
     def _is_question(self, news: TransferNews) -> bool:
-        return not news.outgoing and news.state is State.OFFERED and not news.text
+        return not news.outgoing and news.state is TransferState.OFFERED and not news.text
 
     def _answer(self, number: int, takes: bool) -> None:
         try:

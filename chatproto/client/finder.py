@@ -10,17 +10,17 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.calls import Calls
 from chatproto.client.conversation import Conversation
-from chatproto.client.events import Answer, Event, Notice
+from chatproto.client.events import CommandOutput, Event, Notice
 from chatproto.client.introducers import Introducer
-from chatproto.client.introduction import Introduction
+from chatproto.client.introduction import Rendezvous
 from chatproto.client.neighbours import Neighbours
-from chatproto.client.people import People
-from chatproto.client.settings import Settings
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import Unreachable
+from chatproto.client.people import AddressBook
+from chatproto.client.settings import ClientSettings
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ServerUnreachable
 from chatproto.identity.names import NameBook
 from chatproto.identity.pins import Pin
 from chatproto.identity.recipient import (
@@ -54,18 +54,18 @@ class Trouble(Exception):
     """What was asked for cannot be done; its text is one sentence for a person."""
 
 
-TROUBLES = (Trouble, LocalError, RemoteError, Refused, Unreachable, LedgerTrouble)
+TROUBLES = (Trouble, LocalError, RemoteError, ServerRefused, ServerUnreachable, LedgerTrouble)
 """What can be in the way of something that was asked for; each says it in one sentence."""
 
 
 class FinderOwner(Protocol):
     """What the finder needs of the node."""
 
-    settings: Settings
-    people: People
+    settings: ClientSettings
+    people: AddressBook
     names: NameBook
     me: Me
-    acquaintances: Acquaintances | None
+    acquaintances: TrustStore | None
     server: Introducer | None
     calls: Calls
     expected: dict[str, str]
@@ -77,7 +77,7 @@ class FinderOwner(Protocol):
     def is_elsewhere(self, key: str) -> None: ...
 
 
-class Finder:
+class NameResolver:
     """Asks the server and our own memory; what it raises is in `TROUBLES`."""
 
     def __init__(self, node: FinderOwner) -> None:
@@ -96,10 +96,10 @@ class Finder:
         """Whom the server answers with; remembered, and believed for a while."""
         try:
             callee = await self.introducer.bridge(peer)
-        except Refused as error:
+        except ServerRefused as error:
             if str(error) not in _BARE:  # a classic server has words of its own
                 raise
-            raise Refused(_BARE[str(error)].format(peer), error.status) from None
+            raise ServerRefused(_BARE[str(error)].format(peer), error.status) from None
         if callee is None:
             return None
         if peer and callee.client_id != peer:
@@ -111,7 +111,7 @@ class Finder:
         self._node.people.remember(contact, callee.addresses)
         if callee.key is not None and callee.call:
             self._node.calls.meetings.keep(
-                Introduction(
+                Rendezvous(
                     callee.client_id,
                     callee.key,
                     callee.addresses,
@@ -132,10 +132,10 @@ class Finder:
         """
         try:
             return await self.ask_for(client_id)
-        except (Refused, Unreachable) as error:
+        except (ServerRefused, ServerUnreachable) as error:
             if (near := self._nearby(client_id, key)) is not None:
                 return near
-            if not isinstance(error, Refused) or error.status != AWAY:
+            if not isinstance(error, ServerRefused) or error.status != AWAY:
                 raise
         await self.introducer.watch(client_id)
         if told:
@@ -344,7 +344,7 @@ class Finder:
             return f"no address for {target}: /chat host:port calls directly"
         return f"{target} is not nearby: /nearby shows who is, /chat host:port calls directly"
 
-    def verified(self, name: str, same: bool) -> Answer:
+    def verified(self, name: str, same: bool) -> CommandOutput:
         """The number to compare with `name`; `same`: it was the same, which is kept."""
         known = self._node.acquaintances
         if known is None or not name:
@@ -370,9 +370,9 @@ class Finder:
             if conversation is not None:
                 conversation.show(host=None, port=None, security=conversation.security())
         data = {"id": name, "key": key, "number": number, "verified": same}
-        return Answer("verify", lines, data)
+        return CommandOutput("verify", lines, data)
 
-    def trusted(self, peer: str, key: str) -> tuple[Answer, list[str]]:
+    def trusted(self, peer: str, key: str) -> tuple[CommandOutput, list[str]]:
         """Keep `key` as that of `peer`; also returns the keys that are nobody's any more."""
         known = self._node.acquaintances
         if known is None:
@@ -385,4 +385,4 @@ class Finder:
             if server is None:
                 raise Trouble(f"no key of a server {where} is known")
         old = known.trust(client_id, read_key(key), server)
-        return Answer("trust", (f"{peer} has {key}",), {"id": peer, "key": key}), old
+        return CommandOutput("trust", (f"{peer} has {key}",), {"id": peer, "key": key}), old

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.calls import Calls
-from chatproto.client.rooms import Rooms
-from chatproto.client.settings import Settings
+from chatproto.client.rooms import JoinedRooms
+from chatproto.client.settings import ClientSettings
 
 
 class ForgottenAtOwner(Protocol):
     """The parts of the client in which a name is looked up."""
 
-    settings: Settings
-    acquaintances: Acquaintances | None
+    settings: ClientSettings
+    acquaintances: TrustStore | None
     calls: Calls
-    rooms: Rooms
+    rooms: JoinedRooms
 
 
 def refusal(client: ForgottenAtOwner, word: str) -> str:

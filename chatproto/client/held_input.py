@@ -11,11 +11,11 @@ from chatproto.client.events import Event, Undelivered
 from chatproto.identity.recipient import Recipient
 from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 
-ON_THE_WAY = (State.CALLING, State.ASKING, State.OPEN, State.BROKEN)
+ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, SessionState.BROKEN)
 """States of a conversation in which there will be room again, or an end."""
 
 
@@ -54,10 +54,10 @@ class HeldInput:
             return
         conversation, text = self._held
         other = self._node.talk.with_same(conversation)
-        if conversation.state is State.CLOSED and other is not None:
+        if conversation.state is SessionState.CLOSED and other is not None:
             conversation = other
             self._held = other, text
-        if conversation.state is State.CLOSED:
+        if conversation.state is SessionState.CLOSED:
             self._held = None
             self._leave(conversation, text)
         elif conversation.unsent < self._node.limits.waiting_messages:

@@ -6,15 +6,15 @@ from collections.abc import Callable
 from typing import Protocol
 
 from chatproto.client.events import Bridged, Contacts, Event, Notice, Registered
-from chatproto.client.finder import Finder
-from chatproto.client.people import People
+from chatproto.client.finder import NameResolver
+from chatproto.client.people import AddressBook
 from chatproto.wire.limits import Limits
 
 
 class InquiriesOwner(Protocol):
     """What they need of the node."""
 
-    people: People
+    people: AddressBook
     limits: Limits
 
     @property
@@ -24,7 +24,7 @@ class InquiriesOwner(Protocol):
 class Inquiries:
     """Each tells its answer; what the finder raises is in `finder.TROUBLES`."""
 
-    def __init__(self, node: InquiriesOwner, finder: Finder) -> None:
+    def __init__(self, node: InquiriesOwner, finder: NameResolver) -> None:
         self._node = node
         self._finder = finder
 

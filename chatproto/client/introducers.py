@@ -8,9 +8,9 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from chatproto.directory.callee import Callee
-from chatproto.directory.client import ClassicServer, Unreachable
-from chatproto.directory.registration import Registration
+from chatproto.directory.callee import BridgeResult
+from chatproto.directory.client import ClassicServer, ServerUnreachable
+from chatproto.directory.registration import ClientRegistration
 from chatproto.directory.secure_client import SecureServer
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
@@ -40,7 +40,7 @@ class Introducer(Protocol):
     async def register(self) -> bool:
         """Say where we can be called; whether that is news, told by nobody else."""
 
-    async def bridge(self, peer: str) -> Callee | None:
+    async def bridge(self, peer: str) -> BridgeResult | None:
         """Ask for `peer`, or for anybody."""
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
@@ -76,7 +76,7 @@ class ClassicIntroducer:
         self.registered = True
         return True
 
-    async def bridge(self, peer: str) -> Callee | None:
+    async def bridge(self, peer: str) -> BridgeResult | None:
         assert self._me is not None
         if peer:
             raise LocalError(
@@ -84,7 +84,11 @@ class ClassicIntroducer:
             )
         client_id = self._me.client_id
         found = await self._first(lambda server: server.bridge(client_id))
-        return None if found is None else Callee(found.client_id, None, ((found.host, found.port),))
+        return (
+            None
+            if found is None
+            else BridgeResult(found.client_id, None, ((found.host, found.port),))
+        )
 
     async def watch(self, peer: str) -> None:
         """Nothing: a classic server does not know who is there."""
@@ -98,7 +102,7 @@ class ClassicIntroducer:
         for _ in range(1, len(self._servers)):
             try:
                 return await ask(self._servers[0])
-            except Unreachable:
+            except ServerUnreachable:
                 self._servers.rotate(-1)
         return await ask(self._servers[0])
 
@@ -135,7 +139,7 @@ class SecureIntroducer:
     def start(self, me: Me) -> None:
         addresses = ((me.host, me.port),)
         self._server.start(
-            Registration(
+            ClientRegistration(
                 me.client_id,
                 me.port,
                 addresses,
@@ -154,7 +158,7 @@ class SecureIntroducer:
         await self._server.register()
         return False
 
-    async def bridge(self, peer: str) -> Callee | None:
+    async def bridge(self, peer: str) -> BridgeResult | None:
         await self._server.ready()
         return await self._server.bridge(peer)
 

@@ -12,7 +12,7 @@ from chatproto.wire.fields import host_port
 
 
 @dataclass(frozen=True, slots=True)
-class Introduction:
+class Rendezvous:
     """Whom to meet, where, and as which `call` (protocol section 5); of one that nobody arranged, where
     only we dial, it is empty.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from chatproto.session.effects import (
+    AcceptCall,
     Acknowledge,
-    Answer,
-    Ask,
     Call,
     Drop,
     Effect,
     Leave,
-    Probe,
+    ProbeConnection,
     Refuse,
-    Send,
+    SendChat,
+    SendEntry,
     Speak,
 )
 from chatproto.session.plain import PlainLink
@@ -30,15 +30,15 @@ def carry_out(effect: Effect, me: Me) -> None:
             link.write_opener(me)
         case Speak(PlainLink() as link, text):
             link.write_text(me, text)
-        case Ask(SecureLink() as secure, opening):
+        case SendChat(SecureLink() as secure, opening):
             secure.ask(me, opening)
-        case Answer(SecureLink() as secure, opening):
+        case AcceptCall(SecureLink() as secure, opening):
             secure.answer(me, opening)
-        case Send(SecureLink() as secure, entry):
+        case SendEntry(SecureLink() as secure, entry):
             secure.write_entry(entry)
         case Acknowledge(SecureLink() as secure, id):
             secure.acknowledge(id)
-        case Probe(SecureLink() as secure):
+        case ProbeConnection(SecureLink() as secure):
             secure.probe()
         case Refuse(SecureLink() as secure, status):
             secure.refuse(status)

@@ -6,22 +6,22 @@ from typing import Protocol
 
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
-from chatproto.client.events import Event, Incoming, Notice
-from chatproto.client.meetings import Meetings
-from chatproto.client.people import People
+from chatproto.client.events import Event, IncomingCallEvent, Notice
+from chatproto.client.meetings import RendezvousTable
+from chatproto.client.people import AddressBook
 from chatproto.client.secure_links import SecureLinks
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.directory.lease import network, shown_ip
 from chatproto.identity.recipient import OpenPeer
-from chatproto.session.manner import Manner
+from chatproto.session.manner import Capabilities
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
-from chatproto.wire.reader import Item, Left, Opened, Said
+from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
 
 REFUSED_TOLD = 100
 """Machines whose refused calls are told."""
@@ -36,7 +36,7 @@ class LinksOwner(Protocol):
         """Return True if plain calls under `client_id` are ignored."""
 
     @property
-    def settings(self) -> Settings:
+    def settings(self) -> ClientSettings:
         """How we were told to behave."""
 
     @property
@@ -44,7 +44,7 @@ class LinksOwner(Protocol):
         """The named limits."""
 
     @property
-    def people(self) -> People:
+    def people(self) -> AddressBook:
         """Whom we have heard of."""
 
     def tell(self, event: Event) -> None:
@@ -59,10 +59,10 @@ class LinksOwner(Protocol):
         """Where connections go that begin TLS."""
 
     @property
-    def meetings(self) -> Meetings:
+    def meetings(self) -> RendezvousTable:
         """Where they go that name an introduction."""
 
-    def begin(self, name: str, dialect: Manner) -> Conversation:
+    def begin(self, name: str, dialect: Capabilities) -> Conversation:
         """A new conversation."""
 
     def join(self, link: PlainLink, conversation: Conversation) -> bool:
@@ -145,9 +145,9 @@ class Links:
         self._mirror(link)
         for item in items:
             match item:
-                case Opened():
+                case DialectKnown():
                     self._opened(link, item)
-                case Said(text):
+                case PlainMessage(text):
                     conversation = self._links.get(link)
                     if conversation is not None:
                         conversation.perform(_plain(conversation).heard(text))
@@ -160,7 +160,7 @@ class Links:
         if self._links.get(link, self) is not None:
             return
         link.assume(DIALECTS["raw"])
-        self._opened(link, Opened(DIALECTS["raw"], None, None, None))
+        self._opened(link, DialectKnown(DIALECTS["raw"], None, None, None))
         conversation = self._links.get(link)
         if conversation is not None:
             conversation.perform(_plain(conversation).silent())
@@ -182,7 +182,7 @@ class Links:
 
     # How it follows.
 
-    def _opened(self, link: PlainLink, opened: Opened) -> None:
+    def _opened(self, link: PlainLink, opened: DialectKnown) -> None:
         conversation = self._links.get(link)
         if not link.called:
             return
@@ -200,7 +200,7 @@ class Links:
             return
         self._ring(link, opened, name)
 
-    def _ring(self, link: PlainLink, opened: Opened, name: str) -> None:
+    def _ring(self, link: PlainLink, opened: DialectKnown, name: str) -> None:
         settings = self._calls.settings
         if not (settings.plain or settings.open):
             link.drop()
@@ -218,7 +218,7 @@ class Links:
         self._calls.join(link, conversation)
         at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
         host, port = conversation.host or link.host, conversation.port or link.port
-        self._calls.tell(Incoming(conversation.name, host, port, ask=not at_once))
+        self._calls.tell(IncomingCallEvent(conversation.name, host, port, ask=not at_once))
         effects = _plain(conversation).called(link)
         if not at_once:
             conversation.perform(effects)
@@ -237,7 +237,7 @@ class Links:
             where = host_port(link.host, link.port)
             self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
 
-    def _known_caller(self, link: PlainLink, opened: Opened) -> Conversation | None:
+    def _known_caller(self, link: PlainLink, opened: DialectKnown) -> Conversation | None:
         if opened.client_id is None:
             return self._calls.all.one_way(link.host, dialled=True)
         # An id is only a claim: from another machine it is somebody else.
@@ -260,7 +260,7 @@ class Links:
         if not link.called and conversation is not None and dialect is not None:
             _plain(conversation).mirror(dialect)
 
-    def _identified(self, conversation: Conversation, opened: Opened) -> None:
+    def _identified(self, conversation: Conversation, opened: DialectKnown) -> None:
         """Somebody who was silent at first has told who they are."""
         conversation.session.dialect = opened.dialect
         if opened.client_id is not None and not conversation.named:
@@ -268,7 +268,7 @@ class Links:
             self._calls.all.rename(conversation, opened.client_id, named=True)
             self._calls.tell(Notice(f"{before} is {conversation.name}"))
 
-    def _locate(self, conversation: Conversation, link: PlainLink, opened: Opened) -> None:
+    def _locate(self, conversation: Conversation, link: PlainLink, opened: DialectKnown) -> None:
         """Keep where they can be called: as they say, unless they say it from another machine and it
         is a name, somebody else's public address, or leads to no host there."""
         here = is_local(link.host)
@@ -295,7 +295,7 @@ class Links:
         if conversation is None:
             return
         if word:
-            talked = conversation.state is State.OPEN and conversation.heard_any
+            talked = conversation.state is SessionState.OPEN and conversation.heard_any
             ends = talked and not conversation.unsent
             conversation.perform(conversation.session.left(link))
             link.drop()
@@ -316,9 +316,9 @@ class Links:
         """`link` is gone. They may have hung up upon what we said first, which they did not know."""
         session = _plain(conversation)
         unknown = not (link.called or conversation.heard_any or session.dialect is LOBBY)
-        was_open = conversation.state is State.OPEN
+        was_open = conversation.state is SessionState.OPEN
         conversation.perform(session.lost(link, reason, unwritten))
-        if unknown and was_open and conversation.state is State.CLOSED:
+        if unknown and was_open and conversation.state is SessionState.CLOSED:
             others = "|".join(name for name in PEERS if name != session.dialect.name)
             name = conversation.called
             hint = f"/chat --as {others} {name}"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred, DeferredLock
 
-from chatproto.client.dialer import Unreachable
+from chatproto.client.dialer import PeerUnreachable
 from chatproto.session.plain import PlainLink
 
 
@@ -39,7 +39,7 @@ class LoneMessages:
     async def _carry(self, frame: bytes, text: str | None) -> None:
         try:
             link = await self._dial()
-        except Unreachable as error:
+        except PeerUnreachable as error:
             self._waiting -= 1
             if text is not None:
                 self._unsaid(text, str(error))

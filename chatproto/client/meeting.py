@@ -11,22 +11,22 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client.conversation import Conversation
-from chatproto.client.dialer import Dialer, Unreachable
-from chatproto.client.introduction import Introduction, key_bytes
+from chatproto.client.dialer import Dialer, PeerUnreachable
+from chatproto.client.introduction import Rendezvous, key_bytes
 from chatproto.client.secure_links import SecureLinks
 from chatproto.relay.client import NoRelay, RelayEnd
 from chatproto.session.paths import (
     AskAgain,
-    Close,
+    CancelDials,
+    CloseConnection,
     Dial,
     Effect,
     GiveUp,
     JoinRelay,
-    Mode,
+    PathMode,
     Pick,
     Race,
-    Role,
-    StopDialling,
+    RaceRole,
     is_tls_server,
 )
 from chatproto.session.secure import SecureLink
@@ -47,12 +47,12 @@ class MeetingOwner(Protocol):
     @property
     def own_key(self) -> str: ...
     def handshake(self, key: str, client_id: str) -> Any: ...
-    def relay_at(self, introduction: Introduction) -> tuple[Address | None, bool]: ...
-    def better(self, meeting: Meeting, link: SecureLink) -> None: ...
-    def look_again(self, meeting: Meeting) -> None: ...
+    def relay_at(self, introduction: Rendezvous) -> tuple[Address | None, bool]: ...
+    def better(self, meeting: Connector, link: SecureLink) -> None: ...
+    def look_again(self, meeting: Connector) -> None: ...
 
 
-class Meeting:
+class Connector:
     """Carries out a race between two people. `found` fires with the first connection that the caller
     picks, or fails with Unreachable; cancelling it ends the meeting. The callee's never fires."""
 
@@ -62,10 +62,10 @@ class Meeting:
         dialer: Dialer,
         reactor: IReactorTime,
         limits: Limits,
-        introduction: Introduction,
+        introduction: Rendezvous,
         addresses: tuple[Address, ...],
-        role: Role,
-        mode: Mode,
+        role: RaceRole,
+        mode: PathMode,
     ) -> None:
         self.introduction = introduction
         self.mode = mode
@@ -112,7 +112,7 @@ class Meeting:
         self, transport: Any, data: bytes, goes_on: Callable[[SecureLink], None] = lambda link: None
     ) -> None:
         """Take a connection that the peer dialled; `data` came behind PUNCH. `goes_on` gets the new link."""
-        if self.stopped or self.mode is Mode.RELAY:
+        if self.stopped or self.mode is PathMode.RELAY:
             transport.abortConnection()
             return
         link, made = self._new_link(dialled=False)
@@ -174,17 +174,17 @@ class Meeting:
                 self._join()
             case Pick(link):
                 self._pick(link)
-            case Close(link):
+            case CloseConnection(link):
                 link.drop()
-            case StopDialling():
+            case CancelDials():
                 self._stop_dialling()
             case AskAgain():
                 self._owner.look_again(self)
             case GiveUp(reasons):
-                if not self.found.called and self._role is Role.CALLER:
-                    relayed = self.introduction.ticket and self.mode is not Mode.DIRECT
+                if not self.found.called and self._role is RaceRole.CALLER:
+                    relayed = self.introduction.ticket and self.mode is not PathMode.DIRECT
                     told = [one for one in reasons if one[0] is not None or relayed]
-                    self.found.errback(Unreachable(_why(told or list(reasons))))
+                    self.found.errback(PeerUnreachable(_why(told or list(reasons))))
 
     def _new_link(
         self, *, dialled: bool, relayed: bool = False
@@ -200,7 +200,7 @@ class Meeting:
         )
         link = self._owner.secure.new(
             self._owner.handshake(one.key, one.client_id),
-            called=self._role is Role.CALLEE,
+            called=self._role is RaceRole.CALLEE,
             tls_server=server,
             punch=call if dialled and not relayed else "",
             meeting=self,
@@ -264,7 +264,7 @@ class Meeting:
             return  # given up
         del self._under_way[name]
         error = failure.value
-        if not isinstance(error, (Unreachable, NoRelay, CancelledError)):
+        if not isinstance(error, (PeerUnreachable, NoRelay, CancelledError)):
             log.failure("a way could not be tried", failure=failure)
         self._carry(self._race.failed(name, str(error) or type(error).__name__, self._now()))
 
@@ -291,7 +291,7 @@ def _why(reasons: list[tuple[Address | None, str]]) -> str:
 
 def _unimportant(failure: Failure) -> None:
     """They dialled us, and that came to nothing: they or we shall find another way."""
-    failure.trap(Unreachable)
+    failure.trap(PeerUnreachable)
 
 
 def _log(failure: Failure) -> None:

@@ -13,17 +13,17 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.conversation import Conversation
-from chatproto.client.dialer import Dialer, Unreachable
-from chatproto.client.introduction import Introduction
-from chatproto.client.meeting import Meeting
-from chatproto.client.place import Place
+from chatproto.client.dialer import Dialer, PeerUnreachable
+from chatproto.client.introduction import Rendezvous
+from chatproto.client.meeting import Connector
+from chatproto.client.place import OwnAddresses
 from chatproto.client.secure_links import SecureLinks
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.session.candidates import in_turn, worth_dialling
-from chatproto.session.paths import AGAIN_FOR, Mode, Role
+from chatproto.session.paths import AGAIN_FOR, PathMode, RaceRole
 from chatproto.session.plain import PlainLink
 from chatproto.session.punches import Punches
 from chatproto.session.secure import SecureLink
@@ -41,20 +41,20 @@ class MeetingsOwner(Protocol):
     secure: SecureLinks
 
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> ClientSettings: ...
     @property
     def limits(self) -> Limits: ...
     @property
-    def acquaintances(self) -> Acquaintances | None: ...
+    def acquaintances(self) -> TrustStore | None: ...
     @property
-    def here(self) -> Place: ...
+    def here(self) -> OwnAddresses: ...
     @property
     def strangers(self) -> Strangers: ...
     def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
-    async def introduce_again(self, conversation: Conversation) -> Introduction | None: ...
+    async def introduce_again(self, conversation: Conversation) -> Rendezvous | None: ...
 
 
-class Meetings:
+class RendezvousTable:
     """Arranges them: of those whom we call, and of those who are introduced to us."""
 
     def __init__(self, calls: MeetingsOwner, dialer: Dialer, reactor: IReactorTime) -> None:
@@ -63,10 +63,8 @@ class Meetings:
         self._reactor = reactor
         self._punches: Punches[_Early] = Punches(calls.limits)
         self._timer: IDelayedCall | None = None
-        self._by_call: dict[str, Meeting] = {}
-        self._answered: dict[
-            str, tuple[Introduction, float]
-        ] = {}  # by key, of the server's answers
+        self._by_call: dict[str, Connector] = {}
+        self._answered: dict[str, tuple[Rendezvous, float]] = {}  # by key, of the server's answers
         self._stopped = False
 
     def __len__(self) -> int:
@@ -74,33 +72,33 @@ class Meetings:
 
     # Whom we call.
 
-    def keep(self, introduction: Introduction) -> None:
+    def keep(self, introduction: Rendezvous) -> None:
         """The server has answered with somebody: they dial us already."""
         self._answered.pop(introduction.key, None)
         self._answered[introduction.key] = introduction, self._reactor.seconds()
         if len(self._answered) > MOST:
             del self._answered[next(iter(self._answered))]
 
-    def take(self, key: str) -> Introduction | None:
+    def take(self, key: str) -> Rendezvous | None:
         """The server's answer of just now with whoever has `key`; it is used once."""
         introduction, at = self._answered.pop(key, (None, 0.0))
         fresh = self._reactor.seconds() - at < AGAIN_FOR
         return introduction if fresh else None
 
     def call(
-        self, conversation: Conversation, introduction: Introduction, wait: float | None = None
+        self, conversation: Conversation, introduction: Rendezvous, wait: float | None = None
     ) -> Deferred[SecureLink]:
         """Find a way to them for `conversation`, in `wait` seconds if it is given.
 
         Fails with Unreachable; cancelling gives it up.
         """
-        mode = Mode(self._calls.settings.path)
-        if not introduction.call and mode is Mode.RELAY:
+        mode = PathMode(self._calls.settings.path)
+        if not introduction.call and mode is PathMode.RELAY:
             # A relay wants a ticket, which only a server hands out.
             addresses: tuple[Address, ...] = ()
         else:
             addresses = self._worth_dialling(introduction)
-        meeting = self._new(introduction, addresses, Role.CALLER, mode, wait)
+        meeting = self._new(introduction, addresses, RaceRole.CALLER, mode, wait)
         meeting.conversation = conversation
         conversation.meeting = meeting
 
@@ -112,7 +110,7 @@ class Meetings:
         meeting.begin()
         return meeting.found
 
-    def better(self, meeting: Meeting, link: SecureLink) -> None:
+    def better(self, meeting: Connector, link: SecureLink) -> None:
         """A better way than the one that was picked first: the conversation moves there."""
         conversation = meeting.conversation
         if conversation is None:
@@ -122,11 +120,11 @@ class Meetings:
             conversation.meeting = meeting
             conversation.move(link)
 
-    def look_again(self, meeting: Meeting) -> None:
+    def look_again(self, meeting: Connector) -> None:
         """The relay carries a conversation: there may be a direct way by now."""
         ensureDeferred(self._look_again(meeting)).addErrback(_log)
 
-    async def _look_again(self, meeting: Meeting) -> None:
+    async def _look_again(self, meeting: Connector) -> None:
         conversation = meeting.conversation
         if conversation is None or self._stopped:
             return
@@ -134,20 +132,20 @@ class Meetings:
         if introduction is None or meeting.over or conversation.meeting is not meeting:
             return
         found = self._new(
-            introduction, self._worth_dialling(introduction), Role.CALLER, Mode.DIRECT, None
+            introduction, self._worth_dialling(introduction), RaceRole.CALLER, PathMode.DIRECT, None
         )
         found.conversation = conversation
         found.begin()
         try:
             link = await found.found
-        except Unreachable:
+        except PeerUnreachable:
             meeting.learn(found.reasons)
         else:
             self.better(found, link)
 
     # Who is introduced to us.
 
-    def introduced(self, introduction: Introduction) -> None:
+    def introduced(self, introduction: Rendezvous) -> None:
         """Somebody asked the server for us: dial them back, so that routers let them in.
 
         Also whose key is not the known one: both are told why they are refused once they call.
@@ -161,8 +159,8 @@ class Meetings:
         ):
             return  # a server that introduces so many wants us to dial
         addresses = self._worth_dialling(introduction)
-        mode = Mode(self._calls.settings.path)
-        self._new(introduction, addresses, Role.CALLEE, mode, None).begin()
+        mode = PathMode(self._calls.settings.path)
+        self._new(introduction, addresses, RaceRole.CALLEE, mode, None).begin()
 
     def punched(self, plain: PlainLink, call: str, data: bytes) -> None:
         """Whoever dialled us says that it is because of `call`; `data` came behind that."""
@@ -213,7 +211,7 @@ class Meetings:
 
         return known.handshake(judge)
 
-    def relay_at(self, introduction: Introduction) -> tuple[Address | None, bool]:
+    def relay_at(self, introduction: Rendezvous) -> tuple[Address | None, bool]:
         """Return where the relay is, and whether it may be on this machine."""
         place = self._calls.here
         where = place.filtered(introduction.relay)
@@ -221,7 +219,7 @@ class Meetings:
 
     # How it follows.
 
-    def _worth_dialling(self, introduction: Introduction) -> tuple[Address, ...]:
+    def _worth_dialling(self, introduction: Rendezvous) -> tuple[Address, ...]:
         if introduction.typed:
             return introduction.addresses
         if not introduction.call:
@@ -231,16 +229,16 @@ class Meetings:
 
     def _new(
         self,
-        introduction: Introduction,
+        introduction: Rendezvous,
         addresses: tuple[Address, ...],
-        role: Role,
-        mode: Mode,
+        role: RaceRole,
+        mode: PathMode,
         wait: float | None,
-    ) -> Meeting:
+    ) -> Connector:
         limits, call = self._calls.limits, introduction.call
         if wait is not None:
             limits = replace(limits, dial_wait=wait)
-        meeting = Meeting(
+        meeting = Connector(
             self, self._dialer, self._reactor, limits, introduction, addresses, role, mode
         )
         if call:

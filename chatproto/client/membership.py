@@ -6,9 +6,9 @@ from collections import deque
 from typing import Protocol
 
 from chatproto.client.events import Event, MessageReceived, Notice, Sent, Uncertain, Undelivered
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import Unreachable
-from chatproto.directory.room_client import Page, RoomClient
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ServerUnreachable
+from chatproto.directory.room_client import RoomClient, RoomPage
 from chatproto.net.dates import moment_of
 from chatproto.wire.bcp2_rooms_told import JoinAck, Said
 from chatproto.wire.errors import LocalError
@@ -149,12 +149,12 @@ class Membership:
         self.flying.append(text)
         try:
             ack = await self._owner.client.say(self.name, text)
-        except Unreachable:
+        except ServerUnreachable:
             # The next connection finds out whether it arrived, but not if we left meanwhile.
             if self.gone and text in self.flying:
                 self.flying.remove(text)
                 self._owner.tell(Uncertain(self.name, None, text))
-        except (Refused, LocalError) as error:
+        except (ServerRefused, LocalError) as error:
             if this == self._connection:
                 self.flying.remove(text)
                 reason = NOT_SAID.get(getattr(error, "status", None) or 0, str(error))
@@ -172,7 +172,7 @@ class Membership:
         while more:
             try:
                 page = await self._owner.client.history(self.name, after=after)
-            except Refused as error:
+            except ServerRefused as error:
                 if error.status != UNKNOWN:
                     raise
                 page = await self._latest(last, this)
@@ -186,7 +186,7 @@ class Membership:
                 self._tell_missing()
                 return
 
-    async def _latest(self, last: int, this: int) -> Page:
+    async def _latest(self, last: int, this: int) -> RoomPage:
         """Where the server does not know any more what followed: what there is, and a word about it."""
         page = await self._owner.client.history(self.name)
         self._check(this)
@@ -195,7 +195,7 @@ class Membership:
         for said in page.said:
             self._hear(said, history=True)
         self._tell_missing()
-        return Page((), False)
+        return RoomPage((), False)
 
     def _tell_missing(self) -> None:
         """Say that not all of what followed is known, so that ours may stand there or not."""
@@ -230,4 +230,4 @@ class Membership:
     def _check(self, this: int) -> None:
         """Raises Unreachable if the answer came from a connection that is no more."""
         if this != self._connection or self.gone:
-            raise Unreachable("the connection to the server broke")
+            raise ServerUnreachable("the connection to the server broke")

@@ -15,7 +15,7 @@ from chatproto.client.events import (
 )
 from chatproto.net.clock import Wall
 from chatproto.session import ledger
-from chatproto.session.effects import Became
+from chatproto.session.effects import MessageOutcome
 
 EACH = 3
 """So many messages that wait are told one by one."""
@@ -71,7 +71,7 @@ class MessageNews:
         """It was not said and will not be."""
         self._tell(Undelivered(name, reason, text=text))
 
-    def became(self, name: str, fate: Became) -> None:
+    def became(self, name: str, fate: MessageOutcome) -> None:
         """This is known now; with its text if it was told that it waits."""
         late = fate.id in self._kept
         self._kept.discard(fate.id)

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.client.events import Answer, Event, Notice
+from chatproto.client.events import CommandOutput, Event, Notice
 from chatproto.client.posts import Random
 from chatproto.nearby.messages import LEAST_PORT, Beacon, Seek, encode, read_datagram
 from chatproto.nearby.table import Gate, Neighbour, Rhythm, Table
@@ -126,7 +126,7 @@ class Neighbours:
         doubt = "" if self._known.knows(near.key) else "?"
         return Contact(f"{near.client_id}{doubt}", host, port, near.key)
 
-    def answer(self) -> Answer:
+    def answer(self) -> CommandOutput:
         """What /nearby shows."""
         now = self._node.reactor.seconds()
         people = self._table.people(now)
@@ -146,7 +146,7 @@ class Neighbours:
             for row, one in zip(rows, people, strict=True)
         )
         nobody = "nobody is nearby: their clients need --beacon too, and take some seconds"
-        return Answer("nearby", lines or (nobody,), {"people": rows})
+        return CommandOutput("nearby", lines or (nobody,), {"people": rows})
 
     def _standing(self, one: Neighbour) -> str:
         if self._known.knows(one.key):

@@ -8,13 +8,13 @@ from random import SystemRandom
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.calls import Calls
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversation_orders import ConversationOrders
-from chatproto.client.events import Answer, Event, Exited, Notice, Presence, Running
+from chatproto.client.events import CommandOutput, Event, Exited, Notice, PresenceChanged, Running
 from chatproto.client.files import Files
-from chatproto.client.finder import TROUBLES, Finder
+from chatproto.client.finder import TROUBLES, NameResolver
 from chatproto.client.forgotten_at import refusal
 from chatproto.client.held_input import HeldInput
 from chatproto.client.inquiries import Inquiries
@@ -22,32 +22,32 @@ from chatproto.client.introducers import Introducer
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.neighbours import Neighbours
 from chatproto.client.outbox import Outbox
-from chatproto.client.overview import Overview
-from chatproto.client.people import People
-from chatproto.client.place import Place
-from chatproto.client.posts import Posts, Random
+from chatproto.client.overview import StatusReport
+from chatproto.client.people import AddressBook
+from chatproto.client.place import OwnAddresses
+from chatproto.client.posts import OutboundStreams, Random
 from chatproto.client.questions import Questions
 from chatproto.client.requests import Requests, sentence
 from chatproto.client.room_orders import RoomOrders
-from chatproto.client.rooms import Rooms
-from chatproto.client.settings import Settings
-from chatproto.client.standing import Standing
+from chatproto.client.rooms import JoinedRooms
+from chatproto.client.settings import ClientSettings
+from chatproto.client.standing import ActiveTarget
 from chatproto.identity.names import NameBook
 from chatproto.identity.pins import KEY, Pins
 from chatproto.identity.recipient import FirstContact, Recipient
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence
+from chatproto.session.correspondence import Delivery
 from chatproto.session.ledger import Ledger
 from chatproto.session.manner import SECURE
 from chatproto.session.plain_session import PlainSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact, read_host_port
 from chatproto.wire.limits import Limits
 
 
-class Node:
+class App:
     """Carries out what the person asks for and tells what happens.
 
     Requests to the server are carried out one after another; what asks nobody runs at once. The
@@ -58,9 +58,9 @@ class Node:
     def __init__(
         self,
         reactor: IReactorTime,
-        settings: Settings,
+        settings: ClientSettings,
         limits: Limits,
-        acquaintances: Acquaintances | None,
+        acquaintances: TrustStore | None,
         finished: Callable[[int], None],
         ledger: Ledger | None = None,
         random: Random | None = None,
@@ -69,10 +69,10 @@ class Node:
         self.settings = settings
         self.acquaintances = acquaintances
         self.server: Introducer | None = None
-        self.place = Place(settings.announce)
+        self.place = OwnAddresses(settings.announce)
         self.limits = limits
         self.neighbours: Neighbours | None = None
-        self.people = People()
+        self.people = AddressBook()
         self.dialects = KnownDialects()
         # Ids of people who were called and were away, and their names: the person hears when they come.
         self.expected: dict[str, str] = {}
@@ -81,9 +81,9 @@ class Node:
         self.reactor = reactor
         self.random: Random = random or SystemRandom()
         self.now: Callable[[], Wall] = now or (lambda: Wall(reactor.seconds()))
-        self.posts: Posts | None = None
+        self.posts: OutboundStreams | None = None
         if acquaintances is not None and ledger is not None:
-            self.posts = Posts(ledger, acquaintances, self.random, limits)
+            self.posts = OutboundStreams(ledger, acquaintances, self.random, limits)
         self.files: Files | None = None
         self.hold_input: Callable[[bool], None] = _unheld
         self.flushed: Callable[[], Deferred[None]] = _at_once
@@ -97,15 +97,15 @@ class Node:
             lambda name: self.calls.all.recipient_of(name),
         )
         self.calls = Calls(self, reactor)
-        self.rooms = Rooms(self)
+        self.rooms = JoinedRooms(self)
         self.in_room = RoomOrders(self, self.rooms)
         self.talk = ConversationOrders(self, self.calls)
-        self._finder = Finder(self)
+        self._finder = NameResolver(self)
         self._inquiries = Inquiries(self, self._finder)
         self._questions = Questions(self.calls, self.talk)
         self._outbox = Outbox(self)
         self._held = HeldInput(self)
-        self._overview = Overview(self)
+        self._overview = StatusReport(self)
 
     # Its life.
 
@@ -188,7 +188,7 @@ class Node:
 
     def id(self) -> None:
         """Show who we are."""
-        self.tell(Answer("id", (self.me.client_id,), {"id": self.me.client_id}))
+        self.tell(CommandOutput("id", (self.me.client_id,), {"id": self.me.client_id}))
 
     def say(self, text: str) -> None:
         """Say `text` in the current conversation or room."""
@@ -212,7 +212,7 @@ class Node:
             return
         if to and self.rooms.rows() and self._is_stranger(to):
             # Whoever is in a room with us is called for it, and what is typed goes where it went.
-            Standing(self.calls.all).run(lambda: self.chat(to))
+            ActiveTarget(self.calls.all).run(lambda: self.chat(to))
         self._held.say(text, to)
 
     def _is_stranger(self, name: str) -> bool:
@@ -379,7 +379,7 @@ class Node:
         return contact is not None and contact.key is not None
 
     async def locate(self, client_id: str) -> Contact | None:
-        """Where the server says that `client_id` is; see `Finder.locate`."""
+        """Where the server says that `client_id` is; see `NameResolver.locate`."""
         return await self.requests.then(lambda: self._finder.locate(client_id))
 
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
@@ -395,7 +395,7 @@ class Node:
 
         `chosen`: the person named the dialect; else one that worked with them before is taken.
         """
-        if conversation.state is not State.CALLING:
+        if conversation.state is not SessionState.CALLING:
             return
         try:
             contact = await self._finder.find(conversation)
@@ -403,7 +403,7 @@ class Node:
             conversation.refusal = error
             conversation.perform(conversation.session.unreachable(sentence(error)))
         else:
-            if conversation.state is State.CALLING:  # they may have called meanwhile
+            if conversation.state is SessionState.CALLING:  # they may have called meanwhile
                 known = self.dialects.get(contact.client_id)
                 if known and not chosen and isinstance(conversation.session, PlainSession):
                     conversation.session.mirror(DIALECTS[known], calling=True)
@@ -426,7 +426,7 @@ class Node:
         """Somebody is there."""
         name = self.expected.pop(client_id, None)
         if name is not None:
-            self.tell(Presence(name, "online"))
+            self.tell(PresenceChanged(name, "online"))
         self.calls.came(client_id)
         self._outbox.deliveries.came(client_id)
 
@@ -466,7 +466,7 @@ class Node:
         """Keep `text` for somebody we know; whether we do."""
         return self._outbox.leave_for(recipient, text)
 
-    def left_over(self, post: Correspondence, quiet: bool) -> None:
+    def left_over(self, post: Delivery, quiet: bool) -> None:
         """A conversation is over, and this may not have arrived; `quiet`: nothing of it was shown."""
         self._outbox.left_over(post, quiet, ending=self._exit_code is not None)
 
@@ -512,10 +512,10 @@ class Node:
         answer, old = self._finder.trusted(peer, key)
         self.tell(answer)
         theirs = [one for one in self.calls.all if one.key in old]
-        talking = {one.key for one in theirs if one.state is State.OPEN}
+        talking = {one.key for one in theirs if one.state is SessionState.OPEN}
         self._outbox.replaced([one for one in old if one not in talking], key, peer)
         for one in theirs:
-            if one.state is not State.OPEN:
+            if one.state is not SessionState.OPEN:
                 one.perform(one.session.leave())
         self.calls.names_changed()
 

@@ -8,12 +8,12 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.calls import Calls
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.events import (
-    Answer,
+    CommandOutput,
     Delivered,
     Event,
     Failed,
@@ -23,16 +23,16 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.introducers import Introducer
-from chatproto.client.people import People
-from chatproto.client.posts import Posts
-from chatproto.client.rooms import Rooms
-from chatproto.client.settings import Settings
+from chatproto.client.people import AddressBook
+from chatproto.client.posts import OutboundStreams
+from chatproto.client.rooms import JoinedRooms
+from chatproto.client.settings import ClientSettings
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
 from chatproto.session import ledger
-from chatproto.session.correspondence import Correspondence, Outcome
-from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, Line
+from chatproto.session.correspondence import Delivery, Outcome
+from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID
@@ -47,16 +47,16 @@ OLD_EVERY = 3600.0
 class OutboxOwner(Protocol):
     """What it needs of the node."""
 
-    settings: Settings
+    settings: ClientSettings
     server: Introducer | None
-    people: People
-    posts: Posts | None
+    people: AddressBook
+    posts: OutboundStreams | None
     calls: Calls
     talk: ConversationOrders
     me: Me
     limits: Limits
-    acquaintances: Acquaintances | None
-    rooms: Rooms
+    acquaintances: TrustStore | None
+    rooms: JoinedRooms
     reactor: IReactorTime
     now: Callable[[], Wall]
     flushed: Callable[[], Deferred[None]]
@@ -141,7 +141,7 @@ class Outbox:
         self.deliveries.wait_for(recipient.key, len(post))
         return True
 
-    def left_over(self, post: Correspondence, quiet: bool, ending: bool) -> None:
+    def left_over(self, post: Delivery, quiet: bool, ending: bool) -> None:
         """A conversation is over: what has not arrived waits, if its key is known, or is reported."""
         posts = self._node.posts
         assert posts is not None
@@ -171,7 +171,7 @@ class Outbox:
         post = posts.of(recipient.key, name)
         self._tell_all(name, post.take_back(number), "taken back")
 
-    def listed(self) -> Answer:
+    def listed(self) -> CommandOutput:
         """List what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
 
         At most `LISTED` characters of text; `more` says how many messages are left out.
@@ -192,7 +192,7 @@ class Outbox:
         if more:
             lines.append(f"and {more} more")
         data: dict[str, Any] = {"messages": rows, **({"more": more} if more else {})}
-        return Answer("outbox", tuple(lines) or ("nothing waits",), data)
+        return CommandOutput("outbox", tuple(lines) or ("nothing waits",), data)
 
     def _waiting(self) -> Iterator[tuple[str, int | None, Wall | None, str]]:
         """To whom, as what number, when and what was said that waits."""
@@ -217,7 +217,9 @@ class Outbox:
         lines = posts.ledger.history(key, min(most, self._node.limits.history_lines))
         for line in lines:
             self._show(line)
-        self._node.tell(Answer("history", () if lines else ("nothing",), {"count": len(lines)}))
+        self._node.tell(
+            CommandOutput("history", () if lines else ("nothing",), {"count": len(lines)})
+        )
 
     def _key_of(self, who: str) -> str | None:
         """The key of `who` or of the target; None: they speak in the open. Raises LocalError."""
@@ -241,7 +243,9 @@ class Outbox:
         lines = posts.ledger.search(words, self._node.limits.history_lines)
         for line in lines:
             self._show(line)
-        self._node.tell(Answer("search", () if lines else ("nothing",), {"count": len(lines)}))
+        self._node.tell(
+            CommandOutput("search", () if lines else ("nothing",), {"count": len(lines)})
+        )
 
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told; once it is on the screen that is kept."""
@@ -268,7 +272,7 @@ class Outbox:
         if line is not None and line < self._line:
             self.shown(self._line)
 
-    def _show(self, line: Line) -> None:
+    def _show(self, line: LogLine) -> None:
         if line.state == OVERHEARD:
             where = line.key
             self._node.tell(
@@ -282,7 +286,7 @@ class Outbox:
         from_, to = (name, None) if heard else (self._node.me.client_id, name)
         self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True, said=line.at))
 
-    def _name_of(self, line: Line) -> str:
+    def _name_of(self, line: LogLine) -> str:
         """Return the name of the peer in `line`: as logged, if it still means the same key."""
         known = self._node.acquaintances
         name = line.name

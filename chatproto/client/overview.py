@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.calls import Calls
 from chatproto.client.conversation import Conversation
-from chatproto.client.events import Answer
+from chatproto.client.events import CommandOutput
 from chatproto.client.introducers import Introducer
 from chatproto.client.introduction import tried
-from chatproto.client.rooms import Rooms
-from chatproto.client.settings import Settings
+from chatproto.client.rooms import JoinedRooms
+from chatproto.client.settings import ClientSettings
 from chatproto.identity.recipient import KeyedPerson
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import host_port
@@ -29,21 +29,21 @@ WAYS = {
 class OverviewOwner(Protocol):
     """Of what it is told; the node."""
 
-    settings: Settings
-    acquaintances: Acquaintances | None
+    settings: ClientSettings
+    acquaintances: TrustStore | None
     server: Introducer | None
     me: Me
     calls: Calls
-    rooms: Rooms
+    rooms: JoinedRooms
 
 
-class Overview:
+class StatusReport:
     """Makes the answers. Those of which something is asked that is not there raise LocalError."""
 
     def __init__(self, node: OverviewOwner) -> None:
         self._node = node
 
-    def who(self, peer: str = "") -> Answer:
+    def who(self, peer: str = "") -> CommandOutput:
         """The conversations and rooms; with `peer` also what they are called here, and their key."""
         rows, rooms = self._node.calls.all.rows(), self._node.rooms.rows()
         lines = (*(_row_line(row) for row in rows), *(_room_line(row) for row in rooms))
@@ -53,7 +53,7 @@ class Overview:
             data |= {"name": name, "key": key}
             meant = f"{peer} means {name}" + (f", whose key is {key}" if key else "")
             lines = (meant, *lines)
-        return Answer("who", lines or ("no conversation",), data)
+        return CommandOutput("who", lines or ("no conversation",), data)
 
     def _named(self, peer: str) -> tuple[str, str | None]:
         """Return the name of `peer` here, and its key if it is known."""
@@ -64,7 +64,7 @@ class Overview:
             return calls.name_of(recipient.key, peer), recipient.key
         return (conversation.name if conversation is not None else peer), None
 
-    def status(self) -> Answer:
+    def status(self) -> CommandOutput:
         """Who and where we are, and with which server."""
         node, me = self._node, self._node.me
         server = node.server.name if node.server else None
@@ -84,9 +84,9 @@ class Overview:
             "key": node.acquaintances.own_key if node.acquaintances else None,
             "strangers": node.calls.counters(),
         }
-        return Answer("status", lines, data)
+        return CommandOutput("status", lines, data)
 
-    def path(self, peer: str = "") -> Answer:
+    def path(self, peer: str = "") -> CommandOutput:
         """How `peer`, or the one of the current conversation, is reached, and why not better."""
         calls = self._node.calls
         conversation = calls.all.called(peer) if peer else calls.all.need_current()
@@ -94,7 +94,7 @@ class Overview:
             conversation = calls.all.with_recipient(calls.names.resolve(peer))
         if conversation is None:
             raise LocalError(404, f"there is no conversation with {peer}")
-        path = conversation.path if conversation.state is State.OPEN else None
+        path = conversation.path if conversation.state is SessionState.OPEN else None
         meeting = conversation.meeting
         why = tried(meeting.reasons) if meeting is not None else {}
         lines = (self._way(conversation, path), *self._why_not_better(path, why))
@@ -106,7 +106,7 @@ class Overview:
             "port": conversation.peer_port if direct else None,
             "tried": why,
         }
-        return Answer("path", lines, data)
+        return CommandOutput("path", lines, data)
 
     def _way(self, conversation: Conversation, path: str | None) -> str:
         name = conversation.name
@@ -128,7 +128,7 @@ class Overview:
 
 
 def _row_line(row: dict[str, Any]) -> str:
-    is_open = row["state"] == State.OPEN.value
+    is_open = row["state"] == SessionState.OPEN.value
     marks = ["talking" if is_open else row["state"]]
     if is_open:
         turn = {"mine": "your turn", "theirs": "their turn"}.get(row["turn"], "")

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from chatproto.wire.fields import Contact
 
 
-class People:
+class AddressBook:
     """Contacts by id, the latest `most` of them; the last one that the server answered with apart."""
 
     def __init__(self, most: int = 10_000) -> None:

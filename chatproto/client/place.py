@@ -11,7 +11,7 @@ from chatproto.wire.bcp2_common import Address
 
 
 @dataclass(slots=True)
-class Place:
+class OwnAddresses:
     """Our own addresses, and the server's.
 
     `announced`: what is told instead of `listening`, where our port is open. `server`: as the person

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.identity.keys import key_bytes
-from chatproto.session.correspondence import Correspondence
+from chatproto.session.correspondence import Delivery
 from chatproto.session.ledger import MSG, Ledger
 from chatproto.wire.limits import Limits
 
@@ -21,24 +21,22 @@ class Random(Protocol):
         """`k` random bits."""
 
 
-class Posts:
+class OutboundStreams:
     """One correspondence a key, however many conversations come and go, in one ledger."""
 
-    def __init__(
-        self, ledger: Ledger, known: Acquaintances, random: Random, limits: Limits
-    ) -> None:
+    def __init__(self, ledger: Ledger, known: TrustStore, random: Random, limits: Limits) -> None:
         self.ledger = ledger
         self._known = known
         self._random = random
         self._limits = limits
-        self._posts: dict[str, Correspondence] = {}
+        self._posts: dict[str, Delivery] = {}
 
-    def of(self, key: str, name: str) -> Correspondence:
+    def of(self, key: str, name: str) -> Delivery:
         """The one with `key`, who is called `name`."""
         post = self._posts.get(key)
         if post is None:
             smaller = key_bytes(self._known.own_key) < key_bytes(key)
-            post = Correspondence(self.ledger, key, name, smaller, self._new_stream, self._limits)
+            post = Delivery(self.ledger, key, name, smaller, self._new_stream, self._limits)
             self._posts[key] = post
         post.name = name
         return post

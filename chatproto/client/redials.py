@@ -10,13 +10,13 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client.conversation import Conversation
-from chatproto.client.dialer import Unreachable
-from chatproto.client.people import People
+from chatproto.client.dialer import PeerUnreachable
+from chatproto.client.people import AddressBook
 from chatproto.client.posts import Random
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
@@ -33,7 +33,7 @@ class RedialsOwner(Protocol):
     @property
     def limits(self) -> Limits: ...
     @property
-    def people(self) -> People: ...
+    def people(self) -> AddressBook: ...
     def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
     def lasts(self, conversation: Conversation) -> bool: ...
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None: ...
@@ -83,7 +83,7 @@ class Redials:
     def _set(self, conversation: Conversation, wait: float) -> None:
         def dial() -> None:
             conversation.tries.next = None
-            if conversation.state is State.BROKEN and conversation.dialling is None:
+            if conversation.state is SessionState.BROKEN and conversation.dialling is None:
                 dialling = ensureDeferred(self._dial(conversation))
                 if not dialling.called:
                     conversation.dialling = dialling
@@ -98,9 +98,9 @@ class Redials:
         try:
             contact = await self._contact(conversation)
             link = await self._dialer.reach(conversation, contact, self._calls.limits.redial_wait)
-        except Unreachable:
+        except PeerUnreachable:
             conversation.dialling = None
-            if session.state is State.BROKEN:
+            if session.state is SessionState.BROKEN:
                 self.later(conversation, True)
         except CancelledError:
             conversation.dialling = None
@@ -108,7 +108,7 @@ class Redials:
             conversation.dialling = None
             if self._calls.belongs(link, conversation):
                 conversation.perform(session.asked(link))
-            elif session.state is State.BROKEN:
+            elif session.state is SessionState.BROKEN:
                 self.later(conversation, True)
 
     async def _contact(self, conversation: Conversation) -> Contact:
@@ -125,7 +125,7 @@ class Redials:
             asked = await self._calls.whereabouts(name, conversation.key)
             known = asked if asked is not None and asked.key == conversation.key else known
         if known is None:
-            raise Unreachable(f"no address of {name} is known")
+            raise PeerUnreachable(f"no address of {name} is known")
         return Contact(known.client_id, known.host, known.port, conversation.key)
 
 

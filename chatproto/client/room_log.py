@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from chatproto.client.events import Event, Failed
 from chatproto.net.dates import moment_of
-from chatproto.session.ledger import MSG, Entry, Ledger, LedgerTrouble
+from chatproto.session.ledger import MSG, Ledger, LedgerTrouble, StreamEntry
 from chatproto.wire.bcp2_rooms_told import Said
 
 
@@ -25,7 +25,7 @@ class RoomLog:
 
     def keep(self, said: Said) -> None:
         """It was said, by us or by somebody else."""
-        entry = Entry(said.id, MSG, moment_of(said.date), said.text)
+        entry = StreamEntry(said.id, MSG, moment_of(said.date), said.text)
         try:
             self._ledger.overheard(said.room, said.sender, entry, self._most)
         except LedgerTrouble as error:

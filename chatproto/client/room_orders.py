@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import partial
 from typing import Protocol
 
-from chatproto.client.events import Answer, MessageReceived, RoomChanged
+from chatproto.client.events import CommandOutput, MessageReceived, RoomChanged
 from chatproto.client.requests import Requests, Work
-from chatproto.client.rooms import Rooms
-from chatproto.directory.answer import Refused
+from chatproto.client.rooms import JoinedRooms
+from chatproto.directory.answer import ServerRefused
 from chatproto.net.clock import EPOCH, Wall
 from chatproto.net.dates import date_of, moment_of
 from chatproto.wire import bcp2_rooms as asked
@@ -39,7 +39,7 @@ class Asker(Protocol):
 class RoomOrders:
     """Each takes the room's name, or goes to the current one; what cannot be done is one `Failed`."""
 
-    def __init__(self, node: Asker, rooms: Rooms) -> None:
+    def __init__(self, node: Asker, rooms: JoinedRooms) -> None:
         self._node = node
         self._rooms = rooms
 
@@ -52,7 +52,7 @@ class RoomOrders:
             people = [{"id": one.id, "role": one.role} for one in found]
             marks = (one.id if one.role == "member" else f"{one.id} ({one.role})" for one in found)
             line = f"{len(found)} in {room}: {', '.join(marks)}"
-            self._rooms.tell(Answer("names", (line,), {"room": room, "members": people}))
+            self._rooms.tell(CommandOutput("names", (line,), {"room": room, "members": people}))
 
         self._ask("names", work)
 
@@ -63,7 +63,7 @@ class RoomOrders:
             found = await self._rooms.client.rooms()
             lines = [_listed(one.room, one.members, one.topic) for one in found] or ["no room"]
             rows = [{"room": one.room, "count": one.members, "topic": one.topic} for one in found]
-            self._rooms.tell(Answer("rooms", tuple(lines), {"rooms": rows}))
+            self._rooms.tell(CommandOutput("rooms", tuple(lines), {"rooms": rows}))
 
         self._ask("rooms", work)
 
@@ -79,7 +79,7 @@ class RoomOrders:
             if text is None:
                 shown = membership.topic or "no topic"
                 data = {"room": room, "topic": membership.topic}
-                self._rooms.tell(Answer("topic", (f"{room}: {shown}",), data))
+                self._rooms.tell(CommandOutput("topic", (f"{room}: {shown}",), data))
                 return
             await self._rooms.client.do(asked.Topic, room=room, text=text)
             membership.topic = text.strip()
@@ -130,7 +130,7 @@ class RoomOrders:
             )
             data = {"room": room, "locked": ack.locked, "invited": ack.invited, "kept": ack.kept}
             line = f"{room}: {', '.join(filter(None, words))}"
-            self._rooms.tell(Answer("settings", (line,), data))
+            self._rooms.tell(CommandOutput("settings", (line,), data))
 
         self._ask("settings", work)
 
@@ -162,7 +162,7 @@ class RoomOrders:
                     )
                 )
             lines = () if said else ("nothing",)
-            self._rooms.tell(Answer("history", lines, {"room": room, "count": len(said)}))
+            self._rooms.tell(CommandOutput("history", lines, {"room": room, "count": len(said)}))
 
         self._ask("history", work)
 
@@ -208,8 +208,8 @@ async def _in_words(work: Work) -> None:
     """The server's bare status as a sentence about rooms."""
     try:
         await work()
-    except Refused as error:
-        raise Refused(NOT_SO.get(error.status or 0, str(error)), error.status) from None
+    except ServerRefused as error:
+        raise ServerRefused(NOT_SO.get(error.status or 0, str(error)), error.status) from None
 
 
 def _barred(who: str) -> dict[str, str]:

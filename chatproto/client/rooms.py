@@ -11,14 +11,14 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.client.calls import Calls
 from chatproto.client.events import Event, RoomChanged
 from chatproto.client.membership import Membership
-from chatproto.client.posts import Posts
+from chatproto.client.posts import OutboundStreams
 from chatproto.client.requests import Requests, sentence
 from chatproto.client.room_log import RoomLog
 from chatproto.client.room_news import changed, joined
 from chatproto.client.room_outbox import RoomOutbox
-from chatproto.client.target import Room
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import Unreachable
+from chatproto.client.target import RoomTarget
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
 from chatproto.net.clock import Wall
 from chatproto.session.timers import Timers
@@ -52,7 +52,7 @@ class RoomsOwner(Protocol):
     calls: Calls
     limits: Limits
     me: Me
-    posts: Posts | None
+    posts: OutboundStreams | None
     requests: Requests
     reactor: IReactorTime
     now: Callable[[], Wall]
@@ -64,7 +64,7 @@ class RoomsOwner(Protocol):
     def shown(self, line: int) -> None: ...
 
 
-class Rooms:
+class JoinedRooms:
     """Every room by its name. `client` asks the server; None where it has no rooms.
 
     What the methods of the person cannot do is one `Failed`, or LocalError where they say so.
@@ -149,7 +149,7 @@ class Rooms:
     def switch(self, name: str) -> None:
         """What is typed goes to `name` now. Raises LocalError."""
         membership = self.named(name)
-        if not self._node.calls.all.move_to(Room(membership.name)):
+        if not self._node.calls.all.move_to(RoomTarget(membership.name)):
             self.tell_current(membership.name)
 
     def tell_current(self, name: str) -> None:
@@ -171,7 +171,7 @@ class Rooms:
             raise LocalError(413, f"you are in {len(self._all)} rooms: /part leaves one")
         _ = self.client
         membership = self._all[room] = Membership(self, room, secret)
-        self._node.calls.all.move_to(Room(room))
+        self._node.calls.all.move_to(RoomTarget(room))
         if not self._node.requests.ask("join", lambda: self._join(membership)):
             self._drop(membership, "it was not asked for")
 
@@ -179,11 +179,11 @@ class Rooms:
         try:
             await self.client.ready()
             ack = await membership.enter()
-        except Refused as error:
+        except ServerRefused as error:
             reason = _not_in(membership.name, error)
             self._drop(membership, reason)
-            raise Refused(reason, error.status) from None
-        except (LocalError, Unreachable) as error:
+            raise ServerRefused(reason, error.status) from None
+        except (LocalError, ServerUnreachable) as error:
             self._drop(membership, sentence(error))
             raise
         self.tell(joined(ack, self.own_id))
@@ -289,9 +289,9 @@ class Rooms:
                 ack = await membership.enter()
                 self.tell(joined(ack, self.own_id, again=True))
                 await membership.catch_up(ack.last)
-            except Unreachable:
+            except ServerUnreachable:
                 return  # the next connection tries it again
-            except Refused as error:
+            except ServerRefused as error:
                 if error.status in FOR_NOW:
                     wait = error.retry_after or RETRY_AFTER
                     self._retry(membership, min(wait, self.limits.retry_most))
@@ -331,7 +331,7 @@ class Rooms:
         if self._all.get(membership.name) is not membership:
             return
         del self._all[membership.name]
-        self._node.calls.all.ended(Room(membership.name), own)
+        self._node.calls.all.ended(RoomTarget(membership.name), own)
 
 
 def _room(name: str) -> str:
@@ -344,6 +344,6 @@ def _room(name: str) -> str:
         ) from None
 
 
-def _not_in(room: str, error: Refused) -> str:
+def _not_in(room: str, error: ServerRefused) -> str:
     """Why we are not let into `room`."""
     return NOT_IN.get(error.status or 0, str(error)).format(room=room)

@@ -9,12 +9,12 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from chatproto.client.conversation import Conversation
-from chatproto.client.dialer import Unreachable
-from chatproto.client.introduction import Introduction
-from chatproto.client.meetings import Meetings
-from chatproto.client.people import People
+from chatproto.client.dialer import PeerUnreachable
+from chatproto.client.introduction import Rendezvous
+from chatproto.client.meetings import RendezvousTable
+from chatproto.client.people import AddressBook
 from chatproto.session.secure import SecureLink
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 
@@ -33,10 +33,10 @@ ASKED_FOR = 60.0
 class SecureDialerOwner(Protocol):
     """What the dialler needs of the calls."""
 
-    meetings: Meetings
+    meetings: RendezvousTable
 
     @property
-    def people(self) -> People: ...
+    def people(self) -> AddressBook: ...
     @property
     def limits(self) -> Limits: ...
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None: ...
@@ -64,9 +64,7 @@ class SecureDialer:
             typed = ":" in contact.client_id
             known = self._calls.people.addresses(contact)
             addresses = tuple((host, port) for host, port in known if port)
-            introduction = Introduction(
-                contact.client_id, contact.key or "", addresses, typed=typed
-            )
+            introduction = Rendezvous(contact.client_id, contact.key or "", addresses, typed=typed)
         if introduction.call and wait is None:
             link = await _Asking(self._calls, self._clock, conversation, introduction).link()
         else:
@@ -88,7 +86,7 @@ class _Asking:
         calls: SecureDialerOwner,
         clock: IReactorTime,
         conversation: Conversation,
-        introduction: Introduction,
+        introduction: Rendezvous,
     ) -> None:
         self._calls = calls
         self._conversation = conversation
@@ -98,7 +96,7 @@ class _Asking:
         self._found: Deferred[SecureLink] = Deferred(lambda _: self._stop())
         self._under_way: list[Deferred[SecureLink]] = []
         self._first: Deferred[SecureLink] | None = None
-        self._why: Any = Unreachable("there is no way to them")
+        self._why: Any = PeerUnreachable("there is no way to them")
         self._asking = 0
         self._stopped = False
         most = calls.limits.dial_wait
@@ -113,7 +111,7 @@ class _Asking:
         finally:
             self._stop()
 
-    def _call(self, introduction: Introduction, wait: float | None = None) -> None:
+    def _call(self, introduction: Rendezvous, wait: float | None = None) -> None:
         meeting = self._calls.meetings.call(self._conversation, introduction, wait)
         self._under_way.append(meeting)
         self._first = self._first or meeting
@@ -127,7 +125,7 @@ class _Asking:
             self._found.callback(link)
 
     def _bad(self, failure: Any, meeting: Deferred[SecureLink]) -> None:
-        failure.trap(Unreachable, CancelledError)
+        failure.trap(PeerUnreachable, CancelledError)
         self._under_way.remove(meeting)
         if meeting is self._first:
             self._why = failure
@@ -135,7 +133,7 @@ class _Asking:
 
     def _ask(self) -> None:
         """Have them introduced anew: they may be at another server by now, or elsewhere."""
-        calling = self._conversation.state is State.CALLING and not self._found.called
+        calling = self._conversation.state is SessionState.CALLING and not self._found.called
         if calling and self._clock.seconds() < self._began + ASKED_FOR:
             self._asking += 1
             ensureDeferred(self._ask_server()).addErrback(_log)

@@ -8,33 +8,33 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
-from chatproto.client.dialer import Unreachable
-from chatproto.client.events import Event, Failed, Incoming, Notice
-from chatproto.client.settings import Settings
+from chatproto.client.dialer import PeerUnreachable
+from chatproto.client.events import Event, Failed, IncomingCallEvent, Notice
+from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
 from chatproto.session.effects import Drop, Opening
-from chatproto.session.ledger import Entry, LedgerTrouble
+from chatproto.session.ledger import LedgerTrouble, StreamEntry
 from chatproto.session.link_news import (
     AboutFiles,
     Alive,
     Answered,
     Arrived,
     Called,
-    Gone,
+    CallRefused,
+    EntryReceived,
     News,
-    Refused,
-    Told,
+    PeerLeft,
 )
-from chatproto.session.manner import SECURE, Manner
+from chatproto.session.manner import SECURE, Capabilities
 from chatproto.session.plain import PlainLink
 from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.limits import Limits
 
@@ -46,7 +46,7 @@ WARNED = 1000
 """Ids of which that is remembered."""
 
 
-class Meeting(Protocol):
+class ConnectionPurpose(Protocol):
     """What a connection was made for."""
 
     @property
@@ -55,21 +55,21 @@ class Meeting(Protocol):
     def lost(self, link: SecureLink) -> None: ...
 
 
-class SecureOwner(Protocol):
+class SecureCallsOwner(Protocol):
     """What the secure links need of the calls."""
 
     all: Conversations
 
     @property
-    def settings(self) -> Settings: ...
+    def settings(self) -> ClientSettings: ...
     @property
     def limits(self) -> Limits: ...
     @property
-    def acquaintances(self) -> Acquaintances | None: ...
+    def acquaintances(self) -> TrustStore | None: ...
     def tell(self, event: Event) -> None: ...
     def ignores(self, client_id: str, key: str | None = None) -> bool: ...
     def begin(
-        self, name: str, manner: Manner, recipient: Recipient | None = None
+        self, name: str, manner: Capabilities, recipient: Recipient | None = None
     ) -> Conversation: ...
     def join(self, link: SecureLink, conversation: Conversation) -> bool: ...
     @property
@@ -86,12 +86,12 @@ class SecureOwner(Protocol):
 class SecureLinks:
     """Every TLS connection to a person, and the conversation that it belongs to, once that is known."""
 
-    def __init__(self, calls: SecureOwner, reactor: IReactorTime) -> None:
+    def __init__(self, calls: SecureCallsOwner, reactor: IReactorTime) -> None:
         self._calls = calls
         self._reactor = reactor
         self._links: dict[SecureLink, Conversation | None] = {}
         self._dialled: dict[SecureLink, Deferred[SecureLink]] = {}
-        self._meetings: dict[SecureLink, Meeting] = {}  # what they were made for
+        self._meetings: dict[SecureLink, ConnectionPurpose] = {}  # what they were made for
         self._held = False
         self._aliases: set[tuple[str, str]] = set()  # ids of known keys that were told
         self._warned: dict[str, float] = {}  # when somebody may be warned of again
@@ -118,7 +118,7 @@ class SecureLinks:
         *,
         tls_server: bool | None = None,
         punch: str = "",
-        meeting: Meeting | None = None,
+        meeting: ConnectionPurpose | None = None,
     ) -> SecureLink:
         """A link that is about to be connected; see `SecureLink`."""
         clock, limits = self._reactor, self._calls.limits
@@ -200,9 +200,9 @@ class SecureLinks:
                 conversation.perform(session.crossed(link, opening))
             case Answered(client_id, opening):
                 self._answered(conversation, link, client_id, opening)
-            case Refused(status):
+            case CallRefused(status):
                 conversation.perform(session.refused(link, status))
-            case Told(entry):
+            case EntryReceived(entry):
                 conversation.perform(session.heard(link, entry))
             case Arrived(number):
                 conversation.perform(session.arrived(number))
@@ -211,20 +211,20 @@ class SecureLinks:
                     self._calls.about_files(conversation, message)
             case Alive():
                 conversation.perform(session.alive(link))
-            case Gone():
+            case PeerLeft():
                 conversation.perform(session.left(link))
 
     def _broke(self, conversation: Conversation, error: LedgerTrouble) -> None:
         """Nothing can be kept: no more is taken, so that it stays with who said it."""
         self._calls.tell(Failed(str(error), command="log"))
-        if conversation.state in (State.OPEN, State.BROKEN):
+        if conversation.state in (SessionState.OPEN, SessionState.BROKEN):
             try:
                 effects = conversation.session.leave()
             except LedgerTrouble:
                 effects = [Drop(link) for link in conversation.session.links]
             conversation.perform(effects)
 
-    def secure_spoke(self, link: SecureLink, entry: Entry) -> bool:
+    def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
         conversation = self._links.get(link)
         return conversation is not None and conversation.writes(entry)
 
@@ -234,11 +234,11 @@ class SecureLinks:
         meeting = self._meetings.pop(link, None)
         self._calls.strangers.left(link)
         if waiting is not None:
-            waiting.errback(Unreachable(reason))
+            waiting.errback(PeerUnreachable(reason))
         if meeting is not None:
             meeting.lost(link)
         if conversation is not None:
-            over = conversation.state is State.CLOSED
+            over = conversation.state is SessionState.CLOSED
             conversation.perform(_secure(conversation).lost(link, reason))
             if over and not self.carries(conversation):
                 self._calls.link_free(conversation)
@@ -326,7 +326,7 @@ class SecureLinks:
             "none": False,
         }[settings.answer]
         self._calls.tell(
-            Incoming(
+            IncomingCallEvent(
                 conversation.name.removesuffix("?"),
                 link.host,
                 link.port,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.calls import Calls
 from chatproto.client.events import LOGIN_REFUSED, Event, Failed, Notice, Registered
-from chatproto.client.introduction import Introduction
-from chatproto.client.people import People
-from chatproto.client.place import Place
+from chatproto.client.introduction import Rendezvous
+from chatproto.client.people import AddressBook
+from chatproto.client.place import OwnAddresses
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.wire import bcp2
@@ -20,9 +20,9 @@ from chatproto.wire.fields import Contact
 class NewsOwner(Protocol):
     """Who is told; the node."""
 
-    people: People
+    people: AddressBook
     calls: Calls
-    place: Place
+    place: OwnAddresses
 
     @property
     def tell(self) -> Callable[[Event], None]: ...
@@ -38,7 +38,7 @@ class ServerNews:
     """Turns it into events, and keeps the keys and addresses that it tells; the server is at one of
     `addresses`, which have one directory, and so one key: the first that is known of theirs."""
 
-    def __init__(self, known: Acquaintances, node: NewsOwner, *addresses: str) -> None:
+    def __init__(self, known: TrustStore, node: NewsOwner, *addresses: str) -> None:
         pins = [known.server_pin(address) for address in addresses]
         pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
@@ -91,9 +91,7 @@ class ServerNews:
         """Somebody asked it for us and may call."""
         self._known.introduce(push.client_id, push.key)
         self._node.calls.meetings.introduced(
-            Introduction(
-                push.client_id, push.key, push.addresses, push.call, push.ticket, push.relay
-            )
+            Rendezvous(push.client_id, push.key, push.addresses, push.call, push.ticket, push.relay)
         )
         if push.addresses:
             host, port = push.addresses[0]

@@ -20,7 +20,7 @@ from twisted.python.failure import Failure
 from chatproto.client import interfaces
 from chatproto.client.door import Door
 from chatproto.client.home import Home
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.shared_port import SharedPort
 from chatproto.net.resolver import look_up
 from chatproto.wire.fields import host_port
@@ -28,7 +28,7 @@ from chatproto.wire.fields import host_port
 log = Logger()
 
 
-class Input(Protocol):
+class LineSource(Protocol):
     """What the person types."""
 
     def start(self) -> None:
@@ -38,7 +38,7 @@ class Input(Protocol):
         """Read no more."""
 
 
-class Output(Protocol):
+class LineSink(Protocol):
     """What the person sees."""
 
     def flush(self) -> Deferred[None]:
@@ -77,11 +77,11 @@ class ChatClient(Service):
     def __init__(
         self,
         reactor: Any,
-        node: Node,
+        node: App,
         endpoint: IStreamServerEndpoint,
         home: Home,
-        keyboard: Input,
-        screen: Output,
+        keyboard: LineSource,
+        screen: LineSink,
         cannot_start: Callable[[CannotStart], None],
         socket: Socket | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ from chatproto.client.target import Target
 Result = TypeVar("Result")
 
 
-class Standing:
+class ActiveTarget:
     """A target of one's own: what a script opens is not where a person types."""
 
     def __init__(self, all: Conversations) -> None:

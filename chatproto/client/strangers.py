@@ -28,7 +28,7 @@ TOLD_AFTER = 10.0
 """Seconds after which one line says how many calls were refused without a line of their own."""
 
 
-class Connection(Protocol):
+class StrangerConnection(Protocol):
     """A connection that somebody else made."""
 
     def abort(self) -> None:
@@ -77,7 +77,7 @@ class Strangers:
     # Connections, until they belong to a conversation.
 
     def came(
-        self, connection: Connection, host: str, is_idle: Callable[[], bool] = lambda: True
+        self, connection: StrangerConnection, host: str, is_idle: Callable[[], bool] = lambda: True
     ) -> bool:
         """Count a connection from `host`; return False if there is no room: it is to be ended.
 
@@ -100,8 +100,8 @@ class Strangers:
 
     def moved(
         self,
-        before: Connection,
-        after: Connection,
+        before: StrangerConnection,
+        after: StrangerConnection,
         is_idle: Callable[[], bool] = lambda: True,
     ) -> None:
         """Count `after` in the place of `before`, which goes on as that."""
@@ -109,7 +109,7 @@ class Strangers:
         if place is not None:
             self._places[after] = _Place(place.network, is_idle, place.known)
 
-    def proved(self, connection: Connection, known: bool) -> None:
+    def proved(self, connection: StrangerConnection, known: bool) -> None:
         """TLS has shown a key: the connection is not put out any more, and if the key is pinned
         (`known`) it takes no stranger's place."""
         place = self._places.get(connection)
@@ -118,7 +118,7 @@ class Strangers:
             of_known = sum(one.known for one in self._places.values())
             place.known = known and of_known < self._limits.callers_known
 
-    def left(self, connection: Connection) -> None:
+    def left(self, connection: StrangerConnection) -> None:
         """Stop counting a connection that ended or joined a conversation; ignore others."""
         self._places.pop(connection, None)
 

@@ -14,7 +14,7 @@ from chatproto.identity.recipient import KeyedPerson
 
 
 @dataclass(frozen=True, slots=True)
-class Room:
+class RoomTarget:
     """A room, by its name with the `#`."""
 
     name: str
@@ -29,14 +29,14 @@ class AwayContact:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedTarget:
     """A target that ended by itself; `at` is when, on the reactor's clock."""
 
     name: str
     at: float
 
 
-Target = Conversation | Room | AwayContact | Ended | None
+Target = Conversation | RoomTarget | AwayContact | EndedTarget | None
 
 TAKEOVER = 60.0
 """Seconds for which nobody who calls becomes the target by themselves after one has ended.

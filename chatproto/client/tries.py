@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall
 
 
 @dataclass(slots=True)
-class Tries:
+class RedialState:
     """`broke` is when it did, `dials` how often was dialled since, `failures` how often in vain of late;
     `next` is the try that is due, `elsewhere` that they came again and where was not asked since.
     """

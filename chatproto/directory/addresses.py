@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
 from chatproto.directory.lease import as_address
-from chatproto.directory.visitors import Presence, Visitor
-from chatproto.net.addresses import CALLABLE, Reach, address_reach, embedded_ipv4
+from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.net.addresses import CALLABLE, AddressScope, address_reach, embedded_ipv4
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 LEAST_PORT = 1024
@@ -15,7 +15,7 @@ OTHER_IPV6 = 2
 """How many global IPv6 addresses may be told that the server has not seen."""
 
 
-def told(them: Presence, to: Visitor) -> tuple[Address, ...]:
+def told(them: Registration, to: ClientConnection) -> tuple[Address, ...]:
     """The addresses of `them` that `to` may be told (protocol section 3, Addresses), at most eight.
 
     Of those claimed: public ones with the observed host, two other global IPv6 ones, private ones if
@@ -51,29 +51,33 @@ def _first(addresses: Iterable[Address], most: int) -> tuple[Address, ...]:
     return tuple(addresses)[:most]
 
 
-def _is_harmless(address: IPv4Address | IPv6Address, one: Visitor, other: Visitor) -> bool:
+def _is_harmless(
+    address: IPv4Address | IPv6Address, one: ClientConnection, other: ClientConnection
+) -> bool:
     """Return True if `address` is one machine's, and the same machine's for both."""
     reach = address_reach(address)
-    return reach in CALLABLE or (reach is Reach.LOOPBACK and one.local and other.local)
+    return reach in CALLABLE or (reach is AddressScope.LOOPBACK and one.local and other.local)
 
 
-def _is_shared(address: IPv4Address | IPv6Address, one: Visitor, other: Visitor) -> bool:
+def _is_shared(
+    address: IPv4Address | IPv6Address, one: ClientConnection, other: ClientConnection
+) -> bool:
     """Return True if `address` is of a network that the two may have in common."""
     reach = address_reach(address)
-    if reach is Reach.LOOPBACK:
+    if reach is AddressScope.LOOPBACK:
         return True
-    return reach is Reach.PRIVATE and (
+    return reach is AddressScope.PRIVATE and (
         one.host == other.host or (_in_private(one) and _in_private(other))
     )
 
 
 def _is_other_ipv6(address: IPv4Address | IPv6Address) -> bool:
     """Return True for a public IPv6 address that stands for no IPv4 address of somebody else."""
-    is_public = address.version == 6 and address_reach(address) is Reach.PUBLIC
+    is_public = address.version == 6 and address_reach(address) is AddressScope.PUBLIC
     return is_public and embedded_ipv4(address) is None
 
 
-def _in_private(visitor: Visitor) -> bool:
+def _in_private(visitor: ClientConnection) -> bool:
     address = as_address(visitor.host)
-    near = (Reach.PRIVATE, Reach.LOOPBACK, Reach.LINK_LOCAL)
+    near = (AddressScope.PRIVATE, AddressScope.LOOPBACK, AddressScope.LINK_LOCAL)
     return address is not None and address_reach(address) in near

@@ -16,7 +16,7 @@ _HOST = re.compile(r"[\w.:%-]{1,255}")
 _WHY = 200  # characters of a server's own words that a person is shown
 
 
-class Refused(Exception):
+class ServerRefused(Exception):
     """The server said no; its text is why, `status` its code, if it told one.
 
     `retry_after`: the seconds after which it may say something else, if it told them.
@@ -33,7 +33,7 @@ class NoAnswer(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ServerAnswer:
     """A start line, its headers by lower-cased name, and its lines as they stood."""
 
     method: str
@@ -49,12 +49,12 @@ class Answer:
             why = (status or " ".join(self.lines) or self.method)[:_WHY]
             if code and int(code[1]) in REASONS:
                 why = f"{code[1]} {REASONS[int(code[1])]}"
-            raise Refused(why, int(code[1]) if code else None)
+            raise ServerRefused(why, int(code[1]) if code else None)
         if self.method != wanted:
             raise NoAnswer(f"answered {self.method} instead of {wanted}")
 
 
-def read_answer(data: bytes, ended: bool) -> Answer | None:
+def read_answer(data: bytes, ended: bool) -> ServerAnswer | None:
     """The answer that `data` begins with, None if it is not whole yet.
 
     It ends at a blank line or a NUL; `ended`: nothing more will come, by end of input or by silence.
@@ -80,10 +80,10 @@ def read_answer(data: bytes, ended: bool) -> Answer | None:
         name, colon, value = line.partition(":")
         if colon:
             headers.setdefault(name.strip().lower(), value.strip())
-    return Answer(start, headers, tuple(line for line in lines if line))
+    return ServerAnswer(start, headers, tuple(line for line in lines if line))
 
 
-def contact(answer: Answer, own_id: str) -> Contact | None:
+def contact(answer: ServerAnswer, own_id: str) -> Contact | None:
     """Whom BRIDGEACK names; None where a value is missing, blank or `None`, or the id is our own.
 
     Course programs take any id; what ours may not hold is left out of it (none left: `peer`).
@@ -99,7 +99,7 @@ def contact(answer: Answer, own_id: str) -> Contact | None:
     return Contact(_cleaned(client_id), host, port)
 
 
-def contacts(answer: Answer) -> tuple[Contact, ...]:
+def contacts(answer: ServerAnswer) -> tuple[Contact, ...]:
     """Whom INFOACK lists; lines that are none are left out."""
     found = []
     for line in answer.lines:

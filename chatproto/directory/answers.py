@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chatproto.directory.lease import Lease, Source
-from chatproto.directory.names import Names
+from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.names import IdOwners
 from chatproto.directory.pairing import bridge
 from chatproto.directory.registry import Registry
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import (
-    Bridge,
-    BridgeAck,
-    Error,
-    Info,
-    InfoAck,
+    ClassicBridge,
+    ClassicBridgeAck,
+    ClassicError,
+    ClassicInfo,
+    ClassicInfoAck,
+    ClassicProbe,
+    ClassicQuit,
+    ClassicRegAck,
+    ClassicRegister,
     Message,
-    Probe,
     ProbeAck,
-    Quit,
     QuitAck,
-    RegAck,
-    Register,
     UnregAck,
     Unregister,
 )
@@ -32,10 +32,10 @@ from chatproto.wire.messages import (
 class OpenClients(Protocol):
     """Give the classic answers their view of clients with a key."""
 
-    def open_contacts(self, source: Source, most: int) -> list[Contact]:
+    def open_contacts(self, source: Origin, most: int) -> list[Contact]:
         """List up to `most` contacts who take calls in plain text, at addresses that `source` can use."""
 
-    def next_open(self, asker: str, source: Source) -> Contact | None:
+    def next_open(self, asker: str, source: Origin) -> Contact | None:
         """One of them for `asker`; the next question gets another."""
 
 
@@ -46,7 +46,7 @@ class Directory:
     """
 
     def __init__(
-        self, registry: Registry, limits: Limits = DEFAULTS, names: Names | None = None
+        self, registry: Registry, limits: Limits = DEFAULTS, names: IdOwners | None = None
     ) -> None:
         self.registry = registry
         self.open: OpenClients | None = None
@@ -54,39 +54,39 @@ class Directory:
         self._names = names
         self.limits = limits
 
-    def begin(self, registry: Registry, names: Names) -> None:
+    def begin(self, registry: Registry, names: IdOwners) -> None:
         """Go on with another store."""
         self.registry = registry
         self._names = names
 
-    def answer(self, message: Message, source: Source, now: float) -> Message:
+    def answer(self, message: Message, source: Origin, now: float) -> Message:
         """What `message`, which came from `source`, is answered; an Error if it is refused."""
         try:
             match message:
-                case Register():
+                case ClassicRegister():
                     return self._register(message, source, now)
-                case Bridge():
+                case ClassicBridge():
                     return self._bridge(message, source, now)
-                case Info():
-                    return InfoAck(self._listed(source))
-                case Probe():
+                case ClassicInfo():
+                    return ClassicInfoAck(self._listed(source))
+                case ClassicProbe():
                     return ProbeAck()
                 case Unregister():
                     return self._forget(message.client_id, source) or UnregAck()
-                case Quit():
+                case ClassicQuit():
                     return self._forget(message.client_id, source) or QuitAck()
         except RemoteError as error:  # a store that is full, or in trouble
-            return Error(error.status)
-        return Error(405)
+            return ClassicError(error.status)
+        return ClassicError(405)
 
-    def _listed(self, source: Source) -> tuple[Contact, ...]:
+    def _listed(self, source: Origin) -> tuple[Contact, ...]:
         most = self.limits.info_lines
         found = [lease.contact() for lease in self.registry.listed(most)]
         if self.open is not None and len(found) < most:
             found += self.open.open_contacts(source, most - len(found))
         return tuple(found)
 
-    def _register(self, message: Register, source: Source, now: float) -> Message:
+    def _register(self, message: ClassicRegister, source: Origin, now: float) -> Message:
         """Take the registration, unless somebody else holds the id (409)."""
         client_id, ip, port = message
         if ip == source.server and not source.local:
@@ -94,14 +94,14 @@ class Directory:
         lease = self.registry.find(client_id)
         if lease is None or not lease.confirmed_by(message, source):
             if lease is not None and self._is_held(lease, source, now):
-                return Error(409)
+                return ClassicError(409)
             if self._names is not None and self._names.owner(client_id) is not None:
-                return Error(409)
-            lease = Lease(client_id, ip, port, source)
+                return ClassicError(409)
+            lease = ClassicRegistration(client_id, ip, port, source)
         self.registry.keep(lease, now)
-        return RegAck(client_id, message.ip, port)
+        return ClassicRegAck(client_id, message.ip, port)
 
-    def _is_held(self, lease: Lease, source: Source, now: float) -> bool:
+    def _is_held(self, lease: ClassicRegistration, source: Origin, now: float) -> bool:
         """Whether `lease` stands against a registration of its id from `source`."""
         if lease.key is not None:
             return True
@@ -110,7 +110,7 @@ class Directory:
         heard = self.registry.heard_at(lease.client_id)
         return lease.source.alive or heard > now - self.limits.takeover_wait
 
-    def _bridge(self, message: Bridge, source: Source, now: float) -> Message:
+    def _bridge(self, message: ClassicBridge, source: Origin, now: float) -> Message:
         """Introduce somebody. A request by the asker itself is heard of."""
         asker = message.client_id
         lease = self.registry.find(asker)
@@ -122,28 +122,28 @@ class Directory:
             contact = self.open.next_open(asker, source)
         if contact is None:
             self.registry.wait(asker)
-            return BridgeAck()
-        return BridgeAck(contact.client_id, contact.host, contact.port)
+            return ClassicBridgeAck()
+        return ClassicBridgeAck(contact.client_id, contact.host, contact.port)
 
-    def _forget(self, client_id: str, source: Source) -> Error | None:
+    def _forget(self, client_id: str, source: Origin) -> ClassicError | None:
         """Forget `client_id` for `source`, which must be where it registered from."""
         if not client_id:
-            return Error(400)
+            return ClassicError(400)
         lease = self.registry.find(client_id)
         if lease is None:
-            return Error(404)
+            return ClassicError(404)
         if lease.key is not None or not lease.source.is_where(source):
-            return Error(403)
+            return ClassicError(403)
         self.registry.forget(client_id)
         return None
 
-    def line(self, message: Message, reply: Message, source: Source) -> str | None:
+    def line(self, message: Message, reply: Message, source: Origin) -> str | None:
         """What the terminal shows of `message` and its `reply` (the assignment's own lines)."""
         match message, reply:
-            case Register(), RegAck():
+            case ClassicRegister(), ClassicRegAck():
                 where = host_port(message.ip, message.port)
                 return f"REGISTER: {message.client_id} from {where} received"
-            case Bridge(), BridgeAck():
+            case ClassicBridge(), ClassicBridgeAck():
                 lease = self.registry.find(message.client_id)
                 host, port = (lease.ip, lease.port) if lease else (source.host, source.port)
                 asker = f"BRIDGE: {message.client_id} {host_port(host, port)}"

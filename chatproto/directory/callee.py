@@ -10,7 +10,7 @@ from chatproto.wire.fields import Contact
 
 
 @dataclass(frozen=True, slots=True)
-class Callee:
+class BridgeResult:
     """Somebody to be called; without `key` they speak plain text only.
 
     `call`: by which both know that they were introduced. `ticket`, `relay`: for the server's relay.
@@ -29,11 +29,11 @@ class Callee:
         return Contact(self.client_id, host, port, self.key)
 
 
-def callee_of(answer: bcp2.BridgeAck) -> Callee | None:
+def callee_of(answer: bcp2.BridgeAck) -> BridgeResult | None:
     """Who is in `answer`; None: nobody is to be had."""
     if not answer.client_id:
         return None
-    return Callee(
+    return BridgeResult(
         answer.client_id,
         answer.key or None,
         answer.addresses,

@@ -15,16 +15,23 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from chatproto.directory.answer import Answer, NoAnswer, Refused, contact, contacts, read_answer
+from chatproto.directory.answer import (
+    NoAnswer,
+    ServerAnswer,
+    ServerRefused,
+    contact,
+    contacts,
+    read_answer,
+)
 from chatproto.directory.reaching import why_unreached
 from chatproto.net.resolver import endpoint_to
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Bridge, Info, Message, Register
+from chatproto.wire.messages import ClassicBridge, ClassicInfo, ClassicRegister, Message
 
 
-class Unreachable(Exception):
+class ServerUnreachable(Exception):
     """No server that answers is there; its text is one sentence for a person.
 
     `status`, `retry_after`: the server refused us for now, and is asked again after so many seconds.
@@ -59,23 +66,23 @@ class ClassicServer:
 
     def register(self, client_id: str, host: str, port: int) -> Deferred[None]:
         """Say where we can be called."""
-        asked = self._ask(Register(client_id, host, port), "REGACK")
+        asked = self._ask(ClassicRegister(client_id, host, port), "REGACK")
         return asked.addCallback(lambda answer: None)
 
     def bridge(self, client_id: str) -> Deferred[Contact | None]:
         """Ask for somebody to talk to; None: nobody is there, or only we."""
-        asked = self._ask(Bridge(client_id), "BRIDGEACK")
+        asked = self._ask(ClassicBridge(client_id), "BRIDGEACK")
         return asked.addCallback(contact, client_id)
 
     def info(self) -> Deferred[tuple[Contact, ...]]:
         """Ask who is registered."""
-        return self._ask(Info(), "INFOACK").addCallback(contacts)
+        return self._ask(ClassicInfo(), "INFOACK").addCallback(contacts)
 
-    def _ask(self, message: Message, wanted: str) -> Deferred[Answer]:
+    def _ask(self, message: Message, wanted: str) -> Deferred[ServerAnswer]:
         request = _Request(self._reactor, self._limits, encode(message), self._connect)
-        request.unknown = isinstance(message, Info)
+        request.unknown = isinstance(message, ClassicInfo)
 
-        def judge(answer: Answer) -> Answer:
+        def judge(answer: ServerAnswer) -> ServerAnswer:
             answer.check(wanted)
             return answer
 
@@ -87,20 +94,20 @@ class ClassicServer:
         connected: Deferred[Protocol] = connectProtocol(endpoint, protocol)
         return connected
 
-    def _explain(self, failure: Failure) -> Answer:
+    def _explain(self, failure: Failure) -> ServerAnswer:
         match failure.value:
             case NoAnswer() as error:
                 words = f"the server at {self.name} {error}"
-            case Refused() as error:
+            case ServerRefused() as error:
                 why = f"the server refused: {error}"
                 if error.status == ID_TAKEN:
                     why += f"; {TAKEN}"
-                raise Refused(why, error.status) from None
+                raise ServerRefused(why, error.status) from None
             case ConnectError() | OSError() | ValueError() as error:
                 words = why_unreached(error, self.name)
             case _:
                 failure.raiseException()
-        raise Unreachable(words)
+        raise ServerUnreachable(words)
 
 
 class _Request:
@@ -113,7 +120,7 @@ class _Request:
         data: bytes,
         connect: Callable[[Protocol], Deferred[Protocol]],
     ) -> None:
-        self.asked: Deferred[Answer] = Deferred(self._cancelled)
+        self.asked: Deferred[ServerAnswer] = Deferred(self._cancelled)
         self.unknown = False  # the assignment does not have it: some close or exit upon it
         self.limits = limits
         self._reactor = reactor
@@ -137,7 +144,7 @@ class _Request:
         if timer is not None and timer.active():
             timer.cancel()
 
-    def done(self, answer: Answer) -> None:
+    def done(self, answer: ServerAnswer) -> None:
         """It is answered."""
         if self._end():
             self.asked.callback(answer)
@@ -165,7 +172,7 @@ class _Request:
     def _connected(self, _: Protocol) -> None:
         self._connecting = None
 
-    def _cancelled(self, _: Deferred[Answer]) -> None:
+    def _cancelled(self, _: Deferred[ServerAnswer]) -> None:
         self._end()
 
     def _too_late(self) -> None:

@@ -10,12 +10,19 @@ from math import ceil
 
 from chatproto.directory.addresses import told
 from chatproto.directory.introductions import Introductions
-from chatproto.directory.lease import Source, is_loopback, network
+from chatproto.directory.lease import Origin, is_loopback, network
 from chatproto.directory.listing import Listing
-from chatproto.directory.names import Names, claim, is_new, is_reserved
-from chatproto.directory.presences import ForgottenPresences, Presences
+from chatproto.directory.names import IdOwners, claim, is_new, is_reserved
+from chatproto.directory.presences import ForgottenPresences, RegistrationStore
 from chatproto.directory.registry import Registry
-from chatproto.directory.visitors import Dismiss, Effect, Presence, Say, Standing, Visitor
+from chatproto.directory.visitors import (
+    ClientConnection,
+    Dismiss,
+    Effect,
+    PushTo,
+    Registration,
+    RegistrationState,
+)
 from chatproto.directory.watchers import Watchers
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
@@ -67,12 +74,12 @@ class KeyedDirectory:
 
     def __init__(
         self,
-        names: Names,
+        names: IdOwners,
         registry: Registry,
         new_call: Callable[[], str],
         limits: Limits = DEFAULTS,
         new_tickets: NewTickets = no_tickets,
-        presences: Presences | None = None,
+        presences: RegistrationStore | None = None,
         date: Callable[[Monotonic], Wall] = Wall,
         counted: bool = True,
     ) -> None:
@@ -83,7 +90,7 @@ class KeyedDirectory:
         self._new_tickets = new_tickets
         self._date = date
         self._presences = presences or ForgottenPresences()
-        self._present: dict[str, Presence] = {}
+        self._present: dict[str, Registration] = {}
         self._listing = Listing()
         self._open: OrderedDict[str, None] = OrderedDict()  # called in plain text; the next last
         self._leaving: OrderedDict[str, float] = OrderedDict()  # grace ends, in that order
@@ -95,7 +102,7 @@ class KeyedDirectory:
         self.relay: Address | None = None
         """Where its tickets are good; None: at the address that a client knows this server by."""
 
-    def answer(self, message: Bcp2Message, visitor: Visitor, now: float) -> list[Effect]:
+    def answer(self, message: Bcp2Message, visitor: ClientConnection, now: float) -> list[Effect]:
         """What is to be said, to `visitor` and to others."""
         try:
             match message:
@@ -105,18 +112,18 @@ class KeyedDirectory:
                     self._uses_alone(visitor, now)
                     return self._bridge(message, self._registered(visitor), now)
                 case bcp2.Info():
-                    return [Say(visitor, self._info(message, visitor))]
+                    return [PushTo(visitor, self._info(message, visitor))]
                 case bcp2.Watch():
                     self._uses_alone(visitor, now)
                     return self._watch(message, self._registered(visitor))
                 case bcp2.Unwatch(cseq, peer_id):
                     self._watchers.remove(visitor, peer_id)
-                    return [Say(visitor, bcp2.UnwatchAck(cseq, peer_id))]
+                    return [PushTo(visitor, bcp2.UnwatchAck(cseq, peer_id))]
                 case bcp2.Observe(cseq):
                     seen = visitor.host, visitor.port
-                    return [Say(visitor, bcp2.ObserveAck(cseq, seen, date_of(self._date(now))))]
+                    return [PushTo(visitor, bcp2.ObserveAck(cseq, seen, date_of(self._date(now))))]
                 case Ping(cseq):
-                    return [Say(visitor, PingAck(cseq))]
+                    return [PushTo(visitor, PingAck(cseq))]
                 case PingAck():
                     return []
         except RemoteError as error:
@@ -124,8 +131,8 @@ class KeyedDirectory:
             retry = RETRY_AFTER if error.status in (429, 503) else None
             if isinstance(error, Later):
                 retry = error.retry_after
-            return [Say(visitor, Error(error.status, cseq, retry_after=retry))]
-        return [Say(visitor, Error(405, getattr(message, "cseq", None)))]
+            return [PushTo(visitor, Error(error.status, cseq, retry_after=retry))]
+        return [PushTo(visitor, Error(405, getattr(message, "cseq", None)))]
 
     def resume(self, now: float) -> None:
         """Go on where a server ended: who was connected then is away from `now` on."""
@@ -143,14 +150,14 @@ class KeyedDirectory:
         """How many registrations there are, of those who are connected and of those who are away."""
         return len(self._present)
 
-    def standing(self) -> list[Standing]:
+    def standing(self) -> list[RegistrationState]:
         """Every registration, in the order in which they were made."""
         return [
-            Standing(presence, self._used.get(client_id), self._leaving.get(client_id))
+            RegistrationState(presence, self._used.get(client_id), self._leaving.get(client_id))
             for client_id, presence in self._present.items()
         ]
 
-    def restore(self, standing: Iterable[Standing]) -> None:
+    def restore(self, standing: Iterable[RegistrationState]) -> None:
         """Go on exactly where a directory with these registrations is."""
         known = list(standing)
         for presence, used, _ in known:
@@ -184,12 +191,12 @@ class KeyedDirectory:
         except StoreTrouble:
             return False
 
-    def find(self, client_id: str) -> Visitor | None:
+    def find(self, client_id: str) -> ClientConnection | None:
         """Who is connected with that id."""
         presence = self._present.get(client_id)
         return presence.visitor if presence is not None and presence.connected else None
 
-    def lost(self, visitor: Visitor, now: float) -> None:
+    def lost(self, visitor: ClientConnection, now: float) -> None:
         """Its connection has ended: its registration lives on to answer 480, and says offline later."""
         self._watchers.lost(visitor)
         presence = self._of(visitor)
@@ -246,19 +253,19 @@ class KeyedDirectory:
             return True
         return bool(self._absent and self._absent[0][0] <= now)
 
-    def uses(self, visitor: Visitor, now: float) -> None:
+    def uses(self, visitor: ClientConnection, now: float) -> None:
         """Note that `visitor` does more with its id than to register it: it is kept for long then."""
         presence = self._of(visitor)
         if presence is not None and not presence.proven:
             presence.proven = True
             self._use(presence, now)
 
-    def is_on_trial(self, visitor: Visitor) -> bool:
+    def is_on_trial(self, visitor: ClientConnection) -> bool:
         """Return True if `visitor` has done nothing with its id but register it."""
         presence = self._of(visitor)
         return presence is not None and not presence.proven
 
-    def _uses_alone(self, visitor: Visitor, now: float) -> None:
+    def _uses_alone(self, visitor: ClientConnection, now: float) -> None:
         """As `uses`; where several servers share a directory, all must hear of it first."""
         if self._new_ids is not None:
             self.uses(visitor, now)
@@ -312,7 +319,7 @@ class KeyedDirectory:
 
     # What classic clients may know.
 
-    def open_contacts(self, source: Source, most: int) -> list[Contact]:
+    def open_contacts(self, source: Origin, most: int) -> list[Contact]:
         """Return where `source` can call those who take calls in plain text, `most` at most."""
         found: list[Contact] = []
         for client_id in islice(self._open, most + OPEN_TRIED):
@@ -323,7 +330,7 @@ class KeyedDirectory:
                 found.append(contact)
         return found
 
-    def next_open(self, asker: str, source: Source) -> Contact | None:
+    def next_open(self, asker: str, source: Origin) -> Contact | None:
         """Return one of them for the classic question of `asker`; the next question gets another."""
         for client_id in islice(reversed(self._open), OPEN_TRIED):
             contact = self._open_contact(client_id, source) if client_id != asker else None
@@ -332,18 +339,20 @@ class KeyedDirectory:
                 return contact
         return None
 
-    def _open_contact(self, client_id: str, source: Source) -> Contact | None:
+    def _open_contact(self, client_id: str, source: Origin) -> Contact | None:
         presence = self._present[client_id]
         seen = presence.visitor
         if not is_loopback(seen.host) or source.local:
             return Contact(client_id, seen.host, presence.port)
         # On the server's machine, seen from elsewhere: at one of the machine's other addresses.
-        addresses = told(presence, Visitor("", source.host, source.port, source.local))
+        addresses = told(presence, ClientConnection("", source.host, source.port, source.local))
         return Contact(client_id, *addresses[0]) if addresses else None
 
     # Requests.
 
-    def _register(self, message: bcp2.Register, visitor: Visitor, now: float) -> list[Effect]:
+    def _register(
+        self, message: bcp2.Register, visitor: ClientConnection, now: float
+    ) -> list[Effect]:
         client_id, limits = message.client_id, self.limits
         if message.expires == 0:
             if self._registered(visitor).client_id != client_id:
@@ -353,7 +362,7 @@ class KeyedDirectory:
             self._forget(client_id)
             visitor.client_id = None
             return [
-                Say(visitor, bcp2.RegAck(message.cseq, client_id, 0, visitor.address)),
+                PushTo(visitor, bcp2.RegAck(message.cseq, client_id, 0, visitor.address)),
                 *effects,
             ]
         classic = self.registry.find(client_id)
@@ -379,7 +388,7 @@ class KeyedDirectory:
         )
         granted = limits.lease if message.expires is None else message.expires
         granted = min(max(granted, limits.lease_least), limits.lease_most)
-        presence = Presence(
+        presence = Registration(
             client_id,
             visitor.key,
             message.port,
@@ -409,15 +418,15 @@ class KeyedDirectory:
         self._keep(presence)
         self._used[client_id] = now
         answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
-        return [Say(visitor, answer), *replaced, *self._tell(client_id, "online")]
+        return [PushTo(visitor, answer), *replaced, *self._tell(client_id, "online")]
 
-    def _keep(self, presence: Presence) -> None:
+    def _keep(self, presence: Registration) -> None:
         self._present[presence.client_id] = presence
         self._listing.add(presence)
         if presence.open and presence.listed and presence.connected:
             self._open[presence.client_id] = None
 
-    def _bridge(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
+    def _bridge(self, message: bcp2.Bridge, caller: Registration, now: float) -> list[Effect]:
         visitor = caller.visitor
         if not message.peer_id:
             return self._anybody(message, caller, now)
@@ -428,7 +437,7 @@ class KeyedDirectory:
                 there = classic.contact()
                 addresses = ((there.host, there.port),)
                 answer = bcp2.BridgeAck(message.cseq, there.client_id, addresses=addresses)
-                return [Say(visitor, answer)]
+                return [PushTo(visitor, answer)]
             self._introductions.count_in_vain(caller.key, now)
             raise RemoteError(404, "no such client")
         if not callee.connected:
@@ -436,15 +445,15 @@ class KeyedDirectory:
             raise RemoteError(480, "they are away")
         return self._introduce(message.cseq, caller, callee, now)
 
-    def _anybody(self, message: bcp2.Bridge, caller: Presence, now: float) -> list[Effect]:
+    def _anybody(self, message: bcp2.Bridge, caller: Registration, now: float) -> list[Effect]:
         """The classic question, among clients with keys: whoever registered last and is listed."""
         for client_id in self._listing.newest():  # a key has a few ids at most
             callee = self._present[client_id]
             if callee.key != caller.key:
                 return self._introduce(message.cseq, caller, callee, now)
-        return [Say(caller.visitor, self._classic_for(caller, message.cseq))]
+        return [PushTo(caller.visitor, self._classic_for(caller, message.cseq))]
 
-    def _classic_for(self, caller: Presence, cseq: int) -> bcp2.BridgeAck:
+    def _classic_for(self, caller: Registration, cseq: int) -> bcp2.BridgeAck:
         """Answer with a classic client if `caller` calls in plain text too, else with nobody."""
         asker, registry = caller.client_id, self.registry
         lease = None
@@ -456,7 +465,9 @@ class KeyedDirectory:
         there = lease.contact()
         return bcp2.BridgeAck(cseq, there.client_id, addresses=((there.host, there.port),))
 
-    def _introduce(self, cseq: int, caller: Presence, callee: Presence, now: float) -> list[Effect]:
+    def _introduce(
+        self, cseq: int, caller: Registration, callee: Registration, now: float
+    ) -> list[Effect]:
         """Tell each of the other. Raises RemoteError 429 where it is too often."""
         if callee.key == caller.key:
             raise RemoteError(403, "that is your own key")
@@ -469,16 +480,16 @@ class KeyedDirectory:
         relay = self.relay if mine else None
         answer = bcp2.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine, relay)
         push = bcp2.Introduce(caller.client_id, caller.key, here, call, theirs, relay)
-        return [Say(callee.visitor, push), Say(caller.visitor, answer)]
+        return [PushTo(callee.visitor, push), PushTo(caller.visitor, answer)]
 
-    def _info(self, message: bcp2.Info, visitor: Visitor) -> Bcp2Message:
+    def _info(self, message: bcp2.Info, visitor: ClientConnection) -> Bcp2Message:
         most = min(self.limits.info_lines, LINES)
         limit = min(message.limit or most, most)
         found = self.everybody(message.prefix, message.after, limit + 1)
         last = found[limit - 1].client_id if len(found) > limit else ""
         return bcp2.InfoAck(message.cseq, tuple(found[:limit]), last)
 
-    def _watch(self, message: bcp2.Watch, presence: Presence) -> list[Effect]:
+    def _watch(self, message: bcp2.Watch, presence: Registration) -> list[Effect]:
         visitor, peer_id = presence.visitor, message.peer_id
         watched = self._present.get(peer_id)
         if not self.sees(visitor.key, peer_id):
@@ -489,21 +500,21 @@ class KeyedDirectory:
         status = "online" if watched is not None and watched.connected else "offline"
         self._watchers.add(visitor, peer_id, status)
         state = bcp2.Presence(peer_id, status)
-        return [Say(visitor, bcp2.WatchAck(message.cseq, peer_id)), Say(visitor, state)]
+        return [PushTo(visitor, bcp2.WatchAck(message.cseq, peer_id)), PushTo(visitor, state)]
 
     # How it follows.
 
-    def _registered(self, visitor: Visitor) -> Presence:
+    def _registered(self, visitor: ClientConnection) -> Registration:
         presence = self._of(visitor)
         if presence is None:
             raise RemoteError(401, "register first")
         return presence
 
-    def _of(self, visitor: Visitor) -> Presence | None:
+    def _of(self, visitor: ClientConnection) -> Registration | None:
         presence = self._present.get(visitor.client_id or "")
         return presence if presence is not None and presence.visitor is visitor else None
 
-    def _use(self, presence: Presence, now: float) -> None:
+    def _use(self, presence: Registration, now: float) -> None:
         """Whoever is connected uses their id; they need not say so again and again."""
         client_id, key = presence.client_id, presence.key
         self._used[client_id] = now

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
-from chatproto.net.addresses import CALLABLE, Reach, address_reach
+from chatproto.net.addresses import CALLABLE, AddressScope, address_reach
 from chatproto.wire.fields import Contact
-from chatproto.wire.messages import Register
+from chatproto.wire.messages import ClassicRegister
 
 
 @dataclass(slots=True, eq=False)
-class Source:
+class Origin:
     """The connection that a request came on, as the server sees it.
 
     `local`: the other end is on this machine. `alive` becomes false when the connection ends; a
@@ -26,13 +26,13 @@ class Source:
     alive: bool = True
     server: str = ""
 
-    def is_where(self, other: Source) -> bool:
+    def is_where(self, other: Origin) -> bool:
         """Whether both are the same address; all of this machine's own are one."""
         return self.host == other.host or (self.local and other.local)
 
 
 @dataclass(frozen=True, slots=True)
-class Lease:
+class ClassicRegistration:
     """A registration: where `client_id` claims to be called (`ip`, `port`) and who says so.
 
     `source`: the connection it was last confirmed on. `key`: None for a classic client. When it was
@@ -42,7 +42,7 @@ class Lease:
     client_id: str
     ip: str
     port: int
-    source: Source = field(compare=False)
+    source: Origin = field(compare=False)
     key: str | None = None
 
     @property
@@ -50,7 +50,7 @@ class Lease:
         """The address that it registered from."""
         return self.source.host
 
-    def confirmed_by(self, message: Register, source: Source) -> bool:
+    def confirmed_by(self, message: ClassicRegister, source: Origin) -> bool:
         """Whether `message` says nothing new, and the connection that said it before still lives."""
         held = self.source
         return (
@@ -78,7 +78,7 @@ def shown_ip(claimed: str, observed: str, local: bool) -> str:
         return observed
     reach = address_reach(address)
     useless = not local and reach not in CALLABLE
-    foreign = reach is Reach.PUBLIC and address != as_address(observed)
+    foreign = reach is AddressScope.PUBLIC and address != as_address(observed)
     return observed if useless or foreign else str(address)
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from chatproto.directory.visitors import Presence
+from chatproto.directory.visitors import Registration
 
 
 class Listing:
@@ -16,17 +16,17 @@ class Listing:
         self._sorted: list[str] = []
         self._callable: OrderedDict[str, None] = OrderedDict()  # connected, the newest last
 
-    def add(self, presence: Presence) -> None:
+    def add(self, presence: Registration) -> None:
         """A registration that has just been made; its id is in no other."""
         if presence.listed and presence.connected:
             insort(self._sorted, presence.client_id)
             self._callable[presence.client_id] = None
 
-    def left(self, presence: Presence) -> None:
+    def left(self, presence: Registration) -> None:
         """They are not connected any more."""
         self.remove(presence)
 
-    def remove(self, presence: Presence) -> None:
+    def remove(self, presence: Registration) -> None:
         """The registration has ended. Twice is once."""
         if presence.client_id in self._callable:
             del self._callable[presence.client_id]

@@ -21,7 +21,7 @@ def fold(client_id: str) -> str:
     )
 
 
-class Names(Protocol):
+class IdOwners(Protocol):
     """What the rules ask of a store. Of ids that look alike (`fold`) one key owns all.
 
     One that lasts has kept what it was told when the call returns. Any method may raise StoreTrouble,
@@ -73,13 +73,13 @@ def is_reserved(client_id: str) -> bool:
     return fold(client_id) == fold(RESERVED)
 
 
-def is_new(names: Names, client_id: str, key: str) -> bool:
+def is_new(names: IdOwners, client_id: str, key: str) -> bool:
     """Return True if `client_id` would be another id that is owned, and by `key`."""
     return client_id not in names.owned(key)
 
 
 def claim(
-    names: Names,
+    names: IdOwners,
     client_id: str,
     key: str,
     now: float,
@@ -91,7 +91,7 @@ def claim(
     """Let `key` use `client_id`; which other ids, that look like it, another key has lost by that.
 
     `own`: it is the name of the account that `key` has logged in to, and may be taken from another
-    key; but not for another id's sake that looks like it. `host`, `trial`: see `Names.keep`. Raises
+    key; but not for another id's sake that looks like it. `host`, `trial`: see `IdOwners.keep`. Raises
     RemoteError: 409 if another key owns it or what looks like it, 403 if `key` owns as many as it may,
     503 if there is no room for a new one: what is owned is never given to somebody else. The last tenth
     of the room is for addresses that own none.

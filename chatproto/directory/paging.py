@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chatproto.directory.client import Unreachable
+from chatproto.directory.client import ServerUnreachable
 from chatproto.wire.limits import Limits
 
 
@@ -24,4 +24,4 @@ class Paging:
     def check(self) -> None:
         """Raises Unreachable if no other page is asked for."""
         if self.over:
-            raise Unreachable(f"the server did not end its list within {self._wait:g} s")
+            raise ServerUnreachable(f"the server did not end its list within {self._wait:g} s")

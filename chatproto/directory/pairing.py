@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from chatproto.directory.lease import Lease
+from chatproto.directory.lease import ClassicRegistration
 from chatproto.directory.registry import Registry
 
 
 def bridge(
     registry: Registry, asker: str, now: float, partner_wait: float, waits: bool = True
-) -> Lease | None:
+) -> ClassicRegistration | None:
     """Return the client to introduce to `asker`, or None: `asker` then waits (if `waits`).
 
     In this order: its own partner of before, if heard of within `partner_wait` seconds; the first

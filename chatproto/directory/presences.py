@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-from chatproto.directory.visitors import Presence
+from chatproto.directory.visitors import Registration
 
 
-class Presences(Protocol):
+class RegistrationStore(Protocol):
     """The registrations of clients with keys; read once, when a server begins.
 
     One that lasts has kept what `keep` and `forget` told it when they return; both raise StoreTrouble
     where it cannot, and nothing has changed. The others never raise.
     """
 
-    def all(self) -> Iterable[Presence]:
+    def all(self) -> Iterable[Registration]:
         """Each as it was when the last server ended, `until` None if it was connected then. Their
         visitors are gone."""
 
-    def keep(self, presence: Presence) -> None:
+    def keep(self, presence: Registration) -> None:
         """Put `presence`, which is connected, in, or in the place of the former of that id."""
 
-    def left(self, presence: Presence) -> None:
+    def left(self, presence: Registration) -> None:
         """Its connection has ended; it has an `until` now."""
 
     def forget(self, client_id: str) -> None:
@@ -35,12 +35,12 @@ class Presences(Protocol):
 class ForgottenPresences:
     """Presences that no other server will know of."""
 
-    def all(self) -> Iterable[Presence]:
+    def all(self) -> Iterable[Registration]:
         return ()
 
-    def keep(self, presence: Presence) -> None: ...
+    def keep(self, presence: Registration) -> None: ...
 
-    def left(self, presence: Presence) -> None: ...
+    def left(self, presence: Registration) -> None: ...
 
     def forget(self, client_id: str) -> None: ...
 

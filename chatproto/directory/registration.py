@@ -10,7 +10,7 @@ from chatproto.wire.bcp2_common import Address
 
 
 @dataclass(frozen=True, slots=True)
-class Registration:
+class ClientRegistration:
     """As whom and where we want to be called, and by whom (protocol section 3)."""
 
     client_id: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from chatproto.directory.lease import Lease
+from chatproto.directory.lease import ClassicRegistration
 
 
 class Registry(Protocol):
@@ -20,13 +20,13 @@ class Registry(Protocol):
     change nothing; `expire` forgets nobody.
     """
 
-    def find(self, client_id: str) -> Lease | None:
+    def find(self, client_id: str) -> ClassicRegistration | None:
         """The lease of `client_id`."""
 
     def heard_at(self, client_id: str) -> float:
         """When it was last heard of; minus infinity if it has no lease."""
 
-    def keep(self, lease: Lease, now: float) -> None:
+    def keep(self, lease: ClassicRegistration, now: float) -> None:
         """Register: put `lease` in, or in the place of the former of that id. It is heard of, and
         free. Whoever must go to make room goes without a word. Raises RemoteError 503 if nobody can go."""
 
@@ -42,7 +42,7 @@ class Registry(Protocol):
         Returns: how many went.
         """
 
-    def listed(self, most: int) -> list[Lease]:
+    def listed(self, most: int) -> list[ClassicRegistration]:
         """The first `most` leases in the order in which they registered."""
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
@@ -54,10 +54,10 @@ class Registry(Protocol):
     def partner_of(self, client_id: str) -> str | None:
         """With whom `client_id` was last paired, whether either has a lease or not."""
 
-    def first_waiting(self, asker: str) -> Lease | None:
+    def first_waiting(self, asker: str) -> ClassicRegistration | None:
         """Of those who wait, `asker` not among them, the first."""
 
-    def last_free(self, asker: str) -> Lease | None:
+    def last_free(self, asker: str) -> ClassicRegistration | None:
         """Of the free, `asker` not among them, the one heard of last. Only leases without a key."""
 
     def pair(self, asker: str, peer: str) -> None:

@@ -32,7 +32,7 @@ PAGE_BYTES = 1024 * 1024
 """Bytes of one page of HISTORY that are kept."""
 
 
-class Asking(Protocol):
+class ServerRequests(Protocol):
     """A connection to the server; `directory.secure_client.SecureServer`."""
 
     def ready(self) -> Deferred[None]:
@@ -51,7 +51,7 @@ class Asking(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class RoomPage:
     """Some of what was said in a room, oldest first; `more`: others follow in the same direction."""
 
     said: tuple[told.Said, ...]
@@ -61,7 +61,7 @@ class Page:
 class RoomClient:
     """Its requests fail with Refused, Unreachable, or LocalError for what cannot be sent."""
 
-    def __init__(self, server: Asking, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, server: ServerRequests, limits: Limits = DEFAULTS) -> None:
         self._server = server
         self._limits = limits
 
@@ -87,7 +87,7 @@ class RoomClient:
         after: int | None = None,
         before: int | None = None,
         limit: int | None = None,
-    ) -> Page:
+    ) -> RoomPage:
         """One page of what was said, after or before a number, or last."""
         said: list[told.Said] = []
         size = 0
@@ -102,7 +102,7 @@ class RoomClient:
 
         make = partial(asked.History, room=room, after=after, before=before, limit=limit)
         ack = await self._ask(make, told.HistoryAck, take)
-        return Page(tuple(said), ack.more)
+        return RoomPage(tuple(said), ack.more)
 
     async def names(self, room: str) -> tuple[Occupant, ...]:
         """Everybody who is in `room`, page after page."""

@@ -11,15 +11,15 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
-from chatproto.directory.answer import Refused
-from chatproto.directory.callee import Callee, callee_of
-from chatproto.directory.client import Unreachable
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.callee import BridgeResult, callee_of
+from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.own_port import connect
 from chatproto.directory.paging import Paging
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
-from chatproto.directory.registration import Registration
-from chatproto.directory.server_line import MAYBE_PLAIN, Handshake, ServerLine, Sign
+from chatproto.directory.registration import ClientRegistration
+from chatproto.directory.server_line import MAYBE_PLAIN, Handshake, ServerConnection, Sign
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
@@ -38,7 +38,7 @@ WRONG_PASSWORD = 403
 NO_LOGIN = {WRONG_PASSWORD: "no such user, or another password", 405: "it has no accounts"}
 
 
-class ServerNews(Protocol):
+class ServerListener(Protocol):
     """Who is told what the server says unasked."""
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
@@ -80,7 +80,7 @@ class SecureServer:
         host: str,
         port: int,
         handshake: Callable[[], Handshake],
-        news: ServerNews,
+        news: ServerListener,
         jitter: Callable[[], float],
         limits: Limits = DEFAULTS,
         login: Callable[[int], bcp2.Login] | None = None,
@@ -111,15 +111,17 @@ class SecureServer:
         self.login_refused = False
         """Return True if the server refused our user or the password."""
         self._may_ask = False  # where nothing is registered: the login is over
-        self._registration: Registration | None = None
-        self._line: ServerLine | None = None
-        self._beginning: ServerLine | None = None  # TLS does not stand yet
+        self._registration: ClientRegistration | None = None
+        self._line: ServerConnection | None = None
+        self._beginning: ServerConnection | None = None  # TLS does not stand yet
         self._dialling: Deferred[Any] | None = None
         self._again: IDelayedCall | None = None
         self._stopped = True
         self._broke = ""  # why the last connection ended, or the last try was in vain
         self._refused = ""  # why it does not want us, or we do not want it
-        self._put_off: Refused | None = None  # it does not want us for now, and is asked again
+        self._put_off: ServerRefused | None = (
+            None  # it does not want us for now, and is asked again
+        )
         self._waiting: list[Deferred[None]] = []
 
     @property
@@ -132,7 +134,7 @@ class SecureServer:
         """The same, as host and port."""
         return self._places.current
 
-    def start(self, registration: Registration) -> None:
+    def start(self, registration: ClientRegistration) -> None:
         """Connect and register, and stay so."""
         self._registration = registration
         self._stopped = False
@@ -165,10 +167,10 @@ class SecureServer:
         self._waiting.append(waiting)
         return waiting
 
-    def bridge(self, peer_id: str = "") -> Deferred[Callee | None]:
+    def bridge(self, peer_id: str = "") -> Deferred[BridgeResult | None]:
         """Ask for `peer_id`, or for anybody; None: nobody is to be had."""
 
-        def read(answer: Bcp2Message) -> Callee | None:
+        def read(answer: Bcp2Message) -> BridgeResult | None:
             assert isinstance(answer, bcp2.BridgeAck)
             return callee_of(answer)
 
@@ -202,7 +204,7 @@ class SecureServer:
         wanted: type[Bcp2Message],
         part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
-        """Ask what is not asked above; see `ServerLine.ask`."""
+        """Ask what is not asked above; see `ServerConnection.ask`."""
         if not self.registered:
             return fail(self._unreached())
         return self._ask(make, wanted, part)
@@ -215,19 +217,19 @@ class SecureServer:
         registration = self._registration
         if self._refused and registration is not None:
             if self.login_refused and (same := self._renewed()):
-                return fail(Refused(same, 403))
+                return fail(ServerRefused(same, 403))
             self.start(registration)
             return self.ready()
         if self._stopped or registration is None:
             return fail(self._unreached())
         if self._line is None:
             self._dial_now()
-            return fail(Unreachable(f"no connection to the server at {self.name} yet"))
+            return fail(ServerUnreachable(f"no connection to the server at {self.name} yet"))
         return self._ask(registration.request, bcp2.RegAck).addCallback(self._registered)
 
     # What its line tells.
 
-    def line_made(self, line: ServerLine) -> None:
+    def line_made(self, line: ServerConnection) -> None:
         """TLS stands: say who we are."""
         self._line, self._beginning, self._may_ask = line, None, False
         self._stop_waiting()
@@ -264,7 +266,7 @@ class SecureServer:
             case _:
                 self.pushed(push)
 
-    def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None:
+    def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None:
         """Its connection is gone; `final`: for a reason that another try would not mend."""
         if line is not None and line not in (self._line, self._beginning):
             return  # we have left it before
@@ -316,7 +318,9 @@ class SecureServer:
     def _dial(self) -> None:
         self._again = None
         wait = self._limits.handshake_wait
-        line = self._beginning = ServerLine(self, self._reactor, self._handshake(), self._limits)
+        line = self._beginning = ServerConnection(
+            self, self._reactor, self._handshake(), self._limits
+        )
         self._dialling = connect(self._reactor, *self._places.current, wait, line, self.own_port())
 
         def over(result: Any) -> None:
@@ -341,7 +345,7 @@ class SecureServer:
 
     def _not_logged_in(self, failure: Failure) -> None:
         error = failure.value
-        if isinstance(error, Refused) and error.status in NO_LOGIN:
+        if isinstance(error, ServerRefused) and error.status in NO_LOGIN:
             self.login_refused = error.status == WRONG_PASSWORD
             self._refuse(f"no login: {error}: {NO_LOGIN[error.status]}", error.status)
         else:
@@ -359,13 +363,13 @@ class SecureServer:
 
     def _not_registered(self, failure: Failure) -> None:
         error = failure.value
-        if isinstance(error, Refused) and error.status in FOR_NOW:
+        if isinstance(error, ServerRefused) and error.status in FOR_NOW:
             self._drop_line()
             when = f", in {error.retry_after} s at the earliest" if error.retry_after else ""
             self._lost(f"{error}{when}", partial(self._places.patience, error.retry_after), error)
-        elif isinstance(error, Refused):
+        elif isinstance(error, ServerRefused):
             self._refuse(str(error), error.status)
-        elif not isinstance(error, Unreachable):
+        elif not isinstance(error, ServerUnreachable):
             failure.raiseException()
 
     def _drop_line(self) -> None:
@@ -385,7 +389,7 @@ class SecureServer:
         self,
         why: str,
         wait: Callable[[], float] | None = None,
-        put_off: Refused | None = None,
+        put_off: ServerRefused | None = None,
     ) -> None:
         self.registered = False
         self._broke, self._put_off = why, put_off
@@ -401,7 +405,9 @@ class SecureServer:
 
     def _unheeded(self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]) -> None:
         """Ask what nobody waits for; should it fail, the next connection asks again."""
-        self._ask(make, wanted).addErrback(lambda failure: failure.trap(Refused, Unreachable))
+        self._ask(make, wanted).addErrback(
+            lambda failure: failure.trap(ServerRefused, ServerUnreachable)
+        )
 
     def _come_out(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -418,20 +424,22 @@ class SecureServer:
             return fail(self._unreached())
         return self._line.ask(make, wanted, part)
 
-    def _unreached(self) -> Unreachable:
+    def _unreached(self) -> ServerUnreachable:
         """Why it cannot be asked."""
         if self._refused:
-            return Unreachable(f"the server at {self.name} is not asked any more: {self._refused}")
+            return ServerUnreachable(
+                f"the server at {self.name} is not asked any more: {self._refused}"
+            )
         if self._registration is not None and self._stopped:
-            return Unreachable(f"the server at {self.name} is not asked any more")
+            return ServerUnreachable(f"the server at {self.name} is not asked any more")
         if self._put_off is not None and self._again is not None:
             seconds = max(1, ceil(self._again.getTime() - self._reactor.seconds()))
             why = f"{self._put_off}: the server at {self.name} does not register us yet"
-            return Unreachable(why, self._put_off.status, seconds)
+            return ServerUnreachable(why, self._put_off.status, seconds)
         if not self._broke:
-            return Unreachable(f"no connection to the server at {self.name} just now")
+            return ServerUnreachable(f"no connection to the server at {self.name} just now")
         where = "" if self.name in self._broke else f" at {self.name}"
-        return Unreachable(f"no connection to the server{where} just now: {self._broke}")
+        return ServerUnreachable(f"no connection to the server{where} just now: {self._broke}")
 
 
 def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:

@@ -19,9 +19,9 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import Unreachable
-from chatproto.net.addresses import Reach, reach_of
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ServerUnreachable
+from chatproto.net.addresses import AddressScope, reach_of
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import REASONS, LocalError, RemoteError
@@ -52,9 +52,9 @@ class LineOwner(Protocol):
 
     @property
     def name(self) -> str: ...
-    def line_made(self, line: ServerLine) -> None: ...
+    def line_made(self, line: ServerConnection) -> None: ...
     def line_pushed(self, push: Bcp2Message) -> None: ...
-    def line_lost(self, line: ServerLine | None, why: str, final: bool) -> None: ...
+    def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None: ...
 
 
 class Sign(Enum):
@@ -78,7 +78,7 @@ class _Asked(NamedTuple):
 
 
 @implementer(IHandshakeListener)
-class ServerLine(LineReceiver):
+class ServerConnection(LineReceiver):
     """One TLS connection to a server: requests out, answers and pushes in."""
 
     line_mode = 0
@@ -134,7 +134,7 @@ class ServerLine(LineReceiver):
     @property
     def near(self) -> bool:
         """Return True if the connection stays on this machine."""
-        return reach_of(str(self.transport.getPeer().host)) is Reach.LOOPBACK
+        return reach_of(str(self.transport.getPeer().host)) is AddressScope.LOOPBACK
 
     def close(self) -> None:
         """Close it, for good."""
@@ -218,7 +218,9 @@ class ServerLine(LineReceiver):
             self._reason, self.sign = _tls_trouble(self._handshake, reason, self._answer)
         asked, self._asked = self._asked, {}
         for one in asked.values():
-            one.answer.errback(Unreachable(f"the server at {self._server.name}: {self._reason}"))
+            one.answer.errback(
+                ServerUnreachable(f"the server at {self._server.name}: {self._reason}")
+            )
         if not self._closing:
             self._server.line_lost(self, self._reason, refused)
 
@@ -241,17 +243,17 @@ class ServerLine(LineReceiver):
             if isinstance(message, Error):
                 words = REASONS.get(message.status, "error")
                 why = f"{message.status} {words}"
-                answer.errback(Refused(why, message.status, message.retry_after))
+                answer.errback(ServerRefused(why, message.status, message.retry_after))
             elif isinstance(message, wanted):
                 answer.callback(message)
             else:
-                answer.errback(Unreachable(f"{message.method} is no answer to that"))
+                answer.errback(ServerUnreachable(f"{message.method} is no answer to that"))
 
     def _too_slow(self, result: object, timeout: float) -> object:
         """A request that nobody answers is the sign of a connection that is no more."""
         self._reason = f"no answer within {timeout:g} s"
         self.transport.abortConnection()
-        raise Unreachable(f"the server at {self._server.name}: {self._reason}")
+        raise ServerUnreachable(f"the server at {self._server.name}: {self._reason}")
 
     def _set(self, seconds: float, what: Callable[[], None]) -> None:
         if self._timer is not None and self._timer.active():

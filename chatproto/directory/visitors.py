@@ -9,7 +9,7 @@ from chatproto.wire.bcp2_common import Address, Bcp2Message
 
 
 @dataclass(slots=True, eq=False)
-class Visitor:
+class ClientConnection:
     """A connection that proved `key`, as the server sees it at `host:port`.
 
     `client_id` is the id that it registered, None before; `user` the account that it has logged in to.
@@ -32,7 +32,7 @@ class Visitor:
     node: str = ""
     open: bool = False
 
-    def came_after(self, other: Visitor) -> bool:
+    def came_after(self, other: ClientConnection) -> bool:
         """Whether it is known to have come after `other`: of two servers nobody can tell."""
         return self.node == other.node and self.number > other.number
 
@@ -48,10 +48,10 @@ class Visitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class PushTo:
     """Send `message` to `visitor`."""
 
-    visitor: Visitor
+    visitor: ClientConnection
     message: Bcp2Message
 
 
@@ -59,15 +59,15 @@ class Say:
 class Dismiss:
     """Send `message` to `visitor` and end the connection."""
 
-    visitor: Visitor
+    visitor: ClientConnection
     message: Bcp2Message
 
 
-Effect = Say | Dismiss
+Effect = PushTo | Dismiss
 
 
 @dataclass(slots=True, eq=False)
-class Presence:
+class Registration:
     """Somebody's registration: with a connection they can be called, without one it answers 480.
 
     `until`: when it ends, once the connection has (seconds); None while it lives.
@@ -80,7 +80,7 @@ class Presence:
     expires: int
     listed: bool
     allow: tuple[str, ...]
-    visitor: Visitor
+    visitor: ClientConnection
     until: float | None = None
     proven: bool = True
     """Return True if the id was used for more than its registration."""
@@ -100,13 +100,13 @@ class Presence:
         return self.listed or key in self.allow or key == self.key
 
 
-class Standing(NamedTuple):
+class RegistrationState(NamedTuple):
     """A registration, for another directory that goes on in the same place.
 
     `used`: until when the store of names knows that its id was used, while it is connected.
     `online_until`: how long it is still online for those who watch, after its connection's end.
     """
 
-    presence: Presence
+    presence: Registration
     used: float | None = None
     online_until: float | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import Effect, Presence, Say, Visitor
+from chatproto.directory.visitors import ClientConnection, Effect, PushTo, Registration
 from chatproto.wire import bcp2
 from chatproto.wire.errors import RemoteError
 
@@ -12,9 +12,9 @@ class Watchers:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._watchers: dict[str, dict[Visitor, str]] = {}  # and what each was told last
+        self._watchers: dict[str, dict[ClientConnection, str]] = {}  # and what each was told last
 
-    def add(self, visitor: Visitor, peer_id: str, status: str) -> None:
+    def add(self, visitor: ClientConnection, peer_id: str, status: str) -> None:
         """From now on `visitor` is told of `peer_id`, and is told `status` now.
 
         Raises RemoteError 413 where it is too many.
@@ -24,7 +24,7 @@ class Watchers:
         visitor.watches.add(peer_id)
         self._watchers.setdefault(peer_id, {})[visitor] = status
 
-    def remove(self, visitor: Visitor, peer_id: str) -> None:
+    def remove(self, visitor: ClientConnection, peer_id: str) -> None:
         """And no more."""
         visitor.watches.discard(peer_id)
         watchers = self._watchers.get(peer_id)
@@ -33,12 +33,12 @@ class Watchers:
             if not watchers:
                 del self._watchers[peer_id]
 
-    def lost(self, visitor: Visitor) -> None:
+    def lost(self, visitor: ClientConnection) -> None:
         """Its connection has ended."""
         for peer_id in tuple(visitor.watches):
             self.remove(visitor, peer_id)
 
-    def tell(self, client_id: str, status: str, presence: Presence | None) -> list[Effect]:
+    def tell(self, client_id: str, status: str, presence: Registration | None) -> list[Effect]:
         """Tell who watches and still may, if it is news to them.
 
         `presence` is the registration, if there is one.
@@ -50,4 +50,4 @@ class Watchers:
             if last != status and (presence is None or presence.lets(watcher.key))
         ]
         watchers.update(dict.fromkeys(news, status))
-        return [Say(watcher, bcp2.Presence(client_id, status)) for watcher in news]
+        return [PushTo(watcher, bcp2.Presence(client_id, status)) for watcher in news]

@@ -11,7 +11,7 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 
-class Reach(Enum):
+class AddressScope(Enum):
     """Kinds of networks that an address belongs to."""
 
     PUBLIC = "public"
@@ -29,35 +29,35 @@ class Reach(Enum):
     translation address whose IPv4 address is not public."""
 
 
-CALLABLE = frozenset((Reach.PUBLIC, Reach.PRIVATE, Reach.CARRIER))
+CALLABLE = frozenset((AddressScope.PUBLIC, AddressScope.PRIVATE, AddressScope.CARRIER))
 """Kinds of addresses at which one client may be sent to call another machine."""
 
 _IPV4 = (
-    ("0.0.0.0/8", Reach.NOWHERE),
-    ("10.0.0.0/8", Reach.PRIVATE),
-    ("100.64.0.0/10", Reach.CARRIER),
-    ("127.0.0.0/8", Reach.LOOPBACK),
-    ("169.254.0.0/16", Reach.LINK_LOCAL),
-    ("172.16.0.0/12", Reach.PRIVATE),
-    ("192.0.0.0/24", Reach.NOWHERE),
-    ("192.0.2.0/24", Reach.PRIVATE),
-    ("192.88.99.0/24", Reach.NOWHERE),
-    ("192.168.0.0/16", Reach.PRIVATE),
-    ("198.18.0.0/15", Reach.PRIVATE),
-    ("198.51.100.0/24", Reach.PRIVATE),
-    ("203.0.113.0/24", Reach.PRIVATE),
-    ("224.0.0.0/3", Reach.NOWHERE),
+    ("0.0.0.0/8", AddressScope.NOWHERE),
+    ("10.0.0.0/8", AddressScope.PRIVATE),
+    ("100.64.0.0/10", AddressScope.CARRIER),
+    ("127.0.0.0/8", AddressScope.LOOPBACK),
+    ("169.254.0.0/16", AddressScope.LINK_LOCAL),
+    ("172.16.0.0/12", AddressScope.PRIVATE),
+    ("192.0.0.0/24", AddressScope.NOWHERE),
+    ("192.0.2.0/24", AddressScope.PRIVATE),
+    ("192.88.99.0/24", AddressScope.NOWHERE),
+    ("192.168.0.0/16", AddressScope.PRIVATE),
+    ("198.18.0.0/15", AddressScope.PRIVATE),
+    ("198.51.100.0/24", AddressScope.PRIVATE),
+    ("203.0.113.0/24", AddressScope.PRIVATE),
+    ("224.0.0.0/3", AddressScope.NOWHERE),
 )
 """Every other IPv4 address is public."""
 
 _IPV6 = (
-    ("::1/128", Reach.LOOPBACK),
-    ("fc00::/7", Reach.PRIVATE),
-    ("fe80::/10", Reach.LINK_LOCAL),
-    ("2001:db8::/32", Reach.PRIVATE),
-    ("3fff::/20", Reach.PRIVATE),
-    ("2001::/23", Reach.NOWHERE),
-    ("2000::/3", Reach.PUBLIC),
+    ("::1/128", AddressScope.LOOPBACK),
+    ("fc00::/7", AddressScope.PRIVATE),
+    ("fe80::/10", AddressScope.LINK_LOCAL),
+    ("2001:db8::/32", AddressScope.PRIVATE),
+    ("3fff::/20", AddressScope.PRIVATE),
+    ("2001::/23", AddressScope.NOWHERE),
+    ("2000::/3", AddressScope.PUBLIC),
 )
 """The first that fits counts; every other IPv6 address leads nowhere."""
 
@@ -76,30 +76,30 @@ _TABLE6 = tuple((IPv6Network(net), reach) for net, reach in _IPV6)
 
 
 @lru_cache(maxsize=4096)
-def reach_of(host: str) -> Reach:
+def reach_of(host: str) -> AddressScope:
     """Return where the literal `host` leads; a name, or an address with a scope, leads nowhere
     (fe80::/10 with a scope is link-local)."""
     try:
         address = ip_address(host)
     except ValueError:
-        return Reach.NOWHERE
+        return AddressScope.NOWHERE
     return address_reach(address)
 
 
-def address_reach(address: IPv4Address | IPv6Address) -> Reach:
+def address_reach(address: IPv4Address | IPv6Address) -> AddressScope:
     """Return where `address` leads."""
     if isinstance(address, IPv4Address):
-        return next((reach for net, reach in _TABLE4 if address in net), Reach.PUBLIC)
+        return next((reach for net, reach in _TABLE4 if address in net), AddressScope.PUBLIC)
     if address.scope_id is not None:
-        return Reach.LINK_LOCAL if address.is_link_local else Reach.NOWHERE
+        return AddressScope.LINK_LOCAL if address.is_link_local else AddressScope.NOWHERE
     if address in _MAPPED:
         return address_reach(IPv4Address(int(address) & 0xFFFFFFFF))
     inside = embedded_ipv4(address)
-    if inside is not None and address_reach(inside) is not Reach.PUBLIC:
-        return Reach.NOWHERE
+    if inside is not None and address_reach(inside) is not AddressScope.PUBLIC:
+        return AddressScope.NOWHERE
     if any(address in net for net, _ in _EMBEDDED):
-        return Reach.PUBLIC
-    return next((reach for net, reach in _TABLE6 if address in net), Reach.NOWHERE)
+        return AddressScope.PUBLIC
+    return next((reach for net, reach in _TABLE6 if address in net), AddressScope.NOWHERE)
 
 
 def embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
@@ -119,4 +119,4 @@ def embedded_ipv4(address: IPv4Address | IPv6Address) -> IPv4Address | None:
 def may_be_called(host: str, local: bool) -> bool:
     """Return True if somebody may be sent to `host`; `local`: to loopback addresses too."""
     reach = reach_of(host)
-    return reach in CALLABLE or (local and reach is Reach.LOOPBACK)
+    return reach in CALLABLE or (local and reach is AddressScope.LOOPBACK)

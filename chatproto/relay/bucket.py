@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Bucket:
+class RelayBucket:
     """`rate` bytes a second, and `burst` at once; a rate of 0 is no limit. `now` in seconds."""
 
     def __init__(self, rate: float, burst: float, now: float) -> None:

@@ -10,7 +10,7 @@ from twisted.internet.interfaces import IDelayedCall, IProtocol, IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
-from chatproto.net.addresses import Reach, reach_of
+from chatproto.net.addresses import AddressScope, reach_of
 from chatproto.net.resolver import endpoint_to
 from chatproto.wire.errors import REASONS, RemoteError
 from chatproto.wire.limits import Limits
@@ -61,7 +61,7 @@ class RelayEnd(Protocol):
     def connectionMade(self) -> None:
         wait = self._limits.ticket_wait + self._limits.farewell_wait
         self._deadline = self._clock.callLater(wait, self._too_late)
-        if not self._near and reach_of(str(self.transport.getPeer().host)) is Reach.LOOPBACK:
+        if not self._near and reach_of(str(self.transport.getPeer().host)) is AddressScope.LOOPBACK:
             self._fail("the relay that the server named is this machine")
             return
         self.transport.write(encode(Relay(self._ticket)))

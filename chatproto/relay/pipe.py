@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
 
-from chatproto.relay.bucket import Bucket
+from chatproto.relay.bucket import RelayBucket
 
 HELD = 64 * 1024
 """Bytes that one direction of a pipe keeps, at most."""
@@ -25,7 +25,7 @@ class Flow:
     """
 
     def __init__(
-        self, source: Any, sink: Any, clock: IReactorTime, buckets: Sequence[Bucket]
+        self, source: Any, sink: Any, clock: IReactorTime, buckets: Sequence[RelayBucket]
     ) -> None:
         self.carried = 0
         self._source = source

@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.relay.bucket import Bucket
+from chatproto.relay.bucket import RelayBucket
 from chatproto.relay.pairing import Met, Pairing, Waiting
 from chatproto.relay.pipe import HELD, Flow
 from chatproto.relay.tickets import Tickets
@@ -21,7 +21,7 @@ from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import TO_SERVER, Relay, RelayAck, RelayError, encode, read_first
 
 
-class Port(Seam):
+class RelayPort(Seam):
     """What a connection needs of the port that it came in by."""
 
     limits: Limits
@@ -62,12 +62,12 @@ class Relays:
         self.open_pipes = 0
         self._all = self._bucket(limits.relay_rate_all)
 
-    def buckets(self) -> tuple[Bucket, Bucket]:
+    def buckets(self) -> tuple[RelayBucket, RelayBucket]:
         """What a new pipe goes through, in both directions together."""
         return self._bucket(self.limits.relay_rate), self._all
 
-    def _bucket(self, rate: float) -> Bucket:
-        return Bucket(rate, max(rate, HELD), self.clock.seconds())
+    def _bucket(self, rate: float) -> RelayBucket:
+        return RelayBucket(rate, max(rate, HELD), self.clock.seconds())
 
 
 @implementer(IHalfCloseableProtocol)
@@ -85,7 +85,7 @@ class RelayConnection(Protocol):
     _heard = 0.0
     _first: bytes | None = b""  # what has come of RELAY; None: it was good
 
-    def __init__(self, relays: Relays, port: Port, host: str, number: int) -> None:
+    def __init__(self, relays: Relays, port: RelayPort, host: str, number: int) -> None:
         self.host = host
         self.port = number
         self._relays = relays

@@ -18,7 +18,7 @@ def new_ticket(random_bytes: Callable[[int], bytes]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Slot:
     """What a ticket is good for: one end of the pipe of `call`, to be taken before `until` (seconds).
 
     `asker`: the key that asked for the call, on whose account the pipe goes.
@@ -39,7 +39,7 @@ class Tickets:
     def __init__(self, limits: Limits, make: Callable[[], str]) -> None:
         self._limits = limits
         self._make = make
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, Slot] = {}
         self._by_age: deque[tuple[float, str]] = deque()
         self._held: dict[str, int] = {}  # by asker, how many are unused
 
@@ -51,7 +51,7 @@ class Tickets:
         self.expire(now)
         if self._held.get(asker, 0) + 2 > self._limits.tickets:
             return None
-        place = Place(call, asker, now + self._limits.ticket_wait)
+        place = Slot(call, asker, now + self._limits.ticket_wait)
         one, other = self._make(), self._make()
         for ticket in (one, other):
             self._places[ticket] = place
@@ -59,7 +59,7 @@ class Tickets:
         self._held[asker] = self._held.get(asker, 0) + 2
         return one, other
 
-    def use(self, ticket: str, now: float) -> Place | None:
+    def use(self, ticket: str, now: float) -> Slot | None:
         """What `ticket` is good for, once; None for one that is not good, or no more."""
         self.expire(now)
         return self._forget(ticket)
@@ -69,7 +69,7 @@ class Tickets:
         while self._by_age and self._by_age[0][0] <= now:
             self._forget(self._by_age.popleft()[1])
 
-    def _forget(self, ticket: str) -> Place | None:
+    def _forget(self, ticket: str) -> Slot | None:
         place = self._places.pop(ticket, None)
         if place is not None:
             self._held[place.asker] -= 1

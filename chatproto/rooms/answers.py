@@ -9,12 +9,12 @@ from heapq import nsmallest
 
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
-from chatproto.rooms.chair import Actor, Chair, Ruling
-from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
+from chatproto.rooms.chair import Actor, Decision, Moderation
+from chatproto.rooms.effects import Effect, Show, Spread, Talk, TellMember
 from chatproto.rooms.guard import RoomGuard
-from chatproto.rooms.history import History, Kept
+from chatproto.rooms.history import RoomRecord, RoomStore
 from chatproto.rooms.lobby import OPERATOR, look_alike
-from chatproto.rooms.room import LOBBY, Guest, Role, Room, hashed, subject
+from chatproto.rooms.room import LOBBY, Member, Role, Room, hashed, subject
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error
@@ -47,10 +47,10 @@ class RoomAnswers:
 
     def __init__(
         self,
-        history: History,
+        history: RoomStore,
         limits: Limits = DEFAULTS,
         owner_of: Callable[[str], str | None] = lambda client_id: None,
-        find: Callable[[str], Guest | None] = lambda client_id: None,
+        find: Callable[[str], Member | None] = lambda client_id: None,
         now: float = 0.0,
         counted: bool = True,
         date: Callable[[Monotonic], Wall] = Wall,
@@ -67,13 +67,13 @@ class RoomAnswers:
         self._names: list[str] = []  # in their order, of rooms that all may know of
         self._by_owner: dict[str, set[str]] = {}
         self._told: list[Effect] = []  # to owners and ops, of guesses
-        self._stays: dict[Guest, _Stay] = {}
-        self._chair = Chair(limits, owner_of, find, history.keep, moment, sees)
+        self._stays: dict[Member, _Stay] = {}
+        self._chair = Moderation(limits, owner_of, find, history.keep, moment, sees)
         for kept in history.rooms():
             # Somebody may have been in it when the server ended.
             self._add(Room(replace(kept, used=max(kept.used, now)), limits))
         if LOBBY not in self._rooms:
-            self._add(Room(Kept(LOBBY), limits))
+            self._add(Room(RoomRecord(LOBBY), limits))
         self._number(LOBBY, now)
 
     @property
@@ -81,7 +81,7 @@ class RoomAnswers:
         """The room that is also the lobby's."""
         return self._rooms[LOBBY]
 
-    def answer(self, message: Bcp2Message, guest: Guest, now: float) -> list[Effect]:
+    def answer(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
         """What is to be said, to `guest` and to others."""
         try:
             return self._answer(message, guest, now)
@@ -90,9 +90,12 @@ class RoomAnswers:
             if isinstance(error, Later):
                 retry = max(1, error.retry_after)
             cseq = getattr(message, "cseq", None)
-            return [Tell(guest, Error(error.status, cseq, retry_after=retry)), *self._notices()]
+            return [
+                TellMember(guest, Error(error.status, cseq, retry_after=retry)),
+                *self._notices(),
+            ]
 
-    def guard(self, message: Bcp2Message, guest: Guest, now: float) -> list[Effect]:
+    def guard(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
         """Count `message`, which is no SAY; what its owner is to be told of guesses at a room's key.
 
         Where several servers share the rooms, each counts what its own clients ask before all do it.
@@ -119,7 +122,7 @@ class RoomAnswers:
             return []
         until = date_of(self._date(now + wait))
         news = told.Changed(room.name, "ban", key=guest.key, until=until)
-        self._told = [Tell(one, news) for one in room.keepers(now)]
+        self._told = [TellMember(one, news) for one in room.keepers(now)]
         return []
 
     def _notices(self) -> list[Effect]:
@@ -144,12 +147,12 @@ class RoomAnswers:
         """The number of what was said last in `room`, as far as it was."""
         return self._history.last(room.name)
 
-    def follow(self, guest: Guest, now: float) -> list[Effect]:
+    def follow(self, guest: Member, now: float) -> list[Effect]:
         """`guest` may have another id now: then they are in no room."""
         stay = self._stays.get(guest)
         return self.left(guest, now) if stay and stay.client_id != guest.client_id else []
 
-    def left(self, guest: Guest, now: float, reason: str = "") -> list[Effect]:
+    def left(self, guest: Member, now: float, reason: str = "") -> list[Effect]:
         """The connection has ended, or has to. Twice is once."""
         stay = self._stays.pop(guest, None)
         if stay is None:
@@ -188,7 +191,7 @@ class RoomAnswers:
         """Every room."""
         return tuple(self._rooms.values())
 
-    def seat(self, name: str, guest: Guest, now: float) -> None:
+    def seat(self, name: str, guest: Member, now: float) -> None:
         """`guest` is in the room `name`, as who knows it says; nobody is told."""
         assert guest.client_id is not None
         room = self._rooms[name]
@@ -231,7 +234,7 @@ class RoomAnswers:
 
     # Requests.
 
-    def _answer(self, message: Bcp2Message, guest: Guest, now: float) -> list[Effect]:
+    def _answer(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
         client_id = guest.client_id
         if client_id is None:
             raise RemoteError(401, "register first")
@@ -246,7 +249,7 @@ class RoomAnswers:
         if self._counted:
             before += self.guard(message, guest, now)
         if isinstance(message, asked.Rooms):
-            return [*before, Tell(guest, self._list(message, guest, stay))]
+            return [*before, TellMember(guest, self._list(message, guest, stay))]
         if isinstance(message, asked.Join):
             return before + self._join(message, guest, stay, now)
         room = self._inside(getattr(message, "room", ""), stay)
@@ -255,17 +258,17 @@ class RoomAnswers:
                 del stay.rooms[name]
                 self._put_out(room, client_id, now)
                 parted = Spread(room, told.Parted(name, client_id))
-                return [Tell(guest, told.PartAck(cseq, name)), parted]
+                return [TellMember(guest, told.PartAck(cseq, name)), parted]
             case asked.History():
                 return [self._page(message, guest)]
             case asked.Names(cseq, name, after, limit):
                 members = self._occupants(room, after, limit, now)
                 ack = told.NamesAck(cseq, name, len(room), *members)
-                return [Tell(guest, ack)]
+                return [TellMember(guest, ack)]
         actor = Actor(room.role(guest.key, now), client_id, guest)
         return before + self._settle(room, self._chair.act(message, room, actor, now), now)
 
-    def _say(self, message: asked.Say, guest: Guest, stay: _Stay, now: float) -> list[Effect]:
+    def _say(self, message: asked.Say, guest: Member, stay: _Stay, now: float) -> list[Effect]:
         room = self._inside(message.room, stay)
         if room.is_muted(guest.key, now):
             raise RemoteError(403, "muted")
@@ -275,7 +278,7 @@ class RoomAnswers:
         number = self._history.append(room.name, sender, now, text, room.history)
         return [Talk(room, number, sender, now, text, guest, message.cseq)]
 
-    def _join(self, message: asked.Join, guest: Guest, stay: _Stay, now: float) -> list[Effect]:
+    def _join(self, message: asked.Join, guest: Member, stay: _Stay, now: float) -> list[Effect]:
         name, client_id = message.room, stay.client_id
         if name not in stay.rooms and len(stay.rooms) >= self.limits.rooms_per_client:
             raise RemoteError(413, "too many rooms")
@@ -294,12 +297,12 @@ class RoomAnswers:
         last = self._history.last(name)
         next_id, members = self._occupants(room, "", None, now)
         ack = told.JoinAck(message.cseq, name, len(room), last, role, room.topic, next_id, members)
-        effects: list[Effect] = [Tell(guest, ack)]
+        effects: list[Effect] = [TellMember(guest, ack)]
         if former is None:
             effects.append(Spread(room, told.Joined(name, client_id, role), guest))
         return effects
 
-    def _open(self, message: asked.Join, guest: Guest, now: float) -> Room:
+    def _open(self, message: asked.Join, guest: Member, now: float) -> Room:
         """A new room. Raises RemoteError 409, 413, 503."""
         name = message.room
         if look_alike(name) in self._alike:
@@ -308,14 +311,14 @@ class RoomAnswers:
             raise RemoteError(413, "too many rooms of one key")
         if len(self._rooms) >= self.limits.rooms:
             self._make_room(guest)
-        kept = Kept(name, guest.key, secret=hashed(name, message.secret), used=now)
+        kept = RoomRecord(name, guest.key, secret=hashed(name, message.secret), used=now)
         self._history.keep(kept)
         self._number(name, now)
         room = Room(kept, self.limits)
         self._add(room)
         return room
 
-    def _make_room(self, guest: Guest) -> None:
+    def _make_room(self, guest: Member) -> None:
         """Forget the longest unused empty room that is of `guest` or in which nothing was said.
 
         Raises RemoteError 503 if there is none: what others own and have said stays.
@@ -327,7 +330,7 @@ class RoomAnswers:
                 return
         raise RemoteError(503, "too many rooms")
 
-    def _page(self, message: asked.History, guest: Guest) -> Show:
+    def _page(self, message: asked.History, guest: Member) -> Show:
         cseq, name, limits = message.cseq, message.room, self.limits
         if message.after is not None and message.before is not None:
             raise RemoteError(400, "After and Before")
@@ -338,7 +341,7 @@ class RoomAnswers:
         ack = told.HistoryAck(cseq, name, len(page.lines), page.more)
         return Show(guest, page.lines, ack)
 
-    def _list(self, message: asked.Rooms, guest: Guest, stay: _Stay) -> Bcp2Message:
+    def _list(self, message: asked.Rooms, guest: Member, stay: _Stay) -> Bcp2Message:
         most = min(message.limit or LINES, self.limits.info_lines, LINES)
         begin = bisect_right(self._names, message.after)
         mine = {
@@ -364,7 +367,7 @@ class RoomAnswers:
         found = tuple(room.occupants(after, most + 1, now))
         return (found[most - 1].id if len(found) > most else ""), found[:most]
 
-    def _settle(self, room: Room, ruling: Ruling, now: float) -> list[Effect]:
+    def _settle(self, room: Room, ruling: Decision, now: float) -> list[Effect]:
         """Let those go out whom it is for."""
         self._order(room)
         for client_id in ruling.out:

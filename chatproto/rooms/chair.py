@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import moment_of
-from chatproto.rooms.effects import Effect, LookAgain, PutOut, Spread, Tell
-from chatproto.rooms.history import FOREVER, Ban, Kept
+from chatproto.rooms.effects import Effect, LookAgain, PutOut, Spread, TellMember
+from chatproto.rooms.history import FOREVER, BanRecord, RoomRecord
 from chatproto.rooms.lobby import look_alike
 from chatproto.rooms.room import (
     LOBBY,
     OVER,
     TABLE,
     Act,
-    Guest,
+    Member,
     Role,
     Room,
     hashed,
@@ -48,22 +48,22 @@ class Actor:
 
     role: Role
     client_id: str = ""
-    guest: Guest | None = None
+    guest: Member | None = None
 
     def tell(self, ack: Bcp2Message) -> list[Effect]:
         """Tell them that it is done."""
-        return [Tell(self.guest, ack)] if self.guest is not None else []
+        return [TellMember(self.guest, ack)] if self.guest is not None else []
 
 
 @dataclass(frozen=True, slots=True)
-class Ruling:
+class Decision:
     """What is to be said, and who goes out of the room with it."""
 
     effects: list[Effect]
     out: tuple[str, ...] = ()
 
 
-class Chair:
+class Moderation:
     """`owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
 
     `keep` has kept how a room is when it returns, or raises StoreTrouble.
@@ -74,8 +74,8 @@ class Chair:
         self,
         limits: Limits,
         owner_of: Callable[[str], str | None],
-        find: Callable[[str], Guest | None],
-        keep: Callable[[Kept], None],
+        find: Callable[[str], Member | None],
+        keep: Callable[[RoomRecord], None],
         moment: Callable[[Wall], Monotonic] = float,
         sees: Callable[[str, str], bool] = lambda key, client_id: True,
     ) -> None:
@@ -86,7 +86,7 @@ class Chair:
         self._moment = moment
         self._sees = sees
 
-    def act(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Ruling:
+    def act(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Decision:
         """Do what `message` asks in `room`; who goes out is still in it. Raises RemoteError, and then
         nothing is changed."""
         act = ACTS.get(type(message))
@@ -104,7 +104,7 @@ class Chair:
             raise
         return ruling
 
-    def _rule(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Ruling:
+    def _rule(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Decision:
         match message:
             case asked.Topic(cseq, name, text):
                 room.topic = self._topic(text)
@@ -130,8 +130,10 @@ class Chair:
                 key = self._key_over(room, peer_id, actor, now) or _nobody()
                 room.set_invited(key, self._end(until), now)
                 guest = self._find(peer_id) if self._end(until) > now else None
-                told_them = [Tell(guest, told.Invited(name, actor.client_id))] if guest else []
-                return Ruling([*actor.tell(told.InviteAck(cseq, name)), *told_them])
+                told_them = (
+                    [TellMember(guest, told.Invited(name, actor.client_id))] if guest else []
+                )
+                return Decision([*actor.tell(told.InviteAck(cseq, name)), *told_them])
             case asked.Settings():
                 return self._settings(message, room, actor)
         raise AssertionError(message)
@@ -145,7 +147,7 @@ class Chair:
             raise RemoteError(400, "a topic is one line")
         return text
 
-    def _kick(self, message: asked.Kick, room: Room, actor: Actor, now: float) -> Ruling:
+    def _kick(self, message: asked.Kick, room: Room, actor: Actor, now: float) -> Decision:
         who = message.peer_id
         if who not in room.members and who not in room.plain:
             raise RemoteError(404, "not in that room")
@@ -155,7 +157,7 @@ class Chair:
 
     def _bar(
         self, message: asked.Ban | asked.Unban, room: Room, actor: Actor, now: float
-    ) -> Ruling:
+    ) -> Decision:
         ban = self._ban_of(message, room, actor, now)
         changed = told.Changed(
             room.name,
@@ -168,7 +170,7 @@ class Chair:
         if isinstance(message, asked.Unban):
             room.unban(ban.kind, ban.value)
             done: Bcp2Message = told.UnbanAck(message.cseq, room.name)
-            return Ruling([*actor.tell(done), Spread(room, changed, actor.guest)])
+            return Decision([*actor.tell(done), Spread(room, changed, actor.guest)])
         room.set_ban(ban, now)
         out = [
             who
@@ -189,20 +191,20 @@ class Chair:
             message.until,
         )
 
-    def _ban_of(self, message: Barring, room: Room, actor: Actor, now: float) -> Ban:
+    def _ban_of(self, message: Barring, room: Room, actor: Actor, now: float) -> BanRecord:
         """What is to be banned or banned no more. Raises RemoteError 400, or 403 for who is not to be."""
         if sum(map(bool, (message.peer_id, message.key, message.address))) != 1:
             raise RemoteError(400, "one of peerID, Key and Address")
         until = self._end(message.until)
         if message.address:
-            return Ban("address", network(message.address), until)
+            return BanRecord("address", network(message.address), until)
         if message.key:
             self._check_over(room, message.key, actor, now)
-            return Ban("key", message.key, until)
+            return BanRecord("key", message.key, until)
         key = self._key_over(room, message.peer_id, actor, now)
-        return Ban("id", look_alike(message.peer_id), until, key)
+        return BanRecord("id", look_alike(message.peer_id), until, key)
 
-    def _settings(self, message: asked.Settings, room: Room, actor: Actor) -> Ruling:
+    def _settings(self, message: asked.Settings, room: Room, actor: Actor) -> Decision:
         if room.name == LOBBY and (message.secret or message.invited):
             raise RemoteError(403, "the lobby is open to all")
         if message.secret is not None:
@@ -214,7 +216,7 @@ class Chair:
         state = (bool(room.secret), room.invited_only, room.history)
         ack = told.SettingsAck(message.cseq, room.name, *state)
         if (message.secret, message.invited, message.kept) == (None, None, None):
-            return Ruling(actor.tell(ack))
+            return Decision(actor.tell(ack))
         return self._told(room, actor, ack, "settings")
 
     def _key_over(self, room: Room, peer_id: str, actor: Actor, now: float) -> str:
@@ -253,7 +255,7 @@ class Chair:
         address: str = "",
         until: str = "",
         text: str = "",
-    ) -> Ruling:
+    ) -> Decision:
         """The actor is told `ack`, who goes out and all others what was done."""
         changed = told.Changed(room.name, what, actor.client_id, peer_id, key, address, until, text)
         effects = actor.tell(ack)
@@ -265,12 +267,12 @@ class Chair:
             if guest is None:
                 effects.append(PutOut(one.peer_id))
             else:
-                effects += [Tell(guest, changed), Tell(guest, one)]
+                effects += [TellMember(guest, changed), TellMember(guest, one)]
         effects.append(Spread(room, changed, actor.guest))
         effects += [Spread(room, one) for one in parted]
         if what == "ban" and address and room.name == LOBBY:
             effects.append(LookAgain())
-        return Ruling(effects, tuple(gone))
+        return Decision(effects, tuple(gone))
 
 
 def _nobody() -> str:

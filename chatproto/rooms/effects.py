@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chatproto.rooms.history import Line
-from chatproto.rooms.room import Guest, Room
+from chatproto.rooms.history import RoomLine
+from chatproto.rooms.room import Member, Room
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms_told import HistoryAck
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class TellMember:
     """Send `message` to one guest."""
 
-    guest: Guest
+    guest: Member
     message: Bcp2Message
 
 
@@ -22,8 +22,8 @@ class Tell:
 class Show:
     """Send `lines`, much at once, as SAIDs that repeat the CSeq of `last`, and then that, to one guest."""
 
-    guest: Guest
-    lines: tuple[Line, ...]
+    guest: Member
+    lines: tuple[RoomLine, ...]
     last: HistoryAck
 
 
@@ -33,7 +33,7 @@ class Spread:
 
     room: Room
     message: Bcp2Message
-    but: Guest | None = None
+    but: Member | None = None
     plain: bool = True
 
 
@@ -49,7 +49,7 @@ class Talk:
     sender: str
     at: float
     text: str
-    speaker: Guest | None = None
+    speaker: Member | None = None
     cseq: int = 0
 
 
@@ -65,4 +65,4 @@ class LookAgain:
     """An address was banned from the lobby: who is there in bare text from it goes."""
 
 
-Effect = Tell | Show | Spread | Talk | PutOut | LookAgain
+Effect = TellMember | Show | Spread | Talk | PutOut | LookAgain

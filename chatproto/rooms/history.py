@@ -12,7 +12,7 @@ NUMBERS_A_SECOND = 2**20
 none comes back that was given before a restart or to an earlier room of that name."""
 
 
-class Line(NamedTuple):
+class RoomLine(NamedTuple):
     """Something said: its number in the room, by whom, when (seconds since 1970), and what."""
 
     number: int
@@ -21,14 +21,14 @@ class Line(NamedTuple):
     text: str
 
 
-class Page(NamedTuple):
+class HistoryPage(NamedTuple):
     """Some of what was said, oldest first; `more`: there is more in the direction that was asked."""
 
-    lines: tuple[Line, ...]
+    lines: tuple[RoomLine, ...]
     more: bool = False
 
 
-class Ban(NamedTuple):
+class BanRecord(NamedTuple):
     """Who may not come in, until when (seconds since 1970).
 
     `kind`: "id" (the folded id is in `value`, and in `key` the key that had it), "key" or "address".
@@ -41,7 +41,7 @@ class Ban(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class RoomRecord:
     """How a room is, apart from who is in it. `owner`, and who is in the pairs, are keys.
 
     `secret`: what its key hashes to, or "". `used`: when somebody was in it last. In `ops`, `mutes`
@@ -58,7 +58,7 @@ class Kept:
     ops: tuple[tuple[str, float], ...] = ()
     mutes: tuple[tuple[str, float], ...] = ()
     invited: tuple[tuple[str, float], ...] = ()
-    bans: tuple[Ban, ...] = ()
+    bans: tuple[BanRecord, ...] = ()
 
 
 def next_number(last: int, at: float) -> int:
@@ -66,7 +66,7 @@ def next_number(last: int, at: float) -> int:
     return last + 1 if last else max(1, int(at * NUMBERS_A_SECOND))
 
 
-class History(Protocol):
+class RoomStore(Protocol):
     """The store of all rooms.
 
     One that lasts has kept what it was told when the call returns, but for `append`. Any method may
@@ -83,7 +83,9 @@ class History(Protocol):
     def settle(self) -> None:
         """Keep what was said since the last time; if it fails, none of that was said."""
 
-    def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
+    def page(
+        self, room: str, after: int | None, before: int | None, limit: int, size: int
+    ) -> HistoryPage:
         """At most `limit` lines of at most `size` bytes of text in all, one at least if there is one.
 
         After the number `after`; or before `before`; or with neither the last. Raises RemoteError 404
@@ -96,10 +98,10 @@ class History(Protocol):
     def expire(self, before: float, most: int = 1_000_000) -> int:
         """Forget what was said before `before`, at most `most` lines; return how many went."""
 
-    def rooms(self) -> Iterable[Kept]:
+    def rooms(self) -> Iterable[RoomRecord]:
         """All rooms that are kept, as they were kept last."""
 
-    def keep(self, room: Kept) -> None:
+    def keep(self, room: RoomRecord) -> None:
         """The room `room.name` is like that."""
 
     def forget(self, room: str) -> None:

@@ -62,13 +62,13 @@ class ToOthers:
 
 
 @dataclass(frozen=True, slots=True)
-class Close:
+class CloseMember:
     """The member's connection is closed, after what was said to it before."""
 
     member: int
 
 
-Effect = ToOne | ToOthers | Close
+Effect = ToOne | ToOthers | CloseMember
 
 
 def look_alike(name: str) -> str:
@@ -77,7 +77,7 @@ def look_alike(name: str) -> str:
     return folded.replace("rn", "m")
 
 
-class Lobby:
+class LobbyMembers:
     """Who is in it and under which name; a member is a number.
 
     `owned` tells whether a key owns a name, so that nobody may have it here; `others` who is here
@@ -163,7 +163,7 @@ class Lobby:
     def refused(self, member: int, error: RemoteError) -> list[Effect]:
         """The member sent what is over a limit: one line, and the end."""
         left = self.left(member, "sent too much at once")
-        return [ToOne(member, f"* {error}"), Close(member), *left]
+        return [ToOne(member, f"* {error}"), CloseMember(member), *left]
 
     def _is_free(self, name: str) -> bool:
         taken = look_alike(name) in self._taken or look_alike(name) == look_alike(OPERATOR)
@@ -204,7 +204,7 @@ class Lobby:
         return [ToOne(member, f"* here: {shown}{more}")]
 
     def _quit(self, member: int, _: str) -> list[Effect]:
-        return [*self.left(member), Close(member)]
+        return [*self.left(member), CloseMember(member)]
 
     def _help(self, member: int, _: str) -> list[Effect]:
         return [ToOne(member, "* /nick NAME, /msg NAME TEXT, /names; quit or over leaves")]

@@ -9,7 +9,16 @@ from typing import Protocol as Interface
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
-from chatproto.rooms.lobby import Came, Close, Effect, Lobby, Spoke, ToOne, ToOthers, Went
+from chatproto.rooms.lobby import (
+    Came,
+    CloseMember,
+    Effect,
+    LobbyMembers,
+    Spoke,
+    ToOne,
+    ToOthers,
+    Went,
+)
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
@@ -44,7 +53,7 @@ class LobbyPort(Factory):
     def __init__(
         self,
         clock: IReactorTime,
-        lobby: Lobby,
+        lobby: LobbyMembers,
         limits: Limits = DEFAULTS,
         admit: Callable[[str], bool] = lambda host: True,
         release: Callable[[str], object] = lambda host: None,
@@ -95,7 +104,7 @@ class LobbyPort(Factory):
         if number is None:
             return False
         left = self._lobby.left(number, "was put out")
-        self._carry_out([ToOne(number, "* you are put out"), Close(number), *left])
+        self._carry_out([ToOne(number, "* you are put out"), CloseMember(number), *left])
         return True
 
     def kick_from(self, banned: Callable[[str], bool]) -> None:
@@ -103,7 +112,7 @@ class LobbyPort(Factory):
         for number, member in list(self._members.items()):
             if number in self._members and banned(member.host):
                 left = self._lobby.left(number, "was put out")
-                self._carry_out([ToOne(number, "* you are put out"), Close(number), *left])
+                self._carry_out([ToOne(number, "* you are put out"), CloseMember(number), *left])
 
     # What a connection tells.
 
@@ -168,7 +177,7 @@ class LobbyPort(Factory):
             self._busy = False
 
     def _do(self, effect: Effect) -> None:
-        if isinstance(effect, Close):
+        if isinstance(effect, CloseMember):
             self._share()
             member = self._members.pop(effect.member, None)
             if member is not None:

@@ -11,7 +11,7 @@ from enum import Enum, IntEnum, auto
 from ipaddress import ip_address, ip_network
 from typing import Protocol
 
-from chatproto.rooms.history import Ban, Kept
+from chatproto.rooms.history import BanRecord, RoomRecord
 from chatproto.rooms.lobby import look_alike
 from chatproto.wire.bcp2_common import plain_ip
 from chatproto.wire.errors import RemoteError
@@ -22,7 +22,7 @@ LOBBY = "#lobby"
 """The room that the lobby's port shows. It is always there, and nobody owns it."""
 
 
-class Guest(Hashable, Protocol):
+class Member(Hashable, Protocol):
     """A connection that proved a key; `client_id` is the id that it has registered, if any."""
 
     key: str
@@ -103,8 +103,8 @@ class Room:
     bare text of the lobby, by `=` and their folded name.
     """
 
-    def __init__(self, kept: Kept, limits: Limits) -> None:
-        self.members: dict[str, Guest] = {}
+    def __init__(self, kept: RoomRecord, limits: Limits) -> None:
+        self.members: dict[str, Member] = {}
         """Who is in it with a key, by id."""
         self.plain: set[str] = set()
         """Who is in it in bare text."""
@@ -117,7 +117,7 @@ class Room:
     def __len__(self) -> int:
         return len(self._sorted)
 
-    def take(self, kept: Kept) -> None:
+    def take(self, kept: RoomRecord) -> None:
         """Be as `kept` is; who is in it stays."""
         self.name = kept.name
         self.owner = kept.owner
@@ -131,9 +131,9 @@ class Room:
         self._invited = dict(kept.invited)
         self._bans = {(ban.kind, ban.value): ban for ban in kept.bans}
 
-    def kept(self) -> Kept:
+    def kept(self) -> RoomRecord:
         """What of it outlasts its members."""
-        return Kept(
+        return RoomRecord(
             self.name,
             self.owner,
             self.topic,
@@ -154,7 +154,7 @@ class Room:
 
     # Who is in it.
 
-    def put_in(self, client_id: str, guest: Guest | None) -> None:
+    def put_in(self, client_id: str, guest: Member | None) -> None:
         """`guest` is in it as `client_id`, without a key if it is None."""
         if client_id not in self.members and client_id not in self.plain:
             insort(self._sorted, client_id)
@@ -214,7 +214,7 @@ class Room:
         """Whether `who` (a `subject`) may say nothing."""
         return bool(self._mutes) and self._mutes.get(who, 0.0) > now
 
-    def is_guess(self, guest: Guest, secret: str, now: float) -> bool:
+    def is_guess(self, guest: Member, secret: str, now: float) -> bool:
         """Return True if `guest` may come in for the room's key alone, and `secret` is not that key."""
         if not self.secret or self.invited_only or self.role(guest.key, now, False) >= Role.OP:
             return False
@@ -222,11 +222,11 @@ class Room:
             return False
         return not hmac.compare_digest(self.secret, hashed(self.name, secret))
 
-    def keepers(self, now: float) -> list[Guest]:
+    def keepers(self, now: float) -> list[Member]:
         """The owner and the ops that are in it."""
         return [one for one in self.members.values() if self.role(one.key, now) >= Role.OP]
 
-    def check_entry(self, guest: Guest, client_id: str, secret: str, now: float) -> None:
+    def check_entry(self, guest: Member, client_id: str, secret: str, now: float) -> None:
         """Raises RemoteError: 403 for who may not come in, 503 if it is full."""
         role = self.role(guest.key, now, inside=False)
         if role < Role.OP:
@@ -246,7 +246,7 @@ class Room:
             return False
         return any(_is_for(ban, client_id, key, host, now) for ban in self._bans.values())
 
-    def banned_by(self, ban: Ban, now: float) -> list[str]:
+    def banned_by(self, ban: BanRecord, now: float) -> list[str]:
         """The ids in it, with a key, that `ban` is for."""
         return [
             client_id
@@ -268,7 +268,7 @@ class Room:
         """Raises RemoteError 413 for too many."""
         _put(self._invited, key, until, now, self._limits.room_invited)
 
-    def set_ban(self, ban: Ban, now: float) -> None:
+    def set_ban(self, ban: BanRecord, now: float) -> None:
         """Whoever it is for is op and invited no more. Raises RemoteError 413 for too many."""
         bans = {place: one for place, one in self._bans.items() if one.until > now}
         bans.pop((ban.kind, ban.value), None)
@@ -298,7 +298,7 @@ def subject(client_id: str, key: str) -> str:
     return key or f"={look_alike(client_id)}"
 
 
-def _is_for(ban: Ban, client_id: str, key: str, host: str, now: float) -> bool:
+def _is_for(ban: BanRecord, client_id: str, key: str, host: str, now: float) -> bool:
     if ban.until <= now:
         return False
     if ban.kind == "id":

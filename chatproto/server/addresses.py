@@ -11,7 +11,7 @@ MOST_KNOWN = 65_536
 """Addresses remembered after their last connection has ended; the longest unseen are forgotten."""
 
 
-class Visitor:
+class AddressUse:
     """The connections of one address: how many are open, and its bucket of tokens for new ones."""
 
     __slots__ = ("open", "seen", "tokens")
@@ -30,7 +30,7 @@ class Addresses:
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
-        self._visitors: OrderedDict[str, Visitor] = OrderedDict()  # the longest unseen first
+        self._visitors: OrderedDict[str, AddressUse] = OrderedDict()  # the longest unseen first
         self._idle = 0  # of these, how many have nothing open
 
     def __len__(self) -> int:
@@ -42,7 +42,7 @@ class Addresses:
         name = network(host)
         visitor = self._visitors.get(name)
         if visitor is None:
-            visitor = self._visitors[name] = Visitor(limits.new_burst, now)
+            visitor = self._visitors[name] = AddressUse(limits.new_burst, now)
             self._idle += 1
             self._forget_idle()
         else:

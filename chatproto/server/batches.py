@@ -21,7 +21,7 @@ AT_ONCE = 500
 """Commands in one batch."""
 
 
-class Log(Protocol):
+class SharedLog(Protocol):
     """What the servers share. It reads by itself, and tells a SharedSide: `begin`, `read`, `came`."""
 
     def append(self, line: str) -> Deferred[Any]:
@@ -59,7 +59,7 @@ class Batches:
 
     log = Logger()
 
-    def __init__(self, clock: IReactorTime, log: Log) -> None:
+    def __init__(self, clock: IReactorTime, log: SharedLog) -> None:
         self.refused = ""
         """Why the log took nothing when it was tried last, in one sentence; empty: it did."""
         self.on_refused: Callable[[], None] = lambda: None
@@ -105,7 +105,7 @@ class Batches:
             return
         taken = [self._queue.popleft() for _ in range(min(AT_ONCE, len(self._queue)))]
         self._number += 1
-        batch = told.Batch(self._node, self._number, tuple(command for command, _ in taken))
+        batch = told.CommandBatch(self._node, self._number, tuple(command for command, _ in taken))
         self._doubtful = False
         self._flight = _Written(self._number, told.write(batch), taken)
         self._unread.append(self._flight)

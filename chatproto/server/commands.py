@@ -17,7 +17,7 @@ MOST_BYTES = 32 * 1024 * 1024
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-class Come(NamedTuple):
+class ConnectionOpened(NamedTuple):
     """A connection that proved `key` registers; `user`: the account that it has logged in to."""
 
     number: int
@@ -28,21 +28,21 @@ class Come(NamedTuple):
     user: str | None
 
 
-class Ask(NamedTuple):
+class KeyedRequest(NamedTuple):
     """The connection asks `text`, a BCP/2 message."""
 
     number: int
     text: str
 
 
-class Gone(NamedTuple):
+class ConnectionClosed(NamedTuple):
     """The connection has ended."""
 
     number: int
     reason: str
 
 
-class Plain(NamedTuple):
+class PlainRequest(NamedTuple):
     """A connection in plain text asks `text`, a classic message."""
 
     number: int
@@ -52,13 +52,13 @@ class Plain(NamedTuple):
     text: str
 
 
-class Closed(NamedTuple):
+class PlainClosed(NamedTuple):
     """That connection has ended."""
 
     number: int
 
 
-class Lobby(NamedTuple):
+class LobbyAction(NamedTuple):
     """`name`, in the lobby in bare text, did `what`: came, went (`text`: why) or said `text`."""
 
     what: str
@@ -104,15 +104,40 @@ class End(NamedTuple):
     """The server has ended, and all its connections have."""
 
 
-Command = Come | Ask | Gone | Plain | Closed | Lobby | Order | Expel | Push | Used | Beat | End
+Command = (
+    ConnectionOpened
+    | KeyedRequest
+    | ConnectionClosed
+    | PlainRequest
+    | PlainClosed
+    | LobbyAction
+    | Order
+    | Expel
+    | Push
+    | Used
+    | Beat
+    | End
+)
 KINDS: dict[str, type[Command]] = {
-    kind.__name__.lower(): kind
-    for kind in (Come, Ask, Gone, Plain, Closed, Lobby, Order, Expel, Push, Used, Beat, End)
+    "come": ConnectionOpened,
+    "ask": KeyedRequest,
+    "gone": ConnectionClosed,
+    "plain": PlainRequest,
+    "closed": PlainClosed,
+    "lobby": LobbyAction,
+    "order": Order,
+    "expel": Expel,
+    "push": Push,
+    "used": Used,
+    "beat": Beat,
+    "end": End,
 }
+"""By the name of a command in the shared log."""
+NAMES = {kind: name for name, kind in KINDS.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class CommandBatch:
     """Commands of one server, `node`, which counts its batches from 1; the first begins with Beat.
 
     One that is not the next of its server does not count: it was written again after a broken
@@ -124,15 +149,15 @@ class Batch:
     commands: tuple[Command, ...]
 
 
-def write(batch: Batch) -> str:
+def write(batch: CommandBatch) -> str:
     """`batch` as one line."""
-    commands = [[type(one).__name__.lower(), *one] for one in batch.commands]
+    commands = [[NAMES[type(one)], *one] for one in batch.commands]
     return json.dumps(
         [batch.node, batch.number, commands], ensure_ascii=False, separators=(",", ":")
     )
 
 
-def read(text: str) -> Batch:
+def read(text: str) -> CommandBatch:
     """Raises ValueError, with a sentence that repeats nothing of `text`, for what is no batch.
 
     Whoever can write to Redis may have written anything: other types, deep nesting, huge numbers.
@@ -143,7 +168,7 @@ def read(text: str) -> Batch:
         node, number, commands = json.loads(text)
         if not (_is_text(node) and _is_number(number) and commands):
             raise ValueError
-        return Batch(node, number, tuple(_command(kind, rest) for kind, *rest in commands))
+        return CommandBatch(node, number, tuple(_command(kind, rest) for kind, *rest in commands))
     except (KeyError, TypeError, ValueError, RecursionError):
         raise ValueError("not a batch of commands") from None
 

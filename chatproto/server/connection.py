@@ -16,13 +16,13 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.directory.lease import Source, is_loopback
+from chatproto.directory.lease import Origin, is_loopback
 from chatproto.relay.protocol import RelayConnection
 from chatproto.server.turns import PIECE, Use
 from chatproto.wire.codec import Decoder, encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
-from chatproto.wire.messages import Error, Message, RegAck, Register
+from chatproto.wire.messages import ClassicError, ClassicRegAck, ClassicRegister, Message
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ChatConnection(LineReceiver):
     line_mode = 0  # chunks, not lines: LineReceiver would copy the rest for every line
     factory: ChatFactory
     transport: Any  # a TCP connection, or what startTLS makes of it
-    _source: Source | None = None  # set with the first bytes
+    _source: Origin | None = None  # set with the first bytes
     _held = b""  # of these, while they may become RELAY or something else
     _produces = False  # it is registered with the transport, which pauses it
     _claimed = ""  # the server's own address, where the client took it for its own
@@ -175,7 +175,7 @@ class ChatConnection(LineReceiver):
         if not local:  # to ask for our own address takes a system call
             here = plain_host(getattr(self.transport.getHost(), "host", ""))
             local = self.host == here
-        self._source = Source(self.host, self.port, local, server=here)
+        self._source = Origin(self.host, self.port, local, server=here)
         self.transport.registerProducer(self, True)
         self._produces = True
         return True
@@ -204,14 +204,14 @@ class ChatConnection(LineReceiver):
         registered = self._registered
         for message in messages:
             if isinstance(message, RemoteError):
-                reply: Message = Error(message.status)
+                reply: Message = ClassicError(message.status)
             else:
                 reply = answer(message, source, now)
                 if say is not None:
                     line = factory.directory.line(message, reply, source)
                     if line is not None:
                         say(line)
-            if not registered and reply.__class__ is RegAck:
+            if not registered and reply.__class__ is ClassicRegAck:
                 registered = True
             if tally is not None:
                 tally.answered("classic", message, reply)
@@ -247,14 +247,18 @@ class ChatConnection(LineReceiver):
         """Return `message` as other servers are to know it: the server's address is no client's elsewhere."""
         source = self._source
         assert source is not None
-        if isinstance(message, Register) and message.ip == source.server and not source.local:
+        if (
+            isinstance(message, ClassicRegister)
+            and message.ip == source.server
+            and not source.local
+        ):
             self._claimed = message.ip
             return message._replace(ip=source.host)
         return message
 
     def _as_claimed(self, reply: Message) -> Message:
         """Return `reply` with the address that was claimed: REGACK repeats it."""
-        return reply._replace(ip=self._claimed) if isinstance(reply, RegAck) else reply
+        return reply._replace(ip=self._claimed) if isinstance(reply, ClassicRegAck) else reply
 
     def answered(self, answers: list[tuple[Message | RemoteError, Message]]) -> None:
         """Send the answers to a chunk, where the server's store is not its own alone."""
@@ -262,7 +266,7 @@ class ChatConnection(LineReceiver):
         if self._leaving:
             return
         for message, reply in answers:
-            if reply.__class__ is RegAck and not self._registered:
+            if reply.__class__ is ClassicRegAck and not self._registered:
                 self._registers()
             if self.factory.tally is not None:
                 self.factory.tally.answered("classic", message, reply)
@@ -372,7 +376,7 @@ class ChatConnection(LineReceiver):
     def refuse(self, status: int) -> None:
         """Say why and leave."""
         if not self._leaving:
-            error = Error(status)
+            error = ClassicError(status)
             if self.factory.trace is not None:
                 self._trace(self.factory.trace, None, error)
             self.transport.write(encode(error))

@@ -18,13 +18,13 @@ from chatproto.server.addresses import Addresses
 from chatproto.server.connection import ChatConnection, Tell
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.tally import Tally
-from chatproto.server.turns import Turns
-from chatproto.server.wheel import Wheel
+from chatproto.server.tally import Counters
+from chatproto.server.turns import WorkQueue
+from chatproto.server.wheel import TimerWheel
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Error
+from chatproto.wire.messages import ClassicError
 
 if TYPE_CHECKING:
     from chatproto.server.shared_side import SharedSide
@@ -46,7 +46,7 @@ class Refusal(Protocol):
 
     def connectionMade(self) -> None:
         assert self.transport is not None
-        self.transport.write(encode(Error(self.status)))
+        self.transport.write(encode(ClassicError(self.status)))
         self.transport.loseConnection()
 
 
@@ -82,11 +82,11 @@ class ChatFactory(Factory):
         """Who answers where several servers share what they know; None: this one alone does."""
         self.tls_only = False
         """Whether plain text is refused."""
-        self.tally: Tally | None = None
+        self.tally: Counters | None = None
         """Where it is counted what happens, if anybody wants to know."""
-        self.wheel: Wheel[Any] = Wheel()
+        self.wheel: TimerWheel[Any] = TimerWheel()
         self._ticking: Any = None
-        self.turns = Turns(clock)
+        self.turns = WorkQueue(clock)
         self.addresses = Addresses(limits)
         self.silent: OrderedDict[Any, None] = OrderedDict()
         """Who never sent a request, the first to come first."""

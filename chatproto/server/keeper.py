@@ -12,7 +12,7 @@ from twisted.logger import Logger
 INTERVAL = 1.0
 
 
-class Keeper(Service):
+class Flusher(Service):
     """Calls `write_behind` while it runs; an error is logged, and the next call comes all the same."""
 
     log = Logger()

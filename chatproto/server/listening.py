@@ -24,7 +24,7 @@ BACKLOG = 1024
 NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
-class Place:
+class ListenSpec:
     """Where to listen, as a person described it; raises ValueError if it cannot be read.
 
     Digits are a port on all addresses of IPv4 and, where the machine has it, IPv6 (0: any free one,

@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from chatproto.accounts.tries import TooMany
 from chatproto.directory.lease import network
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.wire.bcp2 import Login, LoginAck, Observe
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import RemoteError
@@ -46,7 +46,7 @@ class LoginSide:
         """Whether `key` is let in."""
         return self._allowed is None or key in self._allowed.value()
 
-    def admits(self, visitor: Visitor) -> bool:
+    def admits(self, visitor: ClientConnection) -> bool:
         """The same of somebody who comes; the log names a key that is not let in, to be copied from."""
         if self.lets(visitor.key):
             return True
@@ -61,7 +61,7 @@ class LoginSide:
         before, self._generation = self._generation, self._allowed.generation
         return before != self._generation
 
-    def refusal(self, message: Bcp2Message, visitor: Visitor) -> Error | None:
+    def refusal(self, message: Bcp2Message, visitor: ClientConnection) -> Error | None:
         """What `message` is refused with, if who sent it has yet to log in."""
         if not self._required or visitor.user is not None:
             return None
@@ -70,7 +70,11 @@ class LoginSide:
         return Error(401, getattr(message, "cseq", None))
 
     def login(
-        self, message: Login, visitor: Visitor, wanted: Callable[[], bool], owns: bool = False
+        self,
+        message: Login,
+        visitor: ClientConnection,
+        wanted: Callable[[], bool],
+        owns: bool = False,
     ) -> Deferred[Bcp2Message | None]:
         """Log `visitor` in: fires with the answer, or with None if nobody waits for it any more.
 
@@ -79,7 +83,7 @@ class LoginSide:
         return Deferred.fromCoroutine(self._login(message, visitor, wanted, owns))
 
     async def _login(
-        self, message: Login, visitor: Visitor, wanted: Callable[[], bool], owns: bool
+        self, message: Login, visitor: ClientConnection, wanted: Callable[[], bool], owns: bool
     ) -> Bcp2Message | None:
         assert self._logins is not None
         cseq = message.cseq

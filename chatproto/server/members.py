@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from chatproto.directory.lease import Source
-from chatproto.directory.names import Names
+from chatproto.directory.lease import Origin
+from chatproto.directory.names import IdOwners
 from chatproto.directory.registry import Registry
-from chatproto.directory.visitors import Visitor
-from chatproto.rooms.history import History, Kept
+from chatproto.directory.visitors import ClientConnection
+from chatproto.rooms.history import RoomRecord, RoomStore
 
 Picture = dict[str, list[Any]]
 """All of it, as values of JSON, by what they are."""
@@ -23,23 +23,23 @@ class Shared(Protocol):
     def registry(self) -> Registry: ...
 
     @property
-    def names(self) -> Names: ...
+    def names(self) -> IdOwners: ...
 
     @property
-    def rooms(self) -> History: ...
+    def rooms(self) -> RoomStore: ...
 
     def clear(self) -> None:
         """Begin with nothing."""
 
-    def picture(self, named: Callable[[Source], Any], rooms: Iterable[Kept]) -> Picture:
+    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomRecord]) -> Picture:
         """All of it."""
 
-    def load(self, picture: Picture, find: Callable[[Any], Source]) -> None:
+    def load(self, picture: Picture, find: Callable[[Any], Origin]) -> None:
         """Be as `picture` tells."""
 
 
 @dataclass(slots=True)
-class Member:
+class ServerReplica:
     """A server: its rules, the number of its last batch, when that came (`Replica.alive`).
 
     `visitors` and `sources`: its connections that have registered or asked for something, by number;
@@ -49,6 +49,6 @@ class Member:
     rules: str
     number: int
     heard: float
-    visitors: dict[int, Visitor] = field(default_factory=dict)
-    sources: dict[int, Source] = field(default_factory=dict)
+    visitors: dict[int, ClientConnection] = field(default_factory=dict)
+    sources: dict[int, Origin] = field(default_factory=dict)
     bare: dict[str, None] = field(default_factory=dict)

@@ -22,7 +22,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
-from chatproto.server.tally import BOUNDS, Tally
+from chatproto.server.tally import BOUNDS, Counters
 
 IDLE = 60.0
 """Seconds without a request, after which a connection that asks for figures is closed."""
@@ -31,7 +31,7 @@ IDLE = 60.0
 class Watched(Protocol):
     """A server that is looked after."""
 
-    tally: Tally
+    tally: Counters
 
     def figures(self) -> dict[str, float]:
         """What there is just now, by the name of the gauge."""
@@ -97,7 +97,7 @@ class ServerCollector(Collector):
         yield from _store(tally)
 
 
-def _store(tally: Tally) -> Iterator[Metric]:
+def _store(tally: Counters) -> Iterator[Metric]:
     """How long the store took, and what it failed at."""
     seconds = HistogramMetricFamily(
         "chatserver_store_seconds", "Time that the store took", labels=["part", "call"]

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chatproto.server.service import ChatServer
-from chatproto.server.tally import Tally
+from chatproto.server.tally import Counters
 
 
-class Overview:
+class ServerOverview:
     """Reads the numbers of `server`, which counts on `tally`; `trouble` tells what is wrong with its
     store, or nothing."""
 
-    def __init__(self, server: ChatServer, tally: Tally, trouble: Callable[[], str]) -> None:
+    def __init__(self, server: ChatServer, tally: Counters, trouble: Callable[[], str]) -> None:
         self.tally = server.factory.tally = tally
         self._server = server
         self._trouble = trouble

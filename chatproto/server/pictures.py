@@ -6,7 +6,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.server import replica_picture
-from chatproto.server.batches import Log
+from chatproto.server.batches import SharedLog
 from chatproto.server.replica import Replica
 
 
@@ -18,7 +18,7 @@ class Pictures:
 
     log = Logger()
 
-    def __init__(self, log: Log, replica: Replica, least: int) -> None:
+    def __init__(self, log: SharedLog, replica: Replica, least: int) -> None:
         self._log = log
         self._replica = replica
         self._least = least

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.server.listening import Place, place_of, place_shown
+from chatproto.server.listening import ListenSpec, place_of, place_shown
 
 
 class PortService(Service):
@@ -32,7 +32,7 @@ class PortService(Service):
         say: Callable[[str], None] | None,
     ) -> None:
         self._reactor = reactor
-        self._place = Place(reactor, endpoint)
+        self._place = ListenSpec(reactor, endpoint)
         self._factory = factory
         self._name = name
         self._say = say

@@ -13,13 +13,13 @@ from twisted.logger import Logger
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
-from chatproto.directory.lease import Source
+from chatproto.directory.lease import Origin
 from chatproto.directory.names import is_new
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.server import commands as told
-from chatproto.server.commands import Batch
-from chatproto.server.members import Member, Shared
+from chatproto.server.commands import CommandBatch
+from chatproto.server.members import ServerReplica, Shared
 from chatproto.server.room_side import REQUESTS, RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_lobby import SharedLobby, is_at_any
@@ -28,7 +28,7 @@ from chatproto.wire import bcp2, bcp2_rooms, codec, strict
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Info, Message, Probe, Sender
+from chatproto.wire.messages import ClassicInfo, ClassicProbe, Message, Sender
 
 PRESENCE_EVERY = 1.0
 EXPIRY_EVERY = 30.0
@@ -42,9 +42,9 @@ READING = (
     *(bcp2_rooms.Rooms, bcp2_rooms.History, bcp2_rooms.Names),
 )
 """What changes nothing that other servers need to know, and is answered by one alone."""
-PLAIN_READING = (Info, Probe)
+PLAIN_READING = (ClassicInfo, ClassicProbe)
 """The same in plain text."""
-NOBODY = Source("", 0, False, alive=False)
+NOBODY = Origin("", 0, False, alive=False)
 
 
 class Missed(Exception):
@@ -72,12 +72,12 @@ class Replica:
         say: Callable[[str], None] | None = None,
     ) -> None:
         self.node = ""
-        self.find: Callable[[int], Visitor | None] = lambda number: None
+        self.find: Callable[[int], ClientConnection | None] = lambda number: None
         self.push: Callable[[told.Push | told.Used], None] = lambda push: None
         self.relay: Address | None = None
         """Where the tickets of this server's relay are good."""
         self.plain = Directory(shared.registry, limits, shared.names)
-        self.members: dict[str, Member] = {}
+        self.members: dict[str, ServerReplica] = {}
         self._shared = shared
         self._secure = secure
         self._rooms = rooms
@@ -136,7 +136,7 @@ class Replica:
         return self.now, self.alive, self._told, self._expired
 
     def go_on(
-        self, times: Iterable[float], members: dict[str, Member], at: float | None = None
+        self, times: Iterable[float], members: dict[str, ServerReplica], at: float | None = None
     ) -> None:
         """With what is in the store, there and then; `at`: what the log's clock said last."""
         self._take_over()
@@ -146,7 +146,7 @@ class Replica:
 
     # Commands.
 
-    def apply(self, batch: Batch, at: float) -> list[Message | None] | None:
+    def apply(self, batch: CommandBatch, at: float) -> list[Message | None] | None:
         """Carry out a batch that came at `at` (seconds since 1970).
 
         None if it does not count; else what each of its commands is answered, where that is for a
@@ -161,7 +161,9 @@ class Replica:
         if member is not None and batch.number > member.number + 1:
             raise Missed
         if member is None and batch.number == 1 and isinstance(batch.commands[0], told.Beat):
-            member = self.members[batch.node] = Member(batch.commands[0].rules, 0, self.alive)
+            member = self.members[batch.node] = ServerReplica(
+                batch.commands[0].rules, 0, self.alive
+            )
         counts = member is not None and batch.number == member.number + 1
         if counts and member is not None:
             member.number, member.heard = batch.number, self.alive
@@ -173,7 +175,7 @@ class Replica:
             return None
         return [self._carefully(command, batch.node, member) for command in batch.commands]
 
-    def answer(self, message: Bcp2Message, visitor: Visitor) -> None:
+    def answer(self, message: Bcp2Message, visitor: ClientConnection) -> None:
         """Answer a connection of this server what is for this server alone."""
         if message.__class__ in REQUESTS:
             self._rooms.answer(message, visitor, self.now)
@@ -196,7 +198,7 @@ class Replica:
         """From now on the tickets of this server's relay say that it is there."""
         self.relay = self.directory.relay = relay
 
-    def is_new(self, message: bcp2.Register, visitor: Visitor) -> bool:
+    def is_new(self, message: bcp2.Register, visitor: ClientConnection) -> bool:
         """Return True if `message` would give `visitor` an id that it does not own yet."""
         names = self._shared.names
         return message.expires != 0 and is_new(names, message.client_id, visitor.key)
@@ -231,32 +233,32 @@ class Replica:
             if not self._rooms.due(SOME) and not more:  # else the next batch goes on
                 self._expired = self.now
 
-    def _carefully(self, command: told.Command, node: str, member: Member) -> Message | None:
+    def _carefully(self, command: told.Command, node: str, member: ServerReplica) -> Message | None:
         try:
             return self._do(command, node, member)
         except Exception:
             self.log.failure("a command failed: {command}", command=command)
             return None
 
-    def _do(self, command: told.Command, node: str, member: Member) -> Message | None:
+    def _do(self, command: told.Command, node: str, member: ServerReplica) -> Message | None:
         match command:
-            case told.Come():
+            case told.ConnectionOpened():
                 self._come(command, node, member)
-            case told.Ask(number, text):
+            case told.KeyedRequest(number, text):
                 visitor = member.visitors.get(number)
                 if visitor is not None:
                     self._ask(self._read(text), visitor)
-            case told.Gone(number, reason):
+            case told.ConnectionClosed(number, reason):
                 visitor = member.visitors.pop(number, None)
                 if visitor is not None:
                     self._gone(visitor, reason)
-            case told.Plain():
+            case told.PlainRequest():
                 return self._ask_plainly(command, node, member)
-            case told.Closed(number):
+            case told.PlainClosed(number):
                 source = member.sources.pop(number, None)
                 if source is not None:
                     source.alive = False
-            case told.Lobby():
+            case told.LobbyAction():
                 self._lobby.carry_out(command, member, self.members.values(), node == self.node)
             case told.Order(text):
                 self._order(self._read(text))
@@ -275,21 +277,21 @@ class Replica:
                 self._end(node)
         return None
 
-    def visitor(self, node: str, number: int) -> Visitor | None:
+    def visitor(self, node: str, number: int) -> ClientConnection | None:
         """The connection `number` of the server `node`, if it is known."""
         member = self.members.get(node)
         return member.visitors.get(number) if member is not None else None
 
-    def _come(self, come: told.Come, node: str, member: Member) -> None:
+    def _come(self, come: told.ConnectionOpened, node: str, member: ServerReplica) -> None:
         visitor = member.visitors.get(come.number)
         if visitor is None:
             own = self.find(come.number) if node == self.node else None
-            visitor = own or Visitor(come.key, come.host, come.port, come.local)
+            visitor = own or ClientConnection(come.key, come.host, come.port, come.local)
             visitor.number, visitor.node = come.number, node
             member.visitors[come.number] = visitor
         visitor.user = come.user
 
-    def _ask(self, message: Bcp2Message, visitor: Visitor) -> None:
+    def _ask(self, message: Bcp2Message, visitor: ClientConnection) -> None:
         if message.__class__ in READING:
             if visitor.node == self.node:
                 self.answer(message, visitor)
@@ -299,7 +301,7 @@ class Replica:
         else:
             self._direct(message, visitor)
 
-    def _direct(self, message: Bcp2Message, visitor: Visitor) -> None:
+    def _direct(self, message: Bcp2Message, visitor: ClientConnection) -> None:
         """Have the directory answer."""
         own = visitor in self._secure.connections
         if own:
@@ -322,18 +324,20 @@ class Replica:
             for line in terminal_lines(effects, visitor):
                 self._say(line)
 
-    def _gone(self, visitor: Visitor, reason: str) -> None:
+    def _gone(self, visitor: ClientConnection, reason: str) -> None:
         self._rooms.lost(visitor, reason)
         self.directory.lost(visitor, self.now)
 
-    def _ask_plainly(self, asked: told.Plain, node: str, member: Member) -> Message | None:
+    def _ask_plainly(
+        self, asked: told.PlainRequest, node: str, member: ServerReplica
+    ) -> Message | None:
         message = self._plain_decoder.feed(asked.text.encode())[0]
         own = node == self.node
         if isinstance(message, RemoteError) or (isinstance(message, PLAIN_READING) and not own):
             return None
         source = member.sources.get(asked.number)
         if source is None:
-            source = Source(asked.host, asked.port, asked.local)
+            source = Origin(asked.host, asked.port, asked.local)
             member.sources[asked.number] = source
         reply = self.plain.answer(message, source, self.now)
         if own and self._say is not None:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from chatproto.directory.lease import Source
-from chatproto.directory.visitors import Presence, Standing, Visitor
-from chatproto.server.members import Member, Picture
+from chatproto.directory.lease import Origin
+from chatproto.directory.visitors import ClientConnection, Registration, RegistrationState
+from chatproto.server.members import Picture, ServerReplica
 from chatproto.server.replica import Replica
 
 FORM = 1
@@ -26,7 +26,7 @@ def picture(replica: Replica) -> Picture:
         for number, source in member.sources.items()
     }
 
-    def named(source: Source) -> list[Any]:
+    def named(source: Origin) -> list[Any]:
         return [*sources.get(source, ("", 0)), source.host, source.port, source.local]
 
     visitors = [one for member in members.values() for one in member.visitors.values()]
@@ -45,7 +45,7 @@ def picture(replica: Replica) -> Picture:
             [room.name, *_named(guest)]
             for room in rules.all()
             for guest in room.members.values()
-            if isinstance(guest, Visitor)
+            if isinstance(guest, ClientConnection)
         ],
         **replica.shared.picture(named, [room.kept() for room in rules.all()]),
     }
@@ -55,15 +55,15 @@ def load(replica: Replica, picture: Picture) -> None:
     """Be as `picture` tells. Raises KeyError, TypeError or ValueError for what is none."""
     if picture["form"] != [FORM]:
         raise ValueError(f"its form is {picture['form']}")
-    members: dict[str, Member] = {}
+    members: dict[str, ServerReplica] = {}
     for node, rules, number, heard, bare in picture.get("members", []):
-        members[node] = Member(rules, number, heard, bare=dict.fromkeys(bare))
+        members[node] = ServerReplica(rules, number, heard, bare=dict.fromkeys(bare))
     for node, number, host, port, local in picture.get("sources", []):
-        members[node].sources[number] = Source(host, port, local)
+        members[node].sources[number] = Origin(host, port, local)
 
-    def find(named: list[Any]) -> Source:
+    def find(named: list[Any]) -> Origin:
         node, number, host, port, local = named
-        return members[node].sources[number] if node else Source(host, port, local, alive=False)
+        return members[node].sources[number] if node else Origin(host, port, local, alive=False)
 
     replica.shared.load(picture, find)
     [at] = picture.get("at", [None])  # a picture of an older program has none
@@ -94,23 +94,23 @@ def read(lines: Iterable[str]) -> Picture:
     return found
 
 
-def _named(visitor: Visitor) -> list[Any]:
+def _named(visitor: ClientConnection) -> list[Any]:
     return [visitor.node, visitor.number]
 
 
-def _visitor(visitor: Visitor) -> list[Any]:
+def _visitor(visitor: ClientConnection) -> list[Any]:
     return [
         *(visitor.key, visitor.host, visitor.port, visitor.local),
         *(visitor.client_id, visitor.listens, visitor.user),
     ]
 
 
-def _read_visitor(values: list[Any], node: str, number: int) -> Visitor:
+def _read_visitor(values: list[Any], node: str, number: int) -> ClientConnection:
     key, host, port, local, client_id, listens, user = values
-    return Visitor(key, host, port, local, client_id, set(), listens, user, number, node)
+    return ClientConnection(key, host, port, local, client_id, set(), listens, user, number, node)
 
 
-def _standing(standing: Standing) -> list[Any]:
+def _standing(standing: RegistrationState) -> list[Any]:
     """The visitor of who is away is written out, since it is not among those who are here."""
     one, used, online = standing
     seen = one.visitor
@@ -123,7 +123,7 @@ def _standing(standing: Standing) -> list[Any]:
     ]
 
 
-def _read_standing(values: list[Any], members: dict[str, Member]) -> Standing:
+def _read_standing(values: list[Any], members: dict[str, ServerReplica]) -> RegistrationState:
     client_id, key, port, addresses, expires, listed, allow, *rest = values
     until, used, online, node, number, *seen = rest
     proven = not (seen and seen[-1] is False)
@@ -133,7 +133,7 @@ def _read_standing(values: list[Any], members: dict[str, Member]) -> Standing:
     visitor = here or _read_visitor(seen, node, number)
     visitor.open = here is not None and bool(seen)
     addresses = tuple((host, port) for host, port in addresses)
-    presence = Presence(
+    presence = Registration(
         client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until, proven
     )
-    return Standing(presence, used, online)
+    return RegistrationState(presence, used, online)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 
-from chatproto.rooms.room import Guest
+from chatproto.rooms.room import Member
 
-Send = Callable[[Guest, bytes], None]
+Send = Callable[[Member, bytes], None]
 
 
 class RoomFeed:
@@ -17,12 +17,12 @@ class RoomFeed:
     got. Those who have got least stand first, so that all lines that wait are one write for each.
     """
 
-    def __init__(self, members: Iterable[Guest], send: Send) -> None:
+    def __init__(self, members: Iterable[Member], send: Send) -> None:
         self._send = send
         self._lines: list[bytes] = []
         self._begin = 0  # the number of the first of them
-        self._places: OrderedDict[Guest, int] = OrderedDict.fromkeys(members, 0)
-        self._own: dict[Guest, dict[int, bytes]] = {}
+        self._places: OrderedDict[Member, int] = OrderedDict.fromkeys(members, 0)
+        self._own: dict[Member, dict[int, bytes]] = {}
         self._joined: tuple[int, bytes] = (-1, b"")  # from that number on, all lines as one
 
     @property
@@ -33,7 +33,7 @@ class RoomFeed:
         """Return True if somebody has yet to be sent something."""
         return bool(self._places) and next(iter(self._places.values())) < self._end
 
-    def add(self, line: bytes, own: dict[Guest, bytes] | None = None) -> None:
+    def add(self, line: bytes, own: dict[Member, bytes] | None = None) -> None:
         """Have `line` sent to all members; to those in `own` what stands there instead."""
         number = self._end
         self._lines.append(line)
@@ -41,18 +41,18 @@ class RoomFeed:
         for guest, other in (own or {}).items():
             self._own.setdefault(guest, {})[number] = other
 
-    def join(self, guest: Guest) -> None:
+    def join(self, guest: Member) -> None:
         """Send `guest` what is added from now on."""
         self._places[guest] = self._end
         self._places.move_to_end(guest)
         self._own.pop(guest, None)
 
-    def leave(self, guest: Guest) -> None:
+    def leave(self, guest: Member) -> None:
         """Send `guest` nothing more; twice is once."""
         self._places.pop(guest, None)
         self._own.pop(guest, None)
 
-    def catch_up(self, guest: Guest) -> None:
+    def catch_up(self, guest: Member) -> None:
         """Send `guest` at once all that waits for it."""
         place = self._places.get(guest)
         if place is None or place == self._end:

@@ -11,14 +11,14 @@ from twisted.logger import Logger
 from chatproto.net.clock import Monotonic, Times
 from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RETRY_AFTER, RoomAnswers
-from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, Tell
+from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, TellMember
 from chatproto.rooms.flood import Flood
-from chatproto.rooms.history import History
+from chatproto.rooms.history import RoomStore
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.plain_view import shown_line
-from chatproto.rooms.room import LOBBY, Guest, Room
+from chatproto.rooms.room import LOBBY, Member, Room
 from chatproto.server.room_feed import RoomFeed
-from chatproto.server.turns import Chore, Turns
+from chatproto.server.turns import Chore, WorkQueue
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
@@ -114,7 +114,7 @@ class RoomSide:
     def __init__(
         self,
         clock: IReactorTime,
-        history: History,
+        history: RoomStore,
         limits: Limits = DEFAULTS,
         owner_of: Callable[[str], str | None] = lambda client_id: None,
         trace: Callable[[str], None] | None = None,
@@ -128,7 +128,7 @@ class RoomSide:
         self._trace = trace
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
-        self.turns: Turns | None = None
+        self.turns: WorkQueue | None = None
         """Queue of large rooms; None: everything is sent at once."""
         self._feeds: dict[Room, RoomFeed] = {}
         self._chore = Chore(self._send_on)
@@ -149,9 +149,9 @@ class RoomSide:
 
     def share(
         self,
-        history: History,
+        history: RoomStore,
         owner_of: Callable[[str], str | None],
-        find: Callable[[str], Guest | None],
+        find: Callable[[str], Member | None],
         seconds: Callable[[], float],
         sees: Callable[[str, str], bool] = lambda key, client_id: True,
     ) -> None:
@@ -167,7 +167,7 @@ class RoomSide:
         """What holds up a connection that talks too fast."""
         return Pace(self._clock, self._limits, go_on)
 
-    def answer(self, message: Bcp2Message, guest: Guest, now: float) -> None:
+    def answer(self, message: Bcp2Message, guest: Member, now: float) -> None:
         """Carry out what `guest` asks."""
         if message.__class__ is not bcp2_rooms.Say:
             self.flush()
@@ -177,14 +177,14 @@ class RoomSide:
                 if room.name == message.room and room.members.get(guest.client_id or "") is guest:
                     feed.join(guest)
 
-    def answered(self, guest: Guest) -> None:
+    def answered(self, guest: Member) -> None:
         """All that `guest` has said is answered now, so that no later answer comes before."""
         if any(one.speaker is guest for said in self._turns.values() for one in said):
             self.flush()
         if self._feeds:
             self._catch_up(guest)
 
-    def follow(self, guest: Guest) -> None:
+    def follow(self, guest: Member) -> None:
         """`guest` may have registered another id."""
         self.flush()
         effects = self.rules.follow(guest, self.seconds())
@@ -192,14 +192,14 @@ class RoomSide:
             self._leave_all(guest)
         self._carry_out(effects)
 
-    def lost(self, guest: Guest, reason: str) -> None:
+    def lost(self, guest: Member, reason: str) -> None:
         """The connection of `guest` has ended."""
         self.flush()
         for feed in self._feeds.values():
             feed.leave(guest)
         self._carry_out(self.rules.left(guest, self.seconds(), reason))
 
-    def _leave_all(self, guest: Guest) -> None:
+    def _leave_all(self, guest: Member) -> None:
         for feed in self._feeds.values():
             feed.catch_up(guest)
             feed.leave(guest)
@@ -269,7 +269,7 @@ class RoomSide:
         members = len(room.members)
         return members > AT_ONCE or members * size > BYTES_AT_ONCE or room in self._feeds
 
-    def _feed(self, room: Room, line: bytes, own: dict[Guest, bytes]) -> None:
+    def _feed(self, room: Room, line: bytes, own: dict[Member, bytes]) -> None:
         feed = self._feeds.get(room)
         if feed is None:
             feed = self._feeds[room] = RoomFeed(room.members.values(), self._send)
@@ -277,7 +277,7 @@ class RoomSide:
         if self.turns is not None:
             self.turns.later(self._chore)
 
-    def _send(self, guest: Guest, data: bytes) -> None:
+    def _send(self, guest: Member, data: bytes) -> None:
         connection = self.connections.get(guest)
         if connection is not None:
             connection.send(data)
@@ -290,7 +290,7 @@ class RoomSide:
             break
         return bool(self._feeds)
 
-    def _catch_up(self, guest: Guest) -> None:
+    def _catch_up(self, guest: Member) -> None:
         """Send `guest` what was said before what it is told now."""
         for feed in self._feeds.values():
             feed.catch_up(guest)
@@ -359,7 +359,7 @@ class RoomSide:
 
     # How it follows.
 
-    def _find(self, client_id: str) -> Guest | None:
+    def _find(self, client_id: str) -> Member | None:
         return next((one for one in self.connections if one.client_id == client_id), None)
 
     def _carry_out(self, effects: list[Effect]) -> None:
@@ -370,7 +370,7 @@ class RoomSide:
             match effect:
                 case Talk():
                     self._gather(effect)
-                case Tell(guest, message):
+                case TellMember(guest, message):
                     if self._feeds:
                         self._catch_up(guest)
                     if guest in connections:
@@ -404,7 +404,7 @@ class RoomSide:
                     if self.plain is not None:
                         self.plain.kick_from(lambda host: not self.admits("", host))
 
-    def _spread(self, room: Room, message: Bcp2Message, but: Guest | None) -> None:
+    def _spread(self, room: Room, message: Bcp2Message, but: Member | None) -> None:
         data = encode(message)
         if self._trace is not None:
             self._trace(f"{room.name} <- {shown(message)}")
@@ -416,7 +416,7 @@ class RoomSide:
             if guest is not but and connection is not None:
                 connection.send(data)
 
-    def _leave(self, guest: Guest, name: str) -> None:
+    def _leave(self, guest: Member, name: str) -> None:
         for room, feed in self._feeds.items():
             if room.name == name:
                 feed.leave(guest)
@@ -434,7 +434,7 @@ class RoomSide:
         if self._settle():  # for there it cannot be taken back
             self.plain.show(shown_line(talk, self.times.wall()))
 
-    def _seen_by(self, guest: Guest, said: list[Talk], lines: list[bytes]) -> bytes:
+    def _seen_by(self, guest: Member, said: list[Talk], lines: list[bytes]) -> bytes:
         """The `lines` of `said`, with a SAYACK in the place of each that `guest` said."""
         return b"".join(
             line

@@ -13,13 +13,13 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.identity.tls import Handshake
 from chatproto.server.prompt_tls import PromptTls
 from chatproto.server.room_side import REQUESTS, Pace
-from chatproto.server.tally import Tally
+from chatproto.server.tally import Counters
 from chatproto.server.terminal_lines import terminal_lines
-from chatproto.server.turns import PIECE, Turns, Use
+from chatproto.server.turns import PIECE, Use, WorkQueue
 from chatproto.wire.bcp2 import Login, Register
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
 from chatproto.wire.errors import RemoteError
@@ -36,15 +36,15 @@ ANSWERS_AT_ONCE = 32 * 1024
 """Bytes of answers that are gathered before they are written."""
 
 
-class Port(Protocol):
+class SecurePort(Protocol):
     """What a secure connection needs of the port that it came in by."""
 
     limits: Limits
     say: Tell | None
     trace: Tell | None
-    tally: Tally | None
+    tally: Counters | None
     seconds: Callable[[], float]
-    turns: Turns
+    turns: WorkQueue
 
     def spoke(self, connection: Any) -> None:
         """It has sent a request."""
@@ -66,14 +66,16 @@ class SecureConnection(LineReceiver):
 
     line_mode = 0
     transport: Any  # a TCP connection, or what startTLS makes of it
-    _visitor: Visitor | None = None
+    _visitor: ClientConnection | None = None
     _pinged = False
     _logging_in = False  # a password is being checked; what was asked after it waits
     _pace: Pace | None = None  # what waits if it talks too fast
     _why_lost = ""
     came = 0  # higher than of all connections before
 
-    def __init__(self, port: Port, side: SecureSide, host: str, number: int, local: bool) -> None:
+    def __init__(
+        self, port: SecurePort, side: SecureSide, host: str, number: int, local: bool
+    ) -> None:
         self.host = host
         self.port = number
         self.use = Use()
@@ -115,7 +117,7 @@ class SecureConnection(LineReceiver):
             self._abort()
             return
         assert self._handshake.peer_key is not None
-        self._visitor = Visitor(
+        self._visitor = ClientConnection(
             self._handshake.peer_key,
             self.host,
             self.port,

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.lease import is_loopback
-from chatproto.directory.visitors import Dismiss, Effect, Say, Visitor
+from chatproto.directory.visitors import ClientConnection, Dismiss, Effect, PushTo
 from chatproto.identity.tls import Tls
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureConnection
-from chatproto.server.turns import Chore, Turns
+from chatproto.server.turns import Chore, WorkQueue
 from chatproto.wire.bcp2 import Closing, Presence
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.fields import plain_host
@@ -41,11 +41,11 @@ class SecureSide:
         self.rooms = rooms
         self.shared: SharedSide | None = None
         """Who answers where several servers share what they know; None: this one alone does."""
-        self.turns: Turns | None = None
+        self.turns: WorkQueue | None = None
         """Queue of pushes; None: all are sent at once."""
-        self._pushes: dict[tuple[Visitor, str], Presence] = {}
+        self._pushes: dict[tuple[ClientConnection, str], Presence] = {}
         self._chore = Chore(self._push)
-        self.connections: dict[Visitor, SecureConnection] = {}
+        self.connections: dict[ClientConnection, SecureConnection] = {}
         if rooms is not None:
             rooms.connections = self.connections
 
@@ -73,7 +73,7 @@ class SecureSide:
                 self._pushes[key] = effect.message
                 continue
             match effect:
-                case Say(_, message):
+                case PushTo(_, message):
                     connection.say(message)
                 case Dismiss(_, message):
                     connection.dismiss(message)

@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from chatproto.directory.answers import Directory
 from chatproto.directory.registry import Registry
 from chatproto.server.factory import ChatFactory
-from chatproto.server.listening import Place, place_of, place_shown
+from chatproto.server.listening import ListenSpec, place_of, place_shown
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_side import SharedSide
@@ -80,7 +80,7 @@ class ChatServer(MultiService):
         self.factory.relay = relay
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, as `Server listening on` says it; filled by startService."""
-        self._places = [Place(reactor, text) for text in endpoints]
+        self._places = [ListenSpec(reactor, text) for text in endpoints]
         self._ports: list[IListeningPort] = []
         self._expire_chore = Chore(self._expire_some)
         self._rooms_chore = Chore(self._forget_some)

@@ -7,12 +7,12 @@ from typing import Any, Protocol
 from chatproto.server.batches import Waiter
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.messages import Error, Message
+from chatproto.wire.messages import ClassicError, Message
 
 Answers = list[tuple[Message | RemoteError, Message]]
 
 
-class Connection(Protocol):
+class SharedConnection(Protocol):
     """One of a client with a key."""
 
     def say(self, message: Bcp2Message) -> None:
@@ -58,6 +58,6 @@ class Chunk:
     def waiter(self, place: int) -> Waiter:
         """Who waits for that answer."""
         return Waiter(
-            lambda answer: self.put(place, answer or Error(500)),
-            lambda: self.put(place, Error(503)),
+            lambda answer: self.put(place, answer or ClassicError(500)),
+            lambda: self.put(place, ClassicError(503)),
         )

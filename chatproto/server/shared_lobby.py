@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from chatproto.server import commands as told
-from chatproto.server.members import Member
+from chatproto.server.members import ServerReplica
 from chatproto.server.room_side import RoomSide
 from chatproto.stdio.printable import printable
 
@@ -20,7 +20,11 @@ class SharedLobby:
         self._rooms = rooms
 
     def carry_out(
-        self, did: told.Lobby, at: Member, members: Collection[Member], own: bool
+        self,
+        did: told.LobbyAction,
+        at: ServerReplica,
+        members: Collection[ServerReplica],
+        own: bool,
     ) -> None:
         """What somebody did at the server `at`; `members`: all there are now, `own`: it is this one."""
         what, name, text = did
@@ -39,12 +43,12 @@ class SharedLobby:
             line = {"came": f"* {name} joined", "went": f"* {name}{left}"}.get(what)
             self._rooms.plain.show(line or f"{name}: {printable(text)}")
 
-    def end(self, at: Member, members: Collection[Member], own: bool) -> None:
+    def end(self, at: ServerReplica, members: Collection[ServerReplica], own: bool) -> None:
         """The server `at` is none of `members` any more: whoever was there has gone."""
         for name in tuple(at.bare):
-            self.carry_out(told.Lobby("went", name, ""), at, members, own)
+            self.carry_out(told.LobbyAction("went", name, ""), at, members, own)
 
 
-def is_at_any(name: str, members: Collection[Member]) -> bool:
+def is_at_any(name: str, members: Collection[ServerReplica]) -> bool:
     """Whether `name` is in the lobby in bare text at one of `members`."""
     return any(name in one.bare for one in members)

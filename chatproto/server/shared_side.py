@@ -15,20 +15,20 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from chatproto.directory.keyed import count_new_id, new_ids_limiter
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.server import commands as told
 from chatproto.server import replica_picture
-from chatproto.server.batches import Batches, Log, Waiter
+from chatproto.server.batches import Batches, SharedLog, Waiter
 from chatproto.server.pictures import Pictures
 from chatproto.server.replica import PLAIN_READING, READING, Missed, Replica
 from chatproto.server.room_side import REQUESTS
-from chatproto.server.shared_connections import Chunk, Connection, PlainConnection
+from chatproto.server.shared_connections import Chunk, PlainConnection, SharedConnection
 from chatproto.server.unanswered import Unanswered
 from chatproto.wire import bcp2, bcp2_rooms, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Error as PlainError
+from chatproto.wire.messages import ClassicError as PlainError
 from chatproto.wire.messages import Message
 
 RETRY_AFTER = 2
@@ -62,7 +62,7 @@ class SharedSide:
     def __init__(
         self,
         clock: IReactorTime,
-        log: Log,
+        log: SharedLog,
         replica: Replica,
         rules: str,
         new_node: Callable[[], str],
@@ -84,8 +84,10 @@ class SharedSide:
         self._read_at = -1e9
         self._batches = Batches(clock, log)
         self._batches.on_refused = lambda: self.refuses()
-        self._visitors: dict[int, Visitor] = {}
-        self._users: dict[Visitor, str | None] = {}  # who has been made known, as which user
+        self._visitors: dict[int, ClientConnection] = {}
+        self._users: dict[
+            ClientConnection, str | None
+        ] = {}  # who has been made known, as which user
         self._unanswered = Unanswered()
         self._new_ids = new_ids_limiter(limits)  # each server counts those of its own clients
         self._plain: dict[int, PlainConnection] = {}
@@ -137,7 +139,9 @@ class SharedSide:
 
     # What connections ask.
 
-    def take(self, message: Bcp2Message, visitor: Visitor, connection: Connection) -> None:
+    def take(
+        self, message: Bcp2Message, visitor: ClientConnection, connection: SharedConnection
+    ) -> None:
         """`visitor` asks `message`."""
         try:
             self._take(message, visitor, connection)
@@ -148,7 +152,9 @@ class SharedSide:
                 retry = error.retry_after
             connection.say(Error(error.status, cseq, retry_after=retry))
 
-    def _take(self, message: Bcp2Message, visitor: Visitor, connection: Connection) -> None:
+    def _take(
+        self, message: Bcp2Message, visitor: ClientConnection, connection: SharedConnection
+    ) -> None:
         if message.__class__ in REQUESTS and not isinstance(message, bcp2_rooms.Say):
             self.replica.rooms.guard(message, visitor, self.replica.now)
         if self._is_for_here(message, visitor):
@@ -163,7 +169,7 @@ class SharedSide:
             self._users[visitor] = visitor.user
             self._visitors[visitor.number] = visitor
             seen = visitor.key, visitor.host, visitor.port, visitor.local
-            self._batches.add(told.Come(visitor.number, *seen, visitor.user))
+            self._batches.add(told.ConnectionOpened(visitor.number, *seen, visitor.user))
         self._unanswered.asked(visitor)
 
         def refused() -> None:
@@ -172,9 +178,9 @@ class SharedSide:
             self._unanswered.answered(visitor)
 
         waiter = Waiter(lambda _: self._unanswered.answered(visitor), refused)
-        self._batches.add(told.Ask(visitor.number, text), waiter)
+        self._batches.add(told.KeyedRequest(visitor.number, text), waiter)
 
-    def _is_for_here(self, message: Bcp2Message, visitor: Visitor) -> bool:
+    def _is_for_here(self, message: Bcp2Message, visitor: ClientConnection) -> bool:
         """Whether it can be answered now, by this server alone."""
         if isinstance(message, Ping | PingAck):
             return True
@@ -182,16 +188,18 @@ class SharedSide:
             return False
         return not (self.away and isinstance(message, bcp2.Bridge))  # who is called must hear of it
 
-    def holds(self, visitor: Visitor, message: object, connection: Connection) -> bool:
+    def holds(
+        self, visitor: ClientConnection, message: object, connection: SharedConnection
+    ) -> bool:
         """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
         return self._unanswered.holds(visitor, message, connection)
 
-    def gone(self, visitor: Visitor, reason: str) -> None:
+    def gone(self, visitor: ClientConnection, reason: str) -> None:
         """Its connection has ended."""
         self._unanswered.forget(visitor)
         if self._users.pop(visitor, _NOBODY) is not _NOBODY:
             del self._visitors[visitor.number]
-            self._batches.add(told.Gone(visitor.number, reason))
+            self._batches.add(told.ConnectionClosed(visitor.number, reason))
 
     def take_plain(self, connection: PlainConnection, messages: list[Any]) -> None:
         """A connection in plain text asks `messages`."""
@@ -208,13 +216,13 @@ class SharedSide:
             else:
                 self._plain[connection.came] = connection
                 seen = connection.host, connection.port, connection.local
-                asked = told.Plain(connection.came, *seen, codec.encode(message).decode())
+                asked = told.PlainRequest(connection.came, *seen, codec.encode(message).decode())
                 self._batches.add(asked, waits.waiter(place))
 
     def closed(self, connection: PlainConnection) -> None:
         """That connection has ended."""
         if self._plain.pop(connection.came, None) is not None:
-            self._batches.add(told.Closed(connection.came))
+            self._batches.add(told.PlainClosed(connection.came))
 
     # What the operator wants, and the lobby in bare text tells.
 
@@ -234,16 +242,16 @@ class SharedSide:
 
     def came(self, name: str) -> None:
         """`name` is in the lobby in bare text."""
-        self._batches.add(told.Lobby("came", name, ""))
+        self._batches.add(told.LobbyAction("came", name, ""))
 
     def went(self, name: str, reason: str) -> None:
         """And there no more."""
-        self._batches.add(told.Lobby("went", name, reason))
+        self._batches.add(told.LobbyAction("went", name, reason))
 
     def heard(self, name: str, text: str) -> None:
         """It has said `text` there; which is lost to the others if the log is away."""
         if not self.away:
-            self._batches.add(told.Lobby("said", name, text))
+            self._batches.add(told.LobbyAction("said", name, text))
 
     def _check(self) -> None:
         if self.away:
@@ -320,7 +328,7 @@ class SharedSide:
         if self._in:
             self._pictures.draw_when_due()
 
-    def _apply(self, batch: told.Batch, at: float) -> list[Message | None] | None:
+    def _apply(self, batch: told.CommandBatch, at: float) -> list[Message | None] | None:
         """Carry out `batch`; None if it does not count. Raises Missed once for each gap of a server.
 
         A gap that is there again after the picture was read is in no picture: all servers skip it.

@@ -26,7 +26,7 @@ class Spent:
         self.failed += failed
 
 
-class Tally:
+class Counters:
     """Counts only, of nobody in particular: no id, key, address or word of anybody comes in here."""
 
     def __init__(self) -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import Effect, Visitor
+from chatproto.directory.visitors import ClientConnection, Effect
 from chatproto.wire.bcp2 import BridgeAck, RegAck
 from chatproto.wire.fields import host_port
 
 
-def terminal_lines(effects: list[Effect], visitor: Visitor) -> list[str]:
+def terminal_lines(effects: list[Effect], visitor: ClientConnection) -> list[str]:
     """What the terminal shows of the answers to `visitor`: the assignment's lines for REGISTER and BRIDGE."""
     lines = []
     for effect in effects:

@@ -31,7 +31,7 @@ MOST_ADDRESSES = 65_536
 """Addresses whose use is remembered; the longest unseen are forgotten."""
 
 
-class Worker(Protocol):
+class SlicedWork(Protocol):
     """A connection, or another piece of work that can be interrupted. `host`: who it is done for."""
 
     host: str
@@ -87,7 +87,7 @@ class Use:
         self._seconds = self.seconds(now) + seconds
 
 
-class Turns:
+class WorkQueue:
     """The queue of a server. `clock` is the reactor; its `seconds` measures what work takes.
 
     Time counts for the connection and for its address (IPv6: /64; loopback is no address in this sense).
@@ -98,11 +98,13 @@ class Turns:
     def __init__(self, clock: Any) -> None:
         self._clock = clock
         self._seconds: Callable[[], float] = clock.seconds
-        self._queue: list[tuple[float, int, Worker]] = []  # a heap: who has used least comes first
-        self._queued: set[Worker] = set()
+        self._queue: list[
+            tuple[float, int, SlicedWork]
+        ] = []  # a heap: who has used least comes first
+        self._queued: set[SlicedWork] = set()
         self._numbers = count()
         self._addresses: OrderedDict[str, Use] = OrderedDict()
-        self._working: Worker | None = None
+        self._working: SlicedWork | None = None
         self._used = 0.0  # since the last turn
         self._end = 0.0
         self._timer: Any = None
@@ -110,22 +112,22 @@ class Turns:
     def __len__(self) -> int:
         return len(self._queued)
 
-    def __contains__(self, worker: Worker) -> bool:
+    def __contains__(self, worker: SlicedWork) -> bool:
         return worker in self._queued
 
-    def ask(self, worker: Worker) -> None:
+    def ask(self, worker: SlicedWork) -> None:
         """Have `worker` do its work, now or in a later turn."""
         if worker in self._queued:
             return
         if self._timer is not None or worker is self._working or self._work(worker):
             self.later(worker)
 
-    def later(self, worker: Worker) -> None:
+    def later(self, worker: SlicedWork) -> None:
         """Have `worker` do its work in a later turn."""
         if worker not in self._queued:
             self._put(worker)
 
-    def discard(self, worker: Worker) -> None:
+    def discard(self, worker: SlicedWork) -> None:
         """Forget `worker`, if it waits."""
         self._queued.discard(worker)
 
@@ -140,7 +142,7 @@ class Turns:
     def _over(self) -> bool:
         return self._seconds() >= self._end
 
-    def _work(self, worker: Worker) -> bool:
+    def _work(self, worker: SlicedWork) -> bool:
         """Let `worker` work for a slice; return True if there is more."""
         begun = self._seconds()
         self._end = begun + SLICE
@@ -161,7 +163,7 @@ class Turns:
             self._timer = self._clock.callLater(0, self._turn)
         return more
 
-    def _put(self, worker: Worker) -> None:
+    def _put(self, worker: SlicedWork) -> None:
         self._queued.add(worker)
         heappush(self._queue, (self._used_by(worker), next(self._numbers), worker))
         if self._timer is None:
@@ -170,7 +172,7 @@ class Turns:
     def _turn(self) -> None:
         self._used = 0.0
         # Each works once at most, so that the reactor looks at its sockets also where no time passes.
-        again: list[Worker] = []
+        again: list[SlicedWork] = []
         while self._queue and self._used < TURN:
             before, _, worker = heappop(self._queue)
             if worker not in self._queued:
@@ -194,7 +196,7 @@ class Turns:
         if self._queue and self._timer is None:
             self._timer = self._clock.callLater(0, self._turn)
 
-    def _used_by(self, worker: Worker) -> float:
+    def _used_by(self, worker: SlicedWork) -> float:
         """Return the seconds that `worker` and its address used; less than a slice is nothing.
 
         So somebody who asks little is served in order of arrival, and not behind every newcomer.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import Visitor
-from chatproto.server.shared_connections import Connection
+from chatproto.directory.visitors import ClientConnection
+from chatproto.server.shared_connections import SharedConnection
 from chatproto.wire import bcp2
 
 MOST = 64
@@ -14,17 +14,17 @@ class Unanswered:
     """Counts by connection what is on its way through the log; `in` tells of whom there is anything."""
 
     def __init__(self) -> None:
-        self._asked: dict[Visitor, int] = {}
-        self._held: dict[Visitor, Connection] = {}
+        self._asked: dict[ClientConnection, int] = {}
+        self._held: dict[ClientConnection, SharedConnection] = {}
 
-    def __contains__(self, visitor: Visitor) -> bool:
+    def __contains__(self, visitor: ClientConnection) -> bool:
         return visitor in self._asked
 
-    def asked(self, visitor: Visitor) -> None:
+    def asked(self, visitor: ClientConnection) -> None:
         """`visitor` has asked one thing more."""
         self._asked[visitor] = self._asked.get(visitor, 0) + 1
 
-    def answered(self, visitor: Visitor) -> None:
+    def answered(self, visitor: ClientConnection) -> None:
         """One thing less; at the last a connection that was held goes on."""
         asked = self._asked.get(visitor)
         if asked is None:
@@ -37,7 +37,9 @@ class Unanswered:
         if held is not None:
             held.go_on()
 
-    def holds(self, visitor: Visitor, message: object, connection: Connection) -> bool:
+    def holds(
+        self, visitor: ClientConnection, message: object, connection: SharedConnection
+    ) -> bool:
         """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
         asked = self._asked.get(visitor, 0)
         if asked >= MOST or (asked and (message is None or isinstance(message, bcp2.Login))):
@@ -45,7 +47,7 @@ class Unanswered:
             return True
         return False
 
-    def forget(self, visitor: Visitor) -> None:
+    def forget(self, visitor: ClientConnection) -> None:
         """Its connection has ended."""
         self._held.pop(visitor, None)
         self._asked.pop(visitor, None)

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 Key = TypeVar("Key", bound=Hashable)
 
 
-class Wheel(Generic[Key]):
+class TimerWheel(Generic[Key]):
     """Keys by deadline, in steps of `grain` seconds: never early, late by at most a grain and the
     time between two calls of `expire`."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from enum import Enum
 
-from chatproto.net.addresses import Reach, may_be_called, reach_of
+from chatproto.net.addresses import AddressScope, may_be_called, reach_of
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 
 LEAST_PORT = 1024
@@ -65,6 +65,6 @@ def route_of(host: str, relayed: bool, both_dialled: bool) -> Route:
     if relayed:
         return Route.RELAYED
     reach = reach_of(host.partition("%")[0])  # link-local ones are seen with their interface
-    if reach in (Reach.PRIVATE, Reach.LOOPBACK, Reach.LINK_LOCAL):
+    if reach in (AddressScope.PRIVATE, AddressScope.LOOPBACK, AddressScope.LINK_LOCAL):
         return Route.SAME_NETWORK
     return Route.PUNCHED if both_dialled else Route.DIRECT

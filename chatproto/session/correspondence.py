@@ -16,8 +16,8 @@ from chatproto.session.ledger import (
     MSG,
     UNCERTAIN,
     UNDELIVERED,
-    Entry,
     Ledger,
+    StreamEntry,
 )
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
@@ -32,7 +32,7 @@ class Outcome:
     text: str = ""
 
 
-class Correspondence:
+class Delivery:
     """The outbox towards one key and the place in their numbering, over a ledger.
 
     `smaller`: our key comes before theirs. `new_stream` makes a name for a numbering. Entries wait,
@@ -93,14 +93,14 @@ class Correspondence:
         """How many of them no connection has taken yet."""
         return sum(one.kind == MSG and one.id > self._written for one in self._entries.values())
 
-    def say(self, kind: str, text: str, at: Wall) -> Entry:
+    def say(self, kind: str, text: str, at: Wall) -> StreamEntry:
         """Keep something of ours. Raises LedgerTrouble, and LocalError 429 past `waiting_messages`;
         of turns and changes of mode as many may wait besides.
         """
         most = self._limits.waiting_messages
         if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
             raise LocalError(429, f"{len(self)} messages wait already; this one was not taken")
-        entry = Entry(self._last + 1, kind, at, text)
+        entry = StreamEntry(self._last + 1, kind, at, text)
         moved = self._ledger.add(self.key, self.name, entry)
         entry = replace(entry, moved=moved) if moved else entry
         self._last = entry.id
@@ -108,7 +108,7 @@ class Correspondence:
         return entry
 
     @property
-    def next(self) -> Entry | None:
+    def next(self) -> StreamEntry | None:
         """The first that waits to be released."""
         return next(self._unreleased(), None)
 
@@ -117,14 +117,14 @@ class Correspondence:
         """Whether a change of mode waits behind others: what was said before it is not held by it."""
         return any(one.kind == MODE for one in self._unreleased())
 
-    def release(self) -> Entry:
+    def release(self) -> StreamEntry:
         """The first that waits may go out."""
         entry = next(self._unreleased())
         self._released = entry.id
         return entry
 
     @property
-    def released(self) -> tuple[Entry, ...]:
+    def released(self) -> tuple[StreamEntry, ...]:
         """What may go out and is not known to have arrived, in its order: a new connection repeats it."""
         return tuple(
             one for one in self._entries.values() if one.id <= self._released and not one.withdrawn
@@ -253,7 +253,7 @@ class Correspondence:
         """Whether we do not have their entry `id`."""
         return id > self._have
 
-    def received(self, entry: Entry) -> int:
+    def received(self, entry: StreamEntry) -> int:
         """Commit an entry of theirs; the number of its line in the log, 0 if it has none."""
         number = self._ledger.heard(self.key, self.name, entry)
         self._have = entry.id
@@ -261,7 +261,7 @@ class Correspondence:
 
     # How it follows.
 
-    def _unreleased(self) -> Iterator[Entry]:
+    def _unreleased(self) -> Iterator[StreamEntry]:
         return (
             one for one in self._entries.values() if one.id > self._released and not one.withdrawn
         )
@@ -276,5 +276,5 @@ class Correspondence:
         return [Outcome(one.id, state, one.text) for one in gone if one.kind == MSG]
 
 
-def _is_open_message(entry: Entry) -> bool:
+def _is_open_message(entry: StreamEntry) -> bool:
     return entry.kind == MSG and not entry.withdrawn

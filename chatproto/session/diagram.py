@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from chatproto.session.table import TABLE, State
+from chatproto.session.table import TABLE, SessionState
 
 
 def diagram() -> str:
     """The state diagram of `TABLE`, an arrow for each pair of states, its inputs on it."""
-    arrows: dict[tuple[State, State], list[str]] = {}
+    arrows: dict[tuple[SessionState, SessionState], list[str]] = {}
     for (before, happened), after in TABLE.items():
         arrows.setdefault((before, after), []).append(happened.value)
     lines = ["stateDiagram-v2", "    [*] --> new"]

@@ -9,8 +9,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from chatproto.net.clock import Wall
-from chatproto.session.floor import Turn
-from chatproto.session.ledger import Entry
+from chatproto.session.floor import TurnHolder
+from chatproto.session.ledger import StreamEntry
 
 Link = Hashable
 
@@ -53,7 +53,7 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class SendChat:
     """Say CHAT on `link`: we are the caller there, and they must say yes."""
 
     link: Link
@@ -61,7 +61,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AcceptCall:
     """Say yes on `link`, to a caller who waits for it."""
 
     link: Link
@@ -69,11 +69,11 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendEntry:
     """Write a numbered entry on `link`, after those before it."""
 
     link: Link
-    entry: Entry
+    entry: StreamEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +85,7 @@ class Acknowledge:
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeConnection:
     """Find out soon whether `link` is still alive."""
 
     link: Link
@@ -119,7 +119,7 @@ class StopDialling:
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class PeerRinging:
     """It rings there."""
 
 
@@ -129,7 +129,7 @@ class Ringing:
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class SessionOpened:
     """The conversation is open."""
 
 
@@ -149,11 +149,11 @@ class Resumed:
 class TurnPassed:
     """Somebody else may speak now."""
 
-    turn: Turn
+    turn: TurnHolder
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Received:
     """The peer said `text`; numbered messages carry `id`, and `line` is their line of the log.
 
     `at`: when, by their clock, in seconds since 1970; None where they do not tell.
@@ -166,7 +166,7 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Queued:
     """What we said waits, where messages are numbered as `id`."""
 
     text: str
@@ -182,7 +182,7 @@ class Unsaid:
 
 
 @dataclass(frozen=True, slots=True)
-class Became:
+class MessageOutcome:
     """What became of our message `id`: `state` is one of `peer.ledger`'s, `reason` may say why."""
 
     id: int
@@ -192,7 +192,7 @@ class Became:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class SessionEnded:
     """The conversation is over. `left`: the other person ended it by a farewell or by going."""
 
     reason: str
@@ -201,24 +201,24 @@ class Ended:
 
 Effect = (
     Acknowledge
-    | Answer
-    | Ask
-    | Asking
-    | Became
+    | AcceptCall
+    | SendChat
+    | PeerRinging
+    | MessageOutcome
     | Broken
     | Call
     | Drop
-    | Ended
-    | Heard
-    | Kept
+    | SessionEnded
+    | Received
+    | Queued
     | Leave
-    | Opened
-    | Probe
+    | SessionOpened
+    | ProbeConnection
     | Redial
     | Refuse
     | Resumed
     | Ringing
-    | Send
+    | SendEntry
     | Speak
     | StopDialling
     | TurnPassed

@@ -6,20 +6,20 @@ How a conversation begins, breaks and ends is `secure_session`'s; this outlives 
 from __future__ import annotations
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence, Outcome
+from chatproto.session.correspondence import Delivery, Outcome
 from chatproto.session.effects import (
     Acknowledge,
-    Became,
     Effect,
-    Heard,
-    Kept,
     Link,
+    MessageOutcome,
     Opening,
-    Send,
+    Queued,
+    Received,
+    SendEntry,
     TurnPassed,
 )
-from chatproto.session.floor import Floor, Turn
-from chatproto.session.ledger import MODE, MSG, TURN, Entry
+from chatproto.session.floor import Floor, TurnHolder
+from chatproto.session.ledger import MODE, MSG, TURN, StreamEntry
 from chatproto.wire.errors import LocalError
 
 
@@ -30,14 +30,14 @@ class Exchange:
     `half`: whether turns are wanted, by whoever said so last. Nothing goes out without a `link`.
     """
 
-    def __init__(self, post: Correspondence, floor: Floor, half: bool) -> None:
+    def __init__(self, post: Delivery, floor: Floor, half: bool) -> None:
         self.post = post
         self.floor = floor
         self.half = half
         self.link: Link | None = None
         self._void = 0  # what we said up to here was said before a mode of theirs
         if post.turn:
-            floor.turn = Turn(post.turn)
+            floor.turn = TurnHolder(post.turn)
 
     # How it begins on a connection, and ends.
 
@@ -66,12 +66,12 @@ class Exchange:
             self.floor.begin(half=self.half, mine=mine)
             post.start_anew()
         elif self._gives_way(theirs.turn):
-            self.floor.turn = Turn.THEIRS
+            self.floor.turn = TurnHolder.THEIRS
         elif came_back and self.floor.half:
-            self.floor.turn = Turn.MINE
+            self.floor.turn = TurnHolder.MINE
         self.link = link
         self._keep_turn()
-        repeated = [Send(link, entry) for entry in post.released]
+        repeated = [SendEntry(link, entry) for entry in post.released]
         said = self._speak()
         turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
         return [*repeated, *said, *turn]
@@ -91,7 +91,7 @@ class Exchange:
         """Say `text`, of the moment `at`, now or in its turn. Raises LocalError 429, LedgerTrouble."""
         before = self.floor.turn
         entry = self.post.say(MSG, text, at)
-        return self._speak_since(before) or [Kept(text, entry.id)]
+        return self._speak_since(before) or [Queued(text, entry.id)]
 
     def set_half(self, half: bool, at: Wall) -> list[Effect]:
         """Take turns from now on, or no more; they are told. Raises LocalError, LedgerTrouble."""
@@ -117,8 +117,8 @@ class Exchange:
         """Take a message back. Raises LocalError 404 if nothing of that number waits, LedgerTrouble."""
         became = _became(self.post.take_back(id), "taken back")
         before = self.floor.turn
-        if self.post.turn_came_back() and before is Turn.THEIRS:
-            self.floor.turn = Turn.MINE
+        if self.post.turn_came_back() and before is TurnHolder.THEIRS:
+            self.floor.turn = TurnHolder.MINE
             self._keep_turn()
         return [*became, *self._speak_since(before)]
 
@@ -128,11 +128,11 @@ class Exchange:
 
     # What becomes of it, and what they say.
 
-    def still_says(self, entry: Entry) -> bool:
+    def still_says(self, entry: StreamEntry) -> bool:
         """Whether `entry`, which waited for its connection, is still to be written."""
         return self.post.waits(entry.id)
 
-    def spoke(self, entry: Entry) -> bool:
+    def spoke(self, entry: StreamEntry) -> bool:
         """A connection takes `entry` now; whether for the first time. Raises LedgerTrouble."""
         first = self.post.wrote(entry.id)
         if self.link is not None:
@@ -143,7 +143,7 @@ class Exchange:
         """They have everything up to `id`. Raises LedgerTrouble."""
         return _became(self.post.arrived(id), "")
 
-    def heard(self, link: Link, entry: Entry) -> list[Effect]:
+    def heard(self, link: Link, entry: StreamEntry) -> list[Effect]:
         """They said something on `link`, or passed the turn, or changed the mode. Raises LedgerTrouble."""
         post = self.post
         if not post.is_new(entry.id):
@@ -163,7 +163,7 @@ class Exchange:
         number = post.received(entry)
         news: list[Effect] = []
         if entry.kind == MSG:
-            news.append(Heard(entry.text, entry.id, number, entry.at))
+            news.append(Received(entry.text, entry.id, number, entry.at))
         return [*news, Acknowledge(link, entry.id), *self._speak_since(before)]
 
     # How it follows.
@@ -179,17 +179,17 @@ class Exchange:
     def _gives_way(self, turn: str) -> bool:
         """Both believe that it is their turn; a change of mode of ours that is repeated tells them better."""
         post = self.post
-        both = self.floor.turn is Turn.MINE and turn == Turn.MINE.value
+        both = self.floor.turn is TurnHolder.MINE and turn == TurnHolder.MINE.value
         return both and not post.smaller and not post.mode_in_flight(self._void)
 
     def _keep_turn(self) -> None:
         """Whose turn it is; what no connection has taken does not pass it, should we be killed now."""
         turn = self.floor.turn
-        if turn is Turn.THEIRS and self.post.turn_unwritten:
-            turn = Turn.MINE
+        if turn is TurnHolder.THEIRS and self.post.turn_unwritten:
+            turn = TurnHolder.MINE
         self.post.keep_turn(turn.value)
 
-    def _speak_since(self, before: Turn) -> list[Effect]:
+    def _speak_since(self, before: TurnHolder) -> list[Effect]:
         """Say what may go out, and tell the turn if it was another `before`."""
         said = self._speak()
         return [*said, TurnPassed(self.floor.turn)] if self.floor.turn is not before else said
@@ -202,7 +202,7 @@ class Exchange:
             if not free and not self.floor.may_speak:
                 break
             entry = post.release()
-            effects.append(Send(self.link, entry))
+            effects.append(SendEntry(self.link, entry))
             if entry.kind == MODE:
                 self.floor.set_half(entry.text == "half")
             elif not free:
@@ -211,4 +211,4 @@ class Exchange:
 
 
 def _became(outcomes: list[Outcome], reason: str) -> list[Effect]:
-    return [Became(one.id, one.state, one.text, reason) for one in outcomes]
+    return [MessageOutcome(one.id, one.state, one.text, reason) for one in outcomes]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Turn(Enum):
+class TurnHolder(Enum):
     """Who may speak."""
 
     MINE = "mine"
@@ -27,23 +27,23 @@ class Floor:
     def begin(self, *, half: bool, mine: bool) -> None:
         """A conversation begins; `mine`: the first turn is ours, if turns are taken."""
         self._heard_last = False
-        self.turn = Turn.BOTH if not half else Turn.MINE if mine else Turn.THEIRS
+        self.turn = TurnHolder.BOTH if not half else TurnHolder.MINE if mine else TurnHolder.THEIRS
 
     @property
     def half(self) -> bool:
         """Whether turns are taken at all."""
-        return self.turn is not Turn.BOTH
+        return self.turn is not TurnHolder.BOTH
 
     @property
     def may_speak(self) -> bool:
         """Whether what we say may go out now."""
-        return self.turn is not Turn.THEIRS
+        return self.turn is not TurnHolder.THEIRS
 
     def said(self) -> None:
         """We spoke: now it is their turn."""
         self._heard_last = False
         if self.half:
-            self.turn = Turn.THEIRS
+            self.turn = TurnHolder.THEIRS
 
     def heard(self, *, crossed: bool = False, smaller: bool = False) -> None:
         """They spoke, in their turn or out of it: now it is ours.
@@ -51,24 +51,24 @@ class Floor:
         `crossed`: what we said last was under way then; the turn is that of the `smaller` key's owner.
         """
         if self._learns and self._heard_last:
-            self.turn = Turn.BOTH
+            self.turn = TurnHolder.BOTH
         self._heard_last = True
         if self.half:
-            self.turn = Turn.MINE if smaller or not crossed else Turn.THEIRS
+            self.turn = TurnHolder.MINE if smaller or not crossed else TurnHolder.THEIRS
 
     def take(self) -> None:
         """They stay silent and may be spoken to: the turn is ours, without their having spoken."""
         if self.half:
-            self.turn = Turn.MINE
+            self.turn = TurnHolder.MINE
 
     def set_half(self, half: bool) -> None:
         """Take turns from now on, ours first; or no more."""
         if half and not self.half:
-            self.turn = Turn.MINE
+            self.turn = TurnHolder.MINE
         elif not half:
-            self.turn = Turn.BOTH
+            self.turn = TurnHolder.BOTH
         self._learns = False
 
     def changed(self, half: bool) -> None:
         """They want turns to be taken from now on, theirs first; or no more."""
-        self.turn = Turn.THEIRS if half else Turn.BOTH
+        self.turn = TurnHolder.THEIRS if half else TurnHolder.BOTH

@@ -37,7 +37,7 @@ class LedgerTrouble(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class StreamEntry:
     """Something with a place in a numbering.
 
     `text`: what a MSG says, `half` or `full` of a MODE, empty of a TURN; `at`: when it was said.
@@ -55,7 +55,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class StreamState:
     """How far both directions with one key have come.
 
     `stream`: the name of our numbering; `last`: the highest ID given in it; `written`: the highest ever
@@ -72,7 +72,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class LogLine:
     """A message in the log; `number` rises with every line, `name` is what they were called then.
 
     Of what was said in a room `key` is the room's name, `name` who said it, `id` its number there.
@@ -90,7 +90,7 @@ class Line:
 class Ledger(Protocol):
     """The outbox, the numbers and the log of one person; the name of a room is no key (`#`)."""
 
-    def standing(self, key: str) -> Standing | None:
+    def standing(self, key: str) -> StreamState | None:
         """How far we have come with `key`; None if there was never anything."""
 
     def begin(self, key: str, stream: str) -> None:
@@ -100,13 +100,13 @@ class Ledger(Protocol):
         ones, which go (their lines stay `uncertain`).
         """
 
-    def add(self, key: str, name: str, entry: Entry) -> float:
+    def add(self, key: str, name: str, entry: StreamEntry) -> float:
         """`entry` waits in the outbox, `last` is its ID; a MSG gets a line in the log, WAITING.
 
-        Returns by how many seconds its date differs from the time on which it ages (`Entry.moved`).
+        Returns by how many seconds its date differs from the time on which it ages (`StreamEntry.moved`).
         """
 
-    def entries(self, key: str) -> tuple[Entry, ...]:
+    def entries(self, key: str) -> tuple[StreamEntry, ...]:
         """What waits for `key`, by ID."""
 
     def wrote(self, key: str, id: int) -> None:
@@ -121,7 +121,7 @@ class Ledger(Protocol):
     def meet(self, key: str, stream: str) -> None:
         """Their numbering is `stream`; if it was another before, we have nothing of it."""
 
-    def heard(self, key: str, name: str, entry: Entry) -> int:
+    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         """We have their entry: `have` is its ID. A MSG gets a line, HEARD; its number, else 0.
 
         What one person said takes at most so many bytes: the oldest lines that were shown go.
@@ -133,7 +133,7 @@ class Ledger(Protocol):
     def was_thinned(self, key: str) -> bool:
         """Return True once after lines of `key` went for the first time to make room for others."""
 
-    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+    def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:
         """`name` has said something in `room`: a line, OVERHEARD.
 
         The room keeps `most` lines, or up to a tenth more; the oldest go.
@@ -145,13 +145,13 @@ class Ledger(Protocol):
     def waiting(self) -> tuple[tuple[str, str, int], ...]:
         """Every key with messages in the outbox, the name of the latest, and how many there are."""
 
-    def history(self, key: str, most: int, before: int = 0) -> tuple[Line, ...]:
+    def history(self, key: str, most: int, before: int = 0) -> tuple[LogLine, ...]:
         """The latest `most` lines with `key`, the oldest first; `before`: only those with lower numbers."""
 
-    def search(self, words: str, most: int) -> tuple[Line, ...]:
+    def search(self, words: str, most: int) -> tuple[LogLine, ...]:
         """The latest `most` lines that contain every one of `words`, the oldest first."""
 
-    def unshown(self) -> tuple[Line, ...]:
+    def unshown(self) -> tuple[LogLine, ...]:
         """The HEARD lines above the highest that was shown."""
 
     def shown(self, number: int) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of, moment_of
 from chatproto.session.effects import Opening
-from chatproto.session.ledger import MODE, MSG, TURN, Entry
+from chatproto.session.ledger import MODE, MSG, TURN, StreamEntry
 from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 
@@ -31,17 +31,17 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class CallRefused:
     """They say no to our call."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class EntryReceived:
     """They said something, or passed the turn, or changed the mode."""
 
-    entry: Entry
+    entry: StreamEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ class Alive:
 
 
 @dataclass(frozen=True, slots=True)
-class Gone:
+class PeerLeft:
     """They said farewell."""
 
     reason: str
@@ -70,7 +70,7 @@ class AboutFiles:
     message: Bcp2Message
 
 
-News = Called | Answered | Refused | Told | Arrived | Alive | AboutFiles | Gone
+News = Called | Answered | CallRefused | EntryReceived | Arrived | Alive | AboutFiles | PeerLeft
 
 
 NOT_A_PERSON = (401, 405)
@@ -86,7 +86,7 @@ def opening_of(message: Chat | ChatAck) -> Opening:
     return Opening(message.mode == "half", message.stream, message.have, message.turn)
 
 
-def message_of(entry: Entry) -> Bcp2Message:
+def message_of(entry: StreamEntry) -> Bcp2Message:
     """What is numbered, as it is said."""
     match entry.kind:
         case "turn":
@@ -106,23 +106,23 @@ def news_of(message: Bcp2Message) -> News | None:
 def _refusal(error: Error) -> News | None:
     match error.about:
         case "CHAT":
-            return Refused(error.status)
+            return CallRefused(error.status)
         case "OFFER" | "DATA" | "DONE":
             return AboutFiles(error)
         case "" if error.status in NOT_A_PERSON:
-            return Refused(error.status)
+            return CallRefused(error.status)
     return None
 
 
 _NEWS: dict[type[Bcp2Message], Callable[[Any], News | None]] = {
     Chat: lambda call: Called(call.client_id, opening_of(call)),
     ChatAck: lambda yes: Answered(yes.client_id, opening_of(yes)),
-    Msg: lambda said: Told(Entry(said.id, MSG, moment_of(said.date), said.text)),
-    Turn: lambda turn: Told(Entry(turn.id, TURN, EPOCH)),
-    Mode: lambda mode: Told(Entry(mode.id, MODE, EPOCH, mode.mode)),
+    Msg: lambda said: EntryReceived(StreamEntry(said.id, MSG, moment_of(said.date), said.text)),
+    Turn: lambda turn: EntryReceived(StreamEntry(turn.id, TURN, EPOCH)),
+    Mode: lambda mode: EntryReceived(StreamEntry(mode.id, MODE, EPOCH, mode.mode)),
     MsgAck: lambda ack: Arrived(ack.id),
     PingAck: lambda _: Alive(),
-    Quit: lambda farewell: Gone(farewell.reason),
+    Quit: lambda farewell: PeerLeft(farewell.reason),
     Error: _refusal,
 }
 """All that is not about files."""

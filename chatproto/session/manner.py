@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 
-class Manner(Protocol):
+class Capabilities(Protocol):
     """How somebody is spoken to, as far as a session cares; `wire.dialects.Dialect` is one."""
 
     @property

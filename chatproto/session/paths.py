@@ -27,14 +27,14 @@ BETTER_EVERY = 60.0
 Connection = TypeVar("Connection", bound=Hashable)
 
 
-class Role(Enum):
+class RaceRole(Enum):
     """Who picks the connection: whoever sent BRIDGE."""
 
     CALLER = auto()
     CALLEE = auto()
 
 
-class Mode(Enum):
+class PathMode(Enum):
     """What the person wants (`--path`)."""
 
     AUTO = "auto"
@@ -62,14 +62,14 @@ class Pick(Generic[Connection]):
 
 
 @dataclass(frozen=True, slots=True)
-class Close(Generic[Connection]):
+class CloseConnection(Generic[Connection]):
     """End `connection`: nobody has picked it."""
 
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
-class StopDialling:
+class CancelDials:
     """Give up every dial that is not a connection yet, and the relay if it is being joined."""
 
 
@@ -86,7 +86,7 @@ class GiveUp:
 
 
 def is_tls_server(
-    ours: bytes, theirs: bytes, role: Role, *, punch: bool, relayed: bool, dialled: bool
+    ours: bytes, theirs: bytes, role: RaceRole, *, punch: bool, relayed: bool, dialled: bool
 ) -> bool:
     """Whether we are the TLS server of a connection; `ours`, `theirs`: the 32 bytes of the keys.
 
@@ -94,7 +94,7 @@ def is_tls_server(
     both may have. Otherwise whoever did not dial.
     """
     if relayed:
-        return role is Role.CALLEE
+        return role is RaceRole.CALLEE
     return ours < theirs if punch else not dialled
 
 
@@ -112,12 +112,12 @@ class Race(Generic[Connection]):
 
     def __init__(
         self,
-        role: Role,
+        role: RaceRole,
         addresses: tuple[Address, ...],
         now: float,
         limits: Limits,
         *,
-        mode: Mode = Mode.AUTO,
+        mode: PathMode = PathMode.AUTO,
         relay: bool = True,
         punching: bool = True,
     ) -> None:
@@ -133,8 +133,8 @@ class Race(Generic[Connection]):
         self._mode = mode
         self._start = now
         self._punching = punching
-        self._hopes_until = now + (AGAIN_FOR if punching and mode is not Mode.RELAY else 0.0)
-        self._waiting = deque((now, one) for one in addresses if mode is not Mode.RELAY)
+        self._hopes_until = now + (AGAIN_FOR if punching and mode is not PathMode.RELAY else 0.0)
+        self._waiting = deque((now, one) for one in addresses if mode is not PathMode.RELAY)
         self._next_dial = now
         self._dialled: dict[Address, float] = {}  # when, the last time
         self._pending: set[Address | None] = set()  # dialled or joined, and not yet settled
@@ -142,7 +142,7 @@ class Race(Generic[Connection]):
         self._relayed: set[Connection] = set()
         self._relay_at: float | None = None
         self._better_at: float | None = None
-        if mode is Mode.DIRECT:
+        if mode is PathMode.DIRECT:
             self.reasons[None] = "not wanted"
         elif not relay:
             self.reasons[None] = "the server has no relay for this call"
@@ -178,7 +178,7 @@ class Race(Generic[Connection]):
         effects: list[Effect[Connection]] = []
         for connection in [one for one, until in self._spare.items() if until <= now]:
             self._forget(connection)
-            effects.append(Close(connection))
+            effects.append(CloseConnection(connection))
         if self._better_at is not None and self._better_at <= now:
             self._better_at = now + BETTER_EVERY
             effects.append(AskAgain())
@@ -201,7 +201,7 @@ class Race(Generic[Connection]):
             self._waiting.clear()
             self._relay_at = None
             self._hopes_until = now
-            effects.append(StopDialling())
+            effects.append(CancelDials())
         return [*effects, *self._perhaps_give_up(now)]
 
     def failed(self, name: Address | None, why: str, now: float) -> list[Effect[Connection]]:
@@ -229,7 +229,7 @@ class Race(Generic[Connection]):
             self._relayed.add(connection)
         first = self.picked is None and not self.over
         better = self.picked is not None and self.is_relayed and not relayed
-        if self.role is Role.CALLER and (first or better):
+        if self.role is RaceRole.CALLER and (first or better):
             return [Pick(connection), *self.chosen(connection, now)]
         return []
 
@@ -241,14 +241,14 @@ class Race(Generic[Connection]):
             # Both say no more there; what was not acknowledged is said again on the other.
             self._spare[before] = now + self._limits.handshake_wait
         self.is_relayed = connection in self._relayed
-        looks = self.is_relayed and self.role is Role.CALLER and self._mode is Mode.AUTO
+        looks = self.is_relayed and self.role is RaceRole.CALLER and self._mode is PathMode.AUTO
         self._better_at = now + BETTER_EVERY if looks else None
         self._waiting.clear()
         self._relay_at = None
         if self.is_relayed or not self._pending:
             return []  # what is dialled already may still come out better
         self._pending.clear()
-        return [StopDialling()]
+        return [CancelDials()]
 
     def lost(self, connection: Connection, now: float) -> list[Effect[Connection]]:
         """A connection that was good has ended; if it is the picked one, the race is over."""
@@ -278,4 +278,12 @@ class Race(Generic[Connection]):
         return [GiveUp(tuple(self.reasons.items()))]
 
 
-Effect = Dial | JoinRelay | Pick[Connection] | Close[Connection] | StopDialling | AskAgain | GiveUp
+Effect = (
+    Dial
+    | JoinRelay
+    | Pick[Connection]
+    | CloseConnection[Connection]
+    | CancelDials
+    | AskAgain
+    | GiveUp
+)

@@ -24,7 +24,7 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
-from chatproto.wire.reader import Item, Reader, Said
+from chatproto.wire.reader import Item, PlainMessage, Reader
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 PIECE = 1024
@@ -271,7 +271,7 @@ class PlainLink(LineReceiver):
             self._owner.link_heard(self, items)
         if self._leaving or self._gone:
             return
-        cost = sum(1 + len(item.text) // 1024 for item in items if isinstance(item, Said))
+        cost = sum(1 + len(item.text) // 1024 for item in items if isinstance(item, PlainMessage))
         wait = self.toll(cost) if self.toll is not None and cost else 0.0
         if wait or self._unread:
             self._rest_for(wait)

@@ -7,20 +7,20 @@ from chatproto.session.effects import (
     Call,
     Drop,
     Effect,
-    Heard,
-    Kept,
     Leave,
     Link,
-    Opened,
+    Queued,
+    Received,
     Ringing,
+    SessionOpened,
     Speak,
     StopDialling,
     TurnPassed,
     Unsaid,
 )
-from chatproto.session.manner import Manner
+from chatproto.session.manner import Capabilities
 from chatproto.session.session import THEY_LEFT, PeerSession
-from chatproto.session.table import Input, State
+from chatproto.session.table import SessionInput, SessionState
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -33,7 +33,9 @@ class PlainSession(PeerSession):
     conversation. Nothing is numbered: what was written counts as said.
     """
 
-    def __init__(self, manner: Manner, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
+    def __init__(
+        self, manner: Capabilities, *, half: bool = False, limits: Limits = DEFAULTS
+    ) -> None:
         super().__init__(manner, half=half, limits=limits)
         self._dialled: list[Link] = []
         self._accepted: list[Link] = []
@@ -49,43 +51,43 @@ class PlainSession(PeerSession):
 
     def call(self) -> list[Effect]:
         """Call them; a call of theirs that rings is taken by it."""
-        ringing = self.state is State.RINGING
-        self._enter(Input.CALL)
+        ringing = self.state is SessionState.RINGING
+        self._enter(SessionInput.CALL)
         return self._open() if ringing else []
 
     def call_back(self) -> list[Effect]:
         """Call them who have called: they may not listen where they speak. What we say waits for it."""
-        self._enter(Input.CALL_BACK)
+        self._enter(SessionInput.CALL_BACK)
         self._calling_back = True
         return []
 
     def accept(self) -> list[Effect]:
         """Take their call."""
-        self._enter(Input.ACCEPT)
+        self._enter(SessionInput.ACCEPT)
         return self._open()
 
     def decline(self) -> list[Effect]:
         """Refuse their call, in their own dialect."""
-        self._enter(Input.DECLINE)
+        self._enter(SessionInput.DECLINE)
         return self._end("declined", farewell="")
 
     def ring_out(self) -> list[Effect]:
         """Their call rang too long."""
-        self._enter(Input.RING_OUT)
+        self._enter(SessionInput.RING_OUT)
         return self._end("not answered in time", farewell="")
 
     def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
         """Say `text` now, or in its turn. Raises LocalError 429 past `waiting_messages`."""
-        self._enter(Input.SAY)
+        self._enter(SessionInput.SAY)
         self._refuse_too_many()
         self.waiting.append(text)
         before = self.floor.turn
-        return [*self._speak(), *self._passed(before)] or [Kept(text)]
+        return [*self._speak(), *self._passed(before)] or [Queued(text)]
 
     def set_half(self, half: bool, at: Wall = EPOCH) -> list[Effect]:
         """Take turns from now on, or no more."""
         self._half = half
-        if self.state is not State.OPEN:
+        if self.state is not SessionState.OPEN:
             return []
         before = self.floor.turn
         self.floor.set_half(half)
@@ -99,15 +101,15 @@ class PlainSession(PeerSession):
 
     def leave(self, word: str = "") -> list[Effect]:
         """End the conversation; `word` is what the person typed for it."""
-        self._enter(Input.LEAVE)
+        self._enter(SessionInput.LEAVE)
         return self._end("you left", farewell=word)
 
     # What happens to us. Too late is nothing.
 
     def connected(self, link: Link | None) -> list[Effect]:
         """The connection that we asked for is there; None where each message dials its own."""
-        was_open = self.state is State.OPEN
-        if not self._may(Input.CONNECT):
+        was_open = self.state is SessionState.OPEN
+        if not self._may(SessionInput.CONNECT):
             return [Drop(link)] if link is not None else []
         call: list[Effect] = []
         if link is not None:
@@ -118,13 +120,13 @@ class PlainSession(PeerSession):
             before = self.floor.turn
             return [*call, *self._speak(), *self._passed(before)]
         self.floor = self._new_floor(mine=True)
-        return [*call, Opened(), *self._speak(), TurnPassed(self.floor.turn)]
+        return [*call, SessionOpened(), *self._speak(), TurnPassed(self.floor.turn)]
 
     def unreachable(self, reason: str) -> list[Effect]:
         """No connection is to be had."""
-        if not self._may(Input.FAIL):
+        if not self._may(SessionInput.FAIL):
             return []
-        if self.state is State.OPEN:
+        if self.state is SessionState.OPEN:
             self._calling_back = False
             before = self.floor.turn
             return [*self._speak(), *self._passed(before)]
@@ -132,9 +134,9 @@ class PlainSession(PeerSession):
 
     def called(self, link: Link) -> list[Effect]:
         """They call, perhaps while we call them: then it is the yes to our call (it is their turn)."""
-        calling = self.state is State.CALLING
-        ringing = self.state is State.NEW
-        if not self._may(Input.RING):
+        calling = self.state is SessionState.CALLING
+        ringing = self.state is SessionState.NEW
+        if not self._may(SessionInput.RING):
             return [Drop(link)]
         self._accepted.append(link)
         if calling:
@@ -153,21 +155,21 @@ class PlainSession(PeerSession):
 
     def heard(self, text: str) -> list[Effect]:
         """They said something; before their call is taken it is kept, up to one message's length."""
-        if not self._may(Input.HEAR):
+        if not self._may(SessionInput.HEAR):
             return []
-        if self.state is State.RINGING:
+        if self.state is SessionState.RINGING:
             self._early.append(text)
             if sum(map(len, self._early)) > self._limits.message:
-                self.state = State.CLOSED
+                self.state = SessionState.CLOSED
                 return self._end("they said too much before the call was taken")
             return []
         before = self.floor.turn
         self.floor.heard()
-        return [Heard(text), *self._speak(), *self._passed(before)]
+        return [Received(text), *self._speak(), *self._passed(before)]
 
     def silent(self) -> list[Effect]:
         """They called and say nothing: they may be spoken to."""
-        if self.state is not State.OPEN:
+        if self.state is not SessionState.OPEN:
             return []
         before = self.floor.turn
         self.floor.take()
@@ -175,7 +177,7 @@ class PlainSession(PeerSession):
 
     def left(self, link: Link) -> list[Effect]:
         """They said farewell on `link`."""
-        return self._end(THEY_LEFT, left=True) if self._may(Input.LEFT) else []
+        return self._end(THEY_LEFT, left=True) if self._may(SessionInput.LEFT) else []
 
     def lost(self, link: Link, reason: str, unwritten: tuple[str, ...] = ()) -> list[Effect]:
         """`link` is gone, and with it the messages `unwritten` that had not been written yet."""
@@ -184,7 +186,7 @@ class PlainSession(PeerSession):
             if link in links:
                 links.remove(link)
         others = self._dialled or self._accepted or self.dialect.dials_back
-        if not self._may(Input.LINK_LOST if others else Input.LOST) or others:
+        if not self._may(SessionInput.LINK_LOST if others else SessionInput.LOST) or others:
             return effects
         return effects + self._end(reason, left=True)
 
@@ -195,12 +197,12 @@ class PlainSession(PeerSession):
         early, self._early = self._early, []
         for _ in early:
             self.floor.heard()
-        heard = [Heard(text) for text in early]
-        return [Opened(), *heard, *self._speak(), TurnPassed(self.floor.turn)]
+        heard = [Received(text) for text in early]
+        return [SessionOpened(), *heard, *self._speak(), TurnPassed(self.floor.turn)]
 
     def _speak(self) -> list[Effect]:
         effects: list[Effect] = []
-        may = self.state is State.OPEN and not self._calling_back
+        may = self.state is SessionState.OPEN and not self._calling_back
         while may and self.waiting and self.floor.may_speak:
             effects.append(Speak(self._outward(), self.waiting.popleft()))
             self.floor.said()

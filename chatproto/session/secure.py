@@ -22,13 +22,13 @@ from chatproto.session.before_tls import BeforeTls, punch_first
 from chatproto.session.beneath import start_tls
 from chatproto.session.effects import Opening
 from chatproto.session.keepalive import Keepalive
-from chatproto.session.ledger import MSG, Entry, LedgerTrouble
+from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.link_news import (
     Answered,
     Arrived,
     Called,
+    EntryReceived,
     News,
-    Told,
     message_of,
     news_of,
     told,
@@ -66,7 +66,7 @@ class SecureOwner(Protocol):
     def secure_heard(self, link: SecureLink, news: News) -> None:
         """They said this."""
 
-    def secure_spoke(self, link: SecureLink, entry: Entry) -> bool:
+    def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
         """Our entry is written now, unless it was taken back. Raises LedgerTrouble: then it is not."""
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
@@ -126,7 +126,7 @@ class SecureLink(LineReceiver):
         self._decoder = StrictDecoder(Sender.PEER, limits)
         self._timers = Timers(clock)
         self._keepalive = Keepalive(self._timers, limits.peer_ping, self.probe, self._lost)
-        self._waiting: deque[Entry | int] = deque()  # an acknowledgement is a number
+        self._waiting: deque[StreamEntry | int] = deque()  # an acknowledgement is a number
         self._writable = True
         self._holds: set[str] = set()  # who wants nothing more to be read
         self.source: Callable[[], Bcp2Message | None] | None = (
@@ -183,7 +183,7 @@ class SecureLink(LineReceiver):
         self._send(Error(status, about="CHAT"))
         self._close()
 
-    def write_entry(self, entry: Entry) -> None:
+    def write_entry(self, entry: StreamEntry) -> None:
         """Say what is numbered, once what was said before is on its way."""
         self._waiting.append(entry)
         self._flush()
@@ -432,7 +432,7 @@ class SecureLink(LineReceiver):
         match news:
             case Called() | Answered():
                 self._timers.cancel("begin")
-            case Told(entry) if entry.kind == MSG:
+            case EntryReceived(entry) if entry.kind == MSG:
                 self.heard_any = True
         if news is not None and (isinstance(news, Arrived) or not self._parting):
             self._owner.secure_heard(self, news)

@@ -10,33 +10,33 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from chatproto.net.clock import EPOCH, Wall
-from chatproto.session.correspondence import Correspondence
+from chatproto.session.correspondence import Delivery
 from chatproto.session.effects import (
-    Answer,
-    Ask,
-    Asking,
+    AcceptCall,
     Broken,
     Drop,
     Effect,
-    Kept,
     Leave,
     Link,
-    Opened,
     Opening,
-    Probe,
+    PeerRinging,
+    ProbeConnection,
+    Queued,
     Redial,
     Refuse,
     Resumed,
     Ringing,
+    SendChat,
+    SessionOpened,
     StopDialling,
     Unsaid,
 )
 from chatproto.session.exchange import Exchange
-from chatproto.session.ledger import MSG, Entry
+from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.link_news import NOT_A_PERSON
 from chatproto.session.manner import SECURE
 from chatproto.session.session import THEY_LEFT, PeerSession
-from chatproto.session.table import Input, State
+from chatproto.session.table import SessionInput, SessionState
 from chatproto.wire.errors import REASONS, LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -46,7 +46,7 @@ FOR_GOOD = (OTHER_KEY, DECLINED)
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class IncomingCall:
     """A connection with a CHAT on it, and what that said."""
 
     link: Link
@@ -67,14 +67,14 @@ class SecureSession(PeerSession):
         self.exchange: Exchange | None = None
         self.caller = True  # we made the connection that carries it, or that did
         self._asked: Link | None = None  # carries our CHAT, not answered yet
-        self._ringing: Caller | None = None
-        self._held: Caller | None = None  # their CHAT, which may be needed
+        self._ringing: IncomingCall | None = None
+        self._held: IncomingCall | None = None  # their CHAT, which may be needed
         self._left: Link | None = None  # of before a move that is not answered yet
         self._moving = False  # from a connection in use, and nobody was told
         self._told_half = False  # what our CHAT said
 
     @property
-    def post(self) -> Correspondence | None:
+    def post(self) -> Delivery | None:
         """What must not be lost, once the key is known."""
         return self.exchange.post if self.exchange is not None else None
 
@@ -83,7 +83,7 @@ class SecureSession(PeerSession):
         """Whether turns are wanted; the exchange knows it from when the key is known."""
         return self._half if self.exchange is None else self.exchange.half
 
-    def attach(self, post: Correspondence, at: Wall) -> list[Effect]:
+    def attach(self, post: Delivery, at: Wall) -> list[Effect]:
         """Their key is known: what waited is kept there from now on."""
         if self.exchange is not None:
             return []
@@ -118,23 +118,23 @@ class SecureSession(PeerSession):
 
     def call(self) -> list[Effect]:
         """Call them; a call of theirs that rings is taken by it."""
-        ringing = self.state is State.RINGING
-        self._enter(Input.CALL)
+        ringing = self.state is SessionState.RINGING
+        self._enter(SessionInput.CALL)
         return self._take_ringing() if ringing else []
 
     def accept(self) -> list[Effect]:
         """Take their call."""
-        self._enter(Input.ACCEPT)
+        self._enter(SessionInput.ACCEPT)
         return self._take_ringing()
 
     def decline(self) -> list[Effect]:
         """Refuse their call."""
-        self._enter(Input.DECLINE)
+        self._enter(SessionInput.DECLINE)
         return self._no(DECLINED, "declined")
 
     def ring_out(self) -> list[Effect]:
         """Their call rang too long."""
-        self._enter(Input.RING_OUT)
+        self._enter(SessionInput.RING_OUT)
         return self._no(AWAY, "not answered in time")
 
     def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
@@ -142,18 +142,18 @@ class SecureSession(PeerSession):
 
         Raises LocalError 429 past `waiting_messages`, and LedgerTrouble.
         """
-        self._enter(Input.SAY)
+        self._enter(SessionInput.SAY)
         if self.exchange is not None:
             return self.exchange.say(text, at)
         self._refuse_too_many()
         self.waiting.append(text)
-        return [Kept(text)]
+        return [Queued(text)]
 
     def set_half(self, half: bool, at: Wall = EPOCH) -> list[Effect]:
         """Take turns from now on, or no more; they are told. Raises LocalError, LedgerTrouble."""
         if self.exchange is None:
             self._half = half
-        elif self.state in (State.OPEN, State.BROKEN):
+        elif self.state in (SessionState.OPEN, SessionState.BROKEN):
             return self.exchange.set_half(half, at)
         else:
             self.exchange.half = half
@@ -161,14 +161,14 @@ class SecureSession(PeerSession):
 
     def over(self, at: Wall = EPOCH) -> list[Effect]:
         """Pass the turn without a word. Raises LocalError if it is not ours, LedgerTrouble."""
-        if self.state not in (State.OPEN, State.BROKEN):
+        if self.state not in (SessionState.OPEN, SessionState.BROKEN):
             raise LocalError(400, "there is no conversation yet")
         assert self.exchange is not None
         return self.exchange.over(at)
 
     def leave(self, word: str = "") -> list[Effect]:
         """End the conversation; what has not arrived stays in the outbox."""
-        self._enter(Input.LEAVE)
+        self._enter(SessionInput.LEAVE)
         link = self.link or self._asked
         return self._end("you left", farewell=[] if link is None else [Leave(link, word)])
 
@@ -186,7 +186,7 @@ class SecureSession(PeerSession):
 
     def asked(self, link: Link) -> list[Effect]:
         """A connection that we made is there: ask them."""
-        if self._asked is not None or not self._may(Input.ASK):
+        if self._asked is not None or not self._may(SessionInput.ASK):
             return [Drop(link)]
         return self._ask(link)
 
@@ -197,7 +197,7 @@ class SecureSession(PeerSession):
             return [Drop(link)]
         if self._asked is not None:
             self._left = self._asked
-        elif exchange.link is not None and self._held is None and self._may(Input.BREAK):
+        elif exchange.link is not None and self._held is None and self._may(SessionInput.BREAK):
             self._left, self._moving = exchange.link, True
             exchange.stop()
         else:
@@ -216,7 +216,7 @@ class SecureSession(PeerSession):
             why = "your folder is older than what they have"
             return [Drop(link), *became, *self._broken(why)]
         was = self.state
-        if not self._may(Input.ANSWER):
+        if not self._may(SessionInput.ANSWER):
             return [Drop(link)]
         self._asked, self.caller = None, True
         others = self._forget_others()
@@ -236,50 +236,52 @@ class SecureSession(PeerSession):
             reason = "that is a server, not a person: --server names one"
         if status == OTHER_KEY:
             reason += ": to them your id is another key's"
-        if self.state is State.BROKEN and status not in FOR_GOOD:
+        if self.state is SessionState.BROKEN and status not in FOR_GOOD:
             self._asked = None
-            return [Drop(link), *self._again()] if self._may(Input.DENY) else []
-        return self._end(reason) if self._may(Input.REFUSE) else []
+            return [Drop(link), *self._again()] if self._may(SessionInput.DENY) else []
+        return self._end(reason) if self._may(SessionInput.REFUSE) else []
 
     def no_answer(self) -> list[Effect]:
         """Our call was not answered in time."""
         link = self._asked
         if link is None:
             return []
-        if self.state is State.BROKEN or self._held is not None:
+        if self.state is SessionState.BROKEN or self._held is not None:
             self._asked = None
             return [Drop(link), *self._again()]
-        return self._end("they do not answer") if self._may(Input.REFUSE) else []
+        return self._end("they do not answer") if self._may(SessionInput.REFUSE) else []
 
     def unreachable(self, reason: str) -> list[Effect]:
         """No connection is to be had for the first call."""
-        calling = self.state is State.CALLING
-        return self._end(reason) if calling and self._may(Input.FAIL) else []
+        calling = self.state is SessionState.CALLING
+        return self._end(reason) if calling and self._may(SessionInput.FAIL) else []
 
     def give_up(self, reason: str) -> list[Effect]:
         """No connection was to be had again."""
-        return self._end(reason) if self._may(Input.LOST) else []
+        return self._end(reason) if self._may(SessionInput.LOST) else []
 
     def called(self, link: Link, theirs: Opening, better: bool = False) -> list[Effect]:
         """They call, perhaps while we call them or talk to them; `post` is needed but when it rings.
 
         `better`: than the connection in use, which they want to leave for this one.
         """
-        caller = Caller(link, theirs)
+        caller = IncomingCall(link, theirs)
         match self.state:
-            case State.NEW if self._may(Input.RING):
+            case SessionState.NEW if self._may(SessionInput.RING):
                 self._ringing = caller
                 return [Ringing()]
-            case State.RINGING:
+            case SessionState.RINGING:
                 before, self._ringing = self._ringing, caller
                 return [] if before is None else [Drop(before.link)]
-            case State.OPEN if better:
+            case SessionState.OPEN if better:
                 return self._take(caller)
-            case State.OPEN:
-                return [*self._hold(caller), Probe(self.link)]
-            case State.ASKING | State.BROKEN if self._asked is not None and self._smaller:
+            case SessionState.OPEN:
+                return [*self._hold(caller), ProbeConnection(self.link)]
+            case SessionState.ASKING | SessionState.BROKEN if (
+                self._asked is not None and self._smaller
+            ):
                 return self._hold(caller)
-            case State.CALLING | State.ASKING | State.BROKEN:
+            case SessionState.CALLING | SessionState.ASKING | SessionState.BROKEN:
                 return self._take(caller)
         return [Drop(link)]
 
@@ -290,7 +292,7 @@ class SecureSession(PeerSession):
         """
         if link is not self._asked or self._smaller:
             return []
-        return self._take(Caller(link, theirs))
+        return self._take(IncomingCall(link, theirs))
 
     def alive(self, link: Link) -> list[Effect]:
         """The connection in use answers: a call beside it was one that crossed ours."""
@@ -303,17 +305,17 @@ class SecureSession(PeerSession):
             return []
         return [Drop(link), *self._lost_link("it does not answer")]
 
-    def heard(self, link: Link, entry: Entry) -> list[Effect]:
+    def heard(self, link: Link, entry: StreamEntry) -> list[Effect]:
         """They said something, or passed the turn, or changed the mode. Raises LedgerTrouble."""
         if self.exchange is None or link is not self.exchange.link:
             return []
         return self.exchange.heard(link, entry)
 
-    def still_says(self, entry: Entry) -> bool:
+    def still_says(self, entry: StreamEntry) -> bool:
         """Whether `entry`, which waited for its connection, is still to be written."""
         return self.exchange is not None and self.exchange.still_says(entry)
 
-    def spoke(self, entry: Entry) -> bool:
+    def spoke(self, entry: StreamEntry) -> bool:
         """A connection takes `entry` now; whether for the first time. Raises LedgerTrouble."""
         return self.exchange is not None and self.exchange.spoke(entry)
 
@@ -325,9 +327,9 @@ class SecureSession(PeerSession):
         """They said farewell on `link`."""
         if link not in self.links or (self._held is not None and link is self._held.link):
             return []
-        if self.state is State.OPEN and link is not self.link:
+        if self.state is SessionState.OPEN and link is not self.link:
             return []
-        return self._end(THEY_LEFT, left=True) if self._may(Input.LEFT) else []
+        return self._end(THEY_LEFT, left=True) if self._may(SessionInput.LEFT) else []
 
     def lost(self, link: Link, reason: str) -> list[Effect]:
         """`link` is gone."""
@@ -341,12 +343,12 @@ class SecureSession(PeerSession):
             return []
         if link is self._asked:
             self._asked = None
-            if self.state is State.BROKEN or self._held is not None:
+            if self.state is SessionState.BROKEN or self._held is not None:
                 return self._again(failed=False)
-            return self._end(reason) if self._may(Input.LOST) else []
+            return self._end(reason) if self._may(SessionInput.LOST) else []
         if self._ringing is not None and link is self._ringing.link:
             self._ringing = None
-            return self._end(reason, left=True) if self._may(Input.LOST) else []
+            return self._end(reason, left=True) if self._may(SessionInput.LOST) else []
         return []
 
     # How it follows.
@@ -355,13 +357,13 @@ class SecureSession(PeerSession):
         assert self.exchange is not None
         opening = self.exchange.opening()
         self._asked, self._told_half = link, opening.half
-        return [Ask(link, opening), Asking()]
+        return [SendChat(link, opening), PeerRinging()]
 
     @property
     def _smaller(self) -> bool:
         return self.exchange is not None and self.exchange.post.smaller
 
-    def _hold(self, caller: Caller) -> list[Effect]:
+    def _hold(self, caller: IncomingCall) -> list[Effect]:
         before, self._held = self._held, caller
         return [] if before is None else [Drop(before.link)]
 
@@ -378,8 +380,8 @@ class SecureSession(PeerSession):
 
     def _broken(self, reason: str) -> list[Effect]:
         """The conversation goes on, on another connection: theirs if it is there, or a new one."""
-        told = [Broken(reason)] if self.state is not State.BROKEN else []
-        if not self._may(Input.BREAK):
+        told = [Broken(reason)] if self.state is not SessionState.BROKEN else []
+        if not self._may(SessionInput.BREAK):
             return []
         return [*told, *self._again(failed=False)]
 
@@ -389,7 +391,7 @@ class SecureSession(PeerSession):
         gone: list[Effect] = [] if left is None else [Drop(left)]
         if held is not None:
             return [*gone, *self._take(held)]
-        if self.state is not State.BROKEN:
+        if self.state is not SessionState.BROKEN:
             return gone
         if self._moving:
             # What came on the one that was left is not known here: it is said again on another.
@@ -400,15 +402,15 @@ class SecureSession(PeerSession):
     def _take_ringing(self) -> list[Effect]:
         caller, self._ringing = self._ringing, None
         assert caller is not None
-        return self._answer(caller, State.RINGING)
+        return self._answer(caller, SessionState.RINGING)
 
-    def _take(self, caller: Caller) -> list[Effect]:
+    def _take(self, caller: IncomingCall) -> list[Effect]:
         was = self.state
-        if not self._may(Input.RING):
+        if not self._may(SessionInput.RING):
             return [Drop(caller.link)]
         return self._answer(caller, was)
 
-    def _answer(self, caller: Caller, was: State) -> list[Effect]:
+    def _answer(self, caller: IncomingCall, was: SessionState) -> list[Effect]:
         others = [Drop(link) for link in self.links if link is not caller.link]
         self._asked = self._ringing = self._held = self._left = None
         self.caller = False
@@ -416,16 +418,16 @@ class SecureSession(PeerSession):
         return [*others, *effects]
 
     def _begin(
-        self, link: Link, theirs: Opening, half: bool, was: State, first: list[Effect]
+        self, link: Link, theirs: Opening, half: bool, was: SessionState, first: list[Effect]
     ) -> list[Effect]:
         """The conversation is open on `link`."""
         exchange = self.exchange
         assert exchange is not None
         became = exchange.meet(theirs)
-        yes = [] if self.caller else [Answer(link, exchange.answer(theirs))]
+        yes = [] if self.caller else [AcceptCall(link, exchange.answer(theirs))]
         self._moving = False
         said = exchange.begin(link, theirs, half, mine=self.caller)
-        opened = Resumed() if was in (State.BROKEN, State.OPEN) else Opened()
+        opened = Resumed() if was in (SessionState.BROKEN, SessionState.OPEN) else SessionOpened()
         return [*first, *yes, opened, *became, *said]
 
     def _no(self, status: int, reason: str) -> list[Effect]:

@@ -11,14 +11,14 @@ from collections import deque
 
 from chatproto.session.effects import (
     Effect,
-    Ended,
+    SessionEnded,
     StopDialling,
     TurnPassed,
     Unsaid,
 )
-from chatproto.session.floor import Floor, Turn
-from chatproto.session.manner import Manner
-from chatproto.session.table import REFUSALS, TABLE, Input, State
+from chatproto.session.floor import Floor, TurnHolder
+from chatproto.session.manner import Capabilities
+from chatproto.session.table import REFUSALS, TABLE, SessionInput, SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -34,9 +34,11 @@ class PeerSession:
     side is nothing.
     """
 
-    def __init__(self, manner: Manner, *, half: bool = False, limits: Limits = DEFAULTS) -> None:
+    def __init__(
+        self, manner: Capabilities, *, half: bool = False, limits: Limits = DEFAULTS
+    ) -> None:
         self.dialect = manner
-        self.state = State.NEW
+        self.state = SessionState.NEW
         self.waiting: deque[str] = deque()
         self._half = half
         self._limits = limits
@@ -54,14 +56,14 @@ class PeerSession:
 
     # How it follows.
 
-    def _may(self, happened: Input) -> bool:
+    def _may(self, happened: SessionInput) -> bool:
         after = TABLE.get((self.state, happened))
         if after is None:
             return False
         self.state = after
         return True
 
-    def _enter(self, wanted: Input) -> None:
+    def _enter(self, wanted: SessionInput) -> None:
         if not self._may(wanted):
             raise LocalError(400, REFUSALS.get(wanted, "that cannot be done now"))
 
@@ -75,11 +77,11 @@ class PeerSession:
             half=turns or self._half, mine=mine, learns=turns and not self.dialect.strict_turns
         )
 
-    def _passed(self, before: Turn) -> list[Effect]:
+    def _passed(self, before: TurnHolder) -> list[Effect]:
         return [TurnPassed(self.floor.turn)] if self.floor.turn is not before else []
 
     def _over(self, closing: list[Effect], reason: str, left: bool) -> list[Effect]:
         """The end: how the links are closed, what was not said, and why it is over."""
         unsaid = [Unsaid(text, reason) for text in self.waiting]
         self.waiting.clear()
-        return [StopDialling(), *closing, *unsaid, Ended(reason, left)]
+        return [StopDialling(), *closing, *unsaid, SessionEnded(reason, left)]

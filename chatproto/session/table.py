@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 
-class State(Enum):
+class SessionState(Enum):
     """Where a conversation stands: ASKING, it rings there; RINGING, it rings here.
 
     BROKEN: every connection is gone, and another is being made.
@@ -20,7 +20,7 @@ class State(Enum):
     CLOSED = "closed"
 
 
-class Input(Enum):
+class SessionInput(Enum):
     """What can happen to a conversation; the value is what the state diagram says."""
 
     CALL = "we call"
@@ -44,66 +44,66 @@ class Input(Enum):
     DENY = "they refuse for now"
 
 
-TABLE: dict[tuple[State, Input], State] = {
-    (State.NEW, Input.CALL): State.CALLING,
-    (State.NEW, Input.RING): State.RINGING,
-    (State.CALLING, Input.CONNECT): State.OPEN,
-    (State.CALLING, Input.ASK): State.ASKING,
-    (State.CALLING, Input.RING): State.OPEN,
-    (State.CALLING, Input.FAIL): State.CLOSED,
-    (State.CALLING, Input.SAY): State.CALLING,
-    (State.CALLING, Input.LEAVE): State.CLOSED,
-    (State.ASKING, Input.ANSWER): State.OPEN,
-    (State.ASKING, Input.REFUSE): State.CLOSED,
-    (State.ASKING, Input.RING): State.OPEN,
-    (State.ASKING, Input.SAY): State.ASKING,
-    (State.ASKING, Input.LEAVE): State.CLOSED,
-    (State.ASKING, Input.LEFT): State.CLOSED,
-    (State.ASKING, Input.LINK_LOST): State.ASKING,
-    (State.ASKING, Input.LOST): State.CLOSED,
-    (State.ASKING, Input.BREAK): State.BROKEN,
-    (State.RINGING, Input.RING): State.RINGING,
-    (State.RINGING, Input.CALL): State.OPEN,
-    (State.RINGING, Input.ACCEPT): State.OPEN,
-    (State.RINGING, Input.DECLINE): State.CLOSED,
-    (State.RINGING, Input.RING_OUT): State.CLOSED,
-    (State.RINGING, Input.SAY): State.RINGING,
-    (State.RINGING, Input.HEAR): State.RINGING,
-    (State.RINGING, Input.LEAVE): State.CLOSED,
-    (State.RINGING, Input.LEFT): State.CLOSED,
-    (State.RINGING, Input.LINK_LOST): State.RINGING,
-    (State.RINGING, Input.LOST): State.CLOSED,
-    (State.OPEN, Input.CALL_BACK): State.OPEN,
-    (State.OPEN, Input.CONNECT): State.OPEN,
-    (State.OPEN, Input.FAIL): State.OPEN,
-    (State.OPEN, Input.RING): State.OPEN,
-    (State.OPEN, Input.SAY): State.OPEN,
-    (State.OPEN, Input.HEAR): State.OPEN,
-    (State.OPEN, Input.LEAVE): State.CLOSED,
-    (State.OPEN, Input.LEFT): State.CLOSED,
-    (State.OPEN, Input.LINK_LOST): State.OPEN,
-    (State.OPEN, Input.LOST): State.CLOSED,
-    (State.OPEN, Input.BREAK): State.BROKEN,
-    (State.BROKEN, Input.ASK): State.BROKEN,
-    (State.BROKEN, Input.ANSWER): State.OPEN,
-    (State.BROKEN, Input.REFUSE): State.CLOSED,
-    (State.BROKEN, Input.DENY): State.BROKEN,
-    (State.BROKEN, Input.RING): State.OPEN,
-    (State.BROKEN, Input.SAY): State.BROKEN,
-    (State.BROKEN, Input.LEAVE): State.CLOSED,
-    (State.BROKEN, Input.LEFT): State.CLOSED,
-    (State.BROKEN, Input.BREAK): State.BROKEN,
-    (State.BROKEN, Input.LOST): State.CLOSED,
+TABLE: dict[tuple[SessionState, SessionInput], SessionState] = {
+    (SessionState.NEW, SessionInput.CALL): SessionState.CALLING,
+    (SessionState.NEW, SessionInput.RING): SessionState.RINGING,
+    (SessionState.CALLING, SessionInput.CONNECT): SessionState.OPEN,
+    (SessionState.CALLING, SessionInput.ASK): SessionState.ASKING,
+    (SessionState.CALLING, SessionInput.RING): SessionState.OPEN,
+    (SessionState.CALLING, SessionInput.FAIL): SessionState.CLOSED,
+    (SessionState.CALLING, SessionInput.SAY): SessionState.CALLING,
+    (SessionState.CALLING, SessionInput.LEAVE): SessionState.CLOSED,
+    (SessionState.ASKING, SessionInput.ANSWER): SessionState.OPEN,
+    (SessionState.ASKING, SessionInput.REFUSE): SessionState.CLOSED,
+    (SessionState.ASKING, SessionInput.RING): SessionState.OPEN,
+    (SessionState.ASKING, SessionInput.SAY): SessionState.ASKING,
+    (SessionState.ASKING, SessionInput.LEAVE): SessionState.CLOSED,
+    (SessionState.ASKING, SessionInput.LEFT): SessionState.CLOSED,
+    (SessionState.ASKING, SessionInput.LINK_LOST): SessionState.ASKING,
+    (SessionState.ASKING, SessionInput.LOST): SessionState.CLOSED,
+    (SessionState.ASKING, SessionInput.BREAK): SessionState.BROKEN,
+    (SessionState.RINGING, SessionInput.RING): SessionState.RINGING,
+    (SessionState.RINGING, SessionInput.CALL): SessionState.OPEN,
+    (SessionState.RINGING, SessionInput.ACCEPT): SessionState.OPEN,
+    (SessionState.RINGING, SessionInput.DECLINE): SessionState.CLOSED,
+    (SessionState.RINGING, SessionInput.RING_OUT): SessionState.CLOSED,
+    (SessionState.RINGING, SessionInput.SAY): SessionState.RINGING,
+    (SessionState.RINGING, SessionInput.HEAR): SessionState.RINGING,
+    (SessionState.RINGING, SessionInput.LEAVE): SessionState.CLOSED,
+    (SessionState.RINGING, SessionInput.LEFT): SessionState.CLOSED,
+    (SessionState.RINGING, SessionInput.LINK_LOST): SessionState.RINGING,
+    (SessionState.RINGING, SessionInput.LOST): SessionState.CLOSED,
+    (SessionState.OPEN, SessionInput.CALL_BACK): SessionState.OPEN,
+    (SessionState.OPEN, SessionInput.CONNECT): SessionState.OPEN,
+    (SessionState.OPEN, SessionInput.FAIL): SessionState.OPEN,
+    (SessionState.OPEN, SessionInput.RING): SessionState.OPEN,
+    (SessionState.OPEN, SessionInput.SAY): SessionState.OPEN,
+    (SessionState.OPEN, SessionInput.HEAR): SessionState.OPEN,
+    (SessionState.OPEN, SessionInput.LEAVE): SessionState.CLOSED,
+    (SessionState.OPEN, SessionInput.LEFT): SessionState.CLOSED,
+    (SessionState.OPEN, SessionInput.LINK_LOST): SessionState.OPEN,
+    (SessionState.OPEN, SessionInput.LOST): SessionState.CLOSED,
+    (SessionState.OPEN, SessionInput.BREAK): SessionState.BROKEN,
+    (SessionState.BROKEN, SessionInput.ASK): SessionState.BROKEN,
+    (SessionState.BROKEN, SessionInput.ANSWER): SessionState.OPEN,
+    (SessionState.BROKEN, SessionInput.REFUSE): SessionState.CLOSED,
+    (SessionState.BROKEN, SessionInput.DENY): SessionState.BROKEN,
+    (SessionState.BROKEN, SessionInput.RING): SessionState.OPEN,
+    (SessionState.BROKEN, SessionInput.SAY): SessionState.BROKEN,
+    (SessionState.BROKEN, SessionInput.LEAVE): SessionState.CLOSED,
+    (SessionState.BROKEN, SessionInput.LEFT): SessionState.CLOSED,
+    (SessionState.BROKEN, SessionInput.BREAK): SessionState.BROKEN,
+    (SessionState.BROKEN, SessionInput.LOST): SessionState.CLOSED,
 }
 """Every pair that may happen and the state after it. What is not here is refused with a LocalError if
 our own side asks for it, and is nothing if it comes from the other side, for whom it may be too late."""
 
-REFUSALS: dict[Input, str] = {
-    Input.CALL: "you are talking to them already",
-    Input.CALL_BACK: "they have not called",
-    Input.ACCEPT: "there is no call to accept",
-    Input.DECLINE: "there is no call to decline",
-    Input.SAY: "the conversation is over",
-    Input.LEAVE: "the conversation is over",
+REFUSALS: dict[SessionInput, str] = {
+    SessionInput.CALL: "you are talking to them already",
+    SessionInput.CALL_BACK: "they have not called",
+    SessionInput.ACCEPT: "there is no call to accept",
+    SessionInput.DECLINE: "there is no call to decline",
+    SessionInput.SAY: "the conversation is over",
+    SessionInput.LEAVE: "the conversation is over",
 }
 """What our own side is told when the table has no such pair."""

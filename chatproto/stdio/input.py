@@ -36,7 +36,7 @@ def _ignore(sentence: str) -> None:
 
 
 @implementer(IReadDescriptor)
-class Lines:
+class LineInput:
     """Calls `on_line` for each line of the descriptor `fd`, then `on_end` once.
 
     A line ends with LF or CRLF, the last one also with the input. What was not typed goes (`typed`).

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.rooms.history import Ban, Kept
+from chatproto.rooms.history import BanRecord, RoomRecord
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.errors import WireError
 from chatproto.wire.fields import read_client_id
@@ -28,7 +28,7 @@ def check_key(key: object) -> None:
         raise ValueError("no key") from None
 
 
-def check_room(kept: Kept) -> None:
+def check_room(kept: RoomRecord) -> None:
     """Raise ValueError unless all that is kept of a room has the types that it should have."""
     pairs = (*kept.ops, *kept.mutes, *kept.invited)
     fine = (
@@ -53,7 +53,7 @@ def is_text(*values: object) -> bool:
     return all(isinstance(value, str) for value in values)
 
 
-def _is_ban(ban: Ban) -> bool:
+def _is_ban(ban: BanRecord) -> bool:
     return is_text(ban.kind, ban.value, ban.key) and _is_moment(ban.until)
 
 

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from chatproto.directory.lease import Lease, is_loopback, network
+from chatproto.directory.lease import ClassicRegistration, is_loopback, network
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -19,12 +19,12 @@ CROWD = 100
 """An address with more leases than this makes room among its own."""
 
 
-class Entry:
+class LeaseEntry:
     """A lease and when it was last heard of."""
 
     __slots__ = ("heard", "lease", "network")
 
-    def __init__(self, lease: Lease, now: float) -> None:
+    def __init__(self, lease: ClassicRegistration, now: float) -> None:
         self.lease = lease
         self.heard = now
         self.network = None if is_loopback(lease.host) else network(lease.host)  # None: not counted
@@ -36,16 +36,16 @@ class MemoryRegistry:
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._most = max(1, limits.registrations)
         self._most_per_network = max(1, limits.registrations_per_address)
-        self._entries: dict[str, Entry] = {}  # in the order in which they registered
-        self._silent: OrderedDict[str, Entry] = OrderedDict()  # the longest silent first
-        self._free: OrderedDict[str, Entry] = OrderedDict()  # likewise
-        self._waiting: OrderedDict[str, Entry] = OrderedDict()  # the first who came first
-        self._networks: dict[str, OrderedDict[str, Entry]] = {}  # the longest silent first
+        self._entries: dict[str, LeaseEntry] = {}  # in the order in which they registered
+        self._silent: OrderedDict[str, LeaseEntry] = OrderedDict()  # the longest silent first
+        self._free: OrderedDict[str, LeaseEntry] = OrderedDict()  # likewise
+        self._waiting: OrderedDict[str, LeaseEntry] = OrderedDict()  # the first who came first
+        self._networks: dict[str, OrderedDict[str, LeaseEntry]] = {}  # the longest silent first
         self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
         self._sorted: list[str] = []  # ids in order, some of them forgotten meanwhile
         self._unsorted: list[str] | None = None  # ids that came since; None: nothing is sorted yet
 
-    def find(self, client_id: str) -> Lease | None:
+    def find(self, client_id: str) -> ClassicRegistration | None:
         entry = self._entries.get(client_id)
         return entry.lease if entry else None
 
@@ -53,7 +53,7 @@ class MemoryRegistry:
         entry = self._entries.get(client_id)
         return entry.heard if entry else float("-inf")
 
-    def keep(self, lease: Lease, now: float) -> None:
+    def keep(self, lease: ClassicRegistration, now: float) -> None:
         client_id = lease.client_id
         entry = self._entries.get(client_id)
         if entry is None:
@@ -61,7 +61,7 @@ class MemoryRegistry:
         if entry is None or entry.lease is not lease:
             self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
-            entry = self._entries[client_id] = self._silent[client_id] = Entry(lease, now)
+            entry = self._entries[client_id] = self._silent[client_id] = LeaseEntry(lease, now)
             if self._unsorted is not None:
                 self._unsorted.append(client_id)
                 if len(self._unsorted) > 2 * len(self._entries) + SPARE_IDS:
@@ -71,7 +71,7 @@ class MemoryRegistry:
             moved = entry.lease.host != lease.host
             if moved:
                 self._leave_network(entry)
-                entry.network = Entry(lease, now).network
+                entry.network = LeaseEntry(lease, now).network
             entry.lease = lease
             if moved:
                 self._enter_network(entry)
@@ -107,7 +107,7 @@ class MemoryRegistry:
             gone += 1
         return gone
 
-    def listed(self, most: int) -> list[Lease]:
+    def listed(self, most: int) -> list[ClassicRegistration]:
         return [entry.lease for entry in islice(self._entries.values(), most)]
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
@@ -139,10 +139,10 @@ class MemoryRegistry:
     def partner_of(self, client_id: str) -> str | None:
         return self._partners.get(client_id)
 
-    def first_waiting(self, asker: str) -> Lease | None:
+    def first_waiting(self, asker: str) -> ClassicRegistration | None:
         return _first_but(asker, self._waiting.values())
 
-    def last_free(self, asker: str) -> Lease | None:
+    def last_free(self, asker: str) -> ClassicRegistration | None:
         return _first_but(asker, reversed(self._free.values()))
 
     def pair(self, asker: str, peer: str) -> None:
@@ -159,12 +159,14 @@ class MemoryRegistry:
         if entry is not None and entry.lease.key is None:
             self._waiting.setdefault(asker, entry)
 
-    def _make_room(self, lease: Lease) -> None:
+    def _make_room(self, lease: ClassicRegistration) -> None:
         """Forget the longest silent of the address of `lease`, or of all, if there is no room for it.
 
         Nobody is forgotten whose connection lives. Raises RemoteError 503 if nobody else is there.
         """
-        there: dict[str, Entry] = self._networks.get(Entry(lease, 0.0).network or "") or {}
+        there: dict[str, LeaseEntry] = (
+            self._networks.get(LeaseEntry(lease, 0.0).network or "") or {}
+        )
         if len(there) >= self._most_per_network:
             self._forget_one(there.values())
         elif len(self._entries) >= self._most:
@@ -172,17 +174,19 @@ class MemoryRegistry:
             crowd = there if len(there) > CROWD else self._silent
             self._forget_one(crowd.values())
 
-    def _forget_one(self, entries: Iterable[Entry]) -> None:
+    def _forget_one(self, entries: Iterable[LeaseEntry]) -> None:
         for entry in islice(entries, EXAMINED):
             if not entry.lease.source.alive:
                 self.forget(entry.lease.client_id)
                 return
         raise RemoteError(503, "there is no room for another registration")
 
-    def _changes(self, former: Lease | None, lease: Lease, now: float) -> None:
+    def _changes(
+        self, former: ClassicRegistration | None, lease: ClassicRegistration, now: float
+    ) -> None:
         """`lease` is about to come in, in the place of `former`; whoever raises prevents it."""
 
-    def _hear(self, entry: Entry, now: float) -> None:
+    def _hear(self, entry: LeaseEntry, now: float) -> None:
         """Put `entry` last wherever the order is that of silence."""
         client_id = entry.lease.client_id
         entry.heard = now
@@ -192,7 +196,7 @@ class MemoryRegistry:
         if entry.network is not None:
             self._networks[entry.network].move_to_end(client_id)
 
-    def _enter_network(self, entry: Entry) -> None:
+    def _enter_network(self, entry: LeaseEntry) -> None:
         """Count `entry` where it came from; the longest silent there goes if it is one too many."""
         if entry.network is None:
             return
@@ -201,7 +205,7 @@ class MemoryRegistry:
         if len(there) > self._most_per_network:  # it moved here
             self.forget(next(one for one in there if one != entry.lease.client_id))
 
-    def _leave_network(self, entry: Entry) -> None:
+    def _leave_network(self, entry: LeaseEntry) -> None:
         if entry.network is not None:
             there = self._networks[entry.network]
             del there[entry.lease.client_id]
@@ -209,6 +213,6 @@ class MemoryRegistry:
                 del self._networks[entry.network]
 
 
-def _first_but(asker: str, entries: Iterable[Entry]) -> Lease | None:
+def _first_but(asker: str, entries: Iterable[LeaseEntry]) -> ClassicRegistration | None:
     """The first lease that is not `asker`'s; looks at two at most."""
     return next((e.lease for e in entries if e.lease.client_id != asker), None)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from chatproto.directory.lease import Lease, Source
-from chatproto.rooms.history import Ban, Kept, Line
-from chatproto.stores.memory import Entry, MemoryRegistry
+from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.rooms.history import BanRecord, RoomLine, RoomRecord
+from chatproto.stores.memory import LeaseEntry, MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
 
-SourceName = Callable[[Source], Any]
-NamedSource = Callable[[Any], Source]
+SourceName = Callable[[Origin], Any]
+NamedSource = Callable[[Any], Origin]
 LEASES = ("leases", "silent", "free", "waiting", "partners")
 """The parts of `registry_image`."""
 
@@ -57,7 +57,9 @@ def load_registry(registry: MemoryRegistry, image: dict[str, Any], find: NamedSo
     """Into an empty one; `find` gives the source that is named so."""
     entries = registry._entries
     for client_id, ip, port, key, source, heard in image["leases"]:
-        entries[client_id] = Entry(Lease(client_id, ip, port, find(source), key), heard)
+        entries[client_id] = LeaseEntry(
+            ClassicRegistration(client_id, ip, port, find(source), key), heard
+        )
     for client_id in image["silent"]:
         entry = registry._silent[client_id] = entries[client_id]
         registry._enter_network(entry)
@@ -66,18 +68,18 @@ def load_registry(registry: MemoryRegistry, image: dict[str, Any], find: NamedSo
     registry._partners.update((one, other) for one, other in image["partners"])
 
 
-def kept_image(kept: Kept) -> dict[str, Any]:
+def kept_image(kept: RoomRecord) -> dict[str, Any]:
     """How a room is."""
     return asdict(kept)
 
 
-def read_kept(image: dict[str, Any]) -> Kept:
+def read_kept(image: dict[str, Any]) -> RoomRecord:
     """The room again."""
     pairs = {
         name: tuple((who, until) for who, until in image[name])
         for name in ("ops", "mutes", "invited")
     }
-    return Kept(**{**image, **pairs, "bans": tuple(Ban(*ban) for ban in image["bans"])})
+    return RoomRecord(**{**image, **pairs, "bans": tuple(BanRecord(*ban) for ban in image["bans"])})
 
 
 def rooms_image(rooms: MemoryRooms) -> tuple[list[Any], list[Any]]:
@@ -93,4 +95,4 @@ def load_rooms(rooms: MemoryRooms, heads: list[Any], lines: list[Any]) -> None:
         log = rooms.log(room)
         log.since, log.last = since, last
     for room, line in lines:
-        rooms._size += rooms.log(room).add(Line(*line))
+        rooms._size += rooms.log(room).add(RoomLine(*line))

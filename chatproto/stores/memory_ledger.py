@@ -14,10 +14,10 @@ from chatproto.session.ledger import (
     ROOM_AT_ONCE,
     UNCERTAIN,
     WAITING,
-    Entry,
     LedgerTrouble,
-    Line,
-    Standing,
+    LogLine,
+    StreamEntry,
+    StreamState,
 )
 from chatproto.wire.limits import DEFAULTS
 
@@ -28,10 +28,10 @@ WORD = re.compile(r"[^\W_]+")
 
 
 @dataclass(slots=True)
-class Kept:
+class QueuedEntry:
     """An entry in the outbox: what they were called then, and its line in the log, 0 if it has none."""
 
-    entry: Entry
+    entry: StreamEntry
     name: str
     line: int
 
@@ -40,8 +40,8 @@ class Kept:
 class Side:
     """All that is kept for one key, but the log."""
 
-    standing: Standing
-    outbox: dict[int, Kept] = field(default_factory=dict)  # by ID, which only rises
+    standing: StreamState
+    outbox: dict[int, QueuedEntry] = field(default_factory=dict)  # by ID, which only rises
 
 
 class MemoryLedger:
@@ -54,32 +54,32 @@ class MemoryLedger:
         self._full: set[str] = set()
         self._thinned: dict[str, bool] = {}  # whether that is still to be told
         self._sides: dict[str, Side] = {}
-        self._lines: dict[int, Line] = {}  # by number, which only rises
+        self._lines: dict[int, LogLine] = {}  # by number, which only rises
         self._last = 0
         self._shown = 0
 
-    def standing(self, key: str) -> Standing | None:
+    def standing(self, key: str) -> StreamState | None:
         side = self._sides.get(key)
         return side.standing if side else None
 
     def begin(self, key: str, stream: str) -> None:
         side = self._sides.get(key)
         if side is None:
-            self._sides[key] = Side(Standing(stream))
+            self._sides[key] = Side(StreamState(stream))
             return
         side.standing = replace(side.standing, stream=stream, written=0)
         side.outbox = {id: kept for id, kept in side.outbox.items() if not kept.entry.withdrawn}
 
-    def add(self, key: str, name: str, entry: Entry) -> float:
+    def add(self, key: str, name: str, entry: StreamEntry) -> float:
         side = self._sides.get(key)
         if side is None or entry.id <= side.standing.last:
             raise out_of_order(key, entry)
         line = self._write(key, name, entry, WAITING)
         side.standing = replace(side.standing, last=entry.id)
-        side.outbox[entry.id] = Kept(entry, name, line)
+        side.outbox[entry.id] = QueuedEntry(entry, name, line)
         return 0.0
 
-    def entries(self, key: str) -> tuple[Entry, ...]:
+    def entries(self, key: str) -> tuple[StreamEntry, ...]:
         side = self._sides.get(key)
         return tuple(kept.entry for kept in side.outbox.values()) if side else ()
 
@@ -107,7 +107,7 @@ class MemoryLedger:
         if side is not None and side.standing.their_stream != stream:
             side.standing = replace(side.standing, their_stream=stream, have=0)
 
-    def heard(self, key: str, name: str, entry: Entry) -> int:
+    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         side = self._sides.get(key)
         if side is None or entry.id <= side.standing.have:
             raise out_of_order(key, entry)
@@ -144,7 +144,7 @@ class MemoryLedger:
         if self._logged[key] > self._most:
             self._full.add(key)
 
-    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+    def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:
         self._write(room, name, entry, OVERHEARD)
         lines = [number for number, line in self._lines.items() if line.key == room]
         if len(lines) > most + most // 10:
@@ -164,17 +164,17 @@ class MemoryLedger:
                 found.append((key, names[-1], len(names)))
         return tuple(found)
 
-    def history(self, key: str, most: int, before: int = 0) -> tuple[Line, ...]:
+    def history(self, key: str, most: int, before: int = 0) -> tuple[LogLine, ...]:
         found = [line for line in self._lines.values() if line.key == key]
         return latest([line for line in found if not before or line.number < before], most)
 
-    def search(self, words: str, most: int) -> tuple[Line, ...]:
+    def search(self, words: str, most: int) -> tuple[LogLine, ...]:
         wanted = [one for one in (_tokens(word) for word in words.split()) if one]
         if not wanted:
             return ()
         return latest([line for line in self._lines.values() if _contains(line.text, wanted)], most)
 
-    def unshown(self) -> tuple[Line, ...]:
+    def unshown(self) -> tuple[LogLine, ...]:
         lines = self._lines.values()
         return tuple(line for line in lines if line.state == HEARD and line.number > self._shown)
 
@@ -185,12 +185,12 @@ class MemoryLedger:
     def close(self) -> None:
         pass
 
-    def _write(self, key: str, name: str, entry: Entry, state: str) -> int:
+    def _write(self, key: str, name: str, entry: StreamEntry, state: str) -> int:
         """Put a message into the log; the number of its line, 0 for what gets none."""
         if not self._log or entry.kind != MSG:
             return 0
         self._last = number = self._last + 1
-        self._lines[number] = Line(number, key, name, entry.id, entry.at, entry.text, state)
+        self._lines[number] = LogLine(number, key, name, entry.id, entry.at, entry.text, state)
         return number
 
     def _mark(self, number: int, state: str) -> None:
@@ -198,7 +198,7 @@ class MemoryLedger:
             self._lines[number] = replace(self._lines[number], state=state)
 
 
-def out_of_order(key: str, entry: Entry) -> LedgerTrouble:
+def out_of_order(key: str, entry: StreamEntry) -> LedgerTrouble:
     """What is raised for an ID that does not rise, or if no numbering has begun: nothing is lost unseen."""
     return LedgerTrouble(f"number {entry.id} does not follow in what is kept for {key}")
 
@@ -208,12 +208,12 @@ def clamp(most: int) -> int:
     return max(0, min(most, MOST_LINES))
 
 
-def latest(lines: list[Line], most: int) -> tuple[Line, ...]:
+def latest(lines: list[LogLine], most: int) -> tuple[LogLine, ...]:
     """The last `most` of `lines`."""
     return tuple(lines[max(0, len(lines) - clamp(most)) :])
 
 
-def _waits(entry: Entry) -> bool:
+def _waits(entry: StreamEntry) -> bool:
     return entry.kind == MSG and not entry.withdrawn
 
 

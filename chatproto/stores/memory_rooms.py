@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 
-from chatproto.rooms.history import Kept, Line, Page, next_number
+from chatproto.rooms.history import HistoryPage, RoomLine, RoomRecord, next_number
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -14,16 +14,16 @@ LINE_BYTES = 200
 """What a line takes besides its text, about."""
 
 
-class Log:
+class MemoryRoomLog:
     """What is kept of one room. Every number from `since` to `last` was given to a line in it."""
 
     def __init__(self) -> None:
-        self.lines: deque[Line] = deque()
+        self.lines: deque[RoomLine] = deque()
         self.size = 0
         self.last = 0
         self.since = 0
 
-    def add(self, line: Line) -> int:
+    def add(self, line: RoomLine) -> int:
         self.lines.append(line)
         size = weight(line)
         self.size += size
@@ -38,7 +38,7 @@ class Log:
         return size
 
 
-def weight(line: Line) -> int:
+def weight(line: RoomLine) -> int:
     """How many bytes a line takes, about."""
     return LINE_BYTES + len(line.text.encode())
 
@@ -48,8 +48,8 @@ class MemoryRooms:
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
-        self._logs: dict[str, Log] = {}
-        self._kept: dict[str, Kept] = {}
+        self._logs: dict[str, MemoryRoomLog] = {}
+        self._kept: dict[str, RoomRecord] = {}
         self._size = 0
 
     def append(self, room: str, sender: str, at: float, text: str, keep: bool = True) -> int:
@@ -61,7 +61,7 @@ class MemoryRooms:
         if not keep:
             self._empty(log)
             return number
-        self._size += log.add(Line(number, sender, at, text))
+        self._size += log.add(RoomLine(number, sender, at, text))
         if len(log.lines) > self._limits.room_history:
             self._size -= log.drop()
         if self._size > self._limits.history_bytes:
@@ -70,21 +70,23 @@ class MemoryRooms:
 
     def settle(self) -> None: ...
 
-    def log(self, room: str) -> Log:
+    def log(self, room: str) -> MemoryRoomLog:
         """What is kept of `room`."""
         log = self._logs.get(room)
         if log is None:
-            log = self._logs[room] = Log()
+            log = self._logs[room] = MemoryRoomLog()
         return log
 
-    def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
-        log = self._logs.get(room) or Log()
+    def page(
+        self, room: str, after: int | None, before: int | None, limit: int, size: int
+    ) -> HistoryPage:
+        log = self._logs.get(room) or MemoryRoomLog()
         if after is not None:
             if not log.since - 1 <= after <= log.last:
                 raise RemoteError(404, "that is not known any more")
             wanted = islice(log.lines, max(0, after + 1 - log.since), None)
             lines, more = part(wanted, limit, size)
-            return Page(tuple(lines), more)
+            return HistoryPage(tuple(lines), more)
         end = len(log.lines)
         if before is not None:
             if not log.since <= before <= log.last + 1:
@@ -92,7 +94,7 @@ class MemoryRooms:
             end = min(end, before - log.since)
         wanted = islice(reversed(log.lines), len(log.lines) - end, None)
         lines, more = part(wanted, limit, size)
-        return Page(tuple(reversed(lines)), more)
+        return HistoryPage(tuple(reversed(lines)), more)
 
     def last(self, room: str) -> int:
         log = self._logs.get(room)
@@ -106,10 +108,10 @@ class MemoryRooms:
                 gone += 1
         return gone
 
-    def rooms(self) -> Iterable[Kept]:
+    def rooms(self) -> Iterable[RoomRecord]:
         return tuple(self._kept.values())
 
-    def keep(self, room: Kept) -> None:
+    def keep(self, room: RoomRecord) -> None:
         self._kept[room.name] = room
 
     def forget(self, room: str) -> None:
@@ -118,7 +120,7 @@ class MemoryRooms:
         if log is not None:
             self._size -= log.size
 
-    def _empty(self, log: Log) -> None:
+    def _empty(self, log: MemoryRoomLog) -> None:
         """Forget all of it: what is said now is not kept, and there would be a gap."""
         self._size -= log.size
         log.lines.clear()
@@ -132,9 +134,9 @@ class MemoryRooms:
             self._size -= log.drop()
 
 
-def part(lines: Iterable[Line], limit: int, size: int) -> tuple[list[Line], bool]:
+def part(lines: Iterable[RoomLine], limit: int, size: int) -> tuple[list[RoomLine], bool]:
     """The first of `lines` that fit, and whether there are more."""
-    found: list[Line] = []
+    found: list[RoomLine] = []
     for line in lines:
         size -= len(line.text.encode())
         if len(found) >= limit or (size < 0 and found):

@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from chatproto.directory.names import Names
-from chatproto.directory.presences import ForgottenPresences, Presences
+from chatproto.directory.names import IdOwners
+from chatproto.directory.presences import ForgottenPresences, RegistrationStore
 from chatproto.directory.registry import Registry
 from chatproto.net.clock import Monotonic
 from chatproto.net.paths import local_path
-from chatproto.rooms.history import History
+from chatproto.rooms.history import RoomStore
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
@@ -31,13 +31,13 @@ class Store(Protocol):
     def registry(self) -> Registry: ...
 
     @property
-    def names(self) -> Names: ...
+    def names(self) -> IdOwners: ...
 
     @property
-    def presences(self) -> Presences: ...
+    def presences(self) -> RegistrationStore: ...
 
     @property
-    def rooms(self) -> History: ...
+    def rooms(self) -> RoomStore: ...
 
     @property
     def trouble(self) -> str:

@@ -111,7 +111,7 @@ class Listener(Protocol):
         """All is read that there was when the connection was made."""
 
 
-class Place:
+class RedisUrl:
     """The address of a Redis, `redis[s]://[user@]host[:port][/database]`, and how to log in there.
 
     `rediss` is TLS. `authority` is the PEM text of the certificates that may vouch for the server (default:
@@ -207,7 +207,7 @@ class RedisLog(Service):
     def __init__(
         self,
         reactor: Any,
-        place: Place,
+        place: RedisUrl,
         key: str,
         unfit: Callable[[str], None],
         missing: Callable[[], None] = lambda: None,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from chatproto.directory.presences import ForgottenPresences
-from chatproto.rooms.history import Kept
+from chatproto.rooms.history import RoomRecord
 from chatproto.stores import memory_image as image
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
@@ -37,7 +37,7 @@ class SharedMemory:
 
     def close(self) -> None: ...
 
-    def picture(self, named: image.SourceName, rooms: Iterable[Kept]) -> Picture:
+    def picture(self, named: image.SourceName, rooms: Iterable[RoomRecord]) -> Picture:
         """All of it; `named` tells what `load` finds a source by, `rooms` how they are."""
         registry = image.registry_image(self.registry, named)
         heads, lines = image.rooms_image(self.rooms)

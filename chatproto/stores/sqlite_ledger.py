@@ -17,10 +17,10 @@ from chatproto.session.ledger import (
     ROOM_AT_ONCE,
     UNCERTAIN,
     WAITING,
-    Entry,
     LedgerTrouble,
-    Line,
-    Standing,
+    LogLine,
+    StreamEntry,
+    StreamState,
 )
 from chatproto.stores.checks import is_line, is_text
 from chatproto.stores.memory_ledger import clamp, out_of_order
@@ -97,11 +97,11 @@ class SqliteLedger:
             self._file.close()
             raise
 
-    def standing(self, key: str) -> Standing | None:
+    def standing(self, key: str) -> StreamState | None:
         rows = self._file.read(
             "SELECT stream, last, written, their_stream, have, turn FROM peers WHERE key = ?", key
         )
-        return Standing(*rows[0]) if rows else None
+        return StreamState(*rows[0]) if rows else None
 
     def begin(self, key: str, stream: str) -> None:
         with self._file.transaction() as db:
@@ -113,7 +113,7 @@ class SqliteLedger:
             else:
                 db.execute("INSERT INTO peers (key, stream) VALUES (?, ?)", (key, stream))
 
-    def add(self, key: str, name: str, entry: Entry) -> float:
+    def add(self, key: str, name: str, entry: StreamEntry) -> float:
         in_memory = not self._log and entry.kind == MSG
         with self._file.transaction() as db:
             begun = db.execute(
@@ -134,14 +134,16 @@ class SqliteLedger:
             self._texts[key, entry.id] = entry.text
         return moved
 
-    def entries(self, key: str) -> tuple[Entry, ...]:
+    def entries(self, key: str) -> tuple[StreamEntry, ...]:
         rows = self._file.read(
             "SELECT id, kind, at, text, withdrawn, coalesce(seconds, 0.0)"
             " FROM outbox LEFT JOIN moved USING (key, id) WHERE key = ? ORDER BY id",
             key,
         )
         return tuple(
-            Entry(id, kind, at, self._texts[key, id] if text is None else text, bool(gone), moved)
+            StreamEntry(
+                id, kind, at, self._texts[key, id] if text is None else text, bool(gone), moved
+            )
             for id, kind, at, text, gone, moved in rows
         )
 
@@ -169,7 +171,7 @@ class SqliteLedger:
             *(stream, key),
         )
 
-    def heard(self, key: str, name: str, entry: Entry) -> int:
+    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         with self._file.transaction() as db:
             begun = db.execute(
                 "UPDATE peers SET have = ?1 WHERE key = ?2 AND have < ?1", (entry.id, key)
@@ -190,7 +192,7 @@ class SqliteLedger:
             self._thinned[key] = False
         return untold
 
-    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+    def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:
         if not self._log:
             return
         if room not in self._rooms:
@@ -215,14 +217,14 @@ class SqliteLedger:
         )
         return tuple((key, name, count) for key, name, count, _ in rows)
 
-    def history(self, key: str, most: int, before: int = 0) -> tuple[Line, ...]:
+    def history(self, key: str, most: int, before: int = 0) -> tuple[LogLine, ...]:
         rows = self._file.read(
             "SELECT * FROM log WHERE key = ? AND number < ? ORDER BY number DESC LIMIT ?",
             *(key, min(before or LATER, LATER), clamp(most)),
         )
         return self._lines(reversed(rows))
 
-    def search(self, words: str, most: int) -> tuple[Line, ...]:
+    def search(self, words: str, most: int) -> tuple[LogLine, ...]:
         # Quoted, nothing in a word is an operator; a NUL would end the query.
         legible = words.encode("utf-8", "replace").decode().replace("\0", "?")
         wanted = ['"' + word.replace('"', '""') + '"' for word in legible.split()]
@@ -238,7 +240,7 @@ class SqliteLedger:
         )
         return self._lines(rows)
 
-    def unshown(self) -> tuple[Line, ...]:
+    def unshown(self) -> tuple[LogLine, ...]:
         rows = self._file.read(
             "SELECT * FROM log WHERE number > (SELECT value FROM meta WHERE name = 'shown')"
             " AND state = ? ORDER BY number",
@@ -259,7 +261,7 @@ class SqliteLedger:
                 pass  # the next start takes it as written at the last message
         self._file.close()
 
-    def _write(self, db: Connection, key: str, name: str, entry: Entry, state: str) -> int:
+    def _write(self, db: Connection, key: str, name: str, entry: StreamEntry, state: str) -> int:
         """Put a message into the log; the number of its line, 0 for what gets none."""
         if not self._log or entry.kind != MSG:
             return 0
@@ -288,7 +290,7 @@ class SqliteLedger:
         """Keep that the file is written at `now`."""
         db.execute("REPLACE INTO seen VALUES (1, ?)", (Seen.now(now).text(),))
 
-    def _note_time(self, db: Connection, key: str, entry: Entry, now: Monotonic) -> float:
+    def _note_time(self, db: Connection, key: str, entry: StreamEntry, now: Monotonic) -> float:
         """Keep how far the date of a new entry is from the time on which it ages; return it."""
         self._see(db, now)
         moved = now - float(entry.at)
@@ -355,13 +357,13 @@ class SqliteLedger:
             [(state, key, id) for id in ids],
         )
 
-    def _lines(self, rows: Iterable[Row]) -> tuple[Line, ...]:
+    def _lines(self, rows: Iterable[Row]) -> tuple[LogLine, ...]:
         """Raises LedgerTrouble for what is no line; the log is too long to be looked through at the start."""
         found = []
         for number, key, name, id, at, text, state in rows:
             if not (is_line(number, text, at, name) and type(id) is int and is_text(key, state)):
                 raise self._file.damaged()
-            found.append(Line(number, key, name, id, at, text, state))
+            found.append(LogLine(number, key, name, id, at, text, state))
         return tuple(found)
 
     def _index(self, db: Connection) -> None:

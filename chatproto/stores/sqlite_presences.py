@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from chatproto.directory.visitors import Presence, Visitor
+from chatproto.directory.visitors import ClientConnection, Registration
 from chatproto.stores.checks import check_key, check_lease
 from chatproto.stores.sqlite_file import Row, SqliteFile
 from chatproto.wire.errors import StoreTrouble
@@ -22,7 +22,7 @@ class SqlitePresences:
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
 
-    def all(self) -> Iterator[Presence]:
+    def all(self) -> Iterator[Registration]:
         return map(_presence, self._file.read("SELECT * FROM presences ORDER BY client_id"))
 
     def check(self) -> None:
@@ -35,7 +35,7 @@ class SqlitePresences:
             for key in presence.allow:
                 check_key(key)
 
-    def keep(self, presence: Presence) -> None:
+    def keep(self, presence: Registration) -> None:
         visitor = presence.visitor
         self._file.write(
             "REPLACE INTO presences VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)",
@@ -51,7 +51,7 @@ class SqlitePresences:
             visitor.local,
         )
 
-    def left(self, presence: Presence) -> None:
+    def left(self, presence: Registration) -> None:
         self._later(
             "UPDATE presences SET until = ? WHERE client_id = ?",
             presence.until,
@@ -71,9 +71,9 @@ class SqlitePresences:
             pass  # the file has told it; the next server finds them connected, and lets them lapse
 
 
-def _presence(row: Row) -> Presence:
+def _presence(row: Row) -> Registration:
     client_id, key, port, addresses, expires, listed, allow, host, number, local, until = row
-    return Presence(
+    return Registration(
         client_id,
         key,
         port,
@@ -81,6 +81,6 @@ def _presence(row: Row) -> Presence:
         expires,
         bool(listed),
         tuple(json.loads(allow)),
-        Visitor(key, host, number, bool(local), client_id, listens=port),
+        ClientConnection(key, host, number, bool(local), client_id, listens=port),
         until,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice, takewhile
 
-from chatproto.directory.lease import Lease, Source
+from chatproto.directory.lease import ClassicRegistration, Origin
 from chatproto.stores.checks import check_lease
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile
@@ -82,7 +82,9 @@ class SqliteRegistry(MemoryRegistry):
         heard = takewhile(lambda entry: entry.heard >= since, reversed(self._silent.values()))
         return [entry.lease.client_id for entry in heard]
 
-    def _changes(self, former: Lease | None, lease: Lease, now: float) -> None:
+    def _changes(
+        self, former: ClassicRegistration | None, lease: ClassicRegistration, now: float
+    ) -> None:
         if self._loading or (former is not None and _is_same(former, lease)):
             return
         self._file.write(
@@ -105,13 +107,13 @@ class SqliteRegistry(MemoryRegistry):
         for number, heard, client_id, ip, port, key, host, host_port, local in rows:
             check_lease(client_id, port, host)
             numbers[client_id] = number
-            source = Source(host, host_port, bool(local), alive=False)
-            self.keep(Lease(client_id, ip, port, source, key), heard)
+            source = Origin(host, host_port, bool(local), alive=False)
+            self.keep(ClassicRegistration(client_id, ip, port, source, key), heard)
         self._entries = dict(sorted(self._entries.items(), key=lambda item: numbers[item[0]]))
         self._written = rows[-1][1] if rows else self._written
 
 
-def _is_same(former: Lease, lease: Lease) -> bool:
+def _is_same(former: ClassicRegistration, lease: ClassicRegistration) -> bool:
     """Whether the file would not change; the number of the connection, which each has anew, is only
     written along, as the address of somebody on this machine is."""
     old, new = former.source, lease.source

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 
 from chatproto.net.rebase import Shift
-from chatproto.rooms.history import Ban, Kept, Line, Page, next_number
+from chatproto.rooms.history import BanRecord, HistoryPage, RoomLine, RoomRecord, next_number
 from chatproto.stores.checks import check_room, is_line
 from chatproto.stores.memory_rooms import part
 from chatproto.stores.sqlite_file import SqliteFile
@@ -104,7 +104,9 @@ class SqliteRooms:
                 db.execute(FORGET_BEFORE, (room, numbers.since))
                 db.execute(SET_NUMBERS, (room, numbers.since, numbers.last))
 
-    def page(self, room: str, after: int | None, before: int | None, limit: int, size: int) -> Page:
+    def page(
+        self, room: str, after: int | None, before: int | None, limit: int, size: int
+    ) -> HistoryPage:
         self.settle()
         numbers = self._numbers.get(room, UNKNOWN)
         since, last = numbers.since, numbers.last
@@ -112,13 +114,13 @@ class SqliteRooms:
             if not since - 1 <= after <= last:
                 raise RemoteError(404, "that is not known any more")
             lines, more = part(self._lines(room, since, after, "> ? ORDER BY number"), limit, size)
-            return Page(tuple(lines), more)
+            return HistoryPage(tuple(lines), more)
         if before is not None and not since <= before <= last + 1:
             raise RemoteError(404, "that is not known any more")
         end = last + 1 if before is None else before
         found = self._lines(room, since, end, "< ? ORDER BY number DESC")
         lines, more = part(found, limit, size)
-        return Page(tuple(reversed(lines)), more)
+        return HistoryPage(tuple(reversed(lines)), more)
 
     def last(self, room: str) -> int:
         return self._numbers.get(room, UNKNOWN).last
@@ -157,7 +159,7 @@ class SqliteRooms:
             self._numbers[room] = Numbers(since, numbers.last, oldest)
         return gone
 
-    def rooms(self) -> Iterable[Kept]:
+    def rooms(self) -> Iterable[RoomRecord]:
         return tuple(_kept(*row) for row in self._file.read("SELECT name, kept FROM rooms"))
 
     def check(self) -> None:
@@ -165,7 +167,7 @@ class SqliteRooms:
         for kept in self.rooms():
             check_room(kept)
 
-    def keep(self, room: Kept) -> None:
+    def keep(self, room: RoomRecord) -> None:
         fields = asdict(room)
         name = fields.pop("name")
         self._file.write("REPLACE INTO rooms VALUES (?, ?)", name, json.dumps(fields))
@@ -178,25 +180,25 @@ class SqliteRooms:
             db.execute("DELETE FROM lines WHERE room = ?", (room,))
         self._numbers.pop(room, None)
 
-    def _lines(self, room: str, since: int, number: int, where: str) -> Iterable[Line]:
+    def _lines(self, room: str, since: int, number: int, where: str) -> Iterable[RoomLine]:
         """Those from `since`, one after another, for they may be large."""
         query = (
             "SELECT number, sender, at, text FROM lines"
             f" WHERE room = ? AND number >= ? AND number {where}"
         )
         for row in self._file.each(query, room, since, number):
-            line = Line._make(row)
+            line = RoomLine._make(row)
             if not is_line(*line):
                 raise self._file.damaged()
             yield line
 
 
-def _kept(name: str, text: str) -> Kept:
+def _kept(name: str, text: str) -> RoomRecord:
     fields = json.loads(text)
     for pairs in ("ops", "mutes", "invited"):
         fields[pairs] = tuple((key, until) for key, until in fields[pairs])
-    fields["bans"] = tuple(Ban(*ban) for ban in fields["bans"])
-    return Kept(name, **fields)
+    fields["bans"] = tuple(BanRecord(*ban) for ban in fields["bans"])
+    return RoomRecord(name, **fields)
 
 
 def moved_room(text: str, shift: Shift) -> str:

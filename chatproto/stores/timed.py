@@ -9,10 +9,10 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from chatproto.directory.names import Names
-from chatproto.directory.presences import Presences
+from chatproto.directory.names import IdOwners
+from chatproto.directory.presences import RegistrationStore
 from chatproto.directory.registry import Registry
-from chatproto.rooms.history import History
+from chatproto.rooms.history import RoomStore
 from chatproto.stores.open import Store
 
 Spend = Callable[[str, str, float, bool], None]
@@ -58,9 +58,9 @@ class TimedStore:
     def __init__(self, store: Store, spend: Spend) -> None:
         self._store = store
         self.registry = cast(Registry, TimedPart(store.registry, "registry", spend))
-        self.names = cast(Names, TimedPart(store.names, "names", spend))
-        self.presences = cast(Presences, TimedPart(store.presences, "presences", spend))
-        self.rooms = cast(History, TimedPart(store.rooms, "rooms", spend))
+        self.names = cast(IdOwners, TimedPart(store.names, "names", spend))
+        self.presences = cast(RegistrationStore, TimedPart(store.presences, "presences", spend))
+        self.rooms = cast(RoomStore, TimedPart(store.rooms, "rooms", spend))
         self._whole = TimedPart(store, "store", spend)
 
     @property

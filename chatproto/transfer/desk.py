@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chatproto.transfer.records import Records
-from chatproto.transfer.state import State
+from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import Limits
 
@@ -24,7 +24,7 @@ class TransferNews:
     number: int
     outgoing: bool
     name: str
-    state: State
+    state: TransferState
     offset: int
     size: int
     type: str
@@ -62,7 +62,7 @@ class TransferOwner(Protocol):
         """A number that no other transfer of this program has."""
 
 
-class Worker(Protocol):
+class DiskWorker(Protocol):
     """Does what waits for the disk."""
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
@@ -72,11 +72,11 @@ class Worker(Protocol):
         """
 
 
-class Desk:
+class TransferContext:
     """One person's key, our settings, and what is to be said to them."""
 
     def __init__(
-        self, owner: TransferOwner, worker: Worker, records: Records, limits: Limits, key: str
+        self, owner: TransferOwner, worker: DiskWorker, records: Records, limits: Limits, key: str
     ) -> None:
         self.owner = owner
         self.worker = worker
@@ -94,10 +94,10 @@ class Desk:
             self.waiting.append(message)
 
 
-class Lane:
+class SerialQueue:
     """The work of one transfer, one piece after the other."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: TransferContext) -> None:
         self._desk = desk
         self._waiting: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
         self._busy = False

@@ -10,14 +10,14 @@ from chatproto.wire.bcp2_files import Piece
 
 
 @dataclass(frozen=True, slots=True)
-class Send:
+class SendMessage:
     """Say `message` to the other side."""
 
     message: Bcp2Message
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
+class TransferChanged:
     """The state has changed, or `text`, one sentence, is worth knowing."""
 
     text: str = ""
@@ -94,5 +94,16 @@ class Discard:
 
 
 Effect = (
-    Send | Tell | Keep | Forget | Release | Begin | Read | Look | Open | Write | Finish | Discard
+    SendMessage
+    | TransferChanged
+    | Keep
+    | Forget
+    | Release
+    | Begin
+    | Read
+    | Look
+    | Open
+    | Write
+    | Finish
+    | Discard
 )

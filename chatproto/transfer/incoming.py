@@ -12,13 +12,13 @@ from chatproto.transfer.effects import (
     Keep,
     Open,
     Release,
-    Send,
-    Tell,
+    SendMessage,
+    TransferChanged,
     Write,
 )
 from chatproto.transfer.offer import AnyOffer, same_content
 from chatproto.transfer.sinks import There
-from chatproto.transfer.state import ENDED, RECEIVING, Input, State
+from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece
 
@@ -26,7 +26,7 @@ NOTHING = hashlib.sha256().hexdigest()
 """The hash of no bytes."""
 
 
-class Incoming:
+class IncomingTransfer:
     """What they send, as `id`. `offset`: how much has come; `pending`: bytes of it not yet written.
 
     `sha256`: of the whole, once they have said it; `path`: where it lies, once it is whole;
@@ -37,7 +37,7 @@ class Incoming:
         self,
         id: int,
         offer: AnyOffer,
-        state: State = State.OFFERED,
+        state: TransferState = TransferState.OFFERED,
         sha256: str = "",
         path: str = "",
     ) -> None:
@@ -48,7 +48,7 @@ class Incoming:
         self.pending = 0
         self.sha256 = sha256
         self.path = path
-        self.agreed = state is not State.OFFERED
+        self.agreed = state is not TransferState.OFFERED
         self._pieces: list[Piece] = []
         self._written_to = 0
         self._anew = False
@@ -60,65 +60,65 @@ class Incoming:
 
     def accept(self) -> list[Effect]:
         """We want it, now or again."""
-        if not self._may(Input.TAKE):
+        if not self._may(TransferInput.TAKE):
             return []
         self.agreed = True
-        return [Keep(), Tell()]
+        return [Keep(), TransferChanged()]
 
     def start(self) -> list[Effect]:
         """It is its turn to move."""
-        if self.state is not State.QUEUED or not self._may(Input.OFFER):
+        if self.state is not TransferState.QUEUED or not self._may(TransferInput.OFFER):
             return []
         return self._open()
 
     def decline(self) -> list[Effect]:
         """We do not want it."""
-        if not self._may(Input.DECLINE):
+        if not self._may(TransferInput.DECLINE):
             return []
-        return [Send(Error(603, about="OFFER", id=self.id)), Forget(), Tell()]
+        return [SendMessage(Error(603, about="OFFER", id=self.id)), Forget(), TransferChanged()]
 
     def offered_again(self, offer: AnyOffer) -> list[Effect]:
         """They offer it once more: after a break, or because it has changed."""
-        if self.state is State.CANCELLED:
-            return [Send(Cancel(self.id, "OFFER"))]
-        if self.state is State.DONE:
-            return [Send(OfferAck(self.id, self.offer.size, self.sha256))]
+        if self.state is TransferState.CANCELLED:
+            return [SendMessage(Cancel(self.id, "OFFER"))]
+        if self.state is TransferState.DONE:
+            return [SendMessage(OfferAck(self.id, self.offer.size, self.sha256))]
         if self.state in ENDED:
-            return [Send(Error(603, about="OFFER", id=self.id))]
+            return [SendMessage(Error(603, about="OFFER", id=self.id))]
         changed = offer != self.offer
         self._useless |= not same_content(offer, self.offer)
         self.offer = offer
         note = "it has changed and comes anew" if changed else ""
         if not self.agreed:
-            return [Tell(note)] if changed else []
+            return [TransferChanged(note)] if changed else []
         if changed:
             self.sha256 = ""
-        if self.state in {State.BROKEN, State.STALLED}:
-            self._may(Input.TAKE)
-            return [Keep(), Tell(note)]
-        if self.state is State.QUEUED:
-            return [Keep(), Tell(note)] if changed else []
-        self._may(Input.OFFER)
-        return [Keep(), *self._open(), Tell(note)]
+        if self.state in {TransferState.BROKEN, TransferState.STALLED}:
+            self._may(TransferInput.TAKE)
+            return [Keep(), TransferChanged(note)]
+        if self.state is TransferState.QUEUED:
+            return [Keep(), TransferChanged(note)] if changed else []
+        self._may(TransferInput.OFFER)
+        return [Keep(), *self._open(), TransferChanged(note)]
 
     def opened(self, there: There) -> list[Effect]:
         """The part is open, and so much is in it; or it is whole already."""
         self._writing = False
-        if self.state is not State.CHECKING:
+        if self.state is not TransferState.CHECKING:
             return []
         self._useless = False
         self.offset = self._written_to = there.offset
-        answer = Send(OfferAck(self.id, there.offset, there.sha256))
+        answer = SendMessage(OfferAck(self.id, there.offset, there.sha256))
         if there.path:
-            self._may(Input.WHOLE)
+            self._may(TransferInput.WHOLE)
             self.path = there.path
-            return [answer, Keep(), Release(), Tell(there.path)]
-        self._may(Input.CHECKED)
-        return [Keep(), answer, Tell()]
+            return [answer, Keep(), Release(), TransferChanged(there.path)]
+        self._may(TransferInput.CHECKED)
+        return [Keep(), answer, TransferChanged()]
 
     def data(self, offset: int, piece: Piece) -> list[Effect]:
         """A piece of it came."""
-        if self.state is not State.MOVING:
+        if self.state is not TransferState.MOVING:
             return []
         if offset == 0 and self.offset:
             self._drop()
@@ -135,14 +135,14 @@ class Incoming:
 
     def done(self, sha256: str) -> list[Effect]:
         """They have sent everything, and this is its hash."""
-        if self.state is State.DONE:
+        if self.state is TransferState.DONE:
             if sha256 != self.sha256:
-                return [Send(Error(460, about="DONE", id=self.id))]
-            return [Keep((Send(DoneAck(self.id)),))]
-        if not self._may(Input.END):
+                return [SendMessage(Error(460, about="DONE", id=self.id))]
+            return [Keep((SendMessage(DoneAck(self.id)),))]
+        if not self._may(TransferInput.END):
             return []
         self.sha256 = sha256
-        return [Keep(), Tell(), *self._write()]
+        return [Keep(), TransferChanged(), *self._write()]
 
     def written(self) -> list[Effect]:
         """What was to be written is."""
@@ -152,65 +152,72 @@ class Incoming:
     def finished(self, path: str) -> list[Effect]:
         """It lies at `path`, or, where that is empty, its hash was another."""
         self._writing = False
-        if path and self.state in {State.VERIFYING, State.BROKEN}:
+        if path and self.state in {TransferState.VERIFYING, TransferState.BROKEN}:
             # They forget it when they hear so: not before we know it for good.
-            answer: list[Effect] = [Send(DoneAck(self.id))] if self.state is State.VERIFYING else []
-            self._may(Input.WHOLE)
+            answer: list[Effect] = (
+                [SendMessage(DoneAck(self.id))] if self.state is TransferState.VERIFYING else []
+            )
+            self._may(TransferInput.WHOLE)
             self.path = path
-            return [Keep((*answer, Tell(path))), Release()]
-        if self.state is not State.VERIFYING:
+            return [Keep((*answer, TransferChanged(path))), Release()]
+        if self.state is not TransferState.VERIFYING:
             return []
         if self._again:
             return [
-                Send(Error(460, about="DONE", id=self.id)),
-                *self._end(Input.FAIL, "what arrived differs, twice"),
+                SendMessage(Error(460, about="DONE", id=self.id)),
+                *self._end(TransferInput.FAIL, "what arrived differs, twice"),
             ]
         self._again = True
-        self._may(Input.DIFFERS)
+        self._may(TransferInput.DIFFERS)
         self.sha256 = ""
         self.offset = self._written_to = 0
         self._anew = True
         return [
             *self._write(),
             Keep(),
-            Send(Error(460, about="DONE", id=self.id)),
-            Tell("what arrived differs: once more"),
+            SendMessage(Error(460, about="DONE", id=self.id)),
+            TransferChanged("what arrived differs: once more"),
         ]
 
     def trouble(self, reason: str) -> list[Effect]:
         """It could not be opened or written. What there is stays, and we may accept it again."""
         self._writing = False
-        about = "OFFER" if self.state is State.CHECKING else "DATA"
-        if not self._may(Input.STALL):
+        about = "OFFER" if self.state is TransferState.CHECKING else "DATA"
+        if not self._may(TransferInput.STALL):
             return []
         self._drop()
-        return [Send(Error(503, about=about, id=self.id)), Release(), Keep(), Tell(reason)]
+        return [
+            SendMessage(Error(503, about=about, id=self.id)),
+            Release(),
+            Keep(),
+            TransferChanged(reason),
+        ]
 
     def cancelled(self) -> list[Effect]:
         """They do not send it any more."""
         agreed = self.agreed
-        if not self._may(Input.CANCEL):
+        if not self._may(TransferInput.CANCEL):
             return []
         self._drop()
-        return [Release(), Keep() if agreed else Forget(), Tell("they cancelled it")]
+        return [Release(), Keep() if agreed else Forget(), TransferChanged("they cancelled it")]
 
     def cancel(self) -> list[Effect]:
         """We do not want it any more; what there is stays for a while."""
-        if not self._may(Input.CANCEL):
+        if not self._may(TransferInput.CANCEL):
             return []
         self._drop()
-        return [Release(), Keep((Send(Cancel(self.id, "OFFER")),)), Tell()]
+        return [Release(), Keep((SendMessage(Cancel(self.id, "OFFER")),)), TransferChanged()]
 
     def lost(self) -> list[Effect]:
         """The connection is gone. Who has not agreed will be asked again."""
-        if not self._may(Input.LOSE):
+        if not self._may(TransferInput.LOSE):
             return []
         self._drop()
-        return [Release(), Tell()]
+        return [Release(), TransferChanged()]
 
     # How it follows.
 
-    def _may(self, happened: Input) -> bool:
+    def _may(self, happened: TransferInput) -> bool:
         after = RECEIVING.get((self.state, happened))
         if after is None:
             return False
@@ -220,11 +227,11 @@ class Incoming:
     def _open(self) -> list[Effect]:
         self._drop()
         self._writing = True
-        return [Open(self.offer, self.sha256, self._useless), Tell()]
+        return [Open(self.offer, self.sha256, self._useless), TransferChanged()]
 
     def _write(self) -> list[Effect]:
         """What to write next; when all is written and all has come, it is compared."""
-        if self._writing or self.state not in {State.MOVING, State.VERIFYING}:
+        if self._writing or self.state not in {TransferState.MOVING, TransferState.VERIFYING}:
             return []
         if self._pieces or self._anew:
             pieces, anew, offset = tuple(self._pieces), self._anew, self._written_to
@@ -232,7 +239,7 @@ class Incoming:
             self.pending, self._anew, self._writing = 0, False, True
             self._written_to += sum(map(len, pieces))
             return [Write(offset, pieces, anew)]
-        if self.state is State.VERIFYING:
+        if self.state is TransferState.VERIFYING:
             self._writing = True
             return [Finish(self.sha256)]
         return []
@@ -243,10 +250,13 @@ class Incoming:
         self.pending, self._anew = 0, False
 
     def _fail(self, text: str, status: int, about: str) -> list[Effect]:
-        return [Send(Error(status, about=about, id=self.id)), *self._end(Input.FAIL, text)]
+        return [
+            SendMessage(Error(status, about=about, id=self.id)),
+            *self._end(TransferInput.FAIL, text),
+        ]
 
-    def _end(self, how: Input, text: str) -> list[Effect]:
+    def _end(self, how: TransferInput, text: str) -> list[Effect]:
         if not self._may(how):
             return []
         self._drop()
-        return [Discard(), Forget(), Tell(text)]
+        return [Discard(), Forget(), TransferChanged(text)]

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from collections import deque
 
-from chatproto.transfer.effects import Begin, Effect, Forget, Keep, Look, Read, Release, Send, Tell
+from chatproto.transfer.effects import (
+    Begin,
+    Effect,
+    Forget,
+    Keep,
+    Look,
+    Read,
+    Release,
+    SendMessage,
+    TransferChanged,
+)
 from chatproto.transfer.offer import AnyOffer, to_wire
-from chatproto.transfer.sources import Batch
-from chatproto.transfer.state import ENDED, SENDING, Input, State
+from chatproto.transfer.sources import Pieces
+from chatproto.transfer.state import ENDED, SENDING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece
 from chatproto.wire.errors import REASONS
@@ -22,7 +32,9 @@ CHANGES = 4
 class Outgoing:
     """What we send, as `id`. `offset`: how far we have come; `offer`: what it is now."""
 
-    def __init__(self, id: int, offer: AnyOffer, state: State = State.QUEUED) -> None:
+    def __init__(
+        self, id: int, offer: AnyOffer, state: TransferState = TransferState.QUEUED
+    ) -> None:
         self.id = id
         self.offer = offer
         self.state = state
@@ -39,32 +51,35 @@ class Outgoing:
 
     def offered(self) -> list[Effect]:
         """They can be asked: for the first time, or again after a break."""
-        if not self._may(Input.OFFER):
+        if not self._may(TransferInput.OFFER):
             return []
-        return [Send(to_wire(self.id, self.offer)), Tell()]
+        return [SendMessage(to_wire(self.id, self.offer)), TransferChanged()]
 
     def taken(self, offset: int, sha256: str) -> list[Effect]:
         """They agree, and have `offset` bytes with this hash."""
-        if not self._may(Input.TAKE):
+        if not self._may(TransferInput.TAKE):
             return []
         self._theirs = sha256
-        return [*self._begin(offset if offset <= self.offer.size else 0), Tell()]
+        return [*self._begin(offset if offset <= self.offer.size else 0), TransferChanged()]
 
     def begun(self, sha256: str) -> list[Effect]:
         """The source stands where it should; `sha256` is of what lies before."""
         self._reading = False
-        if self.state is not State.CHECKING:
+        if self.state is not TransferState.CHECKING:
             return []
         if self._theirs and sha256 != self._theirs:
             self._theirs = ""
-            return [*self._begin(0), Tell("what they have differs: sent from the beginning")]
-        self._may(Input.CHECKED)
-        return [*self._next(), Tell()]
+            return [
+                *self._begin(0),
+                TransferChanged("what they have differs: sent from the beginning"),
+            ]
+        self._may(TransferInput.CHECKED)
+        return [*self._next(), TransferChanged()]
 
-    def read(self, batch: Batch) -> list[Effect]:
+    def read(self, batch: Pieces) -> list[Effect]:
         """This was read, next in order."""
         self._reading = False
-        if self.state is not State.MOVING:
+        if self.state is not TransferState.MOVING:
             return []
         self._pieces.extend(batch.pieces)
         self._read_to += sum(map(len, batch.pieces))
@@ -74,14 +89,14 @@ class Outgoing:
     def changed(self) -> list[Effect]:
         """The source is not what was offered."""
         self._reading = False
-        if (self.state, Input.CHANGE) not in SENDING:
+        if (self.state, TransferInput.CHANGE) not in SENDING:
             return []  # not read any more; it will be noticed again
         self._changes += 1
         if self._changes >= CHANGES:
             return self.unreadable(f"{self.offer.name} keeps changing")
-        self._may(Input.CHANGE)
+        self._may(TransferInput.CHANGE)
         self._drop()
-        return [Release(), Look(), Tell()]
+        return [Release(), Look(), TransferChanged()]
 
     def looked(self, offer: AnyOffer) -> list[Effect]:
         """The source is this now."""
@@ -89,63 +104,69 @@ class Outgoing:
         if self.state in ENDED:
             return []
         self.offer = offer
-        sent = self.offered() if self.state is State.LOOKING else []
-        return [Keep(), *sent, Tell("it has changed and is sent anew")]
+        sent = self.offered() if self.state is TransferState.LOOKING else []
+        return [Keep(), *sent, TransferChanged("it has changed and is sent anew")]
 
     def unreadable(self, reason: str) -> list[Effect]:
         """The source cannot be read."""
         self._reading = False
         told = self._is_known
-        return self._end(Input.FAIL, reason, [Send(Cancel(self.id))] if told else [])
+        return self._end(TransferInput.FAIL, reason, [SendMessage(Cancel(self.id))] if told else [])
 
     def kept(self) -> list[Effect]:
         """They have it whole, under its name."""
-        return self._end(Input.WHOLE)
+        return self._end(TransferInput.WHOLE)
 
     def refused(self, about: str, status: int) -> list[Effect]:
         """They said ERROR to what we said of it."""
         words = f"{status} {REASONS.get(status, 'refused')}"
         if status == 603:
-            return self._end(Input.DECLINE)
+            return self._end(TransferInput.DECLINE)
         if status == 460 and about == "DONE":
             if self._again:
-                return self._end(Input.FAIL, "what arrived differs, twice")
-            if not self._may(Input.DIFFERS):
+                return self._end(TransferInput.FAIL, "what arrived differs, twice")
+            if not self._may(TransferInput.DIFFERS):
                 return []
             self._again, self._theirs = True, ""
-            return [*self._begin(0), Tell("what arrived differs: once more")]
+            return [*self._begin(0), TransferChanged("what arrived differs: once more")]
         if status == 503:
-            if not self._may(Input.STALL):
+            if not self._may(TransferInput.STALL):
                 return []
             self._drop()
-            return [Release(), Tell("they cannot write it now")]
-        if status == 429 and self.state is State.OFFERED:
-            self.state = State.BROKEN
-            return [Tell("they have too many unanswered offers: offered again next time")]
-        return self._end(Input.FAIL, words)
+            return [Release(), TransferChanged("they cannot write it now")]
+        if status == 429 and self.state is TransferState.OFFERED:
+            self.state = TransferState.BROKEN
+            return [
+                TransferChanged("they have too many unanswered offers: offered again next time")
+            ]
+        return self._end(TransferInput.FAIL, words)
 
     def cancelled(self) -> list[Effect]:
         """They do not want it any more."""
-        return self._end(Input.CANCEL, "they cancelled it")
+        return self._end(TransferInput.CANCEL, "they cancelled it")
 
     def cancel(self, why: str = "") -> list[Effect]:
         """We do not want to send it any more, because of `why`. Unconnected, they are told the next time."""
         known = self._is_known
-        if not self._may(Input.CANCEL):
+        if not self._may(TransferInput.CANCEL):
             return []
         self._drop()
-        return [*([Send(Cancel(self.id)), Keep()] if known else [Forget()]), Release(), Tell(why)]
+        return [
+            *([SendMessage(Cancel(self.id)), Keep()] if known else [Forget()]),
+            Release(),
+            TransferChanged(why),
+        ]
 
     def lost(self) -> list[Effect]:
         """The connection is gone."""
-        if not self._may(Input.LOSE):
+        if not self._may(TransferInput.LOSE):
             return []
         self._drop()
-        return [Release(), Tell()]
+        return [Release(), TransferChanged()]
 
     def pull(self) -> Bcp2Message | None:
         """The next message with a piece of it, or the last; None if nothing is ready."""
-        if self.state is not State.MOVING:
+        if self.state is not TransferState.MOVING:
             return None
         if self._pieces:
             piece = self._pieces.popleft()
@@ -153,18 +174,18 @@ class Outgoing:
             self.offset += len(piece)
             return message
         if self._sha256 and not self._reading:
-            self._may(Input.END)
+            self._may(TransferInput.END)
             return Done(self.id, self._sha256)
         return None
 
     def more(self) -> list[Effect]:
         """What to read after something was pulled."""
-        return self._next() if self.state is State.MOVING else []
+        return self._next() if self.state is TransferState.MOVING else []
 
     @property
     def ready(self) -> bool:
         """Whether there is something to pull."""
-        return self.state is State.MOVING and bool(
+        return self.state is TransferState.MOVING and bool(
             self._pieces or (self._sha256 and not self._reading)
         )
 
@@ -172,9 +193,9 @@ class Outgoing:
 
     @property
     def _is_known(self) -> bool:
-        return self.state is not State.QUEUED
+        return self.state is not TransferState.QUEUED
 
-    def _may(self, happened: Input) -> bool:
+    def _may(self, happened: TransferInput) -> bool:
         after = SENDING.get((self.state, happened))
         if after is None:
             return False
@@ -199,8 +220,10 @@ class Outgoing:
         self._pieces.clear()
         self._sha256 = ""
 
-    def _end(self, how: Input, text: str = "", before: list[Effect] | None = None) -> list[Effect]:
+    def _end(
+        self, how: TransferInput, text: str = "", before: list[Effect] | None = None
+    ) -> list[Effect]:
         if not self._may(how):
             return []
         self._drop()
-        return [*(before or []), Forget(), Tell(text)]
+        return [*(before or []), Forget(), TransferChanged(text)]

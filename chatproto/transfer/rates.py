@@ -38,7 +38,7 @@ class Bucket:
             self._level -= count
 
 
-class Turns(Generic[T]):
+class RoundRobin(Generic[T]):
     """A circle of those who have something to give; each gives one thing and then waits for the others."""
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""One transfer that we receive: carries out what its `Incoming` wants."""
+"""One transfer that we receive: carries out what its `IncomingTransfer` wants."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferTrouble
+from chatproto.transfer.desk import SerialQueue, TransferContext, TransferNews, TransferTrouble
 from chatproto.transfer.effects import (
     Discard,
     Effect,
@@ -16,16 +16,16 @@ from chatproto.transfer.effects import (
     Keep,
     Open,
     Release,
-    Send,
-    Tell,
+    SendMessage,
+    TransferChanged,
     Write,
 )
-from chatproto.transfer.incoming import Incoming
+from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import AnyOffer, list_bytes
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
 from chatproto.transfer.sinks import Sink, There
-from chatproto.transfer.state import State
+from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_files import Piece
 
 
@@ -33,7 +33,12 @@ class Receiving:
     """What they offered, on its way to us. `number`: what the person calls it; `folder`: where it goes."""
 
     def __init__(
-        self, desk: Desk, number: int, machine: Incoming, folder: Path, local: str = ""
+        self,
+        desk: TransferContext,
+        number: int,
+        machine: IncomingTransfer,
+        folder: Path,
+        local: str = "",
     ) -> None:
         self.number = number
         self.machine = machine
@@ -42,12 +47,12 @@ class Receiving:
         """Cost of a folder's list while its offer is not accepted."""
         self.progress = Progress()
         self._desk = desk
-        self._lane = Lane(desk)
+        self._lane = SerialQueue(desk)
         self._folder = folder
         self._sink = Sink(folder, machine.offer, local)
 
     @property
-    def state(self) -> State:
+    def state(self) -> TransferState:
         """How far it is."""
         return self.machine.state
 
@@ -102,10 +107,10 @@ class Receiving:
     def _run(self, effect: Effect) -> None:
         sink, records = self._sink, self._desk.records
         match effect:
-            case Send(message):
+            case SendMessage(message):
                 self._desk.send(message)
-            case Tell(text):
-                if self.state is State.MOVING:
+            case TransferChanged(text):
+                if self.state is TransferState.MOVING:
                     self.progress.at(self._desk.now, self.machine.offset)
                 self._desk.owner.transfer_told(self.news(text))
             case Keep(then):

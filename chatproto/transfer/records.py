@@ -19,7 +19,7 @@ from chatproto.net.rebase import Seen, rebase
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer
 from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import Found
-from chatproto.transfer.state import ENDED, State
+from chatproto.transfer.state import ENDED, TransferState
 from chatproto.wire.bcp2_files import FOLDER
 
 SEEN = "seen"
@@ -37,7 +37,7 @@ class Record:
     key: str
     outgoing: bool
     id: int
-    state: State
+    state: TransferState
     offer: AnyOffer
     at: float = 0.0
     found: Found | None = None
@@ -117,7 +117,7 @@ class Records:
             if record.state not in ENDED or at + keep > now:
                 kept.append(record)
                 continue
-            if not record.outgoing and record.state is not State.DONE and record.local:
+            if not record.outgoing and record.state is not TransferState.DONE and record.local:
                 try:
                     Sink(Path(record.folder), record.offer, record.local).discard()
                 except SinkTrouble:
@@ -167,7 +167,7 @@ def _from_json(plain: dict[str, object]) -> Record:
         offer = FolderOffer(name, modified, tuple((int(s), str(p)) for s, p in about["files"]))
     else:
         offer = FileOffer(name, int(about["size"]), modified, str(about["type"]))
-    values["state"] = State[str(plain["state"])]
+    values["state"] = TransferState[str(plain["state"])]
     values["offer"] = offer
     if plain["found"] is not None:
         found = _of_object(plain["found"])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.net.clock import Monotonic
-from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferTrouble
+from chatproto.transfer.desk import SerialQueue, TransferContext, TransferNews, TransferTrouble
 from chatproto.transfer.effects import (
     Begin,
     Effect,
@@ -16,14 +16,14 @@ from chatproto.transfer.effects import (
     Look,
     Read,
     Release,
-    Send,
-    Tell,
+    SendMessage,
+    TransferChanged,
 )
 from chatproto.transfer.outgoing import Outgoing
 from chatproto.transfer.progress import Progress
 from chatproto.transfer.records import Record
-from chatproto.transfer.sources import Batch, Found, Source, SourceChanged, find
-from chatproto.transfer.state import State
+from chatproto.transfer.sources import FileStream, Found, Pieces, SourceChanged, find
+from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 
 
@@ -34,21 +34,26 @@ class Sending:
     """
 
     def __init__(
-        self, desk: Desk, number: int, id: int, found: Found, state: State = State.QUEUED
+        self,
+        desk: TransferContext,
+        number: int,
+        id: int,
+        found: Found,
+        state: TransferState = TransferState.QUEUED,
     ) -> None:
         self.number = number
         self.found = found
         self.machine = Outgoing(id, found.offer, state)
         self.forgotten = False
-        self.kept = state is not State.QUEUED
+        self.kept = state is not TransferState.QUEUED
         self.offered_at: Monotonic = 0.0
         self.progress = Progress()
         self._desk = desk
-        self._lane = Lane(desk)
-        self._source = Source(found, desk.limits.chunk)
+        self._lane = SerialQueue(desk)
+        self._source = FileStream(found, desk.limits.chunk)
 
     @property
-    def state(self) -> State:
+    def state(self) -> TransferState:
         """How far it is."""
         return self.machine.state
 
@@ -86,8 +91,8 @@ class Sending:
         message = self.machine.pull()
         if message is not None:
             self.run(self.machine.more())
-            if self.state is State.VERIFYING:
-                self.run([Tell()])
+            if self.state is TransferState.VERIFYING:
+                self.run([TransferChanged()])
         return message
 
     def run(self, effects: Iterable[Effect]) -> None:
@@ -98,10 +103,10 @@ class Sending:
     def _run(self, effect: Effect) -> None:
         source, records, limits = self._source, self._desk.records, self._desk.limits
         match effect:
-            case Send(message):
+            case SendMessage(message):
                 self._desk.send(message)
-            case Tell(text):
-                if self.state is State.MOVING:
+            case TransferChanged(text):
+                if self.state is TransferState.MOVING:
                     self.progress.at(self._desk.now, self.machine.offset)
                 self._desk.owner.transfer_told(self.news(text))
             case Keep():
@@ -133,12 +138,12 @@ class Sending:
 
         self._lane.do(job, done)
 
-    def _read(self, batch: Batch) -> list[Effect]:
+    def _read(self, batch: Pieces) -> list[Effect]:
         return self.machine.read(batch)
 
     def _looked(self, found: Found) -> list[Effect]:
         self.found = found
-        self._source = Source(found, self._desk.limits.chunk)
+        self._source = FileStream(found, self._desk.limits.chunk)
         return self.machine.looked(found.offer)
 
     def _kept(self, result: Any) -> None:

@@ -53,7 +53,7 @@ class Found:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class Pieces:
     """Some pieces of the stream; `sha256`: of the whole, once its end is among them."""
 
     pieces: tuple[Piece, ...]
@@ -123,7 +123,7 @@ def _stamp(status: os.stat_result) -> Stamp:
     return status.st_size, status.st_mtime_ns
 
 
-class Source:
+class FileStream:
     """The stream of what was found, and the hash of what was read of it. Close it."""
 
     def __init__(self, found: Found, chunk: int) -> None:
@@ -149,7 +149,7 @@ class Source:
             offset -= len(data)
         return self._hash.hexdigest()
 
-    def read(self, size: int) -> Batch:
+    def read(self, size: int) -> Pieces:
         """The next `size` bytes or what there is, in pieces of a chunk. Raises as `begin`."""
         blocks = list[bytes]()
         while size and (data := self._read(size)):
@@ -162,8 +162,8 @@ class Source:
         view, chunk = memoryview(block), self._chunk
         pieces = tuple(view[at : at + chunk] for at in range(0, len(block), chunk))
         if self._left or self._index < len(self._paths):
-            return Batch(pieces)
-        return Batch(pieces, self._hash.hexdigest())
+            return Pieces(pieces)
+        return Pieces(pieces, self._hash.hexdigest())
 
     def close(self) -> None:
         """Let go of the file that is open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class State(Enum):
+class TransferState(Enum):
     """How far a transfer is; the values are what a person is shown."""
 
     QUEUED = (
@@ -26,7 +26,7 @@ class State(Enum):
     FAILED = "failed"
 
 
-class Input(Enum):
+class TransferInput(Enum):
     """What happens to it."""
 
     OFFER = auto()  # it is offered, perhaps again
@@ -43,16 +43,18 @@ class Input(Enum):
     FAIL = auto()
 
 
-ENDED = frozenset({State.DONE, State.DECLINED, State.CANCELLED, State.FAILED})
-ACTIVE = frozenset({State.CHECKING, State.MOVING, State.VERIFYING})
+ENDED = frozenset(
+    {TransferState.DONE, TransferState.DECLINED, TransferState.CANCELLED, TransferState.FAILED}
+)
+ACTIVE = frozenset({TransferState.CHECKING, TransferState.MOVING, TransferState.VERIFYING})
 """Those that count among the transfers that move at once."""
-OPEN = frozenset(State) - ENDED
+OPEN = frozenset(TransferState) - ENDED
 
-S, I = State, Input  # noqa: E741
+S, I = TransferState, TransferInput  # noqa: E741
 _ALWAYS = {I.CANCEL: S.CANCELLED, I.FAIL: S.FAILED}
 _CONNECTED = {I.LOSE: S.BROKEN, I.STALL: S.STALLED, I.CHANGE: S.LOOKING, **_ALWAYS}
 
-SENDING: dict[tuple[State, Input], State] = {
+SENDING: dict[tuple[TransferState, TransferInput], TransferState] = {
     (state, happened): after
     for state, row in {
         S.QUEUED: {I.OFFER: S.OFFERED, **_ALWAYS},
@@ -68,7 +70,7 @@ SENDING: dict[tuple[State, Input], State] = {
 }
 """What a transfer is after something happened to its sender; what is not here does not happen."""
 
-RECEIVING: dict[tuple[State, Input], State] = {
+RECEIVING: dict[tuple[TransferState, TransferInput], TransferState] = {
     (state, happened): after
     for state, row in {
         S.OFFERED: {I.TAKE: S.QUEUED, I.DECLINE: S.DECLINED, I.OFFER: S.OFFERED, **_ALWAYS},

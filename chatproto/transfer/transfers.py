@@ -1,6 +1,6 @@
 """All files that move between us and one person: the joint between transfers and a program.
 
-It is handed messages and the time and asked for messages; what waits for the disk goes to a `Worker`.
+It is handed messages and the time and asked for messages; what waits for the disk goes to a `DiskWorker`.
 """
 
 from __future__ import annotations
@@ -11,16 +11,23 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chatproto.transfer.desk import Desk, Lane, TransferNews, TransferOwner, TransferTrouble, Worker
-from chatproto.transfer.effects import Effect, Forget, Keep, Tell
-from chatproto.transfer.incoming import Incoming
+from chatproto.transfer.desk import (
+    DiskWorker,
+    SerialQueue,
+    TransferContext,
+    TransferNews,
+    TransferOwner,
+    TransferTrouble,
+)
+from chatproto.transfer.effects import Effect, Forget, Keep, TransferChanged
+from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
-from chatproto.transfer.rates import Bucket, Turns
+from chatproto.transfer.rates import Bucket, RoundRobin
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.records import Record, Records
 from chatproto.transfer.sending import Sending
 from chatproto.transfer.sources import Found, find
-from chatproto.transfer.state import ACTIVE, ENDED, OPEN, State
+from chatproto.transfer.state import ACTIVE, ENDED, OPEN, TransferState
 from chatproto.wire import bcp2_files as wire
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import LocalError, RemoteError
@@ -46,7 +53,7 @@ class Transfers:
     def __init__(
         self,
         owner: TransferOwner,
-        worker: Worker,
+        worker: DiskWorker,
         records: Records,
         limits: Limits,
         key: str,
@@ -55,9 +62,9 @@ class Transfers:
         bucket: Bucket | None = None,
         room: Callable[[], int] | None = None,
     ) -> None:
-        self._desk = Desk(owner, worker, records, limits, key)
+        self._desk = TransferContext(owner, worker, records, limits, key)
         self._desk.settle = self._settle
-        self._finding = Lane(self._desk)
+        self._finding = SerialQueue(self._desk)
         self._downloads = downloads
         self._bucket = bucket or Bucket(0)
         self._sending: dict[int, Sending] = {}
@@ -65,7 +72,7 @@ class Transfers:
         self._over: dict[int, Receiving] = {}  # received, or given up halfway
         self._named: dict[int, wire.Offer] = {}  # whose names a thread is making safe
         self._room = room
-        self._turns: Turns[Sending] = Turns()
+        self._turns: RoundRobin[Sending] = RoundRobin()
         self._again: set[int] = set()
         self._held = False
         self._last = 0
@@ -92,9 +99,12 @@ class Transfers:
         """Take what is offered as `number`, or go on with it. Raises LocalError."""
         self._desk.now = now
         one = self._numbered(number)
-        if not isinstance(one, Receiving) or one.state not in {State.OFFERED, State.STALLED}:
+        if not isinstance(one, Receiving) or one.state not in {
+            TransferState.OFFERED,
+            TransferState.STALLED,
+        }:
             raise LocalError(400, f"{number} is not to be accepted now")
-        if one.state is State.OFFERED:
+        if one.state is TransferState.OFFERED:
             self._take_over(one)
         one.run(one.machine.accept())
         if not self._desk.connected:
@@ -104,7 +114,7 @@ class Transfers:
     def decline(self, number: int) -> None:
         """Do not take what is offered as `number`. Raises LocalError."""
         one = self._numbered(number)
-        if not isinstance(one, Receiving) or one.state is not State.OFFERED:
+        if not isinstance(one, Receiving) or one.state is not TransferState.OFFERED:
             raise LocalError(400, f"{number} is not to be declined now: /cancel {number} ends it")
         one.run(one.machine.decline())
         self._settle()
@@ -123,7 +133,7 @@ class Transfers:
         self._desk.now = now
         before = now - self._desk.limits.offer_wait
         for one in tuple(self._sending.values()):
-            if one.state is State.OFFERED and one.offered_at <= before:
+            if one.state is TransferState.OFFERED and one.offered_at <= before:
                 one.run(one.machine.cancel("they did not answer the offer"))
         self._settle()
 
@@ -134,9 +144,9 @@ class Transfers:
         self._desk.now = now
         self._desk.connected = True
         for one in tuple(self._sending.values()):
-            if one.state is State.BROKEN:
+            if one.state is TransferState.BROKEN:
                 self._again.add(one.machine.id)
-            elif one.state is State.CANCELLED and not one.forgotten:
+            elif one.state is TransferState.CANCELLED and not one.forgotten:
                 self._desk.send(wire.Cancel(one.machine.id))
                 one.run([Forget()])
         self._settle()
@@ -184,7 +194,7 @@ class Transfers:
         incoming = self._receiving.get(piece.id)
         if incoming is not None:
             incoming.run(incoming.machine.data(piece.offset, piece.data))
-            if incoming.state is State.MOVING:
+            if incoming.state is TransferState.MOVING:
                 self._hold()
                 return
         self._settle()
@@ -219,7 +229,7 @@ class Transfers:
         for one in self._all():
             if one.state in OPEN:
                 about = one.news()
-                if one.state is State.MOVING:
+                if one.state is TransferState.MOVING:
                     one.progress.at(now, about.offset)
                     left = one.progress.left(about.size)
                     about = replace(about, rate=one.progress.rate, left=left)
@@ -246,12 +256,12 @@ class Transfers:
         raise LocalError(400, f"there is no transfer {number}")
 
     def _restore(self, record: Record) -> None:
-        state = record.state if record.state in ENDED else State.BROKEN
+        state = record.state if record.state in ENDED else TransferState.BROKEN
         number = self._desk.owner.transfer_number()
         if record.found is not None:
             self._send(Sending(self._desk, number, record.id, record.found, state))
             return
-        machine = Incoming(record.id, record.offer, state, record.sha256, record.path)
+        machine = IncomingTransfer(record.id, record.offer, state, record.sha256, record.path)
         folder = Path(record.folder)
         known = self._over if state in ENDED else self._receiving
         known[record.id] = Receiving(self._desk, number, machine, folder, record.local)
@@ -275,7 +285,7 @@ class Transfers:
         self._send(one)
         are = "link or device in it is" if found.left_out == 1 else "links or devices in it are"
         left_out = f"{found.left_out} {are} left out"
-        one.run([Keep(), Tell(left_out if found.left_out else "")])
+        one.run([Keep(), TransferChanged(left_out if found.left_out else "")])
         self._settle()
 
     @property
@@ -317,7 +327,11 @@ class Transfers:
         for one in tuple(self._receiving.values()):
             if self.waiting_bytes + size <= limits.offers_bytes:
                 break
-            if one.state is State.BROKEN and _is_asked(one) and one.machine.id != message.id:
+            if (
+                one.state is TransferState.BROKEN
+                and _is_asked(one)
+                and one.machine.id != message.id
+            ):
                 one.run(one.machine.cancelled())
         most = limits.offers_bytes if self._room is None else min(limits.offers_bytes, self._room())
         known = self._receiving.get(message.id)
@@ -331,28 +345,30 @@ class Transfers:
             self._desk.send(Error(offer.status, about="OFFER", id=message.id))
             return
         # Changed after it had come whole, it is another file.
-        other = known is not None and known.state is State.DONE and offer != known.machine.offer
+        other = (
+            known is not None and known.state is TransferState.DONE and offer != known.machine.offer
+        )
         if known is not None and not other:
             known.run(known.machine.offered_again(offer))
             return
         here = [one.state for one in self._receiving.values()]
         if (
-            len(here) - here.count(State.BROKEN) >= limits.offers
+            len(here) - here.count(TransferState.BROKEN) >= limits.offers
             or len(here) >= OLD * limits.offers
         ):
             self._desk.send(Error(429, about="OFFER", id=message.id))
             return
-        machine = Incoming(message.id, offer)
+        machine = IncomingTransfer(message.id, offer)
         number = self._desk.owner.transfer_number()
         one = self._receiving[message.id] = Receiving(self._desk, number, machine, self._downloads)
         self._over.pop(message.id, None)
-        one.run(machine.accept() if other else [Tell()])
+        one.run(machine.accept() if other else [TransferChanged()])
 
     def _take_over(self, one: Receiving) -> None:
         """What is left of a transfer of the same that ended halfway is where this one goes on."""
         for id, other in tuple(self._over.items()):
             if (
-                other.state is State.CANCELLED
+                other.state is TransferState.CANCELLED
                 and other.place[1]
                 and same_content(other.machine.offer, one.machine.offer)
             ):
@@ -402,12 +418,13 @@ class Transfers:
 
     def _offer_more(self) -> None:
         room = self._desk.limits.offers - sum(
-            one.state in OPEN - {State.QUEUED, State.BROKEN} for one in self._sending.values()
+            one.state in OPEN - {TransferState.QUEUED, TransferState.BROKEN}
+            for one in self._sending.values()
         )
         for one in tuple(self._sending.values()):
             if room <= 0 or not one.kept:
                 return  # in their order, and only what goes on after a kill
-            if one.state is State.QUEUED or one.machine.id in self._again:
+            if one.state is TransferState.QUEUED or one.machine.id in self._again:
                 self._again.discard(one.machine.id)
                 one.offered_at = self._desk.now
                 one.run(one.machine.offered())
@@ -418,7 +435,7 @@ class Transfers:
             one.state in ACTIVE for one in self._receiving.values()
         )
         for one in tuple(self._receiving.values()):
-            if room > 0 and one.state is State.QUEUED:
+            if room > 0 and one.state is TransferState.QUEUED:
                 one.run(one.machine.start())
                 room -= 1
 

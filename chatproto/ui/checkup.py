@@ -11,7 +11,7 @@ STATE_WIDTH = 6
 NARROWEST = 20
 
 
-class Finding(Protocol):
+class ShownFinding(Protocol):
     """`node.findings.Finding`."""
 
     @property
@@ -24,7 +24,7 @@ class Finding(Protocol):
     def advice(self) -> str: ...
 
 
-def finding_lines(finding: Finding, columns: int = 0) -> list[str]:
+def finding_lines(finding: ShownFinding, columns: int = 0) -> list[str]:
     """`finding` in lines of at most `columns`, if that is not 0; what to do is behind an arrow."""
     lines = _wrapped(f"{finding.state:{STATE_WIDTH}}", f"{finding.check}: {finding.text}", columns)
     if finding.advice:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from chatproto.client.events import INTERNAL, Answer, Event, Failed
+from chatproto.client.events import INTERNAL, CommandOutput, Event, Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (
@@ -38,7 +38,7 @@ from chatproto.ui.arguments import (
 )
 from chatproto.ui.common_words import ours
 from chatproto.ui.room_commands import ROOM_ROWS
-from chatproto.ui.row import Node, Row
+from chatproto.ui.row import ClientCommands, CommandRow
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
 
@@ -55,7 +55,7 @@ class BadCommand(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Say:
+class TypedText:
     """A text for the current conversation."""
 
     text: str
@@ -75,7 +75,7 @@ _HELP_COLUMN = 16
 """Characters for what is typed in /help; a longer usage pushes its help to the right."""
 
 
-def help_answer(topic: str = "") -> Answer:
+def help_answer(topic: str = "") -> CommandOutput:
     """What /help shows: every command in a line, or one (`topic`) in full.
 
     Raises BadCommand if there is none of that name.
@@ -88,17 +88,17 @@ def help_answer(topic: str = "") -> Answer:
         lines = [f"{row.usage:{_HELP_COLUMN}}  {row.help}" for row in rows]
         lines.append("any other line goes to the current conversation, //text as /text")
     data = {"commands": [{"name": r.name, "usage": r.usage, "help": r.help} for r in rows]}
-    return Answer("help", tuple(lines), data)
+    return CommandOutput("help", tuple(lines), data)
 
 
 def _verify(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
     return (*found["id"], "yes" if found["same"] == ("yes",) else "")
 
 
-ROWS: dict[str, Row] = {
+ROWS: dict[str, CommandRow] = {
     row.name: row
     for row in (
-        Row(
+        CommandRow(
             "help",
             "/help [command]",
             "the commands, or how one is used",
@@ -106,15 +106,15 @@ ROWS: dict[str, Row] = {
             lambda node, given: help_answer(*given),
             fields=(Field("command", word),),
         ),
-        Row("id", "/id", "your own id", nothing, lambda node, given: node.id()),
-        Row(
+        CommandRow("id", "/id", "your own id", nothing, lambda node, given: node.id()),
+        CommandRow(
             "register",
             "/register",
             "make yourself known to the server, also when it has refused",
             nothing,
             lambda node, given: node.register(),
         ),
-        Row(
+        CommandRow(
             "info",
             "/info [prefix]",
             "who is registered",
@@ -124,7 +124,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("prefix", word),),
         ),
-        Row(
+        CommandRow(
             "bridge",
             "/bridge [id]",
             "ask the server for somebody to talk to",
@@ -134,7 +134,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("id", name),),
         ),
-        Row(
+        CommandRow(
             "chat",
             "/chat [--as DIALECT] [id | host:port]",
             "call somebody",
@@ -149,7 +149,7 @@ ROWS: dict[str, Row] = {
                 Field("dialect", name),
             ),
         ),
-        Row(
+        CommandRow(
             "msg",
             "/msg [@id] text",
             "say something, here or to @id",
@@ -162,7 +162,7 @@ ROWS: dict[str, Row] = {
                 Field("to", name),
             ),
         ),
-        Row(
+        CommandRow(
             "drop",
             "/drop",
             "forget pasted lines that begin with /",
@@ -170,14 +170,14 @@ ROWS: dict[str, Row] = {
             lambda node, given: Failed("no pasted lines wait for an answer", 404, "drop"),
             more="On a terminal, a paste runs no commands behind a text: you are asked about them.",
         ),
-        Row(
+        CommandRow(
             "quit",
             "/quit",
             "end the conversation or leave the room; outside, the program",
             nothing,
             lambda node, given: node.quit(),
         ),
-        Row(
+        CommandRow(
             "accept",
             "/accept [who|n]",
             "say yes to what was asked last, or to who",
@@ -186,7 +186,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("id", values.asker),),
         ),
-        Row(
+        CommandRow(
             "decline",
             "/decline [who|n]",
             "say no to what was asked last, or to who",
@@ -195,7 +195,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("id", values.asker),),
         ),
-        Row(
+        CommandRow(
             "who",
             "/who [id]",
             "whom you are talking with",
@@ -205,7 +205,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("id", name),),
         ),
-        Row(
+        CommandRow(
             "switch",
             "/switch id|#room",
             "talk in another conversation or room",
@@ -214,7 +214,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("to", name, missing=None),),
         ),
-        Row(
+        CommandRow(
             "mode",
             "/mode full|half",
             "talk at any time, or take turns",
@@ -223,14 +223,14 @@ ROWS: dict[str, Row] = {
             words=("full", "half"),
             fields=(Field("mode", one_of("full", "half"), missing=None),),
         ),
-        Row(
+        CommandRow(
             "over",
             "/over",
             "give your turn to the other side",
             nothing,
             lambda node, given: node.over(),
         ),
-        Row(
+        CommandRow(
             "send",
             "/send path...",
             "send files or folders",
@@ -242,14 +242,14 @@ ROWS: dict[str, Row] = {
                 Field("paths", values.paths, missing=None),
             ),
         ),
-        Row(
+        CommandRow(
             "files",
             "/files",
             "the files that are on their way",
             nothing,
             lambda node, given: node.list_files(),
         ),
-        Row(
+        CommandRow(
             "cancel",
             "/cancel n",
             "end the transfer of file n",
@@ -258,7 +258,7 @@ ROWS: dict[str, Row] = {
             more="What is there of it stays for a week, and is used if it is sent again.",
             fields=(Field("id", values.number, missing=None),),
         ),
-        Row(
+        CommandRow(
             "unsend",
             "/unsend n [id]",
             "take back message n, which has not arrived",
@@ -271,7 +271,7 @@ ROWS: dict[str, Row] = {
                 Field("to", name),
             ),
         ),
-        Row(
+        CommandRow(
             "history",
             "/history [who] [n]",
             "the latest n messages with somebody, here or named",
@@ -284,7 +284,7 @@ ROWS: dict[str, Row] = {
                 Field("id", name, missing=()),
             ),
         ),
-        Row(
+        CommandRow(
             "outbox",
             "/outbox",
             "messages that wait to be delivered",
@@ -292,14 +292,14 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.outbox(),
             more="/unsend n id takes one back.",
         ),
-        Row(
+        CommandRow(
             "status",
             "/status",
             "where you are, and what is going on",
             nothing,
             lambda node, given: node.status(),
         ),
-        Row(
+        CommandRow(
             "path",
             "/path [id]",
             "how somebody is reached, and why not better",
@@ -309,7 +309,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("id", name),),
         ),
-        Row(
+        CommandRow(
             "nearby",
             "/nearby",
             "who is on this network, with --beacon",
@@ -317,7 +317,7 @@ ROWS: dict[str, Row] = {
             lambda node, given: node.nearby(),
             more="What they say of themselves: unconfirmed, unless their key is one you know.",
         ),
-        Row(
+        CommandRow(
             "verify",
             "/verify [id] [yes]",
             "the number to compare with somebody",
@@ -331,7 +331,7 @@ ROWS: dict[str, Row] = {
             ),
             arrange=_verify,
         ),
-        Row(
+        CommandRow(
             "trust",
             "/trust id KEY",
             "take a key for somebody's",
@@ -344,7 +344,7 @@ ROWS: dict[str, Row] = {
                 Field("key", name, missing=None),
             ),
         ),
-        Row(
+        CommandRow(
             "resend",
             "/resend id",
             "send what was said for the key before /trust",
@@ -353,7 +353,7 @@ ROWS: dict[str, Row] = {
             ids="",
             fields=(Field("id", name, missing=None),),
         ),
-        Row(
+        CommandRow(
             "ignore",
             "/ignore [off] [id]",
             "take no calls of somebody, or list whose",
@@ -370,7 +370,7 @@ ROWS: dict[str, Row] = {
 """Every command by its name, in the order of /help."""
 
 
-def _ignore(node: Node, who: str, off: str) -> None:
+def _ignore(node: ClientCommands, who: str, off: str) -> None:
     if off == "yes":
         node.unignore(who)
     elif who:
@@ -379,7 +379,7 @@ def _ignore(node: Node, who: str, off: str) -> None:
         node.list_ignored()
 
 
-def _row(name: str, command: str) -> Row:
+def _row(name: str, command: str) -> CommandRow:
     """The row of that name. Raises BadCommand with the nearest name there is."""
     row = ROWS.get(name.lower())
     if row is not None:
@@ -397,16 +397,16 @@ def _row(name: str, command: str) -> Row:
 _COMMAND = re.compile(r"/(\S*)(?:\s(.*))?", re.DOTALL)
 
 
-def parse(line: str, read_text: ReadText = as_typed) -> Say | Command | None:
+def parse(line: str, read_text: ReadText = as_typed) -> TypedText | Command | None:
     """What was typed: a text, or with a slash before it a command; None if there is nothing in it.
 
     `//text` is the text `/text`. Raises BadCommand, and nothing else.
     """
     if not line.startswith("/"):
         text = read_text(line)
-        return Say(text) if text.strip() else None
+        return TypedText(text) if text.strip() else None
     if line.startswith("//"):
-        return Say(line[1:])
+        return TypedText(line[1:])
     found = _COMMAND.fullmatch(line)
     assert found is not None, "a slash, then no blank, then anything"
     row = _row(found[1], shortened(found[1]))
@@ -428,29 +428,31 @@ def parse_values(given: Values) -> Command:
         raise BadCommand(f'"{row.name}" {wrong}; it takes {known}', row.name) from None
 
 
-def run(said: Say | Command, node: Node) -> Event | None:
+def run(said: TypedText | Command, node: ClientCommands) -> Event | None:
     """Has `node` do what was said; an event is an answer that needed no node, to be shown.
 
     Raises BadCommand for help on what is not there.
     """
-    if isinstance(said, Say):
+    if isinstance(said, TypedText):
         node.say(said.text)
         return None
     return ROWS[said.name].run(node, said.arguments)
 
 
-def carry_out(line: str, node: Node, read_text: ReadText = as_typed) -> Event | None:
+def carry_out(line: str, node: ClientCommands, read_text: ReadText = as_typed) -> Event | None:
     """Read `line` and run it; an event is to be shown: an answer, or why it could not be done."""
     return _carry_out(lambda: parse(line, read_text), node)
 
 
-def carry_out_values(given: Values, node: Node) -> Event | None:
+def carry_out_values(given: Values, node: ClientCommands) -> Event | None:
     """The same for a command that is given as an object with `do`."""
     return _carry_out(lambda: parse_values(given), node)
 
 
-def _carry_out(read: Callable[[], Say | Command | None], node: Node) -> Event | None:
-    said: Say | Command | None = None
+def _carry_out(
+    read: Callable[[], TypedText | Command | None], node: ClientCommands
+) -> Event | None:
+    said: TypedText | Command | None = None
     try:
         said = read()
         return None if said is None else run(said, node)

@@ -32,7 +32,7 @@ from zope.interface import implementer
 
 from chatproto.client.events import (
     INTERNAL,
-    Answer,
+    CommandOutput,
     Event,
     Failed,
     Notice,
@@ -53,7 +53,7 @@ Speaker = Callable[[str], Event | None]
 
 def for_others(event: Event) -> Event | None:
     """What those hear who did not give the command that `event` comes of; None: nothing."""
-    if isinstance(event, Answer | Failed):
+    if isinstance(event, CommandOutput | Failed):
         return None
     if isinstance(event, SessionChanged) and event.current is not None:
         # Where the asker's next line goes; theirs goes where it went before.
@@ -73,7 +73,7 @@ class ControlConnection(LineReceiver):
         self.MAX_LENGTH = control.limits.control_line
         self._control = control
         self._speaker = speaker
-        self._outflow = _Outflow(control.limits.unsent)
+        self._outflow = _BoundedOutput(control.limits.unsent)
 
     def tell(self, line: bytes) -> None:
         """Write `line`, or keep it until there is room."""
@@ -122,7 +122,7 @@ class ControlConnection(LineReceiver):
 
 
 @implementer(IPushProducer)
-class _Outflow:
+class _BoundedOutput:
     """What waits to be written to a connection, bounded."""
 
     def __init__(self, most: int) -> None:

@@ -11,7 +11,7 @@ from chatproto.stdio.typed import NOT_TEXT
 from chatproto.ui.arguments import Misused
 from chatproto.ui.commands import BadCommand, carry_out, carry_out_values
 from chatproto.ui.plain import dropped
-from chatproto.ui.row import Node
+from chatproto.ui.row import ClientCommands
 from chatproto.ui.values import is_unicode, read_object
 from chatproto.ui.view import json_object
 
@@ -34,7 +34,7 @@ def json_text(written: str) -> str:
     return text
 
 
-def carry_out_json(line: str, node: Node) -> Event | None:
+def carry_out_json(line: str, node: ClientCommands) -> Event | None:
     """Read a line of the JSON interface and run it; an event is to be shown, as of `carry_out`.
 
     `line` has bytes that are not UTF-8 as lone surrogates. In a path among values they mean themselves;
@@ -58,7 +58,7 @@ class JsonLines:
     """
 
     def __init__(
-        self, node: Node, write_line: Callable[[str], None], seconds: Callable[[], Wall]
+        self, node: ClientCommands, write_line: Callable[[str], None], seconds: Callable[[], Wall]
     ) -> None:
         self._node = node
         self._write_line = write_line

@@ -166,7 +166,7 @@ def is_refused(reason: str) -> bool:
     return reason.startswith(told) or " is somebody else: " in reason
 
 
-class Reach:
+class ReachPeer:
     """Has a conversation with `to`: goes on with the one that there is, or calls.
 
     `open`: there is one. `reason`: why there is none any more, or was none to be had.
@@ -269,7 +269,7 @@ class SendText:
     def __init__(self, to: str, text: str, patient: bool = False) -> None:
         self._text = text
         self._patient = patient
-        self._reach = Reach(to, patient)
+        self._reach = ReachPeer(to, patient)
         self._begun = False
         self._said = False
         self._id: int | None = None  # it is in the outbox

@@ -12,7 +12,7 @@ from chatproto.ui.oneshot import (
     REFUSED,
     WRONG,
     Over,
-    Reach,
+    ReachPeer,
     Said,
     Step,
     is_away,
@@ -37,7 +37,7 @@ class SendFiles:
 
     def __init__(self, to: str, paths: Sequence[str], patient: bool = False) -> None:
         self._patient = patient
-        self._reach = Reach(to, patient)
+        self._reach = ReachPeer(to, patient)
         self._begun = False
         self._states = dict.fromkeys(paths, "")
         self._reasons: dict[str, str] = {}
@@ -233,7 +233,7 @@ def _accept(id: str | int) -> Values:
     return {"do": "accept", "id": id}
 
 
-class Info:
+class ListRegistered:
     """Tell who is registered, those whose id begins with `prefix`."""
 
     calls = False

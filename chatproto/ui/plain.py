@@ -8,10 +8,10 @@ from twisted.internet.interfaces import IReactorTime
 
 from chatproto.client.events import Event, Failed, Notice
 from chatproto.net.clock import Wall
-from chatproto.ui.commands import Say, carry_out, parse
+from chatproto.ui.commands import TypedText, carry_out, parse
 from chatproto.ui.paste import Paste
 from chatproto.ui.paste_guard import PasteGuard
-from chatproto.ui.row import Node
+from chatproto.ui.row import ClientCommands
 from chatproto.ui.view import plain_lines
 
 
@@ -19,7 +19,7 @@ def dropped(count: int) -> Notice:
     return Notice(f"{count} {'line was' if count == 1 else 'lines were'} not printed")
 
 
-class Plain:
+class PlainInterface:
     """One event a line out, one text or command a line in.
 
     `write_line` takes a line without its end and does not block. `seconds` is the time of day in
@@ -30,7 +30,7 @@ class Plain:
 
     def __init__(
         self,
-        node: Node,
+        node: ClientCommands,
         write_line: Callable[[str], None],
         seconds: Callable[[], Wall],
         clock: IReactorTime | None = None,
@@ -65,7 +65,7 @@ class Plain:
         elif not self._guard.takes(line):
             if self._node.rooms.current and not _is_command(line):
                 said = parse(line)
-                if isinstance(said, Say):
+                if isinstance(said, TypedText):
                     self._paste.add(said.text)
             else:
                 command = False

@@ -13,18 +13,18 @@ from chatproto.ui.room_arguments import (
     topic,
     words,
 )
-from chatproto.ui.row import Node, Row
+from chatproto.ui.row import ClientCommands, CommandRow
 from chatproto.ui.values import Field, any_text, flag, name, text, word
 
 TIME = "time: 30m, 2h, 7d; without it for good."
 
 
-def _topic(node: Node, given: tuple[str, ...]) -> None:
+def _topic(node: ClientCommands, given: tuple[str, ...]) -> None:
     what, text, room = given
     node.in_room.topic(text if what == "set" else None, room)
 
 
-def _settings(node: Node, given: tuple[str, ...]) -> None:
+def _settings(node: ClientCommands, given: tuple[str, ...]) -> None:
     room, *changes = given
     wanted = dict(change.split("=", 1) for change in changes)
     invited, kept = (
@@ -44,7 +44,7 @@ def _settings_values(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
 
 
 ROOM_ROWS = (
-    Row(
+    CommandRow(
         "join",
         "/join room [key=KEY]",
         "come into a room; who opens it owns it",
@@ -57,7 +57,7 @@ ROOM_ROWS = (
             Field("key", word),
         ),
     ),
-    Row(
+    CommandRow(
         "part",
         "/part [#room]",
         "leave a room",
@@ -65,8 +65,10 @@ ROOM_ROWS = (
         lambda node, given: node.rooms.part(*given),
         fields=(Field("room", name),),
     ),
-    Row("rooms", "/rooms", "which rooms there are", nothing, lambda node, _: node.in_room.rooms()),
-    Row(
+    CommandRow(
+        "rooms", "/rooms", "which rooms there are", nothing, lambda node, _: node.in_room.rooms()
+    ),
+    CommandRow(
         "names",
         "/names [#room]",
         "who is in a room",
@@ -74,7 +76,7 @@ ROOM_ROWS = (
         lambda node, given: node.in_room.names(*given),
         fields=(Field("room", name),),
     ),
-    Row(
+    CommandRow(
         "topic",
         "/topic [@#room] [text]",
         "what a room is about, or is to be about",
@@ -87,7 +89,7 @@ ROOM_ROWS = (
         ),
         arrange=_topic_values,
     ),
-    Row(
+    CommandRow(
         "kick",
         "/kick id [#room]",
         "put somebody out of a room",
@@ -99,7 +101,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
     ),
-    Row(
+    CommandRow(
         "ban",
         "/ban who [time] [#room]",
         "put somebody out, and let them not in again",
@@ -113,7 +115,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
     ),
-    Row(
+    CommandRow(
         "unban",
         "/unban who [#room]",
         "let somebody in again",
@@ -125,7 +127,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
     ),
-    Row(
+    CommandRow(
         "mute",
         "/mute id [time] [#room]",
         "let somebody say nothing in a room",
@@ -139,7 +141,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
     ),
-    Row(
+    CommandRow(
         "op",
         "/op id [time] [#room]",
         "let somebody put others out",
@@ -153,7 +155,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
     ),
-    Row(
+    CommandRow(
         "invite",
         "/invite id [#room]",
         "let somebody in without the room's key",
@@ -165,7 +167,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
     ),
-    Row(
+    CommandRow(
         "settings",
         "/settings [key=KEY] [invited=yes|no] [kept=yes|no] [#room]",
         "how a room is",
@@ -181,7 +183,7 @@ ROOM_ROWS = (
         ),
         arrange=_settings_values,
     ),
-    Row(
+    CommandRow(
         "search",
         "/search words",
         "what was said with these words in it",

@@ -11,7 +11,7 @@ from chatproto.ui.arguments import ReadText
 from chatproto.ui.values import Arrange, Field, in_order
 
 
-class Rooms(Protocol):
+class RoomCommands(Protocol):
     """The rooms that we are in; `current`: which of them what is typed goes to, or an empty string."""
 
     @property
@@ -37,11 +37,11 @@ class InRoom(Protocol):
     ) -> None: ...
 
 
-class Node(Protocol):
+class ClientCommands(Protocol):
     """What can be asked of a user's program; what comes of it is told as events, never returned."""
 
     @property
-    def rooms(self) -> Rooms: ...
+    def rooms(self) -> RoomCommands: ...
     @property
     def target(self) -> object:
         """Whoever gets the next line, as a value that is equal only to itself."""
@@ -82,7 +82,7 @@ class Node(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class CommandRow:
     """One command: how it is written, what it is for, how it is read and run.
 
     `read` makes the arguments of what follows the name and one blank (raises Misused); `run` hands
@@ -96,7 +96,7 @@ class Row:
     usage: str
     help: str
     read: Callable[[str, ReadText], tuple[str, ...]]
-    run: Callable[[Node, tuple[str, ...]], Event | None]
+    run: Callable[[ClientCommands, tuple[str, ...]], Event | None]
     more: str = ""
     words: tuple[str, ...] = ()
     ids: str | None = None

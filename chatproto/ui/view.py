@@ -15,19 +15,19 @@ from dataclasses import fields
 from typing import Any
 
 from chatproto.client.events import (
-    Answer,
     Bridged,
     Bye,
+    CommandOutput,
     Contacts,
     Delivered,
     Event,
     Exited,
     Failed,
     FileChanged,
-    Incoming,
+    IncomingCallEvent,
     MessageReceived,
     Notice,
-    Presence,
+    PresenceChanged,
     Registered,
     RoomChanged,
     Running,
@@ -63,7 +63,7 @@ def _lines(event: Event, now: Wall) -> list[str]:
     match event:
         case Running():
             return [f"{name(event.id)} running on {_address(event.host, event.port)}"]
-        case Incoming():
+        case IncomingCallEvent():
             return _incoming(event)
         case MessageReceived():
             room = f"{room_name(event.room)} " if event.room is not None else ""
@@ -71,11 +71,11 @@ def _lines(event: Event, now: Wall) -> list[str]:
             return [prefix + line for line in split(event.text)]
         case SessionChanged():
             return [f"* {line}" for line in _session(event)]
-        case Answer(command="id"):
+        case CommandOutput(command="id"):
             return [line for text in event.lines for line in split(text)]
-        case Answer(command="files"):
+        case CommandOutput(command="files"):
             return [f"* {line}" for line in list_lines(event.data["files"])]
-        case Answer():
+        case CommandOutput():
             return [f"* {line}" for text in event.lines for line in split(text)]
         case Notice() | Failed():
             return [f"* {line}" for line in split(event.text)]
@@ -97,7 +97,7 @@ def _lines(event: Event, now: Wall) -> list[str]:
             return [f"* {line}" for line in file_lines(event)]
         case RoomChanged():
             return [f"* {line}" for line in room_lines(event, now)]
-        case Presence():
+        case PresenceChanged():
             return [f"* {name(event.id)} is {name(event.status)}"]
         case Bye():
             return [f"* {name(event.id)} left{bracket(event.reason)}"]
@@ -112,7 +112,7 @@ def json_object(event: Event, now: Wall) -> dict[str, object]:
     What is None is left out, but for `Bridged`, where it means nobody.
     """
     found: dict[str, object] = {"event": event.event, "time": date_of(now)}
-    if isinstance(event, Answer):
+    if isinstance(event, CommandOutput):
         found["command"] = event.command
         return {**found, **event.data, **found}  # ours first, and never replaced
     for field in fields(event):
@@ -126,7 +126,7 @@ def _address(host: str, port: int) -> str:
     return host_port(name(host), port)
 
 
-def _incoming(event: Incoming) -> list[str]:
+def _incoming(event: IncomingCallEvent) -> list[str]:
     # A caller in the open is never confirmed, and keeps the line that the assignment fixes.
     doubt = "? (unconfirmed)" if event.encrypted and not event.confirmed else ""
     where = _address(event.host, event.port) + (f" ({_way(event.path)})" if event.path else "")
@@ -150,7 +150,7 @@ def _session(event: SessionChanged) -> list[str]:
             at = "" if at == f" {who}" else at
             return [f"calling {who}{at}{bracket(event.reason)}"]
         case "ringing":
-            return []  # `Incoming` says it
+            return []  # `IncomingCallEvent` says it
         case "broken":
             return [f"the connection to {who} broke{bracket(event.reason)}"]
         case "closed":

@@ -18,7 +18,7 @@ from chatproto.wire.fields import (
     read_host_port,
     read_ip,
 )
-from chatproto.wire.messages import HOST_NAME, Block, Header, read_status, write_status
+from chatproto.wire.messages import HOST_NAME, ClassicMessage, Header, read_status, write_status
 
 ADDRESSES = 8
 """How many addresses a message may tell."""
@@ -267,7 +267,7 @@ RETRY_AFTER = Header("Retry-After", "retry_after", read_count)
 
 
 @dataclass(frozen=True, slots=True)
-class Bcp2Message(Block):
+class Bcp2Message(ClassicMessage):
     """What all have: perhaps a body."""
 
     body: ClassVar[Body | None] = None

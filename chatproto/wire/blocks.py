@@ -34,7 +34,7 @@ class Shape(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class HeaderBlock:
     """A start line, its header lines by lower-cased name, and the lines as they stood."""
 
     start: str
@@ -74,7 +74,7 @@ def end_of_block(data: bytearray, most: int) -> int:
     return blank.end() if blank else 0
 
 
-def read_block(data: bytes) -> Block:
+def read_block(data: bytes) -> HeaderBlock:
     """`data`, a whole block, taken apart. The first line of row idhdr is a header too."""
     text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
     start, *lines = text.split("\n")
@@ -85,7 +85,7 @@ def read_block(data: bytes) -> Block:
         name, colon, value = line.partition(":")
         if colon:
             headers.setdefault(name.strip().lower(), value.strip())
-    return Block(start.strip(), headers, lines)
+    return HeaderBlock(start.strip(), headers, lines)
 
 
 def _name_of(line: str) -> str:

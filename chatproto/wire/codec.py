@@ -19,11 +19,11 @@ from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.messages import (
     IPV4,
     TABLE,
-    Bridge,
-    Dialect,
+    ClassicBridge,
+    ClassicRegister,
+    Grammar,
     Header,
     Message,
-    Register,
     Sender,
     methods,
 )
@@ -298,12 +298,12 @@ def read_canonical(block: str) -> Message | None:
     match = CANONICAL_REGISTER.fullmatch(block)
     if match is not None:
         client_id, ip, port = match.groups()
-        message = Register(client_id, ip, int(port))
+        message = ClassicRegister(client_id, ip, int(port))
     else:
         match = CANONICAL_BRIDGE.fullmatch(block)
         if match is None:
             return None
-        message = Bridge(match[1])
+        message = ClassicBridge(match[1])
     KNOWN_BLOCKS.take(block, message)
     return message
 
@@ -319,7 +319,7 @@ def fits_canonical(limits: Limits) -> bool:
 
 
 METHODS: dict[Sender, dict[str, type[Message]]] = {
-    sender: methods(sender, Dialect.CLASSIC) for sender in Sender
+    sender: methods(sender, Grammar.CLASSIC) for sender in Sender
 }
 
 

@@ -37,7 +37,7 @@ class Sender(Flag):
     PEER = auto()
 
 
-class Dialect(Flag):
+class Grammar(Flag):
     """In which of the dialects with a grammar it exists (protocol section 1)."""
 
     CLASSIC = auto()
@@ -60,7 +60,7 @@ class Header(NamedTuple):
     secret: bool = False
 
 
-class Lines(NamedTuple):
+class LineField(NamedTuple):
     """For messages whose lines are no headers: the attribute that holds them as a tuple.
 
     `attribute` None: whatever the lines say is nothing.
@@ -127,12 +127,12 @@ PORT = Header("Port", "port", read_port)
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ClassicMessage:
     """What all messages have: a method, and how the rest of the block looks."""
 
     method: ClassVar[str]
     headers: ClassVar[tuple[Header, ...]] = ()
-    lines: ClassVar[Lines | None] = None
+    lines: ClassVar[LineField | None] = None
 
 
 class Claim(NamedTuple):
@@ -156,26 +156,26 @@ class Confirmation(NamedTuple):
     status: str = "registered"
 
 
-class Register(Claim):
+class ClassicRegister(Claim):
     """I can be called here: `REGISTER`, clientID, IP, Port; answered by REGACK, or ERROR 409."""
 
     __slots__ = ()
     method: ClassVar[str] = "REGISTER"
     headers: ClassVar[tuple[Header, ...]] = (CLIENT_ID, IP, PORT)
-    lines: ClassVar[Lines | None] = None
+    lines: ClassVar[LineField | None] = None
 
 
-class RegAck(Confirmation):
+class ClassicRegAck(Confirmation):
     """You are registered, as you said: `REGACK`, clientID, IP, Port, `Status: registered`."""
 
     __slots__ = ()
     method: ClassVar[str] = "REGACK"
     headers: ClassVar[tuple[Header, ...]] = (CLIENT_ID, IP, PORT, Header("Status", "status"))
-    lines: ClassVar[Lines | None] = None
+    lines: ClassVar[LineField | None] = None
 
 
 @dataclass(frozen=True, slots=True)
-class Bridge(Block):
+class ClassicBridge(ClassicMessage):
     """Give me somebody to talk to: `BRIDGE` and the asker's own clientID."""
 
     method = "BRIDGE"
@@ -184,7 +184,7 @@ class Bridge(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class BridgeAck(Block):
+class ClassicBridgeAck(ClassicMessage):
     """Call this one: `BRIDGEACK`, clientID, IP, Port; all three empty when nobody is to be had."""
 
     method = "BRIDGEACK"
@@ -199,38 +199,38 @@ class BridgeAck(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class Info(Block):
+class ClassicInfo(ClassicMessage):
     """Who is there? `INFO`; a line without a colon may follow and says nothing."""
 
     method = "INFO"
-    lines = Lines(None)
+    lines = LineField(None)
 
 
 @dataclass(frozen=True, slots=True)
-class InfoAck(Block):
+class ClassicInfoAck(ClassicMessage):
     """These are there: `INFOACK` and a line `<clientID> <ip>:<port>` for each."""
 
     method = "INFOACK"
-    lines = Lines("contacts", read_contact, write_contact)
+    lines = LineField("contacts", read_contact, write_contact)
     contacts: tuple[Contact, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Probe(Block):
+class ClassicProbe(ClassicMessage):
     """Is anybody there? `PROBE`; any bytes will do for an answer."""
 
     method = "PROBE"
 
 
 @dataclass(frozen=True, slots=True)
-class ProbeAck(Block):
+class ProbeAck(ClassicMessage):
     """Yes: `PROBEACK`."""
 
     method = "PROBEACK"
 
 
 @dataclass(frozen=True, slots=True)
-class Unregister(Block):
+class Unregister(ClassicMessage):
     """Forget me: `UNREGISTER`, clientID. ERROR 403 from another address, 404 if not known."""
 
     method = "UNREGISTER"
@@ -239,14 +239,14 @@ class Unregister(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class UnregAck(Block):
+class UnregAck(ClassicMessage):
     """Forgotten: `UNREGACK`."""
 
     method = "UNREGACK"
 
 
 @dataclass(frozen=True, slots=True)
-class Quit(Block):
+class ClassicQuit(ClassicMessage):
     """Goodbye: `QUIT`. To a server with the clientID that it shall forget; to a peer without."""
 
     method = "QUIT"
@@ -255,14 +255,14 @@ class Quit(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class QuitAck(Block):
+class QuitAck(ClassicMessage):
     """Forgotten: `QUITACK`."""
 
     method = "QUITACK"
 
 
 @dataclass(frozen=True, slots=True)
-class Chat(Block):
+class ClassicChat(ClassicMessage):
     """I call you: `CHAT`, the caller's clientID, IP and Port (dialect canon)."""
 
     method = "CHAT"
@@ -273,7 +273,7 @@ class Chat(Block):
 
 
 @dataclass(frozen=True, slots=True)
-class Error(Block):
+class ClassicError(ClassicMessage):
     """No: `ERROR`, `Status: <code> <words>`, a code of `errors.REASONS`."""
 
     method = "ERROR"
@@ -281,37 +281,37 @@ class Error(Block):
     status: int
 
 
-Message: TypeAlias = Block | Register | RegAck
+Message: TypeAlias = ClassicMessage | ClassicRegister | ClassicRegAck
 
 
-class Row(NamedTuple):
+class MessageRow(NamedTuple):
     """Who may send a message, and in which dialects."""
 
     kind: type[Message]
     senders: Sender
-    dialects: Dialect
+    dialects: Grammar
 
 
-TABLE: tuple[Row, ...] = (
-    Row(Register, Sender.CLIENT, Dialect.CLASSIC),
-    Row(RegAck, Sender.SERVER, Dialect.CLASSIC),
-    Row(Bridge, Sender.CLIENT, Dialect.CLASSIC),
-    Row(BridgeAck, Sender.SERVER, Dialect.CLASSIC),
-    Row(Info, Sender.CLIENT, Dialect.CLASSIC),
-    Row(InfoAck, Sender.SERVER, Dialect.CLASSIC),
-    Row(Probe, Sender.CLIENT, Dialect.CLASSIC),
-    Row(ProbeAck, Sender.SERVER, Dialect.CLASSIC),
-    Row(Unregister, Sender.CLIENT, Dialect.CLASSIC),
-    Row(UnregAck, Sender.SERVER, Dialect.CLASSIC),
-    Row(Quit, Sender.CLIENT | Sender.PEER, Dialect.CLASSIC),
-    Row(QuitAck, Sender.SERVER, Dialect.CLASSIC),
-    Row(Chat, Sender.PEER, Dialect.CLASSIC),
-    Row(Error, Sender.SERVER, Dialect.CLASSIC),
+TABLE: tuple[MessageRow, ...] = (
+    MessageRow(ClassicRegister, Sender.CLIENT, Grammar.CLASSIC),
+    MessageRow(ClassicRegAck, Sender.SERVER, Grammar.CLASSIC),
+    MessageRow(ClassicBridge, Sender.CLIENT, Grammar.CLASSIC),
+    MessageRow(ClassicBridgeAck, Sender.SERVER, Grammar.CLASSIC),
+    MessageRow(ClassicInfo, Sender.CLIENT, Grammar.CLASSIC),
+    MessageRow(ClassicInfoAck, Sender.SERVER, Grammar.CLASSIC),
+    MessageRow(ClassicProbe, Sender.CLIENT, Grammar.CLASSIC),
+    MessageRow(ProbeAck, Sender.SERVER, Grammar.CLASSIC),
+    MessageRow(Unregister, Sender.CLIENT, Grammar.CLASSIC),
+    MessageRow(UnregAck, Sender.SERVER, Grammar.CLASSIC),
+    MessageRow(ClassicQuit, Sender.CLIENT | Sender.PEER, Grammar.CLASSIC),
+    MessageRow(QuitAck, Sender.SERVER, Grammar.CLASSIC),
+    MessageRow(ClassicChat, Sender.PEER, Grammar.CLASSIC),
+    MessageRow(ClassicError, Sender.SERVER, Grammar.CLASSIC),
 )
 """The protocol: every message there is."""
 
 
-def methods(sender: Sender, dialect: Dialect = Dialect.CLASSIC) -> dict[str, type[Message]]:
+def methods(sender: Sender, dialect: Grammar = Grammar.CLASSIC) -> dict[str, type[Message]]:
     """What `sender` may say in `dialect`, by method."""
     return {
         row.kind.method: row.kind

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from chatproto.wire.bare import parted, whole
-from chatproto.wire.blocks import Block, Shape, end_of_block, read_block, shape_of
+from chatproto.wire.blocks import HeaderBlock, Shape, end_of_block, read_block, shape_of
 from chatproto.wire.dialects import (
     ANNOUNCE,
     CANON,
@@ -35,7 +35,7 @@ from chatproto.wire.padding import Unpadder
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class DialectKnown:
     """The caller's dialect is known; what its row does not tell is None."""
 
     dialect: Dialect
@@ -45,7 +45,7 @@ class Opened:
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class PlainMessage:
     """One message, its line end taken off."""
 
     text: str
@@ -58,7 +58,7 @@ class Left:
     word: str
 
 
-Item = Opened | Said | Left
+Item = DialectKnown | PlainMessage | Left
 
 _ANNOUNCED = re.compile(rb"Incoming chat request from [^\n]{1,200}\n")
 _ANNOUNCEMENT = re.compile(
@@ -198,7 +198,7 @@ class Reader:
             if end >= 0:
                 client_id, text = prefix[1].decode(), bytes(rest[prefix.end() : end])
                 del rest[: end + 2]
-                self._take(Opened(PREFIXED, client_id), items)
+                self._take(DialectKnown(PREFIXED, client_id), items)
                 self._say_prefixed(text, items)
                 return True
         if len(rest) >= self._limits.message:
@@ -220,19 +220,19 @@ class Reader:
         if read is None:
             # It looks like a block and is none that we know: words, then.
             text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
-            read = [Opened(RAW), Said(text)]
+            read = [DialectKnown(RAW), PlainMessage(text)]
         for item in read:
             self._take(item, items)
         return True
 
-    def _understood(self, block: Block) -> list[Item] | None:
+    def _understood(self, block: HeaderBlock) -> list[Item] | None:
         """What a block says; None if it is no block of any row."""
         headers, lines = block.headers, block.lines
         if block.start == "QUIT":
             return [Left("QUIT")]
         if self.dialect is IDONLY and lines[0].lower().startswith("clientid"):
             # All the rest is text, whatever it looks like.
-            return [Said("\n".join(lines[1:]))] if lines[1:] else []
+            return [PlainMessage("\n".join(lines[1:]))] if lines[1:] else []
         if block.start == "CHATREQ":
             return [self._caller(CHATREQ, headers)]
         if block.start == "ID":
@@ -262,7 +262,7 @@ class Reader:
             return self._said(IDONLY, headers, "\n".join(texts))
         return None
 
-    def _caller(self, dialect: Dialect, headers: dict[str, str]) -> Opened:
+    def _caller(self, dialect: Dialect, headers: dict[str, str]) -> DialectKnown:
         client_id = headers.get("clientid", headers.get("id", ""))
         try:
             port: int | None = read_port(headers.get("port", ""))
@@ -270,10 +270,10 @@ class Reader:
             port = None
         known = client_id if ID.fullmatch(client_id) else None
         host = headers.get("ip", "").strip("[]")
-        return Opened(dialect, known, host if _HOST.fullmatch(host) else None, port)
+        return DialectKnown(dialect, known, host if _HOST.fullmatch(host) else None, port)
 
     def _said(self, dialect: Dialect, headers: dict[str, str], text: str) -> list[Item]:
-        return [self._caller(dialect, headers), Said(text)]
+        return [self._caller(dialect, headers), PlainMessage(text)]
 
     def _count(self, length: str) -> None:
         if not (length.isascii() and length.isdigit()) or int(length[:9]) > self._limits.message:
@@ -304,15 +304,15 @@ class Reader:
             # The first body is this row's opener.
             self._take(_announcer(TYPELENGTH, announced), items)
             return True
-        self._take(Opened(TYPELENGTH), items)
-        self._take(Said(text), items)
+        self._take(DialectKnown(TYPELENGTH), items)
+        self._take(PlainMessage(text), items)
         return True
 
     # Text.
 
     def _say_prefixed(self, data: bytes, items: list[Item]) -> None:
         text = data.decode("utf-8", "replace").strip("\r\n")
-        self._take(Left("/quit") if "/quit" in text else Said(text), items)
+        self._take(Left("/quit") if "/quit" in text else PlainMessage(text), items)
 
     def _flush(self, items: list[Item], most: int | None = None) -> None:
         """Take what is there, up to `most` bytes, as one bare message."""
@@ -337,7 +337,7 @@ class Reader:
             return
         end = b"\r\n" if data.endswith(b"\r\n") else b"\n" if data.endswith(b"\n") else b""
         if self.dialect is None:
-            self._take(Opened(CRLF if end == b"\r\n" else RAW), items)
+            self._take(DialectKnown(CRLF if end == b"\r\n" else RAW), items)
         elif self.dialect is CRLF and self._called and end != b"\r\n":
             self.dialect = RAW
         if most is None:
@@ -345,14 +345,14 @@ class Reader:
         assert self.dialect is not None
         said, farewell = parted(text, self.dialect, self.farewells)
         if said:
-            self._take(Said(said), items)
+            self._take(PlainMessage(said), items)
         if farewell:
             self._take(Left(farewell), items)
 
     def _take(self, item: Item, items: list[Item]) -> None:
         """Note `item`, and what it tells of the dialect."""
         match item:
-            case Opened(dialect):
+            case DialectKnown(dialect):
                 if self._opened:  # a second opener, or the answer of one whom we called
                     if self._mirrors and dialect not in (RAW, self.dialect):
                         self._mirrors = False
@@ -361,7 +361,7 @@ class Reader:
                 self._opened = True
                 self.dialect = dialect
                 self.line_end = dialect.end
-            case Said(text):
+            case PlainMessage(text):
                 if not text:
                     return
                 self._heard_text = True
@@ -379,10 +379,10 @@ def _body_ends(rest: bytearray, due: int) -> bool:
     return rest[:due].endswith(b"\n")
 
 
-def _announcer(dialect: Dialect, announced: re.Match[str]) -> Opened:
+def _announcer(dialect: Dialect, announced: re.Match[str]) -> DialectKnown:
     client_id, host, port = announced.groups()
     number = int(port)
-    return Opened(
+    return DialectKnown(
         dialect,
         client_id if ID.fullmatch(client_id) else None,
         host,

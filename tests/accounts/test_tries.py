@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts import tries
-from chatproto.accounts.tries import MINUTE, Tries
+from chatproto.accounts.tries import MINUTE, PasswordTries
 
 
 class TriesTests(SynchronousTestCase):
     def test_three_are_wrong_and_the_fourth_waits_for_the_first_to_be_a_minute_old(self) -> None:
-        counted = Tries(3)
+        counted = PasswordTries(3)
         for now in (0.0, 10.0, 20.0):
             self.assertEqual(counted.wait(["a"], now), 0.0)
             counted.wrong(["a"], now)
@@ -23,18 +23,18 @@ class TriesTests(SynchronousTestCase):
         self.assertEqual(counted.wait(["a"], 60.0), 10.0)
 
     def test_of_several_names_the_longest_wait_counts(self) -> None:
-        counted = Tries(1)
+        counted = PasswordTries(1)
         counted.wrong(["a"], 0.0)
         counted.wrong(["a", "b"], 30.0)
         self.assertEqual(counted.wait(["a", "b", "c"], 40.0), 50.0)
         self.assertEqual(counted.wait([], 40.0), 0.0)
 
     def test_none_at_all_may_be_allowed(self) -> None:
-        self.assertEqual(Tries(0).wait(["a"], 5.0), MINUTE)
+        self.assertEqual(PasswordTries(0).wait(["a"], 5.0), MINUTE)
 
     @given(st.lists(st.tuples(st.sampled_from("ab"), st.floats(0, 40)), max_size=40))
     def test_no_minute_has_more_than_three(self, wanted: list[tuple[str, float]]) -> None:
-        counted, now = Tries(3), 0.0
+        counted, now = PasswordTries(3), 0.0
         made: list[tuple[str, float]] = []
         for name, later in wanted:
             now += later
@@ -47,7 +47,7 @@ class TriesTests(SynchronousTestCase):
 
     def test_the_oldest_are_forgotten(self) -> None:
         self.patch(tries, "MOST", 10)
-        counted = Tries(1)
+        counted = PasswordTries(1)
         for number in range(50):
             counted.wrong([str(number)], 0.0)
         self.assertEqual(counted.wait(["39"], 1.0), 0.0)

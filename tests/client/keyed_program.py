@@ -9,14 +9,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.door import Door
 from chatproto.client.events import Event
 from chatproto.client.files import Files
 from chatproto.client.introducers import SecureIntroducer
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.server_news import ServerNews
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.pins import NO_SERVER, Pin, PinFile
@@ -54,22 +54,22 @@ class Case(SynchronousTestCase):
 
     def begin(
         self, limits: Limits = DEFAULTS, ledger: Ledger | None = None, **settings: Any
-    ) -> Node:
+    ) -> App:
         """Start the program, with all that is known of before kept in its home."""
         self.net = TlsNet()
         self.events: list[Event] = []
         self.codes: list[int] = []
         self.held: list[bool] = []
         values: dict[str, Any] = {"answer": self.answer} | settings
-        chosen = Settings("alice", **values)
+        chosen = ClientSettings("alice", **values)
         pins = PinFile(self.home / "known_peers")
         where = key_of("server") if self.server else NO_SERVER
         for name in self.known:
             pins.put(Pin(where, name, key_of(name)))
         tls = Tls(IDENTITIES["alice"])
-        known = Acquaintances(tls, pins, self.net.seconds, limits)
+        known = TrustStore(tls, pins, self.net.seconds, limits)
         self.ledger = ledger or MemoryLedger()
-        node = self.node = Node(
+        node = self.node = App(
             self.net, chosen, limits, known, self.codes.append, self.ledger, Random(7)
         )
         self.disk = Steps()
@@ -84,7 +84,7 @@ class Case(SynchronousTestCase):
             self.at_server()
         return node
 
-    def _introducer(self, node: Node, known: Acquaintances, limits: Limits) -> SecureIntroducer:
+    def _introducer(self, node: App, known: TrustStore, limits: Limits) -> SecureIntroducer:
         news = ServerNews(known, node, f"{SERVER_HOST}:{SERVER_PORT}")
         server = SecureServer(
             self.net,

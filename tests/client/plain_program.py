@@ -10,8 +10,8 @@ from chatproto.client.door import Door
 from chatproto.client.events import (
     Event,
 )
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
 from chatproto.wire.limits import DEFAULTS, Limits
 from tests.net import Net, Wire, joined
 
@@ -24,13 +24,13 @@ class Case(SynchronousTestCase):
     def setUp(self) -> None:
         self.begin()
 
-    def begin(self, limits: Limits = DEFAULTS, **settings: Any) -> Node:
+    def begin(self, limits: Limits = DEFAULTS, **settings: Any) -> App:
         self.net = Net()
         self.events: list[Event] = []
         self.codes: list[int] = []
         values: dict[str, Any] = {"plain": True, "dialect": "lobby"} | settings
-        chosen = Settings("alice", **values)
-        self.node = Node(self.net, chosen, limits, None, self.codes.append)
+        chosen = ClientSettings("alice", **values)
+        self.node = App(self.net, chosen, limits, None, self.codes.append)
         self.node.tell = self.events.append
         self.node.start("127.0.0.1", 5001)
         return self.node

@@ -12,10 +12,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, Failed, MessageReceived, RoomChanged, Sent
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import Unreachable
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
 from chatproto.server.room_side import RoomSide
 from chatproto.session.ledger import Ledger
@@ -74,7 +74,7 @@ class Line:
         part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
         if self.guest is None:
-            return fail(Unreachable("no connection"))
+            return fail(ServerUnreachable("no connection"))
         self._cseq += 1
         answer: Deferred[Bcp2Message] = Deferred()
         self._asked[self._cseq] = wanted, answer, part
@@ -112,7 +112,7 @@ class Line:
             self._hall.side.lost(guest, "")
         asked, self._asked = self._asked, {}
         for _, answer, _ in asked.values():
-            answer.errback(Unreachable("the connection ended"))
+            answer.errback(ServerUnreachable("the connection ended"))
 
     def _take(self, message: Any) -> None:
         cseq = getattr(message, "cseq", None)
@@ -125,7 +125,7 @@ class Line:
             return
         del self._asked[cseq]
         if isinstance(message, Error):
-            answer.errback(Refused(f"{message.status}", message.status, message.retry_after))
+            answer.errback(ServerRefused(f"{message.status}", message.status, message.retry_after))
         else:
             assert isinstance(message, wanted)
             answer.callback(message)
@@ -174,7 +174,7 @@ class Person:
         self.line = Line(hall, self.key, name)
         self.hall = hall
         known: Any = SimpleNamespace(own_key=self.key) if ledger else None  # nobody is called here
-        self.node = Node(hall.clock, Settings(name), limits, known, self.codes.append, ledger)
+        self.node = App(hall.clock, ClientSettings(name), limits, known, self.codes.append, ledger)
         self.node.tell = self.events.append
         self.node.hold_input = lambda held: setattr(self, "held", held)
         self.node.rooms.connection = RoomClient(self.line, limits)

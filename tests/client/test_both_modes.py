@@ -11,7 +11,7 @@ from chatproto.client.events import (
     Delivered,
     Exited,
     Failed,
-    Incoming,
+    IncomingCallEvent,
     MessageReceived,
     Notice,
     Sent,
@@ -29,7 +29,7 @@ class Called(Both):
 
     def test_the_first_is_spoken_to_at_once(self) -> None:
         bob = self.calls("bob")
-        [incoming] = self.told(Incoming)
+        [incoming] = self.told(IncomingCallEvent)
         self.assertEqual((incoming.id, incoming.ask), ("bob", False))
         carol = self.calls("carol")
         bob.says("your turn")
@@ -46,11 +46,11 @@ class Called(Both):
         self.node.ignore("bob")
         bob = self.calls("bob")
         self.net.wait(1)
-        self.assertEqual(self.told(Incoming), [])
+        self.assertEqual(self.told(IncomingCallEvent), [])
         self.assertTrue(bob.over)
         self.node.ignore("bob")
         self.calls("bob")
-        self.assertEqual(len(self.told(Incoming)), 1)
+        self.assertEqual(len(self.told(IncomingCallEvent)), 1)
 
     def test_ignoring_ends_the_conversation(self) -> None:
         bob, carol = self.calls("bob"), self.calls("carol")
@@ -73,7 +73,7 @@ class Called(Both):
     def test_a_call_rings_until_it_is_accepted(self) -> None:
         self.begin(answer="none")
         bob = self.calls("bob")
-        self.assertTrue(self.told(Incoming)[0].ask)
+        self.assertTrue(self.told(IncomingCallEvent)[0].ask)
         self.node.accept("bob")
         self.net.wait(1)
         bob.says("hello")
@@ -91,7 +91,7 @@ class Called(Both):
         self.begin(DEFAULTS.with_values(["ringing=1"]), answer="none")
         bob, carol = self.calls("bob"), self.calls("carol")
         self.net.wait(1)
-        self.assertEqual([one.id for one in self.told(Incoming)], ["bob"])
+        self.assertEqual([one.id for one in self.told(IncomingCallEvent)], ["bob"])
         self.assertEqual((bob.over, carol.over), (False, True))
 
     def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chatproto.client.door import Door
 from chatproto.client.events import (
     Exited,
-    Incoming,
+    IncomingCallEvent,
     MessageReceived,
     Notice,
 )
@@ -22,7 +22,7 @@ class CalledTests(Case):
 
     def test_with_plain_the_first_is_spoken_to_at_once(self) -> None:
         self.called("bob")
-        [incoming] = self.told(Incoming)
+        [incoming] = self.told(IncomingCallEvent)
         self.assertEqual((incoming.id, incoming.ask), ("bob", False))
         current = self.node.calls.current
         assert current is not None
@@ -44,7 +44,7 @@ class CalledTests(Case):
             self.called("bob", 5003 + number)
         [notice] = self.told(Notice)
         self.assertIn("was refused (--open)", notice.text)
-        self.assertEqual(self.told(Incoming), [])
+        self.assertEqual(self.told(IncomingCallEvent), [])
 
     def test_of_too_many_who_say_nothing_the_oldest_goes(self) -> None:
         self.begin(DEFAULTS.with_values(["callers=3"]))
@@ -86,7 +86,7 @@ class ClaimTests(Case):
             wire.says(b"hello\r\n")
             self.net.wait(1)
         self.assertEqual(self.heard(), [("bob", "hello")] * 2)
-        self.assertEqual(len(self.told(Incoming)), 1)
+        self.assertEqual(len(self.told(IncomingCallEvent)), 1)
 
     def test_a_loopback_address_told_from_elsewhere_is_not_called(self) -> None:
         for told, called in (

@@ -10,12 +10,12 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, Notice
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
 from chatproto.session.manner import SECURE
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.dialects import CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
@@ -31,8 +31,8 @@ class Case(SynchronousTestCase):
     def begin(self) -> None:
         self.clock = Clock()
         self.events: list[Event] = []
-        settings = Settings("alice", plain=True, answer="none")
-        self.node = Node(self.clock, settings, DEFAULTS, None, lambda code: None)
+        settings = ClientSettings("alice", plain=True, answer="none")
+        self.node = App(self.clock, settings, DEFAULTS, None, lambda code: None)
         self.node.tell = self.events.append
         self.node.start("10.0.0.1", 5001)
         self.all: Conversations = self.node.calls.all
@@ -138,7 +138,7 @@ class RingingTests(Case):
         self.rings("bob", "10.0.0.2")
         self.rings("eve", "10.0.0.3")
         bob, eve = self.all
-        self.assertEqual((bob.state, eve.state), (State.RINGING, State.RINGING))
+        self.assertEqual((bob.state, eve.state), (SessionState.RINGING, SessionState.RINGING))
         self.assertIs(self.all.ringing(), eve)
         for what in ("bob", str(bob.number)):
             self.assertIs(self.all.ringing(what), bob)
@@ -198,7 +198,7 @@ class OneWayTests(Case):
         self.called("10.0.0.2", b"")
         [one] = self.all
         self.node.accept()
-        self.assertIs(one.state, State.OPEN)
+        self.assertIs(one.state, SessionState.OPEN)
         self.assertIs(self.all.one_way("10.0.0.2", dialled=False), one)
 
     def test_of_two_it_is_neither(self) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.introducers import Introducer
-from chatproto.client.people import People
-from chatproto.client.posts import Posts
+from chatproto.client.people import AddressBook
+from chatproto.client.posts import OutboundStreams
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
@@ -29,8 +29,8 @@ class Owner:
 
     server: Introducer | None = None
 
-    def __init__(self, posts: Posts) -> None:
-        self.people = People()
+    def __init__(self, posts: OutboundStreams) -> None:
+        self.people = AddressBook()
         self.posts = posts
         self.called: list[str] = []
 
@@ -52,8 +52,8 @@ class Coming(SynchronousTestCase):
         path.mkdir()
         self.clock = Clock()
         pins = PinFile(path / "known_peers")
-        known = Acquaintances(Tls(ALICE), pins, self.clock.seconds, DEFAULTS)
-        posts = Posts(MemoryLedger(), known, random.Random(1), DEFAULTS)
+        known = TrustStore(Tls(ALICE), pins, self.clock.seconds, DEFAULTS)
+        posts = OutboundStreams(MemoryLedger(), known, random.Random(1), DEFAULTS)
         self.post = posts.of(BOB, "bob")
         self.owner = Owner(posts)
         self.deliveries = Deliveries(self.owner, self.clock)

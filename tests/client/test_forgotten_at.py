@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.events import Failed, MessageReceived, Sent
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import Pin, PinFile
@@ -64,7 +64,7 @@ class RoomTests(room_ends.Case):
         home.mkdir()
         file = PinFile(home / "known_peers")
         file.put(Pin(SERVER, "al", AL))
-        self.bob.node.acquaintances = Acquaintances(
+        self.bob.node.acquaintances = TrustStore(
             Tls(new_identity()), file, Clock().seconds, DEFAULTS
         )
         self.assertEqual(self.say("/msg al hello"), [])

@@ -10,9 +10,9 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
-from chatproto.directory.answer import Refused
-from chatproto.directory.callee import Callee
-from chatproto.directory.client import ClassicServer, Unreachable
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.callee import BridgeResult
+from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.directory.secure_client import SecureServer
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -62,14 +62,14 @@ class ClassicTests(SynchronousTestCase):
     def test_refused_it_is_not_registered(self) -> None:
         done = asked(self.server.register())
         self.answer("REGNACK\n\n")
-        self.failureResultOf(done, Refused)
+        self.failureResultOf(done, ServerRefused)
         self.assertFalse(self.server.registered)
 
     def test_somebody_comes_without_a_key(self) -> None:
         done = asked(self.server.bridge(""))
         said = self.answer("BRIDGEACK\nclientID: bob\nIP: 10.0.0.2\nPort: 5002\n\n")
         self.assertEqual(said, b"BRIDGE\r\nclientID: alice\r\n\r\n")
-        self.assertEqual(self.successResultOf(done), Callee("bob", None, WHERE))
+        self.assertEqual(self.successResultOf(done), BridgeResult("bob", None, WHERE))
 
     def test_nobody(self) -> None:
         done = asked(self.server.bridge(""))
@@ -113,14 +113,14 @@ class SeveralClassicTests(SynchronousTestCase):
     def test_a_refusal_is_an_answer(self) -> None:
         done = asked(self.server.register())
         self.net.accept().says(b"REGNACK\r\n\r\n")
-        self.failureResultOf(done, Refused)
+        self.failureResultOf(done, ServerRefused)
         self.assertEqual(len(self.net.wanted), 1)
 
     def test_when_all_are_away_the_last_says_so(self) -> None:
         done = asked(self.server.register())
         for _ in range(3):
             self.net.refuse()
-        error = self.failureResultOf(done, Unreachable).value
+        error = self.failureResultOf(done, ServerUnreachable).value
         self.assertIn("127.0.0.1:5557", str(error))
 
 
@@ -190,13 +190,13 @@ class SecureTests(SynchronousTestCase):
         bridge, info = self.wrote()
         self.says(bcp2.BridgeAck(bridge.cseq, "bob", KEY, WHERE))
         self.says(bcp2.InfoAck(info.cseq, (Contact("bob", "10.0.0.2", 5002, KEY),)))
-        self.assertEqual(self.successResultOf(found), Callee("bob", KEY, WHERE))
+        self.assertEqual(self.successResultOf(found), BridgeResult("bob", KEY, WHERE))
         self.assertEqual([one.client_id for one in self.successResultOf(people)], ["bob"])
 
     def test_and_fails_with_it(self) -> None:
         found = asked(self.server.bridge("bob"))
         self.net.refuse()
-        self.failureResultOf(found, Unreachable)
+        self.failureResultOf(found, ServerUnreachable)
 
     def test_registering_again_is_told_by_the_server_itself(self) -> None:
         self.come()

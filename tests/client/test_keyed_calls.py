@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from chatproto.client.events import (
     Delivered,
     Failed,
-    Incoming,
+    IncomingCallEvent,
     MessageReceived,
     Sent,
     SessionChanged,
@@ -49,13 +49,13 @@ class CallerTests(Case):
     def test_our_own_key_is_refused(self) -> None:
         mirror = self.called("bob", IDENTITIES["alice"])
         self.assertEqual(self.refused(mirror), 403)
-        self.assertEqual(self.told(Incoming), [])
+        self.assertEqual(self.told(IncomingCallEvent), [])
         self.assertEqual(self.warnings(), 0)
 
     def test_another_key_for_a_pinned_id_is_refused_and_the_person_warned(self) -> None:
         eve = self.called("bob", IDENTITIES["eve"])
         self.assertEqual(self.refused(eve), 403)
-        self.assertEqual((self.told(Incoming), self.warnings()), ([], 1))
+        self.assertEqual((self.told(IncomingCallEvent), self.warnings()), ([], 1))
         self.assertIn(f"known: {key_of('bob')}", self.texts(Failed)[1])
         self.assertIn(f"shown: {key_of('eve')}", self.texts(Failed)[2])
 
@@ -71,7 +71,7 @@ class CallerTests(Case):
 
     def test_a_stranger_is_shown_in_doubt_and_rings(self) -> None:
         eve = self.called("eve")
-        [incoming] = self.told(Incoming)
+        [incoming] = self.told(IncomingCallEvent)
         self.assertEqual((incoming.confirmed, incoming.ask), (False, True))
         self.node.accept()
         self.net.settle()
@@ -88,12 +88,12 @@ class CallerTests(Case):
     def test_a_stranger_is_asked_about_with_answer_all_too(self) -> None:
         self.begin(answer="all")
         self.called("eve")
-        self.assertTrue(self.told(Incoming)[0].ask)
+        self.assertTrue(self.told(IncomingCallEvent)[0].ask)
 
     def test_somebody_known_is_asked_about_with_answer_none(self) -> None:
         self.begin(answer="none")
         self.called("bob")
-        self.assertTrue(self.told(Incoming)[0].ask)
+        self.assertTrue(self.told(IncomingCallEvent)[0].ask)
 
     def test_calls_of_strangers_do_not_take_what_is_typed(self) -> None:
         self.called("eve")
@@ -107,7 +107,7 @@ class CallerTests(Case):
         self.net.wait(1)
         self.assertEqual([*first.texts, *second.texts], ["hello"])
         self.assertEqual(len(self.node.calls.all), 1)
-        self.assertEqual(len(self.told(Incoming)), 1)
+        self.assertEqual(len(self.told(IncomingCallEvent)), 1)
 
     def test_who_calls_takes_no_call_on_that_connection(self) -> None:
         """A CHATACK that answers nothing is no yes to anything."""
@@ -293,7 +293,7 @@ class ServerTests(Case):
     def test_a_claim_that_the_server_confirms_is_believed(self) -> None:
         self.directory.knows("bob", key_of("bob"))
         bob = self.called("bob")
-        self.assertTrue(self.told(Incoming)[0].confirmed)
+        self.assertTrue(self.told(IncomingCallEvent)[0].confirmed)
         self.node.accept()
         self.net.settle()
         bob.says("hello")
@@ -305,22 +305,22 @@ class ServerTests(Case):
             self.begin()
             self.directory.callees["bob"] = answer
             self.called("bob")
-            self.assertFalse(self.told(Incoming)[0].confirmed)
+            self.assertFalse(self.told(IncomingCallEvent)[0].confirmed)
         self.begin()
         self.directory.knows("bob", key_of("eve"))
         self.called("bob")
-        self.assertFalse(self.told(Incoming)[0].confirmed)
+        self.assertFalse(self.told(IncomingCallEvent)[0].confirmed)
 
     def test_a_caller_who_is_gone_before_the_server_answered_does_not_ring(self) -> None:
         self.directory.deaf = True
         bob = self.called("bob")
-        self.assertEqual(self.told(Incoming), [])
+        self.assertEqual(self.told(IncomingCallEvent), [])
         bob.cut()
         self.directory.deaf = False
         self.directory.knows("bob", key_of("bob"))
         self.net.wait(1)
         self.assertTrue(self.directory.heard(bcp2.Bridge))
-        self.assertEqual((self.told(Incoming), len(self.node.calls.all)), ([], 0))
+        self.assertEqual((self.told(IncomingCallEvent), len(self.node.calls.all)), ([], 0))
 
     def test_strangers_do_not_have_the_server_asked_without_end(self) -> None:
         for _ in range(10):
@@ -331,13 +331,13 @@ class ServerTests(Case):
     def test_an_introduction_confirms_a_caller_for_a_minute(self) -> None:
         self.directory.introduces("bob", key_of("bob"), (), "call1")
         self.called("bob")
-        self.assertTrue(self.told(Incoming)[0].confirmed)
+        self.assertTrue(self.told(IncomingCallEvent)[0].confirmed)
         self.assertEqual(self.directory.heard(bcp2.Bridge), [])
 
     def test_an_introduction_of_another_key_confirms_nobody(self) -> None:
         self.directory.introduces("bob", key_of("bob"), (), "call1")
         self.called("bob", IDENTITIES["eve"])
-        self.assertFalse(self.told(Incoming)[0].confirmed)
+        self.assertFalse(self.told(IncomingCallEvent)[0].confirmed)
 
     def test_introductions_are_carried_out_in_bounded_number(self) -> None:
         self.directory.tell(

@@ -6,10 +6,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.dialer import Unreachable
+from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.lone_messages import LoneMessages
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
 from chatproto.session.plain import PlainLink
 from chatproto.wire.dialects import CANON
 from chatproto.wire.limits import DEFAULTS
@@ -19,7 +19,7 @@ from tests.net import Wire, joined
 class LoneMessagesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.node = Node(self.clock, Settings("alice"), DEFAULTS, None, lambda code: None)
+        self.node = App(self.clock, ClientSettings("alice"), DEFAULTS, None, lambda code: None)
         self.dialled: list[Deferred[PlainLink]] = []
         self.unsaid: list[tuple[str, str]] = []
 
@@ -48,11 +48,11 @@ class LoneMessagesTests(SynchronousTestCase):
     def test_one_without_a_connection_is_reported_and_the_next_is_tried(self) -> None:
         self.messages.write(b"one\r\n\r\n", "one")
         self.messages.write(b"two\r\n\r\n", "two")
-        self.dialled[0].errback(Unreachable("nobody listens there"))
+        self.dialled[0].errback(PeerUnreachable("nobody listens there"))
         self.assertEqual(self.unsaid, [("one", "nobody listens there")])
         self.assertEqual(self.connects().value(), b"two\r\n\r\n")
 
     def test_a_farewell_that_does_not_arrive_is_nobodys_trouble(self) -> None:
         self.messages.write(b"QUIT\r\n\r\n", None)
-        self.dialled[0].errback(Unreachable("nobody listens there"))
+        self.dialled[0].errback(PeerUnreachable("nobody listens there"))
         self.assertEqual((self.unsaid, len(self.messages)), ([], 0))

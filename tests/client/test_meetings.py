@@ -10,8 +10,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import Answer, Event, SessionChanged
-from chatproto.client.introduction import Introduction
+from chatproto.client.events import CommandOutput, Event, SessionChanged
+from chatproto.client.introduction import Rendezvous
 from chatproto.client.meetings import MOST
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
@@ -82,12 +82,12 @@ class Case(SynchronousTestCase):
         self.alice.node.chat(self.bob.name)
         self.world.pass_time(seconds)
 
-    def shown(self, person: Person) -> Answer:
+    def shown(self, person: Person) -> CommandOutput:
         """What /path says."""
         assert person.node is not None
         person.node.path()
         answer = self.events(person)[-1]
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, CommandOutput)
         return answer
 
     def dial(self, says: bytes) -> Dialler:
@@ -256,7 +256,7 @@ class PunchTests(Case):
     def introduced(self) -> None:
         assert self.alice.node is not None
         self.alice.node.calls.meetings.introduced(
-            Introduction("nobody", "sha256:" + "B" * 51 + "A", (), CALL)
+            Rendezvous("nobody", "sha256:" + "B" * 51 + "A", (), CALL)
         )
 
     def test_one_that_comes_before_its_introduction_waits_for_it(self) -> None:
@@ -327,7 +327,7 @@ class KeptTests(Case):
         self.begin()
         assert self.alice.node is not None
         meetings = self.alice.node.calls.meetings
-        answer = Introduction("zoe", "sha256:" + "C" * 51 + "A", (), CALL)
+        answer = Rendezvous("zoe", "sha256:" + "C" * 51 + "A", (), CALL)
         meetings.keep(answer)
         self.assertIs(meetings.take(answer.key), answer)
         self.assertIsNone(meetings.take(answer.key))
@@ -341,6 +341,6 @@ class KeptTests(Case):
         meetings = self.alice.node.calls.meetings
         keys = [f"sha256:{number:051d}A" for number in range(MOST + 2)]
         for key in keys:
-            meetings.keep(Introduction("zoe", key, (), CALL))
+            meetings.keep(Rendezvous("zoe", key, (), CALL))
         self.assertEqual([meetings.take(key) is None for key in keys[:3]], [True, True, False])
         self.assertIsNotNone(meetings.take(keys[-1]))

@@ -15,7 +15,7 @@ from chatproto.client.events import (
 )
 from chatproto.client.message_news import MessageNews
 from chatproto.net.clock import Wall
-from chatproto.session.effects import Became
+from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import DELIVERED, UNCERTAIN, UNDELIVERED
 
 
@@ -40,15 +40,15 @@ class MessageNewsTests(SynchronousTestCase):
     def test_one_that_arrives_is_named_by_its_text_only_if_it_was_told_to_wait(self) -> None:
         self.news.kept("bob", 2)
         for id in (1, 2, 2):
-            self.news.became("bob", Became(id, DELIVERED, "hi", ""))
+            self.news.became("bob", MessageOutcome(id, DELIVERED, "hi", ""))
         wait = Notice("message 2 waits for bob: /unsend 2 takes it back", "bob", 2)
         told = [Delivered("bob", id, text) for id, text in ((1, None), (2, "hi"), (2, None))]
         self.assertEqual(self.events, [wait, *told])
 
     def test_one_that_does_not_arrive_always_is_with_the_reason(self) -> None:
-        self.news.became("bob", Became(1, UNDELIVERED, "hi", "taken back"))
-        self.news.became("bob", Became(2, UNDELIVERED, "there", ""))
-        self.news.became("bob", Became(3, UNCERTAIN, "you", ""))
+        self.news.became("bob", MessageOutcome(1, UNDELIVERED, "hi", "taken back"))
+        self.news.became("bob", MessageOutcome(2, UNDELIVERED, "there", ""))
+        self.news.became("bob", MessageOutcome(3, UNCERTAIN, "you", ""))
         self.news.unsaid("bob", "me", "the connection ended")
         wanted = [
             Undelivered("bob", "taken back", 1, "hi"),

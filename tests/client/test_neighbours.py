@@ -12,12 +12,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.acquaintances import Acquaintances
-from chatproto.client.events import Answer, Event, Failed, Notice, SessionChanged
+from chatproto.client.acquaintances import TrustStore
+from chatproto.client.events import CommandOutput, Event, Failed, Notice, SessionChanged
 from chatproto.client.neighbours import Neighbours
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
-from chatproto.directory.answer import Refused
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
+from chatproto.directory.answer import ServerRefused
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
@@ -62,12 +62,12 @@ class NeighbourTests(SynchronousTestCase):
         folder = TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.clock = Clock()
-        self.known = Acquaintances(
+        self.known = TrustStore(
             Tls(OURS), PinFile(Path(folder.name) / "known_peers"), self.clock.seconds, DEFAULTS
         )
-        self.node = Node(
+        self.node = App(
             self.clock,
-            Settings("alice"),
+            ClientSettings("alice"),
             DEFAULTS,
             self.known,
             lambda code: None,
@@ -95,11 +95,11 @@ class NeighbourTests(SynchronousTestCase):
     def beacons(self) -> int:
         return sum(isinstance(message, Beacon) for message, _ in self.air.said)
 
-    def shown(self) -> Answer:
+    def shown(self) -> CommandOutput:
         self.events.clear()
         self.node.nearby()
         (answer,) = self.events
-        assert isinstance(answer, Answer)
+        assert isinstance(answer, CommandOutput)
         return answer
 
     def failures(self) -> str:
@@ -269,21 +269,21 @@ class NeighbourTests(SynchronousTestCase):
         self.air.heard(BOB, "10.0.0.2")
         self.call()
         self.assertEqual((server.asked, self.placed), (["bridge bob"], []))
-        server.answers[0].errback(Refused("404 no such client", 404))
+        server.answers[0].errback(ServerRefused("404 no such client", 404))
         self.assertEqual([one.client_id for one in self.placed], ["bob?"])
 
     def test_who_is_away_for_the_server_may_be_nearby(self) -> None:
         server = self.node.server = SlowServer()
         self.air.heard(BOB, "10.0.0.2")
         self.call()
-        server.answers[0].errback(Refused("480 known but away", 480))
+        server.answers[0].errback(ServerRefused("480 known but away", 480))
         self.assertEqual([one.client_id for one in self.placed], ["bob?"])
         self.assertEqual(server.asked, ["bridge bob"])  # and is not watched
 
     def test_the_server_s_refusal_is_told_where_nobody_is_nearby(self) -> None:
         server = self.node.server = SlowServer()
         self.call()
-        server.answers[0].errback(Refused("404 no such client", 404))
+        server.answers[0].errback(ServerRefused("404 no such client", 404))
         self.assertIn("404 no such client: bob", self.failures())
 
     # What else follows.

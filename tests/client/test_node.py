@@ -9,8 +9,8 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import (
-    Answer,
     Bridged,
+    CommandOutput,
     Contacts,
     Event,
     Exited,
@@ -19,10 +19,10 @@ from chatproto.client.events import (
     Running,
     Undelivered,
 )
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
-from chatproto.directory.answer import Refused
-from chatproto.directory.callee import Callee
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.callee import BridgeResult
 from chatproto.wire.dialects import Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
@@ -53,8 +53,8 @@ class SlowServer:
     async def register(self) -> bool:
         return bool(await self._ask("register"))
 
-    async def bridge(self, peer: str) -> Callee | None:
-        found: Callee | None = await self._ask(f"bridge {peer}".strip())
+    async def bridge(self, peer: str) -> BridgeResult | None:
+        found: BridgeResult | None = await self._ask(f"bridge {peer}".strip())
         return found
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
@@ -72,9 +72,9 @@ class NodeTests(SynchronousTestCase):
         self.server = SlowServer()
         self.node = self.made()
 
-    def made(self, server: SlowServer | None = None, **settings: Any) -> Node:
-        chosen = Settings("alice", **({"plain": True, "open": True} | settings))
-        node = Node(self.clock, chosen, DEFAULTS, None, self.codes.append)
+    def made(self, server: SlowServer | None = None, **settings: Any) -> App:
+        chosen = ClientSettings("alice", **({"plain": True, "open": True} | settings))
+        node = App(self.clock, chosen, DEFAULTS, None, self.codes.append)
         node.server = server or self.server
         self.events: list[Event] = []
         node.tell = self.events.append
@@ -95,7 +95,7 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(self.server.asked, ["register"])
         self.server.answers[0].callback(True)
         self.assertEqual(self.server.asked, ["register", "bridge"])
-        self.server.answers[1].errback(Refused("no", 404))
+        self.server.answers[1].errback(ServerRefused("no", 404))
         self.assertEqual(self.server.asked, ["register", "bridge", "info"])
         self.server.answers[2].callback((Contact("bob", "10.0.0.1", 1),))
         self.assertEqual(self.said(Registered), [Registered("127.0.0.1:5555")])
@@ -106,7 +106,7 @@ class NodeTests(SynchronousTestCase):
     def test_what_asks_nobody_runs_at_once(self) -> None:
         self.node.register()
         self.node.id()
-        self.assertEqual(self.said(Answer)[0].lines, ("alice",))
+        self.assertEqual(self.said(CommandOutput)[0].lines, ("alice",))
 
     def test_nobody_to_be_had_is_told_with_nulls(self) -> None:
         self.node.bridge()
@@ -181,6 +181,6 @@ class NodeTests(SynchronousTestCase):
 
     def test_a_status_names_the_server_and_whether_it_knows_us(self) -> None:
         self.node.status()
-        (answer,) = self.said(Answer)
+        (answer,) = self.said(CommandOutput)
         self.assertEqual(answer.data["server"], "127.0.0.1:5555")
         self.assertFalse(answer.data["registered"])

@@ -7,20 +7,22 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client import interfaces
-from chatproto.client.place import Place
+from chatproto.client.place import OwnAddresses
 
 SERVER = ("198.41.0.4", 5555)
 
 
 class PlaceTests(SynchronousTestCase):
     def test_one_address_where_the_port_is_open_on_one(self) -> None:
-        self.assertEqual(Place(listening=("10.0.0.1", 4000)).addresses(), (("10.0.0.1", 4000),))
+        self.assertEqual(
+            OwnAddresses(listening=("10.0.0.1", 4000)).addresses(), (("10.0.0.1", 4000),)
+        )
 
     def test_those_of_this_machine_where_it_is_open_on_all(self) -> None:
         own = ("10.0.0.7", "2606:4700::7", "127.0.0.1", "fe80::1")
         self.patch(interfaces, "own_hosts", lambda towards: own)
         for host in ("", "0.0.0.0", "::"):
-            here = Place(listening=(host, 4000), server=SERVER)
+            here = OwnAddresses(listening=(host, 4000), server=SERVER)
             self.assertEqual(here.addresses(), (("10.0.0.7", 4000), ("2606:4700::7", 4000)))
 
     def test_loopback_too_where_the_server_is_on_this_machine(self) -> None:
@@ -31,13 +33,13 @@ class PlaceTests(SynchronousTestCase):
             (("localhost", 5555), False),
             (("mine.example", 5555), True),
         ):
-            here = Place(listening=("::", 4000))
+            here = OwnAddresses(listening=("::", 4000))
             self.assertEqual((here.is_local, here.addresses()), (False, ()))
             here.found(server, None, near)
             self.assertEqual((here.is_local, here.addresses()), (True, (("127.0.0.1", 4000),)))
 
     def test_a_server_cannot_say_that_it_is_on_this_machine(self) -> None:
-        here = Place(listening=("::", 4000))
+        here = OwnAddresses(listening=("::", 4000))
         here.found(SERVER, ("127.0.0.1", 4000))
         self.assertFalse(here.is_local)
 
@@ -53,18 +55,18 @@ class PlaceTests(SynchronousTestCase):
             ("relay.example", 25),
             None,
         ):
-            here = Place(server=SERVER)
+            here = OwnAddresses(server=SERVER)
             self.assertEqual(here.filtered(relay), SERVER, relay)
         for relay in (("8.8.8.8", 4000), ("10.0.0.1", 4000), ("relay.example", 4000), SERVER):
-            self.assertEqual(Place(server=SERVER).filtered(relay), relay)
+            self.assertEqual(OwnAddresses(server=SERVER).filtered(relay), relay)
         local = ("127.0.0.1", 5555)
-        here = Place(server=local)
+        here = OwnAddresses(server=local)
         self.assertEqual(here.filtered(("127.0.0.1", 5556)), ("127.0.0.1", 5556))
         self.assertEqual(here.filtered(("127.0.0.1", 1000)), local)
 
     def test_what_is_announced_instead(self) -> None:
         told = ((SERVER[0], 443), ("2606:4700::7", 443))
-        self.assertEqual(Place(told, ("10.0.0.1", 4000)).addresses(), told)
+        self.assertEqual(OwnAddresses(told, ("10.0.0.1", 4000)).addresses(), told)
 
 
 class InterfaceTests(SynchronousTestCase):

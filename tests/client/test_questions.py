@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.questions import Questions
-from chatproto.client.settings import Settings
-from chatproto.session.table import State
+from chatproto.client.settings import ClientSettings
+from chatproto.session.table import SessionState
 from chatproto.wire.dialects import CANON
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
@@ -17,7 +17,7 @@ from tests.net import Net
 class Offered:
     """Files that wait for an answer, by number: from whom."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: App) -> None:
         self._node = node
         self.waiting: dict[int, str] = {}
         self.answers: list[tuple[int, bool]] = []
@@ -44,17 +44,17 @@ class Offered:
 
 class QuestionsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = Node(Net(), Settings("alice"), DEFAULTS, None, lambda code: None)
+        self.node = App(Net(), ClientSettings("alice"), DEFAULTS, None, lambda code: None)
         self.files = Offered(self.node)
         self.questions = Questions(self.node.calls, self.node.talk)
 
-    def rings(self, name: str) -> State:
+    def rings(self, name: str) -> SessionState:
         """`name` calls; what becomes of it is read off `state`."""
         conversation = self.node.calls.begin(name, CANON)
-        conversation.session.state = State.RINGING
+        conversation.session.state = SessionState.RINGING
         return conversation.state
 
-    def states(self) -> dict[str, State]:
+    def states(self) -> dict[str, SessionState]:
         return {one.name: one.state for one in self.node.calls.all}
 
     def test_without_a_name_it_is_what_was_asked_last(self) -> None:
@@ -65,7 +65,7 @@ class QuestionsTests(SynchronousTestCase):
         self.rings("dave")
         self.questions.answer(self.files, "", False)
         self.assertEqual(self.files.answers, [(number, True)])
-        self.assertEqual(self.states(), {"bob": State.RINGING})
+        self.assertEqual(self.states(), {"bob": SessionState.RINGING})
 
     def test_a_name_is_asked_about_by_the_latest_of_theirs(self) -> None:
         number = self.files.comes("bob")

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, Failed
 from chatproto.client.requests import WAITING, Requests, sentence
-from chatproto.directory.answer import Refused
+from chatproto.directory.answer import ServerRefused
 from chatproto.identity.pins import PinTrouble
 from chatproto.wire.errors import LocalError
 
@@ -52,7 +52,7 @@ class RequestsTests(SynchronousTestCase):
     def test_one_that_fails_is_told_with_its_command_and_the_next_is_done(self) -> None:
         self.asks("info")
         self.asks("bridge")
-        self.answers["info"].errback(Refused("nobody is there", 404))
+        self.answers["info"].errback(ServerRefused("nobody is there", 404))
         self.answers["bridge"].callback(None)
         self.assertEqual(self.events, [Failed("nobody is there", status=404, command="info")])
         self.assertEqual((self.done, self.settled), (["bridge"], [1, 0]))

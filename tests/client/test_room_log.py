@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import Answer, MessageReceived
-from chatproto.session.ledger import Entry, LedgerTrouble
+from chatproto.client.events import CommandOutput, MessageReceived
+from chatproto.session.ledger import LedgerTrouble, StreamEntry
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS
 from tests.client.room_ends import Hall, Person
@@ -18,7 +18,7 @@ class FullLedger(MemoryLedger):
 
     full = False
 
-    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+    def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:
         if self.full:
             raise LedgerTrouble("the disk is full")
         super().overheard(room, name, entry, most)
@@ -42,7 +42,7 @@ class RoomLogTests(SynchronousTestCase):
         self.alice.events.clear()
         self.alice.node.search(words)
         self.assertEqual(
-            [one.data["count"] for one in self.alice.told(Answer)],
+            [one.data["count"] for one in self.alice.told(CommandOutput)],
             [len(self.alice.told(MessageReceived))],
         )
         return self.alice.told(MessageReceived)

@@ -10,7 +10,7 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import (
-    Answer,
+    CommandOutput,
     MessageReceived,
     Notice,
     RoomChanged,
@@ -138,7 +138,7 @@ class OrderTests(Case):
                 (event.change, event.by, event.text), ("topic", "alice", "tea and cake")
             )
             one.node.in_room.topic(None)
-            self.assertEqual(one.told(Answer)[0].lines, ("#den: tea and cake",))
+            self.assertEqual(one.told(CommandOutput)[0].lines, ("#den: tea and cake",))
 
     def test_who_is_put_out_is_out_and_what_they_say_goes_nowhere(self) -> None:
         self.both_join()
@@ -215,7 +215,7 @@ class OrderTests(Case):
         banned = self.bob.told(RoomChanged)[2]
         self.assertEqual((banned.address, banned.id, banned.by), ("10.9.9.9", None, "alice"))
         self.assertTrue(banned.until)
-        (answer,) = self.alice.told(Answer)
+        (answer,) = self.alice.told(CommandOutput)
         self.assertIn("only who is invited", answer.lines[0])
         carol = self.hall.person("carol")
         carol.joins()
@@ -236,7 +236,7 @@ class OrderTests(Case):
         self.bob.node.in_room.names()
         self.bob.node.in_room.rooms()
         self.hall.settle()
-        names, rooms = self.bob.told(Answer)
+        names, rooms = self.bob.told(CommandOutput)
         self.assertEqual(names.lines, ("2 in #den: alice (owner), bob",))
         self.assertEqual([row["room"] for row in rooms.data["rooms"]], ["#den", "#lobby"])
 
@@ -266,7 +266,7 @@ class OrderTests(Case):
     def test_who_lists_the_rooms_too(self) -> None:
         self.both_join()
         self.node.who()
-        self.assertEqual(self.alice.told(Answer)[0].lines, ("#den: 2 are there, current",))
+        self.assertEqual(self.alice.told(CommandOutput)[0].lines, ("#den: 2 are there, current",))
 
 
 class BreakTests(Case):

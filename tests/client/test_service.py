@@ -16,9 +16,9 @@ from zope.interface import implementer
 
 from chatproto.client.events import Event, Exited, Running
 from chatproto.client.home import Home
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.service import CannotStart, ChatClient, host_towards
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.wire.limits import DEFAULTS
 from tests.net import Net
 
@@ -94,9 +94,9 @@ class Case(SynchronousTestCase):
         self.addCleanup(self.home.close)
         self.keyboard, self.screen = Keyboard(), Screen()
         self.troubles: list[str] = []
-        self.node = Node(
+        self.node = App(
             self.net,
-            Settings("alice", plain=True, announce=announced),
+            ClientSettings("alice", plain=True, announce=announced),
             DEFAULTS,
             None,
             lambda code: self.chat.finished(code),

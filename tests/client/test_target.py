@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chatproto.client.events import (
-    Answer,
+    CommandOutput,
     Event,
     Failed,
     MessageReceived,
@@ -17,11 +17,11 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.outbox import LISTED
-from chatproto.client.standing import Standing
+from chatproto.client.standing import ActiveTarget
 from chatproto.client.target import TAKEOVER
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.ui.control import for_others
 from chatproto.ui.view import plain_lines
 from chatproto.wire.bcp2_common import Error
@@ -106,9 +106,9 @@ class QueueTests(Case):
 class OutboxTests(Case):
     """What waits can be listed, and read while the contact is away."""
 
-    def shown(self) -> Answer:
-        answer = self.told(Answer)[-1]
-        assert isinstance(answer, Answer)
+    def shown(self) -> CommandOutput:
+        answer = self.told(CommandOutput)[-1]
+        assert isinstance(answer, CommandOutput)
         return answer
 
     def test_what_waits_is_listed_with_the_time_it_was_said(self) -> None:
@@ -221,7 +221,7 @@ class SaidTests(Case):
     def test_a_script_moves_only_its_own(self) -> None:
         bob = self.called("bob")
         self.called("carol")
-        standing = Standing(self.node.calls.all)
+        standing = ActiveTarget(self.node.calls.all)
         standing.run(lambda: self.node.switch("carol"))
         self.node.say("to bob")
         self.net.wait(1)
@@ -230,7 +230,7 @@ class SaidTests(Case):
     def test_a_call_of_a_script_that_becomes_another_conversation_moves_nothing(self) -> None:
         carol = self.called("carol")
         bob = self.called("bob")
-        standing = Standing(self.node.calls.all)
+        standing = ActiveTarget(self.node.calls.all)
         standing.run(lambda: self.node.chat(BOB))
         self.person("bob")
         self.node.say("to carol")
@@ -291,10 +291,10 @@ class PropertyTests(Case):
         self.node.calls.all.typed = typed
         screen = Screen()
         self.node.tell = screen.see
-        standing = Standing(self.node.calls.all)
+        standing = ActiveTarget(self.node.calls.all)
         there: dict[str, FarPerson] = {}
         for number, (step, name) in enumerate(steps):
-            open_ones = [one for one in self.node.calls.all if one.state is State.OPEN]
+            open_ones = [one for one in self.node.calls.all if one.state is SessionState.OPEN]
             match step:
                 case "calls" if name not in there or there[name].over:
                     there[name] = self.called(name)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.tries import Tries
+from chatproto.client.tries import RedialState
 
 
 class TriesTests(SynchronousTestCase):
     def test_of_two_tries_the_later_stands_and_none_when_it_is_open(self) -> None:
-        clock, tries, tried = Clock(), Tries(), list[str]()
+        clock, tries, tried = Clock(), RedialState(), list[str]()
         tries.wait_for(clock.callLater(1, tried.append, "first"))
         tries.wait_for(clock.callLater(2, tried.append, "second"))
         self.assertEqual(len(clock.getDelayedCalls()), 1)

@@ -15,11 +15,11 @@ from chatproto.session.ledger import (
     UNCERTAIN,
     UNDELIVERED,
     WAITING,
-    Entry,
     Ledger,
     LedgerTrouble,
-    Line,
-    Standing,
+    LogLine,
+    StreamEntry,
+    StreamState,
 )
 from tests.contracts.names import key
 
@@ -31,12 +31,12 @@ else:
 BOB, CAROL = key(1), key(2)
 
 
-def message(id: int, text: str = "") -> Entry:
+def message(id: int, text: str = "") -> StreamEntry:
     """Message `id`, said at second `id`."""
-    return Entry(id, MSG, Wall(float(id)), text or f"text {id}")
+    return StreamEntry(id, MSG, Wall(float(id)), text or f"text {id}")
 
 
-def texts(lines: tuple[Line, ...]) -> list[str]:
+def texts(lines: tuple[LogLine, ...]) -> list[str]:
     return [line.text for line in lines]
 
 
@@ -72,15 +72,15 @@ class LedgerContract(Case):
 
     def test_begins_each_numbering_at_nothing(self) -> None:
         ledger = self.begun()
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", 0, 0, "", 0, ""))
-        self.assertEqual(ledger.standing(CAROL), Standing("ca01"))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "", 0, ""))
+        self.assertEqual(ledger.standing(CAROL), StreamState("ca01"))
 
     def test_keeps_what_waits_by_id_and_for_its_key(self) -> None:
         ledger = self.begun()
         said = (
             message(1),
-            Entry(3, TURN, Wall(3.5)),
-            Entry(4, MODE, Wall(4.5), "half"),
+            StreamEntry(3, TURN, Wall(3.5)),
+            StreamEntry(4, MODE, Wall(4.5), "half"),
             message(7),
         )
         for entry in said:
@@ -88,7 +88,7 @@ class LedgerContract(Case):
         ledger.add(CAROL, "carol", message(2))
         self.assertEqual(ledger.entries(BOB), said)
         self.assertEqual(ledger.entries(CAROL), (message(2),))
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", last=7))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", last=7))
 
     def test_refuses_what_has_no_place_in_a_numbering_and_then_does_nothing(self) -> None:
         ledger = self.begun()
@@ -111,12 +111,12 @@ class LedgerContract(Case):
         ledger = self.begun()
         for id in (2, 5, 3):
             ledger.wrote(BOB, id)
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", written=5))
-        self.assertEqual(ledger.standing(CAROL), Standing("ca01"))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", written=5))
+        self.assertEqual(ledger.standing(CAROL), StreamState("ca01"))
 
     def test_settles_what_waits_and_its_line(self) -> None:
         ledger = self.begun()
-        for entry in (message(1), Entry(2, TURN, Wall(2.0)), message(3), message(4)):
+        for entry in (message(1), StreamEntry(2, TURN, Wall(2.0)), message(3), message(4)):
             ledger.add(BOB, "bob", entry)
         ledger.add(CAROL, "carol", message(1))
         ledger.settle(BOB, (1, 2, 99), DELIVERED)
@@ -140,7 +140,9 @@ class LedgerContract(Case):
         ledger.add(BOB, "bob", message(2))
         for id in (1, 1, 99):
             ledger.withdraw(BOB, id)
-        self.assertEqual(ledger.entries(BOB), (Entry(1, MSG, Wall(1.0), "", True), message(2)))
+        self.assertEqual(
+            ledger.entries(BOB), (StreamEntry(1, MSG, Wall(1.0), "", True), message(2))
+        )
         self.assertEqual(self.states(ledger), [(1, UNCERTAIN), (2, WAITING)])
         self.assertEqual(texts(ledger.history(BOB, 9)), ["text 1", "text 2"])
         ledger.settle(BOB, (1,), DELIVERED)
@@ -156,7 +158,7 @@ class LedgerContract(Case):
         ledger.heard(BOB, "bob", message(4))
         ledger.set_turn(BOB, "mine")
         ledger.begin(BOB, "new")
-        self.assertEqual(ledger.standing(BOB), Standing("new", 3, 0, "theirs", 4, "mine"))
+        self.assertEqual(ledger.standing(BOB), StreamState("new", 3, 0, "theirs", 4, "mine"))
         self.assertEqual(ledger.entries(BOB), (message(2), message(3)))
         self.assertEqual(self.states(ledger)[0], (1, UNCERTAIN))
         ledger.settle(BOB, (2,), DELIVERED)
@@ -166,17 +168,17 @@ class LedgerContract(Case):
         ledger = self.begun()
         ledger.meet(BOB, "theirs")
         first = ledger.heard(BOB, "bob", message(2, "hello"))
-        self.assertEqual(ledger.heard(BOB, "bob", Entry(3, TURN, Wall(3.0))), 0)
-        self.assertEqual(ledger.heard(BOB, "bob", Entry(5, MODE, Wall(4.0), "full")), 0)
+        self.assertEqual(ledger.heard(BOB, "bob", StreamEntry(3, TURN, Wall(3.0))), 0)
+        self.assertEqual(ledger.heard(BOB, "bob", StreamEntry(5, MODE, Wall(4.0), "full")), 0)
         second = ledger.heard(BOB, "bobby", message(7, "more"))
         self.assertLess(0, first)
         self.assertLess(first, second)
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", 0, 0, "theirs", 7))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "theirs", 7))
         self.assertEqual(
             ledger.history(BOB, 9),
             (
-                Line(first, BOB, "bob", 2, Wall(2.0), "hello", HEARD),
-                Line(second, BOB, "bobby", 7, Wall(7.0), "more", HEARD),
+                LogLine(first, BOB, "bob", 2, Wall(2.0), "hello", HEARD),
+                LogLine(second, BOB, "bobby", 7, Wall(7.0), "more", HEARD),
             ),
         )
 
@@ -185,18 +187,18 @@ class LedgerContract(Case):
         ledger.meet(BOB, "one")
         ledger.heard(BOB, "bob", message(5))
         ledger.meet(BOB, "one")
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", 0, 0, "one", 5))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "one", 5))
         ledger.meet(BOB, "other")
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", 0, 0, "other", 0))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", 0, 0, "other", 0))
         ledger.heard(BOB, "bob", message(1))
         self.assertEqual(len(ledger.history(BOB, 9)), 2)
 
     def test_remembers_whose_turn_it_is(self) -> None:
         ledger = self.begun()
         ledger.set_turn(BOB, "theirs")
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", turn="theirs"))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", turn="theirs"))
         ledger.set_turn(BOB, "")
-        self.assertEqual(ledger.standing(BOB), Standing("b0b"))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b"))
 
     def test_tells_for_whom_messages_wait(self) -> None:
         ledger = self.begun()
@@ -204,7 +206,7 @@ class LedgerContract(Case):
         ledger.add(CAROL, "carol", message(1))
         ledger.add(BOB, "bob", message(9))
         ledger.add(BOB, "robert", message(10))
-        ledger.add(BOB, "bobby", Entry(11, TURN, Wall(3.0)))
+        ledger.add(BOB, "bobby", StreamEntry(11, TURN, Wall(3.0)))
         self.assertEqual(ledger.waiting(), ((BOB, "robert", 2), (CAROL, "carol", 1)))
         ledger.withdraw(BOB, 10)
         ledger.settle(CAROL, (1,), DELIVERED)
@@ -324,8 +326,8 @@ class LedgerContract(Case):
         self.assertEqual(ledger.waiting(), ((BOB, "bob", 2),))
         ledger.withdraw(BOB, 1)
         ledger.settle(BOB, (2,), DELIVERED)
-        self.assertEqual(ledger.entries(BOB), (Entry(1, MSG, Wall(1.0), "", True),))
-        self.assertEqual(ledger.standing(BOB), Standing("b0b", last=2, have=1))
+        self.assertEqual(ledger.entries(BOB), (StreamEntry(1, MSG, Wall(1.0), "", True),))
+        self.assertEqual(ledger.standing(BOB), StreamState("b0b", last=2, have=1))
         self.assertEqual((ledger.history(BOB, 9), ledger.search("text", 9)), ((), ()))
         self.assertEqual(ledger.unshown(), ())
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from chatproto.directory.names import Names
+from chatproto.directory.names import IdOwners
 from chatproto.wire.limits import Limits
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ ONE, OTHER = key(1), key(2)
 class NamesContract(Case):
     """Mix into a test case that has `make`."""
 
-    make: Callable[[Limits], Names]
+    make: Callable[[Limits], IdOwners]
 
-    def names(self, **limits: float) -> Names:
+    def names(self, **limits: float) -> IdOwners:
         return self.make(Limits(**limits))  # type: ignore[arg-type]
 
     def test_belong_to_nobody_at_first(self) -> None:

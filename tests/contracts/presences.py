@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from chatproto.directory.presences import Presences
-from chatproto.directory.visitors import Presence, Visitor
+from chatproto.directory.presences import RegistrationStore
+from chatproto.directory.visitors import ClientConnection, Registration
 from tests.contracts.names import key
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ else:
     Case = object
 
 
-def presence(client_id: str, port: int = 5000, **more: Any) -> Presence:
+def presence(client_id: str, port: int = 5000, **more: Any) -> Registration:
     """One of somebody who is connected."""
     given: dict[str, Any] = {"expires": 3600, "listed": True, "allow": (), "addresses": (), **more}
-    visitor = Visitor(key(1), "192.0.2.1", 40000, client_id=client_id, listens=port)
-    return Presence(client_id=client_id, key=key(1), port=port, visitor=visitor, **given)
+    visitor = ClientConnection(key(1), "192.0.2.1", 40000, client_id=client_id, listens=port)
+    return Registration(client_id=client_id, key=key(1), port=port, visitor=visitor, **given)
 
 
-def shown(presences: Presences) -> list[tuple[Any, ...]]:
+def shown(presences: RegistrationStore) -> list[tuple[Any, ...]]:
     """All that they say of themselves, and of where they were seen."""
     return [
         (
@@ -43,9 +43,9 @@ def shown(presences: Presences) -> list[tuple[Any, ...]]:
 class PresencesContract(Case):
     """Mix into a test case that has `make`."""
 
-    make: Callable[[], Presences]
+    make: Callable[[], RegistrationStore]
 
-    def ids(self, presences: Presences) -> list[str]:
+    def ids(self, presences: RegistrationStore) -> list[str]:
         return sorted(one.client_id for one in presences.all())
 
     def test_are_none_at_first(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from chatproto.directory.lease import Lease, Source
+from chatproto.directory.lease import ClassicRegistration, Origin
 from chatproto.directory.registry import Registry
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
@@ -22,9 +22,11 @@ def lease(
     port: int = 3000,
     key: str | None = None,
     alive: bool = False,
-) -> Lease:
+) -> ClassicRegistration:
     """A lease of `client_id`, registered from `host` on a connection that is `alive` or has ended."""
-    return Lease(client_id, host, port, Source(host, 40000, host.startswith("127."), alive), key)
+    return ClassicRegistration(
+        client_id, host, port, Origin(host, 40000, host.startswith("127."), alive), key
+    )
 
 
 class RegistryContract(Case):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from chatproto.rooms.history import Ban, History, Kept, Line
+from chatproto.rooms.history import BanRecord, RoomLine, RoomRecord, RoomStore
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
@@ -16,7 +16,7 @@ else:
     Case = object
 
 NOW = 1_790_000_000.125
-TEA = Kept(
+TEA = RoomRecord(
     "#tea",
     "sha256:A",
     "tea, grün",
@@ -27,7 +27,7 @@ TEA = Kept(
     (("sha256:B", NOW + 5), ("sha256:C", float("inf"))),
     (("=bob", float("inf")),),
     (("sha256:D", NOW),),
-    (Ban("id", "b0b", NOW, "sha256:E"), Ban("address", "10.0.0.1")),
+    (BanRecord("id", "b0b", NOW, "sha256:E"), BanRecord("address", "10.0.0.1")),
 )
 ALL = (1000, 2**20)
 
@@ -35,12 +35,12 @@ ALL = (1000, 2**20)
 class RoomsContract(Case):
     """Mix into a test case that has `make`."""
 
-    make: Callable[[Limits], History]
+    make: Callable[[Limits], RoomStore]
 
-    def history(self, **limits: float) -> History:
+    def history(self, **limits: float) -> RoomStore:
         return self.make(Limits(**limits))  # type: ignore[arg-type]
 
-    def filled(self, count: int = 10, **limits: float) -> tuple[History, list[int]]:
+    def filled(self, count: int = 10, **limits: float) -> tuple[RoomStore, list[int]]:
         """A store with `count` lines, 0 to count-1, a second apart, and their numbers."""
         history = self.history(**limits)
         return history, [
@@ -49,7 +49,7 @@ class RoomsContract(Case):
 
     def texts(
         self,
-        history: History,
+        history: RoomStore,
         after: int | None = None,
         before: int | None = None,
         limit: int = 1000,
@@ -58,7 +58,7 @@ class RoomsContract(Case):
         page = history.page("#tea", after, before, limit, size)
         return " ".join(line.text for line in page.lines), page.more
 
-    def assert_unknown(self, history: History, **where: int) -> None:
+    def assert_unknown(self, history: RoomStore, **where: int) -> None:
         error = self.assertRaises(RemoteError, self.texts, history, **where)
         self.assertEqual(error.status, 404)
 
@@ -74,7 +74,7 @@ class RoomsContract(Case):
         number = history.append("#tea", "alice", NOW, "grüße\r\n\x00")
         self.assertEqual(
             history.page("#tea", None, None, *ALL).lines,
-            (Line(number, "alice", NOW, "grüße\r\n\x00"),),
+            (RoomLine(number, "alice", NOW, "grüße\r\n\x00"),),
         )
 
     def test_what_was_said_is_there_before_and_after_it_is_settled(self) -> None:
@@ -181,10 +181,12 @@ class RoomsContract(Case):
     def test_keeps_how_rooms_are(self) -> None:
         history = self.history()
         history.keep(TEA)
-        history.keep(Kept("#mud"))
-        self.assertEqual(sorted(history.rooms(), key=lambda one: one.name), [Kept("#mud"), TEA])
+        history.keep(RoomRecord("#mud"))
+        self.assertEqual(
+            sorted(history.rooms(), key=lambda one: one.name), [RoomRecord("#mud"), TEA]
+        )
         history.keep(replace(TEA, topic="", ops=(), bans=()))
         self.assertEqual({room.topic for room in history.rooms()}, {""})
         self.assertEqual({room.bans for room in history.rooms()}, {()})
         history.forget("#tea")
-        self.assertEqual(list(history.rooms()), [Kept("#mud")])
+        self.assertEqual(list(history.rooms()), [RoomRecord("#mud")])

@@ -8,8 +8,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
-from chatproto.directory.lease import Lease, Source
-from chatproto.directory.visitors import Effect, Visitor
+from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.visitors import ClientConnection, Effect
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire import bcp2
@@ -38,7 +38,7 @@ class Hall:
         self.calls += 1
         return f"call{self.calls}"
 
-    def ask(self, visitor: Visitor, message: Any) -> Any:
+    def ask(self, visitor: ClientConnection, message: Any) -> Any:
         """The answer; what else was said is in `others`."""
         effects = self.directory.answer(message, visitor, self.now)
         number = getattr(message, "cseq", None)
@@ -51,17 +51,17 @@ class Hall:
         self.others = [one for one in effects if one.message is not own[0]]
         return own[0]
 
-    def come(self, client_id: str, number: int, host: str = HOST, **how: Any) -> Visitor:
+    def come(self, client_id: str, number: int, host: str = HOST, **how: Any) -> ClientConnection:
         """Somebody new with key `number`, registered as `client_id`."""
-        visitor = Visitor(key(number), host, 40000 + number)
+        visitor = ClientConnection(key(number), host, 40000 + number)
         answer = self.register(visitor, client_id, **how)
         assert isinstance(answer, bcp2.RegAck), answer
         return visitor
 
-    def register(self, visitor: Visitor, client_id: str, **how: Any) -> Any:
+    def register(self, visitor: ClientConnection, client_id: str, **how: Any) -> Any:
         return self.ask(visitor, bcp2.Register(7, client_id, 5000, **how))
 
-    def status(self, visitor: Visitor, message: Any) -> int:
+    def status(self, visitor: ClientConnection, message: Any) -> int:
         """What it is refused with."""
         answer = self.ask(visitor, message)
         assert isinstance(answer, Error), answer
@@ -71,7 +71,9 @@ class Hall:
 
     def classic(self, client_id: str, host: str = HOST) -> None:
         """Somebody without a key."""
-        self.registry.keep(Lease(client_id, host, 3000, Source(host, 1, False)), self.now)
+        self.registry.keep(
+            ClassicRegistration(client_id, host, 3000, Origin(host, 1, False)), self.now
+        )
 
     def pass_time(self, seconds: float) -> list[Effect]:
         """What the time brings."""
@@ -79,7 +81,7 @@ class Hall:
         return self.directory.due(self.now)
 
     def listed(self, **how: Any) -> list[str]:
-        anybody = Visitor(key(99), HOST, 1)
+        anybody = ClientConnection(key(99), HOST, 1)
         answer = self.ask(anybody, bcp2.Info(1, **how))
         assert isinstance(answer, bcp2.InfoAck)
         return [one.client_id for one in answer.contacts]
@@ -98,5 +100,5 @@ class Hosted(SynchronousTestCase):
     def setUp(self) -> None:
         self.hall = Hall()
 
-    def assertStatus(self, status: int, visitor: Visitor, message: Any) -> None:
+    def assertStatus(self, status: int, visitor: ClientConnection, message: Any) -> None:
         self.assertEqual(self.hall.status(visitor, message), status, message)

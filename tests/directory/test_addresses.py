@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.addresses import told
-from chatproto.directory.visitors import Presence, Visitor
+from chatproto.directory.visitors import ClientConnection, Registration
 from tests.contracts.names import ONE, OTHER
 
 SEEN_PORT = 40000
@@ -18,16 +18,18 @@ V6, V6_OTHER, V6_THIRD = "2606:4700::1", "2606:4700::2", "2606:4700::3"
 SECRET = ("10.0.0.7", 4000)
 
 
-def them(host: str, *addresses: tuple[str, int], port: int = 5000, local: bool = False) -> Presence:
+def them(
+    host: str, *addresses: tuple[str, int], port: int = 5000, local: bool = False
+) -> Registration:
     """Somebody seen at `host` who can be called at `port` and claims `addresses`."""
-    return Presence(
-        "b", OTHER, port, addresses, 60, True, (), Visitor(OTHER, host, SEEN_PORT, local)
+    return Registration(
+        "b", OTHER, port, addresses, 60, True, (), ClientConnection(OTHER, host, SEEN_PORT, local)
     )
 
 
-def seen(host: str, local: bool = False) -> Visitor:
+def seen(host: str, local: bool = False) -> ClientConnection:
     """The one who is told."""
-    return Visitor(ONE, host, 40001, local)
+    return ClientConnection(ONE, host, 40001, local)
 
 
 class WhatIsTold(SynchronousTestCase):

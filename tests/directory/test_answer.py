@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import (
-    Answer,
     NoAnswer,
-    Refused,
+    ServerAnswer,
+    ServerRefused,
     contact,
     contacts,
     read_answer,
@@ -20,7 +20,7 @@ BOB = Contact("bob", "127.0.0.1", 3001)
 WHOLE = b"BRIDGEACK\r\nclientID: bob\r\nIP: 127.0.0.1\r\nPort: 3001\r\n\r\n"
 
 
-def read(data: bytes, ended: bool = False) -> Answer:
+def read(data: bytes, ended: bool = False) -> ServerAnswer:
     answer = read_answer(data, ended)
     assert answer is not None, data
     return answer
@@ -57,7 +57,7 @@ class EndOfAnswerTests(SynchronousTestCase):
                 contact(answer, "alice")
                 contacts(answer)
                 answer.check("BRIDGEACK")
-        except (NoAnswer, Refused):
+        except (NoAnswer, ServerRefused):
             pass
 
     @given(st.text(st.sampled_from("\r\n: \tNone0bA\u00e9\0"), max_size=60))
@@ -127,9 +127,9 @@ class FormTests(SynchronousTestCase):
 
 
 class JudgingTests(SynchronousTestCase):
-    def refused(self, block: bytes) -> Refused:
+    def refused(self, block: bytes) -> ServerRefused:
         answer = read(block)
-        error: Refused = self.assertRaises(Refused, answer.check, "REGACK")
+        error: ServerRefused = self.assertRaises(ServerRefused, answer.check, "REGACK")
         return error
 
     def test_a_yes_needs_no_status(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.callee import Callee, callee_of
+from chatproto.directory.callee import BridgeResult, callee_of
 from chatproto.wire import bcp2
 from chatproto.wire.fields import Contact
 from tests.contracts.names import key
@@ -16,17 +16,19 @@ class CalleeTests(SynchronousTestCase):
     def test_all_that_the_answer_tells_of_them_is_kept(self) -> None:
         relay = ("relay.example", 5555)
         answer = bcp2.BridgeAck(3, "bob", key(1), THERE, "call", "A" * 26, relay)
-        self.assertEqual(callee_of(answer), Callee("bob", key(1), THERE, "call", "A" * 26, relay))
+        self.assertEqual(
+            callee_of(answer), BridgeResult("bob", key(1), THERE, "call", "A" * 26, relay)
+        )
 
     def test_an_answer_without_an_id_is_nobody(self) -> None:
         self.assertIsNone(callee_of(bcp2.BridgeAck(3)))
 
     def test_one_without_a_key_speaks_plain_text(self) -> None:
         found = callee_of(bcp2.BridgeAck(3, "bob", addresses=THERE))
-        self.assertEqual(found, Callee("bob", None, THERE))
+        self.assertEqual(found, BridgeResult("bob", None, THERE))
 
     def test_as_a_contact_they_have_the_first_address_if_any(self) -> None:
         self.assertEqual(
-            Callee("bob", key(1), THERE).contact(), Contact("bob", "192.0.2.1", 5001, key(1))
+            BridgeResult("bob", key(1), THERE).contact(), Contact("bob", "192.0.2.1", 5001, key(1))
         )
-        self.assertEqual(Callee("bob", None, ()).contact(), Contact("bob", "", 0, None))
+        self.assertEqual(BridgeResult("bob", None, ()).contact(), Contact("bob", "", 0, None))

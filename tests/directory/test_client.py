@@ -19,8 +19,8 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.answer import Refused
-from chatproto.directory.client import ClassicServer, Unreachable
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -223,14 +223,14 @@ class AskingTests(SynchronousTestCase):
         course.reactor.advance(0.3)
         course.accept()
         course.lose(ConnectionDone())
-        self.assertIsInstance(course.result, Unreachable)
+        self.assertIsInstance(course.result, ServerUnreachable)
         self.assertIn("without an answer", str(course.result))
         self.assertEqual((course.calls, course.reactor.getDelayedCalls()), (2, []))
 
     def test_a_no_is_told_with_its_code(self) -> None:
         course = self.asked()
         course.say(b"ERROR\r\nStatus: 401 first\r\n\r\n")
-        self.assertIsInstance(course.result, Refused)
+        self.assertIsInstance(course.result, ServerRefused)
         self.assertEqual(course.result.status, 401)
         self.assertEqual(str(course.result), "the server refused: 401 register or log in first")
         self.assertTrue(course.clean)
@@ -248,7 +248,7 @@ class EndTests(SynchronousTestCase):
         course.wait(2.5)
         self.assertEqual(course.got, [])
         course.wait(0.2)
-        self.assertIsInstance(course.result, Unreachable)
+        self.assertIsInstance(course.result, ServerUnreachable)
         self.assertIn("10.1.1.1:5555 does not answer", str(course.result))
         self.assertTrue(course.clean)
 
@@ -256,7 +256,7 @@ class EndTests(SynchronousTestCase):
         course = Course()
         course.bridge()
         course.wait(5.1)
-        self.assertIsInstance(course.result, Unreachable)
+        self.assertIsInstance(course.result, ServerUnreachable)
         self.assertIn("nothing answers there", str(course.result))
         self.assertTrue(course.reactor.connectors[-1].stoppedConnecting)
         self.assertEqual(course.reactor.getDelayedCalls(), [])
@@ -305,7 +305,7 @@ class EndTests(SynchronousTestCase):
             course = Course()
             course.bridge()
             course.refuse(why)
-            self.assertIsInstance(course.result, Unreachable)
+            self.assertIsInstance(course.result, ServerUnreachable)
             self.assertIn(words, str(course.result))
             self.assertNotIn("\n", str(course.result))
             self.assertEqual(course.reactor.getDelayedCalls(), [])
@@ -316,7 +316,7 @@ class EndTests(SynchronousTestCase):
             reactor: Any = course.reactor
             reactor.nameResolver = NoNames()
             course.bridge()
-            self.assertIsInstance(course.result, Unreachable)
+            self.assertIsInstance(course.result, ServerUnreachable)
             self.assertEqual(str(course.result), f"there is no host {host}")
             self.assertEqual(course.reactor.getDelayedCalls(), [])
 
@@ -326,7 +326,7 @@ class EndTests(SynchronousTestCase):
             course.bridge()
             course.accept()
             course.say(data)
-            self.assertIsInstance(course.result, Unreachable)
+            self.assertIsInstance(course.result, ServerUnreachable)
             self.assertTrue(course.clean)
 
     @given(
@@ -363,6 +363,7 @@ class EndTests(SynchronousTestCase):
         self.assertEqual(len(course.got), 1)
         self.assertEqual(course.reactor.getDelayedCalls(), [])
         self.assertTrue(
-            course.result is None or isinstance(course.result, Contact | Refused | Unreachable)
+            course.result is None
+            or isinstance(course.result, Contact | ServerRefused | ServerUnreachable)
         )
         self.assertLessEqual(course.calls, 2)

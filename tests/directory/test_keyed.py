@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from chatproto.directory.names import RESERVED
-from chatproto.directory.visitors import Dismiss, Visitor
+from chatproto.directory.visitors import ClientConnection, Dismiss
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
@@ -15,7 +15,7 @@ from tests.directory.hall import HOST, Hosted, news
 
 class ARegistration(Hosted):
     def test_is_granted_within_bounds_and_told_where_it_is_seen(self) -> None:
-        visitor = Visitor(key(1), HOST, 40001)
+        visitor = ClientConnection(key(1), HOST, 40001)
         for asked, granted in (
             (None, 3600),
             (1, 60),
@@ -43,14 +43,14 @@ class ARegistration(Hosted):
         self.assertEqual(answer.expires, 0)
         self.assertEqual(self.hall.listed(), [])
         self.assertStatus(401, alice, bcp2.Bridge(8, "bob"))
-        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(9, "alice", 1))
+        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(9, "alice", 1))
         self.hall.register(alice, "alice")
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_can_be_taken_back_by_nobody_else(self) -> None:
         alice = self.hall.come("alice", 1)
         bob = self.hall.come("bob", 2)
-        stranger = Visitor(key(3), HOST, 1)
+        stranger = ClientConnection(key(3), HOST, 1)
         self.assertStatus(401, stranger, bcp2.Register(8, "alice", 5000, expires=0))
         self.assertStatus(404, bob, bcp2.Register(8, "alice", 5000, expires=0))
         self.assertEqual(self.hall.listed(), ["alice", "bob"])
@@ -58,22 +58,24 @@ class ARegistration(Hosted):
 
     def test_of_what_looks_like_another_s_id_is_409(self) -> None:
         self.hall.come("alice", 1)
-        other = Visitor(key(2), HOST, 1)
+        other = ClientConnection(key(2), HOST, 1)
         for client_id in ("alice", "ALICE", "a1ice", "al1ce"):
             self.assertStatus(409, other, bcp2.Register(1, client_id, 5000))
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_of_the_servers_own_name_is_409_but_for_who_owns_it_already(self) -> None:
         for client_id in ("server", "Server", "SERVER"):
-            self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, client_id, 5000))
+            self.assertStatus(
+                409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, client_id, 5000)
+            )
         self.assertIsNone(self.hall.names.owner("server"))
         self.hall.come("servers", 3)
         self.hall.names.keep("server", key(1), self.hall.now)
         self.hall.come("server", 1)
-        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, "server", 5000))
+        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, "server", 5000))
 
     def test_of_the_servers_own_name_is_right_for_an_account_of_that_name(self) -> None:
-        visitor = Visitor(key(1), HOST, 1)
+        visitor = ClientConnection(key(1), HOST, 1)
         visitor.user = "server"
         self.assertIsInstance(self.hall.register(visitor, "server"), bcp2.RegAck)
 
@@ -81,7 +83,7 @@ class ARegistration(Hosted):
         self.assertEqual(RESERVED, OPERATOR)
 
     def test_is_not_needed_to_be_told_how_one_is_seen(self) -> None:
-        visitor = Visitor(key(1), HOST, 40001)
+        visitor = ClientConnection(key(1), HOST, 40001)
         answer = self.hall.ask(visitor, bcp2.Observe(3))
         self.assertEqual(answer, bcp2.ObserveAck(3, (HOST, 40001), "1970-01-01T00:16:40.000Z"))
         self.assertEqual(self.hall.listed(), [])
@@ -95,7 +97,7 @@ class ARegistration(Hosted):
 
     def test_of_an_id_that_a_classic_client_holds_is_409(self) -> None:
         self.hall.classic("carol")
-        visitor = Visitor(key(1), HOST, 1)
+        visitor = ClientConnection(key(1), HOST, 1)
         self.assertStatus(409, visitor, bcp2.Register(1, "carol", 5000))
         self.assertIsNone(self.hall.names.owner("carol"))
         self.hall.registry.forget("carol")
@@ -104,7 +106,7 @@ class ARegistration(Hosted):
 
     def test_replaces_the_older_connection_which_is_told(self) -> None:
         old = self.hall.come("alice", 1)
-        new = Visitor(key(1), HOST, 50000)
+        new = ClientConnection(key(1), HOST, 50000)
         self.hall.register(new, "alice")
         self.assertEqual(self.hall.others, [Dismiss(old, bcp2.Replaced())])
         self.hall.directory.lost(old, self.hall.now)
@@ -131,7 +133,7 @@ class ARegistration(Hosted):
     def test_of_somebody_connected_keeps_the_name_however_long(self) -> None:
         self.hall.come("alice", 1)
         self.hall.pass_time(self.hall.limits.keep_names * 2)
-        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
+        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
 
     def test_counts_its_name_as_used_until_the_connection_ends(self) -> None:
         alice = self.hall.come("alice", 1)
@@ -185,7 +187,7 @@ class ARegistration(Hosted):
         self.assertNotIn("x0", self.hall.directory._present)
 
     def test_lost_twice_or_never_made_is_nothing(self) -> None:
-        stranger = Visitor(key(5), HOST, 1)
+        stranger = ClientConnection(key(5), HOST, 1)
         self.hall.directory.lost(stranger, self.hall.now)
         alice = self.hall.come("alice", 1, expires=60)
         self.hall.directory.lost(alice, self.hall.now)
@@ -202,7 +204,7 @@ class AnOperator(Hosted):
         self.assertEqual(self.hall.directory.expel("alice"), [])
         self.hall.directory.lost(alice, self.hall.now)
         self.assertEqual(self.hall.listed(), [])
-        self.assertStatus(409, Visitor(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
+        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
         self.hall.come("alice", 1)
 
     def test_frees_an_id_for_another_key(self) -> None:
@@ -217,9 +219,9 @@ class AnOperator(Hosted):
 
 class WhatElseIsSaid(Hosted):
     def test_ping_is_answered_and_its_answer_is_not(self) -> None:
-        visitor = Visitor(key(1), HOST, 1)
+        visitor = ClientConnection(key(1), HOST, 1)
         self.assertEqual(self.hall.ask(visitor, Ping(4)), PingAck(4))
         self.assertEqual(self.hall.directory.answer(PingAck(), visitor, 0.0), [])
 
     def test_what_a_server_says_is_405(self) -> None:
-        self.assertStatus(405, Visitor(key(1), HOST, 1), bcp2.WatchAck(4, "alice"))
+        self.assertStatus(405, ClientConnection(key(1), HOST, 1), bcp2.WatchAck(4, "alice"))

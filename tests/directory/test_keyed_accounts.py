@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import Dismiss, Visitor
+from chatproto.directory.visitors import ClientConnection, Dismiss
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
@@ -12,8 +12,8 @@ from tests.directory.hall import HOST, Hosted
 class AccountTests(Hosted):
     """Whoever has logged in may take the account's name over with a new key."""
 
-    def visitor(self, number: int, user: str | None) -> Visitor:
-        visitor = Visitor(key(number), HOST, 41000 + number)
+    def visitor(self, number: int, user: str | None) -> ClientConnection:
+        visitor = ClientConnection(key(number), HOST, 41000 + number)
         visitor.user = user
         return visitor
 
@@ -24,7 +24,7 @@ class AccountTests(Hosted):
         self.assertEqual(self.hall.others, [Dismiss(former, bcp2.Replaced())])
         self.assertEqual(self.hall.names.owner("alice"), key(2))
         self.hall.directory.lost(former, self.hall.now)
-        self.assertStatus(409, Visitor(key(1), HOST, 1), bcp2.Register(8, "alice", 5000))
+        self.assertStatus(409, ClientConnection(key(1), HOST, 1), bcp2.Register(8, "alice", 5000))
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_and_from_one_that_is_away(self) -> None:

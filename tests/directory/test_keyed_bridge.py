@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatproto.directory.keyed import RETRY_AFTER
-from chatproto.directory.visitors import Say, Visitor
+from chatproto.directory.visitors import ClientConnection, PushTo
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
@@ -16,7 +16,7 @@ class ABridge(Hosted):
         self.alice = self.hall.come("alice", 1)
 
     def test_needs_a_registration(self) -> None:
-        stranger = Visitor(key(5), HOST, 1)
+        stranger = ClientConnection(key(5), HOST, 1)
         for message in (bcp2.Bridge(3, "alice"), bcp2.Bridge(3), bcp2.Watch(3, "alice")):
             self.assertStatus(401, stranger, message)
 
@@ -27,7 +27,7 @@ class ABridge(Hosted):
         self.assertEqual(answer, bcp2.BridgeAck(3, "bob", key(2), there, "call1"))
         here = ((HOST, 5000), (HOST, self.alice.port))
         push = bcp2.Introduce("alice", key(1), here, "call1")
-        self.assertEqual(self.hall.others, [Say(bob, push)])
+        self.assertEqual(self.hall.others, [PushTo(bob, push)])
 
     def test_gives_each_their_ticket_where_there_is_a_relay(self) -> None:
         asked: list[tuple[str, str, float]] = []
@@ -131,7 +131,7 @@ class AList(Hosted):
         self.assertEqual(listed(prefix="zz"), [])
 
     def test_is_had_in_pages_each_once(self) -> None:
-        anybody = Visitor(key(99), HOST, 1)
+        anybody = ClientConnection(key(99), HOST, 1)
         for limit in (1, 2, 3, 4, 6, 7):
             found, after = [], ""
             while True:
@@ -148,7 +148,7 @@ class AList(Hosted):
         for number, name in enumerate(("a", "b", "c")):
             self.hall.come(name, number)
         for limit in (None, 0, 3, 2**53):
-            answer = self.hall.ask(Visitor(key(99), HOST, 1), bcp2.Info(1, limit=limit))
+            answer = self.hall.ask(ClientConnection(key(99), HOST, 1), bcp2.Info(1, limit=limit))
             self.assertEqual(
                 ([one.client_id for one in answer.contacts], answer.next), (["a", "b"], "b")
             )

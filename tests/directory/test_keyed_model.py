@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import Dismiss, Visitor
+from chatproto.directory.visitors import ClientConnection, Dismiss
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
@@ -23,11 +23,11 @@ class Comings(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.hall = Hall(keep_names=500.0, presence_grace=30.0)
-        self.here: dict[str, Visitor] = {}
+        self.here: dict[str, ClientConnection] = {}
         self.listed: dict[str, bool] = {}
         self.until: dict[str, float] = {}  # of those who have left
         self.expires: dict[str, int] = {}
-        self.visitors: list[Visitor] = []
+        self.visitors: list[ClientConnection] = []
 
     @rule(number=st.sampled_from(KEYS), client_id=st.sampled_from(IDS), listed=st.booleans(),
           expires=st.sampled_from([60, 100, 300]), reuse=st.booleans())  # fmt: skip
@@ -35,7 +35,7 @@ class Comings(RuleBasedStateMachine):
         self, number: int, client_id: str, listed: bool, expires: int, reuse: bool
     ) -> None:
         mine = [one for one in self.visitors if one.key == key(number)]
-        visitor = mine[-1] if reuse and mine else Visitor(key(number), HOST, 1)
+        visitor = mine[-1] if reuse and mine else ClientConnection(key(number), HOST, 1)
         if visitor not in self.visitors:
             self.visitors.append(visitor)
         answer = self.hall.register(visitor, client_id, listed=listed, expires=expires)
@@ -81,7 +81,7 @@ class Comings(RuleBasedStateMachine):
         self.hall.directory._introductions = type(self.hall.directory._introductions)(
             self.hall.limits
         )
-        caller = Visitor(key(9), HOST, 1)
+        caller = ClientConnection(key(9), HOST, 1)
         self.hall.register(caller, "caller")
         answer = self.hall.ask(caller, bcp2.Bridge(1, client_id))
         listed = self.listed.get(client_id, False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import Say, Visitor
+from chatproto.directory.visitors import ClientConnection, PushTo
 from chatproto.wire import bcp2
 from tests.contracts.names import key
 from tests.directory.hall import Hall, Hosted, news
@@ -14,7 +14,7 @@ class AWatch(Hosted):
         self.alice = self.hall.come("alice", 1)
         self.bob = self.hall.come("bob", 2)
 
-    def watch(self, peer_id: str, visitor: Visitor | None = None) -> list[tuple[str, str]]:
+    def watch(self, peer_id: str, visitor: ClientConnection | None = None) -> list[tuple[str, str]]:
         visitor = visitor or self.alice
         answer = self.hall.ask(visitor, bcp2.Watch(5, peer_id))
         self.assertEqual(answer, bcp2.WatchAck(5, peer_id))
@@ -35,7 +35,7 @@ class AWatch(Hosted):
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(self.hall.pass_time(29.9), [])
         (one,) = self.hall.pass_time(0.1)
-        self.assertEqual(one, Say(self.alice, bcp2.Presence("bob", "offline")))
+        self.assertEqual(one, PushTo(self.alice, bcp2.Presence("bob", "offline")))
         self.assertEqual(self.hall.pass_time(7200), [])
 
     def test_tells_nothing_of_a_short_absence(self) -> None:
@@ -55,7 +55,7 @@ class AWatch(Hosted):
         self.assertEqual(self.watch("bob"), [("bob", "offline")])
         self.hall.pass_time(10)
         self.bob = self.hall.come("bob", 2)
-        self.assertEqual(self.hall.others, [Say(self.alice, bcp2.Presence("bob", "online"))])
+        self.assertEqual(self.hall.others, [PushTo(self.alice, bcp2.Presence("bob", "online"))])
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(len(self.hall.pass_time(30)), 2)
 
@@ -94,7 +94,7 @@ class AWatch(Hosted):
         self.assertFalse(directory.is_due(later))
         self.assertEqual(directory.registered, 2)
 
-    def watched(self, client_id: str, number: int) -> Visitor:
+    def watched(self, client_id: str, number: int) -> ClientConnection:
         visitor = self.hall.come(client_id, number)
         self.watch(client_id)
         return visitor

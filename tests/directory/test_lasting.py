@@ -7,13 +7,20 @@ from typing import Any
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.lease import Source
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.lease import Origin
+from chatproto.directory.visitors import ClientConnection
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Bridge, BridgeAck, RegAck, Register, UnregAck, Unregister
-from chatproto.wire.messages import Error as PlainError
+from chatproto.wire.messages import (
+    ClassicBridge,
+    ClassicBridgeAck,
+    ClassicRegAck,
+    ClassicRegister,
+    UnregAck,
+    Unregister,
+)
+from chatproto.wire.messages import ClassicError as PlainError
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hall
 from tests.stores.sqlite_case import StoreCase
@@ -96,20 +103,22 @@ class RestartTests(LastingCase):
         self.hall.come("alice", 1)
         self.hall.classic("bob")
         self.restart()
-        other = Visitor(key(2), HOST, 2)
+        other = ClientConnection(key(2), HOST, 2)
         for client_id in ("alice", "A1ice", "bob"):
             self.assertEqual(self.hall.register(other, client_id).status, 409)
-        there = Source("192.0.2.9", 1, False)
-        claim = Register("alice", "192.0.2.9", 3000)
+        there = Origin("192.0.2.9", 1, False)
+        claim = ClassicRegister("alice", "192.0.2.9", 3000)
         self.assertEqual(self.plain.answer(claim, there, self.hall.now), PlainError(409))
 
     def test_a_classic_client_is_found_as_before(self) -> None:
-        there = Source("192.0.2.9", 1, False)
-        claim = Register("bob", "192.0.2.9", 3000)
-        self.assertEqual(self.plain.answer(claim, there, self.hall.now), RegAck(*claim))
+        there = Origin("192.0.2.9", 1, False)
+        claim = ClassicRegister("bob", "192.0.2.9", 3000)
+        self.assertEqual(self.plain.answer(claim, there, self.hall.now), ClassicRegAck(*claim))
         self.restart()
-        answer = self.plain.answer(Bridge("carol"), Source("192.0.2.8", 1, False), self.hall.now)
-        self.assertEqual(answer, BridgeAck("bob", "192.0.2.9", 3000))
+        answer = self.plain.answer(
+            ClassicBridge("carol"), Origin("192.0.2.8", 1, False), self.hall.now
+        )
+        self.assertEqual(answer, ClassicBridgeAck("bob", "192.0.2.9", 3000))
 
 
 class FailingTests(LastingCase):
@@ -118,8 +127,8 @@ class FailingTests(LastingCase):
     def setUp(self) -> None:
         super().setUp()
         self.alice = self.hall.come("alice", 1)
-        self.there = Source("192.0.2.9", 1, False)
-        self.claim = Register("bob", "192.0.2.9", 3000)
+        self.there = Origin("192.0.2.9", 1, False)
+        self.claim = ClassicRegister("bob", "192.0.2.9", 3000)
         self.classic(self.claim)
         other = sqlite3.connect(self.path, isolation_level=None)
         self.addCleanup(other.close)
@@ -130,11 +139,11 @@ class FailingTests(LastingCase):
         return self.plain.answer(message, self.there, self.hall.now)
 
     def test_what_is_new_is_refused_for_now_and_taken_later(self) -> None:
-        carol = Visitor(key(3), HOST, 3)
+        carol = ClientConnection(key(3), HOST, 3)
         for _ in range(2):
             answer = self.hall.register(carol, "carol")
             self.assertEqual((answer.status, answer.retry_after), (503, 10))
-            self.assertEqual(self.classic(Register("dave", "192.0.2.9", 1)), PlainError(503))
+            self.assertEqual(self.classic(ClassicRegister("dave", "192.0.2.9", 1)), PlainError(503))
             self.assertEqual(self.classic(Unregister("bob")), PlainError(503))
             back = bcp2.Register(8, "alice", 5000, expires=0)
             self.assertEqual(self.hall.ask(self.alice, back).status, 503)
@@ -144,8 +153,8 @@ class FailingTests(LastingCase):
         self.assertEqual(self.classic(Unregister("bob")), UnregAck())
 
     def test_what_is_known_is_answered(self) -> None:
-        self.assertEqual(self.classic(self.claim), RegAck(*self.claim))
-        self.assertEqual(self.classic(Bridge("bob")), BridgeAck())
+        self.assertEqual(self.classic(self.claim), ClassicRegAck(*self.claim))
+        self.assertEqual(self.classic(ClassicBridge("bob")), ClassicBridgeAck())
         self.assertEqual(self.hall.listed(), ["alice", "bob"])
 
     def test_connections_end_and_time_passes_without_a_word(self) -> None:

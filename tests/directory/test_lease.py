@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.lease import Lease, Source, is_loopback, network, shown_ip
+from chatproto.directory.lease import ClassicRegistration, Origin, is_loopback, network, shown_ip
 from chatproto.wire.fields import Contact
-from chatproto.wire.messages import Register
+from chatproto.wire.messages import ClassicRegister
 
 
 class TheShownAddress(SynchronousTestCase):
@@ -36,7 +36,7 @@ class TheShownAddress(SynchronousTestCase):
         self.assertEqual(shown_ip("[fd00::1]", "fd00::1", False), "fd00::1")
 
     def test_stands_in_the_contact(self) -> None:
-        lease = Lease("alice", "127.0.0.1", 3000, Source("192.0.2.1", 4000, False))
+        lease = ClassicRegistration("alice", "127.0.0.1", 3000, Origin("192.0.2.1", 4000, False))
         self.assertEqual(lease.contact(), Contact("alice", "192.0.2.1", 3000))
 
 
@@ -58,14 +58,14 @@ class AnAddress(SynchronousTestCase):
 
 class ALease(SynchronousTestCase):
     def test_is_confirmed_by_the_same_words_from_the_same_address(self) -> None:
-        source = Source("192.0.2.1", 4000, False)
-        lease = Lease("alice", "10.0.0.1", 3000, source)
-        same = Register("alice", "10.0.0.1", 3000)
-        other = Source("192.0.2.1", 4001, False)
+        source = Origin("192.0.2.1", 4000, False)
+        lease = ClassicRegistration("alice", "10.0.0.1", 3000, source)
+        same = ClassicRegister("alice", "10.0.0.1", 3000)
+        other = Origin("192.0.2.1", 4001, False)
         self.assertTrue(lease.confirmed_by(same, source))
         self.assertTrue(lease.confirmed_by(same, other))
-        self.assertFalse(lease.confirmed_by(same, Source("192.0.2.2", 4000, False)))
-        self.assertFalse(lease.confirmed_by(Register("alice", "10.0.0.1", 3001), source))
-        self.assertFalse(lease.confirmed_by(Register("alice", "10.0.0.2", 3000), source))
+        self.assertFalse(lease.confirmed_by(same, Origin("192.0.2.2", 4000, False)))
+        self.assertFalse(lease.confirmed_by(ClassicRegister("alice", "10.0.0.1", 3001), source))
+        self.assertFalse(lease.confirmed_by(ClassicRegister("alice", "10.0.0.2", 3000), source))
         source.alive = False
         self.assertFalse(lease.confirmed_by(same, other))

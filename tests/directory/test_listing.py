@@ -7,14 +7,16 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.listing import Listing
-from chatproto.directory.visitors import Presence, Visitor
+from chatproto.directory.visitors import ClientConnection, Registration
 from tests.contracts.names import key
 
 IDS = st.text("abZ_", min_size=1, max_size=3)
 
 
-def presence(client_id: str, listed: bool = True) -> Presence:
-    return Presence(client_id, key(1), 5000, (), 60, listed, (), Visitor(key(1), "192.0.2.1", 4000))
+def presence(client_id: str, listed: bool = True) -> Registration:
+    return Registration(
+        client_id, key(1), 5000, (), 60, listed, (), ClientConnection(key(1), "192.0.2.1", 4000)
+    )
 
 
 class ListingTests(SynchronousTestCase):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
@@ -18,7 +18,7 @@ class NewIdTests(Hosted):
         self.hall = Hall(**limits)  # type: ignore[arg-type]
 
     def new(self, number: int, host: str = HOST, name: str = "") -> Any:
-        visitor = Visitor(key(number), host, 40000)
+        visitor = ClientConnection(key(number), host, 40000)
         return self.hall.register(visitor, name or f"id-{number}")
 
     def fill(self, count: int, host: str = HOST) -> list[Any]:

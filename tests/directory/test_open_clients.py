@@ -8,16 +8,23 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
 from chatproto.directory.keyed import OPEN_TRIED
-from chatproto.directory.lease import Source
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.lease import Origin
+from chatproto.directory.visitors import ClientConnection
 from chatproto.wire import bcp2
 from chatproto.wire.fields import Contact
-from chatproto.wire.messages import Bridge, BridgeAck, Info, InfoAck, RegAck, Register
+from chatproto.wire.messages import (
+    ClassicBridge,
+    ClassicBridgeAck,
+    ClassicInfo,
+    ClassicInfoAck,
+    ClassicRegAck,
+    ClassicRegister,
+)
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hall
 
-THERE = Source("192.0.2.7", 40000, False)
-NOBODY = BridgeAck()
+THERE = Origin("192.0.2.7", 40000, False)
+NOBODY = ClassicBridgeAck()
 
 
 class OpenCase(SynchronousTestCase):
@@ -26,10 +33,12 @@ class OpenCase(SynchronousTestCase):
         self.plain = Directory(self.hall.registry, self.hall.limits, self.hall.names)
         self.plain.open = self.hall.directory
 
-    def ask(self, message: Any, source: Source = THERE) -> Any:
+    def ask(self, message: Any, source: Origin = THERE) -> Any:
         return self.plain.answer(message, source, self.hall.now)
 
-    def info(self, visitor: Visitor, prefix: str = "", **more: Any) -> list[tuple[str, str | None]]:
+    def info(
+        self, visitor: ClientConnection, prefix: str = "", **more: Any
+    ) -> list[tuple[str, str | None]]:
         answer = self.hall.ask(visitor, bcp2.Info(9, prefix, **more))
         assert isinstance(answer, bcp2.InfoAck)
         return [(one.client_id, one.key) for one in answer.contacts]
@@ -37,60 +46,62 @@ class OpenCase(SynchronousTestCase):
 
 class CalledInTheOpenTests(OpenCase):
     def test_they_are_listed_to_classic_clients(self) -> None:
-        self.ask(Register("zoe", "192.0.2.7", 3000))
+        self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
         self.hall.come("bob", 1, open=True)
         self.hall.come("carol", 2)
         self.hall.come("dave", 3, open=True, listed=False)
         zoe, bob = Contact("zoe", "192.0.2.7", 3000), Contact("bob", HOST, 5000)
-        self.assertEqual(self.ask(Info()), InfoAck((zoe, bob)))
+        self.assertEqual(self.ask(ClassicInfo()), ClassicInfoAck((zoe, bob)))
 
     def test_they_are_handed_out_after_classic_clients_and_by_turns(self) -> None:
         self.hall.come("bob", 1, open=True)
         self.hall.come("carol", 2)
         self.hall.come("dave", 3, open=True)
-        self.ask(Register("zoe", "192.0.2.7", 3000))
-        found = [self.ask(Bridge("zoe")).client_id for _ in range(4)]
+        self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
+        found = [self.ask(ClassicBridge("zoe")).client_id for _ in range(4)]
         self.assertEqual(set(found), {"bob", "dave"})
         self.assertNotEqual(found[0], found[1])
-        other = Source("192.0.2.8", 40000, False)
-        self.ask(Register("yan", "192.0.2.8", 3000), other)
-        self.assertEqual(self.ask(Bridge("zoe")), BridgeAck("yan", "192.0.2.8", 3000))
+        other = Origin("192.0.2.8", 40000, False)
+        self.ask(ClassicRegister("yan", "192.0.2.8", 3000), other)
+        self.assertEqual(self.ask(ClassicBridge("zoe")), ClassicBridgeAck("yan", "192.0.2.8", 3000))
 
     def test_few_are_looked_at_who_cannot_be_called_from_there(self) -> None:
         for number in range(OPEN_TRIED + 1):
             self.hall.come(f"b{number}", number, host="127.0.0.1", open=True)
         self.hall.come("zoe", OPEN_TRIED + 2, open=True)
-        here = Source("127.0.0.1", 40000, True)
+        here = Origin("127.0.0.1", 40000, True)
         self.assertEqual(len(self.hall.directory.open_contacts(here, 3)), 3)
         self.assertEqual(self.hall.directory.open_contacts(THERE, 1), [])
         found = self.hall.directory.open_contacts(THERE, 2)
         self.assertEqual([one.client_id for one in found], ["zoe"])
 
     def test_whoever_is_given_one_does_not_wait(self) -> None:
-        self.ask(Register("zoe", "192.0.2.7", 3000))
-        self.assertEqual(self.ask(Bridge("zoe")), NOBODY)
+        self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
+        self.assertEqual(self.ask(ClassicBridge("zoe")), NOBODY)
         self.hall.come("bob", 1, open=True)
-        self.assertEqual(self.ask(Bridge("zoe")), BridgeAck("bob", HOST, 5000))
+        self.assertEqual(self.ask(ClassicBridge("zoe")), ClassicBridgeAck("bob", HOST, 5000))
 
     def test_not_when_they_have_gone(self) -> None:
         bob = self.hall.come("bob", 1, open=True)
         self.hall.directory.lost(bob, self.hall.now)
-        self.assertEqual(self.ask(Info()), InfoAck(()))
-        self.assertEqual(self.ask(Bridge("zoe")), NOBODY)
+        self.assertEqual(self.ask(ClassicInfo()), ClassicInfoAck(()))
+        self.assertEqual(self.ask(ClassicBridge("zoe")), NOBODY)
         self.hall.come("bob", 1)
-        self.assertEqual(self.ask(Info()), InfoAck(()))
+        self.assertEqual(self.ask(ClassicInfo()), ClassicInfoAck(()))
 
     def test_one_on_the_servers_machine_is_called_elsewhere_by_an_address_of_it(self) -> None:
-        bob = Visitor(key(1), "127.0.0.1", 40001, True)
+        bob = ClientConnection(key(1), "127.0.0.1", 40001, True)
         addresses = (("127.0.0.1", 5000), ("192.0.2.5", 5000), ("9.9.9.9", 5000))
         self.hall.register(bob, "bob", open=True, addresses=addresses)
-        near = Source("127.0.0.1", 1, True)
-        self.assertEqual(self.ask(Bridge("zoe"), near), BridgeAck("bob", "127.0.0.1", 5000))
-        far = Source("10.0.0.9", 1, False)
-        self.assertNotIn("127.0.0.1", repr(self.ask(Info(), far)))
+        near = Origin("127.0.0.1", 1, True)
+        self.assertEqual(
+            self.ask(ClassicBridge("zoe"), near), ClassicBridgeAck("bob", "127.0.0.1", 5000)
+        )
+        far = Origin("10.0.0.9", 1, False)
+        self.assertNotIn("127.0.0.1", repr(self.ask(ClassicInfo(), far)))
 
     def test_they_are_given_a_classic_client_when_there_is_nobody_with_a_key(self) -> None:
-        self.ask(Register("zoe", "192.0.2.7", 3000))
+        self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
         bob, carol = self.hall.come("bob", 1, open=True), self.hall.come("carol", 1)
         self.hall.directory.lost(carol, self.hall.now)
         answer = self.hall.ask(bob, bcp2.Bridge(3))
@@ -104,7 +115,7 @@ class CalledInTheOpenTests(OpenCase):
 class InfoTests(OpenCase):
     def test_classic_clients_are_listed_without_a_key(self) -> None:
         for name in ("zoe", "amy", "alf"):
-            self.ask(Register(name, "192.0.2.7", 3000))
+            self.ask(ClassicRegister(name, "192.0.2.7", 3000))
         bob = self.hall.come("bob", 1)
         everybody = [("alf", None), ("amy", None), ("bob", key(1)), ("zoe", None)]
         self.assertEqual(self.info(bob), everybody)
@@ -116,7 +127,7 @@ class InfoTests(OpenCase):
         names = sorted([f"c{number}" for number in range(25)] + ["bob"])
         for name in names:
             if name != "bob":
-                self.ask(Register(name, "192.0.2.7", 3000))
+                self.ask(ClassicRegister(name, "192.0.2.7", 3000))
         found: list[str] = []
         after = ""
         while True:
@@ -132,18 +143,20 @@ class ServersAddressTests(OpenCase):
     """Some programs register with the address of the server as their own."""
 
     def test_from_another_machine_the_observed_one_is_told(self) -> None:
-        source = Source("10.9.0.2", 40000, False, server="10.9.0.1")
-        claim = Register("zoe", "10.9.0.1", 3000)
-        self.assertEqual(self.ask(claim, source), RegAck("zoe", "10.9.0.1", 3000))
-        self.assertEqual(self.ask(Bridge("amy")), BridgeAck("zoe", "10.9.0.2", 3000))
-        self.assertEqual(self.ask(Info()), InfoAck((Contact("zoe", "10.9.0.2", 3000),)))
+        source = Origin("10.9.0.2", 40000, False, server="10.9.0.1")
+        claim = ClassicRegister("zoe", "10.9.0.1", 3000)
+        self.assertEqual(self.ask(claim, source), ClassicRegAck("zoe", "10.9.0.1", 3000))
+        self.assertEqual(self.ask(ClassicBridge("amy")), ClassicBridgeAck("zoe", "10.9.0.2", 3000))
+        self.assertEqual(
+            self.ask(ClassicInfo()), ClassicInfoAck((Contact("zoe", "10.9.0.2", 3000),))
+        )
 
     def test_on_the_servers_machine_it_is_right(self) -> None:
-        source = Source("10.9.0.1", 40000, True, server="10.9.0.1")
-        self.ask(Register("zoe", "10.9.0.1", 3000), source)
-        self.assertEqual(self.ask(Bridge("amy")), BridgeAck("zoe", "10.9.0.1", 3000))
+        source = Origin("10.9.0.1", 40000, True, server="10.9.0.1")
+        self.ask(ClassicRegister("zoe", "10.9.0.1", 3000), source)
+        self.assertEqual(self.ask(ClassicBridge("amy")), ClassicBridgeAck("zoe", "10.9.0.1", 3000))
 
     def test_another_address_of_a_network_of_theirs_is_believed(self) -> None:
-        source = Source("10.9.0.2", 40000, False, server="10.9.0.1")
-        self.ask(Register("zoe", "10.9.0.3", 3000), source)
-        self.assertEqual(self.ask(Bridge("amy")), BridgeAck("zoe", "10.9.0.3", 3000))
+        source = Origin("10.9.0.2", 40000, False, server="10.9.0.1")
+        self.ask(ClassicRegister("zoe", "10.9.0.3", 3000), source)
+        self.assertEqual(self.ask(ClassicBridge("amy")), ClassicBridgeAck("zoe", "10.9.0.3", 3000))

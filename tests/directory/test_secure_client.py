@@ -12,10 +12,10 @@ from twisted.internet.error import DNSLookupError, TimeoutError
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.answer import Refused
-from chatproto.directory.callee import Callee
-from chatproto.directory.client import Unreachable
-from chatproto.directory.registration import Registration
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.callee import BridgeResult
+from chatproto.directory.client import ServerUnreachable
+from chatproto.directory.registration import ClientRegistration
 from chatproto.directory.secure_client import FOR_NOW, SecureServer
 from chatproto.directory.server_line import MESSAGES_AT_ONCE, PING_BURST, READ_BURST
 from chatproto.wire import bcp2
@@ -28,7 +28,7 @@ from tests.net import Net, Wire
 
 KEY, BOBS = "sha256:" + "A" * 52, "sha256:" + "B" * 52
 WAIT, PING = DEFAULTS.request_wait, DEFAULTS.ping_wait
-ALICE = Registration("Alice", 5001, (("10.0.0.1", 5001),), True, (BOBS,))
+ALICE = ClientRegistration("Alice", 5001, (("10.0.0.1", 5001),), True, (BOBS,))
 WHY = "that is not their key"
 OBSERVED = ("10.0.0.1", 40000)
 
@@ -129,7 +129,7 @@ class Case(SynchronousTestCase):
         return self.come()
 
     def unreachable(self, asked: Deferred[Any]) -> str:
-        return str(self.failureResultOf(asked, Unreachable).value)
+        return str(self.failureResultOf(asked, ServerUnreachable).value)
 
     def quiet(self) -> None:
         calls = [str(call) for call in self.net.getDelayedCalls()]
@@ -240,12 +240,12 @@ class RequestTests(Case):
                 bcp2.BridgeAck(bridge.cseq, answer, BOBS if answer else "", where if answer else ())
             )
             callee = self.successResultOf(asked)
-            self.assertEqual(callee, Callee("Bob", BOBS, where) if answer else None)
+            self.assertEqual(callee, BridgeResult("Bob", BOBS, where) if answer else None)
             if callee is not None:
                 self.assertEqual(callee.contact(), Contact("Bob", "10.0.0.2", 5002, BOBS))
 
     def test_somebody_without_a_key(self) -> None:
-        self.assertEqual(Callee("Bob", None, ()).contact(), Contact("Bob", "", 0, None))
+        self.assertEqual(BridgeResult("Bob", None, ()).contact(), Contact("Bob", "", 0, None))
 
     @given(st.permutations(range(6)))
     def test_answers_are_matched_by_their_number(self, order: list[int]) -> None:
@@ -286,7 +286,7 @@ class RequestTests(Case):
         self.started()
         asked = self.server.bridge("Bob")
         self.says(Error(480, self.wrote()[0].cseq))
-        self.assertEqual(self.failureResultOf(asked, Refused).value.status, 480)
+        self.assertEqual(self.failureResultOf(asked, ServerRefused).value.status, 480)
         self.assertTrue(self.server.registered)
 
     def test_an_answer_to_something_else_is_none(self) -> None:
@@ -337,7 +337,7 @@ class RequestTests(Case):
         self.accept()
         self.says(Error(429, 1, retry_after=40))
         for seconds in (50, 10):  # 40, and half of it as jitter
-            failed = self.failureResultOf(self.server.bridge("bob"), Unreachable)
+            failed = self.failureResultOf(self.server.bridge("bob"), ServerUnreachable)
             self.assertEqual((failed.value.status, failed.value.retry_after), (429, seconds))
             self.assertTrue(str(failed.value).startswith("429 slow down: "), failed.value)
             self.net.advance(40)
@@ -858,7 +858,7 @@ class RefusedLoginTests(Case):
         self.server.start(ALICE)
         self.refused()
         self.assertTrue(self.server.login_refused)
-        failed = self.failureResultOf(self.server.register(), Refused)
+        failed = self.failureResultOf(self.server.register(), ServerRefused)
         self.assertEqual(str(failed.value), "that password was refused")
         self.password, self.same = "right", ""
         self.server.register()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import Presence, Say, Visitor
+from chatproto.directory.visitors import ClientConnection, PushTo, Registration
 from chatproto.directory.watchers import Watchers
 from chatproto.wire import bcp2
 from chatproto.wire.errors import RemoteError
@@ -16,11 +16,11 @@ ONLINE = bcp2.Presence("carol", "online")
 class WatchersTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.watchers = Watchers(2)
-        self.alice, self.bob = (Visitor(key(n), "192.0.2.1", 4000 + n) for n in (1, 2))
+        self.alice, self.bob = (ClientConnection(key(n), "192.0.2.1", 4000 + n) for n in (1, 2))
 
-    def told(self, presence: Presence | None = None) -> set[Visitor]:
+    def told(self, presence: Registration | None = None) -> set[ClientConnection]:
         effects = self.watchers.tell("carol", "online", presence)
-        self.assertTrue(all(isinstance(one, Say) and one.message == ONLINE for one in effects))
+        self.assertTrue(all(isinstance(one, PushTo) and one.message == ONLINE for one in effects))
         return {one.visitor for one in effects}
 
     def test_all_who_watch_are_told_and_nobody_else(self) -> None:
@@ -42,8 +42,8 @@ class WatchersTests(SynchronousTestCase):
     def test_of_the_unlisted_only_those_whom_they_allow_are_told(self) -> None:
         for watcher in (self.alice, self.bob):
             self.watchers.add(watcher, "carol", "offline")
-        carol = Visitor(key(3), "192.0.2.1", 4003)
-        presence = Presence("carol", key(3), 5000, (), 60, False, (key(2),), carol)
+        carol = ClientConnection(key(3), "192.0.2.1", 4003)
+        presence = Registration("carol", key(3), 5000, (), 60, False, (key(2),), carol)
         self.assertEqual(self.told(presence), {self.bob})
 
     def test_one_more_than_the_limit_is_413_and_the_same_again_is_not(self) -> None:

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from chatproto.server.commands import Ask, Batch, Beat, Come, End, Plain, write
+from chatproto.server.commands import (
+    Beat,
+    CommandBatch,
+    ConnectionOpened,
+    End,
+    KeyedRequest,
+    PlainRequest,
+    write,
+)
 from chatproto.wire import bcp2, strict
 from tests.contracts.names import key
 from tests.wire.bcp2_samples import MESSAGES
@@ -39,14 +47,14 @@ PEERS = (
 KEYED = tuple(strict.encode(message) for sent in MESSAGES.values() for message in sent)
 ENTRIES = (
     write(
-        Batch(
+        CommandBatch(
             "node",
             1,
             (
                 Beat("rules"),
-                Come(1, key(7), "192.0.2.7", 4000, False, None),
-                Ask(1, strict.encode(bcp2.Register(1, "carol", 5000)).decode()),
-                Plain(2, "192.0.2.8", 4001, False, PLAIN[0].decode()),
+                ConnectionOpened(1, key(7), "192.0.2.7", 4000, False, None),
+                KeyedRequest(1, strict.encode(bcp2.Register(1, "carol", 5000)).decode()),
+                PlainRequest(2, "192.0.2.8", 4001, False, PLAIN[0].decode()),
                 End(),
             ),
         )

@@ -16,14 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.client.events import Event, Exited
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
 from chatproto.directory.answers import Directory
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.nearby.messages import read_datagram
 from chatproto.net.clock import Wall
 from chatproto.server.factory import ChatFactory
-from chatproto.session.ledger import MSG, Entry, LedgerTrouble
+from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.open import open_store
 from chatproto.stores.sqlite_ledger import SqliteLedger
@@ -165,7 +165,9 @@ class Told:
     def __init__(self, plain: bool) -> None:
         self.codes: list[int] = []
         self.events: list[Event] = []
-        self.node = Node(Net(), Settings("alice", plain=plain), DEFAULTS, None, self.codes.append)
+        self.node = App(
+            Net(), ClientSettings("alice", plain=plain), DEFAULTS, None, self.codes.append
+        )
         self.node.tell = self.events.append
         self.node.start("127.0.0.1", 5001)
 
@@ -260,7 +262,7 @@ def client_log(data: bytes) -> None:
             ledger.entries(BOB_KEY)
             ledger.history(BOB_KEY, 20)
             ledger.search("hello", 20)
-            ledger.heard(BOB_KEY, "bob", Entry(9, MSG, Wall(NOW), "hello"))
+            ledger.heard(BOB_KEY, "bob", StreamEntry(9, MSG, Wall(NOW), "hello"))
         finally:
             ledger.close()
 

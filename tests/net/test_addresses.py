@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.addresses import told
 from chatproto.directory.lease import shown_ip
-from chatproto.directory.visitors import Presence, Visitor
-from chatproto.net.addresses import CALLABLE, Reach, embedded_ipv4, may_be_called, reach_of
+from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.net.addresses import CALLABLE, AddressScope, embedded_ipv4, may_be_called, reach_of
 from chatproto.session.candidates import worth_dialling
 from tests.contracts.names import ONE, OTHER
 
@@ -65,37 +65,37 @@ SPECIAL = st.one_of(
 class ReachTests(SynchronousTestCase):
     def test_of_each_kind(self) -> None:
         for host, reach in {
-            PUBLIC: Reach.PUBLIC,
-            "2606:4700::1": Reach.PUBLIC,
-            "::ffff:8.8.8.8": Reach.PUBLIC,
-            "64:ff9b::808:808": Reach.PUBLIC,
-            "2002:808:808::1": Reach.PUBLIC,
-            "192.168.1.5": Reach.PRIVATE,
-            "::ffff:10.0.0.1": Reach.PRIVATE,
-            "fd00::7": Reach.PRIVATE,
-            "100.64.1.1": Reach.CARRIER,
-            "127.1.2.3": Reach.LOOPBACK,
-            "::ffff:127.0.0.1": Reach.LOOPBACK,
-            "::1": Reach.LOOPBACK,
-            "169.254.1.1": Reach.LINK_LOCAL,
-            "fe80::1%eth0": Reach.LINK_LOCAL,
-            "fd00::1%eth0": Reach.NOWHERE,
-            "64:ff9b::7f00:1": Reach.NOWHERE,
-            "64:ff9b::c0a8:105": Reach.NOWHERE,
-            "64:ff9b:1::808:808": Reach.NOWHERE,
-            "2002:7f00:1::1": Reach.NOWHERE,
-            "2002:c0a8:105::1": Reach.NOWHERE,
-            "::127.0.0.1": Reach.NOWHERE,
-            "::8.8.8.8": Reach.NOWHERE,
-            "fec0::1": Reach.NOWHERE,
-            "2001::1": Reach.NOWHERE,
-            "2606:4700::5efe:127.0.0.1": Reach.NOWHERE,
-            "2606:4700::5efe:8.8.8.8": Reach.PUBLIC,
-            "255.255.255.255": Reach.NOWHERE,
-            "240.0.0.1": Reach.NOWHERE,
-            "0.1.2.3": Reach.NOWHERE,
-            "224.0.0.1": Reach.NOWHERE,
-            "a.name": Reach.NOWHERE,
+            PUBLIC: AddressScope.PUBLIC,
+            "2606:4700::1": AddressScope.PUBLIC,
+            "::ffff:8.8.8.8": AddressScope.PUBLIC,
+            "64:ff9b::808:808": AddressScope.PUBLIC,
+            "2002:808:808::1": AddressScope.PUBLIC,
+            "192.168.1.5": AddressScope.PRIVATE,
+            "::ffff:10.0.0.1": AddressScope.PRIVATE,
+            "fd00::7": AddressScope.PRIVATE,
+            "100.64.1.1": AddressScope.CARRIER,
+            "127.1.2.3": AddressScope.LOOPBACK,
+            "::ffff:127.0.0.1": AddressScope.LOOPBACK,
+            "::1": AddressScope.LOOPBACK,
+            "169.254.1.1": AddressScope.LINK_LOCAL,
+            "fe80::1%eth0": AddressScope.LINK_LOCAL,
+            "fd00::1%eth0": AddressScope.NOWHERE,
+            "64:ff9b::7f00:1": AddressScope.NOWHERE,
+            "64:ff9b::c0a8:105": AddressScope.NOWHERE,
+            "64:ff9b:1::808:808": AddressScope.NOWHERE,
+            "2002:7f00:1::1": AddressScope.NOWHERE,
+            "2002:c0a8:105::1": AddressScope.NOWHERE,
+            "::127.0.0.1": AddressScope.NOWHERE,
+            "::8.8.8.8": AddressScope.NOWHERE,
+            "fec0::1": AddressScope.NOWHERE,
+            "2001::1": AddressScope.NOWHERE,
+            "2606:4700::5efe:127.0.0.1": AddressScope.NOWHERE,
+            "2606:4700::5efe:8.8.8.8": AddressScope.PUBLIC,
+            "255.255.255.255": AddressScope.NOWHERE,
+            "240.0.0.1": AddressScope.NOWHERE,
+            "0.1.2.3": AddressScope.NOWHERE,
+            "224.0.0.1": AddressScope.NOWHERE,
+            "a.name": AddressScope.NOWHERE,
         }.items():
             self.assertIs(reach_of(host), reach, host)
 
@@ -104,11 +104,11 @@ class ReachTests(SynchronousTestCase):
         self, address: IPv4Address | IPv6Address
     ) -> None:
         assert isinstance(address, IPv4Address)
-        self.assertIsNot(reach_of(str(address)), Reach.PUBLIC)
+        self.assertIsNot(reach_of(str(address)), AddressScope.PUBLIC)
         nat64, six_to_four, mapped, *others = wrapped(address)
         self.assertIs(reach_of(mapped), reach_of(str(address)))
         for host in (nat64, six_to_four, *others):
-            allowed = (Reach.LOOPBACK,) if host == "::1" else (Reach.NOWHERE,)
+            allowed = (AddressScope.LOOPBACK,) if host == "::1" else (AddressScope.NOWHERE,)
             self.assertIn(reach_of(host), allowed, host)
 
     @given(st.ip_addresses())
@@ -116,13 +116,13 @@ class ReachTests(SynchronousTestCase):
         self, address: IPv4Address | IPv6Address
     ) -> None:
         holds_ipv4 = embedded_ipv4(address) or getattr(address, "ipv4_mapped", None)
-        if reach_of(str(address)) is Reach.PUBLIC and holds_ipv4 is None:
+        if reach_of(str(address)) is AddressScope.PUBLIC and holds_ipv4 is None:
             self.assertTrue(address.is_global)
             self.assertFalse(address.is_multicast or address.is_reserved)
 
     @given(st.text(max_size=40))
     def test_any_text_leads_somewhere_or_nowhere(self, text: str) -> None:
-        self.assertIn(reach_of(text), Reach)
+        self.assertIn(reach_of(text), AddressScope)
 
 
 class PeopleAreNotSentThere(SynchronousTestCase):
@@ -131,7 +131,9 @@ class PeopleAreNotSentThere(SynchronousTestCase):
     @given(SPECIAL)
     def test_who_is_elsewhere_is_shown_at_the_observed_address_instead(self, claimed: str) -> None:
         shown = shown_ip(claimed, PUBLIC, False)
-        self.assertTrue(shown == PUBLIC or reach_of(shown) in CALLABLE - {Reach.PUBLIC}, shown)
+        self.assertTrue(
+            shown == PUBLIC or reach_of(shown) in CALLABLE - {AddressScope.PUBLIC}, shown
+        )
 
     def test_the_claims_that_were_handed_out(self) -> None:
         for claimed in (
@@ -160,7 +162,7 @@ class PeopleAreNotSentThere(SynchronousTestCase):
 
     @given(SPECIAL)
     def test_nobody_is_told_of_one_from_elsewhere(self, claimed: str) -> None:
-        them = Presence(
+        them = Registration(
             "b",
             OTHER,
             5000,
@@ -168,13 +170,15 @@ class PeopleAreNotSentThere(SynchronousTestCase):
             60,
             True,
             (),
-            Visitor(OTHER, PUBLIC, 40000, False),
+            ClientConnection(OTHER, PUBLIC, 40000, False),
         )
-        for host, _ in told(them, Visitor(ONE, ELSEWHERE, 40001, False)):
+        for host, _ in told(them, ClientConnection(ONE, ELSEWHERE, 40001, False)):
             self.assertEqual(host, PUBLIC)
 
     def test_an_ipv4_address_of_somebody_else_is_not_told_as_a_nat64_one(self) -> None:
         for claimed in ("64:ff9b::808:808", "2002:808:808::1", "2606:4700::5efe:8.8.8.8"):
-            at = Visitor(OTHER, PUBLIC, 40000, False)
-            them = Presence("b", OTHER, 5000, ((claimed, 4000),), 60, True, (), at)
-            self.assertNotIn((claimed, 4000), told(them, Visitor(ONE, ELSEWHERE, 40001, False)))
+            at = ClientConnection(OTHER, PUBLIC, 40000, False)
+            them = Registration("b", OTHER, 5000, ((claimed, 4000),), 60, True, (), at)
+            self.assertNotIn(
+                (claimed, 4000), told(them, ClientConnection(ONE, ELSEWHERE, 40001, False))
+            )

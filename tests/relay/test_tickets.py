@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.relay.bucket import Bucket
+from chatproto.relay.bucket import RelayBucket
 from chatproto.relay.pairing import Met, Pairing, Waiting
-from chatproto.relay.tickets import Place, Tickets, new_ticket
+from chatproto.relay.tickets import Slot, Tickets, new_ticket
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
@@ -40,7 +40,7 @@ class TicketTests(SynchronousTestCase):
         assert pair is not None
         self.assertEqual(len(set(pair)), 2)
         for ticket in pair:
-            self.assertEqual(some.use(ticket, 101.0), Place("call", "alice", 160.0))
+            self.assertEqual(some.use(ticket, 101.0), Slot("call", "alice", 160.0))
             self.assertIsNone(some.use(ticket, 101.0))
         self.assertIsNone(some.use("T99", 101.0))
 
@@ -130,14 +130,14 @@ class PairingTests(SynchronousTestCase):
 
 class BucketTests(SynchronousTestCase):
     def test_what_is_overdrawn_is_waited_for(self) -> None:
-        bucket = Bucket(100.0, 150.0, 0.0)
+        bucket = RelayBucket(100.0, 150.0, 0.0)
         self.assertEqual(bucket.take(150, 0.0), 0.0)
         self.assertEqual(bucket.take(50, 0.0), 0.5)
         self.assertEqual(bucket.take(50, 0.5), 0.5)
         self.assertEqual(bucket.take(150, 1000.0), 0.0)
 
     def test_no_rate_is_no_limit(self) -> None:
-        self.assertEqual(Bucket(0.0, 1.0, 0.0).take(10**9, 0.0), 0.0)
+        self.assertEqual(RelayBucket(0.0, 1.0, 0.0).take(10**9, 0.0), 0.0)
 
     @given(
         st.floats(1, 1e6),
@@ -147,7 +147,7 @@ class BucketTests(SynchronousTestCase):
     def test_who_waits_as_told_never_sends_more_than_the_rate_and_a_burst_and_a_chunk(
         self, rate: float, burst: float, steps: list[tuple[int, float]]
     ) -> None:
-        bucket = Bucket(rate, burst, 0.0)
+        bucket = RelayBucket(rate, burst, 0.0)
         now, sent, largest = 0.0, 0, 0
         for amount, idle in steps:
             now += idle

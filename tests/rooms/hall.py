@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RoomAnswers
-from chatproto.rooms.effects import Effect, Show, Spread, Talk, Tell
-from chatproto.rooms.history import Kept
+from chatproto.rooms.effects import Effect, Show, Spread, Talk, TellMember
+from chatproto.rooms.history import RoomRecord
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
@@ -46,7 +46,7 @@ class Failing(MemoryRooms):
         self.check()
         return super().append(room, sender, at, text, keep)
 
-    def keep(self, room: Kept) -> None:
+    def keep(self, room: RoomRecord) -> None:
         self.check()
         super().keep(room)
 
@@ -90,7 +90,7 @@ class Rooms(SynchronousTestCase):
         found: list[tuple[str | None, Bcp2Message]] = []
         for effect in effects:
             match effect:
-                case Tell(person, message):
+                case TellMember(person, message):
                     found.append((person.client_id, message))
                 case Spread(room, message, but):
                     found += [

@@ -5,14 +5,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.rooms.lobby import Close, Lobby, ToOne, ToOthers, look_alike
+from chatproto.rooms.lobby import CloseMember, LobbyMembers, ToOne, ToOthers, look_alike
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 
 
 class LobbyTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.lobby = Lobby(Limits(lobby_members=3), owned=lambda name: name == "owned")
+        self.lobby = LobbyMembers(Limits(lobby_members=3), owned=lambda name: name == "owned")
         self.ann, _ = self.lobby.join()
         self.bob, _ = self.lobby.join()
 
@@ -47,7 +47,7 @@ class LobbyTests(SynchronousTestCase):
         for word in ("quit", "OVER"):
             self.setUp()
             self.assertEqual(
-                self.said(word), [ToOthers(self.ann, "* guest-1 left"), Close(self.ann)]
+                self.said(word), [ToOthers(self.ann, "* guest-1 left"), CloseMember(self.ann)]
             )
             self.assertEqual(self.lobby.names(), ["guest-2"])
 
@@ -126,7 +126,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertIsInstance(effect, ToOne)
 
     def test_the_names_of_many_are_cut(self) -> None:
-        lobby = Lobby()
+        lobby = LobbyMembers()
         for _ in range(150):
             member, _effects = lobby.join()
         (effect,) = lobby.said(member, "/names")
@@ -139,7 +139,7 @@ class LobbyTests(SynchronousTestCase):
             effects,
             [
                 ToOne(self.ann, "* 413 too large: a line of more than 5 bytes"),
-                Close(self.ann),
+                CloseMember(self.ann),
                 ToOthers(self.ann, "* guest-1 left (sent too much at once)"),
             ],
         )
@@ -150,7 +150,7 @@ class LobbyMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.lobby = Lobby(Limits(lobby_members=5))
+        self.lobby = LobbyMembers(Limits(lobby_members=5))
         self.members: set[int] = set()
 
     @rule()
@@ -177,7 +177,7 @@ class LobbyMachine(RuleBasedStateMachine):
             return
         member = data.draw(st.sampled_from(sorted(self.members)))
         for effect in self.lobby.said(member, text):
-            if isinstance(effect, Close):
+            if isinstance(effect, CloseMember):
                 self.members.discard(effect.member)
             else:
                 assert (

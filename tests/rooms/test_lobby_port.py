@@ -9,7 +9,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.rooms.lobby import Lobby
+from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.wire.limits import Limits
@@ -61,7 +61,7 @@ class Member:
 class PortTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.lobby = Lobby(LIMITS)
+        self.lobby = LobbyMembers(LIMITS)
         self.port = LobbyPort(self.clock, self.lobby, LIMITS)
         self.ann, self.bob, self.cid = (Member(self.port) for _ in range(3))
         self.turn()
@@ -157,7 +157,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.ann.hears(), "* guest-2 left\n")
 
     def test_much_in_one_turn_is_sent_before_it_ends(self) -> None:
-        port = LobbyPort(self.clock, Lobby(), Limits(say_burst=1000, say_bytes=1e9))
+        port = LobbyPort(self.clock, LobbyMembers(), Limits(say_burst=1000, say_bytes=1e9))
         ann, bob = Member(port), Member(port)
         self.turn()
         ann.hears(), bob.hears()
@@ -264,7 +264,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.bob.hears(), "guest-1: one\n")
 
     def test_a_full_lobby_says_so(self) -> None:
-        port = LobbyPort(self.clock, Lobby(Limits(lobby_members=0)), LIMITS)
+        port = LobbyPort(self.clock, LobbyMembers(Limits(lobby_members=0)), LIMITS)
         dan = Member(port)
         self.assertEqual(dan.hears(), "* the lobby is full, come back later\n")
         self.assertTrue(dan.transport.half_closed)
@@ -276,7 +276,7 @@ class PortTests(SynchronousTestCase):
             open_hosts.append(host)
             return len(open_hosts) <= 1
 
-        port = LobbyPort(self.clock, Lobby(LIMITS), LIMITS, admit, open_hosts.remove)
+        port = LobbyPort(self.clock, LobbyMembers(LIMITS), LIMITS, admit, open_hosts.remove)
         member = Member(port, "::ffff:192.0.2.1")
         self.assertEqual(open_hosts, ["192.0.2.1"])
         self.assertIsNone(port.buildProtocol(IPv4Address("TCP", "192.0.2.9", 1)))
@@ -324,7 +324,7 @@ class AnySplitTests(SynchronousTestCase):
             [stream[a:b] for a, b in zip([0, *cuts], [*cuts, len(stream)], strict=True)],
         ):
             clock = Clock()
-            port = LobbyPort(clock, Lobby(LIMITS), LIMITS)
+            port = LobbyPort(clock, LobbyMembers(LIMITS), LIMITS)
             ann, bob = Member(port), Member(port)
             for piece in pieces:
                 if piece:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.rooms.history import Ban, Kept
+from chatproto.rooms.history import BanRecord, RoomRecord
 from chatproto.rooms.room import OVER, TABLE, Act, Role, Room, hashed, network, subject
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
@@ -72,7 +72,7 @@ class PermissionTests(SynchronousTestCase):
 
 class RoomTests(SynchronousTestCase):
     def room(self, limits: Limits | None = None, **values: object) -> Room:
-        return Room(replace(Kept("#tea", "A"), **values), limits or Limits())  # type: ignore[arg-type]
+        return Room(replace(RoomRecord("#tea", "A"), **values), limits or Limits())  # type: ignore[arg-type]
 
     def enters(self, room: Room, person: Person, secret: str = "", now: float = 0.0) -> bool:
         try:
@@ -83,9 +83,9 @@ class RoomTests(SynchronousTestCase):
         return True
 
     def test_is_kept_as_it_is(self) -> None:
-        kept = Kept(
+        kept = RoomRecord(
             *("#tea", "A", "hot", "0f", True, False, 5.0, (("B", 1.0),), (("C", 2.0),)),
-            *((("D", 3.0),), (Ban("id", "x", 4.0, "K"),)),
+            *((("D", 3.0),), (BanRecord("id", "x", 4.0, "K"),)),
         )
         self.assertEqual(Room(kept, Limits()).kept(), kept)
 
@@ -132,7 +132,7 @@ class RoomTests(SynchronousTestCase):
         self.assertEqual([self.enters(room, bob, now=now) for now in (19.9, 20.0)], [True, False])
         room.set_mute("C", 30.0, 0.0)
         self.assertEqual([room.is_muted("C", now) for now in (29.9, 30.0)], [True, False])
-        room.set_ban(Ban("key", "C", 40.0), 0.0)
+        room.set_ban(BanRecord("key", "C", 40.0), 0.0)
         carol = ("carol", "C", "10.0.0.2")
         self.assertEqual([room.is_banned(*carol, now) for now in (39.9, 40.0)], [True, False])
 
@@ -166,7 +166,7 @@ class RoomTests(SynchronousTestCase):
         self.assertTrue(self.enters(room, Person("O", "olga")))
 
     def test_a_ban_is_for_an_id_and_what_looks_like_it_and_its_key(self) -> None:
-        room = self.room(bans=(Ban("id", "bob", FOREVER, "B"),))
+        room = self.room(bans=(BanRecord("id", "bob", FOREVER, "B"),))
         for client_id, key in (("bob", "X"), ("B0b", "X"), ("other", "B")):
             self.assertFalse(self.enters(room, Person(key, client_id)))
         self.assertTrue(self.enters(room, Person("X", "bobby")))
@@ -174,8 +174,8 @@ class RoomTests(SynchronousTestCase):
     def test_a_ban_of_an_address_is_for_all_of_an_ipv6_network(self) -> None:
         room = self.room(
             bans=(
-                Ban("address", network("2001:db8::1")),
-                Ban("address", network("::ffff:10.0.0.9")),
+                BanRecord("address", network("2001:db8::1")),
+                BanRecord("address", network("::ffff:10.0.0.9")),
             )
         )
         for host in ("2001:db8::ffff", "2001:db8:0:0:1::", "10.0.0.9", "::ffff:10.0.0.9"):
@@ -184,13 +184,13 @@ class RoomTests(SynchronousTestCase):
             self.assertTrue(self.enters(room, Person("B", "bob", host)))
 
     def test_no_ban_is_for_the_owner(self) -> None:
-        room = self.room(bans=(Ban("key", "A"), Ban("address", "10.0.0.1")))
+        room = self.room(bans=(BanRecord("key", "A"), BanRecord("address", "10.0.0.1")))
         self.assertTrue(self.enters(room, Person("A", "alice")))
 
     def test_who_is_banned_is_op_and_invited_no_more(self) -> None:
         room = self.room(ops=(("B", FOREVER), ("C", FOREVER)), invited=(("B", FOREVER),))
-        room.set_ban(Ban("id", "bob", FOREVER, "B"), 0.0)
-        room.set_ban(Ban("key", "C"), 0.0)
+        room.set_ban(BanRecord("id", "bob", FOREVER, "B"), 0.0)
+        room.set_ban(BanRecord("key", "C"), 0.0)
         self.assertEqual((room.kept().ops, room.kept().invited), ((), ()))
         room.unban("key", "C")
         self.assertTrue(self.enters(room, Person("C", "carol")))
@@ -209,7 +209,7 @@ class RoomTests(SynchronousTestCase):
         room = self.room(Limits(room_ops=2, room_mutes=2, room_invited=2, room_bans=2))
 
         def ban(key: str, until: float, now: float) -> None:
-            room.set_ban(Ban("key", key, until), now)
+            room.set_ban(BanRecord("key", key, until), now)
 
         for change in (room.set_op, room.set_mute, room.set_invited, ban):
             change("K1", FOREVER, 0.0)

@@ -20,7 +20,7 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.tls import Handshake, Tls
 from chatproto.server.factory import ChatFactory
-from chatproto.server.listening import Place
+from chatproto.server.listening import ListenSpec
 from chatproto.server.secure_side import SecureSide
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
@@ -99,7 +99,7 @@ class Served(TestCase):
         self.factory.secure = self.side if keyed else None
         self.factory.tls_only = tls_only
         found: list[Any] = []
-        Place(reactor, LOOPBACK).listen(self.factory).addCallback(found.extend)
+        ListenSpec(reactor, LOOPBACK).listen(self.factory).addCallback(found.extend)
         self.number = found[0].getHost().port
         self.addCleanup(self.factory.rest)
         self.addCleanup(self.empty)

@@ -12,7 +12,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.server.replica import Missed, Replica
 from chatproto.server.replica_picture import picture
 from chatproto.server.room_side import RoomSide
@@ -76,7 +76,9 @@ class Person:
 
     def __init__(self, server: Server, number: int, name: str, owner: int) -> None:
         self.server = server
-        self.visitor = Visitor(key(owner), f"192.0.2.{owner % 250}", 4000 + owner, number=number)
+        self.visitor = ClientConnection(
+            key(owner), f"192.0.2.{owner % 250}", 4000 + owner, number=number
+        )
         self.name = name
         self.got: list[Bcp2Message] = []
         self.gone = False

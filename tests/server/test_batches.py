@@ -55,9 +55,9 @@ class BatchTests(SynchronousTestCase):
         self.refused: list[int] = []
         self.flushLoggedErrors()
 
-    def gone(self, number: int, waits: bool = False) -> told.Gone:
+    def gone(self, number: int, waits: bool = False) -> told.ConnectionClosed:
         """Add a command with `number`; `waits`: somebody waits for it."""
-        command = told.Gone(number, "")
+        command = told.ConnectionClosed(number, "")
         waiter = Waiter(lambda answer: None, lambda: self.refused.append(number))
         self.batches.add(command, waiter if waits else None)
         return command
@@ -83,7 +83,7 @@ class BatchTests(SynchronousTestCase):
     @given(st.lists(st.sampled_from(["add", "wait", "full", "free", "pass"]), max_size=30))
     def test_any_history_keeps_the_order_of_what_was_not_refused(self, steps: list[str]) -> None:
         self.begin()
-        added: list[told.Gone] = []
+        added: list[told.ConnectionClosed] = []
         for step in steps:
             match step:
                 case "add" | "wait":

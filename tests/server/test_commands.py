@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server import commands as told
-from chatproto.server.commands import KINDS, Batch
+from chatproto.server.commands import KINDS, CommandBatch
 
 POISON = [
     "",
@@ -67,7 +67,7 @@ class CommandTests(SynchronousTestCase):
     def test_a_batch_comes_back_as_it_was_written(
         self, node: str, number: int, commands: list[told.Command]
     ) -> None:
-        batch = Batch(node, number, tuple(commands))
+        batch = CommandBatch(node, number, tuple(commands))
         self.assertEqual(told.read(told.write(batch)), batch)
 
     @given(JSON)

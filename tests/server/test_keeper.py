@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.server.keeper import Keeper
+from chatproto.server.keeper import Flusher
 
 
 class KeeperTests(SynchronousTestCase):
@@ -15,7 +15,7 @@ class KeeperTests(SynchronousTestCase):
         def write_behind() -> None:
             calls[0] += 1
 
-        keeper = Keeper(clock, write_behind)
+        keeper = Flusher(clock, write_behind)
         clock.advance(5)
         keeper.startService()
         self.assertEqual(calls, [0])
@@ -32,7 +32,7 @@ class KeeperTests(SynchronousTestCase):
             calls[0] += 1
             raise ArithmeticError
 
-        keeper = Keeper(clock, write_behind)
+        keeper = Flusher(clock, write_behind)
         keeper.startService()
         clock.pump([1.0] * 3)
         keeper.stopService()

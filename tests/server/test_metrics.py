@@ -12,12 +12,12 @@ from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
 from chatproto.server.metrics import HELP, metrics_site
-from chatproto.server.overview import Overview
+from chatproto.server.overview import ServerOverview
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.service import ChatServer
-from chatproto.server.tally import Tally
+from chatproto.server.tally import Counters
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.timed import TimedStore
 from chatproto.wire import bcp2, bcp2_rooms
@@ -49,7 +49,7 @@ class MetricsTests(Served):
         """A server with everything, and its figures."""
         factory = self.serve()
         assert factory.secure is not None
-        self.tally = Tally()
+        self.tally = Counters()
         store = TimedStore(MemoryStore(), self.tally.spent)
         factory.relay = RelaySide(self.clock, factory.limits)
         factory.secure.rooms = RoomSide(self.clock, store.rooms, factory.limits)
@@ -57,7 +57,7 @@ class MetricsTests(Served):
         self.server = ChatServer(reactor, (), store.registry)
         self.server.factory = factory
         self.server.running = True
-        overview = Overview(self.server, self.tally, lambda: self.trouble)
+        overview = ServerOverview(self.server, self.tally, lambda: self.trouble)
         said: list[str] = []
         site = metrics_site(reactor, overview)
         service = PortService(reactor, LOOPBACK, site, "metrics", said.append)

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import Say, Visitor
+from chatproto.directory.visitors import ClientConnection, PushTo
 from chatproto.server.room_feed import RoomFeed
 from chatproto.server.room_side import AT_ONCE, RoomSide
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.turns import TURN, Turns
+from chatproto.server.turns import TURN, WorkQueue
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
@@ -113,10 +113,10 @@ class LargeCase(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.clock.advance(1000)
-        self.turns = Turns(self.clock)
+        self.turns = WorkQueue(self.clock)
         self.addCleanup(self.turns.rest)
         self.guests = [
-            Visitor(
+            ClientConnection(
                 key(number), f"10.0.{number >> 8}.{number & 255}", 40000, client_id=f"m{number}"
             )
             for number in range(self.COUNT)
@@ -144,7 +144,7 @@ class LargeRoomTests(LargeCase):
         self.rooms.connections = self.seats
         self.rooms.turns = self.turns
 
-    def ask(self, guest: Visitor, message: Bcp2Message) -> None:
+    def ask(self, guest: ClientConnection, message: Bcp2Message) -> None:
         self.rooms.answer(message, guest, self.clock.seconds())
 
     def test_a_message_to_many_takes_many_turns_and_all_hear_the_same(self) -> None:
@@ -216,7 +216,7 @@ class ManyWatchersTests(LargeCase):
         for status in ("online", "offline", "online"):
             news = Presence("alice", status)
             begun = self.clock.seconds()
-            side.carry_out([Say(guest, news) for guest in self.guests])
+            side.carry_out([PushTo(guest, news) for guest in self.guests])
             self.assertLess(self.clock.seconds() - begun, TURN)
         self.assertLess(self.run_all(), 2 * TURN)
         self.assertEqual({len(seat.got) for seat in self.seats.values()}, {1})

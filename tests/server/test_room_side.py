@@ -9,7 +9,7 @@ from twisted.internet.address import IPv4Address
 from chatproto.identity.keys import new_identity
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
-from chatproto.rooms.lobby import Lobby
+from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.room_side import RoomSide
@@ -275,7 +275,7 @@ class RoomsTests(Served):
 
     def lobby(self) -> LobbyPort:
         rooms = self.rooms
-        lobby = Lobby(
+        lobby = LobbyMembers(
             self.factory.limits, lambda name: not rooms.admits(name), rooms.others, rooms.may_speak
         )
         port = LobbyPort(self.clock, lobby, self.factory.limits, beside=rooms)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import Say, Visitor
+from chatproto.directory.visitors import ClientConnection, PushTo
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from chatproto.wire.fields import Contact
@@ -81,7 +81,7 @@ class Requests(Served):
         self.assertEqual(await self.ask(alice, Ping(1)), PingAck(1))
 
     def fill(self, client_id: str, number: int) -> None:
-        visitor = Visitor(key(number), "192.0.2.1", 1)
+        visitor = ClientConnection(key(number), "192.0.2.1", 1)
         self.side.directory.answer(bcp2.Register(1, client_id, 5000), visitor, 0.0)
 
     async def test_that_nobody_knows_are_405_and_malformed_ones_400_and_it_goes_on(self) -> None:
@@ -204,7 +204,7 @@ class Others(Served):
             if len(both) < 2:
                 break
             for visitor in both:
-                self.side.carry_out([Say(visitor, page)])
+                self.side.carry_out([PushTo(visitor, page)])
             await self.until(lambda count=count: len(bob.got) == count)  # type: ignore[misc]
         self.assertEqual([one.client_id for one in self.side.connections], ["bob"])
         bob.got.clear()

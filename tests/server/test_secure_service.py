@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.identity.tls import Tls
 from chatproto.server.factory import ChatFactory
 from chatproto.server.secure_side import SecureSide
@@ -113,7 +113,7 @@ class ItsTime(SynchronousTestCase):
         server = ChatServer(clock, [], registry, secure=side)
         server.startService()
         self.addCleanup(server.stopService)
-        alice = Visitor(key(1), "192.0.2.1", 1)
+        alice = ClientConnection(key(1), "192.0.2.1", 1)
         side.directory.answer(bcp2.Register(1, "alice", 5000, expires=60), alice, 0.0)
         side.directory.lost(alice, 0.0)
         clock.advance(61)

@@ -14,8 +14,8 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from chatproto.directory.lease import Lease, Source
-from chatproto.server.listening import Place
+from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.server.listening import ListenSpec
 from chatproto.server.service import EXPIRY_INTERVAL, ChatServer
 from chatproto.server.transport import PromptServer
 from chatproto.stores.memory import MemoryRegistry
@@ -163,7 +163,7 @@ class AServer(TestCase):
 
     async def test_forgets_whom_it_is_told_to(self) -> None:
         self.start().directory.registry.keep(
-            Lease("alice", "127.0.0.1", 1, Source("127.0.0.1", 2, True)), 0.0
+            ClassicRegistration("alice", "127.0.0.1", 1, Origin("127.0.0.1", 2, True)), 0.0
         )
         self.assertTrue(self.server.forget("alice"))
         self.assertFalse(self.server.forget("alice"))
@@ -181,7 +181,9 @@ class Expiry(SynchronousTestCase):
 
     def test_ends_a_lease_after_its_time(self) -> None:
         registry = MemoryRegistry()
-        registry.keep(Lease("alice", "127.0.0.1", 1, Source("127.0.0.1", 2, True)), 0.0)
+        registry.keep(
+            ClassicRegistration("alice", "127.0.0.1", 1, Origin("127.0.0.1", 2, True)), 0.0
+        )
         clock = self.start(registry)
         clock.advance(DEFAULTS.classic_lease - 1)
         self.assertEqual(len(registry), 1)
@@ -206,5 +208,5 @@ class Expiry(SynchronousTestCase):
 class APlace(SynchronousTestCase):
     def test_that_cannot_be_read_is_refused_in_one_sentence(self) -> None:
         for text in ("65536", "x", "tcp:", "tcp:x", "tcp:port", "", "-1", "5555.0", "tcp:1:a=b"):
-            error = self.assertRaises(ValueError, Place, Clock(), text)
+            error = self.assertRaises(ValueError, ListenSpec, Clock(), text)
             self.assertNotIn("\n", str(error))

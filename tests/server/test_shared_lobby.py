@@ -7,7 +7,7 @@ from typing import Any, cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server import commands as told
-from chatproto.server.members import Member
+from chatproto.server.members import ServerReplica
 from chatproto.server.shared_lobby import SharedLobby, is_at_any
 
 
@@ -35,12 +35,12 @@ class SharedLobbyTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.rooms = Rooms()
         self.lobby = SharedLobby(cast(Any, self.rooms))
-        self.ours, self.theirs = Member("", 1, 0.0), Member("", 1, 0.0)
+        self.ours, self.theirs = ServerReplica("", 1, 0.0), ServerReplica("", 1, 0.0)
         self.members = [self.ours, self.theirs]
 
-    def do(self, at: Member, *did: str) -> list[tuple[str, ...]]:
+    def do(self, at: ServerReplica, *did: str) -> list[tuple[str, ...]]:
         self.rooms.got.clear()
-        self.lobby.carry_out(told.Lobby(*did), at, self.members, at is self.ours)
+        self.lobby.carry_out(told.LobbyAction(*did), at, self.members, at is self.ours)
         return self.rooms.got
 
     def test_what_is_done_at_another_server_is_shown_here_as_well(self) -> None:

@@ -119,13 +119,17 @@ class SeveralServersTests(HallCase):
 
     def test_classic_clients_share_one_directory(self) -> None:
         one, other = self.one.caller(), self.two.caller()
-        one.ask(messages.Register("alice", "198.51.100.1", 3000), messages.Info())
+        one.ask(messages.ClassicRegister("alice", "198.51.100.1", 3000), messages.ClassicInfo())
         self.hall.run()
-        other.ask(messages.Register("alice", "198.51.100.2", 3000), messages.Bridge("bob"))
+        other.ask(
+            messages.ClassicRegister("alice", "198.51.100.2", 3000), messages.ClassicBridge("bob")
+        )
         self.hall.run()
-        self.assertEqual([type(got) for got in one.got], [messages.RegAck, messages.InfoAck])
+        self.assertEqual(
+            [type(got) for got in one.got], [messages.ClassicRegAck, messages.ClassicInfoAck]
+        )
         taken, found = other.got
-        self.assertIsInstance(taken, messages.Error)
+        self.assertIsInstance(taken, messages.ClassicError)
         self.assertEqual(found.client_id, "alice")  # type: ignore[union-attr]
         self.agreed()
 
@@ -216,8 +220,10 @@ class TroubleTests(HallCase):
         bob.ask(Ping(8), asked.History(9, ROOM))
         self.assertEqual([type(one) for one in bob.got[1:]], [PingAck, told.HistoryAck])
         caller = self.one.caller()
-        caller.ask(messages.Register("carol", "198.51.100.1", 3000), messages.Probe())
-        self.assertEqual([type(one) for one in caller.got], [messages.Error, messages.ProbeAck])
+        caller.ask(messages.ClassicRegister("carol", "198.51.100.1", 3000), messages.ClassicProbe())
+        self.assertEqual(
+            [type(one) for one in caller.got], [messages.ClassicError, messages.ProbeAck]
+        )
         self.hall.log.away = False
         self.hall.run(2)
         self.assertFalse(alice.gone or bob.gone)
@@ -432,14 +438,14 @@ class TroubleTests(HallCase):
         self.agreed()
 
     def test_a_dead_server_s_classic_ids_can_be_had_again(self) -> None:
-        self.one.caller().ask(messages.Register("alice", "198.51.100.1", 3000))
+        self.one.caller().ask(messages.ClassicRegister("alice", "198.51.100.1", 3000))
         self.hall.run()
         self.one.kill()
         self.hall.run(75)
         other = self.two.caller()
-        other.ask(messages.Register("alice", "198.51.100.2", 3000))
+        other.ask(messages.ClassicRegister("alice", "198.51.100.2", 3000))
         self.hall.run()
-        self.assertIsInstance(other.got[0], messages.RegAck)
+        self.assertIsInstance(other.got[0], messages.ClassicRegAck)
 
     def test_nobody_stays_in_the_lobby_at_a_dead_server(self) -> None:
         alice = register(self.two, "alice", 1)
@@ -460,7 +466,9 @@ class TroubleTests(HallCase):
         alice.ask(bcp2.Watch(6, "bob"))
         self.one.side.came("guest-1")
         caller = self.one.caller()
-        caller.ask(messages.Bridge("eve"), messages.Register("eve", "198.51.100.1", 3000))
+        caller.ask(
+            messages.ClassicBridge("eve"), messages.ClassicRegister("eve", "198.51.100.1", 3000)
+        )
         bob.leave()
         self.hall.run(20)
         self.one.way.keep(written(self.one.picture()))
@@ -477,7 +485,7 @@ class TroubleTests(HallCase):
         self.hall.run()
         self.assertEqual([one.status for one in dave.of(Error)], [403])
         late = third.caller()
-        late.ask(messages.Bridge("frank"))
+        late.ask(messages.ClassicBridge("frank"))
         self.hall.run()
         self.assertEqual(late.got[0].client_id, "eve")  # type: ignore[union-attr]
         self.agreed()
@@ -546,9 +554,9 @@ class AgreementTests(HallCase):
                 person.leave("gone")
             case "classic":
                 caller = server.caller()
-                caller.ask(messages.Register(f"c{who}", "198.51.100.9", 3000))
+                caller.ask(messages.ClassicRegister(f"c{who}", "198.51.100.9", 3000))
                 if who % 2:
-                    caller.ask(messages.Bridge(f"c{who}"))
+                    caller.ask(messages.ClassicBridge(f"c{who}"))
                 if who % 3:
                     caller.close()
             case "bridge":

@@ -4,18 +4,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.server.tally import BOUNDS, Spent, Tally
+from chatproto.server.tally import BOUNDS, Counters, Spent
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.messages import Bridge, Error, RegAck, Register
+from chatproto.wire.messages import ClassicBridge, ClassicError, ClassicRegAck, ClassicRegister
 
 
 class TallyTests(SynchronousTestCase):
     def test_requests_by_method_and_errors_by_status(self) -> None:
-        tally = Tally()
-        register = Register("alice", "127.0.0.1", 3000)
-        tally.answered("classic", register, RegAck("alice", "127.0.0.1", 3000))
-        tally.answered("classic", Bridge("alice"), Error(404))
-        tally.answered("classic", RemoteError(400, "what is that"), Error(400))
+        tally = Counters()
+        register = ClassicRegister("alice", "127.0.0.1", 3000)
+        tally.answered("classic", register, ClassicRegAck("alice", "127.0.0.1", 3000))
+        tally.answered("classic", ClassicBridge("alice"), ClassicError(404))
+        tally.answered("classic", RemoteError(400, "what is that"), ClassicError(400))
         tally.asked("bcp2", register)
         asked = {
             ("classic", "REGISTER"): 1,

@@ -8,10 +8,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
-from chatproto.directory.lease import Source
+from chatproto.directory.lease import Origin
 from chatproto.server.connection import ChatConnection
 from chatproto.server.factory import ChatFactory
-from chatproto.server.turns import BRIEF, HALF_LIFE, MOST_ADDRESSES, SLICE, TURN, Turns, Use
+from chatproto.server.turns import BRIEF, HALF_LIFE, MOST_ADDRESSES, SLICE, TURN, Use, WorkQueue
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire.messages import Message
 from tests.server.ends import End, connect
@@ -48,7 +48,7 @@ class Job:
 class TurnsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.turns = Turns(self.clock)
+        self.turns = WorkQueue(self.clock)
 
     def run_all(self, most: int = 10_000) -> None:
         for _ in range(most):
@@ -159,7 +159,7 @@ class SlowDirectory(Directory):
 
     clock: Clock
 
-    def answer(self, message: Message, source: Source, now: float) -> Message:
+    def answer(self, message: Message, source: Origin, now: float) -> Message:
         self.clock.rightNow += 0.001
         return super().answer(message, source, now)
 

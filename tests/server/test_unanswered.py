@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import Visitor
+from chatproto.directory.visitors import ClientConnection
 from chatproto.server.unanswered import MOST, Unanswered
 from chatproto.wire import bcp2
 from chatproto.wire.bcp2_common import Ping
@@ -17,7 +17,7 @@ class Reader:
     """A connection that may have been held."""
 
     def __init__(self) -> None:
-        self.visitor = Visitor(key(1), "192.0.2.1", 4001)
+        self.visitor = ClientConnection(key(1), "192.0.2.1", 4001)
         self.gone_on = 0
 
     def go_on(self) -> None:

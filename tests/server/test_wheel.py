@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.server.wheel import Wheel
+from chatproto.server.wheel import TimerWheel
 
 steps = st.lists(
     st.tuples(st.sampled_from("sdt"), st.integers(0, 5), st.integers(0, 100)), max_size=60
@@ -15,7 +15,7 @@ steps = st.lists(
 
 class AWheel(SynchronousTestCase):
     def test_gives_back_what_is_due_in_order(self) -> None:
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         wheel.set("b", 2.0)
         wheel.set("a", 1.0)
         wheel.set("c", 30.0)
@@ -24,7 +24,7 @@ class AWheel(SynchronousTestCase):
         self.assertEqual((len(wheel), "c" in wheel), (1, True))
 
     def test_moves_and_drops(self) -> None:
-        wheel: Wheel[str] = Wheel()
+        wheel: TimerWheel[str] = TimerWheel()
         wheel.set("a", 1.0)
         wheel.set("a", 3.0)
         wheel.set("b", 1.0)
@@ -37,7 +37,7 @@ class AWheel(SynchronousTestCase):
     def test_is_never_early_and_a_grain_late_at_most(
         self, steps: list[tuple[str, int, int]]
     ) -> None:
-        wheel: Wheel[int] = Wheel(0.1)
+        wheel: TimerWheel[int] = TimerWheel(0.1)
         deadlines: dict[int, float] = {}
         now = 0.0
         for what, key, tenths in steps:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Any
 
-from chatproto.session.paths import Close, Dial, GiveUp, JoinRelay, Mode, Pick, Race, Role
+from chatproto.session.paths import (
+    CloseConnection,
+    Dial,
+    GiveUp,
+    JoinRelay,
+    PathMode,
+    Pick,
+    Race,
+    RaceRole,
+)
 from chatproto.wire.limits import DEFAULTS
 
 REFUSAL = 0.05
@@ -27,17 +36,17 @@ class Network:
         towards_caller: list[float | None],
         relay: float | None,
         late: float,
-        mode: Mode,
+        mode: PathMode,
     ) -> None:
         self.now = 0.0
         self.closed: set[int] = set()
         self.open: set[int | None] = set()
-        self.given_up = dict.fromkeys(Role, False)
-        self.dialled: dict[Role, list[tuple[float, Any]]] = {role: [] for role in Role}
+        self.given_up = dict.fromkeys(RaceRole, False)
+        self.dialled: dict[RaceRole, list[tuple[float, Any]]] = {role: [] for role in RaceRole}
         self.met_at = 0.0
-        self._ways = {Role.CALLER: towards_callee, Role.CALLEE: towards_caller}
+        self._ways = {RaceRole.CALLER: towards_callee, RaceRole.CALLEE: towards_caller}
         self._relay = relay
-        self._in_relay: set[Role] = set()
+        self._in_relay: set[RaceRole] = set()
         self._queue: list[tuple[float, int, Any]] = []
         self._number = 0
         self._late = late
@@ -45,19 +54,19 @@ class Network:
             tuple(("192.0.2.1", n) for n in range(len(ways)))
             for ways in (towards_callee, towards_caller)
         )
-        self.caller: Race[int] = Race(Role.CALLER, here, 0.0, DEFAULTS, mode=mode)
-        self.callee: Race[int] = Race(Role.CALLEE, there, late, DEFAULTS, mode=mode)
-        self._races = {Role.CALLER: self.caller, Role.CALLEE: self.callee}
+        self.caller: Race[int] = Race(RaceRole.CALLER, here, 0.0, DEFAULTS, mode=mode)
+        self.callee: Race[int] = Race(RaceRole.CALLEE, there, late, DEFAULTS, mode=mode)
+        self._races = {RaceRole.CALLER: self.caller, RaceRole.CALLEE: self.callee}
 
     def run(self, end: float) -> None:
         """Let everything happen until `end` (seconds)."""
-        self._do(Role.CALLER, self.caller.due(0.0))
-        self._later(self._late, lambda: self._do(Role.CALLEE, self.callee.due(self.now)))
+        self._do(RaceRole.CALLER, self.caller.due(0.0))
+        self._later(self._late, lambda: self._do(RaceRole.CALLEE, self.callee.due(self.now)))
         while True:
             times = {
                 role: race.deadline
                 for role, race in self._races.items()
-                if role is Role.CALLER or self.now >= self._late
+                if role is RaceRole.CALLER or self.now >= self._late
             }
             next_due = min((at for at in times.values() if at is not None), default=end + 1)
             if self._queue and self._queue[0][0] <= next_due:
@@ -78,7 +87,7 @@ class Network:
         self._number += 1
         heappush(self._queue, (self.now + seconds, self._number, what))
 
-    def _do(self, role: Role, effects: list[Any]) -> None:
+    def _do(self, role: RaceRole, effects: list[Any]) -> None:
         for effect in effects:
             match effect:
                 case Dial(address):
@@ -97,16 +106,16 @@ class Network:
                 case Pick(connection):
                     self.met_at = self.met_at or self.now
                     self._later(CHAT, lambda which=connection: self._hear(which))
-                case Close(connection):
+                case CloseConnection(connection):
                     self.closed.add(connection)
                     self.open.discard(connection)
                 case GiveUp():
                     self.given_up[role] = True
 
-    def _fail(self, role: Role, name: Any) -> None:
+    def _fail(self, role: RaceRole, name: Any) -> None:
         self._do(role, self._races[role].failed(name, "refused", self.now))
 
-    def _meet(self, role: Role, name: Any) -> None:
+    def _meet(self, role: RaceRole, name: Any) -> None:
         self._number += 1
         connection = self._number
         self.open.add(connection)
@@ -122,4 +131,4 @@ class Network:
             self._do(one, race.good(connection, None, self.now, relayed=True))
 
     def _hear(self, connection: int) -> None:
-        self._do(Role.CALLEE, self.callee.chosen(connection, self.now))
+        self._do(RaceRole.CALLEE, self.callee.chosen(connection, self.now))

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.session.effects import Opening
-from chatproto.session.ledger import MSG, Entry, LedgerTrouble
+from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.link_news import Called, News
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -31,9 +31,9 @@ CALL = Chat("Bob", "full", "0" * 16, ("", 0), "")
 CALLED = Called("Bob", Opening(False, "0" * 16))
 
 
-def says(id: int, text: str) -> Entry:
+def says(id: int, text: str) -> StreamEntry:
     """A message of ours."""
-    return Entry(id, MSG, Wall(AT), text)
+    return StreamEntry(id, MSG, Wall(AT), text)
 
 
 class Shake:
@@ -56,7 +56,7 @@ class Owner:
     def __init__(self) -> None:
         self.made = 0
         self.news: list[News] = []
-        self.spoken: list[Entry] = []
+        self.spoken: list[StreamEntry] = []
         self.trouble: LedgerTrouble | None = None
         self.taken_back: set[int] = set()
         self.lost: list[str] = []
@@ -70,7 +70,7 @@ class Owner:
         if self.then is not None:
             self.then(news)
 
-    def secure_spoke(self, link: SecureLink, entry: Entry) -> bool:
+    def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
         if self.trouble is not None:
             raise self.trouble
         if entry.id in self.taken_back:

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.link_news import Alive, Answered, Called, Told
+from chatproto.session.link_news import Alive, Answered, Called, EntryReceived
 from chatproto.session.secure import MESSAGES_AT_ONCE, PING_EVERY, WHILE_RINGING, SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
@@ -140,7 +140,7 @@ class Pair(SynchronousTestCase):
         caller.acknowledge(0)
         self.wires[1].says(encode(Msg(1, DATE, "hello")))
         heard = [type(news) for news in self.owners[1].news if not isinstance(news, Alive)]
-        self.assertEqual(heard, [Called, Told])
+        self.assertEqual(heard, [Called, EntryReceived])
         self.wait(int(PING * 3))
         self.assertFalse(any(wire.closing for wire in self.wires))
 
@@ -270,4 +270,4 @@ class ReadingTests(Case):
         self.assertEqual(self.wrote(), [PingAck()])
 
     def told(self) -> list[Any]:
-        return [news for news in self.owner.news if isinstance(news, Told)]
+        return [news for news in self.owner.news if isinstance(news, EntryReceived)]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence, Outcome
+from chatproto.session.correspondence import Delivery, Outcome
 from chatproto.session.ledger import (
     DELIVERED,
     HEARD,
@@ -20,7 +20,7 @@ from chatproto.session.ledger import (
     UNCERTAIN,
     UNDELIVERED,
     WAITING,
-    Entry,
+    StreamEntry,
 )
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.errors import LocalError
@@ -40,15 +40,15 @@ class Case(SynchronousTestCase):
         self.names = count(1)
         self.post = self.again()
 
-    def again(self) -> Correspondence:
+    def again(self) -> Delivery:
         """As after a restart."""
 
         def new_stream() -> str:
             return f"{next(self.names):016x}"
 
-        return Correspondence(self.ledger, KEY, "bob", True, new_stream, FEW)
+        return Delivery(self.ledger, KEY, "bob", True, new_stream, FEW)
 
-    def say(self, text: str, at: float = 0.0) -> Entry:
+    def say(self, text: str, at: float = 0.0) -> StreamEntry:
         return self.post.say(MSG, text, Wall(at))
 
     def write(self, *texts: str) -> None:
@@ -73,7 +73,7 @@ class OursTests(Case):
 
     def test_it_is_kept_before_anything_else_happens(self) -> None:
         self.say("one", 5.0)
-        self.assertEqual(self.ledger.entries(KEY), (Entry(1, MSG, Wall(5.0), "one"),))
+        self.assertEqual(self.ledger.entries(KEY), (StreamEntry(1, MSG, Wall(5.0), "one"),))
         self.assertEqual(self.states(), {"one": WAITING})
 
     def test_no_more_wait_than_may(self) -> None:
@@ -259,7 +259,7 @@ class MeetingTests(Case):
 
     def test_their_new_stream_has_nothing_of_the_old_one(self) -> None:
         self.post.meet(THEIRS, ("", 0))
-        self.post.received(Entry(5, MSG, Wall(0), "hi"))
+        self.post.received(StreamEntry(5, MSG, Wall(0), "hi"))
         self.assertEqual(self.post.have, (THEIRS, 5))
         self.post.meet(THEIRS, ("", 0))
         self.assertFalse(self.post.is_new(5))
@@ -269,8 +269,8 @@ class MeetingTests(Case):
 
     def test_what_they_say_is_kept_and_known_after_a_restart(self) -> None:
         self.post.meet(THEIRS, ("", 0))
-        self.assertEqual(self.post.received(Entry(3, MSG, Wall(0), "hi")), 1)
-        self.assertEqual(self.post.received(Entry(9, TURN, Wall(0))), 0)
+        self.assertEqual(self.post.received(StreamEntry(3, MSG, Wall(0), "hi")), 1)
+        self.assertEqual(self.post.received(StreamEntry(9, TURN, Wall(0))), 0)
         self.assertEqual(self.states(), {"hi": HEARD})
         self.assertEqual(self.again().have, (THEIRS, 9))
 

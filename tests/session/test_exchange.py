@@ -10,20 +10,20 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence
+from chatproto.session.correspondence import Delivery
 from chatproto.session.effects import (
     Acknowledge,
-    Became,
     Effect,
-    Heard,
-    Kept,
+    MessageOutcome,
     Opening,
-    Send,
+    Queued,
+    Received,
+    SendEntry,
     TurnPassed,
 )
 from chatproto.session.exchange import Exchange
-from chatproto.session.floor import Floor, Turn
-from chatproto.session.ledger import DELIVERED, MODE, MSG, TURN, UNDELIVERED, Entry
+from chatproto.session.floor import Floor, TurnHolder
+from chatproto.session.ledger import DELIVERED, MODE, MSG, TURN, UNDELIVERED, StreamEntry
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
@@ -38,7 +38,7 @@ def an_exchange(
 ) -> Exchange:
     """Not begun; over `ledger`, or a new one."""
     kept = MemoryLedger() if ledger is None else ledger
-    post = Correspondence(kept, KEYS[1], "them", smaller, lambda: stream, DEFAULTS)
+    post = Delivery(kept, KEYS[1], "them", smaller, lambda: stream, DEFAULTS)
     return Exchange(post, Floor(half=half, mine=True), half)
 
 
@@ -55,9 +55,9 @@ class Watched(MemoryLedger):
 
     def __init__(self) -> None:
         super().__init__()
-        self.turns: list[Turn] = []
+        self.turns: list[TurnHolder] = []
 
-    def heard(self, key: str, name: str, entry: Entry) -> int:
+    def heard(self, key: str, name: str, entry: StreamEntry) -> int:
         self.turns.append(an_exchange(self, half=True).floor.turn)
         return super().heard(key, name, entry)
 
@@ -65,9 +65,9 @@ class Watched(MemoryLedger):
 class BeginningTests(SynchronousTestCase):
     def test_without_a_connection_what_is_said_is_kept(self) -> None:
         exchange = an_exchange()
-        self.assertEqual(exchange.say("hi", Wall(7.0)), [Kept("hi", 1)])
+        self.assertEqual(exchange.say("hi", Wall(7.0)), [Queued("hi", 1)])
         effects = exchange.begin("a", opening(), False, True)
-        self.assertEqual(effects, [Send("a", Entry(1, MSG, Wall(7.0), "hi"))])
+        self.assertEqual(effects, [SendEntry("a", StreamEntry(1, MSG, Wall(7.0), "hi"))])
 
     def test_a_call_tells_what_is_wanted_and_later_how_it_stands(self) -> None:
         exchange = an_exchange(half=True)
@@ -91,15 +91,15 @@ class BeginningTests(SynchronousTestCase):
         exchange.stop()
         exchange.meet(opening(turn="both"))
         effects = exchange.begin("b", opening(turn="both"), False, True)
-        self.assertEqual(effects, [Send("b", Entry(1, MSG, Wall(0.0), "hi"))])
+        self.assertEqual(effects, [SendEntry("b", StreamEntry(1, MSG, Wall(0.0), "hi"))])
 
     def test_what_they_have_is_not(self) -> None:
         exchange = begun()
         exchange.say("hi", Wall(0.0))
-        exchange.spoke(Entry(1, MSG, Wall(0.0), "hi"))
+        exchange.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
         exchange.stop()
         theirs = opening(turn="both", have=(OURS, 1))
-        self.assertEqual(exchange.meet(theirs), [Became(1, DELIVERED, "hi", "")])
+        self.assertEqual(exchange.meet(theirs), [MessageOutcome(1, DELIVERED, "hi", "")])
         self.assertEqual(exchange.begin("b", theirs, False, True), [])
 
     def test_after_an_end_on_either_side_it_begins_with_the_caller(self) -> None:
@@ -108,12 +108,12 @@ class BeginningTests(SynchronousTestCase):
             exchange.say("hi", Wall(0.0))
             if end:
                 exchange.end()
-            self.assertIs(exchange.floor.turn, Turn.THEIRS)
+            self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
             theirs = opening(turn="mine" if end else "")
             exchange.meet(theirs)
             exchange.begin("b", theirs, True, mine=True)
-            self.assertIs(exchange.floor.turn, Turn.THEIRS)  # the caller said "hi" again
-            self.assertEqual(exchange.say("more", Wall(0.0)), [Kept("more", 2)])
+            self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)  # the caller said "hi" again
+            self.assertEqual(exchange.say("more", Wall(0.0)), [Queued("more", 2)])
 
     def test_it_goes_on_after_a_restart_with_the_turn_as_it_was(self) -> None:
         ledger = MemoryLedger()
@@ -121,7 +121,7 @@ class BeginningTests(SynchronousTestCase):
         exchange.meet(opening())
         exchange.begin("a", opening(), True, mine=False)
         again = an_exchange(ledger)
-        self.assertIs(again.floor.turn, Turn.THEIRS)
+        self.assertIs(again.floor.turn, TurnHolder.THEIRS)
         self.assertTrue(again.opening().half)
 
     def test_a_turn_that_no_connection_took_is_ours_after_a_restart(self) -> None:
@@ -130,10 +130,10 @@ class BeginningTests(SynchronousTestCase):
         exchange.meet(opening())
         exchange.begin("a", opening(), True, mine=True)
         exchange.say("hi", Wall(0.0))
-        self.assertIs(exchange.floor.turn, Turn.THEIRS)
-        self.assertIs(an_exchange(ledger).floor.turn, Turn.MINE)
-        exchange.spoke(Entry(1, MSG, Wall(0.0), "hi"))
-        self.assertIs(an_exchange(ledger).floor.turn, Turn.THEIRS)
+        self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
+        self.assertIs(an_exchange(ledger).floor.turn, TurnHolder.MINE)
+        exchange.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
+        self.assertIs(an_exchange(ledger).floor.turn, TurnHolder.THEIRS)
 
     def test_nor_does_it_pass_when_the_next_connection_begins(self) -> None:
         ledger = MemoryLedger()
@@ -142,11 +142,11 @@ class BeginningTests(SynchronousTestCase):
         exchange.say("hi", Wall(0.0))
         exchange.stop()
         exchange.begin("b", opening(turn="theirs"), True, mine=True)
-        self.assertIs(exchange.floor.turn, Turn.THEIRS)
-        self.assertIs(an_exchange(ledger).floor.turn, Turn.MINE)
+        self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
+        self.assertIs(an_exchange(ledger).floor.turn, TurnHolder.MINE)
 
     def test_if_both_believe_that_it_is_their_turn_the_larger_gives_way(self) -> None:
-        for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
+        for smaller, turn in ((True, TurnHolder.MINE), (False, TurnHolder.THEIRS)):
             exchange = begun(half=True, smaller=smaller)
             exchange.stop()
             exchange.begin("b", opening(turn="mine"), True, True)
@@ -158,21 +158,27 @@ class SayingTests(SynchronousTestCase):
         exchange = begun()
         for number in (1, 2):
             self.assertEqual(
-                exchange.say("hi", Wall(0.0)), [Send("a", Entry(number, MSG, Wall(0.0), "hi"))]
+                exchange.say("hi", Wall(0.0)),
+                [SendEntry("a", StreamEntry(number, MSG, Wall(0.0), "hi"))],
             )
 
     def test_in_half_duplex_it_passes_the_turn_and_the_next_waits_for_it(self) -> None:
         exchange = begun(half=True)
-        one, two = Entry(1, MSG, Wall(0.0), "one"), Entry(2, MSG, Wall(0.0), "two")
-        self.assertEqual(exchange.say("one", Wall(0.0)), [Send("a", one), TurnPassed(Turn.THEIRS)])
-        self.assertEqual(exchange.say("two", Wall(0.0)), [Kept("two", 2)])
-        effects = exchange.heard("a", Entry(1, TURN, Wall(0.0)))
+        one, two = StreamEntry(1, MSG, Wall(0.0), "one"), StreamEntry(2, MSG, Wall(0.0), "two")
+        self.assertEqual(
+            exchange.say("one", Wall(0.0)), [SendEntry("a", one), TurnPassed(TurnHolder.THEIRS)]
+        )
+        self.assertEqual(exchange.say("two", Wall(0.0)), [Queued("two", 2)])
+        effects = exchange.heard("a", StreamEntry(1, TURN, Wall(0.0)))
         # The turn comes and goes at once: to the person it never came.
-        self.assertEqual(effects, [Acknowledge("a", 1), Send("a", two)])
+        self.assertEqual(effects, [Acknowledge("a", 1), SendEntry("a", two)])
 
     def test_the_turn_is_passed_without_a_word(self) -> None:
         exchange = begun(half=True)
-        passed = [Send("a", Entry(1, TURN, Wall(0.0), "")), TurnPassed(Turn.THEIRS)]
+        passed = [
+            SendEntry("a", StreamEntry(1, TURN, Wall(0.0), "")),
+            TurnPassed(TurnHolder.THEIRS),
+        ]
         self.assertEqual(exchange.over(Wall(0.0)), passed)
 
     def test_only_where_turns_are_taken_and_only_ours(self) -> None:
@@ -184,38 +190,38 @@ class SayingTests(SynchronousTestCase):
     def test_a_message_that_is_taken_back_gives_the_turn_back(self) -> None:
         exchange = begun(half=True)
         exchange.say("hi", Wall(0.0))
-        wanted = [Became(1, UNDELIVERED, "hi", "taken back"), TurnPassed(Turn.MINE)]
+        wanted = [MessageOutcome(1, UNDELIVERED, "hi", "taken back"), TurnPassed(TurnHolder.MINE)]
         self.assertEqual(exchange.unsend(1), wanted)
-        self.assertFalse(exchange.still_says(Entry(1, MSG, Wall(0.0), "hi")))
+        self.assertFalse(exchange.still_says(StreamEntry(1, MSG, Wall(0.0), "hi")))
         self.assertRaises(LocalError, exchange.unsend, 1)
 
     def test_what_others_put_into_the_outbox_goes_out_too(self) -> None:
         exchange = begun()
         entry = exchange.post.say(MSG, "hi", Wall(0.0))
-        self.assertEqual(exchange.go_on(), [Send("a", entry)])
+        self.assertEqual(exchange.go_on(), [SendEntry("a", entry)])
         self.assertEqual(exchange.go_on(), [])
 
     def test_a_connection_takes_it_for_the_first_time_once(self) -> None:
         exchange = begun()
-        entry = Entry(1, MSG, Wall(0.0), "hi")
+        entry = StreamEntry(1, MSG, Wall(0.0), "hi")
         exchange.say("hi", Wall(0.0))
         self.assertEqual((exchange.spoke(entry), exchange.spoke(entry)), (True, False))
-        self.assertEqual(exchange.arrived(1), [Became(1, DELIVERED, "hi", "")])
+        self.assertEqual(exchange.arrived(1), [MessageOutcome(1, DELIVERED, "hi", "")])
 
 
 class HearingTests(SynchronousTestCase):
     def test_what_is_repeated_is_acknowledged_and_not_shown_again(self) -> None:
         exchange = begun()
-        entry = Entry(4, MSG, Wall(0.0), "hi")
+        entry = StreamEntry(4, MSG, Wall(0.0), "hi")
         self.assertEqual(
-            exchange.heard("a", entry), [Heard("hi", 4, 1, entry.at), Acknowledge("a", 4)]
+            exchange.heard("a", entry), [Received("hi", 4, 1, entry.at), Acknowledge("a", 4)]
         )
         self.assertEqual(exchange.heard("a", entry), [Acknowledge("a", 4)])
 
     def test_it_passes_the_turn_to_us(self) -> None:
         exchange = begun(half=True, mine=False)
-        effects = exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
-        self.assertEqual(effects[-1], TurnPassed(Turn.MINE))
+        effects = exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
+        self.assertEqual(effects[-1], TurnPassed(TurnHolder.MINE))
 
     def test_the_turn_is_kept_before_the_message(self) -> None:
         """A kill between the two leaves the turn as the other side has it, and the message repeated."""
@@ -223,45 +229,48 @@ class HearingTests(SynchronousTestCase):
         exchange = an_exchange(ledger, half=True)
         exchange.meet(opening(half=True))
         exchange.begin("a", opening(half=True), True, False)
-        exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
-        self.assertEqual(ledger.turns, [Turn.MINE])
+        exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
+        self.assertEqual(ledger.turns, [TurnHolder.MINE])
 
     def test_words_that_cross_leave_the_turn_to_the_smaller(self) -> None:
-        for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
+        for smaller, turn in ((True, TurnHolder.MINE), (False, TurnHolder.THEIRS)):
             exchange = begun(half=True, smaller=smaller)
             exchange.say("hi", Wall(0.0))
-            exchange.heard("a", Entry(1, MSG, Wall(0.0), "out of turn"))
+            exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "out of turn"))
             self.assertIs(exchange.floor.turn, turn)
 
     def test_a_change_of_mode_of_theirs_is_what_is_wanted_from_then_on(self) -> None:
         exchange = begun()
-        exchange.heard("a", Entry(1, MODE, Wall(0.0), "half"))
-        self.assertEqual((exchange.half, exchange.floor.turn), (True, Turn.THEIRS))
-        exchange.heard("a", Entry(2, MODE, Wall(0.0), "full"))
-        self.assertEqual((exchange.half, exchange.floor.turn), (False, Turn.BOTH))
+        exchange.heard("a", StreamEntry(1, MODE, Wall(0.0), "half"))
+        self.assertEqual((exchange.half, exchange.floor.turn), (True, TurnHolder.THEIRS))
+        exchange.heard("a", StreamEntry(2, MODE, Wall(0.0), "full"))
+        self.assertEqual((exchange.half, exchange.floor.turn), (False, TurnHolder.BOTH))
 
     def test_of_two_that_cross_that_of_the_smaller_stands(self) -> None:
-        for smaller, turn in ((True, Turn.MINE), (False, Turn.THEIRS)):
+        for smaller, turn in ((True, TurnHolder.MINE), (False, TurnHolder.THEIRS)):
             exchange = begun(smaller=smaller)
             exchange.set_half(True, Wall(0.0))
-            exchange.heard("a", Entry(1, MODE, Wall(0.0), "half"))
+            exchange.heard("a", StreamEntry(1, MODE, Wall(0.0), "half"))
             self.assertIs(exchange.floor.turn, turn)
             self.assertIs(exchange.post.mode_in_flight(0), smaller)
 
     def test_words_said_before_they_knew_of_our_mode_pass_no_turn(self) -> None:
         exchange = begun()
         exchange.set_half(True, Wall(0.0))
-        exchange.heard("a", Entry(1, MSG, Wall(0.0), "hi"))
+        exchange.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi"))
         exchange.say("mine", Wall(0.0))
-        self.assertIs(exchange.floor.turn, Turn.THEIRS)
-        exchange.heard("a", Entry(2, MSG, Wall(0.0), "there"))
-        self.assertIs(exchange.floor.turn, Turn.THEIRS)
+        self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
+        exchange.heard("a", StreamEntry(2, MSG, Wall(0.0), "there"))
+        self.assertIs(exchange.floor.turn, TurnHolder.THEIRS)
 
 
 class ModeTests(SynchronousTestCase):
     def test_a_change_is_told_and_whoever_wants_turns_begins(self) -> None:
         exchange = begun()
-        wanted = [Send("a", Entry(1, MODE, Wall(0.0), "half")), TurnPassed(Turn.MINE)]
+        wanted = [
+            SendEntry("a", StreamEntry(1, MODE, Wall(0.0), "half")),
+            TurnPassed(TurnHolder.MINE),
+        ]
         self.assertEqual(exchange.set_half(True, Wall(0.0)), wanted)
         self.assertEqual(exchange.set_half(True, Wall(0.0)), [])
 
@@ -269,9 +278,9 @@ class ModeTests(SynchronousTestCase):
         exchange = begun(half=True, mine=False)
         exchange.say("one", Wall(0.0))
         effects = exchange.set_half(False, Wall(0.0))
-        sent = [effect.entry.kind for effect in effects if isinstance(effect, Send)]
+        sent = [effect.entry.kind for effect in effects if isinstance(effect, SendEntry)]
         self.assertEqual(sent, [MSG, MODE])
-        self.assertEqual(effects[-1], TurnPassed(Turn.BOTH))
+        self.assertEqual(effects[-1], TurnPassed(TurnHolder.BOTH))
 
     def test_what_was_said_before_it_passes_no_turn(self) -> None:
         exchange = begun()
@@ -279,8 +288,8 @@ class ModeTests(SynchronousTestCase):
         exchange.say("one", Wall(0.0))
         exchange.set_half(True, Wall(0.0))
         effects = exchange.begin("b", opening(turn="both"), False, True)
-        self.assertEqual([type(one) for one in effects], [Send, Send, TurnPassed])
-        self.assertIs(exchange.floor.turn, Turn.MINE)
+        self.assertEqual([type(one) for one in effects], [SendEntry, SendEntry, TurnPassed])
+        self.assertIs(exchange.floor.turn, TurnHolder.MINE)
 
 
 class TwoTests(SynchronousTestCase):
@@ -309,17 +318,17 @@ class TwoTests(SynchronousTestCase):
         def perform(who: int, effects: list[Effect]) -> None:
             for effect in effects:
                 match effect:
-                    case Send(_, entry) if sides[who].still_says(entry):
+                    case SendEntry(_, entry) if sides[who].still_says(entry):
                         sides[who].spoke(entry)
                         flying[who].append(effect)
                     case Acknowledge():
                         flying[who].append(effect)
-                    case Heard(text):
+                    case Received(text):
                         heard[1 - who].append(text)
 
         def read(who: int) -> None:
             match flying[1 - who].popleft():
-                case Send(link, entry):
+                case SendEntry(link, entry):
                     perform(who, sides[who].heard(link, entry))
                 case Acknowledge(_, id):
                     perform(who, sides[who].arrived(id))
@@ -333,7 +342,7 @@ class TwoTests(SynchronousTestCase):
                 if flying[1 - who]:
                     read(who)
             elif what == "over":
-                if sides[who].floor.turn is Turn.MINE:
+                if sides[who].floor.turn is TurnHolder.MINE:
                     perform(who, sides[who].over(Wall(0.0)))
             elif what == "say":
                 said[who].append(f"{next(numbers)}")
@@ -343,9 +352,13 @@ class TwoTests(SynchronousTestCase):
         while flying[0] or flying[1]:
             read(1 if flying[0] else 0)
         turns = tuple(side.floor.turn for side in sides)
-        agreed = ((Turn.BOTH, Turn.BOTH), (Turn.MINE, Turn.THEIRS), (Turn.THEIRS, Turn.MINE))
+        agreed = (
+            (TurnHolder.BOTH, TurnHolder.BOTH),
+            (TurnHolder.MINE, TurnHolder.THEIRS),
+            (TurnHolder.THEIRS, TurnHolder.MINE),
+        )
         self.assertIn(turns, agreed)
         for who in (0, 1):  # what still waits is of the one whose turn it is not
             waits = len(sides[who].post)
             self.assertEqual(heard[who], said[who][: len(said[who]) - waits])
-            self.assertTrue(not waits or turns[who] is Turn.THEIRS)
+            self.assertTrue(not waits or turns[who] is TurnHolder.THEIRS)

@@ -6,13 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.floor import Floor, Turn
+from chatproto.session.floor import Floor, TurnHolder
 
 
 class FloorTests(SynchronousTestCase):
     def test_the_caller_has_the_first_turn(self) -> None:
-        self.assertIs(Floor(half=True, mine=True).turn, Turn.MINE)
-        self.assertIs(Floor(half=True, mine=False).turn, Turn.THEIRS)
+        self.assertIs(Floor(half=True, mine=True).turn, TurnHolder.MINE)
+        self.assertIs(Floor(half=True, mine=False).turn, TurnHolder.THEIRS)
 
     def test_saying_something_passes_the_turn(self) -> None:
         floor = Floor(half=True, mine=True)
@@ -22,49 +22,49 @@ class FloorTests(SynchronousTestCase):
     def test_hearing_something_out_of_turn_gives_it_to_us(self) -> None:
         floor = Floor(half=True, mine=True)
         floor.heard()
-        self.assertIs(floor.turn, Turn.MINE)
+        self.assertIs(floor.turn, TurnHolder.MINE)
 
     def test_in_full_duplex_both_may_always_speak(self) -> None:
         floor = Floor(half=False, mine=False)
         floor.said()
         floor.heard()
         floor.take()
-        self.assertIs(floor.turn, Turn.BOTH)
+        self.assertIs(floor.turn, TurnHolder.BOTH)
 
     def test_a_learning_floor_opens_when_they_speak_twice_in_a_row(self) -> None:
         floor = Floor(half=True, mine=False, learns=True)
         floor.heard()
-        self.assertIs(floor.turn, Turn.MINE)
+        self.assertIs(floor.turn, TurnHolder.MINE)
         floor.heard()
-        self.assertIs(floor.turn, Turn.BOTH)
+        self.assertIs(floor.turn, TurnHolder.BOTH)
 
     def test_a_strict_floor_never_learns(self) -> None:
         floor = Floor(half=True, mine=False)
         floor.heard()
         floor.heard()
-        self.assertIs(floor.turn, Turn.MINE)
+        self.assertIs(floor.turn, TurnHolder.MINE)
 
     def test_a_learning_floor_stays_half_while_turns_are_taken(self) -> None:
         floor = Floor(half=True, mine=False, learns=True)
         for _ in range(5):
             floor.heard()
             floor.said()
-        self.assertIs(floor.turn, Turn.THEIRS)
+        self.assertIs(floor.turn, TurnHolder.THEIRS)
 
     def test_the_silent_may_be_spoken_to(self) -> None:
         floor = Floor(half=True, mine=False)
         floor.take()
-        self.assertIs(floor.turn, Turn.MINE)
+        self.assertIs(floor.turn, TurnHolder.MINE)
 
     def test_the_mode_can_be_changed_and_stays(self) -> None:
         floor = Floor(half=True, mine=False, learns=True)
         floor.set_half(False)
-        self.assertIs(floor.turn, Turn.BOTH)
+        self.assertIs(floor.turn, TurnHolder.BOTH)
         floor.set_half(True)
-        self.assertIs(floor.turn, Turn.MINE)
+        self.assertIs(floor.turn, TurnHolder.MINE)
         floor.heard()
         floor.heard()
-        self.assertIs(floor.turn, Turn.MINE)
+        self.assertIs(floor.turn, TurnHolder.MINE)
 
     @given(st.lists(st.booleans(), max_size=50), st.booleans())
     def test_two_strict_floors_never_both_let_speak(self, tries: list[bool], caller: bool) -> None:

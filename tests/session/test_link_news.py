@@ -8,16 +8,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.session.effects import Opening
-from chatproto.session.ledger import MODE, MSG, TURN, Entry
+from chatproto.session.ledger import MODE, MSG, TURN, StreamEntry
 from chatproto.session.link_news import (
     AboutFiles,
     Alive,
     Answered,
     Arrived,
     Called,
-    Gone,
-    Refused,
-    Told,
+    CallRefused,
+    EntryReceived,
+    PeerLeft,
     message_of,
     news_of,
     told,
@@ -36,14 +36,14 @@ class NewsTests(SynchronousTestCase):
             (ChatAck("bob", *told(OPENING)), Answered("bob", OPENING)),
             (MsgAck(7), Arrived(7)),
             (PingAck(), Alive()),
-            (Quit("bye"), Gone("bye")),
+            (Quit("bye"), PeerLeft("bye")),
         ):
             self.assertEqual(news_of(message), news)
 
     def test_an_error_tells_what_it_is_about_or_nothing(self) -> None:
-        self.assertEqual(news_of(Error(486, about="CHAT")), Refused(486))
-        self.assertEqual(news_of(Error(405)), Refused(405))  # a server says no more
-        self.assertEqual(news_of(Error(401)), Refused(401))
+        self.assertEqual(news_of(Error(486, about="CHAT")), CallRefused(486))
+        self.assertEqual(news_of(Error(405)), CallRefused(405))  # a server says no more
+        self.assertEqual(news_of(Error(401)), CallRefused(401))
         self.assertIsNone(news_of(Error(400)))
         for about in ("OFFER", "DATA", "DONE"):
             error = Error(404, about=about)
@@ -66,9 +66,9 @@ class NewsTests(SynchronousTestCase):
         self, kind: str, id: int, milliseconds: int, text: str
     ) -> None:
         at = milliseconds / 1000 if kind == MSG else 0.0
-        entry = Entry(id, kind, Wall(at), "" if kind == TURN else text)
+        entry = StreamEntry(id, kind, Wall(at), "" if kind == TURN else text)
         heard = news_of(message_of(entry))
-        assert isinstance(heard, Told)
+        assert isinstance(heard, EntryReceived)
         self.assertEqual(
             (heard.entry.id, heard.entry.kind, heard.entry.text), (id, kind, entry.text)
         )

@@ -12,15 +12,15 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.session.paths import (
     AskAgain,
-    Close,
+    CancelDials,
+    CloseConnection,
     Dial,
     GiveUp,
     JoinRelay,
-    Mode,
+    PathMode,
     Pick,
     Race,
-    Role,
-    StopDialling,
+    RaceRole,
     is_tls_server,
 )
 from chatproto.wire.limits import DEFAULTS
@@ -29,7 +29,7 @@ from tests.session.network import Network
 A, B, C = ("198.41.0.4", 4000), ("198.41.0.4", 5000), ("2606:4700::1", 4000)
 
 
-def race(role: Role = Role.CALLER, *addresses: Any, **how: Any) -> Race[str]:
+def race(role: RaceRole = RaceRole.CALLER, *addresses: Any, **how: Any) -> Race[str]:
     """One that begins at 0."""
     return Race(role, addresses, 0.0, DEFAULTS, **how)
 
@@ -49,36 +49,38 @@ def until(one: Race[str], end: float) -> list[tuple[float, Any]]:
 
 class Dialling(SynchronousTestCase):
     def test_a_quarter_of_a_second_apart_and_the_relay_after_two(self) -> None:
-        for role in Role:
+        for role in RaceRole:
             found = until(race(role, A, B, C), 5.0)
             dials = [(0.0, Dial(A)), (0.25, Dial(B)), (0.5, Dial(C))]
             self.assertEqual(found, [*dials, (2.0, JoinRelay())])
 
     def test_the_relay_at_once_where_there_is_no_address_or_nothing_else_is_wanted(self) -> None:
         self.assertEqual(until(race(), 5.0), [(0.0, JoinRelay())])
-        self.assertEqual(until(race(Role.CALLEE, A, mode=Mode.RELAY), 5.0), [(0.0, JoinRelay())])
+        self.assertEqual(
+            until(race(RaceRole.CALLEE, A, mode=PathMode.RELAY), 5.0), [(0.0, JoinRelay())]
+        )
 
     def test_never_the_relay_where_it_is_not_wanted_or_not_there(self) -> None:
-        for how in ({"mode": Mode.DIRECT}, {"relay": False}):
+        for how in ({"mode": PathMode.DIRECT}, {"relay": False}):
             self.assertNotIn(
-                JoinRelay(), [what for _, what in until(race(Role.CALLER, A, **how), 40)]
+                JoinRelay(), [what for _, what in until(race(RaceRole.CALLER, A, **how), 40)]
             )
 
     def test_only_the_relay_and_none_there_fails_at_once(self) -> None:
-        one = race(Role.CALLER, A, mode=Mode.RELAY, relay=False)
+        one = race(RaceRole.CALLER, A, mode=PathMode.RELAY, relay=False)
         reasons = ((None, "the server has no relay for this call"),)
         self.assertEqual(one.due(0.0), [GiveUp(reasons)])
         self.assertIsNone(one.deadline)
 
     def test_the_next_at_once_when_one_has_failed(self) -> None:
-        one = race(Role.CALLER, A, B, punching=False)
+        one = race(RaceRole.CALLER, A, B, punching=False)
         self.assertEqual(one.due(0.0), [Dial(A)])
         self.assertEqual(one.failed(A, "refused", 0.05), [])
         self.assertEqual(one.deadline, 0.05 + 0.01)
         self.assertEqual(one.due(0.07), [Dial(B)])
 
     def test_what_failed_is_dialled_again_every_second_while_both_punch(self) -> None:
-        one = race(Role.CALLER, A, mode=Mode.DIRECT)
+        one = race(RaceRole.CALLER, A, mode=PathMode.DIRECT)
         times = []
         now = 0.0
         while True:
@@ -94,21 +96,21 @@ class Dialling(SynchronousTestCase):
         self.assertEqual(effects, [GiveUp(((None, "not wanted"), (A, "refused")))])
 
     def test_once_only_where_the_other_does_not_dial(self) -> None:
-        one = race(Role.CALLER, A, mode=Mode.DIRECT, punching=False)
+        one = race(RaceRole.CALLER, A, mode=PathMode.DIRECT, punching=False)
         one.due(0.0)
         self.assertIsInstance(one.failed(A, "refused", 0.1)[0], GiveUp)
 
     def test_not_for_longer_than_a_dial_may_take(self) -> None:
-        one = race(Role.CALLER, A, B)
+        one = race(RaceRole.CALLER, A, B)
         found = until(one, 100.0)
         reasons = ((A, "no answer"), (B, "no answer"), (None, "no answer"))
         given_up = [what for at, what in found if at == 30.0]
-        self.assertEqual(given_up[0], StopDialling())
+        self.assertEqual(given_up[0], CancelDials())
         self.assertEqual(set(given_up[1].reasons), set(reasons))
 
     def test_whoever_waits_for_the_deadline_is_never_told_of_one_that_is_past(self) -> None:
         for patience in (1.0, 8.0, 30.0):
-            one: Race[str] = Race(Role.CALLEE, (A,), 0.0, replace(DEFAULTS, dial_wait=patience))
+            one: Race[str] = Race(RaceRole.CALLEE, (A,), 0.0, replace(DEFAULTS, dial_wait=patience))
             one.due(0.0)
             one.good("x", None, patience - 0.5)
             now, steps = 0.0, 0
@@ -121,29 +123,29 @@ class Dialling(SynchronousTestCase):
 
 class Picking(SynchronousTestCase):
     def test_the_caller_picks_the_first_that_is_good_and_dials_no_more(self) -> None:
-        one = race(Role.CALLER, A, B, C)
+        one = race(RaceRole.CALLER, A, B, C)
         one.due(0.0)
         one.due(0.25)
-        self.assertEqual(one.good("x", A, 0.3), [Pick("x"), StopDialling()])
+        self.assertEqual(one.good("x", A, 0.3), [Pick("x"), CancelDials()])
         self.assertEqual((one.picked, one.is_relayed, one.deadline), ("x", False, None))
         self.assertEqual(one.good("y", B, 0.4), [])
         self.assertEqual(one.failed(C, "late", 0.5), [])
 
     def test_also_one_that_they_dialled(self) -> None:
-        one = race(Role.CALLER, A)
+        one = race(RaceRole.CALLER, A)
         one.due(0.0)
-        self.assertEqual(one.good("in", None, 0.1), [Pick("in"), StopDialling()])
+        self.assertEqual(one.good("in", None, 0.1), [Pick("in"), CancelDials()])
 
     def test_the_callee_picks_none_and_waits_for_chat(self) -> None:
-        one = race(Role.CALLEE, A, B)
+        one = race(RaceRole.CALLEE, A, B)
         one.due(0.0)
         self.assertEqual(one.good("x", A, 0.1), [])
         self.assertEqual(one.due(0.25), [Dial(B)])
-        self.assertEqual(one.chosen("x", 0.3), [StopDialling()])
+        self.assertEqual(one.chosen("x", 0.3), [CancelDials()])
         self.assertEqual((one.picked, one.deadline), ("x", None))
 
     def test_what_nobody_picks_is_closed_10_seconds_after_its_handshake(self) -> None:
-        for role in Role:
+        for role in RaceRole:
             one = race(role, A, B)
             one.due(0.0)
             one.good("x", A, 0.1)
@@ -151,11 +153,11 @@ class Picking(SynchronousTestCase):
             one.chosen("x", 0.3)
             self.assertEqual(one.deadline, 10.2)
             self.assertEqual(one.due(10.1), [])
-            self.assertEqual(one.due(10.2), [Close("y")])
+            self.assertEqual(one.due(10.2), [CloseConnection("y")])
             self.assertIsNone(one.deadline)
 
     def test_a_direct_way_takes_over_from_the_relay_and_not_the_other_way_round(self) -> None:
-        one = race(Role.CALLER, A)
+        one = race(RaceRole.CALLER, A)
         one.due(0.0)
         one.due(2.0)
         self.assertEqual(one.good("r", None, 2.1, relayed=True), [Pick("r")])
@@ -163,14 +165,14 @@ class Picking(SynchronousTestCase):
         self.assertEqual(one.good("d", A, 3.0), [Pick("d")])
         self.assertEqual((one.picked, one.is_relayed), ("d", False))
         self.assertEqual(one.good("r2", None, 3.1, relayed=True), [])
-        self.assertEqual(one.due(13.0), [Close("r")])
-        self.assertEqual(one.due(13.1), [Close("r2")])
+        self.assertEqual(one.due(13.0), [CloseConnection("r")])
+        self.assertEqual(one.due(13.1), [CloseConnection("r2")])
 
     def test_a_better_way_than_the_relay_is_looked_for_every_minute_by_the_caller(self) -> None:
         for role, mode, looks in (
-            (Role.CALLER, Mode.AUTO, True),
-            (Role.CALLEE, Mode.AUTO, False),
-            (Role.CALLER, Mode.RELAY, False),
+            (RaceRole.CALLER, PathMode.AUTO, True),
+            (RaceRole.CALLEE, PathMode.AUTO, False),
+            (RaceRole.CALLER, PathMode.RELAY, False),
         ):
             one = race(role, mode=mode)
             one.due(0.0)
@@ -186,7 +188,7 @@ class Picking(SynchronousTestCase):
         self.assertEqual(one.lost("r", 5.0), [])
         self.assertTrue(one.over)
         self.assertIsNone(one.deadline)
-        one = race(Role.CALLEE, A, mode=Mode.DIRECT, punching=False)
+        one = race(RaceRole.CALLEE, A, mode=PathMode.DIRECT, punching=False)
         one.due(0.0)
         one.good("x", A, 0.1)
         self.assertIsInstance(one.lost("x", 0.2)[0], GiveUp)
@@ -195,13 +197,13 @@ class Picking(SynchronousTestCase):
 class Roles(SynchronousTestCase):
     def test_who_is_tls_server(self) -> None:
         for ours, theirs, role, how, expected in (
-            (b"a", b"b", Role.CALLER, "punch", True),
-            (b"b", b"a", Role.CALLER, "punch", False),
-            (b"a", b"b", Role.CALLEE, "punch", True),
-            (b"a", b"b", Role.CALLER, "relayed", False),
-            (b"b", b"a", Role.CALLEE, "relayed", True),
-            (b"a", b"b", Role.CALLER, "", False),
-            (b"a", b"b", Role.CALLEE, "", True),
+            (b"a", b"b", RaceRole.CALLER, "punch", True),
+            (b"b", b"a", RaceRole.CALLER, "punch", False),
+            (b"a", b"b", RaceRole.CALLEE, "punch", True),
+            (b"a", b"b", RaceRole.CALLER, "relayed", False),
+            (b"b", b"a", RaceRole.CALLEE, "relayed", True),
+            (b"a", b"b", RaceRole.CALLER, "", False),
+            (b"a", b"b", RaceRole.CALLEE, "", True),
         ):
             found = is_tls_server(
                 ours,
@@ -209,7 +211,7 @@ class Roles(SynchronousTestCase):
                 role,
                 punch=how == "punch",
                 relayed=how == "relayed",
-                dialled=role is Role.CALLER,
+                dialled=role is RaceRole.CALLER,
             )
             self.assertEqual(found, expected, (ours, theirs, role, how))
 
@@ -220,10 +222,10 @@ class Roles(SynchronousTestCase):
         punch, relayed, first = (data.draw(st.booleans()) for _ in range(3))
         both = punch and data.draw(st.booleans())  # a simultaneous open: both dialled
         here = is_tls_server(
-            one, other, Role.CALLER, punch=punch, relayed=relayed, dialled=first or both
+            one, other, RaceRole.CALLER, punch=punch, relayed=relayed, dialled=first or both
         )
         there = is_tls_server(
-            other, one, Role.CALLEE, punch=punch, relayed=relayed, dialled=not first or both
+            other, one, RaceRole.CALLEE, punch=punch, relayed=relayed, dialled=not first or both
         )
         self.assertNotEqual(here, there)
 
@@ -235,14 +237,14 @@ WAY = st.one_of(st.none(), LATENCY)
 class TwoOfThem(SynchronousTestCase):
     """Caller and callee in a network of the test's making: whoever can meet does, on one connection."""
 
-    @example([None], [None], 0.1, 0.0, Mode.AUTO)
-    @example([0.9, 0.001], [0.001, None], 0.001, 0.2, Mode.AUTO)
+    @example([None], [None], 0.1, 0.0, PathMode.AUTO)
+    @example([0.9, 0.001], [0.001, None], 0.001, 0.2, PathMode.AUTO)
     @given(
         st.lists(WAY, max_size=4),
         st.lists(WAY, max_size=4),
         WAY,
         st.floats(0.0, 1.0),
-        st.sampled_from(Mode),
+        st.sampled_from(PathMode),
     )
     def test_meet_if_there_is_a_way_and_agree_on_it(
         self,
@@ -250,18 +252,18 @@ class TwoOfThem(SynchronousTestCase):
         towards_caller: list[float | None],
         relay: float | None,
         late: float,
-        mode: Mode,
+        mode: PathMode,
     ) -> None:
         network = Network(towards_callee, towards_caller, relay, late, mode)
         network.run(40.0)
         caller, callee = network.caller, network.callee
         ways = [way for way in (*towards_callee, *towards_caller) if way is not None]
-        if mode is Mode.RELAY:
+        if mode is PathMode.RELAY:
             ways = []
-        possible = bool(ways) or (relay is not None and mode is not Mode.DIRECT)
+        possible = bool(ways) or (relay is not None and mode is not PathMode.DIRECT)
         self.assertEqual(caller.picked is not None, possible)
         self.assertEqual(caller.picked, callee.picked)
-        self.assertEqual(network.given_up[Role.CALLER], not possible)
+        self.assertEqual(network.given_up[RaceRole.CALLER], not possible)
         if possible:
             self.assertFalse({caller.picked} & network.closed)
             self.assertLess(network.met_at, 4.0 + 3.0 + 1.0)

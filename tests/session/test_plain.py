@@ -18,7 +18,7 @@ from chatproto.session.plain import PIECE, PlainLink
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
-from chatproto.wire.reader import Item, Left, Opened, Said
+from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
 
 ME = Me("alice", "127.0.0.1", 5556)
 OPENER = b"CHAT\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 5556\r\n\r\n"
@@ -114,14 +114,14 @@ class PunchTests(LinkTests):
             self.clock.advance(0.1)
             self.clock.advance(0.1)
             self.assertIsNone(self.notes.punched)
-            self.assertIn(Said(text.decode()), self.notes.items)
+            self.assertIn(PlainMessage(text.decode()), self.notes.items)
 
     def test_and_goes_on_as_one(self) -> None:
         link = self.link(None)
         link.dataReceived(b"PUNCH")
         link.dataReceived(b"LINE\n")
         self.clock.advance(0.1)
-        self.assertIn(Said("PUNCHLINE"), self.notes.items)
+        self.assertIn(PlainMessage("PUNCHLINE"), self.notes.items)
 
     def test_one_that_is_wrong_or_never_whole_is_the_end(self) -> None:
         for data in (b"PUNCH\r\nCall: !\r\n\r\n", b"PUNCH\r\n" + b"x" * 300, b"PUNCH\r\nCall"):
@@ -143,7 +143,7 @@ class PaceTests(LinkTests):
     BLOCK = b"CHAT\r\nmessage: %d\r\n\r\n"
 
     def said(self) -> list[str]:
-        return [item.text for item in self.notes.items if isinstance(item, Said)]
+        return [item.text for item in self.notes.items if isinstance(item, PlainMessage)]
 
     def flood(self, link: PlainLink, count: int = 1000) -> list[str]:
         link.dataReceived(b"".join(self.BLOCK % n for n in range(count)))
@@ -296,12 +296,14 @@ class ReadingTests(LinkTests):
         self.clock.advance(0.09)
         self.assertEqual(self.notes.items, [])
         self.clock.advance(0.01)
-        self.assertEqual(self.notes.items, [Said("hello")])
+        self.assertEqual(self.notes.items, [PlainMessage("hello")])
 
     def test_a_caller_is_recognised(self) -> None:
         link = self.link(None)
         link.dataReceived(OPENER)
-        self.assertEqual(self.notes.items, [Opened(DIALECTS["canon"], "alice", "127.0.0.1", 5556)])
+        self.assertEqual(
+            self.notes.items, [DialectKnown(DIALECTS["canon"], "alice", "127.0.0.1", 5556)]
+        )
         self.assertEqual((link.host, link.port), ("10.0.0.9", 3000))
 
     def test_a_caller_who_says_nothing_is_told_of_after_two_seconds_once(self) -> None:
@@ -326,7 +328,7 @@ class ReadingTests(LinkTests):
         link = self.link()
         link.dataReceived(b"bye now")
         link.readConnectionLost()
-        self.assertEqual(self.notes.items, [Said("bye now"), Left("")])
+        self.assertEqual(self.notes.items, [PlainMessage("bye now"), Left("")])
         self.assertTrue(self.transport.disconnecting)
 
     def test_a_block_without_end_ends_the_connection_with_a_reason(self) -> None:

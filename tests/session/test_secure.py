@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from chatproto.session.effects import Opening
-from chatproto.session.link_news import Answered, Arrived, Called, Gone, Refused
+from chatproto.session.link_news import Answered, Arrived, Called, CallRefused, PeerLeft
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit, Turn
@@ -141,7 +141,7 @@ class BeginningTests(Case):
     def test_to_be_refused_is_news(self) -> None:
         self.link()
         self.says(Error(603, about="CHAT"))
-        self.assertEqual(self.owner.news, [Refused(603)])
+        self.assertEqual(self.owner.news, [CallRefused(603)])
 
 
 class SilenceTests(Case):
@@ -239,7 +239,7 @@ class EndingTests(Case):
     def test_their_farewell_is_news(self) -> None:
         self.link()
         self.says(Quit("dinner"))
-        self.assertEqual(self.owner.news, [Gone("dinner")])
+        self.assertEqual(self.owner.news, [PeerLeft("dinner")])
 
     def test_dropped_nothing_is_heard_or_said(self) -> None:
         self.link()

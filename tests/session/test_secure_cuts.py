@@ -9,20 +9,20 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.effects import Broken, Opened, Resumed
-from chatproto.session.floor import Turn
+from chatproto.session.effects import Broken, Resumed, SessionOpened
+from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
 from tests.session.two_sessions import Person, Two
 
 LIMITS = replace(DEFAULTS, waiting_messages=8)
 ENDS = {
-    (Turn.BOTH, Turn.BOTH),
-    (Turn.MINE, Turn.THEIRS),
-    (Turn.THEIRS, Turn.MINE),
-    (Turn.MINE, Turn.MINE),
+    (TurnHolder.BOTH, TurnHolder.BOTH),
+    (TurnHolder.MINE, TurnHolder.THEIRS),
+    (TurnHolder.THEIRS, TurnHolder.MINE),
+    (TurnHolder.MINE, TurnHolder.MINE),
 }
 """Nobody waits for the other in vain, and both know whether turns are taken. That both may speak comes about
 where a message from before a change of mode was lost and is repeated: the next word settles it."""
@@ -98,7 +98,7 @@ class CutTests(SynchronousTestCase):
                 two.deliver_one(number)
 
     def say(self, who: Person, text: str) -> None:
-        if who.session.state in (State.NEW, State.CLOSED):
+        if who.session.state in (SessionState.NEW, SessionState.CLOSED):
             return
         try:
             who.say(text)
@@ -119,7 +119,7 @@ class CutTests(SynchronousTestCase):
         """All that is broken is mended, and whoever has the turn passes it until nothing waits."""
         two = self.two
         for who in two.both:
-            if who.session.state is State.CLOSED:  # a first call that came to nothing
+            if who.session.state is SessionState.CLOSED:  # a first call that came to nothing
                 who.renew()
                 who.call()
         two.mend()
@@ -127,7 +127,7 @@ class CutTests(SynchronousTestCase):
             if not any(who.waiting for who in two.both):
                 break
             for who in two.both:
-                if who.session.floor.turn is Turn.MINE:
+                if who.session.floor.turn is TurnHolder.MINE:
                     who.perform(who.session.over(Wall(0.0)))
                     two.settle()
         two.settle()
@@ -141,7 +141,7 @@ class CutTests(SynchronousTestCase):
             self.do(what, number, count)
         self.finish()
         states = [who.session.state for who in two.both]
-        self.assertEqual(states, [State.OPEN, State.OPEN])
+        self.assertEqual(states, [SessionState.OPEN, SessionState.OPEN])
         self.assertIs(two.alice.session.link, two.bob.session.link)
         for who in two.both:
             back, heard = self.taken_back[who], who.other.heard
@@ -171,7 +171,7 @@ class CutTests(SynchronousTestCase):
                 two.deliver_one(choice)
         two.mend()
         for who in two.both:
-            self.assertEqual(len(who.told(Opened)), 1)
+            self.assertEqual(len(who.told(SessionOpened)), 1)
             self.assertEqual(who.told(Broken) + who.told(Resumed), [])
         self.assertIs(two.alice.session.link, two.bob.session.link)
         turns = tuple(who.session.floor.turn for who in two.both)

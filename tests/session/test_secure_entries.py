@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproto.net.clock import Wall
-from chatproto.session.ledger import MODE, MSG, TURN, Entry, LedgerTrouble
-from chatproto.session.link_news import AboutFiles, Alive, Arrived, News, Told
+from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
+from chatproto.session.link_news import AboutFiles, Alive, Arrived, EntryReceived, News
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
@@ -22,7 +22,7 @@ class SpeakingTests(Case):
     def test_messages_keep_their_number_and_their_moment(self) -> None:
         self.talk()
         self.l.write_entry(says(3, "one"))
-        self.l.write_entry(Entry(7, MSG, Wall(AT + 1), "two\nlines"))
+        self.l.write_entry(StreamEntry(7, MSG, Wall(AT + 1), "two\nlines"))
         first, second = self.wrote()
         self.assertEqual(first, Msg(3, DATE, "one"))
         self.assertEqual((second.id, second.text), (7, "two\nlines"))
@@ -31,17 +31,20 @@ class SpeakingTests(Case):
 
     def test_turns_and_modes_are_part_of_the_numbering(self) -> None:
         self.talk()
-        self.l.write_entry(Entry(1, TURN, Wall(AT)))
-        self.l.write_entry(Entry(2, MODE, Wall(AT), "half"))
+        self.l.write_entry(StreamEntry(1, TURN, Wall(AT)))
+        self.l.write_entry(StreamEntry(2, MODE, Wall(AT), "half"))
         self.assertEqual(self.wrote(), [Turn(1), Mode(2, "half")])
         self.says(Turn(4), Mode(5, "full"))
-        told = [Told(Entry(4, TURN, Wall(0.0))), Told(Entry(5, MODE, Wall(0.0), "full"))]
+        told = [
+            EntryReceived(StreamEntry(4, TURN, Wall(0.0))),
+            EntryReceived(StreamEntry(5, MODE, Wall(0.0), "full")),
+        ]
         self.assertEqual(self.owner.news, told)
 
     def test_what_is_heard_is_told_with_its_number_and_moment(self) -> None:
         self.talk()
         self.says(Msg(7, DATE, "hello"))
-        self.assertEqual(self.owner.news, [Told(Entry(7, MSG, Wall(AT), "hello"))])
+        self.assertEqual(self.owner.news, [EntryReceived(StreamEntry(7, MSG, Wall(AT), "hello"))])
         self.assertTrue(self.l.heard_any)
 
     def test_it_is_acknowledged_once_it_is_kept(self) -> None:
@@ -58,7 +61,7 @@ class SpeakingTests(Case):
         self.assertEqual(self.wrote(), [MsgAck(8)])
 
     def acknowledge(self, news: News) -> None:
-        assert isinstance(news, Told)
+        assert isinstance(news, EntryReceived)
         self.l.acknowledge(news.entry.id)
 
     def test_one_acknowledgement_is_enough_for_all_that_came_at_once(self) -> None:

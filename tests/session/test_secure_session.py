@@ -8,35 +8,35 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence
+from chatproto.session.correspondence import Delivery
 from chatproto.session.effects import (
+    AcceptCall,
     Acknowledge,
-    Answer,
-    Ask,
-    Asking,
-    Became,
     Drop,
     Effect,
-    Ended,
-    Heard,
-    Kept,
     Leave,
-    Opened,
+    MessageOutcome,
     Opening,
-    Probe,
+    PeerRinging,
+    ProbeConnection,
+    Queued,
+    Received,
     Redial,
     Refuse,
     Resumed,
     Ringing,
-    Send,
+    SendChat,
+    SendEntry,
+    SessionEnded,
+    SessionOpened,
     StopDialling,
     TurnPassed,
     Unsaid,
 )
-from chatproto.session.floor import Turn
-from chatproto.session.ledger import MSG, UNDELIVERED, Entry
+from chatproto.session.floor import TurnHolder
+from chatproto.session.ledger import MSG, UNDELIVERED, StreamEntry
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import REFUSALS, TABLE, Input, State
+from chatproto.session.table import REFUSALS, TABLE, SessionInput, SessionState
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
@@ -46,77 +46,77 @@ OURS = "0123456789abcdef"
 THEIRS = opening()
 
 
-def post(smaller: bool = True, ledger: MemoryLedger | None = None) -> Correspondence:
+def post(smaller: bool = True, ledger: MemoryLedger | None = None) -> Delivery:
     """What must not be lost, for somebody new."""
     kept = ledger or MemoryLedger()
-    return Correspondence(kept, KEYS[1], "bob", smaller, lambda: OURS, DEFAULTS)
+    return Delivery(kept, KEYS[1], "bob", smaller, lambda: OURS, DEFAULTS)
 
 
-def session_in(state: State, smaller: bool = True) -> SecureSession:
+def session_in(state: SessionState, smaller: bool = True) -> SecureSession:
     """A session that came into `state` in the usual way; its link, if it has one, is "a"."""
     session = SecureSession()
-    if state is State.RINGING:
+    if state is SessionState.RINGING:
         session.called("a", THEIRS)
         session.attach(post(smaller), Wall(0.0))
         return session
-    if state is not State.NEW:
+    if state is not SessionState.NEW:
         session.call()
     session.attach(post(smaller), Wall(0.0))
     match state:
-        case State.ASKING:
+        case SessionState.ASKING:
             session.asked("a")
-        case State.OPEN | State.BROKEN:
+        case SessionState.OPEN | SessionState.BROKEN:
             session.asked("a")
             session.answered("a", THEIRS)
-            if state is State.BROKEN:
+            if state is SessionState.BROKEN:
                 session.lost("a", "cut")
-        case State.CLOSED:
+        case SessionState.CLOSED:
             session.leave()
     assert session.state is state
     return session
 
 
 def answer(session: SecureSession) -> list[Effect]:
-    if session.state is State.BROKEN:
+    if session.state is SessionState.BROKEN:
         session.asked("a")
     return session.answered("a", THEIRS)
 
 
 def refuse(session: SecureSession, status: int) -> list[Effect]:
-    if session.state is State.BROKEN:
+    if session.state is SessionState.BROKEN:
         session.asked("a")
     return session.refused("a", status)
 
 
 def left(session: SecureSession) -> list[Effect]:
-    if session.state is State.BROKEN:
+    if session.state is SessionState.BROKEN:
         session.asked("a")
     return session.left("a")
 
 
-DOINGS: dict[Input, Callable[[SecureSession], list[Effect]]] = {
-    Input.CALL: lambda s: s.call(),
-    Input.ASK: lambda s: s.asked("b"),
-    Input.ANSWER: answer,
-    Input.REFUSE: lambda s: refuse(s, 603),
-    Input.DENY: lambda s: refuse(s, 486),
-    Input.FAIL: lambda s: s.unreachable("gone"),
-    Input.RING: lambda s: s.called("b", THEIRS),
-    Input.ACCEPT: lambda s: s.accept(),
-    Input.DECLINE: lambda s: s.decline(),
-    Input.RING_OUT: lambda s: s.ring_out(),
-    Input.SAY: lambda s: s.say("hi"),
-    Input.LEAVE: lambda s: s.leave(),
-    Input.LEFT: left,
-    Input.LOST: lambda s: s.lost("a", "cut"),
+DOINGS: dict[SessionInput, Callable[[SecureSession], list[Effect]]] = {
+    SessionInput.CALL: lambda s: s.call(),
+    SessionInput.ASK: lambda s: s.asked("b"),
+    SessionInput.ANSWER: answer,
+    SessionInput.REFUSE: lambda s: refuse(s, 603),
+    SessionInput.DENY: lambda s: refuse(s, 486),
+    SessionInput.FAIL: lambda s: s.unreachable("gone"),
+    SessionInput.RING: lambda s: s.called("b", THEIRS),
+    SessionInput.ACCEPT: lambda s: s.accept(),
+    SessionInput.DECLINE: lambda s: s.decline(),
+    SessionInput.RING_OUT: lambda s: s.ring_out(),
+    SessionInput.SAY: lambda s: s.say("hi"),
+    SessionInput.LEAVE: lambda s: s.leave(),
+    SessionInput.LEFT: left,
+    SessionInput.LOST: lambda s: s.lost("a", "cut"),
 }
-LOCAL = {*REFUSALS, Input.RING_OUT}
+LOCAL = {*REFUSALS, SessionInput.RING_OUT}
 OTHERWISE = {
     # What a link that is lost, or a refusal, comes to depends on what is there already.
-    (State.OPEN, Input.LOST): State.BROKEN,
-    (State.BROKEN, Input.LOST): State.BROKEN,
-    (State.ASKING, Input.DENY): State.CLOSED,
-    (State.OPEN, Input.FAIL): State.OPEN,
+    (SessionState.OPEN, SessionInput.LOST): SessionState.BROKEN,
+    (SessionState.BROKEN, SessionInput.LOST): SessionState.BROKEN,
+    (SessionState.ASKING, SessionInput.DENY): SessionState.CLOSED,
+    (SessionState.OPEN, SessionInput.FAIL): SessionState.OPEN,
 }
 
 
@@ -124,7 +124,7 @@ class TableTests(SynchronousTestCase):
     """Every state and input."""
 
     def test_every_state_and_input_does_what_the_table_says(self) -> None:
-        for state, (happened, do) in product(State, DOINGS.items()):
+        for state, (happened, do) in product(SessionState, DOINGS.items()):
             session = session_in(state, smaller=False)  # who takes a call that crosses ours
             after = OTHERWISE.get((state, happened)) or TABLE.get((state, happened))
             if after is not None:
@@ -139,13 +139,15 @@ class TableTests(SynchronousTestCase):
                 self.assertEqual([e for e in effects if not isinstance(e, Drop)], [])
 
     def test_broken_it_is_given_up_when_no_connection_is_to_be_had(self) -> None:
-        session = session_in(State.BROKEN)
-        self.assertEqual(session.give_up("too long"), [StopDialling(), Ended("too long", False)])
-        self.assertIs(session.state, State.CLOSED)
+        session = session_in(SessionState.BROKEN)
+        self.assertEqual(
+            session.give_up("too long"), [StopDialling(), SessionEnded("too long", False)]
+        )
+        self.assertIs(session.state, SessionState.CLOSED)
         self.assertEqual(session.give_up("too long"), [])
 
     def test_nothing_that_comes_after_the_end_does_anything(self) -> None:
-        session = session_in(State.CLOSED)
+        session = session_in(SessionState.CLOSED)
         for effects in (
             session.asked("b"),
             session.answered("b", THEIRS),
@@ -157,7 +159,7 @@ class TableTests(SynchronousTestCase):
             session.no_answer(),
             session.alive("b"),
             session.silent(),
-            session.heard("b", Entry(1, MSG, Wall(0.0), "hi")),
+            session.heard("b", StreamEntry(1, MSG, Wall(0.0), "hi")),
             session.left("b"),
             session.lost("b", "cut"),
             session.arrived(7),
@@ -169,22 +171,22 @@ class CallingTests(SynchronousTestCase):
     """We call."""
 
     def test_a_call_tells_our_stream_and_what_we_have(self) -> None:
-        session = session_in(State.CALLING)
-        self.assertEqual(session.asked("a"), [Ask("a", Opening(False, OURS)), Asking()])
+        session = session_in(SessionState.CALLING)
+        self.assertEqual(session.asked("a"), [SendChat("a", Opening(False, OURS)), PeerRinging()])
 
     def test_nothing_is_said_before_the_yes(self) -> None:
-        session = session_in(State.CALLING)
-        self.assertEqual(session.say("hi"), [Kept("hi", 1)])
+        session = session_in(SessionState.CALLING)
+        self.assertEqual(session.say("hi"), [Queued("hi", 1)])
         session.asked("a")
-        self.assertEqual(session.say("there"), [Kept("there", 2)])
+        self.assertEqual(session.say("there"), [Queued("there", 2)])
         effects = session.answered("a", THEIRS)
-        hi, there = Entry(1, MSG, Wall(0.0), "hi"), Entry(2, MSG, Wall(0.0), "there")
-        self.assertEqual(effects, [Opened(), Send("a", hi), Send("a", there)])
+        hi, there = StreamEntry(1, MSG, Wall(0.0), "hi"), StreamEntry(2, MSG, Wall(0.0), "there")
+        self.assertEqual(effects, [SessionOpened(), SendEntry("a", hi), SendEntry("a", there)])
 
     def test_before_the_key_is_known_words_wait_here_and_then_in_the_outbox(self) -> None:
         session = SecureSession()
         session.call()
-        self.assertEqual(session.say("hi"), [Kept("hi")])
+        self.assertEqual(session.say("hi"), [Queued("hi")])
         kept = post()
         self.assertEqual(session.attach(kept, Wall(0.0)), [])
         self.assertEqual((len(session.waiting), len(kept), session.unsent), (0, 1, 1))
@@ -200,25 +202,27 @@ class CallingTests(SynchronousTestCase):
         self.assertEqual(unsaid.text, "hi")
 
     def test_a_no_ends_it_and_what_was_said_stays_in_the_outbox(self) -> None:
-        session = session_in(State.ASKING)
+        session = session_in(SessionState.ASKING)
         session.say("hi")
         effects = session.refused("a", 603)
-        self.assertEqual(effects[-1], Ended("603 declined", False))
+        self.assertEqual(effects[-1], SessionEnded("603 declined", False))
         self.assertIn(Drop("a"), effects)
         self.assertEqual(session.unsent, 1)
 
     def test_no_answer_in_time_is_a_no(self) -> None:
-        session = session_in(State.ASKING)
+        session = session_in(SessionState.ASKING)
         effects = session.no_answer()
-        self.assertEqual(effects, [StopDialling(), Drop("a"), Ended("they do not answer", False)])
+        self.assertEqual(
+            effects, [StopDialling(), Drop("a"), SessionEnded("they do not answer", False)]
+        )
 
     def test_a_second_connection_is_dropped(self) -> None:
-        self.assertEqual(session_in(State.ASKING).asked("b"), [Drop("b")])
-        self.assertEqual(session_in(State.OPEN).asked("b"), [Drop("b")])
+        self.assertEqual(session_in(SessionState.ASKING).asked("b"), [Drop("b")])
+        self.assertEqual(session_in(SessionState.OPEN).asked("b"), [Drop("b")])
 
     def test_a_lost_connection_before_the_yes_ends_it(self) -> None:
-        effects = session_in(State.ASKING).lost("a", "cut")
-        self.assertEqual(effects[-1], Ended("cut", False))
+        effects = session_in(SessionState.ASKING).lost("a", "cut")
+        self.assertEqual(effects[-1], SessionEnded("cut", False))
 
 
 class CalledTests(SynchronousTestCase):
@@ -228,38 +232,40 @@ class CalledTests(SynchronousTestCase):
         self.assertEqual(SecureSession().called("a", THEIRS), [Ringing()])
 
     def test_it_is_taken_by_a_yes(self) -> None:
-        session = session_in(State.RINGING)
-        yes = Answer("a", Opening(False, OURS, (THEIRS.stream, 0)))
-        self.assertEqual(session.accept(), [StopDialling(), yes, Opened()])
+        session = session_in(SessionState.RINGING)
+        yes = AcceptCall("a", Opening(False, OURS, (THEIRS.stream, 0)))
+        self.assertEqual(session.accept(), [StopDialling(), yes, SessionOpened()])
         self.assertFalse(session.caller)
 
     def test_or_by_calling_them(self) -> None:
-        self.assertIn(Opened(), session_in(State.RINGING).call())
+        self.assertIn(SessionOpened(), session_in(SessionState.RINGING).call())
 
     def test_it_is_refused_by_a_status(self) -> None:
         for no, status, reason in (
             (SecureSession.decline, 603, "declined"),
             (SecureSession.ring_out, 480, "not answered in time"),
         ):
-            effects = no(session_in(State.RINGING))
-            self.assertEqual(effects, [StopDialling(), Refuse("a", status), Ended(reason, False)])
+            effects = no(session_in(SessionState.RINGING))
+            self.assertEqual(
+                effects, [StopDialling(), Refuse("a", status), SessionEnded(reason, False)]
+            )
 
     def test_a_server_does_not_know_what_a_call_is(self) -> None:
         for status in (405, 401):
-            ended = session_in(State.ASKING).refused("a", status)[-1]
+            ended = session_in(SessionState.ASKING).refused("a", status)[-1]
             self.assertEqual(
-                ended, Ended("that is a server, not a person: --server names one", False)
+                ended, SessionEnded("that is a server, not a person: --server names one", False)
             )
 
     def test_a_second_call_of_theirs_takes_the_place_of_the_first(self) -> None:
-        session = session_in(State.RINGING)
+        session = session_in(SessionState.RINGING)
         self.assertEqual(session.called("b", THEIRS), [Drop("a")])
         self.assertEqual(session.lost("a", "cut"), [])
-        self.assertIn(Opened(), session.accept())
+        self.assertIn(SessionOpened(), session.accept())
 
     def test_nothing_is_heard_before_the_yes(self) -> None:
-        session = session_in(State.RINGING)
-        self.assertEqual(session.heard("a", Entry(1, MSG, Wall(0.0), "hi")), [])
+        session = session_in(SessionState.RINGING)
+        self.assertEqual(session.heard("a", StreamEntry(1, MSG, Wall(0.0), "hi")), [])
 
     def test_what_they_have_of_ours_is_delivered(self) -> None:
         ledger = MemoryLedger()
@@ -270,22 +276,22 @@ class CalledTests(SynchronousTestCase):
         session.called("a", opening(have=(OURS, 1)))
         session.attach(post(ledger=ledger), Wall(0.0))
         effects = session.accept()
-        self.assertIn(Became(1, "delivered", "one", ""), effects)
-        self.assertIn(Send("a", Entry(2, MSG, Wall(0.0), "two")), effects)
+        self.assertIn(MessageOutcome(1, "delivered", "one", ""), effects)
+        self.assertIn(SendEntry("a", StreamEntry(2, MSG, Wall(0.0), "two")), effects)
 
 
 class BesideTests(SynchronousTestCase):
     """A call beside a connection that is there."""
 
     def test_it_waits_until_that_is_known_to_be_alive(self) -> None:
-        session = session_in(State.OPEN)
-        self.assertEqual(session.called("b", THEIRS), [Probe("a")])
+        session = session_in(SessionState.OPEN)
+        self.assertEqual(session.called("b", THEIRS), [ProbeConnection("a")])
         self.assertEqual(set(session.links), {"a", "b"})
         self.assertEqual(session.alive("a"), [Drop("b")])
         self.assertEqual(session.links, ("a",))
 
     def test_or_dead(self) -> None:
-        session = session_in(State.OPEN)
+        session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         effects = session.silent()
         self.assertEqual(effects[0], Drop("a"))
@@ -293,56 +299,56 @@ class BesideTests(SynchronousTestCase):
         self.assertEqual((session.link, session.caller), ("b", False))
 
     def test_a_dead_one_that_is_lost_gives_its_place_at_once(self) -> None:
-        session = session_in(State.OPEN)
+        session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         self.assertIn(Resumed(), session.lost("a", "cut"))
         self.assertEqual(session.link, "b")
 
     def test_of_several_the_last_waits(self) -> None:
-        session = session_in(State.OPEN)
+        session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
-        self.assertEqual(session.called("c", THEIRS), [Drop("b"), Probe("a")])
+        self.assertEqual(session.called("c", THEIRS), [Drop("b"), ProbeConnection("a")])
         self.assertEqual(session.lost("c", "cut"), [])
-        self.assertEqual((session.silent(), session.state), ([], State.OPEN))
+        self.assertEqual((session.silent(), session.state), ([], SessionState.OPEN))
 
     def test_a_farewell_there_is_not_one_here(self) -> None:
-        session = session_in(State.OPEN)
+        session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         self.assertEqual(session.left("b"), [])
-        self.assertIs(session.state, State.OPEN)
+        self.assertIs(session.state, SessionState.OPEN)
 
     def test_of_calls_that_cross_the_smaller_keys_owner_keeps_its_own(self) -> None:
-        session = session_in(State.ASKING, smaller=True)
+        session = session_in(SessionState.ASKING, smaller=True)
         self.assertEqual(session.called("b", THEIRS), [])
-        self.assertEqual(session.answered("a", THEIRS)[:2], [Drop("b"), Opened()])
+        self.assertEqual(session.answered("a", THEIRS)[:2], [Drop("b"), SessionOpened()])
 
     def test_and_takes_theirs_if_its_own_comes_to_nothing(self) -> None:
         for end in (
             lambda s: s.lost("a", "cut"),
             lambda s: s.no_answer(),
         ):
-            session = session_in(State.ASKING, smaller=True)
+            session = session_in(SessionState.ASKING, smaller=True)
             session.called("b", THEIRS)
-            self.assertIn(Opened(), end(session))
+            self.assertIn(SessionOpened(), end(session))
             self.assertEqual((session.link, session.caller), ("b", False))
 
     def test_the_others_takes_theirs(self) -> None:
-        session = session_in(State.ASKING, smaller=False)
+        session = session_in(SessionState.ASKING, smaller=False)
         effects = session.called("b", THEIRS)
         self.assertEqual((effects[0], session.link), (Drop("a"), "b"))
         self.assertEqual(session.answered("a", THEIRS), [Drop("a")])
 
     def test_on_one_connection_the_smaller_keys_owner_waits_for_the_answer(self) -> None:
-        session = session_in(State.ASKING, smaller=True)
+        session = session_in(SessionState.ASKING, smaller=True)
         self.assertEqual(session.crossed("a", THEIRS), [])
-        self.assertEqual(session.answered("a", THEIRS)[0], Opened())
+        self.assertEqual(session.answered("a", THEIRS)[0], SessionOpened())
         self.assertEqual((session.link, session.caller), ("a", True))
 
     def test_on_one_connection_the_other_answers(self) -> None:
-        session = session_in(State.ASKING, smaller=False)
+        session = session_in(SessionState.ASKING, smaller=False)
         effects = session.crossed("a", THEIRS)
         self.assertNotIn(Drop("a"), effects)
-        self.assertEqual([one.link for one in effects if isinstance(one, Answer)], ["a"])
+        self.assertEqual([one.link for one in effects if isinstance(one, AcceptCall)], ["a"])
         self.assertEqual((session.link, session.caller), ("a", False))
         self.assertEqual(session.crossed("a", THEIRS), [])
 
@@ -352,23 +358,23 @@ class RefusedAgainTests(SynchronousTestCase):
 
     def test_a_no_for_now_is_tried_again(self) -> None:
         for status in (480, 486, 500):
-            session = session_in(State.BROKEN)
+            session = session_in(SessionState.BROKEN)
             session.asked("b")
             self.assertEqual(session.refused("b", status), [Drop("b"), Redial(True)])
 
     def test_a_no_for_good_ends_it(self) -> None:
         for status in (403, 603):
-            session = session_in(State.BROKEN)
+            session = session_in(SessionState.BROKEN)
             session.asked("b")
-            self.assertIsInstance(session.refused("b", status)[-1], Ended)
+            self.assertIsInstance(session.refused("b", status)[-1], SessionEnded)
 
     def test_no_answer_is_tried_again(self) -> None:
-        session = session_in(State.BROKEN)
+        session = session_in(SessionState.BROKEN)
         session.asked("b")
         self.assertEqual(session.no_answer(), [Drop("b"), Redial(True)])
 
     def test_a_connection_that_is_lost_before_the_yes_is_not_counted(self) -> None:
-        session = session_in(State.BROKEN)
+        session = session_in(SessionState.BROKEN)
         session.asked("b")
         self.assertEqual(session.lost("b", "cut"), [Redial(False)])
 
@@ -377,44 +383,44 @@ class EndTests(SynchronousTestCase):
     """Leaving."""
 
     def test_leaving_says_farewell_and_drops_the_rest(self) -> None:
-        session = session_in(State.OPEN)
+        session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         effects = session.leave("bye")
-        wanted = [StopDialling(), Leave("a", "bye"), Drop("b"), Ended("you left", False)]
+        wanted = [StopDialling(), Leave("a", "bye"), Drop("b"), SessionEnded("you left", False)]
         self.assertEqual(effects, wanted)
 
     def test_where_it_rings_there_too(self) -> None:
-        self.assertIn(Leave("a", ""), session_in(State.ASKING).leave())
+        self.assertIn(Leave("a", ""), session_in(SessionState.ASKING).leave())
 
     def test_what_has_not_arrived_stays_and_may_arrive_still(self) -> None:
-        session = session_in(State.OPEN)
+        session = session_in(SessionState.OPEN)
         session.say("hi")
-        session.spoke(Entry(1, MSG, Wall(0.0), "hi"))
+        session.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
         session.leave()
         self.assertEqual(session.unsent, 1)
-        self.assertEqual(session.arrived(1), [Became(1, "delivered", "hi", "")])
+        self.assertEqual(session.arrived(1), [MessageOutcome(1, "delivered", "hi", "")])
 
     def test_their_farewell_ends_it(self) -> None:
-        effects = session_in(State.OPEN).left("a")
-        self.assertEqual(effects, [StopDialling(), Drop("a"), Ended("they left", True)])
+        effects = session_in(SessionState.OPEN).left("a")
+        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("they left", True)])
 
     def test_taken_back_a_message_that_was_not_written_is_reported(self) -> None:
-        session = session_in(State.BROKEN)
+        session = session_in(SessionState.BROKEN)
         session.say("hi")
-        self.assertEqual(session.unsend(1), [Became(1, UNDELIVERED, "hi", "taken back")])
+        self.assertEqual(session.unsend(1), [MessageOutcome(1, UNDELIVERED, "hi", "taken back")])
         self.assertRaises(LocalError, session.unsend, 1)
         self.assertRaises(LocalError, SecureSession().unsend, 1)
 
     def test_one_that_repeats_itself_is_acknowledged_again_and_not_shown(self) -> None:
-        session = session_in(State.OPEN)
-        entry = Entry(4, MSG, Wall(0.0), "hi")
+        session = session_in(SessionState.OPEN)
+        entry = StreamEntry(4, MSG, Wall(0.0), "hi")
         self.assertEqual(
-            session.heard("a", entry), [Heard("hi", 4, 1, entry.at), Acknowledge("a", 4)]
+            session.heard("a", entry), [Received("hi", 4, 1, entry.at), Acknowledge("a", 4)]
         )
         self.assertEqual(session.heard("a", entry), [Acknowledge("a", 4)])
 
     def test_a_new_call_begins_a_new_conversation(self) -> None:
-        session = session_in(State.RINGING)
+        session = session_in(SessionState.RINGING)
         session.accept()
-        self.assertIs(session.floor.turn, Turn.BOTH)
-        self.assertNotIn(TurnPassed(Turn.BOTH), session.go_on())
+        self.assertIs(session.floor.turn, TurnHolder.BOTH)
+        self.assertNotIn(TurnPassed(TurnHolder.BOTH), session.go_on())

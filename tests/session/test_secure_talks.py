@@ -7,14 +7,14 @@ from copy import deepcopy
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.effects import Broken, Opened, Redial, Resumed, Ringing, TurnPassed
-from chatproto.session.floor import Turn
-from chatproto.session.ledger import MSG, Entry
-from chatproto.session.table import State
+from chatproto.session.effects import Broken, Redial, Resumed, Ringing, SessionOpened, TurnPassed
+from chatproto.session.floor import TurnHolder
+from chatproto.session.ledger import MSG, StreamEntry
+from chatproto.session.table import SessionState
 from chatproto.wire.errors import LocalError
 from tests.session.two_sessions import Two, opening
 
-OPEN, BROKEN = State.OPEN, State.BROKEN
+OPEN, BROKEN = SessionState.OPEN, SessionState.BROKEN
 
 
 class Case(SynchronousTestCase):
@@ -25,10 +25,10 @@ class Case(SynchronousTestCase):
         self.alice, self.bob = self.w.both
         return self.w
 
-    def states(self) -> tuple[State, State]:
+    def states(self) -> tuple[SessionState, SessionState]:
         return self.alice.session.state, self.bob.session.state
 
-    def turns(self) -> tuple[Turn, Turn]:
+    def turns(self) -> tuple[TurnHolder, TurnHolder]:
         return self.alice.session.floor.turn, self.bob.session.floor.turn
 
     def nothing_waits(self) -> None:
@@ -52,7 +52,7 @@ class CrossingTests(Case):
                     two.deliver_one(order >> step)
                 two.settle()
                 self.assertEqual(self.states(), (OPEN, OPEN))
-                self.assertEqual([len(who.told(Opened)) for who in two.both], [1, 1])
+                self.assertEqual([len(who.told(SessionOpened)) for who in two.both], [1, 1])
                 self.assertEqual([who.told(Broken) for who in two.both], [[], []])
                 [mine], [theirs] = self.alice.session.links, self.bob.session.links
                 self.assertIs(mine, theirs)
@@ -136,7 +136,7 @@ class BreakingTests(Case):
         two.alice.restart()
         two.mend()
         self.assertEqual(self.states(), (OPEN, OPEN))
-        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+        self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
         self.assertEqual(two.alice.told(Ringing), [Ringing()])
 
     def test_after_a_farewell_it_does_not_go_on(self) -> None:
@@ -145,11 +145,11 @@ class BreakingTests(Case):
         two.settle()
         two.bob.perform(two.bob.session.leave())
         two.settle()
-        self.assertEqual(self.states(), (State.CLOSED, State.CLOSED))
+        self.assertEqual(self.states(), (SessionState.CLOSED, SessionState.CLOSED))
         two.alice.restart()
         two.bob.restart()
         two.open()
-        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+        self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
     def test_one_who_has_left_is_told_nothing_of_the_old_turn(self) -> None:
         two = self.two(True, True).open()
@@ -160,7 +160,7 @@ class BreakingTests(Case):
         two.bob.restart()
         two.mend()
         self.assertEqual(self.states(), (OPEN, OPEN))
-        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+        self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
 
 class RestoredTests(Case):
@@ -204,7 +204,7 @@ class TurnTests(Case):
     def test_it_is_half_duplex_if_either_wants_it_and_the_caller_begins(self) -> None:
         for half in ((True, False), (False, True), (True, True)):
             self.two(*half).open()
-            self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+            self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
     def test_words_pass_the_turn_and_wait_for_it(self) -> None:
         two = self.two(True, False).open()
@@ -215,14 +215,14 @@ class TurnTests(Case):
         two.alice.say("third")
         two.settle()
         self.assertEqual((two.bob.heard, two.alice.heard), (["first", "third"], ["later"]))
-        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+        self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
 
     def test_the_turn_is_passed_without_a_word(self) -> None:
         two = self.two(True, False).open()
         two.alice.perform(two.alice.session.over(Wall(0.0)))
         two.settle()
-        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
-        self.assertEqual(two.bob.told(TurnPassed)[-1], TurnPassed(Turn.MINE))
+        self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
+        self.assertEqual(two.bob.told(TurnPassed)[-1], TurnPassed(TurnHolder.MINE))
         self.assertEqual(two.bob.heard, [])
 
     def test_only_by_whom_it_is(self) -> None:
@@ -242,14 +242,14 @@ class TurnTests(Case):
                 two.deliver_one(0)
             two.cut()
             two.mend()
-            self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+            self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
 
     def test_a_turn_passed_while_it_is_broken_is_passed(self) -> None:
         two = self.two(True, False).open()
         two.cut()
         two.alice.perform(two.alice.session.over(Wall(0.0)))
         two.mend()
-        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+        self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
 
 
 class ModeTests(Case):
@@ -259,10 +259,10 @@ class ModeTests(Case):
         two = self.two().open()
         two.bob.perform(two.bob.session.set_half(True, Wall(0.0)))
         two.settle()
-        self.assertEqual(self.turns(), (Turn.THEIRS, Turn.MINE))
+        self.assertEqual(self.turns(), (TurnHolder.THEIRS, TurnHolder.MINE))
         two.alice.perform(two.alice.session.set_half(False, Wall(0.0)))
         two.settle()
-        self.assertEqual(self.turns(), (Turn.BOTH, Turn.BOTH))
+        self.assertEqual(self.turns(), (TurnHolder.BOTH, TurnHolder.BOTH))
 
     def test_what_waited_for_its_turn_goes_out_when_there_are_none(self) -> None:
         two = self.two(True, False).open()
@@ -284,7 +284,9 @@ class ModeTests(Case):
             two.bob.perform(two.bob.session.set_half(theirs, Wall(0.0)))
             two.settle()
             self.assertIn(
-                self.turns(), ((Turn.BOTH, Turn.BOTH), (Turn.MINE, Turn.THEIRS)), (start, mine)
+                self.turns(),
+                ((TurnHolder.BOTH, TurnHolder.BOTH), (TurnHolder.MINE, TurnHolder.THEIRS)),
+                (start, mine),
             )
 
     def test_a_change_survives_a_cut(self) -> None:
@@ -292,7 +294,7 @@ class ModeTests(Case):
         two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
         two.cut()
         two.mend()
-        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+        self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
     def test_words_that_were_said_before_a_change_pass_no_turn(self) -> None:
         two = self.two().open()
@@ -301,7 +303,7 @@ class ModeTests(Case):
         two.alice.perform(two.alice.session.set_half(True, Wall(0.0)))
         two.settle()
         self.assertEqual(two.bob.heard, ["one"])
-        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+        self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
     def test_a_wish_that_was_changed_while_it_rang_is_told(self) -> None:
         two = self.two()
@@ -309,9 +311,9 @@ class ModeTests(Case):
         two.alice.dial()
         two.alice.session.set_half(True, Wall(0.0))
         two.settle()
-        self.assertEqual(self.turns(), (Turn.MINE, Turn.THEIRS))
+        self.assertEqual(self.turns(), (TurnHolder.MINE, TurnHolder.THEIRS))
 
     def test_a_message_of_theirs_counts_though_a_change_of_ours_is_under_way(self) -> None:
         two = self.two(True, False).open()
-        two.alice.session.heard(two.cables[0], Entry(99, MSG, Wall(0.0), "out of turn"))
-        self.assertIs(two.alice.session.floor.turn, Turn.MINE)
+        two.alice.session.heard(two.cables[0], StreamEntry(99, MSG, Wall(0.0), "out of turn"))
+        self.assertIs(two.alice.session.floor.turn, TurnHolder.MINE)

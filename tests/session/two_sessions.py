@@ -7,28 +7,28 @@ from itertools import count
 from typing import Any
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Correspondence
+from chatproto.session.correspondence import Delivery
 from chatproto.session.effects import (
+    AcceptCall,
     Acknowledge,
-    Answer,
-    Ask,
-    Became,
     Drop,
     Effect,
-    Ended,
-    Heard,
     Leave,
+    MessageOutcome,
     Opening,
-    Probe,
+    ProbeConnection,
+    Received,
     Redial,
     Refuse,
-    Send,
+    SendChat,
+    SendEntry,
+    SessionEnded,
     TurnPassed,
     Unsaid,
 )
-from chatproto.session.ledger import MSG, Entry
+from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import State
+from chatproto.session.table import SessionState
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -45,7 +45,7 @@ class Cable:
             caller: deque(),
             caller.other: deque(),
         }
-        self.unwritten: dict[Person, deque[Entry | int]] = {
+        self.unwritten: dict[Person, deque[StreamEntry | int]] = {
             caller: deque(),
             caller.other: deque(),
         }
@@ -122,7 +122,7 @@ class Person:
 
     def restart(self) -> None:
         """A new program on the same ledger."""
-        self.post = Correspondence(
+        self.post = Delivery(
             self.ledger,
             KEYS[1 - self.number],
             "them",
@@ -143,7 +143,7 @@ class Person:
         """Begin a call; it dials when the test says so."""
         self.perform(self.session.call())
         self.attach()
-        self.wants_dial = self.session.state is State.CALLING
+        self.wants_dial = self.session.state is SessionState.CALLING
 
     def attach(self) -> None:
         """Their key is known."""
@@ -166,17 +166,17 @@ class Person:
 
     def read(self, cable: Cable, what: str, about: Any) -> None:
         """It came on `cable`."""
-        if what == "ask" and self.session.state is State.CLOSED:
+        if what == "ask" and self.session.state is SessionState.CLOSED:
             self.renew()
         session = self.session
         match what:
             case "ask" if self in cable.asked:
                 self.perform(session.crossed(cable, about))
             case "ask":
-                if session.state is not State.NEW or self.answers:
+                if session.state is not SessionState.NEW or self.answers:
                     self.attach()
                 self.perform(session.called(cable, about))
-                if session.state is State.RINGING and self.answers:
+                if session.state is SessionState.RINGING and self.answers:
                     self.perform(session.accept())
             case "answer":
                 self.perform(session.answered(cable, about))
@@ -198,15 +198,15 @@ class Person:
         self.effects += effects
         for effect in effects:
             match effect:
-                case Ask(Cable() as cable, opening):
+                case SendChat(Cable() as cable, opening):
                     cable.asked.add(self)
                     cable.write(self, "ask", opening)
-                case Answer(Cable() as cable, opening):
+                case AcceptCall(Cable() as cable, opening):
                     cable.write(self, "answer", opening)
                 case Refuse(Cable() as cable, status):
                     cable.write(self, "refuse", status)
                     cable.close(self)
-                case Send(Cable() as cable, entry):
+                case SendEntry(Cable() as cable, entry):
                     cable.unwritten[self].append(entry)
                     if not self.full:
                         cable.flush(self)
@@ -214,7 +214,7 @@ class Person:
                     cable.unwritten[self].append(id)
                     if len(cable.unwritten[self]) == 1:
                         cable.flush(self)
-                case Probe(Cable() as cable):
+                case ProbeConnection(Cable() as cable):
                     cable.write(self, "ping")
                 case Leave(Cable() as cable, _):
                     cable.unwritten[self].clear()
@@ -224,13 +224,13 @@ class Person:
                     cable.close(self)
                 case Redial():
                     self.wants_dial = True
-                case Heard(text):
+                case Received(text):
                     self.heard.append(text)
-                case Became(id, state):
+                case MessageOutcome(id, state):
                     self.fates.setdefault(id, []).append(state)
                 case Unsaid(text):
                     self.unsaid.append(text)
-                case Ended(reason):
+                case SessionEnded(reason):
                     self.ends.append(reason)
                 case TurnPassed(turn):
                     assert turn is self.session.floor.turn or effect is not effects[-1]
@@ -267,7 +267,7 @@ class Two:
         self.alice.call()
         self.alice.dial()
         self.settle()
-        assert self.alice.session.state is self.bob.session.state is State.OPEN
+        assert self.alice.session.state is self.bob.session.state is SessionState.OPEN
         return self
 
     def meet(self) -> None:

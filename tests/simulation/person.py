@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol, cast
 
-from chatproto.client.acquaintances import Acquaintances
+from chatproto.client.acquaintances import TrustStore
 from chatproto.client.door import Door
 from chatproto.client.events import Event, SessionChanged
 from chatproto.client.introducers import SecureIntroducer
-from chatproto.client.node import Node
+from chatproto.client.node import App
 from chatproto.client.server_news import ServerNews
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin, PinFile, Pins
@@ -82,9 +82,9 @@ class MemoryPins(PinFile):
         self.pins = self.pins.ignoring(one, on)
 
 
-def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random: Random) -> Node:
+def make_node(reactor: SimReactor, person: Person, known: TrustStore, random: Random) -> App:
     """The one place where a node is made: `random` and `person` hold what it is handed."""
-    return Node(
+    return App(
         cast(Any, reactor), person.settings, LIMITS, known, person.finished, person.ledger, random
     )
 
@@ -92,7 +92,9 @@ def make_node(reactor: SimReactor, person: Person, known: Acquaintances, random:
 class Person:
     """Somebody with a home, in which programs come and go: key, pins and settings stay."""
 
-    def __init__(self, world: Surroundings, number: int, name: str, settings: Settings) -> None:
+    def __init__(
+        self, world: Surroundings, number: int, name: str, settings: ClientSettings
+    ) -> None:
         self.name = name
         self.server = SERVER
         self.host = f"10.0.0.{11 + number}"
@@ -101,14 +103,14 @@ class Person:
         self.pins = MemoryPins()
         self.knew: set[str] = set()  # whose keys they have from the beginning
         self.ledger = MemoryLedger()
-        self.node: Node | None = None
+        self.node: App | None = None
         self.lives = 0
         self.ignoring: set[str] = set()  # whose calls they do not take
         self.held: str | None = None  # typed, and not taken yet: nothing more is typed
         self._said, self._pinned = "", False
         self._world = world
         self._reactor: SimReactor | None = None
-        self._dead: list[Node] = []  # kept, so that no collector runs their code
+        self._dead: list[App] = []  # kept, so that no collector runs their code
 
     def start(self) -> None:
         """Start the program, if it does not run."""
@@ -127,9 +129,9 @@ class Person:
         reactor.listenTCP(PEOPLE_PORT, door)
         node.start(self.host, PEOPLE_PORT)
 
-    def _made(self, reactor: SimReactor, random: Random) -> Node:
+    def _made(self, reactor: SimReactor, random: Random) -> App:
         """A node that knows its server."""
-        known = Acquaintances(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
+        known = TrustStore(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
         node = make_node(reactor, self, known, random)
         node.server = self._introducer(node, reactor, known, random)
         return node
@@ -188,7 +190,7 @@ class Person:
             hold(not broken, f"nothing breaks, and yet {event}")
 
     def _introducer(
-        self, node: Node, reactor: Any, known: Acquaintances, random: Random
+        self, node: App, reactor: Any, known: TrustStore, random: Random
     ) -> SecureIntroducer:
         address = host_port(self.server, PORT)
 

@@ -22,8 +22,8 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.introducers import ClassicIntroducer
-from chatproto.client.node import Node
-from chatproto.client.settings import Settings
+from chatproto.client.node import App
+from chatproto.client.settings import ClientSettings
 from chatproto.directory.client import ClassicServer
 from chatproto.stores.memory_names import MemoryNames
 from tests.simulation.actions import Action, script
@@ -43,8 +43,8 @@ ENDING = LIMITS.end_wait + LIMITS.exit_wait + 1.0
 class PlainPerson(Person):
     """Somebody with `--plain`: no key, no outbox, and a server that is asked only what they want."""
 
-    def _made(self, reactor: SimReactor, random: Any) -> Node:
-        node = Node(cast(Any, reactor), self.settings, LIMITS, None, self.finished, None, random)
+    def _made(self, reactor: SimReactor, random: Any) -> App:
+        node = App(cast(Any, reactor), self.settings, LIMITS, None, self.finished, None, random)
         node.server = ClassicIntroducer(ClassicServer(cast(Any, reactor), SERVER, PORT))
         return node
 
@@ -230,7 +230,7 @@ class PlainWorld(World):
         for number in range(random.choice((2, 2, 3))):
             name, dialect = NAMES[number], random.choice(DIALECTS)
             plain = not number or random.random() < 0.7
-            settings = Settings(name, plain=plain, open=True, dialect=dialect, answer="all")
+            settings = ClientSettings(name, plain=plain, open=True, dialect=dialect, answer="all")
             kind = PlainPerson if plain else Person
             people.append(kind(self, number, name, settings))
         return people

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any, cast
 
-from chatproto.client.settings import Settings
+from chatproto.client.settings import ClientSettings
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.identity.pins import Pin
 from chatproto.relay.protocol import Relays
@@ -133,7 +133,7 @@ class World:
         for number in range(count):
             answer = "all" if random.random() < 0.7 else "known"
             half = self.rules.turns and random.random() < 0.3
-            settings = Settings(NAMES[number], answer=answer, half_duplex=half)
+            settings = ClientSettings(NAMES[number], answer=answer, half_duplex=half)
             people.append(Person(self, number, NAMES[number], settings))
             if self.network.routers is not None:
                 self.network.routers.kinds[people[-1].host] = random.choice(tuple(Router))
@@ -143,7 +143,7 @@ class World:
                     one.pins.put(Pin(self._server_key, other.name, other.key))
                     one.knew.add(other.name)
         if random.random() < 0.2:
-            people.append(Person(self, count, STRANGER, Settings(NAMES[0], answer="all")))
+            people.append(Person(self, count, STRANGER, ClientSettings(NAMES[0], answer="all")))
         return people
 
     # The server.

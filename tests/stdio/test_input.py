@@ -12,7 +12,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.stdio.input import TERMINAL_LINE, Lines
+from chatproto.stdio.input import TERMINAL_LINE, LineInput
 from chatproto.stdio.typed import typed
 from tests.stdio.turns import TurnByTurn
 
@@ -25,7 +25,7 @@ class Heard:
         self.lines: list[str] = []
         self.refused: list[str] = []
         self.ends = 0
-        self.input = Lines(self.reactor, fd, self.hear, self.end, self.refused.append, limit)
+        self.input = LineInput(self.reactor, fd, self.hear, self.end, self.refused.append, limit)
 
     def hear(self, line: str) -> None:
         self.lines.append(line)
@@ -119,7 +119,7 @@ class PipeTests(SynchronousTestCase):
             self.heard.lines.append(line)
             self.heard.input.pause()
 
-        self.heard.input = Lines(self.heard.reactor, self.reader, hear, self.heard.end)
+        self.heard.input = LineInput(self.heard.reactor, self.reader, hear, self.heard.end)
         self.start()
         self.send(b"one\ntwo\n")
         self.send(b"three\n")
@@ -157,7 +157,7 @@ class PipeTests(SynchronousTestCase):
             self.heard.lines.append(line)
             stopping.stop()
 
-        stopping = Lines(self.heard.reactor, self.reader, hear, self.heard.end)
+        stopping = LineInput(self.heard.reactor, self.reader, hear, self.heard.end)
         stopping.start()
         self.heard.turn()
         self.send(b"one\ntwo\n")

@@ -19,9 +19,9 @@ from chatproto.session.ledger import (
     TURN,
     UNCERTAIN,
     UNDELIVERED,
-    Entry,
     Ledger,
     LedgerTrouble,
+    StreamEntry,
 )
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.sqlite_ledger import SqliteLedger
@@ -39,7 +39,7 @@ said = st.lists(
 ).map(" ".join)
 kinds = st.sampled_from([MSG, MSG, MSG, TURN, MODE])
 states = st.sampled_from([DELIVERED, UNCERTAIN, UNDELIVERED])
-entries = st.builds(Entry, ids, kinds, st.floats(0, 2e9), said)
+entries = st.builds(StreamEntry, ids, kinds, st.floats(0, 2e9), said)
 
 
 class Both(RuleBasedStateMachine):
@@ -69,7 +69,7 @@ class Both(RuleBasedStateMachine):
         self.same(lambda ledger: ledger.begin(key, stream))
 
     @rule(key=keys, name=names, entry=entries)
-    def add(self, key: str, name: str, entry: Entry) -> None:
+    def add(self, key: str, name: str, entry: StreamEntry) -> None:
         self.same(lambda ledger: ledger.add(key, name, entry))
 
     @rule(key=keys, id=ids)
@@ -89,11 +89,11 @@ class Both(RuleBasedStateMachine):
         self.same(lambda ledger: ledger.meet(key, stream))
 
     @rule(key=keys, name=names, entry=entries)
-    def heard(self, key: str, name: str, entry: Entry) -> None:
+    def heard(self, key: str, name: str, entry: StreamEntry) -> None:
         self.same(lambda ledger: ledger.heard(key, name, entry))
 
     @rule(room=rooms, name=names, entry=entries, most=st.integers(0, 20))
-    def overheard(self, room: str, name: str, entry: Entry, most: int) -> None:
+    def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:
         self.same(lambda ledger: ledger.overheard(room, name, entry, most))
 
     @rule(key=keys, turn=st.sampled_from(["mine", "theirs", ""]))

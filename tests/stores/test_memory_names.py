@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.names import Names, fold
+from chatproto.directory.names import IdOwners, fold
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire.limits import Limits
 from tests.contracts.names import NamesContract, key
@@ -23,7 +23,7 @@ steps = st.lists(
 
 
 class NamesInMemory(NamesContract, SynchronousTestCase):
-    def make(self, limits: Limits) -> Names:
+    def make(self, limits: Limits) -> IdOwners:
         return MemoryNames(limits)
 
     @given(steps)

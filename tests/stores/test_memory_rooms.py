@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.rooms.history import History
+from chatproto.rooms.history import RoomStore
 from chatproto.stores.memory_rooms import LINE_BYTES, MemoryRooms
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
@@ -23,7 +23,7 @@ steps = st.lists(
 
 
 class RoomsInMemory(RoomsContract, SynchronousTestCase):
-    def make(self, limits: Limits) -> History:
+    def make(self, limits: Limits) -> RoomStore:
         return MemoryRooms(limits)
 
     def test_lose_half_of_the_room_with_most_when_all_is_too_much(self) -> None:

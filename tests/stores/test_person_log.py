@@ -8,7 +8,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.ledger import LINE_BYTES, MSG, Entry, Ledger
+from chatproto.session.ledger import LINE_BYTES, MSG, Ledger, StreamEntry
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.sqlite_ledger import SqliteLedger
 
@@ -29,7 +29,7 @@ class PersonLog(SynchronousTestCase):
 
     def hear(self, key: str, *ids: int, text: str = "x") -> None:
         for id in ids:
-            self.ledger.heard(key, key, Entry(id, MSG, Wall(0.0), text))
+            self.ledger.heard(key, key, StreamEntry(id, MSG, Wall(0.0), text))
 
     def texts(self, key: str) -> list[int]:
         return [line.id for line in self.ledger.history(key, 1000)]

@@ -9,18 +9,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.lease import Lease, Source
+from chatproto.directory.lease import ClassicRegistration, Origin
 from chatproto.net import rebase as module
 from chatproto.net.clock import Wall
 from chatproto.net.rebase import OFF_COUNTS, Seen, Shift, rebase
-from chatproto.rooms.history import FOREVER, Ban, Kept
-from chatproto.session.correspondence import Correspondence
-from chatproto.session.ledger import DELIVERED, MSG, Entry
+from chatproto.rooms.history import FOREVER, BanRecord, RoomRecord
+from chatproto.session.correspondence import Delivery
+from chatproto.session.ledger import DELIVERED, MSG, StreamEntry
 from chatproto.stores.sqlite import SqliteStore
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.records import Record, Records
-from chatproto.transfer.state import State
+from chatproto.transfer.state import TransferState
 from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
 
@@ -77,10 +77,12 @@ class StoreTests(SynchronousTestCase):
     def fill(self, now: float) -> None:
         store = self.open(now)
         store.names.keep("alice", key(1), now)
-        source = Source("192.0.2.1", 1, False, alive=False)
-        store.registry.keep(Lease("carol", "192.0.2.1", 3000, source), now)
-        bans = (Ban("id", "eve", now + 600.0), Ban("id", "mal", FOREVER))
-        store.rooms.keep(Kept("#tea", key(1), used=now, mutes=((key(2), now + 60.0),), bans=bans))
+        source = Origin("192.0.2.1", 1, False, alive=False)
+        store.registry.keep(ClassicRegistration("carol", "192.0.2.1", 3000, source), now)
+        bans = (BanRecord("id", "eve", now + 600.0), BanRecord("id", "mal", FOREVER))
+        store.rooms.keep(
+            RoomRecord("#tea", key(1), used=now, mutes=((key(2), now + 60.0),), bans=bans)
+        )
         store.rooms.append("#tea", "alice", now, "hello")
         store.rooms.settle()
         store.close()
@@ -152,7 +154,7 @@ class LedgerTests(SynchronousTestCase):
         """Queue a message in a program whose time is `now`, dated `date`."""
         ledger = self.open(now)
         ledger.begin("key", "stream")
-        ledger.add("key", "bob", Entry(1, MSG, Wall(now if date is None else date), "hello"))
+        ledger.add("key", "bob", StreamEntry(1, MSG, Wall(now if date is None else date), "hello"))
         ledger.close()
 
     def age(self, now: float) -> float:
@@ -164,7 +166,7 @@ class LedgerTests(SynchronousTestCase):
 
     def given_up(self, now: float) -> bool:
         ledger = self.open(now)
-        post = Correspondence(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
+        post = Delivery(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
         outcomes = post.expire(Wall(now))
         ledger.close()
         return bool(outcomes)
@@ -196,7 +198,7 @@ class LedgerTests(SynchronousTestCase):
         for wrong in (YEAR, -YEAR):
             self.path = Path(self.mktemp())
             ledger = self.open(NOW)
-            post = Correspondence(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
+            post = Delivery(ledger, "key", "bob", True, lambda: "stream", DEFAULTS)
             post.say(MSG, "hello", Wall(NOW + wrong))
             self.assertEqual(post.expire(Wall(NOW + 10.0)), [])
             self.assertEqual(len(post.expire(Wall(NOW + DEFAULTS.outbox_age + 1.0))), 1)
@@ -256,7 +258,7 @@ class PartTests(SynchronousTestCase):
         offer = FileOffer("a", 10, "2026-01-01T00:00:00Z", "file")
         for jump in (YEAR, -YEAR, 0.0):
             self.folder = Path(self.mktemp())
-            self.start(NOW).save(Record("key", False, 1, State.CANCELLED, offer, NOW))
+            self.start(NOW).save(Record("key", False, 1, TransferState.CANCELLED, offer, NOW))
             self.up += 10.0
             self.assertTrue(self.kept(NOW + jump + 10.0), jump)
             self.up += DEFAULTS.keep_parts

@@ -13,7 +13,7 @@ from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from chatproto.stores import redis_log
-from chatproto.stores.redis_log import Place, RedisLog
+from chatproto.stores.redis_log import RedisLog, RedisUrl
 from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import key
 from tests.redis_process import Redis
@@ -64,7 +64,7 @@ class RedisLogTests(TestCase):
         self.unfit: list[str] = []
 
     def log(self, reader: Reader | None = None, name: str = key(1)) -> tuple[RedisLog, Reader]:
-        log = RedisLog(reactor, Place(self.redis.url), name, self.unfit.append)
+        log = RedisLog(reactor, RedisUrl(self.redis.url), name, self.unfit.append)
         log.listener = reader = reader or Reader()
         log.startService()
         self.addCleanup(log.stopService)
@@ -280,7 +280,7 @@ class SilenceTests(TestCase):
         port = mute.listenTCP(0, Factory.forProtocol(Mute), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
         missing: list[None] = []
-        place = Place(f"redis://127.0.0.1:{port.getHost().port}")
+        place = RedisUrl(f"redis://127.0.0.1:{port.getHost().port}")
         log = RedisLog(reactor, place, key(1), self.fail, lambda: missing.append(None))
         log.startService()
         self.addCleanup(log.stopService)
@@ -290,14 +290,14 @@ class SilenceTests(TestCase):
 
 class PlaceTests(SynchronousTestCase):
     def test_reads_where_it_is(self) -> None:
-        place = Place("redis://m%40e@[::1]:7000/3", "other", "p@ss")
+        place = RedisUrl("redis://m%40e@[::1]:7000/3", "other", "p@ss")
         read = place.host, place.port, place.database, place.user, place.password
         self.assertEqual(read, ("::1", 7000, 3, "m@e", "p@ss"))
-        self.assertEqual(str(Place("redis://cache")), "redis://cache:6379/0")
+        self.assertEqual(str(RedisUrl("redis://cache")), "redis://cache:6379/0")
 
     def test_shows_no_password(self) -> None:
-        self.assertNotIn("secret", str(Place("redis://cache/1", "bob", "secret")))
-        said = str(self.assertRaises(ValueError, Place, "redis://:secret@cache/1"))
+        self.assertNotIn("secret", str(RedisUrl("redis://cache/1", "bob", "secret")))
+        said = str(self.assertRaises(ValueError, RedisUrl, "redis://:secret@cache/1"))
         self.assertIn("CHATPROTO_REDIS_PASSWORD", said)
         self.assertNotIn("secret", said)
 
@@ -310,4 +310,4 @@ class PlaceTests(SynchronousTestCase):
             "redis://h:x",
         ):
             with self.assertRaises(ValueError):
-                Place(wrong)
+                RedisUrl(wrong)

@@ -17,7 +17,7 @@ from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublish
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import provider
 
-from chatproto.stores.redis_log import Place, RedisLog
+from chatproto.stores.redis_log import RedisLog, RedisUrl
 from tests.contracts.names import key
 from tests.redis_process import Redis, free_port
 from tests.stores.test_redis_log import Reader
@@ -75,7 +75,7 @@ class SecretTests(TestCase):
         globalLogPublisher.addObserver(observe)
         self.addCleanup(globalLogPublisher.removeObserver, observe)
 
-    def log(self, place: Place) -> tuple[RedisLog, Reader]:
+    def log(self, place: RedisUrl) -> tuple[RedisLog, Reader]:
         log = RedisLog(reactor, place, key(1), self.logged.append)
         log.listener = reader = Reader()
         log.startService()
@@ -89,7 +89,7 @@ class SecretTests(TestCase):
 
     async def test_it_is_read_over_tls_with_password_and_certificate(self) -> None:
         pem = self.pem.read_bytes()
-        log, reader = self.log(Place(self.url, None, SECRET, pem, pem))
+        log, reader = self.log(RedisUrl(self.url, None, SECRET, pem, pem))
         while not reader.ups:
             self.assertEqual(log.why, "")
             await deferLater(reactor, 0.02, lambda: None)
@@ -99,9 +99,9 @@ class SecretTests(TestCase):
 
     async def test_an_unknown_certificate_and_a_wrong_password_are_named_without_it(self) -> None:
         pem = self.pem.read_bytes()
-        unknown, _ = self.log(Place(self.url, None, SECRET, None, pem))
+        unknown, _ = self.log(RedisUrl(self.url, None, SECRET, None, pem))
         self.assertIn("certificate", await self.until_why(unknown))
-        wrong, _ = self.log(Place(self.url, None, SECRET + "x", pem, pem))
+        wrong, _ = self.log(RedisUrl(self.url, None, SECRET + "x", pem, pem))
         self.assertIn("WRONGPASS", await self.until_why(wrong))
         for line in self.logged:
             self.assertNotIn(SECRET, line)
@@ -119,11 +119,11 @@ class PlaceTests(SynchronousTestCase):
             f"redis://host/{SECRET}",
             f"http://:{SECRET}@host",
         ):
-            said = str(self.assertRaises(ValueError, Place, url))
+            said = str(self.assertRaises(ValueError, RedisUrl, url))
             self.assertNotIn(SECRET, said)
             self.assertNotIn("\n", said)
 
     def test_an_ipv6_host_is_shown_in_brackets(self) -> None:
-        self.assertEqual(str(Place("redis://[::1]:7000/3")), "redis://[::1]:7000/3")
-        self.assertEqual(str(Place("rediss://cache")), "rediss://cache:6379/0")
-        self.assertEqual(Place("redis://bob@cache", password="x").user, "bob")
+        self.assertEqual(str(RedisUrl("redis://[::1]:7000/3")), "redis://[::1]:7000/3")
+        self.assertEqual(str(RedisUrl("rediss://cache")), "rediss://cache:6379/0")
+        self.assertEqual(RedisUrl("redis://bob@cache", password="x").user, "bob")

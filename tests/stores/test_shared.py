@@ -7,10 +7,10 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.lease import Source
-from chatproto.directory.names import Names
+from chatproto.directory.lease import Origin
+from chatproto.directory.names import IdOwners
 from chatproto.directory.registry import Registry
-from chatproto.rooms.history import History
+from chatproto.rooms.history import RoomStore
 from chatproto.server.replica_picture import read, written
 from chatproto.stores.shared import SharedMemory
 from chatproto.wire.limits import Limits
@@ -26,7 +26,7 @@ class Handed:
         self._limits = limits
         self._part = part
         self._store = SharedMemory(limits)
-        self._sources: list[Source] = []
+        self._sources: list[Origin] = []
 
     def __len__(self) -> int:
         part: Sized = getattr(self._store, self._part)
@@ -46,7 +46,7 @@ class Handed:
         self._store = SharedMemory(self._limits)
         self._store.load(read(written(picture)), self._sources.__getitem__)
 
-    def _named(self, source: Source) -> int:
+    def _named(self, source: Origin) -> int:
         if source not in self._sources:
             self._sources.append(source)
         return self._sources.index(source)
@@ -58,10 +58,10 @@ class ARegistryThatIsHandedOn(RegistryContract, SynchronousTestCase):
 
 
 class NamesThatAreHandedOn(NamesContract, SynchronousTestCase):
-    def make(self, limits: Limits) -> Names:
-        return cast(Names, Handed(limits, "names"))
+    def make(self, limits: Limits) -> IdOwners:
+        return cast(IdOwners, Handed(limits, "names"))
 
 
 class RoomsThatAreHandedOn(RoomsContract, SynchronousTestCase):
-    def make(self, limits: Limits) -> History:
-        return cast(History, Handed(limits, "rooms"))
+    def make(self, limits: Limits) -> RoomStore:
+        return cast(RoomStore, Handed(limits, "rooms"))

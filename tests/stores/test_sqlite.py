@@ -9,11 +9,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatproto.directory.lease import Lease, Source
-from chatproto.directory.names import Names
-from chatproto.directory.presences import Presences
+from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.names import IdOwners
+from chatproto.directory.presences import RegistrationStore
 from chatproto.directory.registry import Registry
-from chatproto.rooms.history import History
+from chatproto.rooms.history import RoomStore
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
@@ -33,20 +33,20 @@ class ARegistryInSqlite(RegistryContract, StoreCase):
 
 
 class NamesInSqlite(NamesContract, StoreCase):
-    def make(self, limits: Limits) -> Names:
+    def make(self, limits: Limits) -> IdOwners:
         self.path = Path(self.mktemp())
         return self.open(limits).names
 
 
 class PresencesInSqlite(PresencesContract, StoreCase):
-    def make(self) -> Presences:
+    def make(self) -> RegistrationStore:
         return self.open().presences
 
 
 class PresencesInSqliteOfASecondServer(PresencesInSqlite):
     """The same with the file closed and opened between any two calls."""
 
-    def make(self) -> Presences:
+    def make(self) -> RegistrationStore:
         case = self
 
         class Reopened:
@@ -57,7 +57,7 @@ class PresencesInSqliteOfASecondServer(PresencesInSqlite):
 
 
 class RoomsInSqlite(RoomsContract, StoreCase):
-    def make(self, limits: Limits) -> History:
+    def make(self, limits: Limits) -> RoomStore:
         self.path = Path(self.mktemp())
         return self.open(limits).rooms
 
@@ -65,7 +65,7 @@ class RoomsInSqlite(RoomsContract, StoreCase):
 class RoomsInSqliteOfASecondServer(RoomsContract, StoreCase):
     """The same with the file closed and opened between any two calls."""
 
-    def make(self, limits: Limits) -> History:
+    def make(self, limits: Limits) -> RoomStore:
         self.path = Path(self.mktemp())
         case = self
 
@@ -141,7 +141,7 @@ class AgreementTests(StoreCase):
                     store = self.open(LIMITS)
             self.assertEqual(self.shown(store.registry), self.shown(model))
 
-    def shown(self, registry: Registry) -> list[tuple[Lease, str, float]]:
+    def shown(self, registry: Registry) -> list[tuple[ClassicRegistration, str, float]]:
         leases = registry.listed(100)
         return [(one, one.host, registry.heard_at(one.client_id)) for one in leases]
 
@@ -191,7 +191,7 @@ class AgreementTests(StoreCase):
                         pages = (self.page(one, room, *where) for one in (store.rooms, model))
                         self.assertEqual(*pages)
 
-    def page(self, rooms: History, room: str, after: int | None, before: int | None) -> object:
+    def page(self, rooms: RoomStore, room: str, after: int | None, before: int | None) -> object:
         try:
             return rooms.page(room, after, before, 2, 1000)
         except RemoteError as error:
@@ -254,17 +254,23 @@ class LastingTests(StoreCase):
             ("192.0.2.1", "192.0.2.1", False),
             ("127.0.0.1", "127.0.0.2", True),
         ):
-            store.registry.keep(Lease("alice", "10.0.0.1", 1, Source(host, 8, local)), 0.0)
+            store.registry.keep(
+                ClassicRegistration("alice", "10.0.0.1", 1, Origin(host, 8, local)), 0.0
+            )
             store.write_behind()
             writes(True)
-            store.registry.keep(Lease("alice", "10.0.0.1", 1, Source(other_host, 9, local)), 0.0)
+            store.registry.keep(
+                ClassicRegistration("alice", "10.0.0.1", 1, Origin(other_host, 9, local)), 0.0
+            )
             store.write_behind()
             writes(False)
 
     def test_who_comes_from_elsewhere_is_there_afterwards(self) -> None:
         store = self.open()
         for host, local in (("192.0.2.1", False), ("192.0.2.2", False), ("127.0.0.1", True)):
-            store.registry.keep(Lease("alice", "10.0.0.1", 1, Source(host, 9, local)), 0.0)
+            store.registry.keep(
+                ClassicRegistration("alice", "10.0.0.1", 1, Origin(host, 9, local)), 0.0
+            )
             store = self.open()
             found = store.registry.find("alice")
             assert found is not None

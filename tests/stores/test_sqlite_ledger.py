@@ -22,10 +22,10 @@ from chatproto.session.ledger import (
     MSG,
     TURN,
     WAITING,
-    Entry,
     Ledger,
     LedgerTrouble,
-    Standing,
+    StreamEntry,
+    StreamState,
 )
 from chatproto.stores.sqlite_file import upgrade
 from chatproto.stores.sqlite_ledger import LEDGER, SqliteLedger
@@ -80,7 +80,7 @@ class WhatIsLeft(FolderTests):
         ledger.meet(BOB, "theirs")
         for id in (1, 2, 3, 4):
             ledger.add(BOB, "bob", message(id, f"ours {id}"))
-        ledger.add(BOB, "bob", Entry(5, TURN, Wall(5.0)))
+        ledger.add(BOB, "bob", StreamEntry(5, TURN, Wall(5.0)))
         ledger.wrote(BOB, 3)
         ledger.settle(BOB, (1,), DELIVERED)
         ledger.withdraw(BOB, 2)
@@ -105,7 +105,7 @@ class WhatIsLeft(FolderTests):
         ledger.close()
         again = self.open()
         self.assertEqual(self.everything(again), before)
-        self.assertEqual(again.standing(BOB), Standing("b0b", 5, 3, "theirs", 9, "mine"))
+        self.assertEqual(again.standing(BOB), StreamState("b0b", 5, 3, "theirs", 9, "mine"))
         self.assertEqual(texts(again.unshown()), ["hello unseen"])
 
     def test_is_everything_if_it_was_never_closed(self) -> None:
@@ -155,9 +155,10 @@ class WhatIsLeft(FolderTests):
         ledger.close()
         again = self.open(log=False)
         self.assertEqual(
-            again.entries(BOB), (Entry(2, MSG, Wall(2.0), "", True), Entry(5, TURN, Wall(5.0)))
+            again.entries(BOB),
+            (StreamEntry(2, MSG, Wall(2.0), "", True), StreamEntry(5, TURN, Wall(5.0))),
         )
-        self.assertEqual(again.standing(BOB), Standing("b0b", 5, 3, "theirs", 9, "mine"))
+        self.assertEqual(again.standing(BOB), StreamState("b0b", 5, 3, "theirs", 9, "mine"))
         again.add(BOB, "bob", message(6))
         self.assertEqual([one.id for one in again.entries(BOB)], [2, 5, 6])
 
@@ -179,8 +180,8 @@ class WhatIsLeft(FolderTests):
         ledger.begin(BOB, "new")
         ledger.close()
         again = self.open()
-        self.assertEqual(again.standing(BOB), Standing("new", 5, 0, "theirs", 9, "mine"))
-        self.assertEqual(again.standing(CAROL), Standing("ca01"))
+        self.assertEqual(again.standing(BOB), StreamState("new", 5, 0, "theirs", 9, "mine"))
+        self.assertEqual(again.standing(CAROL), StreamState("ca01"))
 
 
 class TheFile(FolderTests):

@@ -8,10 +8,10 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.lease import Lease, Source
+from chatproto.directory.lease import ClassicRegistration, Origin
 from chatproto.net.clock import Wall
-from chatproto.rooms.history import Kept
-from chatproto.session.ledger import MSG, Entry, LedgerTrouble
+from chatproto.rooms.history import RoomRecord
+from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import key
@@ -50,10 +50,10 @@ class RowTests(StoreCase):
         super().setUp()
         store = self.open()
         store.names.keep("alice", key(1), 1000.0)
-        source = Source("198.41.0.4", 5, False)
-        store.registry.keep(Lease("bob", "127.0.0.1", 3000, source), 1000.0)
+        source = Origin("198.41.0.4", 5, False)
+        store.registry.keep(ClassicRegistration("bob", "127.0.0.1", 3000, source), 1000.0)
         store.presences.keep(presence("alice", 1))
-        store.rooms.keep(Kept("#tea", key(1)))
+        store.rooms.keep(RoomRecord("#tea", key(1)))
         store.rooms.append("#tea", "alice", 1000.0, "hello")
         store.rooms.settle()
         self.close()
@@ -94,7 +94,7 @@ class LedgerRowTests(SynchronousTestCase):
             path = Path(self.mktemp())
             ledger = SqliteLedger(path)
             ledger.begin("key", "stream")
-            ledger.add("key", "bob", Entry(1, MSG, Wall(1000.0), "hello"))
+            ledger.add("key", "bob", StreamEntry(1, MSG, Wall(1000.0), "hello"))
             ledger.close()
             db = sqlite3.connect(path)
             db.execute(f"UPDATE {table} SET {column} = ?", (value,))

@@ -8,11 +8,11 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.names import Names
-from chatproto.directory.presences import Presences
+from chatproto.directory.names import IdOwners
+from chatproto.directory.presences import RegistrationStore
 from chatproto.directory.registry import Registry
-from chatproto.rooms.history import History
-from chatproto.server.tally import Tally
+from chatproto.rooms.history import RoomStore
+from chatproto.server.tally import Counters
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.timed import TimedLog, TimedStore
 from chatproto.wire.errors import StoreTrouble
@@ -26,28 +26,28 @@ from tests.stores.sqlite_case import StoreCase
 
 class ATimedRegistry(RegistryContract, SynchronousTestCase):
     def make(self, limits: Limits) -> Registry:
-        return TimedStore(MemoryStore(limits), Tally().spent).registry
+        return TimedStore(MemoryStore(limits), Counters().spent).registry
 
 
 class TimedNames(NamesContract, StoreCase):
-    def make(self, limits: Limits) -> Names:
+    def make(self, limits: Limits) -> IdOwners:
         self.path = Path(self.mktemp())
-        return TimedStore(self.open(limits), Tally().spent).names
+        return TimedStore(self.open(limits), Counters().spent).names
 
 
 class TimedPresences(PresencesContract, StoreCase):
-    def make(self) -> Presences:
-        return TimedStore(self.open(), Tally().spent).presences
+    def make(self) -> RegistrationStore:
+        return TimedStore(self.open(), Counters().spent).presences
 
 
 class TimedRooms(RoomsContract, SynchronousTestCase):
-    def make(self, limits: Limits) -> History:
-        return TimedStore(MemoryStore(limits), Tally().spent).rooms
+    def make(self, limits: Limits) -> RoomStore:
+        return TimedStore(MemoryStore(limits), Counters().spent).rooms
 
 
 class TimedStoreTests(StoreCase):
     def test_every_call_is_told_with_its_part_and_its_name(self) -> None:
-        tally = Tally()
+        tally = Counters()
         store = TimedStore(MemoryStore(), tally.spent)
         for _ in range(3):
             store.registry.keep(lease("alice"), 1.0)
@@ -60,7 +60,7 @@ class TimedStoreTests(StoreCase):
         self.assertFalse(any(spent.failed for spent in tally.store.values()))
 
     def test_a_part_is_as_long_and_as_true_as_it_was(self) -> None:
-        store = TimedStore(MemoryStore(), Tally().spent)
+        store = TimedStore(MemoryStore(), Counters().spent)
         self.assertEqual(len(store.registry), 0)
         store.registry.keep(lease("alice"), 1.0)
         self.assertEqual(len(store.registry), 1)
@@ -69,7 +69,7 @@ class TimedStoreTests(StoreCase):
     def test_a_failure_is_counted_and_goes_on_its_way_and_the_trouble_shows_until_it_is_over(
         self,
     ) -> None:
-        tally = Tally()
+        tally = Counters()
         inner = self.open()
         store = TimedStore(inner, tally.spent)
         self.assertEqual(store.trouble, "")
@@ -99,7 +99,7 @@ class Written:
 
 class TimedLogTests(SynchronousTestCase):
     def test_it_takes_as_long_as_the_answer(self) -> None:
-        tally, inner = Tally(), Written()
+        tally, inner = Counters(), Written()
         log = TimedLog(inner, tally.spent)
         first, second, kept = log.append("a"), log.append("b"), log.keep(iter("c"))
         self.assertEqual(tally.store, {})

@@ -12,7 +12,7 @@ from typing import Any
 from chatproto.transfer.desk import TransferNews, TransferTrouble
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.records import Record, Records, of
-from chatproto.transfer.state import State
+from chatproto.transfer.state import TransferState
 from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
@@ -119,9 +119,9 @@ class End:
             assert self.transfers.message(found, self.now), found
 
     @property
-    def states(self) -> list[State]:
+    def states(self) -> list[TransferState]:
         """The states that the person was shown, one after the other."""
-        found = list[State]()
+        found = list[TransferState]()
         for news in self.told:
             if isinstance(news, TransferNews) and news.state not in found[-1:]:
                 found.append(news.state)
@@ -181,7 +181,7 @@ class Pair:
                 went = True
         if self.accept:
             for news in self.b.transfers.listing(self.b.now):
-                if not news.outgoing and news.state is State.OFFERED:
+                if not news.outgoing and news.state is TransferState.OFFERED:
                     self.b.transfers.accept(news.number, self.b.now)
                     went = True
         return went

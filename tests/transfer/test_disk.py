@@ -15,8 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.transfer.offer import FileOffer, FolderOffer, written_date
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sinks import Sink, SinkTrouble
-from chatproto.transfer.sources import Source, SourceChanged, SourceTrouble, find
-from chatproto.transfer.state import State
+from chatproto.transfer.sources import FileStream, SourceChanged, SourceTrouble, find
+from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import read_date
 from chatproto.wire.limits import DEFAULTS
 
@@ -169,8 +169,8 @@ class SinkTests(Case):
 
 
 class SourceTests(Case):
-    def source(self, path: Path, chunk: int = 4) -> Source:
-        source = Source(find(path, DEFAULTS), chunk)
+    def source(self, path: Path, chunk: int = 4) -> FileStream:
+        source = FileStream(find(path, DEFAULTS), chunk)
         self.addCleanup(source.close)
         return source
 
@@ -242,7 +242,7 @@ class SourceTests(Case):
         (self.folder / ".hidden").write_bytes(b"y")
         found = find(self.folder, DEFAULTS)
         self.assertEqual(found.offer.files, ((1, "hidden"), (1, "a__")))
-        source = Source(found, 4)
+        source = FileStream(found, 4)
         self.assertEqual(source.begin(2), sha(b"yx"))
         source.close()
 
@@ -261,9 +261,19 @@ class RecordTests(Case):
         found = find(self.folder / "src", DEFAULTS)
         records = Records(self.folder / "transfers")
         self.assertEqual(records.load(), [])
-        one = Record("k1", True, 5, State.MOVING, found.offer, 7.0, found)
+        one = Record("k1", True, 5, TransferState.MOVING, found.offer, 7.0, found)
         two = Record(
-            "k2", False, 5, State.DONE, FileOffer("ü", 3, DATE), 8.0, None, "/d", "ü", "ab", "/d/ü"
+            "k2",
+            False,
+            5,
+            TransferState.DONE,
+            FileOffer("ü", 3, DATE),
+            8.0,
+            None,
+            "/d",
+            "ü",
+            "ab",
+            "/d/ü",
         )
         for record in (two, one, one):
             records.save(record)
@@ -279,7 +289,7 @@ class RecordTests(Case):
     def test_one_of_a_clock_that_was_wrong_by_years_goes_when_its_time_has_passed(self) -> None:
         records, keep, now = Records(self.folder), 100.0, 1000.0
         offer = FileOffer("a", 3, DATE)
-        records.save(Record("k1", False, 5, State.CANCELLED, offer, now + 1e9))
+        records.save(Record("k1", False, 5, TransferState.CANCELLED, offer, now + 1e9))
         self.assertEqual(len(records.sweep(now, keep)), 1)
         self.assertEqual(len(records.sweep(now + keep - 1, keep)), 1)
         self.assertEqual(records.sweep(now + keep, keep), [])

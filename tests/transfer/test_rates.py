@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.transfer.progress import Progress
-from chatproto.transfer.rates import Bucket, Turns
+from chatproto.transfer.rates import Bucket, RoundRobin
 
 STEPS = st.lists(st.tuples(st.floats(0, 5), st.integers(1, 70_000)), max_size=60)
 
@@ -54,7 +54,7 @@ class BucketTests(SynchronousTestCase):
 class TurnsTests(SynchronousTestCase):
     @given(st.lists(st.integers(0, 9), min_size=1, max_size=8))
     def test_nobody_gives_twice_while_another_has_something(self, having: list[int]) -> None:
-        left, turns, given_by = dict(enumerate(having)), Turns[int](), list[int]()
+        left, turns, given_by = dict(enumerate(having)), RoundRobin[int](), list[int]()
         for one in left:
             turns.add(one)
 
@@ -75,7 +75,7 @@ class TurnsTests(SynchronousTestCase):
                 self.assertEqual(len(set(between)), len(between))
 
     def test_who_left_gives_nothing(self) -> None:
-        turns = Turns[str]()
+        turns = RoundRobin[str]()
         for one in ("a", "b", "a"):
             turns.add(one)
         self.assertEqual((list(turns), len(turns)), (["a", "b"], 2))

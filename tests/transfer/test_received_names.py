@@ -14,7 +14,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.stdio.printable import printable
 from chatproto.transfer.names import PART, safe_name
-from chatproto.transfer.state import State
+from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_files import Data, Done, DoneAck, Offer, OfferAck
 from tests.transfer.ends import End
 from tests.transfer.test_names import NAMES
@@ -76,7 +76,7 @@ class ReceivedNamesTests(SynchronousTestCase):
         hear(Done(id, hashlib.sha256(stream).hexdigest()), now)
         end.settle()
         self.assertEqual(end.pull(), DoneAck(id), end.texts)
-        self.assertIs(end.last.state, State.DONE)
+        self.assertIs(end.last.state, TransferState.DONE)
 
     @given(st.lists(FILES | FOLDERS, min_size=1, max_size=4), st.data())
     @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)

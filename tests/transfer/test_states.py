@@ -14,16 +14,16 @@ from chatproto.transfer.effects import (
     Look,
     Open,
     Read,
-    Send,
-    Tell,
+    SendMessage,
+    TransferChanged,
     Write,
 )
-from chatproto.transfer.incoming import Incoming
+from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.outgoing import BATCH, Outgoing
 from chatproto.transfer.sinks import There
-from chatproto.transfer.sources import Batch
-from chatproto.transfer.state import ENDED, OPEN, RECEIVING, SENDING, Input, State
+from chatproto.transfer.sources import Pieces
+from chatproto.transfer.state import ENDED, OPEN, RECEIVING, SENDING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, OfferAck
 
@@ -33,7 +33,7 @@ NONE, SOME, WHOLE = ("0" * 64, "5" * 64, "a" * 64)
 
 def kinds(effects: list[Effect]) -> list[str]:
     """What is wanted, without what is told."""
-    return [type(effect).__name__ for effect in effects if not isinstance(effect, Tell)]
+    return [type(effect).__name__ for effect in effects if not isinstance(effect, TransferChanged)]
 
 
 class TableTests(SynchronousTestCase):
@@ -44,12 +44,12 @@ class TableTests(SynchronousTestCase):
     def test_whatever_is_open_can_be_cancelled_and_can_fail(self) -> None:
         for table in (SENDING, RECEIVING):
             for state in {state for state, _ in table}:
-                self.assertIs(table[state, Input.CANCEL], State.CANCELLED)
-                self.assertIs(table[state, Input.FAIL], State.FAILED)
+                self.assertIs(table[state, TransferInput.CANCEL], TransferState.CANCELLED)
+                self.assertIs(table[state, TransferInput.FAIL], TransferState.FAILED)
 
     def test_every_state_can_be_reached_and_left(self) -> None:
-        for table, begin in ((SENDING, State.QUEUED), (RECEIVING, State.OFFERED)):
-            reached, before = {begin}, set[State]()
+        for table, begin in ((SENDING, TransferState.QUEUED), (RECEIVING, TransferState.OFFERED)):
+            reached, before = {begin}, set[TransferState]()
             while reached != before:
                 before = set(reached)
                 reached |= {after for (state, _), after in table.items() if state in reached}
@@ -58,8 +58,13 @@ class TableTests(SynchronousTestCase):
 
     def test_a_lost_connection_leaves_nothing_that_seems_to_move(self) -> None:
         for table in (SENDING, RECEIVING):
-            for state in (State.CHECKING, State.MOVING, State.VERIFYING, State.STALLED):
-                self.assertIs(table[state, Input.LOSE], State.BROKEN)
+            for state in (
+                TransferState.CHECKING,
+                TransferState.MOVING,
+                TransferState.VERIFYING,
+                TransferState.STALLED,
+            ):
+                self.assertIs(table[state, TransferInput.LOSE], TransferState.BROKEN)
 
 
 class OutgoingTests(SynchronousTestCase):
@@ -72,10 +77,10 @@ class OutgoingTests(SynchronousTestCase):
 
     def test_it_goes_on_where_they_are_if_the_beginning_is_the_same(self) -> None:
         out = self.moving()
-        self.assertEqual(out.read(Batch((b"efg", b"hij"), WHOLE)), [])
+        self.assertEqual(out.read(Pieces((b"efg", b"hij"), WHOLE)), [])
         pulled = [out.pull() for _ in range(4)]
         self.assertEqual(pulled, [Data(1, 4, b"efg"), Data(1, 7, b"hij"), Done(1, WHOLE), None])
-        self.assertIs(out.state, State.VERIFYING)
+        self.assertIs(out.state, TransferState.VERIFYING)
         self.assertEqual(kinds(out.kept()), ["Forget"])
 
     def test_it_begins_anew_if_the_beginning_differs_or_is_longer_than_the_whole(self) -> None:
@@ -91,8 +96,8 @@ class OutgoingTests(SynchronousTestCase):
         out.offered()
         out.taken(0, NONE)
         out.begun(NONE)
-        self.assertEqual(out.read(Batch((bytes(BATCH),))), [Read(BATCH, BATCH)])
-        self.assertEqual(out.read(Batch((bytes(BATCH),))), [])
+        self.assertEqual(out.read(Pieces((bytes(BATCH),))), [Read(BATCH, BATCH)])
+        self.assertEqual(out.read(Pieces((bytes(BATCH),))), [])
         out.pull()
         self.assertEqual(out.more(), [Read(2 * BATCH, BATCH)])
         self.assertEqual(out.more(), [])
@@ -100,7 +105,7 @@ class OutgoingTests(SynchronousTestCase):
     def test_what_was_read_for_a_lost_connection_is_not_sent(self) -> None:
         out = self.moving()
         out.lost()
-        out.read(Batch((b"efghij",), WHOLE))
+        out.read(Pieces((b"efghij",), WHOLE))
         self.assertIsNone(out.pull())
         out.offered()
         out.taken(0, NONE)
@@ -113,19 +118,19 @@ class OutgoingTests(SynchronousTestCase):
         self.assertIsInstance(out.changed(), list)
         new = FileOffer("a", 11, OFFER.modified)
         self.assertEqual(kinds(out.looked(new)), ["Keep", "Send"])
-        self.assertIs(out.state, State.OFFERED)
+        self.assertIs(out.state, TransferState.OFFERED)
 
     def test_a_change_seen_after_the_connection_was_lost_waits(self) -> None:
         out = self.moving()
         out.changed()
         out.lost()
         self.assertEqual(kinds(out.looked(FileOffer("a", 11, OFFER.modified))), ["Keep"])
-        self.assertIs(out.state, State.BROKEN)
+        self.assertIs(out.state, TransferState.BROKEN)
 
     def test_what_they_say_no_to(self) -> None:
         for about, status, state in (
-            ("OFFER", 603, State.DECLINED), ("OFFER", 400, State.FAILED), ("DATA", 503, State.STALLED),
-            ("DATA", 400, State.FAILED), ("DONE", 400, State.FAILED),
+            ("OFFER", 603, TransferState.DECLINED), ("OFFER", 400, TransferState.FAILED), ("DATA", 503, TransferState.STALLED),
+            ("DATA", 400, TransferState.FAILED), ("DONE", 400, TransferState.FAILED),
         ):  # fmt: skip
             out = self.moving()
             out.refused(about, status)
@@ -138,7 +143,7 @@ class OutgoingTests(SynchronousTestCase):
             ended = out.state if out.state in ENDED else None
             effects = [
                 out.offered, lambda: out.taken(4, SOME), lambda: out.begun(SOME), out.changed, out.kept,
-                lambda: out.read(Batch((b"efghij",), WHOLE)), lambda: out.looked(OFFER), out.cancel,
+                lambda: out.read(Pieces((b"efghij",), WHOLE)), lambda: out.looked(OFFER), out.cancel,
                 lambda: out.unreadable("x"), lambda: out.refused("DONE", 460), out.cancelled, out.lost,
                 lambda: out.refused("DATA", 503),
             ][each]()  # fmt: skip
@@ -148,11 +153,11 @@ class OutgoingTests(SynchronousTestCase):
 
 
 class IncomingTests(SynchronousTestCase):
-    def moving(self, offset: int = 4) -> Incoming:
-        come = Incoming(1, OFFER)
+    def moving(self, offset: int = 4) -> IncomingTransfer:
+        come = IncomingTransfer(1, OFFER)
         self.assertEqual(kinds(come.accept()), ["Keep"])
         self.assertEqual(come.start()[:1], [Open(OFFER)])
-        self.assertIn(Send(OfferAck(1, offset, SOME)), come.opened(There(offset, SOME)))
+        self.assertIn(SendMessage(OfferAck(1, offset, SOME)), come.opened(There(offset, SOME)))
         return come
 
     def test_pieces_are_written_in_order_one_after_the_other(self) -> None:
@@ -166,9 +171,11 @@ class IncomingTests(SynchronousTestCase):
         self.assertEqual(kinds(come.done(WHOLE)), ["Keep"])
         self.assertEqual(come.written(), [Write(8, (b"ij",))])
         self.assertEqual(come.written(), [Finish(WHOLE)])
-        self.assertEqual(come.finished("/d/a")[0], Keep((Send(DoneAck(1)), Tell("/d/a"))))
-        self.assertEqual(come.done(WHOLE), [Keep((Send(DoneAck(1)),))])
-        self.assertEqual(come.done(NONE), [Send(Error(460, about="DONE", id=1))])
+        self.assertEqual(
+            come.finished("/d/a")[0], Keep((SendMessage(DoneAck(1)), TransferChanged("/d/a")))
+        )
+        self.assertEqual(come.done(WHOLE), [Keep((SendMessage(DoneAck(1)),))])
+        self.assertEqual(come.done(NONE), [SendMessage(Error(460, about="DONE", id=1))])
 
     def test_offset_0_throws_away_what_is_there(self) -> None:
         come = self.moving()
@@ -191,19 +198,19 @@ class IncomingTests(SynchronousTestCase):
         come.done(WHOLE)
         come.written()
         self.assertEqual(kinds(come.finished("")), ["Send", "Discard", "Forget"])
-        self.assertIs(come.state, State.FAILED)
+        self.assertIs(come.state, TransferState.FAILED)
 
     def test_what_was_agreed_to_is_not_asked_again(self) -> None:
         come = self.moving()
         come.lost()
         come.offered_again(OFFER)
-        self.assertIs(come.state, State.QUEUED)
+        self.assertIs(come.state, TransferState.QUEUED)
 
     def test_what_was_not_is_shown_again_only_if_it_has_changed(self) -> None:
-        come = Incoming(1, OFFER)
+        come = IncomingTransfer(1, OFFER)
         self.assertEqual(come.offered_again(OFFER), [])
         self.assertEqual(len(come.offered_again(FileOffer("a", 11, OFFER.modified))), 1)
-        self.assertIs(come.state, State.OFFERED)
+        self.assertIs(come.state, TransferState.OFFERED)
 
     def test_another_name_or_type_under_the_same_id_does_not_go_on_from_the_part(self) -> None:
         come = self.moving()
@@ -213,18 +220,18 @@ class IncomingTests(SynchronousTestCase):
     def test_cancelled_it_is_offered_again_in_vain(self) -> None:
         come = self.moving()
         come.cancel()
-        self.assertEqual(come.offered_again(OFFER), [Send(Cancel(1, "OFFER"))])
+        self.assertEqual(come.offered_again(OFFER), [SendMessage(Cancel(1, "OFFER"))])
 
     def test_what_ended_well_while_the_connection_was_lost_is_told_later(self) -> None:
         come = self.moving(10)
         come.done(WHOLE)
         come.lost()
         self.assertEqual(kinds(come.finished("/d/a")), ["Keep", "Release"])
-        self.assertEqual(come.offered_again(OFFER), [Send(OfferAck(1, 10, WHOLE))])
+        self.assertEqual(come.offered_again(OFFER), [SendMessage(OfferAck(1, 10, WHOLE))])
 
     @given(st.lists(st.integers(0, 13), max_size=30))
     def test_whatever_happens_nothing_raises_and_the_end_is_the_end(self, what: list[int]) -> None:
-        come = Incoming(1, OFFER)
+        come = IncomingTransfer(1, OFFER)
         for each in what:
             ended = come.state if come.state in ENDED else None
             [
@@ -238,5 +245,5 @@ class IncomingTests(SynchronousTestCase):
                 self.assertIs(come.state, ended)
 
     def test_looking_is_a_senders_matter(self) -> None:
-        self.assertNotIn(State.LOOKING, {state for state, _ in RECEIVING})
+        self.assertNotIn(TransferState.LOOKING, {state for state, _ in RECEIVING})
         self.assertTrue(Look())

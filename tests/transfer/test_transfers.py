@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.transfer.desk import TransferTrouble
 from chatproto.transfer.outgoing import BATCH
 from chatproto.transfer.rates import Bucket
-from chatproto.transfer.state import State
+from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.errors import LocalError
@@ -42,8 +42,8 @@ class Case(SynchronousTestCase):
 
     def assert_whole(self, **files: bytes) -> None:
         self.assertEqual(self.b.landed, {name: shown(data) for name, data in files.items()})
-        self.assertEqual(self.b.states[-1], State.DONE)
-        self.assertEqual(self.a.states[-1], State.DONE)
+        self.assertEqual(self.b.states[-1], TransferState.DONE)
+        self.assertEqual(self.a.states[-1], TransferState.DONE)
         self.assertEqual(list((self.a.home / "transfers").glob("*")), [])
 
     def until(self, count: int) -> None:
@@ -62,7 +62,7 @@ class WholeTests(Case):
         self.pair.run()
         self.assert_whole(a=data)
         self.assertEqual(self.pair.kinds(), ["OFFER", "OFFERACK", "DATA", "DONE", "DONEACK"])
-        S = State
+        S = TransferState
         self.assertEqual(
             self.a.states, [S.QUEUED, S.OFFERED, S.CHECKING, S.MOVING, S.VERIFYING, S.DONE]
         )
@@ -144,9 +144,11 @@ class WholeTests(Case):
         self.a.offer(*sorted((self.folder / "src").iterdir()))
         most = 0
         while self.pair.step():
-            moving = [n for n in self.b.transfers.listing(0.0) if n.state is State.MOVING]
+            moving = [n for n in self.b.transfers.listing(0.0) if n.state is TransferState.MOVING]
             most = max(most, len(moving))
-            unanswered = [n for n in self.b.transfers.listing(0.0) if n.state is State.OFFERED]
+            unanswered = [
+                n for n in self.b.transfers.listing(0.0) if n.state is TransferState.OFFERED
+            ]
             self.assertLessEqual(len(unanswered), DEFAULTS.offers)
         self.assertEqual(most, 8)
         self.assertEqual(self.b.landed, {f"f{n:02}": shown(noise(size, n)) for n in range(40)})
@@ -181,7 +183,7 @@ class WholeTests(Case):
         while (message := self.b.pull()) is None:
             self.assertTrue(self.b.work.step())
         self.assertIsInstance(message, DoneAck)
-        self.assertIs(self.b.records.load()[0].state, State.DONE)
+        self.assertIs(self.b.records.load()[0].state, TransferState.DONE)
 
     def test_the_files_of_a_folder_come_in_the_order_of_their_names(self) -> None:
         wanted = ["A", "B/a", "B/b", "Z", "c", "d/x", "d/y", "d.c/x", "é"]
@@ -208,14 +210,14 @@ class ResumeTests(Case):
             self.until(count)
             self.b.settle()
             self.pair.cut()
-            self.assertEqual(self.a.states[-1], State.BROKEN)
+            self.assertEqual(self.a.states[-1], TransferState.BROKEN)
             self.a.settle()
             self.b.settle()
             self.pair.connect()
         self.pair.run()
         self.assert_whole(a=data)
         self.assertLess(self.sent(), len(data) + 6 * CHUNK)
-        self.assertEqual(self.b.states.count(State.OFFERED), 1)
+        self.assertEqual(self.b.states.count(TransferState.OFFERED), 1)
 
     def test_whatever_is_cut_or_killed_when_it_arrives_whole(self) -> None:
         """At any moment, with any work half done, either program or the connection between them."""
@@ -307,7 +309,7 @@ class ResumeTests(Case):
     def test_the_other_name_of_a_link_that_was_not_removed_goes(self) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", noise(3 * CHUNK)))
-        while State.VERIFYING not in self.b.states:
+        while TransferState.VERIFYING not in self.b.states:
             self.pair.step()
         while (self.b.downloads / "a.part").stat().st_size < 3 * CHUNK:
             self.b.work.step()
@@ -378,8 +380,8 @@ class ResumeTests(Case):
             self.until(20 + 24 * round)
             path.write_bytes(noise(60 * CHUNK, round + 2))
         self.pair.run()
-        self.assertEqual(self.a.states[-1], State.FAILED)
-        self.assertEqual(self.b.states[-1], State.CANCELLED)
+        self.assertEqual(self.a.states[-1], TransferState.FAILED)
+        self.assertEqual(self.b.states[-1], TransferState.CANCELLED)
         self.assertIn("a keeps changing", self.a.texts)
 
     def test_a_source_that_went_is_said_and_what_is_there_serves_when_it_is_back(self) -> None:
@@ -392,7 +394,9 @@ class ResumeTests(Case):
         path.rename(path.with_name("elsewhere"))
         self.pair.connect()
         self.pair.run()
-        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.FAILED, State.CANCELLED))
+        self.assertEqual(
+            (self.a.states[-1], self.b.states[-1]), (TransferState.FAILED, TransferState.CANCELLED)
+        )
         self.assertTrue(any("cannot read" in text for text in self.a.texts))
         path.with_name("elsewhere").rename(path)
         self.b.start()
@@ -432,7 +436,9 @@ class HashTests(Case):
 
     def test_twice_is_the_end_and_nothing_is_left(self) -> None:
         self.run_spoiled(2)
-        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.FAILED, State.FAILED))
+        self.assertEqual(
+            (self.a.states[-1], self.b.states[-1]), (TransferState.FAILED, TransferState.FAILED)
+        )
         self.assertEqual(self.b.landed, {})
         for end in (self.a, self.b):
             self.assertEqual(list((end.home / "transfers").glob("*")), [])
@@ -455,7 +461,9 @@ class RefusedTests(Case):
         self.offered()
         self.b.transfers.decline(1)
         self.pair.run()
-        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.DECLINED, State.DECLINED))
+        self.assertEqual(
+            (self.a.states[-1], self.b.states[-1]), (TransferState.DECLINED, TransferState.DECLINED)
+        )
         self.assertFalse(self.b.downloads.exists())
         self.assertEqual(self.a.records.load(), [])
 
@@ -469,7 +477,8 @@ class RefusedTests(Case):
                 end.transfers.cancel(1, end.now)
                 pair.run()
                 self.assertEqual(
-                    (self.a.states[-1], self.b.states[-1]), (State.CANCELLED, State.CANCELLED)
+                    (self.a.states[-1], self.b.states[-1]),
+                    (TransferState.CANCELLED, TransferState.CANCELLED),
                 )
                 self.assertRaises(LocalError, end.transfers.cancel, 1, end.now)
                 if count:
@@ -479,26 +488,26 @@ class RefusedTests(Case):
                     self.b.records.sweep(self.b.now + 7 * 86400 + 1, DEFAULTS.keep_parts)
                 self.assertEqual(self.b.landed, {})
                 self.assertEqual(
-                    [r for r in self.b.records.load() if r.state is not State.CANCELLED], []
+                    [r for r in self.b.records.load() if r.state is not TransferState.CANCELLED], []
                 )
 
     def test_an_offer_that_nobody_answers_is_taken_back_in_time(self) -> None:
         self.pair = Pair(self.folder / "unanswered", accept=False)
         self.a, self.b = self.pair.a, self.pair.b
         self.offered_to(0)
-        self.assertEqual(self.b.states[-1], State.OFFERED)
+        self.assertEqual(self.b.states[-1], TransferState.OFFERED)
         self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait - 1)
-        self.assertEqual(self.a.states[-1], State.OFFERED)
+        self.assertEqual(self.a.states[-1], TransferState.OFFERED)
         self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait + 1)
         self.pair.run()
-        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.CANCELLED,) * 2)
+        self.assertEqual((self.a.states[-1], self.b.states[-1]), (TransferState.CANCELLED,) * 2)
 
     def test_one_that_is_answered_is_not(self) -> None:
         self.pair = Pair(self.folder / "answered", accept=True)
         self.a, self.b = self.pair.a, self.pair.b
         self.offered_to(1)
         self.a.transfers.give_up_unanswered(self.a.now + DEFAULTS.offer_wait + 1)
-        self.assertNotIn(State.CANCELLED, self.a.states)
+        self.assertNotIn(TransferState.CANCELLED, self.a.states)
 
     def offered_to(self, count: int) -> None:
         self.pair.connect()
@@ -554,7 +563,7 @@ class RefusedTests(Case):
         self.b.transfers.accept(1, 0.0)
         self.b.settle()
         self.assertEqual(self.b.pull(), Error(503, about="OFFER", id=5))
-        self.assertEqual(self.b.states[-1], State.STALLED)
+        self.assertEqual(self.b.states[-1], TransferState.STALLED)
         self.assertIn("huge needs 9,007,199,254,740,992 bytes and", self.b.texts[-1])
         self.assertEqual(list(self.b.downloads.iterdir()), [])
         self.b.transfers.accept(1, 0.0)
@@ -567,7 +576,9 @@ class RefusedTests(Case):
         self.b.downloads.write_bytes(b"a file")
         self.b.transfers.accept(1, 0.0)
         self.pair.run()
-        self.assertEqual((self.a.states[-1], self.b.states[-1]), (State.STALLED, State.STALLED))
+        self.assertEqual(
+            (self.a.states[-1], self.b.states[-1]), (TransferState.STALLED, TransferState.STALLED)
+        )
         self.assertIn("cannot write", self.b.texts[-1])
         self.b.downloads.unlink()
         self.b.transfers.accept(1, 0.0)
@@ -609,7 +620,7 @@ class StrangeTests(Case):
             b.hear(message)
             b.settle()
             self.assertEqual(b.pull(), Error(400, about="DATA", id=1))
-            self.assertEqual((b.landed, b.states[-1]), ({}, State.FAILED))
+            self.assertEqual((b.landed, b.states[-1]), ({}, TransferState.FAILED))
 
     def test_done_before_the_end_is_no_end(self) -> None:
         b = self.taken()
@@ -656,7 +667,7 @@ class StrangeTests(Case):
         before = (outside / "a").read_bytes()
         self.pair.connect()
         self.pair.run()
-        self.assertEqual(self.b.states[-1], State.STALLED)
+        self.assertEqual(self.b.states[-1], TransferState.STALLED)
         self.assertEqual(
             {path.name: path.read_bytes() for path in outside.iterdir()}, {"a": before}
         )
@@ -761,7 +772,7 @@ class LongListTests(Case):
         self.offer(1)
         self.assertEqual((self.b.told, len(self.b.work.jobs)), ([], 1))
         self.b.settle()
-        self.assertEqual(self.b.states, [State.OFFERED])
+        self.assertEqual(self.b.states, [TransferState.OFFERED])
 
     def test_taken_back_meanwhile_it_is_never_shown(self) -> None:
         self.offer(1)
@@ -802,7 +813,7 @@ class LongListTests(Case):
             self.b.settle()
             self.b.transfers.lost()
             self.b.transfers.resumed(0.0)
-        self.assertEqual(self.b.last.state, State.OFFERED)
+        self.assertEqual(self.b.last.state, TransferState.OFFERED)
         self.assertLessEqual(self.b.transfers.waiting_bytes, DEFAULTS.offers_bytes)
 
     def test_depth_times_files_is_bounded(self) -> None:

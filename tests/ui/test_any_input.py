@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
-from chatproto.client.events import Answer, Event, Exited, Failed
+from chatproto.client.events import CommandOutput, Event, Exited, Failed
 from chatproto.client.files import Files
-from chatproto.client.standing import Standing
+from chatproto.client.standing import ActiveTarget
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import ROWS
 from chatproto.ui.control import Control, ControlConnection
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
-from chatproto.ui.plain import Plain
+from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
 from tests.client.keyed_program import Case
 
@@ -97,13 +97,13 @@ class AnyInputTests(Case):
         self.assertEqual((mistakes, self.flushLoggedErrors()), ([], []), line)
         self.events.clear()
         self.node.id()
-        self.assertEqual(self.told(Answer)[0].lines, ("alice",), line)
+        self.assertEqual(self.told(CommandOutput)[0].lines, ("alice",), line)
         self.events.clear()
 
     @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
     @given(LINES)
     def test_typed(self, line: str) -> None:
-        plain = Plain(self.node, self.shown.append, lambda: Wall(1.5))
+        plain = PlainInterface(self.node, self.shown.append, lambda: Wall(1.5))
         self.tells(plain.tell)
         if line.strip().lower().lstrip("\ufeff").startswith("/quit"):
             return
@@ -129,7 +129,7 @@ class AnyInputTests(Case):
         screen: list[Event] = []
 
         def new_speaker() -> Callable[[str], Event | None]:
-            standing = Standing(self.node.calls.all)
+            standing = ActiveTarget(self.node.calls.all)
             return lambda line: standing.run(lambda: carry_out_json(line, self.node))
 
         control = Control(screen.append, new_speaker, lambda: Wall(1.5), DEFAULTS)

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import Answer, Failed
+from chatproto.client.events import CommandOutput, Failed
 from chatproto.ui.commands import (
     ROWS,
     BadCommand,
     Command,
-    Say,
+    TypedText,
     carry_out,
     help_answer,
     parse,
@@ -214,7 +214,7 @@ class ParseTests(SynchronousTestCase):
             self.assertEqual(asked(line), [])
 
     def test_values_compare(self) -> None:
-        self.assertEqual(parse("hello"), Say("hello"))
+        self.assertEqual(parse("hello"), TypedText("hello"))
         self.assertEqual(parse("/msg @bob hi"), Command("msg", ("hi", "bob")))
 
     def test_a_pasted_word_does_not_fill_the_screen(self) -> None:
@@ -246,7 +246,7 @@ class ParseTests(SynchronousTestCase):
     @given(st.text().filter(str.strip))
     def test_any_text_can_be_said_as_it_stands(self, text: str) -> None:
         line = f"/{text}" if text.startswith("/") else text
-        self.assertEqual(parse(line), Say(text))
+        self.assertEqual(parse(line), TypedText(text))
         self.assertEqual(parse(f"/msg @bob {text}"), Command("msg", (text, "bob")))
 
 
@@ -275,7 +275,7 @@ class HelpTests(SynchronousTestCase):
     def test_help_asks_no_node(self) -> None:
         node = AskedNode()
         shown = carry_out("/help chat", node)
-        assert isinstance(shown, Answer)
+        assert isinstance(shown, CommandOutput)
         self.assertEqual(shown.command, "help")
         self.assertEqual(node.asked, [])
 

@@ -18,7 +18,7 @@ from twisted.internet.testing import StringTransport
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import Answer, Event, Failed, MessageReceived, SessionChanged
+from chatproto.client.events import CommandOutput, Event, Failed, MessageReceived, SessionChanged
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
@@ -95,7 +95,10 @@ class ControlTests(SynchronousTestCase):
 
     def test_an_answer_is_for_who_asked_and_disturbs_nobody(self) -> None:
         one, other = Script(self.control), Script(self.control)
-        self.answers = [Answer("who", ("no conversation",)), Failed("you are talking with nobody")]
+        self.answers = [
+            CommandOutput("who", ("no conversation",)),
+            Failed("you are talking with nobody"),
+        ]
         one.say(b"/who\n")
         self.assertEqual([event["event"] for event in one.read()], ["answer", "error"])
         self.assertEqual((self.screen, other.read()), ([], []))

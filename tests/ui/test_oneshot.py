@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.ui.oneshot import AtServer, Over, SendText, Step, Work
-from chatproto.ui.oneshot_files import Info, Receive, SendFiles
+from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.ui.values import Values
 from chatproto.wire.limits import DEFAULTS
 
@@ -394,14 +394,14 @@ class InfoTests(WorkTests):
             {"id": "carol", "host": "::1", "port": 6, "key": None},
         ]
         contacts = event("contacts", list=found)
-        self.assertEqual(self.feed(Info(), contacts), [do("info", prefix="")])
+        self.assertEqual(self.feed(ListRegistered(), contacts), [do("info", prefix="")])
         self.assertEqual(self.lines, ["bob 127.0.0.1:5", "carol [::1]:6"])
-        self.assertEqual(self.feed(Info("c"), contacts), [do("info", prefix="c")])
+        self.assertEqual(self.feed(ListRegistered("c"), contacts), [do("info", prefix="c")])
         self.assertEqual((self.lines, self.over), (["carol [::1]:6"], Over(0)))
 
     def test_a_server_that_is_not_there(self) -> None:
         gone = event("error", command="info", text="no connection")
-        work = Info()
+        work = ListRegistered()
         self.feed(work)
         for _ in range(2):  # the next of several may be
             self.assertEqual(work.heard(gone).wait, 0.5)
@@ -410,7 +410,7 @@ class InfoTests(WorkTests):
 
     def test_a_server_that_has_no_time_is_asked_again_when_it_says(self) -> None:
         busy = event("error", command="info", text="429 slow down", retry_after=12)
-        work = Info()
+        work = ListRegistered()
         self.feed(work)
         for _ in range(5):
             step = work.heard(busy)
@@ -420,22 +420,23 @@ class InfoTests(WorkTests):
 
     def test_a_server_that_refuses(self) -> None:
         refused = event("error", command="register", text="its key is not the one")
-        self.assertIn("its key", self.ends(Info(), 3, refused))
+        self.assertIn("its key", self.ends(ListRegistered(), 3, refused))
 
 
 class AtServerTests(WorkTests):
     def test_begins_when_a_server_knows_us_or_is_not_there(self) -> None:
         for first in (event("registered"), event("notice", text="it is tried again")):
             self.assertEqual(
-                self.feed(AtServer(Info()), event("running"), first), [do("info", prefix="")]
+                self.feed(AtServer(ListRegistered()), event("running"), first),
+                [do("info", prefix="")],
             )
-            self.feed(AtServer(Info()), first, first, event("contacts", list=[]))
+            self.feed(AtServer(ListRegistered()), first, first, event("contacts", list=[]))
             self.assertEqual(self.over, Over(0))
 
     def test_ends_when_it_refuses_us(self) -> None:
         taken = event("error", command="register", text="server x: 409 id taken")
-        self.assertIn("taken", self.ends(AtServer(Info()), 3, taken))
-        self.ends(AtServer(Info()), 3, event("registered"), taken)
+        self.assertIn("taken", self.ends(AtServer(ListRegistered()), 3, taken))
+        self.ends(AtServer(ListRegistered()), 3, event("registered"), taken)
 
     def test_hears_nothing_before(self) -> None:
-        self.assertEqual(AtServer(Info()).heard(event("contacts", list=[])), Step())
+        self.assertEqual(AtServer(ListRegistered()).heard(event("contacts", list=[])), Step())

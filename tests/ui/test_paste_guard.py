@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.ui.paste_guard import MOST_LINES
-from chatproto.ui.plain import Plain
+from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
 from tests.ui.asked import AskedNode
 
@@ -24,7 +24,7 @@ class Case(SynchronousTestCase):
         self.node = AskedNode()
         self.lines: list[str] = []
         self.more = False
-        self.ui = Plain(
+        self.ui = PlainInterface(
             self.node, self.lines.append, lambda: Wall(0.0), self.clock, lambda: self.more
         )
 
@@ -152,7 +152,7 @@ class PasteGuardTests(Case):
 class PipeTests(SynchronousTestCase):
     def test_from_a_pipe_everything_runs(self) -> None:
         node = AskedNode()
-        ui = Plain(node, lambda line: None, lambda: Wall(0.0))
+        ui = PlainInterface(node, lambda line: None, lambda: Wall(0.0))
         for line in ("one", "/who", "", "/quit"):
             ui.on_line(line)
         self.assertEqual(node.asked, [("say", "one"), ("who",), ("quit",)])

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import Answer, MessageReceived, Sent
+from chatproto.client.events import CommandOutput, MessageReceived, Sent
 from chatproto.net.clock import Wall
 from chatproto.ui.paste import Paste
-from chatproto.ui.plain import Plain
+from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
 from tests.ui.asked import AskedNode
 
@@ -19,7 +19,7 @@ class PlainTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.node = AskedNode()
         self.lines: list[str] = []
-        self.ui = Plain(self.node, self.lines.append, lambda: Wall(0.0))
+        self.ui = PlainInterface(self.node, self.lines.append, lambda: Wall(0.0))
 
     def test_a_line_is_said_and_a_command_is_run(self) -> None:
         self.ui.on_line('it\'s "fine"')
@@ -46,7 +46,11 @@ class PlainTests(SynchronousTestCase):
         self.assertTrue(all(line.startswith("* ") for line in self.lines))
 
     def test_each_event_is_written_as_its_lines(self) -> None:
-        for event in (MessageReceived("bob", "a\nb"), Sent("x", to="bob"), Answer("id", ("me",))):
+        for event in (
+            MessageReceived("bob", "a\nb"),
+            Sent("x", to="bob"),
+            CommandOutput("id", ("me",)),
+        ):
             self.ui.tell(event)
         self.assertEqual(self.lines, ["bob> a", "bob> b", "me"])
 
@@ -67,7 +71,7 @@ class PasteTests(SynchronousTestCase):
         self.node = AskedNode()
         self.node.rooms.current = "#den"
         self.more = False
-        self.ui = Plain(
+        self.ui = PlainInterface(
             self.node, lambda line: None, lambda: Wall(0.0), self.clock, lambda: self.more
         )
 

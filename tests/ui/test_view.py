@@ -14,19 +14,19 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client import events
 from chatproto.client.events import (
-    Answer,
     Bridged,
     Bye,
+    CommandOutput,
     Contacts,
     Delivered,
     Event,
     Exited,
     Failed,
     FileChanged,
-    Incoming,
+    IncomingCallEvent,
     MessageReceived,
     Notice,
-    Presence,
+    PresenceChanged,
     Registered,
     RoomChanged,
     Running,
@@ -54,9 +54,9 @@ BOB = {"id": "bob", "host": "127.0.0.1", "port": 3001}
 SHOWN: list[tuple[Event, list[str]]] = [
     (Running("alice", "127.0.0.1", 3000), ["alice running on 127.0.0.1:3000"]),
     (Running("alice", "::1", 3000), ["alice running on [::1]:3000"]),
-    (Answer("id", ("alice",), {"id": "alice"}), ["alice"]),
-    (Answer("who", ("bob (open)", "carol (open)")), ["* bob (open)", "* carol (open)"]),
-    (Answer("help", ("one\ntwo",)), ["* one", "* two"]),
+    (CommandOutput("id", ("alice",), {"id": "alice"}), ["alice"]),
+    (CommandOutput("who", ("bob (open)", "carol (open)")), ["* bob (open)", "* carol (open)"]),
+    (CommandOutput("help", ("one\ntwo",)), ["* one", "* two"]),
     (Registered("127.0.0.1:5555"), ["* registered with 127.0.0.1:5555"]),
     (
         Registered("h:1", 3600, "sha256:abc", first=True),
@@ -71,28 +71,31 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (Contacts(()), ["* nobody is registered"]),
     (Bridged("bob", "127.0.0.1", 3001), ["* bob is at 127.0.0.1:3001"]),
     (Bridged(None, None, None), ["* waiting to be called"]),
-    (Incoming("alice", "127.0.0.1", 3000), ["Incoming chat request from alice 127.0.0.1:3000"]),
     (
-        Incoming("127.0.0.1:43266", "127.0.0.1", 43266),
+        IncomingCallEvent("alice", "127.0.0.1", 3000),
+        ["Incoming chat request from alice 127.0.0.1:3000"],
+    ),
+    (
+        IncomingCallEvent("127.0.0.1:43266", "127.0.0.1", 43266),
         ["Incoming chat request from 127.0.0.1:43266"],
     ),
     (
-        Incoming("alice", "127.0.0.1", 3000, ask=True),
+        IncomingCallEvent("alice", "127.0.0.1", 3000, ask=True),
         ["Incoming chat request from alice 127.0.0.1:3000", "* /accept or /decline"],
     ),
     (
-        Incoming("alice", "127.0.0.1", 3000, encrypted=True, ask=True),
+        IncomingCallEvent("alice", "127.0.0.1", 3000, encrypted=True, ask=True),
         [
             "Incoming chat request from alice? (unconfirmed) 127.0.0.1:3000",
             "* /accept or /decline",
         ],
     ),
     (
-        Incoming("alice", "127.0.0.1", 3000, encrypted=True, confirmed=True),
+        IncomingCallEvent("alice", "127.0.0.1", 3000, encrypted=True, confirmed=True),
         ["Incoming chat request from alice 127.0.0.1:3000"],
     ),
     (
-        Incoming("alice", "10.0.0.1", 5555, encrypted=True, confirmed=True, path="relay"),
+        IncomingCallEvent("alice", "10.0.0.1", 5555, encrypted=True, confirmed=True, path="relay"),
         ["Incoming chat request from alice 10.0.0.1:5555 (relayed)"],
     ),
     (
@@ -186,7 +189,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
         Undelivered("bob", "gone", text="one\ntwo"),
         ["* not delivered to bob: one", "* not delivered to bob: two (gone)"],
     ),
-    (Presence("bob", "online"), ["* bob is online"]),
+    (PresenceChanged("bob", "online"), ["* bob is online"]),
     (
         RoomChanged("#den", "joined", "me", count=1, text="what we do", own=True),
         ["* in #den, with nobody else (the server can read)", "* #den is about: what we do"],
@@ -266,9 +269,9 @@ SHOWN: list[tuple[Event, list[str]]] = [
         FileChanged(2, "a.bin", "stalled", 5, 10, from_="bob", reason="the disk is full"),
         ["* a.bin from bob: stalled (the disk is full); /accept 2 goes on"],
     ),
-    (Answer("files", (), {"files": []}), ["* no files"]),
+    (CommandOutput("files", (), {"files": []}), ["* no files"]),
     (
-        Answer(
+        CommandOutput(
             "files",
             (),
             {
@@ -329,7 +332,7 @@ class PlainTests(SynchronousTestCase):
             plain_lines(Bye("bob left\n* carol"), Wall(NOW)), ["* bob_left_*_carol left"]
         )
         self.assertEqual(
-            plain_lines(Incoming("eve 127.0.0.1:1\nbob> hi", "1.2.3.4\n", 5), Wall(NOW)),
+            plain_lines(IncomingCallEvent("eve 127.0.0.1:1\nbob> hi", "1.2.3.4\n", 5), Wall(NOW)),
             ["Incoming chat request from eve_127.0.0.1:1_bob_hi 1.2.3.4:5"],
         )
 
@@ -364,7 +367,7 @@ NAMES = st.one_of(st.just("bob"), TEXTS)
 
 FOREIGN: st.SearchStrategy[Event] = st.one_of(
     st.builds(Running, NAMES, TEXTS, st.integers(1, 65535)),
-    st.builds(Incoming, NAMES, TEXTS, st.integers(1, 65535), st.booleans(), st.booleans()),
+    st.builds(IncomingCallEvent, NAMES, TEXTS, st.integers(1, 65535), st.booleans(), st.booleans()),
     st.builds(
         SessionChanged,
         id=NAMES,
@@ -380,13 +383,13 @@ FOREIGN: st.SearchStrategy[Event] = st.one_of(
     ),
     st.builds(Undelivered, to=NAMES, reason=TEXTS, text=st.none() | TEXTS, id=st.none() | TEXTS),
     st.builds(Uncertain, NAMES, TEXTS),
-    st.builds(Presence, NAMES, TEXTS),
+    st.builds(PresenceChanged, NAMES, TEXTS),
     st.builds(Bye, NAMES, st.none() | TEXTS),
     st.builds(Notice, TEXTS),
     st.builds(Failed, TEXTS),
     st.builds(Registered, TEXTS, first=st.booleans(), key=st.none() | TEXTS),
     st.builds(Bridged, st.none() | NAMES, TEXTS, st.integers(1, 65535)),
-    st.builds(Answer, st.just("who"), st.lists(TEXTS, max_size=3).map(tuple)),
+    st.builds(CommandOutput, st.just("who"), st.lists(TEXTS, max_size=3).map(tuple)),
     st.builds(
         Contacts,
         st.lists(
@@ -475,13 +478,13 @@ class JsonTests(SynchronousTestCase):
         )
 
     def test_an_answer_is_its_data_beside_its_command(self) -> None:
-        found = json_object(Answer("id", ("alice",), {"id": "alice"}), Wall(0))
+        found = json_object(CommandOutput("id", ("alice",), {"id": "alice"}), Wall(0))
         self.assertEqual(list(found), ["event", "time", "command", "id"])
         self.assertEqual((found["command"], found["id"]), ("id", "alice"))
 
     def test_data_cannot_stand_in_for_what_every_object_has(self) -> None:
         data = {"event": "message", "time": "never", "command": "x", "more": 1}
-        found = json_object(Answer("who", (), data), Wall(0))
+        found = json_object(CommandOutput("who", (), data), Wall(0))
         self.assertEqual((found["event"], found["command"]), ("answer", "who"))
         self.assertTrue(str(found["time"]).startswith("1970"))
         self.assertEqual(found["more"], 1)

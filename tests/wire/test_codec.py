@@ -14,45 +14,45 @@ from chatproto.wire.errors import REASONS, RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 from chatproto.wire.messages import (
-    Bridge,
-    BridgeAck,
-    Chat,
-    Error,
-    Info,
-    InfoAck,
+    ClassicBridge,
+    ClassicBridgeAck,
+    ClassicChat,
+    ClassicError,
+    ClassicInfo,
+    ClassicInfoAck,
+    ClassicProbe,
+    ClassicQuit,
+    ClassicRegAck,
+    ClassicRegister,
     Message,
-    Probe,
     ProbeAck,
-    Quit,
     QuitAck,
-    RegAck,
-    Register,
     Sender,
     UnregAck,
     Unregister,
 )
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
-ALICE = Register("alice", "127.0.0.1", 3000)
+ALICE = ClassicRegister("alice", "127.0.0.1", 3000)
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", fullmatch=True)
 ips = st.ip_addresses().map(str)
 ports = st.integers(1, 65535)
 requests = st.one_of(
-    st.builds(Register, ids, ips, ports),
-    st.builds(Bridge, ids),
+    st.builds(ClassicRegister, ids, ips, ports),
+    st.builds(ClassicBridge, ids),
     st.builds(Unregister, ids),
-    st.builds(Quit, st.one_of(st.just(""), ids)),
-    st.sampled_from([Info(), Probe()]),
+    st.builds(ClassicQuit, st.one_of(st.just(""), ids)),
+    st.sampled_from([ClassicInfo(), ClassicProbe()]),
 )
 answers = st.one_of(
-    st.builds(RegAck, ids, ips, ports, st.just("registered")),
-    st.builds(BridgeAck, ids, ips, ports),
-    st.builds(InfoAck, st.lists(st.builds(Contact, ids, ips, ports), max_size=9).map(tuple)),
-    st.builds(Error, st.sampled_from(sorted(REASONS))),
-    st.sampled_from([BridgeAck(), ProbeAck(), UnregAck(), QuitAck()]),
+    st.builds(ClassicRegAck, ids, ips, ports, st.just("registered")),
+    st.builds(ClassicBridgeAck, ids, ips, ports),
+    st.builds(ClassicInfoAck, st.lists(st.builds(Contact, ids, ips, ports), max_size=9).map(tuple)),
+    st.builds(ClassicError, st.sampled_from(sorted(REASONS))),
+    st.sampled_from([ClassicBridgeAck(), ProbeAck(), UnregAck(), QuitAck()]),
 )
-calls = st.one_of(st.builds(Chat, ids, ips, ports), st.just(Quit()))
+calls = st.one_of(st.builds(ClassicChat, ids, ips, ports), st.just(ClassicQuit()))
 pieces = st.one_of(
     requests.map(encode),
     st.sampled_from(
@@ -160,17 +160,17 @@ class ARequest(SynchronousTestCase):
         self.assertEqual(read(data), told([ALICE]))
 
     def test_may_have_headers_that_nobody_knows(self) -> None:
-        self.assertEqual(read(b"PROBE\r\nMood: fine\r\n\r\n"), told([Probe()]))
+        self.assertEqual(read(b"PROBE\r\nMood: fine\r\n\r\n"), told([ClassicProbe()]))
 
     def test_may_stand_behind_stray_line_ends(self) -> None:
         self.assertEqual(read(b"\r\n\n\r\n" + REGISTER), told([ALICE]))
 
     def test_may_stand_among_many_in_a_chunk(self) -> None:
         data = REGISTER * 3 + b"BRIDGE\nclientID: bob\n\n" + REGISTER
-        self.assertEqual(read(data), told([ALICE] * 3 + [Bridge("bob"), ALICE]))
+        self.assertEqual(read(data), told([ALICE] * 3 + [ClassicBridge("bob"), ALICE]))
 
     def test_for_information_may_have_a_line_without_a_colon(self) -> None:
-        self.assertEqual(read(b"INFO\r\nRequesting clients\r\n\r\n"), told([Info()]))
+        self.assertEqual(read(b"INFO\r\nRequesting clients\r\n\r\n"), told([ClassicInfo()]))
 
     def test_is_read_alike_the_second_time(self) -> None:
         for _ in range(20):
@@ -249,19 +249,21 @@ class ALimit(SynchronousTestCase):
 
     def test_of_a_line_is_kept_to_the_byte(self) -> None:
         limits = Limits(line=20)
-        self.assertEqual(read(b"PROBE\r\nX: " + b"x" * 17 + b"\r\n\r\n", limits), told([Probe()]))
+        self.assertEqual(
+            read(b"PROBE\r\nX: " + b"x" * 17 + b"\r\n\r\n", limits), told([ClassicProbe()])
+        )
         self.end(b"PROBE\r\nX: " + b"x" * 18 + b"\r\n\r\n", limits)
 
     def test_of_a_line_holds_for_one_that_does_not_end(self) -> None:
         self.end(b"x" * 1025, Limits())
 
     def test_of_headers_is_kept(self) -> None:
-        self.assertEqual(read(b"PROBE\n" + b"a:b\n" * 32 + b"\n", Limits()), told([Probe()]))
+        self.assertEqual(read(b"PROBE\n" + b"a:b\n" * 32 + b"\n", Limits()), told([ClassicProbe()]))
         self.end(b"PROBE\n" + b"a:b\n" * 33, Limits())
 
     def test_of_a_block_is_kept(self) -> None:
         line = b"a:" + b"b" * 996 + b"\r\n"
-        self.assertEqual(read(b"PROBE\r\n" + line * 8 + b"\r\n", Limits()), told([Probe()]))
+        self.assertEqual(read(b"PROBE\r\n" + line * 8 + b"\r\n", Limits()), told([ClassicProbe()]))
         self.end(b"PROBE\r\n" + line * 9, Limits())
 
     def test_below_a_usual_request_holds_for_it_too(self) -> None:
@@ -274,7 +276,7 @@ class ARequestWithoutItsBlankLine(SynchronousTestCase):
     def test_is_whole_with_all_its_headers(self) -> None:
         for data, message in (
             (REGISTER[:-2], ALICE),
-            (b"BRIDGE\nclientID: alice\n", Bridge("alice")),
+            (b"BRIDGE\nclientID: alice\n", ClassicBridge("alice")),
         ):
             decoder = Decoder()
             self.assertEqual(decoder.feed(data), [])

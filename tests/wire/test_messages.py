@@ -9,20 +9,20 @@ from chatproto.wire.errors import REASONS, LocalError, RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.messages import (
     TABLE,
-    Bridge,
-    BridgeAck,
-    Chat,
-    Dialect,
-    Error,
-    Info,
-    InfoAck,
+    ClassicBridge,
+    ClassicBridgeAck,
+    ClassicChat,
+    ClassicError,
+    ClassicInfo,
+    ClassicInfoAck,
+    ClassicProbe,
+    ClassicQuit,
+    ClassicRegAck,
+    ClassicRegister,
+    Grammar,
     Message,
-    Probe,
     ProbeAck,
-    Quit,
     QuitAck,
-    RegAck,
-    Register,
     Sender,
     UnregAck,
     Unregister,
@@ -34,42 +34,42 @@ from chatproto.wire.messages import (
 CLIENT, SERVER, PEER = Sender.CLIENT, Sender.SERVER, Sender.PEER
 BYTES: list[tuple[Message, Sender, bytes]] = [
     (
-        Register("alice", "127.0.0.1", 3000),
+        ClassicRegister("alice", "127.0.0.1", 3000),
         CLIENT,
         b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n",
     ),
     (
-        RegAck("alice", "127.0.0.1", 3000),
+        ClassicRegAck("alice", "127.0.0.1", 3000),
         SERVER,
         b"REGACK\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\nStatus: registered\r\n\r\n",
     ),
-    (Bridge("alice"), CLIENT, b"BRIDGE\r\nclientID: alice\r\n\r\n"),
+    (ClassicBridge("alice"), CLIENT, b"BRIDGE\r\nclientID: alice\r\n\r\n"),
     (
-        BridgeAck("bob", "127.0.0.1", 3001),
+        ClassicBridgeAck("bob", "127.0.0.1", 3001),
         SERVER,
         b"BRIDGEACK\r\nclientID: bob\r\nIP: 127.0.0.1\r\nPort: 3001\r\n\r\n",
     ),
-    (BridgeAck(), SERVER, b"BRIDGEACK\r\nclientID: \r\nIP: \r\nPort: \r\n\r\n"),
-    (Info(), CLIENT, b"INFO\r\n\r\n"),
-    (InfoAck(), SERVER, b"INFOACK\r\n\r\n"),
+    (ClassicBridgeAck(), SERVER, b"BRIDGEACK\r\nclientID: \r\nIP: \r\nPort: \r\n\r\n"),
+    (ClassicInfo(), CLIENT, b"INFO\r\n\r\n"),
+    (ClassicInfoAck(), SERVER, b"INFOACK\r\n\r\n"),
     (
-        InfoAck((Contact("alice", "127.0.0.1", 3000), Contact("bob", "::1", 3001))),
+        ClassicInfoAck((Contact("alice", "127.0.0.1", 3000), Contact("bob", "::1", 3001))),
         SERVER,
         b"INFOACK\r\nalice 127.0.0.1:3000\r\nbob [::1]:3001\r\n\r\n",
     ),
-    (Probe(), CLIENT, b"PROBE\r\n\r\n"),
+    (ClassicProbe(), CLIENT, b"PROBE\r\n\r\n"),
     (ProbeAck(), SERVER, b"PROBEACK\r\n\r\n"),
     (Unregister("alice"), CLIENT, b"UNREGISTER\r\nclientID: alice\r\n\r\n"),
     (UnregAck(), SERVER, b"UNREGACK\r\n\r\n"),
-    (Quit("alice"), CLIENT, b"QUIT\r\nclientID: alice\r\n\r\n"),
-    (Quit(), PEER, b"QUIT\r\n\r\n"),
+    (ClassicQuit("alice"), CLIENT, b"QUIT\r\nclientID: alice\r\n\r\n"),
+    (ClassicQuit(), PEER, b"QUIT\r\n\r\n"),
     (QuitAck(), SERVER, b"QUITACK\r\n\r\n"),
     (
-        Chat("bob", "127.0.0.1", 3001),
+        ClassicChat("bob", "127.0.0.1", 3001),
         PEER,
         b"CHAT\r\nclientID: bob\r\nIP: 127.0.0.1\r\nPort: 3001\r\n\r\n",
     ),
-    (Error(400), SERVER, b"ERROR\r\nStatus: 400 malformed\r\n\r\n"),
+    (ClassicError(400), SERVER, b"ERROR\r\nStatus: 400 malformed\r\n\r\n"),
 ]
 
 
@@ -100,13 +100,13 @@ class EveryMessage(SynchronousTestCase):
         for sender in Sender:
             rows = [row for row in TABLE if sender in row.senders]
             self.assertEqual(len(methods(sender)), len(rows))
-            self.assertEqual(methods(sender, Dialect.BCP2), {})
+            self.assertEqual(methods(sender, Grammar.BCP2), {})
 
     def test_is_shown_on_one_line(self) -> None:
         for message, _, data in BYTES:
             line = shown(message)
             self.assertTrue(line.isprintable())
-            if message != Quit():
+            if message != ClassicQuit():
                 self.assertEqual(line, data.decode().replace("\r\n", "\\r\\n"))
 
 
@@ -114,7 +114,7 @@ class AnError(SynchronousTestCase):
     def test_has_the_words_of_its_status(self) -> None:
         for status, words in REASONS.items():
             self.assertEqual(
-                encode(Error(status)), f"ERROR\r\nStatus: {status} {words}\r\n\r\n".encode()
+                encode(ClassicError(status)), f"ERROR\r\nStatus: {status} {words}\r\n\r\n".encode()
             )
 
     def test_may_come_with_other_words_or_none(self) -> None:
@@ -128,15 +128,19 @@ class AnError(SynchronousTestCase):
 class AValue(SynchronousTestCase):
     def test_that_would_be_misread_is_not_sent(self) -> None:
         for text in ("a\r\nIP: x", "a\nb", "a\rb", "a\0b", "a\x1bb", "a\x85b", " a", "a ", "a\t"):
-            for message in (RegAck(text, "127.0.0.1", 1), BridgeAck(text, "", None), Bridge(text)):
+            for message in (
+                ClassicRegAck(text, "127.0.0.1", 1),
+                ClassicBridgeAck(text, "", None),
+                ClassicBridge(text),
+            ):
                 self.assertRaises(LocalError, encode, message)
-            self.assertRaises(LocalError, encode, InfoAck((Contact(text, "h\r\n", 1),)))
+            self.assertRaises(LocalError, encode, ClassicInfoAck((Contact(text, "h\r\n", 1),)))
 
     def test_that_is_no_unicode_text_is_not_sent(self) -> None:
-        self.assertRaises(LocalError, encode, RegAck("\udc80", "127.0.0.1", 1))
+        self.assertRaises(LocalError, encode, ClassicRegAck("\udc80", "127.0.0.1", 1))
 
     def test_of_any_script_is_sent(self) -> None:
-        self.assertIn("清 \u2028 ü".encode(), encode(RegAck("清 \u2028 ü", "127.0.0.1", 1)))
+        self.assertIn("清 \u2028 ü".encode(), encode(ClassicRegAck("清 \u2028 ü", "127.0.0.1", 1)))
 
     def test_may_be_a_name_where_an_address_is_claimed(self) -> None:
         for text in ("127.0.0.1", "::1", "[::1]", "localhost", "my-pc.lan", "0.0.0.0"):

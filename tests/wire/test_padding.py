@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.padding import NUL, Unpadder
-from chatproto.wire.reader import Item, Left, Reader, Said
+from chatproto.wire.reader import Item, Left, PlainMessage, Reader
 
 words = st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), min_size=1)
 sizes = st.sampled_from((64, 100, 1024))
@@ -80,7 +80,7 @@ class PaddedReaderTests(SynchronousTestCase):
                     items += reader.feed(part)
                 items += reader.silence()
                 items += reader.feed(last) + reader.silence()
-                said = [item.text for item in items if isinstance(item, Said)]
+                said = [item.text for item in items if isinstance(item, PlainMessage)]
                 left = [item for item in items if isinstance(item, Left)]
                 if text.lower() in ("quit", "over", "exit", "bye", "/quit"):
                     self.assertEqual(said, [])
@@ -99,5 +99,5 @@ class PaddedReaderTests(SynchronousTestCase):
         for block in (opener, opener[:-2]):
             reader = Reader(DEFAULTS)
             items = reader.feed(block.ljust(1024, NUL)) + reader.feed(b"hi".ljust(1024, NUL))
-            self.assertEqual(items[1:], [Said("hi")])
+            self.assertEqual(items[1:], [PlainMessage("hi")])
             self.assertEqual(getattr(items[0], "client_id", None), "zoe")

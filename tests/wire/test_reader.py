@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.reader import Item, Left, Opened, Reader, Said
+from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage, Reader
 
 ZOE = Me("zoe", "10.0.0.9", 3000)
 FRAMED = [row for row in DIALECTS.values() if not row.bare]
@@ -29,9 +29,9 @@ framed = texts.filter(lambda text: text and "/quit" not in text)
 words = texts.filter(lambda text: text and ":" not in text and text.lower() not in QUITS)
 
 
-def opened(row: Dialect) -> Opened:
+def opened(row: Dialect) -> DialectKnown:
     told = row.name in TELLING
-    return Opened(
+    return DialectKnown(
         row,
         "zoe" if row.has_id else None,
         "10.0.0.9" if told else None,
@@ -58,7 +58,7 @@ class RecognisingTests(SynchronousTestCase):
         frames = [row.opener(ZOE), *(row.frame(ZOE, text, b"") for text in said)]
         items = read(Reader(), split(b"".join(frames) + row.farewell(ZOE, "", b""), cuts))
         self.assertEqual(items[0], opened(row))
-        self.assertEqual(items[1:-1], [Said(text) for text in said])
+        self.assertEqual(items[1:-1], [PlainMessage(text) for text in said])
         self.assertIsInstance(items[-1], Left)
 
     @given(st.sampled_from(BARE), st.lists(words, min_size=1, max_size=4), st.lists(st.integers(0)))
@@ -71,7 +71,7 @@ class RecognisingTests(SynchronousTestCase):
             items += read(reader, split(row.frame(ZOE, text, row.end), cuts))
             self.assertTrue(reader.wants_silence)
             items += reader.silence()
-        self.assertEqual(items, [opened(row), *(Said(text) for text in said)])
+        self.assertEqual(items, [opened(row), *(PlainMessage(text) for text in said)])
         self.assertEqual(reader.line_end, row.end)
         items = reader.feed(row.farewell(ZOE, "", row.end)) + reader.silence()
         self.assertIsInstance(items[-1], Left)
@@ -82,7 +82,7 @@ class RecognisingTests(SynchronousTestCase):
                 reader = Reader()
                 both = row.opener(ZOE) + row.frame(ZOE, "hello", b"")
                 items = reader.feed(both) + reader.silence()
-                self.assertEqual(items, [opened(row), Said("hello")], row.name)
+                self.assertEqual(items, [opened(row), PlainMessage("hello")], row.name)
 
     def test_headers_come_freely(self) -> None:
         for block in (
@@ -96,7 +96,7 @@ class RecognisingTests(SynchronousTestCase):
         for text in ("CHAT about it", "hi", "Q", "ID", "Incoming tide", "x> y", "CHATTER\nmore"):
             reader = Reader()
             self.assertEqual(reader.feed(text.encode()), [])
-            self.assertEqual(reader.silence(), [Opened(DIALECTS["raw"]), Said(text)])
+            self.assertEqual(reader.silence(), [DialectKnown(DIALECTS["raw"]), PlainMessage(text)])
 
     def test_an_opener_typed_slowly_is_waited_for(self) -> None:
         reader = Reader()
@@ -110,7 +110,7 @@ class RecognisingTests(SynchronousTestCase):
             reader = Reader()
             self.assertEqual(reader.feed(text.encode()), [])
             self.assertTrue(reader.wants_silence, text)
-            self.assertEqual(reader.silence(), [Opened(DIALECTS["raw"]), Said(text)])
+            self.assertEqual(reader.silence(), [DialectKnown(DIALECTS["raw"]), PlainMessage(text)])
         for start in ("ID: 5\n", "CHAT\n", "CHAT\r\nTy", "CHATREQ\n client", "CHAT\nPORT:"):
             reader = Reader()
             self.assertEqual(reader.feed(start.encode()) + reader.silence(), [], start)
@@ -129,8 +129,8 @@ class RecognisingTests(SynchronousTestCase):
         ):
             reader = Reader()
             items = reader.feed(b"Incoming chat request from " + line + b"hello")
-            opener = Opened(DIALECTS["announce"], client_id, host, port)
-            self.assertEqual(items + reader.silence(), [opener, Said("hello")])
+            opener = DialectKnown(DIALECTS["announce"], client_id, host, port)
+            self.assertEqual(items + reader.silence(), [opener, PlainMessage("hello")])
 
     def test_an_opener_at_the_end_of_input_needs_no_blank_line(self) -> None:
         reader = Reader()
@@ -140,7 +140,9 @@ class RecognisingTests(SynchronousTestCase):
     def test_a_host_that_is_none_is_not_believed(self) -> None:
         for host in (b"\x1b[2J", b"a host", b"", b"x" * 256):
             block = b"CHAT\r\nclientID: zoe\r\nIP: " + host + b"\r\nPort: 3000\r\n\r\n"
-            self.assertEqual(Reader().feed(block), [Opened(DIALECTS["canon"], "zoe", None, 3000)])
+            self.assertEqual(
+                Reader().feed(block), [DialectKnown(DIALECTS["canon"], "zoe", None, 3000)]
+            )
 
     def test_a_block_that_no_row_has_is_shown_as_words(self) -> None:
         for block, row in (
@@ -153,7 +155,7 @@ class RecognisingTests(SynchronousTestCase):
             reader = Reader()
             items = reader.feed(block) + reader.silence()
             text = block.decode().replace("\r\n", "\n").strip()
-            self.assertEqual(items, [Opened(DIALECTS[row]), Said(text)], block)
+            self.assertEqual(items, [DialectKnown(DIALECTS[row]), PlainMessage(text)], block)
 
     def test_a_farewell_alone_opens_nothing(self) -> None:
         self.assertEqual(Reader().feed(b"QUIT\r\n\r\n"), [Left("QUIT")])
@@ -161,15 +163,15 @@ class RecognisingTests(SynchronousTestCase):
     def test_bare_text_with_crlf_is_the_crlf_row_until_it_is_not(self) -> None:
         reader = Reader()
         reader.feed(b"hello\r\n")
-        self.assertEqual(reader.silence(), [Opened(DIALECTS["crlf"]), Said("hello")])
+        self.assertEqual(reader.silence(), [DialectKnown(DIALECTS["crlf"]), PlainMessage("hello")])
         reader.feed(b"and now")
-        self.assertEqual(reader.silence(), [Said("and now")])
+        self.assertEqual(reader.silence(), [PlainMessage("and now")])
         self.assertIs(reader.dialect, DIALECTS["raw"])
         self.assertEqual(reader.line_end, b"")
 
     def test_an_id_that_is_none_is_not_believed(self) -> None:
         items = Reader().feed(b"CHAT\r\nclientID: a b\r\nIP: x\r\nPort: 99999\r\n\r\n")
-        self.assertEqual(items, [Opened(DIALECTS["canon"], None, "x", None)])
+        self.assertEqual(items, [DialectKnown(DIALECTS["canon"], None, "x", None)])
 
 
 class ReadingTests(SynchronousTestCase):
@@ -185,7 +187,7 @@ class ReadingTests(SynchronousTestCase):
         reader = self.called("canon")
         self.assertEqual(
             reader.feed(b"so long\r\nQUIT\r\n\r\n") + reader.silence(),
-            [Said("so long"), Left("QUIT")],
+            [PlainMessage("so long"), Left("QUIT")],
         )
 
     def test_every_bare_farewell_ends_a_raw_chat(self) -> None:
@@ -197,18 +199,18 @@ class ReadingTests(SynchronousTestCase):
         for end in (b"\r\n\r\n", b"\r\n\r\n\r\n", b"\n\n"):
             reader = self.called("canon")
             items = reader.feed(b"so longQUIT" + end) + reader.silence()
-            self.assertEqual(items, [Said("so long"), Left("QUIT")])
+            self.assertEqual(items, [PlainMessage("so long"), Left("QUIT")])
         for text in ("I QUIT", "I QUIT\r\n"):
             reader = self.called("canon")
             items = reader.feed(text.encode()) + reader.silence()
-            self.assertEqual(items, [Said(text.strip())])
+            self.assertEqual(items, [PlainMessage(text.strip())])
 
     def test_a_command_is_a_farewell_as_a_last_line_and_a_word_is_not(self) -> None:
         for name, data, items in (
-            ("crlf", b"hi\r\n/quit\r\n", [Said("hi"), Left("/quit")]),
-            ("chatreq", b"hi\n/quit\n", [Said("hi"), Left("/quit")]),
-            ("raw", b"it is\nover\n", [Said("it is\nover")]),
-            ("raw", b"say/quit", [Said("say/quit")]),
+            ("crlf", b"hi\r\n/quit\r\n", [PlainMessage("hi"), Left("/quit")]),
+            ("chatreq", b"hi\n/quit\n", [PlainMessage("hi"), Left("/quit")]),
+            ("raw", b"it is\nover\n", [PlainMessage("it is\nover")]),
+            ("raw", b"say/quit", [PlainMessage("say/quit")]),
         ):
             reader = self.called(name)
             self.assertEqual(reader.feed(data) + reader.silence(), items)
@@ -224,19 +226,21 @@ class ReadingTests(SynchronousTestCase):
             for text in ("ID: 42", "CHAT", "CHAT\r\nis it", "QUITE", "CHATREQ"):
                 reader = self.called(name)
                 items = reader.feed(text.encode() + b"\r\n") + reader.silence()
-                self.assertEqual(items, [Said(text)], name)
+                self.assertEqual(items, [PlainMessage(text)], name)
 
     def test_in_the_lobby_everything_is_somebodys_words(self) -> None:
         for text in ("QUIT", "quit", "/quit", "hi\nQUIT", "ID: 5", "CHAT\nType: quit"):
             reader = self.called("lobby")
             items = reader.feed(text.encode() + b"\n\n") + reader.silence()
-            self.assertEqual(items, [Said(text)])
+            self.assertEqual(items, [PlainMessage(text)])
 
     def test_a_framed_text_is_whatever_it_looks_like(self) -> None:
         for text in ("content: x", "Type: quit", "clientID: y", "IP: 1", "text: x", "CHAT"):
             for row in FRAMED:
                 reader = self.called(row.name)
-                self.assertEqual(reader.feed(row.frame(ZOE, text, b"")), [Said(text)], row.name)
+                self.assertEqual(
+                    reader.feed(row.frame(ZOE, text, b"")), [PlainMessage(text)], row.name
+                )
 
     def test_a_framed_text_may_have_several_lines(self) -> None:
         for name, frame in (
@@ -247,7 +251,7 @@ class ReadingTests(SynchronousTestCase):
             ("idonly", b"CHAT\r\nclientID: x\r\none\r\ntwo\n\r\n\r\n"),
             ("typelength", b"CHAT\r\nType: MESSAGE\r\nLength: 7\r\n\r\none\ntwo\r\n"),
         ):
-            self.assertEqual(self.called(name).feed(frame), [Said("one\ntwo")], name)
+            self.assertEqual(self.called(name).feed(frame), [PlainMessage("one\ntwo")], name)
 
     def test_a_frame_that_pauses_in_its_first_word_is_waited_for(self) -> None:
         row = DIALECTS["typeinit"]
@@ -255,14 +259,14 @@ class ReadingTests(SynchronousTestCase):
             reader = self.called("typeinit")
             frame = row.frame(ZOE, "hi", b"")
             items = reader.feed(frame[:cut]) + reader.silence() + reader.feed(frame[cut:])
-            self.assertEqual(items, [Said("hi")], cut)
+            self.assertEqual(items, [PlainMessage("hi")], cut)
 
     def test_a_prefixed_text_may_lack_its_end(self) -> None:
         for data, items in (
-            (b"zoe> hi", [Said("hi")]),
-            (b"zoe> hi\n", [Said("hi")]),
+            (b"zoe> hi", [PlainMessage("hi")]),
+            (b"zoe> hi\n", [PlainMessage("hi")]),
             (b"zoe> /quit", [Left("/quit")]),
-            (b"no prefix", [Said("no prefix")]),
+            (b"no prefix", [PlainMessage("no prefix")]),
         ):
             reader = self.called("prefixed")
             self.assertEqual(reader.feed(data) + reader.silence(), items)
@@ -286,20 +290,20 @@ class ReadingTests(SynchronousTestCase):
             head = f"CHAT\r\nType: MESSAGE\r\nLength: {length}\r\n\r\n"
             frames += head.encode() + text.encode() + b"\r\n"
         items = read(self.called("typelength"), split(frames, cuts))
-        self.assertEqual(items, [Said(text) for text in said])
+        self.assertEqual(items, [PlainMessage(text) for text in said])
 
     def test_a_counted_text_may_lack_its_line_end(self) -> None:
         frame = b"CHAT\r\nType: MESSAGE\r\nLength: 2\r\n\r\nhi"
         reader = self.called("typelength")
-        self.assertEqual(reader.feed(frame + frame), [Said("hi")])
+        self.assertEqual(reader.feed(frame + frame), [PlainMessage("hi")])
         self.assertTrue(reader.wants_silence)
-        self.assertEqual(reader.silence(), [Said("hi")])
+        self.assertEqual(reader.silence(), [PlainMessage("hi")])
 
     def test_silence_does_not_cut_a_character_of_a_counted_text(self) -> None:
         reader = self.called("typelength")
         frame = "CHAT\r\nType: MESSAGE\r\nLength: 2\r\n\r\nHä\r\n".encode()
         self.assertEqual(reader.feed(frame[:-3]) + reader.silence(), [])
-        self.assertEqual(reader.feed(frame[-3:]), [Said("Hä")])
+        self.assertEqual(reader.feed(frame[-3:]), [PlainMessage("Hä")])
 
     def test_a_counted_text_without_an_end_is_refused(self) -> None:
         reader = Reader(replace(DEFAULTS, message=100), DIALECTS["typelength"])
@@ -312,26 +316,26 @@ class ReadingTests(SynchronousTestCase):
             for name in ("canon", "raw", "chatreq", "announce"):
                 reader = self.called(name)
                 items = reader.feed(row.frame(ZOE, "hi", b"")) + reader.silence()
-                self.assertEqual(items, [Said("hi")], (row.name, name))
+                self.assertEqual(items, [PlainMessage("hi")], (row.name, name))
                 self.assertEqual(reader.dialect, row, name)
 
     def test_a_prefix_is_taken_off_only_if_the_first_text_has_it(self) -> None:
         reader = self.called("canon")
-        self.assertEqual(reader.feed(b"hello\n") + reader.silence(), [Said("hello")])
+        self.assertEqual(reader.feed(b"hello\n") + reader.silence(), [PlainMessage("hello")])
         items = reader.feed(b"zoe> hi\n\n") + reader.silence()
-        self.assertEqual(items, [Said("zoe> hi")])
+        self.assertEqual(items, [PlainMessage("zoe> hi")])
         self.assertIs(reader.dialect, DIALECTS["canon"])
 
     def test_a_counted_length_may_count_the_line_end(self) -> None:
         reader = self.called("typelength")
         frame = b"CHAT\r\nType: MESSAGE\r\nLength: 4\r\n\r\nhi\r\n"
-        self.assertEqual(reader.feed(frame + frame), [Said("hi"), Said("hi")])
+        self.assertEqual(reader.feed(frame + frame), [PlainMessage("hi"), PlainMessage("hi")])
 
     def test_a_frame_cut_by_the_end_of_input_is_read_as_far_as_it_came(self) -> None:
         for data, items in (
-            (b"CHAT\r\nType: MESSAGE\r\nLength: 9\r\n\r\nhi", [Said("hi"), Left("")]),
+            (b"CHAT\r\nType: MESSAGE\r\nLength: 9\r\n\r\nhi", [PlainMessage("hi"), Left("")]),
             (b"CHAT\r\nType: MESSAGE\r\nLength: 9\r\n\r\n", [Left("")]),
-            (b"CHAT\r\nType: message\r\nMessage: hi\r\n", [Said("hi"), Left("")]),
+            (b"CHAT\r\nType: message\r\nMessage: hi\r\n", [PlainMessage("hi"), Left("")]),
             (b"CHAT\r\nType: quit\r\n", [Left("quit")]),
             (b"QUIT", [Left("QUIT")]),
         ):
@@ -340,13 +344,15 @@ class ReadingTests(SynchronousTestCase):
                 self.assertEqual(reader.feed(data) + reader.end(), items)
         reader = Reader()
         reader.feed(b"CHAT\r\nType: MESSAGE\r\nLength: 9\r\n\r\nhi")
-        self.assertEqual(reader.end(), [Opened(DIALECTS["typelength"]), Said("hi"), Left("")])
+        self.assertEqual(
+            reader.end(), [DialectKnown(DIALECTS["typelength"]), PlainMessage("hi"), Left("")]
+        )
 
     def test_a_message_may_have_several_lines(self) -> None:
         reader = self.called("canon")
         reader.feed(b"one\r\n")
         reader.feed(b"two\r\n")
-        self.assertEqual(reader.silence(), [Said("one\r\ntwo")])
+        self.assertEqual(reader.silence(), [PlainMessage("one\r\ntwo")])
 
     def test_stray_line_ends_are_nothing(self) -> None:
         for name in ("canon", "idonly", "raw"):
@@ -357,14 +363,14 @@ class ReadingTests(SynchronousTestCase):
         reader = self.called("raw")
         reader.feed("grü".encode()[:3])
         reader.feed("grü".encode()[3:] + b"\xff")
-        self.assertEqual(reader.silence(), [Said("grü\ufffd")])
+        self.assertEqual(reader.silence(), [PlainMessage("grü\ufffd")])
 
     def test_the_end_of_input_ends_message_and_chat(self) -> None:
         reader = self.called("raw")
         reader.feed(b"hi")
-        self.assertEqual(reader.end(), [Said("hi"), Left("")])
+        self.assertEqual(reader.end(), [PlainMessage("hi"), Left("")])
 
     def test_one_whom_we_called_may_answer_in_another_frame(self) -> None:
         reader = self.called("canon")
         items = reader.feed(b"CHAT\r\nType: message\r\nMessage: hi\r\n\r\n")
-        self.assertEqual(items, [Said("hi")])
+        self.assertEqual(items, [PlainMessage("hi")])

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.reader import Left, Opened, Reader, Said
+from chatproto.wire.reader import DialectKnown, Left, PlainMessage, Reader
 
 
 class LimitTests(SynchronousTestCase):
@@ -19,9 +19,9 @@ class LimitTests(SynchronousTestCase):
         reader = Reader(replace(DEFAULTS, message=10), DIALECTS["raw"])
         items = reader.feed("ééééééé".encode())
         items += reader.silence()
-        self.assertEqual(items, [Said("ééééé"), Said("éé")])
+        self.assertEqual(items, [PlainMessage("ééééé"), PlainMessage("éé")])
         reader = Reader(replace(DEFAULTS, message=9), DIALECTS["raw"])
-        self.assertEqual(reader.feed("ééééé".encode()), [Said("éééé")])
+        self.assertEqual(reader.feed("ééééé".encode()), [PlainMessage("éééé")])
 
     def test_a_block_without_end_is_refused(self) -> None:
         reader = Reader(replace(DEFAULTS, header_block=64))
@@ -68,7 +68,7 @@ class LimitTests(SynchronousTestCase):
             items = [item for part in parts for item in reader.feed(part)] + reader.end()
         except RemoteError:
             return
-        self.assertLessEqual(sum(isinstance(item, Opened) for item in items), 1)
+        self.assertLessEqual(sum(isinstance(item, DialectKnown) for item in items), 1)
         self.assertEqual([isinstance(item, Left) for item in items].index(True), len(items) - 1)
         if len(items) > 1:
-            self.assertIsInstance(items[0], Opened)
+            self.assertIsInstance(items[0], DialectKnown)
