@@ -20,11 +20,11 @@ from twisted.internet.task import LoopingCall
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.measure import raise_file_limit
-from chatproto.directory.registration import ClientRegistration
+from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Handshake, Tls
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 
 EVERY = 0.25
 
@@ -65,10 +65,10 @@ class Crowd:
     def server_left_out(self, server: SecureServer, why: str) -> None:
         """Nobody of them knows another server."""
 
-    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+    def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
         """Nobody calls."""
 
-    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+    def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Nobody watches."""
 
 

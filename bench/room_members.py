@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 from bench.measure import CannotMeasure
-from chatproto.wire import bcp2, bcp2_rooms
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.strict import encode
 
 MARK = re.compile(rb"@@(\d+) [^;]*;")
@@ -76,7 +76,7 @@ class Ours(Member):
     """A member of a BCP/2 server."""
 
     def join(self) -> None:
-        register = bcp2.Register(1, f"m{self.number}", 5000)
+        register = bcp2_server.Register(1, f"m{self.number}", 5000)
         self.enter(encode(register) + encode(bcp2_rooms.Join(2, "#bench")), b"JOINACK")
 
     def say(self, text: str) -> None:

@@ -23,8 +23,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from chatproto.wire import bcp2
 from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Ping
 from chatproto.wire.strict import encode
 from tests.e2e.roamer import Ear
@@ -82,7 +82,7 @@ def inside(port: int, folder: Path, block: bytes) -> None:
     while True:
         with contextlib.suppress(OSError, EOFError):
             ear = Ear(port, folder)
-            ear.ask(bcp2.Register(1, f"t{free_port()}", 5000))
+            ear.ask(bcp2_server.Register(1, f"t{free_port()}", 5000))
             ear._connection.settimeout(30)
             while True:
                 ear._connection.sendall(block)
@@ -91,7 +91,7 @@ def inside(port: int, folder: Path, block: bytes) -> None:
 
 def tls_info(port: int, folder: Path) -> None:
     """Pipelined INFO inside TLS."""
-    inside(port, folder, encode(bcp2.Info(1)) * 3000)
+    inside(port, folder, encode(bcp2_server.Info(1)) * 3000)
 
 
 def tls_rooms(port: int, folder: Path) -> None:
@@ -106,7 +106,11 @@ def tls_register(port: int, folder: Path) -> None:
     inside(
         port,
         folder,
-        (encode(bcp2.Register(1, "flip", 5000)) + encode(bcp2.Register(1, "flop", 5000))) * 300,
+        (
+            encode(bcp2_server.Register(1, "flip", 5000))
+            + encode(bcp2_server.Register(1, "flop", 5000))
+        )
+        * 300,
     )
 
 
@@ -118,7 +122,7 @@ WORST: tuple[Callable[[int, Path], None], ...] = (
 def quiet(port: int, folder: Path, seconds: float) -> list[float]:
     """Ask one thing after another for so long; how long each answer took."""
     ear = Ear(port, folder)
-    ear.ask(bcp2.Register(1, "quiet", 5000))
+    ear.ask(bcp2_server.Register(1, "quiet", 5000))
     took, end = [], time.monotonic() + seconds
 
     def probe() -> None:
@@ -127,7 +131,7 @@ def quiet(port: int, folder: Path, seconds: float) -> list[float]:
             one.recv(1000)
 
     while time.monotonic() < end:
-        for ask in (probe, lambda: ear.ask(Ping(2)), lambda: ear.ask(bcp2.Info(3, "quiet"))):
+        for ask in (probe, lambda: ear.ask(Ping(2)), lambda: ear.ask(bcp2_server.Info(3, "quiet"))):
             begun = time.monotonic()
             ask()
             took.append(time.monotonic() - begun)

@@ -14,12 +14,12 @@ from chatproto.cli.server_options import ServerOptions
 from chatproto.server.metrics import HELP
 from chatproto.session.diagram import diagram
 from chatproto.ui.commands import ROWS
-from chatproto.wire.bcp2 import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.bcp2_peer import FROM_PEER
+from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
+from chatproto.wire.classic import TABLE, Grammar
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import REASONS
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import TABLE, Grammar
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"

@@ -24,13 +24,13 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(
             "wire",
             "net",
-            "directory.lease",
-            "directory.names",
-            "directory.presences",
+            "directory.classic_registration",
+            "directory.id_owners",
+            "directory.registration_store",
             "session.ledger",
             "rooms.history",
         ),
-        *("directory.registry", "directory.visitors"),
+        *("directory.registry", "directory.registrations"),
     },
     "server": {"wire", "net", "stdio.printable", *FEATURES},
     "client": {"wire", "net", "stdio.unexpected", *FEATURES},
@@ -46,21 +46,22 @@ NO_TWISTED = {
     "wire": "*",
     "stdio": "printable typed",
     "accounts": "allowed files passwords tries",
-    "directory": "addresses answer answers callee introductions keyed lease listing names pairing places"
-    " presences registration registry visitors watchers",
+    "directory": "addresses answer answers bridge_result introductions keyed"
+    " classic_registration listing id_owners pairing places registration_store"
+    " client_registration registry registrations watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",
-    "session": "candidates correspondence diagram effects exchange floor ledger link_news manner paths"
+    "session": "candidates delivery diagram effects exchange floor ledger link_news capabilities paths"
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",
-    "rooms": "answers bare chair effects flood guard history lobby plain_view room",
-    "server": "commands members room_feed shared_lobby unanswered",
-    "transfer": "desk effects incoming names offer outgoing progress rates receiving records sending "
+    "rooms": "answers raw_text moderation effects flood guard history lobby plain_view room",
+    "server": "commands replicas room_feed shared_lobby unanswered",
+    "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
     "ui": "arguments checkup commands common_words completion file_view legible oneshot oneshot_files"
     " progress room_arguments room_commands room_view row values view",
-    "client": "events findings people settings",
+    "client": "events diagnostics address_book settings",
 }
 """What only decides; `*` is the whole room."""
 

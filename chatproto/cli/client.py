@@ -21,16 +21,16 @@ from chatproto.cli.options import (
 )
 from chatproto.cli.secret_line import SecretLine
 from chatproto.cli.servers import introducer
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.active_target import ActiveTarget
+from chatproto.client.app import App
 from chatproto.client.events import INTERNAL, Event, Failed, Notice
 from chatproto.client.files import Files
 from chatproto.client.known_dialects import KnownDialects
-from chatproto.client.neighbours import Neighbours
-from chatproto.client.node import App
+from chatproto.client.nearby import Neighbours
 from chatproto.client.service import ChatClient
 from chatproto.client.settings import ClientSettings
 from chatproto.client.shared_port import shared_port
-from chatproto.client.standing import ActiveTarget
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.tls import Tls
 from chatproto.nearby.ports import Ports
 from chatproto.net.clock import use_monotonic_time, wall

@@ -16,9 +16,9 @@ from twisted.logger import globalLogBeginner
 
 from chatproto.cli.client_options import Options
 from chatproto.cli.options import COULD_NOT_START, WrongOption
+from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.client.doctor import Doctor, Patient
 from chatproto.client.events import CommandOutput, Exited
-from chatproto.client.findings import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.identity.tls import Tls

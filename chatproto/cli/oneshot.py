@@ -223,7 +223,7 @@ def main(arguments: Sequence[str]) -> int:
     use_monotonic_time(reactor)
     use_system_resolver(reactor)
 
-    from chatproto.cli.errand import OneShotRunner
+    from chatproto.cli.oneshot_runner import OneShotRunner
 
     running: Any = reactor
     try:

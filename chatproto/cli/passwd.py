@@ -20,7 +20,7 @@ from chatproto.cli.options import (
     say_wrong,
 )
 from chatproto.client.service import CannotStart
-from chatproto.directory.names import fold
+from chatproto.directory.id_owners import fold
 from chatproto.wire.bcp2_common import USER
 
 PROGRAM = "chatserver passwd"

@@ -19,16 +19,17 @@ from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
 from chatproto.client.service import CannotStart, host_towards
+from chatproto.directory.classic_registration import is_loopback
+from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
-from chatproto.directory.lease import is_loopback
-from chatproto.directory.names import IdOwners
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import Times, use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
 from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
-from chatproto.server.keeper import Flusher
+from chatproto.server.counters import Counters
+from chatproto.server.flusher import Flusher
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
@@ -36,7 +37,6 @@ from chatproto.server.room_orders import read_order
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
-from chatproto.server.tally import Counters
 from chatproto.server.terminal import Terminal
 from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output

@@ -9,17 +9,17 @@ from typing import Any
 
 from chatproto.cli.asking import account_password
 from chatproto.cli.options import WrongOption
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.app import App
 from chatproto.client.events import Notice
 from chatproto.client.introducers import ClassicIntroducer, Introducer, SecureIntroducer
-from chatproto.client.node import App
 from chatproto.client.server_news import ServerNews
 from chatproto.client.service import CannotStart
+from chatproto.client.trust_store import TrustStore
 from chatproto.directory.client import ClassicServer
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.trust import changed_key
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS
 
@@ -77,9 +77,9 @@ def introducer(
     )
 
 
-def _login(options: Mapping[str, Any]) -> Callable[[int], bcp2.Login]:
+def _login(options: Mapping[str, Any]) -> Callable[[int], bcp2_server.Login]:
     """Return a factory of LOGIN messages with the password known at the time of the call."""
-    return lambda cseq: bcp2.Login(cseq, options["user"], options["password"])
+    return lambda cseq: bcp2_server.Login(cseq, options["user"], options["password"])
 
 
 def _renewed(options: Any) -> str:

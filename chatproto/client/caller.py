@@ -22,7 +22,7 @@ from chatproto.identity.recipient import (
     carried,
 )
 from chatproto.net.clock import Wall
-from chatproto.session.manner import SECURE, Capabilities
+from chatproto.session.capabilities import SECURE, Capabilities
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink

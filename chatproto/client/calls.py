@@ -8,31 +8,31 @@ from typing import Protocol
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.address_book import AddressBook
 from chatproto.client.caller import CallDialer
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.events import Event, Failed, Notice, SessionChanged
 from chatproto.client.files import Files
-from chatproto.client.introduction import Rendezvous
 from chatproto.client.links import Links
-from chatproto.client.meetings import RendezvousTable
-from chatproto.client.people import AddressBook
-from chatproto.client.place import OwnAddresses
-from chatproto.client.posts import OutboundStreams, Random
+from chatproto.client.outbound_streams import OutboundStreams, Random
+from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.redials import Redials
+from chatproto.client.rendezvous import Rendezvous
+from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.client.secure_links import SecureLinks
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.client.target import AwayContact, RoomTarget, Target
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.names import NameBook
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Delivery
-from chatproto.session.manner import SECURE, Capabilities
+from chatproto.session.capabilities import SECURE, Capabilities
+from chatproto.session.delivery import Delivery
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink

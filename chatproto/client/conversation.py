@@ -10,15 +10,15 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.client.events import Bye, Event, Failed, SessionChanged
-from chatproto.client.introduction import path_of
 from chatproto.client.link_orders import AnyLink, carry_out
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.message_news import MessageNews
+from chatproto.client.redial_state import RedialState
 from chatproto.client.refusals import refusal_fields
-from chatproto.client.tries import RedialState
+from chatproto.client.rendezvous import path_of
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Delivery
+from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     Broken,
     Effect,

@@ -8,10 +8,10 @@ from typing import Protocol
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.client.finder import TROUBLES
+from chatproto.client.address_book import AddressBook
 from chatproto.client.introducers import Introducer
-from chatproto.client.people import AddressBook
-from chatproto.client.posts import OutboundStreams
+from chatproto.client.name_resolver import TROUBLES
+from chatproto.client.outbound_streams import OutboundStreams
 
 SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
 """Seconds between two tries to reach somebody, doubled each time, while nothing of it arrives."""

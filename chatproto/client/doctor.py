@@ -12,11 +12,11 @@ from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectionRefusedError, DNSLookupError, TimeoutError
 from twisted.internet.task import deferLater
 
-from chatproto.client import findings
-from chatproto.client.findings import FAIL, NOTE, OK, SKIP, Finding
+from chatproto.client import diagnostics
+from chatproto.client.diagnostics import FAIL, NOTE, OK, SKIP, Finding
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
-from chatproto.directory.server_line import ServerConnection
+from chatproto.directory.server_connection import ServerConnection
 from chatproto.identity.pins import Pins
 from chatproto.identity.tls import Tls
 from chatproto.identity.trust import changed_key
@@ -25,7 +25,7 @@ from chatproto.nearby.ports import Ports
 from chatproto.net.clock import Wall, wall
 from chatproto.net.dates import moment_of
 from chatproto.net.resolver import endpoint_to
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import REASONS, RemoteError
 from chatproto.wire.fields import host_port
@@ -95,7 +95,7 @@ class Doctor:
             await line.tls()
         except ServerUnreachable as error:
             if line.shown is not None:
-                self._told(findings.key_refused(line.name, line.shown, str(error)))
+                self._told(diagnostics.key_refused(line.name, line.shown, str(error)))
             else:
                 advice = "is that the port of a chatserver? a classic one is asked with --plain"
                 self._told(Finding("key", FAIL, str(error), advice))
@@ -103,7 +103,7 @@ class Doctor:
             return
         assert line.shown is not None
         pin = patient.pins.server(line.name)
-        self._told(findings.key_found(line.name, line.shown, patient.named is not None, pin))
+        self._told(diagnostics.key_found(line.name, line.shown, patient.named is not None, pin))
         asked = self._clock()
         try:
             answer = await line.observe()
@@ -113,9 +113,9 @@ class Doctor:
             self._told(Finding("address", FAIL, str(error), "try again in a while"))
             self._skip(*SHUT[1:])
         else:
-            self._told(findings.address_seen(answer.observed, line.local))
-            self._told(findings.calls_in(answer.observed, line.local, patient.announced))
-            self._told(findings.clock(moment_of(answer.date), asked, self._clock()))
+            self._told(diagnostics.address_seen(answer.observed, line.local))
+            self._told(diagnostics.calls_in(answer.observed, line.local, patient.announced))
+            self._told(diagnostics.clock(moment_of(answer.date), asked, self._clock()))
 
     def _refused(self, error: ServerRefused) -> None:
         if error.status == 405:
@@ -166,7 +166,7 @@ class Doctor:
         ports.close()
         outside = [one.partition("%")[0] for one in back]
         self._told(
-            findings.beacons(
+            diagnostics.beacons(
                 networks,
                 any(not ip_address(one).is_loopback for one in outside),
                 sorted(people),
@@ -224,15 +224,15 @@ class _Line:
         """Fires when its key is known and right; fails with Unreachable."""
         return self._made
 
-    async def observe(self) -> bcp2.ObserveAck:
+    async def observe(self) -> bcp2_server.ObserveAck:
         """Raises Refused or Unreachable."""
         try:
-            answer = await self._line.ask(bcp2.Observe, bcp2.ObserveAck)
+            answer = await self._line.ask(bcp2_server.Observe, bcp2_server.ObserveAck)
         except ServerUnreachable:
             if self._refusal is not None:
                 raise self._refusal from None
             raise
-        assert isinstance(answer, bcp2.ObserveAck)
+        assert isinstance(answer, bcp2_server.ObserveAck)
         return answer
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from typing import Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.client.acquaintances import TrustStore
 from chatproto.client.events import CommandOutput, Event, Failed, FileChanged
 from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Monotonic
 from chatproto.session.secure import SecureLink
-from chatproto.transfer.desk import DiskWorker, TransferNews, TransferTrouble
+from chatproto.transfer.context import DiskWorker, TransferNews, TransferTrouble
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import ACTIVE, TransferState

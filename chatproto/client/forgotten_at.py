@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chatproto.client.acquaintances import TrustStore
 from chatproto.client.calls import Calls
 from chatproto.client.rooms import JoinedRooms
 from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import TrustStore
 
 
 class ForgottenAtOwner(Protocol):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from chatproto.client.address_book import AddressBook
 from chatproto.client.events import Bridged, Contacts, Event, Notice, Registered
-from chatproto.client.finder import NameResolver
-from chatproto.client.people import AddressBook
+from chatproto.client.name_resolver import NameResolver
 from chatproto.wire.limits import Limits
 
 

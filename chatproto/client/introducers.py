@@ -8,9 +8,9 @@ from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from chatproto.directory.callee import BridgeResult
+from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ClassicServer, ServerUnreachable
-from chatproto.directory.registration import ClientRegistration
+from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import SecureServer
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me

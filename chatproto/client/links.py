@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from chatproto.client.address_book import AddressBook
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, IncomingCallEvent, Notice
-from chatproto.client.meetings import RendezvousTable
-from chatproto.client.people import AddressBook
+from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.client.secure_links import SecureLinks
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
-from chatproto.directory.lease import network, shown_ip
+from chatproto.directory.classic_registration import network, shown_ip
 from chatproto.identity.recipient import OpenPeer
-from chatproto.session.manner import Capabilities
+from chatproto.session.capabilities import Capabilities
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.table import SessionState

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.address_book import AddressBook
 from chatproto.client.calls import Calls
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.deliveries import Deliveries
@@ -23,15 +23,15 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.introducers import Introducer
-from chatproto.client.people import AddressBook
-from chatproto.client.posts import OutboundStreams
+from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.rooms import JoinedRooms
 from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
 from chatproto.session import ledger
-from chatproto.session.correspondence import Delivery, Outcome
+from chatproto.session.delivery import Delivery, Outcome
 from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError

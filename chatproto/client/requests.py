@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred, DeferredLock
 
 from chatproto.client.events import INTERNAL, Event, Failed
-from chatproto.client.finder import TROUBLES
+from chatproto.client.name_resolver import TROUBLES
 from chatproto.client.refusals import refusal_fields
 from chatproto.identity.pins import PinTrouble
 from chatproto.stdio.unexpected import unexpected

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.client.calls import Calls
 from chatproto.client.events import Event, RoomChanged
 from chatproto.client.membership import Membership
-from chatproto.client.posts import OutboundStreams
+from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests, sentence
 from chatproto.client.room_log import RoomLog
 from chatproto.client.room_news import changed, joined

@@ -8,11 +8,11 @@ from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from chatproto.client.address_book import AddressBook
 from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import PeerUnreachable
-from chatproto.client.introduction import Rendezvous
-from chatproto.client.meetings import RendezvousTable
-from chatproto.client.people import AddressBook
+from chatproto.client.rendezvous import Rendezvous
+from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.session.secure import SecureLink
 from chatproto.session.table import SessionState
 from chatproto.wire.fields import Contact

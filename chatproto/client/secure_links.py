@@ -8,15 +8,16 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from chatproto.client.acquaintances import TrustStore
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.events import Event, Failed, IncomingCallEvent, Notice
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
+from chatproto.session.capabilities import SECURE, Capabilities
 from chatproto.session.effects import Drop, Opening
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
 from chatproto.session.link_news import (
@@ -30,7 +31,6 @@ from chatproto.session.link_news import (
     News,
     PeerLeft,
 )
-from chatproto.session.manner import SECURE, Capabilities
 from chatproto.session.plain import PlainLink
 from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.address_book import AddressBook
 from chatproto.client.calls import Calls
 from chatproto.client.events import LOGIN_REFUSED, Event, Failed, Notice, Registered
-from chatproto.client.introduction import Rendezvous
-from chatproto.client.people import AddressBook
-from chatproto.client.place import OwnAddresses
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.rendezvous import Rendezvous
+from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.fields import Contact
 
 
@@ -87,7 +87,7 @@ class ServerNews:
         """That one of several is not wanted."""
         self._tell(Failed(f"server {server.name}: {why}; it is left out", command="register"))
 
-    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+    def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
         """Somebody asked it for us and may call."""
         self._known.introduce(push.client_id, push.key)
         self._node.calls.meetings.introduced(
@@ -98,7 +98,7 @@ class ServerNews:
             contact = Contact(push.client_id, host, port, push.key)
             self._node.people.remember(contact, push.addresses)
 
-    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+    def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Somebody watched has come."""
         self._node.came(push.peer_id)
 

@@ -18,9 +18,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client import interfaces
+from chatproto.client.app import App
 from chatproto.client.door import Door
 from chatproto.client.home import Home
-from chatproto.client.node import App
 from chatproto.client.shared_port import SharedPort
 from chatproto.net.resolver import look_up
 from chatproto.wire.fields import host_port

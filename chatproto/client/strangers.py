@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from chatproto.client.events import Event, Notice
-from chatproto.directory.lease import network
+from chatproto.directory.classic_registration import network
 from chatproto.net.rate_limiter import RateLimiter, RateLimiters
 from chatproto.wire.limits import Limits
 

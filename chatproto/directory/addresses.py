@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address
 
-from chatproto.directory.lease import as_address
-from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.directory.classic_registration import as_address
+from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.net.addresses import CALLABLE, AddressScope, address_reach, embedded_ipv4
 from chatproto.wire.bcp2_common import ADDRESSES, Address
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from chatproto.directory.lease import ClassicRegistration, Origin
-from chatproto.directory.names import IdOwners
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
+from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.pairing import bridge
 from chatproto.directory.registry import Registry
-from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import Contact, host_port
-from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import (
+from chatproto.wire.classic import (
     ClassicBridge,
     ClassicBridgeAck,
     ClassicError,
@@ -27,6 +24,9 @@ from chatproto.wire.messages import (
     UnregAck,
     Unregister,
 )
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.limits import DEFAULTS, Limits
 
 
 class OpenClients(Protocol):

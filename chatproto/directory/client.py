@@ -25,10 +25,10 @@ from chatproto.directory.answer import (
 )
 from chatproto.directory.reaching import why_unreached
 from chatproto.net.resolver import endpoint_to
+from chatproto.wire.classic import ClassicBridge, ClassicInfo, ClassicRegister, Message
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import ClassicBridge, ClassicInfo, ClassicRegister, Message
 
 
 class ServerUnreachable(Exception):

@@ -9,13 +9,12 @@ from itertools import islice
 from math import ceil
 
 from chatproto.directory.addresses import told
+from chatproto.directory.classic_registration import Origin, is_loopback, network
+from chatproto.directory.id_owners import IdOwners, claim, is_new, is_reserved
 from chatproto.directory.introductions import Introductions
-from chatproto.directory.lease import Origin, is_loopback, network
 from chatproto.directory.listing import Listing
-from chatproto.directory.names import IdOwners, claim, is_new, is_reserved
-from chatproto.directory.presences import ForgottenPresences, RegistrationStore
-from chatproto.directory.registry import Registry
-from chatproto.directory.visitors import (
+from chatproto.directory.registration_store import ForgottenPresences, RegistrationStore
+from chatproto.directory.registrations import (
     ClientConnection,
     Dismiss,
     Effect,
@@ -23,11 +22,12 @@ from chatproto.directory.visitors import (
     Registration,
     RegistrationState,
 )
+from chatproto.directory.registry import Registry
 from chatproto.directory.watchers import Watchers
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
 from chatproto.net.rate_limiter import RateLimiters
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import LINES, Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
@@ -106,22 +106,26 @@ class KeyedDirectory:
         """What is to be said, to `visitor` and to others."""
         try:
             match message:
-                case bcp2.Register():
+                case bcp2_server.Register():
                     return self._register(message, visitor, now)
-                case bcp2.Bridge():
+                case bcp2_server.Bridge():
                     self._uses_alone(visitor, now)
                     return self._bridge(message, self._registered(visitor), now)
-                case bcp2.Info():
+                case bcp2_server.Info():
                     return [PushTo(visitor, self._info(message, visitor))]
-                case bcp2.Watch():
+                case bcp2_server.Watch():
                     self._uses_alone(visitor, now)
                     return self._watch(message, self._registered(visitor))
-                case bcp2.Unwatch(cseq, peer_id):
+                case bcp2_server.Unwatch(cseq, peer_id):
                     self._watchers.remove(visitor, peer_id)
-                    return [PushTo(visitor, bcp2.UnwatchAck(cseq, peer_id))]
-                case bcp2.Observe(cseq):
+                    return [PushTo(visitor, bcp2_server.UnwatchAck(cseq, peer_id))]
+                case bcp2_server.Observe(cseq):
                     seen = visitor.host, visitor.port
-                    return [PushTo(visitor, bcp2.ObserveAck(cseq, seen, date_of(self._date(now))))]
+                    return [
+                        PushTo(
+                            visitor, bcp2_server.ObserveAck(cseq, seen, date_of(self._date(now)))
+                        )
+                    ]
                 case Ping(cseq):
                     return [PushTo(visitor, PingAck(cseq))]
                 case PingAck():
@@ -351,7 +355,7 @@ class KeyedDirectory:
     # Requests.
 
     def _register(
-        self, message: bcp2.Register, visitor: ClientConnection, now: float
+        self, message: bcp2_server.Register, visitor: ClientConnection, now: float
     ) -> list[Effect]:
         client_id, limits = message.client_id, self.limits
         if message.expires == 0:
@@ -362,7 +366,7 @@ class KeyedDirectory:
             self._forget(client_id)
             visitor.client_id = None
             return [
-                PushTo(visitor, bcp2.RegAck(message.cseq, client_id, 0, visitor.address)),
+                PushTo(visitor, bcp2_server.RegAck(message.cseq, client_id, 0, visitor.address)),
                 *effects,
             ]
         classic = self.registry.find(client_id)
@@ -373,7 +377,7 @@ class KeyedDirectory:
             raise RemoteError(409, "another key is here with that id")
         if former is not None and former.connected and former.visitor.came_after(visitor):
             # What was on its way for long comes from a connection that its own program has left.
-            return [Dismiss(visitor, bcp2.Replaced())]
+            return [Dismiss(visitor, bcp2_server.Replaced())]
         if former is not None and former.key != visitor.key and not own:
             raise RemoteError(409, "another key's registration of that id has not ended")
         new = is_new(self.names, client_id, visitor.key)
@@ -405,7 +409,7 @@ class KeyedDirectory:
         replaced: list[Effect] = []
         if former is not None and former.connected and former.visitor is not visitor:
             former.visitor.client_id = None
-            replaced = [Dismiss(former.visitor, bcp2.Replaced())]
+            replaced = [Dismiss(former.visitor, bcp2_server.Replaced())]
         for other in lost:
             replaced += self.expel(other)
         if visitor.client_id not in (None, client_id):
@@ -417,7 +421,7 @@ class KeyedDirectory:
         presence.proven = not trial
         self._keep(presence)
         self._used[client_id] = now
-        answer = bcp2.RegAck(message.cseq, client_id, granted, visitor.address)
+        answer = bcp2_server.RegAck(message.cseq, client_id, granted, visitor.address)
         return [PushTo(visitor, answer), *replaced, *self._tell(client_id, "online")]
 
     def _keep(self, presence: Registration) -> None:
@@ -426,7 +430,9 @@ class KeyedDirectory:
         if presence.open and presence.listed and presence.connected:
             self._open[presence.client_id] = None
 
-    def _bridge(self, message: bcp2.Bridge, caller: Registration, now: float) -> list[Effect]:
+    def _bridge(
+        self, message: bcp2_server.Bridge, caller: Registration, now: float
+    ) -> list[Effect]:
         visitor = caller.visitor
         if not message.peer_id:
             return self._anybody(message, caller, now)
@@ -436,7 +442,7 @@ class KeyedDirectory:
             if callee is None and classic is not None and classic.key is None:
                 there = classic.contact()
                 addresses = ((there.host, there.port),)
-                answer = bcp2.BridgeAck(message.cseq, there.client_id, addresses=addresses)
+                answer = bcp2_server.BridgeAck(message.cseq, there.client_id, addresses=addresses)
                 return [PushTo(visitor, answer)]
             self._introductions.count_in_vain(caller.key, now)
             raise RemoteError(404, "no such client")
@@ -445,7 +451,9 @@ class KeyedDirectory:
             raise RemoteError(480, "they are away")
         return self._introduce(message.cseq, caller, callee, now)
 
-    def _anybody(self, message: bcp2.Bridge, caller: Registration, now: float) -> list[Effect]:
+    def _anybody(
+        self, message: bcp2_server.Bridge, caller: Registration, now: float
+    ) -> list[Effect]:
         """The classic question, among clients with keys: whoever registered last and is listed."""
         for client_id in self._listing.newest():  # a key has a few ids at most
             callee = self._present[client_id]
@@ -453,17 +461,17 @@ class KeyedDirectory:
                 return self._introduce(message.cseq, caller, callee, now)
         return [PushTo(caller.visitor, self._classic_for(caller, message.cseq))]
 
-    def _classic_for(self, caller: Registration, cseq: int) -> bcp2.BridgeAck:
+    def _classic_for(self, caller: Registration, cseq: int) -> bcp2_server.BridgeAck:
         """Answer with a classic client if `caller` calls in plain text too, else with nobody."""
         asker, registry = caller.client_id, self.registry
         lease = None
         if caller.open:
             lease = registry.first_waiting(asker) or registry.last_free(asker)
         if lease is None:
-            return bcp2.BridgeAck(cseq)
+            return bcp2_server.BridgeAck(cseq)
         registry.pair(asker, lease.client_id)
         there = lease.contact()
-        return bcp2.BridgeAck(cseq, there.client_id, addresses=((there.host, there.port),))
+        return bcp2_server.BridgeAck(cseq, there.client_id, addresses=((there.host, there.port),))
 
     def _introduce(
         self, cseq: int, caller: Registration, callee: Registration, now: float
@@ -478,18 +486,18 @@ class KeyedDirectory:
         there, here = told(callee, caller.visitor), told(caller, callee.visitor)
         mine, theirs = self._new_tickets(caller.key, call, now) or ("", "")
         relay = self.relay if mine else None
-        answer = bcp2.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine, relay)
-        push = bcp2.Introduce(caller.client_id, caller.key, here, call, theirs, relay)
+        answer = bcp2_server.BridgeAck(cseq, callee.client_id, callee.key, there, call, mine, relay)
+        push = bcp2_server.Introduce(caller.client_id, caller.key, here, call, theirs, relay)
         return [PushTo(callee.visitor, push), PushTo(caller.visitor, answer)]
 
-    def _info(self, message: bcp2.Info, visitor: ClientConnection) -> Bcp2Message:
+    def _info(self, message: bcp2_server.Info, visitor: ClientConnection) -> Bcp2Message:
         most = min(self.limits.info_lines, LINES)
         limit = min(message.limit or most, most)
         found = self.everybody(message.prefix, message.after, limit + 1)
         last = found[limit - 1].client_id if len(found) > limit else ""
-        return bcp2.InfoAck(message.cseq, tuple(found[:limit]), last)
+        return bcp2_server.InfoAck(message.cseq, tuple(found[:limit]), last)
 
-    def _watch(self, message: bcp2.Watch, presence: Registration) -> list[Effect]:
+    def _watch(self, message: bcp2_server.Watch, presence: Registration) -> list[Effect]:
         visitor, peer_id = presence.visitor, message.peer_id
         watched = self._present.get(peer_id)
         if not self.sees(visitor.key, peer_id):
@@ -499,8 +507,11 @@ class KeyedDirectory:
         # The grace is for those who watched before it: this one BRIDGE would answer with 480.
         status = "online" if watched is not None and watched.connected else "offline"
         self._watchers.add(visitor, peer_id, status)
-        state = bcp2.Presence(peer_id, status)
-        return [PushTo(visitor, bcp2.WatchAck(message.cseq, peer_id)), PushTo(visitor, state)]
+        state = bcp2_server.Presence(peer_id, status)
+        return [
+            PushTo(visitor, bcp2_server.WatchAck(message.cseq, peer_id)),
+            PushTo(visitor, state),
+        ]
 
     # How it follows.
 

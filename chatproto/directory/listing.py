@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator
 
-from chatproto.directory.visitors import Registration
+from chatproto.directory.registrations import Registration
 
 
 class Listing:

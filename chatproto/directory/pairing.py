@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.directory.lease import ClassicRegistration
+from chatproto.directory.classic_registration import ClassicRegistration
 from chatproto.directory.registry import Registry
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Protocol
 
-from chatproto.directory.lease import ClassicRegistration
+from chatproto.directory.classic_registration import ClassicRegistration
 
 
 class Registry(Protocol):

@@ -12,16 +12,16 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.directory.answer import ServerRefused
-from chatproto.directory.callee import BridgeResult, callee_of
+from chatproto.directory.bridge_result import BridgeResult, callee_of
 from chatproto.directory.client import ServerUnreachable
+from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.own_port import connect
 from chatproto.directory.paging import Paging
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
-from chatproto.directory.registration import ClientRegistration
-from chatproto.directory.server_line import MAYBE_PLAIN, Handshake, ServerConnection, Sign
+from chatproto.directory.server_connection import MAYBE_PLAIN, Handshake, ServerConnection, Sign
 from chatproto.net.rate_limiter import RateLimiter
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import REASONS
 from chatproto.wire.fields import Contact
@@ -53,10 +53,10 @@ class ServerListener(Protocol):
     def server_left_out(self, server: SecureServer, why: str) -> None:
         """That one of several is not wanted; the others are tried."""
 
-    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+    def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
         """Somebody asked it for us and may call."""
 
-    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+    def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Somebody watched has come."""
 
 
@@ -83,7 +83,7 @@ class SecureServer:
         news: ServerListener,
         jitter: Callable[[], float],
         limits: Limits = DEFAULTS,
-        login: Callable[[int], bcp2.Login] | None = None,
+        login: Callable[[int], bcp2_server.Login] | None = None,
         others: Sequence[Address] = (),
         registers: bool = True,
         renewed: Callable[[], str] = lambda: "",
@@ -171,14 +171,16 @@ class SecureServer:
         """Ask for `peer_id`, or for anybody; None: nobody is to be had."""
 
         def read(answer: Bcp2Message) -> BridgeResult | None:
-            assert isinstance(answer, bcp2.BridgeAck)
+            assert isinstance(answer, bcp2_server.BridgeAck)
             return callee_of(answer)
 
-        return self._ask(lambda cseq: bcp2.Bridge(cseq, peer_id), bcp2.BridgeAck).addCallback(read)
+        return self._ask(
+            lambda cseq: bcp2_server.Bridge(cseq, peer_id), bcp2_server.BridgeAck
+        ).addCallback(read)
 
     async def watch(self, peer_id: str) -> None:
         """Be told when `peer_id` comes; on later connections too, until they have come."""
-        await self._ask(lambda cseq: bcp2.Watch(cseq, peer_id), bcp2.WatchAck)
+        await self._ask(lambda cseq: bcp2_server.Watch(cseq, peer_id), bcp2_server.WatchAck)
         self.watched[peer_id] = None
 
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
@@ -186,8 +188,8 @@ class SecureServer:
         found: list[Contact] = []
         after, most, paging = "", self._limits.listed, Paging(self.seconds, self._limits)
         while True:
-            page = await self._ask(_info(prefix, after), bcp2.InfoAck)
-            assert isinstance(page, bcp2.InfoAck)
+            page = await self._ask(_info(prefix, after), bcp2_server.InfoAck)
+            assert isinstance(page, bcp2_server.InfoAck)
             found += page.contacts
             if not page.next or page.next <= after or len(found) >= most:
                 return tuple(found[:most])
@@ -225,7 +227,7 @@ class SecureServer:
         if self._line is None:
             self._dial_now()
             return fail(ServerUnreachable(f"no connection to the server at {self.name} yet"))
-        return self._ask(registration.request, bcp2.RegAck).addCallback(self._registered)
+        return self._ask(registration.request, bcp2_server.RegAck).addCallback(self._registered)
 
     # What its line tells.
 
@@ -239,24 +241,26 @@ class SecureServer:
         if self._login is None:
             self._register_first()
         else:
-            self._ask(self._login, bcp2.LoginAck).addCallbacks(
+            self._ask(self._login, bcp2_server.LoginAck).addCallbacks(
                 self._register_first, self._not_logged_in
             )
 
     def line_pushed(self, push: Bcp2Message) -> None:
         """It said something unasked."""
         match push:
-            case bcp2.Introduce():
+            case bcp2_server.Introduce():
                 self._news.introduced(self, push)
-            case bcp2.Presence(peer_id, status):
+            case bcp2_server.Presence(peer_id, status):
                 if status == "online" and peer_id in self.watched:
                     del self.watched[peer_id]
-                    self._unheeded(lambda cseq: bcp2.Unwatch(cseq, peer_id), bcp2.UnwatchAck)
+                    self._unheeded(
+                        lambda cseq: bcp2_server.Unwatch(cseq, peer_id), bcp2_server.UnwatchAck
+                    )
                     self._news.present(self, push)
-            case bcp2.Closing(retry_after):
+            case bcp2_server.Closing(retry_after):
                 self._drop_line()
                 self._lost("it stops for a moment", partial(self._places.pause, retry_after))
-            case bcp2.Replaced():
+            case bcp2_server.Replaced():
                 self._refuse("another connection with your key has taken your place", None)
             case Error(status) if status in FOR_NOW:
                 self._drop_line()
@@ -339,7 +343,7 @@ class SecureServer:
             self._may_ask = True
             self._come_out()
             return
-        self._ask(self._registration.request, bcp2.RegAck).addCallbacks(
+        self._ask(self._registration.request, bcp2_server.RegAck).addCallbacks(
             self._registered, self._not_registered
         )
 
@@ -352,13 +356,13 @@ class SecureServer:
             self._not_registered(failure)
 
     def _registered(self, answer: Bcp2Message) -> None:
-        assert isinstance(answer, bcp2.RegAck)
+        assert isinstance(answer, bcp2_server.RegAck)
         self._places.reached()
         self.registered = True
         self.observed = answer.observed
         self._come_out()
         for peer_id in self.watched:
-            self._unheeded(partial(bcp2.Watch, peer_id=peer_id), bcp2.WatchAck)
+            self._unheeded(partial(bcp2_server.Watch, peer_id=peer_id), bcp2_server.WatchAck)
         self._news.server_registered(self, answer.expires)
 
     def _not_registered(self, failure: Failure) -> None:
@@ -443,4 +447,4 @@ class SecureServer:
 
 
 def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:
-    return lambda cseq: bcp2.Info(cseq, prefix, after)
+    return lambda cseq: bcp2_server.Info(cseq, prefix, after)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import ClientConnection, Effect, PushTo, Registration
-from chatproto.wire import bcp2
+from chatproto.directory.registrations import ClientConnection, Effect, PushTo, Registration
+from chatproto.wire import bcp2_server
 from chatproto.wire.errors import RemoteError
 
 
@@ -50,4 +50,4 @@ class Watchers:
             if last != status and (presence is None or presence.lets(watcher.key))
         ]
         watchers.update(dict.fromkeys(news, status))
-        return [PushTo(watcher, bcp2.Presence(client_id, status)) for watcher in news]
+        return [PushTo(watcher, bcp2_server.Presence(client_id, status)) for watcher in news]

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from chatproto.wire.bcp2_common import CLIENT_ID, KEY_OF, Bcp2Message, matching
+from chatproto.wire.classic import Header
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_port
-from chatproto.wire.messages import Header
 from chatproto.wire.plain_blocks import encode, read_first
 
 LEAST_PORT = 1024

@@ -9,11 +9,11 @@ from heapq import nsmallest
 
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import date_of
-from chatproto.rooms.chair import Actor, Decision, Moderation
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, TellMember
 from chatproto.rooms.guard import RoomGuard
 from chatproto.rooms.history import RoomRecord, RoomStore
 from chatproto.rooms.lobby import OPERATOR, look_alike
+from chatproto.rooms.moderation import Actor, Decision, Moderation
 from chatproto.rooms.room import LOBBY, Member, Role, Room, hashed, subject
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told

@@ -17,8 +17,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.rooms.bare import BareText
 from chatproto.rooms.flood import Flood
+from chatproto.rooms.raw_text import BareText
 from chatproto.wire.errors import RemoteError
 
 if TYPE_CHECKING:

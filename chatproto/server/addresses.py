@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from chatproto.directory.lease import network
+from chatproto.directory.classic_registration import network
 from chatproto.wire.limits import DEFAULTS, Limits
 
 MOST_KNOWN = 65_536

@@ -12,8 +12,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.server import commands as told
+from chatproto.wire.classic import Message
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.messages import Message
 
 AGAIN = 0.5
 """Seconds before what was not written is written again."""

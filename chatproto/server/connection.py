@@ -16,13 +16,13 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.directory.lease import Origin, is_loopback
+from chatproto.directory.classic_registration import Origin, is_loopback
 from chatproto.relay.protocol import RelayConnection
-from chatproto.server.turns import PIECE, Use
+from chatproto.server.work_queue import PIECE, Use
+from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message
 from chatproto.wire.codec import Decoder, encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
-from chatproto.wire.messages import ClassicError, ClassicRegAck, ClassicRegister, Message
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 if TYPE_CHECKING:

@@ -12,19 +12,19 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory, Protocol
 
 from chatproto.directory.answers import Directory
-from chatproto.directory.lease import is_loopback
+from chatproto.directory.classic_registration import is_loopback
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.server.addresses import Addresses
 from chatproto.server.connection import ChatConnection, Tell
+from chatproto.server.counters import Counters
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.tally import Counters
-from chatproto.server.turns import WorkQueue
-from chatproto.server.wheel import TimerWheel
+from chatproto.server.timer_wheel import TimerWheel
+from chatproto.server.work_queue import WorkQueue
+from chatproto.wire.classic import ClassicError
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import ClassicError
 
 if TYPE_CHECKING:
     from chatproto.server.shared_side import SharedSide

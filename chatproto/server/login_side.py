@@ -9,10 +9,10 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from chatproto.accounts.tries import TooMany
-from chatproto.directory.lease import network
-from chatproto.directory.visitors import ClientConnection
-from chatproto.wire.bcp2 import Login, LoginAck, Observe
+from chatproto.directory.classic_registration import network
+from chatproto.directory.registrations import ClientConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_server import Login, LoginAck, Observe
 from chatproto.wire.errors import RemoteError
 
 if TYPE_CHECKING:

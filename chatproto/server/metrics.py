@@ -22,7 +22,7 @@ from twisted.web.pages import notFound
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import Request, Site
 
-from chatproto.server.tally import BOUNDS, Counters
+from chatproto.server.counters import BOUNDS, Counters
 
 IDLE = 60.0
 """Seconds without a request, after which a connection that asks for figures is closed."""

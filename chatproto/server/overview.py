@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from chatproto.server.counters import Counters
 from chatproto.server.service import ChatServer
-from chatproto.server.tally import Counters
 
 
 class ServerOverview:

@@ -12,23 +12,23 @@ from collections.abc import Callable, Iterable
 from twisted.logger import Logger
 
 from chatproto.directory.answers import Directory
+from chatproto.directory.classic_registration import Origin
+from chatproto.directory.id_owners import is_new
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
-from chatproto.directory.lease import Origin
-from chatproto.directory.names import is_new
-from chatproto.directory.visitors import ClientConnection
+from chatproto.directory.registrations import ClientConnection
 from chatproto.rooms.answers import RoomAnswers
 from chatproto.server import commands as told
 from chatproto.server.commands import CommandBatch
-from chatproto.server.members import ServerReplica, Shared
+from chatproto.server.replicas import ServerReplica, Shared
 from chatproto.server.room_side import REQUESTS, RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_lobby import SharedLobby, is_at_any
 from chatproto.server.terminal_lines import terminal_lines
-from chatproto.wire import bcp2, bcp2_rooms, codec, strict
+from chatproto.wire import bcp2_rooms, bcp2_server, codec, strict
 from chatproto.wire.bcp2_common import Address, Bcp2Message
+from chatproto.wire.classic import ClassicInfo, ClassicProbe, Message, Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import ClassicInfo, ClassicProbe, Message, Sender
 
 PRESENCE_EVERY = 1.0
 EXPIRY_EVERY = 30.0
@@ -38,7 +38,7 @@ LONGEST_STEP = 2.0
 """Seconds of the log that count as passed between two batches: while all servers are away, or the log
 is, nobody is late."""
 READING = (
-    *(bcp2.Info, bcp2.Bridge, bcp2.Watch, bcp2.Unwatch),
+    *(bcp2_server.Info, bcp2_server.Bridge, bcp2_server.Watch, bcp2_server.Unwatch),
     *(bcp2_rooms.Rooms, bcp2_rooms.History, bcp2_rooms.Names),
 )
 """What changes nothing that other servers need to know, and is answered by one alone."""
@@ -192,13 +192,13 @@ class Replica:
         self._rooms.flush()
         connections = tuple(self._secure.connections.values())
         for connection in connections:
-            connection.dismiss(bcp2.Closing(come_back(len(connections))))
+            connection.dismiss(bcp2_server.Closing(come_back(len(connections))))
 
     def advertise(self, relay: Address) -> None:
         """From now on the tickets of this server's relay say that it is there."""
         self.relay = self.directory.relay = relay
 
-    def is_new(self, message: bcp2.Register, visitor: ClientConnection) -> bool:
+    def is_new(self, message: bcp2_server.Register, visitor: ClientConnection) -> bool:
         """Return True if `message` would give `visitor` an id that it does not own yet."""
         names = self._shared.names
         return message.expires != 0 and is_new(names, message.client_id, visitor.key)
@@ -307,18 +307,18 @@ class Replica:
         if own:
             self._rooms.answered(visitor)
         effects = self.directory.answer(message, visitor, self.now)
-        if isinstance(message, bcp2.Bridge | bcp2.Watch):
+        if isinstance(message, bcp2_server.Bridge | bcp2_server.Watch):
             for used in dict.fromkeys([visitor, *(one.visitor for one in effects)]):
                 if self.directory.is_on_trial(used):
                     self.push(told.Used(used.node, used.number))
-        if isinstance(message, bcp2.Bridge):
+        if isinstance(message, bcp2_server.Bridge):
             # Tickets are good at this server's relay alone: it tells the other what to say.
             for effect in effects:
                 if effect.visitor not in self._secure.connections:
                     text = strict.encode(effect.message, self._limits).decode()
                     self.push(told.Push(effect.visitor.node, effect.visitor.number, text))
         self._secure.carry_out(effects)
-        if isinstance(message, bcp2.Register):
+        if isinstance(message, bcp2_server.Register):
             self._rooms.follow(visitor)
         if own and self._say is not None:
             for line in terminal_lines(effects, visitor):

@@ -18,7 +18,7 @@ from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.room import LOBBY, Member, Room
 from chatproto.server.room_feed import RoomFeed
-from chatproto.server.turns import Chore, WorkQueue
+from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error

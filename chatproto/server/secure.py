@@ -13,19 +13,19 @@ from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.directory.visitors import ClientConnection
+from chatproto.directory.registrations import ClientConnection
 from chatproto.identity.tls import Handshake
+from chatproto.server.counters import Counters
 from chatproto.server.prompt_tls import PromptTls
 from chatproto.server.room_side import REQUESTS, Pace
-from chatproto.server.tally import Counters
 from chatproto.server.terminal_lines import terminal_lines
-from chatproto.server.turns import PIECE, Use, WorkQueue
-from chatproto.wire.bcp2 import Login, Register
+from chatproto.server.work_queue import PIECE, Use, WorkQueue
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping
+from chatproto.wire.bcp2_server import Login, Register
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode, shown
 
 if TYPE_CHECKING:

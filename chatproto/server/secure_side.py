@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from chatproto.directory.classic_registration import is_loopback
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.lease import is_loopback
-from chatproto.directory.visitors import ClientConnection, Dismiss, Effect, PushTo
+from chatproto.directory.registrations import ClientConnection, Dismiss, Effect, PushTo
 from chatproto.identity.tls import Tls
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure import SecureConnection
-from chatproto.server.turns import Chore, WorkQueue
-from chatproto.wire.bcp2 import Closing, Presence
+from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_server import Closing, Presence
 from chatproto.wire.fields import plain_host
 
 if TYPE_CHECKING:

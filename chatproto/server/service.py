@@ -22,7 +22,7 @@ from chatproto.server.listening import ListenSpec, place_of, place_shown
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_side import SharedSide
-from chatproto.server.turns import Chore
+from chatproto.server.work_queue import Chore
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
 

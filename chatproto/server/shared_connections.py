@@ -6,8 +6,8 @@ from typing import Any, Protocol
 
 from chatproto.server.batches import Waiter
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import ClassicError, Message
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.messages import ClassicError, Message
 
 Answers = list[tuple[Message | RemoteError, Message]]
 

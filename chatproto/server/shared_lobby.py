@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from chatproto.server import commands as told
-from chatproto.server.members import ServerReplica
+from chatproto.server.replicas import ServerReplica
 from chatproto.server.room_side import RoomSide
 from chatproto.stdio.printable import printable
 

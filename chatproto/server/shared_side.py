@@ -15,21 +15,21 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from chatproto.directory.keyed import count_new_id, new_ids_limiter
-from chatproto.directory.visitors import ClientConnection
+from chatproto.directory.registrations import ClientConnection
 from chatproto.server import commands as told
-from chatproto.server import replica_picture
+from chatproto.server import replica_snapshot
 from chatproto.server.batches import Batches, SharedLog, Waiter
-from chatproto.server.pictures import Pictures
 from chatproto.server.replica import PLAIN_READING, READING, Missed, Replica
 from chatproto.server.room_side import REQUESTS
 from chatproto.server.shared_connections import Chunk, PlainConnection, SharedConnection
+from chatproto.server.snapshots import Pictures
 from chatproto.server.unanswered import Unanswered
-from chatproto.wire import bcp2, bcp2_rooms, codec, strict
+from chatproto.wire import bcp2_rooms, bcp2_server, codec, strict
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.classic import ClassicError as PlainError
+from chatproto.wire.classic import Message
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import ClassicError as PlainError
-from chatproto.wire.messages import Message
 
 RETRY_AFTER = 2
 """Seconds after which to ask again what could not be written."""
@@ -44,7 +44,7 @@ _NOBODY = ""
 
 def rules_of(limits: Limits, version: str) -> str:
     """A few letters that differ where servers would decide differently."""
-    text = f"{version} {replica_picture.FORM} {limits!r}"
+    text = f"{version} {replica_snapshot.FORM} {limits!r}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -162,7 +162,7 @@ class SharedSide:
             return
         if self.away:
             raise RemoteError(503, "what the servers share is away")
-        if isinstance(message, bcp2.Register) and self.replica.is_new(message, visitor):
+        if isinstance(message, bcp2_server.Register) and self.replica.is_new(message, visitor):
             count_new_id(self._new_ids, visitor.host, self._clock.seconds())
         text = strict.encode(message, self._limits).decode()
         if self._users.get(visitor, _NOBODY) != visitor.user:
@@ -186,7 +186,9 @@ class SharedSide:
             return True
         if not self._loaded or visitor in self._unanswered or not isinstance(message, READING):
             return False
-        return not (self.away and isinstance(message, bcp2.Bridge))  # who is called must hear of it
+        return not (
+            self.away and isinstance(message, bcp2_server.Bridge)
+        )  # who is called must hear of it
 
     def holds(
         self, visitor: ClientConnection, message: object, connection: SharedConnection
@@ -273,9 +275,9 @@ class SharedSide:
         self._loaded = False
         self.replica.begin()
         try:
-            picture = replica_picture.read(lines)
+            picture = replica_snapshot.read(lines)
             if picture:
-                replica_picture.load(self.replica, picture)
+                replica_snapshot.load(self.replica, picture)
         except Exception as error:  # whoever can write to Redis may have written anything
             self.replica.begin()
             raise ValueError(f"no picture ({type(error).__name__})") from None

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import ClientConnection, Effect
-from chatproto.wire.bcp2 import BridgeAck, RegAck
+from chatproto.directory.registrations import ClientConnection, Effect
+from chatproto.wire.bcp2_server import BridgeAck, RegAck
 from chatproto.wire.fields import host_port
 
 

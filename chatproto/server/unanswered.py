@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import ClientConnection
+from chatproto.directory.registrations import ClientConnection
 from chatproto.server.shared_connections import SharedConnection
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 
 MOST = 64
 """What one connection may have asked without having been answered; then it is read no further."""
@@ -42,7 +42,7 @@ class Unanswered:
     ) -> bool:
         """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
         asked = self._asked.get(visitor, 0)
-        if asked >= MOST or (asked and (message is None or isinstance(message, bcp2.Login))):
+        if asked >= MOST or (asked and (message is None or isinstance(message, bcp2_server.Login))):
             self._held[visitor] = connection
             return True
         return False

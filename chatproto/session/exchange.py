@@ -6,7 +6,7 @@ How a conversation begins, breaks and ends is `secure_session`'s; this outlives 
 from __future__ import annotations
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Delivery, Outcome
+from chatproto.session.delivery import Delivery, Outcome
 from chatproto.session.effects import (
     Acknowledge,
     Effect,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chatproto.net.clock import EPOCH, Wall
+from chatproto.session.capabilities import Capabilities
 from chatproto.session.effects import (
     Call,
     Drop,
@@ -18,7 +19,6 @@ from chatproto.session.effects import (
     TurnPassed,
     Unsaid,
 )
-from chatproto.session.manner import Capabilities
 from chatproto.session.session import THEY_LEFT, PeerSession
 from chatproto.session.table import SessionInput, SessionState
 from chatproto.wire.dialects import Dialect

@@ -37,11 +37,11 @@ from chatproto.session.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data, Offer
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
+from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode, encode_apart
 
 MESSAGES_AT_ONCE = 64

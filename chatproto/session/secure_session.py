@@ -10,7 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from chatproto.net.clock import EPOCH, Wall
-from chatproto.session.correspondence import Delivery
+from chatproto.session.capabilities import SECURE
+from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     AcceptCall,
     Broken,
@@ -34,7 +35,6 @@ from chatproto.session.effects import (
 from chatproto.session.exchange import Exchange
 from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.link_news import NOT_A_PERSON
-from chatproto.session.manner import SECURE
 from chatproto.session.session import THEY_LEFT, PeerSession
 from chatproto.session.table import SessionInput, SessionState
 from chatproto.wire.errors import REASONS, LocalError

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 
+from chatproto.session.capabilities import Capabilities
 from chatproto.session.effects import (
     Effect,
     SessionEnded,
@@ -17,7 +18,6 @@ from chatproto.session.effects import (
     Unsaid,
 )
 from chatproto.session.floor import Floor, TurnHolder
-from chatproto.session.manner import Capabilities
 from chatproto.session.table import REFUSALS, TABLE, SessionInput, SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits

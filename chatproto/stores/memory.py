@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
-from chatproto.directory.lease import ClassicRegistration, is_loopback, network
+from chatproto.directory.classic_registration import ClassicRegistration, is_loopback, network
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.rooms.history import BanRecord, RoomLine, RoomRecord
 from chatproto.stores.memory import LeaseEntry, MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
 
-from chatproto.directory.names import fold
+from chatproto.directory.id_owners import fold
 from chatproto.wire.limits import DEFAULTS, Limits
 
 

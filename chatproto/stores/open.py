@@ -7,8 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from chatproto.directory.names import IdOwners
-from chatproto.directory.presences import ForgottenPresences, RegistrationStore
+from chatproto.directory.id_owners import IdOwners
+from chatproto.directory.registration_store import ForgottenPresences, RegistrationStore
 from chatproto.directory.registry import Registry
 from chatproto.net.clock import Monotonic
 from chatproto.net.paths import local_path

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from chatproto.directory.presences import ForgottenPresences
+from chatproto.directory.registration_store import ForgottenPresences
 from chatproto.rooms.history import RoomRecord
 from chatproto.stores import memory_image as image
 from chatproto.stores.memory import MemoryRegistry

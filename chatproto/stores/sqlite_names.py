@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from chatproto.directory.names import fold
+from chatproto.directory.id_owners import fold
 from chatproto.stores.checks import check_key
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.stores.checks import check_key, check_lease
 from chatproto.stores.sqlite_file import Row, SqliteFile
 from chatproto.wire.errors import StoreTrouble

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import islice, takewhile
 
-from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.stores.checks import check_lease
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile

@@ -9,8 +9,8 @@ from typing import Any, cast
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from chatproto.directory.names import IdOwners
-from chatproto.directory.presences import RegistrationStore
+from chatproto.directory.id_owners import IdOwners
+from chatproto.directory.registration_store import RegistrationStore
 from chatproto.directory.registry import Registry
 from chatproto.rooms.history import RoomStore
 from chatproto.stores.open import Store

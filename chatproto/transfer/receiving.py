@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from chatproto.transfer.desk import SerialQueue, TransferContext, TransferNews, TransferTrouble
+from chatproto.transfer.context import SerialQueue, TransferContext, TransferNews, TransferTrouble
 from chatproto.transfer.effects import (
     Discard,
     Effect,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.net.clock import Monotonic
-from chatproto.transfer.desk import SerialQueue, TransferContext, TransferNews, TransferTrouble
+from chatproto.transfer.context import SerialQueue, TransferContext, TransferNews, TransferTrouble
 from chatproto.transfer.effects import (
     Begin,
     Effect,

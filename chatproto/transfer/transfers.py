@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from chatproto.transfer.desk import (
+from chatproto.transfer.context import (
     DiskWorker,
     SerialQueue,
     TransferContext,

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
+from chatproto.wire.classic import HOST_NAME, ClassicMessage, Header, read_status, write_status
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import (
     Contact,
@@ -18,7 +19,6 @@ from chatproto.wire.fields import (
     read_host_port,
     read_ip,
 )
-from chatproto.wire.messages import HOST_NAME, ClassicMessage, Header, read_status, write_status
 
 ADDRESSES = 8
 """How many addresses a message may tell."""

@@ -15,8 +15,8 @@ from chatproto.wire.bcp2_common import (
     read_number,
     read_text,
 )
+from chatproto.wire.classic import Header
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.messages import Header
 
 FOLDER = "folder"
 """The Type of a list of files; every other Type is a media type (RFC 6838, section 4.2)."""

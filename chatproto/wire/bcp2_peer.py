@@ -23,7 +23,7 @@ from chatproto.wire.bcp2_common import (
     write_have,
 )
 from chatproto.wire.bcp2_files import FILES
-from chatproto.wire.messages import Header
+from chatproto.wire.classic import Header
 
 NUMBER = ID._replace(read=read_number)
 """The place of what is told once and in order; ID 0 is the beginning, before the first of them."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chatproto.wire.bcp2_common import CSEQ, PEER_ID, Bcp2Message, read_yes, write_yes
-from chatproto.wire.messages import Header
+from chatproto.wire.classic import Header
 from chatproto.wire.room_fields import (
     AFTER,
     AFTER_ID,

@@ -15,7 +15,7 @@ from chatproto.wire.bcp2_common import (
     read_yes,
     write_yes,
 )
-from chatproto.wire.messages import Header
+from chatproto.wire.classic import Header
 from chatproto.wire.room_fields import (
     ADDRESS,
     CHANGES,

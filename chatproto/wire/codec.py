@@ -13,10 +13,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fields import ID
-from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import (
+from chatproto.wire.classic import (
     IPV4,
     TABLE,
     ClassicBridge,
@@ -27,6 +24,9 @@ from chatproto.wire.messages import (
     Sender,
     methods,
 )
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import ID
+from chatproto.wire.limits import DEFAULTS, Limits
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What no value may hold (C0, DEL and C1)."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chatproto.wire.bcp2_common import CALL, TICKET, Bcp2Message
+from chatproto.wire.classic import Header, read_status, write_status
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.messages import Header, read_status, write_status
 
 MOST = 256
 """Bytes of such a block; the longest that we write has 85."""

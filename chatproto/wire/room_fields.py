@@ -22,9 +22,9 @@ from chatproto.wire.bcp2_common import (
     read_yes,
     write_yes,
 )
+from chatproto.wire.classic import Header
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import read_client_id
-from chatproto.wire.messages import Header
 
 ROOM = re.compile(r"#[a-z0-9][a-z0-9._-]{0,62}")
 """The one spelling of a room that is kept; on receipt the case does not matter."""

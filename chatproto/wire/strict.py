@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
 
-from chatproto.wire.bcp2 import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.bcp2_common import Bcp2Message, read_count
 from chatproto.wire.bcp2_files import Data, Piece
 from chatproto.wire.bcp2_peer import FROM_PEER
+from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
+from chatproto.wire.classic import Header, Sender
 from chatproto.wire.data_heads import fits, read_data_head, write_data_head
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Header, Sender
 from chatproto.wire.strict_lines import CONTROL, number, read_lines, read_values
 
 BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")

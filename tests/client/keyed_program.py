@@ -9,14 +9,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.app import App
 from chatproto.client.door import Door
 from chatproto.client.events import Event
 from chatproto.client.files import Files
 from chatproto.client.introducers import SecureIntroducer
-from chatproto.client.node import App
 from chatproto.client.server_news import ServerNews
 from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.pins import NO_SERVER, Pin, PinFile

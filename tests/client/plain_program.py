@@ -6,11 +6,11 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.app import App
 from chatproto.client.door import Door
 from chatproto.client.events import (
     Event,
 )
-from chatproto.client.node import App
 from chatproto.client.settings import ClientSettings
 from chatproto.wire.limits import DEFAULTS, Limits
 from tests.net import Net, Wire, joined

@@ -11,8 +11,8 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.app import App
 from chatproto.client.events import Event, Failed, MessageReceived, RoomChanged, Sent
-from chatproto.client.node import App
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
@@ -21,8 +21,8 @@ from chatproto.server.room_side import RoomSide
 from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
+from chatproto.wire.classic import Sender
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 
 START = 1_700_000_000.0

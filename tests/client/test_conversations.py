@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.app import App
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, Notice
-from chatproto.client.node import App
 from chatproto.client.settings import ClientSettings
-from chatproto.session.manner import SECURE
+from chatproto.session.capabilities import SECURE
 from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.table import SessionState

@@ -8,11 +8,11 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.address_book import AddressBook
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.introducers import Introducer
-from chatproto.client.people import AddressBook
-from chatproto.client.posts import OutboundStreams
+from chatproto.client.outbound_streams import OutboundStreams
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from twisted.internet.task import Clock
 
-from chatproto.client.acquaintances import TrustStore
 from chatproto.client.events import Failed, MessageReceived, Sent
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import Pin, PinFile
 from chatproto.identity.tls import Tls

@@ -11,16 +11,16 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.directory.answer import ServerRefused
-from chatproto.directory.callee import BridgeResult
+from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.directory.secure_client import SecureServer
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.net import Net, Wire
 
@@ -144,8 +144,8 @@ class Unheard:
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None: ...
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None: ...
     def server_left_out(self, server: SecureServer, why: str) -> None: ...
-    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None: ...
-    def present(self, server: SecureServer, push: bcp2.Presence) -> None: ...
+    def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None: ...
+    def present(self, server: SecureServer, push: bcp2_server.Presence) -> None: ...
 
 
 class SecureTests(SynchronousTestCase):
@@ -172,13 +172,13 @@ class SecureTests(SynchronousTestCase):
     def come(self) -> None:
         self.accept()
         [register] = self.wrote()
-        self.says(bcp2.RegAck(register.cseq, "alice", 3600, ("10.0.0.1", 40000)))
+        self.says(bcp2_server.RegAck(register.cseq, "alice", 3600, ("10.0.0.1", 40000)))
 
     def test_it_is_told_all_of_us_at_the_start(self) -> None:
         self.accept()
         self.assertEqual(
             self.wrote(),
-            [bcp2.Register(1, "alice", 5001, (("10.0.0.1", 5001),), None, False, (KEY,))],
+            [bcp2_server.Register(1, "alice", 5001, (("10.0.0.1", 5001),), None, False, (KEY,))],
         )
         self.assertFalse(self.server.registered)
 
@@ -188,8 +188,8 @@ class SecureTests(SynchronousTestCase):
         self.come()
         self.assertTrue(self.server.registered)
         bridge, info = self.wrote()
-        self.says(bcp2.BridgeAck(bridge.cseq, "bob", KEY, WHERE))
-        self.says(bcp2.InfoAck(info.cseq, (Contact("bob", "10.0.0.2", 5002, KEY),)))
+        self.says(bcp2_server.BridgeAck(bridge.cseq, "bob", KEY, WHERE))
+        self.says(bcp2_server.InfoAck(info.cseq, (Contact("bob", "10.0.0.2", 5002, KEY),)))
         self.assertEqual(self.successResultOf(found), BridgeResult("bob", KEY, WHERE))
         self.assertEqual([one.client_id for one in self.successResultOf(people)], ["bob"])
 
@@ -202,14 +202,14 @@ class SecureTests(SynchronousTestCase):
         self.come()
         done = asked(self.server.register())
         [register] = self.wrote()
-        self.says(bcp2.RegAck(register.cseq, "alice", 3600, ("10.0.0.1", 40000)))
+        self.says(bcp2_server.RegAck(register.cseq, "alice", 3600, ("10.0.0.1", 40000)))
         self.assertFalse(self.successResultOf(done))
 
     def test_it_tells_who_comes(self) -> None:
         self.come()
         done = asked(self.server.watch("bob"))
         [watch] = self.wrote()
-        self.says(bcp2.WatchAck(watch.cseq, "bob"))
+        self.says(bcp2_server.WatchAck(watch.cseq, "bob"))
         self.successResultOf(done)
 
     def test_the_end_closes_it(self) -> None:

@@ -15,7 +15,7 @@ from chatproto.client.events import (
     SessionChanged,
     Undelivered,
 )
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
@@ -32,7 +32,7 @@ from tests.client.tls_net import DATE, FarPerson
 
 CHANGED = "the key of {} has changed"
 MOST_MEETINGS = 256
-"""Introductions that are carried out at once (`client/meetings.py`)."""
+"""Introductions that are carried out at once (`client/rendezvous_table.py`)."""
 
 
 class CallerTests(Case):
@@ -319,20 +319,20 @@ class ServerTests(Case):
         self.directory.deaf = False
         self.directory.knows("bob", key_of("bob"))
         self.net.wait(1)
-        self.assertTrue(self.directory.heard(bcp2.Bridge))
+        self.assertTrue(self.directory.heard(bcp2_server.Bridge))
         self.assertEqual((self.told(IncomingCallEvent), len(self.node.calls.all)), ([], 0))
 
     def test_strangers_do_not_have_the_server_asked_without_end(self) -> None:
         for _ in range(10):
             self.called("eve")
-        asked = len(self.directory.heard(bcp2.Bridge))
+        asked = len(self.directory.heard(bcp2_server.Bridge))
         self.assertTrue(0 < asked <= 2, asked)
 
     def test_an_introduction_confirms_a_caller_for_a_minute(self) -> None:
         self.directory.introduces("bob", key_of("bob"), (), "call1")
         self.called("bob")
         self.assertTrue(self.told(IncomingCallEvent)[0].confirmed)
-        self.assertEqual(self.directory.heard(bcp2.Bridge), [])
+        self.assertEqual(self.directory.heard(bcp2_server.Bridge), [])
 
     def test_an_introduction_of_another_key_confirms_nobody(self) -> None:
         self.directory.introduces("bob", key_of("bob"), (), "call1")
@@ -342,7 +342,7 @@ class ServerTests(Case):
     def test_introductions_are_carried_out_in_bounded_number(self) -> None:
         self.directory.tell(
             *(
-                bcp2.Introduce(
+                bcp2_server.Introduce(
                     "eve", key_of("eve"), ((f"10.1.{number % 200 + 1}.1", 5000),), f"c{number}"
                 )
                 for number in range(MOST_MEETINGS + 100)
@@ -407,9 +407,9 @@ class ServerTests(Case):
     def test_who_comes_is_given_what_waited(self) -> None:
         self.node.msg("hello", "carol")
         self.net.wait(3)
-        self.assertIn("carol", [one.peer_id for one in self.directory.heard(bcp2.Watch)])
+        self.assertIn("carol", [one.peer_id for one in self.directory.heard(bcp2_server.Watch)])
         self.directory.knows("carol", key_of("carol"), (BOB_HOST, BOB_PORT))
-        self.directory.tell(bcp2.Presence("carol", "online"))
+        self.directory.tell(bcp2_server.Presence("carol", "online"))
         self.net.wait(3)
         carol = self.person("carol")
         self.net.wait(1)
@@ -420,7 +420,7 @@ class ServerTests(Case):
         self.node.msg("hello", "carol")
         self.net.wait(3)
         self.directory.knows("carol", key_of("eve"), (BOB_HOST, BOB_PORT))
-        self.directory.tell(bcp2.Presence("carol", "online"))
+        self.directory.tell(bcp2_server.Presence("carol", "online"))
         self.net.wait(30, 1)
         self.assertEqual(self.net.dialled, 0)
         self.assertEqual(self.kept(), ["hello"])
@@ -470,19 +470,19 @@ FEW = given_settings(max_examples=given_settings().max_examples // 5)
 """Each example is a whole program with real TLS."""
 PUSHED = st.sampled_from(
     [
-        bcp2.Introduce("bob", key_of("bob"), ((BOB_HOST, BOB_PORT),), "call1", "T" * 26),
-        bcp2.Introduce("alice", key_of("alice"), ((BOB_HOST, BOB_PORT),), "call2"),
-        bcp2.Introduce("carol", key_of("eve"), (), "call3"),
-        bcp2.Presence("carol", "online"),
-        bcp2.Presence("carol", "offline"),
-        bcp2.Presence("alice", "online"),
-        bcp2.BridgeAck(7, "bob", key_of("bob")),
-        bcp2.BridgeAck(3),
-        bcp2.RegAck(1, "mallory", 60, ("10.0.0.1", 1)),
-        bcp2.InfoAck(2),
-        bcp2.Closing(0),
-        bcp2.Closing(2**53),
-        bcp2.Replaced(),
+        bcp2_server.Introduce("bob", key_of("bob"), ((BOB_HOST, BOB_PORT),), "call1", "T" * 26),
+        bcp2_server.Introduce("alice", key_of("alice"), ((BOB_HOST, BOB_PORT),), "call2"),
+        bcp2_server.Introduce("carol", key_of("eve"), (), "call3"),
+        bcp2_server.Presence("carol", "online"),
+        bcp2_server.Presence("carol", "offline"),
+        bcp2_server.Presence("alice", "online"),
+        bcp2_server.BridgeAck(7, "bob", key_of("bob")),
+        bcp2_server.BridgeAck(3),
+        bcp2_server.RegAck(1, "mallory", 60, ("10.0.0.1", 1)),
+        bcp2_server.InfoAck(2),
+        bcp2_server.Closing(0),
+        bcp2_server.Closing(2**53),
+        bcp2_server.Replaced(),
         Ping(),
         PingAck(1),
         Error(404, 2),

@@ -6,9 +6,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.app import App
 from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.lone_messages import LoneMessages
-from chatproto.client.node import App
 from chatproto.client.settings import ClientSettings
 from chatproto.session.plain import PlainLink
 from chatproto.wire.dialects import CANON

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.node import App
+from chatproto.client.app import App
 from chatproto.client.questions import Questions
 from chatproto.client.settings import ClientSettings
 from chatproto.session.table import SessionState

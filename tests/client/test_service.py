@@ -14,9 +14,9 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
+from chatproto.client.app import App
 from chatproto.client.events import Event, Exited, Running
 from chatproto.client.home import Home
-from chatproto.client.node import App
 from chatproto.client.service import CannotStart, ChatClient, host_towards
 from chatproto.client.settings import ClientSettings
 from chatproto.wire.limits import DEFAULTS

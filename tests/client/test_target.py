@@ -8,6 +8,7 @@ from functools import partial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chatproto.client.active_target import ActiveTarget
 from chatproto.client.events import (
     CommandOutput,
     Event,
@@ -17,7 +18,6 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.outbox import LISTED
-from chatproto.client.standing import ActiveTarget
 from chatproto.client.target import TAKEOVER
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of

@@ -13,11 +13,11 @@ from zope.interface import implementer
 
 from chatproto.client.door import Door
 from chatproto.identity.keys import Identity
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
+from chatproto.wire.classic import Sender
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.plain_blocks import encode as encode_block
 from chatproto.wire.strict import StrictDecoder, encode
@@ -361,37 +361,37 @@ class FarServer(Far):
     sender = Sender.CLIENT
 
     def __init__(self, net: TlsNet, wire: TlsWire, identity: Identity) -> None:
-        self.callees: dict[str, bcp2.BridgeAck | int] = {}
+        self.callees: dict[str, bcp2_server.BridgeAck | int] = {}
         super().__init__(net, wire, identity, client=False)
 
     def introduces(self, name: str, key: str, addresses: tuple[Address, ...], call: str) -> None:
         """Push an INTRODUCE."""
-        self.tell(bcp2.Introduce(name, key, addresses, call))
+        self.tell(bcp2_server.Introduce(name, key, addresses, call))
 
     def knows(
         self, name: str, key: str, *addresses: Address, call: str = "", also: str = ""
     ) -> None:
         """Answer BRIDGE for `name` with `key` at `addresses`; `also`: under that id instead."""
-        self.callees[name] = bcp2.BridgeAck(0, also or name, key, addresses, call)
+        self.callees[name] = bcp2_server.BridgeAck(0, also or name, key, addresses, call)
 
     def hear(self, message: Any) -> None:
         match message:
-            case bcp2.Register():
+            case bcp2_server.Register():
                 where = "10.0.0.1", 40001
-                self._say(bcp2.RegAck(message.cseq, message.client_id, 3600, where))
-            case bcp2.Bridge():
+                self._say(bcp2_server.RegAck(message.cseq, message.client_id, 3600, where))
+            case bcp2_server.Bridge():
                 found = self.callees.get(message.peer_id, 404)
                 if isinstance(found, int):
                     self._say(Error(found, message.cseq))
                 else:
                     fields = found.client_id, found.key, found.addresses, found.call
-                    self._say(bcp2.BridgeAck(message.cseq, *fields))
-            case bcp2.Watch():
-                self._say(bcp2.WatchAck(message.cseq, message.peer_id))
-            case bcp2.Unwatch():
-                self._say(bcp2.UnwatchAck(message.cseq, message.peer_id))
-            case bcp2.Info():
-                self._say(bcp2.InfoAck(message.cseq))
+                    self._say(bcp2_server.BridgeAck(message.cseq, *fields))
+            case bcp2_server.Watch():
+                self._say(bcp2_server.WatchAck(message.cseq, message.peer_id))
+            case bcp2_server.Unwatch():
+                self._say(bcp2_server.UnwatchAck(message.cseq, message.peer_id))
+            case bcp2_server.Info():
+                self._say(bcp2_server.InfoAck(message.cseq))
             case Ping(cseq):
                 self._say(PingAck(cseq))
 

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from chatproto.directory.names import IdOwners
+from chatproto.directory.id_owners import IdOwners
 from chatproto.wire.limits import Limits
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from chatproto.directory.presences import RegistrationStore
-from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.directory.registration_store import RegistrationStore
+from chatproto.directory.registrations import ClientConnection, Registration
 from tests.contracts.names import key
 
 if TYPE_CHECKING:

@@ -7,12 +7,12 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.keyed import KeyedDirectory, NewTickets, no_tickets
-from chatproto.directory.lease import ClassicRegistration, Origin
-from chatproto.directory.visitors import ClientConnection, Effect
+from chatproto.directory.registrations import ClientConnection, Effect
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.limits import Limits
 from tests.contracts.names import key
@@ -55,11 +55,11 @@ class Hall:
         """Somebody new with key `number`, registered as `client_id`."""
         visitor = ClientConnection(key(number), host, 40000 + number)
         answer = self.register(visitor, client_id, **how)
-        assert isinstance(answer, bcp2.RegAck), answer
+        assert isinstance(answer, bcp2_server.RegAck), answer
         return visitor
 
     def register(self, visitor: ClientConnection, client_id: str, **how: Any) -> Any:
-        return self.ask(visitor, bcp2.Register(7, client_id, 5000, **how))
+        return self.ask(visitor, bcp2_server.Register(7, client_id, 5000, **how))
 
     def status(self, visitor: ClientConnection, message: Any) -> int:
         """What it is refused with."""
@@ -82,8 +82,8 @@ class Hall:
 
     def listed(self, **how: Any) -> list[str]:
         anybody = ClientConnection(key(99), HOST, 1)
-        answer = self.ask(anybody, bcp2.Info(1, **how))
-        assert isinstance(answer, bcp2.InfoAck)
+        answer = self.ask(anybody, bcp2_server.Info(1, **how))
+        assert isinstance(answer, bcp2_server.InfoAck)
         return [one.client_id for one in answer.contacts]
 
 
@@ -92,7 +92,7 @@ def news(effects: Iterable[Effect]) -> list[tuple[str, str]]:
     return [
         (one.message.peer_id, one.message.status)
         for one in effects
-        if isinstance(one.message, bcp2.Presence)
+        if isinstance(one.message, bcp2_server.Presence)
     ]
 
 

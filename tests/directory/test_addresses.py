@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.addresses import told
-from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.directory.registrations import ClientConnection, Registration
 from tests.contracts.names import ONE, OTHER
 
 SEEN_PORT = 40000

@@ -5,11 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
-from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.stores.memory import MemoryRegistry
-from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
-from chatproto.wire.messages import (
+from chatproto.wire.classic import (
     ClassicBridge,
     ClassicBridgeAck,
     ClassicChat,
@@ -26,6 +24,8 @@ from chatproto.wire.messages import (
     UnregAck,
     Unregister,
 )
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import Limits
 
 
 class Answers(SynchronousTestCase):

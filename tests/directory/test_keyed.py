@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatproto.directory.names import RESERVED
-from chatproto.directory.visitors import ClientConnection, Dismiss
+from chatproto.directory.id_owners import RESERVED
+from chatproto.directory.registrations import ClientConnection, Dismiss
 from chatproto.rooms.lobby import OPERATOR
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hosted, news
@@ -25,12 +25,12 @@ class ARegistration(Hosted):
             (9999, 7200),
         ):
             answer = self.hall.register(visitor, "alice", expires=asked)
-            self.assertEqual(answer, bcp2.RegAck(7, "alice", granted, (HOST, 40001)))
+            self.assertEqual(answer, bcp2_server.RegAck(7, "alice", granted, (HOST, 40001)))
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_is_shown_with_where_it_is_seen_and_its_key(self) -> None:
         visitor = self.hall.come("alice", 1)
-        answer = self.hall.ask(visitor, bcp2.Info(3))
+        answer = self.hall.ask(visitor, bcp2_server.Info(3))
         (contact,) = answer.contacts
         self.assertEqual(
             (contact.client_id, contact.host, contact.port, contact.key),
@@ -42,8 +42,10 @@ class ARegistration(Hosted):
         answer = self.hall.register(alice, "alice", expires=0)
         self.assertEqual(answer.expires, 0)
         self.assertEqual(self.hall.listed(), [])
-        self.assertStatus(401, alice, bcp2.Bridge(8, "bob"))
-        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(9, "alice", 1))
+        self.assertStatus(401, alice, bcp2_server.Bridge(8, "bob"))
+        self.assertStatus(
+            409, ClientConnection(key(2), HOST, 1), bcp2_server.Register(9, "alice", 1)
+        )
         self.hall.register(alice, "alice")
         self.assertEqual(self.hall.listed(), ["alice"])
 
@@ -51,8 +53,8 @@ class ARegistration(Hosted):
         alice = self.hall.come("alice", 1)
         bob = self.hall.come("bob", 2)
         stranger = ClientConnection(key(3), HOST, 1)
-        self.assertStatus(401, stranger, bcp2.Register(8, "alice", 5000, expires=0))
-        self.assertStatus(404, bob, bcp2.Register(8, "alice", 5000, expires=0))
+        self.assertStatus(401, stranger, bcp2_server.Register(8, "alice", 5000, expires=0))
+        self.assertStatus(404, bob, bcp2_server.Register(8, "alice", 5000, expires=0))
         self.assertEqual(self.hall.listed(), ["alice", "bob"])
         self.assertEqual((alice.client_id, bob.client_id), ("alice", "bob"))
 
@@ -60,45 +62,49 @@ class ARegistration(Hosted):
         self.hall.come("alice", 1)
         other = ClientConnection(key(2), HOST, 1)
         for client_id in ("alice", "ALICE", "a1ice", "al1ce"):
-            self.assertStatus(409, other, bcp2.Register(1, client_id, 5000))
+            self.assertStatus(409, other, bcp2_server.Register(1, client_id, 5000))
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_of_the_servers_own_name_is_409_but_for_who_owns_it_already(self) -> None:
         for client_id in ("server", "Server", "SERVER"):
             self.assertStatus(
-                409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, client_id, 5000)
+                409, ClientConnection(key(2), HOST, 1), bcp2_server.Register(1, client_id, 5000)
             )
         self.assertIsNone(self.hall.names.owner("server"))
         self.hall.come("servers", 3)
         self.hall.names.keep("server", key(1), self.hall.now)
         self.hall.come("server", 1)
-        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, "server", 5000))
+        self.assertStatus(
+            409, ClientConnection(key(2), HOST, 1), bcp2_server.Register(1, "server", 5000)
+        )
 
     def test_of_the_servers_own_name_is_right_for_an_account_of_that_name(self) -> None:
         visitor = ClientConnection(key(1), HOST, 1)
         visitor.user = "server"
-        self.assertIsInstance(self.hall.register(visitor, "server"), bcp2.RegAck)
+        self.assertIsInstance(self.hall.register(visitor, "server"), bcp2_server.RegAck)
 
     def test_the_name_that_is_reserved_is_the_one_that_the_server_speaks_by(self) -> None:
         self.assertEqual(RESERVED, OPERATOR)
 
     def test_is_not_needed_to_be_told_how_one_is_seen(self) -> None:
         visitor = ClientConnection(key(1), HOST, 40001)
-        answer = self.hall.ask(visitor, bcp2.Observe(3))
-        self.assertEqual(answer, bcp2.ObserveAck(3, (HOST, 40001), "1970-01-01T00:16:40.000Z"))
+        answer = self.hall.ask(visitor, bcp2_server.Observe(3))
+        self.assertEqual(
+            answer, bcp2_server.ObserveAck(3, (HOST, 40001), "1970-01-01T00:16:40.000Z")
+        )
         self.assertEqual(self.hall.listed(), [])
 
     def test_of_a_fourth_name_is_403_and_the_third_goes_on(self) -> None:
         visitor = self.hall.come("a", 1)
         for name in ("b", "c"):
             self.hall.register(visitor, name)
-        self.assertStatus(403, visitor, bcp2.Register(1, "d", 5000))
+        self.assertStatus(403, visitor, bcp2_server.Register(1, "d", 5000))
         self.assertEqual(self.hall.listed(), ["c"])
 
     def test_of_an_id_that_a_classic_client_holds_is_409(self) -> None:
         self.hall.classic("carol")
         visitor = ClientConnection(key(1), HOST, 1)
-        self.assertStatus(409, visitor, bcp2.Register(1, "carol", 5000))
+        self.assertStatus(409, visitor, bcp2_server.Register(1, "carol", 5000))
         self.assertIsNone(self.hall.names.owner("carol"))
         self.hall.registry.forget("carol")
         self.hall.register(visitor, "carol")
@@ -108,16 +114,16 @@ class ARegistration(Hosted):
         old = self.hall.come("alice", 1)
         new = ClientConnection(key(1), HOST, 50000)
         self.hall.register(new, "alice")
-        self.assertEqual(self.hall.others, [Dismiss(old, bcp2.Replaced())])
+        self.assertEqual(self.hall.others, [Dismiss(old, bcp2_server.Replaced())])
         self.hall.directory.lost(old, self.hall.now)
         self.assertEqual(self.hall.pass_time(40), [])
         self.assertEqual(self.hall.listed(), ["alice"])
-        self.assertStatus(401, old, bcp2.Bridge(1, "bob"))
+        self.assertStatus(401, old, bcp2_server.Bridge(1, "bob"))
 
     def test_under_another_name_ends_the_first(self) -> None:
         watcher = self.hall.come("watcher", 9)
         alice = self.hall.come("alice", 1)
-        self.hall.ask(watcher, bcp2.Watch(1, "alice"))
+        self.hall.ask(watcher, bcp2_server.Watch(1, "alice"))
         self.hall.register(alice, "alicia")
         self.assertEqual(news(self.hall.others), [("alice", "offline")])
         self.assertEqual(self.hall.listed(), ["alicia", "watcher"])
@@ -125,15 +131,17 @@ class ARegistration(Hosted):
     def test_renewed_changes_how_one_is_listed_and_called(self) -> None:
         alice = self.hall.come("alice", 1, listed=False)
         self.assertEqual(self.hall.listed(), [])
-        self.hall.ask(alice, bcp2.Register(1, "alice", 6000))
-        self.hall.ask(alice, bcp2.Register(1, "alice", 6000))
+        self.hall.ask(alice, bcp2_server.Register(1, "alice", 6000))
+        self.hall.ask(alice, bcp2_server.Register(1, "alice", 6000))
         self.assertEqual(self.hall.listed(), ["alice"])
         self.assertEqual([one.port for one in self.hall.directory.contacts()], [6000])
 
     def test_of_somebody_connected_keeps_the_name_however_long(self) -> None:
         self.hall.come("alice", 1)
         self.hall.pass_time(self.hall.limits.keep_names * 2)
-        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
+        self.assertStatus(
+            409, ClientConnection(key(2), HOST, 1), bcp2_server.Register(1, "alice", 5000)
+        )
 
     def test_counts_its_name_as_used_until_the_connection_ends(self) -> None:
         alice = self.hall.come("alice", 1)
@@ -151,9 +159,9 @@ class ARegistration(Hosted):
         self.hall.directory.lost(alice, self.hall.now)
         self.assertEqual(self.hall.listed(), ["caller"])
         self.hall.pass_time(99)
-        self.assertStatus(480, caller, bcp2.Bridge(1, "alice"))
+        self.assertStatus(480, caller, bcp2_server.Bridge(1, "alice"))
         self.hall.pass_time(1)
-        self.assertStatus(404, caller, bcp2.Bridge(1, "alice"))
+        self.assertStatus(404, caller, bcp2_server.Bridge(1, "alice"))
 
     def test_that_comes_back_is_not_ended_by_its_former_time(self) -> None:
         alice = self.hall.come("alice", 1, expires=60)
@@ -204,7 +212,9 @@ class AnOperator(Hosted):
         self.assertEqual(self.hall.directory.expel("alice"), [])
         self.hall.directory.lost(alice, self.hall.now)
         self.assertEqual(self.hall.listed(), [])
-        self.assertStatus(409, ClientConnection(key(2), HOST, 1), bcp2.Register(1, "alice", 5000))
+        self.assertStatus(
+            409, ClientConnection(key(2), HOST, 1), bcp2_server.Register(1, "alice", 5000)
+        )
         self.hall.come("alice", 1)
 
     def test_frees_an_id_for_another_key(self) -> None:
@@ -224,4 +234,4 @@ class WhatElseIsSaid(Hosted):
         self.assertEqual(self.hall.directory.answer(PingAck(), visitor, 0.0), [])
 
     def test_what_a_server_says_is_405(self) -> None:
-        self.assertStatus(405, ClientConnection(key(1), HOST, 1), bcp2.WatchAck(4, "alice"))
+        self.assertStatus(405, ClientConnection(key(1), HOST, 1), bcp2_server.WatchAck(4, "alice"))

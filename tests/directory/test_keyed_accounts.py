@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import ClientConnection, Dismiss
-from chatproto.wire import bcp2
+from chatproto.directory.registrations import ClientConnection, Dismiss
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hosted
@@ -20,17 +20,21 @@ class AccountTests(Hosted):
     def test_an_account_takes_its_name_from_a_key_that_is_here(self) -> None:
         former = self.hall.come("alice", 1)
         taker = self.visitor(2, "alice")
-        self.assertIsInstance(self.hall.register(taker, "alice"), bcp2.RegAck)
-        self.assertEqual(self.hall.others, [Dismiss(former, bcp2.Replaced())])
+        self.assertIsInstance(self.hall.register(taker, "alice"), bcp2_server.RegAck)
+        self.assertEqual(self.hall.others, [Dismiss(former, bcp2_server.Replaced())])
         self.assertEqual(self.hall.names.owner("alice"), key(2))
         self.hall.directory.lost(former, self.hall.now)
-        self.assertStatus(409, ClientConnection(key(1), HOST, 1), bcp2.Register(8, "alice", 5000))
+        self.assertStatus(
+            409, ClientConnection(key(1), HOST, 1), bcp2_server.Register(8, "alice", 5000)
+        )
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_and_from_one_that_is_away(self) -> None:
         former = self.hall.come("alice", 1)
         self.hall.directory.lost(former, self.hall.now)
-        self.assertIsInstance(self.hall.register(self.visitor(2, "alice"), "alice"), bcp2.RegAck)
+        self.assertIsInstance(
+            self.hall.register(self.visitor(2, "alice"), "alice"), bcp2_server.RegAck
+        )
         self.assertEqual(self.hall.names.owned(key(1)), ())
 
     def test_but_no_other_name_and_none_that_only_looks_like_its_own(self) -> None:
@@ -41,15 +45,17 @@ class AccountTests(Hosted):
             ("a1ice", "alice"),
             (None, "alice"),
         ):
-            self.assertStatus(409, self.visitor(2, user), bcp2.Register(8, wanted, 5000))
+            self.assertStatus(409, self.visitor(2, user), bcp2_server.Register(8, wanted, 5000))
 
     def test_what_looks_like_the_name_goes_with_it(self) -> None:
         self.hall.come("alice", 1)
         other = self.hall.come("A1ice", 1)
-        self.assertIsInstance(self.hall.register(self.visitor(2, "alice"), "alice"), bcp2.RegAck)
+        self.assertIsInstance(
+            self.hall.register(self.visitor(2, "alice"), "alice"), bcp2_server.RegAck
+        )
         self.assertIn(Dismiss(other, Error(403)), self.hall.others)
         self.assertEqual(self.hall.listed(), ["alice"])
 
     def test_a_classic_client_s_name_is_not_taken(self) -> None:
         self.hall.classic("alice")
-        self.assertStatus(409, self.visitor(2, "alice"), bcp2.Register(8, "alice", 5000))
+        self.assertStatus(409, self.visitor(2, "alice"), bcp2_server.Register(8, "alice", 5000))

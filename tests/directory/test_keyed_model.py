@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import ClientConnection, Dismiss
-from chatproto.wire import bcp2
+from chatproto.directory.registrations import ClientConnection, Dismiss
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hall
@@ -44,7 +44,7 @@ class Comings(RuleBasedStateMachine):
             return
         former = self.here.get(client_id)
         if former is not None and former is not visitor:
-            assert Dismiss(former, bcp2.Replaced()) in self.hall.others
+            assert Dismiss(former, bcp2_server.Replaced()) in self.hall.others
         for name in [name for name, one in self.here.items() if one is visitor]:
             del self.here[name]
         self.here[client_id], self.listed[client_id] = visitor, listed
@@ -83,7 +83,7 @@ class Comings(RuleBasedStateMachine):
         )
         caller = ClientConnection(key(9), HOST, 1)
         self.hall.register(caller, "caller")
-        answer = self.hall.ask(caller, bcp2.Bridge(1, client_id))
+        answer = self.hall.ask(caller, bcp2_server.Bridge(1, client_id))
         listed = self.listed.get(client_id, False)
         if client_id in self.here and listed:
             assert answer.key == self.here[client_id].key

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import ClientConnection, PushTo
-from chatproto.wire import bcp2
+from chatproto.directory.registrations import ClientConnection, PushTo
+from chatproto.wire import bcp2_server
 from tests.contracts.names import key
 from tests.directory.hall import Hall, Hosted, news
 
@@ -16,8 +16,8 @@ class AWatch(Hosted):
 
     def watch(self, peer_id: str, visitor: ClientConnection | None = None) -> list[tuple[str, str]]:
         visitor = visitor or self.alice
-        answer = self.hall.ask(visitor, bcp2.Watch(5, peer_id))
-        self.assertEqual(answer, bcp2.WatchAck(5, peer_id))
+        answer = self.hall.ask(visitor, bcp2_server.Watch(5, peer_id))
+        self.assertEqual(answer, bcp2_server.WatchAck(5, peer_id))
         self.assertTrue(all(one.visitor is visitor for one in self.hall.others))
         return news(self.hall.others)
 
@@ -35,7 +35,7 @@ class AWatch(Hosted):
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(self.hall.pass_time(29.9), [])
         (one,) = self.hall.pass_time(0.1)
-        self.assertEqual(one, PushTo(self.alice, bcp2.Presence("bob", "offline")))
+        self.assertEqual(one, PushTo(self.alice, bcp2_server.Presence("bob", "offline")))
         self.assertEqual(self.hall.pass_time(7200), [])
 
     def test_tells_nothing_of_a_short_absence(self) -> None:
@@ -51,11 +51,13 @@ class AWatch(Hosted):
         other = self.hall.come("carol", 3)
         self.watch("bob", other)
         self.hall.directory.lost(self.bob, self.hall.now)
-        self.assertStatus(480, self.alice, bcp2.Bridge(5, "bob"))
+        self.assertStatus(480, self.alice, bcp2_server.Bridge(5, "bob"))
         self.assertEqual(self.watch("bob"), [("bob", "offline")])
         self.hall.pass_time(10)
         self.bob = self.hall.come("bob", 2)
-        self.assertEqual(self.hall.others, [PushTo(self.alice, bcp2.Presence("bob", "online"))])
+        self.assertEqual(
+            self.hall.others, [PushTo(self.alice, bcp2_server.Presence("bob", "online"))]
+        )
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(len(self.hall.pass_time(30)), 2)
 
@@ -71,9 +73,9 @@ class AWatch(Hosted):
         self.assertEqual(self.hall.pass_time(7300), [])
 
     def test_of_nobody_and_of_the_unlisted_is_404_but_for_those_allowed(self) -> None:
-        self.assertStatus(404, self.alice, bcp2.Watch(5, "nobody"))
+        self.assertStatus(404, self.alice, bcp2_server.Watch(5, "nobody"))
         self.hall.come("hidden", 3, listed=False, allow=(key(2),))
-        self.assertStatus(404, self.alice, bcp2.Watch(5, "hidden"))
+        self.assertStatus(404, self.alice, bcp2_server.Watch(5, "hidden"))
         self.assertEqual(self.watch("hidden", self.bob), [("hidden", "online")])
 
     def test_of_the_unlisted_is_404_when_they_are_away_too(self) -> None:
@@ -81,9 +83,9 @@ class AWatch(Hosted):
         self.hall.directory.lost(hidden, self.hall.now)
         for passed in (0, 31, 7300):  # in the grace, away, and without a registration
             self.hall.pass_time(passed)
-            self.assertStatus(404, self.alice, bcp2.Watch(5, "hidden"))
+            self.assertStatus(404, self.alice, bcp2_server.Watch(5, "hidden"))
             self.assertEqual(self.watch("hidden", self.bob), [("hidden", "offline")])
-            self.hall.ask(self.bob, bcp2.Unwatch(6, "hidden"))
+            self.hall.ask(self.bob, bcp2_server.Unwatch(6, "hidden"))
 
     def test_tells_of_many_who_are_gone_a_few_at_a_time(self) -> None:
         for number in range(3, 8):
@@ -109,7 +111,9 @@ class AWatch(Hosted):
         self.watch("bob")
         carol = self.hall.come("carol", 3)
         self.watch("bob", carol)
-        self.assertEqual(self.hall.ask(carol, bcp2.Unwatch(6, "bob")), bcp2.UnwatchAck(6, "bob"))
+        self.assertEqual(
+            self.hall.ask(carol, bcp2_server.Unwatch(6, "bob")), bcp2_server.UnwatchAck(6, "bob")
+        )
         self.hall.directory.lost(self.alice, self.hall.now)
         self.hall.directory.lost(self.bob, self.hall.now)
         self.assertEqual(self.hall.pass_time(30), [])
@@ -122,8 +126,8 @@ class AWatch(Hosted):
             self.hall.come(f"x{number}", 10 + number)
         for number in (0, 1, 1):
             self.watch(f"x{number}", alice)
-        self.assertStatus(413, alice, bcp2.Watch(5, "x2"))
-        self.hall.ask(alice, bcp2.Unwatch(6, "x0"))
+        self.assertStatus(413, alice, bcp2_server.Watch(5, "x2"))
+        self.hall.ask(alice, bcp2_server.Unwatch(6, "x0"))
         self.watch("x2", alice)
 
     def test_is_told_once_of_who_is_expelled_in_the_grace(self) -> None:

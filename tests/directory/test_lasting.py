@@ -6,13 +6,12 @@ import sqlite3
 from typing import Any
 
 from chatproto.directory.answers import Directory
+from chatproto.directory.classic_registration import Origin
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.lease import Origin
-from chatproto.directory.visitors import ClientConnection
-from chatproto.wire import bcp2
+from chatproto.directory.registrations import ClientConnection
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import (
+from chatproto.wire.classic import (
     ClassicBridge,
     ClassicBridgeAck,
     ClassicRegAck,
@@ -20,7 +19,8 @@ from chatproto.wire.messages import (
     UnregAck,
     Unregister,
 )
-from chatproto.wire.messages import ClassicError as PlainError
+from chatproto.wire.classic import ClassicError as PlainError
+from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hall
 from tests.stores.sqlite_case import StoreCase
@@ -49,7 +49,7 @@ class LastingCase(StoreCase):
     def found(self, peer_id: str, number: int = 9) -> Any:
         """What somebody with key `number` is told who asks for `peer_id`."""
         asker = self.hall.come(f"asker{number}", number)
-        answer = self.hall.ask(asker, bcp2.Bridge(3, peer_id))
+        answer = self.hall.ask(asker, bcp2_server.Bridge(3, peer_id))
         return answer.status if isinstance(answer, Error) else answer.client_id
 
 
@@ -145,11 +145,11 @@ class FailingTests(LastingCase):
             self.assertEqual((answer.status, answer.retry_after), (503, 10))
             self.assertEqual(self.classic(ClassicRegister("dave", "192.0.2.9", 1)), PlainError(503))
             self.assertEqual(self.classic(Unregister("bob")), PlainError(503))
-            back = bcp2.Register(8, "alice", 5000, expires=0)
+            back = bcp2_server.Register(8, "alice", 5000, expires=0)
             self.assertEqual(self.hall.ask(self.alice, back).status, 503)
         self.assertEqual(self.hall.listed(), ["alice", "bob"])
         self.go_on()
-        self.assertIsInstance(self.hall.register(carol, "carol"), bcp2.RegAck)
+        self.assertIsInstance(self.hall.register(carol, "carol"), bcp2_server.RegAck)
         self.assertEqual(self.classic(Unregister("bob")), UnregAck())
 
     def test_what_is_known_is_answered(self) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.listing import Listing
-from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.directory.registrations import ClientConnection, Registration
 from tests.contracts.names import key
 
 IDS = st.text("abZ_", min_size=1, max_size=3)

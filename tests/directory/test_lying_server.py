@@ -13,8 +13,8 @@ from chatproto.directory.room_client import PAGE_BYTES, RoomClient
 from chatproto.directory.secure_client import DIAL_BURST, DIAL_RATE
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, moment_of, short_time
-from chatproto.wire import bcp2
 from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, read_date
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
@@ -52,7 +52,7 @@ class PageTests(Case):
 
     def test_lists_end_after_a_time_whatever_their_pages_say(self) -> None:
         for question, page in (
-            (self.server.info(), lambda cseq, n: bcp2.InfoAck(cseq, (), f"a{n:09}")),
+            (self.server.info(), lambda cseq, n: bcp2_server.InfoAck(cseq, (), f"a{n:09}")),
             (self.rooms.rooms(), lambda cseq, n: told.RoomsAck(cseq, f"#a{n:09}")),
             (self.rooms.names("#den"), lambda cseq, n: told.NamesAck(cseq, "#den", 1, f"a{n:09}")),
         ):
@@ -64,7 +64,9 @@ class PageTests(Case):
     def test_lists_end_after_so_many_people_rooms_and_members(self) -> None:
         def people(cseq: int, page: int) -> Bcp2Message:
             ids = [f"p{page:05}{n:05}" for n in range(3000)]
-            return bcp2.InfoAck(cseq, tuple(Contact(one, "10.0.0.2", 1) for one in ids), ids[-1])
+            return bcp2_server.InfoAck(
+                cseq, tuple(Contact(one, "10.0.0.2", 1) for one in ids), ids[-1]
+            )
 
         def rooms(cseq: int, page: int) -> Bcp2Message:
             names = [f"#r{page:05}{n:05}" for n in range(3000)]
@@ -117,7 +119,7 @@ class LaterTests(Case):
     """A server that sends its clients away."""
 
     def test_for_ever_is_an_hour(self) -> None:
-        for push in (bcp2.Closing(NEVER), None):
+        for push in (bcp2_server.Closing(NEVER), None):
             self.begin()
             self.server.start(ALICE)
             if push is not None:
@@ -141,7 +143,11 @@ class LaterTests(Case):
             self.assertTrue(wire.closing, text)
 
     def test_one_that_takes_and_ends_each_connection_is_dialled_slowly(self) -> None:
-        for ending in (lambda: self.says(bcp2.Closing(0)), lambda: self.says(Error(503)), None):
+        for ending in (
+            lambda: self.says(bcp2_server.Closing(0)),
+            lambda: self.says(Error(503)),
+            None,
+        ):
             self.begin()
             self.server.start(ALICE)
             count = 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatproto.directory.visitors import ClientConnection
-from chatproto.wire import bcp2
+from chatproto.directory.registrations import ClientConnection
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hall, Hosted
@@ -27,35 +27,37 @@ class NewIdTests(Hosted):
     def test_one_address_gets_a_bounded_number_in_an_hour(self) -> None:
         self.use(new_ids_per_address=5)
         answers = self.fill(8)
-        self.assertEqual([type(one) for one in answers], [bcp2.RegAck] * 5 + [Error] * 3)
+        self.assertEqual([type(one) for one in answers], [bcp2_server.RegAck] * 5 + [Error] * 3)
         self.assertEqual((answers[5].status, answers[5].retry_after), (429, 720))
-        self.assertIsInstance(self.new(20, "203.0.113.9"), bcp2.RegAck)
+        self.assertIsInstance(self.new(20, "203.0.113.9"), bcp2_server.RegAck)
         self.hall.now += 721
-        self.assertEqual([type(self.new(n)) for n in (30, 31)], [bcp2.RegAck, Error])
+        self.assertEqual([type(self.new(n)) for n in (30, 31)], [bcp2_server.RegAck, Error])
 
     def test_ids_that_are_owned_already_are_not_counted(self) -> None:
         self.use(new_ids_per_address=1)
         for _ in range(9):
-            self.assertIsInstance(self.new(1), bcp2.RegAck)
+            self.assertIsInstance(self.new(1), bcp2_server.RegAck)
 
     def test_where_there_is_no_room_new_ones_are_503_and_nothing_owned_is_lost(self) -> None:
         self.use(names=20)
         taken = [self.new(n, f"10.0.0.{n}") for n in range(20)]
-        self.assertTrue(all(isinstance(one, bcp2.RegAck) for one in taken))
+        self.assertTrue(all(isinstance(one, bcp2_server.RegAck) for one in taken))
         refused = self.new(99, "10.0.0.99")
         self.assertEqual(refused.status, 503)
         self.assertEqual(
             [self.hall.names.owner(f"id-{n}") for n in range(20)], [*map(key, range(20))]
         )
-        self.assertIsInstance(self.new(3, "10.0.0.3"), bcp2.RegAck)
+        self.assertIsInstance(self.new(3, "10.0.0.3"), bcp2_server.RegAck)
 
     def test_the_last_tenth_is_for_addresses_that_own_none(self) -> None:
         self.use(names=20)
         answers = self.fill(30)
-        self.assertEqual(sum(isinstance(one, bcp2.RegAck) for one in answers), 18)
+        self.assertEqual(sum(isinstance(one, bcp2_server.RegAck) for one in answers), 18)
         self.assertEqual({one.status for one in answers[18:]}, {503})
         others = [self.new(40 + n, f"10.0.0.{n}") for n in range(3)]
-        self.assertEqual([type(one) for one in others], [bcp2.RegAck, bcp2.RegAck, Error])
+        self.assertEqual(
+            [type(one) for one in others], [bcp2_server.RegAck, bcp2_server.RegAck, Error]
+        )
 
     def test_an_id_that_was_only_registered_is_free_a_day_after_its_connection(self) -> None:
         alice = self.hall.come("alice", 1)
@@ -70,9 +72,9 @@ class NewIdTests(Hosted):
     def test_an_id_that_was_used_stays(self) -> None:
         bob = self.hall.come("bob", 2)
         uses: dict[str, Any] = {
-            "bridge": lambda one: self.hall.ask(one, bcp2.Bridge(1, "bob")),
-            "watch": lambda one: self.hall.ask(one, bcp2.Watch(1, "bob")),
-            "called": lambda one: self.hall.ask(bob, bcp2.Bridge(1, "called")),
+            "bridge": lambda one: self.hall.ask(one, bcp2_server.Bridge(1, "bob")),
+            "watch": lambda one: self.hall.ask(one, bcp2_server.Watch(1, "bob")),
+            "called": lambda one: self.hall.ask(bob, bcp2_server.Bridge(1, "called")),
             "rooms": lambda one: self.hall.directory.uses(one, self.hall.now),
             "stays": lambda one: self.hall.pass_time(DAY / 2 + 1),
             "again": lambda one: self.hall.come("again", 15),
@@ -92,4 +94,4 @@ class NewIdTests(Hosted):
         self.assertIsNone(self.hall.names.owner("alice"))
         self.assertEqual(self.new(2, name="alice").status, 409)
         self.hall.pass_time(3600)
-        self.assertIsInstance(self.new(2, name="alice"), bcp2.RegAck)
+        self.assertIsInstance(self.new(2, name="alice"), bcp2_server.RegAck)

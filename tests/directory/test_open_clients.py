@@ -7,12 +7,11 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answers import Directory
+from chatproto.directory.classic_registration import Origin
 from chatproto.directory.keyed import OPEN_TRIED
-from chatproto.directory.lease import Origin
-from chatproto.directory.visitors import ClientConnection
-from chatproto.wire import bcp2
-from chatproto.wire.fields import Contact
-from chatproto.wire.messages import (
+from chatproto.directory.registrations import ClientConnection
+from chatproto.wire import bcp2_server
+from chatproto.wire.classic import (
     ClassicBridge,
     ClassicBridgeAck,
     ClassicInfo,
@@ -20,6 +19,7 @@ from chatproto.wire.messages import (
     ClassicRegAck,
     ClassicRegister,
 )
+from chatproto.wire.fields import Contact
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hall
 
@@ -39,8 +39,8 @@ class OpenCase(SynchronousTestCase):
     def info(
         self, visitor: ClientConnection, prefix: str = "", **more: Any
     ) -> list[tuple[str, str | None]]:
-        answer = self.hall.ask(visitor, bcp2.Info(9, prefix, **more))
-        assert isinstance(answer, bcp2.InfoAck)
+        answer = self.hall.ask(visitor, bcp2_server.Info(9, prefix, **more))
+        assert isinstance(answer, bcp2_server.InfoAck)
         return [(one.client_id, one.key) for one in answer.contacts]
 
 
@@ -104,12 +104,12 @@ class CalledInTheOpenTests(OpenCase):
         self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
         bob, carol = self.hall.come("bob", 1, open=True), self.hall.come("carol", 1)
         self.hall.directory.lost(carol, self.hall.now)
-        answer = self.hall.ask(bob, bcp2.Bridge(3))
+        answer = self.hall.ask(bob, bcp2_server.Bridge(3))
         self.assertEqual((answer.client_id, answer.key), ("zoe", ""))
         self.assertEqual(answer.addresses, (("192.0.2.7", 3000),))
         eve = self.hall.come("eve", 5)
         self.hall.directory.lost(bob, self.hall.now)
-        self.assertEqual(self.hall.ask(eve, bcp2.Bridge(3)).client_id, "")
+        self.assertEqual(self.hall.ask(eve, bcp2_server.Bridge(3)).client_id, "")
 
 
 class InfoTests(OpenCase):
@@ -131,7 +131,7 @@ class InfoTests(OpenCase):
         found: list[str] = []
         after = ""
         while True:
-            page = self.hall.ask(bob, bcp2.Info(9, "", after, 7))
+            page = self.hall.ask(bob, bcp2_server.Info(9, "", after, 7))
             found += [one.client_id for one in page.contacts]
             after = page.next
             if not after:

@@ -13,16 +13,16 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.answer import ServerRefused
-from chatproto.directory.callee import BridgeResult
+from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ServerUnreachable
-from chatproto.directory.registration import ClientRegistration
+from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import FOR_NOW, SecureServer
-from chatproto.directory.server_line import MESSAGES_AT_ONCE, PING_BURST, READ_BURST
-from chatproto.wire import bcp2
+from chatproto.directory.server_connection import MESSAGES_AT_ONCE, PING_BURST, READ_BURST
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.classic import Sender
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.net import Net, Wire
 
@@ -72,10 +72,10 @@ class News:
     def server_left_out(self, server: SecureServer, why: str) -> None:
         self.left_out.append((server.name, why))
 
-    def introduced(self, server: SecureServer, push: bcp2.Introduce) -> None:
+    def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
         self.pushes.append(push)
 
-    def present(self, server: SecureServer, push: bcp2.Presence) -> None:
+    def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         self.pushes.append(push)
 
 
@@ -121,7 +121,7 @@ class Case(SynchronousTestCase):
         """Connected and registered."""
         wire = self.accept()
         [register] = self.wrote()
-        self.says(bcp2.RegAck(register.cseq, "Alice", 3600, OBSERVED))
+        self.says(bcp2_server.RegAck(register.cseq, "Alice", 3600, OBSERVED))
         return wire
 
     def started(self) -> Wire:
@@ -145,10 +145,10 @@ class RegisteringTests(Case):
         self.accept()
         [register] = self.wrote()
         self.assertEqual(
-            register, bcp2.Register(1, "Alice", 5001, ALICE.addresses, None, True, (BOBS,))
+            register, bcp2_server.Register(1, "Alice", 5001, ALICE.addresses, None, True, (BOBS,))
         )
         self.assertFalse(self.server.registered)
-        self.says(bcp2.RegAck(1, "Alice", 3600, OBSERVED))
+        self.says(bcp2_server.RegAck(1, "Alice", 3600, OBSERVED))
         self.assertTrue(self.server.registered)
         self.assertEqual((self.news.registered, self.server.key), ([3600], KEY))
 
@@ -158,7 +158,7 @@ class RegisteringTests(Case):
         ready = self.server.ready()
         self.accept()
         self.assertNoResult(ready)
-        self.says(bcp2.RegAck(1, "Alice", 3600, OBSERVED))
+        self.says(bcp2_server.RegAck(1, "Alice", 3600, OBSERVED))
         self.successResultOf(ready)
         self.successResultOf(self.server.ready())
         self.wire.ends()
@@ -182,7 +182,7 @@ class RegisteringTests(Case):
         self.started()
         asked = self.server.register()
         [register] = self.wrote()
-        self.says(bcp2.RegAck(register.cseq, "Alice", 60, OBSERVED))
+        self.says(bcp2_server.RegAck(register.cseq, "Alice", 60, OBSERVED))
         self.successResultOf(asked)
         self.assertEqual(self.news.registered, [3600, 60])
 
@@ -220,7 +220,7 @@ class RegisteringTests(Case):
         self.assertEqual([status for _, status in self.news.refused], [409, 409])
         asked = self.server.register()
         self.accept()
-        self.says(bcp2.RegAck(1, "Alice", 3600, OBSERVED))
+        self.says(bcp2_server.RegAck(1, "Alice", 3600, OBSERVED))
         self.successResultOf(asked)
         self.assertTrue(self.server.registered)
         self.assertEqual(self.news.registered, [3600])
@@ -237,7 +237,9 @@ class RequestTests(Case):
             self.assertEqual(bridge.peer_id, peer)
             where = (("10.0.0.2", 5002), ("2001:db8::2", 5002))
             self.says(
-                bcp2.BridgeAck(bridge.cseq, answer, BOBS if answer else "", where if answer else ())
+                bcp2_server.BridgeAck(
+                    bridge.cseq, answer, BOBS if answer else "", where if answer else ()
+                )
             )
             callee = self.successResultOf(asked)
             self.assertEqual(callee, BridgeResult("Bob", BOBS, where) if answer else None)
@@ -256,7 +258,7 @@ class RequestTests(Case):
         self.assertEqual(len({bridge.cseq for bridge in bridges}), 6)
         for n in order:
             self.assertNoResult(asked[n])
-            self.says(bcp2.BridgeAck(bridges[n].cseq, bridges[n].peer_id, BOBS))
+            self.says(bcp2_server.BridgeAck(bridges[n].cseq, bridges[n].peer_id, BOBS))
             callee = self.successResultOf(asked[n])
             assert callee is not None
             self.assertEqual(callee.client_id, f"Peer{n}")
@@ -271,7 +273,7 @@ class RequestTests(Case):
                 (info.prefix, info.after), ("B", people[number - 1].client_id if number else "")
             )
             more = contact.client_id if number < 2 else ""
-            self.says(bcp2.InfoAck(info.cseq, (contact,), more))
+            self.says(bcp2_server.InfoAck(info.cseq, (contact,), more))
         self.assertEqual(self.successResultOf(asked), tuple(people))
 
     def test_pages_that_go_round_have_an_end(self) -> None:
@@ -279,7 +281,7 @@ class RequestTests(Case):
         asked = Deferred.fromCoroutine(self.server.info())
         for _ in range(2):
             [info] = self.wrote()
-            self.says(bcp2.InfoAck(info.cseq, (), "Bob"))
+            self.says(bcp2_server.InfoAck(info.cseq, (), "Bob"))
         self.assertEqual(self.successResultOf(asked), ())
 
     def test_a_no_has_its_code(self) -> None:
@@ -292,7 +294,7 @@ class RequestTests(Case):
     def test_an_answer_to_something_else_is_none(self) -> None:
         self.started()
         asked = self.server.bridge("Bob")
-        self.says(bcp2.WatchAck(self.wrote()[0].cseq, "Bob"))
+        self.says(bcp2_server.WatchAck(self.wrote()[0].cseq, "Bob"))
         self.assertEqual(self.unreachable(asked), "WATCHACK is no answer to that")
 
     def test_one_that_is_not_answered_drops_the_line(self) -> None:
@@ -327,7 +329,10 @@ class RequestTests(Case):
         self.server.start(ALICE)
         self.net.refuse()
         why = "there is no server at 127.0.0.1:5555 (connection refused)"
-        for asked in (self.server.bridge("bob"), self.server.ask(bcp2.Observe, bcp2.ObserveAck)):
+        for asked in (
+            self.server.bridge("bob"),
+            self.server.ask(bcp2_server.Observe, bcp2_server.ObserveAck),
+        ):
             self.assertEqual(
                 self.unreachable(asked), f"no connection to the server just now: {why}"
             )
@@ -354,7 +359,7 @@ class PushTests(Case):
 
     def test_an_introduction(self) -> None:
         self.started()
-        push = bcp2.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
+        push = bcp2_server.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
         self.says(push)
         self.assertEqual(self.news.pushes, [push])
 
@@ -362,14 +367,16 @@ class PushTests(Case):
         self.started()
         watching = Deferred.fromCoroutine(self.server.watch("Bob"))
         [watch] = self.wrote()
-        self.says(bcp2.WatchAck(watch.cseq, "Bob"), bcp2.Presence("Bob", "offline"))
+        self.says(bcp2_server.WatchAck(watch.cseq, "Bob"), bcp2_server.Presence("Bob", "offline"))
         self.successResultOf(watching)
         self.assertEqual((list(self.server.watched), self.news.pushes), (["Bob"], []))
-        self.says(bcp2.Presence("Bob", "online"))
-        self.assertEqual(self.news.pushes, [bcp2.Presence("Bob", "online")])
+        self.says(bcp2_server.Presence("Bob", "online"))
+        self.assertEqual(self.news.pushes, [bcp2_server.Presence("Bob", "online")])
         [unwatch] = self.wrote()
         self.assertEqual((unwatch.method, unwatch.peer_id), ("UNWATCH", "Bob"))
-        self.says(bcp2.UnwatchAck(unwatch.cseq, "Bob"), bcp2.Presence("Bob", "online"))
+        self.says(
+            bcp2_server.UnwatchAck(unwatch.cseq, "Bob"), bcp2_server.Presence("Bob", "online")
+        )
         self.assertEqual(len(self.news.pushes), 1)
 
     def test_on_the_next_line_it_is_watched_again(self) -> None:
@@ -404,7 +411,7 @@ class PushTests(Case):
 
     def test_replaced_is_final(self) -> None:
         self.started()
-        self.says(bcp2.Replaced())
+        self.says(bcp2_server.Replaced())
         self.assertEqual(
             self.news.refused, [("another connection with your key has taken your place", None)]
         )
@@ -424,7 +431,7 @@ class FloodTests(Case):
 
     def test_many_pushes_at_once_are_read_in_slices(self) -> None:
         wire = self.started()
-        push = bcp2.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
+        push = bcp2_server.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
         self.says(*[push] * 200)
         self.assertEqual(len(self.news.pushes), MESSAGES_AT_ONCE)
         self.assertEqual(wire.producerState, "paused")
@@ -435,7 +442,7 @@ class FloodTests(Case):
 
     def test_who_says_more_than_can_be_is_read_later(self) -> None:
         wire = self.started()
-        said = bcp2.Presence("Eve", "online")
+        said = bcp2_server.Presence("Eve", "online")
         for _ in range(READ_BURST // MESSAGES_AT_ONCE + 1):
             self.says(*[said] * MESSAGES_AT_ONCE)
         self.assertEqual(wire.producerState, "paused")
@@ -449,7 +456,7 @@ class FloodTests(Case):
 
     def test_what_came_before_the_end_is_read(self) -> None:
         wire = self.started()
-        push = bcp2.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
+        push = bcp2_server.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
         self.says(*[push] * 100)
         wire.ends()
         self.assertEqual(len(self.news.pushes), 100)
@@ -589,7 +596,7 @@ class ComingBackTests(Case):
 
     def test_a_server_that_stops_is_left_alone_as_long_as_it_says(self) -> None:
         wire = self.started()
-        self.says(bcp2.Closing(20))
+        self.says(bcp2_server.Closing(20))
         wire.ends()
         self.assertEqual(self.news.lost, ["it stops for a moment"])
         self.net.advance(20.4)  # and not just then, with all others who were told the same
@@ -601,7 +608,7 @@ class ComingBackTests(Case):
     def test_the_line_to_one_that_stops_may_end_after_the_next_has_begun(self) -> None:
         old = self.started()
         asked = self.server.bridge("Bob")
-        self.says(bcp2.Closing(1))
+        self.says(bcp2_server.Closing(1))
         self.net.advance(1.5)
         self.assertEqual(self.net.dialled, 1)
         old.ends()
@@ -617,7 +624,7 @@ class ComingBackTests(Case):
         self.says(Error(503))
         self.net.advance(0)
         self.assertTrue(wire.disconnecting)
-        wire.protocol.dataReceived(encode(bcp2.Replaced()))
+        wire.protocol.dataReceived(encode(bcp2_server.Replaced()))
         self.come()
         self.assertEqual((self.news.refused, self.server.registered), ([], True))
 
@@ -713,7 +720,7 @@ class OthersTests(Case):
 
     def test_who_is_told_to_come_back_goes_to_the_next_after_that_time(self) -> None:
         wire = self.started()
-        self.says(bcp2.Closing(3))
+        self.says(bcp2_server.Closing(3))
         wire.ends()
         self.net.advance(3.4)
         self.assertEqual(len(self.ports()), 1)
@@ -816,8 +823,8 @@ class AskingTests(Case):
         self.assertEqual(self.wrote(), [])
         asked = Deferred.fromCoroutine(self.server.info("b"))
         [info] = self.wrote()
-        self.assertIsInstance(info, bcp2.Info)
-        self.says(bcp2.InfoAck(info.cseq, (Contact("bob", "10.0.0.2", 5002, BOBS),), ""))
+        self.assertIsInstance(info, bcp2_server.Info)
+        self.says(bcp2_server.InfoAck(info.cseq, (Contact("bob", "10.0.0.2", 5002, BOBS),), ""))
         self.assertEqual([one.client_id for one in self.successResultOf(asked)], ["bob"])
         self.assertEqual(self.news.registered, [])
 
@@ -844,7 +851,7 @@ class RefusedLoginTests(Case):
             lambda: Shake(None),
             self.news,
             lambda: 0.5,
-            login=lambda cseq: bcp2.Login(cseq, "alice", self.password),
+            login=lambda cseq: bcp2_server.Login(cseq, "alice", self.password),
             renewed=lambda: self.same,
         )
 

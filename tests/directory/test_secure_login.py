@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import partial
 
 from chatproto.directory.secure_client import SecureServer
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.directory.test_secure_client import ALICE, OBSERVED, Case, Shake
 
-LOGIN = partial(bcp2.Login, user="alice", password="correct horse")
+LOGIN = partial(bcp2_server.Login, user="alice", password="correct horse")
 
 
 class LoginTests(Case):
@@ -24,12 +24,12 @@ class LoginTests(Case):
     def log_in(self) -> None:
         [login] = self.wrote()
         self.assertEqual(login, LOGIN(login.cseq))
-        self.says(bcp2.LoginAck(login.cseq, "alice"))
+        self.says(bcp2_server.LoginAck(login.cseq, "alice"))
 
     def register(self) -> None:
         [register] = self.wrote()
-        self.assertIsInstance(register, bcp2.Register)
-        self.says(bcp2.RegAck(register.cseq, "Alice", 3600, OBSERVED))
+        self.assertIsInstance(register, bcp2_server.Register)
+        self.says(bcp2_server.RegAck(register.cseq, "Alice", 3600, OBSERVED))
 
     def test_and_registers_when_that_was_right(self) -> None:
         ready = self.server.ready()

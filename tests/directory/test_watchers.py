@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import ClientConnection, PushTo, Registration
+from chatproto.directory.registrations import ClientConnection, PushTo, Registration
 from chatproto.directory.watchers import Watchers
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.errors import RemoteError
 from tests.contracts.names import key
 
-ONLINE = bcp2.Presence("carol", "online")
+ONLINE = bcp2_server.Presence("carol", "online")
 
 
 class WatchersTests(SynchronousTestCase):

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.identity.keys import Identity, new_identity
-from chatproto.wire import bcp2
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping
-from chatproto.wire.messages import Sender
+from chatproto.wire.classic import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.e2e.tls_wires import dial
 
@@ -119,7 +119,7 @@ class Roamer(threading.Thread):
         """At one server, until it is gone or all is said and read."""
         ear = Ear(self._ports[self._at % len(self._ports)], self._folder, self._identity)
         self.moves += 1
-        self._insist(ear, bcp2.Register(1, self.name, 5000))
+        self._insist(ear, bcp2_server.Register(1, self.name, 5000))
         joined = self._insist(ear, asked.Join(2, ROOM))
         assert isinstance(joined, told.JoinAck), joined
         if not self._last:

@@ -12,9 +12,9 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from chatproto.identity.keys import new_identity
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.messages import Sender
+from chatproto.wire.classic import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.e2e.harness import LIMIT, TWISTD, JsonClient, Stage
 from tests.e2e.tls_wires import dial
@@ -118,7 +118,9 @@ def test_three_wrong_passwords_are_enough_for_a_minute(stage: Stage, file: Path)
     read = StrictDecoder(Sender.SERVER)
     with dial(port, stage.folder, identity) as wire:
         for number in range(1, 6):
-            wire.sendall(encode(bcp2.Login(number, "alice", "wrong" if number < 5 else PASSWORD)))
+            wire.sendall(
+                encode(bcp2_server.Login(number, "alice", "wrong" if number < 5 else PASSWORD))
+            )
         got: list[object] = []
         while len(got) < 5:
             got += read.feed(wire.recv(65536))

@@ -17,11 +17,11 @@ from pathlib import Path
 import pytest
 
 from chatproto.identity.keys import new_identity
-from chatproto.wire import bcp2
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Ping, PingAck
-from chatproto.wire.messages import Sender
+from chatproto.wire.classic import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.e2e.harness import LIMIT, Stage
 from tests.e2e.tls_wires import context
@@ -53,7 +53,7 @@ class Seat:
         self.acks = 0
         self.ended = False
         self._decoder = StrictDecoder(Sender.SERVER)
-        self.ask(bcp2.Register(1, name, 5000), bcp2.RegAck)
+        self.ask(bcp2_server.Register(1, name, 5000), bcp2_server.RegAck)
         self.ask(asked.Join(2, ROOM), told.JoinAck)
 
     def ask(self, message: Bcp2Message, wanted: type[Bcp2Message]) -> None:

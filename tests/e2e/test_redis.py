@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from chatproto.wire import bcp2
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.e2e.dialects.test_lobby import Member
 from tests.e2e.harness import LIMIT, Stage
@@ -43,7 +43,7 @@ def two(stage: Stage, redis: Redis) -> Several:
 
 def registered(port: int, folder: Path, name: str) -> Ear:
     ear = Ear(port, folder)
-    assert isinstance(ear.ask(bcp2.Register(1, name, 5000)), bcp2.RegAck)
+    assert isinstance(ear.ask(bcp2_server.Register(1, name, 5000)), bcp2_server.RegAck)
     return ear
 
 
@@ -60,9 +60,9 @@ def test_clients_of_different_servers_meet(two: Several, tmp_path: Path) -> None
     until(lambda: "classic 127.0.0.1:3000" in ask(two.ports[1], "INFO\r\n\r\n"), "classic")
     alice = registered(two.ports[0], tmp_path, "alice")
     bob = registered(two.ports[1], tmp_path, "bob")
-    bob.ask(bcp2.Watch(2, "alice"))
-    found = bob.ask(bcp2.Bridge(3, "alice"))
-    called = alice.push(bcp2.Introduce)
+    bob.ask(bcp2_server.Watch(2, "alice"))
+    found = bob.ask(bcp2_server.Bridge(3, "alice"))
+    called = alice.push(bcp2_server.Introduce)
     assert (found.client_id, called.client_id, found.call) == ("alice", "bob", called.call)
     assert found.relay == called.relay == ("127.0.0.1", two.ports[1])
     pipe = [joining(found.relay, one.ticket) for one in (found, called)]
@@ -233,7 +233,7 @@ def test_all_servers_and_redis_may_end_and_nothing_is_lost(
     two.redis.start()
     two.again(1)
     bob = registered(two.ports[1], tmp_path, "bob")
-    taken = bob.ask(bcp2.Register(2, "alice", 5000))
+    taken = bob.ask(bcp2_server.Register(2, "alice", 5000))
     assert isinstance(taken, Error) and taken.status == 409
     bob.ask(asked.Join(3, ROOM))
     bob.ask(asked.History(4, ROOM))
@@ -256,8 +256,11 @@ def test_the_log_is_trimmed_and_a_new_server_begins_with_a_picture(
     bob.ask(asked.Join(2, ROOM))
     bob.ask(asked.History(3, ROOM))
     assert bob.lines[-1] == "text 999" and len(bob.lines) == 1000
-    found = bob.ask(bcp2.Bridge(4, "alice"))
-    assert isinstance(found, bcp2.BridgeAck) and alice.push(bcp2.Introduce).client_id == "bob"
+    found = bob.ask(bcp2_server.Bridge(4, "alice"))
+    assert (
+        isinstance(found, bcp2_server.BridgeAck)
+        and alice.push(bcp2_server.Introduce).client_id == "bob"
+    )
 
 
 @pytest.mark.parametrize(

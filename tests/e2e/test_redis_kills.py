@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.e2e.harness import LIMIT, Stage
 from tests.e2e.roamer import Roamer
@@ -55,7 +55,7 @@ def test_what_was_acknowledged_survives_kill_9_of_a_server_or_of_redis(
             back(asker, f"r{number}x")  # this server knows then all that was asked before
             assert set(load.classic) - registered(two.servers[1 - who], f"r{number}c") == set()
             for client_id in load.keyed:
-                taken = asker.ask(bcp2.Register(2, client_id, 5000))
+                taken = asker.ask(bcp2_server.Register(2, client_id, 5000))
                 assert isinstance(taken, Error) and taken.status == 409, (client_id, taken)
         if load.said:
             lost = set(load.said) - said_since(other, tmp_path, load.said[0][0] - 1)
@@ -96,7 +96,7 @@ def test_a_room_keeps_its_order_while_a_server_is_killed_and_its_clients_move(
 
 def back(asker: Asker, name: str) -> None:
     """Until the server can write again."""
-    while not isinstance(asker.ask(bcp2.Register(1, name, 5000)), bcp2.RegAck):
+    while not isinstance(asker.ask(bcp2_server.Register(1, name, 5000)), bcp2_server.RegAck):
         pass
 
 

@@ -16,11 +16,11 @@ from typing import TypeVar
 
 import pytest
 
-from chatproto.wire import bcp2
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.messages import Sender
+from chatproto.wire.classic import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.e2e.harness import LIMIT, Program, Stage, free_port
 from tests.e2e.tls_wires import dial
@@ -106,13 +106,13 @@ class Load:
         """A new key each time."""
         client_id = f"{self._name}k{len(self.keyed)}"
         with Asker(self._port, self._folder) as asker:
-            answer = asker.ask(bcp2.Register(1, client_id, 5000))
-            assert isinstance(answer, bcp2.RegAck), answer
+            answer = asker.ask(bcp2_server.Register(1, client_id, 5000))
+            assert isinstance(answer, bcp2_server.RegAck), answer
             self._remember(self.keyed, [client_id])
 
     def _talk(self) -> None:
         with Asker(self._port, self._folder) as asker:
-            asker.ask(bcp2.Register(1, f"{self._name}talker", 5000))
+            asker.ask(bcp2_server.Register(1, f"{self._name}talker", 5000))
             joined = asker.ask(asked.Join(2, ROOM))
             assert isinstance(joined, told.JoinAck), joined
             for number in count(3):
@@ -176,7 +176,7 @@ def registered(server: Program, prefix: str) -> set[str]:
 def said_since(port: int, folder: Path, after: int) -> set[tuple[int, str]]:
     """What the room knows of what was said after the number `after`."""
     with Asker(port, folder) as asker:
-        asker.ask(bcp2.Register(1, f"reader{after}", 5000))
+        asker.ask(bcp2_server.Register(1, f"reader{after}", 5000))
         asker.ask(asked.Join(2, ROOM))
         for number in count(3):
             page = asker.ask(asked.History(number, ROOM, after=after))
@@ -205,11 +205,13 @@ def test_what_was_acknowledged_survives_kill_9(
         assert set(load.classic) - registered(server, f"r{number}c") == set()
         with Asker(port, tmp_path) as other:
             for client_id in load.keyed:
-                taken = other.ask(bcp2.Register(2, client_id, 5000))
+                taken = other.ask(bcp2_server.Register(2, client_id, 5000))
                 assert isinstance(taken, Error) and taken.status == 409, client_id
-            assert isinstance(other.ask(bcp2.Register(3, f"r{number}x", 5000)), bcp2.RegAck)
+            assert isinstance(
+                other.ask(bcp2_server.Register(3, f"r{number}x", 5000)), bcp2_server.RegAck
+            )
             for client_id in load.keyed:
-                away = other.ask(bcp2.Bridge(4, client_id))
+                away = other.ask(bcp2_server.Bridge(4, client_id))
                 assert isinstance(away, Error) and away.status == 480, client_id
         assert set(load.said) - said_since(port, tmp_path, load.said[0][0] - 1) == set()
         acknowledged = [*map(add, acknowledged, load.acknowledged())]

@@ -13,7 +13,7 @@ from chatproto.server.commands import (
     PlainRequest,
     write,
 )
-from chatproto.wire import bcp2, strict
+from chatproto.wire import bcp2_server, strict
 from tests.contracts.names import key
 from tests.wire.bcp2_samples import MESSAGES
 
@@ -53,7 +53,7 @@ ENTRIES = (
             (
                 Beat("rules"),
                 ConnectionOpened(1, key(7), "192.0.2.7", 4000, False, None),
-                KeyedRequest(1, strict.encode(bcp2.Register(1, "carol", 5000)).decode()),
+                KeyedRequest(1, strict.encode(bcp2_server.Register(1, "carol", 5000)).decode()),
                 PlainRequest(2, "192.0.2.8", 4001, False, PLAIN[0].decode()),
                 End(),
             ),

@@ -15,8 +15,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from chatproto.client.app import App
 from chatproto.client.events import Event, Exited
-from chatproto.client.node import App
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answers import Directory
 from chatproto.identity.pins import PinFile, PinTrouble
@@ -30,10 +30,10 @@ from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection
 from chatproto.ui.jsonlines import JsonLines, json_text
-from chatproto.wire import bcp2, codec, strict
+from chatproto.wire import bcp2_server, codec, strict
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.plain_blocks import Punch, Relay, RelayAck, RelayError, read_first
 from chatproto.wire.reader import Reader
 from tests.net import Net
@@ -293,12 +293,12 @@ def redis_entry(data: bytes) -> None:
     hall = Hall()
     one, two = hall.server("one"), hall.server("two")
     alice = one.person("alice", 1)
-    alice.ask(bcp2.Register(1, "alice", 5000))
+    alice.ask(bcp2_server.Register(1, "alice", 5000))
     for line in data.split(b"\n\n"):
         hall.log.lines.append((hall.clock.seconds(), line.decode("utf-8", "replace")))
     hall.run(1)
     bob = two.person("bob", 2)
-    bob.ask(bcp2.Register(1, "bob", 5001))
+    bob.ask(bcp2_server.Register(1, "bob", 5001))
     hall.run(1)
     assert one.picture() == two.picture()
 

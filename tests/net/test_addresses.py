@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.addresses import told
-from chatproto.directory.lease import shown_ip
-from chatproto.directory.visitors import ClientConnection, Registration
+from chatproto.directory.classic_registration import shown_ip
+from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.net.addresses import CALLABLE, AddressScope, embedded_ipv4, may_be_called, reach_of
 from chatproto.session.candidates import worth_dialling
 from tests.contracts.names import ONE, OTHER

@@ -24,10 +24,10 @@ from chatproto.server.listening import ListenSpec
 from chatproto.server.secure_side import SecureSide
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -141,8 +141,8 @@ class Served(TestCase):
 
     async def register(self, client_id: str, identity: Identity = ONE) -> Client:
         client = await self.come(identity)
-        answer = await self.ask(client, bcp2.Register(1, client_id, 5000))
-        self.assertIsInstance(answer, bcp2.RegAck)
+        answer = await self.ask(client, bcp2_server.Register(1, client_id, 5000))
+        self.assertIsInstance(answer, bcp2_server.RegAck)
         client.got.clear()
         return client
 

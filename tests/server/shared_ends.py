@@ -12,18 +12,18 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.visitors import ClientConnection
+from chatproto.directory.registrations import ClientConnection
 from chatproto.server.replica import Missed, Replica
-from chatproto.server.replica_picture import picture
+from chatproto.server.replica_snapshot import picture
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_connections import Answers
 from chatproto.server.shared_side import SharedSide
 from chatproto.stores.shared import SharedMemory
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Message, Sender
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import Limits
-from chatproto.wire.messages import Message, Sender
 from chatproto.wire.strict import StrictDecoder
 from tests.contracts.names import key
 

@@ -9,7 +9,7 @@ from chatproto.accounts.files import Reread
 from chatproto.accounts.logins import Logins
 from chatproto.accounts.realm import portal
 from chatproto.server.login_side import LoginSide
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from tests.accounts.people import PASSWORD, Checker
 from tests.server.secure_ends import ONE, OTHER, Served
@@ -29,40 +29,42 @@ class Login(Guarded):
         self.guard()
         former = await self.register("alice", OTHER)
         alice = await self.come()
-        answer = await self.ask(alice, bcp2.Login(1, "alice", PASSWORD))
-        self.assertEqual(answer, bcp2.LoginAck(1, "alice"))
-        answer = await self.ask(alice, bcp2.Register(2, "alice", 5000))
-        self.assertIsInstance(answer, bcp2.RegAck)
+        answer = await self.ask(alice, bcp2_server.Login(1, "alice", PASSWORD))
+        self.assertEqual(answer, bcp2_server.LoginAck(1, "alice"))
+        answer = await self.ask(alice, bcp2_server.Register(2, "alice", 5000))
+        self.assertIsInstance(answer, bcp2_server.RegAck)
         await former.ended
-        self.assertEqual(former.got, [bcp2.Replaced()])
+        self.assertEqual(former.got, [bcp2_server.Replaced()])
 
     async def test_with_a_wrong_password_is_403_and_the_fourth_429(self) -> None:
         self.guard()
         alice = await self.come()
         for number in range(1, 4):
-            answer = await self.ask(alice, bcp2.Login(number, "alice", "wrong"))
+            answer = await self.ask(alice, bcp2_server.Login(number, "alice", "wrong"))
             self.assertEqual(answer, Error(403, number))
-        answer = await self.ask(alice, bcp2.Login(4, "alice", PASSWORD))
+        answer = await self.ask(alice, bcp2_server.Login(4, "alice", PASSWORD))
         self.assertEqual(answer, Error(429, 4, retry_after=60))
-        answer = await self.ask(alice, bcp2.Register(5, "alice", 5000))
-        self.assertIsInstance(answer, bcp2.RegAck)
+        answer = await self.ask(alice, bcp2_server.Register(5, "alice", 5000))
+        self.assertIsInstance(answer, bcp2_server.RegAck)
 
     async def test_is_405_where_there_are_no_accounts(self) -> None:
         self.serve()
         alice = await self.come()
-        self.assertEqual(await self.ask(alice, bcp2.Login(1, "alice", "x")), Error(405, 1))
+        self.assertEqual(await self.ask(alice, bcp2_server.Login(1, "alice", "x")), Error(405, 1))
 
     async def test_is_for_who_has_not_registered_yet(self) -> None:
         self.guard()
         alice = await self.register("alice")
-        self.assertEqual(await self.ask(alice, bcp2.Login(2, "alice", PASSWORD)), Error(403, 2))
+        self.assertEqual(
+            await self.ask(alice, bcp2_server.Login(2, "alice", PASSWORD)), Error(403, 2)
+        )
         self.assertEqual(self.checker.asked, [])
 
     async def test_that_a_checker_fails_at_is_500(self) -> None:
         self.guard()
         self.checker.held = True
         alice = await self.come()
-        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        alice.send(bcp2_server.Login(1, "alice", PASSWORD))
         await self.until(lambda: bool(self.checker.waiting))
         self.checker.waiting.pop()[0].errback(OSError("no disk"))
         await self.until(lambda: bool(alice.got))
@@ -75,7 +77,9 @@ class WhileAPasswordIsChecked(Guarded):
         self.guard(required=True)
         self.checker.held = True
         alice = await self.come()
-        alice.send(bcp2.Login(1, "alice", PASSWORD), bcp2.Register(2, "alice", 5000), Ping(3))
+        alice.send(
+            bcp2_server.Login(1, "alice", PASSWORD), bcp2_server.Register(2, "alice", 5000), Ping(3)
+        )
         await self.until(lambda: bool(self.checker.waiting))
         alice.send(Ping(4))
         await self.calm()
@@ -83,13 +87,13 @@ class WhileAPasswordIsChecked(Guarded):
         self.checker.let_go()
         await self.until(lambda: len(alice.got) == 4)
         self.assertEqual([one.cseq for one in alice.got], [1, 2, 3, 4])
-        self.assertIsInstance(alice.got[1], bcp2.RegAck)
+        self.assertIsInstance(alice.got[1], bcp2_server.RegAck)
 
     async def test_nothing_more_is_read_however_much_is_sent(self) -> None:
         self.guard()
         self.checker.held = True
         alice = await self.come()
-        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        alice.send(bcp2_server.Login(1, "alice", PASSWORD))
         await self.until(lambda: bool(self.checker.waiting))
         alice.send(*(Ping(number) for number in range(2, 20_000)))
         await self.calm()
@@ -102,10 +106,14 @@ class WhileAPasswordIsChecked(Guarded):
     async def test_any_number_may_be_asked_for_at_once(self) -> None:
         self.guard()
         alice = await self.come()
-        alice.send(*(bcp2.Login(number, "alice", PASSWORD) for number in range(1, 2001)), Ping(0))
+        alice.send(
+            *(bcp2_server.Login(number, "alice", PASSWORD) for number in range(1, 2001)), Ping(0)
+        )
         await self.until(lambda: len(alice.got) == 2001)
-        self.assertEqual(alice.got[1999:], [bcp2.LoginAck(2000, "alice"), PingAck(0)])
-        alice.send(*(bcp2.Login(number, "alice", "wrong") for number in range(2000)), Ping(1))
+        self.assertEqual(alice.got[1999:], [bcp2_server.LoginAck(2000, "alice"), PingAck(0)])
+        alice.send(
+            *(bcp2_server.Login(number, "alice", "wrong") for number in range(2000)), Ping(1)
+        )
         await self.until(lambda: len(alice.got) == 4002)
         self.assertEqual(alice.got[-2:], [Error(429, 1999, retry_after=60), PingAck(1)])
         self.assertEqual(len(self.checker.asked), 2003)
@@ -114,9 +122,9 @@ class WhileAPasswordIsChecked(Guarded):
         self.guard()
         self.checker.held = True
         bob, alice = await self.come(OTHER), await self.come()
-        bob.send(bcp2.Login(1, "bob", PASSWORD))
+        bob.send(bcp2_server.Login(1, "bob", PASSWORD))
         await self.until(lambda: bool(self.checker.waiting))
-        alice.send(bcp2.Login(1, "alice", PASSWORD))
+        alice.send(bcp2_server.Login(1, "alice", PASSWORD))
         await self.calm()
         alice.transport.abortConnection()
         await alice.ended
@@ -128,9 +136,9 @@ class WhileAPasswordIsChecked(Guarded):
     async def test_a_second_login_waits_for_the_first(self) -> None:
         self.guard()
         alice = await self.come()
-        alice.send(bcp2.Login(1, "alice", "wrong"), bcp2.Login(2, "bob", PASSWORD))
+        alice.send(bcp2_server.Login(1, "alice", "wrong"), bcp2_server.Login(2, "bob", PASSWORD))
         await self.until(lambda: len(alice.got) == 2)
-        self.assertEqual(alice.got, [Error(403, 1), bcp2.LoginAck(2, "bob")])
+        self.assertEqual(alice.got, [Error(403, 1), bcp2_server.LoginAck(2, "bob")])
 
 
 class Required(Guarded):
@@ -138,27 +146,27 @@ class Required(Guarded):
         self.guard(required=True)
         alice = await self.come()
         alice.send(
-            bcp2.Register(1, "alice", 5000),
-            bcp2.Bridge(2, "bob"),
-            bcp2.Info(3),
-            bcp2.Watch(4, "bob"),
-            bcp2.Unwatch(5, "bob"),
+            bcp2_server.Register(1, "alice", 5000),
+            bcp2_server.Bridge(2, "bob"),
+            bcp2_server.Info(3),
+            bcp2_server.Watch(4, "bob"),
+            bcp2_server.Unwatch(5, "bob"),
             Ping(6),
         )
         await self.until(lambda: len(alice.got) == 6)
         self.assertEqual(alice.got, [*(Error(401, number) for number in range(1, 6)), PingAck(6)])
-        self.assertIsInstance(await self.ask(alice, bcp2.Observe(7)), bcp2.ObserveAck)
-        await self.ask(alice, bcp2.Login(7, "alice", "wrong"))
-        self.assertEqual(await self.ask(alice, bcp2.Info(8)), Error(401, 8))
-        await self.ask(alice, bcp2.Login(9, "alice", PASSWORD))
-        self.assertIsInstance(await self.ask(alice, bcp2.Info(10)), bcp2.InfoAck)
+        self.assertIsInstance(await self.ask(alice, bcp2_server.Observe(7)), bcp2_server.ObserveAck)
+        await self.ask(alice, bcp2_server.Login(7, "alice", "wrong"))
+        self.assertEqual(await self.ask(alice, bcp2_server.Info(8)), Error(401, 8))
+        await self.ask(alice, bcp2_server.Login(9, "alice", PASSWORD))
+        self.assertIsInstance(await self.ask(alice, bcp2_server.Info(10)), bcp2_server.InfoAck)
 
     async def test_a_login_is_of_one_connection(self) -> None:
         self.guard(required=True)
         alice = await self.come()
-        await self.ask(alice, bcp2.Login(1, "alice", PASSWORD))
+        await self.ask(alice, bcp2_server.Login(1, "alice", PASSWORD))
         again = await self.come()
-        self.assertEqual(await self.ask(again, bcp2.Info(1)), Error(401, 1))
+        self.assertEqual(await self.ask(again, bcp2_server.Info(1)), Error(401, 1))
 
 
 class AllowedKeys(Served):

@@ -11,16 +11,16 @@ from twisted.internet.protocol import ClientCreator, Protocol, connectionDone
 from twisted.internet.task import deferLater
 from twisted.python.failure import Failure
 
+from chatproto.server.counters import Counters
 from chatproto.server.metrics import HELP, metrics_site
 from chatproto.server.overview import ServerOverview
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.service import ChatServer
-from chatproto.server.tally import Counters
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.timed import TimedStore
-from chatproto.wire import bcp2, bcp2_rooms
+from chatproto.wire import bcp2_rooms, bcp2_server
 from tests.server.secure_ends import LOOPBACK, Client, Served
 
 
@@ -95,10 +95,10 @@ class MetricsTests(Served):
         self.watched()
         alice = await self.come()
         alice.send(
-            bcp2.Register(1, "alice-the-first", 3000),
+            bcp2_server.Register(1, "alice-the-first", 3000),
             bcp2_rooms.Join(2, "#tea"),
             bcp2_rooms.Say(3, "#tea", "secret words"),
-            bcp2.Bridge(4, "nobody-here"),
+            bcp2_server.Bridge(4, "nobody-here"),
         )
         await self.got(alice, 4)
         plain = await self.connect()
@@ -163,7 +163,7 @@ class UnwatchedTests(Served):
     async def test_without_it_nothing_is_counted(self) -> None:
         factory = self.serve()
         client = await self.come()
-        client.send(bcp2.Register(1, "alice", 3000))
+        client.send(bcp2_server.Register(1, "alice", 3000))
         while not client.got:
             await deferLater(reactor, 0.001)
         self.assertIsNone(factory.tally)

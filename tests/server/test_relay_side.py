@@ -19,7 +19,7 @@ from chatproto.relay.pipe import HELD, Flow
 from chatproto.server.factory import ChatFactory
 from chatproto.server.relay_side import RelaySide, with_relay
 from chatproto.stores.memory import MemoryRegistry
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.limits import DEFAULTS, Limits
 from tests.server.ends import End, connect
 from tests.server.secure_ends import ONE, OTHER, Served
@@ -108,7 +108,7 @@ class OverSockets(Relayed):
     async def test_bridge_hands_out_tickets_that_join_the_two(self) -> None:
         self.serve(tls_only=True)
         alice, bob = await self.register("alice", ONE), await self.register("bob", OTHER)
-        answer = await self.ask(alice, bcp2.Bridge(2, "bob"))
+        answer = await self.ask(alice, bcp2_server.Bridge(2, "bob"))
         await self.until(lambda: bool(bob.got))
         push = bob.got[0]
         self.assertRegex(answer.ticket, "^[A-Z2-7]{26}$")
@@ -133,7 +133,7 @@ class OverSockets(Relayed):
         self.factory.relay = None
         alice = await self.register("alice", ONE)
         await self.register("bob", OTHER)
-        answer = await self.ask(alice, bcp2.Bridge(2, "bob"))
+        answer = await self.ask(alice, bcp2_server.Bridge(2, "bob"))
         self.assertEqual((answer.ticket, answer.relay), ("", None))
         stranger = await self.connect()
         stranger.send(b"RELAY\r\nTicket: A\r\n\r\n")

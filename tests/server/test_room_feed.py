@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import ClientConnection, PushTo
+from chatproto.directory.registrations import ClientConnection, PushTo
 from chatproto.server.room_feed import RoomFeed
 from chatproto.server.room_side import AT_ONCE, RoomSide
 from chatproto.server.secure_side import SecureSide
-from chatproto.server.turns import TURN, WorkQueue
+from chatproto.server.work_queue import TURN, WorkQueue
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire.bcp2 import Presence
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.bcp2_server import Presence
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.contracts.names import key
 

@@ -14,7 +14,7 @@ from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.room_side import RoomSide
 from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.wire import bcp2, bcp2_common
+from chatproto.wire import bcp2_common, bcp2_server
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.errors import StoreTrouble
@@ -240,7 +240,7 @@ class RoomsTests(Served):
     async def test_who_takes_another_id_is_in_no_room(self) -> None:
         self.serve()
         alice, bob, _ = await self.all_in()
-        await self.ask(bob, bcp2.Register(5, "bobby", 5000))
+        await self.ask(bob, bcp2_server.Register(5, "bobby", 5000))
         await self.heard(alice)
         self.assertEqual(alice.got, [told.Parted("#tea", "bob")])
 
@@ -269,7 +269,7 @@ class RoomsTests(Served):
         await self.calm()
         self.side.close(lambda: 1)
         await self.heard(alice, count=2)
-        self.assertEqual([type(one) for one in alice.got], [told.Said, bcp2.Closing])
+        self.assertEqual([type(one) for one in alice.got], [told.Said, bcp2_server.Closing])
 
     # The lobby.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from chatproto.directory.visitors import ClientConnection, PushTo
-from chatproto.wire import bcp2
+from chatproto.directory.registrations import ClientConnection, PushTo
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
+from chatproto.wire.classic import write_status
 from chatproto.wire.fields import Contact
-from chatproto.wire.messages import write_status
 from tests.contracts.names import key
 from tests.server.secure_ends import ONE, OTHER, SERVER, Served
 
@@ -28,25 +28,27 @@ class Requests(Served):
         alice = await self.come(creator=handshake)
         self.assertEqual(handshake.peer_key, SERVER.name)
         port = alice.transport.getHost().port
-        answer = await self.ask(alice, bcp2.Register(1, "alice", 5000))
-        self.assertEqual(answer, bcp2.RegAck(1, "alice", 3600, ("127.0.0.1", port)))
+        answer = await self.ask(alice, bcp2_server.Register(1, "alice", 5000))
+        self.assertEqual(answer, bcp2_server.RegAck(1, "alice", 3600, ("127.0.0.1", port)))
         bob = await self.register("bob", OTHER)
-        answer = await self.ask(bob, bcp2.Bridge(2, "alice"))
-        self.assertEqual(answer, bcp2.BridgeAck(2, "alice", ONE.name, (ADDRESS,), "call1"))
+        answer = await self.ask(bob, bcp2_server.Bridge(2, "alice"))
+        self.assertEqual(answer, bcp2_server.BridgeAck(2, "alice", ONE.name, (ADDRESS,), "call1"))
         await self.until(lambda: len(alice.got) == 2)
-        self.assertEqual(alice.got[1], bcp2.Introduce("bob", OTHER.name, (ADDRESS,), "call1"))
-        answer = await self.ask(bob, bcp2.Info(3))
+        self.assertEqual(
+            alice.got[1], bcp2_server.Introduce("bob", OTHER.name, (ADDRESS,), "call1")
+        )
+        answer = await self.ask(bob, bcp2_server.Info(3))
         self.assertEqual(
             [(one.client_id, one.key) for one in answer.contacts],
             [("alice", ONE.name), ("bob", OTHER.name)],
         )
         bob.got.clear()
-        bob.send(bcp2.Watch(4, "alice"), bcp2.Unwatch(5, "alice"), Ping(6))
+        bob.send(bcp2_server.Watch(4, "alice"), bcp2_server.Unwatch(5, "alice"), Ping(6))
         await self.until(lambda: len(bob.got) == 4)
         expected = [
-            bcp2.WatchAck(4, "alice"),
-            bcp2.Presence("alice", "online"),
-            bcp2.UnwatchAck(5, "alice"),
+            bcp2_server.WatchAck(4, "alice"),
+            bcp2_server.Presence("alice", "online"),
+            bcp2_server.UnwatchAck(5, "alice"),
             PingAck(6),
         ]
         self.assertEqual(bob.got, expected)
@@ -74,7 +76,7 @@ class Requests(Served):
             self.fill(f"x{number:03}", number)
         self.assertEqual(len(names.contacts()), 100)
         alice = await self.come()
-        alice.send(*[bcp2.Info(number) for number in range(400)])
+        alice.send(*[bcp2_server.Info(number) for number in range(400)])
         await self.until(lambda: len(alice.got) == 400 or alice.gone)
         self.assertEqual([one.cseq for one in alice.got], list(range(400)))
         self.assertEqual({len(one.contacts) for one in alice.got}, {100})
@@ -82,7 +84,7 @@ class Requests(Served):
 
     def fill(self, client_id: str, number: int) -> None:
         visitor = ClientConnection(key(number), "192.0.2.1", 1)
-        self.side.directory.answer(bcp2.Register(1, client_id, 5000), visitor, 0.0)
+        self.side.directory.answer(bcp2_server.Register(1, client_id, 5000), visitor, 0.0)
 
     async def test_that_nobody_knows_are_405_and_malformed_ones_400_and_it_goes_on(self) -> None:
         self.serve()
@@ -210,8 +212,8 @@ class Others(Served):
         bob.got.clear()
         self.assertEqual(await self.ask(bob, Ping(3)), PingAck(3))
 
-    def page(self) -> bcp2.InfoAck:
-        return bcp2.InfoAck(
+    def page(self) -> bcp2_server.InfoAck:
+        return bcp2_server.InfoAck(
             1, tuple(Contact(f"x{n:063}", "192.0.2.1", 5000, ONE.name) for n in range(500))
         )
 
@@ -222,7 +224,7 @@ class Others(Served):
         for _ in range(4):
             connection.pauseProducing()
             for _ in range(8):
-                connection.say(bcp2.Presence("b" * 60, "online"))
+                connection.say(bcp2_server.Presence("b" * 60, "online"))
             connection.resumeProducing()
         await self.until(lambda: len(client.got) == 32 or client.gone)
         self.assertFalse(client.gone)
@@ -232,7 +234,7 @@ class Others(Served):
         old = await self.register("alice")
         new = await self.register("alice")
         await old.ended
-        self.assertEqual(old.got, [bcp2.Replaced()])
+        self.assertEqual(old.got, [bcp2_server.Replaced()])
         self.assertEqual(await self.ask(new, Ping(3)), PingAck(3))
         self.assertEqual([one.client_id for one in self.side.directory.contacts()], ["alice"])
 
@@ -257,9 +259,11 @@ class OnePort(Served):
         carol.send(PLAIN)
         await self.until(lambda: carol.bytes == PLAIN_ACK)
         alice = await self.register("alice")
-        answer = await self.ask(alice, bcp2.Bridge(2, "carol"))
-        self.assertEqual(answer, bcp2.BridgeAck(2, "carol", addresses=(("127.0.0.1", 3000),)))
-        answer = await self.ask(alice, bcp2.Register(3, "carol", 5000))
+        answer = await self.ask(alice, bcp2_server.Bridge(2, "carol"))
+        self.assertEqual(
+            answer, bcp2_server.BridgeAck(2, "carol", addresses=(("127.0.0.1", 3000),))
+        )
+        answer = await self.ask(alice, bcp2_server.Register(3, "carol", 5000))
         self.assertEqual(answer, Error(409, 3))
         carol.send(PLAIN.replace(b"carol", b"alice"))
         await self.until(lambda: carol.bytes == PLAIN_ACK + refusal(409))

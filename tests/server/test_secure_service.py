@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.keyed import KeyedDirectory
-from chatproto.directory.visitors import ClientConnection
+from chatproto.directory.registrations import ClientConnection
 from chatproto.identity.tls import Tls
 from chatproto.server.factory import ChatFactory
 from chatproto.server.secure_side import SecureSide
@@ -23,7 +23,7 @@ from chatproto.server.service import (
 )
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.contracts.names import key
 from tests.server.secure_ends import LOOPBACK, ONE, OTHER, SERVER, Served
@@ -70,7 +70,7 @@ class AServerWithAKey(Served):
             await client.ended
         for client in (alice, bob):
             (closing,) = client.got
-            self.assertIsInstance(closing, bcp2.Closing)
+            self.assertIsInstance(closing, bcp2_server.Closing)
             self.assertIn(closing.retry_after, (1, 2))
         self.assertEqual((silent.bytes, half.bytes), (b"", b""))
         self.assertEqual(len(self.factory), 0)
@@ -114,7 +114,7 @@ class ItsTime(SynchronousTestCase):
         server.startService()
         self.addCleanup(server.stopService)
         alice = ClientConnection(key(1), "192.0.2.1", 1)
-        side.directory.answer(bcp2.Register(1, "alice", 5000, expires=60), alice, 0.0)
+        side.directory.answer(bcp2_server.Register(1, "alice", 5000, expires=60), alice, 0.0)
         side.directory.lost(alice, 0.0)
         clock.advance(61)
         self.assertEqual(side.directory._present, {})

@@ -13,7 +13,7 @@ from zope.interface import implementer
 from chatproto.wire.bcp2_common import Ping, PingAck
 from tests.identity.ends import certificate
 from tests.server.secure_ends import ONE, OTHER, Served
-from tests.server.test_turns import Job
+from tests.server.test_work_queue import Job
 
 
 @implementer(IOpenSSLClientConnectionCreator)

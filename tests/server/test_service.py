@@ -14,7 +14,7 @@ from twisted.internet.task import Clock, deferLater
 from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.server.listening import ListenSpec
 from chatproto.server.service import EXPIRY_INTERVAL, ChatServer
 from chatproto.server.transport import PromptServer

@@ -7,7 +7,7 @@ from typing import Any, cast
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server import commands as told
-from chatproto.server.members import ServerReplica
+from chatproto.server.replicas import ServerReplica
 from chatproto.server.shared_lobby import SharedLobby, is_at_any
 
 

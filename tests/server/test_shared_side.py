@@ -7,10 +7,10 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chatproto.server.replica_picture import read, written
-from chatproto.wire import bcp2, messages
+from chatproto.server.replica_snapshot import read, written
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_server, classic
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from tests.server.shared_ends import Hall, HallCase, Person, Server
 
@@ -19,7 +19,7 @@ ROOM = "#tea"
 
 def register(server: Server, name: str, owner: int) -> Person:
     person = server.person(name, owner)
-    person.ask(bcp2.Register(1, name, 5000))
+    person.ask(bcp2_server.Register(1, name, 5000))
     server.hall.run()
     return person
 
@@ -35,14 +35,14 @@ def join(*people: Person) -> None:
 class SeveralServersTests(HallCase):
     def test_clients_of_different_servers_find_each_other(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        self.assertIsInstance(alice.got[0], bcp2.RegAck)
-        bob.ask(bcp2.Info(2))
-        (seen,) = bob.of(bcp2.InfoAck)
+        self.assertIsInstance(alice.got[0], bcp2_server.RegAck)
+        bob.ask(bcp2_server.Info(2))
+        (seen,) = bob.of(bcp2_server.InfoAck)
         self.assertEqual([one.client_id for one in seen.contacts], ["alice", "bob"])
-        bob.ask(bcp2.Bridge(3, "alice"))
+        bob.ask(bcp2_server.Bridge(3, "alice"))
         self.hall.run()
-        (found,) = bob.of(bcp2.BridgeAck)
-        (call,) = alice.of(bcp2.Introduce)
+        (found,) = bob.of(bcp2_server.BridgeAck)
+        (call,) = alice.of(bcp2_server.Introduce)
         self.assertEqual((found.client_id, call.client_id), ("alice", "bob"))
         self.assertEqual((found.call, call.call), ("calltwo", "calltwo"))
         self.assertEqual((found.ticket, call.ticket), ("A" * 26, "B" * 26))
@@ -58,9 +58,11 @@ class SeveralServersTests(HallCase):
         first = register(self.one, "alice", 1)
         owner = register(self.two, "other", 2)
         owner.visitor.user = "alice"
-        owner.ask(bcp2.Register(2, "alice", 5000))
+        owner.ask(bcp2_server.Register(2, "alice", 5000))
         self.hall.run()
-        self.assertEqual([one.client_id for one in owner.of(bcp2.RegAck)], ["other", "alice"])
+        self.assertEqual(
+            [one.client_id for one in owner.of(bcp2_server.RegAck)], ["other", "alice"]
+        )
         self.assertTrue(first.gone)
         self.agreed()
 
@@ -78,16 +80,16 @@ class SeveralServersTests(HallCase):
 
     def test_a_login_waits_for_what_was_asked_before_it(self) -> None:
         alice = register(self.one, "alice", 1)
-        login = bcp2.Login(3, "alice", "secret")
+        login = bcp2_server.Login(3, "alice", "secret")
         self.assertFalse(self.one.side.holds(alice.visitor, login, alice))
-        alice.ask(bcp2.Register(2, "alice", 5001))
+        alice.ask(bcp2_server.Register(2, "alice", 5001))
         self.assertTrue(self.one.side.holds(alice.visitor, login, alice))
 
     def test_the_same_key_replaces_itself_from_another_server(self) -> None:
         first = register(self.one, "alice", 1)
         second = register(self.two, "alice", 1)
-        self.assertIsInstance(second.got[0], bcp2.RegAck)
-        self.assertTrue(first.of(bcp2.Replaced) and first.gone)
+        self.assertIsInstance(second.got[0], bcp2_server.RegAck)
+        self.assertTrue(first.of(bcp2_server.Replaced) and first.gone)
         self.agreed()
 
     def test_a_room_has_one_order(self) -> None:
@@ -107,47 +109,49 @@ class SeveralServersTests(HallCase):
 
     def test_who_comes_and_goes_is_told_at_all_of_them(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
-        bob.ask(bcp2.Watch(2, "alice"))
+        bob.ask(bcp2_server.Watch(2, "alice"))
         join(bob, alice)
         alice.leave("tired")
         self.hall.run(31)
         self.assertEqual([one.reason for one in bob.of(told.Parted)], ["tired"])
-        self.assertEqual([one.status for one in bob.of(bcp2.Presence)], ["offline"])
-        bob.ask(bcp2.Bridge(5, "alice"))
+        self.assertEqual([one.status for one in bob.of(bcp2_server.Presence)], ["offline"])
+        bob.ask(bcp2_server.Bridge(5, "alice"))
         self.assertEqual(bob.of(Error)[0].status, 480)
         self.agreed()
 
     def test_classic_clients_share_one_directory(self) -> None:
         one, other = self.one.caller(), self.two.caller()
-        one.ask(messages.ClassicRegister("alice", "198.51.100.1", 3000), messages.ClassicInfo())
+        one.ask(classic.ClassicRegister("alice", "198.51.100.1", 3000), classic.ClassicInfo())
         self.hall.run()
         other.ask(
-            messages.ClassicRegister("alice", "198.51.100.2", 3000), messages.ClassicBridge("bob")
+            classic.ClassicRegister("alice", "198.51.100.2", 3000), classic.ClassicBridge("bob")
         )
         self.hall.run()
         self.assertEqual(
-            [type(got) for got in one.got], [messages.ClassicRegAck, messages.ClassicInfoAck]
+            [type(got) for got in one.got], [classic.ClassicRegAck, classic.ClassicInfoAck]
         )
         taken, found = other.got
-        self.assertIsInstance(taken, messages.ClassicError)
+        self.assertIsInstance(taken, classic.ClassicError)
         self.assertEqual(found.client_id, "alice")  # type: ignore[union-attr]
         self.agreed()
 
     def test_what_asks_only_is_answered_in_its_place(self) -> None:
         alice = self.one.person("alice", 1)
-        alice.ask(bcp2.Register(1, "alice", 5000), bcp2.Info(2))
+        alice.ask(bcp2_server.Register(1, "alice", 5000), bcp2_server.Info(2))
         self.assertEqual(alice.got, [])
         self.hall.run()
-        self.assertEqual([type(one) for one in alice.got], [bcp2.RegAck, bcp2.InfoAck])
-        alice.ask(bcp2.Info(3))
+        self.assertEqual(
+            [type(one) for one in alice.got], [bcp2_server.RegAck, bcp2_server.InfoAck]
+        )
+        alice.ask(bcp2_server.Info(3))
         self.assertEqual(alice.got[-1].cseq, 3)  # type: ignore[attr-defined]
 
     def test_who_is_called_hears_of_it_once(self) -> None:
         alice, bob = register(self.one, "alice", 1), self.two.person("bob", 2)
-        bob.ask(bcp2.Register(1, "bob", 5000), bcp2.Bridge(2, "alice"))
+        bob.ask(bcp2_server.Register(1, "bob", 5000), bcp2_server.Bridge(2, "alice"))
         self.hall.run()
-        self.assertEqual(len(bob.of(bcp2.BridgeAck)), 1)
-        self.assertEqual([one.client_id for one in alice.of(bcp2.Introduce)], ["bob"])
+        self.assertEqual(len(bob.of(bcp2_server.BridgeAck)), 1)
+        self.assertEqual([one.client_id for one in alice.of(bcp2_server.Introduce)], ["bob"])
 
     def test_requests_about_rooms_are_counted(self) -> None:
         self.begin(room_burst=2)
@@ -182,7 +186,7 @@ class TroubleTests(HallCase):
     def test_a_server_that_dies_is_noticed_by_nobody_but_its_clients(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
-        bob.ask(bcp2.Watch(2, "alice"))
+        bob.ask(bcp2_server.Watch(2, "alice"))
         bob.got.clear()
         self.one.kill()
         self.hall.run(5)
@@ -190,21 +194,21 @@ class TroubleTests(HallCase):
         self.hall.run(10)
         self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
         self.hall.run(40)
-        self.assertEqual([one.status for one in bob.of(bcp2.Presence)], ["offline"])
+        self.assertEqual([one.status for one in bob.of(bcp2_server.Presence)], ["offline"])
         again = register(self.two, "alice", 1)
-        self.assertIsInstance(again.got[0], bcp2.RegAck)
+        self.assertIsInstance(again.got[0], bcp2_server.RegAck)
 
     def test_a_clock_of_the_log_that_is_set_back_holds_nothing_up(self) -> None:
         register(self.one, "alice", 1)
         bob = register(self.two, "bob", 2)
-        bob.ask(bcp2.Watch(2, "alice"))
+        bob.ask(bcp2_server.Watch(2, "alice"))
         self.hall.run(2)
         self.hall.log.set_by = -600.0
         self.hall.run(2)
         bob.got.clear()
         self.one.kill()
         self.hall.run(60)
-        self.assertEqual([one.status for one in bob.of(bcp2.Presence)], ["offline"])
+        self.assertEqual([one.status for one in bob.of(bcp2_server.Presence)], ["offline"])
         begun = self.hall.server("three")
         self.hall.run(2)
         self.assertEqual(begun.replica.now, self.two.replica.now)
@@ -220,9 +224,9 @@ class TroubleTests(HallCase):
         bob.ask(Ping(8), asked.History(9, ROOM))
         self.assertEqual([type(one) for one in bob.got[1:]], [PingAck, told.HistoryAck])
         caller = self.one.caller()
-        caller.ask(messages.ClassicRegister("carol", "198.51.100.1", 3000), messages.ClassicProbe())
+        caller.ask(classic.ClassicRegister("carol", "198.51.100.1", 3000), classic.ClassicProbe())
         self.assertEqual(
-            [type(one) for one in caller.got], [messages.ClassicError, messages.ProbeAck]
+            [type(one) for one in caller.got], [classic.ClassicError, classic.ProbeAck]
         )
         self.hall.log.away = False
         self.hall.run(2)
@@ -353,9 +357,9 @@ class TroubleTests(HallCase):
         self.one.way.cut = False
         self.hall.run(3)
         self.assertTrue(alice.gone)
-        self.assertEqual([one.retry_after for one in alice.of(bcp2.Closing)], [2])
+        self.assertEqual([one.retry_after for one in alice.of(bcp2_server.Closing)], [2])
         again = register(self.one, "alice", 1)
-        self.assertIsInstance(again.got[0], bcp2.RegAck)
+        self.assertIsInstance(again.got[0], bcp2_server.RegAck)
         self.agreed()
 
     def test_poisonous_entries_are_skipped_by_servers_that_run_and_that_begin(self) -> None:
@@ -376,8 +380,8 @@ class TroubleTests(HallCase):
         self.agreed()
         self.assertEqual([one.unfit for one in self.hall.servers], [[], [], []])
         bob = register(self.one, "bob", 2)
-        self.assertTrue(bob.of(bcp2.RegAck))
-        self.assertTrue(alice.of(bcp2.RegAck))
+        self.assertTrue(bob.of(bcp2_server.RegAck))
+        self.assertTrue(alice.of(bcp2_server.RegAck))
 
     def test_a_poisonous_picture_is_a_sentence(self) -> None:
         for line in ("[" * 100_000, "null", '["members",3]', '["form",[1]]', '["x",[1]]'):
@@ -397,7 +401,7 @@ class TroubleTests(HallCase):
         self.hall.run(1)
         self.assertTrue(bob.gone)
         again = register(self.two, "bob", 2)
-        self.assertIsInstance(again.got[0], bcp2.RegAck)
+        self.assertIsInstance(again.got[0], bcp2_server.RegAck)
         self.agreed()
 
     def test_one_of_other_rules_does_not_come_in(self) -> None:
@@ -412,7 +416,7 @@ class TroubleTests(HallCase):
         third = self.hall.server("three", rules="others")
         self.hall.run(20)
         self.assertEqual(third.unfit, [])
-        self.assertIsInstance(register(third, "alice", 1).got[0], bcp2.RegAck)
+        self.assertIsInstance(register(third, "alice", 1).got[0], bcp2_server.RegAck)
 
     def test_one_that_ends_says_so(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
@@ -434,18 +438,18 @@ class TroubleTests(HallCase):
         ):
             self.hall.log.lines.append((self.hall.clock.seconds(), line))
         self.hall.run()
-        self.assertIsInstance(register(self.one, "alice", 1).got[0], bcp2.RegAck)
+        self.assertIsInstance(register(self.one, "alice", 1).got[0], bcp2_server.RegAck)
         self.agreed()
 
     def test_a_dead_server_s_classic_ids_can_be_had_again(self) -> None:
-        self.one.caller().ask(messages.ClassicRegister("alice", "198.51.100.1", 3000))
+        self.one.caller().ask(classic.ClassicRegister("alice", "198.51.100.1", 3000))
         self.hall.run()
         self.one.kill()
         self.hall.run(75)
         other = self.two.caller()
-        other.ask(messages.ClassicRegister("alice", "198.51.100.2", 3000))
+        other.ask(classic.ClassicRegister("alice", "198.51.100.2", 3000))
         self.hall.run()
-        self.assertIsInstance(other.got[0], messages.ClassicRegAck)
+        self.assertIsInstance(other.got[0], classic.ClassicRegAck)
 
     def test_nobody_stays_in_the_lobby_at_a_dead_server(self) -> None:
         alice = register(self.two, "alice", 1)
@@ -463,11 +467,11 @@ class TroubleTests(HallCase):
         carol = register(self.two, "carol", 3)
         join(alice, bob, carol)
         alice.ask(asked.Op(3, ROOM, "bob"), asked.Ban(4, ROOM, "dave"), asked.Topic(5, ROOM, "t"))
-        alice.ask(bcp2.Watch(6, "bob"))
+        alice.ask(bcp2_server.Watch(6, "bob"))
         self.one.side.came("guest-1")
         caller = self.one.caller()
         caller.ask(
-            messages.ClassicBridge("eve"), messages.ClassicRegister("eve", "198.51.100.1", 3000)
+            classic.ClassicBridge("eve"), classic.ClassicRegister("eve", "198.51.100.1", 3000)
         )
         bob.leave()
         self.hall.run(20)
@@ -479,13 +483,15 @@ class TroubleTests(HallCase):
         for seconds in (20, 40):
             self.hall.run(seconds)
             self.agreed()
-        self.assertEqual([one.status for one in alice.of(bcp2.Presence)], ["online", "offline"])
+        self.assertEqual(
+            [one.status for one in alice.of(bcp2_server.Presence)], ["online", "offline"]
+        )
         dave = register(third, "dave", 4)
         dave.ask(asked.Join(8, ROOM))
         self.hall.run()
         self.assertEqual([one.status for one in dave.of(Error)], [403])
         late = third.caller()
-        late.ask(messages.ClassicBridge("frank"))
+        late.ask(classic.ClassicBridge("frank"))
         self.hall.run()
         self.assertEqual(late.got[0].client_id, "eve")  # type: ignore[union-attr]
         self.agreed()
@@ -537,9 +543,9 @@ class AgreementTests(HallCase):
             person = people[who] = server.person(f"p{who}", who)
         match what:
             case "register":
-                person.ask(bcp2.Register(1, person.name, 5000, listed=bool(who % 2)))
+                person.ask(bcp2_server.Register(1, person.name, 5000, listed=bool(who % 2)))
             case "unregister":
-                person.ask(bcp2.Register(1, person.name, 5000, expires=0))
+                person.ask(bcp2_server.Register(1, person.name, 5000, expires=0))
             case "join":
                 person.ask(asked.Join(2, f"#r{who % 2}"))
             case "part":
@@ -554,13 +560,13 @@ class AgreementTests(HallCase):
                 person.leave("gone")
             case "classic":
                 caller = server.caller()
-                caller.ask(messages.ClassicRegister(f"c{who}", "198.51.100.9", 3000))
+                caller.ask(classic.ClassicRegister(f"c{who}", "198.51.100.9", 3000))
                 if who % 2:
-                    caller.ask(messages.ClassicBridge(f"c{who}"))
+                    caller.ask(classic.ClassicBridge(f"c{who}"))
                 if who % 3:
                     caller.close()
             case "bridge":
-                person.ask(bcp2.Bridge(7, f"p{(who + 2) % 6}"))
+                person.ask(bcp2_server.Bridge(7, f"p{(who + 2) % 6}"))
             case "lobby":
                 server.side.came(f"guest{who}")
                 server.side.heard(f"guest{who}", "hi")

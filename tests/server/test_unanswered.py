@@ -6,9 +6,9 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.visitors import ClientConnection
+from chatproto.directory.registrations import ClientConnection
 from chatproto.server.unanswered import MOST, Unanswered
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Ping
 from tests.contracts.names import key
 
@@ -54,7 +54,7 @@ class UnansweredTests(SynchronousTestCase):
         self.assertFalse(self.held(Ping(1)))
 
     def test_a_login_and_the_end_of_input_wait_for_anything_and_for_nothing_else(self) -> None:
-        for message in (bcp2.Login(3, "alice", "secret"), None):
+        for message in (bcp2_server.Login(3, "alice", "secret"), None):
             self.assertFalse(self.held(message))
             self.ask(1)
             self.assertTrue(self.held(message))

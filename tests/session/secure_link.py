@@ -15,9 +15,9 @@ from chatproto.session.link_news import Called, News
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_peer import Chat, ChatAck
+from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.net import Wire, joined
 

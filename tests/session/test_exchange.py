@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Delivery
+from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     Acknowledge,
     Effect,

@@ -8,7 +8,7 @@ from itertools import product
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Delivery
+from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     AcceptCall,
     Acknowledge,

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from chatproto.net.clock import Wall
-from chatproto.session.correspondence import Delivery
+from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     AcceptCall,
     Acknowledge,

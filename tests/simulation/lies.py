@@ -16,12 +16,12 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.wire import bcp2
+from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
-from chatproto.wire.messages import Sender
 from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.plain_blocks import encode as encode_block
 from chatproto.wire.strict import StrictDecoder, encode
@@ -256,23 +256,25 @@ class LyingServer:
     def link_heard(self, link: LiarLink, message: Any) -> None:
         random = self._random
         match message:
-            case bcp2.Register(cseq, client_id, _, addresses):
+            case bcp2_server.Register(cseq, client_id, _, addresses):
                 self._links[link] = client_id
                 where = link.transport.peer
                 self._addresses[client_id] = tuple(addresses) or (where,)
-                link.say(bcp2.RegAck(cseq, client_id, 60, where))
-            case bcp2.Bridge(cseq, peer):
+                link.say(bcp2_server.RegAck(cseq, client_id, 60, where))
+            case bcp2_server.Bridge(cseq, peer):
                 self._bridge(link, cseq, peer)
-            case bcp2.Watch(cseq, peer):
-                link.say(bcp2.WatchAck(cseq, peer))
+            case bcp2_server.Watch(cseq, peer):
+                link.say(bcp2_server.WatchAck(cseq, peer))
                 if random.random() < 0.8:
-                    link.say(bcp2.Presence(peer, random.choice(("online", "online", "offline"))))
-            case bcp2.Unwatch(cseq, peer):
-                link.say(bcp2.UnwatchAck(cseq, peer))
-            case bcp2.Info(cseq):
-                link.say(bcp2.InfoAck(cseq))
-            case bcp2.Observe(cseq):
-                link.say(bcp2.ObserveAck(cseq, link.transport.peer, DATE))
+                    link.say(
+                        bcp2_server.Presence(peer, random.choice(("online", "online", "offline")))
+                    )
+            case bcp2_server.Unwatch(cseq, peer):
+                link.say(bcp2_server.UnwatchAck(cseq, peer))
+            case bcp2_server.Info(cseq):
+                link.say(bcp2_server.InfoAck(cseq))
+            case bcp2_server.Observe(cseq):
+                link.say(bcp2_server.ObserveAck(cseq, link.transport.peer, DATE))
             case Ping(cseq):
                 link.say(PingAck(cseq))
             case PingAck():
@@ -293,18 +295,20 @@ class LyingServer:
         link, name = random.choice(links), random.choice(sorted(self._truth.addresses()))
         match random.randrange(5):
             case 0:
-                link.say(bcp2.Presence(name, random.choice(("online", "offline"))))
+                link.say(bcp2_server.Presence(name, random.choice(("online", "offline"))))
             case 1:
                 link.say(self._introduction(name))
             case 2:
                 link.say(*(self._introduction(name) for _ in range(FLOOD)))
             case 3:
-                link.say(bcp2.BridgeAck(10**6, name, self._some_key(), self._some_addresses()))
+                link.say(
+                    bcp2_server.BridgeAck(10**6, name, self._some_key(), self._some_addresses())
+                )
             case 4:
-                link.say(bcp2.Closing(1))
+                link.say(bcp2_server.Closing(1))
 
-    def _introduction(self, name: str) -> bcp2.Introduce:
-        return bcp2.Introduce(
+    def _introduction(self, name: str) -> bcp2_server.Introduce:
+        return bcp2_server.Introduce(
             name, self._some_key(), self._some_addresses(), self._new_call(), "T" * 26
         )
 
@@ -346,16 +350,16 @@ class LyingServer:
                 case 5:  # no answer at all
                     return
                 case 6:  # twice, and different
-                    self._answer(link, peer, bcp2.BridgeAck(cseq, name, key, where, call))
+                    self._answer(link, peer, bcp2_server.BridgeAck(cseq, name, key, where, call))
                     key, where = self._some_key(), self._some_addresses()
-        self._answer(link, peer, bcp2.BridgeAck(cseq, name, key, where, call))
+        self._answer(link, peer, bcp2_server.BridgeAck(cseq, name, key, where, call))
         asker = self._links.get(link, "")
         callee = next((one for one, id in self._links.items() if id == name), None)
         if callee is not None and asker and call:
             from_key = link.peer_key or self._some_key()
-            callee.say(bcp2.Introduce(asker, from_key, self._addresses.get(asker, ()), call))
+            callee.say(bcp2_server.Introduce(asker, from_key, self._addresses.get(asker, ()), call))
 
-    def _answer(self, link: LiarLink, asked: str, answer: bcp2.BridgeAck) -> None:
+    def _answer(self, link: LiarLink, asked: str, answer: bcp2_server.BridgeAck) -> None:
         if answer.client_id == asked:
             self.told.setdefault(asked, set()).add(answer.key)
         link.say(answer)
@@ -433,7 +437,7 @@ class LyingPeer:
         if link is not None and link.up and not link.gone:
             self._cseq += 1
             self._asked[self._cseq] = victim
-            link.say(bcp2.Bridge(self._cseq, victim))
+            link.say(bcp2_server.Bridge(self._cseq, victim))
 
     def bother(self) -> None:
         """Say or do something on one of the connections."""
@@ -447,7 +451,7 @@ class LyingPeer:
         if link is self._at_server:
             self._cseq += 1
             host, port = self.address
-            link.say(bcp2.Register(self._cseq, "mal", port, ((host, port),)))
+            link.say(bcp2_server.Register(self._cseq, "mal", port, ((host, port),)))
         elif isinstance(link.about, str) and self._random.random() < 0.9:
             self._say_chat(link)
 
@@ -492,7 +496,7 @@ class LyingPeer:
 
     def _server_said(self, link: LiarLink, message: Any) -> None:
         match message:
-            case bcp2.BridgeAck(cseq, _, key, addresses, call) if cseq in self._asked:
+            case bcp2_server.BridgeAck(cseq, _, key, addresses, call) if cseq in self._asked:
                 victim = self._asked.pop(cseq)
                 if addresses and call:
                     # The smaller key's owner is the server of TLS, whoever dialled.

@@ -7,13 +7,13 @@ from pathlib import Path
 from random import Random
 from typing import Any, Protocol, cast
 
-from chatproto.client.acquaintances import TrustStore
+from chatproto.client.app import App
 from chatproto.client.door import Door
 from chatproto.client.events import Event, SessionChanged
 from chatproto.client.introducers import SecureIntroducer
-from chatproto.client.node import App
 from chatproto.client.server_news import ServerNews
 from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin, PinFile, Pins

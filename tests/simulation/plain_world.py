@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from chatproto.client.app import App
 from chatproto.client.events import (
     Delivered,
     Event,
@@ -22,7 +23,6 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.introducers import ClassicIntroducer
-from chatproto.client.node import App
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.client import ClassicServer
 from chatproto.stores.memory_names import MemoryNames

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.names import IdOwners, fold
+from chatproto.directory.id_owners import IdOwners, fold
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire.limits import Limits
 from tests.contracts.names import NamesContract, key

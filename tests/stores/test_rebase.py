@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.net import rebase as module
 from chatproto.net.clock import Wall
 from chatproto.net.rebase import OFF_COUNTS, Seen, Shift, rebase
 from chatproto.rooms.history import FOREVER, BanRecord, RoomRecord
-from chatproto.session.correspondence import Delivery
+from chatproto.session.delivery import Delivery
 from chatproto.session.ledger import DELIVERED, MSG, StreamEntry
 from chatproto.stores.sqlite import SqliteStore
 from chatproto.stores.sqlite_ledger import SqliteLedger

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.lease import Origin
-from chatproto.directory.names import IdOwners
+from chatproto.directory.classic_registration import Origin
+from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.registry import Registry
 from chatproto.rooms.history import RoomStore
-from chatproto.server.replica_picture import read, written
+from chatproto.server.replica_snapshot import read, written
 from chatproto.stores.shared import SharedMemory
 from chatproto.wire.limits import Limits
 from tests.contracts.names import NamesContract

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chatproto.directory.lease import ClassicRegistration, Origin
-from chatproto.directory.names import IdOwners
-from chatproto.directory.presences import RegistrationStore
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
+from chatproto.directory.id_owners import IdOwners
+from chatproto.directory.registration_store import RegistrationStore
 from chatproto.directory.registry import Registry
 from chatproto.rooms.history import RoomStore
 from chatproto.stores.memory import MemoryRegistry

@@ -8,7 +8,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.lease import ClassicRegistration, Origin
+from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.net.clock import Wall
 from chatproto.rooms.history import RoomRecord
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry

@@ -8,11 +8,11 @@ from pathlib import Path
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.directory.names import IdOwners
-from chatproto.directory.presences import RegistrationStore
+from chatproto.directory.id_owners import IdOwners
+from chatproto.directory.registration_store import RegistrationStore
 from chatproto.directory.registry import Registry
 from chatproto.rooms.history import RoomStore
-from chatproto.server.tally import Counters
+from chatproto.server.counters import Counters
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.timed import TimedLog, TimedStore
 from chatproto.wire.errors import StoreTrouble

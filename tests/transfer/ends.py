@@ -9,15 +9,15 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from chatproto.transfer.desk import TransferNews, TransferTrouble
+from chatproto.transfer.context import TransferNews, TransferTrouble
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import TransferState
 from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 
 

@@ -129,9 +129,12 @@ class OutgoingTests(SynchronousTestCase):
 
     def test_what_they_say_no_to(self) -> None:
         for about, status, state in (
-            ("OFFER", 603, TransferState.DECLINED), ("OFFER", 400, TransferState.FAILED), ("DATA", 503, TransferState.STALLED),
-            ("DATA", 400, TransferState.FAILED), ("DONE", 400, TransferState.FAILED),
-        ):  # fmt: skip
+            ("OFFER", 603, TransferState.DECLINED),
+            ("OFFER", 400, TransferState.FAILED),
+            ("DATA", 503, TransferState.STALLED),
+            ("DATA", 400, TransferState.FAILED),
+            ("DONE", 400, TransferState.FAILED),
+        ):
             out = self.moving()
             out.refused(about, status)
             self.assertIs(out.state, state)
@@ -142,11 +145,20 @@ class OutgoingTests(SynchronousTestCase):
         for each in what:
             ended = out.state if out.state in ENDED else None
             effects = [
-                out.offered, lambda: out.taken(4, SOME), lambda: out.begun(SOME), out.changed, out.kept,
-                lambda: out.read(Pieces((b"efghij",), WHOLE)), lambda: out.looked(OFFER), out.cancel,
-                lambda: out.unreadable("x"), lambda: out.refused("DONE", 460), out.cancelled, out.lost,
+                out.offered,
+                lambda: out.taken(4, SOME),
+                lambda: out.begun(SOME),
+                out.changed,
+                out.kept,
+                lambda: out.read(Pieces((b"efghij",), WHOLE)),
+                lambda: out.looked(OFFER),
+                out.cancel,
+                lambda: out.unreadable("x"),
+                lambda: out.refused("DONE", 460),
+                out.cancelled,
+                out.lost,
                 lambda: out.refused("DATA", 503),
-            ][each]()  # fmt: skip
+            ][each]()
             out.pull()
             if ended:
                 self.assertEqual((out.state, kinds(effects)), (ended, []))
@@ -235,11 +247,21 @@ class IncomingTests(SynchronousTestCase):
         for each in what:
             ended = come.state if come.state in ENDED else None
             [
-                come.accept, come.start, come.decline, lambda: come.offered_again(OFFER),
-                lambda: come.opened(There(4, SOME)), lambda: come.data(4, b"efghij"), come.written,
-                lambda: come.data(0, b"abc"), lambda: come.done(WHOLE), lambda: come.finished(""),
-                lambda: come.finished("/d/a"), lambda: come.trouble("x"), come.cancelled, come.lost,
-            ][each]()  # fmt: skip
+                come.accept,
+                come.start,
+                come.decline,
+                lambda: come.offered_again(OFFER),
+                lambda: come.opened(There(4, SOME)),
+                lambda: come.data(4, b"efghij"),
+                come.written,
+                lambda: come.data(0, b"abc"),
+                lambda: come.done(WHOLE),
+                lambda: come.finished(""),
+                lambda: come.finished("/d/a"),
+                lambda: come.trouble("x"),
+                come.cancelled,
+                come.lost,
+            ][each]()
             self.assertLessEqual(come.offset, OFFER.size)
             if ended:
                 self.assertIs(come.state, ended)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.transfer.desk import TransferTrouble
+from chatproto.transfer.context import TransferTrouble
 from chatproto.transfer.outgoing import BATCH
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.state import TransferState

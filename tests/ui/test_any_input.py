@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
+from chatproto.client.active_target import ActiveTarget
 from chatproto.client.events import CommandOutput, Event, Exited, Failed
 from chatproto.client.files import Files
-from chatproto.client.standing import ActiveTarget
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import ROWS
 from chatproto.ui.control import Control, ControlConnection

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.findings import Finding
+from chatproto.client.diagnostics import Finding
 from chatproto.stdio.printable import printable
 from chatproto.ui.checkup import finding_lines
 

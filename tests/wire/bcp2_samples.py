@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from chatproto.wire import bcp2, bcp2_common, bcp2_files, bcp2_peer, bcp2_rooms, bcp2_rooms_told
+from chatproto.wire import (
+    bcp2_common,
+    bcp2_files,
+    bcp2_peer,
+    bcp2_rooms,
+    bcp2_rooms_told,
+    bcp2_server,
+)
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
-from chatproto.wire.messages import Sender
 from chatproto.wire.room_fields import Listed, Occupant
 from chatproto.wire.strict import StrictDecoder
 
@@ -16,16 +23,16 @@ DATE = "2026-11-21T05:00:00.123Z"
 STREAM = "0123456789abcdef"
 MESSAGES: dict[Sender, list[Bcp2Message]] = {
     Sender.CLIENT: [
-        bcp2.Login(1, "al@example.org", "pässwörd\r\n"),
-        bcp2.Register(1, "alice", 5556),
-        bcp2.Register(2, "alice", 5556, (("10.0.0.1", 5556), V6), 0, False, (KEY, KEY)),
-        bcp2.Bridge(3),
-        bcp2.Bridge(4, "bob"),
-        bcp2.Info(5),
-        bcp2.Info(6, "a", "alice", 10),
-        bcp2.Watch(7, "bob"),
-        bcp2.Unwatch(8, "bob"),
-        bcp2.Observe(9),
+        bcp2_server.Login(1, "al@example.org", "pässwörd\r\n"),
+        bcp2_server.Register(1, "alice", 5556),
+        bcp2_server.Register(2, "alice", 5556, (("10.0.0.1", 5556), V6), 0, False, (KEY, KEY)),
+        bcp2_server.Bridge(3),
+        bcp2_server.Bridge(4, "bob"),
+        bcp2_server.Info(5),
+        bcp2_server.Info(6, "a", "alice", 10),
+        bcp2_server.Watch(7, "bob"),
+        bcp2_server.Unwatch(8, "bob"),
+        bcp2_server.Observe(9),
         bcp2_common.Ping(9),
         bcp2_common.PingAck(),
         bcp2_rooms.Join(10, "#tea"),
@@ -50,26 +57,28 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
         bcp2_rooms.Rooms(29, "#tea", 5),
     ],
     Sender.SERVER: [
-        bcp2.LoginAck(1, "al@example.org"),
-        bcp2.RegAck(1, "alice", 3600, V6),
-        bcp2.ObserveAck(9, V6, DATE),
-        bcp2.BridgeAck(2),
-        bcp2.BridgeAck(
+        bcp2_server.LoginAck(1, "al@example.org"),
+        bcp2_server.RegAck(1, "alice", 3600, V6),
+        bcp2_server.ObserveAck(9, V6, DATE),
+        bcp2_server.BridgeAck(2),
+        bcp2_server.BridgeAck(
             3, "bob", KEY, (("10.0.0.1", 1),), "call7", "TICKET", ("relay.example", 5555)
         ),
-        bcp2.BridgeAck(3, "bob", KEY, relay=V6),
-        bcp2.InfoAck(4),
-        bcp2.InfoAck(5, (Contact("bob", "10.0.0.1", 1, KEY), Contact("al", "::1", 2)), "bob"),
-        bcp2.WatchAck(6, "bob"),
-        bcp2.UnwatchAck(7, "bob"),
+        bcp2_server.BridgeAck(3, "bob", KEY, relay=V6),
+        bcp2_server.InfoAck(4),
+        bcp2_server.InfoAck(
+            5, (Contact("bob", "10.0.0.1", 1, KEY), Contact("al", "::1", 2)), "bob"
+        ),
+        bcp2_server.WatchAck(6, "bob"),
+        bcp2_server.UnwatchAck(7, "bob"),
         bcp2_common.Ping(),
         bcp2_common.PingAck(8),
         bcp2_common.Error(404),
         bcp2_common.Error(429, 9, retry_after=5),
-        bcp2.Introduce("alice", KEY, (("10.0.0.1", 1),), "call7"),
-        bcp2.Presence("bob", "online"),
-        bcp2.Closing(3),
-        bcp2.Replaced(),
+        bcp2_server.Introduce("alice", KEY, (("10.0.0.1", 1),), "call7"),
+        bcp2_server.Presence("bob", "online"),
+        bcp2_server.Closing(3),
+        bcp2_server.Replaced(),
         bcp2_rooms_told.JoinAck(10, "#tea", 1, 0, "owner"),
         bcp2_rooms_told.JoinAck(
             11,

@@ -13,9 +13,9 @@ from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import FileOffer, FolderOffer, from_wire, safe_files, to_wire
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_peer import Msg
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, WireError
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode
 
 DATE = "2026-11-29T17:08:34.159Z"

@@ -10,9 +10,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire import bcp2_files
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import StrictDecoder, encode, shown
 from tests.wire.bcp2_samples import DATE, decode
 

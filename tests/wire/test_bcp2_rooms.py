@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire import bcp2_rooms, bcp2_rooms_told
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.messages import Sender
 from chatproto.wire.room_fields import (
     Listed,
     Occupant,

@@ -9,11 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.wire.codec import Decoder, Familiar, encode
-from chatproto.wire.errors import REASONS, RemoteError
-from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
-from chatproto.wire.messages import (
+from chatproto.wire.classic import (
     ClassicBridge,
     ClassicBridgeAck,
     ClassicChat,
@@ -31,6 +27,10 @@ from chatproto.wire.messages import (
     UnregAck,
     Unregister,
 )
+from chatproto.wire.codec import Decoder, Familiar, encode
+from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.fields import Contact
+from chatproto.wire.limits import Limits
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 ALICE = ClassicRegister("alice", "127.0.0.1", 3000)

@@ -11,10 +11,10 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.wire import data_heads
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
+from chatproto.wire.classic import Sender
 from chatproto.wire.data_heads import fits, read_data_head, write_data_head
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import LARGE_PART, StrictDecoder, encode, encode_apart
 
 HEAD = b"DATA\r\nID: 17\r\nOffset: 65536\r\nContent-Length: 5\r\n\r\n"

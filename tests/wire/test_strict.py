@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.wire import bcp2, bcp2_common, bcp2_peer
+from chatproto.wire import bcp2_common, bcp2_peer, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
+from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.messages import Sender
 from chatproto.wire.strict import SMALL_PART, StrictDecoder, encode
 from tests.wire.bcp2_samples import DATE, MESSAGES, decode
 
@@ -74,7 +74,7 @@ class ReadingTests(SynchronousTestCase):
 
     def test_headers_are_read_without_regard_to_case_and_unknown_ones_ignored(self) -> None:
         data = b"WATCH\r\ncSEQ:7\r\nX-New: 1\r\nx-new: 2\r\nPEERID: \t bob \r\n\r\n"
-        self.assertEqual(decode(Sender.CLIENT, data), [bcp2.Watch(7, "bob")])
+        self.assertEqual(decode(Sender.CLIENT, data), [bcp2_server.Watch(7, "bob")])
 
     def test_only_ascii_names_a_header(self) -> None:
         """The Kelvin sign is a k in lower case."""
@@ -115,9 +115,13 @@ class ReadingTests(SynchronousTestCase):
 
     def test_each_sender_has_methods_of_its_own(self) -> None:
         self.assertEqual(outcomes(decode(Sender.CLIENT, encode(bcp2_peer.Quit()))), [(405, None)])
-        self.assertEqual(outcomes(decode(Sender.PEER, encode(bcp2.Replaced()))), [(405, None)])
-        self.assertEqual(outcomes(decode(Sender.CLIENT, encode(bcp2.Bridge(1)))), [bcp2.Bridge(1)])
-        self.assertEqual(outcomes(decode(Sender.SERVER, encode(bcp2.Bridge(1)))), [(405, 1)])
+        self.assertEqual(
+            outcomes(decode(Sender.PEER, encode(bcp2_server.Replaced()))), [(405, None)]
+        )
+        self.assertEqual(
+            outcomes(decode(Sender.CLIENT, encode(bcp2_server.Bridge(1)))), [bcp2_server.Bridge(1)]
+        )
+        self.assertEqual(outcomes(decode(Sender.SERVER, encode(bcp2_server.Bridge(1)))), [(405, 1)])
 
     def test_what_cannot_be_read_on_ends_it(self) -> None:
         for data in (

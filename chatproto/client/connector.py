@@ -1,0 +1,298 @@
+"""One introduction carried out: dialled, dialled back and relayed, as its race says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from chatproto.client.conversation import Conversation
+from chatproto.client.dialer import Dialer, PeerUnreachable
+from chatproto.client.rendezvous import Rendezvous, key_bytes
+from chatproto.client.secure_links import SecureLinks
+from chatproto.relay.client import NoRelay, RelayEnd
+from chatproto.session.paths import (
+    AskAgain,
+    CancelDials,
+    CloseConnection,
+    Dial,
+    Effect,
+    GiveUp,
+    JoinRelay,
+    PathMode,
+    Pick,
+    Race,
+    RaceRole,
+    is_tls_server,
+)
+from chatproto.session.secure import SecureLink
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import Limits
+
+log = Logger()
+SHOWN = 3
+"""So many reasons are told when all came to nothing; /path tells the others."""
+
+
+class MeetingOwner(Protocol):
+    """What a meeting needs of those who arrange it."""
+
+    @property
+    def secure(self) -> SecureLinks: ...
+    @property
+    def own_key(self) -> str: ...
+    def handshake(self, key: str, client_id: str) -> Any: ...
+    def relay_at(self, introduction: Rendezvous) -> tuple[Address | None, bool]: ...
+    def better(self, meeting: Connector, link: SecureLink) -> None: ...
+    def look_again(self, meeting: Connector) -> None: ...
+
+
+class Connector:
+    """Carries out a race between two people. `found` fires with the first connection that the caller
+    picks, or fails with Unreachable; cancelling it ends the meeting. The callee's never fires."""
+
+    def __init__(
+        self,
+        owner: MeetingOwner,
+        dialer: Dialer,
+        reactor: IReactorTime,
+        limits: Limits,
+        introduction: Rendezvous,
+        addresses: tuple[Address, ...],
+        role: RaceRole,
+        mode: PathMode,
+    ) -> None:
+        self.introduction = introduction
+        self.mode = mode
+        self.conversation: Conversation | None = None
+        self.found: Deferred[SecureLink] = Deferred(lambda _: self.stop())
+        self.stopped = False
+        self._owner = owner
+        self._dialer = dialer
+        self._reactor = reactor
+        self._limits = limits
+        self._role = role
+        self._under_way: dict[Address | None, Callable[[], None]] = {}  # how each is given up
+        self._open: list[SecureLink] = []  # those whose handshake was good
+        self._timer: IDelayedCall | None = None
+        self._race: Race[SecureLink] = Race(
+            role,
+            addresses,
+            reactor.seconds(),
+            limits,
+            mode=mode,
+            relay=bool(introduction.ticket),
+            punching=bool(introduction.call),
+        )
+
+    def begin(self) -> None:
+        """Go."""
+        self._due()
+
+    @property
+    def reasons(self) -> dict[Address | None, str]:
+        """What came of what was tried; None is the relay."""
+        return self._race.tried()
+
+    def learn(self, reasons: dict[Address | None, str]) -> None:
+        """What came of another try at a direct way."""
+        self._race.reasons |= {name: why for name, why in reasons.items() if name is not None}
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will come of it."""
+        return self.stopped or (self._race.over and not self._open)
+
+    def came(
+        self, transport: Any, data: bytes, goes_on: Callable[[SecureLink], None] = lambda link: None
+    ) -> None:
+        """Take a connection that the peer dialled; `data` came behind PUNCH. `goes_on` gets the new link."""
+        if self.stopped or self.mode is PathMode.RELAY:
+            transport.abortConnection()
+            return
+        link, made = self._new_link(dialled=False)
+        goes_on(link)
+        made.addCallbacks(lambda link: self._good(link, None), _unimportant)
+        link.start(transport, data)
+
+    def chosen(self, link: SecureLink) -> None:
+        """They say CHAT on `link`."""
+        self._carry(self._race.chosen(link, self._now()))
+
+    def lost(self, link: SecureLink) -> None:
+        """A connection of ours has ended."""
+        if link in self._open:
+            self._open.remove(link)
+            self._carry(self._race.lost(link, self._now()))
+
+    def stop(self) -> None:
+        """Nobody wants it any more: what carries no conversation is closed."""
+        if self.stopped:
+            return
+        self.stopped = True
+        self._disarm()
+        self._stop_dialling()
+        for link in self._open:
+            if link is not self._race.picked:
+                link.drop()
+
+    # How it follows.
+
+    def _now(self) -> float:
+        return self._reactor.seconds()
+
+    def _due(self) -> None:
+        self._timer = None
+        self._carry(self._race.due(self._now()))
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _carry(self, effects: list[Effect[SecureLink]]) -> None:
+        """Do what the race wants, and wait for its next moment."""
+        for effect in effects:
+            if not self.stopped:
+                self._do(effect)
+        self._disarm()
+        deadline = self._race.deadline
+        if deadline is not None and not self.stopped:
+            wait = max(0.0, deadline - self._now())
+            self._timer = self._reactor.callLater(wait, self._due)
+
+    def _do(self, effect: Effect[SecureLink]) -> None:
+        match effect:
+            case Dial(address):
+                self._dial(address)
+            case JoinRelay():
+                self._join()
+            case Pick(link):
+                self._pick(link)
+            case CloseConnection(link):
+                link.drop()
+            case CancelDials():
+                self._stop_dialling()
+            case AskAgain():
+                self._owner.look_again(self)
+            case GiveUp(reasons):
+                if not self.found.called and self._role is RaceRole.CALLER:
+                    relayed = self.introduction.ticket and self.mode is not PathMode.DIRECT
+                    told = [one for one in reasons if one[0] is not None or relayed]
+                    self.found.errback(PeerUnreachable(_why(told or list(reasons))))
+
+    def _new_link(
+        self, *, dialled: bool, relayed: bool = False
+    ) -> tuple[SecureLink, Deferred[SecureLink]]:
+        one, call = self.introduction, self.introduction.call
+        server = is_tls_server(
+            key_bytes(self._owner.own_key),
+            key_bytes(one.key) if one.key else b"",
+            self._role,
+            punch=bool(call),
+            relayed=relayed,
+            dialled=dialled,
+        )
+        link = self._owner.secure.new(
+            self._owner.handshake(one.key, one.client_id),
+            called=self._role is RaceRole.CALLEE,
+            tls_server=server,
+            punch=call if dialled and not relayed else "",
+            meeting=self,
+        )
+        link.relayed = relayed
+        return link, self._owner.secure.made(link)
+
+    def _dial(self, address: Address) -> None:
+        link, made = self._new_link(dialled=True)
+        dialled = self._dialer.dial_secure(*address, link, as_heard=bool(self.introduction.call))
+
+        def give_up() -> None:
+            dialled.cancel()
+            self._owner.secure.forget(link)
+
+        self._under_way[address] = give_up
+
+        def failed(failure: Failure) -> None:
+            self._failed(address, failure)
+            self._owner.secure.forget(link)
+
+        # First, for the dial may have failed already, and then it is forgotten at once.
+        made.addCallbacks(
+            lambda link: self._good(link, address), lambda why: self._failed(address, why)
+        )
+        made.addErrback(_log)
+        dialled.addErrback(failed)
+
+    def _join(self) -> None:
+        where, near = self._owner.relay_at(self.introduction)
+        if where is None:
+            self._carry(self._race.failed(None, "there is no server to relay", self._now()))
+            return
+        joining = self._dialer.join_relay(*where, self.introduction.ticket, near)
+        self._under_way[None] = joining.cancel
+        joining.addCallbacks(self._piped, lambda failure: self._failed(None, failure))
+        joining.addErrback(_log)
+
+    def _piped(self, end: RelayEnd) -> None:
+        if self.stopped or None not in self._under_way:
+            end.give_up()
+            return
+        link, made = self._new_link(dialled=True, relayed=True)
+        self._under_way[None] = lambda: self._owner.secure.forget(link)
+        made.addCallbacks(lambda link: self._good(link, None), lambda why: self._failed(None, why))
+        made.addErrback(_log)
+        end.hand_to(link)
+
+    def _good(self, link: SecureLink, name: Address | None) -> None:
+        """A handshake showed the right key."""
+        if name is not None or link.relayed:
+            self._under_way.pop(name, None)
+        if self.stopped:
+            link.drop()
+            return
+        self._open.append(link)
+        self._carry(self._race.good(link, name, self._now(), relayed=link.relayed))
+
+    def _failed(self, name: Address | None, failure: Failure) -> None:
+        if name not in self._under_way:
+            return  # given up
+        del self._under_way[name]
+        error = failure.value
+        if not isinstance(error, (PeerUnreachable, NoRelay, CancelledError)):
+            log.failure("a way could not be tried", failure=failure)
+        self._carry(self._race.failed(name, str(error) or type(error).__name__, self._now()))
+
+    def _pick(self, link: SecureLink) -> None:
+        if self.found.called:
+            self._owner.better(self, link)
+        else:
+            self.found.callback(link)
+
+    def _stop_dialling(self) -> None:
+        under_way, self._under_way = self._under_way, {}
+        for give_up in under_way.values():
+            give_up()
+
+
+def _why(reasons: list[tuple[Address | None, str]]) -> str:
+    """One sentence of what was tried in vain."""
+    told: dict[str, str] = {}  # the same of several addresses is said once
+    for address, why in reasons:
+        where = "no relay" if address is None else host_port(*address)
+        told.setdefault(why, why if where in why or len(reasons) == 1 else f"{where}: {why}")
+    return "; ".join(list(told.values())[:SHOWN]) or "there is no address to call"
+
+
+def _unimportant(failure: Failure) -> None:
+    """They dialled us, and that came to nothing: they or we shall find another way."""
+    failure.trap(PeerUnreachable)
+
+
+def _log(failure: Failure) -> None:
+    log.failure("a connection could not be tried", failure=failure)

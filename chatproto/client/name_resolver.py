@@ -1,0 +1,388 @@
+"""Whom a name means, how they can be called, and with which key."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+
+from chatproto.client.address_book import AddressBook
+from chatproto.client.calls import Calls
+from chatproto.client.conversation import Conversation
+from chatproto.client.events import CommandOutput, Event, Notice
+from chatproto.client.introducers import Introducer
+from chatproto.client.nearby import Neighbours
+from chatproto.client.rendezvous import Rendezvous
+from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import TrustStore
+from chatproto.directory.answer import ServerRefused
+from chatproto.directory.client import ServerUnreachable
+from chatproto.identity.names import NameBook
+from chatproto.identity.pins import Pin
+from chatproto.identity.recipient import (
+    Dialled,
+    FirstContact,
+    KeyedPerson,
+    Mismatch,
+    Reason,
+    Recipient,
+    answered,
+)
+from chatproto.identity.trust import changed_key
+from chatproto.session.ledger import LedgerTrouble
+from chatproto.wire.bcp2_common import read_key
+from chatproto.wire.dialects import DIALECTS, Dialect, Me
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import ID, Contact, host_port, read_client_id
+
+log = Logger()
+
+AWAY = 480
+CONFIRMATIONS, MINUTE = 2, 60.0
+MOST_WARNED = 1000
+"""Warnings of somebody else under a known id that are remembered, so that each is told once."""
+
+_BARE = {"403 refused": "403 refused: {} is you", "404 no such client": "404 no such client: {}"}
+"""What the server's answers to BRIDGE say besides to a person."""
+
+
+class Trouble(Exception):
+    """What was asked for cannot be done; its text is one sentence for a person."""
+
+
+TROUBLES = (Trouble, LocalError, RemoteError, ServerRefused, ServerUnreachable, LedgerTrouble)
+"""What can be in the way of something that was asked for; each says it in one sentence."""
+
+
+class FinderOwner(Protocol):
+    """What the finder needs of the node."""
+
+    settings: ClientSettings
+    people: AddressBook
+    names: NameBook
+    me: Me
+    acquaintances: TrustStore | None
+    server: Introducer | None
+    calls: Calls
+    expected: dict[str, str]
+    neighbours: Neighbours | None
+    reactor: IReactorTime
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def is_elsewhere(self, key: str) -> None: ...
+
+
+class NameResolver:
+    """Asks the server and our own memory; what it raises is in `TROUBLES`."""
+
+    def __init__(self, node: FinderOwner) -> None:
+        self._node = node
+        self._confirmed: deque[float] = deque()
+        self._warned: set[str] = set()
+
+    @property
+    def introducer(self) -> Introducer:
+        """The server. Raises Trouble if there is none."""
+        if self._node.server is None:
+            raise Trouble("there is no server (--server none): /chat host:port calls directly")
+        return self._node.server
+
+    async def ask_for(self, peer: str) -> Contact | None:
+        """Whom the server answers with; remembered, and believed for a while."""
+        try:
+            callee = await self.introducer.bridge(peer)
+        except ServerRefused as error:
+            if str(error) not in _BARE:  # a classic server has words of its own
+                raise
+            raise ServerRefused(_BARE[str(error)].format(peer), error.status) from None
+        if callee is None:
+            return None
+        if peer and callee.client_id != peer:
+            raise Trouble(
+                f"refused: asked for {peer}, the server {self.introducer.name} answered with somebody"
+                f" else, {callee.client_id}"
+            )
+        contact = callee.contact()
+        self._node.people.remember(contact, callee.addresses)
+        if callee.key is not None and callee.call:
+            self._node.calls.meetings.keep(
+                Rendezvous(
+                    callee.client_id,
+                    callee.key,
+                    callee.addresses,
+                    callee.call,
+                    callee.ticket,
+                    callee.relay,
+                )
+            )
+        if contact.key is not None and self._node.acquaintances is not None:
+            self._node.acquaintances.introduce(contact.client_id, contact.key)
+        return contact
+
+    async def _ask_for_one(self, client_id: str, key: str | None, told: str = "") -> Contact | None:
+        """As `ask_for`; of somebody who is away we hear when they come.
+
+        `told`: the name by which the person is told, empty if they did not ask for it.
+        `key`: theirs, if it is known; whoever is nearby must have it.
+        """
+        try:
+            return await self.ask_for(client_id)
+        except (ServerRefused, ServerUnreachable) as error:
+            if (near := self._nearby(client_id, key)) is not None:
+                return near
+            if not isinstance(error, ServerRefused) or error.status != AWAY:
+                raise
+        await self.introducer.watch(client_id)
+        if told:
+            self._node.expected[client_id] = told
+        raise Trouble(f"{told or client_id} is away: you will be told when they come")
+
+    async def locate(self, client_id: str) -> Contact | None:
+        """Where the server says that `client_id` is, if it answers with them; None if it does not.
+
+        For one who called and told no address: the server gives a caller and a called to each other.
+        """
+
+        try:
+            contact = await self.ask_for("")
+        except TROUBLES as error:
+            log.info("no address for {name}: {error}", name=client_id, error=error)
+            return None
+        return contact if contact is not None and contact.client_id == client_id else None
+
+    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
+        """Where the server says that `client_id` is; None if it does not, and then we watch them."""
+        try:
+            if self._node.server is None:
+                return self._nearby(client_id, key)
+            return await self._ask_for_one(client_id, key)
+        except TROUBLES as error:
+            log.info("no address for {name}: {error}", name=client_id, error=error)
+            return None
+
+    async def confirm(self, client_id: str, key: str) -> bool:
+        """Whether the server says that `client_id` has `key`."""
+        if (
+            self._node.server is None
+            or self._node.settings.plain
+            or not self._node.server.registered
+        ):
+            return False
+        now = self._node.reactor.seconds()
+        while self._confirmed and self._confirmed[0] <= now - MINUTE:
+            self._confirmed.popleft()
+        if len(self._confirmed) >= CONFIRMATIONS:
+            return False
+        self._confirmed.append(now)
+        try:
+            callee = await self._node.server.bridge(client_id)
+        except TROUBLES:
+            return False
+        return callee is not None and (callee.client_id, callee.key) == (client_id, key)
+
+    async def find(self, conversation: Conversation) -> Contact:
+        """Find out how to call the recipient of `conversation`. Raises what is in TROUBLES."""
+        match conversation.recipient:
+            case Dialled(host, port):
+                contact, asked = self._at(conversation, host, port), ""
+            case FirstContact(_, ""):
+                contact, asked = self._bridged(conversation), ""
+            case FirstContact(_, client_id):
+                contact, asked = await self._ask(conversation, client_id, None), client_id
+                conversation.chosen = True
+            case KeyedPerson(key):
+                contact, asked = await self._with_key(conversation, key)
+            case _:
+                raise Trouble(f"{conversation.name} is not called again: they called")
+        me, known = self._node.me, self._node.acquaintances
+        ours = contact.key is None or (known is not None and contact.key == known.own_key)
+        here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
+        if contact.port == me.port and here and ours:  # in another home others have it
+            raise Trouble("that is your own address")
+        self._answered(conversation, asked, contact)
+        return replace(contact, key=conversation.key)
+
+    def _at(self, conversation: Conversation, host: str, port: int) -> Contact:
+        """Whoever is at an address; in plain text they are called as they were heard of."""
+        if self._is_plain(conversation):
+            found = self._node.people.at(host, port)
+            if found is not None and found.key is None:
+                return found
+        return Contact(host_port(host, port), host, port)
+
+    def _bridged(self, conversation: Conversation) -> Contact:
+        """The last answer of the server to BRIDGE."""
+        contact = self._node.people.bridged
+        if contact is None:
+            raise Trouble("whom? /bridge asks the server, /chat host:port calls directly")
+        pin = self._pinned_here(contact.client_id)
+        if pin is not None:
+            conversation.recipient = KeyedPerson(pin.key)
+        return contact
+
+    async def _with_key(self, conversation: Conversation, key: str) -> tuple[Contact, str]:
+        """The owner of `key`, and the id that the server was asked for."""
+        known = self._node.acquaintances
+        ids = known.ids_of(key) if known is not None else []
+        heard = self._node.people.with_key(key)
+        if not ids and heard is not None:
+            ids = [heard.client_id.rstrip("?")]
+        if ids:
+            return await self._ask(conversation, ids[0], key), ids[0]
+        near = self._nearby("", key)
+        if near is None:
+            raise Trouble(f"nobody with the key {key} is known: /info or /nearby may show them")
+        return near, ""
+
+    async def _ask(self, conversation: Conversation, client_id: str, key: str | None) -> Contact:
+        """`client_id`, who must have `key` if it is given, from the server or from memory."""
+        plain = self._is_plain(conversation)
+        if plain or self._node.server is None:
+            found = self._node.people.named(client_id)
+            if key is not None and found is not None and found.key not in (None, key):
+                found = None  # somebody else of that name
+            if found is None and not plain:
+                found = self._nearby(client_id, key) or self._nearby(client_id)
+            if found is None:
+                raise Trouble(self._no_address(client_id, plain))
+            return found
+        told = "" if conversation.quiet else conversation.name
+        asked = await self._ask_for_one(client_id, key, told)
+        if asked is None:
+            raise Trouble(f"the server knows no {client_id}")
+        return asked
+
+    def _answered(self, conversation: Conversation, asked: str, contact: Contact) -> None:
+        """Let `conversation` be for whoever was found, if that is its recipient. Raises Trouble."""
+        client_id = contact.client_id.rstrip("?")
+        plain, settings = self._is_plain(conversation), self._node.settings
+        allowed = (plain or settings.open) and not self._node.names.has_pin(client_id)
+        before = conversation.recipient
+        try:
+            conversation.recipient = answered(
+                before, asked, client_id, contact.key, conversation.open_peer if allowed else None
+            )
+        except Mismatch as wrong:
+            why = self._refusal(before, client_id, contact, wrong)
+            if isinstance(before, KeyedPerson):
+                self._node.is_elsewhere(before.key)
+            if conversation.quiet:
+                self._warn(why)
+            raise Trouble(why) from None
+        if isinstance(before, Dialled):
+            return
+        conversation.client_id = client_id
+        if conversation.key is None and not plain:
+            conversation.speak_plainly(DIALECTS[settings.dialect])
+        elif contact.key is not None and not contact.client_id.endswith("?"):
+            conversation.pins = client_id
+
+    def _refusal(
+        self, recipient: Recipient, client_id: str, contact: Contact, wrong: Mismatch
+    ) -> str:
+        """Why a call goes to nobody, in one sentence."""
+        if wrong.reason is Reason.NO_KEY:
+            if self._node.names.has_pin(client_id):
+                return f"refused: {client_id} was found without a key, and has one"
+            return f"{client_id} has no key: --open, or /chat --as canon, calls in the open"
+        known, server = self._node.acquaintances, self._node.server
+        if wrong.reason is not Reason.OTHER_KEY or known is None:
+            return f"refused: {wrong}"
+        assert isinstance(recipient, KeyedPerson)
+        pin = known.pinned(client_id)
+        if pin is not None and pin.key == recipient.key:
+            accept = f"/trust {client_id} {contact.key}"
+            lines = changed_key(pin, str(contact.key), known.where, client_id, accept)
+            return "; ".join(lines)
+        where = server.name if server is not None else "hand"
+        return f"{client_id} at {where} is somebody else: their key is {contact.key}"
+
+    def _warn(self, text: str) -> None:
+        """Tell once why a call is refused that nobody asked for just now."""
+        if text not in self._warned:
+            if len(self._warned) >= MOST_WARNED:
+                self._warned.clear()
+            self._warned.add(text)
+            self._node.tell(Notice(text))
+
+    def _is_plain(self, conversation: Conversation) -> bool:
+        return isinstance(conversation.session.dialect, Dialect)
+
+    def _pinned_here(self, client_id: str) -> Pin | None:
+        known = self._node.acquaintances
+        return known.pinned(client_id) if known is not None else None
+
+    def _nearby(self, client_id: str, key: str | None = None) -> Contact | None:
+        """Return the contact that a beacon named `client_id` or `key`, and remember it; None without one.
+
+        Raises Trouble if several say to be `client_id`.
+        """
+        neighbours = self._node.neighbours
+        if neighbours is None:
+            return None
+        found = neighbours.find(client_id) if key is None else neighbours.with_key(key)
+        if not found:
+            return None
+        if len(found) > 1 and key is None:
+            where = ", ".join(host_port(*one.addresses[0]) for one in found)
+            raise Trouble(
+                f"several nearby say to be {client_id}: /chat host:port calls one ({where})"
+            )
+        contact = neighbours.contact(found[0])
+        self._node.people.remember(contact, found[0].addresses)
+        return contact
+
+    def _no_address(self, target: str, plain: bool) -> str:
+        if plain:
+            return f"no address for {target}: /info or /bridge may tell it"
+        if self._node.neighbours is None:
+            return f"no address for {target}: /chat host:port calls directly"
+        return f"{target} is not nearby: /nearby shows who is, /chat host:port calls directly"
+
+    def verified(self, name: str, same: bool) -> CommandOutput:
+        """The number to compare with `name`; `same`: it was the same, which is kept."""
+        known = self._node.acquaintances
+        if known is None or not name:
+            raise Trouble("whom? /verify id" if known else "nothing is encrypted with --plain")
+        recipient = self._node.names.resolve(name)
+        conversation = self._node.calls.all.with_recipient(recipient)
+        if conversation is None and not isinstance(recipient, KeyedPerson):
+            conversation = self._node.calls.all.called(name)
+        if conversation is not None:
+            recipient = conversation.recipient
+        if not isinstance(recipient, KeyedPerson):
+            raise Trouble(f"no key of {name} is known")
+        key = recipient.key
+        number = known.safety_number(key)
+        lines: tuple[str, ...] = (number, f"if {name} sees the same digits: /verify {name} yes")
+        if same:
+            client_id = conversation.id if conversation is not None else name
+            if not known.knows(key) and ID.fullmatch(client_id) is None:
+                raise Trouble(f"{name} has told no id: call them first")
+            known.verify(client_id, key)
+            self._node.calls.names_changed()
+            lines = (f"{name} is verified",)
+            if conversation is not None:
+                conversation.show(host=None, port=None, security=conversation.security())
+        data = {"id": name, "key": key, "number": number, "verified": same}
+        return CommandOutput("verify", lines, data)
+
+    def trusted(self, peer: str, key: str) -> tuple[CommandOutput, list[str]]:
+        """Keep `key` as that of `peer`; also returns the keys that are nobody's any more."""
+        known = self._node.acquaintances
+        if known is None:
+            raise Trouble("nothing is encrypted with --plain")
+        client_id, at, where = peer.partition("@")
+        read_client_id(client_id)
+        server = None
+        if at:
+            server = self._node.names.server_of(where)
+            if server is None:
+                raise Trouble(f"no key of a server {where} is known")
+        old = known.trust(client_id, read_key(key), server)
+        return CommandOutput("trust", (f"{peer} has {key}",), {"id": peer, "key": key}), old

@@ -1,0 +1,185 @@
+"""People nearby: says that we are here, hears who else is, and answers for them when they are looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+
+from chatproto.client.events import CommandOutput, Event, Notice
+from chatproto.client.outbound_streams import Random
+from chatproto.nearby.messages import LEAST_PORT, Beacon, Seek, encode, read_datagram
+from chatproto.nearby.table import Gate, Neighbour, Rhythm, Table
+from chatproto.wire.bcp2_common import Address
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.fields import Contact, host_port
+from chatproto.wire.limits import Limits
+
+
+class Known(Protocol):
+    """Whose key is whose; `node.acquaintances`."""
+
+    @property
+    def own_key(self) -> str: ...
+    def knows(self, key: str) -> bool: ...
+    def is_verified(self, key: str) -> bool: ...
+    def has_pin_of(self, client_id: str) -> bool: ...
+    def ids_of(self, key: str) -> list[str]: ...
+
+
+class NeighboursOwner(Protocol):
+    """Who we are, and who is told; the node."""
+
+    limits: Limits
+    reactor: IReactorTime
+    random: Random
+
+    @property
+    def tell(self) -> Callable[[Event], None]: ...
+    def came(self, client_id: str) -> None: ...
+
+
+class Ears(Protocol):
+    """The sockets; `nearby.ports.Ports`."""
+
+    trouble: str
+
+    def __len__(self) -> int: ...
+    def look(self) -> None: ...
+    def say(self, data: bytes, listening: str | None = None) -> int: ...
+    def close(self) -> None: ...
+
+
+class Neighbours:
+    """Everybody nearby who says so, as we do from `start` to `stop`.
+
+    What is heard is a claim, which TLS has to bear out: nothing of it is pinned or believed.
+    """
+
+    def __init__(
+        self,
+        node: NeighboursOwner,
+        client_id: str,
+        known: Known,
+        make: Callable[[Callable[[bytes, str], None], int], Ears],
+    ) -> None:
+        self._node = node
+        self._id = client_id
+        self._known = known
+        self._ears = make(self.heard, node.limits.beacon)
+        self._table = Table(node.limits)
+        now = node.reactor.seconds()
+        self._gate = Gate(node.limits, now)
+        self._rhythm = Rhythm(node.limits, now)
+        self._at: Address | None = None
+        self._next: IDelayedCall | None = None
+
+    def start(self, host: str, port: int) -> None:
+        """Our port is open at `host:port`, where `0.0.0.0` and `::` stand for every address."""
+        self._at = (host, port)
+        if port < LEAST_PORT:
+            self._complain(f"nobody calls a port below {LEAST_PORT}")
+            return
+        self._ears.look()
+        if not len(self._ears):
+            self._complain(self._ears.trouble or "this machine has no network")
+        self._ears.say(encode(Seek(f"{self._node.random.getrandbits(64):016x}")))
+        self._speak()
+
+    def stop(self) -> None:
+        """Say nothing more; those who heard us forget it in their time."""
+        self._at = None
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        self._ears.close()
+
+    def heard(self, data: bytes, host: str) -> None:
+        """A datagram, whatever it is, came from `host`."""
+        now = self._node.reactor.seconds()
+        if self._at is None or not self._gate.opens(now):
+            return
+        try:
+            message = read_datagram(data, self._node.limits.beacon)
+        except RemoteError:
+            return  # anybody may send anything to a group
+        if isinstance(message, Beacon):
+            if message.key == self._known.own_key or not self._table.heard(message, host, now):
+                return
+            self._greet(message)
+        self._rhythm.asked(now, self._node.random.random())
+        self._wait()
+
+    def find(self, client_id: str) -> tuple[Neighbour, ...]:
+        """Return the peer whose beacon claims `client_id`."""
+        return self._table.people(self._node.reactor.seconds(), client_id)
+
+    def with_key(self, key: str) -> tuple[Neighbour, ...]:
+        """Return the peer whose beacon claims `key`, under whatever id."""
+        found = self._table.people(self._node.reactor.seconds())
+        return tuple(one for one in found if one.key == key)
+
+    def contact(self, near: Neighbour) -> Contact:
+        """How they are called: as `bob?`, where nothing but what they say makes them bob."""
+        host, port = near.addresses[0]
+        doubt = "" if self._known.knows(near.key) else "?"
+        return Contact(f"{near.client_id}{doubt}", host, port, near.key)
+
+    def answer(self) -> CommandOutput:
+        """What /nearby shows."""
+        now = self._node.reactor.seconds()
+        people = self._table.people(now)
+        rows = [
+            {
+                "id": one.client_id,
+                "host": one.addresses[0][0],
+                "port": one.addresses[0][1],
+                "key": one.key,
+                "standing": self._standing(one),
+                "seen": round(now - one.seen, 1),
+            }
+            for one in people
+        ]
+        lines = tuple(
+            f"{row['id']} {_where(one)}: {row['standing']}"
+            for row, one in zip(rows, people, strict=True)
+        )
+        nobody = "nobody is nearby: their clients need --beacon too, and take some seconds"
+        return CommandOutput("nearby", lines or (nobody,), {"people": rows})
+
+    def _standing(self, one: Neighbour) -> str:
+        if self._known.knows(one.key):
+            return "verified" if self._known.is_verified(one.key) else "known"
+        if self._known.has_pin_of(one.client_id):
+            return "another key than the known one"
+        return "unconfirmed"
+
+    def _greet(self, beacon: Beacon) -> None:
+        """Somebody new: if it may be somebody known, what waits for them can go."""
+        for client_id in self._known.ids_of(beacon.key):
+            self._node.came(client_id)
+
+    def _speak(self) -> None:
+        self._next = None
+        if self._at is None:
+            return
+        host, port = self._at
+        self._ears.look()  # an interface may have come or gone
+        self._ears.say(encode(Beacon(self._id, self._known.own_key, port)), host)
+        self._rhythm.sent(self._node.reactor.seconds(), self._node.random.random())
+        self._wait()
+
+    def _wait(self) -> None:
+        """Speak when it is due."""
+        if self._next is not None:
+            self._next.cancel()
+        wait = max(0.0, self._rhythm.due - self._node.reactor.seconds())
+        self._next = self._node.reactor.callLater(wait, self._speak)
+
+    def _complain(self, why: str) -> None:
+        self._node.tell(Notice(f"--beacon: nobody nearby can find you: {why}"))
+
+
+def _where(one: Neighbour) -> str:
+    return host_port(*one.addresses[0])

@@ -1,0 +1,146 @@
+"""How things stand, as a person asks for it: /who, /status and /path."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from chatproto.client.calls import Calls
+from chatproto.client.conversation import Conversation
+from chatproto.client.events import CommandOutput
+from chatproto.client.introducers import Introducer
+from chatproto.client.rendezvous import tried
+from chatproto.client.rooms import JoinedRooms
+from chatproto.client.settings import ClientSettings
+from chatproto.client.trust_store import TrustStore
+from chatproto.identity.recipient import KeyedPerson
+from chatproto.session.table import SessionState
+from chatproto.wire.dialects import Me
+from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import host_port
+
+WAYS = {
+    "direct": "directly",
+    "lan": "on the same network",
+    "punched": "directly, through the routers between you (punched)",
+    "relay": "through the server's relay, which cannot read what you say (relayed)",
+}
+
+
+class OverviewOwner(Protocol):
+    """Of what it is told; the node."""
+
+    settings: ClientSettings
+    acquaintances: TrustStore | None
+    server: Introducer | None
+    me: Me
+    calls: Calls
+    rooms: JoinedRooms
+
+
+class StatusReport:
+    """Makes the answers. Those of which something is asked that is not there raise LocalError."""
+
+    def __init__(self, node: OverviewOwner) -> None:
+        self._node = node
+
+    def who(self, peer: str = "") -> CommandOutput:
+        """The conversations and rooms; with `peer` also what they are called here, and their key."""
+        rows, rooms = self._node.calls.all.rows(), self._node.rooms.rows()
+        lines = (*(_row_line(row) for row in rows), *(_room_line(row) for row in rooms))
+        data: dict[str, Any] = {"conversations": rows, "rooms": rooms}
+        if peer:
+            name, key = self._named(peer)
+            data |= {"name": name, "key": key}
+            meant = f"{peer} means {name}" + (f", whose key is {key}" if key else "")
+            lines = (meant, *lines)
+        return CommandOutput("who", lines or ("no conversation",), data)
+
+    def _named(self, peer: str) -> tuple[str, str | None]:
+        """Return the name of `peer` here, and its key if it is known."""
+        calls = self._node.calls
+        recipient = calls.names.resolve(peer)
+        conversation = calls.all.with_recipient(recipient)
+        if isinstance(recipient, KeyedPerson):
+            return calls.name_of(recipient.key, peer), recipient.key
+        return (conversation.name if conversation is not None else peer), None
+
+    def status(self) -> CommandOutput:
+        """Who and where we are, and with which server."""
+        node, me = self._node, self._node.me
+        server = node.server.name if node.server else None
+        registered = node.server is not None and node.server.registered
+        lines = (
+            f"{me.client_id} at {host_port(me.host, me.port)}",
+            f"server {server}, {'registered' if registered else 'not registered'}"
+            if server
+            else "no server",
+        )
+        data = {
+            "id": me.client_id,
+            "host": me.host,
+            "port": me.port,
+            "server": server,
+            "registered": registered,
+            "key": node.acquaintances.own_key if node.acquaintances else None,
+            "strangers": node.calls.counters(),
+        }
+        return CommandOutput("status", lines, data)
+
+    def path(self, peer: str = "") -> CommandOutput:
+        """How `peer`, or the one of the current conversation, is reached, and why not better."""
+        calls = self._node.calls
+        conversation = calls.all.called(peer) if peer else calls.all.need_current()
+        if conversation is None:
+            conversation = calls.all.with_recipient(calls.names.resolve(peer))
+        if conversation is None:
+            raise LocalError(404, f"there is no conversation with {peer}")
+        path = conversation.path if conversation.state is SessionState.OPEN else None
+        meeting = conversation.meeting
+        why = tried(meeting.reasons) if meeting is not None else {}
+        lines = (self._way(conversation, path), *self._why_not_better(path, why))
+        direct = path is not None and path != "relay"
+        data = {
+            "id": conversation.name,
+            "path": path,
+            "host": conversation.peer_host if direct else None,
+            "port": conversation.peer_port if direct else None,
+            "tried": why,
+        }
+        return CommandOutput("path", lines, data)
+
+    def _way(self, conversation: Conversation, path: str | None) -> str:
+        name = conversation.name
+        if path is None:
+            return f"{name} is not reached now"
+        way, host, port = WAYS[path], conversation.peer_host, conversation.peer_port
+        at = f", {host_port(host, port)}" if path != "relay" and host and port else ""
+        return f"{name} is reached {way}{at}"
+
+    def _why_not_better(self, path: str | None, why: dict[str, str]) -> list[str]:
+        if path not in (None, "relay"):
+            return []
+        if path == "relay" and self._node.settings.path == "relay":
+            return ["no other way is tried: --path relay"]
+        lines = [one if where in one else f"{where}: {one}" for where, one in why.items()]
+        if path == "relay" and not lines:
+            return ["no address of theirs is known that can be dialled"]
+        return [f"tried: {line}" for line in lines]
+
+
+def _row_line(row: dict[str, Any]) -> str:
+    is_open = row["state"] == SessionState.OPEN.value
+    marks = ["talking" if is_open else row["state"]]
+    if is_open:
+        turn = {"mine": "your turn", "theirs": "their turn"}.get(row["turn"], "")
+        path = {"lan": "same network", "punched": "punched", "relay": "relayed"}
+        marks += [row["security"], path.get(row["path"], ""), turn]
+    if row["current"]:
+        marks.append("current")
+    where = f" {host_port(row['host'], row['port'])}" if row["host"] else ""
+    where = "" if where.strip() == row["id"] else where
+    return f"{row['id']}{where}: {', '.join(filter(None, marks))}"
+
+
+def _room_line(row: dict[str, Any]) -> str:
+    people = "1 is" if row["count"] == 1 else f"{row['count']} are"
+    return f"{row['room']}: {people} there" + (", current" if row["current"] else "")

@@ -1,0 +1,108 @@
+"""Who is where, as the directory keeps it, and from where a request came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+
+from chatproto.net.addresses import CALLABLE, AddressScope, address_reach
+from chatproto.wire.classic import ClassicRegister
+from chatproto.wire.fields import Contact
+
+
+@dataclass(slots=True, eq=False)
+class Origin:
+    """The connection that a request came on, as the server sees it.
+
+    `local`: the other end is on this machine. `alive` becomes false when the connection ends; a
+    lease may keep this object for as long as it likes without keeping the connection. `server`: the
+    server's own address there.
+    """
+
+    host: str
+    port: int
+    local: bool
+    alive: bool = True
+    server: str = ""
+
+    def is_where(self, other: Origin) -> bool:
+        """Whether both are the same address; all of this machine's own are one."""
+        return self.host == other.host or (self.local and other.local)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassicRegistration:
+    """A registration: where `client_id` claims to be called (`ip`, `port`) and who says so.
+
+    `source`: the connection it was last confirmed on. `key`: None for a classic client. When it was
+    last heard of is the registry's to know, since that changes with every request.
+    """
+
+    client_id: str
+    ip: str
+    port: int
+    source: Origin = field(compare=False)
+    key: str | None = None
+
+    @property
+    def host(self) -> str:
+        """The address that it registered from."""
+        return self.source.host
+
+    def confirmed_by(self, message: ClassicRegister, source: Origin) -> bool:
+        """Whether `message` says nothing new, and the connection that said it before still lives."""
+        held = self.source
+        return (
+            self.port == message.port
+            and self.ip == message.ip
+            and (held is source or (held.alive and held.host == source.host))
+            and self.key is None
+        )
+
+    def contact(self) -> Contact:
+        """Where others are told to call (protocol section 2, the address that is shown)."""
+        return Contact(self.client_id, shown_ip(self.ip, self.host, self.source.local), self.port)
+
+
+@lru_cache(maxsize=4096)
+def shown_ip(claimed: str, observed: str, local: bool) -> str:
+    """Return the address to hand out for a client that claims `claimed` and is seen at `observed`.
+
+    The observed one is handed out if the claim is a name, a public address other than the observed
+    one, or, from a client that is not on this machine, an address that leads to no host elsewhere:
+    loopback, link-local, multicast, reserved (`net.addresses`).
+    """
+    address = as_address(claimed)
+    if address is None:
+        return observed
+    reach = address_reach(address)
+    useless = not local and reach not in CALLABLE
+    foreign = reach is AddressScope.PUBLIC and address != as_address(observed)
+    return observed if useless or foreign else str(address)
+
+
+def as_address(text: str) -> IPv4Address | IPv6Address | None:
+    """`text` as an address, an IPv4 one in IPv6's clothes as IPv4; None if it is a name."""
+    try:
+        address = ip_address(text.strip("[]"))
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return mapped or address
+
+
+@lru_cache(maxsize=4096)
+def is_loopback(host: str) -> bool:
+    """Whether `host`, an address as a socket tells it, is this machine's loopback."""
+    address = as_address(host)
+    return address is not None and address.is_loopback
+
+
+@lru_cache(maxsize=4096)
+def network(host: str) -> str:
+    """What counts as one address in limits: an IPv4 address, or the /64 of an IPv6 one."""
+    address = as_address(host)
+    if isinstance(address, IPv6Address):
+        return str(IPv6Network((int(address) >> 64 << 64, 64)))
+    return str(address or host)

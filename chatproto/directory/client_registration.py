@@ -1,0 +1,31 @@
+"""What we tell a server of ourselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chatproto.wire import bcp2_server
+from chatproto.wire.bcp2_common import Address
+
+
+@dataclass(frozen=True, slots=True)
+class ClientRegistration:
+    """As whom and where we want to be called, and by whom (protocol section 3)."""
+
+    client_id: str
+    port: int
+    addresses: tuple[Address, ...] = ()
+    listed: bool = True
+    allow: tuple[str, ...] = ()
+    look: Callable[[], tuple[Address, ...]] | None = None
+    """Where the addresses are found out anew, each time that they are told."""
+    open: bool = False
+    """Callable in plain text too."""
+
+    def request(self, cseq: int) -> bcp2_server.Register:
+        """The message that asks for it, for as long as the server likes."""
+        addresses = self.addresses if self.look is None else self.look()
+        return bcp2_server.Register(
+            cseq, self.client_id, self.port, addresses, None, self.listed, self.allow, self.open
+        )

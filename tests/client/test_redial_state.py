@@ -1,0 +1,19 @@
+"""Tests of the tries to connect again."""
+
+from __future__ import annotations
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.client.redial_state import RedialState
+
+
+class TriesTests(SynchronousTestCase):
+    def test_of_two_tries_the_later_stands_and_none_when_it_is_open(self) -> None:
+        clock, tries, tried = Clock(), RedialState(), list[str]()
+        tries.wait_for(clock.callLater(1, tried.append, "first"))
+        tries.wait_for(clock.callLater(2, tried.append, "second"))
+        self.assertEqual(len(clock.getDelayedCalls()), 1)
+        tries.stop()
+        tries.stop()
+        self.assertEqual((clock.getDelayedCalls(), tried, tries.next), ([], [], None))

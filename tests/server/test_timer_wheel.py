@@ -1,0 +1,55 @@
+"""Deadlines in one place."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.server.timer_wheel import TimerWheel
+
+steps = st.lists(
+    st.tuples(st.sampled_from("sdt"), st.integers(0, 5), st.integers(0, 100)), max_size=60
+)
+
+
+class AWheel(SynchronousTestCase):
+    def test_gives_back_what_is_due_in_order(self) -> None:
+        wheel: TimerWheel[str] = TimerWheel()
+        wheel.set("b", 2.0)
+        wheel.set("a", 1.0)
+        wheel.set("c", 30.0)
+        self.assertEqual(wheel.expire(0.9), [])
+        self.assertEqual(wheel.expire(5.0), ["a", "b"])
+        self.assertEqual((len(wheel), "c" in wheel), (1, True))
+
+    def test_moves_and_drops(self) -> None:
+        wheel: TimerWheel[str] = TimerWheel()
+        wheel.set("a", 1.0)
+        wheel.set("a", 3.0)
+        wheel.set("b", 1.0)
+        wheel.discard("b")
+        wheel.discard("never")
+        self.assertEqual(wheel.expire(2.0), [])
+        self.assertEqual(wheel.expire(4.0), ["a"])
+
+    @given(steps)
+    def test_is_never_early_and_a_grain_late_at_most(
+        self, steps: list[tuple[str, int, int]]
+    ) -> None:
+        wheel: TimerWheel[int] = TimerWheel(0.1)
+        deadlines: dict[int, float] = {}
+        now = 0.0
+        for what, key, tenths in steps:
+            if what == "s":
+                deadlines[key] = now + tenths / 10
+                wheel.set(key, deadlines[key])
+            elif what == "d":
+                deadlines.pop(key, None)
+                wheel.discard(key)
+            else:
+                now += tenths / 10
+                for due in wheel.expire(now):
+                    self.assertLessEqual(deadlines.pop(due), now)
+                self.assertTrue(all(d > now - 0.11 for d in deadlines.values()))
+            self.assertEqual(len(wheel), len(deadlines))

@@ -1,0 +1,205 @@
+"""Fair slices of the reactor's time, on a clock that only work moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.directory.answers import Directory
+from chatproto.directory.classic_registration import Origin
+from chatproto.server.connection import ChatConnection
+from chatproto.server.factory import ChatFactory
+from chatproto.server.work_queue import (
+    BRIEF,
+    HALF_LIFE,
+    MOST_ADDRESSES,
+    SLICE,
+    TURN,
+    Use,
+    WorkQueue,
+)
+from chatproto.stores.memory import MemoryRegistry
+from chatproto.wire.classic import Message
+from tests.server.ends import End, connect
+
+STEP = 0.0005
+
+
+class Job:
+    """So many pieces of work, each of which takes `cost`."""
+
+    def __init__(self, clock: Clock, pieces: int, host: str = "127.0.0.1", cost: float = STEP):
+        self.host = host
+        self.use = Use()
+        self.left = pieces
+        self.ended: float | None = None
+        self.broken = False
+        self._clock = clock
+        self._cost = cost
+
+    def take_turn(self, over: Callable[[], bool]) -> bool:
+        while self.left:
+            self._clock.rightNow += self._cost
+            self.left -= 1
+            if over():
+                break
+        if not self.left:
+            self.ended = self._clock.seconds()
+        return bool(self.left)
+
+    def failed(self) -> None:
+        self.broken = True
+
+
+class TurnsTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.turns = WorkQueue(self.clock)
+
+    def run_all(self, most: int = 10_000) -> None:
+        for _ in range(most):
+            if not self.clock.getDelayedCalls():
+                return
+            self.clock.advance(0)
+        self.fail("no end")
+
+    def test_little_work_is_done_at_once_and_needs_no_timer(self) -> None:
+        job = Job(self.clock, 2)
+        self.turns.ask(job)
+        self.assertEqual((job.left, self.clock.getDelayedCalls()), (0, []))
+
+    def test_brief_work_counts_against_nobody_while_nobody_waits(self) -> None:
+        brief, long = Job(self.clock, 1, cost=BRIEF / 2), Job(self.clock, 1, cost=BRIEF * 2)
+        for one in (brief, long):
+            self.turns.ask(one)
+        now = self.clock.seconds()
+        self.assertEqual((brief.use.seconds(now), long.use.seconds(now) > 0), (0, True))
+
+    def test_newcomers_without_end_keep_nobody_waiting_who_asks_little(self) -> None:
+        clock, turns, left = self.clock, self.turns, [1000]
+
+        class Newcomer(Job):
+            def take_turn(self, over: Callable[[], bool]) -> bool:
+                if left[0]:
+                    left[0] -= 1
+                    turns.later(Newcomer(clock, 4))
+                return super().take_turn(over)
+
+        quiet = Job(clock, 1)
+        quiet.use.add(SLICE / 2, clock.seconds())
+        for job in (*(Newcomer(clock, 4) for _ in range(10)), quiet):
+            turns.later(job)
+        self.run_all()
+        assert quiet.ended is not None
+        self.assertLess(quiet.ended, 20 * SLICE)
+
+    def test_brief_work_is_much_too_if_there_is_enough_of_it(self) -> None:
+        jobs = [Job(self.clock, 1, cost=BRIEF / 2) for _ in range(round(TURN / BRIEF * 2) + 2)]
+        for one in jobs:
+            self.turns.ask(one)
+        self.assertIn(jobs[-1], self.turns)
+        self.run_all()
+        self.assertEqual({one.left for one in jobs}, {0})
+
+    def test_much_work_is_interrupted_and_goes_on(self) -> None:
+        job = Job(self.clock, 1000)
+        self.turns.ask(job)
+        self.assertLessEqual(self.clock.seconds(), SLICE + STEP)
+        self.assertIn(job, self.turns)
+        self.run_all()
+        self.assertEqual(job.left, 0)
+
+    def test_a_newcomer_waits_for_a_turn_and_not_for_all_who_ask_for_much(self) -> None:
+        strangers = [Job(self.clock, 1000) for _ in range(100)]
+        for one in strangers:
+            self.turns.ask(one)
+        for _ in range(50):
+            self.clock.advance(0)
+        came = self.clock.seconds()
+        friend = Job(self.clock, 2)
+        self.turns.ask(friend)
+        self.run_all()
+        assert friend.ended is not None
+        self.assertLessEqual(friend.ended - came, 2 * TURN)
+        self.assertFalse(any(one.left for one in strangers))
+
+    def test_the_connections_of_an_address_count_together(self) -> None:
+        for number in range(40):
+            self.turns.ask(Job(self.clock, 20, "198.51.100.7"))
+            self.turns.ask(Job(self.clock, 20, f"2001:db8::{number:x}"))
+        came = self.clock.seconds()
+        friend = Job(self.clock, 2, "203.0.113.9")
+        self.turns.ask(friend)
+        self.turns.ask(Job(self.clock, 2000, "198.51.100.7"))
+        self.run_all()
+        assert friend.ended is not None
+        self.assertLessEqual(friend.ended - came, 2 * TURN)
+
+    def test_what_was_used_is_forgotten(self) -> None:
+        use = Use()
+        use.add(4.0, 100.0)
+        self.assertEqual(use.seconds(100.0 + 2 * HALF_LIFE), 1.0)
+        self.assertEqual(use.seconds(50.0), 1.0)
+
+    def test_addresses_that_are_remembered_are_bounded(self) -> None:
+        for number in range(MOST_ADDRESSES + 10):
+            self.turns._address(f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}")
+        self.assertEqual(len(self.turns._addresses), MOST_ADDRESSES)
+
+    def test_an_exception_ends_one_worker(self) -> None:
+        broken, fine = Job(self.clock, 3, cost=-1e9), Job(self.clock, 100)
+
+        def fail(over: Callable[[], bool]) -> bool:
+            raise ZeroDivisionError
+
+        broken.take_turn = fail  # type: ignore[method-assign]
+        self.turns.later(broken)
+        self.turns.later(fine)
+        self.run_all()
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+        self.assertEqual((broken.broken, fine.left), (True, 0))
+
+
+class SlowDirectory(Directory):
+    """One in which each answer takes a millisecond."""
+
+    clock: Clock
+
+    def answer(self, message: Message, source: Origin, now: float) -> Message:
+        self.clock.rightNow += 0.001
+        return super().answer(message, source, now)
+
+
+class PipelineTests(SynchronousTestCase):
+    """Requests that came in one chunk."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        directory = SlowDirectory(MemoryRegistry())
+        directory.clock = self.clock
+        self.factory = ChatFactory(self.clock, directory)
+        self.addCleanup(self.factory.rest)
+
+    def come(self) -> tuple[ChatConnection, End]:
+        end = End()
+        return connect(self.factory, end), end
+
+    def test_a_chunk_of_info_lets_others_be_answered(self) -> None:
+        stranger, end = self.come()
+        stranger.dataReceived(b"INFO\r\n\r\n" * 8192)
+        self.assertLess(self.clock.seconds(), 0.05)
+        self.assertEqual(end.producerState, "paused")
+        self.clock.advance(0)
+        came = self.clock.seconds()
+        friend, told = self.come()
+        friend.dataReceived(b"PROBE\r\n\r\n")
+        for _ in range(3):
+            self.clock.advance(0)
+        self.assertIn(b"PROBEACK", told.value())
+        self.assertLess(self.clock.seconds() - came, 0.1)
+        while self.clock.getDelayedCalls():
+            self.clock.advance(0)
+        self.assertEqual(end.value().count(b"INFOACK"), 8192)
+        self.assertEqual(end.producerState, "producing")
