@@ -33,14 +33,14 @@ from tests.contracts.ledger import BOB, CAROL, LedgerContract, message, texts
 
 WRITER = """
 import sys
-from chatproto.session.ledger import MSG, Entry
+from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.stores.sqlite_ledger import SqliteLedger
 ledger = SqliteLedger(sys.argv[1])
 ledger.begin("k", "s")
 for id in range(1, 3001):
-    ledger.add("k", "bob", Entry(id, MSG, 0.0, f"ours {id}"))
+    ledger.add("k", "bob", StreamEntry(id, MSG, 0.0, f"ours {id}"))
     ledger.wrote("k", id)
-    ledger.heard("k", "bob", Entry(id, MSG, 0.0, f"theirs {id}"))
+    ledger.heard("k", "bob", StreamEntry(id, MSG, 0.0, f"theirs {id}"))
     print(id, flush=True)
 sys.stdin.read()
 """

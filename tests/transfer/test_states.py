@@ -117,7 +117,7 @@ class OutgoingTests(SynchronousTestCase):
         self.assertEqual(kinds(out.changed()), ["Release", "Look"])
         self.assertIsInstance(out.changed(), list)
         new = FileOffer("a", 11, OFFER.modified)
-        self.assertEqual(kinds(out.looked(new)), ["Keep", "Send"])
+        self.assertEqual(kinds(out.looked(new)), ["Keep", "SendMessage"])
         self.assertIs(out.state, TransferState.OFFERED)
 
     def test_a_change_seen_after_the_connection_was_lost_waits(self) -> None:
@@ -204,12 +204,12 @@ class IncomingTests(SynchronousTestCase):
     def test_a_wrong_hash_is_answered_460_and_the_part_thrown_away_once_then_for_good(self) -> None:
         come = self.moving(10)
         come.done(WHOLE)
-        self.assertEqual(kinds(come.finished("")), ["Write", "Keep", "Send"])
+        self.assertEqual(kinds(come.finished("")), ["Write", "Keep", "SendMessage"])
         come.written()
         come.data(0, b"0123456789")
         come.done(WHOLE)
         come.written()
-        self.assertEqual(kinds(come.finished("")), ["Send", "Discard", "Forget"])
+        self.assertEqual(kinds(come.finished("")), ["SendMessage", "Discard", "Forget"])
         self.assertIs(come.state, TransferState.FAILED)
 
     def test_what_was_agreed_to_is_not_asked_again(self) -> None:
