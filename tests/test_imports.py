@@ -52,7 +52,7 @@ NO_TWISTED = {
     "identity": "pins safety trust",
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",
-    "session": "candidates delivery diagram effects exchange floor ledger link_news capabilities paths"
+    "session": "candidates delivery diagram effects floor ledger peer_messages capabilities paths"
     " plain_session punches secure_session session table",
     "relay": "bucket pairing tickets",
     "rooms": "answers raw_text moderation effects flood guard history lobby plain_view room",

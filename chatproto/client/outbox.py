@@ -31,7 +31,8 @@ from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
 from chatproto.session import ledger
-from chatproto.session.delivery import Delivery, Outcome
+from chatproto.session.delivery import Delivery
+from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
@@ -347,7 +348,7 @@ class Outbox:
         """
         return min(self._node.now(), Wall(self._node.reactor.seconds()), key=float)
 
-    def _tell_all(self, name: str, outcomes: list[Outcome], reason: str) -> None:
+    def _tell_all(self, name: str, outcomes: list[MessageOutcome], reason: str) -> None:
         for one in outcomes:
             event: Event
             match one.state:

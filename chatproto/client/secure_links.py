@@ -20,7 +20,7 @@ from chatproto.identity.trust import Belief, Worth, changed_key
 from chatproto.session.capabilities import SECURE, Capabilities
 from chatproto.session.effects import Drop, Opening
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
-from chatproto.session.link_news import (
+from chatproto.session.peer_messages import (
     AboutFiles,
     Alive,
     Answered,
@@ -28,7 +28,7 @@ from chatproto.session.link_news import (
     Called,
     CallRefused,
     EntryReceived,
-    News,
+    PeerEvent,
     PeerLeft,
 )
 from chatproto.session.plain import PlainLink
@@ -179,7 +179,7 @@ class SecureLinks:
         if self._held:
             link.hold(True)
 
-    def secure_heard(self, link: SecureLink, news: News) -> None:
+    def secure_heard(self, link: SecureLink, news: PeerEvent) -> None:
         conversation = self._links.get(link)
         if isinstance(news, Called) and conversation is None:
             if link.called:
@@ -193,7 +193,7 @@ class SecureLinks:
             except LedgerTrouble as error:
                 self._broke(conversation, error)
 
-    def _told(self, conversation: Conversation, link: SecureLink, news: News) -> None:
+    def _told(self, conversation: Conversation, link: SecureLink, news: PeerEvent) -> None:
         session = _secure(conversation)
         match news:
             case Called(_, opening):

@@ -1,5 +1,4 @@
-"""Where somebody may be called: which addresses are told, which are tried, in which order, and how
-the way that was found is called."""
+"""Candidates: choose the addresses to announce and to dial, their order, and the name of the path."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ LEAST_PORT = 1024
 
 
 class Route(Enum):
-    """How two people reach each other; the value is what a screen says."""
+    """Path of a connection; the value is what a screen shows."""
 
     DIRECT = "direct"
     SAME_NETWORK = "same network"
@@ -24,9 +23,10 @@ class Route(Enum):
 def worth_telling(
     hosts: Iterable[str], port: int, local: bool, announced: tuple[Address, ...] = ()
 ) -> tuple[Address, ...]:
-    """What to tell the server: `announced` instead of all else, or `port` on `hosts`, our interfaces'.
+    """Return the addresses to announce to the server, at most eight.
 
-    `local`: the server is on this machine, and so may others be. At most eight.
+    `announced` replaces everything else if given; otherwise `port` on each of `hosts`, our interfaces'
+    addresses. `local`: the server runs on this machine, so loopback counts.
     """
     if announced:
         return announced[:ADDRESSES]
@@ -37,10 +37,10 @@ def worth_telling(
 def worth_dialling(
     told: Iterable[Address], local: bool, own: Collection[Address] = ()
 ) -> tuple[Address, ...]:
-    """What of `told` is dialled, in that order: at most eight, whatever a server says.
+    """Return the addresses to dial, in order, at most eight, whatever the server says.
 
-    Never an address that leads to no single host (`net.addresses`), nor a port below 1024; loopback
-    only if the server is on this machine (`local`); never where we listen (`own`).
+    Leaves out addresses that lead to no single host (`net.addresses`), ports below 1024, and `own`, where
+    we listen. Loopback counts only if the server is on this machine (`local`).
     """
     found = dict.fromkeys(
         (host, port)
@@ -51,7 +51,7 @@ def worth_dialling(
 
 
 def in_turn(addresses: Iterable[Address]) -> tuple[Address, ...]:
-    """The families by turns, IPv6 first (RFC 8305, section 4); each in the order in which it came."""
+    """Alternate address families, IPv6 first (RFC 8305, section 4); each keeps its order."""
     given = tuple(addresses)
     six = [one for one in given if ":" in one[0]]
     four = [one for one in given if ":" not in one[0]]
@@ -61,7 +61,7 @@ def in_turn(addresses: Iterable[Address]) -> tuple[Address, ...]:
 
 
 def route_of(host: str, relayed: bool, both_dialled: bool) -> Route:
-    """How a connection with `host` is called. `both_dialled`: both have sent a PUNCH on it."""
+    """Name the path of a connection with `host`; `both_dialled`: both sides sent a PUNCH on it."""
     if relayed:
         return Route.RELAYED
     reach = reach_of(host.partition("%")[0])  # link-local ones are seen with their interface

@@ -1,19 +1,35 @@
-"""Both numberings with one key: what of ours must arrive, and how much of theirs has (protocol section 4).
+"""Deliver numbered messages to one key: numbering, acknowledgement, and whose turn it is.
 
-Whatever is said is in the ledger before it can go out, and whatever is heard before it is
-acknowledged; so a program that is killed goes on where it was.
+Protocol section 4. `Delivery` is the numbering in both directions; it belongs to a key and outlives
+conversations. `Exchange` adds the turn and decides what goes out on the current connection.
+
+An outgoing message is in the ledger before it can go out, and an incoming one before it is
+acknowledged, so a program that is killed continues where it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chatproto.net.clock import Wall
+from chatproto.session.effects import (
+    Acknowledge,
+    Connection,
+    Effect,
+    MessageOutcome,
+    Opening,
+    Queued,
+    Received,
+    SendEntry,
+    TurnPassed,
+)
+from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.ledger import (
     DELIVERED,
     MODE,
     MSG,
+    TURN,
     UNCERTAIN,
     UNDELIVERED,
     Ledger,
@@ -23,20 +39,12 @@ from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of a message of ours: `state` is DELIVERED, UNCERTAIN or UNDELIVERED."""
-
-    id: int
-    state: str
-    text: str = ""
-
-
 class Delivery:
-    """The outbox towards one key and the place in their numbering, over a ledger.
+    """Keep the outbox towards one key and the position in the peer's numbering, over a ledger.
 
-    `smaller`: our key comes before theirs. `new_stream` makes a name for a numbering. Entries wait,
-    are released when they may go out, are written by a connection, and leave when they have arrived.
+    `smaller`: our key is smaller than the peer's, which decides ties. `new_stream` makes the name of a
+    numbering. An entry waits, is released when it may go out, is written by a connection, and leaves the
+    outbox when it has arrived.
     """
 
     def __init__(
@@ -75,27 +83,29 @@ class Delivery:
     # Ours.
 
     def __len__(self) -> int:
-        """How many of our messages have neither arrived nor been reported."""
+        """Count the messages that are neither delivered nor reported."""
         return sum(one.kind == MSG and not one.withdrawn for one in self._entries.values())
 
     @property
     def unsettled(self) -> tuple[int, ...]:
-        """Which of our messages nobody knows yet what became, also those taken back."""
+        """Return the ids of messages without a final outcome, withdrawn ones included."""
         return tuple(one.id for one in self._entries.values() if one.kind == MSG)
 
     @property
     def queued(self) -> tuple[int, ...]:
-        """Which of our messages have not arrived as far as is known, without those taken back."""
+        """Return the ids of messages that are not known to have arrived, without withdrawn ones."""
         return tuple(one.id for one in self._entries.values() if _is_open_message(one))
 
     @property
     def unwritten(self) -> int:
-        """How many of them no connection has taken yet."""
+        """Count the messages that no connection has taken yet."""
         return sum(one.kind == MSG and one.id > self._written for one in self._entries.values())
 
     def say(self, kind: str, text: str, at: Wall) -> StreamEntry:
-        """Keep something of ours. Raises LedgerTrouble, and LocalError 429 past `waiting_messages`;
-        of turns and changes of mode as many may wait besides.
+        """Store an entry of ours in the outbox.
+
+        Raises: LocalError 429 past `waiting_messages` (turns and changes of mode: as many again);
+        LedgerTrouble.
         """
         most = self._limits.waiting_messages
         if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
@@ -109,63 +119,66 @@ class Delivery:
 
     @property
     def next(self) -> StreamEntry | None:
-        """The first that waits to be released."""
+        """Return the first entry that waits to be released."""
         return next(self._unreleased(), None)
 
     @property
     def mode_waits(self) -> bool:
-        """Whether a change of mode waits behind others: what was said before it is not held by it."""
+        """Return True if a change of mode waits; entries before it need no turn."""
         return any(one.kind == MODE for one in self._unreleased())
 
     def release(self) -> StreamEntry:
-        """The first that waits may go out."""
+        """Release the first waiting entry: it may go out now."""
         entry = next(self._unreleased())
         self._released = entry.id
         return entry
 
     @property
     def released(self) -> tuple[StreamEntry, ...]:
-        """What may go out and is not known to have arrived, in its order: a new connection repeats it."""
+        """Return the entries that may go out and are not known to have arrived, in order.
+
+        A new connection repeats them.
+        """
         return tuple(
             one for one in self._entries.values() if one.id <= self._released and not one.withdrawn
         )
 
     @property
     def last(self) -> int:
-        """The highest number given."""
+        """Return the highest id given so far."""
         return self._last
 
     def turn_in_flight(self, after: int) -> bool:
-        """Whether something above `after` that passes the turn is under way."""
+        """Return True if an entry above `after` that passes the turn is on its way."""
         return any(
             after < one.id <= self._released and one.kind != MODE for one in self._entries.values()
         )
 
     @property
     def turn_unwritten(self) -> bool:
-        """Whether something that passes the turn may go out, and no connection has taken it yet."""
+        """Return True if an entry that passes the turn is released and no connection has taken it."""
         return self.turn_in_flight(self._written)
 
     def waits(self, id: int) -> bool:
-        """Whether the entry `id` is to be said, or said again: it has not arrived, nor was it taken back."""
+        """Return True if entry `id` is still to be written: neither arrived nor withdrawn."""
         entry = self._entries.get(id)
         return entry is not None and not entry.withdrawn
 
     def turn_came_back(self) -> bool:
-        """Whether something that passed the turn is known not to have arrived and never will; asked once."""
+        """Return True once after an entry that passed the turn turned out undelivered."""
         back, self._turn_back = self._turn_back, False
         return back
 
     def mode_in_flight(self, after: int) -> bool:
-        """Whether a change of mode above `after` is under way, or waits."""
+        """Return True if a change of mode above `after` is on its way or waits."""
         return any(one.kind == MODE and one.id > after for one in self._entries.values())
 
     def drop_modes(self) -> None:
-        """Changes of mode that are under way count for nothing: they are not said again."""
+        """Settle our changes of mode as undelivered: the peer's own change wins."""
         self._settle([one.id for one in self._entries.values() if one.kind == MODE], UNDELIVERED)
 
     def wrote(self, id: int) -> bool:
-        """A connection takes the entry `id` now; whether none has before."""
+        """Note that a connection takes entry `id` now. Returns True the first time. Raises LedgerTrouble."""
         self._may_have = max(self._may_have, id)
         if id <= self._written:
             return False
@@ -173,13 +186,13 @@ class Delivery:
         self._written = id
         return True
 
-    def arrived(self, id: int) -> list[Outcome]:
-        """They have everything up to `id`; what was never written cannot have arrived."""
+    def arrived(self, id: int) -> list[MessageOutcome]:
+        """Settle everything up to `id` as delivered; an id that was never written is capped."""
         id = min(id, self._written)
         return self._settle([one for one in self._entries if one <= id], DELIVERED)
 
-    def take_back(self, id: int) -> list[Outcome]:
-        """Do not send it, or not again. Raises LocalError 404 if nothing of that number waits."""
+    def take_back(self, id: int) -> list[MessageOutcome]:
+        """Withdraw a message. Raises LocalError 404 if no message `id` waits."""
         entry = self._entries.get(id)
         if entry is None or entry.withdrawn or entry.kind != MSG:
             raise LocalError(404, f"no message {id} waits for {self.name}")
@@ -187,15 +200,15 @@ class Delivery:
             return self._settle([id], UNDELIVERED)
         self._ledger.withdraw(self.key, id)
         self._entries[id] = replace(entry, text="", withdrawn=True)
-        return [Outcome(id, UNCERTAIN, entry.text)]
+        return [MessageOutcome(id, UNCERTAIN, entry.text)]
 
-    def give_up(self) -> list[Outcome]:
-        """Take back all that waits."""
+    def give_up(self) -> list[MessageOutcome]:
+        """Withdraw every waiting message."""
         waiting = [one.id for one in self._entries.values() if _is_open_message(one)]
         return [outcome for id in waiting for outcome in self.take_back(id)]
 
-    def expire(self, now: Wall) -> list[Outcome]:
-        """Take back what has waited for `outbox_age`."""
+    def expire(self, now: Wall) -> list[MessageOutcome]:
+        """Withdraw every message older than `outbox_age`; `now`: seconds since 1970."""
         before = now - self._limits.outbox_age
         old = [
             one.id
@@ -208,18 +221,19 @@ class Delivery:
 
     @property
     def have(self) -> tuple[str, int]:
-        """What a call says that we have of theirs."""
+        """Return the name of the peer's numbering and the highest id received in it."""
         return self._theirs, self._have
 
     def beyond(self, have: tuple[str, int]) -> bool:
-        """Whether they have more of this numbering than was ever written: we were set back."""
+        """Return True if the peer has more of our numbering than was ever written: our store is older."""
         return have[0] == self.stream and have[1] > self._written
 
-    def meet(self, stream: str, have: tuple[str, int]) -> list[Outcome]:
-        """Their numbering is `stream`, and this is what they have of ours.
+    def meet(self, stream: str, have: tuple[str, int]) -> list[MessageOutcome]:
+        """Compare numberings with the peer when a connection begins.
 
-        What is written and not had is known not to have arrived. If they have more than was ever
-        written, our numbering begins anew: its name is another afterwards.
+        `stream`: the peer's numbering; `have`: what the peer has of ours. Written messages that the peer
+        does not have are known to be lost on the way. If the peer has more than was ever written, our
+        numbering starts again under a new name.
         """
         if stream != self._theirs:
             self._ledger.meet(self.key, stream)
@@ -236,13 +250,13 @@ class Delivery:
         return outcomes
 
     def start_anew(self) -> None:
-        """It is a new conversation: turns of the last one mean nothing, and all waits for its floor."""
+        """Begin a new conversation: forget turns and modes of the last one, and hold every message again."""
         turns = [one.id for one in self._entries.values() if one.kind != MSG]
         self._settle(turns, UNDELIVERED)
         self._released = 0
 
     def keep_turn(self, turn: str) -> None:
-        """Whose turn it is, so that it is known after a restart; empty: the conversation is over."""
+        """Store whose turn it is, for a restart; empty: the conversation has ended. Raises LedgerTrouble."""
         if turn != self.turn:
             self._ledger.set_turn(self.key, turn)
             self.turn = turn
@@ -250,11 +264,11 @@ class Delivery:
     # Theirs.
 
     def is_new(self, id: int) -> bool:
-        """Whether we do not have their entry `id`."""
+        """Return True if the peer's entry `id` was not received before."""
         return id > self._have
 
     def received(self, entry: StreamEntry) -> int:
-        """Commit an entry of theirs; the number of its line in the log, 0 if it has none."""
+        """Commit an entry of the peer. Returns its line number in the log, 0 if it has none."""
         number = self._ledger.heard(self.key, self.name, entry)
         self._have = entry.id
         return number
@@ -266,14 +280,207 @@ class Delivery:
             one for one in self._entries.values() if one.id > self._released and not one.withdrawn
         )
 
-    def _settle(self, ids: list[int], state: str) -> list[Outcome]:
+    def _settle(self, ids: list[int], state: str) -> list[MessageOutcome]:
         if not ids:
             return []
         self._ledger.settle(self.key, tuple(ids), state)
         gone = [self._entries.pop(id) for id in ids]
         if state == UNDELIVERED:
             self._turn_back |= any(one.kind == MSG and one.id <= self._released for one in gone)
-        return [Outcome(one.id, state, one.text) for one in gone if one.kind == MSG]
+        return [MessageOutcome(one.id, state, one.text) for one in gone if one.kind == MSG]
+
+
+class Exchange:
+    """Send and receive the messages, turns and changes of mode of one conversation (section 4).
+
+    `post`: the numbering, which outlives this. `floor`: the turn, shared with the session; it resumes
+    where `post` says. `half`: turns are wanted, by the side that said so last. Entries go out only while
+    there is a connection.
+    """
+
+    def __init__(self, post: Delivery, floor: Floor, half: bool) -> None:
+        self.post = post
+        self.floor = floor
+        self.half = half
+        self.connection: Connection | None = None
+        self._void = 0  # what we said up to here was said before a mode of theirs
+        if post.turn:
+            floor.turn = TurnHolder(post.turn)
+
+    # How it begins on a connection, and ends.
+
+    def opening(self) -> Opening:
+        """Return the headers of our CHAT."""
+        return self._opening(self.floor.half if self.post.turn else self.half)
+
+    def answer(self, theirs: Opening) -> Opening:
+        """Return the headers of our CHATACK; call after `meet`."""
+        resumes = self._resumes(theirs)
+        return self._opening(self.floor.half if resumes else self.half or theirs.half)
+
+    def meet(self, theirs: Opening) -> list[Effect]:
+        """Take what the peer has of ours from its CHAT or CHATACK. Raises LedgerTrouble."""
+        return [*self.post.meet(theirs.stream, theirs.have)]
+
+    def begin(
+        self, connection: Connection, theirs: Opening, half: bool, mine: bool
+    ) -> list[Effect]:
+        """Resume on `connection`; if either side has ended the conversation, start a new one.
+
+        `half`: what our CHAT or CHATACK said. `mine`: we called. Call after `meet`. Raises LedgerTrouble.
+        """
+        post = self.post
+        came_back = post.turn_came_back() and theirs.turn == self.floor.turn.value
+        if not self._resumes(theirs):
+            self.half = half or theirs.half
+            self.floor.begin(half=self.half, mine=mine)
+            post.start_anew()
+        elif self._gives_way(theirs.turn):
+            self.floor.turn = TurnHolder.THEIRS
+        elif came_back and self.floor.half:
+            self.floor.turn = TurnHolder.MINE
+        self.connection = connection
+        self._keep_turn()
+        repeated = [SendEntry(connection, entry) for entry in post.released]
+        said = self._speak()
+        turn = [TurnPassed(self.floor.turn)] if self.floor.half else []
+        return [*repeated, *said, *turn]
+
+    def stop(self) -> None:
+        """Note that the connection is lost."""
+        self.connection = None
+
+    def end(self) -> None:
+        """End the conversation; undelivered messages stay in the outbox. Raises LedgerTrouble."""
+        self.connection = None
+        self.post.keep_turn("")
+
+    # What our own side says.
+
+    def say(self, text: str, at: Wall) -> list[Effect]:
+        """Send `text`, written at `at`, now or when it is our turn. Raises LocalError 429, LedgerTrouble."""
+        before = self.floor.turn
+        entry = self.post.say(MSG, text, at)
+        return self._speak_since(before) or [Queued(text, entry.id)]
+
+    def set_half(self, half: bool, at: Wall) -> list[Effect]:
+        """Take turns from now on, or stop; the peer is told. Raises LocalError 429, LedgerTrouble."""
+        self.half = half
+        if half is self.floor.half:
+            return []
+        before = self.floor.turn
+        self.post.say(MODE, "half" if half else "full", at)
+        self.floor.set_half(half)
+        return self._speak_since(before)
+
+    def over(self, at: Wall) -> list[Effect]:
+        """Pass the turn without a message. Raises LocalError 400 if it is not ours, LedgerTrouble."""
+        if not self.floor.half:
+            raise LocalError(400, "you both may talk at any time: /mode half takes turns")
+        if not self.floor.may_speak:
+            raise LocalError(400, "it is not your turn")
+        before = self.floor.turn
+        self.post.say(TURN, "", at)
+        return self._speak_since(before)
+
+    def unsend(self, id: int) -> list[Effect]:
+        """Withdraw a message. Raises LocalError 404 if no message `id` waits, LedgerTrouble."""
+        became = [replace(one, reason="taken back") for one in self.post.take_back(id)]
+        before = self.floor.turn
+        if self.post.turn_came_back() and before is TurnHolder.THEIRS:
+            self.floor.turn = TurnHolder.MINE
+            self._keep_turn()
+        return [*became, *self._speak_since(before)]
+
+    def go_on(self) -> list[Effect]:
+        """Send what others have put into the outbox, as far as the turn allows."""
+        return self._speak_since(self.floor.turn)
+
+    # What becomes of it, and what they say.
+
+    def still_says(self, entry: StreamEntry) -> bool:
+        """Return True if `entry`, queued on a connection, is still to be written."""
+        return self.post.waits(entry.id)
+
+    def spoke(self, entry: StreamEntry) -> bool:
+        """Note that a connection takes `entry` now. Returns True the first time. Raises LedgerTrouble."""
+        first = self.post.wrote(entry.id)
+        if self.connection is not None:
+            self._keep_turn()
+        return first
+
+    def arrived(self, id: int) -> list[Effect]:
+        """Settle everything up to `id` as delivered. Raises LedgerTrouble."""
+        return [*self.post.arrived(id)]
+
+    def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
+        """Take an entry of the peer from `connection`: message, turn or mode. Raises LedgerTrouble."""
+        post = self.post
+        if not post.is_new(entry.id):
+            return [Acknowledge(connection, post.have[1])]
+        before = self.floor.turn
+        crossed = post.mode_in_flight(self._void)
+        if entry.kind == MODE and not (crossed and post.smaller):
+            self.half = entry.text == "half"
+            self.floor.changed(self.half)
+            self._void = post.last
+            post.drop_modes()
+        elif not crossed:  # or it was said before they knew of our mode
+            under_way = post.turn_in_flight(self._void)
+            self.floor.heard(crossed=under_way, smaller=post.smaller)
+        # The turn first: should we be killed between the two, they repeat what they said.
+        self._keep_turn()
+        number = post.received(entry)
+        news: list[Effect] = []
+        if entry.kind == MSG:
+            news.append(Received(entry.text, entry.id, number, entry.at))
+        return [*news, Acknowledge(connection, entry.id), *self._speak_since(before)]
+
+    # How it follows.
+
+    def _opening(self, half: bool) -> Opening:
+        turn = self.floor.turn.value if self.post.turn else ""
+        return Opening(half, self.post.stream, self.post.have, turn)
+
+    def _resumes(self, theirs: Opening) -> bool:
+        """Return True if neither side has ended the conversation."""
+        return bool(theirs.turn) and bool(self.post.turn)
+
+    def _gives_way(self, turn: str) -> bool:
+        """Return True if both sides claim the turn and ours yields.
+
+        The smaller key wins, and so does an unacknowledged change of mode of ours, which is repeated.
+        """
+        post = self.post
+        both = self.floor.turn is TurnHolder.MINE and turn == TurnHolder.MINE.value
+        return both and not post.smaller and not post.mode_in_flight(self._void)
+
+    def _keep_turn(self) -> None:
+        """Store the turn. An entry that no connection has taken does not pass it, should we be killed now."""
+        turn = self.floor.turn
+        if turn is TurnHolder.THEIRS and self.post.turn_unwritten:
+            turn = TurnHolder.MINE
+        self.post.keep_turn(turn.value)
+
+    def _speak_since(self, before: TurnHolder) -> list[Effect]:
+        """Send what may go out; report the turn if it is no longer `before`."""
+        said = self._speak()
+        return [*said, TurnPassed(self.floor.turn)] if self.floor.turn is not before else said
+
+    def _speak(self) -> list[Effect]:
+        effects: list[Effect] = []
+        post = self.post
+        while self.connection is not None and post.next is not None:
+            free = post.mode_waits  # of a change of mode that was made after this was said
+            if not free and not self.floor.may_speak:
+                break
+            entry = post.release()
+            effects.append(SendEntry(self.connection, entry))
+            if entry.kind == MODE:
+                self.floor.set_half(entry.text == "half")
+            elif not free:
+                self.floor.said()
+        return effects
 
 
 def _is_open_message(entry: StreamEntry) -> bool:

@@ -1,6 +1,7 @@
-"""What a session wants done: bytes to a link, or news for the person. It does neither itself.
+"""Effects: the instructions that a session returns instead of acting itself.
 
-A link is one connection to the other person; to the session it is an opaque, hashable thing.
+An effect either writes to a connection or is news for the person. The session never looks into a
+connection: it compares connections and hands them back.
 """
 
 from __future__ import annotations
@@ -12,38 +13,39 @@ from chatproto.net.clock import Wall
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import StreamEntry
 
-Link = Hashable
+Connection = Hashable
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """Write the opener on `link`: we are the caller there."""
+    """Write the opener of the plain dialect on `connection`, which we dialled."""
 
-    link: Link
+    connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Speak:
-    """Write `text` as one message on `link`, or, where it is None, on a new connection of its own."""
+    """Write `text` as one message; `connection` None: on a new connection made for it alone."""
 
-    link: Link | None
+    connection: Connection | None
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Leave:
-    """Write the farewell on `link` (None: a new connection of its own), then half-close, then close."""
+    """Write the farewell, then half-close, then close; `connection` None: on a new connection of its own."""
 
-    link: Link | None
+    connection: Connection | None
     word: str
 
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """What CHAT and CHATACK tell beside an id.
+    """Headers of CHAT and CHATACK besides the id.
 
-    `stream`: the sender's numbering; `have`: the other's numbering and the highest ID had of it;
-    `turn`: whose turn it was, to the sender (`mine`, `theirs`, `both`), in a conversation that goes on.
+    `stream`: name of the sender's numbering. `have`: name of the receiver's numbering and the highest
+    id received in it. `turn`: `mine`, `theirs` or `both` as the sender sees it in a conversation that
+    continues; empty in a new one.
     """
 
     half: bool
@@ -54,109 +56,110 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class SendChat:
-    """Say CHAT on `link`: we are the caller there, and they must say yes."""
+    """Send CHAT on `connection`: we call, and the peer must accept."""
 
-    link: Link
+    connection: Connection
     opening: Opening
 
 
 @dataclass(frozen=True, slots=True)
 class AcceptCall:
-    """Say yes on `link`, to a caller who waits for it."""
+    """Send CHATACK on `connection`: accept the peer's call."""
 
-    link: Link
+    connection: Connection
     opening: Opening
 
 
 @dataclass(frozen=True, slots=True)
 class SendEntry:
-    """Write a numbered entry on `link`, after those before it."""
+    """Write a numbered entry on `connection`, after those before it."""
 
-    link: Link
+    connection: Connection
     entry: StreamEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledge:
-    """Tell on `link` that everything up to `id` is kept."""
+    """Send MSGACK on `connection`: everything up to `id` is stored."""
 
-    link: Link
+    connection: Connection
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeConnection:
-    """Find out soon whether `link` is still alive."""
+    """Send PING on `connection`; call `PeerSession.silent` if no answer comes within `probe_wait`."""
 
-    link: Link
+    connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class Redial:
-    """Make another connection; `failed`: the last try was in vain."""
+    """Make another connection; `failed`: the previous attempt got no answer."""
 
     failed: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Refuse:
-    """Say no on `link`, to a caller who waits for a yes."""
+    """Send ERROR `status` to the caller waiting on `connection`, then close."""
 
-    link: Link
+    connection: Connection
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class Drop:
-    """Close `link` without a word."""
+    """Close `connection` without a farewell."""
 
-    link: Link
+    connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class StopDialling:
-    """A connection under way is no longer wanted."""
+    """Cancel a dial that is still in progress."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerRinging:
-    """It rings there."""
+    """Report that CHAT was sent and the call rings at the peer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ringing:
-    """They call, and the person has to say yes or no."""
+    """Ask the person to accept or decline the peer's call."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionOpened:
-    """The conversation is open."""
+    """Report that the conversation is open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """The connection is gone; the conversation goes on when there is another."""
+    """Report that the connection is lost; the session stays and resumes on another one."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class Resumed:
-    """The conversation goes on, on another connection."""
+    """Report that the conversation continues on another connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnPassed:
-    """Somebody else may speak now."""
+    """Report whose turn it is now."""
 
     turn: TurnHolder
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """The peer said `text`; numbered messages carry `id`, and `line` is their line of the log.
+    """Show `text` from the peer.
 
-    `at`: when, by their clock, in seconds since 1970; None where they do not tell.
+    `id`: its number, 0 in plain dialects. `line`: its line number in the log. `at`: when it was sent by
+    the peer's clock, in seconds since 1970; None where the dialect does not tell.
     """
 
     text: str
@@ -167,7 +170,7 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class Queued:
-    """What we said waits, where messages are numbered as `id`."""
+    """Report that our message waits; `id` is its number, 0 where messages have none."""
 
     text: str
     id: int = 0
@@ -175,7 +178,7 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Unsaid:
-    """What we said never went out."""
+    """Report that our message `text` was never sent."""
 
     text: str
     reason: str
@@ -183,17 +186,17 @@ class Unsaid:
 
 @dataclass(frozen=True, slots=True)
 class MessageOutcome:
-    """What became of our message `id`: `state` is one of `peer.ledger`'s, `reason` may say why."""
+    """Report the outcome of our message `id`: `state` is DELIVERED, UNCERTAIN or UNDELIVERED."""
 
     id: int
     state: str
     text: str
-    reason: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionEnded:
-    """The conversation is over. `left`: the other person ended it by a farewell or by going."""
+    """Report the end of the conversation; `left`: the peer ended it, by a farewell or by closing."""
 
     reason: str
     left: bool

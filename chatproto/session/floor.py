@@ -1,4 +1,4 @@
-"""The floor: who may speak now. Not more states of a session, but a second small machine beside it."""
+"""Floor: decide which side may speak now, in half-duplex and full-duplex conversations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class TurnHolder(Enum):
-    """Who may speak."""
+    """The side that may speak."""
 
     MINE = "mine"
     THEIRS = "theirs"
@@ -14,10 +14,10 @@ class TurnHolder(Enum):
 
 
 class Floor:
-    """Passes the turn to and fro in a half-duplex conversation; in a full-duplex one both have it.
+    """Pass the turn back and forth in a half-duplex conversation; in a full-duplex one both sides have it.
 
-    `learns`: a bare one-to-one that takes turns only until the other side has spoken twice in a row
-    (protocol section 2 and the raw dialect).
+    `mine`: the first turn is ours. `learns`: stop taking turns once the peer has spoken twice in a row
+    (raw dialects, protocol section 2).
     """
 
     def __init__(self, *, half: bool, mine: bool, learns: bool = False) -> None:
@@ -25,30 +25,30 @@ class Floor:
         self.begin(half=half, mine=mine)
 
     def begin(self, *, half: bool, mine: bool) -> None:
-        """A conversation begins; `mine`: the first turn is ours, if turns are taken."""
+        """Start a conversation; `mine`: the first turn is ours, if turns are taken."""
         self._heard_last = False
         self.turn = TurnHolder.BOTH if not half else TurnHolder.MINE if mine else TurnHolder.THEIRS
 
     @property
     def half(self) -> bool:
-        """Whether turns are taken at all."""
+        """Return True if turns are taken."""
         return self.turn is not TurnHolder.BOTH
 
     @property
     def may_speak(self) -> bool:
-        """Whether what we say may go out now."""
+        """Return True if a message of ours may go out now."""
         return self.turn is not TurnHolder.THEIRS
 
     def said(self) -> None:
-        """We spoke: now it is their turn."""
+        """Pass the turn to the peer: we spoke."""
         self._heard_last = False
         if self.half:
             self.turn = TurnHolder.THEIRS
 
     def heard(self, *, crossed: bool = False, smaller: bool = False) -> None:
-        """They spoke, in their turn or out of it: now it is ours.
+        """Take the turn: the peer spoke, in its turn or not.
 
-        `crossed`: what we said last was under way then; the turn is that of the `smaller` key's owner.
+        `crossed`: a message of ours was on its way then; the turn goes to the owner of the `smaller` key.
         """
         if self._learns and self._heard_last:
             self.turn = TurnHolder.BOTH
@@ -57,12 +57,12 @@ class Floor:
             self.turn = TurnHolder.MINE if smaller or not crossed else TurnHolder.THEIRS
 
     def take(self) -> None:
-        """They stay silent and may be spoken to: the turn is ours, without their having spoken."""
+        """Take the turn from a peer that stays silent."""
         if self.half:
             self.turn = TurnHolder.MINE
 
     def set_half(self, half: bool) -> None:
-        """Take turns from now on, ours first; or no more."""
+        """Take turns from now on, ours first; or stop."""
         if half and not self.half:
             self.turn = TurnHolder.MINE
         elif not half:
@@ -70,5 +70,5 @@ class Floor:
         self._learns = False
 
     def changed(self, half: bool) -> None:
-        """They want turns to be taken from now on, theirs first; or no more."""
+        """Follow the peer's change of mode: take turns, the peer's first; or stop."""
         self.turn = TurnHolder.THEIRS if half else TurnHolder.BOTH

@@ -1,4 +1,4 @@
-"""Whether somebody is still there who says nothing."""
+"""Keepalive: detect a peer that has stopped answering."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from chatproto.session.timers import Timers
 
 
 class Keepalive:
-    """After `seconds` of silence they are asked, `ask`; after as many again they are `gone`.
+    """Call `ask` after `seconds` of silence, and `gone` after as many again.
 
-    Of `timers`, `ping` and `gone` are its own.
+    Uses the names `ping` and `gone` in `timers`.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class Keepalive:
         self._gone = gone
 
     def heard(self) -> None:
-        """Something came: the silence begins anew."""
+        """Restart the silence: something came."""
         self._timers.cancel("gone")
         if not self._timers.again("ping", self._seconds):
             self._timers.after("ping", self._seconds, self._ping)
 
     def stop(self) -> None:
-        """Their silence says nothing for now."""
+        """Stop watching: we read nothing for now."""
         self._timers.cancel("ping", "gone")
 
     def _ping(self) -> None:

@@ -1,8 +1,8 @@
-"""What a program remembers of its conversations, so that nothing is lost: the interface of a store.
+"""Ledger: the interface of a store that keeps outbox, numbering and message log of one user.
 
-Everything is kept for a key, never for a name: a numbering belongs to the key (protocol section 4).
-Each method has done its work, as safely as the store can, when it returns; LedgerTrouble says why it
-could not, and then nothing of it was done.
+Entries belong to a key, never to a name, because a numbering belongs to the key (protocol section 4).
+Each method has stored its change, as safely as the store can, when it returns. It raises LedgerTrouble
+if it could not, and then has changed nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 from chatproto.net.clock import Wall
 
 MSG, TURN, MODE = "msg", "turn", "mode"
-"""The kinds of entries."""
+"""Kinds of entries."""
 
 WAITING, DELIVERED, UNCERTAIN, UNDELIVERED, HEARD, OVERHEARD = (
     "waiting",
@@ -23,27 +23,27 @@ WAITING, DELIVERED, UNCERTAIN, UNDELIVERED, HEARD, OVERHEARD = (
     "heard",
     "overheard",
 )
-"""What became of a line of the log; HEARD are theirs, OVERHEARD was said in a room."""
+"""States of a line in the log; HEARD: from the peer, OVERHEARD: said in a room."""
 
 
 LINE_BYTES = 512
 """Bytes that a line of the log counts besides its text."""
 ROOM_AT_ONCE = 256
-"""Lines that may go for one that comes: more are never needed, since each counts `LINE_BYTES`."""
+"""Most lines removed to make room for one; more are never needed, since each counts `LINE_BYTES`."""
 
 
 class LedgerTrouble(Exception):
-    """The store cannot be read or written; its text is one sentence for a person."""
+    """The store cannot be read or written; the text is one sentence for the screen."""
 
 
 @dataclass(frozen=True, slots=True)
 class StreamEntry:
-    """Something with a place in a numbering.
+    """An entry of a numbering: a message, a turn or a change of mode.
 
-    `text`: what a MSG says, `half` or `full` of a MODE, empty of a TURN; `at`: when it was said.
-    `withdrawn`: it was written, is not sent again, and has no text any more; what became of it a
-    later Have tells. `moved`: seconds between `at` and the time on which its age is reckoned, as the
-    system's clock was set since.
+    `text`: the text of a MSG, `half` or `full` of a MODE, empty for a TURN. `at`: when it was written, in
+    seconds since 1970. `withdrawn`: it was sent, is not sent again, and has lost its text; a later Have
+    tells its outcome. `moved`: seconds between `at` and the time from which its age counts, because the
+    system clock was set since.
     """
 
     id: int
@@ -56,11 +56,11 @@ class StreamEntry:
 
 @dataclass(frozen=True, slots=True)
 class StreamState:
-    """How far both directions with one key have come.
+    """Position in both numberings with one key.
 
-    `stream`: the name of our numbering; `last`: the highest ID given in it; `written`: the highest ever
-    handed to a connection. `their_stream` (empty: unknown) and `have`: the highest ID of theirs that is
-    committed. `turn`: whose turn it was in a conversation that was not ended (empty: there is none).
+    `stream`: the name of our numbering; `last`: the highest id given in it; `written`: the highest id ever
+    handed to a connection. `their_stream` (empty: unknown) and `have`: the highest id committed from the
+    peer. `turn`: whose turn it was in a conversation that has not ended (empty: none).
     """
 
     stream: str
@@ -73,9 +73,9 @@ class StreamState:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A message in the log; `number` rises with every line, `name` is what they were called then.
+    """A message in the log; `number` rises with every line, `name` is the peer's name at that time.
 
-    Of what was said in a room `key` is the room's name, `name` who said it, `id` its number there.
+    For a message said in a room, `key` is the room's name, `name` its author, `id` its number there.
     """
 
     number: int
@@ -88,43 +88,44 @@ class LogLine:
 
 
 class Ledger(Protocol):
-    """The outbox, the numbers and the log of one person; the name of a room is no key (`#`)."""
+    """Outbox, numberings and log of one user; a room is stored under its name (`#room`) instead of a key."""
 
     def standing(self, key: str) -> StreamState | None:
-        """How far we have come with `key`; None if there was never anything."""
+        """Return the position with `key`; None if there was never anything."""
 
     def begin(self, key: str, stream: str) -> None:
-        """Our numbering towards `key` is from now on `stream`; nothing was written in it.
+        """Start our numbering towards `key` under the name `stream`; nothing was written in it.
 
-        For a new key `last` is 0. Else `last` and the entries keep their IDs, but for the withdrawn
-        ones, which go (their lines stay `uncertain`).
+        For a new key `last` is 0. Otherwise `last` and the entries keep their ids; withdrawn entries leave
+        the outbox (their lines stay `uncertain`).
         """
 
     def add(self, key: str, name: str, entry: StreamEntry) -> float:
-        """`entry` waits in the outbox, `last` is its ID; a MSG gets a line in the log, WAITING.
+        """Put `entry` into the outbox; `last` becomes its id. A MSG gets a line in the log, WAITING.
 
-        Returns by how many seconds its date differs from the time on which it ages (`StreamEntry.moved`).
+        Returns: seconds between its date and the time from which it ages (`StreamEntry.moved`).
         """
 
     def entries(self, key: str) -> tuple[StreamEntry, ...]:
-        """What waits for `key`, by ID."""
+        """Return the outbox of `key`, by id."""
 
     def wrote(self, key: str, id: int) -> None:
-        """Everything up to `id` was handed to a connection."""
+        """Note that everything up to `id` was handed to a connection."""
 
     def settle(self, key: str, ids: tuple[int, ...], state: str) -> None:
-        """The entries `ids` leave the outbox; the lines of those that are messages become `state`."""
+        """Remove the entries `ids` from the outbox; the lines of those that are messages become `state`."""
 
     def withdraw(self, key: str, id: int) -> None:
-        """The entry stays without its text, withdrawn; its line becomes UNCERTAIN."""
+        """Mark the entry withdrawn and remove its text; its line becomes UNCERTAIN."""
 
     def meet(self, key: str, stream: str) -> None:
-        """Their numbering is `stream`; if it was another before, we have nothing of it."""
+        """Store the peer's numbering; if it was another before, nothing of it has been received."""
 
     def heard(self, key: str, name: str, entry: StreamEntry) -> int:
-        """We have their entry: `have` is its ID. A MSG gets a line, HEARD; its number, else 0.
+        """Commit an entry of the peer: `have` becomes its id.
 
-        What one person said takes at most so many bytes: the oldest lines that were shown go.
+        Returns: the number of the HEARD line of a MSG, otherwise 0. One peer's lines take a bounded number of
+        bytes: the oldest lines that were shown go first.
         """
 
     def is_full(self, key: str) -> bool:
@@ -134,28 +135,28 @@ class Ledger(Protocol):
         """Return True once after lines of `key` went for the first time to make room for others."""
 
     def overheard(self, room: str, name: str, entry: StreamEntry, most: int) -> None:
-        """`name` has said something in `room`: a line, OVERHEARD.
+        """Store what `name` said in `room` as an OVERHEARD line.
 
         The room keeps `most` lines, or up to a tenth more; the oldest go.
         """
 
     def set_turn(self, key: str, turn: str) -> None:
-        """Whose turn it is in a conversation that goes on; empty: it was ended."""
+        """Store whose turn it is in a conversation that goes on; empty: it has ended."""
 
     def waiting(self) -> tuple[tuple[str, str, int], ...]:
-        """Every key with messages in the outbox, the name of the latest, and how many there are."""
+        """Return every key with messages in the outbox, the latest name, and their number."""
 
     def history(self, key: str, most: int, before: int = 0) -> tuple[LogLine, ...]:
-        """The latest `most` lines with `key`, the oldest first; `before`: only those with lower numbers."""
+        """Return the latest `most` lines with `key`, oldest first; `before`: only lower line numbers."""
 
     def search(self, words: str, most: int) -> tuple[LogLine, ...]:
-        """The latest `most` lines that contain every one of `words`, the oldest first."""
+        """Return the latest `most` lines that contain every one of `words`, oldest first."""
 
     def unshown(self) -> tuple[LogLine, ...]:
-        """The HEARD lines above the highest that was shown."""
+        """Return the HEARD lines above the highest that was shown."""
 
     def shown(self, number: int) -> None:
-        """Every line up to `number` has reached the screen."""
+        """Note that every line up to `number` has reached the screen."""
 
     def close(self) -> None:
-        """Nothing more will be asked."""
+        """Close the store."""

@@ -1,4 +1,4 @@
-"""The race of the ways to somebody: what is dialled when, and what is taken (protocol section 5)."""
+"""Race the paths to a peer: what to dial when, and which connection to pick (protocol section 5)."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import Limits
 
 STEP = 0.25
-"""Seconds between two dials (RFC 8305, section 5, the Connection Attempt Delay)."""
+"""Seconds between two dials (RFC 8305, section 5, Connection Attempt Delay)."""
 LEAST_STEP = 0.01
-"""And when the one before has failed already (the same section)."""
+"""Seconds until the next dial if the one before has failed already (the same section)."""
 AGAIN = 1.0
-"""A failed address is dialled again so long after its last dial: the other's router may let us in
-only once they have dialled too."""
+"""Seconds between two dials of one address that fails: the peer's router may admit us only after the
+peer has dialled too."""
 AGAIN_FOR = 10.0
-"""And no more when the race has lasted so long; until then they may also still dial us."""
+"""Seconds of the race after which nothing is dialled again; until then the peer may also dial us."""
 RELAY_AFTER = 2.0
 BETTER_EVERY = 60.0
-"""While the relay carries the conversation, a direct way is looked for so often."""
+"""Seconds between two searches for a direct path while the relay carries the conversation."""
 
 Connection = TypeVar("Connection", bound=Hashable)
 
 
 class RaceRole(Enum):
-    """Who picks the connection: whoever sent BRIDGE."""
+    """Side of a race; the caller, which sent BRIDGE, picks the connection."""
 
     CALLER = auto()
     CALLEE = auto()
 
 
 class PathMode(Enum):
-    """What the person wants (`--path`)."""
+    """Paths that the user allows (`--path`)."""
 
     AUTO = "auto"
     DIRECT = "direct"
@@ -44,43 +44,43 @@ class PathMode(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Dial:
-    """Connect to `address`, and say PUNCH there if there was an introduction."""
+    """Connect to `address`, and send PUNCH there if there was an introduction."""
 
     address: Address
 
 
 @dataclass(frozen=True, slots=True)
 class JoinRelay:
-    """Go to the relay with the ticket."""
+    """Join the relay with the ticket."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pick(Generic[Connection]):
-    """Send CHAT on `connection`. It may be the second time: then the conversation goes on there."""
+    """Send CHAT on `connection`; a second Pick moves the conversation to a better connection."""
 
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class CloseConnection(Generic[Connection]):
-    """End `connection`: nobody has picked it."""
+    """Close `connection`, which was not picked."""
 
     connection: Connection
 
 
 @dataclass(frozen=True, slots=True)
 class CancelDials:
-    """Give up every dial that is not a connection yet, and the relay if it is being joined."""
+    """Cancel every dial that is not a connection yet, and joining the relay."""
 
 
 @dataclass(frozen=True, slots=True)
 class AskAgain:
-    """Ask the server for them anew: there may be a direct way by now (a new race, of Mode.DIRECT)."""
+    """Ask the server for a new introduction: a direct path may exist by now (a new race, `Mode.DIRECT`)."""
 
 
 @dataclass(frozen=True, slots=True)
 class GiveUp:
-    """There is no way to them. `reasons`: what came of each, None being the relay."""
+    """No path was found. `reasons`: why each attempt failed; None is the relay."""
 
     reasons: tuple[tuple[Address | None, str], ...]
 
@@ -88,10 +88,10 @@ class GiveUp:
 def is_tls_server(
     ours: bytes, theirs: bytes, role: RaceRole, *, punch: bool, relayed: bool, dialled: bool
 ) -> bool:
-    """Whether we are the TLS server of a connection; `ours`, `theirs`: the 32 bytes of the keys.
+    """Return True if we are the TLS server; `ours`, `theirs`: the 32 bytes of the keys.
 
-    In the relay it is the callee. After a PUNCH it is the smaller key's owner, whoever dialled, for
-    both may have. Otherwise whoever did not dial.
+    In the relay it is the callee. After a PUNCH it is the owner of the smaller key, because both sides
+    may have dialled. Otherwise it is the side that did not dial.
     """
     if relayed:
         return role is RaceRole.CALLEE
@@ -99,15 +99,15 @@ def is_tls_server(
 
 
 class Race(Generic[Connection]):
-    """One call's ways; `now` is handed in, in seconds. What the methods return is to be done in order.
+    """Decide among the paths of one call; `now` is in seconds, and effects are applied in order.
 
-    `addresses`: in the order of dialling. `relay`: whether there is a ticket. `punching`: whether the
-    other side dials too, because of an introduction; then what fails is dialled again. Call `due` at
-    once and whenever `deadline` has come. Addresses are the names of dials, None that of the relay.
+    `addresses`: in the order of dialling. `relay`: there is a ticket. `punching`: the peer dials too,
+    because of an introduction, and failed addresses are dialled again. Call `due` at once and whenever
+    `deadline` has come. A dial is named by its address, the relay by None.
 
-    The caller picks the first connection that showed the right key, and another one only if the first
-    is the relay's and this one is not. The callee picks none and is told by CHAT (`chosen`). What
-    nobody picks within `limits.handshake_wait` of its own handshake is closed.
+    The caller picks the first connection with the right key, and a second one only if the first goes
+    through the relay and the second does not. The callee picks none; CHAT tells it (`chosen`). A
+    connection that is not picked within `limits.handshake_wait` of its handshake is closed.
     """
 
     def __init__(
@@ -123,12 +123,12 @@ class Race(Generic[Connection]):
     ) -> None:
         self.role = role
         self.reasons: dict[Address | None, str] = {}
-        """What came of what was tried, for the person who asks why there is no better way."""
+        """Result of each attempt, for `/path`."""
         self.picked: Connection | None = None
         self.is_relayed = False
-        """Whether the picked connection goes through the relay."""
+        """True if the picked connection goes through the relay."""
         self.over = False
-        """Nothing more will come of it."""
+        """True once the race has ended."""
         self._limits = limits
         self._mode = mode
         self._start = now
@@ -150,7 +150,7 @@ class Race(Generic[Connection]):
             self._relay_at = now + RELAY_AFTER if self._waiting else now
 
     def tried(self) -> dict[Address | None, str]:
-        """What came of each way so far; None is the relay."""
+        """Return the result of each attempt so far; None is the relay."""
         found: dict[Address | None, str] = dict.fromkeys(self._dialled, "no answer yet")
         found = {name: why for name, why in found.items() if name in self._pending}
         found |= {name: why for name, why in self.reasons.items() if name not in self._pending}
@@ -158,7 +158,7 @@ class Race(Generic[Connection]):
 
     @property
     def deadline(self) -> float | None:
-        """When `due` has something to say; None: never, as it is now."""
+        """Return the time at which to call `due`; None: never."""
         times = [*self._spare.values()]
         if self.picked is None and not self.over:
             if not self._spare:  # else it is heard of when that is gone
@@ -174,7 +174,7 @@ class Race(Generic[Connection]):
         return min(times, default=None)
 
     def due(self, now: float) -> list[Effect[Connection]]:
-        """What the time has brought."""
+        """Return what is to be done at `now`."""
         effects: list[Effect[Connection]] = []
         for connection in [one for one, until in self._spare.items() if until <= now]:
             self._forget(connection)
@@ -205,7 +205,7 @@ class Race(Generic[Connection]):
         return [*effects, *self._perhaps_give_up(now)]
 
     def failed(self, name: Address | None, why: str, now: float) -> list[Effect[Connection]]:
-        """A dial, or joining the relay, has come to nothing, or its handshake has."""
+        """Note that a dial, joining the relay, or its handshake has failed."""
         self._pending.discard(name)
         self.reasons[name] = why
         if self.picked is not None or self.over:
@@ -220,8 +220,10 @@ class Race(Generic[Connection]):
     def good(
         self, connection: Connection, name: Address | None, now: float, *, relayed: bool = False
     ) -> list[Effect[Connection]]:
-        """The handshake of `connection` showed the right key. `name`: what was dialled for it, None
-        where they dialled us, or for the relay."""
+        """Take a connection whose handshake showed the right key.
+
+        `name`: the address dialled for it; None if the peer dialled us, or for the relay.
+        """
         if name is not None or relayed:
             self._pending.discard(name)
         self._spare[connection] = now + self._limits.handshake_wait
@@ -234,7 +236,7 @@ class Race(Generic[Connection]):
         return []
 
     def chosen(self, connection: Connection, now: float) -> list[Effect[Connection]]:
-        """CHAT has gone out or come in on `connection`: the conversation is there now."""
+        """Note that CHAT was sent or received on `connection`: the conversation is there now."""
         before, self.picked = self.picked, connection
         self._spare.pop(connection, None)
         if before is not None and before != connection:
@@ -251,7 +253,7 @@ class Race(Generic[Connection]):
         return [CancelDials()]
 
     def lost(self, connection: Connection, now: float) -> list[Effect[Connection]]:
-        """A connection that was good has ended; if it is the picked one, the race is over."""
+        """Note the end of a good connection; if it is the picked one, the race is over."""
         self._forget(connection)
         if connection == self.picked:
             self.over = True
@@ -265,11 +267,11 @@ class Race(Generic[Connection]):
 
     @property
     def _has_tried_all(self) -> bool:
-        """Whether nothing is on its way or still to be tried."""
+        """Return True if no attempt is in progress or left."""
         return not (self._waiting or self._pending or self._relay_at is not None)
 
     def _perhaps_give_up(self, now: float) -> list[Effect[Connection]]:
-        """All was tried, nothing was found, and they have had time to find us."""
+        """Give up if everything has failed and the peer has had time to reach us."""
         if self.over or self.picked is not None or self._spare:
             return []
         if not self._has_tried_all or now < self._hopes_until:

@@ -6,10 +6,10 @@ from chatproto.net.clock import EPOCH, Wall
 from chatproto.session.capabilities import Capabilities
 from chatproto.session.effects import (
     Call,
+    Connection,
     Drop,
     Effect,
     Leave,
-    Link,
     Queued,
     Received,
     Ringing,
@@ -37,13 +37,13 @@ class PlainSession(PeerSession):
         self, manner: Capabilities, *, half: bool = False, limits: Limits = DEFAULTS
     ) -> None:
         super().__init__(manner, half=half, limits=limits)
-        self._dialled: list[Link] = []
-        self._accepted: list[Link] = []
+        self._dialled: list[Connection] = []
+        self._accepted: list[Connection] = []
         self._early: list[str] = []
         self._calling_back = False
 
     @property
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[Connection, ...]:
         """Every connection of this conversation."""
         return (*self._dialled, *self._accepted)
 
@@ -106,7 +106,7 @@ class PlainSession(PeerSession):
 
     # What happens to us. Too late is nothing.
 
-    def connected(self, link: Link | None) -> list[Effect]:
+    def connected(self, link: Connection | None) -> list[Effect]:
         """The connection that we asked for is there; None where each message dials its own."""
         was_open = self.state is SessionState.OPEN
         if not self._may(SessionInput.CONNECT):
@@ -132,7 +132,7 @@ class PlainSession(PeerSession):
             return [*self._speak(), *self._passed(before)]
         return self._end(reason)
 
-    def called(self, link: Link) -> list[Effect]:
+    def called(self, link: Connection) -> list[Effect]:
         """They call, perhaps while we call them: then it is the yes to our call (it is their turn)."""
         calling = self.state is SessionState.CALLING
         ringing = self.state is SessionState.NEW
@@ -175,11 +175,11 @@ class PlainSession(PeerSession):
         self.floor.take()
         return [*self._speak(), *self._passed(before)]
 
-    def left(self, link: Link) -> list[Effect]:
+    def left(self, link: Connection) -> list[Effect]:
         """They said farewell on `link`."""
         return self._end(THEY_LEFT, left=True) if self._may(SessionInput.LEFT) else []
 
-    def lost(self, link: Link, reason: str, unwritten: tuple[str, ...] = ()) -> list[Effect]:
+    def lost(self, link: Connection, reason: str, unwritten: tuple[str, ...] = ()) -> list[Effect]:
         """`link` is gone, and with it the messages `unwritten` that had not been written yet."""
         effects: list[Effect] = [Unsaid(text, reason) for text in unwritten]
         for links in (self._dialled, self._accepted):
@@ -208,7 +208,7 @@ class PlainSession(PeerSession):
             self.floor.said()
         return effects
 
-    def _outward(self) -> Link | None:
+    def _outward(self) -> Connection | None:
         """The connection to speak on: one we made rather than theirs, which may be one-way."""
         if self.dialect.dials_back:
             return None

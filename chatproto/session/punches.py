@@ -1,4 +1,4 @@
-"""Connections that say which introduction they belong to, and introductions that come after them."""
+"""Match connections that begin with PUNCH to introductions, whichever comes first."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ Connection = TypeVar("Connection", bound=Hashable)
 
 
 class Punches(Generic[Connection]):
-    """Brings a PUNCH to its INTRODUCE, whichever comes first; `now` in seconds.
+    """Keep introductions and early connections; `now` is in seconds.
 
-    A call is known for `limits.introduced_wait`, and a PUNCH of an unknown one waits `limits.punch_wait`.
+    An introduction is known for `limits.introduced_wait`; a connection whose introduction is unknown
+    waits for `limits.punch_wait`.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -23,7 +24,7 @@ class Punches(Generic[Connection]):
         self._waiting: OrderedDict[Connection, tuple[str, float]] = OrderedDict()
 
     def introduced(self, call: str, now: float) -> list[Connection]:
-        """`call` is known from now on; those who came too early."""
+        """Learn the introduction `call`. Returns the connections that came before it."""
         self._calls.pop(call, None)
         self._calls[call] = now + self._limits.introduced_wait
         early = [one for one, (which, _) in self._waiting.items() if which == call]
@@ -32,7 +33,7 @@ class Punches(Generic[Connection]):
         return early
 
     def came(self, connection: Connection, call: str, now: float) -> bool:
-        """A PUNCH of `call` has come: whether it is known. If not, `connection` waits."""
+        """Take a PUNCH of `call`. Returns False if the call is unknown; then `connection` waits."""
         self._forget_calls(now)
         if call in self._calls:
             return True
@@ -40,16 +41,16 @@ class Punches(Generic[Connection]):
         return False
 
     def lost(self, connection: Connection) -> None:
-        """It has ended; nothing if it did not wait."""
+        """Forget a connection that has ended."""
         self._waiting.pop(connection, None)
 
     @property
     def deadline(self) -> float | None:
-        """When `due` has something to say; None: never, as it is now."""
+        """Return the time at which to call `due`; None: never."""
         return next((until for _, until in self._waiting.values()), None)
 
     def due(self, now: float) -> list[Connection]:
-        """Those who have waited in vain, to be closed."""
+        """Return the connections that have waited too long, to be closed."""
         self._forget_calls(now)
         late = [one for one, (_, until) in self._waiting.items() if until <= now]
         for one in late:

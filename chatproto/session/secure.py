@@ -23,15 +23,15 @@ from chatproto.session.beneath import start_tls
 from chatproto.session.effects import Opening
 from chatproto.session.keepalive import Keepalive
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
-from chatproto.session.link_news import (
+from chatproto.session.peer_messages import (
     Answered,
     Arrived,
     Called,
     EntryReceived,
-    News,
+    PeerEvent,
+    event_of,
     message_of,
-    news_of,
-    told,
+    opening_headers,
 )
 from chatproto.session.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
@@ -63,7 +63,7 @@ class SecureOwner(Protocol):
     def secure_made(self, link: SecureLink) -> None:
         """TLS stands, as far as this side can tell; `link.key` is theirs."""
 
-    def secure_heard(self, link: SecureLink, news: News) -> None:
+    def secure_heard(self, link: SecureLink, news: PeerEvent) -> None:
         """They said this."""
 
     def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
@@ -168,13 +168,13 @@ class SecureLink(LineReceiver):
     def ask(self, me: Me, opening: Opening) -> None:
         """Call them."""
         self._we_called = True
-        self._send(Chat(me.client_id, *told(opening)))
+        self._send(Chat(me.client_id, *opening_headers(opening)))
 
     def answer(self, me: Me, opening: Opening) -> None:
         """Say yes to their call."""
         self._open = True
         self._timers.cancel("begin")
-        self._send(ChatAck(me.client_id, *told(opening)))
+        self._send(ChatAck(me.client_id, *opening_headers(opening)))
         # Not in one TLS record with all that waits: it would be of no use before the last of that.
         self._timers.after("answered", 0, self._flush)
 
@@ -408,7 +408,7 @@ class SecureLink(LineReceiver):
             case Quit() if self._parting:
                 self._close()
             case _:
-                self._hear(news_of(message))
+                self._hear(event_of(message))
 
     def _may_come(self, message: Bcp2Message | RemoteError) -> bool:
         """Return True if `message` may come before a call was taken, and note what it changes."""
@@ -427,7 +427,7 @@ class SecureLink(LineReceiver):
         known = isinstance(message, (Ping, PingAck, Error, Quit))
         return known and self._ringing <= WHILE_RINGING
 
-    def _hear(self, news: News | None) -> None:
+    def _hear(self, news: PeerEvent | None) -> None:
         """Tell it; after our own farewell nobody wants to know more than what of ours has arrived."""
         match news:
             case Called() | Answered():

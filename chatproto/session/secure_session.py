@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from chatproto.net.clock import EPOCH, Wall
 from chatproto.session.capabilities import SECURE
-from chatproto.session.delivery import Delivery
+from chatproto.session.delivery import Delivery, Exchange
 from chatproto.session.effects import (
     AcceptCall,
     Broken,
+    Connection,
     Drop,
     Effect,
     Leave,
-    Link,
     Opening,
     PeerRinging,
     ProbeConnection,
@@ -32,9 +32,8 @@ from chatproto.session.effects import (
     StopDialling,
     Unsaid,
 )
-from chatproto.session.exchange import Exchange
 from chatproto.session.ledger import MSG, StreamEntry
-from chatproto.session.link_news import NOT_A_PERSON
+from chatproto.session.peer_messages import NOT_A_PERSON
 from chatproto.session.session import THEY_LEFT, PeerSession
 from chatproto.session.table import SessionInput, SessionState
 from chatproto.wire.errors import REASONS, LocalError
@@ -49,7 +48,7 @@ FOR_GOOD = (OTHER_KEY, DECLINED)
 class IncomingCall:
     """A connection with a CHAT on it, and what that said."""
 
-    link: Link
+    link: Connection
     opening: Opening
 
 
@@ -66,10 +65,10 @@ class SecureSession(PeerSession):
         super().__init__(SECURE, half=half, limits=limits)
         self.exchange: Exchange | None = None
         self.caller = True  # we made the connection that carries it, or that did
-        self._asked: Link | None = None  # carries our CHAT, not answered yet
+        self._asked: Connection | None = None  # carries our CHAT, not answered yet
         self._ringing: IncomingCall | None = None
         self._held: IncomingCall | None = None  # their CHAT, which may be needed
-        self._left: Link | None = None  # of before a move that is not answered yet
+        self._left: Connection | None = None  # of before a move that is not answered yet
         self._moving = False  # from a connection in use, and nobody was told
         self._told_half = False  # what our CHAT said
 
@@ -98,16 +97,16 @@ class SecureSession(PeerSession):
         return effects
 
     @property
-    def links(self) -> tuple[Link, ...]:
+    def links(self) -> tuple[Connection, ...]:
         """Every connection of this conversation."""
         callers = [one.link for one in (self._ringing, self._held) if one is not None]
         ours = (self.link, self._asked, self._left)
         return (*(one for one in ours if one is not None), *callers)
 
     @property
-    def link(self) -> Link | None:
+    def link(self) -> Connection | None:
         """The connection that carries it."""
-        return self.exchange.link if self.exchange is not None else None
+        return self.exchange.connection if self.exchange is not None else None
 
     @property
     def unsent(self) -> int:
@@ -184,27 +183,29 @@ class SecureSession(PeerSession):
 
     # What happens to us. Too late is nothing.
 
-    def asked(self, link: Link) -> list[Effect]:
+    def asked(self, link: Connection) -> list[Effect]:
         """A connection that we made is there: ask them."""
         if self._asked is not None or not self._may(SessionInput.ASK):
             return [Drop(link)]
         return self._ask(link)
 
-    def move(self, link: Link) -> list[Effect]:
+    def move(self, link: Connection) -> list[Effect]:
         """A better connection than the one in use, or asked on, is there: ask on it instead."""
         exchange = self.exchange
         if exchange is None or self._left is not None:
             return [Drop(link)]
         if self._asked is not None:
             self._left = self._asked
-        elif exchange.link is not None and self._held is None and self._may(SessionInput.BREAK):
-            self._left, self._moving = exchange.link, True
+        elif (
+            exchange.connection is not None and self._held is None and self._may(SessionInput.BREAK)
+        ):
+            self._left, self._moving = exchange.connection, True
             exchange.stop()
         else:
             return [Drop(link)]
         return self._ask(link)
 
-    def answered(self, link: Link, theirs: Opening) -> list[Effect]:
+    def answered(self, link: Connection, theirs: Opening) -> list[Effect]:
         """They take our call."""
         exchange = self.exchange
         if exchange is None or link is not self._asked:
@@ -227,7 +228,7 @@ class SecureSession(PeerSession):
                 effects += self.set_half(wish)
         return [*others, *effects]
 
-    def refused(self, link: Link, status: int) -> list[Effect]:
+    def refused(self, link: Connection, status: int) -> list[Effect]:
         """They refuse our call."""
         if link is not self._asked:
             return []
@@ -260,7 +261,7 @@ class SecureSession(PeerSession):
         """No connection was to be had again."""
         return self._end(reason) if self._may(SessionInput.LOST) else []
 
-    def called(self, link: Link, theirs: Opening, better: bool = False) -> list[Effect]:
+    def called(self, link: Connection, theirs: Opening, better: bool = False) -> list[Effect]:
         """They call, perhaps while we call them or talk to them; `post` is needed but when it rings.
 
         `better`: than the connection in use, which they want to leave for this one.
@@ -285,7 +286,7 @@ class SecureSession(PeerSession):
                 return self._take(caller)
         return [Drop(link)]
 
-    def crossed(self, link: Link, theirs: Opening) -> list[Effect]:
+    def crossed(self, link: Connection, theirs: Opening) -> list[Effect]:
         """They call on the connection on which we call them: both dialled, and the two dials met.
 
         The call of the smaller key's owner stands (protocol section 5); it answers nothing.
@@ -294,7 +295,7 @@ class SecureSession(PeerSession):
             return []
         return self._take(IncomingCall(link, theirs))
 
-    def alive(self, link: Link) -> list[Effect]:
+    def alive(self, link: Connection) -> list[Effect]:
         """The connection in use answers: a call beside it was one that crossed ours."""
         return self._forget_others() if link is self.link else []
 
@@ -305,9 +306,9 @@ class SecureSession(PeerSession):
             return []
         return [Drop(link), *self._lost_link("it does not answer")]
 
-    def heard(self, link: Link, entry: StreamEntry) -> list[Effect]:
+    def heard(self, link: Connection, entry: StreamEntry) -> list[Effect]:
         """They said something, or passed the turn, or changed the mode. Raises LedgerTrouble."""
-        if self.exchange is None or link is not self.exchange.link:
+        if self.exchange is None or link is not self.exchange.connection:
             return []
         return self.exchange.heard(link, entry)
 
@@ -323,7 +324,7 @@ class SecureSession(PeerSession):
         """They have everything up to `id`; told also after the end. Raises LedgerTrouble."""
         return self.exchange.arrived(id) if self.exchange is not None else []
 
-    def left(self, link: Link) -> list[Effect]:
+    def left(self, link: Connection) -> list[Effect]:
         """They said farewell on `link`."""
         if link not in self.links or (self._held is not None and link is self._held.link):
             return []
@@ -331,7 +332,7 @@ class SecureSession(PeerSession):
             return []
         return self._end(THEY_LEFT, left=True) if self._may(SessionInput.LEFT) else []
 
-    def lost(self, link: Link, reason: str) -> list[Effect]:
+    def lost(self, link: Connection, reason: str) -> list[Effect]:
         """`link` is gone."""
         if self._held is not None and link is self._held.link:
             self._held = None
@@ -353,7 +354,7 @@ class SecureSession(PeerSession):
 
     # How it follows.
 
-    def _ask(self, link: Link) -> list[Effect]:
+    def _ask(self, link: Connection) -> list[Effect]:
         assert self.exchange is not None
         opening = self.exchange.opening()
         self._asked, self._told_half = link, opening.half
@@ -418,7 +419,7 @@ class SecureSession(PeerSession):
         return [*others, *effects]
 
     def _begin(
-        self, link: Link, theirs: Opening, half: bool, was: SessionState, first: list[Effect]
+        self, link: Connection, theirs: Opening, half: bool, was: SessionState, first: list[Effect]
     ) -> list[Effect]:
         """The conversation is open on `link`."""
         exchange = self.exchange
@@ -437,7 +438,7 @@ class SecureSession(PeerSession):
     def _end(
         self, reason: str, *, farewell: Sequence[Leave | Refuse] = (), left: bool = False
     ) -> list[Effect]:
-        told = [one.link for one in farewell]
+        told = [one.connection for one in farewell]
         closing: list[Effect] = [
             *farewell,
             *(Drop(link) for link in self.links if link not in told),

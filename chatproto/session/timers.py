@@ -1,4 +1,4 @@
-"""Timers by name, of which each runs once at most: what a link or a conversation waits for."""
+"""Timers by name; each name runs at most once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Timers:
-    """All that one owner waits for; `name in timers` is whether it still does."""
+    """Run the timers of one owner; `name in timers` tells if one is running."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -22,7 +22,7 @@ class Timers:
         return self._clock.seconds()
 
     def after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        """Do `what` in `seconds`; one of that name that runs already begins anew."""
+        """Call `what` in `seconds`; a running timer of that name starts again."""
         self.cancel(name)
 
         def ring() -> None:
@@ -32,19 +32,19 @@ class Timers:
         self._calls[name] = self._clock.callLater(seconds, ring)
 
     def again(self, name: str, seconds: float) -> bool:
-        """Let the one of that name run `seconds` from now; False if there is none. It costs least."""
+        """Restart the timer `name` for `seconds`. Returns False if it does not run. Cheaper than `after`."""
         call = self._calls.get(name)
         if call is not None:
             call.reset(seconds)
         return call is not None
 
     def cancel(self, *names: str) -> None:
-        """Wait for those no longer, if we do."""
+        """Stop the timers with these names, if they run."""
         for name in names:
             call = self._calls.pop(name, None)
             if call is not None:
                 call.cancel()
 
     def stop(self) -> None:
-        """Wait for nothing any more."""
+        """Stop every timer."""
         self.cancel(*self._calls)

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
-from chatproto.session.link_news import Called, News
+from chatproto.session.peer_messages import Called, PeerEvent
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_peer import Chat, ChatAck
@@ -55,7 +55,7 @@ class Owner:
 
     def __init__(self) -> None:
         self.made = 0
-        self.news: list[News] = []
+        self.news: list[PeerEvent] = []
         self.spoken: list[StreamEntry] = []
         self.trouble: LedgerTrouble | None = None
         self.taken_back: set[int] = set()
@@ -65,7 +65,7 @@ class Owner:
     def secure_made(self, link: SecureLink) -> None:
         self.made += 1
 
-    def secure_heard(self, link: SecureLink, news: News) -> None:
+    def secure_heard(self, link: SecureLink, news: PeerEvent) -> None:
         self.news.append(news)
         if self.then is not None:
             self.then(news)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.delivery import Delivery, Outcome
+from chatproto.session.delivery import Delivery
+from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import (
     DELIVERED,
     HEARD,
@@ -106,7 +107,7 @@ class OursTests(Case):
         self.write("one", "two", "three")
         self.assertEqual(
             self.post.arrived(2),
-            [Outcome(1, DELIVERED, "one"), Outcome(2, DELIVERED, "two")],
+            [MessageOutcome(1, DELIVERED, "one"), MessageOutcome(2, DELIVERED, "two")],
         )
         self.assertEqual((len(self.post), self.post.arrived(2)), (1, []))
         self.assertEqual(self.states()["two"], DELIVERED)
@@ -155,12 +156,12 @@ class BackTests(Case):
 
     def test_never_written_it_did_not_arrive(self) -> None:
         self.say("one")
-        self.assertEqual(self.post.take_back(1), [Outcome(1, UNDELIVERED, "one")])
+        self.assertEqual(self.post.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
         self.assertEqual((len(self.post), self.states()), (0, {"one": UNDELIVERED}))
 
     def test_written_it_is_uncertain_and_not_written_again(self) -> None:
         self.write("one")
-        self.assertEqual(self.post.take_back(1), [Outcome(1, UNCERTAIN, "one")])
+        self.assertEqual(self.post.take_back(1), [MessageOutcome(1, UNCERTAIN, "one")])
         self.assertEqual((len(self.post), self.post.released), (0, ()))
         self.assertEqual(self.states(), {"one": UNCERTAIN})
 
@@ -171,17 +172,17 @@ class BackTests(Case):
             self.post.take_back(1)
             self.post = self.again()
             told = self.post.meet(THEIRS, (self.post.stream, had))
-            self.assertEqual(told, [Outcome(1, state, "")])
+            self.assertEqual(told, [MessageOutcome(1, state, "")])
             self.assertEqual(self.states(), {"one": state})
 
     def test_a_call_that_showed_it_missing_settles_it_until_it_is_said_again(self) -> None:
         self.write("one")
         self.post.meet(THEIRS, (self.post.stream, 0))
-        self.assertEqual(self.post.take_back(1), [Outcome(1, UNDELIVERED, "one")])
+        self.assertEqual(self.post.take_back(1), [MessageOutcome(1, UNDELIVERED, "one")])
         self.write("two")
         self.post.meet(THEIRS, (self.post.stream, 0))
         self.assertFalse(self.post.wrote(2))
-        self.assertEqual(self.post.take_back(2), [Outcome(2, UNCERTAIN, "two")])
+        self.assertEqual(self.post.take_back(2), [MessageOutcome(2, UNCERTAIN, "two")])
 
     def test_what_was_taken_back_is_not_written_by_a_connection_that_had_it_waiting(self) -> None:
         self.write("one", "two")
@@ -212,14 +213,15 @@ class BackTests(Case):
         self.say("old", 0.0)
         self.say("new", 10.0)
         self.assertEqual(self.post.expire(Wall(WEEK)), [])
-        self.assertEqual(self.post.expire(Wall(WEEK + 1)), [Outcome(1, UNDELIVERED, "old")])
+        self.assertEqual(self.post.expire(Wall(WEEK + 1)), [MessageOutcome(1, UNDELIVERED, "old")])
         self.assertEqual(len(self.post), 1)
 
     def test_given_up_each_is_as_certain_as_it_can_be(self) -> None:
         self.write("one")
         self.say("two")
         self.assertEqual(
-            self.post.give_up(), [Outcome(1, UNCERTAIN, "one"), Outcome(2, UNDELIVERED, "two")]
+            self.post.give_up(),
+            [MessageOutcome(1, UNCERTAIN, "one"), MessageOutcome(2, UNDELIVERED, "two")],
         )
         self.assertEqual(self.post.give_up(), [])
 
@@ -238,7 +240,7 @@ class MeetingTests(Case):
     def test_what_they_have_is_delivered_and_the_rest_repeated(self) -> None:
         self.write("one", "two")
         told = self.post.meet(THEIRS, (self.post.stream, 1))
-        self.assertEqual(told, [Outcome(1, DELIVERED, "one")])
+        self.assertEqual(told, [MessageOutcome(1, DELIVERED, "one")])
         self.assertEqual([one.text for one in self.post.released], ["two"])
 
     def test_a_number_of_another_stream_says_nothing(self) -> None:
@@ -251,7 +253,7 @@ class MeetingTests(Case):
         self.say("two")
         self.assertTrue(self.post.beyond((self.post.stream, 2)))
         told = self.post.meet(THEIRS, (self.post.stream, 2))
-        self.assertEqual(told, [Outcome(1, DELIVERED, "one")])
+        self.assertEqual(told, [MessageOutcome(1, DELIVERED, "one")])
         self.assertEqual(self.post.stream, f"{2:016x}")
         self.assertEqual([one.text for one in self.ledger.entries(KEY)], ["two"])
         self.assertFalse(self.post.beyond((f"{1:016x}", 99)))
@@ -304,7 +306,7 @@ class ModelTests(Case):
         said: dict[int, str] = {}
         ends: dict[int, list[str]] = {}
         for number, (what, id) in enumerate(doings):
-            told: list[Outcome] = []
+            told: list[MessageOutcome] = []
             match what:
                 case "say" if len(self.post) < FEW.waiting_messages:
                     try:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.session.delivery import Delivery
+from chatproto.session.delivery import Delivery, Exchange
 from chatproto.session.effects import (
     Acknowledge,
     Effect,
@@ -21,7 +21,6 @@ from chatproto.session.effects import (
     SendEntry,
     TurnPassed,
 )
-from chatproto.session.exchange import Exchange
 from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.ledger import DELIVERED, MODE, MSG, TURN, UNDELIVERED, StreamEntry
 from chatproto.stores.memory_ledger import MemoryLedger

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from chatproto.session.effects import Opening
-from chatproto.session.link_news import Answered, Arrived, Called, CallRefused, PeerLeft
+from chatproto.session.peer_messages import Answered, Arrived, Called, CallRefused, PeerLeft
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit, Turn

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from chatproto.net.clock import Wall
 from chatproto.session.ledger import MODE, MSG, TURN, LedgerTrouble, StreamEntry
-from chatproto.session.link_news import AboutFiles, Alive, Arrived, EntryReceived, News
+from chatproto.session.peer_messages import AboutFiles, Alive, Arrived, EntryReceived, PeerEvent
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
@@ -52,7 +52,7 @@ class SpeakingTests(Case):
         self.says(Msg(7, DATE, "hello"))
         self.assertEqual(self.wrote(), [])
 
-        def keep(news: News) -> None:
+        def keep(news: PeerEvent) -> None:
             self.assertEqual(self.wire.new(), b"")
             self.l.acknowledge(8)
 
@@ -60,7 +60,7 @@ class SpeakingTests(Case):
         self.says(Msg(8, DATE, "hello"))
         self.assertEqual(self.wrote(), [MsgAck(8)])
 
-    def acknowledge(self, news: News) -> None:
+    def acknowledge(self, news: PeerEvent) -> None:
         assert isinstance(news, EntryReceived)
         self.l.acknowledge(news.entry.id)
 
@@ -73,7 +73,7 @@ class SpeakingTests(Case):
     def test_it_goes_out_before_what_is_said_in_answer(self) -> None:
         self.talk()
 
-        def answer(news: News) -> None:
+        def answer(news: PeerEvent) -> None:
             self.acknowledge(news)
             self.l.write_entry(says(1, "you too"))
 
@@ -97,7 +97,7 @@ class SpeakingTests(Case):
     def test_and_before_it_closes(self) -> None:
         self.talk()
 
-        def go(news: News) -> None:
+        def go(news: PeerEvent) -> None:
             self.acknowledge(news)
             self.l.drop()
 

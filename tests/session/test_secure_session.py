@@ -348,7 +348,7 @@ class BesideTests(SynchronousTestCase):
         session = session_in(SessionState.ASKING, smaller=False)
         effects = session.crossed("a", THEIRS)
         self.assertNotIn(Drop("a"), effects)
-        self.assertEqual([one.link for one in effects if isinstance(one, AcceptCall)], ["a"])
+        self.assertEqual([one.connection for one in effects if isinstance(one, AcceptCall)], ["a"])
         self.assertEqual((session.link, session.caller), ("a", False))
         self.assertEqual(session.crossed("a", THEIRS), [])
 

@@ -1,4 +1,4 @@
-"""What is told of a link inside TLS, and how what two people tell each other stands in its messages."""
+"""Translate between session effects and BCP/2 peer messages on one TLS connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Tur
 
 @dataclass(frozen=True, slots=True)
 class Called:
-    """They call, and say that they are `client_id`."""
+    """CHAT: the peer calls under the id `client_id`."""
 
     client_id: str
     opening: Opening
@@ -24,7 +24,7 @@ class Called:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """They say yes to our call, and that they are `client_id`."""
+    """CHATACK: the peer, `client_id`, accepts our call."""
 
     client_id: str
     opening: Opening
@@ -32,62 +32,65 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class CallRefused:
-    """They say no to our call."""
+    """ERROR about CHAT: the peer refuses our call."""
 
     status: int
 
 
 @dataclass(frozen=True, slots=True)
 class EntryReceived:
-    """They said something, or passed the turn, or changed the mode."""
+    """MSG, TURN or MODE: a numbered entry of the peer."""
 
     entry: StreamEntry
 
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """They have everything up to `id`."""
+    """MSGACK: the peer has stored everything up to `id`."""
 
     id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Alive:
-    """They answered a PING."""
+    """PINGACK: the connection is alive."""
 
 
 @dataclass(frozen=True, slots=True)
 class PeerLeft:
-    """They said farewell."""
+    """QUIT: the peer ends the conversation."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class AboutFiles:
-    """They said something about a file."""
+    """A message of a file transfer."""
 
     message: Bcp2Message
 
 
-News = Called | Answered | CallRefused | EntryReceived | Arrived | Alive | AboutFiles | PeerLeft
+PeerEvent = (
+    Called | Answered | CallRefused | EntryReceived | Arrived | Alive | AboutFiles | PeerLeft
+)
 
 
 NOT_A_PERSON = (401, 405)
-"""Statuses with which a server answers CHAT: it wants a login, or knows no such method."""
+"""Statuses with which a server answers CHAT: login required, unknown method."""
 
 
-def told(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
-    """The headers of CHAT and CHATACK behind the id."""
+def opening_headers(opening: Opening) -> tuple[str, str, tuple[str, int], str]:
+    """Return the headers of CHAT and CHATACK that follow the id: mode, stream, have, turn."""
     return "half" if opening.half else "full", opening.stream, opening.have, opening.turn
 
 
 def opening_of(message: Chat | ChatAck) -> Opening:
+    """Return what CHAT or CHATACK says besides the id."""
     return Opening(message.mode == "half", message.stream, message.have, message.turn)
 
 
 def message_of(entry: StreamEntry) -> Bcp2Message:
-    """What is numbered, as it is said."""
+    """Return the message that carries `entry`."""
     match entry.kind:
         case "turn":
             return Turn(entry.id)
@@ -97,13 +100,13 @@ def message_of(entry: StreamEntry) -> Bcp2Message:
             return Msg(entry.id, date_of(entry.at), entry.text)
 
 
-def news_of(message: Bcp2Message) -> News | None:
-    """What `message` of theirs tells; None: nothing, as an error about what nobody waits for."""
-    read = _NEWS.get(type(message))
+def event_of(message: Bcp2Message) -> PeerEvent | None:
+    """Return the event of a received message; None for an ERROR that answers nothing of ours."""
+    read = _EVENTS.get(type(message))
     return AboutFiles(message) if read is None else read(message)
 
 
-def _refusal(error: Error) -> News | None:
+def _refusal(error: Error) -> PeerEvent | None:
     match error.about:
         case "CHAT":
             return CallRefused(error.status)
@@ -114,7 +117,7 @@ def _refusal(error: Error) -> News | None:
     return None
 
 
-_NEWS: dict[type[Bcp2Message], Callable[[Any], News | None]] = {
+_EVENTS: dict[type[Bcp2Message], Callable[[Any], PeerEvent | None]] = {
     Chat: lambda call: Called(call.client_id, opening_of(call)),
     ChatAck: lambda yes: Answered(yes.client_id, opening_of(yes)),
     Msg: lambda said: EntryReceived(StreamEntry(said.id, MSG, moment_of(said.date), said.text)),
@@ -125,4 +128,4 @@ _NEWS: dict[type[Bcp2Message], Callable[[Any], News | None]] = {
     Quit: lambda farewell: PeerLeft(farewell.reason),
     Error: _refusal,
 }
-"""All that is not about files."""
+"""Reader of each message type; a type that is not here belongs to a file transfer."""
