@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import getpass
 import os
 import sys
 from pathlib import Path
+from select import select
 
 from chatproto.cli.options import WrongOption, local_option
 from chatproto.client.service import CannotStart
@@ -13,6 +15,8 @@ from chatproto.net.private_files import make_private
 from chatproto.wire.limits import DEFAULTS
 
 ENVIRONMENT = "CHATPROTO_PASSWORD"
+PIPE_WAIT = 30.0
+"""Seconds that the password may take through a pipe."""
 
 
 def account_password(user: str, file: str | None) -> str:
@@ -52,8 +56,7 @@ def password_in(path: Path) -> str:
     """The first line of the file `path`. Raises CannotStart if it cannot be read, or WrongOption."""
     try:
         make_private(path)
-        with path.open("rb") as file:
-            line = file.readline(DEFAULTS.password + 3)
+        line = _read_line(path, DEFAULTS.password + 3)
     except OSError as error:
         raise CannotStart(f"cannot read {path}: {error.strerror}") from None
     return _first_line(line, str(path))
@@ -68,6 +71,27 @@ def usable(password: str) -> str:
     if not 0 < size <= DEFAULTS.password:
         raise WrongOption(f"a password has from 1 to {DEFAULTS.password} bytes")
     return password
+
+
+def _read_line(path: Path, most: int) -> bytes:
+    """Return the first line of `path`, or its first `most` bytes.
+
+    Raises OSError, also if `path` is a pipe into which nothing is written within `PIPE_WAIT`.
+    """
+    file, line = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), b""
+    try:
+        while len(line) < most and b"\n" not in line:
+            ready, _, _ = select([file], [], [], PIPE_WAIT)
+            if not ready:
+                why = f"nothing was written into that pipe within {PIPE_WAIT:g} s"
+                raise OSError(errno.ETIMEDOUT, why, str(path))
+            piece = os.read(file, most - len(line))
+            if not piece:
+                break
+            line += piece
+    finally:
+        os.close(file)
+    return line.partition(b"\n")[0]
 
 
 def _first_line(line: bytes, where: str) -> str:

@@ -193,5 +193,5 @@ def makeService(options: Options) -> IService:
     )
     program = MultiService()
     client.setServiceParent(program)
-    Interrupt(reactor, node.interrupted).setServiceParent(program)
+    Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
     return program

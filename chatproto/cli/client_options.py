@@ -30,7 +30,7 @@ from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.wire.bcp2_common import ADDRESSES, USER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port
+from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port, read_number
 
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
@@ -264,7 +264,7 @@ class Options(ProgramOptions):
 
     def _seconds(self, name: str) -> None:
         try:
-            seconds = float(self[name])
+            seconds = read_number(self[name])
         except ValueError:
             seconds = 0.0
         if not SHORTEST_PING <= seconds <= 3600:

@@ -19,7 +19,7 @@ from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver
 from chatproto.ui.oneshot import SendText, Work
 from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
-from chatproto.wire.fields import ID
+from chatproto.wire.fields import ID, read_number
 from chatproto.wire.limits import DEFAULTS
 
 NOT_TEXT = "the text has bytes that are not UTF-8: send-file sends any bytes"
@@ -90,7 +90,7 @@ class OneShotOptions(Options):
 
     def _seconds_of_work(self) -> None:
         try:
-            seconds = float(self["timeout"])
+            seconds = read_number(self["timeout"])
         except ValueError:
             seconds = 0.0
         if not 0 < seconds < 1e9:

@@ -21,7 +21,7 @@ from twisted.python.usage import Options, UsageError
 
 from chatproto.client.service import CannotStart
 from chatproto.net.paths import local_path
-from chatproto.net.private_files import check_owner, make_private
+from chatproto.net.private_files import check_file, make_private
 from chatproto.server.blur import blur_event
 
 LOG_BYTES = 1024 * 1024
@@ -116,7 +116,7 @@ class RotatedLog:
     def open(cls) -> LogFile:
         """Raises OSError."""
         assert cls.path is not None
-        check_owner(cls.path)
+        check_file(cls.path)
         if cls.path.exists():
             make_private(cls.path)
         return LogFile(

@@ -25,7 +25,7 @@ from chatproto.net.private_files import OTHERS, make_private, make_private_folde
 from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.fields import read_host_port
+from chatproto.wire.fields import read_host_port, read_number
 from chatproto.wire.limits import DEFAULTS, Limits
 
 
@@ -35,7 +35,7 @@ def seconds(text: str) -> float:
     Raises ValueError.
     """
     unit = {"s": 1, "m": 60, "h": 3600, "d": 86400}.get(text[-1:])
-    value = float(text[:-1] if unit else text) * (unit or 1)
+    value = read_number(text[:-1] if unit else text) * (unit or 1)
     if not 0 < value < float("inf"):
         raise ValueError(text)
     return value

@@ -514,6 +514,7 @@ class App:
         theirs = [one for one in self.calls.all if one.key in old]
         talking = {one.key for one in theirs if one.state is SessionState.OPEN}
         self._outbox.replaced([one for one in old if one not in talking], key, peer)
+        self._outbox.tell_others(peer.partition("@")[0], {key, *old})
         for one in theirs:
             if one.state is not SessionState.OPEN:
                 one.perform(one.session.leave())

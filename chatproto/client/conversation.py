@@ -130,6 +130,7 @@ class Conversation:
         """Why the server did not say where they are."""
         self.host: str | None = None
         self.port: int | None = None
+        self.told_port: int | None = None  # where a caller in plain text says they can be called
         self.contact: Contact | None = None  # where we called them
         self.known = False  # they called, and that key was pinned
         self.pins: str | None = None  # the id to pin the key for, once the conversation is open

@@ -16,6 +16,7 @@ from chatproto.session.secure import SecureLink
 from chatproto.transfer.context import DiskWorker, TransferNews, TransferTrouble
 from chatproto.transfer.rates import Bucket
 from chatproto.transfer.records import Record, Records, of
+from chatproto.transfer.sources import RECORDS
 from chatproto.transfer.state import ACTIVE, TransferState
 from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -50,7 +51,8 @@ class Files:
     def __init__(self, node: FilesOwner, worker: DiskWorker, home: Path, downloads: Path) -> None:
         self._node = node
         self._worker = worker
-        self._records = Records(home / "transfers")
+        self._home = home
+        self._records = Records(home / RECORDS)
         self._downloads = downloads
         self._bucket = Bucket(node.settings.rate)
         self._kept: list[Record] = []
@@ -94,6 +96,7 @@ class Files:
                 of(self._kept, key),
                 self._bucket,
                 lambda: self._room_for(key),
+                self._home,
             )
             self._people[key] = person
         person.name = name

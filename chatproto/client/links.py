@@ -250,9 +250,22 @@ class Links:
                 and one.named
                 and isinstance(one.recipient, OpenPeer)
                 and one.peer_host in (None, link.host)
+                and self._may_be_another_of(one, opened)
             ),
             None,
         )
+
+    def _may_be_another_of(self, one: Conversation, opened: DialectKnown) -> bool:
+        """Return True unless two programs behind one address claim one id.
+
+        Two programs tell two ports. A dialect that tells none has one connection at a time, unless
+        it makes one for each message.
+        """
+        if opened.port is not None and one.told_port is not None:
+            return opened.port == one.told_port
+        if opened.dialect.dials_back:
+            return True
+        return not any(link.called and other is one for link, other in self._links.items())
 
     def _mirror(self, link: PlainLink) -> None:
         """One whom we called may have answered in another dialect: it is spoken from now on."""
@@ -278,6 +291,7 @@ class Links:
         # Where each message has its own connection, this one's port is nobody's.
         seen = None if opened.dialect.dials_back else link.port
         conversation.host, conversation.port = told, opened.port or seen
+        conversation.told_port = opened.port
         if opened.client_id is not None and opened.port is not None:
             # A claim does not replace what is known of somebody with a key, or elsewhere.
             known = self._calls.people.named(opened.client_id)

@@ -315,6 +315,20 @@ class Outbox:
             )
             self._tell_all(name, outcomes, why)
 
+    def tell_others(self, client_id: str, keys: set[str]) -> None:
+        """Say what waits for owners of `client_id` at other servers, who have none of `keys`."""
+        posts, known = self._node.posts, self._node.acquaintances
+        if posts is None or known is None:
+            return
+        others = {pin.key for pin in known.pins.named(client_id)} - keys
+        for key, called, count in posts.waiting():
+            if key in others:
+                name = self._node.calls.name_of(key, called)
+                wait = "1 message waits" if count == 1 else f"{count} messages wait"
+                self._node.tell(
+                    Notice(f"{wait} on for {name}, whose key is another: /outbox lists what waits")
+                )
+
     def resend(self, name: str, say: Callable[[str], None]) -> None:
         """Say to `name` what was said for a key that they had before. Raises LocalError."""
         recipient = self._node.calls.names.resolve(name)

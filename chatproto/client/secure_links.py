@@ -362,8 +362,8 @@ class SecureLinks:
                     self._aliases.clear()
                 self._aliases.add((client_id, conversation.key))
                 self._calls.tell(Notice(f"{conversation.name} calls under the id {client_id}"))
-        else:
-            conversation.pins = client_id
+        elif acquaintances.was_introduced(client_id, conversation.key):
+            conversation.pins = client_id  # at this server as well
 
     # Calling.
 

@@ -174,4 +174,6 @@ class ChatClient(Service):
             where = host_port(error.interface or "0.0.0.0", error.port)
             why = getattr(error.socketError, "strerror", None) or error.socketError
             error = f"cannot listen on {where}: {why}"
+        elif isinstance(error, OSError):
+            error = f"cannot listen: {error.strerror or error}"
         self._cannot_start(CannotStart(str(error)))

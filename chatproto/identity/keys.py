@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import NameOID
 
 from chatproto.identity.files import write_secret
-from chatproto.net.private_files import check_owner, make_private
+from chatproto.net.private_files import check_file, make_private
 
 KEY_FILE = "key.pem"
 
@@ -87,7 +87,7 @@ def open_identity(home: Path) -> Identity:
 
 def _read(path: Path) -> bytes | None:
     try:
-        check_owner(path)
+        check_file(path)
         return path.read_bytes()
     except FileNotFoundError:
         return None

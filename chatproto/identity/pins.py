@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from chatproto.identity.files import write_secret
-from chatproto.net.private_files import check_owner
+from chatproto.net.private_files import check_file
 
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")
 SERVER = "server"
@@ -207,7 +207,7 @@ class PinFile:
 
 def _load(path: Path) -> Pins:
     try:
-        check_owner(path)
+        check_file(path)
         with path.open("rb") as file:
             data = file.read(MOST_BYTES + 1)
         text = data.decode("utf-8")

@@ -37,6 +37,16 @@ def check_owner(path: Path) -> None:
         pass
 
 
+def check_file(path: Path) -> None:
+    """Refuse `path` as `check_owner` does, and if it is anything but a regular file.
+
+    Reading a pipe that stands in the place of a file would wait for ever.
+    """
+    check_owner(path)
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
 def make_private_folder(path: Path) -> None:
     """Create the folder `path` for us alone, with its parents, whatever the umask is.
 

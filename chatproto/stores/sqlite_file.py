@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from chatproto.net.private_files import check_owner, make_private
+from chatproto.net.private_files import check_file, check_owner, make_private
 
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]
@@ -85,7 +85,7 @@ class SqliteFile:
         try:
             with self._troubles():
                 for suffix in ("", "-wal", "-shm", "-journal"):
-                    check_owner(Path(f"{path}{suffix}"))
+                    check_file(Path(f"{path}{suffix}"))
                 _make(path)
                 self._db = sqlite3.connect(
                     path, timeout=kind.opening_wait, isolation_level=None, cached_statements=64

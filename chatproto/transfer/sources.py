@@ -24,6 +24,10 @@ HASHED = 1024 * 1024
 OPEN = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 GONE = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP}
 NO_NAMES = {"", ".."}
+SECRETS = ("key.pem", "known_peers", "log.sqlite", "dialects", "chatclient.log")
+"""Beginnings of the names of files in a home that nobody else is to have."""
+RECORDS = "transfers"
+"""The folder in a home with the records of transfers."""
 
 Stamp = tuple[int, int]
 """What tells a file that has changed: its bytes, and when it was modified, in nanoseconds."""
@@ -60,14 +64,17 @@ class Pieces:
     sha256: str = ""
 
 
-def find(path: Path, limits: Limits) -> Found:
+def find(path: Path, limits: Limits, home: Path | None = None) -> Found:
     """What to offer of `path`, a file or a folder. A link that is named itself is followed, no other.
 
+    Args: home: the folder of this program, whose key, log and records are never sent.
     Raises SourceTrouble: not there, not readable, neither file nor folder, more files than an offer
-    may list.
+    may list, or a secret of `home`.
     """
     try:
         real = path.resolve(strict=True)
+        if home is not None:
+            _check_home(path, real, home.resolve())
         status = real.stat()
         if stat.S_ISDIR(status.st_mode):
             return _find_folder(path, real, status, limits)
@@ -86,6 +93,15 @@ def find(path: Path, limits: Limits) -> Found:
         media,
     )
     return Found(str(real), offer, (_stamp(status),))
+
+
+def _check_home(path: Path, real: Path, home: Path) -> None:
+    """Raise SourceTrouble if `real` is a secret of `home`, or a folder with one in it."""
+    records = home / RECORDS
+    secret = real.parent == home and real.name.startswith(SECRETS)
+    if secret or real.is_relative_to(records) or home.is_relative_to(real):
+        holds = "is" if secret else "holds"
+        raise SourceTrouble(f"{path} is not sent: it {holds} what {home} keeps secret")
 
 
 def _find_folder(path: Path, real: Path, status: os.stat_result, limits: Limits) -> Found:

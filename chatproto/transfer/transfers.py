@@ -45,7 +45,8 @@ class Transfers:
     """The files between us and the person with `key`; outlives each connection to them.
 
     `downloads`: where files land; `kept`: what is known from before; `bucket`: limits what we send;
-    `room`: how many bytes of lists of folders may still wait for an answer, of everybody together.
+    `room`: how many bytes of lists of folders may still wait for an answer, of everybody together;
+    `home`: the folder of this program, whose secrets are not sent.
     Whoever owns it calls `resumed` when a conversation is open, then forwards each message, and
     whenever the connection takes more, and no chat waits, sends what `pull` gives.
     """
@@ -61,6 +62,7 @@ class Transfers:
         kept: Iterable[Record] = (),
         bucket: Bucket | None = None,
         room: Callable[[], int] | None = None,
+        home: Path | None = None,
     ) -> None:
         self._desk = TransferContext(owner, worker, records, limits, key)
         self._desk.settle = self._settle
@@ -72,6 +74,7 @@ class Transfers:
         self._over: dict[int, Receiving] = {}  # received, or given up halfway
         self._named: dict[int, wire.Offer] = {}  # whose names a thread is making safe
         self._room = room
+        self._home = home
         self._turns: RoundRobin[Sending] = RoundRobin()
         self._again: set[int] = set()
         self._held = False
@@ -87,11 +90,11 @@ class Transfers:
         Unconnected, they are offered later.
         """
         self._desk.now = now
-        limits = self._desk.limits
+        limits, home = self._desk.limits, self._home
         for path in paths:
 
             def job(path: Path = path) -> Found:
-                return find(path, limits)
+                return find(path, limits, home)
 
             self._finding.do(job, partial(self._found, str(path)))
 

@@ -86,3 +86,7 @@ class JsonLines:
     def on_end(self) -> None:
         """There is no more input."""
         self._node.end_of_input()
+
+    def on_interrupt(self) -> None:
+        """End as at the end of input."""
+        self._node.interrupted()

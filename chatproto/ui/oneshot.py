@@ -196,6 +196,8 @@ class ReachPeer:
                 self.open, self.reason = True, ""
             case {"event": "session", "id": self.to, "state": "broken"}:
                 self.open = False
+            case {"event": "session", "id": self.to, "state": "closed", "current": True}:
+                pass  # it says where the next typed line goes, and ends nothing
             case {"event": "session", "id": self.to, "state": "closed"}:
                 self.open, self.reason = False, event.get("reason") or THEY_LEFT
             case {"event": "error", "command": "who"} | {

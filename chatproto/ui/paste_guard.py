@@ -4,7 +4,8 @@ Lines that follow each other within `paste_gap` were pasted. After a text, or af
 no command, a pasted line that begins with / is held, and all lines behind it, so that their order
 stays. The person is asked about them once the paste has ended. Only a single line answers: an empty
 one sends them as text, /drop forgets those that begin with /. Any other line joins the held ones,
-because it may be the end of the paste, which had no line end.
+because it may be the end of the paste, which had no line end. After `ANSWER_WAIT` without an answer
+all of them are forgotten, and that is said.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from chatproto.wire.limits import DEFAULTS, Limits
 
 MOST_LINES = 400
 """Lines that are held; fewer than `waiting_messages`, so that all of them can be sent at once."""
+
+ANSWER_WAIT = 60.0
+"""Seconds in which the question about held lines is to be answered."""
 
 Target = Callable[[], object]
 """Returns whoever gets the next line, as a value that is equal only to itself."""
@@ -96,10 +100,8 @@ class PasteGuard:
         self._wait()
 
     def _wait(self) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.reset(self._limits.paste_gap)
-        else:
-            self._timer = self._clock.callLater(self._limits.paste_gap, self._paused)
+        self._stop()
+        self._timer = self._clock.callLater(self._limits.paste_gap, self._paused)
 
     def _stop(self) -> None:
         if self._timer is not None and self._timer.active():
@@ -122,6 +124,15 @@ class PasteGuard:
             self._held += since
             self._asked = True
             self._notify(_question(self._held))
+            self._timer = self._clock.callLater(ANSWER_WAIT, self._unanswered)
+        elif self._asked:
+            self._timer = self._clock.callLater(ANSWER_WAIT, self._unanswered)
+
+    def _unanswered(self) -> None:
+        self._timer = None
+        lines = len(self._held)
+        self._forget()
+        self._notify(f"not sent, for nobody said whether it is text: {_pasted(lines)}")
 
     def _send(self, lines: list[str]) -> None:
         theirs = self._target() == self._for

@@ -82,10 +82,18 @@ class PlainInterface:
 
     def on_end(self) -> None:
         """There is no more input."""
+        self._end_paste()
+        self._node.end_of_input()
+
+    def on_interrupt(self) -> None:
+        """Ctrl-C: end as at the end of input, with what was pasted sent or said not to be."""
+        self._end_paste()
+        self._node.interrupted()
+
+    def _end_paste(self) -> None:
         if self._paste is not None and self._guard is not None:
             self._paste.end()
             self._guard.end()
-        self._node.end_of_input()
 
     def _run(self, line: str) -> bool:
         """Carry `line` out; False if it is none that can be read."""

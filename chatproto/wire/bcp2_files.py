@@ -35,14 +35,22 @@ Listed = tuple[int, str]
 
 MOST_FILES = 10_000
 """Lines in the list of a folder; more are refused before one is read."""
+MOST_FOLDERS = 100_000
+"""Separators in the paths of that list; more are refused before one is read."""
 LONGEST_PATH = 16 * 1024
 """Bytes of a path in it; no system has longer ones."""
 
 
 def read_files(data: bytes) -> tuple[Listed, ...]:
-    """Lines `size path`, each with its CRLF. Raises RemoteError: 400, and 413 past `MOST_FILES`."""
+    """Lines `size path`, each with its CRLF.
+
+    Raises RemoteError: 400, and 413 past `MOST_FILES` or `MOST_FOLDERS`, before anything is made of
+    the list.
+    """
     if data.count(b"\n") > MOST_FILES:
         raise RemoteError(413, f"more than {MOST_FILES} files")
+    if data.count(b"/") + data.count(b"\\") > MOST_FOLDERS:
+        raise RemoteError(413, f"more than {MOST_FOLDERS} folders above the files")
     *lines, rest = read_text(data).split("\r\n")
     if rest:
         raise RemoteError(400, "a line without its end")

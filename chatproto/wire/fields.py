@@ -31,6 +31,16 @@ def read_client_id(text: str) -> str:
     return text
 
 
+def read_number(text: str) -> float:
+    """Return `text`, typed by a person, as a number, such as `30` or `0.5`.
+
+    Raises ValueError, also for what only Python reads as a number (`1_000`, digits of other scripts).
+    """
+    if "_" in text or not text.isascii():
+        raise ValueError(text)
+    return float(text)
+
+
 def read_port(text: str) -> int:
     """`text` as a port from 1 to 65535, decimal digits only. Raises RemoteError 400."""
     if text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) < 65536:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
 
+from chatproto.wire.fields import read_number
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -182,6 +184,7 @@ class Limits:
             if key not in known:
                 raise ValueError(f"there is no limit named {name.strip()!r}")
             try:
+                read_number(text)
                 value = known[key](text)
             except ValueError:
                 raise ValueError(f"limit {name.strip()} wants a number, not {text!r}") from None

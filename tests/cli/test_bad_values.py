@@ -117,6 +117,16 @@ class BadValueTests(SynchronousTestCase):
             self.assertEqual(self.checked("chatclient", f"--ping={text}"), 1, text)
             self.assertIn("from 0.1 to 3600", self.line())
 
+    def test_a_number_as_only_python_reads_it(self) -> None:
+        for program, option in (
+            ("chatclient", "--ping=1_0"),
+            ("send", "--timeout=1_000"),
+            ("chatserver", "--lease=6_00s"),
+            ("chatserver", "--limit=ids=1_000"),
+        ):
+            self.assertEqual(self.checked(program, option), 1, option)
+            self.line()
+
     def test_a_file_that_is_none(self) -> None:
         with tempfile.TemporaryDirectory() as folder:
             loop = Path(folder, "loop")

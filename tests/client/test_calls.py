@@ -88,6 +88,17 @@ class ClaimTests(Case):
         self.assertEqual(self.heard(), [("bob", "hello")] * 2)
         self.assertEqual(len(self.told(IncomingCallEvent)), 1)
 
+    def test_two_programs_at_one_address_with_one_id_are_two_people(self) -> None:
+        first = self.called("bob", host="10.0.0.2", says="10.0.0.2")
+        other = self.called("bob", 5004, host="10.0.0.2", says="10.0.0.2")
+        for wire, text in ((first, b"from bob\r\n"), (other, b"from another\r\n")):
+            wire.says(text)
+            self.net.wait(1)
+        self.assertEqual(self.heard(), [("bob", "from bob"), ("bob~2", "from another")])
+        self.node.msg("for bob", "bob")
+        self.assertIn(b"for bob", b"".join(self.spent(first)))
+        self.assertNotIn(b"for bob", b"".join(self.spent(other)))
+
     def test_a_loopback_address_told_from_elsewhere_is_not_called(self) -> None:
         for told, called in (
             ("127.0.0.1", "10.0.0.2"),

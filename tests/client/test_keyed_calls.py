@@ -11,6 +11,7 @@ from chatproto.client.events import (
     Failed,
     IncomingCallEvent,
     MessageReceived,
+    Notice,
     Sent,
     SessionChanged,
     Undelivered,
@@ -45,6 +46,32 @@ class CallerTests(Case):
         """The status with which their CHAT was refused."""
         errors = [error.status for error in one.heard(Error) if error.about == "CHAT"]
         return errors[0] if errors else None
+
+    def test_an_id_is_pinned_only_where_a_server_confirms_it(self) -> None:
+        """Known from one server, they are called by address while registered with another."""
+        self.known = ()
+        (self.home / "known_peers").unlink()
+        self.begin()
+        acquaintances = self.node.acquaintances
+        assert acquaintances is not None
+        acquaintances.trust("bob", key_of("bob"), key_of("server"))
+        acquaintances.server_key = key_of("carol")
+        self.talking()
+        self.assertNotIn(key_of("carol"), (self.home / "known_peers").read_text())
+        acquaintances.introduce("bob", key_of("eve"))  # that server's bob
+        self.called("bob", IDENTITIES["eve"])
+        self.assertEqual(self.warnings(), 0)
+
+    def test_another_key_at_this_server_leaves_what_waits_for_the_one_elsewhere(self) -> None:
+        acquaintances = self.node.acquaintances
+        assert acquaintances is not None
+        acquaintances.server_key = key_of("carol")
+        acquaintances.trust("dan", key_of("server"), key_of("server"))
+        self.node.msg("for dan", "dan")
+        self.node.trust("dan", key_of("eve"))
+        self.assertEqual(self.kept(), ["for dan"])
+        [text] = [one for one in self.texts(Notice) if "waits on for" in one]
+        self.assertIn("whose key is another", text)
 
     def test_our_own_key_is_refused(self) -> None:
         mirror = self.called("bob", IDENTITIES["alice"])

@@ -13,9 +13,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.accounts.allowed import load_allowed
 from chatproto.accounts.files import AccountTrouble
 from chatproto.accounts.passwords import load
+from chatproto.cli import asking
 from chatproto.cli.asking import password_in
 from chatproto.cli.options import RotatedLog
 from chatproto.client.home import Home, HomeTrouble
+from chatproto.client.service import CannotStart
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.net.private_files import (
@@ -34,6 +36,40 @@ AS_ROOT = skipUnless(os.geteuid() == 0, "only root can give files to somebody el
 
 def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
+
+
+class PipeTests(SynchronousTestCase):
+    """A pipe with a name stands where a file of ours or a password should be."""
+
+    def setUp(self) -> None:
+        self.home = Path(self.mktemp())
+        self.home.mkdir(mode=0o700)
+
+    def pipe(self, name: str) -> Path:
+        os.mkfifo(self.home / name)
+        return self.home / name
+
+    def test_in_the_place_of_a_file_it_is_refused_at_once(self) -> None:
+        self.pipe(KEY_FILE)
+        self.assertRaisesRegex(KeyTrouble, "not a regular file", open_identity, self.home)
+        pins = self.pipe("known_peers")
+        self.assertRaisesRegex(PinTrouble, "not a regular file", PinFile, pins)
+        self.patch(RotatedLog, "path", self.pipe("chatclient.log"))
+        self.assertRaisesRegex(OSError, "not a regular file", RotatedLog.open)
+        store = self.pipe("store")
+        self.assertRaisesRegex(StoreTrouble, "not a regular file", SqliteFile, store, SERVER)
+
+    def test_a_password_is_not_waited_for_for_ever(self) -> None:
+        self.patch(asking, "PIPE_WAIT", 0.01)
+        path = self.pipe("password")
+        self.assertRaisesRegex(CannotStart, "nothing was written", password_in, path)
+
+    def test_a_password_comes_through_it(self) -> None:
+        path = self.pipe("password")
+        end = os.open(path, os.O_RDWR)
+        self.addCleanup(os.close, end)
+        os.write(end, b"secret\nmore")
+        self.assertEqual(password_in(path), "secret")
 
 
 class Case(SynchronousTestCase):

@@ -229,6 +229,18 @@ class SourceTests(Case):
         path.symlink_to("/etc/passwd")
         self.assertRaises(SourceTrouble, source.begin, 1)
 
+    def test_secrets_of_our_own_home_are_refused(self) -> None:
+        home = self.folder / "home"
+        (home / "transfers").mkdir(parents=True)
+        for name in ("key.pem", "log.sqlite-wal", "known_peers", "transfers/1", "photo.png"):
+            (home / name).write_bytes(b"x")
+        (self.folder / "link").symlink_to(home / "key.pem")
+        refused = (home, self.folder, home / "transfers", home / "transfers/1", home / "key.pem")
+        for path in (*refused, home / "log.sqlite-wal", self.folder / "link", home / "../home"):
+            with self.assertRaisesRegex(SourceTrouble, "keeps secret"):
+                find(path, DEFAULTS, home)
+        self.assertEqual(find(home / "photo.png", DEFAULTS, home).offer.name, "photo.png")
+
     def test_more_files_than_may_be_listed_are_refused(self) -> None:
         for number in range(4):
             (self.folder / str(number)).touch()

@@ -104,6 +104,9 @@ class AskedNode:
     def end_of_input(self) -> None:
         self.asked.append(("end_of_input",))
 
+    def interrupted(self) -> None:
+        self.asked.append(("interrupted",))
+
 
 class AskedRooms:
     """What it was asked of rooms."""

@@ -193,6 +193,13 @@ class SendTextTests(WorkTests):
             self.feed(work, who())
             self.assertEqual(work.heard(who()), Step())
 
+    def test_where_typed_lines_go_next_is_no_end_of_a_call(self) -> None:
+        away = "bob is away: you will be told when they come"
+        for work in (SendFiles("bob", ["/a"], patient=True), SendText("bob", "x", patient=True)):
+            refused = event("error", command="chat", id="bob", text=away)
+            self.feed(work, who(), refused, session("closed", current=True))
+            self.assertIsNone(self.over)
+
     def test_what_is_waited_for_is_told(self) -> None:
         for work in (
             SendText("bob", "hi"),

@@ -8,7 +8,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
-from chatproto.ui.paste_guard import MOST_LINES
+from chatproto.ui.paste_guard import ANSWER_WAIT, MOST_LINES
 from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
 from tests.ui.asked import AskedNode
@@ -131,6 +131,22 @@ class PasteGuardTests(Case):
         self.ui.on_end()
         self.assertEqual(self.lines[-1], "* not sent: 1 pasted line")
         self.assertEqual(self.node.asked[-1], ("end_of_input",))
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_unanswered_they_are_forgotten_in_time_and_typed_lines_run(self) -> None:
+        self.paste("one", "/quit")
+        self.clock.advance(ANSWER_WAIT)
+        self.assertEqual(
+            self.lines[-1], "* not sent, for nobody said whether it is text: 1 pasted line"
+        )
+        self.paste("/who")
+        self.assertEqual(self.node.asked[-1], ("who",))
+
+    def test_an_interrupt_says_what_is_not_sent(self) -> None:
+        self.paste("one", "/quit")
+        self.ui.on_interrupt()
+        self.assertEqual(self.lines[-1], "* not sent: 1 pasted line")
+        self.assertEqual(self.node.asked[-1], ("interrupted",))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_drop_without_a_question_is_one_sentence(self) -> None:

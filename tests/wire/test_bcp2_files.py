@@ -59,6 +59,14 @@ class ValueTests(SynchronousTestCase):
         self.assertRaises(LocalError, encode, bcp2_files.Offer(0, "a", 5, DATE, "folder"))
         self.assertRaises(LocalError, encode, bcp2_files.Done(1, "ab"))
 
+    def test_a_list_with_too_many_folders_is_refused_unread(self) -> None:
+        for mark in (b"/", b"\\"):
+            data = b"".join(b"1 " + mark * 1000 + b"x\r\n" for _ in range(101))
+            with self.assertRaises(RemoteError) as caught:
+                bcp2_files.read_files(data)
+            self.assertEqual(caught.exception.status, 413)
+            self.assertIn("folders", caught.exception.detail)
+
     def test_a_chunk_and_a_list_have_their_limits(self) -> None:
         encode(bcp2_files.Data(1, 0, bytes(DEFAULTS.chunk)))
         large = bcp2_files.Data(1, 0, bytes(DEFAULTS.chunk + 1))
