@@ -7,7 +7,8 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import NoReturn
 
-from chatproto.cli.options import COULD_NOT_START, WRONG_OPTIONS, WrongOption
+from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
+from chatproto.cli.options import WrongOption
 from chatproto.cli.server_options import server_home
 from chatproto.net.paths import local_path
 from chatproto.stores.open import sqlite_path

@@ -15,7 +15,8 @@ from twisted.internet.protocol import Factory
 from twisted.logger import globalLogBeginner
 
 from chatproto.cli.client_options import Options
-from chatproto.cli.options import COULD_NOT_START, WrongOption
+from chatproto.cli.exit_codes import COULD_NOT_START
+from chatproto.cli.options import WrongOption
 from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.client.doctor import Doctor, Patient
 from chatproto.client.events import CommandOutput, Exited

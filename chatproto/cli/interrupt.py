@@ -11,7 +11,7 @@ from typing import Any
 from twisted.application.service import Service
 from twisted.logger import Logger
 
-from chatproto.cli.main import INTERRUPTED
+from chatproto.cli.exit_codes import INTERRUPTED
 
 
 class Interrupt(Service):

@@ -8,8 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
 
-INTERRUPTED = 130
-"""Exit code after a Ctrl-C that was not waited for, as a shell has it."""
+from chatproto.cli.exit_codes import INTERRUPTED
 
 
 def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from chatproto.cli.client_options import Options
-from chatproto.cli.options import COULD_NOT_START, WrongOption
+from chatproto.cli.exit_codes import COULD_NOT_START
+from chatproto.cli.options import WrongOption
 from chatproto.identity.pins import KEY
 from chatproto.net.clock import use_monotonic_time
 from chatproto.net.resolver import use_system_resolver

@@ -17,14 +17,8 @@ from twisted.python.failure import Failure
 
 from chatproto.cli.client import control, make_node, own_port
 from chatproto.cli.client_options import InUse, Options
-from chatproto.cli.options import (
-    COULD_NOT_START,
-    WRONG_OPTIONS,
-    RotatedLog,
-    WrongOption,
-    descriptor,
-    log_observer,
-)
+from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
+from chatproto.cli.options import RotatedLog, WrongOption, descriptor, log_observer
 from chatproto.client.app import App
 from chatproto.client.events import Event
 from chatproto.client.service import CannotStart, ChatClient

@@ -19,6 +19,7 @@ from twisted.logger import (
 from twisted.python.logfile import LogFile
 from twisted.python.usage import Options, UsageError
 
+from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.client.service import CannotStart
 from chatproto.net.paths import local_path
 from chatproto.net.private_files import check_file, make_private
@@ -28,8 +29,6 @@ LOG_BYTES = 1024 * 1024
 LOG_FILES = 4  # old ones beside the current one
 
 DEFAULT_PIDFILE = "twistd.pid"
-WRONG_OPTIONS = 1
-COULD_NOT_START = 2
 
 
 class WrongOption(UsageError):

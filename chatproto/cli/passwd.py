@@ -12,13 +12,8 @@ from twisted.python.usage import Options, UsageError
 from chatproto.accounts.files import AccountTrouble, alone, write
 from chatproto.accounts.passwords import Passwords, hashed, load
 from chatproto.cli.asking import piped_password, typed_password
-from chatproto.cli.options import (
-    COULD_NOT_START,
-    WRONG_OPTIONS,
-    WrongOption,
-    local_option,
-    say_wrong,
-)
+from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
+from chatproto.cli.options import WrongOption, local_option, say_wrong
 from chatproto.client.service import CannotStart
 from chatproto.directory.id_owners import fold
 from chatproto.wire.bcp2_common import USER

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from typing import Any
 
-from chatproto.directory.classic_registration import ClassicRegistration, is_loopback, network
+from chatproto.directory.classic_registration import (
+    ClassicRegistration,
+    Origin,
+    is_loopback,
+    network,
+)
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
 
@@ -44,6 +50,33 @@ class MemoryRegistry:
         self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
         self._sorted: list[str] = []  # ids in order, some of them forgotten meanwhile
         self._unsorted: list[str] | None = None  # ids that came since; None: nothing is sorted yet
+
+    def image(self, named: Callable[[Origin], Any]) -> dict[str, list[Any]]:
+        """Give all leases and their orders as JSON values; `named` turns an origin into one."""
+        return {
+            "leases": [
+                [*(one.lease.client_id, one.lease.ip, one.lease.port, one.lease.key),
+                 *(named(one.lease.source), one.heard)]
+                for one in self._entries.values()
+            ],
+            "silent": list(self._silent),
+            "free": list(self._free),
+            "waiting": list(self._waiting),
+            "partners": list(self._partners.items()),
+        }  # fmt: skip
+
+    def load(self, image: dict[str, list[Any]], find: Callable[[Any], Origin]) -> None:
+        """Fill an empty registry from `image`; `find` gives the origin that `named` turned into it."""
+        entries = self._entries
+        for client_id, ip, port, key, source, heard in image.get("leases", ()):
+            lease = ClassicRegistration(client_id, ip, port, find(source), key)
+            entries[client_id] = LeaseEntry(lease, heard)
+        for client_id in image.get("silent", ()):
+            self._silent[client_id] = entries[client_id]
+            self._enter_network(entries[client_id])
+        for name, order in (("free", self._free), ("waiting", self._waiting)):
+            order.update((client_id, entries[client_id]) for client_id in image.get(name, ()))
+        self._partners.update((one, other) for one, other in image.get("partners", ()))
 
     def find(self, client_id: str) -> ClassicRegistration | None:
         entry = self._entries.get(client_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass
+from typing import Any
 
 from chatproto.directory.id_owners import fold
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -29,6 +30,25 @@ class MemoryNames:
         self._ids: dict[str, dict[str, None]] = {}  # by key
         self._hosts: Counter[str] = Counter()
         self._hidden: dict[str, tuple[str, ...]] = {}
+
+    def image(self) -> list[Any]:
+        """Give `[id, key, used, host, trial]` of each owned id, the longest unused first."""
+        return [
+            [client_id, one.key, one.used, one.host, one.trial]
+            for order in (self._used, self._trials)
+            for client_id, one in order.items()
+        ]
+
+    def hidden_image(self) -> list[Any]:
+        """Give `[id, keys]` of each hidden id: the keys that may still see it."""
+        return [[client_id, list(allow)] for client_id, allow in self._hidden.items()]
+
+    def load(self, image: list[Any], hidden: list[Any]) -> None:
+        """Fill an empty store from `image` and `hidden_image`; older servers write three values."""
+        for client_id, key, used, *more in image:
+            self.keep(client_id, key, used, *more)
+        for client_id, allow in hidden:
+            self.hide(client_id, tuple(allow))
 
     def __len__(self) -> int:
         return len(self._used) + len(self._trials)

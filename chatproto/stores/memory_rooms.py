@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 from chatproto.rooms.history import HistoryPage, RoomLine, RoomRecord, next_number
 from chatproto.wire.errors import RemoteError
@@ -69,6 +70,20 @@ class MemoryRooms:
         return number
 
     def settle(self) -> None: ...
+
+    def image(self) -> tuple[list[Any], list[Any]]:
+        """Give `[room, since, last]` of each log, and every line with its room before it."""
+        logs = list(self._logs.items())
+        heads = [[room, log.since, log.last] for room, log in logs]
+        return heads, [(room, line) for room, log in logs for line in log.lines]
+
+    def load(self, heads: list[Any], lines: list[Any]) -> None:
+        """Fill an empty store from the two parts of `image`."""
+        for room, since, last in heads:
+            log = self.log(room)
+            log.since, log.last = since, last
+        for room, line in lines:
+            self._size += self.log(room).add(RoomLine(*line))
 
     def log(self, room: str) -> MemoryRoomLog:
         """What is kept of `room`."""

@@ -1,24 +1,25 @@
-"""What several servers share, as each of them has it in memory, and a picture of it."""
+"""Keep in memory what several servers share, and turn it into a snapshot (JSON) and back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from typing import Any
 
+from chatproto.directory.classic_registration import Origin
 from chatproto.directory.registration_store import ForgottenPresences
-from chatproto.rooms.history import RoomRecord
-from chatproto.stores import memory_image as image
+from chatproto.rooms.history import BanRecord, RoomRecord
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.limits import DEFAULTS, Limits
 
 Picture = dict[str, list[Any]]
-"""Values of JSON, by what they are. Nothing in it changes when the store does."""
+"""JSON values by part; a later change of the store does not change them."""
 
 
 class SharedMemory:
-    """The parts of a store of which each server of several has all."""
+    """Hold the parts of a store that every server of several has a full copy of."""
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
@@ -28,7 +29,7 @@ class SharedMemory:
     trouble = ""
 
     def clear(self) -> None:
-        """Begin with nothing."""
+        """Forget everything."""
         self.registry = MemoryRegistry(self._limits)
         self.names = MemoryNames(self._limits)
         self.rooms = MemoryRooms(self._limits)
@@ -37,27 +38,35 @@ class SharedMemory:
 
     def close(self) -> None: ...
 
-    def picture(self, named: image.SourceName, rooms: Iterable[RoomRecord]) -> Picture:
-        """All of it; `named` tells what `load` finds a source by, `rooms` how they are."""
-        registry = image.registry_image(self.registry, named)
-        heads, lines = image.rooms_image(self.rooms)
+    def picture(self, named: Callable[[Origin], Any], rooms: Iterable[RoomRecord]) -> Picture:
+        """Give everything as JSON values.
+
+        Args: named: turns an origin into a value that `find` of `load` recognises. rooms: every room.
+        """
+        heads, lines = self.rooms.image()
         return {
-            "names": image.names_image(self.names),
-            "hidden": image.hidden_image(self.names),
-            **{name: list(values) for name, values in registry.items()},
-            "rooms": [image.kept_image(kept) for kept in rooms],
+            "names": self.names.image(),
+            "hidden": self.names.hidden_image(),
+            **self.registry.image(named),
+            "rooms": [asdict(room) for room in rooms],
             "logs": heads,
             "lines": lines,
         }
 
-    def load(self, picture: Picture, find: image.NamedSource) -> None:
-        """Be as `picture` tells; `find` gives the source that is named so."""
+    def load(self, picture: Picture, find: Callable[[Any], Origin]) -> None:
+        """Replace everything by what `picture` holds; `find` gives the origin for a value."""
         self.clear()
-        image.load_names(self.names, picture.get("names", []))
-        for client_id, allow in picture.get("hidden", []):
-            self.names.hide(client_id, tuple(allow))
-        leases = {name: picture.get(name, []) for name in image.LEASES}
-        image.load_registry(self.registry, leases, find)
-        for kept in picture.get("rooms", []):
-            self.rooms.keep(image.read_kept(kept))
-        image.load_rooms(self.rooms, picture.get("logs", []), picture.get("lines", []))
+        self.names.load(picture.get("names", []), picture.get("hidden", []))
+        self.registry.load(picture, find)
+        for room in picture.get("rooms", []):
+            self.rooms.keep(read_room(room))
+        self.rooms.load(picture.get("logs", []), picture.get("lines", []))
+
+
+def read_room(image: dict[str, Any]) -> RoomRecord:
+    """Make a room from its JSON values."""
+    pairs = {
+        name: tuple((who, until) for who, until in image[name])
+        for name in ("ops", "mutes", "invited")
+    }
+    return RoomRecord(**{**image, **pairs, "bans": tuple(BanRecord(*ban) for ban in image["bans"])})

@@ -1,0 +1,255 @@
+"""Trace six journeys through the package: which files a thing passes, in order, and in how many calls.
+
+`python -m tests.journeys` prints the section of docs/architecture.md, `--write` puts it there.
+Each journey is a real run in memory: TLS, keys and codecs are the program's own.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from types import FrameType
+from typing import Any
+
+from twisted.internet.task import Clock
+
+from chatproto.client.events import MessageReceived
+from chatproto.directory.answers import Directory
+from chatproto.net.clock import Wall
+from chatproto.server.factory import ChatFactory
+from chatproto.stores.memory import MemoryRegistry
+from chatproto.ui.plain import PlainInterface
+from chatproto.wire.bcp2_peer import MsgAck
+from chatproto.wire.limits import DEFAULTS
+from tests.client import keyed_program, room_ends
+from tests.server.ends import End, connect
+from tests.simulation.world import World
+from tests.transfer.ends import Pair
+
+PACKAGE = str(Path(__file__).parent.parent / "chatproto") + "/"
+REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
+
+
+@dataclass
+class Journey:
+    """Keep the file of each call in `visits`, and beside it the program that it belongs to."""
+
+    name: str
+    visits: list[str] = field(default_factory=list)
+    programs: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> list[str]:
+        """Name each file once, in the order of the first calls."""
+        return list(dict.fromkeys(self.visits))
+
+    @property
+    def folder_changes(self) -> int:
+        """Count how often a call went from one folder to another."""
+        folders = [one.partition("/")[0] for one in self.visits]
+        return sum(one != other for one, other in pairwise(folders))
+
+    def calls_in(self, *folders: str) -> int:
+        """Count the calls in some folders."""
+        return sum(one.partition("/")[0] in folders for one in self.visits)
+
+    def __str__(self) -> str:
+        calls, files = len(self.visits), len(self.files)
+        return f"{self.name}: {calls} calls, {files} files, {self.folder_changes} changes of folder"
+
+
+COMPREHENSIONS = frozenset({"<listcomp>", "<genexpr>", "<dictcomp>", "<setcomp>", "<lambda>"})
+
+
+@contextmanager
+def traced(name: str, programs: Callable[[FrameType], str] = lambda frame: "") -> Iterator[Journey]:
+    """Record the calls of functions of the package, without generated code and comprehensions.
+
+    Args: programs: names the program that a frame belongs to, where several run in the process.
+    """
+    journey = Journey(name)
+
+    def profile(frame: FrameType, event: str, _: Any) -> None:
+        code = frame.f_code
+        if event != "call" or not code.co_filename.startswith(PACKAGE):
+            return
+        if code.co_name not in COMPREHENSIONS and not is_far_end(frame):
+            journey.visits.append(code.co_filename.removeprefix(PACKAGE))
+            journey.programs.append(programs(frame))
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        yield journey
+    finally:
+        sys.setprofile(before)
+
+
+class EndOfJourney(list[Any]):
+    """Stand for the list of what a connection wrote, and end the tracing with the next write."""
+
+    def append(self, one: Any) -> None:
+        """Keep `one`, and record no further calls."""
+        sys.setprofile(None)
+        super().append(one)
+
+
+def is_far_end(frame: FrameType | None) -> bool:
+    """Return True if a far end that the test plays made the call: it uses the codec as well."""
+    while frame is not None:
+        if frame.f_code.co_filename.endswith("tests/client/tls_net.py"):
+            if frame.f_code.co_name in ("hear", "_take", "tell", "_say"):
+                return True
+            if frame.f_code.co_name in ("pump", "settle"):
+                return False
+        frame = frame.f_back
+    return False
+
+
+def simulated_program(frame: FrameType | None) -> str:
+    """Name the program of the simulation in which `frame` runs."""
+    while frame is not None:
+        port = frame.f_locals.get("port") if frame.f_code.co_name == "_reach" else None
+        owner: Any = port or frame.f_locals.get("self")
+        if "/simulation/" in frame.f_code.co_filename and hasattr(owner, "reactor"):
+            return str(owner.reactor.name)
+        if frame.f_code.co_name == "run_until":
+            return str(getattr(frame.f_locals["owner"], "name", ""))
+        frame = frame.f_back
+    return "ann"
+
+
+class _Case(keyed_program.Case):
+    def runTest(self) -> None:
+        """Let the case be made without a test of its own."""
+
+
+class _RoomCase(room_ends.Case):
+    def runTest(self) -> None:
+        """Let the case be made without a test of its own."""
+
+
+@contextmanager
+def set_up(case: Any) -> Iterator[Any]:
+    """Give a test case that is set up, and clean up after it."""
+    case.setUp()
+    try:
+        yield case
+    finally:
+        case.doCleanups()
+
+
+def register() -> Journey:
+    """Trace REGISTER in plain text, from its bytes to those of REGACK."""
+    said = list[str]()
+    directory = Directory(MemoryRegistry(DEFAULTS), DEFAULTS)
+    factory = ChatFactory(Clock(), directory, DEFAULTS, 1000, said.append)
+    end = End()
+    connection = connect(factory, end)
+    with traced("REGISTER") as journey:
+        connection.dataReceived(REGISTER)
+    assert end.new().startswith(b"REGACK"), "it is not answered at once"
+    return journey
+
+
+def typed_line() -> Journey:
+    """Trace a line from the keyboard until it is written to the peer's socket, encrypted."""
+    with set_up(_Case()) as case:
+        bob = case.talking()
+        screen = PlainInterface(case.node, lambda line: None, lambda: Wall(0.0))
+        screen.on_line("the first, after which nothing is new")
+        case.net.wait(1.0)
+        bob.wire.writes = EndOfJourney(bob.wire.writes)
+        with traced("a typed line") as journey:
+            screen.on_line("hello")
+            case.net.settle()
+        assert bob.texts[-1:] == ["hello"], bob.texts
+    return journey
+
+
+def message() -> Journey:
+    """Trace MSG from its encrypted bytes until the user was told and MSGACK is written."""
+    with set_up(_Case()) as case:
+        bob = case.talking()
+        bob.says("the first, after which nothing is new")
+        case.net.wait(1.0)
+        before = len(bob.heard(MsgAck))
+        with traced("MSG") as journey:
+            bob.says("hello")
+        assert case.texts(MessageReceived)[-1:] == ["hello"], case.events
+        assert len(bob.heard(MsgAck)) == before + 1, "it is not acknowledged at once"
+    return journey
+
+
+def room_line() -> Journey:
+    """Trace a line to a room through the server to a member who was in it all along."""
+    with set_up(_RoomCase()) as case:
+        case.both_join()
+        case.node.msg("the first", "#den")
+        case.hall.settle()
+        with traced("a room line") as journey:
+            case.node.msg("hello", "#den")
+            case.hall.settle()
+        assert case.bob.texts()[-1:] == ["hello"], case.bob.texts()
+    return journey
+
+
+def file() -> Journey:
+    """Trace a file of 100 bytes from its offer until the receiver has written it."""
+    with TemporaryDirectory() as folder:
+        pair = Pair(Path(folder))
+        pair.connect()
+        path = Path(folder) / "hundred.txt"
+        path.write_bytes(b"x" * 100)
+        with traced("a file") as journey:
+            pair.a.offer(path)
+            pair.run()
+        assert list(pair.b.landed) == ["hundred.txt"], pair.b.landed
+    return journey
+
+
+def introduction() -> Journey:
+    """Trace `/chat bob` from the request to the server until both programs are in conversation."""
+    with two_people() as world:
+        ann, bob = world.people
+        with traced("an introduction", simulated_program) as journey:
+            assert ann.node is not None
+            ann.node.chat("bob")
+            for _ in range(100):
+                world.pass_time(0.05)
+                if in_conversation(ann, "bob") and in_conversation(bob, "ann"):
+                    return journey
+    raise AssertionError("no conversation came about in 5 s")
+
+
+def in_conversation(person: Any, name: str) -> bool:
+    """Return True if the program of `person` has an open conversation with `name`."""
+    known = person.node.calls.all.called(name)
+    return known is not None and known.state.value == "open"
+
+
+def two_people() -> World:
+    """Make the first world of the simulation with two people who take every call, and no stranger."""
+    for seed in range(100):
+        world = World(seed)
+        names = [person.name for person in world.people]
+        if names == ["ann", "bob"] and world.people[1].settings.answer == "all":
+            return world
+    raise AssertionError("no seed makes such a world")
+
+
+JOURNEYS = (register, typed_line, message, room_line, file, introduction)
+
+
+def measures() -> Iterator[str]:
+    """Give one line for each journey, with the numbers of docs/architecture.md."""
+    for journey in JOURNEYS:
+        made = journey()
+        yield str(made)
+        if journey is file:
+            yield f"  of these in transfer/ and wire/: {made.calls_in('transfer', 'wire')} calls"

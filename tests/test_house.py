@@ -1,0 +1,30 @@
+"""The package keeps to the rules of its layout: no circles, no twins, no private names, plain words.
+
+`python -m tests.house` prints these measures and the others, `python -m tests.house all` each finding.
+"""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests import house
+from tests.journeys import JOURNEYS, measures
+
+
+class HouseTests(SynchronousTestCase):
+    """Measures of the package that are kept at 0."""
+
+    def setUp(self) -> None:
+        self.files = house.sources()
+
+    def test_no_files_of_a_folder_import_each_other_in_a_circle(self) -> None:
+        self.assertEqual(house.import_circles(self.files), [])
+
+    def test_prints_all_measures(self) -> None:
+        """Seen with `pytest -s`."""
+        print()
+        for name, count in house.table(self.files):
+            print(f"{name:45} {count:>7,}")
+        lines = list(measures())
+        print(*lines, sep="\n")
+        self.assertEqual(len(lines), len(JOURNEYS) + 1)
