@@ -12,7 +12,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import UNIXClientEndpoint, connectProtocol
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import globalLogBeginner
-from twisted.protocols.basic import LineOnlyReceiver
 from twisted.python.failure import Failure
 
 from chatproto.cli.client import control, make_node, own_port
@@ -23,6 +22,7 @@ from chatproto.client.app import App
 from chatproto.client.events import Event
 from chatproto.client.service import CannotStart, ChatClient
 from chatproto.net.clock import wall
+from chatproto.net.text_connection import TextConnection
 from chatproto.stdio.output import Output
 from chatproto.ui.commands import carry_out_values
 from chatproto.ui.control import NAME, Control, ControlSocket
@@ -54,13 +54,12 @@ class NoKeyboard:
         """Nothing was."""
 
 
-class ControlSocketClient(LineOnlyReceiver):
+class ControlSocketClient(TextConnection):
     """Our connection to the client that runs.
 
     `lost` is called at its end, and with one sentence if that client cannot be used.
     """
 
-    delimiter = b"\n"
     MAX_LENGTH = LONGEST
 
     def __init__(self, told: Callable[[Said], None], lost: Callable[[str], None]) -> None:

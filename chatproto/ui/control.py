@@ -26,7 +26,6 @@ from twisted.internet.interfaces import (
     IReactorUNIX,
 )
 from twisted.internet.protocol import Factory
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -40,6 +39,7 @@ from chatproto.client.events import (
     SessionChanged,
 )
 from chatproto.net.clock import Wall
+from chatproto.net.text_connection import TextConnection
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.view import json_object
@@ -64,10 +64,8 @@ def for_others(event: Event) -> Event | None:
 
 
 @implementer(IHalfCloseableProtocol)
-class ControlConnection(LineReceiver):
-    """One script. It is dropped when more than `limits.unsent` bytes wait to be read by it."""
-
-    delimiter = b"\n"
+class ControlConnection(TextConnection):
+    """The connection of one script, dropped when it leaves more than `limits.unsent` bytes unread."""
 
     def __init__(self, control: Control, speaker: Speaker) -> None:
         self.MAX_LENGTH = control.limits.control_line
@@ -88,7 +86,7 @@ class ControlConnection(LineReceiver):
 
     def drop(self) -> None:
         """End it now."""
-        self._transport.abortConnection()
+        self.transport.abortConnection()
 
     def finish(self) -> None:
         """End it when all is written."""
@@ -97,7 +95,7 @@ class ControlConnection(LineReceiver):
     # What Twisted calls.
 
     def connectionMade(self) -> None:
-        self._outflow.start(self._transport)
+        self._outflow.start(self.transport)
         self._control.made(self)
 
     def lineReceived(self, line: bytes) -> None:
@@ -106,6 +104,10 @@ class ControlConnection(LineReceiver):
     def lineLengthExceeded(self, line: bytes) -> None:
         self._control.refuse(self, f"a line has at most {self.MAX_LENGTH} bytes")
         self.finish()
+        self.setRawMode()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Ignore what follows a line that was too long."""
 
     def readConnectionLost(self) -> None:
         self.finish()  # a script that has said all it had to say may still read the answer
@@ -115,10 +117,6 @@ class ControlConnection(LineReceiver):
 
     def connectionLost(self, reason: Failure | None = None) -> None:
         self._control.lost(self)
-
-    @property
-    def _transport(self) -> Any:
-        return self.transport
 
 
 @implementer(IPushProducer)

@@ -24,6 +24,7 @@ from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
 from chatproto.ui.jsonlines import json_text
 from chatproto.wire.limits import DEFAULTS
+from tests.net.library_lines import cut_by_twisted
 from tests.ui.asked import AskedNode
 
 LIMITS = replace(DEFAULTS, unsent=1000, control_line=64, control_connections=3)
@@ -179,6 +180,16 @@ class ControlTests(SynchronousTestCase):
         script.transport.producer.resumeProducing()
         self.assertEqual(len(script.read()), 1)
         self.assertTrue(script.transport.disconnecting)
+
+
+class ControlTestsCutByTwisted(ControlTests):
+    """The same with Twisted's own line receiver, fed byte by byte."""
+
+    test_it_does_not_matter_how_lines_are_cut = None  # type: ignore[assignment]  # cuts itself
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self)
 
 
 class Sockets:

@@ -1,0 +1,35 @@
+"""Run a test with Twisted's own `LineReceiver` in place of `TextConnection`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.protocols.basic import LineReceiver
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.text_connection import TextConnection
+
+
+def library_data_received(self: Any, data: bytes) -> None:
+    """Cut `data` as Twisted does; see `TextConnection` for what the subclasses expect beyond it."""
+    if "lineReceived" not in self.__dict__:
+        received = self.lineReceived
+        self.lineReceived = lambda line: received(line.removesuffix(b"\r"))
+    LineReceiver.dataReceived(self, data)
+    if self.line_mode and self._buffer and not self.paused and not self._busyReceiving:
+        self._buffer = self.unfinishedLine(self._buffer)
+
+
+def library_data_received_bytewise(self: Any, data: bytes) -> None:
+    """Do the same for one byte after the other."""
+    if self._busyReceiving or not data:
+        library_data_received(self, data)
+    for byte in data if not self._busyReceiving else b"":
+        library_data_received(self, bytes([byte]))
+
+
+def cut_by_twisted(test: SynchronousTestCase, bytewise: bool = True) -> None:
+    """Let Twisted cut the lines of all text connections until `test` ends."""
+    cut = library_data_received_bytewise if bytewise else library_data_received
+    test.patch(TextConnection, "dataReceived", cut)
+    test.patch(TextConnection, "clearLineBuffer", LineReceiver.clearLineBuffer)
