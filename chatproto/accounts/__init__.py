@@ -1,1 +1,1 @@
-"""Who may: accounts with passwords, through twisted.cred, and keys that are let in without one."""
+"""Authenticate users: passwords through twisted.cred, and keys that need no password."""

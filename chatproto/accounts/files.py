@@ -39,10 +39,11 @@ def read(path: Path, most: int, others: int) -> str:
 
 
 class Reread(Generic[T]):
-    """What `load` makes of the file `path`, read now and again when it has changed.
+    """Value loaded from a file, and loaded again whenever the file has changed.
 
-    A change that cannot be read is told to `complain`, once, and what was known before holds: nobody
-    is let in or locked out by half a file. Raises what `load` raises, at first.
+    If a changed file cannot be read, the last good value stays in force and `complain` is told once.
+
+    Raises: whatever `load` raises, on the first load only.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Reread(Generic[T]):
         self._value = load(path)
 
     def value(self) -> T:
-        """It as it stands now."""
+        """Return the current value; the file is read again if it has changed."""
         stamp = _stamp(self.path)
         if stamp != self._seen:
             self._seen = stamp
@@ -108,7 +109,7 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _stamp(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file does."""
+    """Return a tuple that differs whenever the file differs, or None if there is no file."""
     try:
         status = path.stat()
     except OSError:

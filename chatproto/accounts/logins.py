@@ -124,7 +124,7 @@ class Logins:
 
     @asynccontextmanager
     async def _alone(self, name: str) -> AsyncIterator[None]:
-        """Nobody else under `name` meanwhile."""
+        """Hold the lock of one user or address while the `with` block runs."""
         lock = self._locks.setdefault(name, DeferredLock())
         await lock.acquire()
         try:

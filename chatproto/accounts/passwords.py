@@ -31,9 +31,11 @@ SALT_BYTES, HASH_BYTES = 16, 32
 
 
 def hasher() -> PasswordHasher:
-    """What makes and checks hashes. Raises AccountTrouble where argon2-cffi is not installed.
+    """Make the argon2 hasher, which creates and checks hashes.
 
-    It is imported here, for who has no accounts need not wait for it.
+    Imported on first use: a server without accounts does not pay for it.
+
+    Raises: AccountTrouble: argon2-cffi is not installed.
     """
     try:
         from argon2 import PasswordHasher
@@ -64,7 +66,10 @@ def nobodys() -> str:
 
 
 def is_right(password: str, known: str) -> bool:
-    """Whether `known` is the hash of `password`: as much work as making one. Raises AccountTrouble."""
+    """Return True if `known` is the hash of `password`; costs as much as making a hash.
+
+    Raises: AccountTrouble: argon2-cffi is not installed.
+    """
     checks = hasher()
     from argon2.exceptions import InvalidHashError, VerificationError
 

@@ -1,4 +1,4 @@
-"""How strcred finds the checker: `--auth argon2:FILE`. It is loaded when there is an `--auth`."""
+"""Tell strcred how to build the checker for `--auth argon2:FILE`; loaded only with `--auth`."""
 
 from __future__ import annotations
 

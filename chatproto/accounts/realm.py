@@ -1,4 +1,4 @@
-"""What twisted.cred gives whoever has logged in: their account."""
+"""Give each user who has logged in their account: the realm of twisted.cred."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zope.interface import Attribute, Interface, implementer
 
 
 class IAccount(Interface):
-    """Somebody who has logged in."""
+    """Account of a user who has logged in."""
 
     user = Attribute("The account's name.")
 
@@ -34,7 +34,7 @@ class Account:
 
 @implementer(IRealm)
 class Accounts:
-    """Everybody whom a checker knows has an account; nobody is anonymous."""
+    """Realm that gives every authenticated user an account; anonymous access is refused."""
 
     def requestAvatar(
         self, avatarId: bytes | str | tuple[()], mind: object, *interfaces: type[Interface]

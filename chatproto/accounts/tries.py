@@ -1,4 +1,4 @@
-"""How often somebody may be wrong about a password."""
+"""Limit how often a password may be wrong."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PasswordTries:
         return max((self._wait(name, now) for name in names), default=0.0)
 
     def wrong(self, names: Iterable[str], now: float) -> None:
-        """There was a wrong one under each of `names`."""
+        """Count one wrong password under each of `names`."""
         for name in names:
             times = self._wrong.setdefault(name, deque(maxlen=max(1, self._most)))
             times.append(now)

@@ -1,1 +1,1 @@
-"""What twistd and the console scripts start."""
+"""Start both programs: options, and how the parts are put together."""

@@ -1,4 +1,4 @@
-"""Where a password comes from: a terminal without echo, a pipe, a file; never the command line."""
+"""Read a password from a terminal without echo, a pipe or a file; never from the command line."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def account_password(user: str, file: str | None) -> str:
 
 
 def typed_password(prompt: str, again: str = "") -> str:
-    """What is typed at `prompt`, and a second time at `again`. Raises WrongOption."""
+    """Ask for a password at the terminal; with `again`, a second time to compare.
+
+    Raises: WrongOption: nothing was typed, or the two differ.
+    """
     try:
         password = getpass.getpass(prompt)
         if again and getpass.getpass(again) != password:

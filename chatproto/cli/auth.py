@@ -92,7 +92,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
             raise CannotStart(str(trouble)) from None
 
     def login_side(self, reactor: Any, limits: Limits) -> LoginSide:
-        """Who is let in, as the options have it."""
+        """Build the login rules from `--auth`, `--require` and `--allow-keys`."""
         checkers, allowed = self.get("credCheckers"), self["allowed"]
         if not checkers:
             return EVERYBODY if allowed is None else LoginSide(allowed=allowed)
@@ -140,7 +140,7 @@ def _readable(name: str) -> None:
 
 
 def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
-    """Who is no longer in the file of `--allow-keys` is put out soon."""
+    """Watch the file of `--allow-keys`; clients whose keys were removed are disconnected soon."""
 
     def look() -> None:
         if side.logins.changed():

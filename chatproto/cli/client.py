@@ -47,7 +47,7 @@ __all__ = ["Options", "makeService"]
 
 
 def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -> App:
-    """What `options` want, without anybody to tell. `finished` gets the exit code."""
+    """Build the client from its options. `finished` gets the exit code."""
     plain = bool(options["plain"])
     settings = ClientSettings(
         options["id"],
@@ -83,13 +83,16 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
 
 
 def own_port(reactor: Any, options: Options) -> IStreamServerEndpoint:
-    """Where we are called; inside TLS we dial from there too, where it is a port of TCP."""
+    """Return the endpoint that peers connect to.
+
+    Without `--plain`, a TCP port is also the source of our own connections.
+    """
     shared = None if options["plain"] else shared_port(reactor, options["port"])
     return shared or serverFromString(reactor, options["port"])
 
 
 def control(node: App, screen: Callable[[Event], None]) -> Control:
-    """What scripts say to `node`, and hear of it beside `screen`; each has a place of its own."""
+    """Build the control socket's commands; each script has an active conversation of its own."""
 
     def new_speaker() -> Callable[[str], Event | None]:
         standing = ActiveTarget(node.calls.all)

@@ -278,6 +278,6 @@ class Options(ProgramOptions):
 
 
 def _is_nobodys(address: IPv4Address | IPv6Address) -> bool:
-    """Whether it is none that could be dialled from elsewhere, without more being known."""
+    """Return True for an address that peers elsewhere cannot connect to."""
     link_local = address.version == 6 and address.is_link_local
     return address.is_unspecified or address.is_multicast or link_local or address == _EVERYBODY

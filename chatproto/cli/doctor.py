@@ -52,7 +52,7 @@ class DoctorOptions(Options):
         return f"Usage: {self.program} [options]"
 
     def postOptions(self) -> None:
-        """Nothing is opened: a client may have it open."""
+        """Check the options; open no file, because a running client may have it open."""
         self.check()
         if self["plain"]:
             raise WrongOption(
@@ -96,7 +96,7 @@ class Checkup:
         await doctor.nearby()
 
     def _patient(self) -> Patient | None:
-        """Who we are, read and not written: a client may run in that home."""
+        """Read the identity of this home without changing it; a client may be running there."""
         options, home = self._options, self._options["home"]
         try:
             has_key = (home / KEY_FILE).exists()

@@ -1,4 +1,4 @@
-"""What becomes of a program whose terminal is closed: it ends as SIGTERM ends it."""
+"""Handle SIGHUP, when the terminal closes, like SIGTERM."""
 
 from __future__ import annotations
 

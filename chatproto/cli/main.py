@@ -62,7 +62,7 @@ def _run(plugin: str) -> None:
 
 @contextlib.contextmanager
 def _help_may_fail() -> Iterator[None]:
-    """What `--help` and `--version` print may find no reader, or no room: no traceback then."""
+    """End without a traceback if the output of `--help` has no reader or no room."""
     try:
         yield
     except OSError as error:

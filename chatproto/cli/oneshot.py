@@ -70,7 +70,7 @@ class OneShotOptions(Options):
         self["arguments"] = arguments
 
     def postOptions(self) -> None:
-        """Nothing is opened yet: perhaps a client runs that has it open."""
+        """Check the options; open no file yet, because a running client may have it open."""
         self.check()
 
     def check(self) -> None:

@@ -45,13 +45,13 @@ LINE, ROWS = 80, 24
 
 
 class NoKeyboard:
-    """Where nobody types."""
+    """Keyboard of a program that reads no input."""
 
     def start(self) -> None:
-        """Nothing is read."""
+        """Read nothing."""
 
     def stop(self) -> None:
-        """Nothing was."""
+        """Stop nothing."""
 
 
 class ControlSocketClient(TextConnection):
@@ -281,7 +281,7 @@ class OneShotRunner:
                 self._heard(answer)
 
     def _show(self, event: Said) -> None:
-        """How far a file is, over what stood there."""
+        """Write the progress of a file over the line of before."""
         try:
             columns, rows = os.get_terminal_size(sys.stderr.fileno())
         except (OSError, ValueError):
@@ -304,7 +304,7 @@ class OneShotRunner:
     # The end.
 
     def _stop(self, why: str) -> None:
-        """It is not over, and has to end."""
+        """End the command early, because of a timeout or a signal."""
         if self._code is None:
             self._end(self._work.stopped(why, goes_on=self._guest is not None))
 
@@ -332,7 +332,7 @@ class OneShotRunner:
         self._flush().addBoth(lambda _: self._leave())
 
     def _wait_for_guests(self, until: float) -> None:
-        """Those whose work we do are given some time."""
+        """Give scripts that use our control socket some time to finish, then stop."""
         assert self._node is not None
         if self._control is not None and len(self._control) and self._reactor.seconds() < until:
             self._reactor.callLater(LOOK_AGAIN, self._wait_for_guests, until)

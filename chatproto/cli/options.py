@@ -1,4 +1,4 @@
-"""What the options of both programs have in common: one line for a mistake, a log that is a file."""
+"""Options of both programs: one-line errors, and a log file."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def blur_log(publisher: LogPublisher = globalLogPublisher) -> None:
 
 
 def log_observer() -> FileLogObserver:
-    """What `twistd --logger` gets."""
+    """Make the observer that `twistd --logger` uses."""
     return RotatedLog.observer()
 
 

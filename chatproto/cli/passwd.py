@@ -23,7 +23,7 @@ ACTIONS = ("add", "remove", "list")
 
 
 class PasswdOptions(Options):
-    """What is to be done to which file; options may come after the words."""
+    """Options of `chatserver passwd`; they may follow the words."""
 
     synopsis = (
         "Usage: chatserver passwd add|remove USER --file FILE\n"
@@ -122,7 +122,7 @@ def _remove(path: Path, user: str) -> None:
 
 
 def _there(path: Path) -> Passwords:
-    """What the file holds; nothing if there is none yet."""
+    """Load the password file; empty if there is none yet."""
     return load(path) if path.exists() else Passwords("", str(path))
 
 

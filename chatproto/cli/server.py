@@ -94,7 +94,7 @@ class ChatServerProgram(MultiService):
             self._write(f"* {line}")
 
     def _address(self) -> tuple[str, int] | None:
-        """Where clients are to look for it; None: at no port of TCP."""
+        """Return the address to announce to clients; None without a TCP port."""
         found = next((one for one in self._server.addresses if one[1]), None)
         if found is None:
             return None
@@ -271,7 +271,7 @@ class ChatServerProgram(MultiService):
     def _shared_with(
         self, secure: SecureSide, relay: RelaySide | None, say: Callable[[str], None] | None
     ) -> Sharing | None:
-        """What makes it one server of several; None: it is alone."""
+        """Build what makes this server one of several (`--store redis://…`); None if it is alone."""
         options, shared = self._options, self._store
         if options["redis"] is None:
             return None
@@ -299,7 +299,7 @@ class ChatServerProgram(MultiService):
         return sharing
 
     def _open(self, there: bool) -> None:
-        """What is shared is known, or is away: now clients may come."""
+        """Open the ports, once the shared state is known or Redis is known to be away."""
         sharing = self._sharing
         if sharing is None or not self.running:
             return
@@ -321,11 +321,11 @@ class ChatServerProgram(MultiService):
                 self._sharing.side.came(name)
 
     def _unfit(self, sentence: str) -> None:
-        """It may not be one of the servers that share what it wanted to."""
+        """Refuse to start: this server may not join those that share the log."""
         cannot_start(CannotStart(sentence))
 
     def _is_taken(self, name: str) -> bool:
-        """Whether nobody may be called so in the lobby in bare text."""
+        """Return True if a raw-text client may not use `name` in the lobby."""
         if self._sharing is not None and self._sharing.replica.elsewhere(name):
             return True
         return _is_owned(self._store.names, name) or not self._rooms.admits(name)
@@ -345,7 +345,7 @@ class ChatServerProgram(MultiService):
 
 
 def _is_owned(names: IdOwners, name: str) -> bool:
-    """Whether `name` is a key's, or nobody can tell."""
+    """Return True if a key owns `name`, or if the store cannot tell."""
     try:
         return names.owner(name) is not None
     except StoreTrouble:

@@ -1,4 +1,4 @@
-"""Which server a client asks, and what it thinks of that server's key."""
+"""Build the connection to the server, and decide whether to accept its key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a server of several is put together: `--store redis://…`."""
+"""Put together one server of several: `--store redis://…`."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Who is where: registering, pairing and listing."""
+"""Register clients, list them and introduce them to each other; classic and keyed."""

@@ -1,4 +1,4 @@
-"""Which addresses one person is told of another: none that could be used to scan or to flood."""
+"""Choose the addresses that a client is told of a peer: none that could scan or flood a third."""
 
 from __future__ import annotations
 

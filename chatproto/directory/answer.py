@@ -1,4 +1,4 @@
-"""What classic servers answer, in all the forms that occur (the dialects' section on their servers)."""
+"""Parse the answers of classic servers, in every form that course programs send."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class ServerRefused(Exception):
 
 
 class NoAnswer(Exception):
-    """What came is no answer; its text goes on from «the server at host:port»."""
+    """Answer that cannot be read; its text continues "the server at host:port …"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,10 @@ def read_answer(data: bytes, ended: bool) -> ServerAnswer | None:
 
 
 def contact(answer: ServerAnswer, own_id: str) -> Contact | None:
-    """Whom BRIDGEACK names; None where a value is missing, blank or `None`, or the id is our own.
+    """Return the peer that BRIDGEACK names.
 
-    Course programs take any id; what ours may not hold is left out of it (none left: `peer`).
+    None if a value is missing, blank or `None`, or if the id is our own. Characters that our ids may
+    not have are removed; if none are left, the id is `peer`.
     """
     client_id = answer.headers.get("clientid", "")
     host = answer.headers.get("ip", "").strip("[]")
@@ -100,7 +101,7 @@ def contact(answer: ServerAnswer, own_id: str) -> Contact | None:
 
 
 def contacts(answer: ServerAnswer) -> tuple[Contact, ...]:
-    """Whom INFOACK lists; lines that are none are left out."""
+    """Return the clients that INFOACK lists; lines that cannot be parsed are skipped."""
     found = []
     for line in answer.lines:
         name, _, where = line.rpartition(" ")

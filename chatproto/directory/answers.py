@@ -1,4 +1,4 @@
-"""What the directory answers to each request, and the line that its terminal shows."""
+"""Answer classic requests, and format the lines that the server's terminal shows."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class Directory:
         self._names = names
 
     def answer(self, message: Message, source: Origin, now: float) -> Message:
-        """What `message`, which came from `source`, is answered; an Error if it is refused."""
+        """Answer one request from `source`; a refusal is an Error message."""
         try:
             match message:
                 case ClassicRegister():
@@ -102,7 +102,7 @@ class Directory:
         return ClassicRegAck(client_id, message.ip, port)
 
     def _is_held(self, lease: ClassicRegistration, source: Origin, now: float) -> bool:
-        """Whether `lease` stands against a registration of its id from `source`."""
+        """Return True if `lease` keeps its id against a registration from `source`."""
         if lease.key is not None:
             return True
         if lease.source.is_where(source):
@@ -138,7 +138,7 @@ class Directory:
         return None
 
     def line(self, message: Message, reply: Message, source: Origin) -> str | None:
-        """What the terminal shows of `message` and its `reply` (the assignment's own lines)."""
+        """Format the terminal's line for a request and its reply, as the assignment prescribes."""
         match message, reply:
             case ClassicRegister(), ClassicRegAck():
                 where = host_port(message.ip, message.port)
@@ -153,6 +153,6 @@ class Directory:
         return None
 
     def info_lines(self) -> list[str]:
-        """Everybody, `<clientID> <ip>:<port>`, for the server's terminal."""
+        """Format every registration as `<clientID> <ip>:<port>`, for the server's terminal."""
         contacts = (lease.contact() for lease in self.registry.listed(len(self.registry)))
         return [f"{one.client_id} {host_port(one.host, one.port)}" for one in contacts]

@@ -1,4 +1,4 @@
-"""Whom a server that was asked to introduce us answered with."""
+"""Peer that the server names when we ask for an introduction."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from chatproto.wire.fields import Contact
 
 @dataclass(frozen=True, slots=True)
 class BridgeResult:
-    """Somebody to be called; without `key` they speak plain text only.
+    """Peer to connect to; `key` is None for a peer that speaks plain text only.
 
-    `call`: by which both know that they were introduced. `ticket`, `relay`: for the server's relay.
+    `call` is the id of the introduction, the same at both ends. `ticket` and `relay` are for the
+    server's relay.
     """
 
     client_id: str
@@ -30,7 +31,7 @@ class BridgeResult:
 
 
 def callee_of(answer: bcp2_server.BridgeAck) -> BridgeResult | None:
-    """Who is in `answer`; None: nobody is to be had."""
+    """Read the peer from BRIDGEACK; None if no peer is available."""
     if not answer.client_id:
         return None
     return BridgeResult(

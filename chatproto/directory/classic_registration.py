@@ -1,4 +1,4 @@
-"""Who is where, as the directory keeps it, and from where a request came."""
+"""Registration of a classic client, and the origin of a request."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Origin:
     server: str = ""
 
     def is_where(self, other: Origin) -> bool:
-        """Whether both are the same address; all of this machine's own are one."""
+        """Return True for the same address; all addresses of this machine count as one."""
         return self.host == other.host or (self.local and other.local)
 
 
@@ -51,7 +51,7 @@ class ClassicRegistration:
         return self.source.host
 
     def confirmed_by(self, message: ClassicRegister, source: Origin) -> bool:
-        """Whether `message` says nothing new, and the connection that said it before still lives."""
+        """Return True if `message` changes nothing and the connection that registered still lives."""
         held = self.source
         return (
             self.port == message.port
@@ -61,7 +61,7 @@ class ClassicRegistration:
         )
 
     def contact(self) -> Contact:
-        """Where others are told to call (protocol section 2, the address that is shown)."""
+        """Return the address to show to other clients (PROTOCOL.md, section 2)."""
         return Contact(self.client_id, shown_ip(self.ip, self.host, self.source.local), self.port)
 
 
@@ -94,14 +94,14 @@ def as_address(text: str) -> IPv4Address | IPv6Address | None:
 
 @lru_cache(maxsize=4096)
 def is_loopback(host: str) -> bool:
-    """Whether `host`, an address as a socket tells it, is this machine's loopback."""
+    """Return True if `host`, an address from a socket, is a loopback address."""
     address = as_address(host)
     return address is not None and address.is_loopback
 
 
 @lru_cache(maxsize=4096)
 def network(host: str) -> str:
-    """What counts as one address in limits: an IPv4 address, or the /64 of an IPv6 one."""
+    """Return what limits count as one address: an IPv4 address, or the /64 of an IPv6 one."""
     address = as_address(host)
     if isinstance(address, IPv6Address):
         return str(IPv6Network((int(address) >> 64 << 64, 64)))

@@ -145,12 +145,12 @@ class _Request:
             timer.cancel()
 
     def done(self, answer: ServerAnswer) -> None:
-        """It is answered."""
+        """Hand the answer to the caller, once."""
         if self._end():
             self.asked.callback(answer)
 
     def failed(self, error: Exception | Failure) -> None:
-        """It will not be answered."""
+        """Hand the failure to the caller, once."""
         if self._end():
             self.asked.errback(error)
 

@@ -1,4 +1,4 @@
-"""What we tell a server of ourselves."""
+"""Describe ourselves for REGISTER."""
 
 from __future__ import annotations
 

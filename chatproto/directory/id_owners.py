@@ -1,4 +1,4 @@
-"""Whose id is whose: an id belongs to the key that first registered it (protocol section 3)."""
+"""Decide which key owns an id: the first one that registered it (PROTOCOL.md, section 3)."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ RESERVED = "server"
 
 
 def fold(client_id: str) -> str:
-    """What ids that look alike have in common: lower case, 0 as o, 1 and i as l, rn as m."""
+    """Fold an id so that ids which look alike become equal: lower case, 0 = o, 1 = i = l, rn = m."""
     return (
         client_id.lower().replace("0", "o").replace("1", "l").replace("i", "l").replace("rn", "m")
     )
 
 
 class IdOwners(Protocol):
-    """What the rules ask of a store. Of ids that look alike (`fold`) one key owns all.
+    """Store of id owners. One key owns all ids that look alike (see `fold`).
 
-    One that lasts has kept what it was told when the call returns. Any method may raise StoreTrouble,
-    and nothing has changed; `expire` then frees none instead.
+    A persistent store has written a change when the call returns. Any method may raise StoreTrouble and
+    then has changed nothing; only `expire` frees no id instead.
     """
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class IdOwners(Protocol):
         """Return the keys that may know of `client_id`; None: everybody may."""
 
     def free(self, client_id: str) -> bool:
-        """It belongs to nobody any more; False if it did not."""
+        """Remove the owner of an id; False if it had none."""
 
     def expire(self, before: float, trials_before: float | None = None, most: int = 1_000) -> int:
         """Free what was last used before `before`, and trials last used before `trials_before`.

@@ -1,4 +1,4 @@
-"""How often one person may be introduced to another."""
+"""Limit how often one client is introduced to others."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ class Introductions:
 
 
 def _recent(times: OrderedDict[K, deque[float]], key: K, now: float) -> deque[float]:
-    """Those of the last minute."""
+    """Return the times of the last minute under `key`, after dropping older ones."""
     found = times.setdefault(key, deque())
     times.move_to_end(key)
     if len(times) > MOST:

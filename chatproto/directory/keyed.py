@@ -1,4 +1,4 @@
-"""What the directory answers to clients with keys (protocol section 3): who they are and who may call."""
+"""Answer BCP/2 requests: registrations with keys, and who may call whom (PROTOCOL.md, 3)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ OPEN_TRIED = 100
 
 
 def no_tickets(asker: str, call: str, now: float) -> None:
-    """There is no relay."""
+    """Issue no relay tickets: the server has no relay."""
 
 
 def new_ids_limiter(limits: Limits) -> RateLimiters[str]:
@@ -103,7 +103,7 @@ class KeyedDirectory:
         """Where its tickets are good; None: at the address that a client knows this server by."""
 
     def answer(self, message: Bcp2Message, visitor: ClientConnection, now: float) -> list[Effect]:
-        """What is to be said, to `visitor` and to others."""
+        """Return the effects of one request: its answer to `visitor`, and pushes to other clients."""
         try:
             match message:
                 case bcp2_server.Register():
@@ -151,7 +151,7 @@ class KeyedDirectory:
 
     @property
     def registered(self) -> int:
-        """How many registrations there are, of those who are connected and of those who are away."""
+        """Number of registrations, connected or away."""
         return len(self._present)
 
     def standing(self) -> list[RegistrationState]:
@@ -177,7 +177,7 @@ class KeyedDirectory:
             self._used.move_to_end(client_id)
 
     def knows(self, client_id: str) -> bool:
-        """Whether there is a registration of that id."""
+        """Return True if there is a registration of that id, connected or away."""
         return client_id in self._present
 
     def sees(self, key: str, client_id: str) -> bool:
@@ -196,12 +196,16 @@ class KeyedDirectory:
             return False
 
     def find(self, client_id: str) -> ClientConnection | None:
-        """Who is connected with that id."""
+        """Return the connected client with that id, or None."""
         presence = self._present.get(client_id)
         return presence.visitor if presence is not None and presence.connected else None
 
     def lost(self, visitor: ClientConnection, now: float) -> None:
-        """Its connection has ended: its registration lives on to answer 480, and says offline later."""
+        """Handle the end of a client's connection.
+
+        Its registration stays until it expires and answers 480; watchers hear "offline" after
+        `presence_grace` seconds.
+        """
         self._watchers.lost(visitor)
         presence = self._of(visitor)
         if presence is not None and presence.connected:
@@ -293,7 +297,7 @@ class KeyedDirectory:
         return effects
 
     def contacts(self, prefix: str = "", after: str = "", most: int | None = None) -> list[Contact]:
-        """Who is connected and listed, by id."""
+        """Return the connected and listed clients with ids from `prefix` and after `after`, by id."""
         found: list[Contact] = []
         for client_id in self._listing.ids(prefix, after):
             presence = self._present[client_id]
@@ -526,7 +530,7 @@ class KeyedDirectory:
         return presence if presence is not None and presence.visitor is visitor else None
 
     def _use(self, presence: Registration, now: float) -> None:
-        """Whoever is connected uses their id; they need not say so again and again."""
+        """Renew the ownership of the id of a connected client."""
         client_id, key = presence.client_id, presence.key
         self._used[client_id] = now
         self._used.move_to_end(client_id)

@@ -1,4 +1,4 @@
-"""Who is listed: in the order of their ids, and of their coming."""
+"""Keep the listed clients in two orders: by id, and by time of registration."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Listing:
             self._callable[presence.client_id] = None
 
     def left(self, presence: Registration) -> None:
-        """They are not connected any more."""
+        """Remove a client that is no longer connected."""
         self.remove(presence)
 
     def remove(self, presence: Registration) -> None:
@@ -42,5 +42,5 @@ class Listing:
             yield client_id
 
     def newest(self) -> Iterator[str]:
-        """Those who are connected, the newest first."""
+        """Iterate over the ids of connected clients, newest first."""
         return reversed(self._callable)

@@ -1,4 +1,4 @@
-"""Whom the classic BRIDGE answers with (protocol section 2)."""
+"""Choose the peer for a classic BRIDGE (PROTOCOL.md, section 2)."""
 
 from __future__ import annotations
 

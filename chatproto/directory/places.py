@@ -1,4 +1,4 @@
-"""Where the servers of one directory are, which of them is tried next, and when."""
+"""Choose which of several server addresses to try next, and when."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Places:
 
     @property
     def current(self) -> Address:
-        """Which is tried, or was last."""
+        """Address being tried, or tried last."""
         return self._addresses[self._at]
 
     @property
@@ -52,7 +52,7 @@ class Places:
         self._least = 1.0
 
     def wait(self) -> float:
-        """It is not there, or no more: seconds until the next try."""
+        """Count a failure; return the seconds to wait before the next try."""
         rounds, before = divmod(self._failures, len(self._addresses))
         self._failures += 1
         if before or not rounds:
@@ -60,17 +60,17 @@ class Places:
         return max(self._least, min(MOST, 1.5 ** min(rounds - 1, 20))) * (0.5 + self._jitter())
 
     def pause(self, told: int) -> float:
-        """It stops, and told us to come back after `told` seconds: never before, and not all at one
-        moment who were told the same, since it counts in whole ones.
+        """Return the seconds to wait after CLOSING, which told us to return in `told` seconds.
 
-        Should it not be back by then, we wait a quarter of that before each try: the longer it told, the
-        more there are who come back."""
+        The wait is never shorter, and has a random part: `told` is in whole seconds, the same for many
+        clients. If the server is not back by then, each further wait is at least a quarter of `told`.
+        """
         self._failures = 1
         self._least = min(MOST, max(1.0, told / 4))
         return min(told, self._longest) + self._jitter()
 
     def patience(self, told: int | None) -> float:
-        """It has no time for us; it may have told when it will."""
+        """Return the seconds to wait after an answer that the server is busy, with its Retry-After."""
         usual = self.wait()
         return usual if told is None else min(told, self._longest) * (1 + 0.5 * self._jitter())
 

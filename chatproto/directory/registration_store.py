@@ -1,4 +1,4 @@
-"""What a directory asks of a store so that registrations with keys outlive the server."""
+"""Store interface by which keyed registrations survive a restart of the server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class RegistrationStore(Protocol):
         """Put `presence`, which is connected, in, or in the place of the former of that id."""
 
     def left(self, presence: Registration) -> None:
-        """Its connection has ended; it has an `until` now."""
+        """Note that the connection has ended; `presence.until` is set."""
 
     def forget(self, client_id: str) -> None:
         """Take that one out, if it is in."""

@@ -1,4 +1,4 @@
-"""Who is connected with a key, and what the rules want said to them."""
+"""Connected clients with a key, and the effects that the directory's rules return."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class ClientConnection:
     open: bool = False
 
     def came_after(self, other: ClientConnection) -> bool:
-        """Whether it is known to have come after `other`: of two servers nobody can tell."""
+        """Return True if this connection is known to be newer; unknown between two servers."""
         return self.node == other.node and self.number > other.number
 
     @property
     def callable_at(self) -> Address:
-        """Where it is seen, with the port that it registered, once it has."""
+        """Address that peers may connect to: the address seen, with the registered port if any."""
         return self.host, self.listens or self.port
 
     @property
     def address(self) -> Address:
-        """Where it is seen."""
+        """Address that the connection comes from."""
         return self.host, self.port
 
 
@@ -68,9 +68,9 @@ Effect = PushTo | Dismiss
 
 @dataclass(slots=True, eq=False)
 class Registration:
-    """Somebody's registration: with a connection they can be called, without one it answers 480.
+    """Registration of a keyed client; without a connection, requests for it are answered 480.
 
-    `until`: when it ends, once the connection has (seconds); None while it lives.
+    `until` is the time (seconds) at which it ends; None while the connection lives.
     """
 
     client_id: str
@@ -92,11 +92,11 @@ class Registration:
 
     @property
     def connected(self) -> bool:
-        """Whether they can be called."""
+        """Whether the client has a connection."""
         return self.until is None
 
     def lets(self, key: str) -> bool:
-        """Whether `key` may know of them."""
+        """Return True if the owner of `key` may see this client."""
         return self.listed or key in self.allow or key == self.key
 
 

@@ -1,4 +1,4 @@
-"""What the directory's rules ask of a store."""
+"""Store interface of the classic directory's rules."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ class Registry(Protocol):
         """The lease of `client_id`."""
 
     def heard_at(self, client_id: str) -> float:
-        """When it was last heard of; minus infinity if it has no lease."""
+        """Return the time of the last request from the client; minus infinity without a registration."""
 
     def keep(self, lease: ClassicRegistration, now: float) -> None:
         """Register: put `lease` in, or in the place of the former of that id. It is heard of, and
         free. Whoever must go to make room goes without a word. Raises RemoteError 503 if nobody can go."""
 
     def touch(self, client_id: str, now: float) -> None:
-        """It is heard of; nothing if it has no lease."""
+        """Note a request from the client; ignored without a registration."""
 
     def forget(self, client_id: str) -> bool:
         """Take the lease out, with its place in the queue; False if there is none."""
@@ -49,7 +49,7 @@ class Registry(Protocol):
         """The ids that begin with `prefix` and come after `after`, in order."""
 
     def __len__(self) -> int:
-        """How many leases there are."""
+        """Return the number of registrations."""
 
     def partner_of(self, client_id: str) -> str | None:
         """With whom `client_id` was last paired, whether either has a lease or not."""
@@ -61,7 +61,7 @@ class Registry(Protocol):
         """Of the free, `asker` not among them, the one heard of last. Only leases without a key."""
 
     def pair(self, asker: str, peer: str) -> None:
-        """They are each other's partner now, neither free nor waiting."""
+        """Make two clients each other's partner, and neither free nor waiting."""
 
     def wait(self, asker: str) -> None:
         """`asker`, if it has a lease without a key, waits; in its old place if it did already."""

@@ -1,4 +1,4 @@
-"""What a server of our own kind is asked about rooms (protocol section 3)."""
+"""Send room requests to a BCP/2 server (PROTOCOL.md, section 3)."""
 
 from __future__ import annotations
 
@@ -59,7 +59,10 @@ class RoomPage:
 
 
 class RoomClient:
-    """Its requests fail with Refused, Unreachable, or LocalError for what cannot be sent."""
+    """Room requests, each a coroutine or Deferred.
+
+    They fail with ServerRefused, ServerUnreachable, or LocalError for a request that cannot be sent.
+    """
 
     def __init__(self, server: ServerRequests, limits: Limits = DEFAULTS) -> None:
         self._server = server
@@ -105,7 +108,7 @@ class RoomClient:
         return RoomPage(tuple(said), ack.more)
 
     async def names(self, room: str) -> tuple[Occupant, ...]:
-        """Everybody who is in `room`, page after page."""
+        """Return every member of `room`, page by page."""
         found: list[Occupant] = []
         after, most, paging = "", self._limits.listed, self.paging()
         while True:
@@ -139,7 +142,7 @@ class RoomClient:
         invited: bool | None = None,
         kept: bool | None = None,
     ) -> told.SettingsAck:
-        """How `room` is, after what was changed."""
+        """Change settings of `room`, and return all of them."""
         make = partial(asked.Settings, room=room, secret=secret, invited=invited, kept=kept)
         return await self._ask(make, told.SettingsAck)
 

@@ -39,29 +39,29 @@ NO_LOGIN = {WRONG_PASSWORD: "no such user, or another password", 405: "it has no
 
 
 class ServerListener(Protocol):
-    """Who is told what the server says unasked."""
+    """Receiver of what happens on the connection to the server without a request."""
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
-        """It knows us now, or again."""
+        """Handle a registration that succeeded, also again after a lost connection."""
 
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
         """The connection is gone, or was not to be had; `again`: it is tried again."""
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
-        """It does not want us, or we do not want it; it is not tried again."""
+        """Handle a final refusal, by the server or of its key; it is not tried again."""
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
-        """That one of several is not wanted; the others are tried."""
+        """Handle the final refusal of one of several servers; the others are tried."""
 
     def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
-        """Somebody asked it for us and may call."""
+        """Handle INTRODUCE: a peer asked the server for us and may call."""
 
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
-        """Somebody watched has come."""
+        """Handle PRESENCE: a watched peer has registered."""
 
 
 def _unheard(push: Bcp2Message) -> None:
-    """Where nobody wants to know what is said of rooms."""
+    """Ignore a push about rooms: the default receiver."""
 
 
 class SecureServer:
@@ -184,7 +184,7 @@ class SecureServer:
         self.watched[peer_id] = None
 
     async def info(self, prefix: str = "") -> tuple[Contact, ...]:
-        """Everybody who is registered and listed, page after page, `listed` people at most."""
+        """Return the registered clients, page by page, at most `listed` of them."""
         found: list[Contact] = []
         after, most, paging = "", self._limits.listed, Paging(self.seconds, self._limits)
         while True:
@@ -246,7 +246,7 @@ class SecureServer:
             )
 
     def line_pushed(self, push: Bcp2Message) -> None:
-        """It said something unasked."""
+        """Handle a message that is no answer."""
         match push:
             case bcp2_server.Introduce():
                 self._news.introduced(self, push)
@@ -271,7 +271,7 @@ class SecureServer:
                 self.pushed(push)
 
     def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None:
-        """Its connection is gone; `final`: for a reason that another try would not mend."""
+        """Handle the end of a connection; `final`: a further try would fail as well."""
         if line is not None and line not in (self._line, self._beginning):
             return  # we have left it before
         self._line, self._beginning, self._may_ask = None, None, False

@@ -38,7 +38,7 @@ PING_BURST, PING_RATE = 10, 1.0
 
 
 class Handshake(Protocol):
-    """What TLS found out: `identity.tls.Handshake`."""
+    """Result of a TLS handshake, as in `identity.tls.Handshake`."""
 
     peer_key: str | None
     refusal: str | None
@@ -48,7 +48,7 @@ class Handshake(Protocol):
 
 
 class LineOwner(Protocol):
-    """Who is told what happens on it; `directory.secure_client.SecureServer`."""
+    """Owner of the connection: `directory.secure_client.SecureServer`."""
 
     @property
     def name(self) -> str: ...

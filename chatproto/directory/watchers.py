@@ -1,4 +1,4 @@
-"""Who wants to know of whose coming and going (protocol section 3)."""
+"""Track which client watches the presence of which (PROTOCOL.md, section 3)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Watchers:
                 del self._watchers[peer_id]
 
     def lost(self, visitor: ClientConnection) -> None:
-        """Its connection has ended."""
+        """Forget every watch of a client whose connection has ended."""
         for peer_id in tuple(visitor.watches):
             self.remove(visitor, peer_id)
 

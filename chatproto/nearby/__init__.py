@@ -1,1 +1,1 @@
-"""Who is nearby: people on the same network who tell it, found without a server."""
+"""Find peers on the local network by beacons, without a server."""

@@ -40,7 +40,10 @@ class Beacon(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Seek(Bcp2Message):
-    """Who is there? It says nothing of who asks; `token`, 16 hex digits, lets them know their own."""
+    """Ask everybody on the local network to announce themselves.
+
+    It does not name the sender; a program recognises its own datagram by `token` (16 hex digits).
+    """
 
     method = "SEEK"
     headers = (Header("Token", "token", matching(TOKEN, "token")),)

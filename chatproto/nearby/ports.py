@@ -44,11 +44,11 @@ class Interface:
 
     @property
     def six(self) -> bool:
-        """Whether it is IPv6."""
+        """Return True for IPv6."""
         return not self.address
 
     def leads_to(self, host: str) -> bool:
-        """Whether who hears us there can call us, if we listen at `host`."""
+        """Return True if peers that hear us on this interface can connect to a listener on `host`."""
         if host == "::":
             return True
         if host in ("", "0.0.0.0"):
@@ -57,7 +57,7 @@ class Interface:
 
 
 def interfaces() -> tuple[Interface, ...]:
-    """Those of this machine, IPv4 first."""
+    """List this machine's interfaces, IPv4 first, at most `MOST_INTERFACES` of each family."""
     try:
         known = socket.if_nameindex()[:MOST_INTERFACES]
     except OSError:
@@ -172,7 +172,7 @@ class Ports:
 
     @property
     def networks(self) -> tuple[str, ...]:
-        """Those on which something was sent last, without loopback."""
+        """Names of the interfaces that the last datagram went out on, without loopback."""
         loopback = {one.name for one in self._ears if one.address.startswith("127.")}
         return tuple(name for name in self._reached if name not in loopback)
 

@@ -1,4 +1,7 @@
-"""Who was heard nearby, and how often we speak and listen: rules, with `now` in seconds handed in."""
+"""Rules of discovery: which beacons are remembered, and how often we send and read.
+
+Pure: every function takes `now` in seconds.
+"""
 
 from __future__ import annotations
 
@@ -16,9 +19,9 @@ JITTER = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """Somebody who says to be `client_id` and to have `key`; `addresses`: the best first.
+    """Peer heard on the local network: the id and key that it claims, best address first.
 
-    `seen` is when that was heard last. Nothing of it is proved before TLS has shown the key.
+    `seen` is the time of its last beacon. Nothing is proved until TLS has shown the key.
     """
 
     client_id: str
@@ -29,7 +32,7 @@ class Neighbour:
 
 @dataclass(slots=True)
 class _Heard:
-    """When a claim was heard from each of its addresses."""
+    """Addresses that one claim came from, with the time of the last beacon from each."""
 
     at: dict[Address, float] = field(default_factory=dict)
 
@@ -63,7 +66,7 @@ class Table:
         return False
 
     def people(self, now: float, client_id: str | None = None) -> tuple[Neighbour, ...]:
-        """Everybody, or those who say to be `client_id`; in the order of their names."""
+        """List the claims, or only those for `client_id`, in the order of ids."""
         self._forget(now)
         return tuple(
             Neighbour(*who, _in_order(heard.at), max(heard.at.values()))
@@ -88,13 +91,15 @@ class Table:
 
 
 def _in_order(heard: dict[Address, float]) -> tuple[Address, ...]:
-    """Those that mean something on one interface only come last; else as they were heard."""
+    """Sort addresses by the time they were heard; link-local ones (`%interface`) come last."""
     return tuple(sorted(heard, key=lambda address: "%" in address[0]))
 
 
 class Rhythm:
-    """When we say that we are here: every `beacon_every` seconds, and soon when somebody new is heard,
-    but never twice within `beacon_gap`. `due` is the time of the next one."""
+    """Schedule for our own beacons: every `beacon_every` seconds, sooner if a new peer is heard.
+
+    Two beacons are at least `beacon_gap` seconds apart. `due` is the time of the next one.
+    """
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
@@ -102,18 +107,18 @@ class Rhythm:
         self.due = now
 
     def sent(self, now: float, jitter: float) -> None:
-        """It was said; `jitter` is a number from 0 to 1."""
+        """Schedule the next beacon after one was sent; `jitter` is a number from 0 to 1."""
         self._last = now
         self.due = now + self._limits.beacon_every * (1 + JITTER * (2 * jitter - 1))
 
     def asked(self, now: float, jitter: float) -> None:
-        """Somebody wants to know: it is said sooner."""
+        """Bring the next beacon forward, because a peer asked for it."""
         soon = max(now + SOON * jitter, self._last + self._limits.beacon_gap)
         self.due = min(self.due, soon)
 
 
 class Gate:
-    """How many datagrams are looked at: `beacon_burst` at once, and then `beacon_rate` a second."""
+    """Token bucket for received datagrams: `beacon_burst` at once, then `beacon_rate` per second."""
 
     def __init__(self, limits: Limits, now: float) -> None:
         self._limits = limits
@@ -121,7 +126,7 @@ class Gate:
         self._seen = now
 
     def opens(self, now: float) -> bool:
-        """Whether one more is looked at."""
+        """Return True if one more datagram may be read now."""
         gained = max(0.0, now - self._seen) * self._limits.beacon_rate
         self._left = min(float(self._limits.beacon_burst), self._left + gained)
         self._seen = now

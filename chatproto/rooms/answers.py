@@ -1,4 +1,4 @@
-"""What is answered about rooms, and what the others in them are told (protocol section 3)."""
+"""Answer room requests and tell the other members (PROTOCOL.md, rooms)."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class RoomAnswers:
         return self._rooms[LOBBY]
 
     def answer(self, message: Bcp2Message, guest: Member, now: float) -> list[Effect]:
-        """What is to be said, to `guest` and to others."""
+        """Return the effects of one request: its answer to `guest`, and messages to other members."""
         try:
             return self._answer(message, guest, now)
         except RemoteError as error:
@@ -130,7 +130,10 @@ class RoomAnswers:
         return told_
 
     def operate(self, message: Bcp2Message, now: float) -> list[Effect]:
-        """What the server's operator wants. Raises RemoteError."""
+        """Carry out a request of the server's operator, who may do anything in any room.
+
+        Raises: RemoteError: 404 for an unknown room, or whatever the request is refused with.
+        """
         room = self._rooms.get(getattr(message, "room", ""))
         if room is None:
             raise RemoteError(404, "there is no such room")
@@ -176,7 +179,7 @@ class RoomAnswers:
         return lines >= most or len(old) > most
 
     def size(self) -> tuple[int, int]:
-        """How many rooms there are, and members in all of them."""
+        """Return the number of rooms, and of members in all of them together."""
         return len(self._rooms), sum(len(room.members) for room in self._rooms.values())
 
     def lines(self) -> Iterator[str]:
@@ -216,7 +219,7 @@ class RoomAnswers:
         return [Spread(self.lobby, told.Parted(LOBBY, name, reason), plain=False)]
 
     def may_speak(self, name: str, now: float) -> bool:
-        """Whether `name` may say something in the lobby."""
+        """Return True unless `name` is muted in the lobby."""
         return not self.lobby.is_muted(subject(name, ""), now)
 
     def heard(self, name: str, text: str, now: float) -> list[Effect]:
@@ -226,7 +229,7 @@ class RoomAnswers:
         return [Talk(lobby, number, name, now, text)]
 
     def admits(self, name: str, host: str, now: float) -> bool:
-        """Whether `name` may be in the lobby, from `host`: no ban is for them, and nobody has the name."""
+        """Return True if `name` may enter the lobby from `host`: the name is free and not banned."""
         lobby = self.lobby
         if lobby.has_member_like(name):
             return False

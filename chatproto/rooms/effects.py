@@ -1,4 +1,4 @@
-"""What the rules of rooms want done."""
+"""Effects that the room rules return for the server to apply."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class PutOut:
-    """Who is in the lobby in bare text as `name` goes."""
+    """Disconnect the raw-text lobby member called `name`."""
 
     name: str
 

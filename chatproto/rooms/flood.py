@@ -1,4 +1,4 @@
-"""How fast one person may talk to many; who is faster is read later, not refused (protocol, 3)."""
+"""Limit how fast one client may send to rooms; excess is read later, not refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rooms ask of a store: what was said, and how each room is (protocol section 3)."""
+"""Store interface for rooms: the history of each, and its settings (PROTOCOL.md, rooms)."""
 
 from __future__ import annotations
 
@@ -29,9 +29,10 @@ class HistoryPage(NamedTuple):
 
 
 class BanRecord(NamedTuple):
-    """Who may not come in, until when (seconds since 1970).
+    """Ban of an id, a key or an address from a room.
 
-    `kind`: "id" (the folded id is in `value`, and in `key` the key that had it), "key" or "address".
+    `kind` is "id", "key" or "address". For an id, `value` is its folded form and `key` the key that
+    had it. `until` is in seconds since 1970.
     """
 
     kind: str
@@ -42,10 +43,11 @@ class BanRecord(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RoomRecord:
-    """How a room is, apart from who is in it. `owner`, and who is in the pairs, are keys.
+    """Settings of a room that outlast its members.
 
-    `secret`: what its key hashes to, or "". `used`: when somebody was in it last. In `ops`, `mutes`
-    and `invited` each has the moment until which it is so.
+    `owner` and the first items of the pairs are keys; the second items of `ops`, `mutes` and
+    `invited` are the times at which each ends. `secret` is the hash of the room's key, or "".
+    `used` is the last time that the room had a member.
     """
 
     name: str
@@ -105,4 +107,4 @@ class RoomStore(Protocol):
         """The room `room.name` is like that."""
 
     def forget(self, room: str) -> None:
-        """There is no such room, and nothing was said in it; its numbers do not come back."""
+        """Forget a room and its history; its line numbers are not used again."""

@@ -72,16 +72,16 @@ Effect = ToOne | ToOthers | CloseMember
 
 
 def look_alike(name: str) -> str:
-    """What is the same for two names that a hurried reader takes for one (protocol section 3)."""
+    """Fold a name so that names which look alike become equal (PROTOCOL.md, rooms)."""
     folded = name.lower().replace("0", "o").replace("1", "l").replace("i", "l")
     return folded.replace("rn", "m")
 
 
 class LobbyMembers:
-    """Who is in it and under which name; a member is a number.
+    """Members of the raw-text lobby and their names; a member is a number.
 
-    `owned` tells whether a key owns a name, so that nobody may have it here; `others` who is here
-    otherwise than in bare text; `may_speak` whether somebody is not muted.
+    Args: owned: tells whether a key owns a name, which may then not be taken here. others: ids of the
+    lobby's members with a key. may_speak: tells whether a name is not muted.
     """
 
     def __init__(
@@ -137,7 +137,7 @@ class LobbyMembers:
         ]
 
     def said(self, member: int, text: str) -> list[Effect]:
-        """What follows from one message, its line end taken off."""
+        """Return the effects of one message, given without its line end."""
         if text.lower() in _ENDS:
             return self._quit(member, "")
         word, _, rest = text.partition(" ")

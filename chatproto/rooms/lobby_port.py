@@ -29,7 +29,7 @@ AT_ONCE = 32 * 1024
 
 
 class Beside(Interface):
-    """What is told to those who are in the lobby otherwise than in bare text."""
+    """Receiver of what happens in the raw-text lobby, for members who are not in raw text."""
 
     def came(self, name: str) -> None:
         """`name` is there now."""
@@ -236,7 +236,7 @@ class LobbyPort(Factory):
             self._carry_out(())
 
     def _drop(self, member: LobbyConnection) -> None:
-        """It does not read: what waits for it would grow without end."""
+        """Disconnect a member that does not read, before its unsent data grows without bound."""
         del self._members[member.number]
         self._effects.extend(self._lobby.left(member.number, "did not read what was sent"))
         member.abort()

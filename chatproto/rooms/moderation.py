@@ -1,4 +1,4 @@
-"""What is done in a room by those who may: its topic, who is put out, muted, made op, let in."""
+"""Moderate a room: topic, kick, ban, mute, operators, invitations."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ ACTS: dict[type[Bcp2Message], Act] = {
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does it: their role, their id (none for the server's operator) and their connection."""
+    """Sender of a moderation request: its role, id ("" for the server's operator), connection."""
 
     role: Role
     client_id: str = ""
@@ -57,7 +57,7 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is to be said, and who goes out of the room with it."""
+    """Effects of a moderation request, and the ids that leave the room because of it."""
 
     effects: list[Effect]
     out: tuple[str, ...] = ()
@@ -192,7 +192,11 @@ class Moderation:
         )
 
     def _ban_of(self, message: Barring, room: Room, actor: Actor, now: float) -> BanRecord:
-        """What is to be banned or banned no more. Raises RemoteError 400, or 403 for who is not to be."""
+        """Make the ban that `message` asks for, or asks to lift.
+
+        Raises: RemoteError: 400 unless exactly one of id, key and address is given; 403 for a target
+        with the same or a higher role.
+        """
         if sum(map(bool, (message.peer_id, message.key, message.address))) != 1:
             raise RemoteError(400, "one of peerID, Key and Address")
         until = self._end(message.until)

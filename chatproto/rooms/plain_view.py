@@ -1,4 +1,4 @@
-"""What those in the lobby in bare text read of the others."""
+"""Format room events as lines for the raw-text members of the lobby."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class BareText:
 
     @property
     def unfinished(self) -> bool:
-        """Whether bytes are kept that only more input, or `finish`, makes a message."""
+        """True while bytes are buffered that only more input, or `finish`, makes a message."""
         return self._position < len(self._data) or self._padding.waits
 
     def feed(self, data: bytes) -> None:
@@ -83,7 +83,7 @@ class BareText:
         return None
 
     def finish(self) -> str | None:
-        """What is kept as a message after all: there was silence, or the end of input."""
+        """Return the buffered bytes as a message, after a silence or the end of input."""
         message = self._data[self._position :].removesuffix(b"\r")
         self._data = b""
         self._position = 0
@@ -97,7 +97,10 @@ class BareText:
             raise RemoteError(413, f"a line of more than {self._limit} bytes")
 
     def _piece(self, data: bytes, begin: int) -> bytes:
-        """What can be a message of its own; nothing if a character at its end is not whole yet."""
+        """Return the longest prefix within the limit that does not cut a UTF-8 character.
+
+        Empty if the last character may still become whole.
+        """
         piece = data[begin : begin + self._limit]
         more = begin + len(piece) < len(data)
         whole = len(piece) - _unfinished_bytes(piece)
@@ -107,7 +110,7 @@ class BareText:
 
 
 def _unfinished_bytes(data: bytes) -> int:
-    """How many bytes at the end of `data` begin a UTF-8 character that is not whole: 0 to 3."""
+    """Count the bytes (0 to 3) at the end of `data` that begin an unfinished UTF-8 character."""
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     decoder.decode(data[-4:])
     return len(decoder.getstate()[0])

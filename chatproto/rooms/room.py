@@ -31,7 +31,7 @@ class Member(Hashable, Protocol):
 
 
 class Role(IntEnum):
-    """What somebody is in a room; OPERATOR is the server's, who is everywhere."""
+    """Role of a client in a room; OPERATOR is the server's operator, in every room."""
 
     OUTSIDER = 0
     MEMBER = 1
@@ -41,7 +41,7 @@ class Role(IntEnum):
 
 
 class Act(Enum):
-    """What may be done in a room."""
+    """Action in a room that needs a permission."""
 
     SAY = auto()
     HISTORY = auto()
@@ -86,12 +86,15 @@ OVER: dict[Role, frozenset[Role]] = {
 
 
 def hashed(room: str, secret: str) -> str:
-    """What is kept of a room's key."""
+    """Hash the key of a room for the store; "" stays ""."""
     return hashlib.sha256(f"{room}\n{secret}".encode()).hexdigest() if secret else ""
 
 
 def network(host: str) -> str:
-    """Whom a ban of an address is for: that one, or all of an IPv6 address's /64. Raises RemoteError 400."""
+    """Return the address that a ban covers: an IPv4 address, or the /64 of an IPv6 address.
+
+    Raises: RemoteError: 400 if `host` is not an address.
+    """
     address = ip_address(plain_ip(host))
     return str(address) if address.version == 4 else str(ip_network((address, 64), strict=False))
 
@@ -132,7 +135,7 @@ class Room:
         self._bans = {(ban.kind, ban.value): ban for ban in kept.bans}
 
     def kept(self) -> RoomRecord:
-        """What of it outlasts its members."""
+        """Return the settings to store: everything but the members."""
         return RoomRecord(
             self.name,
             self.owner,
@@ -149,7 +152,7 @@ class Room:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody may come in, so that all may know of it."""
+        """Whether anybody may join; only such rooms are listed."""
         return not self.secret and not self.invited_only
 
     # Who is in it.
@@ -191,7 +194,7 @@ class Room:
             yield Occupant(client_id, self.shown_role(client_id, now))
 
     def shown_role(self, client_id: str, now: float) -> str:
-        """What somebody in it is, in a word of the protocol."""
+        """Name a member's role in the protocol's words: owner, op, member, muted or open."""
         guest = self.members.get(client_id)
         who = subject(client_id, guest.key if guest is not None else "")
         if self.is_muted(who, now):
@@ -203,7 +206,7 @@ class Room:
     # Who may what.
 
     def role(self, key: str, now: float, inside: bool = True) -> Role:
-        """What who has `key` is; `inside`: they are in the room."""
+        """Return the role of the owner of `key`; `inside`: whether it is a member now."""
         if key and key == self.owner:
             return Role.OWNER
         if self._ops.get(key, 0.0) > now:
@@ -211,7 +214,7 @@ class Room:
         return Role.MEMBER if inside else Role.OUTSIDER
 
     def is_muted(self, who: str, now: float) -> bool:
-        """Whether `who` (a `subject`) may say nothing."""
+        """Return True if `who` (see `subject`) is muted."""
         return bool(self._mutes) and self._mutes.get(who, 0.0) > now
 
     def is_guess(self, guest: Member, secret: str, now: float) -> bool:
@@ -241,7 +244,7 @@ class Room:
             raise RemoteError(503, "the room is full")
 
     def is_banned(self, client_id: str, key: str, host: str, now: float) -> bool:
-        """Whether a ban is for them that has not ended."""
+        """Return True if a ban in force covers the id, the key or the address."""
         if not self._bans:
             return False
         return any(_is_for(ban, client_id, key, host, now) for ban in self._bans.values())
@@ -269,7 +272,10 @@ class Room:
         _put(self._invited, key, until, now, self._limits.room_invited)
 
     def set_ban(self, ban: BanRecord, now: float) -> None:
-        """Whoever it is for is op and invited no more. Raises RemoteError 413 for too many."""
+        """Add or replace a ban; its target loses operator role and invitation.
+
+        Raises: RemoteError: 413 for more than `room_bans` bans.
+        """
         bans = {place: one for place, one in self._bans.items() if one.until > now}
         bans.pop((ban.kind, ban.value), None)
         if len(bans) >= self._limits.room_bans:
@@ -294,7 +300,7 @@ def _less(counts: Counter[str], name: str) -> None:
 
 
 def subject(client_id: str, key: str) -> str:
-    """What somebody is looked up by: their key, or without one what their name looks like."""
+    """Key of the role tables: the client's key, or without one its folded name."""
     return key or f"={look_alike(client_id)}"
 
 

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 
 class Reactor(Protocol):
-    """What input and output need of a reactor."""
+    """Reactor methods that input and output use."""
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: object) -> Any: ...
 
@@ -53,15 +53,15 @@ def _terminal_name(fd: int) -> str:
 
 
 def is_always_ready(fd: int) -> bool:
-    """Whether `fd` never makes anybody wait, and so cannot be waited for: a file, /dev/null."""
+    """Return True if `fd` never blocks and cannot be polled: a regular file, /dev/null."""
     mode = os.fstat(fd).st_mode
     return stat.S_ISREG(mode) or (stat.S_ISCHR(mode) and not os.isatty(fd))
 
 
 def is_ready(fd: int, event: int) -> bool:
-    """Whether reading (`select.POLLIN`) or writing up to 4,096 bytes (`POLLOUT`) would not wait.
+    """Return True if reading (POLLIN) or writing up to 4,096 bytes (POLLOUT) would not block.
 
-    True as well where it would fail.
+    Also true if the call would fail at once.
     """
     poll = select.poll()
     poll.register(fd, event)
@@ -69,7 +69,7 @@ def is_ready(fd: int, event: int) -> bool:
 
 
 def terminal_is_there(fd: int) -> bool:
-    """Whether our terminal `fd` is not gone, whichever group of processes has it just now."""
+    """Return True while the terminal behind `fd` exists, even if we are in the background."""
     try:
         os.tcgetpgrp(fd)
     except OSError:

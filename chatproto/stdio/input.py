@@ -32,7 +32,7 @@ _LOOK_AGAIN = 1.0  # seconds, for a terminal that another program has just now
 
 
 def _ignore(sentence: str) -> None:
-    """What is done with a refusal that nobody wants to show."""
+    """Ignore a refusal: the default for `LineInput`."""
 
 
 @implementer(IReadDescriptor)

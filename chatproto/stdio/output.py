@@ -33,7 +33,7 @@ def _dropped_line(count: int) -> str:
 
 
 def _ignore(full: bool) -> None:
-    """What is done about pressure where nobody can do anything."""
+    """Ignore back-pressure: the default for `Output`."""
 
 
 @implementer(IWriteDescriptor)

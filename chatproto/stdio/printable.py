@@ -1,4 +1,4 @@
-"""What others wrote, made fit to be shown: no terminal obeys it and nothing hides in it."""
+"""Make text from peers safe to show: no control codes, nothing invisible."""
 
 from __future__ import annotations
 

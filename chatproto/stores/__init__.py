@@ -1,1 +1,1 @@
-"""What is kept, and where."""
+"""Store registrations, ids, rooms and conversations: in memory, in SQLite or in Redis."""

@@ -1,4 +1,4 @@
-"""What is kept, in memory: gone when the process ends, and bounded while it lives."""
+"""Keep registrations in memory: bounded, and lost when the process ends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one person's program remembers of its conversations, in memory: gone when the process ends."""
+"""Keep one user's conversations in memory; lost when the process ends."""
 
 from __future__ import annotations
 
@@ -199,12 +199,12 @@ class MemoryLedger:
 
 
 def out_of_order(key: str, entry: StreamEntry) -> LedgerTrouble:
-    """What is raised for an ID that does not rise, or if no numbering has begun: nothing is lost unseen."""
+    """Error for a message number that does not follow, or for a stream that was never begun."""
     return LedgerTrouble(f"number {entry.id} does not follow in what is kept for {key}")
 
 
 def clamp(most: int) -> int:
-    """How many lines are handed out if `most` are asked for."""
+    """Limit the number of history lines asked for to `MOST_LINES`."""
     return max(0, min(most, MOST_LINES))
 
 
@@ -225,6 +225,6 @@ def _tokens(text: str) -> list[str]:
 
 
 def _contains(text: str, wanted: list[list[str]]) -> bool:
-    """Whether the words of each of `wanted` stand in `text`, one after the other."""
+    """Return True if `text` contains each of the phrases in `wanted`, word by word."""
     have = f" {' '.join(_tokens(text))} "
     return all(f" {' '.join(one)} " in have for one in wanted)

@@ -1,4 +1,4 @@
-"""Which key owns which id, in memory: while the process lives."""
+"""Keep in memory which key owns which id."""
 
 from __future__ import annotations
 

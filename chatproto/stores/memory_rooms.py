@@ -16,7 +16,7 @@ LINE_BYTES = 200
 
 
 class MemoryRoomLog:
-    """What is kept of one room. Every number from `since` to `last` was given to a line in it."""
+    """History of one room; every number from `since` to `last` belongs to a stored line."""
 
     def __init__(self) -> None:
         self.lines: deque[RoomLine] = deque()
@@ -40,7 +40,7 @@ class MemoryRoomLog:
 
 
 def weight(line: RoomLine) -> int:
-    """How many bytes a line takes, about."""
+    """Estimate the memory that a line takes, in bytes."""
     return LINE_BYTES + len(line.text.encode())
 
 
@@ -86,7 +86,7 @@ class MemoryRooms:
             self._size += self.log(room).add(RoomLine(*line))
 
     def log(self, room: str) -> MemoryRoomLog:
-        """What is kept of `room`."""
+        """Return the history of `room`, empty if there is none yet."""
         log = self._logs.get(room)
         if log is None:
             log = self._logs[room] = MemoryRoomLog()

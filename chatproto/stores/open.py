@@ -25,7 +25,7 @@ IN_HOME = "server.sqlite"
 
 
 class Store(Protocol):
-    """What a server keeps. The limits bound it, and `registry` forgets nothing that it acknowledged."""
+    """Parts of a server's store. The limits bound it; `registry` keeps all it acknowledged."""
 
     @property
     def registry(self) -> Registry: ...

@@ -1,7 +1,7 @@
-"""What several servers share, in Redis: one stream of lines, and a picture of what came before it.
+"""Log shared by several servers in Redis: a stream of lines, and a snapshot of all before it.
 
-The only file that knows txredisapi. Keys: `chatproto:key` (of the servers), `chatproto:log` (the
-stream), `chatproto:picture` (how far the last picture goes), `chatproto:picture:ID` (its lines).
+Only this module uses txredisapi. Redis keys: `chatproto:key` (of the servers), `chatproto:log` (the
+stream), `chatproto:picture` (position of the last snapshot), `chatproto:picture:ID` (its lines).
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ def _number(position: str) -> tuple[int, ...]:
 
 
 def _line(told: list[Any]) -> str:
-    """What an entry holds; nothing, which is no batch, if it is none of ours."""
+    """Return the line in a stream entry, or "" if another program wrote the entry."""
     return told[1] if len(told) == 2 and isinstance(told[1], str) else ""
 
 
 def _time_of(position: str) -> float:
-    """When the entry was written, in seconds since 1970."""
+    """Return the time of a stream entry, in seconds since 1970."""
     return min(_number(position)[0] / 1000, LAST_MOMENT)
 
 
@@ -96,7 +96,7 @@ def is_position(text: object) -> bool:
 
 
 class Listener(Protocol):
-    """Who reads. `missed` is what `read` raises to begin again."""
+    """Reader of the log. `missed` is the exception that `read` raises to start over."""
 
     @property
     def missed(self) -> type[Exception]: ...
@@ -304,7 +304,7 @@ class RedisLog(Service):
             )
 
     async def _find(self, reader: _Connection) -> None:
-        """Where reading goes on: after what was read last, if that is there still, else a picture."""
+        """Find where to read on: after the last entry read if it still exists, else at a snapshot."""
         assert self.listener is not None
         if self._last and await self._is_there(reader, self._last):
             return
@@ -339,7 +339,7 @@ class RedisLog(Service):
         return bool(await self._ask(reader, "XRANGE", LOG, position, position))
 
     async def _is_cut(self, reader: _Connection) -> bool:
-        """Whether some of the log was taken away."""
+        """Return True if the beginning of the stream was deleted."""
         if not await self._ask(reader, "EXISTS", LOG):
             return False
         told = await self._ask(reader, "XINFO", "STREAM", LOG)
@@ -347,7 +347,10 @@ class RedisLog(Service):
         return bool(facts.get("entries-added", 0) > facts["length"])
 
     async def _look_back(self, reader: _Connection) -> None:
-        """Who empties Redis while we read breaks no connection: what was read is gone all the same."""
+        """Check now and then that entries already read still exist.
+
+        Emptying Redis breaks no connection, so nothing else would notice it.
+        """
         now = self._reactor.seconds()
         if now - self._seen_at < LOOK_BACK and (self._seen or self._last == "0-0"):
             return

@@ -1,4 +1,4 @@
-"""What a server keeps, in a file of SQLite: the default."""
+"""Keep everything of a server in one SQLite file: the default store."""
 
 from __future__ import annotations
 

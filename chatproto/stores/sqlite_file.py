@@ -36,13 +36,12 @@ NULLABLE = " AND %s IS NOT NULL"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """What a file is, and all in which one kind differs from another.
+    """Kind of SQLite file: everything in which a server's file differs from a client's.
 
-    `application`: its mark in the header; `program`: whose it is; `steps`: SQL that leads from version
-    to version, the first makes version 1 of an empty file. `trouble`: what is raised; `no_database`:
-    what is said of a file that SQLite did not write. `alone`: only one program has it open at a time.
-    `opening_wait` and `lock_wait`: seconds for which another one may hold up the start, and then every
-    write.
+    `application`: id in the file's header. `program`: name for messages. `steps`: SQL from version to
+    version; the first makes version 1 of an empty file. `trouble`: exception to raise. `no_database`:
+    sentence for a file of another format. `alone`: one process only. `opening_wait`, `lock_wait`:
+    seconds that another process may delay the start, and each write.
     """
 
     application: int
@@ -56,7 +55,7 @@ class Kind:
 
 
 def ignored(sentence: str) -> None:
-    """Nobody is told."""
+    """Ignore a notice: the default receiver."""
 
 
 class SqliteFile:
@@ -218,7 +217,7 @@ class SqliteFile:
 
 
 def reason(error: Exception, kind: Kind) -> str:
-    """What is wrong with a file of this kind, in a few words."""
+    """Explain in a few words why a file of this kind cannot be used."""
     if isinstance(error, OSError):
         return error.strerror or str(error)
     # The lowest byte is the kind; what is above it says where it was noticed.

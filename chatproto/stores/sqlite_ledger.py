@@ -1,4 +1,4 @@
-"""What one person's program remembers of its conversations, in a file of SQLite."""
+"""Keep one user's conversations in an SQLite file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose id is whose, in a file of SQLite and not in memory: there may be a million."""
+"""Keep in an SQLite file which key owns which id; nothing in memory, for up to a million ids."""
 
 from __future__ import annotations
 

@@ -72,8 +72,10 @@ class SqliteRegistry(MemoryRegistry):
             self._behind += batch
 
     def _heard_since(self) -> list[str]:
-        """Who was heard of since this was last asked, and those at that very moment: to write again what
-        is there writes nothing."""
+        """List the clients heard from since the last call, including those at that very moment.
+
+        Writing an unchanged row again is harmless.
+        """
         if not self._silent:
             return []
         newest = next(reversed(self._silent.values())).heard
@@ -114,8 +116,11 @@ class SqliteRegistry(MemoryRegistry):
 
 
 def _is_same(former: ClassicRegistration, lease: ClassicRegistration) -> bool:
-    """Whether the file would not change; the number of the connection, which each has anew, is only
-    written along, as the address of somebody on this machine is."""
+    """Return True if the file need not change for `lease`.
+
+    The number of the connection, new each time, is no reason to write; neither is which of this machine's
+    own addresses a client has.
+    """
     old, new = former.source, lease.source
     return (
         former.port == lease.port

@@ -181,7 +181,7 @@ class SqliteRooms:
         self._numbers.pop(room, None)
 
     def _lines(self, room: str, since: int, number: int, where: str) -> Iterable[RoomLine]:
-        """Those from `since`, one after another, for they may be large."""
+        """Yield the lines from `since` one by one, because they may be large."""
         query = (
             "SELECT number, sender, at, text FROM lines"
             f" WHERE room = ? AND number >= ? AND number {where}"

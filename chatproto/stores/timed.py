@@ -75,7 +75,7 @@ class TimedStore:
 
 
 class TimedLog:
-    """What several servers share: `log`, with how long it took to write to it told to `spend`."""
+    """Log shared by several servers that reports the time of each write to `spend`."""
 
     def __init__(self, log: Any, spend: Spend) -> None:
         self._log = log
