@@ -20,12 +20,11 @@ from twisted.internet.interfaces import (
     IOpenSSLServerConnectionCreator,
 )
 from twisted.logger import Logger
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.identity.channel import Channel, Encrypting
 from chatproto.identity.keys import Identity, key_name
+from chatproto.net.fast_tls import connection_for
 from chatproto.wire.limits import DEFAULTS, Limits
 
 log = Logger()
@@ -128,12 +127,8 @@ class Handshake:
         return str(error)
 
     def _make(self, layer: Any) -> SSL.Connection:
-        connection = Channel(self._context, None)
+        connection = connection_for(layer, self._context)
         self._connection = ref(connection)
-        if isinstance(layer, TLSMemoryBIOProtocol):
-            layer._write = encrypting = Encrypting(layer)  # type: ignore[method-assign]
-            if isinstance(layer, BufferingTLSTransport):
-                layer.writeSequence = encrypting.sequence  # type: ignore[method-assign, assignment]
         connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
         return connection
 

@@ -18,6 +18,8 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.fast_tcp import AnyHostnameEndpoint
+
 NO_HOST = (OSError, UnicodeError, ValueError)
 """Exceptions that Python raises for an invalid host name: `gaierror`, bad labels, a NUL."""
 FAMILIES = {
@@ -83,17 +85,6 @@ class Resolution:
         """A call of the system's resolver cannot be cancelled; its answer is not waited for."""
 
 
-class HostEndpoint(HostnameEndpoint):
-    """Twisted's, but for names that are no IDNA, such as `my_host`: the resolver decides."""
-
-    @staticmethod
-    def _hostAsBytesAndText(host: bytes | str) -> tuple[bool, bytes, str]:
-        if isinstance(host, str) and host.isascii():
-            return False, host.encode("ascii"), host
-        found: tuple[bool, bytes, str] = HostnameEndpoint._hostAsBytesAndText(host)
-        return found
-
-
 def endpoint_to(
     reactor: Any, host: str, port: int, wait: float, binding: Any = None
 ) -> HostnameEndpoint | TCP6ClientEndpoint:
@@ -104,7 +95,7 @@ def endpoint_to(
     address, scope, _ = host.partition("%")
     if scope and _is_ipv6(address):
         return TCP6ClientEndpoint(reactor, host, port, wait, binding)
-    return HostEndpoint(reactor, host, port, timeout=wait, bindAddress=binding)
+    return AnyHostnameEndpoint(reactor, host, port, timeout=wait, bindAddress=binding)
 
 
 def _is_ipv6(address: str) -> bool:

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from chatproto.server.transport import PromptServer
+from chatproto.net.fast_tcp import server_transport
 from chatproto.wire.fields import host_port
 
 BACKLOG = 1024
@@ -117,7 +117,7 @@ def tune(port: Any) -> None:
     if listening is None or listening.family not in (socket.AF_INET, socket.AF_INET6):
         return
     if isinstance(port, tcp.Port) and port.transport is tcp.Server:
-        port.transport = PromptServer
+        port.transport = server_transport()
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for name, value in (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 6)):

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
-from twisted.protocols.tls import TLSMemoryBIOProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.identity.tls import Handshake
+from chatproto.net.fast_tls import write_at_once
 from chatproto.server.counters import Counters
-from chatproto.server.prompt_tls import PromptTls
 from chatproto.server.room_side import REQUESTS, Pace
 from chatproto.server.terminal_lines import terminal_lines
 from chatproto.server.work_queue import PIECE, Use, WorkQueue
@@ -103,11 +102,7 @@ class SecureConnection(LineReceiver):
         self._factory.watch(self, self._heard + limits.handshake_wait)
         transport.startTLS(self._handshake, True)
         layer = transport.protocol
-        if isinstance(layer, TLSMemoryBIOProtocol):
-            # Its own `write` may wait for the next turn of the reactor, with a timer for each member.
-            self._write = PromptTls(layer).write
-        else:
-            self._write = layer.write
+        self._write = write_at_once(layer)
         layer.dataReceived(data)
 
     # What Twisted calls.

@@ -17,9 +17,9 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.fast_tcp import start_tls
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.session.before_tls import BeforeTls, punch_first
-from chatproto.session.beneath import start_tls
 from chatproto.session.effects import Opening
 from chatproto.session.keepalive import Keepalive
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry

@@ -12,7 +12,8 @@ from twisted.internet.endpoints import TCP6ClientEndpoint
 from twisted.internet.testing import MemoryReactorClock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.net.resolver import HostEndpoint, SystemResolver, endpoint_to, look_up
+from chatproto.net.fast_tcp import AnyHostnameEndpoint
+from chatproto.net.resolver import SystemResolver, endpoint_to, look_up
 
 
 class Threads:
@@ -68,12 +69,14 @@ class ResolverTests(SynchronousTestCase):
 
     def test_the_endpoint_leaves_it_to_the_resolver(self) -> None:
         for name in ("a..b", "x" * 64, "my_host"):
-            self.assertIsInstance(endpoint_to(MemoryReactorClock(), name, 1, 5), HostEndpoint)
+            self.assertIsInstance(
+                endpoint_to(MemoryReactorClock(), name, 1, 5), AnyHostnameEndpoint
+            )
             self.assertIn(name, repr(endpoint_to(MemoryReactorClock(), name, 1, 5)))
         self.assertIsInstance(
             endpoint_to(MemoryReactorClock(), "fe80::1%eth0", 1, 5), TCP6ClientEndpoint
         )
-        self.assertIsInstance(endpoint_to(MemoryReactorClock(), "a%b", 1, 5), HostEndpoint)
+        self.assertIsInstance(endpoint_to(MemoryReactorClock(), "a%b", 1, 5), AnyHostnameEndpoint)
 
     @given(st.text())
     def test_no_name_raises(self, name: str) -> None:

@@ -1,4 +1,4 @@
-"""What lies beneath TLS on a link, on a real socket of loopback: at once if it can be, else in its turn."""
+"""TLS over TCP that sends directly, on real sockets of loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from zope.interface import implementer
 
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Tls
-from chatproto.session.beneath import READ, start_tls
+from chatproto.net.fast_tcp import READ_SIZE, start_tls
 
 reactor: Any = global_reactor
 CHUNK = 64 * 1024
@@ -118,7 +118,7 @@ class Drain(Protocol):
         self.lost.callback(None)
 
 
-class BeneathTests(TestCase):
+class DirectWriterTests(TestCase):
     timeout = 60
 
     def listen(self, protocol: Protocol) -> int:
@@ -145,7 +145,7 @@ class BeneathTests(TestCase):
         flood = Flood(400)
         drain = await self.carry(flood, 400)
         self.assertLess(flood.most, CHUNK + 1024)
-        self.assertLessEqual(max(map(len, drain.got)), READ)
+        self.assertLessEqual(max(map(len, drain.got)), READ_SIZE)
         self.assertGreater(max(map(len, drain.got)), CHUNK)
 
     async def test_what_is_said_all_the_same_waits_its_turn(self) -> None:

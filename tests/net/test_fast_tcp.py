@@ -1,4 +1,4 @@
-"""The prompt transport on real sockets, on loopback."""
+"""Accepted TCP connections on real sockets of loopback, direct and as Twisted makes them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from chatproto.server.transport import PromptServer
+from chatproto.net import fast_tcp
+from chatproto.net.fast_tcp import server_transport
 
 
 @implementer(IHalfCloseableProtocol)
@@ -46,14 +47,14 @@ class Ours(Protocol):
         self.lost.callback(kind)
 
 
-class APromptServer(TestCase):
+class ServerTransportTests(TestCase):
     timeout = 20
 
     def listen(self, ended: str = "", times: int = 1) -> Ours:
         ours = Ours(ended, times)
         factory: Any = Factory.forProtocol(lambda: ours)
         port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
-        port.transport = PromptServer
+        port.transport = server_transport()
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
         return ours
@@ -103,7 +104,7 @@ class APromptServer(TestCase):
 
         factory: Any = Factory.forProtocol(Whole)
         port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
-        port.transport = PromptServer
+        port.transport = server_transport()
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
         await deferToThread(self.talk, b"hello")
@@ -114,3 +115,10 @@ class APromptServer(TestCase):
         await deferToThread(self.talk, b"hello")
         await ours.lost
         self.assertIsNone(ours.transport.loseConnection())  # type: ignore[union-attr]
+
+
+class PlainTransportTests(ServerTransportTests):
+    """The same with Twisted's own."""
+
+    def setUp(self) -> None:
+        self.patch(fast_tcp, "WHY_PLAIN", "a test wants it")

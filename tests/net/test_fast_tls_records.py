@@ -1,4 +1,4 @@
-"""TLS that writes at once, on a real socket of loopback: every byte, in order, whatever waits."""
+"""TLS that writes at once, on real sockets of loopback: every byte arrives in order."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
-from chatproto.identity.channel import RECORD
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Tls
-from chatproto.server.prompt_tls import PromptTls
-from chatproto.server.transport import PromptServer
+from chatproto.net import fast_tcp, fast_tls
+from chatproto.net.fast_tcp import server_transport
+from chatproto.net.fast_tls import RECORD, write_at_once
 from tests.e2e.tls_wires import context
 
 SERVER = new_identity()
@@ -44,26 +44,26 @@ class Ours(Protocol):
         self.tcp, self.layer = tcp, tcp.protocol
 
     def handshakeCompleted(self) -> None:
-        prompt = self.prompt = PromptTls(self.layer)
+        write = self.write = write_at_once(self.layer)
         for part in self.parts:
-            prompt.write(part)
+            write(part)
             self.waited.append(bool(self.tcp._tempDataBuffer or self.tcp.dataBuffer))
         self.layer.loseConnection()
-        prompt.write(b"after the end")
+        write(b"after the end")
         self.written.set()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.lost.callback(None)
 
 
-class PromptTlsTests(TestCase):
+class WriteAtOnceTests(TestCase):
     timeout = 30
 
     def listen(self, parts: list[bytes]) -> Ours:
         ours = Ours(parts)
         factory: Any = Factory.forProtocol(lambda: ours)
         port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
-        port.transport = PromptServer
+        port.transport = server_transport()
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
         return ours
@@ -82,7 +82,7 @@ class PromptTlsTests(TestCase):
                 got.append(more)
             return b"".join(got)
 
-    async def test_all_comes_in_order_and_nothing_after_the_end(self) -> None:
+    async def test_all_arrives_in_order_and_nothing_after_the_end(self) -> None:
         parts = [b"one ", b"two ", b"", b"x" * RECORD, b"y" * (RECORD + 1), b"z" * 100_000, b" end"]
         ours = self.listen(parts)
         got = await deferToThread(self.read, ours)
@@ -90,7 +90,7 @@ class PromptTlsTests(TestCase):
         self.assertTrue(got == b"".join(parts))
         await ours.lost
 
-    async def test_what_the_socket_does_not_take_waits_its_turn(self) -> None:
+    async def test_data_that_the_socket_does_not_take_waits_its_turn(self) -> None:
         parts = [b"%d " % number + b"x" * 8000 for number in range(2000)]
         ours = self.listen(parts)
         got = await deferToThread(self.read, ours)
@@ -98,8 +98,16 @@ class PromptTlsTests(TestCase):
         self.assertEqual((ours.waited[0], ours.waited[-1]), (False, True))
         await ours.lost
 
-    async def test_what_is_said_when_it_is_over_goes_nowhere(self) -> None:
+    async def test_data_written_after_the_end_is_dropped(self) -> None:
         ours = self.listen([b"one"])
         await deferToThread(self.read, ours)
         await ours.lost
-        ours.prompt.write(b"two")
+        ours.write(b"two")
+
+
+class PlainWriteTests(WriteAtOnceTests):
+    """The same with the plain library."""
+
+    def setUp(self) -> None:
+        for module in (fast_tcp, fast_tls):
+            self.patch(module, "WHY_PLAIN", "a test wants it")

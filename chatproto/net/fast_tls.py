@@ -1,0 +1,245 @@
+"""TLS that moves many records at a time, and the private names of Twisted's TLS and of pyOpenSSL.
+
+Twisted reads and writes one record of 16 KiB for each call, and holds small writes back until the
+reactor's next turn. The classes here do the same in fewer steps; the bytes on the wire are the same.
+
+No other file of this program knows a private name of `twisted.protocols.tls` or `OpenSSL`.
+`WHY_PLAIN` is empty if the installed versions are known and have all names that stand here;
+otherwise, and if the environment variable `CHATPROTO_PLAIN_IO` is set, TLS is the plain library's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import OpenSSL
+from OpenSSL import SSL
+from twisted.logger import Logger
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOProtocol
+from twisted.python.failure import Failure
+
+from chatproto.net import fast_tcp
+from chatproto.net.fast_tcp import missing, unknown
+
+KNOWN_PYOPENSSL = 26
+"""Major version of pyOpenSSL whose private names are used here."""
+RECORD = 16 * 1024
+"""Bytes that one TLS record holds at most (RFC 8446, section 5.1)."""
+AROUND = 64
+"""More bytes than TLS puts around a record."""
+BLOCK = 256 * 1024
+"""Bytes that are encrypted, or handed to the protocol, at once."""
+ENCRYPTED = RECORD + 16 * AROUND
+"""Bytes that one encrypted record, and what TLS sends before it, take at most."""
+
+_ffi: Any
+_lib: Any
+try:
+    from OpenSSL._util import ffi as _ffi
+    from OpenSSL._util import lib as _lib
+except ImportError:
+    _ffi = _lib = None
+
+
+def _missing() -> str:
+    """Return the first private name that the installed libraries do not have; "" if they have all."""
+    connection = SSL.Connection(SSL.Context(SSL.TLS_METHOD), None)
+    set_by = (TLSMemoryBIOProtocol.makeConnection, BufferingTLSTransport.__init__)
+    known = {name for method in set_by for name in method.__code__.co_names}
+    unset = {"_tlsConnection", "_appSendBuffer", "_aggregator"} - known
+    methods = ("_write", "_flushSendBIO", "_bufferedWrite", "_tlsShutdownFinished")
+    return (
+        missing(_ffi, "new_allocator", "buffer")
+        or missing(_lib, "SSL_write", "SSL_read", "BIO_read")
+        or missing(connection, "_ssl", "_from_ssl", "_raise_ssl_error")
+        or missing(TLSMemoryBIOProtocol, *methods, "_lostTLSConnection", "_producer")
+        or "".join(f"{name} is not there" for name in sorted(unset)[:1])
+    )
+
+
+WHY_PLAIN = (
+    fast_tcp.WHY_PLAIN or unknown("pyOpenSSL", OpenSSL.__version__, KNOWN_PYOPENSSL) or _missing()
+)
+"""Reason why TLS is the plain library's; empty: it is the faster one of this file."""
+
+if not WHY_PLAIN:
+    _new_block = _ffi.new_allocator(should_clear_after_alloc=False)
+    _encrypted = _new_block("char[]", ENCRYPTED)
+elif not fast_tcp.WHY_PLAIN:
+    Logger().warn("connections use Twisted's own TLS: {why}", why=WHY_PLAIN)
+
+
+def connection_for(layer: Any, context: SSL.Context) -> SSL.Connection:
+    """Return the OpenSSL connection of the TLS `layer`, which from now on writes many records at once.
+
+    Args: layer: the protocol that `startTLS` made; one that is not Twisted's stays as it is.
+    """
+    if WHY_PLAIN:
+        return TlsEnd(context, None)
+    if isinstance(layer, TLSMemoryBIOProtocol):
+        writer = BlockWriter(layer)
+        layer._write = writer.write  # type: ignore[method-assign]
+        if isinstance(layer, BufferingTLSTransport):
+            layer.writeSequence = writer.write_sequence  # type: ignore[method-assign, assignment]
+    return BlockTlsEnd(context, None)
+
+
+def write_at_once(layer: Any) -> Callable[[bytes], object]:
+    """Return the quickest `write` for a `layer` whose messages are small and already gathered.
+
+    Twisted's own may wait for the reactor's next turn, with a timer for each connection.
+    """
+    if WHY_PLAIN or not isinstance(layer, TLSMemoryBIOProtocol):
+        write: Callable[[bytes], object] = layer.write
+        return write
+    return RecordWriter(layer).write
+
+
+class TlsEnd(SSL.Connection):
+    """pyOpenSSL's connection; a handshake that the peer ends politely fails with a reason."""
+
+    def do_handshake(self) -> None:
+        """Go on with the handshake. Twisted looks for a reason in its errors; ZeroReturnError has none."""
+        try:
+            super().do_handshake()
+        except SSL.ZeroReturnError:
+            raise SSL.Error([("SSL routines", "", "close notify")]) from None
+
+
+class BlockTlsEnd(TlsEnd):
+    """Connection whose `recv` and `bio_read` return all there is, where Twisted asks for a record."""
+
+    _broken: SSL.Error | None = None  # found behind what was returned
+    _unread = 0  # bytes that bio_read has yet to return, at most
+
+    def recv(self, bufsiz: int, flags: int | None = None) -> bytes:
+        """Return what the records that came hold, up to a block, whatever `bufsiz` is.
+
+        Raises: SSL.Error as the library does; an error behind some bytes is raised by the next call.
+        """
+        if self._broken is not None:
+            broken, self._broken = self._broken, None
+            raise broken
+        # As pyOpenSSL's own, without a buffer for each record: there are 65,536 in a GiB.
+        block, size = _new_block("char[]", BLOCK), 0
+        while BLOCK - size >= RECORD:
+            count = _lib.SSL_read(self._ssl, block + size, RECORD)
+            if count <= 0:
+                try:
+                    self._raise_ssl_error(self._ssl, count)
+                except SSL.Error as error:
+                    if not size:
+                        raise
+                    if not isinstance(error, SSL.WantReadError):
+                        self._broken = error
+                break
+            size += count
+        return bytes(_ffi.buffer(block, size))
+
+    def send(self, buf: Any, flags: int = 0) -> int:
+        """Encrypt all of `buf`."""
+        self._unread += len(buf) + (len(buf) // RECORD + 1) * AROUND
+        return super().send(buf, flags)
+
+    def recorder(self) -> Callable[[bytes], bytes]:
+        """Return a function that encrypts at most RECORD bytes and returns all bytes to be sent.
+
+        It costs a third of `send` and `bio_read`, and a room calls it once for each member. It raises
+        SSL.Error if nothing was encrypted.
+        """
+        ssl, to_send, record, size = self._ssl, self._from_ssl, _encrypted, ENCRYPTED
+        encrypt, read, bytes_of = _lib.SSL_write, _lib.BIO_read, _ffi.buffer
+
+        def encrypted(data: bytes) -> bytes:
+            count = encrypt(ssl, data, len(data))
+            if count <= 0:
+                self._raise_ssl_error(ssl, count)
+            return bytes(bytes_of(record, read(to_send, record, size)))
+
+        return encrypted
+
+    def bio_read(self, bufsiz: int) -> bytes:
+        """Return all bytes to be sent, also where `bufsiz` is less."""
+        most, self._unread = max(bufsiz, self._unread), 0
+        return super().bio_read(most)
+
+
+class BlockWriter:
+    """Encrypt for `layer` a block at a time, where Twisted's `_write` takes record by record."""
+
+    __slots__ = ("_layer",)
+
+    def __init__(self, layer: TLSMemoryBIOProtocol) -> None:
+        self._layer: Any = layer
+
+    def write(self, data: bytes) -> None:
+        """Encrypt `data` and hand it to the transport, in the place of `_write`.
+
+        Twisted calls it with nothing that waits for the handshake or was lost with the connection.
+        """
+        at = 0
+        while at < len(data) and self._encrypt(data[at : at + BLOCK], data, at):
+            at += BLOCK
+            self._layer._flushSendBIO()
+
+    def write_sequence(self, parts: Iterable[bytes | memoryview]) -> None:
+        """Encrypt `parts`, at most a block together, and hand them to the transport as one.
+
+        Twisted's `writeSequence`, in whose place it stands, would join them first.
+        """
+        layer = self._layer
+        if layer.disconnecting and layer._producer is None:
+            return
+        layer._aggregator.flush()  # what was written before
+        for part in parts:
+            self._encrypt(part, part, 0)
+        if not layer._lostTLSConnection:
+            layer._flushSendBIO()
+
+    def _encrypt(self, data: bytes | memoryview, whole: bytes | memoryview, at: int) -> bool:
+        """Encrypt `data`, which is `whole` from `at`; return False if that must wait, or is lost."""
+        layer = self._layer
+        if layer._lostTLSConnection:
+            return False
+        try:
+            layer._tlsConnection.send(data)
+        except SSL.WantReadError:
+            layer._bufferedWrite(bytes(whole[at:]))  # for the handshake
+            return False
+        except SSL.Error:
+            layer._tlsShutdownFinished(Failure())
+            return False
+        return True
+
+
+class RecordWriter:
+    """Write for `layer`, once its handshake is done, each small piece at once and in one record.
+
+    Other cases (much at once, something that waits already, a closing or broken connection) are left
+    to Twisted. What the usual case needs is kept here: a room goes this way for each member, and
+    looking it up in the layer would cost as much as encrypting.
+    """
+
+    __slots__ = ("_is_free", "_layer", "_record", "_send")
+
+    def __init__(self, layer: TLSMemoryBIOProtocol) -> None:
+        inside: Any = layer
+        self._layer = inside
+        self._record: Callable[[bytes], bytes] = inside._tlsConnection.recorder()
+        self._send: Callable[[bytes], None] = inside.transport.write
+        self._is_free = True  # nothing waits in the layer
+
+    def write(self, data: bytes) -> None:
+        """Encrypt `data` and send it."""
+        if self._is_free and len(data) <= RECORD:
+            try:
+                record = self._record(data)
+            except SSL.Error:
+                pass  # to be tried again with the same bytes, or broken: Twisted will find out which
+            else:
+                self._send(record)
+                return
+        layer = self._layer
+        TLSMemoryBIOProtocol.write(layer, data)
+        self._is_free = not (layer._appSendBuffer or layer.disconnecting)
