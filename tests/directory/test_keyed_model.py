@@ -109,4 +109,4 @@ class Comings(RuleBasedStateMachine):
 
 class AnyComingAndGoing(SynchronousTestCase):
     def test_agrees_with_a_small_model(self) -> None:
-        run_state_machine_as_test(Comings, settings=settings(max_examples=150, deadline=None))
+        run_state_machine_as_test(Comings, settings=settings(max_examples=50, deadline=None))

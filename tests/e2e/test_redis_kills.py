@@ -19,8 +19,8 @@ from tests.e2e.several import Several
 from tests.e2e.test_store_kills import FAST, Asker, Load, registered, said_since
 from tests.redis_process import Redis
 
-KILLS, LONG_KILLS = 10, 200
-CLIENTS, LONG_CLIENTS = 30, 300
+KILLS, LONG_KILLS = 3, 200
+CLIENTS, LONG_CLIENTS = 12, 300
 TEXTS = 20
 SEED = 88
 LIMITS = [word for limit in FAST.split() for word in ("--limits", limit)]

@@ -6,11 +6,13 @@ import random
 import signal
 from typing import Any
 
+import pytest
+
 from tests.e2e.harness import Stage
 from tests.e2e.talker import Person, Talker, acquaint, assert_all_arrived
 
 SEED = 9
-KILLS = 20
+KILLS, LONG_KILLS = 8, 20
 BURST = 8  # texts that are typed at once, at most
 WAITING = 500  # messages that wait for one person, at most
 
@@ -110,12 +112,13 @@ def wait_for_last_words(speaker: Person, listener: Person) -> None:
     )
 
 
-def test_killed_programs_go_on_where_they_were(stage: Stage) -> None:
+def test_killed_programs_go_on_where_they_were(stage: Stage, pytestconfig: pytest.Config) -> None:
+    kills = LONG_KILLS if pytestconfig.getoption("--long") else KILLS
     chance = random.Random(SEED)
     alice, bob = friends(stage)
     others = {alice: bob, bob: alice}
     kinds = ["at once", "it heard something", "it said something", "something was delivered"]
-    moments = kinds * (KILLS // len(kinds))
+    moments = kinds * (kills // len(kinds))
     chance.shuffle(moments)
     for number, moment in enumerate(moments):
         victim = chance.choice((alice, bob))
@@ -133,7 +136,7 @@ def test_killed_programs_go_on_where_they_were(stage: Stage) -> None:
         assert_once_and_in_order(speaker, listener, BURST)
         rows = speaker.now.conversations()
         assert [(row["id"], row["state"]) for row in rows] == [(listener.name, "open")]
-    assert len(alice.lives) + len(bob.lives) == KILLS + 2
+    assert len(alice.lives) + len(bob.lives) == kills + 2
 
 
 def test_what_never_reached_the_screen_is_shown_after_the_kill(stage: Stage) -> None:

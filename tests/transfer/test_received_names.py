@@ -79,7 +79,7 @@ class ReceivedNamesTests(SynchronousTestCase):
         self.assertIs(end.last.state, TransferState.DONE)
 
     @given(st.lists(FILES | FOLDERS, min_size=1, max_size=4), st.data())
-    @settings(max_examples=120, suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
     def test_nothing_else_is_touched_and_all_of_it_is_there(
         self,
         offered: list[tuple[str, bytes] | tuple[str, list[tuple[str, bytes]]]],
