@@ -1,4 +1,4 @@
-"""What all transfers with one person share, and the order in which the work of one of them is done."""
+"""Share what all transfers with one peer need, and run the work of each transfer in order."""
 
 from __future__ import annotations
 
@@ -15,10 +15,11 @@ from chatproto.wire.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class TransferNews:
-    """How one transfer is. `number`: what the person calls it; `text`: one sentence, or empty.
+    """State of one transfer, as the user is told it.
 
-    `offset`, `size`: bytes; `type`, `files`: of the offer, `files` how many; `path`: where it lies or
-    is taken from; `rate`: bytes a second, `left`: seconds, None where that cannot be said.
+    `number`: its number in commands. `text`: one sentence, or "". `offset`, `size`: bytes. `files`:
+    number of files in the offer. `path`: where it is stored or read from. `rate`: bytes per second and
+    `left`: seconds, both None while unknown.
     """
 
     number: int
@@ -47,13 +48,13 @@ class TransferTrouble:
 
 
 class TransferOwner(Protocol):
-    """Who is told, and has the connection."""
+    """Owner of the transfers: tells the user and has the connection."""
 
     def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
         """A transfer has changed."""
 
     def transfer_wake(self) -> None:
-        """There is something to pull."""
+        """Note that there is a message to pull."""
 
     def transfer_hold(self, held: bool) -> None:
         """Read nothing more from them, or go on."""

@@ -1,4 +1,4 @@
-"""What a transfer wants done: something said, something read or written. It does none itself."""
+"""Effects that the rules of transfers return: messages to send, work for the disk, news."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class TransferChanged:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What is known of this transfer must outlive the program; when it does, `then` follows."""
+    """Write the transfer's record to the disk, and apply `then` once it is there."""
 
     then: tuple[Effect, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Forget:
-    """Nothing of this transfer is needed any more; let go of its files."""
+    """Delete the transfer's record and close its files."""
 
 
 @dataclass(frozen=True, slots=True)

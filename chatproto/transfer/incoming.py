@@ -27,10 +27,11 @@ NOTHING = hashlib.sha256().hexdigest()
 
 
 class IncomingTransfer:
-    """What they send, as `id`. `offset`: how much has come; `pending`: bytes of it not yet written.
+    """Incoming transfer: the rules of receiving one file or folder. Pure; returns effects.
 
-    `sha256`: of the whole, once they have said it; `path`: where it lies, once it is whole;
-    `agreed`: we have said yes, which holds for ever.
+    `id`: the sender's number. `offset`: bytes received. `pending`: bytes received but not yet written.
+    `sha256`: hash of the whole, once the sender has given it. `path`: where the finished file is.
+    `agreed`: the user has accepted it, once and for all.
     """
 
     def __init__(
@@ -59,26 +60,26 @@ class IncomingTransfer:
     # What happens.
 
     def accept(self) -> list[Effect]:
-        """We want it, now or again."""
+        """Accept the offer, or accept it again."""
         if not self._may(TransferInput.TAKE):
             return []
         self.agreed = True
         return [Keep(), TransferChanged()]
 
     def start(self) -> list[Effect]:
-        """It is its turn to move."""
+        """Begin to receive: fewer than the allowed number of transfers are moving."""
         if self.state is not TransferState.QUEUED or not self._may(TransferInput.OFFER):
             return []
         return self._open()
 
     def decline(self) -> list[Effect]:
-        """We do not want it."""
+        """Decline the offer."""
         if not self._may(TransferInput.DECLINE):
             return []
         return [SendMessage(Error(603, about="OFFER", id=self.id)), Forget(), TransferChanged()]
 
     def offered_again(self, offer: AnyOffer) -> list[Effect]:
-        """They offer it once more: after a break, or because it has changed."""
+        """Handle a repeated OFFER: after a lost connection, or because the source has changed."""
         if self.state is TransferState.CANCELLED:
             return [SendMessage(Cancel(self.id, "OFFER"))]
         if self.state is TransferState.DONE:
@@ -134,7 +135,7 @@ class IncomingTransfer:
         return self._write()
 
     def done(self, sha256: str) -> list[Effect]:
-        """They have sent everything, and this is its hash."""
+        """Handle DONE: everything was sent, and `sha256` is the hash of the whole."""
         if self.state is TransferState.DONE:
             if sha256 != self.sha256:
                 return [SendMessage(Error(460, about="DONE", id=self.id))]
@@ -145,12 +146,15 @@ class IncomingTransfer:
         return [Keep(), TransferChanged(), *self._write()]
 
     def written(self) -> list[Effect]:
-        """What was to be written is."""
+        """Note that the last piece handed to the disk is written."""
         self._writing = False
         return self._write()
 
     def finished(self, path: str) -> list[Effect]:
-        """It lies at `path`, or, where that is empty, its hash was another."""
+        """Handle the end of the final check.
+
+        Args: path: where the file is now; "" if its hash was wrong.
+        """
         self._writing = False
         if path and self.state in {TransferState.VERIFYING, TransferState.BROKEN}:
             # They forget it when they hear so: not before we know it for good.
@@ -180,7 +184,7 @@ class IncomingTransfer:
         ]
 
     def trouble(self, reason: str) -> list[Effect]:
-        """It could not be opened or written. What there is stays, and we may accept it again."""
+        """Stall after a file could not be opened or written; the part is kept for another try."""
         self._writing = False
         about = "OFFER" if self.state is TransferState.CHECKING else "DATA"
         if not self._may(TransferInput.STALL):
@@ -194,7 +198,7 @@ class IncomingTransfer:
         ]
 
     def cancelled(self) -> list[Effect]:
-        """They do not send it any more."""
+        """Handle the sender's CANCEL."""
         agreed = self.agreed
         if not self._may(TransferInput.CANCEL):
             return []
@@ -202,7 +206,7 @@ class IncomingTransfer:
         return [Release(), Keep() if agreed else Forget(), TransferChanged("they cancelled it")]
 
     def cancel(self) -> list[Effect]:
-        """We do not want it any more; what there is stays for a while."""
+        """Cancel on the user's behalf; the part received so far is kept for a while."""
         if not self._may(TransferInput.CANCEL):
             return []
         self._drop()
@@ -230,7 +234,7 @@ class IncomingTransfer:
         return [Open(self.offer, self.sha256, self._useless), TransferChanged()]
 
     def _write(self) -> list[Effect]:
-        """What to write next; when all is written and all has come, it is compared."""
+        """Write the next pieces; once all are written and DONE has come, check the hash."""
         if self._writing or self.state not in {TransferState.MOVING, TransferState.VERIFYING}:
             return []
         if self._pieces or self._anew:
@@ -245,7 +249,7 @@ class IncomingTransfer:
         return []
 
     def _drop(self) -> None:
-        """What came and was not written is of no use any more."""
+        """Discard pieces that were received and not yet written."""
         self._pieces.clear()
         self.pending, self._anew = 0, False
 

@@ -73,9 +73,9 @@ def numbered(name: str, number: int) -> str:
 
 
 def split_suffix(name: str) -> tuple[str, str]:
-    """What stands before the ending and the ending with its dot: `a.tar.gz` ends in `.tar.gz`.
+    """Split a name into stem and suffix with its dot; `a.tar.gz` has the suffix `.tar.gz`.
 
-    What is longer than `SUFFIX_BYTES` is no ending.
+    A suffix longer than `SUFFIX_BYTES` counts as part of the stem.
     """
     stem, dot, suffix = name.rpartition(".")
     if not stem or len(suffix.encode()) > SUFFIX_BYTES:
@@ -86,7 +86,7 @@ def split_suffix(name: str) -> tuple[str, str]:
 
 
 def folded(name: str) -> str:
-    """What two names have in common that some system takes for one."""
+    """Fold a name so that names which some file system takes for the same become equal."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFD", name).casefold())
 
 
@@ -100,10 +100,10 @@ def free_name(name: str, taken: Callable[[str], bool]) -> str:
 
 
 class _Level:
-    """What lies in one folder.
+    """Names in use in one folder.
 
-    `taken`: the names in it, folded; `folders`: those in it by the names they came with; `numbers`:
-    the last number that a name was given.
+    `taken`: the names, folded. `folders`: sub-folders by the name that the sender gives them.
+    `numbers`: the last number that was added to a name, by name.
     """
 
     def __init__(self) -> None:

@@ -1,4 +1,4 @@
-"""What is offered: a file, or a folder as the list of its files. Names in it are safe ones."""
+"""Offer of a file, or of a folder as the list of its files; all names in it are safe."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class FileOffer:
 
     @property
     def files(self) -> tuple[Listed, ...]:
-        """It is not a list."""
+        """Empty: an offer of one file has no list."""
         return ()
 
 
@@ -40,7 +40,7 @@ class FolderOffer:
 
     @property
     def type(self) -> str:
-        """What it is on the wire."""
+        """Type on the wire."""
         return FOLDER
 
     @property
@@ -58,10 +58,10 @@ def to_wire(id: int, offer: AnyOffer) -> wire.Offer:
 
 
 def from_wire(message: wire.Offer, limits: Limits) -> AnyOffer:
-    """What `message` offers, under safe names.
+    """Read an offer from the wire, and make its names safe.
 
-    Raises RemoteError: 413 for more than `offer_files` files or `offer_parts` folders above them, 400
-    for a file with a list or for sizes that do not add up.
+    Raises: RemoteError: 413 for more than `offer_files` files or `offer_parts` folders above them; 400
+    for a file with a list, or for sizes that do not add up.
     """
     if message.type != FOLDER:
         if message.files:
@@ -89,7 +89,7 @@ def list_bytes(files: tuple[Listed, ...]) -> int:
 
 
 def same_content(one: AnyOffer, other: AnyOffer) -> bool:
-    """Whether what is there of the one may be the beginning of the other."""
+    """Return True if a part of `one` may be the beginning of `other`."""
     return one.name == other.name and one.type == other.type and one.files == other.files
 
 

@@ -30,7 +30,10 @@ CHANGES = 4
 
 
 class Outgoing:
-    """What we send, as `id`. `offset`: how far we have come; `offer`: what it is now."""
+    """Outgoing transfer: the rules of sending one file or folder. Pure; returns effects.
+
+    `id`: our number. `offset`: bytes handed out to be sent. `offer`: name, size and date as of now.
+    """
 
     def __init__(
         self, id: int, offer: AnyOffer, state: TransferState = TransferState.QUEUED
@@ -50,13 +53,13 @@ class Outgoing:
     # What happens.
 
     def offered(self) -> list[Effect]:
-        """They can be asked: for the first time, or again after a break."""
+        """Send the offer: for the first time, or again after a lost connection."""
         if not self._may(TransferInput.OFFER):
             return []
         return [SendMessage(to_wire(self.id, self.offer)), TransferChanged()]
 
     def taken(self, offset: int, sha256: str) -> list[Effect]:
-        """They agree, and have `offset` bytes with this hash."""
+        """Handle OFFERACK: the peer accepts, and has `offset` bytes with this hash."""
         if not self._may(TransferInput.TAKE):
             return []
         self._theirs = sha256
@@ -114,11 +117,11 @@ class Outgoing:
         return self._end(TransferInput.FAIL, reason, [SendMessage(Cancel(self.id))] if told else [])
 
     def kept(self) -> list[Effect]:
-        """They have it whole, under its name."""
+        """Handle DONEACK: the peer has stored the whole file."""
         return self._end(TransferInput.WHOLE)
 
     def refused(self, about: str, status: int) -> list[Effect]:
-        """They said ERROR to what we said of it."""
+        """Handle ERROR `status` in answer to a message of the kind `about`."""
         words = f"{status} {REASONS.get(status, 'refused')}"
         if status == 603:
             return self._end(TransferInput.DECLINE)
@@ -142,11 +145,11 @@ class Outgoing:
         return self._end(TransferInput.FAIL, words)
 
     def cancelled(self) -> list[Effect]:
-        """They do not want it any more."""
+        """Handle the receiver's CANCEL."""
         return self._end(TransferInput.CANCEL, "they cancelled it")
 
     def cancel(self, why: str = "") -> list[Effect]:
-        """We do not want to send it any more, because of `why`. Unconnected, they are told the next time."""
+        """Cancel, because of `why`; without a connection the peer is told on the next one."""
         known = self._is_known
         if not self._may(TransferInput.CANCEL):
             return []
@@ -179,12 +182,12 @@ class Outgoing:
         return None
 
     def more(self) -> list[Effect]:
-        """What to read after something was pulled."""
+        """Read on after a message was pulled."""
         return self._next() if self.state is TransferState.MOVING else []
 
     @property
     def ready(self) -> bool:
-        """Whether there is something to pull."""
+        """Whether there is a message to pull."""
         return self.state is TransferState.MOVING and bool(
             self._pieces or (self._sha256 and not self._reading)
         )
@@ -216,7 +219,7 @@ class Outgoing:
         return [Read(self._read_to, BATCH)]
 
     def _drop(self) -> None:
-        """What was read is of no use any more."""
+        """Discard what was read and not yet sent."""
         self._pieces.clear()
         self._sha256 = ""
 

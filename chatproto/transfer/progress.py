@@ -1,4 +1,4 @@
-"""How fast something moves, and how long it will take."""
+"""Estimate the rate of a transfer and the time left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Progress:
         self._seen: deque[tuple[float, int]] = deque()
 
     def at(self, now: float, offset: int) -> None:
-        """It is at `offset` bytes. Going back, or time doing so, begins anew."""
+        """Note `offset` bytes at `now`; starts over if either goes backwards."""
         if self._seen and (offset < self._seen[-1][1] or now < self._seen[-1][0]):
             self._seen.clear()
         if self._seen and self._seen[-1][0] == now:

@@ -1,4 +1,4 @@
-"""Who sends next, and how fast: a bucket of bytes, and turns that go round."""
+"""Share bandwidth: a token bucket of bytes, and a round robin of senders."""
 
 from __future__ import annotations
 
@@ -54,17 +54,20 @@ class RoundRobin(Generic[T]):
         return len(self._circle)
 
     def add(self, one: T) -> None:
-        """It joins behind all others, if it is not among them."""
+        """Append `one`, unless it is in the circle already."""
         if one not in self._circle:
             self._circle.append(one)
 
     def discard(self, one: T) -> None:
-        """It leaves, if it is among them."""
+        """Remove `one`, if it is in the circle."""
         if one in self._circle:
             self._circle.remove(one)
 
     def next(self, give: Callable[[T], M | None]) -> M | None:
-        """What the first who has something gives; None if nobody has. Who gave goes behind all others."""
+        """Return the first thing that a member gives, and move that member to the end.
+
+        Args: give: asked for each member in turn; None if the member has nothing.
+        """
         for one in tuple(self._circle):
             given = give(one)
             if given is not None:

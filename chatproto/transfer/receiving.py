@@ -30,7 +30,10 @@ from chatproto.wire.bcp2_files import Piece
 
 
 class Receiving:
-    """What they offered, on its way to us. `number`: what the person calls it; `folder`: where it goes."""
+    """Incoming transfer with its file on the disk.
+
+    `number`: its number in the user's commands. `folder`: the download folder.
+    """
 
     def __init__(
         self,
@@ -53,7 +56,7 @@ class Receiving:
 
     @property
     def state(self) -> TransferState:
-        """How far it is."""
+        """State of the transfer."""
         return self.machine.state
 
     @property
@@ -67,7 +70,7 @@ class Receiving:
         self._sink = Sink(self._folder, self.machine.offer, local)
 
     def news(self, text: str = "") -> TransferNews:
-        """How it is."""
+        """Describe the transfer for the user."""
         machine = self.machine
         return TransferNews(
             self.number,
@@ -83,7 +86,7 @@ class Receiving:
         )
 
     def record(self) -> Record:
-        """What must outlive the program."""
+        """Describe the transfer for the store."""
         machine = self.machine
         return Record(
             self._desk.key,

@@ -1,7 +1,7 @@
-"""What is known of each transfer beside its bytes, kept so that it goes on after the program was ended.
+"""Store what is known of each transfer, so that it continues after a restart.
 
-One JSON file a transfer, in a folder of our own. It holds no offsets: how much of a file is there is
-read from the file.
+One JSON file per transfer, in a private folder. Offsets are not stored: they are read from the
+received part itself.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Records:
             self._see(self._started)
 
     def remove(self, record: Record) -> None:
-        """It is not needed any more. Raises OSError."""
+        """Delete the record. Raises OSError."""
         self._path(record).unlink(missing_ok=True)
         self._see(None)
 
@@ -132,7 +132,7 @@ class Records:
 
 
 def of(records: Iterable[Record], key: str) -> list[Record]:
-    """Those of one person."""
+    """Return the records of transfers with the owner of `key`."""
     return [record for record in records if record.key == key]
 
 

@@ -28,9 +28,10 @@ from chatproto.wire.bcp2_common import Bcp2Message
 
 
 class Sending:
-    """What was `found`, on its way to them. `number`: what the person calls it.
+    """Outgoing transfer with its source on the disk.
 
-    `kept`: it is known for good, so that they may hear of it; `offered_at`: when it was offered last.
+    `number`: its number in the user's commands. `kept`: its record is on the disk, so that it may be
+    offered. `offered_at`: time of the last offer.
     """
 
     def __init__(
@@ -54,11 +55,11 @@ class Sending:
 
     @property
     def state(self) -> TransferState:
-        """How far it is."""
+        """State of the transfer."""
         return self.machine.state
 
     def news(self, text: str = "") -> TransferNews:
-        """How it is."""
+        """Describe the transfer for the user."""
         offer = self.machine.offer
         return TransferNews(
             self.number,
@@ -74,7 +75,7 @@ class Sending:
         )
 
     def record(self) -> Record:
-        """What must outlive the program."""
+        """Describe the transfer for the store."""
         machine = self.machine
         return Record(
             self._desk.key,

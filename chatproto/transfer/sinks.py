@@ -1,7 +1,7 @@
-"""What is received, on its way to the disk: `NAME.part` in the download folder, and its name at the end.
+"""Write what is received to `NAME.part` in the download folder, and rename it at the end.
 
-All of it waits for the disk; its methods are called in threads, one at a time (`threads.py`). Nothing
-is opened but below the download folder, and no link is followed there.
+Every method blocks on the disk: they run in threads, one at a time (`threads.py`). Nothing outside
+the download folder is opened, and no link in it is followed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ SYNC_ALL = 64
 
 
 class SinkTrouble(Exception):
-    """It cannot be kept; the text is one sentence for a person."""
+    """Received data cannot be stored; the text is one sentence for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class There:
-    """What is on the disk: so many bytes, and their hash; `path`: it is whole and lies there."""
+    """Bytes of a transfer that are on the disk, and their hash; `path` if it is complete."""
 
     offset: int
     sha256: str
@@ -63,7 +63,7 @@ class Sink:
 
     @property
     def part(self) -> Path:
-        """Where it lies until it is whole."""
+        """Path of the unfinished file."""
         return self._folder / f"{self.local}{PART}"
 
     def begin(
@@ -260,7 +260,7 @@ class Sink:
             pass
 
     def _flush(self) -> None:
-        """What was written is on the disk."""
+        """Flush the written data to the disk."""
         if len(self._entries) > SYNC_ALL:
             os.sync()
             return
@@ -305,7 +305,7 @@ class Sink:
             pass
 
     def _named_before(self, sha256: str) -> There | None:
-        """What lies under its name already, if that is the whole of it."""
+        """Return the finished file under its own name, if it exists and its hash is right."""
         final = self._folder / self.local
         if os.path.lexists(self.part) or not os.path.lexists(final):
             return None

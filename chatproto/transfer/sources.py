@@ -1,6 +1,6 @@
-"""What is sent, as it lies on the disk: found, and read as one stream. All of it waits for the disk.
+"""Find files and folders to send, and read them as one stream.
 
-Its methods are called in threads, one at a time (`threads.py`).
+Every method blocks on the disk: they run in threads, one at a time (`threads.py`).
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ Stamp = tuple[int, int]
 
 
 class SourceTrouble(Exception):
-    """It cannot be sent; the text is one sentence for a person."""
+    """A path cannot be sent; the text is one sentence for the user."""
 
 
 class SourceChanged(Exception):
-    """It is not any more what was offered."""
+    """The source has changed since it was offered."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found at `path`: the offer to make of it, and where each of its files lies.
+    """File or folder that was found at `path`, with the offer to make of it.
 
-    `parts`: for a folder, paths below it as the disk has them, in the offer's order; `stamps`: of each
-    file; `left_out`: links, devices and the like, which are never sent.
+    `parts`: for a folder, the path of each file below it, in the offer's order. `stamps`: of each file,
+    to notice changes. `left_out`: number of links, devices and the like, which are never sent.
     """
 
     path: str
@@ -65,10 +65,12 @@ class Pieces:
 
 
 def find(path: Path, limits: Limits, home: Path | None = None) -> Found:
-    """What to offer of `path`, a file or a folder. A link that is named itself is followed, no other.
+    """Look at `path`, a file or a folder, to offer it.
 
-    Args: home: the folder of this program, whose key, log and records are never sent.
-    Raises SourceTrouble: not there, not readable, neither file nor folder, more files than an offer
+    A link given as `path` is followed; links inside a folder are not.
+
+    Args: home: this program's folder, whose key, log and records are never sent.
+    Raises: SourceTrouble: not there, not readable, neither file nor folder, more files than an offer
     may list, or a secret of `home`.
     """
     try:

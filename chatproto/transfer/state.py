@@ -1,4 +1,4 @@
-"""What can happen to a transfer, and what it is then: one table for both sides."""
+"""States and inputs of a transfer: one table for sender and receiver."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class TransferState(Enum):
-    """How far a transfer is; the values are what a person is shown."""
+    """State of a transfer; the values are shown to the user."""
 
     QUEUED = (
         "queued"  # sending: too many others are open; receiving: agreed to, too many others move
@@ -27,7 +27,7 @@ class TransferState(Enum):
 
 
 class TransferInput(Enum):
-    """What happens to it."""
+    """Input of the state machine."""
 
     OFFER = auto()  # it is offered, perhaps again
     TAKE = auto()  # the receiver agrees

@@ -23,9 +23,9 @@ Job = tuple[Callable[[], Any], Callable[[Any], None]]
 
 
 class Seat:
-    """Where one thread waits for its next job.
+    """Mailbox in which one worker thread waits for its next job.
 
-    No queue of the standard library's: with a time-out theirs may wait for ever once the time is over.
+    `queue.Queue` is not used: a `get` with a timeout may hang after the timeout has passed.
     """
 
     __slots__ = ("_given", "_job")
@@ -41,7 +41,7 @@ class Seat:
         self._given.release()
 
     def take(self, seconds: float = -1) -> Job | None:
-        """What was given, or is within so many seconds; None if nothing is."""
+        """Return the job given within `seconds` (-1: no limit), or None."""
         if not self._given.acquire(timeout=seconds):
             return None
         job, self._job = self._job, None
@@ -88,7 +88,7 @@ class Threads:
             todo = todo or self._wait(seat)
 
     def _next(self, seat: Seat) -> Job | None:
-        """What waits to be done; if nothing does, `seat` is free."""
+        """Return the next waiting job; without one, mark `seat` as free."""
         with self._lock:
             if self._jobs:
                 return self._jobs.popleft()
@@ -96,7 +96,7 @@ class Threads:
             return None
 
     def _wait(self, seat: Seat) -> Job | None:
-        """What is given to `seat`, which was free; None if nothing comes for a while."""
+        """Wait for a job in a free seat; None after a while without one."""
         job = seat.take(STAYS)
         if job is not None:
             return job

@@ -143,7 +143,7 @@ class Transfers:
     # What the connection tells.
 
     def resumed(self, now: float) -> None:
-        """There is an open conversation: what was broken off is offered again."""
+        """Handle an open session: transfers that were interrupted are offered again."""
         self._desk.now = now
         self._desk.connected = True
         for one in tuple(self._sending.values()):
@@ -155,7 +155,7 @@ class Transfers:
         self._settle()
 
     def lost(self) -> None:
-        """There is none any more."""
+        """Handle the loss of the session."""
         self._desk.connected = False
         self._desk.waiting.clear()
         self._again.clear()
@@ -165,7 +165,7 @@ class Transfers:
         self._settle()
 
     def message(self, message: Bcp2Message, now: float) -> bool:
-        """They said this; whether it was about files."""
+        """Handle a message of the peer; False if it is not about files."""
         self._desk.now = now
         match message:
             case wire.Offer():
@@ -192,7 +192,7 @@ class Transfers:
         return True
 
     def piece(self, piece: wire.Data, now: float) -> None:
-        """They sent this piece of something; as `message`, which need not be asked then."""
+        """Handle DATA, the most frequent message, without the dispatch of `message`."""
         self._desk.now = now
         incoming = self._receiving.get(piece.id)
         if incoming is not None:
@@ -241,7 +241,7 @@ class Transfers:
 
     @property
     def moving(self) -> bool:
-        """Whether anything moves."""
+        """Whether any transfer is moving."""
         return any(one.state in ACTIVE for one in self._all())
 
     # How it follows.
@@ -368,7 +368,7 @@ class Transfers:
         one.run(machine.accept() if other else [TransferChanged()])
 
     def _take_over(self, one: Receiving) -> None:
-        """What is left of a transfer of the same that ended halfway is where this one goes on."""
+        """Continue `one` from the part that a cancelled transfer of the same content left."""
         for id, other in tuple(self._over.items()):
             if (
                 other.state is TransferState.CANCELLED

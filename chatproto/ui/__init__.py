@@ -1,1 +1,1 @@
-"""What a person types and sees."""
+"""User interface: commands, and events as text or JSON."""

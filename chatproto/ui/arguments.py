@@ -1,7 +1,7 @@
-"""How what follows a command's name is read: one function for each way that commands are written.
+"""Parse the arguments of commands: one function per syntax.
 
-Each takes the rest of the line, without the one blank after the name, and how free texts are
-written; it returns what the command's row hands to the node. What does not fit raises `Misused`.
+Args: the rest of the line after the command's name and one blank, and a function that reads free
+text. Returns: the arguments of the client's method. Raises: Misused.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class Misused(Exception):
-    """What follows a command does not fit it; `str()` goes on from its name: "lacks a text"."""
+    """Arguments do not fit the command; the text continues its name: "lacks a text"."""
 
 
 def as_typed(text: str) -> str:
@@ -146,7 +146,7 @@ def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def callee(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Whom to call and, after `--as`, in which dialect; each is empty if left out."""
+    """Parse a name or address to call, and the dialect after `--as`; each may be ""."""
     target, dialect = "", ""
     words = iter(split_words(rest))
     for word in words:

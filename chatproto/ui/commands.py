@@ -44,9 +44,9 @@ from chatproto.wire.dialects import DIALECTS
 
 
 class BadCommand(Exception):
-    """What was typed cannot be carried out; `str()` is one sentence for a person.
+    """Command that cannot be carried out; the text is one sentence for the user.
 
-    `command` is the name that was typed, without its slash; None if it was a text.
+    `command`: the name as typed, without the slash; None for a line of text.
     """
 
     def __init__(self, sentence: str, command: str | None = None) -> None:
@@ -76,9 +76,9 @@ _HELP_COLUMN = 16
 
 
 def help_answer(topic: str = "") -> CommandOutput:
-    """What /help shows: every command in a line, or one (`topic`) in full.
+    """Build the answer of /help: all commands in a line each, or `topic` in full.
 
-    Raises BadCommand if there is none of that name.
+    Raises: BadCommand: there is no command of that name.
     """
     topic = topic.removeprefix("/")
     rows = [_row(topic, "help")] if topic else list(ROWS.values())
@@ -398,9 +398,9 @@ _COMMAND = re.compile(r"/(\S*)(?:\s(.*))?", re.DOTALL)
 
 
 def parse(line: str, read_text: ReadText = as_typed) -> TypedText | Command | None:
-    """What was typed: a text, or with a slash before it a command; None if there is nothing in it.
+    """Parse a line: text, or a command if it begins with a slash; None for a blank line.
 
-    `//text` is the text `/text`. Raises BadCommand, and nothing else.
+    `//text` is the text `/text`. Raises: BadCommand.
     """
     if not line.startswith("/"):
         text = read_text(line)

@@ -1,4 +1,4 @@
-"""What Tab offers: how a line that has been begun could go on."""
+"""Complete commands and their arguments when Tab is pressed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from chatproto.ui.commands import ROWS
 
 
 def completions(text: str, ids: Sequence[str] = ()) -> list[str]:
-    """What the line `text` could go on to be, whole, best first; `ids` are the people known.
+    """List the lines that `text` can be completed to, best first; `ids`: known peers.
 
-    A command is completed by its name, its argument by the words and ids that its row allows.
+    A command is completed by its name, an argument by the words and ids that its row allows.
     """
     if not text.startswith("/") or text.startswith("//"):
         return []
@@ -35,5 +35,5 @@ def completions(text: str, ids: Sequence[str] = ()) -> list[str]:
 
 
 def _takes(name: str) -> bool:
-    """Whether something may follow the command's name."""
+    """Return True if the command takes arguments."""
     return " " in ROWS[name].usage

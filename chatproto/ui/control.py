@@ -52,7 +52,7 @@ Speaker = Callable[[str], Event | None]
 
 
 def for_others(event: Event) -> Event | None:
-    """What those hear who did not give the command that `event` comes of; None: nothing."""
+    """Return the event as seen by those who did not give the command; None to hide it."""
     if isinstance(event, CommandOutput | Failed):
         return None
     if isinstance(event, SessionChanged) and event.current is not None:
@@ -121,7 +121,7 @@ class ControlConnection(TextConnection):
 
 @implementer(IPushProducer)
 class _BoundedOutput:
-    """What waits to be written to a connection, bounded."""
+    """Bounded queue of output for one connection."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -240,17 +240,17 @@ class Control(Factory):
     # What a connection tells.
 
     def made(self, connection: ControlConnection) -> None:
-        """It is there."""
+        """Add a new connection."""
         self._connections[connection] = None
         if self._held:
             connection.hold(True)
 
     def lost(self, connection: ControlConnection) -> None:
-        """It is gone."""
+        """Remove a closed connection."""
         self._connections.pop(connection, None)
 
     def carry_out(self, connection: ControlConnection, speaker: Speaker, line: str) -> None:
-        """It wants this."""
+        """Carry out one command line of a connection."""
         self._asking = connection
         try:
             answer = speaker(typed(line))
@@ -262,7 +262,7 @@ class Control(Factory):
             self._asking = None
 
     def refuse(self, connection: ControlConnection, why: str) -> None:
-        """It wants what cannot be."""
+        """Answer a line that cannot be a command, such as one that is too long."""
         connection.tell(self._line(Failed(why, status=413)))
 
     def _line(self, event: Event) -> bytes:

@@ -37,7 +37,7 @@ def duration(seconds: float) -> str:
 
 
 def percent(offset: int, size: int) -> int:
-    """How much of it is there; all of it when it is whole, and not before."""
+    """Return the percentage received: 100 for an empty file, else at most 99."""
     return 100 if not size else min(100 * offset // size, 99)
 
 

@@ -70,7 +70,7 @@ class JsonLines:
         self._write_line(json.dumps(json_object(event, self._seconds()), default=str))
 
     def dropped_line(self, count: int) -> str:
-        """What says that `count` objects found no room in the output."""
+        """Format the notice that `count` objects were dropped because the output is full."""
         return json.dumps(json_object(dropped(count), self._seconds()))
 
     def on_line(self, line: str) -> None:
@@ -84,7 +84,7 @@ class JsonLines:
         self.tell(Failed(sentence, status=413))
 
     def on_end(self) -> None:
-        """There is no more input."""
+        """Handle the end of input."""
         self._node.end_of_input()
 
     def on_interrupt(self) -> None:

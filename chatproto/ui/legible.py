@@ -1,4 +1,4 @@
-"""What others sent, made fit for a line of ours."""
+"""Make text from peers safe to show inside a line of ours."""
 
 from __future__ import annotations
 

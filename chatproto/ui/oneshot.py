@@ -1,7 +1,7 @@
-"""What a one-shot command says to a client and when it is over: fed with events, it gives commands.
+"""Run one-shot commands (`chatclient send` and others): events in, commands out, until done.
 
-Pure: `begin` and `heard` return a `Step`, whoever carries it out. Events and commands are the objects
-of the JSON interface, so that the client may be in this program or be another one, behind control.sock.
+Pure: `begin` and `heard` return a `Step` for the caller to carry out. Events and commands are the
+objects of the JSON interface; the client may be this process, or one behind control.sock.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ MOST_WAITED = 150.0
 
 
 def over(code: int, sentence: str = "") -> Step:
-    """That it is over."""
+    """Return the step that ends the work with an exit code."""
     return Step(over=Over(code, sentence))
 
 
@@ -65,7 +65,7 @@ class Work(Protocol):
     def calls(self) -> bool: ...
 
     def begin(self) -> Step:
-        """There is a client."""
+        """Start, now that a client is there."""
 
     def heard(self, event: Said) -> Step:
         """The client told this."""
@@ -77,10 +77,10 @@ class Work(Protocol):
         """Describe in one sentence the wait that an answer to `who` shows; empty if none."""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
-        """It has to end here because of `why`; `goes_on`: the client runs on without us."""
+        """End early because of `why`; `goes_on`: the client keeps running without us."""
 
     def concerns(self, event: Said) -> bool:
-        """Whether `event` is about a file that moves for this work, and so is progress of it."""
+        """Return True if `event` reports progress of a file of this work."""
 
 
 class AtServer:
@@ -124,7 +124,7 @@ class AtServer:
 
 
 def unreached(to: str, reason: str) -> Over:
-    """What it means that there is no conversation with `to`, for `reason`, as the client says it."""
+    """Turn the client's reason for a failed call to `to` into an exit code and a sentence."""
     if is_away(reason):
         return Over(NOT_DONE, f"{to} is away")
     if reason == THEY_LEFT:
@@ -148,7 +148,7 @@ def is_for_now(reason: str) -> bool:
 
 
 def is_away(reason: str) -> bool:
-    """Whether the server says so; somebody who did not answer is no less there."""
+    """Return True if the server says that the peer is away; a call unanswered is not that."""
     return " is away" in reason
 
 
@@ -181,7 +181,7 @@ class ReachPeer:
         self._waited = 0.0
 
     def heard(self, event: Said) -> Commands:
-        """What to command now."""
+        """Return the commands that follow from `event`."""
         if event["event"] == "answer" and event["command"] == "who" and event.get("name"):
             self.to = event["name"]
         elif event["event"] == "session" and event.get("was") == self.to:
@@ -258,7 +258,7 @@ class ReachPeer:
         return {"do": "chat", "to": self.to}
 
     def came(self, event: Said) -> bool:
-        """Whether `event` says that they are there, who were away."""
+        """Return True if `event` says that the peer, who was away, is back."""
         here = event["event"] == "presence" and event["id"] == self.to
         return here and event["status"] == "online" and is_away(self.reason)
 
@@ -343,7 +343,10 @@ class SendText:
         return Step((*call, {"do": "msg", "to": self._to, "text": self._text}))
 
     def _judged(self) -> Step:
-        """There may be no way to them; as long as it is not known whether it is kept, that waits."""
+        """Decide what a failed call means for the text.
+
+        Nothing is decided until the client has said whether the text is queued.
+        """
         reason = self._reach.reason
         if not reason or self._id is None or self._reach.waiting:
             return NOTHING
@@ -362,7 +365,7 @@ class SendText:
         return NOTHING
 
     def _given_up(self, reason: str, otherwise: str) -> Step:
-        """It is in no outbox."""
+        """Handle a text that the client could not queue."""
         self._reach.reason = reason
         if not reason:
             return over(NOT_DONE, otherwise)

@@ -34,7 +34,7 @@ class Paste:
 
     @property
     def begun(self) -> bool:
-        """Whether the next line belongs to it, whatever is in it."""
+        """Whether a paste has begun, so that the next line is text even with a slash."""
         return bool(self._lines)
 
     def add(self, line: str) -> None:
@@ -56,7 +56,7 @@ class Paste:
             self.end()
 
     def end(self) -> None:
-        """That was all: say it."""
+        """Send the collected lines as one message."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None

@@ -77,7 +77,7 @@ class PasteGuard:
         self._wait()
 
     def end(self) -> None:
-        """There is no more input: forget what is held."""
+        """Drop the held lines at the end of input, and say so."""
         self._stop()
         lines = len(self._held) + len(self._since)
         if lines:

@@ -53,7 +53,7 @@ class PlainInterface:
             self._write_line(line)
 
     def dropped_line(self, count: int) -> str:
-        """What says that `count` lines found no room on the screen."""
+        """Format the notice that `count` lines were dropped because the output is full."""
         return plain_lines(dropped(count), self._seconds(), self._times)[0]
 
     def on_line(self, line: str) -> None:
@@ -81,7 +81,7 @@ class PlainInterface:
             self._guard.done(command=False)
 
     def on_end(self) -> None:
-        """There is no more input."""
+        """Handle the end of input."""
         self._end_paste()
         self._node.end_of_input()
 

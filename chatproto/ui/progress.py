@@ -1,4 +1,4 @@
-"""How far files are: a line for each that is under way, rewritten in place."""
+"""Show the progress of files, one line each, rewritten in place."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class ProgressLines:
         self._drawn = 0  # lines of ours that the cursor stands at the end of
 
     def told(self, event: dict[str, Any], columns: int, rows: int) -> str:
-        """What to write because of `event`; what is over has its line above, for good."""
+        """Return the text to write for `event`; a finished file keeps its line above the others."""
         over = event["state"] in _OVER
         if self._simple:
             self._drawn = int(not over)
@@ -42,7 +42,7 @@ class ProgressLines:
         return erased + "\n".join(lines)
 
     def left(self) -> str:
-        """What to write so that something else can be said below."""
+        """Return the text to write before other output below the progress lines."""
         drawn, self._drawn = self._drawn, 0
         self._files.clear()
         return "\n" * bool(drawn)

@@ -1,6 +1,6 @@
-"""How what follows a command about rooms is read, as `ui.arguments` does for the others.
+"""Parse the arguments of room commands, as `ui.arguments` does for the others.
 
-A room is told from an id by its `#`; where it is left out it is empty, for the current one.
+A word with `#` is a room; without one the room is "", which stands for the current room.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def room_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def somebody(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Who, and a room or an empty string."""
+    """Parse a name, and a room or ""."""
     words, room = _apart(rest)
     if len(words) != 1:
         raise Misused("takes one name, and perhaps a room")
@@ -44,7 +44,7 @@ def somebody(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def somebody_for_a_time(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """Who; seconds, `0`, or an empty string for good; and a room or an empty string."""
+    """Parse a name; seconds, `0`, or "" for no end; and a room or ""."""
     words, room = _apart(rest)
     if not 1 <= len(words) <= 2:
         raise Misused("takes one name, and perhaps a time and a room")

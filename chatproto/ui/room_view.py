@@ -1,4 +1,4 @@
-"""What happens in rooms, as lines of the plain interface."""
+"""Format room events as lines of the plain interface."""
 
 from __future__ import annotations
 

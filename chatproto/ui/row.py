@@ -21,7 +21,7 @@ class RoomCommands(Protocol):
 
 
 class InRoom(Protocol):
-    """What can be asked and done there; see `node.room_orders`."""
+    """Commands about a room; see `client.room_orders`."""
 
     def rooms(self) -> None: ...
     def names(self, name: str = "") -> None: ...
@@ -38,13 +38,13 @@ class InRoom(Protocol):
 
 
 class ClientCommands(Protocol):
-    """What can be asked of a user's program; what comes of it is told as events, never returned."""
+    """Commands of the client; their results come as events, not as return values."""
 
     @property
     def rooms(self) -> RoomCommands: ...
     @property
     def target(self) -> object:
-        """Whoever gets the next line, as a value that is equal only to itself."""
+        """Conversation or room that gets the next line; the value is equal only to itself."""
 
     @property
     def in_room(self) -> InRoom: ...

@@ -187,7 +187,7 @@ def _open(event: SessionChanged, who: str) -> list[str]:
 
 
 def _way(path: str) -> str:
-    """How the bytes go, for a person."""
+    """Name the path of a connection for the user."""
     return {"lan": "same network", "relay": "relayed"}.get(path) or inline(path)
 
 
