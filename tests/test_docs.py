@@ -18,8 +18,8 @@ from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.classic import TABLE, Grammar
 from chatproto.wire.dialects import DIALECTS
-from chatproto.wire.errors import REASONS
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import STATUS_WORDS, Reason
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -54,7 +54,7 @@ class ProtocolPageTests(SynchronousTestCase):
 
     def test_names_every_status_in_its_words(self) -> None:
         rows = table(page("PROTOCOL.md"), "| code | words |")
-        self.assertEqual({int(row[0]): row[1] for row in rows}, REASONS)
+        self.assertEqual({int(row[0]): row[1] for row in rows}, STATUS_WORDS)
 
     def test_shows_every_dialect_to_the_byte(self) -> None:
         rows = table(page("PROTOCOL.md"), "| dialect | the caller begins |")
@@ -104,6 +104,12 @@ class OperationsPageTests(SynchronousTestCase):
         self.assertEqual(known - set(named), set(), "add it where it belongs")
         self.assertEqual(set(named) - known, set(), "limits that there are no more")
         self.assertEqual(len(named), len(set(named)), "one is named twice")
+
+    def test_explains_every_code_with_its_status(self) -> None:
+        rows = table(page("operations.md"), "| code | meaning |")
+        explained = re.findall(r"`([a-z-]+)`(?: \((\d+)\))?", " ".join(row[0] for row in rows))
+        expected = [(one.code, str(one.status or "")) for one in Reason]
+        self.assertEqual(sorted(explained), sorted(expected))
 
     def test_explains_every_metric(self) -> None:
         rows = table(page("operations.md"), "| metric | labels |")

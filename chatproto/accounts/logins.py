@@ -15,8 +15,8 @@ from twisted.internet.defer import DeferredLock, DeferredSemaphore
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.accounts.realm import Account, IAccount
-from chatproto.accounts.tries import PasswordTries, TooMany
-from chatproto.wire.errors import RemoteError
+from chatproto.accounts.tries import PasswordTries
+from chatproto.wire.errors import Later, RemoteError
 from chatproto.wire.limits import Limits
 
 BUSY_WAIT = 5
@@ -69,7 +69,7 @@ class Logins:
         """The name of the account that `user` has, or None if nobody waits for it any more (`wanted`).
 
         `owns`: `key` owns the id that is called like the user. Raises RemoteError: 403 for a wrong
-        password or no such user, 429 (TooMany) for too many of them; and whatever a checker raises
+        password or no such user, 429 (Later) for too many of them; and whatever a checker raises
         that has its own troubles.
         """
         known = owns or (user, key) in self._proved
@@ -80,7 +80,7 @@ class Logins:
         reserve = 0 if known else limits.logins_waiting // RESERVE
         most = limits.logins_waiting - reserve
         if self._waiting[name] >= limits.logins_waiting_per_address or self._waiting[""] >= most:
-            raise TooMany(BUSY_WAIT, "too many wait to log in")
+            raise Later("too many wait to log in", BUSY_WAIT)
         self._waiting.update((name, ""))
         try:
             async with self._alone(name):
@@ -111,7 +111,7 @@ class Logins:
         now = self._clock.seconds()
         wait = max(self._tries.wait([attempt.name], now), self._user_tries.wait(attempt.users, now))
         if wait > 0:
-            raise TooMany(ceil(wait), "too many wrong passwords")
+            raise Later("too many wrong passwords", ceil(wait))
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:

@@ -5,19 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 
-from chatproto.wire.errors import RemoteError
-
 MINUTE = 60.0
 MOST = 100_000
 """How many addresses and users are remembered; the oldest are forgotten."""
-
-
-class TooMany(RemoteError):
-    """429: come back after `retry_after` seconds."""
-
-    def __init__(self, retry_after: int, detail: str) -> None:
-        super().__init__(429, detail)
-        self.retry_after = retry_after
 
 
 class PasswordTries:

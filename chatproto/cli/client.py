@@ -23,7 +23,7 @@ from chatproto.cli.secret_line import SecretLine
 from chatproto.cli.servers import introducer
 from chatproto.client.active_target import ActiveTarget
 from chatproto.client.app import App
-from chatproto.client.events import INTERNAL, Event, Failed, Notice
+from chatproto.client.events import Event, Failed, Notice
 from chatproto.client.files import Files
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.nearby import Neighbours
@@ -42,6 +42,7 @@ from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Reason
 
 __all__ = ["Options", "makeService"]
 
@@ -164,7 +165,7 @@ def makeService(options: Options) -> IService:
     node.flushed = screen.flush
 
     def failed(sentence: str) -> None:
-        ui.tell(Failed(sentence, status=500, code=INTERNAL))
+        ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
 
     typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
     if isinstance(ui, JsonLines):  # a text escaped in JSON is longer, and a path may be any bytes

@@ -20,13 +20,13 @@ from chatproto.client.held_input import HeldInput
 from chatproto.client.inquiries import Inquiries
 from chatproto.client.introducers import Introducer
 from chatproto.client.known_dialects import KnownDialects
-from chatproto.client.name_resolver import TROUBLES, NameResolver
+from chatproto.client.name_resolver import NameResolver
 from chatproto.client.nearby import Neighbours
 from chatproto.client.outbound_streams import OutboundStreams, Random
 from chatproto.client.outbox import Outbox
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.questions import Questions
-from chatproto.client.requests import Requests, sentence
+from chatproto.client.requests import Requests
 from chatproto.client.room_orders import RoomOrders
 from chatproto.client.rooms import JoinedRooms
 from chatproto.client.settings import ClientSettings
@@ -45,6 +45,7 @@ from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact, read_host_port
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import CodedError
 
 
 class App:
@@ -336,11 +337,12 @@ class App:
         """Call somebody: an id, `host:port`, or whom the server answered with last."""
         if dialect and dialect not in DIALECTS:
             known = ", ".join(sorted(DIALECTS))
-            self.requests.fail("chat", f"there is no dialect {dialect}; there are {known}")
+            why = f"there is no dialect {dialect}; there are {known}"
+            self.requests.fail("chat", LocalError(400, why))
             return
         plain = dialect or self._plain_dialect(target)
         if not plain and self.acquaintances is None:
-            self.requests.fail("chat", "there is no key to call with")
+            self.requests.fail("chat", LocalError(405, "there is no key to call with"))
             return
         manner = DIALECTS[plain] if plain else SECURE
         try:
@@ -399,9 +401,9 @@ class App:
             return
         try:
             contact = await self._finder.find(conversation)
-        except TROUBLES as error:
+        except CodedError as error:
             conversation.refusal = error
-            conversation.perform(conversation.session.unreachable(sentence(error)))
+            conversation.perform(conversation.session.unreachable(error.sentence))
         else:
             if conversation.state is SessionState.CALLING:  # they may have called meanwhile
                 known = self.dialects.get(contact.client_id)

@@ -199,7 +199,7 @@ class Calls:
         try:
             known.pin(client_id, key, conversation.chosen)
         except PinTrouble as error:
-            self.tell(Failed(str(error)))
+            self.tell(Failed(str(error), code=error.reason))
         self.names_changed()
 
     def ignores(self, client_id: str, key: str | None = None) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -14,7 +13,6 @@ from chatproto.client.link_orders import AnyLink, carry_out
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.message_news import MessageNews
 from chatproto.client.redial_state import RedialState
-from chatproto.client.refusals import refusal_fields
 from chatproto.client.rendezvous import path_of
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
@@ -51,6 +49,7 @@ from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import CodedError, Reason
 
 
 class ConnectionOrigin(Protocol):
@@ -126,7 +125,7 @@ class Conversation:
         self.was = ""  # another name that the person used for it, until that was told
         self.client_id = ""  # what a server calls them, if that is known
         self.number = number
-        self.refusal: Exception | None = None
+        self.refusal: CodedError | None = None
         """Why the server did not say where they are."""
         self.host: str | None = None
         self.port: int | None = None
@@ -352,8 +351,8 @@ class Conversation:
                 if self._shown:
                     self.show(reason=None if left else reason)
                 elif not self.quiet:
-                    told = Failed(reason, command="chat", id=self.name)
-                    tell(replace(told, **refusal_fields(self.refusal)))
+                    refusal = self.refusal or CodedError(reason, Reason.UNREACHABLE)
+                    tell(Failed.of(refusal, "chat", self.name))
                 self._owner.conversation_ended(self, reason)
 
     def spoke(self, text: str) -> None:

@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.introducers import Introducer
-from chatproto.client.name_resolver import TROUBLES
 from chatproto.client.outbound_streams import OutboundStreams
+from chatproto.wire.reasons import CodedError
 
 SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
 """Seconds between two tries to reach somebody, doubled each time, while nothing of it arrives."""
@@ -123,7 +123,7 @@ class Deliveries:
         watching = ensureDeferred(server.watch(ids[0]))
 
         def failed(failure: object) -> None:
-            failure.trap(*TROUBLES)  # type: ignore[attr-defined]
+            failure.trap(CodedError)  # type: ignore[attr-defined]
             if not self._stopped and wait.timer is None:
                 self._set(key, wait)
 

@@ -27,9 +27,10 @@ from chatproto.net.dates import moment_of
 from chatproto.net.resolver import endpoint_to
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
-from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.reasons import status_line
 
 MOST_NAMES = 10
 """People nearby who are named."""
@@ -258,8 +259,7 @@ class _Line:
 
     def line_pushed(self, push: Bcp2Message) -> None:
         if isinstance(push, Error):
-            words = REASONS.get(push.status, "error")
-            self._refusal = ServerRefused(f"{push.status} {words}", push.status)
+            self._refusal = ServerRefused(status_line(push.status), push.status)
 
     def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None:
         if not self._made.called:

@@ -10,12 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from chatproto.net.clock import Wall
-
-INTERNAL = "internal-error"
-"""`code` of a failure that is a mistake of this program's, which its log has."""
-
-LOGIN_REFUSED = "login-refused"
-"""`code` of a failure: the server knows no such user, or another password."""
+from chatproto.wire.reasons import CodedError, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,10 +256,10 @@ class Notice(Event):
 
 @dataclass(frozen=True, slots=True)
 class Failed(Event):
-    """What was asked for could not be done. `text` is one sentence; `command` what was asked.
+    """A request could not be carried out. `text` is one sentence; `command` the request.
 
-    `id`: whom a call was to go to; `path`: the file that cannot be sent; `code`: `internal-error` where
-    the program itself is at fault, `login-refused`; `retry_after`: seconds after which it may be asked again.
+    `id`: whom a call was to go to; `path`: the file that cannot be sent; `retry_after`: seconds after
+    which the request may be repeated.
     """
 
     event: ClassVar[str] = "error"
@@ -273,8 +268,20 @@ class Failed(Event):
     command: str | None = None
     id: str | None = None
     path: str | None = None
-    code: str | None = None
+    code: Reason = field(kw_only=True)
     retry_after: int | None = None
+
+    @classmethod
+    def of(cls, error: CodedError, command: str | None, id: str | None = None) -> Failed:
+        """Return the event about `error`, with its code, status and the seconds to wait."""
+        return cls(
+            error.sentence,
+            error.status,
+            command,
+            id,
+            code=error.reason,
+            retry_after=error.retry_after,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Reason
 
 SHOWN_EVERY = 1.0
 """Seconds between two events of one transfer that goes on."""
@@ -67,7 +68,12 @@ class Files:
             self._records.rebase(now)
             self._kept = self._records.sweep(now, self._node.limits.keep_parts)
         except OSError as error:
-            self._node.tell(Failed(f"what is known of files cannot be read: {error.strerror}"))
+            self._node.tell(
+                Failed(
+                    f"what is known of files cannot be read: {error.strerror}",
+                    code=Reason.FILE_TROUBLE,
+                )
+            )
         for record in self._kept:
             self.of(record.key, record.key)
         self._look_for_old()
@@ -295,7 +301,9 @@ class PersonFiles:
 
     def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
         if isinstance(news, TransferTrouble):
-            self._files.tell(Failed(news.text, command="send", path=news.path or None))
+            self._files.tell(
+                Failed(news.text, command="send", path=news.path or None, code=Reason.FILE_TROUBLE)
+            )
             return
         takes = self._files.takes(self) if self._is_question(news) else None
         self._files.tell(self.event(news, asked=self._is_question(news) and takes is None))

@@ -22,7 +22,7 @@ class InquiriesOwner(Protocol):
 
 
 class Inquiries:
-    """Each tells its answer; what the finder raises is in `finder.TROUBLES`."""
+    """Each tells its answer; raises CodedError."""
 
     def __init__(self, node: InquiriesOwner, finder: NameResolver) -> None:
         self._node = node

@@ -28,16 +28,14 @@ from chatproto.identity.recipient import (
     FirstContact,
     KeyedPerson,
     Mismatch,
-    Reason,
     Recipient,
     answered,
 )
 from chatproto.identity.trust import changed_key
-from chatproto.session.ledger import LedgerTrouble
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
-from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import ID, Contact, host_port, read_client_id
+from chatproto.wire.reasons import CodedError, Reason
 
 log = Logger()
 
@@ -48,14 +46,6 @@ MOST_WARNED = 1000
 
 _BARE = {"403 refused": "403 refused: {} is you", "404 no such client": "404 no such client: {}"}
 """What the server's answers to BRIDGE say besides to a person."""
-
-
-class Trouble(Exception):
-    """What was asked for cannot be done; its text is one sentence for a person."""
-
-
-TROUBLES = (Trouble, LocalError, RemoteError, ServerRefused, ServerUnreachable, LedgerTrouble)
-"""What can be in the way of something that was asked for; each says it in one sentence."""
 
 
 class FinderOwner(Protocol):
@@ -78,7 +68,7 @@ class FinderOwner(Protocol):
 
 
 class NameResolver:
-    """Asks the server and our own memory; what it raises is in `TROUBLES`."""
+    """Finds out whom a name means, from the server and from memory; raises CodedError."""
 
     def __init__(self, node: FinderOwner) -> None:
         self._node = node
@@ -87,9 +77,12 @@ class NameResolver:
 
     @property
     def introducer(self) -> Introducer:
-        """The server. Raises Trouble if there is none."""
+        """The server. Raises CodedError if there is none."""
         if self._node.server is None:
-            raise Trouble("there is no server (--server none): /chat host:port calls directly")
+            raise CodedError(
+                "there is no server (--server none): /chat host:port calls directly",
+                Reason.NO_SERVER,
+            )
         return self._node.server
 
     async def ask_for(self, peer: str) -> Contact | None:
@@ -103,9 +96,10 @@ class NameResolver:
         if callee is None:
             return None
         if peer and callee.client_id != peer:
-            raise Trouble(
+            raise CodedError(
                 f"refused: asked for {peer}, the server {self.introducer.name} answered with somebody"
-                f" else, {callee.client_id}"
+                f" else, {callee.client_id}",
+                Reason.OTHER_ID,
             )
         contact = callee.contact()
         self._node.people.remember(contact, callee.addresses)
@@ -140,7 +134,9 @@ class NameResolver:
         await self.introducer.watch(client_id)
         if told:
             self._node.expected[client_id] = told
-        raise Trouble(f"{told or client_id} is away: you will be told when they come")
+        raise CodedError(
+            f"{told or client_id} is away: you will be told when they come", Reason.AWAY
+        )
 
     async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is, if it answers with them; None if it does not.
@@ -150,7 +146,7 @@ class NameResolver:
 
         try:
             contact = await self.ask_for("")
-        except TROUBLES as error:
+        except CodedError as error:
             log.info("no address for {name}: {error}", name=client_id, error=error)
             return None
         return contact if contact is not None and contact.client_id == client_id else None
@@ -161,7 +157,7 @@ class NameResolver:
             if self._node.server is None:
                 return self._nearby(client_id, key)
             return await self._ask_for_one(client_id, key)
-        except TROUBLES as error:
+        except CodedError as error:
             log.info("no address for {name}: {error}", name=client_id, error=error)
             return None
 
@@ -181,12 +177,12 @@ class NameResolver:
         self._confirmed.append(now)
         try:
             callee = await self._node.server.bridge(client_id)
-        except TROUBLES:
+        except CodedError:
             return False
         return callee is not None and (callee.client_id, callee.key) == (client_id, key)
 
     async def find(self, conversation: Conversation) -> Contact:
-        """Find out how to call the recipient of `conversation`. Raises what is in TROUBLES."""
+        """Find out how to call the recipient of `conversation`. Raises CodedError."""
         match conversation.recipient:
             case Dialled(host, port):
                 contact, asked = self._at(conversation, host, port), ""
@@ -198,12 +194,14 @@ class NameResolver:
             case KeyedPerson(key):
                 contact, asked = await self._with_key(conversation, key)
             case _:
-                raise Trouble(f"{conversation.name} is not called again: they called")
+                raise CodedError(
+                    f"{conversation.name} is not called again: they called", Reason.NO_ADDRESS
+                )
         me, known = self._node.me, self._node.acquaintances
         ours = contact.key is None or (known is not None and contact.key == known.own_key)
         here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
         if contact.port == me.port and here and ours:  # in another home others have it
-            raise Trouble("that is your own address")
+            raise CodedError("that is your own address", Reason.NOT_ALLOWED)
         self._answered(conversation, asked, contact)
         return replace(contact, key=conversation.key)
 
@@ -219,7 +217,9 @@ class NameResolver:
         """The last answer of the server to BRIDGE."""
         contact = self._node.people.bridged
         if contact is None:
-            raise Trouble("whom? /bridge asks the server, /chat host:port calls directly")
+            raise CodedError(
+                "whom? /bridge asks the server, /chat host:port calls directly", Reason.MALFORMED
+            )
         pin = self._pinned_here(contact.client_id)
         if pin is not None:
             conversation.recipient = KeyedPerson(pin.key)
@@ -236,7 +236,10 @@ class NameResolver:
             return await self._ask(conversation, ids[0], key), ids[0]
         near = self._nearby("", key)
         if near is None:
-            raise Trouble(f"nobody with the key {key} is known: /info or /nearby may show them")
+            raise CodedError(
+                f"nobody with the key {key} is known: /info or /nearby may show them",
+                Reason.NO_ADDRESS,
+            )
         return near, ""
 
     async def _ask(self, conversation: Conversation, client_id: str, key: str | None) -> Contact:
@@ -249,16 +252,16 @@ class NameResolver:
             if found is None and not plain:
                 found = self._nearby(client_id, key) or self._nearby(client_id)
             if found is None:
-                raise Trouble(self._no_address(client_id, plain))
+                raise CodedError(self._no_address(client_id, plain), Reason.NO_ADDRESS)
             return found
         told = "" if conversation.quiet else conversation.name
         asked = await self._ask_for_one(client_id, key, told)
         if asked is None:
-            raise Trouble(f"the server knows no {client_id}")
+            raise CodedError(f"the server knows no {client_id}", Reason.NOT_FOUND)
         return asked
 
     def _answered(self, conversation: Conversation, asked: str, contact: Contact) -> None:
-        """Let `conversation` be for whoever was found, if that is its recipient. Raises Trouble."""
+        """Let `conversation` be for whoever was found, if that is its recipient. Raises CodedError."""
         client_id = contact.client_id.rstrip("?")
         plain, settings = self._is_plain(conversation), self._node.settings
         allowed = (plain or settings.open) and not self._node.names.has_pin(client_id)
@@ -269,11 +272,13 @@ class NameResolver:
             )
         except Mismatch as wrong:
             why = self._refusal(before, client_id, contact, wrong)
+            without_key = wrong.reason is Reason.NO_KEY and self._node.names.has_pin(client_id)
+            reason = Reason.OTHER_KEY if without_key else wrong.reason
             if isinstance(before, KeyedPerson):
                 self._node.is_elsewhere(before.key)
             if conversation.quiet:
                 self._warn(why)
-            raise Trouble(why) from None
+            raise CodedError(why, reason) from None
         if isinstance(before, Dialled):
             return
         conversation.client_id = client_id
@@ -320,7 +325,7 @@ class NameResolver:
     def _nearby(self, client_id: str, key: str | None = None) -> Contact | None:
         """Return the contact that a beacon named `client_id` or `key`, and remember it; None without one.
 
-        Raises Trouble if several say to be `client_id`.
+        Raises CodedError if several say to be `client_id`.
         """
         neighbours = self._node.neighbours
         if neighbours is None:
@@ -330,8 +335,9 @@ class NameResolver:
             return None
         if len(found) > 1 and key is None:
             where = ", ".join(host_port(*one.addresses[0]) for one in found)
-            raise Trouble(
-                f"several nearby say to be {client_id}: /chat host:port calls one ({where})"
+            raise CodedError(
+                f"several nearby say to be {client_id}: /chat host:port calls one ({where})",
+                Reason.AMBIGUOUS,
             )
         contact = neighbours.contact(found[0])
         self._node.people.remember(contact, found[0].addresses)
@@ -348,7 +354,11 @@ class NameResolver:
         """The number to compare with `name`; `same`: it was the same, which is kept."""
         known = self._node.acquaintances
         if known is None or not name:
-            raise Trouble("whom? /verify id" if known else "nothing is encrypted with --plain")
+            raise (
+                CodedError("whom? /verify id", Reason.MALFORMED)
+                if known
+                else CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
+            )
         recipient = self._node.names.resolve(name)
         conversation = self._node.calls.all.with_recipient(recipient)
         if conversation is None and not isinstance(recipient, KeyedPerson):
@@ -356,14 +366,14 @@ class NameResolver:
         if conversation is not None:
             recipient = conversation.recipient
         if not isinstance(recipient, KeyedPerson):
-            raise Trouble(f"no key of {name} is known")
+            raise CodedError(f"no key of {name} is known", Reason.UNKNOWN_NAME)
         key = recipient.key
         number = known.safety_number(key)
         lines: tuple[str, ...] = (number, f"if {name} sees the same digits: /verify {name} yes")
         if same:
             client_id = conversation.id if conversation is not None else name
             if not known.knows(key) and ID.fullmatch(client_id) is None:
-                raise Trouble(f"{name} has told no id: call them first")
+                raise CodedError(f"{name} has told no id: call them first", Reason.UNKNOWN_NAME)
             known.verify(client_id, key)
             self._node.calls.names_changed()
             lines = (f"{name} is verified",)
@@ -376,13 +386,13 @@ class NameResolver:
         """Keep `key` as that of `peer`; also returns the keys that are nobody's any more."""
         known = self._node.acquaintances
         if known is None:
-            raise Trouble("nothing is encrypted with --plain")
+            raise CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
         client_id, at, where = peer.partition("@")
         read_client_id(client_id)
         server = None
         if at:
             server = self._node.names.server_of(where)
             if server is None:
-                raise Trouble(f"no key of a server {where} is known")
+                raise CodedError(f"no key of a server {where} is known", Reason.UNKNOWN_NAME)
         old = known.trust(client_id, read_key(key), server)
         return CommandOutput("trust", (f"{peer} has {key}",), {"id": peer, "key": key}), old

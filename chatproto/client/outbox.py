@@ -95,7 +95,7 @@ class Outbox:
                 self._show(line)
                 self.shown(line.number)
         except LedgerTrouble as error:
-            self._node.tell(Failed(str(error), command="log"))
+            self._node.tell(Failed(str(error), command="log", code=error.reason))
         self._give_up_old()
 
     def stop(self) -> None:
@@ -120,7 +120,7 @@ class Outbox:
             self._mark()
             self._node.posts.ledger.close()
         except LedgerTrouble as error:
-            self._node.tell(Failed(str(error), command="log"))
+            self._node.tell(Failed(str(error), command="log", code=error.reason))
 
     def leave_for(self, recipient: Recipient, text: str) -> bool:
         """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
@@ -269,7 +269,7 @@ class Outbox:
             try:
                 posts.ledger.shown(line)
             except LedgerTrouble as error:
-                self._node.tell(Failed(str(error), command="log"))
+                self._node.tell(Failed(str(error), command="log", code=error.reason))
         if line is not None and line < self._line:
             self.shown(self._line)
 
@@ -353,7 +353,7 @@ class Outbox:
                 elif not self._node.talks_with(key):
                     self._tell_all(name, post.give_up(), "the conversation is over")
         except LedgerTrouble as error:
-            self._node.tell(Failed(str(error), command="log"))
+            self._node.tell(Failed(str(error), command="log", code=error.reason))
 
     def _surely_past(self) -> Wall:
         """The time of day, or the time that the program counts if that is earlier.

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 
-from chatproto.client.events import INTERNAL, Event, Failed
-from chatproto.client.name_resolver import TROUBLES
-from chatproto.client.refusals import refusal_fields
-from chatproto.identity.pins import PinTrouble
+from chatproto.client.events import Event, Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.errors import LocalError
+from chatproto.wire.reasons import CodedError, Reason
 
 WAITING = 5000
 """Requests that wait for those before; a script could fill the memory otherwise."""
@@ -38,7 +35,7 @@ class Requests:
         """Do `work` for `command` when those before are done; False, and told, if too many wait."""
         if self._pending >= WAITING:
             busy = f"{WAITING} requests wait for the server: try again when it has answered"
-            self.fail(command, LocalError(429, busy))
+            self.fail(command, LocalError(429, busy, Reason.TOO_MANY))
             return False
         self._pending += 1
 
@@ -54,7 +51,7 @@ class Requests:
         """Do `work` for `command` now."""
         try:
             work()
-        except (*TROUBLES, PinTrouble) as error:
+        except CodedError as error:
             self.fail(command, error)
         except Exception:
             self._mistaken(command)
@@ -64,27 +61,19 @@ class Requests:
         """What `work` answers with when those before are done: nothing that the person asked for."""
         return self._one.run(lambda: Deferred.fromCoroutine(work()))
 
-    def fail(self, command: str, error: Exception | str, about: str | None = None) -> None:
+    def fail(self, command: str, error: CodedError, about: str | None = None) -> None:
         """Tell that `command` could not be done; `about`: whom a call was to go to."""
-        told = Failed(sentence(error), command=command, id=about)
-        self._tell(replace(told, **refusal_fields(error)))
+        self._tell(Failed.of(error, command, about))
 
     def _mistaken(self, command: str) -> None:
         """The exception that is being handled is a mistake of ours."""
-        self._tell(Failed(unexpected(command), status=500, command=command, code=INTERNAL))
+        self._tell(Failed(unexpected(command), status=500, command=command, code=Reason.INTERNAL))
 
     async def _guard(self, command: str, work: Work) -> None:
         """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
         try:
             await work()
-        except (*TROUBLES, PinTrouble) as error:
+        except CodedError as error:
             self.fail(command, error)
         except Exception:
             self._mistaken(command)
-
-
-def sentence(error: BaseException | str) -> str:
-    """Return a sentence about the error, with the seconds to wait where the server told them."""
-    words = getattr(error, "detail", "") or str(error)
-    seconds = getattr(error, "retry_after", None)
-    return words if seconds is None else f"{words}: try again in {seconds} s"

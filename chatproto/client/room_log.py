@@ -30,7 +30,7 @@ class RoomLog:
             self._ledger.overheard(said.room, said.sender, entry, self._most)
         except LedgerTrouble as error:
             if not self._in_trouble:
-                self._tell(Failed(str(error), command="log"))
+                self._tell(Failed(str(error), command="log", code=error.reason))
             self._in_trouble = True
         else:
             self._in_trouble = False

@@ -12,7 +12,7 @@ from chatproto.client.calls import Calls
 from chatproto.client.events import Event, RoomChanged
 from chatproto.client.membership import Membership
 from chatproto.client.outbound_streams import OutboundStreams
-from chatproto.client.requests import Requests, sentence
+from chatproto.client.requests import Requests
 from chatproto.client.room_log import RoomLog
 from chatproto.client.room_news import changed, joined
 from chatproto.client.room_outbox import RoomOutbox
@@ -184,7 +184,7 @@ class JoinedRooms:
             self._drop(membership, reason)
             raise ServerRefused(reason, error.status) from None
         except (LocalError, ServerUnreachable) as error:
-            self._drop(membership, sentence(error))
+            self._drop(membership, error.sentence)
             raise
         self.tell(joined(ack, self.own_id))
         await membership.catch_up(ack.last)

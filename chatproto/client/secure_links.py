@@ -37,6 +37,7 @@ from chatproto.session.secure_session import SecureSession
 from chatproto.session.table import SessionState
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Reason
 
 log = Logger()
 
@@ -216,7 +217,7 @@ class SecureLinks:
 
     def _broke(self, conversation: Conversation, error: LedgerTrouble) -> None:
         """Nothing can be kept: no more is taken, so that it stays with who said it."""
-        self._calls.tell(Failed(str(error), command="log"))
+        self._calls.tell(Failed(str(error), command="log", code=error.reason))
         if conversation.state in (SessionState.OPEN, SessionState.BROKEN):
             try:
                 effects = conversation.session.leave()
@@ -294,7 +295,7 @@ class SecureLinks:
         self._warned[client_id] = now + WARN_AGAIN
         accept = f"/trust {client_id} {link.key}"
         for line in changed_key(belief.pin, link.key, acquaintances.where, client_id, accept):
-            self._calls.tell(Failed(line, status=403, command="call"))
+            self._calls.tell(Failed(line, status=403, command="call", code=Reason.OTHER_KEY))
 
     def _goes_on(self, link: SecureLink, call: Called, known: Conversation) -> None:
         """They call while there is a conversation with them already, perhaps our call to them."""

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.calls import Calls
-from chatproto.client.events import LOGIN_REFUSED, Event, Failed, Notice, Registered
+from chatproto.client.events import Event, Failed, Notice, Registered
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rendezvous import Rendezvous
 from chatproto.client.trust_store import TrustStore
@@ -15,6 +15,7 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.wire import bcp2_server
 from chatproto.wire.fields import Contact
+from chatproto.wire.reasons import Reason
 
 
 class NewsOwner(Protocol):
@@ -59,7 +60,7 @@ class ServerNews:
         try:
             first = known.pin_server(server.name, key)
         except PinTrouble as error:
-            self._tell(Failed(str(error)))
+            self._tell(Failed(str(error), code=error.reason))
             first = False
         self._tell(Registered(server.name, expires, key, first))
         self._node.at_server()
@@ -78,14 +79,20 @@ class ServerNews:
             why += "; another key has that id, or one that looks like it: --id takes another"
         if status == NO_ACCOUNT:
             why += ": it wants an account, --user NAME logs in"
-        code = LOGIN_REFUSED if server.login_refused else None
+        code = Reason.LOGIN_REFUSED if server.login_refused else Reason.of(status)
         text = f"server {server.name}: {why}"
         self._tell(Failed(text, status=status, command="register", code=code))
         self._node.away(False)
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
         """That one of several is not wanted."""
-        self._tell(Failed(f"server {server.name}: {why}; it is left out", command="register"))
+        self._tell(
+            Failed(
+                f"server {server.name}: {why}; it is left out",
+                command="register",
+                code=Reason.SERVER_UNREACHABLE,
+            )
+        )
 
     def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
         """Somebody asked it for us and may call."""

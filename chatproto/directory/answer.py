@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, read_host_port, read_port
+from chatproto.wire.reasons import STATUS_WORDS, CodedError, Reason, status_line
 
 _STATUS = re.compile(r"([1-6]\d\d)\b")
 _METHOD = re.compile(r"[A-Z]{3,16}")
@@ -16,14 +17,15 @@ _HOST = re.compile(r"[\w.:%-]{1,255}")
 _WHY = 200  # characters of a server's own words that a person is shown
 
 
-class ServerRefused(Exception):
-    """The server said no; its text is why, `status` its code, if it told one.
+class ServerRefused(CodedError):
+    """The server refused a request.
 
-    `retry_after`: the seconds after which it may say something else, if it told them.
+    Args: why: one sentence for a person. status: the protocol's, None where a classic server told
+    none. retry_after: seconds after which the answer may be another, if the server told them.
     """
 
     def __init__(self, why: str, status: int | None = None, retry_after: int | None = None) -> None:
-        super().__init__(why)
+        super().__init__(why, Reason.of(status))
         self.status = status
         self.retry_after = retry_after
 
@@ -47,8 +49,8 @@ class ServerAnswer:
         if refused:
             code = _STATUS.match(status)
             why = (status or " ".join(self.lines) or self.method)[:_WHY]
-            if code and int(code[1]) in REASONS:
-                why = f"{code[1]} {REASONS[int(code[1])]}"
+            if code and int(code[1]) in STATUS_WORDS:
+                why = status_line(int(code[1]))
             raise ServerRefused(why, int(code[1]) if code else None)
         if self.method != wanted:
             raise NoAnswer(f"answered {self.method} instead of {wanted}")

@@ -29,16 +29,18 @@ from chatproto.wire.classic import ClassicBridge, ClassicInfo, ClassicRegister, 
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.reasons import CodedError, Reason
 
 
-class ServerUnreachable(Exception):
-    """No server that answers is there; its text is one sentence for a person.
+class ServerUnreachable(CodedError):
+    """No server answers.
 
-    `status`, `retry_after`: the server refused us for now, and is asked again after so many seconds.
+    Args: why: one sentence for a person. status, retry_after: the server refused us for now, and is
+    asked again after so many seconds.
     """
 
     def __init__(self, why: str, status: int | None = None, retry_after: int | None = None) -> None:
-        super().__init__(why)
+        super().__init__(why, Reason.of(status) if status else Reason.SERVER_UNREACHABLE)
         self.status = status
         self.retry_after = retry_after
 

@@ -23,9 +23,9 @@ from chatproto.directory.server_connection import MAYBE_PLAIN, Handshake, Server
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
-from chatproto.wire.errors import REASONS
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.reasons import status_line
 
 HELLOS_CLOSED = 2
 """Tries in a row in which a server closes at the beginning of TLS, and is taken for a classic one."""
@@ -264,9 +264,9 @@ class SecureServer:
                 self._refuse("another connection with your key has taken your place", None)
             case Error(status) if status in FOR_NOW:
                 self._drop_line()
-                self._lost(f"{status} {REASONS.get(status, 'error')}")
+                self._lost(status_line(status))
             case Error(status):
-                self._refuse(f"{status} {REASONS.get(status, 'error')}", status)
+                self._refuse(status_line(status), status)
             case _:
                 self.pushed(push)
 

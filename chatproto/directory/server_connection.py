@@ -25,8 +25,9 @@ from chatproto.net.addresses import AddressScope, reach_of
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
-from chatproto.wire.errors import REASONS, LocalError, RemoteError
+from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import status_line
 from chatproto.wire.strict import StrictDecoder, encode
 
 MESSAGES_AT_ONCE = 64
@@ -241,8 +242,7 @@ class ServerConnection(LineReceiver):
                 return
             del self._asked[cseq]
             if isinstance(message, Error):
-                words = REASONS.get(message.status, "error")
-                why = f"{message.status} {words}"
+                why = status_line(message.status)
                 answer.errback(ServerRefused(why, message.status, message.retry_after))
             elif isinstance(message, wanted):
                 answer.callback(message)
@@ -295,7 +295,7 @@ def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[
     refused = REFUSED_FOR_NOW.match(answer)
     if refused is not None:
         status = int(refused[1])
-        return f"it takes no connection for now ({status} {REASONS[status]})", Sign.NONE
+        return f"it takes no connection for now ({status_line(status)})", Sign.NONE
     why = handshake.trouble(reason)
     if "do not speak TLS" in why:
         return why + MAYBE_PLAIN, Sign.PLAIN

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from chatproto.identity.files import write_secret
 from chatproto.net.private_files import check_file
+from chatproto.wire.reasons import CodedError, Reason
 
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")
 SERVER = "server"
@@ -31,8 +32,11 @@ MOST_LINES = 100_000
 MOST_BYTES = 200 * MOST_LINES
 
 
-class PinTrouble(Exception):
-    """The file cannot be read or written; its text is one sentence for a person."""
+class PinTrouble(CodedError):
+    """The file of known keys cannot be read or written."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, Reason.PINS_TROUBLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,8 @@ The rules are pure: what was said for one key can never come to be for another.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+
+from chatproto.wire.reasons import CodedError, Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,21 +48,11 @@ class OpenPeer:
 Recipient = KeyedPerson | FirstContact | Dialled | OpenPeer
 
 
-class Reason(Enum):
-    """The difference between a recipient and the one who was found."""
-
-    OTHER_ID = "another id than the one asked for"
-    OTHER_KEY = "another key than theirs"
-    NO_KEY = "no key, and plain text is not allowed"
-    NOT_THEIRS = "a connection of somebody else"
-
-
-class Mismatch(Exception):
+class Mismatch(CodedError):
     """An answer or a connection does not belong to the recipient."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.value)
-        self.reason = reason
+        super().__init__(reason.words, reason)
 
 
 def answered(

@@ -12,9 +12,10 @@ from twisted.python.failure import Failure
 
 from chatproto.net.addresses import AddressScope, reach_of
 from chatproto.net.resolver import endpoint_to
-from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
+from chatproto.wire.reasons import status_line
 
 
 class NoRelay(Exception):
@@ -115,7 +116,7 @@ _SENTENCES = {
 
 
 def _why(status: int) -> str:
-    return f"the server's relay refused ({status} {REASONS.get(status, 'error')})"
+    return f"the server's relay refused ({status_line(status)})"
 
 
 async def join(

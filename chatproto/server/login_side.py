@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from chatproto.accounts.tries import TooMany
 from chatproto.directory.classic_registration import network
 from chatproto.directory.registrations import ClientConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_server import Login, LoginAck, Observe
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import Later, RemoteError
 
 if TYPE_CHECKING:
     from chatproto.accounts.files import Reread
@@ -94,7 +93,7 @@ class LoginSide:
             user = await self._logins.login(
                 message.user, message.password, address, visitor.key, wanted, owns
             )
-        except TooMany as error:
+        except Later as error:
             return Error(error.status, cseq, retry_after=error.retry_after)
         except RemoteError as error:
             self.log.info(

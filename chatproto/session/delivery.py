@@ -37,6 +37,7 @@ from chatproto.session.ledger import (
 )
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Reason
 
 
 class Delivery:
@@ -109,7 +110,9 @@ class Delivery:
         """
         most = self._limits.waiting_messages
         if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
-            raise LocalError(429, f"{len(self)} messages wait already; this one was not taken")
+            raise LocalError(
+                429, f"{len(self)} messages wait already; this one was not taken", Reason.TOO_MANY
+            )
         entry = StreamEntry(self._last + 1, kind, at, text)
         moved = self._ledger.add(self.key, self.name, entry)
         entry = replace(entry, moved=moved) if moved else entry

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chatproto.net.clock import Wall
+from chatproto.wire.reasons import CodedError, Reason
 
 MSG, TURN, MODE = "msg", "turn", "mode"
 """Kinds of entries."""
@@ -32,8 +33,11 @@ ROOM_AT_ONCE = 256
 """Most lines removed to make room for one; more are never needed, since each counts `LINE_BYTES`."""
 
 
-class LedgerTrouble(Exception):
-    """The store cannot be read or written; the text is one sentence for the screen."""
+class LedgerTrouble(CodedError):
+    """The client's log cannot be read or written."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, Reason.LOG_TROUBLE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,9 @@ from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.peer_messages import NOT_A_PERSON
 from chatproto.session.session import THEY_LEFT, PeerSession
 from chatproto.session.table import SessionInput, SessionState
-from chatproto.wire.errors import REASONS, LocalError
+from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.reasons import status_line
 
 DECLINED, AWAY, OTHER_KEY = 603, 480, 403
 FOR_GOOD = (OTHER_KEY, DECLINED)
@@ -232,7 +233,7 @@ class SecureSession(PeerSession):
         """They refuse our call."""
         if link is not self._asked:
             return []
-        reason = f"{status} {REASONS.get(status, 'refused')}"
+        reason = status_line(status, "refused")
         if status in NOT_A_PERSON:
             reason = "that is a server, not a person: --server names one"
         if status == OTHER_KEY:

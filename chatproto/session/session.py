@@ -21,6 +21,7 @@ from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.table import REFUSALS, TABLE, SessionInput, SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.reasons import Reason
 
 THEY_LEFT = "they left"
 """The reason of an end by the other side's farewell."""
@@ -69,7 +70,11 @@ class PeerSession:
 
     def _refuse_too_many(self) -> None:
         if self.unsent >= self._limits.waiting_messages:
-            raise LocalError(429, f"{self.unsent} messages wait already; this one was not taken")
+            raise LocalError(
+                429,
+                f"{self.unsent} messages wait already; this one was not taken",
+                Reason.TOO_MANY,
+            )
 
     def _new_floor(self, *, mine: bool) -> Floor:
         turns = self.dialect.takes_turns

@@ -20,7 +20,7 @@ from chatproto.transfer.sources import Pieces
 from chatproto.transfer.state import ENDED, SENDING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece
-from chatproto.wire.errors import REASONS
+from chatproto.wire.reasons import status_line
 
 BATCH = 1024 * 1024
 """Bytes that are read at once: handing work to a thread and back costs. At most two batches of a transfer
@@ -122,7 +122,7 @@ class Outgoing:
 
     def refused(self, about: str, status: int) -> list[Effect]:
         """Handle ERROR `status` in answer to a message of the kind `about`."""
-        words = f"{status} {REASONS.get(status, 'refused')}"
+        words = status_line(status, "refused")
         if status == 603:
             return self._end(TransferInput.DECLINE)
         if status == 460 and about == "DONE":

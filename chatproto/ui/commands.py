@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
-from chatproto.client.events import INTERNAL, CommandOutput, Event, Failed
+from chatproto.client.events import CommandOutput, Event, Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (
@@ -41,6 +41,7 @@ from chatproto.ui.room_commands import ROOM_ROWS
 from chatproto.ui.row import ClientCommands, CommandRow
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
+from chatproto.wire.reasons import Reason
 
 
 class BadCommand(Exception):
@@ -167,7 +168,9 @@ ROWS: dict[str, CommandRow] = {
             "/drop",
             "forget pasted lines that begin with /",
             nothing,
-            lambda node, given: Failed("no pasted lines wait for an answer", 404, "drop"),
+            lambda node, given: Failed(
+                "no pasted lines wait for an answer", 404, "drop", code=Reason.NOT_FOUND
+            ),
             more="On a terminal, a paste runs no commands behind a text: you are asked about them.",
         ),
         CommandRow(
@@ -457,7 +460,7 @@ def _carry_out(
         said = read()
         return None if said is None else run(said, node)
     except BadCommand as wrong:
-        return Failed(str(wrong), command=wrong.command)
+        return Failed(str(wrong), command=wrong.command, code=Reason.MALFORMED)
     except Exception:
         command = said.name if isinstance(said, Command) else "say"
-        return Failed(unexpected(command), status=500, command=command, code=INTERNAL)
+        return Failed(unexpected(command), status=500, command=command, code=Reason.INTERNAL)

@@ -30,7 +30,6 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.client.events import (
-    INTERNAL,
     CommandOutput,
     Event,
     Failed,
@@ -44,6 +43,7 @@ from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.view import json_object
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Reason
 
 NAME = "control.sock"
 
@@ -257,13 +257,15 @@ class Control(Factory):
             if answer is not None:
                 self.tell(answer)
         except Exception:
-            connection.tell(self._line(Failed(unexpected("a command"), status=500, code=INTERNAL)))
+            connection.tell(
+                self._line(Failed(unexpected("a command"), status=500, code=Reason.INTERNAL))
+            )
         finally:
             self._asking = None
 
     def refuse(self, connection: ControlConnection, why: str) -> None:
         """Answer a line that cannot be a command, such as one that is too long."""
-        connection.tell(self._line(Failed(why, status=413)))
+        connection.tell(self._line(Failed(why, status=413, code=Reason.TOO_LARGE)))
 
     def _line(self, event: Event) -> bytes:
         shown = json.dumps(json_object(event, self._seconds()), default=str)

@@ -14,6 +14,7 @@ from chatproto.ui.plain import dropped
 from chatproto.ui.row import ClientCommands
 from chatproto.ui.values import is_unicode, read_object
 from chatproto.ui.view import json_object
+from chatproto.wire.reasons import Reason
 
 
 def json_text(written: str) -> str:
@@ -43,11 +44,11 @@ def carry_out_json(line: str, node: ClientCommands) -> Event | None:
     try:
         given = read_object(line)
     except Misused as wrong:
-        return Failed(str(wrong), status=400)
+        return Failed(str(wrong), status=400, code=Reason.MALFORMED)
     if given is not None:
         return carry_out_values(given, node)
     if not is_unicode(line):
-        return Failed(NOT_TEXT, status=400)
+        return Failed(NOT_TEXT, status=400, code=Reason.MALFORMED)
     return carry_out(line, node, json_text)
 
 
@@ -81,7 +82,7 @@ class JsonLines:
 
     def on_refused(self, sentence: str) -> None:
         """Tells why a line was not taken at all."""
-        self.tell(Failed(sentence, status=413))
+        self.tell(Failed(sentence, status=413, code=Reason.TOO_LARGE))
 
     def on_end(self) -> None:
         """Handle the end of input."""

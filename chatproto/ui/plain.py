@@ -13,6 +13,7 @@ from chatproto.ui.paste import Paste
 from chatproto.ui.paste_guard import PasteGuard
 from chatproto.ui.row import ClientCommands
 from chatproto.ui.view import plain_lines
+from chatproto.wire.reasons import Reason
 
 
 def dropped(count: int) -> Notice:
@@ -76,7 +77,7 @@ class PlainInterface:
 
     def on_refused(self, sentence: str) -> None:
         """Shows why a line was not taken at all."""
-        self.tell(Failed(sentence, status=413))
+        self.tell(Failed(sentence, status=413, code=Reason.TOO_LARGE))
         if self._guard is not None:
             self._guard.done(command=False)
 

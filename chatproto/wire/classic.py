@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
-from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import (
     Contact,
     host_port,
@@ -22,6 +22,7 @@ from chatproto.wire.fields import (
     read_ip,
     read_port,
 )
+from chatproto.wire.reasons import status_line
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}")
@@ -106,7 +107,7 @@ def read_status(text: str) -> int:
 
 def write_status(status: int) -> str:
     """A code with its words."""
-    return f"{status} {REASONS.get(status, 'error')}"
+    return status_line(status)
 
 
 def read_contact(line: str) -> Contact:
@@ -274,7 +275,7 @@ class ClassicChat(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class ClassicError(ClassicMessage):
-    """No: `ERROR`, `Status: <code> <words>`, a code of `errors.REASONS`."""
+    """No: `ERROR`, `Status: <code> <words>`, a status of `wire.reasons`."""
 
     method = "ERROR"
     headers = (Header("Status", "status", read_status, write_status),)

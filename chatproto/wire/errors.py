@@ -1,41 +1,26 @@
-"""What can be wrong with a message: the remote's fault, or our own."""
+"""Errors about messages: the other side's fault, or our own."""
 
 from __future__ import annotations
 
-REASONS: dict[int, str] = {
-    400: "malformed",
-    401: "register or log in first",
-    403: "refused",
-    404: "no such client",
-    405: "method not allowed",
-    408: "too slow",
-    409: "id taken",
-    413: "too large",
-    429: "slow down",
-    460: "hash differs",
-    480: "known but away",
-    486: "busy",
-    487: "cancelled",
-    500: "internal error",
-    503: "unavailable",
-    603: "declined",
-}
-"""Every status of the protocol with its words; SIP's code where SIP has one (RFC 3261, section 21)."""
+from chatproto.wire.reasons import CodedError, Reason, status_line
 
 
-class WireError(Exception):
-    """Something about a message is against the protocol.
+class WireError(CodedError):
+    """Something about a message is against the protocol, or cannot be done.
 
-    `status` is one of `REASONS`; `detail` is for a log or a person, never for the wire.
+    Args: status: one of the protocol. detail: for a log or a person, never for the wire. reason: its
+    code, where that says more than the status.
     """
 
-    def __init__(self, status: int, detail: str = "") -> None:
-        super().__init__(status, detail)
+    status: int
+
+    def __init__(self, status: int, detail: str = "", reason: Reason | None = None) -> None:
+        super().__init__(detail, reason or Reason.of(status))
         self.status = status
         self.detail = detail
 
     def __str__(self) -> str:
-        words = f"{self.status} {REASONS[self.status]}"
+        words = status_line(self.status)
         return f"{words}: {self.detail}" if self.detail else words
 
 
@@ -51,15 +36,17 @@ class RemoteError(WireError):
 class Later(RemoteError):
     """429: the other side may ask again after `retry_after` seconds."""
 
+    retry_after: int
+
     def __init__(self, detail: str, retry_after: int) -> None:
         super().__init__(429, detail)
         self.retry_after = retry_after
 
 
 class StoreTrouble(RemoteError):
-    """What is kept cannot be kept or read just now; its text is one sentence for a person.
+    """The store cannot keep or read something just now; the text is one sentence for a person.
 
-    Nobody's message is wrong: whoever asked for it is answered 503, and nothing has changed.
+    The client that asked for it is answered 503, and nothing has changed.
     """
 
     def __init__(self, detail: str) -> None:
@@ -70,4 +57,4 @@ class StoreTrouble(RemoteError):
 
 
 class LocalError(WireError):
-    """We were about to send what the protocol does not allow: our own mistake."""
+    """Our own side asked for what the protocol or the state of things does not allow."""

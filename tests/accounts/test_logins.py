@@ -11,8 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.accounts.logins import Logins
 from chatproto.accounts.realm import portal
-from chatproto.accounts.tries import TooMany
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import Later, RemoteError
 from chatproto.wire.limits import Limits
 from tests.accounts.people import PASSWORD, Checker
 
@@ -41,8 +40,8 @@ class Case(SynchronousTestCase):
         return error.status
 
     def retry(self, asked: Deferred[Any]) -> int:
-        error = self.failureResultOf(asked, TooMany).value
-        assert isinstance(error, TooMany)
+        error = self.failureResultOf(asked, Later).value
+        assert isinstance(error, Later)
         return error.retry_after
 
 

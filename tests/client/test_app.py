@@ -99,7 +99,7 @@ class NodeTests(SynchronousTestCase):
         self.assertEqual(self.server.asked, ["register", "bridge", "info"])
         self.server.answers[2].callback((Contact("bob", "10.0.0.1", 1),))
         self.assertEqual(self.said(Registered), [Registered("127.0.0.1:5555")])
-        self.assertEqual(self.said(Failed), [Failed("no", status=404, command="bridge")])
+        self.assertEqual(self.said(Failed), [Failed.of(ServerRefused("no", 404), "bridge")])
         (contacts,) = self.said(Contacts)
         self.assertEqual([one["id"] for one in contacts.list], ["bob"])
 

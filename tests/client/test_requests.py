@@ -6,10 +6,11 @@ from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, Failed
-from chatproto.client.requests import WAITING, Requests, sentence
+from chatproto.client.requests import WAITING, Requests
 from chatproto.directory.answer import ServerRefused
 from chatproto.identity.pins import PinTrouble
 from chatproto.wire.errors import LocalError
+from chatproto.wire.reasons import Reason
 
 
 class RequestsTests(SynchronousTestCase):
@@ -54,7 +55,7 @@ class RequestsTests(SynchronousTestCase):
         self.asks("bridge")
         self.answers["info"].errback(ServerRefused("nobody is there", 404))
         self.answers["bridge"].callback(None)
-        self.assertEqual(self.events, [Failed("nobody is there", status=404, command="info")])
+        self.assertEqual(self.events, [Failed.of(ServerRefused("nobody is there", 404), "info")])
         self.assertEqual((self.done, self.settled), (["bridge"], [1, 0]))
 
     def test_a_mistake_of_our_own_is_told_and_logged(self) -> None:
@@ -94,5 +95,13 @@ class RequestsTests(SynchronousTestCase):
         self.assertEqual(self.settled, [0])
 
     def test_an_error_is_a_sentence(self) -> None:
-        self.assertEqual(sentence(LocalError(404, "there is nobody")), "there is nobody")
-        self.assertEqual(sentence("there is nobody"), "there is nobody")
+        self.assertEqual(LocalError(404, "there is nobody").sentence, "there is nobody")
+        self.assertEqual(LocalError(404).sentence, "404 no such client")
+        later = ServerRefused("429 slow down", 429, 5)
+        self.assertEqual(later.sentence, "429 slow down: try again in 5 s")
+
+    def test_an_error_is_told_with_its_code_and_status(self) -> None:
+        told = Failed.of(ServerRefused("429 slow down", 429, 5), "info")
+        self.assertEqual((told.code, told.status, told.retry_after), (Reason.RATE_LIMITED, 429, 5))
+        unknown = Failed.of(LocalError(404, "there is nobody", Reason.UNKNOWN_NAME), "who")
+        self.assertEqual((unknown.code, unknown.status), (Reason.UNKNOWN_NAME, 404))

@@ -19,13 +19,13 @@ from chatproto.identity.recipient import (
     KeyedPerson,
     Mismatch,
     OpenPeer,
-    Reason,
     Recipient,
     answered,
     caller,
     carried,
 )
 from chatproto.wire.errors import LocalError
+from chatproto.wire.reasons import Reason
 
 
 def key(letter: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Delivered, Failed, MessageReceived, Sent, Undelivered
+from chatproto.wire.reasons import Reason
 from tests.simulation.invariants import Books, Broken
 
 
@@ -59,7 +60,7 @@ class BooksTests(SynchronousTestCase):
 
     def test_what_was_refused_was_not_said(self) -> None:
         self.books.begin("ann", "bob", "three")
-        self.books.told("ann", Failed("too many", 429, "msg"))
+        self.books.told("ann", Failed("too many", 429, "msg", code=Reason.TOO_MANY))
         self.books.end("three")
         self.assertRaises(Broken, self.hears, "three")
         self.assertEqual([one.text for one in self.books.unsettled()], ["one", "two"])

@@ -24,6 +24,7 @@ from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
 from chatproto.ui.jsonlines import json_text
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Reason
 from tests.net.library_lines import cut_by_twisted
 from tests.ui.asked import AskedNode
 
@@ -98,7 +99,7 @@ class ControlTests(SynchronousTestCase):
         one, other = Script(self.control), Script(self.control)
         self.answers = [
             CommandOutput("who", ("no conversation",)),
-            Failed("you are talking with nobody"),
+            Failed("you are talking with nobody", code=Reason.NOT_FOUND),
         ]
         one.say(b"/who\n")
         self.assertEqual([event["event"] for event in one.read()], ["answer", "error"])

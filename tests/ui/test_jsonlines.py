@@ -73,6 +73,7 @@ class JsonLinesTests(SynchronousTestCase):
                     "time": "1970-01-01T00:00:01.500Z",
                     "text": "there is no /regster; did you mean /register?",
                     "command": "regster",
+                    "code": "malformed",
                 }
             ],
         )

@@ -37,6 +37,7 @@ from chatproto.client.events import (
 )
 from chatproto.net.clock import Wall
 from chatproto.ui.view import json_object, plain_lines
+from chatproto.wire.reasons import Reason
 
 NOW = 1_000_000_000.0
 """2001-09-09 01:46:40 UTC."""
@@ -289,7 +290,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
         ],
     ),
     (Notice("no server at 127.0.0.1:5555"), ["* no server at 127.0.0.1:5555"]),
-    (Failed("there is no bob here", 404, "chat"), ["* there is no bob here"]),
+    (
+        Failed("there is no bob here", 404, "chat", code=Reason.NOT_FOUND),
+        ["* there is no bob here"],
+    ),
     (Bye("bob"), ["* bob left"]),
     (Bye("bob", "connection lost"), ["* bob left (connection lost)"]),
     (Exited(0), []),

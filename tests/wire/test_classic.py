@@ -28,8 +28,9 @@ from chatproto.wire.classic import (
     read_status,
 )
 from chatproto.wire.codec import encode, read_block, shown
-from chatproto.wire.errors import REASONS, LocalError, RemoteError
+from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact
+from chatproto.wire.reasons import STATUS_WORDS
 
 CLIENT, SERVER, PEER = Sender.CLIENT, Sender.SERVER, Sender.PEER
 BYTES: list[tuple[Message, Sender, bytes]] = [
@@ -112,7 +113,7 @@ class EveryMessage(SynchronousTestCase):
 
 class AnError(SynchronousTestCase):
     def test_has_the_words_of_its_status(self) -> None:
-        for status, words in REASONS.items():
+        for status, words in STATUS_WORDS.items():
             self.assertEqual(
                 encode(ClassicError(status)), f"ERROR\r\nStatus: {status} {words}\r\n\r\n".encode()
             )

@@ -28,9 +28,10 @@ from chatproto.wire.classic import (
     Unregister,
 )
 from chatproto.wire.codec import Decoder, Familiar, encode
-from chatproto.wire.errors import REASONS, RemoteError
+from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import STATUS_WORDS
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 ALICE = ClassicRegister("alice", "127.0.0.1", 3000)
@@ -49,7 +50,7 @@ answers = st.one_of(
     st.builds(ClassicRegAck, ids, ips, ports, st.just("registered")),
     st.builds(ClassicBridgeAck, ids, ips, ports),
     st.builds(ClassicInfoAck, st.lists(st.builds(Contact, ids, ips, ports), max_size=9).map(tuple)),
-    st.builds(ClassicError, st.sampled_from(sorted(REASONS))),
+    st.builds(ClassicError, st.sampled_from(sorted(STATUS_WORDS))),
     st.sampled_from([ClassicBridgeAck(), ProbeAck(), UnregAck(), QuitAck()]),
 )
 calls = st.one_of(st.builds(ClassicChat, ids, ips, ports), st.just(ClassicQuit()))
