@@ -1,4 +1,8 @@
-"""Sessions: `nox` for all tests on every Python, `nox -s long` for the full counts and the benchmarks."""
+"""Sessions of nox.
+
+`nox` lints, checks types and runs all tests on every Python; `nox -s coverage` shows untested lines;
+`nox -s long` runs the full counts and the benchmarks.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +31,15 @@ def types(session: nox.Session) -> None:
     """Types, strictly."""
     session.install("-e", ".[dev]")
     session.run("mypy")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Show which lines of the package the unit tests miss; other tests may be named instead."""
+    session.install("-e", ".[test]", "coverage")
+    tests = session.posargs or ["tests", "--ignore=tests/e2e", "--ignore=tests/nat"]
+    session.run("coverage", "run", "--source=chatproto", "--branch", "-m", "pytest", "-q", *tests)
+    session.run("coverage", "report", "--show-missing", "--skip-covered")
 
 
 @nox.session

@@ -145,9 +145,15 @@ class PageTests(SynchronousTestCase):
                 self.assertRegex(page("tutorial.md"), rf"(?m)^    {row.kind.method}$")
 
     def test_links_lead_somewhere(self) -> None:
-        for path in [ROOT / "README.md", *DOCS.glob("*.md")]:
+        for path in [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md")]:
             for link in re.findall(r"\]\(([^)#:]+)[^)]*\)", path.read_text(encoding="utf-8")):
                 self.assertTrue((path.parent / link).exists(), f"{path.name} links to {link}")
+
+    def test_files_named_in_contributing_exist(self) -> None:
+        text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+        named = re.findall(r"`((?:chatproto|tests|docs|bench|\.ci)/[\w./]+)`", text)
+        self.assertGreater(len(named), 30)
+        self.assertEqual([path for path in named if not (ROOT / path).exists()], [])
 
     def test_the_readme_has_two_commands(self) -> None:
         """The gate runs them as they stand."""
