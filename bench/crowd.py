@@ -23,7 +23,8 @@ from bench.measure import raise_file_limit
 from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.keys import new_identity
-from chatproto.identity.tls import Handshake, Tls
+from chatproto.identity.tls import Tls
+from chatproto.net.handshake import Handshake
 from chatproto.wire import bcp2_server
 
 EVERY = 0.25

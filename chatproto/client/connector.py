@@ -12,8 +12,9 @@ from twisted.python.failure import Failure
 
 from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import Dialer, PeerUnreachable
-from chatproto.client.rendezvous import Rendezvous, key_bytes
+from chatproto.client.rendezvous import Rendezvous
 from chatproto.client.secure_links import SecureLinks
+from chatproto.net.keys import key_bytes
 from chatproto.relay.client import NoRelay, RelayEnd
 from chatproto.session.paths import (
     AskAgain,

@@ -16,6 +16,7 @@ from chatproto.client.redial_state import RedialState
 from chatproto.client.rendezvous import path_of
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
+from chatproto.net.timers import Timers
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     Broken,
@@ -44,7 +45,6 @@ from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession
 from chatproto.session.session import THEY_LEFT
 from chatproto.session.table import SessionState
-from chatproto.session.timers import Timers
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from chatproto.client.trust_store import TrustStore
-from chatproto.identity.keys import key_bytes
+from chatproto.net.keys import key_bytes
 from chatproto.session.delivery import Delivery
 from chatproto.session.ledger import MSG, Ledger
 from chatproto.wire.limits import Limits

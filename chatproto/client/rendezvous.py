@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b32decode
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -27,11 +26,6 @@ class Rendezvous:
     ticket: str = ""
     relay: Address | None = None
     typed: bool = False
-
-
-def key_bytes(key: str) -> bytes:
-    """The 32 bytes by which keys are ordered, of the key named `key`."""
-    return b32decode(key.removeprefix("sha256:") + "====")
 
 
 def path_of(host: str, relayed: bool, both_dialled: bool) -> str:

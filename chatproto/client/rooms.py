@@ -21,7 +21,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
 from chatproto.net.clock import Wall
-from chatproto.session.timers import Timers
+from chatproto.net.timers import Timers
 from chatproto.wire import bcp2_rooms as asked
 from chatproto.wire import bcp2_rooms_told as told
 from chatproto.wire.bcp2_common import Bcp2Message

@@ -7,8 +7,9 @@ from collections.abc import Callable
 
 from chatproto.identity.pins import NO_SERVER, Ignored, Pin, PinFile, Pins
 from chatproto.identity.safety import safety_number
-from chatproto.identity.tls import Handshake, Judge, Tls
+from chatproto.identity.tls import Tls
 from chatproto.identity.trust import Belief, Worth, believe
+from chatproto.net.handshake import Handshake, Judge
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 

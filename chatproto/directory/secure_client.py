@@ -19,7 +19,8 @@ from chatproto.directory.own_port import connect
 from chatproto.directory.paging import Paging
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
-from chatproto.directory.server_connection import MAYBE_PLAIN, Handshake, ServerConnection, Sign
+from chatproto.directory.server_connection import MAYBE_PLAIN, ServerConnection, Sign
+from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error

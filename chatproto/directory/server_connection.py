@@ -22,6 +22,7 @@ from zope.interface import implementer
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.net.addresses import AddressScope, reach_of
+from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
@@ -36,16 +37,6 @@ READ_BURST, READ_RATE = 20_000, 1000.0
 """Messages of a server that are read at once, and then in a second; the others are read later."""
 PING_BURST, PING_RATE = 10, 1.0
 """PINGs of a server that are answered at once, and then in a second."""
-
-
-class Handshake(Protocol):
-    """Result of a TLS handshake, as in `identity.tls.Handshake`."""
-
-    peer_key: str | None
-    refusal: str | None
-
-    def accepted(self) -> bool: ...
-    def trouble(self, reason: Failure) -> str: ...
 
 
 class LineOwner(Protocol):

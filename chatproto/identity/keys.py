@@ -6,9 +6,7 @@ The TLS certificate is self-signed with it. Nobody looks at its dates or its nam
 
 from __future__ import annotations
 
-import base64
 import fcntl
-import hashlib
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -16,17 +14,17 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
     NoEncryption,
     PrivateFormat,
-    PublicFormat,
     load_pem_private_key,
 )
 from cryptography.x509.oid import NameOID
 
 from chatproto.identity.files import write_secret
+from chatproto.net.keys import key_name
 from chatproto.net.private_files import check_file, make_private
 
 KEY_FILE = "key.pem"
@@ -43,17 +41,6 @@ class Identity:
     private: Ed25519PrivateKey
     certificate: x509.Certificate
     name: str
-
-
-def key_name(key: Ed25519PublicKey) -> str:
-    """`sha256:` and the unpadded base32 of the SHA-256 of SubjectPublicKeyInfo (RFC 4648, section 6)."""
-    spki = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    return "sha256:" + base64.b32encode(hashlib.sha256(spki).digest()).decode().rstrip("=")
-
-
-def key_bytes(name: str) -> bytes:
-    """The 32 bytes that `name` stands for, by which keys are ordered."""
-    return base64.b32decode(name.removeprefix("sha256:") + "====")
 
 
 def make_identity(private: Ed25519PrivateKey) -> Identity:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from chatproto.identity.keys import key_bytes
+from chatproto.net.keys import key_bytes
 
 ROUNDS = 5200
 """How often the hash is made again, so that a pair of keys with a like number is dear to look for."""

@@ -13,8 +13,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.identity.tls import Handshake
 from chatproto.net.fast_tls import write_at_once
+from chatproto.net.handshake import Handshake
 from chatproto.server.counters import Counters
 from chatproto.server.room_side import REQUESTS, Pace
 from chatproto.server.terminal_lines import terminal_lines

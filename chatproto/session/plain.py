@@ -18,7 +18,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.session.timers import Timers
+from chatproto.net.timers import Timers
 from chatproto.wire.dialects import RAW, Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host

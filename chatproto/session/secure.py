@@ -18,10 +18,12 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.fast_tcp import start_tls
+from chatproto.net.handshake import Handshake
+from chatproto.net.keepalive import Keepalive
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.net.timers import Timers
 from chatproto.session.before_tls import BeforeTls, punch_first
 from chatproto.session.effects import Opening
-from chatproto.session.keepalive import Keepalive
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.peer_messages import (
     Answered,
@@ -33,7 +35,6 @@ from chatproto.session.peer_messages import (
     message_of,
     opening_headers,
 )
-from chatproto.session.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data, Offer
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
@@ -71,15 +72,6 @@ class SecureOwner(Protocol):
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
         """The connection is gone."""
-
-
-class Handshake(Protocol):
-    """What TLS found out: `identity.tls.Handshake`."""
-
-    peer_key: str | None
-
-    def accepted(self) -> bool: ...
-    def trouble(self, reason: Failure) -> str: ...
 
 
 @implementer(IHandshakeListener, IPushProducer)

@@ -14,6 +14,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.directory.secure_client import SecureServer
+from chatproto.net.handshake import Handshake
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
@@ -124,11 +125,13 @@ class SeveralClassicTests(SynchronousTestCase):
         self.assertIn("127.0.0.1:5557", str(error))
 
 
-class Shake:
+class Shake(Handshake):
     """A handshake that has come out well."""
 
     peer_key: str | None = KEY
-    refusal: str | None = None
+
+    def __init__(self) -> None:
+        """Needs nothing."""
 
     def accepted(self) -> bool:
         return True

@@ -18,6 +18,7 @@ from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import FOR_NOW, SecureServer
 from chatproto.directory.server_connection import MESSAGES_AT_ONCE, PING_BURST, READ_BURST
+from chatproto.net.handshake import Handshake
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
@@ -33,7 +34,7 @@ WHY = "that is not their key"
 OBSERVED = ("10.0.0.1", 40000)
 
 
-class Shake:
+class Shake(Handshake):
     """A handshake that comes out as it is told."""
 
     def __init__(self, refusal: str | None) -> None:

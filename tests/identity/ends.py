@@ -21,7 +21,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.identity.keys import Identity
-from chatproto.identity.tls import ALPN, Handshake, Judge, Tls
+from chatproto.identity.tls import Tls
+from chatproto.net.handshake import ALPN, Handshake, Judge
 
 
 def anybody(key: str) -> str | None:

@@ -19,14 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.identity.keys import (
-    KEY_FILE,
-    KeyTrouble,
-    key_bytes,
-    key_name,
-    new_identity,
-    open_identity,
-)
+from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_identity
+from chatproto.net.keys import key_bytes, key_name
 
 ROOT = os.geteuid() == 0
 

@@ -12,7 +12,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import TestCase
 
 from chatproto.identity.keys import new_identity
-from chatproto.identity.tls import CLIENT_HELLO, Judge, Tls
+from chatproto.identity.tls import Tls
+from chatproto.net.handshake import CLIENT_HELLO, Judge
 from tests.identity.ends import Talk, anybody
 
 reactor: Any = global_reactor

@@ -14,7 +14,8 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.identity.keys import Identity, new_identity
-from chatproto.identity.tls import CLIENT_HELLO, Judge, Tls
+from chatproto.identity.tls import Tls
+from chatproto.net.handshake import CLIENT_HELLO, Judge
 from chatproto.wire.limits import DEFAULTS
 from tests.identity.ends import End, Stranger, certificate, meet, new_key
 

@@ -18,7 +18,8 @@ from zope.interface import implementer
 from chatproto.directory.answers import Directory
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.keys import Identity, new_identity
-from chatproto.identity.tls import Handshake, Tls
+from chatproto.identity.tls import Tls
+from chatproto.net.handshake import Handshake
 from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import ListenSpec
 from chatproto.server.secure_side import SecureSide

@@ -13,7 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from chatproto.directory.answers import Directory
-from chatproto.identity.tls import Handshake
+from chatproto.net.handshake import Handshake
 from chatproto.relay.client import NoRelay, RelayEnd, join
 from chatproto.relay.pipe import HELD, Flow
 from chatproto.server.factory import ChatFactory

@@ -9,6 +9,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
+from chatproto.net.handshake import Handshake
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.peer_messages import Called, PeerEvent
@@ -36,7 +37,7 @@ def says(id: int, text: str) -> StreamEntry:
     return StreamEntry(id, MSG, Wall(AT), text)
 
 
-class Shake:
+class Shake(Handshake):
     """A handshake that has come out as it is told."""
 
     def __init__(self, good: bool = True) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from twisted.internet.interfaces import IHandshakeListener
 from twisted.python.failure import Failure
 
-from chatproto.identity.tls import Judge
+from chatproto.net.handshake import Handshake, Judge
 
 HELLO, SHOWN, ALERT = b"\x16hello", b"\x16", b"\x15refused"
 """How the lines of a handshake begin."""
@@ -40,13 +40,11 @@ class SimTls:
         return SimHandshake(self.identity.name, judge)
 
 
-class SimHandshake:
-    """What came of one connection's handshake; it stands for `identity.tls.Handshake`."""
+class SimHandshake(Handshake):
+    """What came of one connection's handshake; it stands for `net.handshake.Handshake`."""
 
     def __init__(self, own_key: str, judge: Judge) -> None:
         self.own_key = own_key
-        self.peer_key: str | None = None
-        self.refusal: str | None = None
         self._judge = judge
 
     def accepted(self) -> bool:
@@ -55,7 +53,7 @@ class SimHandshake:
             self.refusal = "they showed no certificate"
         return self.refusal is None
 
-    def judge(self, key: str) -> str | None:
+    def judge_key(self, key: str) -> str | None:
         """Why `key` is refused, or None."""
         self.peer_key = key
         self.refusal = self._judge(key)
@@ -125,7 +123,7 @@ class Channel:
             self._greeted = True
             self._show()
         elif self._greeted and line.startswith(SHOWN):
-            if self._handshake.judge(line[1:].decode()) is not None:
+            if self._handshake.judge_key(line[1:].decode()) is not None:
                 self._transport.send(ALERT + b"\n")
                 self._transport.fail(ChannelError("refused"))
                 return

@@ -1,4 +1,4 @@
-"""Timers by name; each name runs at most once."""
+"""Named timers of a connection or a conversation, each running at most once."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Timers:
-    """Run the timers of one owner; `name in timers` tells if one is running."""
+    """All timers of one owner; `name in timers` is true while that timer runs."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock
@@ -22,7 +22,7 @@ class Timers:
         return self._clock.seconds()
 
     def after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        """Call `what` in `seconds`; a running timer of that name starts again."""
+        """Call `what` in `seconds`; a timer of the same name is replaced."""
         self.cancel(name)
 
         def ring() -> None:
@@ -32,19 +32,19 @@ class Timers:
         self._calls[name] = self._clock.callLater(seconds, ring)
 
     def again(self, name: str, seconds: float) -> bool:
-        """Restart the timer `name` for `seconds`. Returns False if it does not run. Cheaper than `after`."""
+        """Let the timer `name` run for `seconds` from now, cheaply; return False if there is none."""
         call = self._calls.get(name)
         if call is not None:
             call.reset(seconds)
         return call is not None
 
     def cancel(self, *names: str) -> None:
-        """Stop the timers with these names, if they run."""
+        """Cancel those of `names` that run."""
         for name in names:
             call = self._calls.pop(name, None)
             if call is not None:
                 call.cancel()
 
     def stop(self) -> None:
-        """Stop every timer."""
+        """Cancel all timers."""
         self.cancel(*self._calls)

@@ -1,16 +1,16 @@
-"""Keepalive: detect a peer that has stopped answering."""
+"""Detect a peer that has gone silent."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from chatproto.session.timers import Timers
+from chatproto.net.timers import Timers
 
 
 class Keepalive:
-    """Call `ask` after `seconds` of silence, and `gone` after as many again.
+    """Call `ask` after `seconds` of silence, and `gone` with a reason after as many again.
 
-    Uses the names `ping` and `gone` in `timers`.
+    `ping` and `gone` are the names of its `timers`.
     """
 
     def __init__(
@@ -26,13 +26,13 @@ class Keepalive:
         self._gone = gone
 
     def heard(self) -> None:
-        """Restart the silence: something came."""
+        """Begin the silence anew: something has arrived."""
         self._timers.cancel("gone")
         if not self._timers.again("ping", self._seconds):
             self._timers.after("ping", self._seconds, self._ping)
 
     def stop(self) -> None:
-        """Stop watching: we read nothing for now."""
+        """Ignore the peer's silence until `heard` is called."""
         self._timers.cancel("ping", "gone")
 
     def _ping(self) -> None:

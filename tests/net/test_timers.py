@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.timers import Timers
+from chatproto.net.timers import Timers
 
 
 class TimersTests(SynchronousTestCase):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.keepalive import Keepalive
-from chatproto.session.timers import Timers
+from chatproto.net.keepalive import Keepalive
+from chatproto.net.timers import Timers
 
 
 class KeepaliveTests(SynchronousTestCase):

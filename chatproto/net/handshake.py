@@ -1,0 +1,179 @@
+"""The TLS handshake of one connection: the peer's key, and why it was refused.
+
+TLS 1.3 with a certificate on both sides and ALPN `bcp/2`. Certificates are self-signed: only the
+Ed25519 key in them counts. A key is judged in OpenSSL's verify callback, so that an end that dialled
+has not shown its own certificate yet when it refuses (RFC 8446, section 4.4). ALPN is checked there
+too: a stranger's web server never sees our certificate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import ref
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from OpenSSL import SSL, crypto
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import (
+    IOpenSSLClientConnectionCreator,
+    IOpenSSLServerConnectionCreator,
+)
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.net.fast_tls import connection_for
+from chatproto.net.keys import key_name
+from chatproto.wire.limits import DEFAULTS
+
+log = Logger()
+
+ALPN = b"bcp/2"
+CLIENT_HELLO = 0x16
+"""The first byte of a TLS connection (RFC 8446, section 5.1: content type handshake)."""
+
+Judge = Callable[[str], str | None]
+"""Takes the name of the peer's key; returns why it is refused, in one sentence, or None."""
+
+
+@implementer(IOpenSSLServerConnectionCreator, IOpenSSLClientConnectionCreator)
+class Handshake:
+    """Create the OpenSSL connection of one TLS connection, and judge the peer's key.
+
+    Pass it to `transport.startTLS(handshake, normal)`. The handshake has succeeded when
+    `handshakeCompleted` was called and `accepted()` is true; in TLS 1.3 the client completes it before
+    the server has judged its key.
+
+    Args: context: the settings of TLS. judge: decides on the peer's key. most: bytes that the peer's
+    certificates may have together.
+    """
+
+    peer_key: str | None = None
+    """Name of the key that the peer proved."""
+    refusal: str | None = None
+    """Reason why the peer was refused."""
+
+    def __init__(
+        self, context: SSL.Context, judge: Judge, most: int = DEFAULTS.certificate
+    ) -> None:
+        self._context = context
+        self._judge = judge
+        self._most = most
+        # Weak, or the memory of a connection that has ended would wait for the collector of cycles.
+        self._connection: Callable[[], SSL.Connection | None] = lambda: None
+
+    def serverConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        return self._make(tlsProtocol)
+
+    def clientConnectionForTLS(self, tlsProtocol: Any) -> SSL.Connection:
+        return self._make(tlsProtocol)
+
+    def accepted(self) -> bool:
+        """Return True if the peer proved a key that was not refused; otherwise set `refusal`."""
+        if self.refusal is None and self.peer_key is None:
+            self.refusal = NO_CERTIFICATE
+        if self.refusal is None and self._shown() > self._most:
+            self.refusal = TOO_LARGE
+        return self.refusal is None
+
+    def judge(self, der: bytes) -> str | None:
+        """Return why the certificate `der` is refused, or None; `peer_key` is the name of its key."""
+        if len(der) > self._most:
+            return TOO_LARGE
+        try:
+            public = x509.load_der_x509_certificate(der).public_key()
+        except Exception:  # of many kinds: this reader is stricter than OpenSSL was
+            public = None
+        if not isinstance(public, Ed25519PublicKey):
+            return "their certificate is not one of an Ed25519 key"
+        self.peer_key = key_name(public)
+        return self._judge(self.peer_key)
+
+    def trouble(self, reason: Failure) -> str:
+        """Return why the connection ended before the first message, in one sentence for a person."""
+        if self.refusal is not None:
+            return self.refusal
+        error = reason.value
+        if isinstance(error, SSL.Error):
+            words = _words(error)
+            for sign, sentence in _SIGNS:
+                if sign in words:
+                    return sentence
+            return f"the TLS handshake failed ({words or 'no reason given'})"
+        if isinstance(error, (ConnectionDone, ConnectionLost)):
+            return BROKEN_OFF
+        return str(error)
+
+    def _make(self, layer: Any) -> SSL.Connection:
+        connection = connection_for(layer, self._context)
+        self._connection = ref(connection)
+        connection.set_verify(SSL.VERIFY_PEER | SSL.VERIFY_FAIL_IF_NO_PEER_CERT, self._verify)
+        return connection
+
+    def _verify(
+        self, connection: SSL.Connection, shown: Any, error: int, depth: int, preverified: int
+    ) -> bool:
+        """Answer OpenSSL, which asks several times about the same certificate.
+
+        An exception would vanish in OpenSSL: it is logged, and refuses the peer.
+        """
+        if self.peer_key is not None or self.refusal is not None:
+            return self.refusal is None
+        try:
+            if connection.get_alpn_proto_negotiated() != ALPN:
+                self.refusal = NO_BCP2
+            elif depth:
+                self.refusal = "their certificate is signed by somebody else"
+            else:
+                self.refusal = self.judge(crypto.dump_certificate(crypto.FILETYPE_ASN1, shown))
+        except Exception:
+            log.failure("a key could not be judged")
+            self.refusal = "their key could not be judged"
+        return self.refusal is None
+
+    def _shown(self) -> int:
+        """Return the bytes of all certificates that the peer sent, the judged one included."""
+        connection = self._connection()
+        assert connection is not None
+        chain = connection.get_peer_cert_chain() or ()
+        return sum(len(crypto.dump_certificate(crypto.FILETYPE_ASN1, one)) for one in chain)
+
+
+def _words(error: SSL.Error) -> str:
+    """Return the reasons in `error`: pyOpenSSL's triples in a list, or the system's number and word."""
+    reasons = error.args[0] if error.args and isinstance(error.args[0], list) else [error.args]
+    return "; ".join(str(reason[-1]) for reason in reasons if reason)
+
+
+NO_CERTIFICATE = "they showed no certificate"
+NO_BCP2 = "they speak TLS but not bcp/2"
+TOO_LARGE = "their certificate is too large"
+BROKEN_OFF = "they ended the connection in the middle of the TLS handshake"
+REFUSED = "they refused our key"
+NO_TLS = "they do not speak TLS"
+OLD = "they speak no TLS 1.3"
+
+_SIGNS = (
+    ("close notify", BROKEN_OFF),
+    ("wrong version number", NO_TLS),
+    ("http request", NO_TLS),
+    ("packet length too long", NO_TLS),
+    ("data length too long", NO_TLS),
+    ("record layer failure", NO_TLS),
+    ("unexpected message", NO_TLS),
+    ("unsupported protocol", OLD),
+    ("alert protocol version", OLD),
+    ("no shared", "they have no cipher in common with us"),
+    ("did not return a certificate", NO_CERTIFICATE),
+    ("certificate required", "they want a certificate"),
+    ("excessive message size", TOO_LARGE),
+    ("no application protocol", NO_BCP2),
+    ("unknown ca", REFUSED),
+    ("bad certificate", REFUSED),
+    ("certificate unknown", REFUSED),
+    ("unsupported certificate", REFUSED),
+    ("access denied", REFUSED),
+)
+"""Words in OpenSSL's reasons, and the sentence for each; the first that is found counts."""
