@@ -1,4 +1,4 @@
-"""One connection to a server of our own kind: TLS, requests out, answers and pushes in."""
+"""BCP/2 between a client and its server on one TLS connection: requests, answers and pushes."""
 
 from __future__ import annotations
 
@@ -9,30 +9,23 @@ from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import (
-    ConnectionDone,
-    ConnectionLost,
-)
-from twisted.internet.interfaces import IDelayedCall, IHandshakeListener, IReactorTime
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineReceiver
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.net.addresses import AddressScope, reach_of
 from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.net.tls_connection import TimedTlsConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import status_line
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 
-MESSAGES_AT_ONCE = 64
-"""Messages of a server that are read in one turn of the reactor."""
 READ_BURST, READ_RATE = 20_000, 1000.0
 """Messages of a server that are read at once, and then in a second; the others are read later."""
 PING_BURST, PING_RATE = 10, 1.0
@@ -62,45 +55,29 @@ class Sign(Enum):
 
 
 class _Asked(NamedTuple):
-    """A request that waits: for which answer, and who gets the messages before it."""
+    """Request that waits for an answer of type `wanted`; `part` gets the messages before that."""
 
     wanted: type[Bcp2Message]
     answer: Deferred[Bcp2Message]
     part: Callable[[Bcp2Message], None] | None = None
 
 
-@implementer(IHandshakeListener)
-class ServerConnection(LineReceiver):
-    """One TLS connection to a server: requests out, answers and pushes in."""
-
-    line_mode = 0
-    transport: Any = None  # a TCP connection, or what startTLS makes of it
+class ServerConnection(TimedTlsConnection):
+    """Client's connection to a server: requests out, answers and pushes in."""
 
     def __init__(
         self, server: LineOwner, clock: IReactorTime, handshake: Handshake, limits: Limits
     ) -> None:
+        super().__init__(Sender.SERVER, handshake, limits, clock, limits.ping_wait)
         self._server = server
         self._clock = clock
-        self._handshake = handshake
-        self._limits = limits
-        self._decoder = StrictDecoder(Sender.SERVER, limits)
         self._asked: dict[int, _Asked] = {}
         self._cseq = 0
-        self._made = self._heard_of = self._closing = False
+        self._closing = False  # for good: its owner wants to hear no more
         self.sign = Sign.NONE
         self._answer = b""
-        self._reason = ""
-        self._timer: IDelayedCall | None = None
-        self._pace = RateLimiter(READ_RATE, READ_BURST)
+        self._reading = RateLimiter(READ_RATE, READ_BURST)
         self._pings = RateLimiter(PING_RATE, PING_BURST)
-        self._resting: IDelayedCall | None = None
-        self._lost = False
-
-    @property
-    def key(self) -> str:
-        """The key that it proved."""
-        assert self._handshake.peer_key is not None
-        return self._handshake.peer_key
 
     def ask(
         self,
@@ -119,7 +96,7 @@ class ServerConnection(LineReceiver):
             return fail(error)
         answer: Deferred[Bcp2Message] = Deferred()
         self._asked[self._cseq] = _Asked(wanted, answer, part)
-        answer.addTimeout(self._limits.request_wait, self._clock, self._too_slow)
+        answer.addTimeout(self._limits.request_wait, self._clock, self._unanswered)
         self.transport.write(data)
         return answer
 
@@ -129,26 +106,23 @@ class ServerConnection(LineReceiver):
         return reach_of(str(self.transport.getPeer().host)) is AddressScope.LOOPBACK
 
     def close(self) -> None:
-        """Close it, for good."""
+        """Close the connection without telling its owner."""
         self._closing = True
         if self._made:
-            self.transport.loseConnection()
+            self._close()
         elif self.transport is not None:
             self._finish()
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
-        self.transport.setTcpNoDelay(True)
-        self.transport.setTcpKeepAlive(True)
-        self._set(self._limits.handshake_wait, self._stuck)
-        tcp = self.transport
-        tcp.startTLS(self._handshake, True)
-        if getattr(tcp, "protocol", self) is not self:
-            self._note_answer(tcp.protocol)
+        super().connectionMade()
+        self._begin_tls()
+        if getattr(self.transport, "protocol", self) is not self:
+            self._note_answer(self.transport.protocol)
 
     def _note_answer(self, tls: Any) -> None:
-        """Keep how the answer to the TLS hello begins: a full server refuses in plain text."""
+        """Keep the first bytes of the answer to the TLS hello: a full server refuses in plain text."""
 
         def first(data: bytes) -> None:
             del tls.dataReceived
@@ -157,72 +131,35 @@ class ServerConnection(LineReceiver):
 
         tls.dataReceived = first
 
-    def handshakeCompleted(self) -> None:
-        if not self._handshake.accepted():
-            self.transport.abortConnection()
-            return
-        self._made = True
-        self._set(self._limits.ping_wait, self._ping)
+    def established(self) -> None:
+        self._timers.cancel("begin")
+        self._listen()
         self._server.line_made(self)
 
-    def rawDataReceived(self, data: bytes) -> None:
-        self._heard_of = True
-        if not self._closing:
-            self._set(self._limits.ping_wait, self._ping)
-        self._read(data)
+    def _pace(self, cost: int) -> float:
+        return self._reading.take(self._clock.seconds(), cost)
 
-    def _read(self, data: bytes) -> None:
-        """Read a few messages now; the others, and the bytes behind them, a little later."""
-        found = self._decoder.feed(data, MESSAGES_AT_ONCE)
-        for message in found:
-            if isinstance(message, RemoteError):
-                self._reason = f"it sent what is no BCP/2 ({message})"
-                self.transport.loseConnection()
-                return
-            self._take(message)
-        wait = self._pace.take(self._clock.seconds(), len(found))
-        if (wait or self._decoder.more) and self._resting is None and not self._lost:
-            self.transport.pauseProducing()
-            self._resting = self._clock.callLater(wait, self._go_on)
+    def _trouble(self, reason: Failure) -> str:
+        why, self.sign = _tls_trouble(self._handshake, reason, self._answer)
+        return why
 
-    def _go_on(self) -> None:
-        self._resting = None
-        if self._decoder.more:
-            self._read(b"")
-        if self._resting is None:
-            self.transport.resumeProducing()
-
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._lost = True
-        if self._resting is not None:
-            self._resting.cancel()
-            self._resting = None
-        while self._decoder.more:
-            self._read(b"")
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        refused = self._handshake.refusal is not None
-        # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
-        judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
-        if not self._reason and self._made and judged:
-            self._reason = "the connection ended"
-        elif not self._reason:
-            self._reason, self.sign = _tls_trouble(self._handshake, reason, self._answer)
+    def ended(self, why: str, reason: Failure) -> None:
         asked, self._asked = self._asked, {}
         for one in asked.values():
-            one.answer.errback(
-                ServerUnreachable(f"the server at {self._server.name}: {self._reason}")
-            )
+            one.answer.errback(ServerUnreachable(f"the server at {self._server.name}: {why}"))
         if not self._closing:
-            self._server.line_lost(self, self._reason, refused)
+            self._server.line_lost(self, why, self._handshake.refusal is not None)
 
-    # How it follows.
+    # Messages.
 
-    def _take(self, message: Bcp2Message) -> None:
+    def received(self, message: Bcp2Message | RemoteError) -> None:
         cseq = getattr(message, "cseq", None)
-        if isinstance(message, Ping) and cseq is None:
+        if isinstance(message, RemoteError):
+            self._reason = f"it sent what is no BCP/2 ({message})"
+            self._close()
+        elif isinstance(message, Ping) and cseq is None:
             if self._pings.allow(self._clock.seconds()):
-                self.transport.write(encode(PingAck()))
+                self._answer_ping()
         elif cseq is None or cseq not in self._asked:
             if not self._closing:  # else what it says is of a connection that we have left
                 self._server.line_pushed(message)
@@ -240,31 +177,21 @@ class ServerConnection(LineReceiver):
             else:
                 answer.errback(ServerUnreachable(f"{message.method} is no answer to that"))
 
-    def _too_slow(self, result: object, timeout: float) -> object:
-        """A request that nobody answers is the sign of a connection that is no more."""
-        self._reason = f"no answer within {timeout:g} s"
-        self.transport.abortConnection()
+    def _unanswered(self, result: object, timeout: float) -> object:
+        """End the connection: a request that is not answered means that it is broken."""
+        self._lose(f"no answer within {timeout:g} s")
         raise ServerUnreachable(f"the server at {self._server.name}: {self._reason}")
 
-    def _set(self, seconds: float, what: Callable[[], None]) -> None:
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
-        self._timer = self._clock.callLater(seconds, what)
-
-    def _ping(self) -> None:
+    def probe(self) -> None:
+        """Send PING, a request: without an answer in time the connection ends."""
         self.ask(Ping, PingAck).addErrback(lambda _: None)
-        self._set(self._limits.request_wait, self._stuck)
 
-    def _stuck(self) -> None:
-        if self._made:
-            self._reason = self._reason or "it does not answer"
-            self.transport.abortConnection()
-        else:
-            self._reason, self.sign = "it does not answer" + MAYBE_PLAIN, Sign.SILENT
-            self._finish()
+    def _too_slow(self) -> None:
+        self._reason, self.sign = "it does not answer" + MAYBE_PLAIN, Sign.SILENT
+        self._finish()
 
     def _finish(self) -> None:
-        """End with FIN before TLS stands: it would end with RST, upon which some classic servers exit."""
+        """End with FIN during the handshake: TLS would end with RST, upon which some classic servers exit."""
         if isinstance(self.transport, FileDescriptor):
             FileDescriptor.loseConnection(self.transport)
         else:

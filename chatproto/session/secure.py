@@ -1,4 +1,4 @@
-"""A link inside TLS: BCP/2 between two people on one connection. It moves bytes and owns its timers."""
+"""BCP/2 between two peers on one TLS connection."""
 
 from __future__ import annotations
 
@@ -6,22 +6,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from twisted.internet.error import ConnectionDone, ConnectionLost
-from twisted.internet.interfaces import (
-    IHandshakeListener,
-    IPushProducer,
-    IReactorTime,
-)
-from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineReceiver
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from chatproto.net.fast_tcp import start_tls
 from chatproto.net.handshake import Handshake
-from chatproto.net.keepalive import Keepalive
 from chatproto.net.rate_limiter import RateLimiter
-from chatproto.net.timers import Timers
+from chatproto.net.tls_connection import NO_BCP2, TimedTlsConnection
 from chatproto.session.before_tls import BeforeTls, punch_first
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
@@ -43,52 +33,46 @@ from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
-from chatproto.wire.strict import StrictDecoder, encode, encode_apart
+from chatproto.wire.strict import encode, encode_apart
 
-MESSAGES_AT_ONCE = 64
-"""Messages that are read in one turn of the reactor; the others wait for the next."""
 PING_EVERY = 10.0
 """Seconds between two PINGs that a caller may send while the call rings; two may come at once."""
 WHILE_RINGING = 20
 """Messages of any kind that may come until a call is answered: about one in four seconds."""
 
 
-NO_BCP2 = "they sent what is no BCP/2"
 OFFER_COST = 20
-"""An offer of a file costs as much as so many short messages."""
+"""Cost of an offer of a file, in short messages."""
 
 
 class SecureOwner(Protocol):
-    """Who is told what happens on a secure link."""
+    """Receiver of what happens on a connection to a peer."""
 
     def secure_made(self, link: SecureLink) -> None:
-        """TLS stands, as far as this side can tell; `link.key` is theirs."""
+        """Begin: the handshake is done as far as this end can tell, and `link.key` is the peer's."""
 
     def secure_heard(self, link: SecureLink, news: PeerEvent) -> None:
-        """They said this."""
+        """Handle `news` of the peer."""
 
     def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
-        """Our entry is written now, unless it was taken back. Raises LedgerTrouble: then it is not."""
+        """Return True to write `entry` now, False if it was taken back. Raises LedgerTrouble."""
 
     def secure_lost(self, link: SecureLink, reason: str) -> None:
-        """The connection is gone."""
+        """Handle the end of the connection, `reason` in a sentence for a person."""
 
 
-@implementer(IHandshakeListener, IPushProducer)
-class SecureLink(LineReceiver):
-    """One TLS connection to a person; `called`: it is they who say CHAT on it, as whoever makes it
-    does, but for what is made because of an introduction. Ours is the server's side of TLS then, unless
-    `tls_server` says otherwise. `punch`: the introduction to name first, on a connection that we make.
+class SecureLink(TimedTlsConnection):
+    """BCP/2 connection to a peer, inside TLS.
 
-    A caller who sends no CHAT within `handshake_wait` of the handshake is dropped. Until a call was
-    taken, anything but the few messages that may come then ends the connection. Nothing is read while
-    answers wait to be written, nor faster than `toll` says. `peer_ping` of silence is asked about, and
-    twice that is the end. After our QUIT it is still read what of ours has arrived, until they close,
-    for at most `farewell_wait`.
+    - A caller who sends no CHAT within `handshake_wait` of the handshake is dropped.
+    - Until a call is taken, a message that may not come then ends the connection.
+    - Nothing is read while answers wait to be written, nor faster than `toll` allows.
+    - After our QUIT, only acknowledgements are read, until the peer closes or `farewell_wait` is over.
+
+    Args: called: True if the peer sends CHAT on it. The end that dialled does, except after an
+    introduction. tls_server: True if this end is the TLS server; None: as `called`. punch: id of the
+    introduction that PUNCH names before TLS, on a connection that we dial; "": none.
     """
-
-    line_mode = 0
-    transport: Any = None  # a TCP connection, or what startTLS makes of it
 
     def __init__(
         self,
@@ -101,69 +85,48 @@ class SecureLink(LineReceiver):
         tls_server: bool | None = None,
         punch: str = "",
     ) -> None:
+        super().__init__(Sender.PEER, handshake, limits, clock, limits.peer_ping)
         self.called = called
         self.tls_server = called if tls_server is None else tls_server
         self.relayed = False
         self.both_dialled = False
-        """They have named the introduction too, on a connection that we made: the two dials met."""
+        """The peer sent PUNCH too, on a connection that we dialled: two dials met (simultaneous open)."""
         self._punch = punch
         self.dialled = True
-        """Whether we made it, or asked the relay for it: not so once it was accepted."""
+        """True if we dialled it, or asked the relay for it; False once it was accepted."""
         self.heard_any = False
         self.host = ""
         self.port = 0
         self._owner = owner
-        self._limits = limits
-        self._handshake = handshake
-        self._decoder = StrictDecoder(Sender.PEER, limits)
-        self._timers = Timers(clock)
-        self._keepalive = Keepalive(self._timers, limits.peer_ping, self.probe, self._lost)
         self._waiting: deque[StreamEntry | int] = deque()  # an acknowledgement is a number
-        self._writable = True
-        self._holds: set[str] = set()  # who wants nothing more to be read
-        self.source: Callable[[], Bcp2Message | None] | None = (
-            None  # what goes out when nobody talks
-        )
+        self.source: Callable[[], Bcp2Message | None] | None = None
+        """Returns the next message to send when nothing else waits; None: there is none now."""
         self.sink: Callable[[Data], None] | None = None
-        """Who takes the pieces of files; while there is nobody, the owner is told of them."""
+        """Receives DATA; while there is none, the owner does."""
         self.toll: Callable[[int], float] | None = None
-        """Takes what a message costs; says how many seconds nothing more is read."""
+        """Takes the cost of messages; returns the seconds in which nothing more is read."""
         self._open = False  # a call was taken, theirs or ours
         self._we_called = self._they_called = False
         self._pings = RateLimiter(1 / PING_EVERY, 2)
         self._ringing = 0  # messages that came before a call was taken
-        self._pong = False  # an answer to PING, to be written when it can be
-        self._late = b""  # came while they owed time
-        self._ack = 0  # to be told with what is written next, or when all that came is read
+        self._ack = 0  # for MSGACK before the next message, or when all that arrived is read
         self._drawing = False
-        self._is_paced = False  # they owed no time when the call was taken, or do not any more
-        self._made = self._heard_of = self._leaving = self._parting = self._gone = False
-        self._reason = ""
-
-    @property
-    def key(self) -> str:
-        """The key that they proved."""
-        assert self._handshake.peer_key is not None
-        return self._handshake.peer_key
+        self._is_paced = False  # no debt of the peer was left when the call was taken
+        self._parting = False  # we have sent QUIT
 
     def start(self, transport: Any, data: bytes) -> None:
-        """Go on with `transport`, which they made; `data` are the first bytes of their TLS, if any."""
         self.dialled = False
-        transport.protocol = self
-        self.makeConnection(transport)
-        start_tls(transport, self._handshake, self.tls_server)
-        if data:
-            transport.protocol.dataReceived(data)
+        super().start(transport, data)
 
-    # What the session wants of it.
+    # Called by the session.
 
     def ask(self, me: Me, opening: Opening) -> None:
-        """Call them."""
+        """Send CHAT: call the peer."""
         self._we_called = True
         self._send(Chat(me.client_id, *opening_headers(opening)))
 
     def answer(self, me: Me, opening: Opening) -> None:
-        """Say yes to their call."""
+        """Send CHATACK: take the peer's call."""
         self._open = True
         self._timers.cancel("begin")
         self._send(ChatAck(me.client_id, *opening_headers(opening)))
@@ -171,17 +134,17 @@ class SecureLink(LineReceiver):
         self._timers.after("answered", 0, self._flush)
 
     def refuse(self, status: int) -> None:
-        """Say no to their call, and close."""
+        """Refuse the peer's call with `status`, and close."""
         self._send(Error(status, about="CHAT"))
         self._close()
 
     def write_entry(self, entry: StreamEntry) -> None:
-        """Say what is numbered, once what was said before is on its way."""
+        """Send `entry` once all entries before it are written."""
         self._waiting.append(entry)
         self._flush()
 
     def acknowledge(self, id: int) -> None:
-        """Tell that everything up to `id` is kept, and that what was said before knew nothing of it."""
+        """Acknowledge everything up to `id`, behind the entries that wait already."""
         if not self._waiting:
             self._ack = id
             return
@@ -190,11 +153,11 @@ class SecureLink(LineReceiver):
         self._waiting.append(id)
 
     def probe(self) -> None:
-        """Find out whether they are there."""
+        """Send PING: ask the peer for a sign of life."""
         self._send(Ping())
 
     def write_farewell(self, me: Me, word: str) -> None:
-        """Say farewell; they close."""
+        """Send QUIT; the peer closes."""
         if not self._leaving and not self._gone and not self._parting:
             self._waiting.clear()
             self._send(Quit())
@@ -202,188 +165,120 @@ class SecureLink(LineReceiver):
             self._timers.after("linger", self._limits.farewell_wait, self._close)
 
     def drop(self) -> None:
-        """Close without a word."""
+        """Close without QUIT."""
         self._close()
 
     def abort(self) -> None:
-        """Be gone at once."""
-        self._reason = "there were too many callers"
-        self._leaving = True
-        self.transport.abortConnection()
+        """End at once to make room for other callers."""
+        self._lose("there were too many callers")
 
     def give_up(self) -> None:
-        """Nobody wants it any more, be it connected or not."""
-        self._leaving = True
-        if self.transport is not None:
-            self.transport.abortConnection()
+        """Cancel the dial, or end the connection at once if it is up."""
+        self._abort()
 
-    # What Twisted calls.
+    # Called by Twisted.
 
     def connectionMade(self) -> None:
+        super().connectionMade()
         peer = self.transport.getPeer()
         self.host, self.port = plain_host(peer.host), peer.port
-        self.transport.setTcpNoDelay(True)
-        self.transport.setTcpKeepAlive(True)
-        self._timers.after("begin", self._limits.handshake_wait, self._too_slow)
         if self.dialled:
             self._begin_tls()
 
-    def _begin_tls(self) -> None:
-        """On a connection that we made, or that the relay did."""
-        transport = self.transport
-        if self._punch:
-            punch_first(transport, self._punch)
-        start_tls(transport, self._handshake, not self.tls_server)
-        if self._punch:
-            transport.protocol = BeforeTls(transport, self._met)
+    def _begin_tls(self, normal: bool = True) -> None:
+        """Begin TLS, behind PUNCH on a connection that we dialled because of an introduction."""
+        punch = self._punch if self.dialled else ""
+        if punch:
+            punch_first(self.transport, punch)
+        super()._begin_tls(self.dialled is not self.tls_server)
+        if punch:
+            self.transport.protocol = BeforeTls(self.transport, self._met)
 
     def _met(self) -> None:
         self.both_dialled = True
 
-    def handshakeCompleted(self) -> None:
-        if not self._handshake.accepted():
-            self._leaving = True
-            self.transport.abortConnection()
-            return
-        self._made = True
-        self.transport.registerProducer(self, True)
-        self._timers.after("begin", self._limits.handshake_wait, self._too_slow)
+    def established(self) -> None:
+        self._limit_handshake()
         self._listen()
         self._owner.secure_made(self)
 
-    def rawDataReceived(self, data: bytes) -> None:
-        if self._leaving:
-            return
-        self._heard_of = True
-        self._listen()
-        self._read(data)
-
     def _read(self, data: bytes) -> None:
-        """Read a few messages now; the others, and the bytes behind them, in the next turn.
-
-        The first of a call that was taken waits for what they owe from connections before it.
-        """
-        data, self._late = self._late + data, b""
+        """Read on; the first data of a call that was taken waits for debts of earlier connections."""
         if self._open and not self._is_paced and self.toll is not None:
             wait = self.toll(0)
             if wait:
-                self._late = data
+                self._late += data
                 self._rest_for(wait)
                 return
             self._is_paced = True
-        cost = self._take_some(data)
-        if self._leaving:
-            return
-        if self._writable:
-            self._tell_ack()
-        if self._decoder.closed:
-            self._reason = NO_BCP2
-            self._close()
-            return
-        wait = self.toll(cost) if self.toll is not None and cost else 0.0
-        if wait or self._decoder.more:
-            self._rest_for(wait)
+        super()._read(data)
 
     def _take_some(self, data: bytes) -> int:
-        """Take the messages of one turn; return what they cost."""
-        cost = 0
-        for message in self._decoder.feed(data, MESSAGES_AT_ONCE):
-            if not self._leaving:
-                self._take(message)
-                cost += _cost(message)
+        cost = super()._take_some(data)
+        if self._writable:
+            self._tell_ack()
         return cost
 
-    def _rest_for(self, wait: float) -> None:
-        """Read nothing more for `wait` seconds, then go on with what has come."""
-        self.hold(True, "pace")
-        self._timers.after("pace", wait, self._rested)
+    def _pace(self, cost: int) -> float:
+        return self.toll(cost) if self.toll is not None and cost else 0.0
+
+    def _cost(self, message: Bcp2Message | RemoteError) -> int:
+        """Return 1, and another 1 for each KiB of text; 0 for DATA, which a person has asked for."""
+        match message:
+            case Data():
+                return 0
+            case Msg(text=text):
+                return 1 + len(text) // 1024
+            case Offer(files=files):
+                return OFFER_COST + len(files) // 4
+        return 1
 
     def _rested(self) -> None:
         wait = self.toll(0) if self.toll is not None else 0.0
         if wait:
             self._rest_for(wait)
-        elif self._decoder.more or self._late:
-            self._read(b"")
-        if "pace" not in self._timers:
-            self.hold(False, "pace")
+        else:
+            super()._rested()
 
-    def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._gone = True
-        self._timers.stop()
-        self._end(reason)
-
-    def _end(self, reason: Failure) -> None:
-        """Tell of the end, once all that came before it was read."""
-        if self._decoder.more and not self._leaving:
-            self._take_some(b"")
-            self._timers.after("pace", 0, lambda: self._end(reason))
-            return
-        # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
-        judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
-        if not self._made or not judged:
-            self._reason = self._reason or self._handshake.trouble(reason)
-        self._owner.secure_lost(self, self._reason or "the connection ended")
-
-    def pauseProducing(self) -> None:
-        """The transport has enough; what is said waits. Nothing else is written but short answers."""
-        self._writable = False
+    def ended(self, why: str, reason: Failure) -> None:
+        self._owner.secure_lost(self, why)
 
     def resumeProducing(self) -> None:
-        """It takes more."""
-        self._writable = True
-        if self._pong:
-            self._pong = False
-            self._send(PingAck())
+        super().resumeProducing()
         self._tell_ack()
         self._flush()
         if self._writable:
             self.hold(False, "unsent")
 
-    def stopProducing(self) -> None:
-        """The connection is gone; `connectionLost` follows."""
-
     def hold(self, held: bool, who: str = "screen") -> None:
-        """Read nothing more from them, or go on, as far as `who` is concerned."""
-        before = bool(self._holds)
-        if held:
-            self._holds.add(who)
-        else:
-            self._holds.discard(who)
-        if self._gone or bool(self._holds) is before:
+        """Stop reading because of `who`, or go on; meanwhile the peer hears from us."""
+        super().hold(held, who)
+        if self._gone or self.held is ("held" in self._timers):
             return
         if held:
-            self.transport.pauseProducing()
-            self._keepalive.stop()  # a silence of our own making
             self._timers.after("held", self._limits.peer_ping / 2, self._tell_alive)
         else:
             self._timers.cancel("held")
-            self.transport.resumeProducing()
-            self._listen()
-
-    @property
-    def held(self) -> bool:
-        """Return True while we pause reading."""
-        return bool(self._holds)
 
     def _tell_alive(self) -> None:
-        """Let them hear something while nothing is read: their PING is not, and they would dial again.
+        """Send PINGACK while nothing is read: the peer's PING is not, and it would dial again.
 
-        A PINGACK asks for no answer, so nothing piles up at their end; TCP tells if they are gone.
+        PINGACK asks for no answer, so nothing piles up at the peer; TCP tells if it is gone.
         """
         if self._writable and self._made:
             self._send(PingAck())
         self._timers.after("held", self._limits.peer_ping / 2, self._tell_alive)
 
     def more(self) -> None:
-        """`source` has something, or has again."""
+        """Send what `source` has now."""
         self._flush()
 
-    # How it follows.
+    # Messages.
 
-    def _take(self, message: Bcp2Message | RemoteError) -> None:
+    def received(self, message: Bcp2Message | RemoteError) -> None:
         if not self._open and not self._may_come(message):
             rubbish = isinstance(message, RemoteError)
-            self._lost(NO_BCP2 if rubbish else "they sent what may not come before a call is taken")
+            self._lose(NO_BCP2 if rubbish else "they sent what may not come before a call is taken")
             return
         match message:
             case Data() if self.sink is not None and not self._parting:
@@ -393,10 +288,7 @@ class SecureLink(LineReceiver):
                 if not self._writable:
                     self.hold(True, "unsent")
             case Ping():
-                if self._writable:
-                    self._send(PingAck())
-                else:
-                    self._pong = True  # one answers all that come meanwhile
+                self._answer_ping()
             case Quit() if self._parting:
                 self._close()
             case _:
@@ -420,7 +312,7 @@ class SecureLink(LineReceiver):
         return known and self._ringing <= WHILE_RINGING
 
     def _hear(self, news: PeerEvent | None) -> None:
-        """Tell it; after our own farewell nobody wants to know more than what of ours has arrived."""
+        """Report `news` to the owner; after our QUIT only acknowledgements matter."""
         match news:
             case Called() | Answered():
                 self._timers.cancel("begin")
@@ -438,7 +330,7 @@ class SecureLink(LineReceiver):
                 self.transport.write(encode(message))
 
     def _tell_ack(self) -> None:
-        """An acknowledgement goes out before whatever is said in answer."""
+        """Send MSGACK if one is due; it stands before whatever is sent in answer."""
         if self._ack and not self._leaving and not self._gone:
             ack, self._ack = self._ack, 0
             self.transport.write(encode(MsgAck(ack)))
@@ -465,7 +357,7 @@ class SecureLink(LineReceiver):
         self._draw()
 
     def _draw(self) -> None:
-        """Send what `source` has. Asked, it may say that it has more: that is seen here as well."""
+        """Send what `source` has, until it has nothing; a call of `more` meanwhile changes nothing."""
         if self._drawing:
             return
         self._drawing = True
@@ -478,43 +370,13 @@ class SecureLink(LineReceiver):
         finally:
             self._drawing = False
 
-    def _listen(self) -> None:
-        if not self._holds:
-            self._keepalive.heard()
-
-    def _lost(self, reason: str) -> None:
-        self._reason = reason
-        self._leaving = True
-        self.transport.abortConnection()
-
     def _too_slow(self) -> None:
         if not self._made:
-            self._reason = "the TLS handshake was not done in time"
-            self._leaving = True
-            self.transport.abortConnection()
+            super()._too_slow()
         elif self.called:
             self._close()
 
     def _close(self) -> None:
-        if not self._leaving and not self._gone:
+        if not self._leaving:
             self._tell_ack()
-            self._leaving = True
-            if self.transport is None:
-                return  # it is only being dialled, and comes to nothing now
-            if self._made:
-                self.transport.unregisterProducer()
-            self.transport.loseConnection()
-            self._timers.after("linger", self._limits.farewell_wait, self.transport.abortConnection)
-
-
-def _cost(message: Bcp2Message | RemoteError) -> int:
-    """Return what reading `message` costs: 1 and another 1 for each KiB; nothing for a piece of a file,
-    which a person has asked for."""
-    match message:
-        case Data():
-            return 0
-        case Msg(text=text):
-            return 1 + len(text) // 1024
-        case Offer(files=files):
-            return OFFER_COST + len(files) // 4
-    return 1
+        super()._close()

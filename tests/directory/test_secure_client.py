@@ -17,8 +17,9 @@ from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import FOR_NOW, SecureServer
-from chatproto.directory.server_connection import MESSAGES_AT_ONCE, PING_BURST, READ_BURST
+from chatproto.directory.server_connection import PING_BURST, READ_BURST
 from chatproto.net.handshake import Handshake
+from chatproto.net.tls_connection import MESSAGES_AT_ONCE
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender

@@ -17,7 +17,8 @@ BY_NAME = {"getattr", "setattr", "hasattr", "delattr"}
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__") and name not in DOCUMENTED
+    """Return True for `_name`, but not for `__name` and Enum's `_name_`."""
+    return name[:1] == "_" != name[1:2] and name[-1] != "_" and name not in DOCUMENTED
 
 
 @cache

@@ -8,8 +8,9 @@ from typing import Any
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.tls_connection import MESSAGES_AT_ONCE
 from chatproto.session.peer_messages import Alive, Answered, Called, EntryReceived
-from chatproto.session.secure import MESSAGES_AT_ONCE, PING_EVERY, WHILE_RINGING, SecureLink
+from chatproto.session.secure import PING_EVERY, WHILE_RINGING, SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.bcp2_peer import ChatAck, Mode, Msg, MsgAck, Quit, Turn

@@ -1,0 +1,307 @@
+"""BCP/2 inside TLS on one connection: handshake, decoding, keepalive, backpressure and close.
+
+`TlsConnection` is what all such connections have in common; the server's connections to its clients
+are made of it. `TimedTlsConnection` adds timers of its own, and is the base of the two connections of
+a client: to its server and to a peer.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from twisted.internet.error import ConnectionDone, ConnectionLost
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer, IReactorTime
+from twisted.internet.protocol import connectionDone
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from chatproto.net.fast_tcp import start_tls
+from chatproto.net.handshake import Handshake
+from chatproto.net.keepalive import Keepalive
+from chatproto.net.timers import Timers
+from chatproto.wire.bcp2_common import Bcp2Message, PingAck
+from chatproto.wire.classic import Sender
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
+from chatproto.wire.strict import StrictDecoder, encode
+
+MESSAGES_AT_ONCE = 64
+"""Messages that are read in one turn of the reactor; the others wait for the next."""
+ENDED = "the connection ended"
+NO_BCP2 = "they sent what is no BCP/2"
+
+
+@implementer(IHandshakeListener, IPushProducer)
+class TlsConnection(LineReceiver):
+    """Connection that speaks BCP/2 inside TLS.
+
+    A subclass sets its time limits in `_limit_handshake` and `_limit_close`, learns of the end of the
+    handshake in `established`, and reads in `rawDataReceived`.
+
+    Args: sender: the peer's part, which decides on the messages that it may send. handshake: judges
+    the peer's key.
+    """
+
+    line_mode = 0
+    transport: Any = None  # a TCP connection, or what startTLS makes of it
+    _made = False  # the handshake is done, and the peer's key was not refused
+    _leaving = False  # we close: nothing more is read or written
+    _writable = True  # the transport takes more
+
+    def __init__(self, sender: Sender, handshake: Handshake, limits: Limits) -> None:
+        self._handshake = handshake
+        self._limits = limits
+        self._decoder = StrictDecoder(sender, limits)
+
+    @property
+    def key(self) -> str:
+        """Name of the key that the peer proved."""
+        assert self._handshake.peer_key is not None
+        return self._handshake.peer_key
+
+    def start(self, transport: Any, data: bytes) -> None:
+        """Begin TLS on an accepted connection, whose first bytes `data` have been read."""
+        transport.protocol = self
+        self.makeConnection(transport)
+        self._begin_tls()
+        if data:
+            transport.protocol.dataReceived(data)
+
+    def established(self) -> None:
+        """Begin the conversation: the handshake is done, and `key` was not refused."""
+
+    def handshakeCompleted(self) -> None:
+        if not self._handshake.accepted():
+            self._abort()
+            return
+        self._made = True
+        self.transport.registerProducer(self, True)
+        self.established()
+
+    def pauseProducing(self) -> None:
+        """Note that enough waits to be sent; called by the transport."""
+        self._writable = False
+
+    def resumeProducing(self) -> None:
+        """Note that the transport takes more; called by it."""
+        self._writable = True
+
+    def stopProducing(self) -> None:
+        """Do nothing: the connection has ended, and `connectionLost` follows."""
+
+    def _begin_tls(self, normal: bool = True) -> None:
+        """Begin the handshake; `normal`: the end that dialled is the TLS client."""
+        self._limit_handshake()
+        start_tls(self.transport, self._handshake, normal)
+
+    def _limit_handshake(self) -> None:
+        """Abort the connection unless the handshake is done within `handshake_wait`."""
+        raise NotImplementedError
+
+    def _limit_close(self) -> None:
+        """Abort the connection unless the peer closes within `farewell_wait`."""
+        raise NotImplementedError
+
+    def _close(self) -> None:
+        """Close when all is sent, or after a while."""
+        if self._leaving:
+            return
+        self._leaving = True
+        if self.transport is None:
+            return  # it is only being dialled, and comes to nothing now
+        if self._made:
+            # TLS would wait for its producer's end before it ends itself.
+            self.transport.unregisterProducer()
+        self.transport.loseConnection()
+        self._limit_close()
+
+    def _abort(self) -> None:
+        """End at once; what waits to be sent is lost."""
+        self._leaving = True
+        if self.transport is not None:
+            self.transport.abortConnection()
+
+
+class TimedTlsConnection(TlsConnection):
+    """TLS connection of a client, with timers of its own.
+
+    It reads a few messages in a turn of the reactor, and nothing while somebody holds it (`hold`) or
+    the peer has sent faster than `_pace` allows. The peer is asked for a sign of life after
+    `silence` seconds. A subclass takes messages in `received` and the end in `ended`.
+
+    Args: silence: seconds.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        handshake: Handshake,
+        limits: Limits,
+        clock: IReactorTime,
+        silence: float,
+    ) -> None:
+        super().__init__(sender, handshake, limits)
+        self._timers = Timers(clock)
+        self._keepalive = Keepalive(self._timers, silence, self.probe, self._lose)
+        self._holds: set[str] = set()  # reasons why nothing is read
+        self._late = b""  # arrived while nothing was to be read
+        self._pong = False  # an answer to PING, to be written when it can be
+        self._heard_of = self._gone = False
+        self._reason = ""
+
+    # For the subclass to answer.
+
+    def probe(self) -> None:
+        """Ask the peer for a sign of life."""
+        raise NotImplementedError
+
+    def received(self, message: Bcp2Message | RemoteError) -> None:
+        """Handle a message, or what is wrong with one."""
+        raise NotImplementedError
+
+    def ended(self, why: str, reason: Failure) -> None:
+        """Handle the end of the connection, `why` in a sentence for a person."""
+        raise NotImplementedError
+
+    def _cost(self, message: Bcp2Message | RemoteError) -> int:
+        """Return what reading `message` costs."""
+        return 1
+
+    def _pace(self, cost: int) -> float:
+        """Take `cost`; return the seconds in which nothing more is to be read."""
+        return 0.0
+
+    def _trouble(self, reason: Failure) -> str:
+        """Return why the connection ended before the peer accepted it."""
+        return self._handshake.trouble(reason)
+
+    # Called by Twisted.
+
+    def connectionMade(self) -> None:
+        self.transport.setTcpNoDelay(True)
+        self.transport.setTcpKeepAlive(True)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        if not self._leaving:
+            self._heard_of = True
+            self._listen()
+            self._read(data)
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self._gone = True
+        self._timers.stop()
+        self._end(reason)
+
+    def resumeProducing(self) -> None:
+        super().resumeProducing()
+        if self._pong:
+            self._pong = False
+            self._send(PingAck())
+
+    # Reading.
+
+    def hold(self, held: bool, who: str = "screen") -> None:
+        """Stop reading because of `who`, or go on as far as `who` is concerned."""
+        before = bool(self._holds)
+        if held:
+            self._holds.add(who)
+        else:
+            self._holds.discard(who)
+        if self._gone or bool(self._holds) is before:
+            return
+        if held:
+            self.transport.pauseProducing()
+            self._keepalive.stop()  # a silence of our own making
+        else:
+            self.transport.resumeProducing()
+            self._listen()
+
+    @property
+    def held(self) -> bool:
+        """Return True while nothing is read."""
+        return bool(self._holds)
+
+    def _listen(self) -> None:
+        if not self._holds:
+            self._keepalive.heard()
+
+    def _read(self, data: bytes) -> None:
+        """Take a few messages now; the others, and the bytes behind them, in the next turn."""
+        data, self._late = self._late + data, b""
+        cost = self._take_some(data)
+        if self._leaving:
+            return
+        if self._decoder.closed:
+            self._reason = self._reason or NO_BCP2
+            self._close()
+            return
+        wait = self._pace(cost)
+        if wait or self._decoder.more:
+            self._rest_for(wait)
+
+    def _take_some(self, data: bytes) -> int:
+        """Take the messages of one turn; return what they cost."""
+        cost = 0
+        for message in self._decoder.feed(data, MESSAGES_AT_ONCE):
+            if not self._leaving:
+                self.received(message)
+                cost += self._cost(message)
+        return cost
+
+    def _rest_for(self, wait: float) -> None:
+        """Read nothing more for `wait` seconds, then go on with what has arrived."""
+        self.hold(True, "pace")
+        self._timers.after("pace", wait, self._rested)
+
+    def _rested(self) -> None:
+        if self._decoder.more or self._late:
+            self._read(b"")
+        if "pace" not in self._timers:
+            self.hold(False, "pace")
+
+    def _end(self, reason: Failure) -> None:
+        """Report the end once all that arrived before it was taken."""
+        if self._decoder.more and not self._leaving:
+            self._take_some(b"")
+            self._timers.after("pace", 0, lambda: self._end(reason))
+            return
+        # A client's handshake is done before the server has judged it (RFC 8446, section 4.4).
+        judged = self._heard_of or reason.check(ConnectionDone, ConnectionLost)
+        if not self._reason and not (self._made and judged):
+            self._reason = self._trouble(reason)
+        self.ended(self._reason or ENDED, reason)
+
+    # Writing.
+
+    def _send(self, message: Bcp2Message) -> None:
+        if not self._leaving and not self._gone:
+            self.transport.write(encode(message))
+
+    def _answer_ping(self) -> None:
+        """Send PINGACK as soon as the transport takes it; one answers all that come meanwhile."""
+        if self._writable:
+            self._send(PingAck())
+        else:
+            self._pong = True
+
+    # Time.
+
+    def _limit_handshake(self) -> None:
+        self._timers.after("begin", self._limits.handshake_wait, self._too_slow)
+
+    def _too_slow(self) -> None:
+        """End the connection: its beginning has taken too long."""
+        self._lose("the TLS handshake was not done in time")
+
+    def _limit_close(self) -> None:
+        self._timers.after("linger", self._limits.farewell_wait, self._abort)
+
+    def _close(self) -> None:
+        if not self._gone:
+            super()._close()
+
+    def _lose(self, why: str) -> None:
+        """End at once, and report `why`."""
+        self._reason = why
+        self._abort()
