@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.directory.classic_registration import Origin, is_loopback
+from chatproto.net.classic_receiver import ClassicReceiver
 from chatproto.relay.protocol import RelayConnection
 from chatproto.server.work_queue import PIECE, Use
 from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message
-from chatproto.wire.codec import Decoder, encode, encode_text, shown
+from chatproto.wire.codec import encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
 from chatproto.wire.strict import TLS_CLIENT_HELLO
@@ -38,15 +38,13 @@ FEW = 8
 
 
 @implementer(IHalfCloseableProtocol)
-class ChatConnection(LineReceiver):
+class ChatConnection(ClassicReceiver):
     """A connection from a client, in the classic dialect; it is the client that closes.
 
     It reads no further while more than `limits.unsent` of its answers wait to be sent.
     """
 
-    line_mode = 0  # chunks, not lines: LineReceiver would copy the rest for every line
     factory: ChatFactory
-    transport: Any  # a TCP connection, or what startTLS makes of it
     _source: Origin | None = None  # set with the first bytes
     _held = b""  # of these, while they may become RELAY or something else
     _produces = False  # it is registered with the transport, which pauses it
@@ -59,18 +57,20 @@ class ChatConnection(LineReceiver):
     _block_since = 0.0
     _hello = b""  # the first bytes of TLS, until it is our turn
     _input = b""  # what came and is not decoded yet
+    _unread = False  # reading from the transport is paused
     _full = False  # the transport holds as much as it takes
     _registered = False  # somebody has registered by it
     _asked = False  # the other servers have been asked, and have not answered yet
 
     def __init__(self, factory: ChatFactory, host: str, port: int) -> None:
+        super().__init__(factory.limits, quick=factory.quick)
         self.factory = factory
         self.host = host
         self.port = port
-        self._decoder = Decoder(factory.limits)
         self._unanswered: list[Message | RemoteError] = []
 
-    def rawDataReceived(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:
+        """Queue `data` until it is this connection's turn."""
         if self._leaving:
             return
         if self._source is None:
@@ -79,8 +79,8 @@ class ChatConnection(LineReceiver):
                 return
         self._input = self._input + data if self._input else data
         self.factory.turns.ask(self)
-        if self._has_work and not self.paused:
-            super().pauseProducing()
+        if self._has_work and not self._unread:
+            self._stop_reading()
 
     # Answers, a slice at a time.
 
@@ -99,10 +99,10 @@ class ChatConnection(LineReceiver):
                 messages, self._unanswered = self._unanswered, []
             elif len(self._input) > PIECE:
                 piece, self._input = self._input[:PIECE], self._input[PIECE:]
-                messages = self._decoder.feed(piece)
+                messages = self.read(piece)
             elif self._input:
                 piece, self._input = self._input, b""
-                messages = self._decoder.feed(piece)
+                messages = self.read(piece)
             else:
                 break
             if messages:
@@ -113,7 +113,7 @@ class ChatConnection(LineReceiver):
                 break
         if self._leaving:
             return False
-        if self._decoder.pending or self._lines:
+        if self.pending or self._lines:
             self._watch(answered)
         if self._full or self._asked:
             return False
@@ -121,9 +121,8 @@ class ChatConnection(LineReceiver):
             return True
         if self._ended:
             self._end()
-        elif self.paused:
-            self.paused = False
-            self.transport.resumeProducing()
+        else:
+            self._go_on_reading()
         return False
 
     def _begin(self, data: bytes) -> bool:
@@ -133,7 +132,7 @@ class ChatConnection(LineReceiver):
             self._hello = data
             self.factory.turns.ask(self)
             if self._hello:
-                super().pauseProducing()
+                self._stop_reading()
             return False
         if data[0] == TLS_CLIENT_HELLO:
             self.close()
@@ -153,9 +152,7 @@ class ChatConnection(LineReceiver):
         secure = self.factory.secure
         if self._leaving or secure is None:
             return
-        if self.paused:
-            self.paused = False
-            self.transport.resumeProducing()
+        self._go_on_reading()
         self.factory.replace(self, secure.begin(self, data))
 
     def _become(self, other: RelayConnection, data: bytes) -> None:
@@ -192,8 +189,8 @@ class ChatConnection(LineReceiver):
         if factory.shared is not None:
             factory.spoke(self, self._registered)
             self._asked = True
-            if not self.paused:
-                super().pauseProducing()
+            if not self._unread:
+                self._stop_reading()
             factory.shared.take_plain(self, [self._observed(message) for message in messages])
             return False
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
@@ -229,7 +226,7 @@ class ChatConnection(LineReceiver):
         if len(out) < len(messages):
             self._unanswered = messages[len(out) :] + self._unanswered
             return True
-        if self._decoder.closed:
+        if self.unreadable:
             self._leave()
         return False
 
@@ -275,7 +272,7 @@ class ChatConnection(LineReceiver):
         if self._claimed:
             answers = [(message, self._as_claimed(reply)) for message, reply in answers]
         self.transport.write("".join(encode_text(reply) for _, reply in answers).encode())
-        if self._decoder.closed:
+        if self.unreadable:
             self._leave()
         else:
             self.factory.turns.later(self)
@@ -283,7 +280,17 @@ class ChatConnection(LineReceiver):
     def pauseProducing(self) -> None:
         """More than enough waits to be sent: read and answer no more."""
         self._full = True
-        super().pauseProducing()
+        self._stop_reading()
+
+    def _stop_reading(self) -> None:
+        """Read nothing more from the transport; what was read is still answered."""
+        self._unread = True
+        self.transport.pauseProducing()
+
+    def _go_on_reading(self) -> None:
+        if self._unread:
+            self._unread = False
+            self.transport.resumeProducing()
 
     def resumeProducing(self) -> None:
         """What was written is on its way: go on where reading was paused."""
@@ -297,7 +304,7 @@ class ChatConnection(LineReceiver):
     def readConnectionLost(self) -> None:
         """The other side sends no more, and may still read."""
         self._ended = True
-        if not (self.paused or self._has_work):
+        if not (self._unread or self._has_work):
             self._end()
 
     def writeConnectionLost(self) -> None:
@@ -336,14 +343,14 @@ class ChatConnection(LineReceiver):
     def _finish(self) -> None:
         """What is there of a block is all there will be."""
         if self._held and self._source is None and self._begin_plain():
-            self._decoder.feed(self._held)
-        messages = self._decoder.finish()
+            self.read(self._held)
+        messages = self.finish()
         if messages and self._source is not None:
             self._answer(messages)
 
     def _watch(self, new_block: bool) -> None:
         """Set or take back the deadline of the block that is on its way."""
-        wheel, lines = self.factory.wheel, self._decoder.pending
+        wheel, lines = self.factory.wheel, self.pending
         if self._leaving:
             return
         now = self.factory.seconds()
@@ -357,7 +364,7 @@ class ChatConnection(LineReceiver):
             return
         limits = self.factory.limits
         deadline = min(self._line_since + limits.line_wait, self._block_since + limits.block_wait)
-        if self._decoder.unfinished():
+        if self.unfinished:
             deadline = min(deadline, self._line_since + limits.unfinished_wait)
         self.factory.watch(self, deadline)
 
@@ -365,9 +372,9 @@ class ChatConnection(LineReceiver):
         """The deadline has come: of the farewell, of a last line without its blank line, or 408."""
         if self._leaving:
             self.transport.abortConnection()
-        elif self.paused or self._has_work:
+        elif self._unread or self._has_work:
             self.factory.watch(self, self.factory.seconds() + self.factory.limits.line_wait)
-        elif self._decoder.unfinished():
+        elif self.unfinished:
             self._lines = 0
             self._finish()
         else:
@@ -391,9 +398,7 @@ class ChatConnection(LineReceiver):
         self._input, self._unanswered = b"", []
         factory = self.factory
         self._unregister()
-        if self.paused:
-            self.paused = False
-            self.transport.resumeProducing()
+        self._go_on_reading()
         self.transport.loseWriteConnection()
         factory.watch(self, factory.seconds() + factory.limits.farewell_wait)
 

@@ -21,6 +21,7 @@ from chatproto.server.relay_side import RelaySide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.timer_wheel import TimerWheel
 from chatproto.server.work_queue import WorkQueue
+from chatproto.wire import fast
 from chatproto.wire.classic import ClassicError
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import plain_host
@@ -71,6 +72,8 @@ class ChatFactory(Factory):
         self.seconds: Callable[[], float] = clock.seconds
         self.directory = directory
         self.limits = limits
+        self.quick = fast.fits(limits)
+        """True if canonical requests may be taken in one step."""
         self.most = most
         self.say = say
         self.trace = trace

@@ -86,7 +86,6 @@ class Replica:
         self._new_call = new_call
         self._new_tickets = new_tickets
         self._say = say
-        self._plain_decoder = codec.Decoder(limits)  # what it is fed are whole messages
         self.begin()
 
     def begin(self) -> None:
@@ -331,7 +330,7 @@ class Replica:
     def _ask_plainly(
         self, asked: told.PlainRequest, node: str, member: ServerReplica
     ) -> Message | None:
-        message = self._plain_decoder.feed(asked.text.encode())[0]
+        message = codec.decode(asked.text.encode(), self._limits)
         own = node == self.node
         if isinstance(message, RemoteError) or (isinstance(message, PLAIN_READING) and not own):
             return None

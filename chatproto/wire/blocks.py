@@ -1,93 +1,158 @@
-"""Blocks among what peers in plain text say: a start line, header lines, a blank line.
+"""Read blocks of headers: a start line, header lines and an empty line.
 
-A person may well write a line that looks like the start of one, so what follows it is looked at too.
-All expressions here are bounded: what a stranger sends is matched again with every segment.
+Every message of the protocol begins with such a block. The functions here are shared by all its
+dialects; a `Policy` says how much a block may differ from the form that we write ourselves.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
 from enum import Enum, auto
+from typing import TYPE_CHECKING, Any
 
-_NAMES = ("clientid", "id", "ip", "port", "type", "length", "message", "content", "text")
-_START = re.compile(rb"(CHAT|CHATREQ|QUIT)[ \t]{0,8}\r?\n")
-_ID_START = re.compile(rb"[Ii][Dd][ \t]{0,8}:[^\r\n]{0,200}\r?\n")
-_NAME = re.compile(rb"[ \t]{0,8}([A-Za-z]{0,9})[ \t]{0,8}(:?)")
-_BEGINNINGS = (b"CHAT\r\n", b"CHATREQ\r\n", b"QUIT\r\n")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import Limits
 
+if TYPE_CHECKING:
+    from chatproto.wire.classic import Header
 
-class Shape(Enum):
-    """What bytes may be, as far as they have come."""
-
-    TEXT = auto()
-    """No block, whatever comes."""
-    WORD = auto()
-    """A start line that lacks its end, or text."""
-    START = auto()
-    """A start line, after which no header is whole."""
-    BLOCK = auto()
-    """A start line and the name of a header that some row has."""
-    QUIT = auto()
-    """The start line of a farewell, which need not have more."""
+CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+"""Characters that no value may hold: C0 except the tab, DEL and C1."""
+BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+"""Bytes that no line of a strict block may hold: C0 except the tab, and DEL; so also a bare CR."""
+BINARY = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
+"""Bytes that no line of a lenient block may hold."""
+METHOD = re.compile(r"[A-Z]{1,32}")
+NAME = re.compile(r"[!-9;-~]+")
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderBlock:
-    """A start line, its header lines by lower-cased name, and the lines as they stood."""
+class Policy(Enum):
+    """Choose how strictly a block is read."""
 
-    start: str
-    headers: dict[str, str]
-    lines: list[str]
-
-    def text_of(self, name: str) -> str:
-        """The value of header `name` and the lines after it that are no headers: a text of several."""
-        at = next(n for n, line in enumerate(self.lines) if _name_of(line) == name)
-        more = [line for line in self.lines[at + 1 :] if _name_of(line) not in _NAMES]
-        return "\n".join([self.headers[name], *more])
+    STRICT = auto()
+    """BCP/2 (PROTOCOL.md section 1): CRLF, no empty line before a block, header names are tokens."""
+    LENIENT = auto()
+    """Classic requests (section 2): LF or CRLF, empty lines before a block, blanks around names."""
+    LOOSE = auto()
+    """Course programs (docs/dialects.md): lines that are no headers are skipped, the first of two
+    equal headers counts."""
 
 
-def shape_of(data: bytearray, ids: bool) -> Shape:
-    """What `data` begins with; `ids`: whether a block may start with an `ID:` line (row idhdr)."""
-    start = _START.match(data)
-    if start is None and ids:
-        start = _ID_START.match(data)
-    if start is None:
-        whole = len(data) < 9 and any(one.startswith(data) for one in _BEGINNINGS)
-        return Shape.WORD if whole else Shape.TEXT
-    if start.lastindex and start[1] == b"QUIT":
-        return Shape.QUIT
-    following = _NAME.match(data, start.end())
-    assert following is not None
-    name = following[1].decode().lower()
-    if following[2]:
-        return Shape.BLOCK if name in _NAMES else Shape.TEXT
-    if following.end() == len(data) and any(one.startswith(name) for one in _NAMES):
-        return Shape.START
-    return Shape.TEXT
+class BlockParser:
+    """Collect the lines of one block after the other, strict or lenient.
+
+    Nothing is kept beyond `limits.line`, `limits.headers` and `limits.header_block`. After a
+    RemoteError the stream cannot be read further.
+    """
+
+    __slots__ = ("_limits", "_strict", "lines", "size")
+
+    def __init__(self, limits: Limits, policy: Policy) -> None:
+        self.lines: list[bytes] = []
+        """The lines of the block that has begun, without their ends."""
+        self.size = 0
+        """Bytes of these lines, two for each line end."""
+        self._limits = limits
+        self._strict = policy is Policy.STRICT
+
+    @property
+    def longest(self) -> int:
+        """The number of bytes that the next line may have."""
+        room = self._limits.header_block - self.size
+        return min(self._limits.line, max(0, room - 2) if self._strict else room)
+
+    def add(self, line: bytes) -> list[bytes] | None:
+        """Take the next line, without its end; return the lines of the block that it completes.
+
+        Raises: RemoteError: 400 for control characters or, if strict, for an empty line before a
+        block; 413 if a limit is crossed.
+        """
+        self.check(line)
+        if not self._strict and BINARY.search(line):
+            raise RemoteError(400, "control characters in a line")
+        if line:
+            if len(self.lines) > self._limits.headers:
+                raise RemoteError(413, f"more than {self._limits.headers} headers")
+            self.lines.append(line)
+            self.size += len(line) + 2
+            return None
+        if self.lines:
+            return self.take()
+        if self._strict:
+            raise RemoteError(400, "an empty line before a message")
+        return None
+
+    def check(self, line: bytes) -> None:
+        """Check `line`, which need not be complete. Raises as `add`."""
+        most = self.longest
+        if self._strict and BAD.search(line, 0, most + 1):
+            raise RemoteError(400, "a control character, or a line end that is not CRLF")
+        if len(line) > most:
+            raise RemoteError(413, f"a line of more than {most} bytes")
+
+    def take(self) -> list[bytes]:
+        """Return the lines that are here, and begin anew."""
+        lines, self.lines, self.size = self.lines, [], 0
+        return lines
 
 
-def end_of_block(data: bytearray, most: int) -> int:
-    """Where the block at the head of `data` ends, 0 if it does not within `most` bytes."""
-    blank = _BLANK_LINE.search(data, 0, most)
-    return blank.end() if blank else 0
+def read_start(lines: list[bytes]) -> tuple[str, list[str]]:
+    """Decode a strict block; return its method and its header lines. Raises RemoteError 400."""
+    try:
+        method, *rest = [line.decode() for line in lines]
+    except UnicodeDecodeError:
+        raise RemoteError(400, "not UTF-8") from None
+    if METHOD.fullmatch(method) is None:
+        raise RemoteError(400, f"no method: {method[:40]!r}")
+    return method, rest
 
 
-def read_block(data: bytes) -> HeaderBlock:
-    """`data`, a whole block, taken apart. The first line of row idhdr is a header too."""
-    text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
-    start, *lines = text.split("\n")
-    if _ID_START.match(data):
-        start, lines = "ID", [start, *lines]
+def read_headers(lines: Iterable[str], policy: Policy) -> tuple[dict[str, str], set[str]]:
+    """Read header lines.
+
+    Returns: the values by lower-cased name, the first where a name repeats, and the repeated names.
+    Raises: RemoteError: 400 for a line that is no header, unless `policy` is LOOSE.
+    """
     headers: dict[str, str] = {}
+    twice: set[str] = set()
     for line in lines:
         name, colon, value = line.partition(":")
-        if colon:
-            headers.setdefault(name.strip().lower(), value.strip())
-    return HeaderBlock(start.strip(), headers, lines)
+        if policy is Policy.STRICT:
+            if not colon or NAME.fullmatch(name) is None or CONTROL.search(value):
+                raise RemoteError(400, f"no header: {line[:40]!r}")
+            value = value.strip(" \t")
+        elif policy is Policy.LENIENT:
+            if not colon:
+                raise RemoteError(400, f"no header: {line[:40]!r}")
+            name, value = name.rstrip(" \t"), value.strip(" \t")
+        elif colon:
+            name, value = name.strip(), value.strip()
+        else:
+            continue
+        key = name.lower()
+        if key in headers:
+            twice.add(key)
+        else:
+            headers[key] = value
+    return headers, twice
 
 
-def _name_of(line: str) -> str:
-    name, colon, _ = line.partition(":")
-    return name.strip().lower() if colon else ""
+def read_values(
+    wanted: Iterable[Header], headers: dict[str, str], twice: set[str]
+) -> dict[str, Any]:
+    """Return the values of the headers in `wanted` by attribute; other headers are ignored.
+
+    Raises: RemoteError: 400 for a header that is missing, repeated or malformed.
+    """
+    values: dict[str, Any] = {}
+    for header in wanted:
+        name = header.name.lower()
+        text = headers.get(name)
+        if name in twice:
+            raise RemoteError(400, f"{header.name} twice")
+        if text is not None:
+            values[header.attribute] = header.read(text)
+        elif header.needed:
+            raise RemoteError(400, f"{header.name} is missing")
+    return values

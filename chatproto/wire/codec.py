@@ -1,7 +1,7 @@
-"""Messages to bytes, and bytes to messages as they come in.
+"""Write classic messages as bytes, and read them from lines.
 
-`Decoder` is freer in what it takes than `encode` is in what it makes (protocol section 2): LF for
-CRLF, no blank or several after the colon, headers in any order, stray line ends before a message.
+`ClassicParser` accepts more than `encode` writes (PROTOCOL.md section 2): LF for CRLF, no blank or
+several after the colon, headers in any order, empty lines before a message.
 """
 
 from __future__ import annotations
@@ -9,62 +9,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import MISSING, fields
-from functools import lru_cache
 from operator import attrgetter
 from typing import Any, NamedTuple
 
+from chatproto.wire.blocks import BINARY, BlockParser, Policy, read_headers, read_values
 from chatproto.wire.classic import (
-    IPV4,
     TABLE,
-    ClassicBridge,
-    ClassicRegister,
     Grammar,
-    Header,
     Message,
     Sender,
     methods,
 )
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.fields import ID
 from chatproto.wire.limits import DEFAULTS, Limits
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What no value may hold (C0, DEL and C1)."""
-BINARY = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]")
-"""What no line may hold; a line with it is not text, and the connection ends."""
 HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
-CANONICAL_REGISTER = re.compile(
-    rf"REGISTER\r\nclientID: ({ID.pattern})"
-    rf"\r\nIP: ({IPV4.pattern})\r\nPort: ([1-9][0-9]{{0,3}}|[1-5][0-9]{{4}})"
-)
-CANONICAL_BRIDGE = re.compile(rf"BRIDGE\r\nclientID: ({ID.pattern})")
-"""The two requests exactly as the assignment writes them, without the blank line, which nearly all
-programs send; ports from 60000 up go the plain way."""
-
-
-class Familiar(dict[Any, Any]):
-    """What comes again and again, by what it came as: read once, looked up from then on.
-
-    Every eighth newcomer is taken in and at `MOST` all are dropped, so that it costs next to nothing
-    where nothing ever comes again. Keys and values must be small: it holds some 2 MiB then.
-    """
-
-    MOST = 4096
-    newcomers = 0
-
-    def take(self, key: Any, value: Any) -> None:
-        """Perhaps remember `value`."""
-        self.newcomers += 1
-        if self.newcomers & 7 == 0:
-            if len(self) >= self.MOST:
-                self.clear()
-            self[key] = value
-
-
-KNOWN_BLOCKS = Familiar()  # a canonical block: its message
-KNOWN_TEXTS = Familiar()  # a message with a template: its text
-CANONICAL_LINE, CANONICAL_BLOCK, CANONICAL_HEADERS = 80, 160, 3
-"""No canonical block is longer; under tighter limits all go the plain way."""
 
 
 class Form(NamedTuple):
@@ -97,16 +58,11 @@ def encode_text(message: Message) -> str:
     template, get_values, defaults = FORMS[message.__class__]
     if template is None:
         return _written(message, defaults)
-    text: str | None = KNOWN_TEXTS.get(message)
-    if text is not None:
-        return text
     values = get_values(message) if get_values is not None else tuple(message)  # type: ignore[arg-type]
     for value in values:
         if value.__class__ is str and (" " in value or not value.isprintable()):
             _check(value)
-    text = template % values
-    KNOWN_TEXTS.take(message, text)
-    return text
+    return template % values
 
 
 def encode(message: Message) -> bytes:
@@ -147,175 +103,112 @@ def _check(text: str, line: bool = False) -> None:
         raise LocalError(400, f"cannot be sent: {text!r}")
 
 
-class Decoder:
-    """Bytes in, messages out, of what `sender` may say.
+class ClassicParser:
+    """Read classic messages of `sender` from lines, more freely than `encode` writes them.
 
-    What is wrong with a block comes out in its place as a RemoteError, to be answered with its
-    status, and the next block is read as if nothing had been. After what cannot be read on (binary,
-    a limit crossed, HTTP) `closed` is true and nothing more is taken. Nothing is kept past a limit.
+    The messages are appended to `found`. A block that is malformed is found as a RemoteError, whose
+    status is to be answered, and the next block is read as usual. After input that cannot be read
+    further (binary data, a limit crossed, HTTP), `closed` is true and everything else is ignored.
+
+    Limits: `limits.line`, `limits.headers`, `limits.header_block`.
     """
 
     closed = False
-    _begun = False  # something has come: a first NUL is no padding
+    begun = False
+    """True once a line has come: a NUL before the first is no padding."""
     _stale = False  # behind a NUL: what an unused part of a buffer in C held before
-    _rest = b""  # of a line, not yet whole
-    _block: list[bytes]  # the whole lines of a block that is not
-    _size = 0  # of these
 
     def __init__(self, limits: Limits = DEFAULTS, sender: Sender = Sender.CLIENT) -> None:
-        self._limits = limits
+        self.found: list[Message | RemoteError] = []
         self._sender = sender
         self._methods = METHODS[sender]
-        self._canonical = sender is Sender.CLIENT and fits_canonical(limits)
-        self._block = []
+        self._block = BlockParser(limits, Policy.LENIENT)
 
     @property
-    def pending(self) -> int:
-        """How much of a block is there: 0 nothing, else 1 and its whole lines."""
-        begun = self._block or (self._rest and not self._stale)
-        return 1 + len(self._block) if begun else 0
+    def between(self) -> bool:
+        """True if no block has begun, so that a short cut may read the next one."""
+        return not (self._block.lines or self._stale or self.closed)
 
-    def feed(self, data: bytes) -> list[Message | RemoteError]:
-        """What `data` completes, in order. The chunk is split once, however much is in it."""
-        found: list[Message | RemoteError] = []
-        slowly = self._block or self._rest or self._stale or b"\x00" in data
-        if slowly or self.closed or not self._canonical:
-            self._take(data, found)
-            return found
-        self._begun = True
+    def line(self, line: bytes) -> None:
+        """Take the next line, without its LF or CRLF."""
+        if self.closed:
+            return
         try:
-            blocks = data.decode("ascii").split("\r\n\r\n")
-        except UnicodeDecodeError:
-            self._take(data, found)
-            return found
-        rest = blocks.pop()
-        for block in blocks:
-            message = KNOWN_BLOCKS.get(block) or read_canonical(block)
-            if message is not None:
-                found.append(message)
-                continue
-            self._take(block.encode() + b"\r\n\r\n", found)
-            if self.closed:
-                return found
-        if rest:
-            self._take(rest.encode(), found)
-        return found
+            if line and not line.strip(b"\x00"):
+                raise RemoteError(400, "NULs alone in a line")
+            line = self._unpadded(line)
+            self.begun = True
+            if self._stale and line.strip(b" \t").decode("ascii", "replace") not in self._methods:
+                return
+            self._stale = False
+            if not self._block.lines and HTTP.match(line) and not BINARY.search(line):
+                self._block.check(line)
+                raise RemoteError(405, "an HTTP request")
+            block = self._block.add(line)
+        except RemoteError as error:
+            self._fail(error)
+            return
+        if block is not None:
+            try:
+                self.found.append(read_message(block, self._sender))
+            except RemoteError as error:
+                self.found.append(error)
 
-    def unfinished(self) -> Message | None:
-        """The REGISTER or BRIDGE that lacks nothing but its blank line, if that is what is there."""
-        if self._rest or self.closed or len(self._block) < 2:
+    def begin_line(self, rest: bytes) -> bytes:
+        """Check `rest`, the beginning of a line; return what to keep of it until more comes."""
+        if self.closed:
+            return b""
+        rest = self._unpadded(rest) or rest[:1]  # of NULs alone one stays
+        try:
+            self._block.check(rest.removesuffix(b"\r"))
+        except RemoteError as error:
+            self._fail(error)
+            return b""
+        return rest
+
+    def pending(self, rest: bytes) -> int:
+        """Return 0 if nothing has begun, else 1 and the number of whole lines of the block.
+
+        `rest` is the unfinished line behind these.
+        """
+        begun = self._block.lines or (rest and not self._stale)
+        return 1 + len(self._block.lines) if begun else 0
+
+    def unfinished(self, rest: bytes) -> Message | None:
+        """Return the REGISTER or BRIDGE that lacks only its empty line, if there is one."""
+        block = self._block.lines
+        if rest or self.closed or len(block) < 2:
             return None
-        if self._block[0].strip() not in (b"REGISTER", b"BRIDGE"):
+        if block[0].strip() not in (b"REGISTER", b"BRIDGE"):
             return None
         try:
-            return read_block(self._block, self._sender)
+            return read_message(block, self._sender)
         except RemoteError:
             return None
 
-    def finish(self) -> list[Message | RemoteError]:
-        """Take the block without its blank line, for time is up or input has ended.
+    def finish(self, rest: bytes) -> None:
+        """Take the block without its empty line, because of a timeout or the end of input.
 
-        Whole REGISTER and BRIDGE are good so; anything else that was begun is malformed.
+        A complete REGISTER or BRIDGE is accepted; anything else that has begun is malformed.
         """
-        found: list[Message | RemoteError] = []
-        if self.pending and not self.closed:
-            found.append(self.unfinished() or RemoteError(400, "it ends in the middle"))
-            self._rest = b""
-            self._next_block()
-        return found
+        if self.pending(rest) and not self.closed:
+            self.found.append(self.unfinished(rest) or RemoteError(400, "it ends in the middle"))
+            self._block.take()
 
-    def _take(self, data: bytes, found: list[Message | RemoteError]) -> None:
-        """Read `data` line by line, in all the freedom of section 2."""
-        if self.closed:
-            return
-        lines = data.split(b"\n")
-        lines[0] = self._rest + lines[0]
-        self._rest = b""
-        rest = lines.pop()
-        try:
-            for line in lines:
-                self._take_line(line.removesuffix(b"\r"), found)
-            rest = self._unpadded(rest) or rest[:1]  # of NULs alone one stays
-            self._check_size(rest.removesuffix(b"\r"))
-        except RemoteError as error:
-            found.append(error)
-            self.closed = True
-            self._next_block()
-        else:
-            self._rest = rest
-
-    def _take_line(self, line: bytes, found: list[Message | RemoteError]) -> None:
-        """Read one line. Raises RemoteError for what ends the connection."""
-        if line and not line.strip(b"\x00"):
-            raise RemoteError(400, "NULs alone in a line")
-        line = self._unpadded(line)
-        self._begun = True
-        if self._stale and line.strip(b" \t").decode("ascii", "replace") not in self._methods:
-            return
-        self._stale = False
-        self._check_size(line)
-        if BINARY.search(line):
-            raise RemoteError(400, "control characters in a line")
-        if line:
-            if not self._block and HTTP.match(line):
-                raise RemoteError(405, "an HTTP request")
-            self._block.append(line)
-            self._size += len(line) + 2
-            if len(self._block) > 1 + self._limits.headers:
-                raise RemoteError(413, f"more than {self._limits.headers} headers")
-        elif self._block:
-            try:
-                found.append(read_block(self._block, self._sender))
-            except RemoteError as error:
-                found.append(error)
-            self._next_block()
+    def _fail(self, error: RemoteError) -> None:
+        self.found.append(error)
+        self.closed = True
+        self._block.take()
 
     def _unpadded(self, line: bytes) -> bytes:
         """Return `line` without NULs before it: programs in C send their whole buffer.
 
-        What follows them is what the buffer held before, up to the next start line of a request. A NUL
-        inside a line stays, and is refused with it.
+        Text behind the NULs is what the buffer held before, up to the next start line of a request.
+        A NUL inside a line stays, and is refused with it.
         """
-        if self._begun and line.startswith(b"\x00"):
+        if self.begun and line.startswith(b"\x00"):
             self._stale = True
         return line.rpartition(b"\x00")[2] if self._stale else line
-
-    def _check_size(self, line: bytes) -> None:
-        """Raises RemoteError if `line`, whole or not, is too much."""
-        if len(line) > self._limits.line:
-            raise RemoteError(413, f"a line of more than {self._limits.line} bytes")
-        if self._size + len(line) > self._limits.header_block:
-            raise RemoteError(413, f"headers of more than {self._limits.header_block} bytes")
-
-    def _next_block(self) -> None:
-        self._block = []
-        self._size = 0
-
-
-def read_canonical(block: str) -> Message | None:
-    """`block`, without its blank line, if it is a canonical request; remembered for the next time."""
-    message: Message
-    match = CANONICAL_REGISTER.fullmatch(block)
-    if match is not None:
-        client_id, ip, port = match.groups()
-        message = ClassicRegister(client_id, ip, int(port))
-    else:
-        match = CANONICAL_BRIDGE.fullmatch(block)
-        if match is None:
-            return None
-        message = ClassicBridge(match[1])
-    KNOWN_BLOCKS.take(block, message)
-    return message
-
-
-@lru_cache(maxsize=16)
-def fits_canonical(limits: Limits) -> bool:
-    """Whether every canonical block is within `limits`."""
-    return (
-        limits.line >= CANONICAL_LINE
-        and limits.header_block >= CANONICAL_BLOCK
-        and limits.headers >= CANONICAL_HEADERS
-    )
 
 
 METHODS: dict[Sender, dict[str, type[Message]]] = {
@@ -323,10 +216,18 @@ METHODS: dict[Sender, dict[str, type[Message]]] = {
 }
 
 
-def read_block(block: list[bytes], sender: Sender) -> Message:
-    """The message of a start line and its header lines, none of them with its line end.
+def decode(data: bytes, limits: Limits = DEFAULTS) -> Message | RemoteError:
+    """Return the first request in `data`, which holds at least one whole block."""
+    parser = ClassicParser(limits)
+    for line in data.split(b"\n"):
+        parser.line(line.removesuffix(b"\r"))
+    return parser.found[0]
 
-    Raises RemoteError: 405 for a method that is not `sender`'s, 400 for what is wrong in it.
+
+def read_message(block: list[bytes], sender: Sender) -> Message:
+    """Read the message of a start line and its header lines, none of them with its line end.
+
+    Raises: RemoteError: 405 for a method that `sender` may not use, 400 for a malformed header.
     """
     try:
         start, *lines = [line.decode().strip(" \t") for line in block]
@@ -335,28 +236,12 @@ def read_block(block: list[bytes], sender: Sender) -> Message:
     kind = METHODS[sender].get(start)
     if kind is None:
         raise RemoteError(405, f"method {start!r}")
-    values: dict[str, Any] = {}
     if kind.lines:
-        if kind.lines.attribute:
-            values[kind.lines.attribute] = tuple(map(kind.lines.read, lines))
-        return kind(**values)
-    by_name = {header.name.lower(): header for header in kind.headers}
-    for line in lines:
-        name, colon, text = line.partition(":")
-        if not colon:
-            raise RemoteError(400, f"no header: {line!r}")
-        header = by_name.get(name.rstrip(" \t").lower())
-        if header is not None:
-            if header.attribute in values:
-                raise RemoteError(400, f"{header.name} twice")
-            values[header.attribute] = _read_value(header, text.strip(" \t"))
+        name, values = kind.lines.attribute, tuple(map(kind.lines.read, lines))
+        rest: dict[str, Any] = {name: values} if name else {}
+        return kind(**rest)
+    headers, twice = read_headers(lines, Policy.LENIENT)
     for header in kind.headers:
-        if header.needed and header.attribute not in values:
-            raise RemoteError(400, f"{header.name} is missing")
-    return kind(**values)
-
-
-def _read_value(header: Header, text: str) -> Any:
-    if CONTROL.search(text):
-        raise RemoteError(400, f"control characters in {header.name}")
-    return header.read(text)
+        if CONTROL.search(headers.get(header.name.lower(), "")):
+            raise RemoteError(400, f"control characters in {header.name}")
+    return kind(**read_values(kind.headers, headers, twice))

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from chatproto.wire.blocks import HeaderBlock, Shape, end_of_block, read_block, shape_of
 from chatproto.wire.dialects import (
     ANNOUNCE,
     CANON,
@@ -31,6 +30,7 @@ from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID, read_port
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.padding import Unpadder
+from chatproto.wire.peer_blocks import HeaderBlock, Shape, end_of_block, read_block, shape_of
 from chatproto.wire.raw_text import parted, whole
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import MISSING, fields
 from typing import Any, NamedTuple
@@ -11,14 +10,20 @@ from chatproto.wire.bcp2_common import Bcp2Message, read_count
 from chatproto.wire.bcp2_files import Data, Piece
 from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
+from chatproto.wire.blocks import (
+    BAD,
+    CONTROL,
+    BlockParser,
+    Policy,
+    read_headers,
+    read_start,
+    read_values,
+)
 from chatproto.wire.classic import Header, Sender
 from chatproto.wire.data_heads import fits, read_data_head, write_data_head
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.strict_lines import CONTROL, number, read_lines, read_values
 
-BAD = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
-"""What no line may hold: C0 but the tab, which is a blank, and DEL; so also a bare CR or LF."""
 TLS_CLIENT_HELLO = 0x16
 """The first byte of a TLS connection (RFC 8446, section 5.1); no plain text begins with it."""
 SAYS: dict[Sender, tuple[type[Bcp2Message], ...]] = {
@@ -149,8 +154,7 @@ class StrictDecoder:
         self._skipped: int = getattr(limits, SKIPPED[sender])
         self._files = Data.method in self._kinds and fits(limits)
         self._rest = b""  # of a line, not yet whole
-        self._lines: list[bytes] = []  # the whole lines of a block that is not
-        self._size = 0  # of these
+        self._block = BlockParser(limits, Policy.STRICT)
         self._head: _Head | None = None  # of the message whose body is coming
         self._parts: list[Piece] = []
         self._missing = 0
@@ -160,7 +164,7 @@ class StrictDecoder:
         """What has begun and is not whole: "block", "body" or "" for nothing."""
         if self._head is not None:
             return "body"
-        return "block" if self._rest or self._lines else ""
+        return "block" if self._rest or self._block.lines else ""
 
     def feed(self, data: bytes, most: int = 0) -> list[Bcp2Message | RemoteError]:
         """Return what `data` completes, in order; at most `most` messages, if that is not 0.
@@ -181,7 +185,7 @@ class StrictDecoder:
                     break
                 if self._head is not None:
                     at = self._take_body(self._head, data, at, found)
-                elif not self._lines and (
+                elif not self._block.lines and (
                     (self._files and (end := self._take_data(data, at, found)))
                     or (end := self._take_block(data, at, found))
                 ):
@@ -189,10 +193,10 @@ class StrictDecoder:
                 else:
                     at = self._take_line(data, at, found)
         except RemoteError as error:
-            error.cseq = number(self._lines)
+            error.cseq = number(self._block.take())
             found.append(error)
             self.closed = True
-            self._rest, self._lines = b"", []
+            self._rest = b""
         return found
 
     def _take_data(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
@@ -226,37 +230,29 @@ class StrictDecoder:
             or BAD.search(b"".join(lines))
         ):
             return 0
-        self._lines = lines
+        self._block.lines = lines
         self._begin(found)
         return end + 4
 
     def _take_line(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
         """Take the line at `at`; where it ends. Raises RemoteError for what cannot be read on."""
-        limits = self._limits
-        most = min(limits.line, max(0, limits.header_block - self._size - 2))
+        most = self._block.longest
         end = data.find(b"\r\n", at, at + most + 2)
-        line = data[at:end] if end >= 0 else data[at : at + most + 2].removesuffix(b"\r")
-        if BAD.search(line, 0, most + 1):
-            raise RemoteError(400, "a control character, or a line end that is not CRLF")
-        if len(line) > most:
-            raise RemoteError(413, f"a line of more than {most} bytes")
         if end < 0:
+            self._block.check(data[at : at + most + 2].removesuffix(b"\r"))
             self._rest = data[at:]
             return len(data)
-        if line:
-            if len(self._lines) > limits.headers:
-                raise RemoteError(413, f"more than {limits.headers} headers")
-            self._lines.append(line)
-            self._size += len(line) + 2
-        elif self._lines:
+        if end == at and self._block.lines:
             self._begin(found)
         else:
-            raise RemoteError(400, "an empty line before a message")
+            self._block.add(data[at:end])
         return end + 2
 
     def _begin(self, found: list[Bcp2Message | RemoteError]) -> None:
         """Read the block that is whole. Raises RemoteError for what cannot be read on."""
-        method, headers, twice = read_lines(self._lines)
+        lines = self._block.lines
+        method, rest = read_start(lines)
+        headers, twice = read_headers(rest, Policy.STRICT)
         if "cseq" in twice or "content-length" in twice:
             raise RemoteError(400, "CSeq or Content-Length twice")
         kind = self._kinds.get(method)
@@ -272,11 +268,10 @@ class StrictDecoder:
                 raise RemoteError(405, f"method {method!r}")
             if body is not None and length is None:
                 raise RemoteError(400, "Content-Length is missing")
-            values = read_values(kind, headers, twice)
+            values = read_values(kind.headers, headers, twice)
         except RemoteError as trouble:
             error = trouble
-        self._head = _Head(kind, values, error, self._lines)
-        self._lines, self._size = [], 0
+        self._head = _Head(kind, values, error, self._block.take())
         if not self._missing:
             self._finish(self._head, found)
 
@@ -310,6 +305,17 @@ class StrictDecoder:
         if error is not None:
             error.cseq = number(head.lines)
             found.append(error)
+
+
+def number(lines: list[bytes]) -> int | None:
+    """Return the CSeq in the lines of a block, if there is exactly one that can be read."""
+    found = [line for line in lines[1:] if line[:5].lower() == b"cseq:"]
+    if len(found) != 1:
+        return None
+    try:
+        return read_count(found[0][5:].decode("latin-1").strip(" \t"))
+    except RemoteError:
+        return None
 
 
 def _part(data: bytes, at: int, end: int) -> Piece:

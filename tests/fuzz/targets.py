@@ -30,7 +30,7 @@ from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection
 from chatproto.ui.jsonlines import JsonLines, json_text
-from chatproto.wire import bcp2_server, codec, strict
+from chatproto.wire import bcp2_server, strict
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS
@@ -39,6 +39,7 @@ from chatproto.wire.reader import Reader
 from tests.net import Net
 from tests.server.ends import End, connect
 from tests.server.shared_ends import NOW, Hall
+from tests.wire.classic_lines import classic_receiver
 
 OLD = Path(__file__).parent.parent / "old"
 SERVER_KEY = "sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA"
@@ -92,11 +93,11 @@ def pieces(data: bytes) -> Iterator[bytes]:
 def classic(data: bytes) -> None:
     """Requests in plain text: the same messages however they are cut."""
     for sender in Sender:
-        whole, cut = codec.Decoder(sender=sender), codec.Decoder(sender=sender)
-        once = [*whole.feed(data[1:]), *whole.finish()]
+        whole, cut = classic_receiver(sender=sender), classic_receiver(sender=sender)
+        once = [*whole.read(data[1:]), *whole.finish()]
         parts: list[Any] = []
         for piece in pieces(data):
-            parts += cut.feed(piece)
+            parts += cut.read(piece)
         parts += cut.finish()
         assert list(map(repr, once)) == list(map(repr, parts)), (once, parts)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.protocols.basic import LineReceiver
@@ -28,8 +29,15 @@ def library_data_received_bytewise(self: Any, data: bytes) -> None:
         library_data_received(self, bytes([byte]))
 
 
-def cut_by_twisted(test: SynchronousTestCase, bytewise: bool = True) -> None:
-    """Let Twisted cut the lines of all text connections until `test` ends."""
-    cut = library_data_received_bytewise if bytewise else library_data_received
-    test.patch(TextConnection, "dataReceived", cut)
-    test.patch(TextConnection, "clearLineBuffer", LineReceiver.clearLineBuffer)
+def cut_by_twisted(test: SynchronousTestCase) -> Callable[[], None]:
+    """Let Twisted cut the lines of all text connections until `test` ends, or the result is called."""
+    patches = (
+        test.patch(TextConnection, "dataReceived", library_data_received_bytewise),
+        test.patch(TextConnection, "clearLineBuffer", LineReceiver.clearLineBuffer),
+    )
+
+    def restore() -> None:
+        for patch in patches:
+            patch.restore()
+
+    return restore

@@ -27,7 +27,7 @@ from chatproto.wire.classic import (
     read_claimed_ip,
     read_status,
 )
-from chatproto.wire.codec import encode, read_block, shown
+from chatproto.wire.codec import encode, read_message, shown
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import STATUS_WORDS
@@ -82,7 +82,7 @@ class EveryMessage(SynchronousTestCase):
     def test_is_read_back_from_who_may_send_it(self) -> None:
         for message, sender, data in BYTES:
             block = data.removesuffix(b"\r\n\r\n").split(b"\r\n")
-            read = read_block(block, sender)
+            read = read_message(block, sender)
             self.assertEqual((type(read), read), (type(message), message))
 
     def test_is_405_from_anybody_else(self) -> None:
@@ -91,7 +91,7 @@ class EveryMessage(SynchronousTestCase):
             for sender in Sender:
                 if sender not in row.senders:
                     block = data.removesuffix(b"\r\n\r\n").split(b"\r\n")
-                    error = self.assertRaises(RemoteError, read_block, block, sender)
+                    error = self.assertRaises(RemoteError, read_message, block, sender)
                     self.assertEqual(error.status, 405)
 
     def test_is_among_these(self) -> None:

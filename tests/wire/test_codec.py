@@ -27,11 +27,12 @@ from chatproto.wire.classic import (
     UnregAck,
     Unregister,
 )
-from chatproto.wire.codec import Decoder, Familiar, encode
+from chatproto.wire.codec import encode
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import STATUS_WORDS
+from tests.wire.classic_lines import classic_receiver
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 ALICE = ClassicRegister("alice", "127.0.0.1", 3000)
@@ -91,7 +92,7 @@ def told(found: Sequence[Message | RemoteError | None]) -> list[object]:
 
 
 def read(data: bytes, limits: Limits = SMALL, sender: Sender = Sender.CLIENT) -> list[object]:
-    return told(Decoder(limits, sender).feed(data))
+    return told(classic_receiver(limits, sender).read(data))
 
 
 class AMessage(SynchronousTestCase):
@@ -111,38 +112,38 @@ class AMessage(SynchronousTestCase):
 class AStream(SynchronousTestCase):
     @given(streams, st.lists(st.integers(0, 400), max_size=8))
     def test_says_the_same_however_it_is_cut(self, data: bytes, cuts: list[int]) -> None:
-        decoder = Decoder(SMALL)
+        decoder = classic_receiver(SMALL)
         found: list[Message | RemoteError] = []
         places = [0, *sorted(cuts), len(data)]
         for start, end in pairwise(places):
-            found += decoder.feed(data[start:end])
-        whole = Decoder(SMALL)
-        self.assertEqual(told(found), told(whole.feed(data)))
+            found += decoder.read(data[start:end])
+        whole = classic_receiver(SMALL)
+        self.assertEqual(told(found), told(whole.read(data)))
         self.assertEqual(told(decoder.finish()), told(whole.finish()))
-        self.assertEqual(decoder.closed, whole.closed)
+        self.assertEqual(decoder.unreadable, whole.unreadable)
 
     @given(streams)
     def test_says_the_same_byte_by_byte(self, data: bytes) -> None:
-        decoder = Decoder(SMALL)
-        found = [one for byte in data for one in decoder.feed(bytes([byte]))]
+        decoder = classic_receiver(SMALL)
+        found = [one for byte in data for one in decoder.read(bytes([byte]))]
         self.assertEqual(told(found), read(data))
 
     @given(streams)
     def test_says_the_same_on_the_plain_way(self, data: bytes) -> None:
-        decoder = Decoder(SMALL)
-        decoder._canonical = False
-        self.assertEqual(told(decoder.feed(data)), read(data))
+        decoder = classic_receiver(SMALL)
+        decoder._quick = False
+        self.assertEqual(told(decoder.read(data)), read(data))
 
     @given(streams, st.sampled_from(list(Sender)))
     def test_raises_nothing_and_keeps_nothing_past_a_limit(
         self, data: bytes, sender: Sender
     ) -> None:
-        decoder = Decoder(SMALL, sender)
+        decoder = classic_receiver(SMALL, sender)
         for start in range(0, len(data), 7):
-            decoder.feed(data[start : start + 7])
-            self.assertLessEqual(len(decoder._rest), SMALL.line + 1)
-            self.assertLessEqual(len(decoder._block), 1 + SMALL.headers)
-            kept = sum(map(len, decoder._block)) + len(decoder._rest)
+            decoder.read(data[start : start + 7])
+            self.assertLessEqual(len(decoder._buffer), SMALL.line + 1)
+            self.assertLessEqual(len(decoder._parser._block.lines), 1 + SMALL.headers)
+            kept = sum(map(len, decoder._parser._block.lines)) + len(decoder._buffer)
             self.assertLessEqual(kept, SMALL.header_block + 1)
         decoder.finish()
         self.assertEqual(decoder.pending, 0)
@@ -203,50 +204,50 @@ class WhatIsWrong(SynchronousTestCase):
             self.assertEqual(read(bad + REGISTER), [405, *told([ALICE])])
 
     def test_as_http_is_405_and_the_end(self) -> None:
-        decoder = Decoder()
+        decoder = classic_receiver()
         self.assertEqual(
-            told(decoder.feed(REGISTER + b"GET / HTTP/1.1\r\n")), [*told([ALICE]), 405]
+            told(decoder.read(REGISTER + b"GET / HTTP/1.1\r\n")), [*told([ALICE]), 405]
         )
-        self.assertTrue(decoder.closed)
-        self.assertEqual(decoder.feed(REGISTER), [])
+        self.assertTrue(decoder.unreadable)
+        self.assertEqual(decoder.read(REGISTER), [])
 
     def test_as_binary_is_400_and_the_end(self) -> None:
         for bad in (b"\0\n", b"a\rb\n", b"\x1b[2J\n", b"\x7f\n", b"REGISTER\r\nIP: \x01\r\n"):
-            decoder = Decoder()
-            self.assertEqual(told(decoder.feed(bad + b"\r\n" + REGISTER)), [400])
-            self.assertTrue(decoder.closed)
+            decoder = classic_receiver()
+            self.assertEqual(told(decoder.read(bad + b"\r\n" + REGISTER)), [400])
+            self.assertTrue(decoder.unreadable)
 
 
 class Padding(SynchronousTestCase):
     """Programs in C send their whole buffer."""
 
     def test_behind_a_request_is_nothing(self) -> None:
-        decoder = Decoder()
+        decoder = classic_receiver()
         for _ in range(2):
-            self.assertEqual(told(decoder.feed(REGISTER.ljust(4096, b"\0"))), told([ALICE]))
+            self.assertEqual(told(decoder.read(REGISTER.ljust(4096, b"\0"))), told([ALICE]))
             self.assertEqual(decoder.pending, 0)
 
     def test_of_what_the_buffer_held_before_is_nothing(self) -> None:
         for stale in (b"P: 127.0.0.1\r\nPort: 3000\r\n\r\n", b"ort: 3000"):
-            decoder = Decoder()
+            decoder = classic_receiver()
             padded = (REGISTER + b"\0" + stale).ljust(1024, b"\0")
             for parts in ([padded], [padded[n : n + 1] for n in range(1024)]):
-                found = [one for part in parts for one in decoder.feed(part)]
+                found = [one for part in parts for one in decoder.read(part)]
                 self.assertEqual(told(found), told([ALICE]))
-            self.assertFalse(decoder.closed)
+            self.assertFalse(decoder.unreadable)
 
     def test_inside_a_line_is_refused(self) -> None:
-        decoder = Decoder()
-        self.assertEqual(told(decoder.feed(b"REGISTER\r\nclientID: a\0b\r\n")), [400])
+        decoder = classic_receiver()
+        self.assertEqual(told(decoder.read(b"REGISTER\r\nclientID: a\0b\r\n")), [400])
 
 
 class ALimit(SynchronousTestCase):
     def end(self, data: bytes, limits: Limits) -> None:
-        decoder = Decoder(limits)
-        self.assertEqual(told(decoder.feed(data)), [413])
-        self.assertTrue(decoder.closed)
+        decoder = classic_receiver(limits)
+        self.assertEqual(told(decoder.read(data)), [413])
+        self.assertTrue(decoder.unreadable)
         self.assertEqual(decoder.pending, 0)
-        self.assertEqual(decoder.feed(REGISTER), [])
+        self.assertEqual(decoder.read(REGISTER), [])
 
     def test_of_a_line_is_kept_to_the_byte(self) -> None:
         limits = Limits(line=20)
@@ -279,12 +280,12 @@ class ARequestWithoutItsBlankLine(SynchronousTestCase):
             (REGISTER[:-2], ALICE),
             (b"BRIDGE\nclientID: alice\n", ClassicBridge("alice")),
         ):
-            decoder = Decoder()
-            self.assertEqual(decoder.feed(data), [])
-            self.assertEqual(decoder.unfinished(), message)
+            decoder = classic_receiver()
+            self.assertEqual(decoder.read(data), [])
+            self.assertTrue(decoder.unfinished)
             self.assertEqual(told(decoder.finish()), told([message]))
             self.assertEqual(decoder.pending, 0)
-            self.assertEqual(told(decoder.feed(b"\r\n" + REGISTER)), told([ALICE]))
+            self.assertEqual(told(decoder.read(b"\r\n" + REGISTER)), told([ALICE]))
 
     def test_is_not_whole_otherwise(self) -> None:
         for data in (
@@ -295,30 +296,12 @@ class ARequestWithoutItsBlankLine(SynchronousTestCase):
             b"INFO\r\nRequesting clients\r\n",
             b"UNREGISTER\r\nclientID: alice\r\n",
         ):
-            decoder = Decoder()
-            self.assertEqual(decoder.feed(data), [])
-            self.assertIsNone(decoder.unfinished())
+            decoder = classic_receiver()
+            self.assertEqual(decoder.read(data), [])
+            self.assertFalse(decoder.unfinished)
             self.assertEqual(told(decoder.finish()), [400])
 
     def test_is_nothing_when_nothing_was_begun(self) -> None:
-        decoder = Decoder()
-        decoder.feed(REGISTER + b"\r\n")
+        decoder = classic_receiver()
+        decoder.read(REGISTER + b"\r\n")
         self.assertEqual(decoder.finish(), [])
-
-
-class WhatIsFamiliar(SynchronousTestCase):
-    @given(st.lists(st.integers(0, 3000), max_size=200))
-    def test_is_right_and_bounded(self, keys: list[int]) -> None:
-        familiar = Familiar()
-        familiar.MOST = 5
-        for key in keys:
-            if familiar.get(key) is None:
-                familiar.take(key, str(key))
-            self.assertIn(familiar.get(key), (None, str(key)))
-            self.assertLessEqual(len(familiar), 5)
-
-    def test_is_what_came_often(self) -> None:
-        familiar = Familiar()
-        for _ in range(8):
-            familiar.take("a", 1)
-        self.assertEqual(familiar, {"a": 1})

@@ -207,7 +207,7 @@ class LimitTests(SynchronousTestCase):
         body = self.limits.body_from_server if sender is Sender.SERVER else 10
         for chunk in chunks:
             decoder.feed(chunk)
-            lines = len(decoder._rest) + sum(map(len, decoder._lines))
+            lines = len(decoder._rest) + sum(map(len, decoder._block.lines))
             self.assertLessEqual(lines, self.limits.header_block + 2)
             self.assertLessEqual(sum(map(len, decoder._parts)), body)
             if decoder.closed:

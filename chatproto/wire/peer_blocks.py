@@ -1,0 +1,93 @@
+"""Blocks among what peers in plain text say: a start line, header lines, a blank line.
+
+A person may well write a line that looks like the start of one, so what follows it is looked at too.
+All expressions here are bounded: what a stranger sends is matched again with every segment.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+_NAMES = ("clientid", "id", "ip", "port", "type", "length", "message", "content", "text")
+_START = re.compile(rb"(CHAT|CHATREQ|QUIT)[ \t]{0,8}\r?\n")
+_ID_START = re.compile(rb"[Ii][Dd][ \t]{0,8}:[^\r\n]{0,200}\r?\n")
+_NAME = re.compile(rb"[ \t]{0,8}([A-Za-z]{0,9})[ \t]{0,8}(:?)")
+_BEGINNINGS = (b"CHAT\r\n", b"CHATREQ\r\n", b"QUIT\r\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
+
+class Shape(Enum):
+    """What bytes may be, as far as they have come."""
+
+    TEXT = auto()
+    """No block, whatever comes."""
+    WORD = auto()
+    """A start line that lacks its end, or text."""
+    START = auto()
+    """A start line, after which no header is whole."""
+    BLOCK = auto()
+    """A start line and the name of a header that some row has."""
+    QUIT = auto()
+    """The start line of a farewell, which need not have more."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderBlock:
+    """A start line, its header lines by lower-cased name, and the lines as they stood."""
+
+    start: str
+    headers: dict[str, str]
+    lines: list[str]
+
+    def text_of(self, name: str) -> str:
+        """The value of header `name` and the lines after it that are no headers: a text of several."""
+        at = next(n for n, line in enumerate(self.lines) if _name_of(line) == name)
+        more = [line for line in self.lines[at + 1 :] if _name_of(line) not in _NAMES]
+        return "\n".join([self.headers[name], *more])
+
+
+def shape_of(data: bytearray, ids: bool) -> Shape:
+    """What `data` begins with; `ids`: whether a block may start with an `ID:` line (row idhdr)."""
+    start = _START.match(data)
+    if start is None and ids:
+        start = _ID_START.match(data)
+    if start is None:
+        whole = len(data) < 9 and any(one.startswith(data) for one in _BEGINNINGS)
+        return Shape.WORD if whole else Shape.TEXT
+    if start.lastindex and start[1] == b"QUIT":
+        return Shape.QUIT
+    following = _NAME.match(data, start.end())
+    assert following is not None
+    name = following[1].decode().lower()
+    if following[2]:
+        return Shape.BLOCK if name in _NAMES else Shape.TEXT
+    if following.end() == len(data) and any(one.startswith(name) for one in _NAMES):
+        return Shape.START
+    return Shape.TEXT
+
+
+def end_of_block(data: bytearray, most: int) -> int:
+    """Where the block at the head of `data` ends, 0 if it does not within `most` bytes."""
+    blank = _BLANK_LINE.search(data, 0, most)
+    return blank.end() if blank else 0
+
+
+def read_block(data: bytes) -> HeaderBlock:
+    """`data`, a whole block, taken apart. The first line of row idhdr is a header too."""
+    text = data.decode("utf-8", "replace").replace("\r\n", "\n").strip("\n")
+    start, *lines = text.split("\n")
+    if _ID_START.match(data):
+        start, lines = "ID", [start, *lines]
+    headers: dict[str, str] = {}
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers.setdefault(name.strip().lower(), value.strip())
+    return HeaderBlock(start.strip(), headers, lines)
+
+
+def _name_of(line: str) -> str:
+    name, colon, _ = line.partition(":")
+    return name.strip().lower() if colon else ""

@@ -1,0 +1,51 @@
+"""Each short cut of `wire/fast.py` does what the general way does."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.net.classic_receiver import ClassicReceiver
+from chatproto.wire import fast
+from chatproto.wire.classic import Message, Sender
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.limits import DEFAULTS
+from tests.net.library_lines import cut_by_twisted
+from tests.wire.test_codec import streams, told
+
+
+def by_the_parser(data: bytes) -> list[object]:
+    return told(ClassicReceiver(DEFAULTS, Sender.CLIENT, quick=False).read(data))
+
+
+class RequestTests(SynchronousTestCase):
+    @given(streams)
+    def test_requests_are_those_that_the_parser_reads(self, data: bytes) -> None:
+        found: list[Message | RemoteError] = []
+        taken = fast.take_requests(data, found)
+        self.assertEqual(told(found), by_the_parser(data[:taken]))
+        receiver = ClassicReceiver(DEFAULTS, Sender.CLIENT, quick=True)
+        self.assertEqual(told(receiver.read(data)), by_the_parser(data))
+
+    def test_canonical_request_is_taken(self) -> None:
+        for request in (
+            b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n",
+            b"BRIDGE\r\nclientID: alice\r\n\r\n",
+        ):
+            found: list[Message | RemoteError] = []
+            self.assertEqual(fast.take_requests(request * 2, found), 2 * len(request))
+            self.assertEqual(told(found), by_the_parser(request * 2))
+            self.assertEqual(fast.take_requests(request[:-1], []), 0)
+
+
+class LibraryTests(SynchronousTestCase):
+    """The same messages where Twisted cuts the lines, byte by byte."""
+
+    @given(streams)
+    def test_messages_are_those_of_the_library(self, data: bytes) -> None:
+        expected = by_the_parser(data)
+        restore = cut_by_twisted(self)
+        try:
+            self.assertEqual(by_the_parser(data), expected)
+        finally:
+            restore()
