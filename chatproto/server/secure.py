@@ -6,15 +6,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.internet.protocol import connectionDone
 from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from chatproto.directory.registrations import ClientConnection
 from chatproto.net.fast_tls import write_at_once
-from chatproto.net.handshake import Handshake
+from chatproto.net.tls_connection import TlsConnection
 from chatproto.server.counters import Counters
 from chatproto.server.room_side import REQUESTS, Pace
 from chatproto.server.terminal_lines import terminal_lines
@@ -25,7 +23,7 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
-from chatproto.wire.strict import StrictDecoder, encode, shown
+from chatproto.wire.strict import encode, shown
 
 if TYPE_CHECKING:
     from chatproto.server.secure_side import SecureSide
@@ -55,16 +53,13 @@ class SecurePort(Protocol):
         """Call the `too_late` of `connection` at `deadline`."""
 
 
-@implementer(IHandshakeListener, IPushProducer)
-class SecureConnection(LineReceiver):
+class SecureConnection(TlsConnection):
     """A connection that began with a TLS ClientHello.
 
     It reads no further while more than the transport takes waits to be sent, and is dropped when
     more than `limits.unsent` does, for pushes come whether it reads or not.
     """
 
-    line_mode = 0
-    transport: Any  # a TCP connection, or what startTLS makes of it
     _visitor: ClientConnection | None = None
     _pinged = False
     _logging_in = False  # a password is being checked; what was asked after it waits
@@ -75,54 +70,35 @@ class SecureConnection(LineReceiver):
     def __init__(
         self, port: SecurePort, side: SecureSide, host: str, number: int, local: bool
     ) -> None:
+        super().__init__(Sender.CLIENT, side.tls.handshake(lambda key: None), port.limits)
         self.host = host
         self.port = number
         self.use = Use()
         self._factory = port
         self._side = side
         self._local = local
-        self._decoder = StrictDecoder(Sender.CLIENT, port.limits)
-        self._handshake: Handshake = side.tls.handshake(lambda key: None)
         self._heard = port.seconds()
         self._begun = 0.0
         self._unsent = 0
-        self._full = False
-        self._leaving = False
         self._unanswered: deque[Bcp2Message | RemoteError] = deque()
         self._input = b""  # what came and is not decoded yet
         self._write: Callable[[bytes], object]
         self._answers: list[bytes] | None = None  # what is written when all is answered
         self._gathered = 0
 
-    def start(self, transport: Any, data: bytes) -> None:
-        """Begin TLS on `transport`, of which `data` are the first bytes."""
-        transport.protocol = self
-        self.makeConnection(transport)
-        limits = self._factory.limits
-        self._factory.watch(self, self._heard + limits.handshake_wait)
-        transport.startTLS(self._handshake, True)
-        layer = transport.protocol
-        self._write = write_at_once(layer)
-        layer.dataReceived(data)
+    # Called by Twisted.
 
-    # What Twisted calls.
-
-    def handshakeCompleted(self) -> None:
-        if not self._handshake.accepted():
-            self._abort()
-            return
-        assert self._handshake.peer_key is not None
+    def established(self) -> None:
         self._visitor = ClientConnection(
-            self._handshake.peer_key,
+            self.key,
             self.host,
             self.port,
             self._local,
             number=self.came,
         )
         self._side.connections[self._visitor] = self
-        self.transport.registerProducer(self, True)
-        now = self._heard = self._factory.seconds()
-        self._factory.watch(self, now + self._factory.limits.handshake_wait)
+        self._heard = self._factory.seconds()
+        self._limit_handshake()
         if self._side.rooms is not None:
             self._pace = self._side.rooms.pace(self._waited)
         if not self._side.logins.admits(self._visitor):
@@ -137,7 +113,7 @@ class SecureConnection(LineReceiver):
         if self._leaving or self.paused:
             return
         if self._input or (self._unanswered and self._is_busy()):
-            super().pauseProducing()  # not before: who leaves meanwhile is to be seen
+            self._pause_reading()  # not before: who leaves meanwhile is to be seen
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
@@ -155,18 +131,15 @@ class SecureConnection(LineReceiver):
         self._factory.lost(self)
 
     def pauseProducing(self) -> None:
-        """More than enough waits to be sent: read no more requests, and count what is pushed."""
-        self._full = True
-        self._unsent = 0
+        """Read no more requests, and count what is pushed: more than enough waits to be sent."""
         super().pauseProducing()
+        self._unsent = 0
+        self._pause_reading()
 
     def resumeProducing(self) -> None:
-        """It is on its way: go on with what was asked before."""
-        self._full = False
+        """Go on with the requests that arrived before."""
+        super().resumeProducing()
         self.go_on()
-
-    def stopProducing(self) -> None:
-        """The connection is gone; `connectionLost` follows."""
 
     # What the server wants of it.
 
@@ -185,9 +158,9 @@ class SecureConnection(LineReceiver):
         """Send `data`, whole messages, unless too much waits to be sent: then it is dropped."""
         if self._leaving:
             return
-        if self._full:
+        if not self._writable:
             self._unsent += len(data)
-            if self._unsent > self._factory.limits.unsent:
+            if self._unsent > self._limits.unsent:
                 self._why_lost = "did not read what was sent"
                 self._abort()
                 return
@@ -208,15 +181,15 @@ class SecureConnection(LineReceiver):
     def dismiss(self, message: Bcp2Message) -> None:
         """Send `message` and close."""
         self.say(message)
-        self._leave()
+        self._close()
 
     def close(self) -> None:
         """Close as soon as what waits to be sent is sent."""
-        self._leave()
+        self._close()
 
     def too_late(self) -> None:
         """The deadline has come: of the handshake, of something begun, or of a silence."""
-        now, limits = self._factory.seconds(), self._factory.limits
+        now, limits = self._factory.seconds(), self._limits
         if self._leaving or self._visitor is None:
             self._abort()
             return
@@ -253,7 +226,7 @@ class SecureConnection(LineReceiver):
                 decoded = decoded or bool(self._unanswered)
                 continue
             if pace is not None and not pace.lets(self._unanswered[0], now):
-                super().pauseProducing()
+                self._pause_reading()
                 break
             if self._answers is None:
                 self._answers = []
@@ -266,7 +239,7 @@ class SecureConnection(LineReceiver):
         if decoded:
             self._factory.spoke(self)
         if self._decoder.closed and not self._has_work and not self._waits(None):
-            self._leave()
+            self._close()
             return False
         if self._decoder.waiting != waited or decoded:
             self._begun = now
@@ -289,7 +262,7 @@ class SecureConnection(LineReceiver):
 
     def _is_busy(self) -> bool:
         """Whether what was asked has to wait."""
-        if self._full or self._leaving or self._logging_in:
+        if not self._writable or self._leaving or self._logging_in:
             return True
         if self._unanswered and self._waits(self._unanswered[0]):
             return True
@@ -304,7 +277,10 @@ class SecureConnection(LineReceiver):
 
     def _read_on(self) -> None:
         if self.paused and not self._has_work and not self._is_busy():
-            super().resumeProducing()
+            LineReceiver.resumeProducing(self)
+
+    def _pause_reading(self) -> None:
+        LineReceiver.pauseProducing(self)
 
     def _waited(self) -> None:
         """It may talk again. Nothing was read meanwhile, so that no time has run out."""
@@ -372,7 +348,7 @@ class SecureConnection(LineReceiver):
             self._factory.turns.ask(self)
 
     def _deadline(self) -> float:
-        limits = self._factory.limits
+        limits = self._limits
         match self._decoder.waiting:
             case "block":
                 return self._begun + limits.tls_block_wait
@@ -380,23 +356,25 @@ class SecureConnection(LineReceiver):
                 return self._heard + limits.body_pause
         return self._heard + limits.ping_wait
 
-    def _leave(self) -> None:
-        """Close when what was said is sent, or after a while."""
+    def _begin_tls(self, normal: bool = True) -> None:
+        self._limit_handshake()
+        self.transport.startTLS(self._handshake, normal)
+        self._write = write_at_once(self.transport.protocol)
+
+    def _limit_handshake(self) -> None:
+        self._factory.watch(self, self._heard + self._limits.handshake_wait)
+
+    def _limit_close(self) -> None:
+        self._factory.watch(self, self._factory.seconds() + self._limits.farewell_wait)
+
+    def _close(self) -> None:
+        """Close when the answers so far are sent, or after a while; read on, to hear of the end."""
         if self._leaving:
             return
         self._write_answers()
-        self._leaving = True
         self._input = b""
         self._unanswered.clear()
-        if self._visitor is not None:
-            # TLS would wait for its producer's end before it says goodbye.
-            self.transport.unregisterProducer()
         if self.paused:
             self.paused = False
             self.transport.resumeProducing()
-        self.transport.loseConnection()
-        self._factory.watch(self, self._factory.seconds() + self._factory.limits.farewell_wait)
-
-    def _abort(self) -> None:
-        self._leaving = True
-        self.transport.abortConnection()
+        super()._close()
