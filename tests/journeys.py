@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from textwrap import wrap
 from types import FrameType
 from typing import Any
 
@@ -42,11 +43,26 @@ class Journey:
     name: str
     visits: list[str] = field(default_factory=list)
     programs: list[str] = field(default_factory=list)
+    carriers: set[str] = field(default_factory=set)
+    """Files that called another file on the way; the rest only answered a question."""
 
     @property
     def files(self) -> list[str]:
         """Name each file once, in the order of the first calls."""
         return list(dict.fromkeys(self.visits))
+
+    @property
+    def stages(self) -> list[tuple[str, list[str]]]:
+        """Give each program with the carriers that are new there, in order; one stage if it is alone."""
+        found = list[tuple[str, list[str]]]()
+        seen = set[tuple[str, str]]()
+        for program, file in zip(self.programs, self.visits, strict=True):
+            if (program, file) not in seen and file in self.carriers:
+                seen.add((program, file))
+                if not found or found[-1][0] != program:
+                    found.append((program, []))
+                found[-1][1].append(file)
+        return found
 
     @property
     def folder_changes(self) -> int:
@@ -79,8 +95,11 @@ def traced(name: str, programs: Callable[[FrameType], str] = lambda frame: "") -
         if event != "call" or not code.co_filename.startswith(PACKAGE):
             return
         if code.co_name not in COMPREHENSIONS and not is_far_end(frame):
-            journey.visits.append(code.co_filename.removeprefix(PACKAGE))
+            file = code.co_filename.removeprefix(PACKAGE)
+            journey.visits.append(file)
             journey.programs.append(programs(frame))
+            if (caller := calling_file(frame.f_back)) not in (None, file):
+                journey.carriers.add(str(caller))
 
     before = sys.getprofile()
     sys.setprofile(profile)
@@ -97,6 +116,15 @@ class EndOfJourney(list[Any]):
         """Keep `one`, and record no further calls."""
         sys.setprofile(None)
         super().append(one)
+
+
+def calling_file(frame: FrameType | None) -> str | None:
+    """Name the package's file that made a call, through the library's own frames."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith(PACKAGE):
+            return frame.f_code.co_filename.removeprefix(PACKAGE)
+        frame = frame.f_back
+    return None
 
 
 def is_far_end(frame: FrameType | None) -> bool:
@@ -214,23 +242,25 @@ def file() -> Journey:
 
 
 def introduction() -> Journey:
-    """Trace `/chat bob` from the request to the server until both programs are in conversation."""
+    """Trace `/chat bob` through the server until both programs dial each other."""
     with two_people() as world:
-        ann, bob = world.people
+        ann, _ = world.people
+        dialled = set[str]()
+        connect = world.network.connect
+
+        def connect_and_note(reactor: Any, *where: Any, **options: Any) -> Any:
+            dialled.add(reactor.name)
+            if len(dialled) == 2:
+                sys.setprofile(None)
+            return connect(reactor, *where, **options)
+
+        world.network.connect = connect_and_note  # type: ignore[method-assign]
         with traced("an introduction", simulated_program) as journey:
             assert ann.node is not None
             ann.node.chat("bob")
-            for _ in range(100):
-                world.pass_time(0.05)
-                if in_conversation(ann, "bob") and in_conversation(bob, "ann"):
-                    return journey
-    raise AssertionError("no conversation came about in 5 s")
-
-
-def in_conversation(person: Any, name: str) -> bool:
-    """Return True if the program of `person` has an open conversation with `name`."""
-    known = person.node.calls.all.called(name)
-    return known is not None and known.state.value == "open"
+            world.pass_time(1.0)
+        assert dialled == {"ann", "bob"}, dialled
+    return journey
 
 
 def two_people() -> World:
@@ -246,6 +276,23 @@ def two_people() -> World:
 JOURNEYS = (register, typed_line, message, room_line, file, introduction)
 
 
+PROGRAMS = {"ann": "caller's program", "server": "the server", "bob": "peer's program", "": ""}
+
+
+def section() -> str:
+    """Write the journeys as docs/architecture.md shows them."""
+    lines = []
+    for journey in JOURNEYS:
+        made = journey()
+        title = (journey.__doc__ or "").splitlines()[0].removeprefix("Trace ").rstrip(".")
+        lines += ["", f"**{title[0].upper()}{title[1:]}**", ""]
+        for number, (program, files) in enumerate(made.stages, start=1):
+            where = f"{PROGRAMS[program]}: " if program else ""
+            text = f"{number}. {where}{', '.join(f'`{name}`' for name in files)}"
+            lines += wrap(text, 100, subsequent_indent="   ", break_on_hyphens=False)
+    return "\n".join(lines) + "\n"
+
+
 def measures() -> Iterator[str]:
     """Give one line for each journey, with the numbers of docs/architecture.md."""
     for journey in JOURNEYS:
@@ -253,3 +300,21 @@ def measures() -> Iterator[str]:
         yield str(made)
         if journey is file:
             yield f"  of these in transfer/ and wire/: {made.calls_in('transfer', 'wire')} calls"
+
+
+BEGIN, END = "<!-- drawn by: python -m tests.journeys --write -->\n", "<!-- end of the journeys -->"
+PAGE = Path(__file__).parent.parent / "docs" / "architecture.md"
+
+
+def main() -> None:
+    """Print the section of the page, or with `--write` put it there."""
+    if "--write" not in sys.argv[1:]:
+        print(section())
+        return
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    PAGE.write_text(f"{before}{BEGIN}{section()}{END}{after}", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
