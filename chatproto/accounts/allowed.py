@@ -1,4 +1,4 @@
-"""The file of `--allow-keys`: who is let in, by their keys, without a password."""
+"""Load the file of `--allow-keys`: the keys that may connect, without a password."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class AccountTrouble(Exception):
-    """A file cannot be read or used; its text is one sentence for a person."""
+    """Password or key file cannot be read or used; the text is one sentence for the operator."""
 
 
 def read(path: Path, most: int, others: int) -> str:

@@ -38,12 +38,12 @@ class _Attempt(NamedTuple):
 
 
 class Logins:
-    """Lets people log in by `portal`.
+    """Check logins through `portal`, with limits on wrong passwords and on waiting logins.
 
-    A wrong password counts against the address that it came from, and against the user; a key that
-    owns the user's id, or has logged in as the user before, is not held up by what others try. Of
-    one address one password is checked at a time, so that many connections have no more tries than
-    one, and a few wait; some of the places are for keys that own the id.
+    A wrong password counts against its address and against the user. A key that owns the user's id, or
+    has logged in as the user before, is not held up by the tries of others. One password per address is
+    checked at a time, so that many connections have no more tries than one. Some places in the queue are
+    reserved for keys that own the id.
     """
 
     def __init__(self, portal: Portal, clock: IReactorTime, limits: Limits) -> None:
@@ -115,7 +115,7 @@ class Logins:
 
     @asynccontextmanager
     async def _place(self) -> AsyncIterator[None]:
-        """One of the few at once."""
+        """Hold one of the few places for checking passwords."""
         await self._places.acquire()
         try:
             yield

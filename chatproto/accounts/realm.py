@@ -47,8 +47,10 @@ class Accounts:
 
 @implementer(ICredentialsChecker)
 class FirstOf:
-    """Lets in whom any of `checkers` lets in, asked in turn: `--auth` may be repeated, while a portal
-    has one checker for each kind of credentials."""
+    """Checker that accepts what any of `checkers` accepts, asked in turn.
+
+    A portal takes only one checker per kind of credentials, but `--auth` may be repeated.
+    """
 
     credentialInterfaces = (IUsernamePassword,)
 
@@ -68,7 +70,7 @@ class FirstOf:
 
 
 def portal(checkers: Sequence[ICredentialsChecker]) -> Portal:
-    """A portal to accounts for those whom one of `checkers` knows."""
+    """Build a portal to the accounts that one of `checkers` knows."""
     for checker in checkers:
         if isinstance(checker, InMemoryUsernamePasswordDatabaseDontUse):
             # `--auth memory:...` fills it with text, and it compares that with bytes.

@@ -11,9 +11,9 @@ MOST = 100_000
 
 
 class PasswordTries:
-    """At most `most` wrong passwords in a minute, by whatever they are counted by; `now` is in seconds.
+    """Limit wrong passwords to `most` per minute under each name; `now` is in seconds.
 
-    Right ones are not counted: a whole class behind one address may log in at once.
+    Correct passwords are not counted: a whole class behind one address may log in at once.
     """
 
     def __init__(self, most: int) -> None:

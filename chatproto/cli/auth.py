@@ -1,4 +1,4 @@
-"""The options of the server that say who may come in, and what becomes of them."""
+"""Options that decide who may connect to the server."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         super().parseArgs(*arguments)
 
     def check_auth(self) -> None:
-        """Raises WrongOption for what does not go together, or is no checker."""
+        """Check that the options fit together. Raises WrongOption."""
         require = self["require"]
         if require not in REQUIREMENTS:
             raise WrongOption(f"--require is one of {', '.join(REQUIREMENTS)}, not {require!r}")
@@ -131,7 +131,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
 
 
 def _readable(name: str) -> None:
-    """Raises CannotStart if the file `name` cannot be read."""
+    """Check that the file can be read. Raises CannotStart."""
     try:
         make_private(Path(name), stat.S_IRWXO)
         Path(name).open("rb").close()

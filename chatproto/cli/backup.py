@@ -18,7 +18,7 @@ from chatproto.wire.errors import StoreTrouble
 
 
 class Parser(ArgumentParser):
-    """One whose mistakes are one line; its options may stand anywhere, as those of `cp` may."""
+    """Argument parser with one-line errors; options may stand anywhere."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(WRONG_OPTIONS, f"{self.prog}: {message}; {self.prog} --help\n")

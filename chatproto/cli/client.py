@@ -105,7 +105,7 @@ def control(node: App, screen: Callable[[Event], None]) -> Control:
 def _password_again(
     node: App, options: Options, terminal: int, ui: PlainInterface, tell: Callable[[Event], None]
 ) -> SecretLine:
-    """Have a person at a terminal type the password once more when the server has refused it."""
+    """Ask at the terminal for the password again after the server has refused it."""
 
     def got(password: str) -> None:
         options["password"], options["typed-password"] = password, True

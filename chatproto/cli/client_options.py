@@ -232,7 +232,7 @@ class Options(ProgramOptions):
         self["server"] = self["servers"][0] if self["servers"] else None
 
     def _announced(self) -> None:
-        """Others are told literal addresses; a name is for those who are told one in plain text."""
+        """Check `--announce`: literal addresses, except for `--plain`, which may announce a name."""
         named = [host for host, _ in self["announce"] if not is_address(host)]
         if named and not self["plain"]:
             raise WrongOption(f"--announce wants an address, not the name {named[0]!r}")

@@ -162,7 +162,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _print(line: str) -> None:
-    """A line on standard output, if anybody reads it still."""
+    """Print a line; ignored if standard output is closed."""
     try:
         print(line, flush=True)
     except (OSError, ValueError):
@@ -170,7 +170,7 @@ def _print(line: str) -> None:
 
 
 def _columns() -> int:
-    """Of the terminal; 0 where there is none, and then lines are as long as they are."""
+    """Return the width of the terminal; 0 without one."""
     if sys.stdout is None or not sys.stdout.isatty():
         return 0
     try:

@@ -11,9 +11,9 @@ from twisted.logger import Logger
 
 
 class HangUp(Service):
-    """SIGHUP ends the program in good order, unless whoever started it has it ignored (`nohup`).
+    """End the program in good order on SIGHUP, unless it was started with SIGHUP ignored (`nohup`).
 
-    A second one ends it at once, as a second SIGTERM does.
+    A second SIGHUP ends it at once, as a second SIGTERM does.
     """
 
     log = Logger()

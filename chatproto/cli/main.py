@@ -26,7 +26,7 @@ def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
 
 @_ends_quietly
 def chatserver() -> None:
-    """`chatserver ARGS` is `twistd -n chatserver ARGS`, and `chatserver backup` copies its store."""
+    """Run `twistd -n chatserver ARGS`, or copy the store for `chatserver backup`."""
     if sys.argv[1:2] == ["backup"]:
         from chatproto.cli.backup import main
 
@@ -37,7 +37,7 @@ def chatserver() -> None:
 
 @_ends_quietly
 def chatclient() -> None:
-    """`chatclient ARGS` is `twistd -n chatclient ARGS`, and `chatclient send` and the like do one thing."""
+    """Run `twistd -n chatclient ARGS`, or a one-shot command such as `chatclient send`."""
     if sys.argv[1:2] == ["doctor"]:
         from chatproto.cli import doctor
 

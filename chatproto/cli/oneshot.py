@@ -99,7 +99,7 @@ class OneShotOptions(Options):
         self["timeout"] = seconds
 
     def _person(self, typed: str) -> str:
-        """The person whom `typed` names, with or without the `@` that stands before them in a client."""
+        """Return the name that `typed` gives, without an `@` before it."""
         name = typed.removeprefix("@")
         if ID.fullmatch(name) is not None or KEY.fullmatch(name) is not None:
             return name
@@ -110,7 +110,7 @@ class OneShotOptions(Options):
 
 
 class SendOptions(OneShotOptions):
-    """Say something to somebody."""
+    """Send a text: `chatclient send`."""
 
     command, words, wait = "send", "WHO [TEXT]", TEXT_WAIT
     longdesc = (
@@ -140,7 +140,7 @@ class SendOptions(OneShotOptions):
 
 
 class SendFileOptions(OneShotOptions):
-    """Send files and folders to somebody."""
+    """Send files and folders: `chatclient send-file`."""
 
     command, words = "send-file", "WHO FILE..."
     longdesc = (
@@ -192,7 +192,7 @@ class ReceiveOptions(OneShotOptions):
 
 
 class InfoOptions(OneShotOptions):
-    """Ask who is registered."""
+    """List registered clients: `chatclient info`."""
 
     command, words, wait = "info", "[PREFIX]", ANSWER_WAIT
     longdesc = (
@@ -236,9 +236,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _standard_input() -> str:
-    """All of it, without a last line end; bytes that are not UTF-8 as in an argument.
+    """Read standard input, without a last line end; invalid UTF-8 as in an argument.
 
-    Raises WrongOption if it is more than a message.
+    Raises: WrongOption: it is longer than a message may be.
     """
     if sys.stdin is None:
         raise WrongOption("standard input is closed: there is nothing to send")

@@ -92,7 +92,7 @@ class ControlSocketClient(TextConnection):
 
 
 class OneShotRunner:
-    """One piece of `work`, from the start of the program to its exit code. Raises OSError."""
+    """Run one-shot `work` from the start of the program to its exit code. Raises OSError."""
 
     def __init__(self, reactor: Any, options: Options, work: Work) -> None:
         self._reactor = reactor
@@ -261,7 +261,7 @@ class OneShotRunner:
             self._do(self._work.again())
 
     def _look(self) -> None:
-        """Ask where the call is, so that whoever waits at a terminal or in a log knows."""
+        """Ask for the state of the call from time to time, to report it."""
         if self._code is None:
             self._looking = self._reactor.callLater(PROGRESS_AGAIN, self._look)
             self._command({"do": "who"})

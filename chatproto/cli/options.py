@@ -32,7 +32,7 @@ DEFAULT_PIDFILE = "twistd.pid"
 
 
 class WrongOption(UsageError):
-    """An option that cannot be; its text is one sentence for a person."""
+    """Invalid option; the text is one sentence for the user."""
 
 
 def endpoint_text(text: str) -> str:
@@ -71,7 +71,7 @@ def cannot_start(error: Exception) -> NoReturn:
 
 
 def say_wrong(line: str) -> None:
-    """One line on standard error; `sys.stderr` may be the log by now."""
+    """Print one line on the original standard error; `sys.stderr` may be the log by now."""
     try:
         shown = " ".join(line.split()).encode("utf-8", "backslashreplace").decode()
         print(shown, file=sys.__stderr__, flush=True)
@@ -108,12 +108,12 @@ class RotatedLog:
 
     @classmethod
     def observer(cls) -> FileLogObserver:
-        """Raises OSError."""
+        """Make an observer that writes to the log file. Raises OSError."""
         return FileLogObserver(cast(TextIO, cls.open()), formatEventAsClassicLogText)
 
     @classmethod
     def open(cls) -> LogFile:
-        """Raises OSError."""
+        """Open the log file, privately. Raises OSError."""
         assert cls.path is not None
         check_file(cls.path)
         if cls.path.exists():
@@ -128,7 +128,7 @@ class RotatedLog:
 
 
 def blur_log(publisher: LogPublisher = globalLogPublisher) -> None:
-    """Blur addresses in all that is logged from now on, whoever writes it down.
+    """Blur addresses in everything logged from now on, whatever writes it.
 
     Called before the log begins, so that this observer is the first.
     """

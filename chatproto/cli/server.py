@@ -246,7 +246,7 @@ class ChatServerProgram(MultiService):
         service.setServiceParent(self)
 
     def _open_store(self) -> Store:
-        """Raises StoreTrouble."""
+        """Open the store of `--store`. Raises StoreTrouble."""
         options = self._options
         key = options["identity"].name
 
@@ -315,7 +315,7 @@ class ChatServerProgram(MultiService):
         self._hand_out()
 
     def _tell_lobby(self) -> None:
-        """The other servers know nobody of this one yet."""
+        """Tell the other servers the members of this one's raw-text lobby."""
         if self._lobby is not None and self._sharing is not None:
             for name in self._lobby.names():
                 self._sharing.side.came(name)

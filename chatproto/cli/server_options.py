@@ -196,7 +196,7 @@ class ServerOptions(AuthOptions):
             raise CannotStart(f"cannot read {path}: {error.strerror}") from None
 
     def _check_metrics(self) -> None:
-        """A bare number is a port of loopback: the figures are for those who run the server."""
+        """Check `--metrics`; a bare number is a loopback port, because the metrics are for operators."""
         text = self["metrics"]
         if text is None:
             return

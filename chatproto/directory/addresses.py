@@ -72,7 +72,7 @@ def _is_shared(
 
 
 def _is_other_ipv6(address: IPv4Address | IPv6Address) -> bool:
-    """Return True for a public IPv6 address that stands for no IPv4 address of somebody else."""
+    """Return True for a public IPv6 address that does not embed an IPv4 address."""
     is_public = address.version == 6 and address_reach(address) is AddressScope.PUBLIC
     return is_public and embedded_ipv4(address) is None
 

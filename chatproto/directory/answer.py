@@ -43,7 +43,7 @@ class ServerAnswer:
     lines: tuple[str, ...]
 
     def check(self, wanted: str) -> None:
-        """Raises Refused if it is a no, NoAnswer if it is no answer to what was asked."""
+        """Check the kind of answer. Raises ServerRefused for a refusal, NoAnswer for anything else."""
         status = self.headers.get("status", "")
         refused = self.method in ("ERROR", "REGNACK") or status.lower().startswith("error")
         if refused:

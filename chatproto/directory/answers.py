@@ -33,10 +33,10 @@ class OpenClients(Protocol):
     """Give the classic answers their view of clients with a key."""
 
     def open_contacts(self, source: Origin, most: int) -> list[Contact]:
-        """List up to `most` contacts who take calls in plain text, at addresses that `source` can use."""
+        """List up to `most` clients that accept plain-text calls, at addresses usable from `source`."""
 
     def next_open(self, asker: str, source: Origin) -> Contact | None:
-        """One of them for `asker`; the next question gets another."""
+        """Return one of them for `asker`, another one at each request."""
 
 
 class Directory:
@@ -87,7 +87,7 @@ class Directory:
         return tuple(found)
 
     def _register(self, message: ClassicRegister, source: Origin, now: float) -> Message:
-        """Take the registration, unless somebody else holds the id (409)."""
+        """Store the registration, or refuse it with 409 if another client holds the id."""
         client_id, ip, port = message
         if ip == source.server and not source.local:
             ip = source.host  # some take the server's address for their own
@@ -111,7 +111,7 @@ class Directory:
         return lease.source.alive or heard > now - self.limits.takeover_wait
 
     def _bridge(self, message: ClassicBridge, source: Origin, now: float) -> Message:
-        """Introduce somebody. A request by the asker itself is heard of."""
+        """Introduce a peer; counts as a request of the asker if it comes from its own address."""
         asker = message.client_id
         lease = self.registry.find(asker)
         if lease is not None and lease.source.is_where(source):

@@ -33,10 +33,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class ClassicRegistration:
-    """A registration: where `client_id` claims to be called (`ip`, `port`) and who says so.
+    """Registration: the address that `client_id` claims (`ip`, `port`), and its origin.
 
-    `source`: the connection it was last confirmed on. `key`: None for a classic client. When it was
-    last heard of is the registry's to know, since that changes with every request.
+    `source`: connection that confirmed it last. `key`: None for a classic client. The registry knows when
+    the client was heard from last, because that changes with every request.
     """
 
     client_id: str

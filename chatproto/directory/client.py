@@ -72,12 +72,12 @@ class ClassicServer:
         return asked.addCallback(lambda answer: None)
 
     def bridge(self, client_id: str) -> Deferred[Contact | None]:
-        """Ask for somebody to talk to; None: nobody is there, or only we."""
+        """Send BRIDGE; None if the server has no peer for us."""
         asked = self._ask(ClassicBridge(client_id), "BRIDGEACK")
         return asked.addCallback(contact, client_id)
 
     def info(self) -> Deferred[tuple[Contact, ...]]:
-        """Ask who is registered."""
+        """Send INFO and return the registered clients."""
         return self._ask(ClassicInfo(), "INFOACK").addCallback(contacts)
 
     def _ask(self, message: Message, wanted: str) -> Deferred[ServerAnswer]:
@@ -113,7 +113,7 @@ class ClassicServer:
 
 
 class _Request:
-    """One request, over at most two connections, with an end to every wait."""
+    """Request over at most two connections, with a timeout for every wait."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ class _Request:
 
 
 class _Exchange(Protocol):
-    """One connection of a request."""
+    """Connection that carries one request."""
 
     def __init__(self, request: _Request, data: bytes) -> None:
         self._request = request

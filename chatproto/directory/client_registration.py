@@ -11,7 +11,7 @@ from chatproto.wire.bcp2_common import Address
 
 @dataclass(frozen=True, slots=True)
 class ClientRegistration:
-    """As whom and where we want to be called, and by whom (protocol section 3)."""
+    """Id, port and addresses to register, and who may see them (PROTOCOL.md, section 5)."""
 
     client_id: str
     port: int

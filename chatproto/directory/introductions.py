@@ -35,9 +35,9 @@ class Introductions:
     def count(
         self, caller: str, callee: str, now: float, address: str = "", known: bool = False
     ) -> None:
-        """One more, of a caller at `address` whom the callee has `known` before or not.
+        """Count one introduction; `known`: the callee watches or allows the caller.
 
-        Raises RemoteError 429 if that is one too many.
+        Raises: RemoteError: 429 if it exceeds a limit.
         """
         mutual = (callee, caller) in self._pairs
         self._pairs[caller, callee] = None
@@ -80,10 +80,10 @@ class Introductions:
         asked.append(now)
 
     def lost(self, callee: str) -> None:
-        """Take back what was counted against those who were introduced to `callee` in the last minute.
+        """Take back the introductions to `callee` of the last minute from their callers' counts.
 
-        The connection of `callee` has ended, so that it may not have heard of them: they ask again.
-        What was counted for `callee` stays.
+        The connection of `callee` has ended, so it may not have received them; the callers ask again.
+        The count of `callee` itself stays.
         """
         for caller, at in self._by_callee.pop(callee, ()):
             own = self._callers.get(caller)

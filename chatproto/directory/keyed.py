@@ -139,7 +139,7 @@ class KeyedDirectory:
         return [PushTo(visitor, Error(405, getattr(message, "cseq", None)))]
 
     def resume(self, now: float) -> None:
-        """Go on where a server ended: who was connected then is away from `now` on."""
+        """Continue after a restart of the server: clients connected then count as away from `now` on."""
         for presence in self._presences.all():
             latest = now + presence.expires
             if presence.connected:
@@ -181,7 +181,7 @@ class KeyedDirectory:
         return client_id in self._present
 
     def sees(self, key: str, client_id: str) -> bool:
-        """Return True if `key` may know whether somebody is called `client_id`, there or away."""
+        """Return True if the owner of `key` may know whether `client_id` exists."""
         presence = self._present.get(client_id)
         if presence is not None:
             return presence.lets(key)
@@ -274,12 +274,15 @@ class KeyedDirectory:
         return presence is not None and not presence.proven
 
     def _uses_alone(self, visitor: ClientConnection, now: float) -> None:
-        """As `uses`; where several servers share a directory, all must hear of it first."""
+        """Do what `uses` does, unless several servers share the directory and all must apply it."""
         if self._new_ids is not None:
             self.uses(visitor, now)
 
     def free(self, client_id: str) -> tuple[bool, list[Effect]]:
-        """Take an id from its key (the operator's /free): whether it was anybody's, and who goes."""
+        """Remove an id from its key (the operator's /free).
+
+        Returns: whether the id had an owner, and the effects on its client.
+        """
         effects = self.expel(client_id)
         return self.names.free(client_id), effects
 
@@ -308,7 +311,7 @@ class KeyedDirectory:
         return found
 
     def everybody(self, prefix: str, after: str, most: int) -> list[Contact]:
-        """Return those who are connected and listed, and the classic clients, by id, `most` at most."""
+        """List connected and listed clients together with classic ones, by id, at most `most`."""
         found: list[Contact] = []
         classic = self.registry.ids(prefix, after)
         for client_id in merge(self._listing.ids(prefix, after), classic):
@@ -328,7 +331,7 @@ class KeyedDirectory:
     # What classic clients may know.
 
     def open_contacts(self, source: Origin, most: int) -> list[Contact]:
-        """Return where `source` can call those who take calls in plain text, `most` at most."""
+        """List clients that accept plain-text calls, at addresses usable from `source`, at most `most`."""
         found: list[Contact] = []
         for client_id in islice(self._open, most + OPEN_TRIED):
             if len(found) >= most:
@@ -458,7 +461,7 @@ class KeyedDirectory:
     def _anybody(
         self, message: bcp2_server.Bridge, caller: Registration, now: float
     ) -> list[Effect]:
-        """The classic question, among clients with keys: whoever registered last and is listed."""
+        """Introduce the listed client of another key that registered last (BRIDGE without a name)."""
         for client_id in self._listing.newest():  # a key has a few ids at most
             callee = self._present[client_id]
             if callee.key != caller.key:
@@ -541,7 +544,7 @@ class KeyedDirectory:
             pass  # nobody asked for it; the store says what is wrong
 
     def _tell(self, client_id: str, status: str) -> list[Effect]:
-        """Tell who watches and still may, if it is news to them."""
+        """Push a changed status to the watchers that may see it."""
         return self._watchers.tell(client_id, status, self._present.get(client_id))
 
     def _forget(self, client_id: str) -> None:

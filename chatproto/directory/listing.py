@@ -10,7 +10,7 @@ from chatproto.directory.registrations import Registration
 
 
 class Listing:
-    """The ids of those who are connected and want to be found."""
+    """Ids of connected clients that want to be listed."""
 
     def __init__(self) -> None:
         self._sorted: list[str] = []
@@ -33,7 +33,7 @@ class Listing:
             del self._sorted[bisect_left(self._sorted, presence.client_id)]
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
-        """All that begin with `prefix` and come after `after`, in order."""
+        """Iterate over the ids from `prefix` and after `after`, in order."""
         at = bisect_right(self._sorted, after) if after >= prefix else 0
         for number in range(max(at, bisect_left(self._sorted, prefix)), len(self._sorted)):
             client_id = self._sorted[number]

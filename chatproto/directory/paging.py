@@ -22,6 +22,6 @@ class Paging:
         return self._seconds() >= self._end
 
     def check(self) -> None:
-        """Raises Unreachable if no other page is asked for."""
+        """Check that another page may be asked for. Raises ServerUnreachable after `pages-wait`."""
         if self.over:
             raise ServerUnreachable(f"the server did not end its list within {self._wait:g} s")

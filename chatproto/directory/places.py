@@ -47,7 +47,7 @@ class Places:
         return host_port(*self.current)
 
     def reached(self) -> None:
-        """All is well there."""
+        """Note that the current server answers."""
         self._failures = 0
         self._least = 1.0
 

@@ -1,4 +1,4 @@
-"""Why a server cannot be reached, for a person."""
+"""Explain to the user why a server cannot be reached."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from twisted.internet.error import (
 
 
 def why_unreached(error: BaseException | None, name: str) -> str:
-    """One sentence about a connection to the server at `name`, `host:port`, that did not come about."""
+    """Explain in one sentence a failed connection to the server at `name` (`host:port`)."""
     host = name.rpartition(":")[0]
     match error:
         case ConnectionRefusedError():

@@ -92,7 +92,7 @@ class Registration:
 
     @property
     def connected(self) -> bool:
-        """Whether the client has a connection."""
+        """True while the client has a connection."""
         return self.until is None
 
     def lets(self, key: str) -> bool:

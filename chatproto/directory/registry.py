@@ -9,15 +9,14 @@ from chatproto.directory.classic_registration import ClassicRegistration
 
 
 class Registry(Protocol):
-    """Leases by id, in the order they were heard of, and who waits for whom.
+    """Classic registrations by id, in the order of their last requests, and waiting clients.
 
-    A store keeps its bounds by itself: so many leases in all and for one `lease.network` (loopback
-    not counted), so many partners; the longest silent go first, but nobody whose
-    connection lives. Times are seconds of any one clock.
+    A store keeps its own limits: registrations in all and per `network` (loopback is not counted), and
+    partners. The longest silent go first, but none with a live connection. Times are seconds of one clock.
 
-    One that lasts has kept what it was told when the call returns, but when somebody was heard of,
-    which may come to it a little later. Where it cannot, `keep` and `forget` raise StoreTrouble and
-    change nothing; `expire` forgets nobody.
+    A persistent store has written a change when the call returns, except for times of last requests, which
+    may follow later. If it cannot, `keep` and `forget` raise StoreTrouble and change nothing; `expire` then
+    forgets none.
     """
 
     def find(self, client_id: str) -> ClassicRegistration | None:
@@ -37,10 +36,7 @@ class Registry(Protocol):
         """Take the lease out, with its place in the queue; False if there is none."""
 
     def expire(self, before: float, most: int = 1_000_000) -> int:
-        """Forget who was last heard of before `before`, at most `most` of them; looks at those alone.
-
-        Returns: how many went.
-        """
+        """Forget clients not heard from since `before`, at most `most`; returns the number."""
 
     def listed(self, most: int) -> list[ClassicRegistration]:
         """The first `most` leases in the order in which they registered."""
@@ -52,10 +48,10 @@ class Registry(Protocol):
         """Return the number of registrations."""
 
     def partner_of(self, client_id: str) -> str | None:
-        """With whom `client_id` was last paired, whether either has a lease or not."""
+        """Return the last partner of `client_id`; either may have no registration."""
 
     def first_waiting(self, asker: str) -> ClassicRegistration | None:
-        """Of those who wait, `asker` not among them, the first."""
+        """Return the first waiting client other than `asker`."""
 
     def last_free(self, asker: str) -> ClassicRegistration | None:
         """Of the free, `asker` not among them, the one heard of last. Only leases without a key."""

@@ -91,7 +91,7 @@ class RoomClient:
         before: int | None = None,
         limit: int | None = None,
     ) -> RoomPage:
-        """One page of what was said, after or before a number, or last."""
+        """Return one page of history: after a number, before one, or the latest."""
         said: list[told.Said] = []
         size = 0
 

@@ -169,7 +169,7 @@ class SecureServer:
         return waiting
 
     def bridge(self, peer_id: str = "") -> Deferred[BridgeResult | None]:
-        """Ask for `peer_id`, or for anybody; None: nobody is to be had."""
+        """Ask to be introduced to `peer_id`, or to anybody; None if no peer is available."""
 
         def read(answer: Bcp2Message) -> BridgeResult | None:
             assert isinstance(answer, bcp2_server.BridgeAck)
@@ -233,7 +233,7 @@ class SecureServer:
     # What its line tells.
 
     def line_made(self, line: ServerConnection) -> None:
-        """TLS stands: say who we are."""
+        """Log in or register, now that TLS is up."""
         self._line, self._beginning, self._may_ask = line, None, False
         self._stop_waiting()
         self._hellos_closed = 0
@@ -338,7 +338,7 @@ class SecureServer:
         self._dialling.addBoth(over)
 
     def _register_first(self, _: object = None) -> None:
-        """As soon as the connection may."""
+        """Register, once the connection is logged in."""
         assert self._registration is not None
         if not self._registers:
             self._may_ask = True

@@ -1,4 +1,4 @@
-"""BCP/2 between a client and its server on one TLS connection: requests, answers and pushes."""
+"""Connection to a BCP/2 server: TLS, requests, answers and pushes."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Sign(Enum):
 
 
 class _Asked(NamedTuple):
-    """Request that waits for an answer of type `wanted`; `part` gets the messages before that."""
+    """Pending request: the expected answer, and the receiver of messages that precede it."""
 
     wanted: type[Bcp2Message]
     answer: Deferred[Bcp2Message]
@@ -63,7 +63,7 @@ class _Asked(NamedTuple):
 
 
 class ServerConnection(TimedTlsConnection):
-    """Client's connection to a server: requests out, answers and pushes in."""
+    """TLS connection to a server: requests out, answers and pushes in."""
 
     def __init__(
         self, server: LineOwner, clock: IReactorTime, handshake: Handshake, limits: Limits

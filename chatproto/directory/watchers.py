@@ -39,10 +39,7 @@ class Watchers:
             self.remove(visitor, peer_id)
 
     def tell(self, client_id: str, status: str, presence: Registration | None) -> list[Effect]:
-        """Tell who watches and still may, if it is news to them.
-
-        `presence` is the registration, if there is one.
-        """
+        """Push a changed status to the watchers that may see it; `presence`: the registration, if any."""
         watchers = self._watchers.get(client_id, {})
         news = [
             watcher

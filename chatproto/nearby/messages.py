@@ -1,4 +1,4 @@
-"""The two datagrams by which people on one network find each other (protocol section 5, Nearby)."""
+"""Two datagrams by which peers on one network find each other (PROTOCOL.md, Nearby)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The sockets by which people nearby are heard: one for each interface and family, joined to a group.
+"""Open the multicast sockets for beacons: one per interface and address family.
 
-Each is bound to the group's address, so that nothing comes in but what was sent to the group on that
-interface; what is sent goes no further than the network itself (a TTL of 1, link-local scope).
+Each is bound to the group's address, so that it only receives what was sent to the group on that
+interface. Datagrams do not leave the network: their TTL is 1, or their scope link-local.
 """
 
 from __future__ import annotations

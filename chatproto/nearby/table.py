@@ -52,7 +52,7 @@ class Table:
         return len(self._claims)
 
     def heard(self, beacon: Beacon, host: str, now: float) -> bool:
-        """`beacon` came from `host`; whether that is somebody new, for whom there was room."""
+        """Note a beacon from `host`; True if the peer is new and there was room for it."""
         self._forget(now)
         who, address = (beacon.client_id, beacon.key), (host, beacon.port)
         known = self._claims.get(who)

@@ -151,7 +151,7 @@ class RoomAnswers:
         return self._history.last(room.name)
 
     def follow(self, guest: Member, now: float) -> list[Effect]:
-        """`guest` may have another id now: then they are in no room."""
+        """Remove a client from its rooms if it has another id now."""
         stay = self._stays.get(guest)
         return self.left(guest, now) if stay and stay.client_id != guest.client_id else []
 
@@ -183,7 +183,7 @@ class RoomAnswers:
         return len(self._rooms), sum(len(room.members) for room in self._rooms.values())
 
     def lines(self) -> Iterator[str]:
-        """One line for each room."""
+        """Describe each room in one line, for the operator."""
         for room in sorted(self._rooms.values(), key=lambda one: one.name):
             number = len(room)
             topic = f", {room.topic}" if room.topic else ""
@@ -195,7 +195,7 @@ class RoomAnswers:
         return tuple(self._rooms.values())
 
     def seat(self, name: str, guest: Member, now: float) -> None:
-        """`guest` is in the room `name`, as who knows it says; nobody is told."""
+        """Put `guest` into the room, as another server's snapshot says; nobody is told."""
         assert guest.client_id is not None
         room = self._rooms[name]
         stay = self._stays.get(guest)
@@ -207,12 +207,12 @@ class RoomAnswers:
     # The lobby's bare text.
 
     def came(self, name: str) -> list[Effect]:
-        """`name` is in the lobby."""
+        """Add `name`, a raw-text client, to the lobby, and tell the other members."""
         self.lobby.put_in(name, None)
         return [Spread(self.lobby, told.Joined(LOBBY, name, "open"), plain=False)]
 
     def went(self, name: str, reason: str = "") -> list[Effect]:
-        """`name` is in the lobby no more. Twice is once."""
+        """Remove `name`, a raw-text client, from the lobby; ignored if it has left already."""
         if name not in self.lobby.plain:
             return []
         self.lobby.put_out(name)
@@ -223,7 +223,7 @@ class RoomAnswers:
         return not self.lobby.is_muted(subject(name, ""), now)
 
     def heard(self, name: str, text: str, now: float) -> list[Effect]:
-        """`name` has said `text` in the lobby. Raises StoreTrouble."""
+        """Store a lobby message of `name`, and pass it on. Raises StoreTrouble."""
         lobby = self.lobby
         number = self._history.append(LOBBY, name, now, text, lobby.history)
         return [Talk(lobby, number, name, now, text)]
@@ -371,7 +371,7 @@ class RoomAnswers:
         return (found[most - 1].id if len(found) > most else ""), found[:most]
 
     def _settle(self, room: Room, ruling: Decision, now: float) -> list[Effect]:
-        """Let those go out whom it is for."""
+        """Apply a decision: remove those whom it puts out of the room."""
         self._order(room)
         for client_id in ruling.out:
             guest = room.members.get(client_id)
@@ -390,7 +390,7 @@ class RoomAnswers:
                 pass  # nobody asked for it; the store says what is wrong
 
     def _number(self, name: str, now: float) -> None:
-        """Use up a number, so that who joins before anything was said can ask for what came after it."""
+        """Use up one line number, so that a member who joins an empty room can ask for all after it."""
         if not self._history.last(name):
             self._history.append(name, "", now, "", keep=False)
             self._history.settle()

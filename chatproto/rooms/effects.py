@@ -62,7 +62,7 @@ class PutOut:
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """An address was banned from the lobby: who is there in bare text from it goes."""
+    """Disconnect raw-text clients of the lobby whose address is now banned."""
 
 
 Effect = TellMember | Show | Spread | Talk | PutOut | LookAgain

@@ -13,7 +13,7 @@ none comes back that was given before a restart or to an earlier room of that na
 
 
 class RoomLine(NamedTuple):
-    """Something said: its number in the room, by whom, when (seconds since 1970), and what."""
+    """Line of a room's history: its number, sender, time (seconds since 1970) and text."""
 
     number: int
     sender: str
@@ -101,7 +101,7 @@ class RoomStore(Protocol):
         """Forget what was said before `before`, at most `most` lines; return how many went."""
 
     def rooms(self) -> Iterable[RoomRecord]:
-        """All rooms that are kept, as they were kept last."""
+        """List the stored rooms, as they were stored last."""
 
     def keep(self, room: RoomRecord) -> None:
         """The room `room.name` is like that."""

@@ -31,14 +31,14 @@ class ToOne:
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """`name` is there now."""
+    """Raw-text client `name` has joined the lobby."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Went:
-    """`name` is there no more."""
+    """Raw-text client `name` has left the lobby."""
 
     name: str
     reason: str = ""
@@ -54,7 +54,7 @@ class Spoke:
 
 @dataclass(frozen=True, slots=True)
 class ToOthers:
-    """`text` goes to all members but one; `events` say the same to those who are there otherwise."""
+    """Send `text` to all raw-text members but one; `events` tell the same to members with a key."""
 
     member: int
     text: str

@@ -1,4 +1,4 @@
-"""One connection to the lobby's port: bare text in, lines out."""
+"""Connection to the lobby's port: raw text in, lines out."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ _HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/\d")
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
 class LobbyConnection(Protocol):
-    """One member's connection.
+    """Connection of one raw-text member.
 
-    What goes to the member is gathered for a turn of the reactor, one message a line; the last has
-    no line end if the member sends without one. Longer than `limits.unsent` bytes do not wait: the
-    member is dropped. A member who talks too fast is read later.
+    Output is collected for one turn of the reactor, one message per line; the last one has no line end
+    if the member sends without. More than `limits.unsent` queued bytes end the connection. Messages above
+    the rate limit are read later.
     """
 
     transport: Any
@@ -164,9 +164,9 @@ class LobbyConnection(Protocol):
     # Our own.
 
     def _write(self, lines: bytes) -> None:
-        """Send `lines`, each with its end; to a member who sends without, the last has none.
+        """Send `lines`, each with its end; a member that sends without line ends gets the last one without.
 
-        What follows such a line within `frame_gap` arrives with it: a line end stands between.
+        If more follows within `frame_gap`, it starts with a line end, because both may arrive together.
         """
         now = self._port.clock.seconds()
         if now - self._unended < self._port.limits.frame_gap:

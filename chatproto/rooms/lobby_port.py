@@ -32,20 +32,20 @@ class Beside(Interface):
     """Receiver of what happens in the raw-text lobby, for members who are not in raw text."""
 
     def came(self, name: str) -> None:
-        """`name` is there now."""
+        """Raw-text client `name` has joined."""
 
     def went(self, name: str, reason: str) -> None:
-        """`name` is there no more."""
+        """Raw-text client `name` has left, for `reason`."""
 
     def heard(self, name: str, text: str) -> None:
-        """`name` has said `text`."""
+        """Raw-text client `name` has sent `text`."""
 
 
 class LobbyPort(Factory):
-    """All connections of a lobby. What goes to all is gathered for a turn of the reactor: one write each.
+    """Factory of the lobby's connections; output is collected for one turn of the reactor.
 
-    `admit(host)` tells whether an address may have one more connection, `release(host)` that one
-    has ended; by default everybody may. `beside` is told who comes, goes and talks, if there is one.
+    Args: admit: tells whether an address may have one more connection. release: told the end of one.
+    beside: receiver of joins, leaves and messages, for members with a key.
     """
 
     noisy = False
@@ -205,7 +205,7 @@ class LobbyPort(Factory):
                 beside.heard(name, text)
 
     def _gather(self, line: bytes, but: int) -> None:
-        """`line` goes to all members but `but`, at the end of this turn at the latest."""
+        """Queue `line` for all members but `but`, to be sent at the end of this turn at the latest."""
         self._but.setdefault(but, set()).add(len(self._lines))
         self._lines.append(line)
         self._size += len(line)

@@ -64,10 +64,11 @@ class Decision:
 
 
 class Moderation:
-    """`owner_of` tells the key that owns an id, `find` who is connected with an id; each or None.
+    """Rules of moderation: topic, kick, ban, mute, operators, invitations, settings.
 
-    `keep` has kept how a room is when it returns, or raises StoreTrouble.
-    `moment`: when the system's clock shows a time of day. `sees`: whether a key may know of an id.
+    Args: owner_of: key that owns an id, or None. find: client connected with an id, or None. keep: stores
+    a room's settings, or raises StoreTrouble. moment: time shown by the system clock. sees: tells whether
+    a key may know of an id.
     """
 
     def __init__(
@@ -87,8 +88,10 @@ class Moderation:
         self._sees = sees
 
     def act(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Decision:
-        """Do what `message` asks in `room`; who goes out is still in it. Raises RemoteError, and then
-        nothing is changed."""
+        """Carry out a request in `room`; members to be put out are still in it.
+
+        Raises: RemoteError: the request is refused, and nothing has changed.
+        """
         act = ACTS.get(type(message))
         if act is None:
             raise RemoteError(405, "nothing that a room knows")
@@ -139,7 +142,7 @@ class Moderation:
         raise AssertionError(message)
 
     def _topic(self, text: str) -> str:
-        """One line. Raises RemoteError: 413 for too much, 400 for what is no line."""
+        """Check a topic. Raises RemoteError: 413 if it is too long, 400 if it is not one line."""
         text = text.strip()
         if len(text.encode()) > self._limits.topic:
             raise RemoteError(413, "the topic is too long")
@@ -224,7 +227,7 @@ class Moderation:
         return self._told(room, actor, ack, "settings")
 
     def _key_over(self, room: Room, peer_id: str, actor: Actor, now: float) -> str:
-        """The key of `peer_id`, or "". Raises RemoteError 403 if `actor` is not over who has it."""
+        """Return the key of `peer_id`, or "". Raises RemoteError 403 if `actor` may not act on it."""
         guest = room.members.get(peer_id)
         if guest is not None:
             key = guest.key
@@ -260,7 +263,7 @@ class Moderation:
         until: str = "",
         text: str = "",
     ) -> Decision:
-        """The actor is told `ack`, who goes out and all others what was done."""
+        """Answer the actor with `ack`, and tell those put out and all others what was done."""
         changed = told.Changed(room.name, what, actor.client_id, peer_id, key, address, until, text)
         effects = actor.tell(ack)
         gone = sorted(out or ())

@@ -9,13 +9,12 @@ from chatproto.wire.padding import NUL, Unpadder
 
 
 class BareText:
-    """Bytes in, messages out, one at a time, so that whoever floods can be read later.
+    """Parse raw text into messages, one at a time, so that a flood can be read later.
 
-    Somebody who ends messages with line ends is read by lines, and one of more than `limit` bytes
-    is refused. Somebody who does not is taken at their word that one write is one message: what was
-    received at once, cut into pieces of `limit` bytes if it is longer. A NUL ends a message, and
-    padding behind it is dropped (`wire.padding`). It never keeps more than it was fed last and twice
-    `limit` bytes.
+    A client that ends messages with line ends is read by lines; a longer line than `limit` bytes is
+    refused. For any other, each chunk received is one message, cut into pieces of `limit` bytes. A NUL
+    ends a message, and padding behind it is dropped (`wire.padding`). At most the last chunk and twice
+    `limit` bytes are buffered.
     """
 
     def __init__(self, limit: int) -> None:

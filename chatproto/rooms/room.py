@@ -1,4 +1,4 @@
-"""One room: who is in it, who may what, who may come in (protocol section 3). `now` is handed in."""
+"""Room: its members, roles, permissions and bans (PROTOCOL.md, Rooms). Pure; takes `now`."""
 
 from __future__ import annotations
 
@@ -100,10 +100,9 @@ def network(host: str) -> str:
 
 
 class Room:
-    """A room, as it is `kept` and with who is in it.
+    """Room with its stored settings and its present members.
 
-    Whoever has ended something (a ban, being op) is looked up by key; somebody without one, in the
-    bare text of the lobby, by `=` and their folded name.
+    Roles, mutes and invitations are by key; for raw-text members of the lobby, by `=` and the folded name.
     """
 
     def __init__(self, kept: RoomRecord, limits: Limits) -> None:
@@ -121,7 +120,7 @@ class Room:
         return len(self._sorted)
 
     def take(self, kept: RoomRecord) -> None:
-        """Be as `kept` is; who is in it stays."""
+        """Replace the settings by those of `kept`; the members stay."""
         self.name = kept.name
         self.owner = kept.owner
         self.topic = kept.topic
@@ -152,13 +151,13 @@ class Room:
 
     @property
     def is_open(self) -> bool:
-        """Whether anybody may join; only such rooms are listed."""
+        """True if anybody may join; only such rooms are listed."""
         return not self.secret and not self.invited_only
 
     # Who is in it.
 
     def put_in(self, client_id: str, guest: Member | None) -> None:
-        """`guest` is in it as `client_id`, without a key if it is None."""
+        """Add a member under its id; `guest` is None for a raw-text client."""
         if client_id not in self.members and client_id not in self.plain:
             insort(self._sorted, client_id)
         if guest is None and client_id not in self.plain:
@@ -170,7 +169,7 @@ class Room:
             self.members[client_id] = guest
 
     def put_out(self, client_id: str) -> None:
-        """`client_id` is in it no more."""
+        """Remove a member, if it is there."""
         if client_id in self.members or client_id in self.plain:
             del self._sorted[bisect_left(self._sorted, client_id)]
         if self.members.pop(client_id, None) is not None:
@@ -188,7 +187,7 @@ class Room:
         return look_alike(name) in self._plain_alike
 
     def occupants(self, after: str, most: int, now: float) -> Iterator[Occupant]:
-        """At most `most` people who come after `after`."""
+        """List at most `most` members with ids after `after`, with their roles."""
         begin = bisect_right(self._sorted, after)
         for client_id in self._sorted[begin : begin + most]:
             yield Occupant(client_id, self.shown_role(client_id, now))
@@ -230,7 +229,7 @@ class Room:
         return [one for one in self.members.values() if self.role(one.key, now) >= Role.OP]
 
     def check_entry(self, guest: Member, client_id: str, secret: str, now: float) -> None:
-        """Raises RemoteError: 403 for who may not come in, 503 if it is full."""
+        """Check that a client may join. Raises RemoteError: 403 if not, 503 if the room is full."""
         role = self.role(guest.key, now, inside=False)
         if role < Role.OP:
             if self.is_banned(client_id, guest.key, guest.host, now):
@@ -260,15 +259,15 @@ class Room:
     # What is changed. A moment that has passed takes back.
 
     def set_op(self, key: str, until: float, now: float) -> None:
-        """Raises RemoteError 413 for too many."""
+        """Make the owner of `key` an operator until `until`. Raises RemoteError 413 for too many."""
         _put(self._ops, key, until, now, self._limits.room_ops)
 
     def set_mute(self, who: str, until: float, now: float) -> None:
-        """`who` is a `subject`. Raises RemoteError 413 for too many."""
+        """Mute `who` (see `subject`) until `until`. Raises RemoteError 413 for too many."""
         _put(self._mutes, who, until, now, self._limits.room_mutes)
 
     def set_invited(self, key: str, until: float, now: float) -> None:
-        """Raises RemoteError 413 for too many."""
+        """Invite the owner of `key` until `until`. Raises RemoteError 413 for too many."""
         _put(self._invited, key, until, now, self._limits.room_invited)
 
     def set_ban(self, ban: BanRecord, now: float) -> None:
@@ -288,7 +287,7 @@ class Room:
                 self._invited.pop(key, None)
 
     def unban(self, kind: str, value: str) -> None:
-        """Raises RemoteError 404 if nobody was banned so."""
+        """Lift a ban. Raises RemoteError 404 if there is none."""
         if self._bans.pop((kind, value), None) is None:
             raise RemoteError(404, "no such ban")
 

@@ -181,7 +181,7 @@ class Output:
             self._reactor.callLater(0, self._on_turn)
 
     def _next_piece(self) -> bytes:
-        """As many whole lines as fit into one write, or the beginning of a long one."""
+        """Return as many whole lines as fit into one write, or the beginning of a long one."""
         lines = self._lines
         piece = [lines.popleft()]
         room = _AT_ONCE - len(piece[0])

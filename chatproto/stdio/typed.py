@@ -1,4 +1,4 @@
-"""Input lines without what a person did not type: byte order marks, stray returns, NULs."""
+"""Remove from an input line what no user types: byte order marks, stray returns, NULs."""
 
 from __future__ import annotations
 

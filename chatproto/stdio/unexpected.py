@@ -1,4 +1,4 @@
-"""Exceptions that nobody expected: a line in the log with the traceback, one sentence for the person."""
+"""Report an unexpected exception: the traceback in the log, one sentence for the user."""
 
 from __future__ import annotations
 

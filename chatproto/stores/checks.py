@@ -1,4 +1,4 @@
-"""Checks of values that come back from a file: somebody else may have written them."""
+"""Check values read from a file, which another program may have written."""
 
 from __future__ import annotations
 

@@ -217,7 +217,7 @@ class MemoryRegistry:
     def _changes(
         self, former: ClassicRegistration | None, lease: ClassicRegistration, now: float
     ) -> None:
-        """`lease` is about to come in, in the place of `former`; whoever raises prevents it."""
+        """Hook for subclasses: `lease` is about to replace `former`; an exception prevents it."""
 
     def _hear(self, entry: LeaseEntry, now: float) -> None:
         """Put `entry` last wherever the order is that of silence."""

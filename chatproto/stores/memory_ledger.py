@@ -38,7 +38,7 @@ class QueuedEntry:
 
 @dataclass(slots=True)
 class Side:
-    """All that is kept for one key, but the log."""
+    """State of the stream with one key, without its history."""
 
     standing: StreamState
     outbox: dict[int, QueuedEntry] = field(default_factory=dict)  # by ID, which only rises

@@ -12,7 +12,7 @@ from chatproto.wire.limits import DEFAULTS, Limits
 
 @dataclass(slots=True)
 class Owned:
-    """One owned id; see `directory.names.Names.keep`."""
+    """Owned id; see `directory.id_owners.IdOwners.keep`."""
 
     key: str
     used: float

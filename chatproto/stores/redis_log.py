@@ -108,7 +108,7 @@ class Listener(Protocol):
         """The next lines, with their times; none for a sign of life."""
 
     def came_up(self) -> None:
-        """All is read that there was when the connection was made."""
+        """Note that everything written before the connection was made has been read."""
 
 
 class RedisUrl:
@@ -173,7 +173,7 @@ def _tls_options(host: str, authority: bytes | None, certificate: bytes | None) 
 
 
 class _Connection(txredisapi.RedisProtocol):  # type: ignore[misc]
-    """One that tells nothing to a factory: it has none of txredisapi's."""
+    """Connection without a factory of txredisapi's."""
 
     untrusted = False
     """Return True if TLS ended the connection over a certificate."""

@@ -42,12 +42,13 @@ NEWEST = (
 
 
 class SqliteStore:
-    """All that a server keeps, in the file `path`; `key` is the name of the server's key.
+    """Server's store in the SQLite file `path`; `key` is the name of the server's key.
 
-    A write costs some 20 us of the thread that calls, with `durable` what the disk takes to say that
-    it has it. `write_behind` wants to be called about once a second. Raises StoreTrouble when it is
-    made: where the file cannot be used, or belongs to another key. `now`: the time on which its
-    moments are kept; they are translated when the file is opened (`rebase`).
+    A write takes some 20 us of the calling thread, and with `durable` the time of a disk flush. Call
+    `write_behind` about once a second. `now`: the program's clock; stored times are translated to it when
+    the file is opened (`rebase`).
+
+    Raises: StoreTrouble: the file cannot be used, or belongs to another key.
     """
 
     def __init__(
@@ -101,7 +102,7 @@ class SqliteStore:
         self._file.close()
 
     def _belong_to(self, key: str) -> None:
-        """People know a server by its key: with another one these would be somebody else's names."""
+        """Check that the file belongs to the server's key, because clients know a server by its key."""
         known = self._file.read("SELECT value FROM meta WHERE name = 'key'")
         if not known:
             self._file.write("INSERT INTO meta VALUES ('key', ?)", key)

@@ -36,7 +36,7 @@ def back_up(source: Path, target: Path, kind: Kind) -> None:
 
 
 def _copy(source: Path, part: Path, kind: Kind) -> None:
-    """All pages in one go, as they are at this moment: in the WAL mode nobody waits for a reader."""
+    """Copy all pages at once, as of this moment; in WAL mode, readers do not block the server."""
     place = f"{source.absolute().as_uri()}?mode=rw"  # SQLite keeps its readers' places in a file
     with (
         closing(sqlite3.connect(place, uri=True, timeout=kind.opening_wait)) as live,

@@ -1,4 +1,4 @@
-"""One file of SQLite, a server's or a ledger: made private, upgraded, written, each trouble one sentence."""
+"""Open, upgrade and write one SQLite file, and turn each of its errors into one sentence."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ class SqliteFile:
             return self._db.execute(query, values).fetchall()
 
     def each(self, query: str, *values: Value) -> Iterator[Row]:
-        """As `read`, one row after another, as long as somebody wants more of them."""
+        """Yield the rows of a query one by one."""
         with self._troubles(), closing(self._db.execute(query, values)) as cursor:
             yield from cursor
 
@@ -168,7 +168,7 @@ class SqliteFile:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that is done inside, or nothing."""
+        """Run the block in one transaction: all of its changes, or none."""
         with self._troubles(writes=True), self._atomic() as db:
             yield db
 

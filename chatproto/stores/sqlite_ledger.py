@@ -358,7 +358,10 @@ class SqliteLedger:
         )
 
     def _lines(self, rows: Iterable[Row]) -> tuple[LogLine, ...]:
-        """Raises LedgerTrouble for what is no line; the log is too long to be looked through at the start."""
+        """Check rows and make lines of them. Raises LedgerTrouble.
+
+        The history is too long to be checked at the start.
+        """
         found = []
         for number, key, name, id, at, text, state in rows:
             if not (is_line(number, text, at, name) and type(id) is int and is_text(key, state)):

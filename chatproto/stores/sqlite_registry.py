@@ -1,4 +1,4 @@
-"""Leases in memory, where they are asked for thousands of times a second, and in a file of SQLite."""
+"""Keep registrations in memory, for thousands of reads per second, and in an SQLite file."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ Spend = Callable[[str, str, float, bool], None]
 
 
 class TimedPart:
-    """One part of a store, as it is; what it is called for goes to `spend`."""
+    """Part of a store that reports the time of each call to `spend`."""
 
     def __init__(self, part: Any, name: str, spend: Spend) -> None:
         self._part = part

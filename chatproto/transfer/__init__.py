@@ -1,1 +1,1 @@
-"""Files between two people."""
+"""Transfer files between two peers."""

@@ -74,7 +74,7 @@ class DiskWorker(Protocol):
 
 
 class TransferContext:
-    """One person's key, our settings, and what is to be said to them."""
+    """Shared context of all transfers with one peer: its key, our settings, the messages to send."""
 
     def __init__(
         self, owner: TransferOwner, worker: DiskWorker, records: Records, limits: Limits, key: str

@@ -1,4 +1,4 @@
-"""One transfer, at the side that receives: takes what they say and what was written, returns what to do."""
+"""Rules of receiving one file or folder: messages and finished writes in, effects out."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""From a name that somebody sent to a name that is safe to use below the download folder.
+"""Make names from peers safe to use below the download folder.
 
 A safe name is one component: it leads nowhere, hides nothing, means nothing to a shell, a terminal or
-another system, and has room behind it for what we add.
+another system, and leaves room for a suffix of ours.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def safe_name(text: str) -> str:
 
 
 def _cleaned(name: str) -> str:
-    """One step towards a safe name. Each step makes later ones necessary, until nothing changes."""
+    """Apply one pass of cleaning; passes are repeated until nothing changes."""
     name = unicodedata.normalize("NFC", _FORBIDDEN.sub("_", name))
     name = "".join(
         " " if unicodedata.category(letter) == "Zs" else letter

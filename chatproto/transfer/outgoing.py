@@ -1,4 +1,4 @@
-"""One transfer, at the side that sends: takes what they say and what was read, returns what to do."""
+"""Rules of sending one file or folder: messages and finished reads in, effects out."""
 
 from __future__ import annotations
 
@@ -187,7 +187,7 @@ class Outgoing:
 
     @property
     def ready(self) -> bool:
-        """Whether there is a message to pull."""
+        """True if there is a message to pull."""
         return self.state is TransferState.MOVING and bool(
             self._pieces or (self._sha256 and not self._reading)
         )

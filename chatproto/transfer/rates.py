@@ -39,7 +39,7 @@ class Bucket:
 
 
 class RoundRobin(Generic[T]):
-    """A circle of those who have something to give; each gives one thing and then waits for the others."""
+    """Round robin: each member gives one thing and then waits for the others."""
 
     def __init__(self) -> None:
         self._circle: deque[T] = deque()

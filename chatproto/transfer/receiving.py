@@ -1,4 +1,4 @@
-"""One transfer that we receive: carries out what its `IncomingTransfer` wants."""
+"""Incoming transfer: applies the effects of its `IncomingTransfer` rules."""
 
 from __future__ import annotations
 

@@ -28,10 +28,10 @@ SEEN = "seen"
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One transfer with the person who has `key`; `at`: when this was written, seconds since the epoch.
+    """Stored record of one transfer with the owner of `key`.
 
-    Sending: `found`, without its offer. Receiving: `folder` and `local`, where it goes and under which
-    name; `sha256` and `path` as in `Incoming`.
+    `at`: time of writing, seconds since the epoch. Sending: `found`, without its offer. Receiving:
+    `folder` and `local`, the folder and name of the file; `sha256` and `path` as in `IncomingTransfer`.
     """
 
     key: str
@@ -74,7 +74,7 @@ class Records:
         self._see(None)
 
     def load(self) -> list[Record]:
-        """All that can be read, by key and ID; the others are of no use to anybody. Raises OSError."""
+        """Load all readable records, by key and ID; others are skipped. Raises OSError."""
         found = []
         for path in self._folder.glob("*.json"):
             try:
@@ -107,7 +107,10 @@ class Records:
             new.replace(path)
 
     def sweep(self, now: Monotonic, keep: float) -> list[Record]:
-        """All but those that ended over `keep` seconds ago: these go, with their parts. Raises OSError."""
+        """Delete records, with their parts, that ended over `keep` seconds ago; return the others.
+
+        Raises: OSError.
+        """
         kept = []
         for record in self.load():
             at = record.at
@@ -158,7 +161,7 @@ def _as_json(record: Record) -> dict[str, object]:
 
 
 def _from_json(plain: dict[str, object]) -> Record:
-    """Raises KeyError, ValueError, TypeError."""
+    """Make a record from its JSON form. Raises KeyError, ValueError, TypeError."""
     values: dict[str, object] = dict(plain)
     about = _of_object(plain["offer"])
     name, modified = str(about["name"]), str(about["modified"])

@@ -1,4 +1,4 @@
-"""One transfer that we send: carries out what its `Outgoing` wants."""
+"""Outgoing transfer: applies the effects of its `Outgoing` rules."""
 
 from __future__ import annotations
 

@@ -43,9 +43,9 @@ class There:
 
 
 class Sink:
-    """One file or folder that is being received. Close it.
+    """File or folder being received. Must be closed.
 
-    `local`: the name that was chosen for it before, or empty; it is known after `begin`.
+    `local`: the name chosen for it before, or ""; known after `begin`.
     """
 
     def __init__(self, folder: Path, offer: AnyOffer, local: str = "") -> None:

@@ -227,7 +227,7 @@ class FileStream:
         self._index += 1
 
     def _check(self) -> None:
-        """Raises SourceChanged if the open file is not what was offered."""
+        """Check that the open file is still the one offered. Raises SourceChanged."""
         if self._file is not None:
             status = os.fstat(self._file)
             if _stamp(status) != self._found.stamps[self._index] or not stat.S_ISREG(

@@ -1,7 +1,4 @@
-"""All files that move between us and one person: the joint between transfers and a program.
-
-It is handed messages and the time and asked for messages; what waits for the disk goes to a `DiskWorker`.
-"""
+"""All transfers with one peer: messages in and out, work for the disk."""
 
 from __future__ import annotations
 
@@ -42,13 +39,13 @@ OLD = 8
 
 
 class Transfers:
-    """The files between us and the person with `key`; outlives each connection to them.
+    """All transfers with the owner of `key`; outlives each connection.
 
-    `downloads`: where files land; `kept`: what is known from before; `bucket`: limits what we send;
-    `room`: how many bytes of lists of folders may still wait for an answer, of everybody together;
-    `home`: the folder of this program, whose secrets are not sent.
-    Whoever owns it calls `resumed` when a conversation is open, then forwards each message, and
-    whenever the connection takes more, and no chat waits, sends what `pull` gives.
+    `downloads`: folder for received files. `kept`: stored records. `bucket`: rate limit for sending.
+    `room`: bytes that the lists of unanswered folder offers may still take, of all peers together.
+    `home`: this program's folder, whose secrets are never sent. The owner calls `resumed` when a session
+    is open, then forwards each message, and sends what `pull` returns whenever the connection takes more
+    and no chat message is queued.
     """
 
     def __init__(
@@ -241,7 +238,7 @@ class Transfers:
 
     @property
     def moving(self) -> bool:
-        """Whether any transfer is moving."""
+        """True if any transfer is moving."""
         return any(one.state in ACTIVE for one in self._all())
 
     # How it follows.
@@ -455,5 +452,5 @@ class Transfers:
 
 
 def _is_asked(one: Receiving) -> bool:
-    """Return True if the person has not agreed to it."""
+    """Return True if the user has not yet accepted it."""
     return not one.machine.agreed

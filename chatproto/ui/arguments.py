@@ -24,7 +24,7 @@ class Misused(Exception):
 
 
 def as_typed(text: str) -> str:
-    """A free text with its blanks and quotes as they are."""
+    """Return free text unchanged."""
     return text
 
 
@@ -36,7 +36,7 @@ def nothing(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def one(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """One id, `#room` or number; `@bob` means bob, as it does in /msg."""
+    """Parse one id, `#room` or number; `@bob` means bob, as in /msg."""
     words = split_words(rest)
     if len(words) > 1:
         raise Misused("takes one name")
@@ -47,7 +47,7 @@ def one(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def one_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """As `one`; an empty string if nothing was typed."""
+    """Parse as `one`, or give "" if nothing was typed."""
     return one(rest, read_text) if split_words(rest) else ("",)
 
 
@@ -67,7 +67,7 @@ def number(rest: str, read_text: ReadText) -> tuple[str, ...]:
 
 
 def paths(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """To whom, which is the current conversation, and paths, at least one.
+    """Parse at least one path; the recipient is the current conversation.
 
     `~` and `~name` at the beginning of a path are home folders.
     """
@@ -90,7 +90,7 @@ MOST_SHOWN = "20"
 
 
 def past(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A number of messages, and with whom (an id or `#room`), each of which may be left out.
+    """Parse a name (id or `#room`) and a number of messages; each may be left out.
 
     `@5` is an id, `5` a number.
     """
@@ -167,10 +167,10 @@ _TO = re.compile(r"\s*@(\S+)(?:\s|\Z)")
 
 
 def addressed_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
-    """A text, and to whom (`@bob` before it), or an empty string.
+    """Parse a text with its recipient (`@bob` before it), "" without one.
 
-    One blank stands before the text; any further one is its own. Without `@`, the first of several
-    words follows, because it may be a name whose @ was forgotten. A JSON string has no such word.
+    One blank precedes the text; further ones belong to it. Without `@`, the first of several words is
+    returned too, because it may be a name whose `@` was forgotten. A JSON string has no such word.
     """
     to = ""
     if found := _TO.match(rest):

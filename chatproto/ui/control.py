@@ -1,8 +1,8 @@
-"""control.sock: the JSON interface for scripts, beside the person who has the screen.
+"""Serve control.sock: the JSON interface for scripts, beside the user's screen.
 
-A command (or a text as a JSON string) a line in, every event an object a line out, to several
-connections at once. What somebody's own command is answered with is theirs alone: the screen, and
-the other connections, hear what happens, not what was asked.
+Commands (or texts as JSON strings) in, one per line; events out, one object per line; several
+connections at once. The result of a command goes only to the connection that gave it; the screen and
+the other connections receive the events.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class _BoundedOutput:
         transport.registerProducer(self, True)
 
     def write(self, line: bytes) -> None:
-        """Write `line`; who has not read that much before is dropped."""
+        """Write `line`; a connection with too much unread is closed."""
         if self._finished:
             return
         if not self._paused:
@@ -150,7 +150,7 @@ class _BoundedOutput:
             self._bytes += len(line)
 
     def finish(self) -> None:
-        """Close when all is written; who does not read is dropped."""
+        """Close when everything is written; a connection that does not read is dropped."""
         self._finished = True
         if not self._waiting:
             self._transport.unregisterProducer()

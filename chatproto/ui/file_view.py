@@ -1,4 +1,4 @@
-"""Files on their way, as a person reads of them."""
+"""Format transfers as lines of the plain interface."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def percent(offset: int, size: int) -> int:
 
 
 def file_lines(event: FileChanged) -> list[str]:
-    """A transfer that a person should hear of: not each of its small steps."""
+    """Format a transfer's change, or nothing for its small steps."""
     called, why = inline(event.name), bracket(event.reason)
     ours = event.to is not None
     who = name(event.to if event.to is not None else event.from_ or "?")

@@ -53,7 +53,7 @@ def carry_out_json(line: str, node: ClientCommands) -> Event | None:
 
 
 class JsonLines:
-    """One object a line out, one text or command a line in.
+    """JSON interface: one object per line out, one command or text per line in.
 
     `write_line` takes a line without its end and does not block; `seconds` returns the time of day.
     """

@@ -59,7 +59,7 @@ def over(code: int, sentence: str = "") -> Step:
 
 
 class Work(Protocol):
-    """One command, from its beginning to its end. `calls`: it waits for a call, and tells so."""
+    """Rules of one one-shot command. `calls`: it waits for a call, and says so."""
 
     @property
     def calls(self) -> bool: ...
@@ -161,7 +161,7 @@ DOING = {
 
 
 def is_refused(reason: str) -> bool:
-    """Return True if the call was refused here, because somebody else was found for `to`."""
+    """Return True if our client refused the call, because another peer was found for `to`."""
     told = ("refused: ", "the key of ")
     return reason.startswith(told) or " is somebody else: " in reason
 
@@ -249,7 +249,7 @@ class ReachPeer:
 
     @property
     def who(self) -> Values:
-        """The command that asks what they are called, and whether there is a conversation."""
+        """Command that asks for the peer's name and the state of the conversation."""
         return {"do": "who", "id": self.to}
 
     @property
@@ -264,7 +264,7 @@ class ReachPeer:
 
 
 class SendText:
-    """Say `text` to `to`; over when it is in their log. `patient`: who is away is waited for."""
+    """Send `text` to `to`; done when it is in the peer's log. `patient`: wait for a peer that is away."""
 
     calls = True
 

@@ -1,4 +1,4 @@
-"""The one-shot commands about files, and who is there: `send-file`, `receive`, `info`."""
+"""One-shot commands about files and clients: `send-file`, `receive`, `info`."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ class SendFiles:
         return self._settled()
 
     def _refused(self, which: str | None, why: str) -> Step:
-        """One that could not be offered at all, if it was of ours; `which`: None for all of them."""
+        """Note a file that could not be offered; `which`: None for all of them."""
         for path, state in self._states.items():
             if not state and which in (None, path):
                 self._states[path], self._reasons[path] = "failed", why
@@ -152,9 +152,9 @@ class SendFiles:
 
 
 class Receive:
-    """Take calls and files of `sender`, or of anybody whom the server confirms; tell their paths.
+    """Accept calls and files of `sender`, or of anybody confirmed by the server; print their paths.
 
-    Over after `count` files; 0: never.
+    Done after `count` files; 0: never.
     """
 
     calls = False
@@ -234,7 +234,7 @@ def _accept(id: str | int) -> Values:
 
 
 class ListRegistered:
-    """Tell who is registered, those whose id begins with `prefix`."""
+    """List the registered clients whose id begins with `prefix`."""
 
     calls = False
 

@@ -10,11 +10,11 @@ from chatproto.wire.limits import DEFAULTS, Limits
 
 
 class Paste:
-    """Gathers lines that follow each other faster than anybody types, and says them as one text.
+    """Collect pasted lines, which follow each other faster than anybody types, into one message.
 
-    A text is said when `limits.paste_gap` seconds have passed without another line, and `more` says
-    that none waits to be read. One that would
-    have more than `limits.body_to_server` bytes is said in several, each of whole lines.
+    The message is sent when `limits.paste_gap` seconds have passed without another line and `more` says
+    that none is waiting. A text longer than `limits.body_to_server` bytes is sent in several, of whole
+    lines.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Paste:
 
     @property
     def begun(self) -> bool:
-        """Whether a paste has begun, so that the next line is text even with a slash."""
+        """True after a paste has begun, so that the next line is text even with a slash."""
         return bool(self._lines)
 
     def add(self, line: str) -> None:

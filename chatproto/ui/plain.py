@@ -21,12 +21,11 @@ def dropped(count: int) -> Notice:
 
 
 class PlainInterface:
-    """One event a line out, one text or command a line in.
+    """Plain interface: one event per line out, one command or text per line in.
 
-    `write_line` takes a line without its end and does not block. `seconds` is the time of day in
-    seconds since 1970; `times`: every line begins with it. `clock` is for a terminal, where lines
-    are pasted: a text for a room is one message then, and no command in a paste runs unasked. `more`
-    says whether input waits that was not read yet.
+    `write_line` takes a line without its end and does not block. `seconds`: the time of day, seconds since
+    1970. `times`: begin each line with it. `clock`: only for a terminal, where pasted lines become one
+    message and run no commands unasked. `more`: tells whether unread input is waiting.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""One command: how it is written and read, and what it asks of the node."""
+"""Describe one command: its syntax, help, parser and the client's method that it calls."""
 
 from __future__ import annotations
 
@@ -84,13 +84,12 @@ class ClientCommands(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class CommandRow:
-    """One command: how it is written, what it is for, how it is read and run.
+    """Command: its syntax, help, parser and the client's method that it calls.
 
-    `read` makes the arguments of what follows the name and one blank (raises Misused); `run` hands
-    them to the node, and returns an event only if the node is not needed. `more` is for /help NAME.
-    `words` and `ids` are for Tab: words that may be an argument, and whether ids may, after a mark.
-    `fields` are its values where it is given as an object, and `arrange` makes the same arguments of
-    them that `read` makes of a line.
+    `read` parses what follows the name and one blank (raises Misused). `run` calls the client with the
+    arguments, and returns an event only if it needs no client. `more`: longer text for /help NAME.
+    `words`, `ids`: for Tab, words and whether ids may be an argument. `fields`: values of its JSON form;
+    `arrange` makes of them the same arguments that `read` makes of a line.
     """
 
     name: str

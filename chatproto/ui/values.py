@@ -29,10 +29,9 @@ _NAMES_A_COMMAND = re.compile(r'"do"\s*:')
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One value of a command: its name, and how it becomes arguments of the row's `run`.
+    """Value of a command's JSON form: its name, and how it becomes arguments of `run`.
 
-    `read` raises Misused. `missing` are the arguments if the value is left out or null; None: it
-    must be there.
+    `read` raises Misused. `missing`: the arguments if the value is left out or null; None: required.
     """
 
     name: str
@@ -98,7 +97,7 @@ def flag(value: object) -> tuple[str, ...]:
 
 
 def one_of(*known: str) -> Callable[[object], tuple[str, ...]]:
-    """One of some words."""
+    """Make a reader for one of some words."""
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, str) or value not in known:

@@ -1,12 +1,12 @@
-"""Events as a person or a program sees them: lines of the plain interface, objects of the JSON one.
+"""Format events as lines of the plain interface, or as JSON objects.
 
-Both are pure. What others sent goes through `printable` before it becomes a line; JSON needs none,
-since it is written with every character beyond ASCII and every control character escaped.
+Pure. Text from peers goes through `printable` before it becomes a line; JSON needs none, because every
+control and non-ASCII character is escaped.
 
-A `SessionChanged` is shown by what it carries, for nothing is remembered here. An open one with
-`encrypted` or `security` has just opened, and whose turn it is comes after it; without them it
-says only what is new: turn (`both` needs no line), mode, path, or that it is the current one.
-A closed one is shown with its reason; without one, a `Bye` has said it.
+A `SessionChanged` is shown by its own fields, without memory of earlier ones. An open one with
+`encrypted` or `security` has just opened, and the turn follows it. Without them it tells only what is
+new: turn (`both` has no line), mode, path, or that it is current. A closed one is shown with its
+reason; without one, a `Bye` has told it.
 """
 
 from __future__ import annotations
