@@ -1,4 +1,4 @@
-"""What it is to carry a file from one end to the other, and what whoever does it has in common."""
+"""Carry a file from one end to the other: the interface of every subject, and shared parts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FILE_WAIT = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What one file took: seconds, and CPU seconds at each end."""
+    """Cost of one file: seconds, and CPU seconds at each end."""
 
     seconds: float
     sender: float

@@ -1,4 +1,4 @@
-"""Who carries a file for `files.py`: our clients, and others that can be had here."""
+"""Carry a file for `files.py`: with our clients, and with other programs found here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CIPHER = "aes128-gcm@openssh.com"
 
 
 def carriers(place: Path, sshd: str, install: bool) -> tuple[list[Carrier], list[str]]:
-    """Those that can be measured here, and a sentence for each that cannot."""
+    """Return the subjects that can be measured here, and a sentence for each that cannot."""
     found: list[Carrier] = [Ours(place / "chatproto")]
     missing = []
     wormhole = wormhole_programs(place, install)

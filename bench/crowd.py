@@ -31,7 +31,7 @@ EVERY = 0.25
 
 
 class Crowd:
-    """Everybody's news, as numbers."""
+    """Counts of what the servers tell many clients."""
 
     def __init__(self) -> None:
         self.servers: list[SecureServer] = []
@@ -64,13 +64,13 @@ class Crowd:
         print(f"refused: {why}", file=sys.stderr)
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
-        """Nobody of them knows another server."""
+        """Ignore it: no client knows another server."""
 
     def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
-        """Nobody calls."""
+        """Ignore it: no client is called."""
 
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
-        """Nobody watches."""
+        """Ignore it: no client watches another."""
 
 
 def main() -> None:

@@ -1,8 +1,8 @@
-"""What a file costs both ends, and how fast it goes, ours beside others: `python bench/files.py`.
+"""Measure the CPU time and rate of a file, ours beside other programs: `python bench/files.py`.
 
 Every subject carries the same file over loopback, encrypted, to the same disk. CPU is that of all
-processes at both ends from their kernel counters; what a file of one byte costs (starting, meeting,
-the handshake) is measured as well and taken off. Rounds are interleaved.
+processes at both ends from their kernel counters; the cost of a file of one byte (start, rendezvous,
+handshake) is measured as well and subtracted. Rounds are interleaved.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the benchmarks share: programs under measurement, the load generator, medians and a table."""
+"""Share parts of the benchmarks: measured programs, load generator, medians, tables."""
 
 from __future__ import annotations
 
@@ -104,9 +104,9 @@ class Subject:
 def run_loadgen(
     program: Path, subject: Subject, arguments: Sequence[str], seconds: float
 ) -> dict[str, float]:
-    """What one window of load, of `seconds`, costs `subject`, all its processes together.
+    """Measure one window of load: its cost to `subject`, all its processes together.
 
-    Raises CannotMeasure if anything failed, for then the rest is no figure either.
+    Raises: CannotMeasure: a request failed, so that the numbers mean nothing.
     """
     assert subject.process is not None
     asked = ["--req", subject.request, "--until", subject.answer, "--timeout", "2"]
@@ -137,7 +137,7 @@ def median(values: Sequence[float]) -> float:
 
 
 def machine() -> str:
-    """What was measured on, in a line."""
+    """Describe the machine in one line."""
     import twisted
 
     python = ".".join(map(str, sys.version_info[:3]))

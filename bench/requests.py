@@ -49,7 +49,7 @@ yardstick is Kamailio at its best."""
 
 
 def subjects(place: Path) -> list[Subject]:
-    """Those that can be measured on this machine."""
+    """List the subjects that can be measured on this machine."""
     found = []
 
     def add(name: str, *command: str, port: int, sip: bool = False) -> None:

@@ -1,8 +1,8 @@
-"""What a delivery to a member of a room costs a server, and how late it comes: ours beside ngircd.
+"""Measure the cost and delay of a delivery to a room member, ours beside ngircd.
 
-A room of 100 members, in three ways: one line in flight; saturated, 10 senders with 4 lines in flight
-each; and 100 lines a second. Like is beside like: the lobby in bare text beside ngircd in plain text,
-and a room of BCP/2, which is always inside TLS, beside ngircd inside TLS. `--ngircd FILE` names its program.
+A room of 100 members, in three ways: one line in flight; saturated, with 10 senders and 4 lines in
+flight each; and 100 lines a second. The raw-text lobby is compared with ngircd in plain text, and a
+BCP/2 room, always inside TLS, with ngircd inside TLS. `--ngircd FILE` names its program.
 """
 
 from __future__ import annotations
@@ -121,11 +121,11 @@ class Case(typing.NamedTuple):
 
 
 def nothing() -> None:
-    """How a member in plain text speaks TLS."""
+    """Stand for TLS settings in plain text."""
 
 
 def cases(place: Path, ngircd: str | None) -> list[Case]:
-    """What is measured."""
+    """List the cases to measure."""
     port, lobby, bare_port, bare_tls_port, irc_port, tls_port = (free_port() for _ in range(6))
     limits = [f"--limits={name}=1000000" for name in UNLIMITED]
     twistd = str(Path(sys.executable).with_name("twistd"))

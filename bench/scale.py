@@ -1,9 +1,9 @@
-"""How far one machine goes: `python bench/scale.py [PART...]`.
+"""Measure the limits of one machine: `python bench/scale.py [PART...]`.
 
-`throughput`: REGISTERs a second with 1, 2 and 3 processes, each on a port of its own. `names`: many
-registered names in one process, and its start with them. `clients`: many connected clients with keys on
-one process. `restart`: a server that is started again under many clients; how fast they come back.
-`--store redis://127.0.0.1:6379/9` wants a Redis that runs, and a database in it with nothing in it.
+`throughput`: REGISTERs per second with 1, 2 and 3 processes, each on its own port. `names`: many ids in
+one process, and its start with them. `clients`: many connected keyed clients on one process.
+`restart`: a server restarted under many clients, and how fast they return.
+`--store redis://127.0.0.1:6379/9` needs a running Redis with an empty database.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def throughput(place: Path, options: argparse.Namespace) -> Figures:
 
 
 def registered(port: int) -> float:
-    """How many classic registrations the server has whose --metrics is `port`."""
+    """Read the number of classic registrations from the metrics on `port`."""
     with urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE) as page:
         lines = page.read().decode().splitlines()
     shown = dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
@@ -208,7 +208,7 @@ class Crowds:
         return moment, here, dials, arrivals
 
     def until(self, fact: Callable[[int], bool]) -> list[tuple[float, int, int, int]]:
-        """What they say until `fact` holds of how many are here. Raises CannotMeasure."""
+        """Collect the clients' reports until `fact` holds of their number. Raises CannotMeasure."""
         said = [self.lines()]
         while not fact(said[-1][1]):
             if said[-1][0] - said[0][0] > PATIENCE:

@@ -29,7 +29,7 @@ class TlsPipe:
         self._pem.write_bytes(b"".join(part.read_bytes() for part in parts))
 
     def stop(self) -> None:
-        """Nothing runs."""
+        """Stop nothing."""
 
 
 class Bare(TlsPipe):

@@ -20,6 +20,12 @@ class HouseTests(SynchronousTestCase):
     def test_no_files_of_a_folder_import_each_other_in_a_circle(self) -> None:
         self.assertEqual(house.import_circles(self.files), [])
 
+    def test_no_class_name_stands_in_two_files(self) -> None:
+        self.assertEqual(house.classes_named_twice(self.files), [])
+
+    def test_private_names_of_other_objects_are_used_in_two_files_only(self) -> None:
+        self.assertEqual(house.foreign_private_names(self.files), [])
+
     def test_prints_all_measures(self) -> None:
         """Seen with `pytest -s`."""
         print()

@@ -1,1 +1,1 @@
-"""What ours is measured beside."""
+"""Programs that ours is measured beside."""

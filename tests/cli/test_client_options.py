@@ -1,4 +1,4 @@
-"""What a client's options about ways to others say."""
+"""Test the client's options about paths to peers."""
 
 from __future__ import annotations
 

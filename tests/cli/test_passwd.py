@@ -23,11 +23,11 @@ class Case(SynchronousTestCase):
         self.pipe(b"")
 
     def pipe(self, data: bytes) -> None:
-        """What stands on standard input."""
+        """Put `data` on standard input."""
         self.patch(sys, "stdin", io.TextIOWrapper(io.BytesIO(data)))
 
     def type(self, *lines: str) -> None:
-        """What is typed at a terminal."""
+        """Answer the prompts of a terminal with `lines`."""
         typed = iter(lines)
         self.prompts: list[str] = []
 
@@ -42,7 +42,7 @@ class Case(SynchronousTestCase):
         self.patch(asking, "getpass", SimpleNamespace(getpass=getpass))
 
     def does(self, *words: str, code: int = 0) -> str:
-        """What `chatserver passwd` prints; its complaints are in `errors`."""
+        """Run `chatserver passwd` and return its output; its errors are in `errors`."""
         said = io.StringIO()
         with redirect_stdout(said), self.assertRaises(SystemExit) as caught:
             ServerOptions().parseOptions(["passwd", *words])

@@ -1,4 +1,4 @@
-"""What --server says, and what a client thinks of a server's key."""
+"""Test `--server`, and the client's judgement of a server's key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class ServersTests(SynchronousTestCase):
         return self.errors.getvalue()
 
     def judge(self, options: Options, place: int, key: str) -> str | None:
-        """What the client says to `key`, shown at the server of that place."""
+        """Return the client's answer to `key` at the server of that position."""
         node = make_node(Reactor(), options, lambda code: None)
         introducer = node.server
         assert isinstance(introducer, SecureIntroducer)

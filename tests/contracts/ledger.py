@@ -1,4 +1,4 @@
-"""What every ledger must do, whatever it keeps its lines in."""
+"""Contract of every ledger, whatever it stores its lines in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store of names must do, whatever it keeps them in."""
+"""Contract of every store of id owners."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store of presences that lasts must do, whatever it keeps them in."""
+"""Contract of every persistent store of keyed registrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every registry must do, whatever it keeps its leases in."""
+"""Contract of every classic registry."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every store of rooms must do, whatever it keeps them in."""
+"""Contract of every store of rooms."""
 
 from __future__ import annotations
 

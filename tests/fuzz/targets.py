@@ -119,7 +119,7 @@ def keyed(data: bytes) -> None:
 
 
 def peer_text(data: bytes) -> None:
-    """What course programs send to a client, with silences and the end."""
+    """Feed a client the text of a course program, with silences and the end."""
     reader = Reader()
     with contextlib.suppress(RemoteError):
         for piece in pieces(data):
@@ -173,13 +173,13 @@ class Told:
         self.node.start("127.0.0.1", 5001)
 
     def check(self, quits: bool) -> None:
-        """Nothing but `/quit` and its kin has ended the program."""
+        """Check that only `/quit` and its synonyms have ended the program."""
         ended = any(isinstance(event, Exited) for event in self.events) or bool(self.codes)
         assert quits or not ended, self.events
 
 
 def may_quit(data: bytes) -> bool:
-    """Whether a line of `data` may be one that ends the program."""
+    """Return True if a line of `data` may end the program."""
     return any(
         word in data.lower() for word in (b"quit", b"exit", b"over", b"bye", b"\\u", b"hindi")
     )

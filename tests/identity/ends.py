@@ -32,7 +32,7 @@ def anybody(key: str) -> str | None:
 
 @implementer(IHandshakeListener)
 class Talk(Protocol):
-    """What is said, and how it ended."""
+    """Record the messages, and how the connection ended."""
 
     handshake: Handshake
 
@@ -52,12 +52,12 @@ class Talk(Protocol):
 
     @property
     def accepted(self) -> bool:
-        """Whether the other side's key is proved and not refused."""
+        """True if the peer's key is proved and not refused."""
         return bool(self.done) and self.handshake.accepted()
 
     @property
     def trouble(self) -> str:
-        """What a person is told."""
+        """Sentence that the user is told."""
         assert self.lost is not None
         return self.handshake.trouble(self.lost)
 
@@ -77,7 +77,7 @@ class End:
         self.tls.makeConnection(self.wire)
 
     def take(self) -> bytes:
-        """What it wrote since the last time."""
+        """Return the bytes written since the last call."""
         self.clock.advance(0)
         data: bytes = self.wire.value()
         self.wire.clear()
@@ -186,7 +186,7 @@ class Stranger:
         return context
 
     def take(self) -> bytes:
-        """What it has to say, its handshake carried on as far as it goes."""
+        """Return the bytes to send, after carrying the handshake on."""
         if self.error is None:
             try:
                 self.connection.do_handshake()
@@ -214,11 +214,11 @@ class Stranger:
             end.end()
 
     def saw_certificate(self) -> bool:
-        """Whether the other end showed its own."""
+        """Return True if the other end has shown its certificate."""
         return self.connection.get_peer_certificate() is not None
 
     def read(self) -> bytes:
-        """What was said to it; raises SSL.Error if that is an alert."""
+        """Return the received data; raises SSL.Error for an alert."""
         return self.connection.recv(1 << 16)
 
 

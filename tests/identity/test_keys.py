@@ -125,7 +125,7 @@ class KeyFileTests(SynchronousTestCase):
 
 
 class NameTests(SynchronousTestCase):
-    """What a key is called."""
+    """Names of keys."""
 
     def test_a_name_is_the_hash_of_the_public_key(self) -> None:
         # RFC 8032, section 7.1, test 1; the name was made with openssl, sha256sum and base32.

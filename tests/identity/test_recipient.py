@@ -199,7 +199,7 @@ class RecipientMachine(RuleBasedStateMachine):
 
     @rule(client_id=IDS, key=st.none() | KEYS)
     def is_called(self, client_id: str, key: str | None) -> None:
-        """Somebody calls under whatever id."""
+        """Receive a call under any id."""
         recipient = caller(key, OpenPeer(0))
         talk = self.live_talk(recipient) if key else None
         self.connect(talk or self.begin(recipient, client_id), key)
@@ -227,7 +227,7 @@ class RecipientMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.talks)
     @rule(data=st.data(), key=st.none() | KEYS)
     def reach(self, data: st.DataObject, key: str | None) -> None:
-        """Somebody is at the end of a connection that was made for a conversation."""
+        """Connect a conversation to a peer with any key."""
         self.connect(data.draw(st.sampled_from(self.talks)), key)
 
     def live_talk(self, recipient: Recipient) -> Talk | None:

@@ -266,7 +266,7 @@ class StrangerTests(SynchronousTestCase):
 
 
 class NoTlsTests(SynchronousTestCase):
-    """What is no handshake at all, or only half of one."""
+    """Input that is no handshake, or half of one."""
 
     def test_plain_text_in_answer_to_tls_is_told_from_the_rest(self) -> None:
         for text in (

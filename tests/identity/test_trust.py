@@ -1,4 +1,4 @@
-"""What a claimed id is worth."""
+"""Test when a claimed id is confirmed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOME, AWAY, ALICE, MALLORY = key("H"), key("W"), key("A"), key("M")
 
 
 class BeliefTests(SynchronousTestCase):
-    """Who says so, and against what is known."""
+    """Confirmation by servers and by pins."""
 
     def setUp(self) -> None:
         self.pins = Pins(f"{HOME} alice {ALICE}\n{NO_SERVER} carol {ALICE}\n")

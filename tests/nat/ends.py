@@ -64,7 +64,7 @@ class Peer:
             self._selector.register(listener, selectors.EVENT_READ, "listener")
 
     def run(self) -> str:
-        """What came of it."""
+        """Run until a connection is chosen; return the result."""
         end = time.monotonic() + PATIENCE
         while (now := time.monotonic()) < end:
             for address, at in self._again.items():
@@ -112,7 +112,7 @@ class Peer:
         return ""
 
     def _begin(self, connection: socket.socket, how: str) -> None:
-        """It is there: the caller asks whether it is heard."""
+        """Note a new connection; the caller asks whether it is heard."""
         self._open[connection] = how
         self._selector.register(connection, selectors.EVENT_READ, how)
         if self._caller:

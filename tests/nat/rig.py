@@ -24,7 +24,7 @@ NUMBERS = count(1)
 
 
 class Kind(Enum):
-    """What stands between a home and the wire."""
+    """Router between a home and the wire."""
 
     OPEN = "none: on the wire itself, IPv4 and IPv6"
     CONE = "a full cone: whatever comes goes to the host"
@@ -87,8 +87,7 @@ class NotPermitted(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Where somebody is: the name of the namespace, the addresses of the host's own interface, and
-    where it had better listen."""
+    """Home of a client: its namespace, the addresses of its interface, the port to listen on."""
 
     name: str
     hosts: tuple[str, ...]

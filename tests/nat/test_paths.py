@@ -1,4 +1,4 @@
-"""Which way two people come together, for each pair of homes: real programs in the rig, within 5 s.
+"""Test the path between each pair of homes: real programs behind routers, within 5 s.
 
 Six of the pairs always, all of them with `--long`. They run under pytest; trial finds no test case.
 """
@@ -33,7 +33,7 @@ class Street:
         server.expect(re.compile(r"^Server listening on "))
 
     def person(self, name: str, home: Home, *options: str) -> JsonClient:
-        """Somebody who is registered and takes every call."""
+        """Start a client that is registered and accepts every call."""
         host = f"[{SERVER6}]" if ":" in home.hosts[0] else SERVER
         client: JsonClient = self._stage.start(
             "chatclient", "--id", name, "--port", str(home.port), "--server", f"{host}:{PORT}",

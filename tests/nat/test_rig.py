@@ -1,4 +1,4 @@
-"""What the rig lets through, shown with plain sockets: the table that the programs are held to.
+"""Test the routers with plain sockets: the table that the programs are held to.
 
 Six of its cells always, all of them with `--long`. They run under pytest; trial finds no test case.
 """
@@ -20,7 +20,7 @@ NOTHING, WAY, PUNCH = "nothing", "direct", "punched"
 
 
 def expected(one: Kind, other: Kind) -> set[str]:
-    """What may come out between two homes; `nothing` is where only the relay helps."""
+    """List the possible results between two homes; `nothing` if only the relay helps."""
     pair = {one, other}
     if Kind.SHUT in pair:
         return {NOTHING}
@@ -53,7 +53,7 @@ def skip_unless(one: Kind, other: Kind, config: pytest.Config) -> None:
 
 
 def outcome(rig: Rig, one: Home, other: Home) -> tuple[str, tuple[str, str]]:
-    """How the two came together, and what each of them said."""
+    """Return the path on which two homes connected, and what each end said."""
     server = rig.popen(rig.server, [sys.executable, ENDS, "meet"], stdout=subprocess.PIPE)
     assert server.stdout is not None
     assert server.stdout.readline() == "ready\n"

@@ -1,4 +1,4 @@
-"""Who was heard, for how long, and how many of them; when we speak and how much we listen to."""
+"""Test which beacons are remembered, for how long, and how often we send and read."""
 
 from __future__ import annotations
 

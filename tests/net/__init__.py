@@ -38,7 +38,7 @@ class Wire(StringTransport):
         self.nodelay = enabled
 
     def setTcpKeepAlive(self, enabled: Any) -> None:
-        """Nothing to keep alive."""
+        """Ignore it: there is no keepalive in memory."""
 
     def startTLS(self, context: Any, normal: bool = True) -> None:
         self.tls = context
@@ -62,7 +62,7 @@ class Wire(StringTransport):
             producer.resumeProducing()
 
     def new(self) -> bytes:
-        """What was written since the last time."""
+        """Return the bytes written since the last call."""
         data: bytes = self.value()[self.seen :]
         self.seen += len(data)
         return data
@@ -82,7 +82,7 @@ class Wire(StringTransport):
 
     @property
     def closing(self) -> bool:
-        """Whether our side has closed it, in whichever way."""
+        """True once our side has closed or aborted the connection."""
         return self.disconnecting or self.aborted
 
 
@@ -108,12 +108,12 @@ class Net(MemoryReactorClock):
 
     @property
     def wanted(self) -> list[tuple[str, int]]:
-        """Where connections were asked for, all of them."""
+        """Addresses of all connections asked for."""
         return [(client[0], client[1]) for client in self.tcpClients]
 
     @property
     def dialled(self) -> int:
-        """How many wait to be accepted or refused."""
+        """Number of connections neither accepted nor refused yet."""
         return len(self.tcpClients) - self.answered
 
     def accept(self) -> Wire:

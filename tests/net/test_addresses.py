@@ -1,4 +1,4 @@
-"""Where addresses lead: every special range, and IPv4 addresses in all their spellings."""
+"""Test the scope of addresses: every special range, and all spellings of IPv4 addresses."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Ours(Protocol):
         self.transport.loseConnection()  # type: ignore[union-attr]
 
     def writeConnectionLost(self) -> None:
-        """Nothing."""
+        """Ignore it."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self.transport.write(b"to nobody")  # type: ignore[union-attr]
@@ -60,7 +60,7 @@ class ServerTransportTests(TestCase):
         return ours
 
     def talk(self, data: bytes) -> bytes:
-        """What is answered to `data` and then the end of input, until the other end closes."""
+        """Send `data` and then the end of input; return the answer up to the close."""
         with socket.create_connection(("127.0.0.1", self.port), 5) as client:
             client.sendall(data)
             answer = client.recv(1)

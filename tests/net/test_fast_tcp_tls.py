@@ -128,7 +128,7 @@ class DirectWriterTests(TestCase):
         return int(port.getHost().port)
 
     async def carry(self, flood: Flood, count: int) -> Drain:
-        """What comes of it, which must be all."""
+        """Send everything to a receiver that reads; return it."""
         drain = Drain()
         where = self.listen(flood)
         await connectProtocol(TCP4ClientEndpoint(reactor, "127.0.0.1", where), drain)

@@ -32,7 +32,7 @@ class Counting(Talk):
 
 
 def counting(end: End) -> Counting:
-    """What `end` hears from now on."""
+    """Count the reads of `end` from now on."""
     talk = end.tls.wrappedProtocol = Counting()
     talk.handshake = end.talk.handshake
     end.talk = talk

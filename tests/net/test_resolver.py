@@ -30,7 +30,7 @@ class Threads:
 
 
 class Receiver:
-    """What a lookup tells."""
+    """Record the results of a lookup."""
 
     def __init__(self) -> None:
         self.found: list[Any] = []

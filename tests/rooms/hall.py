@@ -86,7 +86,7 @@ class Rooms(SynchronousTestCase):
         return effects
 
     def sent(self, effects: Iterable[Effect]) -> list[tuple[str | None, Bcp2Message]]:
-        """Who gets what, in order."""
+        """List the receivers of messages, in order."""
         found: list[tuple[str | None, Bcp2Message]] = []
         for effect in effects:
             match effect:

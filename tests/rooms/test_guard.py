@@ -1,4 +1,4 @@
-"""What one key, and one address, may do to rooms."""
+"""Test the limits on one key and one address in rooms."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.rooms.hall import Person, Rooms
 
 class GuardTests(Rooms):
     def status(self, person: Person, message: Bcp2Message) -> tuple[int, int | None]:
-        """What `person` is refused with, and when to come back; 0 for what is done."""
+        """Return the status that refuses the message, with Retry-After; 0 if it is not refused."""
         errors = [one for _, one in self.gets(person, message) if isinstance(one, Error)]
         return (errors[0].status, errors[0].retry_after) if errors else (0, None)
 

@@ -49,7 +49,7 @@ class Member:
         self.protocol.dataReceived(data)
 
     def hears(self) -> str:
-        """What came since it was asked last."""
+        """Return the text received since the last call."""
         heard: str = self.transport.value().decode()
         self.transport.clear()
         return heard

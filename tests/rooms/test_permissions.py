@@ -104,7 +104,7 @@ class PermissionTests(Cells):
     def assert_done_or_not(
         self, name: str, people: dict[Role, Person], role: Role, done: bool
     ) -> None:
-        """What is refused has changed nothing."""
+        """Check that a refused request has changed nothing."""
         whom = people[role]
         if name in ("kick", "ban by id", "ban by key") and role is not Role.OUTSIDER:
             self.assertEqual(self.is_in(whom), not done, (name, role))

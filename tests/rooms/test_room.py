@@ -19,7 +19,7 @@ FOREVER = float("inf")
 
 @dataclass(eq=False)
 class Person:
-    """Somebody with a key."""
+    """Client with a key."""
 
     key: str
     client_id: str | None

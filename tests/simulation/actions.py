@@ -1,4 +1,4 @@
-"""What people do and what befalls them, as values that a seed chooses and that can be left out one by one."""
+"""Actions of users and faults, as values that a seed chooses and that can be left out one by one."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Action:
         self._talk(world, self._two(world)[0])
 
     def talk_on(self, world: World) -> None:
-        """Somebody is cut off, and the others talk all the while that it takes to come back."""
+        """Cut one person off while the others keep talking in the room."""
         one, _ = self._two(world)
         others = [person for person in world.people if person is not one]
         for connection in tuple(world.network.connections):
@@ -93,7 +93,7 @@ class Action:
             other.node.chat(world.whereabouts(other, one))
 
     def answer(self, world: World) -> None:
-        """Whoever is called by somebody answers."""
+        """Answer every ringing call."""
         for person in world.people:
             if person.node is None:
                 continue
@@ -158,12 +158,12 @@ class Action:
             world.network.stall(connection.pipes[self.who % 2], 12 * self.number)
 
     def isolate(self, world: World) -> None:
-        """Nobody reaches somebody's machine."""
+        """Make one machine unreachable for a while."""
         one, _ = self._two(world)
         world.network.isolate(one.host, 8 * self.number)
 
     def router(self, world: World) -> None:
-        """Somebody is behind another router from now on; what is connected stays so."""
+        """Put one person behind another router; connections stay."""
         one, _ = self._two(world)
         kinds = tuple(Router)
         assert world.network.routers is not None
@@ -178,7 +178,7 @@ class Action:
             one.start()
 
     def start(self, world: World) -> None:
-        """Whoever was killed comes back."""
+        """Start the programs that were killed."""
         world.start_server()
         for person in world.people:
             person.start()
@@ -229,7 +229,7 @@ MANY, FEW = (25, 60), (4, 10)
 def script(
     seed: int, rules: Rules, kind_of: type[Action] = Action, more: dict[str, int] | None = None
 ) -> tuple[Action, ...]:
-    """What `seed` has in store: actions of `kind_of`, which knows the kinds `more` besides."""
+    """Choose the actions of `seed`, of the class `kind_of`, which also knows the kinds `more`."""
     random = Random(f"{seed} script")
     weights = PEACE | (TURNS if rules.turns else {}) | (FAULTS if rules.faults else {})
     weights |= HOMES if rules.homes else {}

@@ -24,7 +24,7 @@ class ChannelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Name:
-    """Somebody's identity: the name of a key, without the key."""
+    """Identity without a key: only the key's name."""
 
     name: str
 
@@ -36,19 +36,19 @@ class SimTls:
         self.identity = Name(key)
 
     def handshake(self, judge: Judge) -> SimHandshake:
-        """What `startTLS` takes, for one connection."""
+        """Make the argument of `startTLS` for one connection."""
         return SimHandshake(self.identity.name, judge)
 
 
 class SimHandshake(Handshake):
-    """What came of one connection's handshake; it stands for `net.handshake.Handshake`."""
+    """Result of one handshake; stands for `net.handshake.Handshake`."""
 
     def __init__(self, own_key: str, judge: Judge) -> None:
         self.own_key = own_key
         self._judge = judge
 
     def accepted(self) -> bool:
-        """Whether they showed a key that was not refused."""
+        """Return True if the peer showed a key that was not refused."""
         if self.refusal is None and self.peer_key is None:
             self.refusal = "they showed no certificate"
         return self.refusal is None
@@ -69,7 +69,7 @@ class SimHandshake(Handshake):
 
 
 class Channel:
-    """What lies between a transport and its protocol once that has called `startTLS`."""
+    """Layer between a transport and its protocol after `startTLS`."""
 
     def __init__(
         self, transport: Any, protocol: Any, handshake: SimHandshake, client: bool
@@ -90,7 +90,7 @@ class Channel:
 
     @property
     def early(self) -> bool:
-        """Whether something waits for the end of the handshake."""
+        """True if data is waiting for the end of the handshake."""
         return bool(self._early)
 
     def write(self, data: bytes) -> None:

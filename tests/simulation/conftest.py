@@ -1,4 +1,4 @@
-"""How many seeds, and which."""
+"""Choose the seeds: how many, or which one."""
 
 from __future__ import annotations
 

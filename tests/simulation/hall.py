@@ -41,12 +41,12 @@ class HallBooks:
         self.spoken[text] = Spoken(who, life)
 
     def killed(self, who: str) -> None:
-        """What that program has not told it never will."""
+        """Note that the program was killed: it will report nothing more."""
         for one in self.spoken.values():
             one.dead = one.dead or one.speaker == who
 
     def told(self, who: str, life: int, event: Event) -> bool:
-        """Whether `event` is about the room. Raises Broken."""
+        """Check an event; return True if it is about the room. Raises Broken."""
         match event:
             case RoomChanged(room, "joined", own=True):
                 if not event.again:
@@ -69,7 +69,7 @@ class HallBooks:
         return True
 
     def unsettled(self) -> list[str]:
-        """What was said by programs that live, and neither came nor was reported."""
+        """List the messages of living programs that were neither delivered nor reported."""
         return [text for text, one in self.spoken.items() if not one.settled and not one.dead]
 
     def behind(self) -> list[tuple[str, int]]:
@@ -78,7 +78,7 @@ class HallBooks:
         return [one for one, last in self._last.items() if last is not None and last < newest]
 
     def forget(self, who: str, life: int) -> None:
-        """That program runs no more."""
+        """Forget a program that no longer runs."""
         self._last.pop((who, life), None)
 
     def _comes(self, who: str, life: int, number: object, speaker: str, text: str) -> None:

@@ -1,4 +1,4 @@
-"""What must hold whatever the network does: of every message, after each step, and at the end."""
+"""Invariants, whatever the network does: of every message, after each step, and at the end."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class Message:
 
     @property
     def lost(self) -> bool:
-        """Whether its sender is owed it, or word of it."""
+        """True if the sender is still owed delivery or a report."""
         must_come = self.pinned and not self.taken_back
         return not (self.received if must_come else self.settled)
 
     @property
     def settled(self) -> bool:
-        """Whether it came, or its sender knows that it did not or may not have."""
+        """True if it was delivered, or its sender knows that it was not or may not have been."""
         return self.received or self.undelivered or self.uncertain
 
 
@@ -90,7 +90,7 @@ class Books:
         self._refused = False
 
     def end(self, text: str) -> None:
-        """It was said, unless an error was told."""
+        """Note that the text was taken, unless an error was reported."""
         message = self.messages[text]
         if self._refused:
             hold(not message.settled, f"refused and yet {message}")
@@ -104,12 +104,12 @@ class Books:
         message.pinned = not held and not message.undelivered and pinned
 
     def forget(self, text: str) -> None:
-        """It was typed, and the program was killed before it took it."""
+        """Note that the program was killed before it took the text."""
         hold(not self.messages[text].settled, f"not taken and yet {self.messages[text]}")
         del self.messages[text]
 
     def taken_back(self, text: str) -> None:
-        """Its sender asked for it back, and was told what became of it, if it was theirs to take."""
+        """Note that its sender took it back, if it was the sender's to take."""
         message = self.messages.get(text)
         if message is not None:
             message.taken_back = message.undelivered or message.uncertain
@@ -136,7 +136,7 @@ class Books:
                 self._undelivered(who, self._meant(who, event), event)
 
     def heard(self, sender: str, receiver: str) -> list[Message]:
-        """What `receiver` was shown of `sender`, in its order."""
+        """List the messages of `sender` that `receiver` was shown, in order."""
         return [
             one
             for one in self.messages.values()
@@ -150,7 +150,7 @@ class Books:
                 one.uncertain = True
 
     def unsettled(self) -> list[Message]:
-        """What has neither come nor been reported."""
+        """List the messages that were neither delivered nor reported."""
         return [one for one in self.messages.values() if not one.settled]
 
     def _received(self, who: str, event: MessageReceived) -> None:
@@ -192,13 +192,13 @@ class Books:
 
 
 def _unnumbered(name: str | None) -> str:
-    """What somebody is called, without the number that tells two of a name apart."""
+    """Return a name without the number that tells two peers of a name apart."""
     return str(name).partition("~")[0]
 
 
 @implementer(ILogObserver)
 class ErrorLog:
-    """What the programs logged as an error, which is a failure."""
+    """Collect errors that the programs log; each is a failure."""
 
     def __init__(self) -> None:
         self.errors: list[str] = []
@@ -265,14 +265,14 @@ def check_server(side: Any, now: float, keys: dict[str, str]) -> None:
 
 
 def check_log(receiver: str, ledger: Any, key: str, heard: list[Message]) -> None:
-    """What `receiver` was shown of somebody they know stands in their log, in that order."""
+    """Check that the messages shown to `receiver` are in its log, in order."""
     kept = [line.text for line in ledger.history(key, MOST_LINES) if line.state == HEARD]
     shown = [message.text for message in heard]
     hold(kept == shown, f"{receiver} was shown {len(shown)} messages and has {len(kept)}")
 
 
 def check_transports(transports: Any) -> None:
-    """Nothing waits without bound at either end of a connection."""
+    """Check that no end of a connection has too much queued."""
     for one in transports:
         waits = len(one.buffer)
         hold(waits <= MOST_UNSENT, f"{waits} bytes wait at {one.name}")

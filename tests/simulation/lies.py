@@ -41,7 +41,7 @@ MOST_ANSWERS = 30
 
 
 class Told(Protocol):
-    """Who is told what happens on a link of a liar."""
+    """Receiver of what happens on a liar's connection."""
 
     def link_up(self, link: LiarLink) -> None: ...
     def link_heard(self, link: LiarLink, message: Any) -> None: ...
@@ -183,12 +183,12 @@ class _Port(Factory):
 
 
 class Truth(Protocol):
-    """What liars know of the world: more than they should."""
+    """Facts about the world that the liars know: more than they should."""
 
     limits: Limits
 
     def addresses(self) -> dict[str, Address]:
-        """Where everybody's program listens, by id."""
+        """Addresses on which the programs listen, by id."""
 
     def key_of(self, name: str) -> str:
         """The real key of somebody."""
@@ -369,7 +369,7 @@ class LyingServer:
 
 
 class LyingPeer:
-    """Somebody with two keys and no shame, who claims the ids of others, at any moment."""
+    """Peer with two keys that claims the ids of others at any moment."""
 
     def __init__(
         self,
@@ -508,7 +508,7 @@ class LyingPeer:
                 link.say(PingAck(cseq))
 
     def _take(self, link: LiarLink, caller: str) -> None:
-        """Somebody calls us: answer in one way or another."""
+        """Answer a call in one way or another."""
         random = self._random
         match random.randrange(8):
             case 0:
@@ -552,7 +552,7 @@ class LyingPeer:
         link.say(Chat(self._claim(victim), "full", self._random.choice(("e" * 16, "d" * 16))))
 
     def _claim(self, victim: str) -> str:
-        """Whose id to claim: that of anybody but the victim, or our own."""
+        """Choose an id to claim: of anybody but the victim, or our own."""
         names = [name for name in sorted(self._truth.addresses()) if name != victim]
         return self._random.choice([*names, *names, "mal"])
 

@@ -1,4 +1,4 @@
-"""What liars do, and what people do who are lied to, as values that a seed chooses."""
+"""Actions of liars and of users who are lied to, as values that a seed chooses."""
 
 from __future__ import annotations
 
@@ -97,5 +97,5 @@ LIARS = {
 
 
 def lying_script(seed: int, rules: Rules) -> tuple[Action, ...]:
-    """What `seed` has in store where liars are about."""
+    """Choose the actions of `seed` in a world with liars."""
     return script(seed, rules, LyingAction, PEOPLE | LIARS)

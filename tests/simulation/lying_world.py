@@ -107,11 +107,11 @@ class KeyBooks(Books):
                 self._caught.add(text)
 
     def heard(self, sender: str, receiver: str) -> list[Message]:
-        """What `receiver` was shown of `sender`, but for what was said to a liar."""
+        """List the messages of `sender` that `receiver` was shown, without those told to a liar."""
         return [one for one in super().heard(sender, receiver) if one.text not in self._caught]
 
     def excuse(self, who: str, to: str) -> None:
-        """What `who` said to `to` need not arrive any more, but is reported."""
+        """Allow that messages of `who` to `to` are reported instead of delivered."""
         for one in self.messages.values():
             if (one.sender, one.receiver) == (who, to) and not one.received:
                 one.taken_back = True
@@ -253,7 +253,7 @@ class LyingWorld(World):
         return next(one for one in self.people if one.name == name)
 
     def owner(self, key: str | None) -> str:
-        """Whose key it is."""
+        """Name the owner of a key."""
         names = {one: name for name, one in self._keys.items()}
         names |= {
             self.liar.keys[1]: f"{LIAR} with another key",
@@ -291,7 +291,7 @@ class LyingWorld(World):
         return found.key
 
     def is_first_contact(self, person: Person, name: str) -> bool:
-        """Whether `name` is just called inside TLS, and nobody here knows a key of theirs."""
+        """Return True if `name` is being called inside TLS and has no known key here."""
         if person.node is None or self.meant(person, name) is not None:
             return False
         found = person.node.calls.all.named(name)
@@ -307,15 +307,15 @@ class LyingWorld(World):
     # What people do.
 
     def say(self, person: Person, to: str, text: str) -> None:
-        """Somebody says something for whoever `to` is to them."""
+        """Send a text to the peer that `to` names for this person."""
         person.say(to, text)
 
     def pinned(self, sender: Person, receiver: str) -> bool:
-        """Whether what `sender` says now must reach `receiver`."""
+        """Return True if a message sent now must be delivered."""
         return self.meant(sender, receiver) == self.key_of(receiver)
 
     def reply(self, person: Person) -> None:
-        """Somebody says something to whoever is spoken to."""
+        """Send a text in the current conversation."""
         node = person.node
         if node is None or person.held is not None or node.calls.current is None:
             return
@@ -325,14 +325,14 @@ class LyingWorld(World):
         person.reply(to, text, key)
 
     def trust(self, person: Person, other: Person, key: str) -> None:
-        """Somebody accepts `key` as that of `other`: what was said for the key before is reported."""
+        """Accept `key` as that of `other`; texts queued for the old key are reported."""
         assert person.node is not None
         if self.meant(person, other.name) != key:
             self.books.excuse(person.name, other.name)
         person.node.trust(other.name, key)
 
     def ignore(self, person: Person, other: Person) -> None:
-        """Somebody ignores another, or does no more."""
+        """Ignore another person, or no longer."""
         if person.node is None:
             return
         if other.name in person.ignoring:
@@ -400,6 +400,6 @@ class LyingWorld(World):
         return {one.key for one in self.people}
 
     def check(self) -> None:
-        """What must hold at any time. Raises Broken."""
+        """Check the invariants. Raises Broken."""
         super().check()
         hold(not self.books.leaks, "; ".join(self.books.leaks[:3]))

@@ -46,7 +46,7 @@ class Connection:
 
     @property
     def alive(self) -> bool:
-        """Whether either end takes it to be there."""
+        """True while either end takes the connection to be up."""
         return self.ends[0].connected or self.ends[1].connected
 
 
@@ -99,14 +99,14 @@ class SimConnector:
             self.stopConnecting()
 
     def failed(self, error: Exception) -> None:
-        """It is not to be had."""
+        """Fail the attempt."""
         if self.state == "connecting":
             self.state = "disconnected"
             self._factory.clientConnectionFailed(self, Failure(error))
             self._factory.doStop()
 
     def made(self, connection: Connection, end: int) -> None:
-        """It is there, if it is still wanted; `end`: which of the two is ours."""
+        """Complete the attempt, if it is still wanted; `end`: which of the two ends is ours."""
         transport = connection.ends[end]
         if self.state != "connecting" or self.reactor.dead:
             transport.forget()
@@ -119,13 +119,13 @@ class SimConnector:
         protocol.makeConnection(transport)
 
     def answers(self, other: SimConnector) -> bool:
-        """Whether it is the way from there to here that `other` is from here to there."""
+        """Return True if `other` dials back exactly this attempt's addresses."""
         if self.state != "connecting" or self.is_met or self.reactor.dead:
             return False
         return (self.here, self.where) == (other.where, other.here)
 
     def lost(self, reason: Failure) -> None:
-        """It is over."""
+        """Report the end of the connection to the factory."""
         self.state = "disconnected"
         self._factory.clientConnectionLost(self, reason)
         self._factory.doStop()
@@ -159,7 +159,7 @@ class SimNetwork:
 
     @property
     def connections(self) -> list[Connection]:
-        """Those that live, the oldest first."""
+        """Live connections, oldest first."""
         for number, one in tuple(self._connections.items()):
             if not one.alive:
                 del self._connections[number]
@@ -171,7 +171,7 @@ class SimNetwork:
             yield from (end for end in connection.ends if end.connected)
 
     def latency(self) -> float:
-        """How long something takes, in seconds."""
+        """Draw a latency, in seconds."""
         random = self.random.random()
         if random < 0.7:
             return 0.002 + 0.03 * self.random.random()
@@ -225,7 +225,7 @@ class SimNetwork:
         return found
 
     def died(self, reactor: SimReactor) -> None:
-        """Its ports are closed, and its connections end; what it had handed over may arrive."""
+        """Close the ports and connections of a dead program; bytes handed over may still arrive."""
         for where, port in tuple(self.ports.items()):
             if port.reactor is reactor:
                 del self.ports[where]
@@ -261,12 +261,12 @@ class SimNetwork:
         pipes[1].cut(late)
 
     def stall(self, pipe: SimPipe, seconds: float) -> None:
-        """Nothing passes for a while, and then all of it."""
+        """Hold a direction back for a while."""
         self.tell("network", "stalls", pipe.sender.name, seconds)
         pipe.stalled = max(pipe.stalled, self.clock.seconds() + seconds)
 
     def isolate(self, host: str, seconds: float) -> None:
-        """Nobody reaches `host`, and it reaches nobody; what is connected stays so."""
+        """Make `host` unreachable for a while; connections stay up."""
         self.tell("network", "isolates", host, seconds)
         self.away[host] = self.clock.seconds() + seconds
 
@@ -335,14 +335,14 @@ class SimNetwork:
         return connection
 
     def _tell_of(self, connection: Connection, connector: SimConnector, end: int) -> None:
-        """Whoever dialled hears of it in a moment, and of what comes there only then."""
+        """Tell the dialling side of the connection in a moment; its data comes after that."""
         connector.is_met = True
         later = 0.001 + 0.01 * self.random.random()
         connection.pipes[1 - end].begin(self.clock.seconds() + later)
         self.clock.call(self, later, connector.made, connection, end)
 
     def _is_taken(self, connector: SimConnector) -> bool:
-        """Whether there is a connection from there to there, or is to be."""
+        """Return True if the pair of addresses is in use or being dialled."""
         wanted = connector.here, connector.where
         asked = [(one.here, one.where) for one in self._asked if one.state == "connecting"]
         living = [(end.own, end.peer) for end in self.transports()]

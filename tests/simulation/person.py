@@ -1,4 +1,4 @@
-"""Somebody in the simulation, and the programs that they start and that are killed under them."""
+"""Person in the simulation, with the programs that are started and killed."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ PEOPLE_PORT = 5000
 
 
 class Surroundings(Protocol):
-    """What a person needs of the world."""
+    """Parts of the world that a person uses."""
 
     seed: int
     network: SimNetwork
@@ -90,7 +90,7 @@ def make_node(reactor: SimReactor, person: Person, known: TrustStore, random: Ra
 
 
 class Person:
-    """Somebody with a home, in which programs come and go: key, pins and settings stay."""
+    """Person with a home, in which programs come and go: key, pins and settings stay."""
 
     def __init__(
         self, world: Surroundings, number: int, name: str, settings: ClientSettings
@@ -169,7 +169,7 @@ class Person:
             books.end(text)
 
     def _hold_input(self, held: bool) -> None:
-        """What was typed last has not been taken yet; or it is, or was reported."""
+        """Note that the last text was not taken yet, or now is."""
         self._world.books.held(self._said, held, self._pinned)
         self.held = self._said if held else None
 

@@ -16,7 +16,7 @@ PIECE = 120
 
 
 class Carrier(Protocol):
-    """What a pipe needs of the network."""
+    """Parts of the network that a pipe uses."""
 
     clock: SimClock
     random: Random
@@ -69,7 +69,7 @@ class SimPipe:
         self._last = at
 
     def cut(self, delay: float) -> None:
-        """It breaks: a part of what is on its way may still arrive; the receiver hears of it later."""
+        """Break the direction: a part of its data may still arrive; the receiver hears of it later."""
         if self._end != "reset" or self.broken:
             self._end = "reset"
             self.broken = False
@@ -78,7 +78,7 @@ class SimPipe:
             self.dirty()
 
     def mend(self) -> None:
-        """What is on its way arrives at once, also the end of what is broken."""
+        """Deliver at once whatever is on its way, also the end of a broken connection."""
         self.stalled = 0.0
         if self.broken:
             self.cut(0.0)
@@ -88,7 +88,7 @@ class SimPipe:
         self.dirty()
 
     def vanish(self) -> None:
-        """Nothing passes any more, and neither end is told."""
+        """Drop everything from now on, without telling either end."""
         self.broken = True
         self._items.clear()
         self._carried = 0

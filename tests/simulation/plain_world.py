@@ -41,7 +41,7 @@ ENDING = LIMITS.end_wait + LIMITS.exit_wait + 1.0
 
 
 class PlainPerson(Person):
-    """Somebody with `--plain`: no key, no outbox, and a server that is asked only what they want."""
+    """Person with `--plain`: no key, no outbox, and a server that is only asked on request."""
 
     def _made(self, reactor: SimReactor, random: Any) -> App:
         node = App(cast(Any, reactor), self.settings, LIMITS, None, self.finished, None, random)
@@ -80,16 +80,16 @@ class PlainBooks(Books):
         self._refused = False
 
     def end(self, text: str) -> None:
-        """It was said, unless an error was told."""
+        """Note that the text was taken, unless an error was reported."""
         one = self.texts[text]
         if self._refused and not (one.written or one.reported):
             del self.texts[text]
 
     def held(self, text: str, held: bool, pinned: bool) -> None:
-        """It makes no difference here."""
+        """Ignore it: it makes no difference in plain text."""
 
     def forget(self, text: str) -> None:
-        """It was typed, and the program was killed before it took it."""
+        """Note that the program was killed before it took the text."""
         self.texts.pop(text, None)
 
     def killed(self, sender: str) -> None:
@@ -124,7 +124,7 @@ class PlainBooks(Books):
                 self.leaks.append(f"written in plain text, to one with a known key: {text}")
 
     def unsettled(self) -> list[Any]:
-        """What was neither written nor reported, by programs that live."""
+        """List the texts of living programs that were neither written nor reported."""
         return [one for one in self.texts.values() if not (one.written or one.reported or one.dead)]
 
     def _sent(self, who: str, text: str) -> None:
@@ -206,7 +206,7 @@ MORE = {"register": 8, "bridge": 6, "call_by_name": 6, "ignore": 1}
 
 
 def plain_script(seed: int, rules: Rules) -> tuple[Action, ...]:
-    """What `seed` has in store in plain text, where nothing is taken back."""
+    """Choose the actions of `seed` in plain text, where nothing can be taken back."""
     actions = script(seed, rules, PlainAction, MORE)
     return tuple(replace(one, kind="say") if one.kind == "unsend" else one for one in actions)
 
@@ -243,7 +243,7 @@ class PlainWorld(World):
         return f"{callee.host}:{PEOPLE_PORT}"
 
     def say(self, person: Person, to: str, text: str) -> None:
-        """Somebody says something to somebody, if they talk."""
+        """Send a text, if the two are in conversation."""
         node = person.node
         if node is None or person.held is not None:
             return
@@ -255,7 +255,7 @@ class PlainWorld(World):
             person.say(to, text, called)
 
     def person(self, name: str) -> Person:
-        """Somebody by name."""
+        """Return the person of that name."""
         return next(one for one in self.people if one.name == name)
 
     def pinned(self, sender: Person, receiver: str) -> bool:
@@ -266,7 +266,7 @@ class PlainWorld(World):
         return lambda key, data: self.books.written(person.name, key, data)
 
     def check(self) -> None:
-        """What must hold at any time. Raises Broken."""
+        """Check the invariants. Raises Broken."""
         super().check()
         hold(not self.books.leaks, "; ".join(self.books.leaks[:3]))
 
@@ -289,7 +289,7 @@ class PlainWorld(World):
         hold(not running, f"still running after the end of input: {running}")
 
     def _check_peace(self) -> None:
-        """Where nothing breaks and nobody leaves, what was written is read."""
+        """Check that all written texts are read, if nothing broke and nobody left."""
         lost = [
             one
             for one in self.books.texts.values()

@@ -17,7 +17,7 @@ from zope.interface import implementer
 
 
 class Owner(Protocol):
-    """Whose calls they are; those of the dead are not made."""
+    """Owner of delayed calls; those of a dead one are not made."""
 
     dead: bool
 
@@ -32,7 +32,7 @@ class SimClock:
         self._made = 0
 
     def seconds(self) -> float:
-        """What time it is."""
+        """Return the simulated time."""
         return self._now
 
     def call(self, owner: Owner, delay: float, what: Callable[..., Any], *args: Any) -> DelayedCall:
@@ -80,7 +80,7 @@ def _nothing(call: DelayedCall) -> None:
 
 
 class Network(Protocol):
-    """What a reactor needs of the network."""
+    """Parts of the network that a reactor uses."""
 
     clock: SimClock
 
@@ -142,7 +142,7 @@ class SimReactor:
         return self._network.listen(self, port, factory)
 
     def stop(self) -> None:
-        """Nothing in the simulation stops its reactor."""
+        """Fail: nothing in the simulation stops its reactor."""
         raise AssertionError(f"{self.name} stops its reactor")
 
     def kill(self) -> None:

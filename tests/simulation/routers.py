@@ -14,7 +14,7 @@ REMEMBERED = 30.0
 
 
 class Router(Enum):
-    """What stands before somebody's machine."""
+    """Kind of router in front of a machine."""
 
     NONE = "lets all in"
     KEEPS = "keeps ports, lets in what is expected"
@@ -23,7 +23,7 @@ class Router(Enum):
 
 
 class Routers:
-    """Whose router is of which kind; `server` is the host that everybody reaches."""
+    """Routers of the hosts; `server` is the host that everybody reaches."""
 
     def __init__(self, clock: SimClock, server: str) -> None:
         self.kinds: dict[str, Router] = {}
@@ -36,14 +36,14 @@ class Routers:
         return fresh if bound is None or self._kind(host) is Router.RANDOM else bound
 
     def lets_out(self, host: str, port: int, where: tuple[str, int]) -> bool:
-        """Whether an attempt leaves that `host` makes, and is seen to make from `port`."""
+        """Return True if an attempt of `host`, seen from `port`, gets out."""
         if self._kind(host) is Router.SHUT and where[0] != self._server:
             return False
         self._expected[host, port, *where] = self._clock.seconds() + REMEMBERED
         return True
 
     def lets_in(self, where: tuple[str, int], from_: tuple[str, int]) -> bool:
-        """Whether an attempt arrives."""
+        """Return True if an attempt arrives."""
         if self._kind(where[0]) is Router.NONE:
             return True
         return self._expected.get((*where, *from_), 0.0) > self._clock.seconds()

@@ -19,7 +19,7 @@ MOST_RUNS = 300
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run: why it failed, None if it did not, and all that happened."""
+    """Result of a run: the failure or None, and everything that happened."""
 
     seed: int
     actions: tuple[Action, ...]
@@ -38,7 +38,7 @@ class Outcome:
 
 
 def planned(seed: int, rules: Rules) -> tuple[Action, ...]:
-    """What `seed` has in store under `rules`."""
+    """Choose the actions of `seed` under `rules`."""
     if rules.lies:
         return lying_script(seed, rules)
     return plain_script(seed, rules) if rules.plain else script(seed, rules)
@@ -52,7 +52,7 @@ def world_of(seed: int, rules: Rules) -> World:
 
 
 def run(seed: int, rules: Rules, actions: tuple[Action, ...] | None = None) -> Outcome:
-    """What comes of `seed`, or of other `actions` in its world."""
+    """Run `seed`, or other `actions` in its world, and return the result."""
     actions = planned(seed, rules) if actions is None else actions
     failure = None
     world = world_of(seed, rules)

@@ -48,7 +48,7 @@ def ways(world: World, person: Person, since: float = 0.0) -> list[str]:
 
 
 def told(world: World) -> list[tuple[float, str, str, SessionChanged]]:
-    """What people were told of their conversations."""
+    """List the reported changes of conversations."""
     return [
         (at, who, what, details[0])
         for at, who, what, details in world.trace.entries

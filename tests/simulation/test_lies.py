@@ -1,4 +1,4 @@
-"""Where a server and a peer lie, what was said for a key is heard by its owner or by nobody."""
+"""Test with a lying server and peer that a message is read by the owner of its key or by nobody."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ HERE, THERE = "10.0.0.2", "10.0.0.1"
 
 @implementer(IHandshakeListener)
 class End(Protocol):
-    """What one end saw."""
+    """Record the data of one end."""
 
     transport: Any
 
@@ -234,7 +234,7 @@ class NetworkTests(Case):
 
 
 def _arrival(end: End) -> int:
-    """Which connection it was, in the order of their arrival."""
+    """Return the number of the connection, in order of arrival."""
     return int(end.transport.name.rpartition("#")[2])
 
 

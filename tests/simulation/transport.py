@@ -20,16 +20,16 @@ HIGH_WATER = 2048
 
 
 class Pipe(Protocol):
-    """What an end needs of one of the two ways of its connection."""
+    """Direction of a connection, as its ends use it."""
 
     def dirty(self) -> None:
-        """There is something to be carried, or to be read."""
+        """Note that there is data to carry or to read."""
 
     def close(self) -> None:
-        """Nothing more comes behind what was written."""
+        """Close the direction behind what was written."""
 
     def reset(self) -> None:
-        """Nothing more comes, and what was written may be lost."""
+        """Break the direction; written data may be lost."""
 
 
 @implementer(ITCPTransport)
@@ -76,10 +76,10 @@ class SimTransport:
         return IPv4Address("TCP", *self.own)
 
     def setTcpNoDelay(self, enabled: Any) -> None:
-        """It makes no difference here."""
+        """Ignore it: it makes no difference here."""
 
     def setTcpKeepAlive(self, enabled: Any) -> None:
-        """It makes no difference here."""
+        """Ignore it: it makes no difference here."""
 
     def getTcpNoDelay(self) -> bool:
         return True
@@ -226,7 +226,7 @@ class SimTransport:
                 self.reactor.callLater(0, self.lose, ConnectionDone())
 
     def lose(self, error: Exception) -> None:
-        """It is gone: tell the protocol."""
+        """End the connection, and tell the protocol."""
         if not self.connected:
             return
         self.connected = False
@@ -241,7 +241,7 @@ class SimTransport:
             self.connector.lost(reason)
 
     def forget(self) -> None:
-        """Its program is dead."""
+        """Drop everything: the program is dead."""
         self.connected = False
         self._ending = True
         self.buffer.clear()

@@ -49,13 +49,12 @@ two tries is 60 s."""
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What may happen, and what is promised.
+    """Rules of a world: what may happen, and what is promised.
 
-    `faults`: the network breaks and programs are killed. `turns`: half duplex. `outbox`: a message to
-    somebody whose key is pinned arrives whatever happens; else it may be lost with its connection.
-    `rooms`: they talk in a room, which the server keeps. `homes`: they are behind routers, and the
-    server has a relay. `lies`: another server and a peer lie. `plain`: they speak plain text.
-    `short`: few things happen.
+    `faults`: the network breaks and programs are killed. `turns`: half duplex. `outbox`: a message to a peer
+    whose key is pinned arrives whatever happens; any other may be lost with its connection. `rooms`: they
+    talk in a room of the server. `homes`: they are behind routers, and the server has a relay. `lies`:
+    another server and a peer lie. `plain`: they speak plain text. `short`: few actions.
     """
 
     faults: bool = False
@@ -194,7 +193,7 @@ class World:
         self.check()
 
     def say(self, person: Person, to: str, text: str) -> None:
-        """Somebody says something to somebody, unless a stranger has that name there."""
+        """Send a text, unless a stranger has the recipient's name there."""
         if person.node is None:
             return
         known = person.node.calls.all.called(to)
@@ -202,16 +201,16 @@ class World:
             person.say(to, text)
 
     def tap_of(self, person: Person) -> Callable[[str | None, bytes], None] | None:
-        """Who sees what the program of `person` writes; nobody here."""
+        """Return a receiver of everything that the program of `person` writes; none here."""
         return None
 
     def whereabouts(self, caller: Person, callee: Person) -> str:
-        """How `caller` asks for `callee`: no server helps a stranger, or knows them."""
+        """Return the name or address by which `caller` calls `callee`: no server knows strangers."""
         strange = STRANGER in (caller.name, callee.name)
         return f"{callee.host}:{PEOPLE_PORT}" if strange else callee.name
 
     def check(self) -> None:
-        """What must hold at any time. Raises Broken."""
+        """Check the invariants. Raises Broken."""
         self.errors.check()
         for person in self.people:
             if person.node is not None:
@@ -245,7 +244,7 @@ class World:
         return not (self._lost() or self._waiting() or self._disagreements() or self._absent())
 
     def _take_calls(self) -> None:
-        """Whoever is called says yes."""
+        """Accept every ringing call."""
         for person in self.people:
             assert person.node is not None
             for one in person.node.calls.all:
@@ -253,7 +252,7 @@ class World:
                     person.node.accept(one.name)
 
     def _give_turns(self) -> None:
-        """Whoever has the turn passes it, so that what the other said can go out."""
+        """Pass the turn wherever it is, so that queued messages can go out."""
         if not self.rules.turns:
             return
         for person in self.people:
@@ -297,12 +296,12 @@ class World:
         return [(one.name, name) for one in self.people for _, name, _ in one.ledger.waiting()]
 
     def pinned(self, sender: Person, receiver: str) -> bool:
-        """Whether `sender` knows the key of `receiver`, and at which server they are called that."""
+        """Return True if `sender` has pinned a key for the name `receiver`."""
         known = sender.node.acquaintances if sender.node is not None else None
         return known is not None and known.pinned(receiver) is not None
 
     def _disagreements(self) -> list[tuple[str, str, int]]:
-        """Who takes themselves to be talking with somebody who does not, or (1) whose conversation broke."""
+        """List the pairs of whom one is in conversation and the other not, or (1) has a broken one."""
         names = {one.key: one.name for one in self.people if one.name != STRANGER}
         talks = {
             (person.name, names[conversation.key], number)
@@ -315,7 +314,7 @@ class World:
         return sorted(pair for pair in talks if (*pair[1::-1], 0) not in talks or pair[2])
 
     def _absent(self) -> list[str]:
-        """Whom the server does not know, and should."""
+        """List the persons that should be registered and are not."""
         return [
             person.name
             for person in self.people

@@ -1,4 +1,4 @@
-"""How much of one person's messages a log keeps, in each kind of ledger."""
+"""Test the limit on one peer's messages in a log, for each kind of ledger."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept lives as long as it would have, however the system's clock was set meanwhile."""
+"""Test that stored times survive changes of the system clock."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class StoreTests(SynchronousTestCase):
         store.close()
 
     def ages(self, now: float) -> tuple[float, ...]:
-        """How old or how far each moment is for a program that begins at `now`."""
+        """Return the age or rest of each stored time, for a program started at `now`."""
         store = self.open(now)
         [room] = store.rooms.rooms()
         [line] = store.rooms.page("#tea", None, None, 9, 10**6).lines
@@ -158,7 +158,7 @@ class LedgerTests(SynchronousTestCase):
         ledger.close()
 
     def age(self, now: float) -> float:
-        """How long the message has waited, for a program that begins at `now`."""
+        """Return the time that the message has been queued, for a program started at `now`."""
         ledger = self.open(now)
         [entry] = ledger.entries("key")
         ledger.close()
@@ -235,7 +235,7 @@ class LedgerTests(SynchronousTestCase):
 
 
 class PartTests(SynchronousTestCase):
-    """What is there of a file whose transfer was given up."""
+    """Parts of files whose transfer was given up."""
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())

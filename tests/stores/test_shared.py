@@ -1,4 +1,4 @@
-"""What several servers share: after every step another server goes on, with the picture of the one before."""
+"""Run the contracts while after each step another server takes over the snapshot."""
 
 from __future__ import annotations
 

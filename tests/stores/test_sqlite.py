@@ -110,7 +110,7 @@ LIMITS = Limits(registrations=4, registrations_per_address=2, names=4, room_hist
 
 
 class AgreementTests(StoreCase):
-    """It does what the store in memory does, whatever is done, over its end too."""
+    """SQLite agrees with memory after any operations, over restarts too."""
 
     def fresh(self) -> SqliteStore:
         self.close()
@@ -199,7 +199,7 @@ class AgreementTests(StoreCase):
 
 
 class LastingTests(StoreCase):
-    """What the next server finds."""
+    """Restarts of a server."""
 
     def test_leases_are_where_they_were_with_nobody_there(self) -> None:
         registry = self.open().registry

@@ -1,4 +1,4 @@
-"""What is wrong with a file of SQLite, in one sentence, and what becomes of it."""
+"""Test that each fault of an SQLite file is one sentence, and leaves the file alone."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.stores.sqlite_case import KEY, StoreCase
 
 
 class TroubleTests(StoreCase):
-    """What cannot be used says so in one sentence, and stays as it is."""
+    """Files that cannot be used."""
 
     def test_belongs_to_one_server_at_a_time(self) -> None:
         self.open()

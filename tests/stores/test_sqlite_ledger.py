@@ -185,7 +185,7 @@ class WhatIsLeft(FolderTests):
 
 
 class TheFile(FolderTests):
-    """Who may read it, and how it grows older."""
+    """File permissions and upgrades."""
 
     def modes(self) -> dict[str, int]:
         return {one.name: one.stat().st_mode & 0o777 for one in self.folder.iterdir()}

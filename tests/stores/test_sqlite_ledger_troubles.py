@@ -1,4 +1,4 @@
-"""When the file of a ledger cannot be used, or has no room."""
+"""Test a ledger whose file cannot be used, or whose disk is full."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ class AFileThatCannotBeUsed(FolderTests):
 
 
 class AFullDisk(FolderTests):
-    """Nothing of a call is done, and it goes on when there is room."""
+    """Full disk: no call is half done, and work continues when there is room."""
 
     def test_takes_nothing_and_loses_nothing(self) -> None:
         for log in (True, False):

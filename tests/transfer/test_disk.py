@@ -1,4 +1,4 @@
-"""What is on the disk: parts, names, records."""
+"""Test the disk: parts, names, records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who sends next and how fast; and what is said of it."""
+"""Test whose turn it is to send, at what rate, and the progress shown."""
 
 from __future__ import annotations
 

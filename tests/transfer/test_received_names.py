@@ -29,7 +29,7 @@ Seen = dict[str, tuple[int, str]]
 
 
 def look(folder: Path) -> Seen:
-    """What lies below `folder`: of each its mode and what is in it, links not followed."""
+    """Describe everything below `folder`: modes and content, without following links."""
     found: Seen = {}
     for path in folder.rglob("*"):
         mode = path.lstat().st_mode
@@ -43,7 +43,7 @@ def look(folder: Path) -> Seen:
 
 
 def traps(outside: Path) -> list[Callable[[Path], object]]:
-    """What somebody may have put where a file would go."""
+    """List the traps that an attacker may have put in place of a file."""
     return [
         lambda path: path.symlink_to(outside),
         lambda path: path.symlink_to(outside / "mine"),

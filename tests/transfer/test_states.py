@@ -32,7 +32,7 @@ NONE, SOME, WHOLE = ("0" * 64, "5" * 64, "a" * 64)
 
 
 def kinds(effects: list[Effect]) -> list[str]:
-    """What is wanted, without what is told."""
+    """Name the kinds of the effects, without news."""
     return [type(effect).__name__ for effect in effects if not isinstance(effect, TransferChanged)]
 
 

@@ -30,7 +30,7 @@ class ThreadsTests(TestCase):
         self.threads = Threads(reactor, self.pool)
 
     def do(self, job: Callable[[], Any]) -> Deferred[Any]:
-        """What comes of `job`."""
+        """Run `job` in a thread; return its result."""
         came: Deferred[Any] = Deferred()
         self.threads.do(job, lambda result: reactor.callLater(0, came.callback, [result]))
         return came.addCallback(lambda results: results[0])

@@ -53,7 +53,7 @@ class Case(SynchronousTestCase):
 
 
 class WholeTests(Case):
-    """What arrives when nothing happens."""
+    """Transfers without a fault."""
 
     def test_a_file(self) -> None:
         data = noise(5 * CHUNK + 17)
@@ -197,7 +197,7 @@ class WholeTests(Case):
 
 
 class ResumeTests(Case):
-    """What arrives when everything happens."""
+    """Transfers with every fault."""
 
     def sent(self) -> int:
         return sum(len(message.data) for message in self.pair.seen if isinstance(message, Data))
@@ -409,7 +409,7 @@ class ResumeTests(Case):
 
 
 class HashTests(Case):
-    """What arrives wrong."""
+    """Transfers of damaged data."""
 
     def run_spoiled(self, times: int) -> None:
         """Send a file, with a piece of it wrong in each of the first `times` tries."""
@@ -446,7 +446,7 @@ class HashTests(Case):
 
 
 class RefusedTests(Case):
-    """What somebody does not want, or cannot have."""
+    """Transfers that are declined or impossible."""
 
     def setUp(self) -> None:
         super().setUp()
@@ -602,7 +602,7 @@ class RefusedTests(Case):
 
 
 class StrangeTests(Case):
-    """What somebody says who means no good, or knows what we have forgotten."""
+    """Messages of a hostile or confused peer."""
 
     def taken(self, size: int = 10) -> End:
         self.pair.connect()
@@ -683,7 +683,7 @@ class StrangeTests(Case):
 
 
 class PressureTests(Case):
-    """What is in memory, who waits for whom."""
+    """Bounds on memory, and the order of transfers."""
 
     def test_a_slow_disk_holds_the_connection_and_not_more_in_memory(self) -> None:
         b = End(self.folder / "slow")

@@ -109,7 +109,7 @@ class AskedNode:
 
 
 class AskedRooms:
-    """What it was asked of rooms."""
+    """Record the room commands."""
 
     current = ""
 

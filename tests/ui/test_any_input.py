@@ -89,7 +89,7 @@ class AnyInputTests(Case):
         self.node.tell = tell
 
     def goes_on(self, line: str) -> None:
-        """It runs, answers, and took nothing of it for a mistake of its own."""
+        """Check that the program still answers, and logged no mistake of its own."""
         self.net.wait(0.01)
         self.assertEqual(self.codes, [], line)
         self.assertFalse(self.told(Exited), line)

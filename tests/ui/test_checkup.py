@@ -1,4 +1,4 @@
-"""How findings stand on a terminal and in a pipe."""
+"""Test the format of findings on a terminal and in a pipe."""
 
 from __future__ import annotations
 

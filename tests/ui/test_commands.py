@@ -1,4 +1,4 @@
-"""What is typed becomes what the node is asked, or one sentence."""
+"""Test that each line becomes a call of the client, or one sentence."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ REFUSED: dict[str, str] = {
 
 
 def asked(line: str) -> list[tuple[object, ...]]:
-    """What a node is asked when `line` is typed."""
+    """Return the client's calls after `line` is typed."""
     node = AskedNode()
     assert carry_out(line, node) is None
     return node.asked

@@ -1,4 +1,4 @@
-"""What is offered goes on from what was typed."""
+"""Test that completions continue the typed text."""
 
 from __future__ import annotations
 

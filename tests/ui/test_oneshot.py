@@ -55,7 +55,7 @@ class WorkTests(SynchronousTestCase):
         return commands
 
     def ends(self, work: Work, code: int, *events: dict[str, Any]) -> str:
-        """It is over after the last event, with this code; the sentence."""
+        """Check that the work ends after the last event with `code`; return its sentence."""
         self.feed(work, *events)
         assert self.over is not None, "it is not over"
         self.assertEqual(self.over.code, code, self.over.sentence)

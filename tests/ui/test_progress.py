@@ -31,7 +31,7 @@ class ProgressTests(SynchronousTestCase):
         self.assertIn(" 99%", progress_line(moving(offset=2), 40))
 
     def screen(self, lines: ProgressLines, *events: dict[str, Any]) -> list[str]:
-        """What a terminal shows after all of this was written."""
+        """Return the terminal's content after the lines for `events`."""
         for event in events:
             self.feed(lines.told(event, 39, 5))
         return [row.rstrip() for row in self.terminal.display if row.strip()]

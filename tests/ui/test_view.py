@@ -355,7 +355,7 @@ def _set_zone(zone: str | None) -> None:
 
 
 def harmful(line: str) -> bool:
-    """Whether a terminal could obey something in `line`, or a reader of lines see two."""
+    """Return True if a terminal could obey something in `line`, or a reader see two lines."""
     return (
         any(unicodedata.category(c) in ("Cc", "Zl", "Zp") for c in line)
         or any(c in "\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069" for c in line)

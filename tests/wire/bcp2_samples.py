@@ -144,5 +144,5 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
 
 
 def decode(sender: Sender, data: bytes) -> list[Bcp2Message | RemoteError]:
-    """What a new decoder makes of `data`."""
+    """Decode `data` with a new decoder."""
     return StrictDecoder(sender).feed(data)

@@ -27,7 +27,7 @@ def read(text: str) -> Bcp2Message | RemoteError:
 
 
 class ValueTests(SynchronousTestCase):
-    """What is refused, on receipt and when sent."""
+    """Refused values, received and sent."""
 
     def test_values_are_read_strictly(self) -> None:
         for text in (

@@ -85,7 +85,7 @@ SMALL = Limits(line=100, headers=5, header_block=250)
 
 
 def told(found: Sequence[Message | RemoteError | None]) -> list[object]:
-    """What came out, comparable."""
+    """Return the messages in a comparable form."""
     return [
         one.status if isinstance(one, RemoteError) else (type(one).__name__, one) for one in found
     ]

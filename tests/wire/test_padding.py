@@ -22,7 +22,7 @@ def split(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 def messages(parts: list[bytes | None]) -> list[bytes]:
-    """What comes out, cut where a NUL ended something."""
+    """Return the output, cut at each NUL that ended something."""
     return b"".join(NUL if part is None else part for part in parts).split(NUL)
 
 

@@ -229,7 +229,7 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual(message.text, "xy" * 32_768)
 
     def test_a_large_piece_is_kept_as_it_came(self) -> None:
-        """Nothing is copied until the body is whole: what came whole is kept, not a copy of it."""
+        """Keep large pieces as they came: nothing is copied until the body is complete."""
         decoder = StrictDecoder(Sender.PEER)
         decoder.feed(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")
         pieces = [bytes([letter]) * 16384 for letter in b"abc"]
