@@ -1,4 +1,4 @@
-"""What all tests have in common."""
+"""Configure all tests: options, profiles, the summary."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:
-    """How many ran, for whoever reads the log of a run: skipped ones show nothing."""
+    """Print how many tests behind routers ran, because skipped ones are easily overlooked."""
     counts, reasons = {"passed": 0, "failed": 0, "skipped": 0}, set()
     write = terminalreporter.write_line
     for what in counts:

@@ -35,7 +35,7 @@ def free_port() -> int:
 
 
 class Redis:
-    """It can be stopped and started again."""
+    """Redis server that can be stopped and started again."""
 
     def __init__(self, folder: Path, *options: str) -> None:
         self.port = free_port()

@@ -1,4 +1,4 @@
-"""What the people this is for have fixed, and what stays true through every rebuild.
+"""Test the contract that the users have fixed, which holds through every rebuild.
 
 Real programs only; nothing here imports the package. The contract: the files at the top level, both
 programs under `twistd -n` and `twist` on three reactors, on pipes and on a pty, the walks of the course

@@ -1,4 +1,4 @@
-"""Who may import whom (docs/architecture.md), read from the sources themselves."""
+"""Test the rules of imports in docs/architecture.md, read from the sources."""
 
 from __future__ import annotations
 

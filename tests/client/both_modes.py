@@ -14,11 +14,11 @@ BOB = keyed_program.BOB
 
 
 class Other(Protocol):
-    """Somebody at the far end of a connection, in either mode."""
+    """Far end of a connection, in either mode."""
 
     @property
     def wire(self) -> Wire:
-        """Their connection, as the program sees it."""
+        """Connection, as the program sees it."""
 
     @property
     def texts(self) -> list[str]:
@@ -26,11 +26,11 @@ class Other(Protocol):
 
     @property
     def left(self) -> bool:
-        """Whether the program said farewell."""
+        """True if the program has sent its farewell."""
 
     @property
     def over(self) -> bool:
-        """Whether the program has closed the connection or said farewell."""
+        """True if the program has closed the connection or sent its farewell."""
 
     def says(self, *texts: str) -> None:
         """Say messages."""
@@ -43,25 +43,25 @@ class Other(Protocol):
 
 
 class PlainOther:
-    """Somebody who speaks the lobby's bare lines to callers and is called in the classic dialect."""
+    """Peer that sends the lobby's raw lines when it calls, and is called in the classic dialect."""
 
     def __init__(self, net: Net, wire: Wire) -> None:
         self.net, self.wire = net, wire
 
     @property
     def texts(self) -> list[str]:
-        """What they have read, without openers and the farewell."""
+        """Messages that the peer has read, without openers and the farewell."""
         texts = [one.decode().strip("\r\n") for one in self.wire.writes]
         return [one for one in texts if one and not one.startswith(("CHAT", "QUIT", "quit"))]
 
     @property
     def left(self) -> bool:
-        """Whether a farewell was written."""
+        """True if a farewell was written."""
         return any(one.strip().lower() == b"quit" for one in self.wire.writes)
 
     @property
     def over(self) -> bool:
-        """Whether the program has closed its side."""
+        """True if the program has closed its side."""
         return self.wire.half_closed or self.wire.closing or self.wire.ended
 
     def says(self, *texts: str) -> None:
@@ -93,14 +93,14 @@ class Plain(plain_program.Case):
         return other
 
     def calls(self, name: str) -> Other:
-        """Somebody calls the program."""
+        """Call the program."""
         self._port = getattr(self, "_port", 5002) + 1
         other = PlainOther(self.net, self.called(name, self._port))
         self.net.wait(0.1)
         return other
 
     def stop_reading(self, other: Other) -> None:
-        """They read nothing from now on."""
+        """Stop reading from now on."""
         other.wire.full = True
 
 
@@ -114,11 +114,11 @@ class Keyed(keyed_program.Case):
         return self.person()
 
     def calls(self, name: str) -> Other:
-        """Somebody calls the program."""
+        """Call the program."""
         return self.called(name)
 
     def stop_reading(self, other: Any) -> None:
-        """They read nothing from now on."""
+        """Stop reading from now on."""
         other.deaf = True
 
 

@@ -135,7 +135,7 @@ class Case(SynchronousTestCase):
         return one
 
     def talking(self) -> FarPerson:
-        """We have called Bob by his address, and he took it."""
+        """Call Bob by his address; he accepts."""
         self.node.chat(BOB)
         return self.person()
 

@@ -39,26 +39,26 @@ class Case(SynchronousTestCase):
         return [event for event in self.events if type(event) is kind]
 
     def talking(self) -> Wire:
-        """We have called somebody."""
+        """Call a peer by address; return our connection."""
         self.node.chat(BOB)
         return self.net.accept()
 
     def called(
         self, name: str, port: int = 5003, host: str = "127.0.0.1", says: str = "127.0.0.1"
     ) -> Wire:
-        """Somebody calls us from `host` and says that they can be called at `says`."""
+        """Call the program from `host`, claiming to accept calls at `says`."""
         door = Door(self.node.calls.links, self.net, self.node.limits)
         wire = joined(door.buildProtocol(None), Wire(host, 40000 + port))
         wire.says(f"CHAT\r\nclientID: {name}\r\nIP: {says}\r\nPort: {port}\r\n\r\n".encode())
         return wire
 
     def spent(self, wire: Wire) -> list[bytes]:
-        """What has been written after some time."""
+        """Return everything written after a second."""
         self.net.wait(1)
         return wire.writes
 
     def closed(self, wire: Wire) -> None:
-        """They close when we have."""
+        """Close the far end, after our side has half-closed."""
         self.net.wait(0.2)
         self.assertTrue(wire.half_closed)
         wire.ends()

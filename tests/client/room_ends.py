@@ -46,9 +46,9 @@ class Guest:
 
 
 class Line:
-    """What a person's program knows of its server (`room_client.Asking`).
+    """Connection to the server, as the client's rooms use it.
 
-    What is asked reaches the server with `up`, what the server says the program with `down`.
+    `up` carries one request to the server, `down` one message to the client.
     """
 
     def __init__(self, hall: Hall, key: str, client_id: str) -> None:
@@ -143,14 +143,14 @@ class Hall:
         self.restart()
 
     def restart(self) -> None:
-        """It begins anew and remembers nothing."""
+        """Restart the server without its memory."""
         self.side = RoomSide(
             self.clock, MemoryRooms(self.limits), self.limits, lambda name: self.people[name].key
         )
         self.side.connections = self.guests
 
     def person(self, name: str, **limits: Any) -> Person:
-        """Somebody who is connected."""
+        """Add a connected client."""
         self.people[name] = Person(self, name, **limits)
         return self.people[name]
 
@@ -162,7 +162,7 @@ class Hall:
 
 
 class Person:
-    """Somebody's program, with all that it told."""
+    """Client's program, with all events that it reported."""
 
     def __init__(
         self, hall: Hall, name: str, limits: Limits = DEFAULTS, ledger: Ledger | None = None
@@ -200,7 +200,7 @@ class Person:
         return [event for event in self.events if isinstance(event, kind)]
 
     def texts(self) -> list[str]:
-        """What was heard."""
+        """List the texts that the user was shown."""
         return [event.text for event in self.told(MessageReceived)]
 
     def seen(self) -> list[tuple[Any, str, str]]:

@@ -1,4 +1,4 @@
-"""What holds for conversations in both modes: calls, messages, farewells, and the end of the program."""
+"""Test conversations in both modes: calls, messages, farewells, and the end of the program."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ WORDS = ("one", "two", "three")
 
 
 class Called(Both):
-    """Somebody calls."""
+    """Incoming calls."""
 
     def test_the_first_is_spoken_to_at_once(self) -> None:
         bob = self.calls("bob")
@@ -103,7 +103,7 @@ class Called(Both):
 
 
 class Waiting(Both):
-    """What is said before there is a connection."""
+    """Messages before there is a connection."""
 
     def test_it_goes_out_in_its_order_when_there_is_one(self) -> None:
         self.node.chat(BOB)
@@ -230,7 +230,7 @@ class Quitting(Both):
 
 
 class EndOfInput(Both):
-    """Nothing more will be typed."""
+    """End of input."""
 
     def test_with_nothing_to_do_it_ends_at_once(self) -> None:
         self.node.end_of_input()
@@ -281,7 +281,7 @@ class EndOfInput(Both):
 
 
 class Mistakes(Both):
-    """What cannot be done is said in one sentence."""
+    """Impossible commands, each with one sentence."""
 
     def test_each_with_its_command(self) -> None:
         for ask, command, words in (

@@ -18,7 +18,7 @@ WORDS = ("one", "two", "three")
 
 
 class CalledTests(Case):
-    """Somebody calls."""
+    """Incoming calls."""
 
     def test_with_plain_the_first_is_spoken_to_at_once(self) -> None:
         self.called("bob")
@@ -170,7 +170,7 @@ class QuittingTests(Case):
 
 
 class CallingTests(Case):
-    """Where calls go."""
+    """Outgoing calls."""
 
     def test_somebody_called_before_is_gone_on_with(self) -> None:
         self.called("bob", 5003)

@@ -1,4 +1,4 @@
-"""What is said to people in plain text and asked of conversations; see `test_both_modes.py` too."""
+"""Test messages and commands in plain text; see `test_both_modes.py` too."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.client.plain_program import BOB, Case
 
 
 class MistakeTests(Case):
-    """What cannot be is said in one sentence."""
+    """Impossible commands, each with one sentence."""
 
     def test_each_with_its_command(self) -> None:
         for ask, command, words in (
@@ -72,7 +72,7 @@ class MistakeTests(Case):
 
 
 class OrdersTests(Case):
-    """What goes to the conversation that is meant."""
+    """Commands for one of several conversations."""
 
     def two(self) -> None:
         """Bob and Carol have called and were taken; Carol is the current one."""

@@ -38,7 +38,7 @@ class Case(SynchronousTestCase):
         self.all: Conversations = self.node.calls.all
 
     def called(self, host: str, data: bytes) -> Wire:
-        """Somebody calls from `host` and says `data`."""
+        """Call from `host` and send `data`."""
         link = PlainLink(self.node.calls.links, self.clock, DEFAULTS, None)
         wire = joined(link, Wire(host, 40000))
         if data:
@@ -52,7 +52,7 @@ class Case(SynchronousTestCase):
         return self.called(host, f"CHAT\r\nclientID: {name}\r\n{where}".encode())
 
     def dialled(self, host: str, dialect: Dialect = RAW) -> tuple[Conversation, Wire]:
-        """We call somebody at `host`, and they take it."""
+        """Call a peer at `host`, which accepts."""
         calls = self.node.calls
         conversation = calls.begin("them", dialect)
         conversation.session.call()
@@ -113,7 +113,7 @@ class NameTests(Case):
 
 
 class CurrentTests(Case):
-    """Who is spoken to."""
+    """Current conversation."""
 
     def test_nobody_at_first(self) -> None:
         self.assertIsNone(self.all.current)
@@ -132,7 +132,7 @@ class CurrentTests(Case):
 
 
 class RingingTests(Case):
-    """Who calls."""
+    """Ringing calls."""
 
     def test_the_last_or_the_one_of_a_name_or_a_number(self) -> None:
         self.rings("bob", "10.0.0.2")
@@ -216,7 +216,7 @@ class OneWayTests(Case):
 
 
 class RowTests(Case):
-    """What /who shows."""
+    """Rows of /who."""
 
     def test_each_with_how_it_stands(self) -> None:
         self.rings("bob")

@@ -1,4 +1,4 @@
-"""What waits is taken to people when they come, and nobody is called for whom nothing waits."""
+"""Test that queued messages go out when a contact is online, and that no other is called."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the doctor makes of addresses, keys, clocks and beacons."""
+"""Test the doctor's findings about addresses, keys, clocks and beacons."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ MOST_MEETINGS = 256
 
 
 class CallerTests(Case):
-    """Who calls, without a server."""
+    """Callers, without a server."""
 
     def warnings(self, name: str = "bob") -> int:
         return sum(text.startswith(CHANGED.format(name)) for text in self.texts(Failed))
@@ -224,7 +224,7 @@ class CallerTests(Case):
 
 
 class OutgoingTests(Case):
-    """Whom a call reaches."""
+    """Recipients of outgoing calls."""
 
     def test_an_address_reaches_whoever_is_there_under_their_own_name(self) -> None:
         bob = self.talking()
@@ -312,7 +312,7 @@ class RoomForMessagesTests(Case):
 
 
 class ServerTests(Case):
-    """What a server says of people."""
+    """Confirmations by the server."""
 
     server = True
     known = ("carol",)
@@ -453,7 +453,7 @@ class ServerTests(Case):
         self.assertEqual(self.kept(), ["hello"])
 
     def test_a_call_is_taken_back_with_its_answer(self) -> None:
-        """Whoever answers with CHATACK twice is open once."""
+        """Accept a call once, even if CHATACK comes twice."""
         self.directory.knows("bob", key_of("bob"), (BOB_HOST, BOB_PORT))
         self.node.chat("bob")
         self.net.settle()

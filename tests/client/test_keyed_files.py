@@ -1,4 +1,4 @@
-"""Whose files are taken, asked about or refused, and on which connection they are heard of."""
+"""Test which files are accepted, asked about or refused, and on which connection."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OFFER = Offer(1, "name.txt", 10, DATE, "text/plain")
 
 
 class OfferTests(Case):
-    """Somebody offers a file."""
+    """Incoming offers."""
 
     def offers(self, other: FarPerson) -> list[FileChanged]:
         """Offer a file; return what the person was told."""
@@ -28,7 +28,7 @@ class OfferTests(Case):
         return self.told(FileChanged)
 
     def a_stranger(self) -> FarPerson:
-        """Somebody without a pin, whose call was taken."""
+        """Accept a call of a peer without a pin."""
         eve = self.called("eve")
         self.node.accept()
         self.net.settle()
@@ -91,7 +91,7 @@ class OfferTests(Case):
 
 
 class UnansweredTests(Case):
-    """We offer a file."""
+    """Outgoing offers."""
 
     def test_an_offer_that_they_do_not_answer_is_taken_back_and_told(self) -> None:
         self.patch(files, "SWEPT_EVERY", 2.0)

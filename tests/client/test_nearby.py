@@ -1,4 +1,4 @@
-"""Who is nearby, to one user's program: said, heard, shown, and called."""
+"""Test beacons in a client: sent, heard, shown, and called."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class NeighbourTests(SynchronousTestCase):
         return self.air
 
     def place(self, conversation: Any, contact: Contact) -> None:
-        """Where a call would be made."""
+        """Note where a call would go."""
         self.placed.append(contact)
         self.conversation = conversation
 

@@ -1,4 +1,4 @@
-"""Where we are in the network, and what of it is told."""
+"""Test our own addresses, and which of them are announced."""
 
 from __future__ import annotations
 

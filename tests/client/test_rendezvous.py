@@ -1,4 +1,4 @@
-"""What a server says so that two may meet, in words."""
+"""Test the text of introductions."""
 
 from __future__ import annotations
 

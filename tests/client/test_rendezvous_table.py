@@ -24,7 +24,7 @@ CALL = "0123456789abcdef"
 
 
 class Dialler(Protocol):
-    """Somebody who connects and says something."""
+    """Peer that connects and sends something."""
 
     transport: Any
 
@@ -55,7 +55,7 @@ class Case(SynchronousTestCase):
         self.routers.kinds.clear()
 
     def begin(self) -> None:
-        """Everybody starts."""
+        """Start everybody."""
         self.world.__enter__()
         self.addCleanup(self.world.__exit__)
 
@@ -83,7 +83,7 @@ class Case(SynchronousTestCase):
         self.world.pass_time(seconds)
 
     def shown(self, person: Person) -> CommandOutput:
-        """What /path says."""
+        """Return the answer of /path."""
         assert person.node is not None
         person.node.path()
         answer = self.events(person)[-1]
@@ -99,7 +99,7 @@ class Case(SynchronousTestCase):
         return dialler
 
     def attempts(self) -> list[tuple[str, tuple[str, int]]]:
-        """Who connected to whom, of people."""
+        """List the connections tried between persons."""
         return [
             (who, details[0])
             for _, who, what, details in self.world.trace.entries
@@ -213,7 +213,7 @@ class CallTests(Case):
 
 
 class PathTests(Case):
-    """What /path says."""
+    """Answers of /path."""
 
     def test_the_way_and_where_it_goes(self) -> None:
         self.begin()

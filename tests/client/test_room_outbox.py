@@ -11,7 +11,7 @@ from tests.client.room_ends import Case
 
 
 class FlowTests(Case):
-    """Who says much is read later, so only some of it is on the way."""
+    """Flow control: a fast sender has only some messages on the way."""
 
     def test_only_some_are_on_the_way_and_none_is_lost(self) -> None:
         self.both_join()

@@ -126,7 +126,7 @@ class JoinTests(Case):
 
 
 class OrderTests(Case):
-    """What may be done in a room, and who is told."""
+    """Permissions in a room, and who is told."""
 
     def test_a_topic_is_told_to_all_and_shown(self) -> None:
         self.both_join()

@@ -53,7 +53,7 @@ class Opening:
 
 
 class Keyboard:
-    """What is typed."""
+    """Record whether input is read."""
 
     def __init__(self) -> None:
         self.state = "new"
@@ -66,7 +66,7 @@ class Keyboard:
 
 
 class Screen:
-    """What is seen: `flushed` fires when the test wants it."""
+    """Output whose `flushed` fires when the test wants."""
 
     def __init__(self) -> None:
         self.flushed: Deferred[None] = Deferred()
@@ -118,7 +118,7 @@ class Case(SynchronousTestCase):
         self.troubles.append(str(trouble))
 
     def locked(self) -> bool:
-        """Whether the home is still ours."""
+        """Return True while the home is locked by us."""
         other = Home(self.home.path)
         try:
             other.open()

@@ -1,4 +1,4 @@
-"""What strangers may hold of a client, and that people one knows have places of their own."""
+"""Test how much strangers may hold of a client, and the places reserved for contacts."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ from tests.client.tls_net import DATE, FarPerson
 
 
 class QueueTests(Case):
-    """Somebody whose key is pinned is away."""
+    """Contact with a pinned key that is away."""
 
     def test_what_is_typed_after_a_failed_call_is_queued_for_them(self) -> None:
         self.node.chat("bob")
@@ -104,7 +104,7 @@ class QueueTests(Case):
 
 
 class OutboxTests(Case):
-    """What waits can be listed, and read while the contact is away."""
+    """List and read queued messages while the contact is away."""
 
     def shown(self) -> CommandOutput:
         answer = self.told(CommandOutput)[-1]
@@ -261,7 +261,7 @@ STEP = st.tuples(
 
 
 class Screen:
-    """What a person sees, and to whom the next line goes by that."""
+    """Screen, and the recipient of the next line according to it."""
 
     SHOWN = re.compile(
         r"\* (?:talking with (\S+) \([^)]*\)|what you type goes to (\S+) now"

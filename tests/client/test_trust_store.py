@@ -1,4 +1,4 @@
-"""Whose key is whose, to one program: pins in a file, introductions of the last minute."""
+"""Test pins in a file, and introductions of the last minute."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Case(SynchronousTestCase):
 
 
 class BeliefTests(Case):
-    """What an id is worth."""
+    """Confirmation of claimed ids."""
 
     def test_of_a_stranger_nothing(self) -> None:
         self.assertIs(self.worth("bob", BOB), Worth.CLAIMED)
@@ -100,7 +100,7 @@ class BeliefTests(Case):
 
 
 class PinTests(Case):
-    """What is kept."""
+    """Stored pins."""
 
     def test_outlasts_the_program(self) -> None:
         self.known.pin("bob", BOB)

@@ -133,7 +133,7 @@ class TlsNet(Net):
 
     @property
     def under_way(self) -> int:
-        """How many connections were asked for and are neither there nor given up."""
+        """Number of connections asked for and neither made nor given up."""
         waiting = self.connectors[self.answered :]
         return sum(not one.stoppedConnecting for one in waiting)
 
@@ -146,7 +146,7 @@ class TlsNet(Net):
         return wire
 
     def arrive(self, door: Door, host: str, port: int = 40000) -> TlsWire:
-        """Somebody connects to `door` from `host:port`."""
+        """Connect to `door` from `host:port`."""
         wire = TlsWire(host, port, self, client=False)
         joined(door.buildProtocol(None), wire)
         return wire
@@ -193,12 +193,12 @@ class Far:
 
     @property
     def ended(self) -> bool:
-        """Whether the connection is over."""
+        """True after the connection has ended."""
         return self.wire.ended
 
     @property
     def refused(self) -> bool:
-        """Whether TLS failed, which is how a key is refused."""
+        """True if TLS failed, which is how a key is refused."""
         return self._stranger.error is not None
 
     def tell(self, *messages: Bcp2Message) -> None:
@@ -245,7 +245,7 @@ class Far:
         return True
 
     def _tls_of(self, data: bytes) -> bytes:
-        """What follows the plain blocks that may come before TLS."""
+        """Return the bytes after the plain blocks that may precede TLS."""
         while data.startswith(b"PUNCH"):
             _, end, data = data.partition(b"\r\n\r\n")
             if not end:
@@ -280,7 +280,7 @@ class Far:
 
 
 class FarPerson(Far):
-    """Somebody at the far end: takes calls and acknowledges messages, unless a test wants otherwise."""
+    """Peer that accepts calls and acknowledges messages, unless a test says otherwise."""
 
     def __init__(
         self,
@@ -305,7 +305,7 @@ class FarPerson(Far):
 
     @property
     def over(self) -> bool:
-        """Whether the program said QUIT, or the connection is over."""
+        """True if the program has sent QUIT, or the connection has ended."""
         return self.left or self.ended
 
     def calls(self) -> None:

@@ -52,7 +52,7 @@ class Hall:
         return own[0]
 
     def come(self, client_id: str, number: int, host: str = HOST, **how: Any) -> ClientConnection:
-        """Somebody new with key `number`, registered as `client_id`."""
+        """Register a new client with key `number` as `client_id`."""
         visitor = ClientConnection(key(number), host, 40000 + number)
         answer = self.register(visitor, client_id, **how)
         assert isinstance(answer, bcp2_server.RegAck), answer
@@ -62,7 +62,7 @@ class Hall:
         return self.ask(visitor, bcp2_server.Register(7, client_id, 5000, **how))
 
     def status(self, visitor: ClientConnection, message: Any) -> int:
-        """What it is refused with."""
+        """Return the status with which a request is refused."""
         answer = self.ask(visitor, message)
         assert isinstance(answer, Error), answer
         assert answer.cseq == message.cseq
@@ -70,13 +70,13 @@ class Hall:
         return answer.status
 
     def classic(self, client_id: str, host: str = HOST) -> None:
-        """Somebody without a key."""
+        """Register a classic client."""
         self.registry.keep(
             ClassicRegistration(client_id, host, 3000, Origin(host, 1, False)), self.now
         )
 
     def pass_time(self, seconds: float) -> list[Effect]:
-        """What the time brings."""
+        """Let time pass and return the effects."""
         self.now += seconds
         return self.directory.due(self.now)
 

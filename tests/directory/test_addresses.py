@@ -1,4 +1,4 @@
-"""Which addresses one is told of another."""
+"""Test which addresses of a client its peer is told."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SECRET = ("10.0.0.7", 4000)
 def them(
     host: str, *addresses: tuple[str, int], port: int = 5000, local: bool = False
 ) -> Registration:
-    """Somebody seen at `host` who can be called at `port` and claims `addresses`."""
+    """Make a client seen at `host` that claims `addresses`."""
     return Registration(
         "b", OTHER, port, addresses, 60, True, (), ClientConnection(OTHER, host, SEEN_PORT, local)
     )

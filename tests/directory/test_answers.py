@@ -1,4 +1,4 @@
-"""What each request is answered, and the line that the terminal shows."""
+"""Test the answer to each request, and the line that the terminal shows."""
 
 from __future__ import annotations
 

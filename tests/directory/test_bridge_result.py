@@ -1,4 +1,4 @@
-"""Whom a server answered with."""
+"""Test the peer read from BRIDGEACK."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which address is shown, and what counts as one."""
+"""Test which address is shown, and what counts as one address."""
 
 from __future__ import annotations
 

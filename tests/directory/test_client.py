@@ -86,7 +86,7 @@ class Course:
 
     @property
     def clean(self) -> bool:
-        """Nothing is left over: no timer, and no connection that we have not closed."""
+        """True if no timer and no open connection of ours is left."""
         return not self.reactor.getDelayedCalls() and self.transport.disconnecting
 
 

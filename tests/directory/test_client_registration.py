@@ -1,4 +1,4 @@
-"""What a server is told of ourselves."""
+"""Test the REGISTER that describes ourselves."""
 
 from __future__ import annotations
 

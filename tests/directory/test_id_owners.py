@@ -1,4 +1,4 @@
-"""Which ids look alike, and which a key may have."""
+"""Test which ids look alike, and which a key may claim."""
 
 from __future__ import annotations
 

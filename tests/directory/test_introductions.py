@@ -1,4 +1,4 @@
-"""How often one may be introduced to another."""
+"""Test the limits on introductions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients with keys are answered, and who else is told: registrations, and the rest."""
+"""Test answers and pushes to keyed clients: registrations, and the rest."""
 
 from __future__ import annotations
 

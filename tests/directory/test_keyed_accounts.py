@@ -10,7 +10,7 @@ from tests.directory.hall import HOST, Hosted
 
 
 class AccountTests(Hosted):
-    """Whoever has logged in may take the account's name over with a new key."""
+    """Accounts: a user who has logged in may take over the account's id with a new key."""
 
     def visitor(self, number: int, user: str | None) -> ClientConnection:
         visitor = ClientConnection(key(number), HOST, 41000 + number)

@@ -1,4 +1,4 @@
-"""Who is introduced to whom, and who is in the list."""
+"""Test BRIDGE and the list of clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is told of whose coming and going."""
+"""Test watches: who is told of presence."""
 
 from __future__ import annotations
 

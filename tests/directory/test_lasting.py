@@ -1,4 +1,4 @@
-"""What a directory still knows after a restart, and what it answers while its store fails."""
+"""Test what a directory knows after a restart, and its answers while its store fails."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class LastingCase(StoreCase):
         self.plain = Directory(store.registry, DEFAULTS, store.names)
 
     def found(self, peer_id: str, number: int = 9) -> Any:
-        """What somebody with key `number` is told who asks for `peer_id`."""
+        """Return the answer to a client with key `number` that asks for `peer_id`."""
         asker = self.hall.come(f"asker{number}", number)
         answer = self.hall.ask(asker, bcp2_server.Bridge(3, peer_id))
         return answer.status if isinstance(answer, Error) else answer.client_id

@@ -1,4 +1,4 @@
-"""Who is listed, in both orders."""
+"""Test the list of clients in both orders."""
 
 from __future__ import annotations
 

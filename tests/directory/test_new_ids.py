@@ -1,4 +1,4 @@
-"""What strangers may take of the ids, and what they may not take from others."""
+"""Test how many ids strangers may take, and which ids are protected."""
 
 from __future__ import annotations
 

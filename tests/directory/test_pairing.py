@@ -1,4 +1,4 @@
-"""Whom BRIDGE answers with: the sentences of the protocol, and a simple model of them."""
+"""Test BRIDGE against the sentences of the protocol and a simple model of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of several servers is tried next, and when."""
+"""Test which of several servers is tried next, and when."""
 
 from __future__ import annotations
 

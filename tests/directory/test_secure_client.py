@@ -357,7 +357,7 @@ class RequestTests(Case):
 
 
 class PushTests(Case):
-    """What it says unasked."""
+    """Pushes of the server."""
 
     def test_an_introduction(self) -> None:
         self.started()
@@ -509,7 +509,7 @@ class ClassicServerTests(Case):
         self.server.silent = self.said.append
 
     def later(self) -> int:
-        """How often it is tried in the next minute."""
+        """Count the tries within the next minute."""
         before = len(self.tried)
         for _ in range(60):
             self.net.advance(1)
@@ -550,7 +550,7 @@ class ClassicServerTests(Case):
 
 
 class ComingBackTests(Case):
-    """When it is tried again."""
+    """Times of further tries."""
 
     def gaps(self, count: int) -> list[float]:
         """Seconds between one failure and the next try."""
@@ -697,7 +697,7 @@ class OthersTests(Case):
         self.strange: tuple[str, ...] = ()
 
     def ports(self) -> list[int]:
-        """Where it was dialled, in order."""
+        """Ports dialled, in order."""
         return [port for _, port in self.net.wanted]
 
     def test_the_next_is_tried_at_once_and_goes_by_its_own_name(self) -> None:

@@ -1,4 +1,4 @@
-"""Who is told of whom."""
+"""Test who is told of presence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the end-to-end tests share. They run under pytest; trial finds no test case in them."""
+"""Share fixtures of the end-to-end tests. They run under pytest; trial finds no test case in them."""
 
 from __future__ import annotations
 

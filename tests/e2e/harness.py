@@ -67,7 +67,7 @@ class JsonClient(Program):
         return found[0]
 
     def forget(self) -> None:
-        """What was said until now is no longer looked at."""
+        """Skip all events until now."""
         self._position = len(self.output.lines)
 
     def heard(self) -> list[str]:

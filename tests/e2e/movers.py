@@ -49,7 +49,7 @@ def forget_peak(program: Talker) -> None:
 
 
 class Mover(Person):
-    """Somebody with a folder for files; its parent, `world`, holds nothing else."""
+    """Person with a folder for files; its parent, `world`, holds nothing else."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class Mover(Person):
 
     @property
     def home(self) -> Path:
-        """Where its key and records are."""
+        """Folder of its key and records."""
         return self._home
 
     def send(self, *paths: Path) -> None:
@@ -97,7 +97,7 @@ class Mover(Person):
         return told
 
     def files(self) -> list[dict[str, Any]]:
-        """What /files shows."""
+        """Return the rows of /files."""
         self.now.send_line("/files")
         return list(self.now.event("answer", command="files")["files"])
 
@@ -128,7 +128,7 @@ class Mover(Person):
         return sum(path.stat().st_size for path in self.downloads.glob("*.part"))
 
     def assert_whole(self, files: dict[str, str]) -> None:
-        """These lie in the download folder, and nothing else does, nor is anything beside it."""
+        """Check that the download folder holds exactly these files, and nothing lies beside it."""
         assert self.landed() == files
         if self.downloads.parent == self.world:
             assert [path.name for path in self.world.iterdir()] == ["downloads"]

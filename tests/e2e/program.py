@@ -47,7 +47,7 @@ def _own_terminal() -> None:
 
 
 class Stream:
-    """What one descriptor of a program says, line by line, gathered by a thread of its own."""
+    """Lines that one descriptor of a program writes, read by a thread."""
 
     def __init__(self, descriptor: int, changed: threading.Condition) -> None:
         self.lines: list[str] = []
@@ -210,7 +210,7 @@ class Program:
         self._process.send_signal(number)
 
     def wait(self, timeout: float = LIMIT) -> int:
-        """Its exit code, when it has ended by itself and all its output is in `lines`."""
+        """Wait for the end of the program; return its exit code."""
         try:
             code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -260,7 +260,7 @@ class Program:
         return code
 
     def assert_no_traceback(self) -> None:
-        """Nothing that it printed or wrote to a file tells of an error that nobody handled."""
+        """Check that no output or file of the program has the traceback of an unhandled error."""
         for line in [*self.output.lines, *self.errors.lines]:
             assert "Traceback" not in line, self.transcript()
         for path in (path for place in self.places for path in place.rglob("*") if path.is_file()):

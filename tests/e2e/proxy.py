@@ -96,12 +96,12 @@ class Proxy:
 
     @property
     def planned(self) -> int:
-        """How many planned cuts are still to come."""
+        """Number of planned cuts still to come."""
         return len(self._places)
 
     @property
     def open(self) -> int:
-        """How many connections there are."""
+        """Number of connections."""
         return len(self._pairs)
 
     def stall(self) -> None:
@@ -113,11 +113,11 @@ class Proxy:
         self._do(lambda: setattr(self, "_stalled", False))
 
     def refuse(self, refusing: bool) -> None:
-        """Nobody listens on our ports (True), or somebody does again; connections stay as they are."""
+        """Refuse connections on our ports, or accept them again; open ones stay."""
         self._do(lambda: self._refuse(refusing))
 
     def saw(self, word: str | bytes) -> bool:
-        """Whether these bytes passed, in one direction, one after the other."""
+        """Return True if these bytes passed, in one direction and in a row."""
         sought = word.encode() if isinstance(word, str) else word
         return sought in self.towards or sought in self.back
 

@@ -80,10 +80,10 @@ class Ear:
 
 
 class Roamer(threading.Thread):
-    """Somebody who says `texts` messages in `room`, at one server or another, and reads all of it.
+    """Member that sends `texts` messages in `room`, at one server or another, and reads all of it.
 
-    What was said when a connection broke is looked for before it is said again, as a client does.
-    `said` is what was acknowledged, `heard` all that was ever told in the room, by number.
+    A message whose connection broke is looked up before it is sent again, as a client does. `said`: the
+    acknowledged messages; `heard`: all messages of the room, by number.
     """
 
     def __init__(self, name: str, ports: list[int], first: int, folder: Path, texts: int) -> None:
@@ -146,7 +146,7 @@ class Roamer(threading.Thread):
         ear.close()
 
     def _take(self, ear: Ear, own: list[tuple[int, str]]) -> None:
-        """What was told comes in the room's order, with no gap."""
+        """Check that messages come in the room's order, without a gap."""
         for number, text in sorted([*ear.seen, *own]):
             assert self.heard.setdefault(number, text) == text
         ear.seen.clear()

@@ -19,7 +19,7 @@ LOOPBACK = "tcp:0:interface=127.0.0.1"
 
 
 class Person:
-    """Somebody with a home, in which a client runs or not."""
+    """Person with a home, in which a client runs or not."""
 
     def __init__(self, stage: Stage, name: str, port: int) -> None:
         self.stage = stage
@@ -90,7 +90,7 @@ class Script:
 
 
 def meet(alice: Person, bob: JsonClient) -> None:
-    """They have talked before, and know each other's keys."""
+    """Let two persons talk once, so that they know each other's keys."""
     call = alice.begin("send", "bob", "hello")
     bob.event("incoming", id="alice")
     bob.send_line("/accept alice")

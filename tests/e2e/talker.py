@@ -17,7 +17,7 @@ _PATIENCE = 10  # times LIMIT that anything may take while something still happe
 
 @dataclass(eq=False)
 class Account:
-    """What the events of a program say became of messages; each is read once, in its order."""
+    """Fate of messages according to the events of a program; each event is read once, in order."""
 
     heard: list[dict[str, Any]] = field(default_factory=list)
     sent: list[dict[str, Any]] = field(default_factory=list)
@@ -89,14 +89,14 @@ class Talker(JsonClient):
         self.until(lambda told: len(told.heard) >= texts, f"{texts} messages")
 
     def conversations(self) -> list[dict[str, Any]]:
-        """What /who shows."""
+        """Return the rows of /who."""
         self.forget()
         self.send_line("/who")
         return list(self.event("answer", command="who")["conversations"])
 
 
 class Person:
-    """Somebody with a home, a port and an id, whose program can be started again and again."""
+    """Person with a home, a port and an id, whose program can be started again and again."""
 
     def __init__(
         self, stage: Stage, name: str, server: int, *options: str, port: int | None = None

@@ -1,4 +1,4 @@
-"""What strangers do to a port: each is refused or bounded, the others are served meanwhile."""
+"""Test hostile connections: each is refused or bounded, and the others are served meanwhile."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def dial_many(port: int, number: int = MANY) -> list[socket.socket]:
 
 
 def ended(sockets: list[socket.socket], limit: float, each: Callable[[], None]) -> int:
-    """How many of them the other side ends within `limit` seconds; `each` is called meanwhile."""
+    """Count the connections that the other side ends within `limit` seconds; call `each` meanwhile."""
     count, deadline = 0, time.monotonic() + limit
     with selectors.DefaultSelector() as selector:
         for sock in sockets:
@@ -155,7 +155,7 @@ def test_a_thousand_that_dribble(server: int) -> None:
 
 
 def test_a_thousand_that_say_nothing(server: int) -> None:
-    """They may stay: some programs connect at start and ask an hour later."""
+    """Keep silent connections: some programs connect at start and ask an hour later."""
     sockets = dial_many(server)
     try:
         began = time.monotonic()
@@ -190,7 +190,7 @@ def test_the_longest_silent_goes_when_there_are_too_many(stage: Stage) -> None:
 
 
 def test_one_that_asks_and_asks_and_never_reads(server: int, started: tuple[Program, int]) -> None:
-    """What waits for it is bounded: it is read no further, or dropped."""
+    """Bound the output for a client that never reads: it is read no further, or dropped."""
     for number in range(50):
         ask(
             server,
@@ -282,7 +282,7 @@ def test_a_peer_that_floods(stage: Stage, pytestconfig: pytest.Config) -> None:
 
 
 def test_a_peer_that_never_reads(stage: Stage) -> None:
-    """What is typed for it waits up to a bound; the program and its other conversations go on."""
+    """Queue typed lines for it up to a bound; the program and its other conversations go on."""
     client = stage.client("alice")
     with Wire.dial(client.port) as wire, Wire.dial(client.port) as other:
         wire.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)

@@ -23,7 +23,7 @@ PASSWORD = "correct horse battery"
 
 
 def passwd(*words: str, typed: str = "") -> str:
-    """What `chatserver passwd` says."""
+    """Return the output of `chatserver passwd`."""
     command = [*TWISTD, "-n", "chatserver", "passwd", *words]
     ended = subprocess.run(command, input=typed, capture_output=True, text=True, timeout=LIMIT)
     assert ended.returncode == 0, ended.stderr

@@ -1,4 +1,4 @@
-"""Nothing is lost when connections are cut, stall or are refused: real programs, and a proxy between."""
+"""Test that nothing is lost when connections are cut, stall or are refused: real programs and a proxy."""
 
 from __future__ import annotations
 

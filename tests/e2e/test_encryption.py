@@ -1,4 +1,4 @@
-"""Nobody else can read it, nobody else can be you: real programs, recorders and a man in the middle."""
+"""Test that nobody else can read or impersonate: real programs, recorders and a man in the middle."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ def multicast() -> None:
 
 
 def nearby(client: JsonClient, *names: str) -> list[dict[str, object]]:
-    """What /nearby shows of `names`, asked again until all are in it."""
+    """Return the rows of /nearby for `names`, asked again until all are there."""
     end = time.monotonic() + LIMIT
     while True:
         client.send_line("/nearby")

@@ -1,4 +1,4 @@
-"""How `chatclient send-file` and `receive` end when it does not go well, and how they go on."""
+"""Test how `chatclient send-file` and `receive` fail, and how they continue."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def told(program: Program, name: str, **fields: Any) -> dict[str, Any]:
 
 
 def one_line(program: Program) -> str:
-    """What it said on standard error."""
+    """Return the only line on standard error."""
     (line,) = program.errors.lines
     return line
 

@@ -1,4 +1,4 @@
-"""What people do wrong: each gets one helpful line and the exit code that was promised."""
+"""Test mistakes of users: each gets one helpful line and the promised exit code."""
 
 from __future__ import annotations
 

@@ -83,7 +83,7 @@ def test_clients_of_different_servers_meet(two: Several, tmp_path: Path) -> None
 
 
 def joining(where: tuple[str, int], ticket: str) -> socket.socket:
-    """Somebody who has asked for an end of a pipe."""
+    """Connect to the relay with a ticket."""
     end = socket.create_connection(where, LIMIT)
     end.sendall(f"RELAY\r\nTicket: {ticket}\r\n\r\n".encode())
     return end

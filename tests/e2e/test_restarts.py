@@ -1,4 +1,4 @@
-"""Nothing is lost when a program is killed, or when somebody is away: real programs in lasting homes."""
+"""Test that nothing is lost when a program is killed or a peer is away: real programs, lasting homes."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def keep(alice: Person, bob: Person, *texts: str) -> list[int]:
 
 
 def first_hearing(listener: Person) -> list[dict[str, Any]]:
-    """What somebody heard in all their lives; what was told again is marked so, and left out."""
+    """List all messages heard in all lives, without those marked as repeated."""
     seen: dict[int, dict[str, Any]] = {}
     for life in listener.lives:
         for event in life.read().heard:
@@ -63,7 +63,7 @@ def accepted(speaker: Person) -> dict[int, str]:
 
 
 def assert_once_and_in_order(speaker: Person, listener: Person, last_words: int) -> None:
-    """What arrived is what was typed, in its order; missing is at most what a killed program never took.
+    """Check that all texts arrived in order; at most those that a killed program never took are missing.
 
     The `last_words` texts were typed to a program that was not killed any more.
     """

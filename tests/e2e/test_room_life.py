@@ -1,4 +1,4 @@
-"""What people do around rooms, with real programs: look things up, keep order, talk in private."""
+"""Test rooms with real programs: searching, moderating, private messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.e2e.test_rooms import member
 
 
 def searched(client: JsonClient, words: str) -> list[tuple[str, str, str]]:
-    """What /search finds: where, by whom and what."""
+    """Return the results of /search: where, by whom and which text."""
     client.forget()
     client.send_line(f"/search {words}")
     client.event("answer", command="search")

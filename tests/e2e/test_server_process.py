@@ -35,7 +35,7 @@ def run(
 
 
 def ask(port: int, text: str, answers: int = 1) -> str:
-    """What the server answers on one connection, until `answers` blank lines have come."""
+    """Return the server's answer on one connection, until `answers` blank lines have come."""
     with socket.create_connection(("127.0.0.1", port), LIMIT) as connection:
         connection.settimeout(LIMIT)
         connection.sendall(text.encode())

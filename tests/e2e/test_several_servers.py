@@ -85,7 +85,7 @@ def test_a_classic_client_asks_the_other(stage: Stage) -> None:
 
 
 def test_a_server_that_is_told_to_end_has_ended_soon_whoever_lingers(stage: Stage) -> None:
-    """Somebody who reads nothing, somebody who says nothing, a call for the relay, and a client."""
+    """End in time in spite of silent connections, unread output, a relay request, and a client."""
     server, port = stage.server()
     alice = stage.open_client("alice", f"127.0.0.1:{port}")
     alice.event("registered")

@@ -56,7 +56,7 @@ class Load:
             thread.start()
 
     def acknowledged(self) -> tuple[int, int, int]:
-        """How many of each."""
+        """Return the number of each kind."""
         return len(self.classic), len(self.keyed), len(self.said)
 
     def wait(self, *least: int) -> None:
@@ -165,7 +165,7 @@ def running(stage: Stage, home: Path, port: int) -> Program:
 
 
 def registered(server: Program, prefix: str) -> set[str]:
-    """Which ids that begin so the operator is shown."""
+    """List the ids with this prefix that the operator is shown."""
     before = len(server.lines)
     server.send_line(f"/info {prefix}")
     server.send_line("/nonsense")
@@ -174,7 +174,7 @@ def registered(server: Program, prefix: str) -> set[str]:
 
 
 def said_since(port: int, folder: Path, after: int) -> set[tuple[int, str]]:
-    """What the room knows of what was said after the number `after`."""
+    """Return the room's messages after the number `after`."""
     with Asker(port, folder) as asker:
         asker.ask(bcp2_server.Register(1, f"reader{after}", 5000))
         asker.ask(asked.Join(2, ROOM))

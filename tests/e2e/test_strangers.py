@@ -51,7 +51,7 @@ def rude(friends: tuple[JsonClient, JsonClient], tmp_path: Path) -> Iterator[Non
 
 
 def status(client: JsonClient) -> dict[str, Any]:
-    """What strangers hold of it."""
+    """Return what strangers hold of the client."""
     client.send_line("/status")
     found: dict[str, Any] = client.event("answer", command="status")["strangers"]
     return found

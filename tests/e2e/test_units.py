@@ -1,4 +1,4 @@
-"""What misc/ holds for systemd: it starts the program that there is, on a socket that it is handed."""
+"""Test the systemd units in misc/: they start this program on a socket that it is handed."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def setting(unit: str, name: str) -> list[str]:
 
 
 def command(unit: str) -> list[str]:
-    """What ExecStart runs, as systemd would put the values in for the instance 5555."""
+    """Return the command of ExecStart with the values for the instance 5555."""
     [line] = setting(unit, "ExecStart")
     line = line.replace("%i", "5555").replace("$CHATSERVER_OPTIONS", "")
     return shlex.split(line)

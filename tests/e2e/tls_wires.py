@@ -1,4 +1,4 @@
-"""What stands between and against the programs under test: recorders, and TLS with a key of our own."""
+"""Stand between and against the programs under test: recorders, and TLS with a key of our own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a proxy is made of: its ports, the connections through them, and their two directions."""
+"""Build a proxy: its ports, the connections through them, and their two directions."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Door:
 
     @property
     def port(self) -> int:
-        """Its number."""
+        """Port number."""
         return int(self.holder.getsockname()[1])
 
     def listen(self) -> None:

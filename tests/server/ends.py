@@ -11,7 +11,7 @@ from chatproto.server.factory import ChatFactory
 
 
 class End(StringTransport):
-    """What the other side sees; `full`: the transport holds all it may and pauses its producer."""
+    """Other end of a connection; `full`: the transport is full and pauses its producer."""
 
     def __init__(self, host: str = "127.0.0.1", port: int = 40000, ours: str = "127.0.0.1") -> None:
         super().__init__(IPv4Address("TCP", ours, 5555), IPv4Address("TCP", host, port))
@@ -40,7 +40,7 @@ class End(StringTransport):
         super().abortConnection()
 
     def new(self) -> bytes:
-        """What was written since the last time."""
+        """Return the bytes written since the last call."""
         data: bytes = self.value()[self.seen :]
         self.seen += len(data)
         return data

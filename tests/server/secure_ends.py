@@ -37,7 +37,7 @@ ONE, OTHER, SERVER = new_identity(), new_identity(), new_identity()
 
 @implementer(IHandshakeListener)
 class Client(Protocol):
-    """Somebody who speaks BCP/2, or anything else."""
+    """Client that speaks BCP/2, or anything else."""
 
     transport: Any
 
@@ -113,13 +113,13 @@ class Served(TestCase):
         return f"call{self.calls}"
 
     async def empty(self) -> None:
-        """Nothing is left of the connections when they have ended."""
+        """Check that nothing is left of connections that have ended."""
         await self.until(lambda: not len(self.factory))
         self.assertEqual(self.side.connections, {})
         self.assertEqual(len(self.factory.wheel), 0)
 
     async def connect(self) -> Client:
-        """Somebody who has said nothing yet."""
+        """Connect without sending anything."""
         client: Client = await ClientCreator(reactor, Client).connectTCP("127.0.0.1", self.number)
         self.addCleanup(client.transport.abortConnection)
         return client
@@ -132,7 +132,7 @@ class Served(TestCase):
         identity: Identity = ONE,
         creator: IOpenSSLClientConnectionCreator | None = None,
     ) -> Client:
-        """Somebody who speaks TLS, as the server knows."""
+        """Connect with TLS; return when the server knows the connection."""
         client = await self.connect()
         port = client.transport.getHost().port
         client.secure(creator or self.handshake(identity))

@@ -108,7 +108,7 @@ class Person:
             self.server.side.gone(self.visitor, reason)
 
     def of(self, *kinds: type[Any]) -> list[Any]:
-        """What it got of these kinds."""
+        """List the received messages of these kinds."""
         return [one for one in self.got if isinstance(one, kinds)]
 
 

@@ -1,4 +1,4 @@
-"""What /metrics and /health say, read from a real server on loopback."""
+"""Test /metrics and /health of a real server on loopback."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Option(SynchronousTestCase):
 
 
 class Ends(Protocol):
-    """What has come through the pipe, as whoever it was handed to sees it."""
+    """Record the bytes that come through the relayed stream."""
 
     transport: Any
 

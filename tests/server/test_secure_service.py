@@ -30,7 +30,7 @@ from tests.server.secure_ends import LOOPBACK, ONE, OTHER, SERVER, Served
 
 
 def with_key() -> tuple[MemoryRegistry, SecureSide]:
-    """What a server with a key is made of."""
+    """Make the parts of a server with a key."""
     registry = MemoryRegistry()
     directory = KeyedDirectory(MemoryNames(), registry, lambda: "call")
     return registry, SecureSide(Tls(SERVER), directory)

@@ -1,4 +1,4 @@
-"""Whoever comes to the port with bad TLS: they are gone, nobody else notices, nothing is left."""
+"""Test bad TLS on the port: the client is dropped, nobody else notices, nothing is left."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Handshakes(Served):
 
 class Strangers(Served):
     async def refused(self, creator: Any) -> None:
-        """They hear nothing but the end, and another goes on."""
+        """Check that the client receives only the end, and another one is served."""
         client = await self.connect()
         client.secure(creator)
         await client.ready

@@ -1,4 +1,4 @@
-"""When a picture is put into the log, and by which server."""
+"""Test when a snapshot is put into the log, and by which server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class PicturesTests(HallCase):
         self.pictures = Pictures(self.album, self.one.replica, 100)
 
     def drawn(self, size: int) -> int:
-        """How many there are after so many bytes more."""
+        """Return the number of snapshots after so many bytes more."""
         self.pictures.has_read("x" * size)
         self.pictures.draw_when_due()
         return len(self.album.kept)

@@ -1,4 +1,4 @@
-"""Who has asked much that is not answered waits."""
+"""Test that a client with many unanswered requests waits."""
 
 from __future__ import annotations
 

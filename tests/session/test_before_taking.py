@@ -1,5 +1,4 @@
-"""What strangers may say on a connection inside TLS before their call is taken, and how fast people
-may talk afterwards."""
+"""Test the messages allowed before a call inside TLS is accepted, and the rate limit after it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What lies before the TLS of a connection that was made because of an introduction."""
+"""Test the bytes that precede TLS on a connection made by an introduction."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TLS = b"\x16\x03\x01 and so on"
 
 
 class Tls:
-    """What stands where the transport's protocol was."""
+    """Protocol in the place where the transport's protocol was."""
 
     disconnecting = "anything of its own"
 

@@ -1,4 +1,4 @@
-"""Which addresses are told and dialled, and how the ways are called."""
+"""Test which addresses are told and dialled, and the names of paths."""
 
 from __future__ import annotations
 

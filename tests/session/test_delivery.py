@@ -59,12 +59,12 @@ class Case(SynchronousTestCase):
             self.post.wrote(self.post.release().id)
 
     def states(self) -> dict[str, str]:
-        """What the log says of every message."""
+        """Return the state of every message according to the log."""
         return {line.text: line.state for line in self.ledger.history(KEY, 1000)}
 
 
 class OursTests(Case):
-    """What we say."""
+    """Messages that we send."""
 
     def test_numbers_rise_and_go_on_after_a_restart(self) -> None:
         self.assertEqual([self.say("one").id, self.post.say(TURN, "", Wall(0)).id], [1, 2])
@@ -152,7 +152,7 @@ class OursTests(Case):
 
 
 class BackTests(Case):
-    """What is taken back, or has waited too long."""
+    """Messages taken back or expired."""
 
     def test_never_written_it_did_not_arrive(self) -> None:
         self.say("one")

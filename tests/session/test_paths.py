@@ -35,7 +35,7 @@ def race(role: RaceRole = RaceRole.CALLER, *addresses: Any, **how: Any) -> Race[
 
 
 def until(one: Race[str], end: float) -> list[tuple[float, Any]]:
-    """What the time brings, as it comes."""
+    """Collect the effects that time brings."""
     found = []
     now = 0.0
     while now <= end:

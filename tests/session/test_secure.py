@@ -145,7 +145,7 @@ class BeginningTests(Case):
 
 
 class SilenceTests(Case):
-    """Nothing comes."""
+    """Silence of the peer."""
 
     def test_it_is_asked_about_after_thirty_seconds(self) -> None:
         self.link()
@@ -179,7 +179,7 @@ class SilenceTests(Case):
 
 
 class EndingTests(Case):
-    """How it ends."""
+    """Ends of a connection."""
 
     def test_after_a_farewell_they_close(self) -> None:
         wire = self.link()

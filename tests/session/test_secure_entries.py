@@ -17,7 +17,7 @@ from tests.session.secure_link import AT, DATE, ME, PING, Case, says
 
 
 class SpeakingTests(Case):
-    """What is numbered."""
+    """Numbered messages."""
 
     def test_messages_keep_their_number_and_their_moment(self) -> None:
         self.talk()
@@ -215,7 +215,7 @@ class SpeakingTests(Case):
 
 
 class SourceTests(Case):
-    """What goes out when nobody talks."""
+    """Files between messages."""
 
     def test_it_is_asked_as_long_as_it_has_something(self) -> None:
         self.talk()

@@ -47,7 +47,7 @@ THEIRS = opening()
 
 
 def post(smaller: bool = True, ledger: MemoryLedger | None = None) -> Delivery:
-    """What must not be lost, for somebody new."""
+    """Make the delivery for a new peer."""
     kept = ledger or MemoryLedger()
     return Delivery(kept, KEYS[1], "bob", smaller, lambda: OURS, DEFAULTS)
 
@@ -168,7 +168,7 @@ class TableTests(SynchronousTestCase):
 
 
 class CallingTests(SynchronousTestCase):
-    """We call."""
+    """Outgoing calls."""
 
     def test_a_call_tells_our_stream_and_what_we_have(self) -> None:
         session = session_in(SessionState.CALLING)
@@ -226,7 +226,7 @@ class CallingTests(SynchronousTestCase):
 
 
 class CalledTests(SynchronousTestCase):
-    """They call."""
+    """Incoming calls."""
 
     def test_a_call_rings(self) -> None:
         self.assertEqual(SecureSession().called("a", THEIRS), [Ringing()])

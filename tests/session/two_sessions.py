@@ -76,7 +76,7 @@ class Cable:
             self.closed.add(who)
 
     def cut(self) -> None:
-        """It is gone, with all that was on its way."""
+        """Break the connection, and drop everything on its way."""
         for who in tuple(self.flying):
             self.flying[who].clear()
             if who not in self.closed:
@@ -146,7 +146,7 @@ class Person:
         self.wants_dial = self.session.state is SessionState.CALLING
 
     def attach(self) -> None:
-        """Their key is known."""
+        """Attach the delivery, now that the peer's key is known."""
         self.perform(self.session.attach(self.post, Wall(0.0)))
 
     def dial(self) -> Cable | None:
@@ -165,7 +165,7 @@ class Person:
     # What happens to them.
 
     def read(self, cable: Cable, what: str, about: Any) -> None:
-        """It came on `cable`."""
+        """Handle a message that arrived on `cable`."""
         if what == "ask" and self.session.state is SessionState.CLOSED:
             self.renew()
         session = self.session
@@ -241,7 +241,7 @@ class Person:
 
     @property
     def waiting(self) -> list[str]:
-        """What the outbox has."""
+        """Texts in the outbox."""
         return [one.text for one in self.ledger.entries(KEYS[1 - self.number]) if one.kind == MSG]
 
 
@@ -323,5 +323,5 @@ class Two:
 
 
 def opening(stream: str = "e" * 16, **values: Any) -> Opening:
-    """What somebody tells who calls."""
+    """Make the opening that a caller receives."""
     return Opening(values.pop("half", False), stream, **values)

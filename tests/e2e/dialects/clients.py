@@ -12,11 +12,11 @@ ANSWER_OPEN = 0.2  # seconds for which the server must not close after an answer
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How one kind of client asks.
+    """Way in which one kind of client sends requests.
 
-    `ending` is what follows a request: `read` reads the answer and closes, `stay` keeps the
-    connection for everything and needs it open, `half` half-closes before it reads, `close` closes
-    without reading (REGISTER only; BRIDGE is read).
+    `ending` follows a request: `read` reads the answer and closes, `stay` keeps the connection for everything
+    and needs it open, `half` half-closes before it reads, `close` closes without reading (REGISTER only;
+    BRIDGE is read).
     """
 
     name: str

@@ -58,7 +58,7 @@ class CoursePeer:
             raise Fault(f"{self.row.name}: got {got!r}, not {frame!r} with its line end")
 
     def stay_quiet(self) -> None:
-        """It is our turn, so nothing may come now."""
+        """Check that nothing arrives, because it is our turn."""
         self.wire.expect_silence(QUIET)
 
     def quit(self, number: int = 0) -> None:

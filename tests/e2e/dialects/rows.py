@@ -1,7 +1,7 @@
-"""How each kind of course program speaks to a peer: one row a kind, as bytes on the wire.
+"""Speak to a peer like each kind of course program: one row per kind, as bytes on the wire.
 
-Written from what such programs do, and apart from the tables of the programs under test on
-purpose: what is wrong in one is not wrong in the other.
+Written from the behaviour of such programs, independent of the tables of the programs under test: a
+mistake in one is not in the other.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Who speaks, and where that program listens."""
+    """Id of a program, and where it listens."""
 
     id: str
     ip: str = "127.0.0.1"
@@ -47,7 +47,7 @@ class Row:
         ).encode()
 
     def opening(self, who: Person) -> bytes:
-        """What this kind says first when it calls; empty: nothing before the first message."""
+        """Return what this kind sends first when it calls; empty: nothing before the first message."""
         text = f"Incoming chat request from {who.id} {who.ip}:{who.port}"
         return self.frame(self.opener, who, text)
 

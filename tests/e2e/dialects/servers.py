@@ -23,13 +23,12 @@ NOBODY = (None, None, None)
 
 @dataclass(frozen=True, slots=True)
 class Habits:
-    """How one kind of server answers, and what our person must be told of it.
+    """Way in which one kind of server answers, and what our user must be told.
 
-    `then`: after the answer it `waits` for the client to close, or `closes` at once, or `keeps` the
-    connection and accepts the next meanwhile. `before`: what the first connection of each request
-    meets: `reset`, `empty` (closed without a byte), `two` (two equal requests are read before the
-    answer), `mute` (no answer).
-    `bridged` is what the client makes of BRIDGEACK; None: a refusal. `registers`: REGACK is a yes.
+    `then`: after the answer it `waits` for the client to close, `closes` at once, or `keeps` the connection
+    and accepts the next meanwhile. `before`: what the first connection of each request meets: `reset`,
+    `empty` (closed without a byte), `two` (two equal requests are read before the answer), `mute` (no
+    answer). `bridged`: what the client makes of BRIDGEACK; None: a refusal. `registers`: REGACK is a yes.
     """
 
     name: str

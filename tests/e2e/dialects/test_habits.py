@@ -1,4 +1,4 @@
-"""What course programs do besides framing: silence, calling back, speaking twice."""
+"""Test habits of course programs besides framing: silence, calling back, speaking twice."""
 
 from __future__ import annotations
 

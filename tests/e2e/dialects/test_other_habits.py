@@ -24,7 +24,7 @@ NUL = b"\0"
 
 
 def padded(text: str, before: str = "", size: int = 1024) -> bytes:
-    """What a program in C sends: its whole buffer, with `text` and a NUL over what was there."""
+    """Return the buffer that a program in C sends: `text` and a NUL over the old content."""
     said = text.encode() + NUL
     return (said + before.encode()[len(said) :]).ljust(size, NUL)
 
@@ -50,7 +50,7 @@ def test_a_whole_buffer_is_its_text_at_client_and_server(stage: Stage) -> None:
 
 
 def test_one_that_binds_its_port_anew_for_each_message_gets_them_all(stage: Stage) -> None:
-    """It closes as soon as it has read: only if our end is there first can it bind again."""
+    """Close after reading: only if our end is closed first can that program bind its port again."""
     client = stage.client("alice")
     with Port() as probe:
         number = probe.number

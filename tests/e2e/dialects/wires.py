@@ -44,7 +44,7 @@ class Wire:
             self.sock.sendall(data[number : number + 1])
 
     def recv(self, what: str = "something") -> bytes:
-        """What one recv gives; empty at end of input. Raises Fault if nothing comes in time."""
+        """Return one recv; empty at the end of input. Raises Fault if nothing comes in time."""
         try:
             return self.sock.recv(1024)
         except TimeoutError:
@@ -66,7 +66,7 @@ class Wire:
             raise Fault(f"got {got!r} where the connection should have ended")
 
     def expect_silence(self, seconds: float) -> None:
-        """Nothing may come for so long, nor may the connection end."""
+        """Check that for so long nothing arrives and the connection stays."""
         self.sock.settimeout(seconds)
         try:
             got = self.sock.recv(1024)
@@ -121,7 +121,7 @@ class Port:
             raise Fault(f"nobody called within {limit:g} s") from None
 
     def expect_nobody(self, seconds: float) -> None:
-        """Nobody may call for so long."""
+        """Check that for so long no connection arrives."""
         self.sock.settimeout(seconds)
         with contextlib.suppress(TimeoutError):
             self.sock.accept()
