@@ -1,1 +1,1 @@
-"""Who somebody is: keys, pins, TLS between people, and the number that two of them compare."""
+"""Identity: keys, pins, names, TLS settings, and the safety number that two people compare."""

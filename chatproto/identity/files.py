@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside, flushed to the disk, then renamed; mode 0600."""
+"""Write private files so that a crash leaves the old or the new file whole."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def write_secret(path: Path, data: bytes) -> None:
-    """Put `data` in place of what `path` held, so that a crash leaves one or the other. Raises OSError."""
+    """Replace `path` with `data`, mode 0600: written beside it, flushed, then renamed. Raises OSError."""
     new = path.with_name(f"{path.name}.new")
     new.unlink(missing_ok=True)
     made = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

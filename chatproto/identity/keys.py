@@ -1,7 +1,7 @@
-"""A person's or a server's key: made at first start, kept in the home, and named by its hash.
+"""Identity key of a person or a server: created at first start and kept in the home.
 
-The TLS certificate is self-signed with it. Nobody looks at its dates or its name: the key counts
-(protocol section 3, Identity), so a certificate may be made anew at every start.
+The TLS certificate is self-signed with it. Peers check only the key in it (PROTOCOL.md section 3), so
+a new certificate is made at every start.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ KEY_FILE = "key.pem"
 
 
 class KeyTrouble(Exception):
-    """The key cannot be had; its text is one sentence for a person."""
+    """Failure to read or create the key; the text is one sentence for a person."""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A private key, its certificate, and its name."""
+    """Private key, its certificate, and its name (`sha256:` and a hash)."""
 
     private: Ed25519PrivateKey
     certificate: x509.Certificate
@@ -44,7 +44,7 @@ class Identity:
 
 
 def make_identity(private: Ed25519PrivateKey) -> Identity:
-    """The identity of `private`, with a new certificate."""
+    """Return the identity of `private`, with a new certificate."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "chatproto")])
     public = private.public_key()
     certificate = (
@@ -61,12 +61,12 @@ def make_identity(private: Ed25519PrivateKey) -> Identity:
 
 
 def new_identity() -> Identity:
-    """An identity that nobody has had before."""
+    """Return an identity with a new key."""
     return make_identity(Ed25519PrivateKey.generate())
 
 
 def open_identity(home: Path) -> Identity:
-    """The identity kept in `home`, made if there is none yet. Raises KeyTrouble."""
+    """Return the identity in `home`, created if there is none. Raises KeyTrouble."""
     path = home / KEY_FILE
     data = _read(path)
     return _first(path) if data is None else _load(path, data)
@@ -96,10 +96,10 @@ def _load(path: Path, data: bytes) -> Identity:
 
 
 def _first(path: Path) -> Identity:
-    """A new key, whole on the disk before anybody is told its name.
+    """Create a key at `path`, or read the one that another program has just created there.
 
-    The folder is locked meanwhile: of two servers that share it and start at once, both must come to
-    have the key that the first of them made.
+    The key is on the disk before its name is used. The folder is locked meanwhile: two servers that
+    share it and start at once must get the same key. Raises KeyTrouble.
     """
     try:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -120,7 +120,7 @@ def _first(path: Path) -> Identity:
 
 
 def _keep_secret(path: Path) -> None:
-    """A key that others may read is taken from their eyes; they may have a copy, but no new ones."""
+    """Make the key private if other users can read it; copies that they have remain."""
     try:
         make_private(path)
     except OSError:

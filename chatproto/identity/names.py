@@ -57,7 +57,7 @@ class NameBook:
 
     @property
     def server(self) -> str | None:
-        """The key of the server that we use, if it is known."""
+        """Key of the server that we use; None if it is not known."""
         return self._server()
 
     def resolve(self, name: str) -> Recipient:
@@ -102,8 +102,6 @@ class NameBook:
                 return name
         raise AssertionError("the candidates do not end")
 
-    # How it follows.
-
     def _fixed(self, name: str) -> Recipient | None:
         """Return the recipient that `name` means by a key, a pin or its mark; None if none does."""
         if KEY.fullmatch(name) is not None:
@@ -141,7 +139,7 @@ class NameBook:
         return None
 
     def _servers(self, where: str) -> list[str]:
-        """The key of the server that `where` means, an address or a key."""
+        """Return the keys of servers that `where` means, an address, a key or `none`: one or none."""
         if where == WITHOUT:
             return [NO_SERVER]
         if KEY.fullmatch(where) is not None:

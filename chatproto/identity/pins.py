@@ -1,18 +1,19 @@
-"""Whose key is whose, as this program has come to know it: the file `known_peers` in the home.
+"""Pinned keys of servers and contacts: the file `known_peers` in the home.
 
-A line is one of
+Each line is one of
 
     server HOST:PORT KEY                 a server and its key
-    SERVER-KEY ID KEY [verified]         somebody at a server, for an id means something only there
+    SERVER-KEY ID KEY [verified]         a contact; an id has a meaning only at one server
 
-`-` stands for the server of those who were called without one. `verified`: the two have compared
-their safety number. Lines that begin with `#` and blank ones are left as they are, but for
+`-` stands for the server of contacts that were called without one. `verified`: the two people have
+compared their safety number. Blank lines and comments (`#`) are kept. Two comments have a meaning,
+which older programs ignore:
 
-    #ignored KEY NAME                    /ignore: no calls are taken from KEY, who was called NAME
+    #ignored KEY NAME                    /ignore: no calls are taken from KEY, whose name was NAME
     #ignored-id SERVER-KEY ID            the same for an id whose key was not known
 
-which older programs take for comments. Nothing else is guessed at: a line that cannot be read may
-have been the one that tells a friend from an impostor.
+A file with any other line is refused: the line may have been the one that tells a contact from an
+impostor.
 """
 
 from __future__ import annotations
@@ -41,7 +42,11 @@ class PinTrouble(CodedError):
 
 @dataclass(frozen=True, slots=True)
 class Pin:
-    """A key and whose it is: `name` an id or, where `server` is `server`, its `host:port`."""
+    """Key of a contact or a server.
+
+    `name` is the contact's id at `server`, a key; or, where `server` is the word `server`, the server's
+    `host:port`. `line` is its number in the file, 0 before it is written.
+    """
 
     server: str
     name: str
@@ -50,21 +55,21 @@ class Pin:
     line: int = 0
 
     def text(self) -> str:
-        """The line in the file."""
+        """Return the line in the file."""
         mark = " verified" if self.verified else ""
         return f"{self.server} {self.name} {self.key}{mark}"
 
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Somebody whose calls are not taken: a key and what it was called, or an id at a server."""
+    """Contact whose calls are not taken: a key and its name then, or an id at a server."""
 
     name: str
     key: str = ""
     server: str = ""
 
     def text(self) -> str:
-        """The line in the file."""
+        """Return the line in the file."""
         return (
             f"#ignored {self.key} {self.name}"
             if self.key
@@ -79,7 +84,10 @@ class Ignored:
 
 
 class Pins:
-    """The pins, in memory; `lines` are the file's, so that what a person wrote there stays."""
+    """Pins in memory, with all lines of the file, so that a person's comments stay.
+
+    Args: text: the file. where: its path, for messages. Raises: PinTrouble.
+    """
 
     def __init__(self, text: str = "", where: str = "known_peers") -> None:
         self.where = where
@@ -104,30 +112,30 @@ class Pins:
                 self.ignored.append(ignored)
 
     def server(self, address: str) -> Pin | None:
-        """The pin of the server at `host:port`."""
+        """Return the pin of the server at `host:port`."""
         return self._pins.get((SERVER, address))
 
     def person(self, server: str, client_id: str) -> Pin | None:
-        """The pin of `client_id` at the server with the key `server`."""
+        """Return the pin of `client_id` at the server with the key `server`."""
         return self._pins.get((server, client_id))
 
     def ids_of(self, key: str) -> list[Pin]:
-        """Everybody who has `key`."""
+        """Return the pins of contacts with `key`, in the order of the file."""
         known = self._by_key.get(key, {}).values()
         return sorted((pin for pin in known if pin.server != SERVER), key=lambda pin: pin.line)
 
     def named(self, client_id: str) -> list[Pin]:
-        """Everybody with the id `client_id`, one for each server where it is pinned."""
+        """Return the pins of the id `client_id`, one for each server where it is pinned."""
         known = self._by_name.get(client_id, {}).values()
         return [pin for pin in known if pin.server != SERVER]
 
     def address_of(self, key: str) -> str | None:
-        """The `host:port` of the first server whose key is `key`."""
+        """Return the `host:port` of the first server whose key is `key`."""
         known = self._by_key.get(key, {}).values()
         return next((pin.name for pin in known if pin.server == SERVER), None)
 
     def put(self, pin: Pin) -> Pin:
-        """Keep `pin` in place of what was there.
+        """Add `pin`, or replace the pin of the same name; return it with its line.
 
         Raises PinTrouble when the file is full, ValueError for what would not be read as it was meant.
         """
@@ -166,13 +174,16 @@ class Pins:
         return Pins("".join(f"{line}\n" for line in lines), self.where)
 
     def text(self) -> str:
-        """The whole file."""
+        """Return the whole file."""
         return "".join(f"{line}\n" for line in self._lines)
 
 
 class PinFile:
-    """`known_peers` on the disk: written whole at every change, 0600; read at the start, and again
-    before a change if somebody has edited it since, so that their work is not undone."""
+    """Keep pins in the file `known_peers`, mode 0600.
+
+    The file is written whole at every change. If it was edited meanwhile, it is read again before the
+    change, so that the edit is not undone.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -180,7 +191,7 @@ class PinFile:
         self.pins = _load(path)
 
     def put(self, pin: Pin) -> Pin:
-        """Keep `pin`, on the disk too. Raises PinTrouble, and then all is as it was."""
+        """Add or replace `pin`, also in the file. Raises PinTrouble; then nothing has changed."""
         self._look_again()
         before = self.pins.text()
         pin = self.pins.put(pin)
@@ -188,14 +199,14 @@ class PinFile:
         return pin
 
     def ignore(self, one: Ignored, on: bool) -> None:
-        """Keep that `one` is ignored, or no longer. Raises PinTrouble, and then all is as it was."""
+        """Ignore `one`, or no longer, also in the file. Raises PinTrouble; then nothing has changed."""
         self._look_again()
         before = self.pins.text()
         self.pins = self.pins.ignoring(one, on)
         self._write(before)
 
     def _look_again(self) -> None:
-        """Read the file again if somebody has edited it."""
+        """Read the file again if it was edited."""
         now = _stamp(self.path)
         if now != self._seen:
             self.pins, self._seen = _load(self.path), now
@@ -227,7 +238,7 @@ def _load(path: Path) -> Pins:
 
 
 def _stamp(path: Path) -> tuple[int, int, int] | None:
-    """What changes when a file does."""
+    """Return values that change when the file does; None if it cannot be seen."""
     try:
         status = path.stat()
     except OSError:
@@ -253,7 +264,7 @@ def _read(line: str, number: int, where: str) -> Pin:
 
 
 def _ignored(line: str) -> Ignored | None:
-    """The person whom `line` ignores, if it is such a line."""
+    """Return the contact that `line` ignores, or None for another line."""
     parts = line.split(" ")
     if len(parts) != 3 or not parts[2]:
         return None

@@ -32,7 +32,7 @@ class FirstContact:
 
 @dataclass(frozen=True, slots=True)
 class Dialled:
-    """Whoever answers at an address that the person typed."""
+    """Peer that answers at an address that the person typed."""
 
     host: str
     port: int

@@ -1,4 +1,4 @@
-"""The number that two people compare to be sure of each other's keys."""
+"""Safety number of two keys, which two people compare to verify each other."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import hashlib
 from chatproto.net.keys import key_bytes
 
 ROUNDS = 5200
-"""How often the hash is made again, so that a pair of keys with a like number is dear to look for."""
+"""Repetitions of the hash, which make the search for keys with a similar number expensive."""
 GROUPS, DIGITS = 12, 5
 
 
 def safety_number(one: str, other: str) -> str:
-    """60 digits in twelve groups of five, the same whichever of the two keys comes first.
+    """Return 60 digits in twelve groups of five, the same for either order of the keys.
 
-    Each key gives thirty: SHA-512 over a tag, and again `ROUNDS` times over itself and the key; six
-    groups of 40 bits, each modulo 100,000.
+    Each key gives 30 digits: `ROUNDS` times SHA-512 of the result before (at first a tag and the key)
+    and the key; six groups of 40 bits, each modulo 100,000.
     """
     first, second = sorted((key_bytes(one), key_bytes(other)))
     groups = [*_half(first), *_half(second)]

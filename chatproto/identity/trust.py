@@ -1,4 +1,4 @@
-"""Whom to believe: what a caller's id is worth, given the key that TLS proved (protocol section 3)."""
+"""Decide how far an id is believed, given the key that TLS proved (PROTOCOL.md section 3)."""
 
 from __future__ import annotations
 
@@ -10,39 +10,40 @@ from chatproto.identity.pins import NO_SERVER, Pin, Pins
 
 
 class Worth(Enum):
-    """What a claimed id is worth."""
+    """Degree to which a claimed id is believed."""
 
     KNOWN = "known"
-    """The key is pinned, as that of this id or of another."""
+    """The key is pinned, under this id or another."""
     CONFIRMED = "confirmed"
-    """A server says that the id has this key; nobody here has met them before."""
+    """A server confirms the key of the id; it is a first contact."""
     CLAIMED = "claimed"
-    """Nobody says so but the caller."""
+    """Only the peer itself claims the id."""
     REFUSED = "refused"
     """The id is pinned to another key."""
 
 
 @dataclass(frozen=True, slots=True)
 class Belief:
-    """What was found; `pin` is the one that says it, for KNOWN and REFUSED."""
+    """Result of `believe`; `pin` is the pin that decided, for KNOWN and REFUSED."""
 
     worth: Worth
     pin: Pin | None = None
 
     @property
     def confirmed(self) -> bool:
-        """Whether the id may be shown without a doubt."""
+        """Return True if the id may be shown without a mark."""
         return self.worth in (Worth.KNOWN, Worth.CONFIRMED)
 
 
 def believe(
     pins: Pins, servers: Iterable[str], client_id: str, key: str, confirmed: bool
 ) -> Belief:
-    """What `client_id` is worth from somebody who proved `key`.
+    """Return how far `client_id` is believed of a peer that proved `key`.
 
-    `servers`: the keys of the servers that we are registered with, under each of which the id may be
-    known; none: those without a server. `confirmed`: a server introduced or confirmed the two.
-    A key that is pinned is KNOWN under whatever id: it is the same contact.
+    A pinned key is KNOWN under any id: it is the same contact.
+
+    Args: servers: keys of the servers that we are registered with, where the id may be pinned; pins
+    without a server count as well. confirmed: a server introduced the two, or confirmed the id.
     """
     known = next(iter(pins.ids_of(key)), None)
     if known is not None:
@@ -55,7 +56,10 @@ def believe(
 
 
 def changed_key(pin: Pin, key: str, where: str, who: str, accept: str) -> list[str]:
-    """What a person is told when a key is not the pinned one: who, which line, what to do."""
+    """Return lines for a person about a key that differs from its pin: whose, which line, what to do.
+
+    Args: where: the file of the pins. accept: the command that pins the new key.
+    """
     return [
         f"the key of {who} has changed: somebody may be in between, or they have a new home",
         f"known: {pin.key} ({where}, line {pin.line})",

@@ -76,7 +76,7 @@ class SystemResolver:
 
 @implementer(IHostResolution)
 class Resolution:
-    """One name that is being looked up."""
+    """Lookup of a name, under way."""
 
     def __init__(self, name: str) -> None:
         self.name = name

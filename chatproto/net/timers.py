@@ -8,7 +8,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 
 class Timers:
-    """All timers of one owner; `name in timers` is true while that timer runs."""
+    """Timers of one owner; `name in timers` is true while that timer runs."""
 
     def __init__(self, clock: IReactorTime) -> None:
         self._clock = clock

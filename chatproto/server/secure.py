@@ -1,4 +1,4 @@
-"""The server's side of BCP/2: one connection inside TLS. It moves bytes and knows the time."""
+"""Server's connection to a client that speaks BCP/2 inside TLS."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ANSWERS_AT_ONCE = 32 * 1024
 
 
 class SecurePort(Protocol):
-    """What a secure connection needs of the port that it came in by."""
+    """Port that accepted the connection: `server.factory.ChatFactory`."""
 
     limits: Limits
     say: Tell | None
@@ -44,20 +44,23 @@ class SecurePort(Protocol):
     turns: WorkQueue
 
     def spoke(self, connection: Any) -> None:
-        """It has sent a request."""
+        """Note that `connection` has sent a request."""
 
     def lost(self, connection: Any) -> None:
-        """It has ended."""
+        """Forget `connection`, which has ended."""
 
     def watch(self, connection: Any, deadline: float) -> None:
         """Call the `too_late` of `connection` at `deadline`."""
 
 
 class SecureConnection(TlsConnection):
-    """A connection that began with a TLS ClientHello.
+    """Connection that began with a TLS ClientHello.
 
-    It reads no further while more than the transport takes waits to be sent, and is dropped when
-    more than `limits.unsent` does, for pushes come whether it reads or not.
+    Requests are read only while the client reads the answers. Pushes are sent anyway; if more than
+    `limits.unsent` bytes wait, the connection is ended.
+
+    Args: port: the port that accepted it. side: what all such connections share. host, number: the
+    client's address and port. local: the client is on this machine.
     """
 
     _visitor: ClientConnection | None = None
@@ -141,7 +144,7 @@ class SecureConnection(TlsConnection):
         super().resumeProducing()
         self.go_on()
 
-    # What the server wants of it.
+    # Called by the server.
 
     def say(self, message: Bcp2Message) -> None:
         """Send `message`."""
@@ -155,7 +158,7 @@ class SecureConnection(TlsConnection):
         self.send(encode(message))
 
     def send(self, data: bytes) -> None:
-        """Send `data`, whole messages, unless too much waits to be sent: then it is dropped."""
+        """Send `data`, whole messages; end the connection if more than `limits.unsent` bytes wait."""
         if self._leaving:
             return
         if not self._writable:
@@ -184,11 +187,11 @@ class SecureConnection(TlsConnection):
         self._close()
 
     def close(self) -> None:
-        """Close as soon as what waits to be sent is sent."""
+        """Close when all is sent."""
         self._close()
 
     def too_late(self) -> None:
-        """The deadline has come: of the handshake, of something begun, or of a silence."""
+        """Handle a deadline: of the handshake, of an unfinished message, of a silence or of a close."""
         now, limits = self._factory.seconds(), self._limits
         if self._leaving or self._visitor is None:
             self._abort()
@@ -205,13 +208,13 @@ class SecureConnection(TlsConnection):
             self.dismiss(Error(408))
 
     def refuse(self, status: int) -> None:
-        """Say why and leave."""
+        """Send ERROR with `status`, and close."""
         self.dismiss(Error(status))
 
-    # How it follows.
+    # Requests.
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
-        """Answer what was asked, as far as the other side reads the answers; see `Worker`."""
+        """Answer requests while the client reads the answers; see `Worker`."""
         if self._leaving or self._visitor is None:
             return False
         now, waited, decoded = self._factory.seconds(), self._decoder.waiting, False
@@ -261,7 +264,7 @@ class SecureConnection(TlsConnection):
         self._abort()
 
     def _is_busy(self) -> bool:
-        """Whether what was asked has to wait."""
+        """Return True if the next request has to wait."""
         if not self._writable or self._leaving or self._logging_in:
             return True
         if self._unanswered and self._waits(self._unanswered[0]):
@@ -269,7 +272,7 @@ class SecureConnection(TlsConnection):
         return self._pace is not None and self._pace.waiting
 
     def _waits(self, message: object) -> bool:
-        """Whether `message`, or None for the end, has to wait for answers to what came before."""
+        """Return True if `message`, or None for the end, must wait for answers to earlier requests."""
         shared, visitor = self._side.shared, self._visitor
         if self._logging_in or shared is None or visitor is None:
             return self._logging_in
@@ -283,7 +286,7 @@ class SecureConnection(TlsConnection):
         LineReceiver.pauseProducing(self)
 
     def _waited(self) -> None:
-        """It may talk again. Nothing was read meanwhile, so that no time has run out."""
+        """Read on after a pause of our own, in which nothing was read: all waits begin anew."""
         self._heard = self._begun = self._factory.seconds()
         self._factory.watch(self, self._deadline())
         self.go_on()
@@ -333,17 +336,17 @@ class SecureConnection(TlsConnection):
         return not self._leaving
 
     def _logged_in(self, answer: Bcp2Message | None) -> None:
-        """The password was right or wrong."""
+        """Send the `answer` to LOGIN: the password was right or wrong."""
         self._logging_in = False
         if answer is not None:
             self.say(answer)
 
     def _go_on_after(self, _: None) -> None:
-        """With what was asked after it."""
+        """Go on with the requests behind LOGIN."""
         self.go_on()
 
     def go_on(self) -> None:
-        """What was waited for is there."""
+        """Go on with the requests that waited."""
         if not self._leaving:
             self._factory.turns.ask(self)
 

@@ -1,4 +1,4 @@
-"""What lies before the TLS of a connection that was made because of an introduction: PUNCH."""
+"""PUNCH before TLS, on a connection that was dialled because of an introduction."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from chatproto.wire.plain_blocks import TO_PEER, Punch, encode, may_begin, read_
 
 
 def punch_first(transport: Any, call: str) -> None:
-    """Say on `transport`, which we made, to which introduction it belongs."""
+    """Send PUNCH on `transport`, which we dialled; `call` is the id of the introduction."""
     transport.write(encode(Punch(call)))
 
 
 class BeforeTls:
-    """Stands before the TLS of `transport` until it is known whether they begin with a PUNCH too."""
+    """Pass bytes to the TLS of `transport`, behind the PUNCH that the peer may send first.
+
+    Args: met: called if it does, which means that two dials met (simultaneous open).
+    """
 
     def __init__(self, transport: Any, met: Callable[[], None]) -> None:
         self._transport = transport
