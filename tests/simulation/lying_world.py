@@ -122,8 +122,9 @@ class KeyBooks(Books):
         if message is None and ":" in event.from_ and TEXT.search(event.text) is None:
             return  # a PUNCH that came so slowly that it was taken for plain text
         if message is None:
-            hold(event.text in self.lies, f"{who} received what nobody said: {event}")
-            key = self.lies[event.text]
+            lie = self._lie_with(event.text)
+            hold(lie is not None, f"{who} received what nobody said: {event}")
+            key = self.lies[lie or ""]
         else:
             key = world.key_of(message.sender)
             hold(
@@ -143,6 +144,16 @@ class KeyBooks(Books):
             self._last[message.sender, who] = message.number
         message.receiver = who  # of what was said before it was known for whom
         message.received = True
+
+    def _lie_with(self, text: str) -> str | None:
+        """Return the lie that was shown as `text`.
+
+        Plain text has no frames: a lie that comes in pieces is shown as several messages.
+        """
+        if text in self.lies:
+            return text
+        plain = (lie for lie, key in self.lies.items() if key is None)
+        return next((lie for lie in plain if text and text in lie), None)
 
     def _check_name(self, who: str, shown: str, key: str | None) -> None:
         """A name without a doubt reaches the key by which the message came."""
