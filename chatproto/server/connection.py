@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 RELAY_BEGINS = (b"R", b"RE", b"REL")
 """Most connections are not the relay's, and seen not to be at once."""
-MUCH = 4096
-"""Characters of an answer after which it is looked whether the time of a turn is over."""
-FEW = 8
-"""Answers after which it is looked, too: to look costs a twentieth of an answer."""
+LOOK = 512
+"""Characters of answers between two looks whether the slice of time is used up."""
 
 
 @implementer(IHalfCloseableProtocol)
@@ -70,15 +68,28 @@ class ChatConnection(ClassicReceiver):
         self._unanswered: list[Message | RemoteError] = []
 
     def dataReceived(self, data: bytes) -> None:
-        """Queue `data` until it is this connection's turn."""
+        """Answer `data` at once if it is little and no work waits; else queue it."""
         if self._leaving:
             return
         if self._source is None:
             data = self._held + data
             if not self._begin(data):
                 return
-        self._input = self._input + data if self._input else data
-        self.factory.turns.ask(self)
+        turns = self.factory.turns
+        if turns.is_free and len(data) <= PIECE and not self._unread:
+            begun = turns.begin()
+            messages = self.read(data)
+            if messages and self._answer(messages, begun):
+                turns.later(self)
+            if self._lines or self.pending:
+                self._watch(bool(messages))
+            if turns.looked > begun:
+                turns.end(self, begun)
+            if not self._unanswered:
+                return
+        else:
+            self._input += data
+            turns.ask(self)
         if self._has_work and not self._unread:
             self._stop_reading()
 
@@ -107,7 +118,7 @@ class ChatConnection(ClassicReceiver):
                 break
             if messages:
                 answered = True
-                if self._answer(messages, over):
+                if self._answer(messages, self.factory.seconds()):
                     break  # it reads as fast as we write: others want their turn too
             if self._input and over():
                 break
@@ -177,10 +188,8 @@ class ChatConnection(ClassicReceiver):
         self._produces = True
         return True
 
-    def _answer(
-        self, messages: list[Message | RemoteError], over: Callable[[], bool] = bool
-    ) -> bool:
-        """Answer `messages` in order in one write, until that is much or `over()`.
+    def _answer(self, messages: list[Message | RemoteError], now: float) -> bool:
+        """Answer `messages` in order in one write, until the slice of time is used up or that is much.
 
         Returns: True if that was enough for one turn; the rest is in `_unanswered`.
         """
@@ -194,10 +203,9 @@ class ChatConnection(ClassicReceiver):
             factory.shared.take_plain(self, [self._observed(message) for message in messages])
             return False
         say, trace, most = factory.say, factory.trace, factory.limits.unsent
-        now = factory.seconds()
-        answer, tally = factory.directory.answer, factory.tally
+        answer, tally, is_over = factory.directory.answer, factory.tally, factory.turns.is_over
         out: list[str] = []
-        size = 0
+        size, look = 0, LOOK
         registered = self._registered
         for message in messages:
             if isinstance(message, RemoteError):
@@ -217,8 +225,10 @@ class ChatConnection(ClassicReceiver):
             text = encode_text(reply)
             out.append(text)
             size += len(text)
-            if size > most or ((len(text) > MUCH or not len(out) % FEW) and over()):
-                break
+            if size > look:
+                look = size + LOOK
+                if size > most or is_over():
+                    break
         if not self._registered:
             self._registered = registered
             factory.spoke(self, registered)
@@ -346,7 +356,7 @@ class ChatConnection(ClassicReceiver):
             self.read(self._held)
         messages = self.finish()
         if messages and self._source is not None:
-            self._answer(messages)
+            self._answer(messages, self.factory.turns.begin())
 
     def _watch(self, new_block: bool) -> None:
         """Set or take back the deadline of the block that is on its way."""

@@ -25,6 +25,8 @@ BRIEF = 0.0002
 """Seconds of work that count against nobody while nobody waits: to count them costs as much as a request."""
 TURN = 0.01
 """Seconds of work between two looks of the reactor at its sockets."""
+PAUSE = 0.001
+"""Seconds without a look at the clock after which the reactor must have waited for its sockets."""
 HALF_LIFE = 5.0
 """Seconds in which what an asker has used counts for half."""
 MOST_ADDRESSES = 65_536
@@ -105,9 +107,13 @@ class WorkQueue:
         self._numbers = count()
         self._addresses: OrderedDict[str, Use] = OrderedDict()
         self._working: SlicedWork | None = None
-        self._used = 0.0  # since the last turn
+        self._begun = 0.0  # since when it has worked without a pause
         self._end = 0.0
+        self.looked = 0.0
+        """When the clock was read last."""
         self._timer: Any = None
+        self.is_free = True
+        """Nothing waits for a turn: a little work may be done at once, between `begin` and `end`."""
 
     def __len__(self) -> int:
         return len(self._queued)
@@ -119,7 +125,7 @@ class WorkQueue:
         """Have `worker` do its work, now or in a later turn."""
         if worker in self._queued:
             return
-        if self._timer is not None or worker is self._working or self._work(worker):
+        if not self.is_free or worker is self._working or self._work(worker):
             self.later(worker)
 
     def later(self, worker: SlicedWork) -> None:
@@ -134,46 +140,70 @@ class WorkQueue:
     def rest(self) -> None:
         """Leave no timer behind."""
         timer, self._timer = self._timer, None
+        self.is_free = True
         if timer is not None and timer.active():
             timer.cancel()
         self._queue.clear()
         self._queued.clear()
 
-    def _over(self) -> bool:
-        return self._seconds() >= self._end
+    def begin(self) -> float:
+        """Start a slice of work, and return the time.
 
-    def _work(self, worker: SlicedWork) -> bool:
-        """Let `worker` work for a slice; return True if there is more."""
-        begun = self._seconds()
-        self._end = begun + SLICE
-        outer, self._working = self._working, worker
-        try:
-            more = worker.take_turn(self._over)
-        finally:
-            self._working = outer
+        Work that is done without `ask`, because `is_free`, needs an `end` only if it looked at the clock
+        (`looked` is later than what this returned).
+        """
         now = self._seconds()
+        if now - self.looked > PAUSE:
+            self._begun = now  # the reactor has waited for its sockets
+        elif now - self._begun >= TURN and self.is_free:
+            self._schedule()
+        self.looked = now
+        self._end = now + SLICE
+        return now
+
+    def is_over(self) -> bool:
+        """Return True when the slice that has begun is used up."""
+        now = self.looked = self._seconds()
+        return now >= self._end
+
+    def end(self, worker: SlicedWork, begun: float) -> None:
+        """Count the slice of `worker`, which started at `begun`."""
+        now = self.looked = self._seconds()
         spent = now - begun
-        self._used += spent
-        if spent > BRIEF or (spent > 0 and self._timer is not None):
+        if spent > BRIEF or (spent > 0 and not self.is_free):
             worker.use.add(spent, now)
             address = self._address(worker.host)
             if address is not None:
                 address.add(spent, now)
-        if self._used >= TURN and self._timer is None:
-            self._timer = self._clock.callLater(0, self._turn)
+        if self.is_free and now - self._begun >= TURN:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        self.is_free = False
+        self._timer = self._clock.callLater(0, self._turn)
+
+    def _work(self, worker: SlicedWork) -> bool:
+        """Let `worker` work for a slice; return True if there is more."""
+        begun = self.begin()
+        outer, self._working = self._working, worker
+        try:
+            more = worker.take_turn(self.is_over)
+        finally:
+            self._working = outer
+        self.end(worker, begun)
         return more
 
     def _put(self, worker: SlicedWork) -> None:
         self._queued.add(worker)
         heappush(self._queue, (self._used_by(worker), next(self._numbers), worker))
-        if self._timer is None:
-            self._timer = self._clock.callLater(0, self._turn)
+        if self.is_free:
+            self._schedule()
 
     def _turn(self) -> None:
-        self._used = 0.0
+        begun = self._begun = self.looked = self._seconds()
         # Each works once at most, so that the reactor looks at its sockets also where no time passes.
         again: list[SlicedWork] = []
-        while self._queue and self._used < TURN:
+        while self._queue and self.looked - begun < TURN:
             before, _, worker = heappop(self._queue)
             if worker not in self._queued:
                 continue
@@ -189,12 +219,13 @@ class WorkQueue:
             except Exception:
                 self.log.failure("a connection ends, for what it asked could not be done")
                 worker.failed()
-        self._used = 0.0
+        self._begun = self.looked
         self._timer = None
+        self.is_free = True
         for worker in again:
             self.later(worker)
-        if self._queue and self._timer is None:
-            self._timer = self._clock.callLater(0, self._turn)
+        if self._queue and self.is_free:
+            self._schedule()
 
     def _used_by(self, worker: SlicedWork) -> float:
         """Return the seconds that `worker` and its address used; less than a slice is nothing.

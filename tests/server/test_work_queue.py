@@ -15,16 +15,18 @@ from chatproto.server.work_queue import (
     BRIEF,
     HALF_LIFE,
     MOST_ADDRESSES,
+    PAUSE,
     SLICE,
     TURN,
     Use,
     WorkQueue,
 )
 from chatproto.stores.memory import MemoryRegistry
-from chatproto.wire.classic import Message
+from chatproto.wire.classic import ClassicRegister, Message
 from tests.server.ends import End, connect
 
 STEP = 0.0005
+REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 
 
 class Job:
@@ -166,9 +168,10 @@ class SlowDirectory(Directory):
     """One in which each answer takes a millisecond."""
 
     clock: Clock
+    cost = 0.001
 
     def answer(self, message: Message, source: Origin, now: float) -> Message:
-        self.clock.rightNow += 0.001
+        self.clock.rightNow += self.cost
         return super().answer(message, source, now)
 
 
@@ -177,9 +180,9 @@ class PipelineTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        directory = SlowDirectory(MemoryRegistry())
-        directory.clock = self.clock
-        self.factory = ChatFactory(self.clock, directory)
+        self.directory = SlowDirectory(MemoryRegistry())
+        self.directory.clock = self.clock
+        self.factory = ChatFactory(self.clock, self.directory)
         self.addCleanup(self.factory.rest)
 
     def come(self) -> tuple[ChatConnection, End]:
@@ -203,3 +206,52 @@ class PipelineTests(SynchronousTestCase):
             self.clock.advance(0)
         self.assertEqual(end.value().count(b"INFOACK"), 8192)
         self.assertEqual(end.producerState, "producing")
+
+    def test_one_small_request_reads_the_clock_once(self) -> None:
+        looks: list[None] = []
+
+        class WatchedClock(Clock):
+            def seconds(self) -> float:
+                looks.append(None)
+                return super().seconds()
+
+        factory = ChatFactory(WatchedClock(), Directory(MemoryRegistry()))
+        self.addCleanup(factory.rest)
+        client = connect(factory, End())
+        client.dataReceived(REGISTER)
+        looks.clear()
+        for _ in range(10):
+            client.dataReceived(REGISTER)
+        self.assertEqual(len(looks), 10)
+
+    def test_small_requests_of_many_wait_for_the_reactor_once_a_turn_is_used_up(self) -> None:
+        self.directory.cost = 0.0005
+        answered = 0
+        while self.factory.turns.is_free and answered < 100:
+            client, _ = self.come()
+            client.dataReceived(REGISTER)
+            answered += 1
+        self.assertTrue(TURN <= 1e-9 + answered * self.directory.cost <= TURN + SLICE)
+        client, end = self.come()
+        client.dataReceived(REGISTER)
+        self.assertEqual(end.value(), b"")
+        self.clock.advance(0)
+        self.assertIn(b"REGACK", end.value())
+        self.assertTrue(self.factory.turns.is_free)
+
+    def test_small_requests_with_pauses_between_them_are_answered_at_once(self) -> None:
+        client, _ = self.come()
+        for _ in range(100):
+            client.dataReceived(REGISTER)
+            self.clock.advance(2 * PAUSE)
+        self.assertEqual(client.use.seconds(self.clock.seconds()), 0)
+        self.assertTrue(self.factory.turns.is_free)
+
+    def test_one_small_request_with_a_large_answer_counts_against_its_client(self) -> None:
+        for number in range(200):
+            self.factory.directory.answer(
+                ClassicRegister(f"user{number}", "127.0.0.1", 3000), Origin("127.0.0.1", 1, True), 0
+            )
+        client, _ = self.come()
+        client.dataReceived(b"INFO\r\n\r\n")
+        self.assertGreater(client.use.seconds(self.clock.seconds()), 0)
