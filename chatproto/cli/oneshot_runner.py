@@ -85,6 +85,14 @@ class ControlSocketClient(TextConnection):
                     OLDER
                 )  # it took our first command for a text, and there is nobody to say it to
                 return
+        match event:
+            case {"event": "error" | "undelivered" | "bye"} | {
+                "event": "session",
+                "state": "closed",
+                "reason": _,
+            } if "code" not in event:
+                self._lost(OLDER)  # its ends and failures are sentences only
+                return
         self._told(event)
 
     def connectionLost(self, reason: Failure | None = None) -> None:

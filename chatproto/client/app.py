@@ -403,7 +403,7 @@ class App:
             contact = await self._finder.find(conversation)
         except CodedError as error:
             conversation.refusal = error
-            conversation.perform(conversation.session.unreachable(error.sentence))
+            conversation.perform(conversation.session.unreachable(error.cause))
         else:
             if conversation.state is SessionState.CALLING:  # they may have called meanwhile
                 known = self.dialects.get(contact.client_id)

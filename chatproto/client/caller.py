@@ -31,6 +31,7 @@ from chatproto.session.table import SessionState
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID, Contact
+from chatproto.wire.reasons import NO_TLS, Cause, Reason
 
 UNKNOWN = "them"
 """The name of whoever /bridge found, until it is known who that is."""
@@ -171,14 +172,18 @@ class CallDialer:
             if self._calls.join(link, conversation):
                 conversation.perform(session.connected(link))
             else:
-                conversation.perform(session.unreachable("they are not spoken to in plain text"))
+                conversation.perform(
+                    session.unreachable(
+                        Cause(Reason.NOT_THEIRS, "they are not spoken to in plain text")
+                    )
+                )
 
         def failed(failure: Any) -> None:
             failure.trap(PeerUnreachable)
             conversation.dialling = None
             if session.state is SessionState.OPEN:
                 self._calls.tell(Notice(f"calling back in vain: {failure.value}"))
-            conversation.perform(session.unreachable(str(failure.value)))
+            conversation.perform(session.unreachable(failure.value.cause))
 
         dialled.addCallbacks(connected, failed)
 
@@ -192,10 +197,11 @@ class CallDialer:
             return
         except PeerUnreachable as error:
             conversation.dialling = None
-            reason = str(error)
-            if "TLS" in reason:
-                reason += "; if they speak plain text only, /chat --as canon calls in the open"
-            conversation.perform(session.unreachable(reason))
+            cause = error.cause
+            if error.reason in NO_TLS:
+                plain = "if they speak plain text only, /chat --as canon calls in the open"
+                cause = Cause(error.reason, f"{cause}; {plain}")
+            conversation.perform(session.unreachable(cause))
         else:
             conversation.dialling = None
             known = self._known_at(link, conversation)
@@ -205,7 +211,9 @@ class CallDialer:
             elif self._calls.belongs(link, conversation):
                 conversation.perform(session.asked(link))
             else:
-                conversation.perform(session.unreachable("somebody else answers there"))
+                conversation.perform(
+                    session.unreachable(Cause(Reason.NOT_THEIRS, "somebody else answers there"))
+                )
 
     def _resume(self, known: Conversation, target: bool = True) -> None:
         """Go on with a conversation that is there; if it rings, calling them takes the call.

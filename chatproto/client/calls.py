@@ -43,14 +43,14 @@ from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Reason, reason_of
 
 log = Logger()
 FULL_LOG = 1.0
 """Seconds after which is looked again whether the person has read what fills the log."""
 
-YOU_LEFT = "you left"
-REFUSED = ("603", "403", "declined")
-"""Beginnings of the reasons of refused calls; nothing more is queued for such a contact."""
+REFUSED = frozenset({Reason.DECLINED, Reason.REFUSED})
+"""Ends of calls after which nothing more is queued for the contact."""
 
 
 class CallsOwner(Protocol):
@@ -358,7 +358,7 @@ class Calls:
         if plain and conversation.heard_any and conversation.said_any:
             self._node.talked(conversation)
 
-        own = reason == YOU_LEFT
+        own = reason_of(reason) is Reason.YOU_LEFT
         self.all.end(conversation, own)
         if was_current and not own and not self.leaving and self._may_queue(conversation, reason):
             assert conversation.key is not None
@@ -377,7 +377,7 @@ class Calls:
 
     def _may_queue(self, conversation: Conversation, reason: str) -> bool:
         """Return True if a call failed, but not by their word, to somebody whose key is pinned."""
-        refused = reason in REFUSED or reason.startswith(REFUSED)
+        refused = reason_of(reason) in REFUSED
         return not conversation.was_open and not refused and self.lasts(conversation)
 
     def queue_for(self, key: str) -> None:
@@ -434,13 +434,16 @@ class Calls:
             host, port = contact.host, contact.port
         if host is None or port is None:
             raise PeerUnreachable(
-                f"no address for {conversation.name}: /bridge or /info may tell it"
+                f"no address for {conversation.name}: /bridge or /info may tell it",
+                Reason.NO_ADDRESS,
             )
         dialect = conversation.session.dialect
         assert isinstance(dialect, Dialect)
         link = await self._dialer.dial(self.links, host, port, dialect)
         if not self.join(link, conversation):
-            raise PeerUnreachable(f"{conversation.name} is not spoken to in plain text")
+            raise PeerUnreachable(
+                f"{conversation.name} is not spoken to in plain text", Reason.NOT_THEIRS
+            )
         return link
 
     def written(self) -> None:

@@ -34,6 +34,7 @@ from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import NO_TLS, Cause, Reason, reason_of
 
 log = Logger()
 SHOWN = 3
@@ -233,7 +234,11 @@ class Connector:
     def _join(self) -> None:
         where, near = self._owner.relay_at(self.introduction)
         if where is None:
-            self._carry(self._race.failed(None, "there is no server to relay", self._now()))
+            self._carry(
+                self._race.failed(
+                    None, Cause(Reason.NO_SERVER, "there is no server to relay"), self._now()
+                )
+            )
             return
         joining = self._dialer.join_relay(*where, self.introduction.ticket, near)
         self._under_way[None] = joining.cancel
@@ -267,7 +272,9 @@ class Connector:
         error = failure.value
         if not isinstance(error, (PeerUnreachable, NoRelay, CancelledError)):
             log.failure("a way could not be tried", failure=failure)
-        self._carry(self._race.failed(name, str(error) or type(error).__name__, self._now()))
+        why = str(error) or type(error).__name__
+        code = error.reason if isinstance(error, PeerUnreachable) else Reason.UNREACHABLE
+        self._carry(self._race.failed(name, Cause(code, why), self._now()))
 
     def _pick(self, link: SecureLink) -> None:
         if self.found.called:
@@ -281,13 +288,20 @@ class Connector:
             give_up()
 
 
-def _why(reasons: list[tuple[Address | None, str]]) -> str:
-    """One sentence of what was tried in vain."""
+def _why(reasons: list[tuple[Address | None, str]]) -> Cause:
+    """Return one sentence about what was tried in vain; that TLS failed tells most."""
+    codes = [reason_of(why) for _, why in reasons]
+    code = next((one for one in codes if one in NO_TLS), codes[0] if codes else Reason.NO_ADDRESS)
     told: dict[str, str] = {}  # the same of several addresses is said once
     for address, why in reasons:
         where = "no relay" if address is None else host_port(*address)
         told.setdefault(why, why if where in why or len(reasons) == 1 else f"{where}: {why}")
-    return "; ".join(list(told.values())[:SHOWN]) or "there is no address to call"
+    sentence = "; ".join(list(told.values())[:SHOWN])
+    return (
+        Cause(code, sentence)
+        if sentence
+        else Cause(Reason.NO_ADDRESS, "there is no address to call")
+    )
 
 
 def _unimportant(failure: Failure) -> None:

@@ -43,13 +43,12 @@ from chatproto.session.plain import PlainLink
 from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink
 from chatproto.session.secure_session import SecureSession
-from chatproto.session.session import THEY_LEFT
 from chatproto.session.table import SessionState
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
-from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.reasons import CodedError, Reason, reason_of
 
 
 class ConnectionOrigin(Protocol):
@@ -288,7 +287,7 @@ class Conversation:
                 self._cut = True
                 self._owner.carried(self)
                 self.tries.broke = self._clock.seconds()
-                self.show(reason=reason)
+                self.show(reason=reason, code=reason_of(reason))
                 self._tell_waiting()
             case PeerRinging():
                 broken = self.state is SessionState.BROKEN
@@ -347,11 +346,13 @@ class Conversation:
                 self.tries.stop()
                 self._owner.carried(self)
                 if left:
-                    tell(Bye(self.name, None if reason == THEY_LEFT else reason))
+                    code = reason_of(reason)
+                    why = None if code is Reason.PEER_LEFT else reason
+                    tell(Bye(self.name, why, code))
                 if self._shown:
-                    self.show(reason=None if left else reason)
+                    self.show(reason=None if left else reason, code=reason_of(reason))
                 elif not self.quiet:
-                    refusal = self.refusal or CodedError(reason, Reason.UNREACHABLE)
+                    refusal = self.refusal or CodedError(reason, reason_of(reason))
                     tell(Failed.of(refusal, "chat", self.name))
                 self._owner.conversation_ended(self, reason)
 

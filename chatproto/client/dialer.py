@@ -27,10 +27,14 @@ from chatproto.session.secure import SecureLink
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, CodedError, Reason
 
 
-class PeerUnreachable(Exception):
-    """Nobody could be reached; its text is one sentence for a person."""
+class PeerUnreachable(CodedError):
+    """The peer could not be reached; a sentence that is a `Cause` brings its code."""
+
+    def __init__(self, sentence: str, reason: Reason = Reason.UNREACHABLE) -> None:
+        super().__init__(sentence, sentence.reason if isinstance(sentence, Cause) else reason)
 
 
 class Dialer:
@@ -84,19 +88,22 @@ class Dialer:
             case NoRelay():
                 return failure
             case ConnectionRefusedError():
-                words = f"nobody answers at {where} (connection refused)"
+                cause = Cause(
+                    Reason.CONNECTION_REFUSED, f"nobody answers at {where} (connection refused)"
+                )
             case TimeoutError():
-                words = f"no answer from {where} within {self._limits.dial_wait:g} s"
+                wait = f"{self._limits.dial_wait:g} s"
+                cause = Cause(Reason.NOT_ANSWERED, f"no answer from {where} within {wait}")
             case DNSLookupError():
-                words = f"there is no host {where.rpartition(':')[0]}"
+                cause = Cause(Reason.NO_HOST, f"there is no host {where.rpartition(':')[0]}")
             case NoRouteError():
-                words = f"there is no way to {where} from this machine"
+                cause = Cause(Reason.UNREACHABLE, f"there is no way to {where} from this machine")
             case CancelledError() | ConnectingCancelledError():
-                words = f"the call to {where} was cancelled"
+                cause = Cause(Reason.CANCELLED, f"the call to {where} was cancelled")
             case ValueError() | gaierror():  # no name can look so
-                words = f"there is no host {where.rpartition(':')[0]}"
+                cause = Cause(Reason.NO_HOST, f"there is no host {where.rpartition(':')[0]}")
             case ConnectError() | OSError():
-                words = f"{where} cannot be reached ({error})"
+                cause = Cause(Reason.UNREACHABLE, f"{where} cannot be reached ({error})")
             case _:
                 failure.raiseException()
-        raise PeerUnreachable(words)
+        raise PeerUnreachable(cause)

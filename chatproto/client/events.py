@@ -82,7 +82,7 @@ class IncomingCallEvent(Event):
 class SessionChanged(Event):
     """A conversation changed. `state`: calling, ringing, open, broken, closed; `turn`: mine, theirs, both.
 
-    `host`, `port`: where it goes; `reason`: why it is calling, broken or closed; `current`: what is
+    `host`, `port`: where it goes; `reason`, `code`: why it is calling, broken or closed; `current`: what is
     typed without a slash goes there now. `was`: another name that was used for it until now.
     """
 
@@ -98,6 +98,7 @@ class SessionChanged(Event):
     port: int | None = None
     dialect: str | None = None
     reason: str | None = None
+    code: Reason | None = None
     current: bool | None = None
     was: str | None = None
 
@@ -183,6 +184,7 @@ class FileChanged(Event):
     rate: int | None = None
     left: float | None = None
     reason: str | None = None
+    code: Reason | None = None
     ask: bool | None = None
     progress: bool | None = None
 
@@ -245,13 +247,14 @@ class CommandOutput(Event):
 class Notice(Event):
     """Something worth one line to a person that no other event says (JSON: `notice`).
 
-    Of a message that is kept: `to` whom, and its number `id`.
+    Of a message that is kept: `to` whom, and its number `id`. Of a server that is lost: `code`.
     """
 
     event: ClassVar[str] = "notice"
     text: str
     to: str | None = None
     id: int | None = None
+    code: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,7 @@ class Bye(Event):
     event: ClassVar[str] = "bye"
     id: str
     reason: str | None = None
+    code: Reason | None = None
 
 
 @dataclass(frozen=True, slots=True)

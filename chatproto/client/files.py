@@ -23,7 +23,7 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import Reason, reason_of
 
 SHOWN_EVERY = 1.0
 """Seconds between two events of one transfer that goes on."""
@@ -342,6 +342,7 @@ class PersonFiles:
             rate=round(news.rate) if progress else None,
             left=round(news.left, 1) if progress and news.left is not None else None,
             reason=news.text or None,
+            code=_code(news),
             ask=asked or None,
             progress=progress or None,
             **whom,
@@ -374,3 +375,15 @@ class PersonFiles:
     def _go_on(self) -> None:
         self._later = None
         self.transfer_wake()
+
+
+def _code(news: TransferNews) -> Reason | None:
+    """Return why a transfer has ended or does not go on."""
+    match news.state:
+        case TransferState.DECLINED:
+            return Reason.DECLINED
+        case TransferState.CANCELLED:
+            return Reason.CANCELLED
+        case TransferState.FAILED | TransferState.STALLED:
+            return reason_of(news.text, Reason.FILE_TROUBLE)
+    return None

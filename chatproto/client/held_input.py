@@ -14,6 +14,7 @@ from chatproto.session.secure_session import SecureSession
 from chatproto.session.table import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 
 ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, SessionState.BROKEN)
 """States of a conversation in which there will be room again, or an end."""
@@ -69,12 +70,12 @@ class HeldInput:
 
     def _leave(self, conversation: Conversation, text: str) -> None:
         """The conversation is over: it waits with the others, if there is room for it."""
-        reason = "the conversation is over"
+        reason = Cause(Reason.PEER_LEFT, "the conversation is over")
         try:
             if self._node.leave_for(conversation.recipient, text):
                 return
         except (LocalError, LedgerTrouble) as error:
-            reason = str(error)
+            reason = Cause(error.reason, str(error))
         self._node.tell(Undelivered(conversation.name, reason, text=text))
 
     def stop(self) -> None:
@@ -82,7 +83,7 @@ class HeldInput:
         held, self._held = self._held, None
         if held is not None:
             conversation, text = held
-            self._node.tell(Undelivered(conversation.name, "the program ends", text=text))
+            self._node.tell(Undelivered(conversation.name, Cause(Reason.STOPPING), text=text))
 
     def _is_full(self, conversation: Conversation) -> bool:
         """Whether it takes no more for now; only what is numbered is known to arrive and make room."""

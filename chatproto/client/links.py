@@ -22,6 +22,7 @@ from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
+from chatproto.wire.reasons import Cause, Reason
 
 REFUSED_TOLD = 100
 """Machines whose refused calls are told."""
@@ -318,7 +319,7 @@ class Links:
         else:
             # The mere end of one connection: of several it is not the end of the conversation.
             link.drop()
-            self._lost(conversation, link, "the connection ended")
+            self._lost(conversation, link, Cause(Reason.CONNECTION_LOST))
 
     def _lost(
         self,

@@ -13,6 +13,7 @@ from chatproto.net.dates import moment_of
 from chatproto.wire.bcp2_rooms_told import JoinAck, Said
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause
 
 UNKNOWN = 404
 """The server does not know the number that we ask from, or we are not in the room."""
@@ -157,7 +158,7 @@ class Membership:
         except (ServerRefused, LocalError) as error:
             if this == self._connection:
                 self.flying.remove(text)
-                reason = NOT_SAID.get(getattr(error, "status", None) or 0, str(error))
+                reason = Cause(error.reason, NOT_SAID.get(error.status or 0, str(error)))
                 self._owner.tell(Undelivered(self.name, reason, text=text))
         else:
             if this == self._connection:

@@ -16,6 +16,7 @@ from chatproto.client.events import (
 from chatproto.net.clock import Wall
 from chatproto.session import ledger
 from chatproto.session.effects import MessageOutcome
+from chatproto.wire.reasons import Cause, Reason
 
 EACH = 3
 """So many messages that wait are told one by one."""
@@ -82,5 +83,5 @@ class MessageNews:
             case ledger.UNCERTAIN:
                 self._tell(Uncertain(name, fate.id, fate.text or None))
             case _:
-                reason = fate.reason or "it did not arrive"
+                reason = fate.reason or Cause(Reason.CONNECTION_LOST, "it did not arrive")
                 self._tell(Undelivered(name, reason, fate.id, fate.text or None))

@@ -38,6 +38,7 @@ from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 
 LISTED = 256 * 1024
 """Characters of text in one list of what waits."""
@@ -149,7 +150,9 @@ class Outbox:
         if not len(post):
             return
         if not posts.lasts(post.key):
-            self._tell_all(post.name, post.give_up(), "the conversation is over")
+            self._tell_all(
+                post.name, post.give_up(), Cause(Reason.PEER_LEFT, "the conversation is over")
+            )
         elif not ending:
             if not quiet:
                 self._node.tell(Notice(f"{_messages(len(post))} kept for {post.name}"))
@@ -170,7 +173,7 @@ class Outbox:
             raise LocalError(404, f"nothing waits for {to}" if to else "whose? /unsend n id")
         name = calls.name_of(recipient.key)
         post = posts.of(recipient.key, name)
-        self._tell_all(name, post.take_back(number), "taken back")
+        self._tell_all(name, post.take_back(number), Cause(Reason.TAKEN_BACK))
 
     def listed(self) -> CommandOutput:
         """List what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
@@ -310,8 +313,9 @@ class Outbox:
             texts = [outcome.text for outcome in outcomes if outcome.text]
             most = self._node.limits.waiting_messages
             self._reported[key] = [*self._reported.get(key, []), *texts][-most:]
-            why = (
-                f"it was for the key that {name} had before: /resend {name} sends it to the new one"
+            why = Cause(
+                Reason.OTHER_KEY,
+                f"it was for the key that {name} had before: /resend {name} sends it to the new one",
             )
             self._tell_all(name, outcomes, why)
 
@@ -349,9 +353,11 @@ class Outbox:
                 name = self._node.calls.name_of(key, name)
                 post = posts.of(key, name)
                 if posts.lasts(key):
-                    self._tell_all(name, post.expire(self._surely_past()), "it has waited too long")
+                    self._tell_all(name, post.expire(self._surely_past()), Cause(Reason.EXPIRED))
                 elif not self._node.talks_with(key):
-                    self._tell_all(name, post.give_up(), "the conversation is over")
+                    self._tell_all(
+                        name, post.give_up(), Cause(Reason.PEER_LEFT, "the conversation is over")
+                    )
         except LedgerTrouble as error:
             self._node.tell(Failed(str(error), command="log", code=error.reason))
 

@@ -19,6 +19,7 @@ from chatproto.session.secure_session import SecureSession
 from chatproto.session.table import SessionState
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 
 log = Logger()
 
@@ -61,7 +62,9 @@ class Redials:
         assert isinstance(session, SecureSession)
         waited = self._clock.seconds() - conversation.tries.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
-            conversation.perform(session.give_up("no connection was to be had again"))
+            conversation.perform(
+                session.give_up(Cause(Reason.UNREACHABLE, "no connection was to be had again"))
+            )
             return
         tries = conversation.tries
         tries.dials += 1
@@ -125,7 +128,7 @@ class Redials:
             asked = await self._calls.whereabouts(name, conversation.key)
             known = asked if asked is not None and asked.key == conversation.key else known
         if known is None:
-            raise PeerUnreachable(f"no address of {name} is known")
+            raise PeerUnreachable(f"no address of {name} is known", Reason.NO_ADDRESS)
         return Contact(known.client_id, known.host, known.port, conversation.key)
 
 

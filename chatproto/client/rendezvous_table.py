@@ -29,6 +29,7 @@ from chatproto.session.punches import Punches
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 
 log = Logger()
 MOST = 256
@@ -204,9 +205,10 @@ class RendezvousTable:
 
         def judge(shown: str) -> str | None:
             if shown == known.own_key:
-                return "that is your own key"
+                return Cause(Reason.BAD_KEY, "that is your own key")
             if key and shown != key:
-                return f"the key shown there is not that of {client_id}: {shown}"
+                why = f"the key shown there is not that of {client_id}: {shown}"
+                return Cause(Reason.NOT_THEIRS, why)
             return None
 
         return known.handshake(judge)

@@ -10,6 +10,7 @@ from chatproto.client.events import Event, Undelivered
 from chatproto.client.membership import Membership
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 
 
 class RoomOutbox:
@@ -44,7 +45,7 @@ class RoomOutbox:
         if len(text.encode()) > most:
             raise LocalError(413, f"a message to a room has at most {most} bytes")
         if self._held is not None:
-            raise LocalError(429, f"{membership.unsent} messages wait already")
+            raise LocalError(429, f"{membership.unsent} messages wait already", Reason.TOO_MANY)
         if membership.unsent >= self._limits.waiting_messages:
             self._held = membership, text
             self._hold_input(True)
@@ -65,7 +66,7 @@ class RoomOutbox:
         membership, text = self._held
         if membership.gone:
             self._held = None
-            self._tell(Undelivered(membership.name, "you are not in that room", text=text))
+            self._tell(Undelivered(membership.name, Cause(Reason.NOT_IN_ROOM), text=text))
             self._hold_input(False)
         elif membership.unsent < self._limits.waiting_messages:
             self._held = None

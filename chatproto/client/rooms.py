@@ -29,6 +29,7 @@ from chatproto.wire.bcp2_rooms_told import Said
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.room_fields import read_room
 
 FOR_NOW = (408, 429, 500, 503)
@@ -173,7 +174,7 @@ class JoinedRooms:
         membership = self._all[room] = Membership(self, room, secret)
         self._node.calls.all.move_to(RoomTarget(room))
         if not self._node.requests.ask("join", lambda: self._join(membership)):
-            self._drop(membership, "it was not asked for")
+            self._drop(membership, Cause(Reason.TOO_MANY, "it was not asked for"))
 
     async def _join(self, membership: Membership) -> None:
         try:
@@ -184,7 +185,7 @@ class JoinedRooms:
             self._drop(membership, reason)
             raise ServerRefused(reason, error.status) from None
         except (LocalError, ServerUnreachable) as error:
-            self._drop(membership, error.sentence)
+            self._drop(membership, error.cause)
             raise
         self.tell(joined(ack, self.own_id))
         await membership.catch_up(ack.last)
@@ -218,14 +219,14 @@ class JoinedRooms:
 
     def refused(self) -> None:
         """The server is not asked any more."""
-        reason = "the server is not asked any more"
+        reason = Cause(Reason.SERVER_UNREACHABLE, "the server is not asked any more")
         for membership in tuple(self._all.values()):
             joined = membership.joined
             self._drop(membership, reason, uncertain=True)
             if joined:
                 self._tell_out(membership, reason)
 
-    def stop(self, reason: str = "the program ends") -> None:
+    def stop(self, reason: str = Cause(Reason.STOPPING)) -> None:
         """Nothing more is said, and nothing more is asked of the server."""
         self._retries.stop()
         for membership in tuple(self._all.values()):
@@ -251,7 +252,7 @@ class JoinedRooms:
                 membership.came_in(who)
                 self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
             case told.Parted(room, who, reason) if who == self.own_id:
-                self._drop(membership, reason or "you are out")
+                self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or "you are out"))
                 self._tell_out(membership, reason)
             case told.Parted(room, who, reason):
                 membership.went_out(who)
@@ -344,6 +345,6 @@ def _room(name: str) -> str:
         ) from None
 
 
-def _not_in(room: str, error: ServerRefused) -> str:
+def _not_in(room: str, error: ServerRefused) -> Cause:
     """Why we are not let into `room`."""
-    return NOT_IN.get(error.status or 0, str(error)).format(room=room)
+    return Cause(error.reason, NOT_IN.get(error.status or 0, str(error)).format(room=room))

@@ -15,7 +15,7 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.wire import bcp2_server
 from chatproto.wire.fields import Contact
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import Reason, reason_of
 
 
 class NewsOwner(Protocol):
@@ -70,16 +70,18 @@ class ServerNews:
         if not self._trying:
             self._trying = True
             where = "" if server.name in why else f"server {server.name}: "
-            self._tell(Notice(f"{where}{why}; {self._again}"))
+            code = reason_of(why, Reason.SERVER_UNREACHABLE)
+            self._tell(Notice(f"{where}{why}; {self._again}", code=code))
         self._node.away(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """It does not want us, or we do not want it."""
+        code = reason_of(why, Reason.of(status))
         if status == ID_TAKEN:
             why += "; another key has that id, or one that looks like it: --id takes another"
         if status == NO_ACCOUNT:
             why += ": it wants an account, --user NAME logs in"
-        code = Reason.LOGIN_REFUSED if server.login_refused else Reason.of(status)
+        code = Reason.LOGIN_REFUSED if server.login_refused else code
         text = f"server {server.name}: {why}"
         self._tell(Failed(text, status=status, command="register", code=code))
         self._node.away(False)
@@ -90,7 +92,7 @@ class ServerNews:
             Failed(
                 f"server {server.name}: {why}; it is left out",
                 command="register",
-                code=Reason.SERVER_UNREACHABLE,
+                code=reason_of(why, Reason.SERVER_UNREACHABLE),
             )
         )
 

@@ -26,7 +26,7 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.reasons import status_line
+from chatproto.wire.reasons import Cause, Reason, status_line
 
 HELLOS_CLOSED = 2
 """Tries in a row in which a server closes at the beginning of TLS, and is taken for a classic one."""
@@ -260,12 +260,12 @@ class SecureServer:
                     self._news.present(self, push)
             case bcp2_server.Closing(retry_after):
                 self._drop_line()
-                self._lost("it stops for a moment", partial(self._places.pause, retry_after))
+                self._lost(Cause(Reason.SERVER_STOPPING), partial(self._places.pause, retry_after))
             case bcp2_server.Replaced():
-                self._refuse("another connection with your key has taken your place", None)
+                self._refuse(Cause(Reason.REPLACED), None)
             case Error(status) if status in FOR_NOW:
                 self._drop_line()
-                self._lost(status_line(status))
+                self._lost(Cause(Reason.of(status), status_line(status)))
             case Error(status):
                 self._refuse(status_line(status), status)
             case _:
@@ -371,7 +371,8 @@ class SecureServer:
         if isinstance(error, ServerRefused) and error.status in FOR_NOW:
             self._drop_line()
             when = f", in {error.retry_after} s at the earliest" if error.retry_after else ""
-            self._lost(f"{error}{when}", partial(self._places.patience, error.retry_after), error)
+            why = Cause(error.reason, f"{error}{when}")
+            self._lost(why, partial(self._places.patience, error.retry_after), error)
         elif isinstance(error, ServerRefused):
             self._refuse(str(error), error.status)
         elif not isinstance(error, ServerUnreachable):

@@ -23,7 +23,7 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import Limits
-from chatproto.wire.reasons import status_line
+from chatproto.wire.reasons import Cause, Reason, status_line
 from chatproto.wire.strict import encode
 
 READ_BURST, READ_RATE = 20_000, 1000.0
@@ -204,7 +204,7 @@ REFUSED_FOR_NOW = re.compile(rb"ERROR\r\nStatus: (408|429|503)\b")
 MAYBE_PLAIN = ": if it is a classic server, --plain speaks to it"
 
 
-def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[str, Sign]:
+def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[Cause, Sign]:
     """Return why the handshake failed, and what that says of the server.
 
     answer: how the server's answer begins. A server of our kind that is full, or that refuses the address
@@ -213,11 +213,12 @@ def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[
     refused = REFUSED_FOR_NOW.match(answer)
     if refused is not None:
         status = int(refused[1])
-        return f"it takes no connection for now ({status_line(status)})", Sign.NONE
+        words = f"it takes no connection for now ({status_line(status)})"
+        return Cause(Reason.of(status), words), Sign.NONE
     why = handshake.trouble(reason)
-    if "do not speak TLS" in why:
-        return why + MAYBE_PLAIN, Sign.PLAIN
-    if "in the middle of the TLS handshake" in why:
+    if why.reason is Reason.NOT_TLS:
+        return Cause(why.reason, why + MAYBE_PLAIN), Sign.PLAIN
+    if why.reason is Reason.TLS_BROKEN_OFF:
         closed = reason.check(ConnectionDone) is not None
-        return why + MAYBE_PLAIN, Sign.CLOSED if closed else Sign.NONE
+        return Cause(why.reason, why + MAYBE_PLAIN), Sign.CLOSED if closed else Sign.NONE
     return why, Sign.NONE

@@ -27,6 +27,7 @@ from zope.interface import implementer
 from chatproto.net.fast_tls import connection_for
 from chatproto.net.keys import key_name
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Cause, Reason, reason_of
 
 log = Logger()
 
@@ -91,20 +92,21 @@ class Handshake:
         self.peer_key = key_name(public)
         return self._judge(self.peer_key)
 
-    def trouble(self, reason: Failure) -> str:
+    def trouble(self, reason: Failure) -> Cause:
         """Return why the connection ended before the first message, in one sentence for a person."""
         if self.refusal is not None:
-            return self.refusal
+            return Cause(reason_of(self.refusal, Reason.BAD_KEY), self.refusal)
         error = reason.value
         if isinstance(error, SSL.Error):
             words = _words(error)
             for sign, sentence in _SIGNS:
                 if sign in words:
-                    return sentence
-            return f"the TLS handshake failed ({words or 'no reason given'})"
+                    return Cause(reason_of(sentence, Reason.BAD_KEY), sentence)
+            words = f"the TLS handshake failed ({words or 'no reason given'})"
+            return Cause(Reason.TLS_FAILED, words)
         if isinstance(error, (ConnectionDone, ConnectionLost)):
             return BROKEN_OFF
-        return str(error)
+        return Cause(Reason.CONNECTION_LOST, str(error))
 
     def _make(self, layer: Any) -> SSL.Connection:
         connection = connection_for(layer, self._context)
@@ -148,12 +150,12 @@ def _words(error: SSL.Error) -> str:
 
 
 NO_CERTIFICATE = "they showed no certificate"
-NO_BCP2 = "they speak TLS but not bcp/2"
+NO_BCP2 = Cause(Reason.TLS_FAILED, "they speak TLS but not bcp/2")
 TOO_LARGE = "their certificate is too large"
-BROKEN_OFF = "they ended the connection in the middle of the TLS handshake"
+BROKEN_OFF = Cause(Reason.TLS_BROKEN_OFF)
 REFUSED = "they refused our key"
-NO_TLS = "they do not speak TLS"
-OLD = "they speak no TLS 1.3"
+NO_TLS = Cause(Reason.NOT_TLS)
+OLD = Cause(Reason.TLS_FAILED, "they speak no TLS 1.3")
 
 _SIGNS = (
     ("close notify", BROKEN_OFF),

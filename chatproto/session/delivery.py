@@ -37,7 +37,7 @@ from chatproto.session.ledger import (
 )
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import Cause, Reason
 
 
 class Delivery:
@@ -388,7 +388,7 @@ class Exchange:
 
     def unsend(self, id: int) -> list[Effect]:
         """Withdraw a message. Raises LocalError 404 if no message `id` waits, LedgerTrouble."""
-        became = [replace(one, reason="taken back") for one in self.post.take_back(id)]
+        became = [replace(one, reason=Cause(Reason.TAKEN_BACK)) for one in self.post.take_back(id)]
         before = self.floor.turn
         if self.post.turn_came_back() and before is TurnHolder.THEIRS:
             self.floor.turn = TurnHolder.MINE

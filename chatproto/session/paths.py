@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 
 STEP = 0.25
 """Seconds between two dials (RFC 8305, section 5, Connection Attempt Delay)."""
@@ -143,9 +144,9 @@ class Race(Generic[Connection]):
         self._relay_at: float | None = None
         self._better_at: float | None = None
         if mode is PathMode.DIRECT:
-            self.reasons[None] = "not wanted"
+            self.reasons[None] = Cause(Reason.UNREACHABLE, "not wanted")
         elif not relay:
-            self.reasons[None] = "the server has no relay for this call"
+            self.reasons[None] = Cause(Reason.UNREACHABLE, "the server has no relay for this call")
         else:
             self._relay_at = now + RELAY_AFTER if self._waiting else now
 
@@ -196,7 +197,7 @@ class Race(Generic[Connection]):
             effects.append(JoinRelay())
         if now >= self._start + self._limits.dial_wait and not self._spare:
             for name in self._pending:
-                self.reasons.setdefault(name, "no answer")
+                self.reasons.setdefault(name, Cause(Reason.NOT_ANSWERED, "no answer"))
             self._pending.clear()
             self._waiting.clear()
             self._relay_at = None

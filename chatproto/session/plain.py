@@ -25,6 +25,7 @@ from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
 from chatproto.wire.reader import Item, PlainMessage, Reader
+from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 PIECE = 1024
@@ -158,7 +159,7 @@ class PlainLink(LineReceiver):
 
     def abort(self) -> None:
         """Be gone at once: there are too many."""
-        self._reason = "there were too many callers"
+        self._reason = Cause(Reason.TOO_MANY, "there were too many callers")
         self._leaving = self._dropped = True
         self._tcp.abortConnection()
 
@@ -333,7 +334,7 @@ class PlainLink(LineReceiver):
             return
         unwritten = tuple(frame.text for frame in self._frames if frame.text is not None)
         self._frames.clear()
-        words = self._reason or "the connection ended"
+        words = self._reason or Cause(Reason.CONNECTION_LOST)
         self._owner.link_lost(self, words, unwritten)
 
     # How it follows.
@@ -373,7 +374,7 @@ class PlainLink(LineReceiver):
         self._timers.after("linger", self._limits.farewell_wait, self._tcp.abortConnection)
 
     def _fail(self, error: RemoteError) -> None:
-        self._reason = f"they sent what is no chat ({error})"
+        self._reason = Cause(Reason.MALFORMED, f"they sent what is no chat ({error})")
         self._leaving = True
         self._unread.clear()
         if not self._gone:

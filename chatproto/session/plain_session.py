@@ -19,11 +19,12 @@ from chatproto.session.effects import (
     TurnPassed,
     Unsaid,
 )
-from chatproto.session.session import THEY_LEFT, PeerSession
+from chatproto.session.session import THEY_LEFT, YOU_LEFT, PeerSession
 from chatproto.session.table import SessionInput, SessionState
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.reasons import Cause, Reason
 
 
 class PlainSession(PeerSession):
@@ -69,12 +70,12 @@ class PlainSession(PeerSession):
     def decline(self) -> list[Effect]:
         """Refuse their call, in their own dialect."""
         self._enter(SessionInput.DECLINE)
-        return self._end("declined", farewell="")
+        return self._end(Cause(Reason.DECLINED), farewell="")
 
     def ring_out(self) -> list[Effect]:
         """Their call rang too long."""
         self._enter(SessionInput.RING_OUT)
-        return self._end("not answered in time", farewell="")
+        return self._end(Cause(Reason.MISSED), farewell="")
 
     def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
         """Say `text` now, or in its turn. Raises LocalError 429 past `waiting_messages`."""
@@ -102,7 +103,7 @@ class PlainSession(PeerSession):
     def leave(self, word: str = "") -> list[Effect]:
         """End the conversation; `word` is what the person typed for it."""
         self._enter(SessionInput.LEAVE)
-        return self._end("you left", farewell=word)
+        return self._end(YOU_LEFT, farewell=word)
 
     # What happens to us. Too late is nothing.
 
@@ -161,7 +162,9 @@ class PlainSession(PeerSession):
             self._early.append(text)
             if sum(map(len, self._early)) > self._limits.message:
                 self.state = SessionState.CLOSED
-                return self._end("they said too much before the call was taken")
+                return self._end(
+                    Cause(Reason.TOO_LARGE, "they said too much before the call was taken")
+                )
             return []
         before = self.floor.turn
         self.floor.heard()
@@ -188,7 +191,7 @@ class PlainSession(PeerSession):
         others = self._dialled or self._accepted or self.dialect.dials_back
         if not self._may(SessionInput.LINK_LOST if others else SessionInput.LOST) or others:
             return effects
-        return effects + self._end(reason, left=True)
+        return effects + self._end(Cause(Reason.PEER_GONE, reason), left=True)
 
     # How it follows.
 

@@ -33,6 +33,7 @@ from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import Limits
+from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import encode, encode_apart
 
 PING_EVERY = 10.0
@@ -41,6 +42,7 @@ WHILE_RINGING = 20
 """Messages of any kind that may come until a call is answered: about one in four seconds."""
 
 
+NOT_YET = Cause(Reason.MALFORMED, "they sent what may not come before a call is taken")
 OFFER_COST = 20
 """Cost of an offer of a file, in short messages."""
 
@@ -170,7 +172,7 @@ class SecureLink(TimedTlsConnection):
 
     def abort(self) -> None:
         """End at once to make room for other callers."""
-        self._lose("there were too many callers")
+        self._lose(Cause(Reason.TOO_MANY, "there were too many callers"))
 
     def give_up(self) -> None:
         """Cancel the dial, or end the connection at once if it is up."""
@@ -278,7 +280,7 @@ class SecureLink(TimedTlsConnection):
     def received(self, message: Bcp2Message | RemoteError) -> None:
         if not self._open and not self._may_come(message):
             rubbish = isinstance(message, RemoteError)
-            self._lose(NO_BCP2 if rubbish else "they sent what may not come before a call is taken")
+            self._lose(NO_BCP2 if rubbish else NOT_YET)
             return
         match message:
             case Data() if self.sink is not None and not self._parting:
@@ -349,7 +351,7 @@ class SecureLink(TimedTlsConnection):
             try:
                 wanted = self._owner.secure_spoke(self, entry)
             except LedgerTrouble as error:
-                self._reason = str(error)
+                self._reason = error.cause
                 self._close()
                 return
             if wanted:

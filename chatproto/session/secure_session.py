@@ -34,11 +34,11 @@ from chatproto.session.effects import (
 )
 from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.peer_messages import NOT_A_PERSON
-from chatproto.session.session import THEY_LEFT, PeerSession
+from chatproto.session.session import THEY_LEFT, YOU_LEFT, PeerSession
 from chatproto.session.table import SessionInput, SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.reasons import status_line
+from chatproto.wire.reasons import Cause, Reason, status_line
 
 DECLINED, AWAY, OTHER_KEY = 603, 480, 403
 FOR_GOOD = (OTHER_KEY, DECLINED)
@@ -94,7 +94,7 @@ class SecureSession(PeerSession):
             try:
                 post.say(MSG, text, at)
             except LocalError as error:
-                effects.append(Unsaid(text, error.detail))
+                effects.append(Unsaid(text, error.cause))
         return effects
 
     @property
@@ -130,12 +130,12 @@ class SecureSession(PeerSession):
     def decline(self) -> list[Effect]:
         """Refuse their call."""
         self._enter(SessionInput.DECLINE)
-        return self._no(DECLINED, "declined")
+        return self._no(DECLINED, Cause(Reason.DECLINED))
 
     def ring_out(self) -> list[Effect]:
         """Their call rang too long."""
         self._enter(SessionInput.RING_OUT)
-        return self._no(AWAY, "not answered in time")
+        return self._no(AWAY, Cause(Reason.MISSED))
 
     def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
         """Say `text`, of the moment `at`, now or in its turn.
@@ -170,7 +170,7 @@ class SecureSession(PeerSession):
         """End the conversation; what has not arrived stays in the outbox."""
         self._enter(SessionInput.LEAVE)
         link = self.link or self._asked
-        return self._end("you left", farewell=[] if link is None else [Leave(link, word)])
+        return self._end(YOU_LEFT, farewell=[] if link is None else [Leave(link, word)])
 
     def go_on(self) -> list[Effect]:
         """Something waits that was not said here: say it if it may go out."""
@@ -215,7 +215,7 @@ class SecureSession(PeerSession):
             # They know a later numbering than we do: ours begins anew, and a new call says so.
             became = exchange.meet(theirs)
             self._asked = None
-            why = "your folder is older than what they have"
+            why = Cause(Reason.OLD_STATE)
             return [Drop(link), *became, *self._broken(why)]
         was = self.state
         if not self._may(SessionInput.ANSWER):
@@ -233,11 +233,12 @@ class SecureSession(PeerSession):
         """They refuse our call."""
         if link is not self._asked:
             return []
-        reason = status_line(status, "refused")
+        code = Reason.NOT_ANSWERED if status == AWAY else Reason.of(status)
+        reason = Cause(code, status_line(status, "refused"))
         if status in NOT_A_PERSON:
-            reason = "that is a server, not a person: --server names one"
+            reason = Cause(Reason.NOT_A_PERSON)
         if status == OTHER_KEY:
-            reason += ": to them your id is another key's"
+            reason = Cause(code, f"{reason}: to them your id is another key's")
         if self.state is SessionState.BROKEN and status not in FOR_GOOD:
             self._asked = None
             return [Drop(link), *self._again()] if self._may(SessionInput.DENY) else []
@@ -251,7 +252,7 @@ class SecureSession(PeerSession):
         if self.state is SessionState.BROKEN or self._held is not None:
             self._asked = None
             return [Drop(link), *self._again()]
-        return self._end("they do not answer") if self._may(SessionInput.REFUSE) else []
+        return self._end(Cause(Reason.NOT_ANSWERED)) if self._may(SessionInput.REFUSE) else []
 
     def unreachable(self, reason: str) -> list[Effect]:
         """No connection is to be had for the first call."""
@@ -305,7 +306,7 @@ class SecureSession(PeerSession):
         held, link = self._held, self.link
         if held is None or link is None:
             return []
-        return [Drop(link), *self._lost_link("it does not answer")]
+        return [Drop(link), *self._lost_link(Cause(Reason.CONNECTION_LOST, "it does not answer"))]
 
     def heard(self, link: Connection, entry: StreamEntry) -> list[Effect]:
         """They said something, or passed the turn, or changed the mode. Raises LedgerTrouble."""
@@ -350,7 +351,11 @@ class SecureSession(PeerSession):
             return self._end(reason) if self._may(SessionInput.LOST) else []
         if self._ringing is not None and link is self._ringing.link:
             self._ringing = None
-            return self._end(reason, left=True) if self._may(SessionInput.LOST) else []
+            return (
+                self._end(Cause(Reason.PEER_GONE, reason), left=True)
+                if self._may(SessionInput.LOST)
+                else []
+            )
         return []
 
     # How it follows.

@@ -21,10 +21,10 @@ from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.table import REFUSALS, TABLE, SessionInput, SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import Cause, Reason
 
-THEY_LEFT = "they left"
-"""The reason of an end by the other side's farewell."""
+YOU_LEFT, THEY_LEFT = Cause(Reason.YOU_LEFT), Cause(Reason.PEER_LEFT)
+"""The ends by a farewell, ours and theirs."""
 
 
 class PeerSession:

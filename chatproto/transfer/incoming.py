@@ -21,6 +21,7 @@ from chatproto.transfer.sinks import There
 from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece
+from chatproto.wire.reasons import Cause, Reason
 
 NOTHING = hashlib.sha256().hexdigest()
 """The hash of no bytes."""
@@ -169,7 +170,9 @@ class IncomingTransfer:
         if self._again:
             return [
                 SendMessage(Error(460, about="DONE", id=self.id)),
-                *self._end(TransferInput.FAIL, "what arrived differs, twice"),
+                *self._end(
+                    TransferInput.FAIL, Cause(Reason.HASH_DIFFERS, "what arrived differs, twice")
+                ),
             ]
         self._again = True
         self._may(TransferInput.DIFFERS)
@@ -256,7 +259,7 @@ class IncomingTransfer:
     def _fail(self, text: str, status: int, about: str) -> list[Effect]:
         return [
             SendMessage(Error(status, about=about, id=self.id)),
-            *self._end(TransferInput.FAIL, text),
+            *self._end(TransferInput.FAIL, Cause(Reason.of(status), text)),
         ]
 
     def _end(self, how: TransferInput, text: str) -> list[Effect]:

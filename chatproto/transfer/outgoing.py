@@ -20,7 +20,7 @@ from chatproto.transfer.sources import Pieces
 from chatproto.transfer.state import ENDED, SENDING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece
-from chatproto.wire.reasons import status_line
+from chatproto.wire.reasons import Cause, Reason, status_line
 
 BATCH = 1024 * 1024
 """Bytes that are read at once: handing work to a thread and back costs. At most two batches of a transfer
@@ -127,7 +127,9 @@ class Outgoing:
             return self._end(TransferInput.DECLINE)
         if status == 460 and about == "DONE":
             if self._again:
-                return self._end(TransferInput.FAIL, "what arrived differs, twice")
+                return self._end(
+                    TransferInput.FAIL, Cause(Reason.HASH_DIFFERS, "what arrived differs, twice")
+                )
             if not self._may(TransferInput.DIFFERS):
                 return []
             self._again, self._theirs = True, ""
@@ -142,7 +144,7 @@ class Outgoing:
             return [
                 TransferChanged("they have too many unanswered offers: offered again next time")
             ]
-        return self._end(TransferInput.FAIL, words)
+        return self._end(TransferInput.FAIL, Cause(Reason.of(status), words))
 
     def cancelled(self) -> list[Effect]:
         """Handle the receiver's CANCEL."""

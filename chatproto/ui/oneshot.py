@@ -44,9 +44,8 @@ class Step:
 
 
 NOTHING = Step()
-THEY_LEFT = "they left"
-FOR_NOW = ("408 ", "429 ", "503 ")
-"""Beginnings of refusals that another try may not meet."""
+FOR_NOW = frozenset({"timeout", "rate-limited", "unavailable"})
+"""Codes of refusals that another try may not meet."""
 RETRY_AFTER = 5.0
 """Seconds to another try, where the refusal tells none."""
 MOST_WAITED = 150.0
@@ -123,33 +122,41 @@ class AtServer:
         return self._work.concerns(event)
 
 
-def unreached(to: str, reason: str) -> Over:
-    """Turn the client's reason for a failed call to `to` into an exit code and a sentence."""
-    if is_away(reason):
-        return Over(NOT_DONE, f"{to} is away")
-    if reason == THEY_LEFT:
-        return Over(NOT_DONE, f"{to} left")
-    if reason.startswith(("603 ", "declined")):
-        return Over(REFUSED, f"{to} declined the call")
-    if is_refused(reason):
-        return Over(REFUSED, reason)
-    if reason.startswith("403 "):
-        return Over(REFUSED, f"{to} takes no calls of this key")
-    if reason.startswith("404 ") or "knows no" in reason:
-        return Over(REFUSED, f"the server knows no {to}")
-    if reason.startswith(("480 ", "they do not answer")):
-        return Over(NOT_DONE, f"{to} did not answer")
-    return Over(NOT_DONE, f"no conversation with {to}: {reason}")
+@dataclass(frozen=True, slots=True)
+class Unreached:
+    """Why there is no conversation: a code (docs/operations.md, Codes) and a sentence."""
 
+    code: str
+    sentence: str
 
-def is_for_now(reason: str) -> bool:
-    """Return True for a refusal that may pass: a rate limit, or a server that is busy."""
-    return reason.startswith(FOR_NOW)
+    @property
+    def is_for_now(self) -> bool:
+        """Return True for a refusal that may pass: a rate limit, or a server that is busy."""
+        return self.code in FOR_NOW
 
+    @property
+    def is_away(self) -> bool:
+        """Return True if the server says that the peer is away; not answering is another thing."""
+        return self.code == "away"
 
-def is_away(reason: str) -> bool:
-    """Return True if the server says that the peer is away; a call unanswered is not that."""
-    return " is away" in reason
+    def end(self, to: str) -> Over:
+        """Return what it means for a command about `to`."""
+        match self.code:
+            case "away":
+                return Over(NOT_DONE, f"{to} is away")
+            case "peer-left":
+                return Over(NOT_DONE, f"{to} left")
+            case "declined":
+                return Over(REFUSED, f"{to} declined the call")
+            case "other-id" | "other-key":
+                return Over(REFUSED, self.sentence)
+            case "refused":
+                return Over(REFUSED, f"{to} takes no calls of this key")
+            case "not-found":
+                return Over(REFUSED, f"the server knows no {to}")
+            case "not-answered":
+                return Over(NOT_DONE, f"{to} did not answer")
+        return Over(NOT_DONE, f"no conversation with {to}: {self.sentence}")
 
 
 DOING = {
@@ -160,22 +167,16 @@ DOING = {
 """Sentences about a wait, by the state of a conversation."""
 
 
-def is_refused(reason: str) -> bool:
-    """Return True if our client refused the call, because another peer was found for `to`."""
-    told = ("refused: ", "the key of ")
-    return reason.startswith(told) or " is somebody else: " in reason
-
-
 class ReachPeer:
     """Has a conversation with `to`: goes on with the one that there is, or calls.
 
-    `open`: there is one. `reason`: why there is none any more, or was none to be had.
+    `open`: there is one. `why`: why there is none any more, or was none to be had.
     """
 
     def __init__(self, to: str, patient: bool = False) -> None:
         self.to = to
         self.open = False
-        self.reason = ""
+        self.why: Unreached | None = None
         self._patient = patient
         self.waiting = False
         self._waited = 0.0
@@ -193,48 +194,49 @@ class ReachPeer:
                 if not set(states) & {"open", "calling", "asking", "broken"}:
                     return (self.call,)
             case {"event": "session", "id": self.to, "state": "open"}:
-                self.open, self.reason = True, ""
+                self.open, self.why = True, None
             case {"event": "session", "id": self.to, "state": "broken"}:
                 self.open = False
             case {"event": "session", "id": self.to, "state": "closed", "current": True}:
                 pass  # it says where the next typed line goes, and ends nothing
-            case {"event": "session", "id": self.to, "state": "closed"}:
-                self.open, self.reason = False, event.get("reason") or THEY_LEFT
+            case {"event": "session", "id": self.to, "state": "closed", "code": str(code)}:
+                self.open, self.why = False, Unreached(code, event.get("reason", ""))
             case {"event": "error", "command": "who"} | {
                 "event": "error",
                 "command": "chat",
                 "id": self.to,
             }:
-                self.open, self.reason = False, event["text"]
+                self.open, self.why = False, Unreached(event["code"], event["text"])
         return ()
 
     def refused_for_now(self, event: Said) -> Step | None:
         """Return the next actions if `event` says that the peer cannot be called now, else None."""
         match event:
-            case {"event": "error", "command": "chat", "id": self.to, "text": str(why)}:
+            case {"event": "error", "command": "chat", "id": self.to, "text": str(sentence)}:
                 ...
-            case {"event": "session", "id": self.to, "state": "closed", "reason": str(why)}:
+            case {"event": "session", "id": self.to, "state": "closed", "reason": str(sentence)}:
                 ...
             case _:
                 return None
+        why = Unreached(event["code"], sentence)
         seconds = float(event.get("retry_after") or RETRY_AFTER)
         if self.waiting or not self.may_wait(why, seconds):
             return None
         self.waiting = True
         self._waited += seconds
-        return Step(notes=(f"{why}; trying again in {seconds:g} s",), wait=seconds)
+        return Step(notes=(f"{sentence}; trying again in {seconds:g} s",), wait=seconds)
 
-    def may_wait(self, why: str, seconds: float = RETRY_AFTER) -> bool:
+    def may_wait(self, why: Unreached, seconds: float = RETRY_AFTER) -> bool:
         """Return True if `why` is a refusal for now, and there is time for another try."""
         enough = self._patient or self._waited + seconds <= MOST_WAITED
-        return enough and is_for_now(why)
+        return enough and why.is_for_now
 
     def again(self) -> Commands:
         """Commands to give when the wait is over."""
         self.waiting = False
         if self.open:
             return ()
-        self.reason = ""
+        self.why = None
         return (self.call,)
 
     def doing(self, event: Said) -> str:
@@ -257,10 +259,15 @@ class ReachPeer:
         """The command that calls them."""
         return {"do": "chat", "to": self.to}
 
+    @property
+    def is_away(self) -> bool:
+        """Return True if there is no conversation because the peer is away."""
+        return self.why is not None and self.why.is_away
+
     def came(self, event: Said) -> bool:
         """Return True if `event` says that the peer, who was away, is back."""
         here = event["event"] == "presence" and event["id"] == self.to
-        return here and event["status"] == "online" and is_away(self.reason)
+        return here and event["status"] == "online" and self.is_away
 
 
 class SendText:
@@ -312,7 +319,7 @@ class SendText:
             case {"event": "undelivered", "to": self._to}:
                 return self._undelivered(event)
             case {"event": "error", "command": "msg"} if self._id is None:
-                return self._given_up(self._reach.reason, event["text"])
+                return self._given_up(self._reach.why, event["text"])
             case {"event": "session" | "error"}:
                 return self._judged()
         return NOTHING
@@ -327,7 +334,7 @@ class SendText:
     def stopped(self, why: str, goes_on: bool) -> Over:
         if self._id is not None:
             return Over(LATER, f"{why}: {self._kept}")
-        if goes_on and self._said and not self._reach.reason:
+        if goes_on and self._said and self._reach.why is None:
             return Over(LATER, f"{why}: it goes to {self._to} if they answer while the client runs")
         return Over(NOT_DONE, f"{why}: not delivered to {self._to}")
 
@@ -339,7 +346,7 @@ class SendText:
         return f"kept in the outbox, for when you and {self._to} are both there"
 
     def _say(self, call: Commands) -> Step:
-        self._said, self._reach.reason = True, ""
+        self._said, self._reach.why = True, None
         return Step((*call, {"do": "msg", "to": self._to, "text": self._text}))
 
     def _judged(self) -> Step:
@@ -347,30 +354,29 @@ class SendText:
 
         Nothing is decided until the client has said whether the text is queued.
         """
-        reason = self._reach.reason
-        if not reason or self._id is None or self._reach.waiting:
+        why = self._reach.why
+        if why is None or self._id is None or self._reach.waiting:
             return NOTHING
-        why = unreached(self._to, reason)
-        if why.code == REFUSED:
+        end = why.end(self._to)
+        if end.code == REFUSED:
             taken_back = {"do": "unsend", "id": self._id, "to": self._to}
-            return Step((taken_back,), over=why)
-        return NOTHING if self._patient else over(LATER, f"{why.sentence}: {self._kept}")
+            return Step((taken_back,), over=end)
+        return NOTHING if self._patient else over(LATER, f"{end.sentence}: {self._kept}")
 
     def _undelivered(self, event: Said) -> Step:
         id = event.get("id")
         if id is not None and id == self._id:
             return over(NOT_DONE, f"not delivered to {self._to}: {event['reason']}")
         if id is None and event.get("text") == self._text:
-            return self._given_up(event["reason"], "")
+            return self._given_up(Unreached(event["code"], event["reason"]), "")
         return NOTHING
 
-    def _given_up(self, reason: str, otherwise: str) -> Step:
-        """Handle a text that the client could not queue."""
-        self._reach.reason = reason
-        if not reason:
+    def _given_up(self, why: Unreached | None, otherwise: str) -> Step:
+        """It is in no outbox."""
+        self._reach.why = why
+        if why is None:
             return over(NOT_DONE, otherwise)
         self._said = False
-        if self._reach.may_wait(reason):
+        if self._reach.may_wait(why):
             return NOTHING  # the refusal itself follows, and says how long
-        waits = self._patient and is_away(reason)
-        return NOTHING if waits else Step(over=unreached(self._to, reason))
+        return NOTHING if self._patient and why.is_away else Step(over=why.end(self._to))

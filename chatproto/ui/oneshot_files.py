@@ -15,9 +15,8 @@ from chatproto.ui.oneshot import (
     ReachPeer,
     Said,
     Step,
-    is_away,
+    Unreached,
     over,
-    unreached,
 )
 from chatproto.ui.values import Values
 from chatproto.wire.fields import host_port
@@ -63,7 +62,7 @@ class SendFiles:
         if (later := self._reach.refused_for_now(event)) is not None:
             return later
         if self._reach.came(event) and self._patient:
-            self._reach.reason = ""
+            self._reach.why = None
             return Step((self._reach.call,))
         if self._reach.open and not self._offered:
             self._offered = True
@@ -76,8 +75,8 @@ class SendFiles:
                 return self._changed(path, event)
             case {"event": "error", "command": "send"} if self._offered:
                 return self._refused(event.get("path"), event["text"])
-            case {"event": "session" | "error"} if self._reach.reason:
-                return self._unreached()
+            case {"event": "session" | "error"} if self._reach.why is not None:
+                return self._unreached(self._reach.why)
         return NOTHING
 
     def again(self) -> Step:
@@ -143,12 +142,11 @@ class SendFiles:
         more = f", and {len(paths) - 1} more" if len(paths) > 1 else ""
         return f"{said}{f' ({why})' if why else ''}{more}"
 
-    def _unreached(self) -> Step:
-        why = unreached(self._to, self._reach.reason)
+    def _unreached(self, why: Unreached) -> Step:
+        end = why.end(self._to)
         if any(self._states.values()):
-            return Step(over=self.stopped(why.sentence, goes_on=False))
-        waits = self._patient and is_away(self._reach.reason)
-        return NOTHING if waits else Step(over=why)
+            return Step(over=self.stopped(end.sentence, goes_on=False))
+        return NOTHING if self._patient and why.is_away else Step(over=end)
 
 
 class Receive:

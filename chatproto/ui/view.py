@@ -42,7 +42,7 @@ from chatproto.ui.file_view import file_lines, list_lines
 from chatproto.ui.legible import bracket, inline, name, room_name, split
 from chatproto.ui.room_view import room_lines
 from chatproto.wire.fields import host_port
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import Cause, Reason, reason_of
 
 
 def plain_lines(event: Event, now: Wall, times: bool = False) -> list[str]:
@@ -121,6 +121,10 @@ def json_object(event: Event, now: Wall) -> dict[str, object]:
         if value is not None or isinstance(event, Bridged):
             if isinstance(value, Reason):
                 value = value.code
+            if isinstance(value, Cause) or (
+                field.name == "reason" and isinstance(event, Undelivered)
+            ):
+                found.setdefault("code", reason_of(value).code)
             found[field.name.rstrip("_")] = date_of(value) if field.name == "said" else value
     return found
 

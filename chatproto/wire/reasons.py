@@ -61,7 +61,16 @@ class Reason(Enum):
     UNREACHABLE = "unreachable", None, "there is no way to them"
     NO_HOST = "no-host", None, ""
     CONNECTION_REFUSED = "connection-refused", None, ""
-    NOT_TLS = "not-tls", None, ""
+    NOT_TLS = "not-tls", None, "they do not speak TLS"
+    TLS_BROKEN_OFF = (
+        "tls-broken-off",
+        None,
+        "they ended the connection in the middle of the TLS handshake",
+    )
+    TLS_FAILED = "tls-failed", None, ""
+    """The other side does not speak TLS as the protocol wants it."""
+    BAD_KEY = "bad-key", None, ""
+    """The other side shows no key, one that cannot be read, or our own."""
     NO_ADDRESS = "no-address", None, ""
     OTHER_ID = "other-id", None, "another id than the one asked for"
     OTHER_KEY = "other-key", None, "another key than theirs"
@@ -72,8 +81,8 @@ class Reason(Enum):
     NOT_THEIRS = "not-theirs", None, "a connection of somebody else"
 
     # A message does not arrive.
-    TAKEN_BACK = "taken-back", None, ""
-    EXPIRED = "expired", None, ""
+    TAKEN_BACK = "taken-back", None, "taken back"
+    EXPIRED = "expired", None, "it has waited too long"
     STOPPING = "stopping", None, "the program ends"
     NOT_IN_ROOM = "not-in-room", None, "you are not in that room"
 
@@ -109,6 +118,30 @@ def status_line(status: int, otherwise: str = "error") -> str:
     return f"{status} {STATUS_WORDS.get(status, otherwise)}"
 
 
+NO_TLS = (Reason.NOT_TLS, Reason.TLS_BROKEN_OFF, Reason.TLS_FAILED)
+"""Failures after which the other side may speak plain text only."""
+
+
+class Cause(str):
+    """The sentence about an end, a failure or a refusal, with its code in `reason`.
+
+    A sentence on its way from where something happened to the screen keeps its code this way.
+    """
+
+    reason: Reason
+
+    def __new__(cls, reason: Reason, sentence: str = "") -> Cause:
+        """Make one of `sentence`, or of the fixed words of `reason`."""
+        made = super().__new__(cls, sentence or reason.words)
+        made.reason = reason
+        return made
+
+
+def reason_of(sentence: str, otherwise: Reason = Reason.CONNECTION_LOST) -> Reason:
+    """Return the code of a sentence, or `otherwise` for one that carries none."""
+    return sentence.reason if isinstance(sentence, Cause) else otherwise
+
+
 class CodedError(Exception):
     """An exception with a code and one sentence for a person.
 
@@ -129,3 +162,8 @@ class CodedError(Exception):
         words = self.args[0] or str(self)
         seconds = self.retry_after
         return words if seconds is None else f"{words}: try again in {seconds} s"
+
+    @property
+    def cause(self) -> Cause:
+        """The sentence with the code."""
+        return Cause(self.reason, self.sentence)

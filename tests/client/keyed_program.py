@@ -24,6 +24,7 @@ from chatproto.identity.tls import Tls
 from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS, Limits
+from tests.client.codes import coded
 from tests.client.tls_net import FarPerson, FarServer, TlsNet, punch
 from tests.transfer.ends import Steps
 
@@ -74,7 +75,7 @@ class Case(SynchronousTestCase):
         )
         self.disk = Steps()
         node.files = Files(node, self.disk, self.home, self.home / "downloads")
-        node.tell = self.events.append
+        node.tell = lambda event: self.events.append(coded(event))
         node.hold_input = self.held.append
         if self.server:
             node.server = self._introducer(node, known, limits)

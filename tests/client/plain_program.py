@@ -13,6 +13,7 @@ from chatproto.client.events import (
 )
 from chatproto.client.settings import ClientSettings
 from chatproto.wire.limits import DEFAULTS, Limits
+from tests.client.codes import coded
 from tests.net import Net, Wire, joined
 
 BOB = "127.0.0.1:5002"
@@ -31,7 +32,7 @@ class Case(SynchronousTestCase):
         values: dict[str, Any] = {"plain": True, "dialect": "lobby"} | settings
         chosen = ClientSettings("alice", **values)
         self.node = App(self.net, chosen, limits, None, self.codes.append)
-        self.node.tell = self.events.append
+        self.node.tell = lambda event: self.events.append(coded(event))
         self.node.start("127.0.0.1", 5001)
         return self.node
 

@@ -24,6 +24,7 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.classic import Sender
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.client.codes import coded
 
 START = 1_700_000_000.0
 
@@ -175,7 +176,7 @@ class Person:
         self.hall = hall
         known: Any = SimpleNamespace(own_key=self.key) if ledger else None  # nobody is called here
         self.node = App(hall.clock, ClientSettings(name), limits, known, self.codes.append, ledger)
-        self.node.tell = self.events.append
+        self.node.tell = lambda event: self.events.append(coded(event))
         self.node.hold_input = lambda held: setattr(self, "held", held)
         self.node.rooms.connection = RoomClient(self.line, limits)
         self.line.pushed = self.node.rooms.pushed

@@ -26,6 +26,7 @@ from chatproto.directory.bridge_result import BridgeResult
 from chatproto.wire.dialects import Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
+from tests.client.codes import coded
 
 
 class SlowServer:
@@ -77,7 +78,7 @@ class NodeTests(SynchronousTestCase):
         node = App(self.clock, chosen, DEFAULTS, None, self.codes.append)
         node.server = server or self.server
         self.events: list[Event] = []
-        node.tell = self.events.append
+        node.tell = lambda event: self.events.append(coded(event))
         node.start("127.0.0.1", 5556)
         return node
 

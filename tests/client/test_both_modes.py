@@ -19,6 +19,7 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Reason
 from tests.client.both_modes import BOB, Both, Other, in_both_modes
 
 WORDS = ("one", "two", "three")
@@ -225,7 +226,7 @@ class Quitting(Both):
     def test_their_farewell_is_told(self) -> None:
         self.calls("bob").leaves()
         self.net.wait(1)
-        self.assertEqual(self.told(Bye), [Bye("bob", None)])
+        self.assertEqual(self.told(Bye), [Bye("bob", None, Reason.PEER_LEFT)])
         self.assertEqual(len(self.node.calls.all), 0)
 
 

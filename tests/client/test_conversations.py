@@ -19,6 +19,7 @@ from chatproto.session.table import SessionState
 from chatproto.wire.dialects import CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
+from tests.client.codes import coded
 from tests.net import Wire, joined
 
 
@@ -33,7 +34,7 @@ class Case(SynchronousTestCase):
         self.events: list[Event] = []
         settings = ClientSettings("alice", plain=True, answer="none")
         self.node = App(self.clock, settings, DEFAULTS, None, lambda code: None)
-        self.node.tell = self.events.append
+        self.node.tell = lambda event: self.events.append(coded(event))
         self.node.start("10.0.0.1", 5001)
         self.all: Conversations = self.node.calls.all
 

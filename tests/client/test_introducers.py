@@ -22,6 +22,7 @@ from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.net import Net, Wire
 
@@ -136,8 +137,8 @@ class Shake(Handshake):
     def accepted(self) -> bool:
         return True
 
-    def trouble(self, reason: Failure) -> str:
-        return ""
+    def trouble(self, reason: Failure) -> Cause:
+        return Cause(Reason.TLS_FAILED)
 
 
 class Unheard:

@@ -25,6 +25,7 @@ from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
+from tests.client.codes import coded
 from tests.client.test_app import SlowServer
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCD"]
@@ -75,7 +76,7 @@ class NeighbourTests(SynchronousTestCase):
             Random(7),
         )
         self.events: list[Event] = []
-        self.node.tell = self.events.append
+        self.node.tell = lambda event: self.events.append(coded(event))
         self.near = Neighbours(self.node, "alice", self.known, self.made)
         self.node.neighbours = self.near
         self.placed: list[Contact] = []

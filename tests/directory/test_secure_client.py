@@ -25,6 +25,7 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.net import Net, Wire
 
@@ -45,8 +46,8 @@ class Shake(Handshake):
     def accepted(self) -> bool:
         return self.refusal is None
 
-    def trouble(self, reason: Failure) -> str:
-        return self.refusal or "they do not speak TLS"
+    def trouble(self, reason: Failure) -> Cause:
+        return Cause(Reason.BAD_KEY, self.refusal) if self.refusal else Cause(Reason.NOT_TLS)
 
 
 class News:

@@ -16,6 +16,7 @@ from chatproto.wire.bcp2_peer import MsgAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.net import Wire, joined
 
@@ -32,8 +33,8 @@ class Judged(Handshake):
     def accepted(self) -> bool:
         return self.refusal is None
 
-    def trouble(self, reason: Failure) -> str:
-        return self.refusal or "the handshake failed"
+    def trouble(self, reason: Failure) -> Cause:
+        return Cause(Reason.BAD_KEY, self.refusal or "the handshake failed")
 
 
 class Recorder(TimedTlsConnection):

@@ -19,6 +19,7 @@ from chatproto.wire.bcp2_peer import Chat, ChatAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.net import Wire, joined
 
@@ -47,8 +48,8 @@ class Shake(Handshake):
     def accepted(self) -> bool:
         return self._good
 
-    def trouble(self, reason: Failure) -> str:
-        return "TLS failed"
+    def trouble(self, reason: Failure) -> Cause:
+        return Cause(Reason.TLS_FAILED, "TLS failed")
 
 
 class Owner:

@@ -13,6 +13,7 @@ from twisted.internet.interfaces import IHandshakeListener
 from twisted.python.failure import Failure
 
 from chatproto.net.handshake import Handshake, Judge
+from chatproto.wire.reasons import Cause, Reason, reason_of
 
 HELLO, SHOWN, ALERT = b"\x16hello", b"\x16", b"\x15refused"
 """How the lines of a handshake begin."""
@@ -59,13 +60,13 @@ class SimHandshake(Handshake):
         self.refusal = self._judge(key)
         return self.refusal
 
-    def trouble(self, reason: Failure) -> str:
+    def trouble(self, reason: Failure) -> Cause:
         """Why the connection ended before anything was said."""
         if self.refusal is not None:
-            return self.refusal
+            return Cause(reason_of(self.refusal, Reason.BAD_KEY), self.refusal)
         if reason.check(ChannelError):
-            return str(reason.value)
-        return "they ended the connection in the middle of the TLS handshake"
+            return Cause(Reason.TLS_FAILED, str(reason.value))
+        return Cause(Reason.TLS_BROKEN_OFF)
 
 
 class Channel:

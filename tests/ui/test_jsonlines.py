@@ -9,9 +9,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import Contacts, MessageReceived
+from chatproto.client.events import (
+    Bye,
+    Contacts,
+    Event,
+    Failed,
+    FileChanged,
+    MessageReceived,
+    Notice,
+    RoomChanged,
+    SessionChanged,
+    Undelivered,
+)
 from chatproto.net.clock import Wall
 from chatproto.ui.jsonlines import JsonLines
+from chatproto.ui.view import json_object
+from chatproto.wire.reasons import Cause, Reason
 from tests.ui.asked import AskedNode
 
 
@@ -132,3 +145,39 @@ class JsonLinesTests(SynchronousTestCase):
             self.assertEqual(self.node.asked, [])
         else:
             self.assertEqual(self.node.asked, [("say", f"x{text}")])
+
+
+class CodeTests(SynchronousTestCase):
+    """The code beside the sentence of an end, a failure or a refusal."""
+
+    def code(self, event: Event) -> object:
+        return json_object(event, Wall(0)).get("code")
+
+    def test_an_error_has_a_code(self) -> None:
+        self.assertEqual(self.code(Failed("no", code=Reason.ID_TAKEN)), "id-taken")
+
+    def test_an_undelivered_message_has_the_code_of_its_reason(self) -> None:
+        expired = Undelivered("bob", Cause(Reason.EXPIRED), 7, "hi")
+        self.assertEqual(self.code(expired), "expired")
+        self.assertEqual(self.code(Undelivered("bob", "gone", 7, "hi")), "connection-lost")
+
+    def test_a_session_that_ends_has_a_code_with_and_without_a_reason(self) -> None:
+        left = SessionChanged("bob", "closed", code=Reason.PEER_LEFT)
+        self.assertEqual(self.code(left), "peer-left")
+        self.assertNotIn("reason", json_object(left, Wall(0)))
+        self.assertIsNone(self.code(SessionChanged("bob", "open", turn="mine")))
+        self.assertEqual(self.code(Bye("bob", "why", Reason.PEER_GONE)), "peer-gone")
+
+    def test_a_file_that_ends_has_a_code(self) -> None:
+        failed = FileChanged(1, "a", "failed", 0, 1, reason="why", code=Reason.HASH_DIFFERS)
+        self.assertEqual(self.code(failed), "hash-differs")
+        self.assertIsNone(self.code(FileChanged(1, "a", "moving", 0, 1)))
+
+    def test_the_notice_of_a_lost_server_has_a_code(self) -> None:
+        lost = Notice("server x: it stops", code=Reason.SERVER_STOPPING)
+        self.assertEqual(self.code(lost), "server-stopping")
+
+    def test_being_out_of_a_room_has_the_code_of_its_reason(self) -> None:
+        out = RoomChanged("#a", "parted", reason=Cause(Reason.REFUSED, "you are banned"))
+        self.assertEqual(self.code(out), "refused")
+        self.assertIsNone(self.code(RoomChanged("#a", "kicked", "bob", reason="spam")))

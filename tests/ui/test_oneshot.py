@@ -30,8 +30,26 @@ def session(state: str, **more: Any) -> dict[str, Any]:
     return event("session", id="bob", state=state, **more)
 
 
-def unreached(reason: str) -> dict[str, Any]:
-    return event("error", command="chat", id="bob", text=reason)
+CODES = {
+    AWAY: "away",
+    "408": "timeout",
+    "429": "rate-limited",
+    "503": "unavailable",
+    "404": "not-found",
+    "403": "refused",
+    "603": "declined",
+    "480": "not-answered",
+}
+
+
+def coded(sentence: str) -> dict[str, str]:
+    """The code that stands beside `sentence`."""
+    found = [code for begin, code in CODES.items() if sentence.startswith(begin)]
+    return {"code": found[0] if found else "unreachable"}
+
+
+def unreached(reason: str, **code: str) -> dict[str, Any]:
+    return event("error", command="chat", id="bob", text=reason, **(code or coded(reason)))
 
 
 def do(name: str, **values: Any) -> dict[str, Any]:
@@ -96,8 +114,16 @@ class SendTextTests(WorkTests):
             event("sent", to="bob", id=6, text="other"),
             event("sent", to="carol", id=7, text="hi"),
             event("delivered", to="bob", id=6),
-            event("undelivered", to="bob", id=6, text="other", reason="taken back"),
-            event("undelivered", to="carol", text="hi", reason="404 no such client"),
+            event(
+                "undelivered", to="bob", id=6, text="other", reason="taken back", code="taken-back"
+            ),
+            event(
+                "undelivered",
+                to="carol",
+                text="hi",
+                reason="404 no such client",
+                **coded("404 no such client"),
+            ),
         ]
         self.feed(work, who("open"), *others, event("sent", to="bob", id=8, text="hi"))
         self.assertIsNone(self.over)
@@ -106,16 +132,26 @@ class SendTextTests(WorkTests):
         self.ends(SendText("bob", "hi"), 0, who("open"), event("sent", to="bob", text="hi"))
 
     def test_somebody_unknown(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason="404 no such client")
+        gone = event(
+            "undelivered",
+            to="bob",
+            text="hi",
+            reason="404 no such client",
+            **coded("404 no such client"),
+        )
         self.assertIn("knows no bob", self.ends(SendText("bob", "hi"), 3, who(), gone))
 
     def test_somebody_who_declines_and_is_not_known(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason="603 declined")
+        gone = event(
+            "undelivered", to="bob", text="hi", reason="603 declined", **coded("603 declined")
+        )
         self.assertIn("declined", self.ends(SendText("bob", "hi"), 3, who(), gone))
 
     def test_what_was_declined_does_not_stay_in_the_outbox(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
-        commands = self.feed(SendText("bob", "hi"), who(), kept, session("closed", reason="603 no"))
+        commands = self.feed(
+            SendText("bob", "hi"), who(), kept, session("closed", reason="603 no", code="declined")
+        )
         self.assertEqual(commands[-1], do("unsend", id=4, to="bob"))
         self.assertEqual(self.over and self.over.code, 3)
 
@@ -136,11 +172,11 @@ class SendTextTests(WorkTests):
         )
 
     def test_somebody_away_who_is_not_known(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason=AWAY)
+        gone = event("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
         self.assertIn("away", self.ends(SendText("bob", "hi"), 5, who(), gone))
 
     def test_who_is_patient_says_it_again_when_they_come(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason=AWAY)
+        gone = event("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
         came = event("presence", id="bob", status="online")
         work = SendText("bob", "hi", patient=True)
         commands = self.feed(work, who(), gone, unreached(AWAY), came)
@@ -148,8 +184,21 @@ class SendTextTests(WorkTests):
         self.assertIsNone(self.over)
 
     def test_a_refusal_for_now_is_waited_for_and_tried_again(self) -> None:
-        gone = event("undelivered", to="bob", text="hi", reason="429 slow down: try again in 7 s")
-        refused = event("error", command="chat", id="bob", text="429 slow down", retry_after=7)
+        gone = event(
+            "undelivered",
+            to="bob",
+            text="hi",
+            reason="429 slow down: try again in 7 s",
+            **coded("429 slow down: try again in 7 s"),
+        )
+        refused = event(
+            "error",
+            command="chat",
+            id="bob",
+            text="429 slow down",
+            **coded("429 slow down"),
+            retry_after=7,
+        )
         work = SendText("bob", "hi")
         self.feed(work, who(), gone)
         self.assertIsNone(self.over)
@@ -162,7 +211,9 @@ class SendTextTests(WorkTests):
 
     def test_a_kept_text_is_called_for_again_and_not_said_twice(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
-        refused = event("error", command="chat", id="bob", text="503 unavailable")
+        refused = event(
+            "error", command="chat", id="bob", text="503 unavailable", **coded("503 unavailable")
+        )
         for events in ((kept, refused), (refused, kept)):
             work = SendText("bob", "hi")
             self.feed(work, who(), *events)
@@ -171,7 +222,14 @@ class SendTextTests(WorkTests):
             self.assertEqual(work.heard(event("delivered", to="bob", id=4)).over, Over(0))
 
     def test_refusals_for_now_are_waited_for_so_long_in_all(self) -> None:
-        refused = event("error", command="chat", id="bob", text="429 slow down", retry_after=40)
+        refused = event(
+            "error",
+            command="chat",
+            id="bob",
+            text="429 slow down",
+            **coded("429 slow down"),
+            retry_after=40,
+        )
         work = SendFiles("bob", ["/a"])
         self.feed(work, who())
         waited = 0.0
@@ -196,7 +254,7 @@ class SendTextTests(WorkTests):
     def test_where_typed_lines_go_next_is_no_end_of_a_call(self) -> None:
         away = "bob is away: you will be told when they come"
         for work in (SendFiles("bob", ["/a"], patient=True), SendText("bob", "x", patient=True)):
-            refused = event("error", command="chat", id="bob", text=away)
+            refused = event("error", command="chat", id="bob", text=away, **coded(away))
             self.feed(work, who(), refused, session("closed", current=True))
             self.assertIsNone(self.over)
 
@@ -226,7 +284,7 @@ class SendTextTests(WorkTests):
     def test_it_may_not_have_arrived(self) -> None:
         sent = event("sent", to="bob", id=7, text="hi")
         self.ends(SendText("bob", "hi"), 5, who("open"), sent, event("uncertain", to="bob", id=7))
-        back = event("undelivered", to="bob", id=7, reason="taken back")
+        back = event("undelivered", to="bob", id=7, reason="taken back", code="taken-back")
         self.assertIn("taken", self.ends(SendText("bob", "hi"), 5, who("open"), sent, back))
 
     def test_what_is_kept_when_the_time_is_over(self) -> None:
@@ -330,7 +388,9 @@ class SendFilesTests(WorkTests):
 
     def test_they_leave_halfway(self) -> None:
         begun = [who("open"), listed(), file("/a", "done"), file("/b", "moving")]
-        said = self.ends(SendFiles("bob", ["/a", "/b"]), 4, *begun, session("closed"))
+        said = self.ends(
+            SendFiles("bob", ["/a", "/b"]), 4, *begun, session("closed", code="peer-left")
+        )
         self.assertIn("1 of 2", said)
 
     def test_when_the_time_is_over(self) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire.errors import LocalError, RemoteError, StoreTrouble
-from chatproto.wire.reasons import STATUS_WORDS, Reason, status_line
+from chatproto.wire.reasons import STATUS_WORDS, Cause, Reason, reason_of, status_line
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 class ReasonTests(SynchronousTestCase):
@@ -33,3 +36,18 @@ class ReasonTests(SynchronousTestCase):
         self.assertIs(RemoteError(413).reason, Reason.TOO_LARGE)
         self.assertIs(StoreTrouble("the disk is full").reason, Reason.UNAVAILABLE)
         self.assertIs(LocalError(429, "", Reason.TOO_MANY).reason, Reason.TOO_MANY)
+
+    def test_a_sentence_keeps_its_code(self) -> None:
+        lost = Cause(Reason.CONNECTION_LOST, "it does not answer")
+        self.assertEqual((str(lost), lost.reason), ("it does not answer", Reason.CONNECTION_LOST))
+        self.assertEqual(Cause(Reason.PEER_LEFT), "they left")
+        self.assertIs(reason_of(lost, Reason.UNREACHABLE), Reason.CONNECTION_LOST)
+        self.assertIs(reason_of("why", Reason.UNREACHABLE), Reason.UNREACHABLE)
+        refused = RemoteError(403, "no").cause
+        self.assertEqual((refused, refused.reason), ("no", Reason.REFUSED))
+
+    def test_every_code_is_given_somewhere(self) -> None:
+        sources = "".join(path.read_text() for path in (ROOT / "chatproto").rglob("*.py"))
+        for one in Reason:
+            if one.status is None:
+                self.assertIn(f"Reason.{one.name}", sources)
