@@ -18,6 +18,7 @@ from chatproto.accounts.realm import Account, IAccount
 from chatproto.accounts.tries import PasswordTries
 from chatproto.wire.errors import Later, RemoteError
 from chatproto.wire.limits import Limits
+from chatproto.wire.values import distinct
 
 BUSY_WAIT = 5
 """Seconds after which to come back when too many wait."""
@@ -26,6 +27,7 @@ RESERVE = 4
 """One of so many places to wait is kept for keys that own the id, or have logged in before."""
 
 
+@distinct
 class _Attempt(NamedTuple):
     """Names that a wrong password is counted against: `name`, and the `user` unless the key is known."""
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chatproto.wire.blocks import Policy, read_headers
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, read_host_port, read_port
 from chatproto.wire.reasons import STATUS_WORDS, CodedError, Reason, status_line
 
 _STATUS = re.compile(r"([1-6]\d\d)\b")
 _METHOD = re.compile(r"[A-Z]{3,16}")
-_BLANK_LINE = re.compile(rb"\n\r?\n")
 _OTHER = re.compile(r"[^A-Za-z0-9._-]+")
 _HOST = re.compile(r"[\w.:%-]{1,255}")
 _WHY = 200  # characters of a server's own words that a person is shown
@@ -56,33 +57,41 @@ class ServerAnswer:
             raise NoAnswer(f"answered {self.method} instead of {wanted}")
 
 
-def read_answer(data: bytes, ended: bool) -> ServerAnswer | None:
-    """The answer that `data` begins with, None if it is not whole yet.
+def read_answer(lines: Sequence[bytes], ended: bool) -> ServerAnswer | None:
+    """Read the answer that `lines` begin with; None if it is not complete.
 
-    It ends at a blank line or a NUL; `ended`: nothing more will come, by end of input or by silence.
-    Line ends alone are no answer. Raises NoAnswer for what no chat server says.
+    The last of `lines` is the one whose end has not arrived; it may be empty. An answer ends at an
+    empty line or at a NUL, since a server in C may send its whole buffer. With `ended`, no more
+    will come, by end of input or silence. Line ends alone are no answer.
+
+    Raises: NoAnswer: no chat server answers so.
     """
-    text, nul, _ = data.partition(b"\x00")  # a server in C may send its whole buffer
-    data, ended = text.lstrip(b"\r\n"), ended or bool(nul)
-    if not data:
+    block: list[bytes] = []
+    for number, line in enumerate(lines):
+        text, nul, _ = line.partition(b"\x00")
+        if not block:
+            text = text.lstrip(b"\r")
+        if not text and block and not nul and number < len(lines) - 1:
+            ended = True
+            break
+        if text or block:
+            block.append(text)
+        if nul:
+            ended = True
+            break
+    if not block:
         return None
-    if data[:1] in (b"\x15", b"\x16"):
+    if block[0][:1] in (b"\x15", b"\x16"):
         raise NoAnswer("speaks TLS only: leave --plain out")
-    if data.startswith(b"HTTP/") or data[:1] == b"<":
+    if block[0].startswith((b"HTTP/", b"<")):
         raise NoAnswer("is a web server, no chat server")
-    blank = _BLANK_LINE.search(data)
-    if blank is None and not ended:
+    if not ended:
         return None
-    block = data[: blank.start()] if blank else data
-    start, *lines = [line.strip() for line in block.decode("utf-8", "replace").split("\n")]
+    start, *rest = [line.decode("utf-8", "replace").strip() for line in block]
     if not _METHOD.fullmatch(start):
         raise NoAnswer("is no chat server (it answered something else)")
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers.setdefault(name.strip().lower(), value.strip())
-    return ServerAnswer(start, headers, tuple(line for line in lines if line))
+    headers, _ = read_headers(rest, Policy.LOOSE)
+    return ServerAnswer(start, headers, tuple(line for line in rest if line))
 
 
 def contact(answer: ServerAnswer, own_id: str) -> Contact | None:

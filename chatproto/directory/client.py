@@ -25,6 +25,7 @@ from chatproto.directory.answer import (
 )
 from chatproto.directory.reaching import why_unreached
 from chatproto.net.resolver import endpoint_to
+from chatproto.net.text_connection import TextConnection
 from chatproto.wire.classic import ClassicBridge, ClassicInfo, ClassicRegister, Message
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
@@ -130,7 +131,7 @@ class _Request:
         self._connect = connect
         self._tries = 0
         self._ended = False
-        self._exchange: _Exchange | None = None
+        self._exchange: AnswerConnection | None = None
         self._connecting: Deferred[Any] | None = None
         self._timers = {"all": reactor.callLater(limits.answer_wait, self._too_late)}
         self._try()
@@ -167,7 +168,7 @@ class _Request:
 
     def _try(self) -> None:
         self._tries += 1
-        self._exchange = _Exchange(self, self._data)
+        self._exchange = AnswerConnection(self, self._data)
         self._connecting = self._connect(self._exchange)
         self._connecting.addCallbacks(self._connected, self.failed)
 
@@ -201,22 +202,28 @@ class _Request:
         return True
 
 
-class _Exchange(Protocol):
-    """Connection that carries one request."""
+class AnswerConnection(TextConnection):
+    """The connection of one request to a classic server, which sends it and reads the answer.
+
+    An answer of more than `limits.body_from_server` bytes is an error.
+    """
 
     def __init__(self, request: _Request, data: bytes) -> None:
+        self.MAX_LENGTH = request.limits.body_from_server
         self._request = request
         self._data = data
-        self._answer = b""
+        self._lines: list[bytes] = []
+        self._size = 0  # bytes received
         self._closed = False
 
     def close(self) -> None:
-        """Close it; what still comes is nothing."""
+        """Close the connection, and ignore what still arrives."""
         self._closed = True
         if self.transport is not None:
             self.transport.loseConnection()
 
     def connectionMade(self) -> None:
+        """Send the request, and again if no answer comes within `limits.answer_repeat`."""
         if self._closed:
             self.close()
             return
@@ -224,25 +231,33 @@ class _Exchange(Protocol):
         self._request.after("repeat", self._request.limits.answer_repeat, self._write)
 
     def dataReceived(self, data: bytes) -> None:
+        """Read the lines of the answer; silence can end it too."""
         if self._closed:
             return
         self._request.cancel("repeat")
-        self._answer += data
-        if len(self._answer) > self._request.limits.body_from_server:
-            self._request.failed(NoAnswer("answers without end"))
-            return
+        self._size += len(data)
+        super().dataReceived(data)
+        if self._size > self.MAX_LENGTH and not self._closed:
+            self.lineLengthExceeded(b"")
         self._look(ended=False)
         if not self._closed:
             silence = self._request.limits.answer_silence
             self._request.after("silence", silence, lambda: self._look(ended=True))
+
+    def lineReceived(self, line: bytes) -> None:
+        """Keep one line of the answer."""
+        self._lines.append(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """Give up on an answer that is too long."""
+        self._request.failed(NoAnswer("answers without end"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._closed:
             return
         self._request.cancel("repeat")
         self._request.cancel("silence")
-        if self._answer:
-            self._look(ended=True)
+        self._look(ended=True)
         if not self._closed:
             self._closed = True
             self._request.empty()
@@ -252,8 +267,10 @@ class _Exchange(Protocol):
         self.transport.write(self._data)
 
     def _look(self, ended: bool) -> None:
+        if self._closed:
+            return
         try:
-            answer = read_answer(self._answer, ended)
+            answer = read_answer([*self._lines, self._buffer], ended)
         except NoAnswer as error:
             self._request.failed(error)
             return

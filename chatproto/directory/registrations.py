@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import Address, Bcp2Message
+from chatproto.wire.values import distinct
 
 
 @dataclass(slots=True, eq=False)
@@ -100,6 +101,7 @@ class Registration:
         return self.listed or key in self.allow or key == self.key
 
 
+@distinct
 class RegistrationState(NamedTuple):
     """A registration, for another directory that goes on in the same place.
 

@@ -25,6 +25,7 @@ from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause, Reason, status_line
 from chatproto.wire.strict import encode
+from chatproto.wire.values import distinct
 
 READ_BURST, READ_RATE = 20_000, 1000.0
 """Messages of a server that are read at once, and then in a second; the others are read later."""
@@ -54,6 +55,7 @@ class Sign(Enum):
     """A closed connection; a server of our kind that stops at that moment does the same."""
 
 
+@distinct
 class _Asked(NamedTuple):
     """Pending request: the expected answer, and the receiver of messages that precede it."""
 

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from chatproto.wire.values import distinct
+
 FOREVER = float("inf")
 NUMBERS_A_SECOND = 2**20
 """A room's first number, and that of a room whose last one is not known, comes from the time, so that
 none comes back that was given before a restart or to an earlier room of that name."""
 
 
+@distinct
 class RoomLine(NamedTuple):
     """Line of a room's history: its number, sender, time (seconds since 1970) and text."""
 
@@ -21,6 +24,7 @@ class RoomLine(NamedTuple):
     text: str
 
 
+@distinct
 class HistoryPage(NamedTuple):
     """Some of what was said, oldest first; `more`: there is more in the direction that was asked."""
 
@@ -28,6 +32,7 @@ class HistoryPage(NamedTuple):
     more: bool = False
 
 
+@distinct
 class BanRecord(NamedTuple):
     """Ban of an id, a key or an address from a room.
 

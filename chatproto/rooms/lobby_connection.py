@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import (
     IDelayedCall,
@@ -13,10 +13,11 @@ from twisted.internet.interfaces import (
     IPushProducer,
     ITCPTransport,
 )
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.text_connection import TextConnection
 from chatproto.rooms.flood import Flood
 from chatproto.rooms.raw_text import BareText
 from chatproto.wire.errors import RemoteError
@@ -29,15 +30,13 @@ _HTTP_REQUEST = re.compile(r"[A-Z]+ \S+ HTTP/\d")
 
 
 @implementer(IHalfCloseableProtocol, IPushProducer)
-class LobbyConnection(Protocol):
+class LobbyConnection(TextConnection):
     """Connection of one raw-text member.
 
     Output is collected for one turn of the reactor, one message per line; the last one has no line end
     if the member sends without. More than `limits.unsent` queued bytes end the connection. Messages above
     the rate limit are read later.
     """
-
-    transport: Any
 
     def __init__(self, port: LobbyPort, host: str) -> None:
         self.host = host
@@ -59,13 +58,14 @@ class LobbyConnection(Protocol):
     # What Twisted calls.
 
     def connectionMade(self) -> None:
+        self.setRawMode()  # only silence ends the messages of many members
         if ITCPTransport.providedBy(self.transport):
             self.transport.setTcpNoDelay(True)
             self.transport.setTcpKeepAlive(True)
         self.transport.registerProducer(self, True)
         self._port.joined(self)
 
-    def dataReceived(self, data: bytes) -> None:
+    def rawDataReceived(self, data: bytes) -> None:
         if self._over:
             return
         if self._first and data.startswith(_TLS_CLIENT_HELLO):

@@ -14,6 +14,7 @@ from twisted.python.failure import Failure
 from chatproto.server import commands as told
 from chatproto.wire.classic import Message
 from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.values import distinct
 
 AGAIN = 0.5
 """Seconds before what was not written is written again."""
@@ -33,6 +34,7 @@ class SharedLog(Protocol):
         what was before it is wanted no more. Fires with its size in bytes."""
 
 
+@distinct
 class Waiter(NamedTuple):
     """Who waits for a command: `done` is called with the answer in plain text, if it has one, when it
     is carried out; or `refused` when it is sure that it never will be."""
@@ -41,6 +43,7 @@ class Waiter(NamedTuple):
     refused: Callable[[], None]
 
 
+@distinct
 class _Written(NamedTuple):
     """A batch that has not been read back yet."""
 

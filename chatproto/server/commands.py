@@ -12,11 +12,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, get_type_hints
 
+from chatproto.wire.values import distinct
+
 MOST_BYTES = 32 * 1024 * 1024
 """Of one batch: 500 commands of the largest kind, written as JSON, take less."""
 SURROGATE = re.compile("[\ud800-\udfff]")
 
 
+@distinct
 class ConnectionOpened(NamedTuple):
     """A connection that proved `key` registers; `user`: the account that it has logged in to."""
 
@@ -28,6 +31,7 @@ class ConnectionOpened(NamedTuple):
     user: str | None
 
 
+@distinct
 class KeyedRequest(NamedTuple):
     """The connection asks `text`, a BCP/2 message."""
 
@@ -35,6 +39,7 @@ class KeyedRequest(NamedTuple):
     text: str
 
 
+@distinct
 class ConnectionClosed(NamedTuple):
     """The connection has ended."""
 
@@ -42,6 +47,7 @@ class ConnectionClosed(NamedTuple):
     reason: str
 
 
+@distinct
 class PlainRequest(NamedTuple):
     """A connection in plain text asks `text`, a classic message."""
 
@@ -52,12 +58,14 @@ class PlainRequest(NamedTuple):
     text: str
 
 
+@distinct
 class PlainClosed(NamedTuple):
     """That connection has ended."""
 
     number: int
 
 
+@distinct
 class LobbyAction(NamedTuple):
     """`name`, in the lobby in bare text, did `what`: came, went (`text`: why) or said `text`."""
 
@@ -66,12 +74,14 @@ class LobbyAction(NamedTuple):
     text: str
 
 
+@distinct
 class Order(NamedTuple):
     """The operator wants `text`, a BCP/2 message about a room."""
 
     text: str
 
 
+@distinct
 class Expel(NamedTuple):
     """The operator puts `client_id` out (/kick); `free`: and lets another key have it (/free)."""
 
@@ -79,6 +89,7 @@ class Expel(NamedTuple):
     free: bool
 
 
+@distinct
 class Push(NamedTuple):
     """`text`, a BCP/2 message, is for the connection `number` of the server `node`."""
 
@@ -87,6 +98,7 @@ class Push(NamedTuple):
     text: str
 
 
+@distinct
 class Used(NamedTuple):
     """The connection `number` of the server `node` has done more with its id than register it."""
 
@@ -94,12 +106,14 @@ class Used(NamedTuple):
     number: int
 
 
+@distinct
 class Beat(NamedTuple):
     """The server is there, by the rules `rules`."""
 
     rules: str
 
 
+@distinct
 class End(NamedTuple):
     """The server has ended, and all its connections have."""
 

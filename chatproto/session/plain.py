@@ -14,10 +14,10 @@ from twisted.internet.interfaces import (
     IReactorTime,
     ISystemHandle,
 )
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.text_connection import TextConnection
 from chatproto.net.timers import Timers
 from chatproto.wire.dialects import RAW, Dialect, Me
 from chatproto.wire.errors import RemoteError
@@ -85,7 +85,7 @@ class _Outflow:
 
 
 @implementer(IHalfCloseableProtocol)
-class PlainLink(LineReceiver):
+class PlainLink(TextConnection):
     """Moves the bytes of one connection to a person and owns its timers.
 
     `dialect` None: we were called, and what comes first tells it. Frames never share a segment: at
@@ -93,8 +93,6 @@ class PlainLink(LineReceiver):
     written while more than the transport takes waits for a peer that does not read. What comes is
     read in pieces, and no faster than `toll` says.
     """
-
-    line_mode = 0
 
     def __init__(
         self, owner: LinkOwner, clock: IReactorTime, limits: Limits, dialect: Dialect | None
@@ -211,6 +209,7 @@ class PlainLink(LineReceiver):
     # What Twisted calls.
 
     def connectionMade(self) -> None:
+        self.setRawMode()
         transport = self._tcp
         transport.setTcpNoDelay(True)
         transport.setTcpKeepAlive(True)

@@ -19,6 +19,7 @@ from chatproto.wire.fields import (
     read_host_port,
     read_ip,
 )
+from chatproto.wire.values import distinct
 
 ADDRESSES = 8
 """How many addresses a message may tell."""
@@ -35,6 +36,7 @@ USER = re.compile(r"[!-9;-~]{1,64}")
 Address = tuple[str, int]
 
 
+@distinct
 class Body(NamedTuple):
     """What a body is: its attribute, how it is read and written, and the limit's name on its bytes.
 

@@ -23,6 +23,7 @@ from chatproto.wire.fields import (
     read_port,
 )
 from chatproto.wire.reasons import status_line
+from chatproto.wire.values import distinct
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}")
@@ -45,6 +46,7 @@ class Grammar(Flag):
     BCP2 = auto()
 
 
+@distinct
 class Header(NamedTuple):
     """One header of a message: its name on the wire, its attribute, and how its value is read.
 
@@ -61,6 +63,7 @@ class Header(NamedTuple):
     secret: bool = False
 
 
+@distinct
 class LineField(NamedTuple):
     """For messages whose lines are no headers: the attribute that holds them as a tuple.
 
@@ -136,6 +139,7 @@ class ClassicMessage:
     lines: ClassVar[LineField | None] = None
 
 
+@distinct
 class Claim(NamedTuple):
     """The values of REGISTER.
 
@@ -148,6 +152,7 @@ class Claim(NamedTuple):
     port: int
 
 
+@distinct
 class Confirmation(NamedTuple):
     """The values of REGACK."""
 
@@ -285,6 +290,7 @@ class ClassicError(ClassicMessage):
 Message: TypeAlias = ClassicMessage | ClassicRegister | ClassicRegAck
 
 
+@distinct
 class MessageRow(NamedTuple):
     """Who may send a message, and in which dialects."""
 

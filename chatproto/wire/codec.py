@@ -22,12 +22,14 @@ from chatproto.wire.classic import (
 )
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.values import distinct
 
 CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 """What no value may hold (C0, DEL and C1)."""
 HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
 
 
+@distinct
 class Form(NamedTuple):
     """How a kind of message is written: a template for its values, or (None) header by header."""
 

@@ -7,11 +7,14 @@ Each function here is a short cut for what the general parser or writer does, an
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
+from chatproto.wire.bcp2_files import Data
 from chatproto.wire.classic import IPV4, ClassicBridge, ClassicRegister, Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import Limits
+from chatproto.wire.values import distinct
 
 _REQUEST = re.compile(
     rf"(?:REGISTER\r\nclientID: ({ID.pattern})"
@@ -47,3 +50,50 @@ def take_requests(data: bytes, found: list[Message | RemoteError]) -> int:
         )
         at = match.end()
     return at
+
+
+_DATA = re.compile(
+    rb"DATA\r\nID: ([1-9][0-9]{0,14})\r\nOffset: ([0-9]{1,15})"
+    rb"\r\nContent-Length: ([0-9]{1,9})\r\n\r\n"
+)
+"""The headers of DATA as we write them. No number of 15 digits is too large for any of them."""
+DATA_LINE = len("Content-Length: 123456789")
+DATA_BLOCK = len("DATA\r\nID: \r\nOffset: \r\n\r\n") + 2 * 15 + DATA_LINE + 2
+"""No such block has a longer line, or is longer."""
+_TOO_LARGE = 10**15
+
+
+@distinct
+class DataHead(NamedTuple):
+    """The headers of one DATA message, and where they end in the chunk."""
+
+    id: int
+    offset: int
+    length: int
+    end: int
+
+
+def fits_data(limits: Limits) -> bool:
+    """Return True if no block that `read_data_head` reads can cross one of `limits`."""
+    return limits.line >= DATA_LINE and limits.headers >= 3 and limits.header_block >= DATA_BLOCK
+
+
+def read_data_head(data: bytes, at: int) -> DataHead | None:
+    """Read the headers of DATA at `at`; a file of 1 GiB has 16,000 of them.
+
+    Returns: None if they are not complete, or not in their usual form.
+    """
+    found = _DATA.match(data, at)
+    if found is None:
+        return None
+    id, offset, length = found.groups()
+    return DataHead(int(id), int(offset), int(length), found.end())
+
+
+def write_data_head(message: Data) -> bytes | None:
+    """Write the headers of `message`; None if their form would not be the usual one."""
+    id, offset, length = message.id, message.offset, len(message.data)
+    if not (type(id) is type(offset) is int and 0 < id < _TOO_LARGE and 0 <= offset < _TOO_LARGE):
+        return None
+    head = f"DATA\r\nID: {id}\r\nOffset: {offset}\r\nContent-Length: {length}\r\n\r\n"
+    return head.encode()

@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from chatproto.wire.blocks import Policy, read_headers
+
 _NAMES = ("clientid", "id", "ip", "port", "type", "length", "message", "content", "text")
 _START = re.compile(rb"(CHAT|CHATREQ|QUIT)[ \t]{0,8}\r?\n")
 _ID_START = re.compile(rb"[Ii][Dd][ \t]{0,8}:[^\r\n]{0,200}\r?\n")
@@ -80,11 +82,7 @@ def read_block(data: bytes) -> HeaderBlock:
     start, *lines = text.split("\n")
     if _ID_START.match(data):
         start, lines = "ID", [start, *lines]
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if colon:
-            headers.setdefault(name.strip().lower(), value.strip())
+    headers, _ = read_headers(lines, Policy.LOOSE)
     return HeaderBlock(start.strip(), headers, lines)
 
 

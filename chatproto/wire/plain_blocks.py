@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from chatproto.wire.bcp2_common import CALL, TICKET, Bcp2Message
+from chatproto.wire.blocks import Policy, read_headers, read_start, read_values
 from chatproto.wire.classic import Header, read_status, write_status
 from chatproto.wire.errors import LocalError, RemoteError
 
@@ -97,21 +98,12 @@ def read_first(data: bytes, kinds: tuple[type[Kind], ...]) -> tuple[Kind, bytes]
         if len(data) >= MOST:
             raise RemoteError(413, f"a block of more than {MOST} bytes")
         return None
-    rest += data[MOST:]
-    try:
-        method, *lines = head.decode("ascii").split("\r\n")
-    except UnicodeDecodeError:
-        raise RemoteError(400, "not ASCII") from None
+    text = head.decode("latin-1")
+    if not (text.isascii() and text.replace("\r\n", "").isprintable()):
+        raise RemoteError(400, "not printable ASCII")
+    method, lines = read_start(head.split(b"\r\n"))
     kind = next(one for one in kinds if one.method == method)
-    texts: dict[str, str] = {}
-    for line in lines:
-        name, colon, text = line.partition(":")
-        if not colon or not line.isprintable() or name.lower() in texts:
-            raise RemoteError(400, f"no header, or one twice: {line!r}")
-        texts[name.lower()] = text.strip(" ")
-    values = {}
-    for header in kind.headers:
-        if header.name.lower() not in texts:
-            raise RemoteError(400, f"{header.name} is missing")
-        values[header.attribute] = header.read(texts[header.name.lower()])
-    return kind(**values), rest
+    headers, twice = read_headers(lines, Policy.STRICT)
+    if twice:
+        raise RemoteError(400, f"twice: {', '.join(twice)}")
+    return kind(**read_values(kind.headers, headers, twice)), rest + data[MOST:]

@@ -25,6 +25,7 @@ from chatproto.wire.bcp2_common import (
 from chatproto.wire.classic import Header
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import read_client_id
+from chatproto.wire.values import distinct
 
 ROOM = re.compile(r"#[a-z0-9][a-z0-9._-]{0,62}")
 """The one spelling of a room that is kept; on receipt the case does not matter."""
@@ -35,6 +36,7 @@ CHANGES = ("topic", "kick", "ban", "unban", "mute", "op", "settings")
 SECRET_BYTES = 200
 
 
+@distinct
 class Occupant(NamedTuple):
     """Somebody in a room, and what they are there: one of `ROLES`."""
 
@@ -42,6 +44,7 @@ class Occupant(NamedTuple):
     role: str = "member"
 
 
+@distinct
 class Listed(NamedTuple):
     """A room in a list, how many are in it, and its topic."""
 

@@ -20,9 +20,10 @@ from chatproto.wire.blocks import (
     read_values,
 )
 from chatproto.wire.classic import Header, Sender
-from chatproto.wire.data_heads import fits, read_data_head, write_data_head
 from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fast import fits_data, read_data_head, write_data_head
 from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.values import distinct
 
 TLS_CLIENT_HELLO = 0x16
 """The first byte of a TLS connection (RFC 8446, section 5.1); no plain text begins with it."""
@@ -61,7 +62,7 @@ def encode(message: Bcp2Message, limits: Limits = DEFAULTS) -> bytes:
 
 def encode_apart(message: Bcp2Message, limits: Limits = DEFAULTS) -> tuple[bytes, Piece]:
     """`message` as bytes: its head and its body, which is not copied. Raises as `encode`."""
-    if isinstance(message, Data) and len(message.data) <= limits.chunk and fits(limits):
+    if isinstance(message, Data) and len(message.data) <= limits.chunk and fits_data(limits):
         usual = write_data_head(message)
         if usual is not None:
             return usual, message.data
@@ -126,6 +127,7 @@ def _body_of(message: Bcp2Message) -> bytes:
         raise LocalError(400, "a text is not Unicode text") from None
 
 
+@distinct
 class _Head(NamedTuple):
     """What is known of a message before its body: its values, or what is wrong with it."""
 
@@ -152,7 +154,7 @@ class StrictDecoder:
         self._limits = limits
         self._kinds = {kind.method: kind for kind in SAYS[sender]}
         self._skipped: int = getattr(limits, SKIPPED[sender])
-        self._files = Data.method in self._kinds and fits(limits)
+        self._files = Data.method in self._kinds and fits_data(limits)
         self._rest = b""  # of a line, not yet whole
         self._block = BlockParser(limits, Policy.STRICT)
         self._head: _Head | None = None  # of the message whose body is coming

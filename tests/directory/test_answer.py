@@ -12,12 +12,17 @@ from chatproto.directory.answer import (
     ServerRefused,
     contact,
     contacts,
-    read_answer,
 )
+from chatproto.directory.answer import read_answer as read_lines
 from chatproto.wire.fields import Contact
 
 BOB = Contact("bob", "127.0.0.1", 3001)
 WHOLE = b"BRIDGEACK\r\nclientID: bob\r\nIP: 127.0.0.1\r\nPort: 3001\r\n\r\n"
+
+
+def read_answer(data: bytes, ended: bool) -> ServerAnswer | None:
+    *lines, rest = data.split(b"\n")
+    return read_lines([*(line.removesuffix(b"\r") for line in lines), rest], ended)
 
 
 def read(data: bytes, ended: bool = False) -> ServerAnswer:

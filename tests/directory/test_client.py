@@ -23,6 +23,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS, Limits
+from tests.net.library_lines import cut_by_twisted
 
 BRIDGE = b"BRIDGE\r\nclientID: alice\r\n\r\n"
 ANSWER = b"BRIDGEACK\r\nclientID: bob\r\nIP: 127.0.0.1\r\nPort: 3001\r\n\r\n"
@@ -367,3 +368,13 @@ class EndTests(SynchronousTestCase):
             or isinstance(course.result, Contact | ServerRefused | ServerUnreachable)
         )
         self.assertLessEqual(course.calls, 2)
+
+
+class ExchangeTestsCutByTwisted(EndTests):
+    """The same with Twisted's own line receiver, fed byte by byte."""
+
+    test_whatever_a_server_does_every_request_ends_once = None  # type: ignore[assignment]  # cuts itself
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self)

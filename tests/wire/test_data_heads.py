@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.wire import data_heads
+from chatproto.wire import fast
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.classic import Sender
-from chatproto.wire.data_heads import fits, read_data_head, write_data_head
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.fast import DataHead, fits_data, read_data_head, write_data_head
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.strict import LARGE_PART, StrictDecoder, encode, encode_apart
 
@@ -36,7 +36,7 @@ def read(data: bytes) -> tuple[list[object], bool, str]:
 class DataHeadTests(SynchronousTestCase):
     def test_what_is_usual_is_read_where_it_stands(self) -> None:
         self.assertEqual(
-            read_data_head(b"PING" + HEAD + b"12345", 4), (17, 65536, 5, 4 + len(HEAD))
+            read_data_head(b"PING" + HEAD + b"12345", 4), DataHead(17, 65536, 5, 4 + len(HEAD))
         )
         for other in (
             HEAD[:-1],
@@ -67,19 +67,19 @@ class DataHeadTests(SynchronousTestCase):
             self.assertIsNone(write_data_head(Data(id, offset, b"")))
 
     def test_where_a_limit_is_less_than_a_usual_head_each_is_read_the_slow_way(self) -> None:
-        self.assertTrue(fits(DEFAULTS))
+        self.assertTrue(fits_data(DEFAULTS))
         longest = write_data_head(Data(10**15 - 1, 10**15 - 1, b""))
         assert longest is not None
-        self.assertEqual(data_heads.BLOCK, len(longest) + 8)  # nine digits of length
+        self.assertEqual(fast.DATA_BLOCK, len(longest) + 8)  # nine digits of length
         *_, length, _, _ = lines = longest.split(b"\r\n")
-        self.assertEqual(data_heads.LINE, len(length) + 8)
-        self.assertLessEqual(max(map(len, lines)), data_heads.LINE)
+        self.assertEqual(fast.DATA_LINE, len(length) + 8)
+        self.assertLessEqual(max(map(len, lines)), fast.DATA_LINE)
         for small in (
             replace(DEFAULTS, headers=2),
-            replace(DEFAULTS, line=data_heads.LINE - 1),
-            replace(DEFAULTS, header_block=data_heads.BLOCK - 1),
+            replace(DEFAULTS, line=fast.DATA_LINE - 1),
+            replace(DEFAULTS, header_block=fast.DATA_BLOCK - 1),
         ):
-            self.assertFalse(fits(small))
+            self.assertFalse(fits_data(small))
         (error,) = StrictDecoder(Sender.PEER, replace(DEFAULTS, headers=2)).feed(HEAD)
         assert isinstance(error, RemoteError)
         self.assertEqual(error.status, 413)
