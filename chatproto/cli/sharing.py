@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from importlib.metadata import version
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -55,7 +54,7 @@ class Sharing(MultiService):
             reactor,
             log if spend is None else TimedLog(log, spend),
             self.replica,
-            rules_of(limits, version("chatproto")),
+            rules_of(limits),
             lambda: secrets.token_hex(8),
             limits,
             unfit,

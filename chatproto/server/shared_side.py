@@ -42,9 +42,31 @@ MOST_GAPS = 10_000
 _NOBODY = ""
 
 
-def rules_of(limits: Limits, version: str) -> str:
-    """A few letters that differ where servers would decide differently."""
-    text = f"{version} {replica_snapshot.FORM} {limits!r}"
+PROTOCOL = 1
+"""Number of the rules that all servers of one log follow; raised when a command is decided otherwise."""
+
+DECIDING = (
+    "registrations", "registrations_per_address", "info_lines", "classic_lease", "takeover_wait",
+    "partner_wait", "lease", "lease_least", "lease_most", "keep_names", "keep_unused", "names",
+    "names_per_key", "presence_grace", "watches", "introductions_from", "introductions_to",
+    "introductions_vain", "introductions_to_per_address", "introductions_reserve", "tickets",
+    "ticket_wait", "rooms", "rooms_per_client", "rooms_per_owner", "room_members", "room_ops",
+    "room_bans", "room_mutes", "room_invited", "topic", "keep_rooms", "room_burst", "room_rate",
+    "secret_tries", "new_rooms_per_address", "room_history", "room_history_age", "history_bytes",
+    "history_page", "history_page_bytes", "lobby_members", "say_burst", "say_rate", "say_bytes",
+    "server_lapse",
+)  # fmt: skip
+"""Limits that decide the answer to a command, so that all servers of one log must have the same.
+
+Limits of one connection, such as `line`, `unsent` and `handshake_wait`, may differ, and so may
+`new_ids_per_address`, which each server counts by itself.
+"""
+
+
+def rules_of(limits: Limits) -> str:
+    """Return 16 letters that differ where servers would decide differently."""
+    values = [getattr(limits, name) for name in DECIDING]
+    text = f"{PROTOCOL} {replica_snapshot.FORM} {values!r}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
