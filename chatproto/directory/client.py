@@ -11,7 +11,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import connectProtocol
 from twisted.internet.error import ConnectError
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
@@ -26,6 +26,7 @@ from chatproto.directory.answer import (
 from chatproto.directory.reaching import why_unreached
 from chatproto.net.resolver import endpoint_to
 from chatproto.net.text_connection import TextConnection
+from chatproto.net.timers import Timers
 from chatproto.wire.classic import ClassicBridge, ClassicInfo, ClassicRegister, Message
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
@@ -126,26 +127,15 @@ class _Request:
         self.asked: Deferred[ServerAnswer] = Deferred(self._cancelled)
         self.unknown = False  # the assignment does not have it: some close or exit upon it
         self.limits = limits
-        self._reactor = reactor
         self._data = data
         self._connect = connect
         self._tries = 0
         self._ended = False
         self._exchange: AnswerConnection | None = None
         self._connecting: Deferred[Any] | None = None
-        self._timers = {"all": reactor.callLater(limits.answer_wait, self._too_late)}
+        self.timers = Timers(reactor)
+        self.timers.after("answer", limits.answer_wait, self._too_late)
         self._try()
-
-    def after(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        """Call `what` after `seconds`, in place of the call named so before."""
-        self.cancel(name)
-        self._timers[name] = self._reactor.callLater(seconds, what)
-
-    def cancel(self, name: str) -> None:
-        """Do not make the call of that name."""
-        timer: IDelayedCall | None = self._timers.pop(name, None)
-        if timer is not None and timer.active():
-            timer.cancel()
 
     def done(self, answer: ServerAnswer) -> None:
         """Hand the answer to the caller, once."""
@@ -164,7 +154,7 @@ class _Request:
         elif self._tries > 1:
             self.failed(NoAnswer("closed the connection without an answer"))
         else:
-            self.after("again", self.limits.answer_silence, self._try)
+            self.timers.after("again", self.limits.answer_silence, self._try)
 
     def _try(self) -> None:
         self._tries += 1
@@ -191,8 +181,7 @@ class _Request:
         if self._ended:
             return False
         self._ended = True
-        for name in tuple(self._timers):
-            self.cancel(name)
+        self.timers.stop()
         exchange, self._exchange = self._exchange, None
         if exchange is not None:
             exchange.close()
@@ -228,13 +217,13 @@ class AnswerConnection(TextConnection):
             self.close()
             return
         self._write()
-        self._request.after("repeat", self._request.limits.answer_repeat, self._write)
+        self._request.timers.after("repeat", self._request.limits.answer_repeat, self._write)
 
     def dataReceived(self, data: bytes) -> None:
         """Read the lines of the answer; silence can end it too."""
         if self._closed:
             return
-        self._request.cancel("repeat")
+        self._request.timers.cancel("repeat")
         self._size += len(data)
         super().dataReceived(data)
         if self._size > self.MAX_LENGTH and not self._closed:
@@ -242,7 +231,7 @@ class AnswerConnection(TextConnection):
         self._look(ended=False)
         if not self._closed:
             silence = self._request.limits.answer_silence
-            self._request.after("silence", silence, lambda: self._look(ended=True))
+            self._request.timers.after("silence", silence, lambda: self._look(ended=True))
 
     def lineReceived(self, line: bytes) -> None:
         """Keep one line of the answer."""
@@ -255,8 +244,7 @@ class AnswerConnection(TextConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._closed:
             return
-        self._request.cancel("repeat")
-        self._request.cancel("silence")
+        self._request.timers.cancel("repeat", "silence")
         self._look(ended=True)
         if not self._closed:
             self._closed = True

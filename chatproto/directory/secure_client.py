@@ -8,7 +8,7 @@ from math import ceil
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred, fail, succeed
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
 from chatproto.directory.answer import ServerRefused
@@ -22,6 +22,7 @@ from chatproto.directory.reaching import why_unreached
 from chatproto.directory.server_connection import MAYBE_PLAIN, ServerConnection, Sign
 from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.net.timers import Timers
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.fields import Contact
@@ -97,7 +98,6 @@ class SecureServer:
         self.is_known: Callable[[], bool] = lambda: True  # one of our kind was there before
         self.silent: Callable[[str], None] = lambda why: None  # it may be a classic server
         self._hellos_closed = 0  # tries in a row in which it closed at the beginning of TLS
-        self._slow: IDelayedCall | None = None
         self.observed: Address | None = None  # where it sees us
         self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
@@ -116,7 +116,7 @@ class SecureServer:
         self._line: ServerConnection | None = None
         self._beginning: ServerConnection | None = None  # TLS does not stand yet
         self._dialling: Deferred[Any] | None = None
-        self._again: IDelayedCall | None = None
+        self._timers = Timers(reactor)
         self._stopped = True
         self._broke = ""  # why the last connection ended, or the last try was in vain
         self._refused = ""  # why it does not want us, or we do not want it
@@ -148,9 +148,7 @@ class SecureServer:
         self._stopped = True
         self.registered = False
         self._stop_waiting()
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
+        self._timers.cancel("again")
         if self._dialling is not None:
             self._dialling.cancel()
         line = self._line or self._beginning
@@ -300,20 +298,16 @@ class SecureServer:
     def _wait_for_hello(self) -> None:
         """Say soon that a server of which no key is known does not answer TLS."""
         if self.key is None and not self.is_known():
-            self._slow = self._reactor.callLater(self._limits.hello_wait, self._is_slow)
+            self._timers.after("slow", self._limits.hello_wait, self._is_slow)
 
     def _is_slow(self) -> None:
-        self._slow = None
         self.silent(f"server {self.name} does not answer yet{MAYBE_PLAIN}")
 
     def _stop_waiting(self) -> None:
-        slow, self._slow = self._slow, None
-        if slow is not None:
-            slow.cancel()
+        self._timers.cancel("slow")
 
     def _dial_now(self) -> None:
-        if self._again is not None:
-            self._again.cancel()
+        if "again" in self._timers:
             self._dial_next()
 
     def _dial_next(self) -> None:
@@ -321,7 +315,7 @@ class SecureServer:
         self._dial()
 
     def _dial(self) -> None:
-        self._again = None
+        self._timers.cancel("again")
         wait = self._limits.handshake_wait
         line = self._beginning = ServerConnection(
             self, self._reactor, self._handshake(), self._limits
@@ -400,14 +394,14 @@ class SecureServer:
         self.registered = False
         self._broke, self._put_off = why, put_off
         self._come_out()
-        if not self._stopped and self._again is None:
+        if not self._stopped and "again" not in self._timers:
             self._try_again((wait or self._places.wait)())
             self._news.server_lost(self, why, True)
 
     def _try_again(self, wait: float) -> None:
         if not self._stopped:
             wait = max(wait, self._dials.take(self.seconds()))
-            self._again = self._reactor.callLater(wait, self._dial_next)
+            self._timers.after("again", wait, self._dial_next)
 
     def _unheeded(self, make: Callable[[int], Bcp2Message], wanted: type[Bcp2Message]) -> None:
         """Ask what nobody waits for; should it fail, the next connection asks again."""
@@ -438,8 +432,8 @@ class SecureServer:
             )
         if self._registration is not None and self._stopped:
             return ServerUnreachable(f"the server at {self.name} is not asked any more")
-        if self._put_off is not None and self._again is not None:
-            seconds = max(1, ceil(self._again.getTime() - self._reactor.seconds()))
+        if self._put_off is not None and "again" in self._timers:
+            seconds = max(1, ceil(self._timers.left("again")))
             why = f"{self._put_off}: the server at {self.name} does not register us yet"
             return ServerUnreachable(why, self._put_off.status, seconds)
         if not self._broke:

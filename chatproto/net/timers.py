@@ -38,6 +38,10 @@ class Timers:
             call.reset(seconds)
         return call is not None
 
+    def left(self, name: str) -> float:
+        """Return the seconds until the timer `name`, which runs, is due."""
+        return self._calls[name].getTime() - self._clock.seconds()
+
     def cancel(self, *names: str) -> None:
         """Cancel those of `names` that run."""
         for name in names:

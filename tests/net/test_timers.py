@@ -62,3 +62,8 @@ class TimersTests(SynchronousTestCase):
         self.assertIn("ping", self.timers)
         self.clock.advance(1)
         self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_the_time_that_is_left_counts_down(self) -> None:
+        self.after("ping", 3)
+        self.clock.advance(1)
+        self.assertEqual(self.timers.left("ping"), 2.0)
