@@ -52,8 +52,8 @@ NO_TWISTED = {
     "identity": "pins safety trust",
     "nearby": "messages table",
     "net": "addresses clock dates private_files rate_limiter",
-    "session": "candidates delivery diagram effects floor ledger peer_messages capabilities paths"
-    " plain_session punches secure_session session table",
+    "session": "candidates delivery diagram effects floor ledger peer_messages paths"
+    " punches session state",
     "relay": "bucket pairing tickets",
     "rooms": "answers raw_text moderation effects flood guard history lobby plain_view room",
     "server": "commands replicas room_feed shared_lobby unanswered",

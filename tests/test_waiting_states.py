@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.table import SessionState as Conversation
+from chatproto.session.state import SessionState as Conversation
 from chatproto.transfer.state import ENDED
 from chatproto.transfer.state import TransferState as Transfer
 from chatproto.wire.limits import Limits

@@ -36,12 +36,10 @@ from chatproto.identity.names import NameBook
 from chatproto.identity.pins import KEY, Pins
 from chatproto.identity.recipient import FirstContact, Recipient
 from chatproto.net.clock import Wall
-from chatproto.session.capabilities import SECURE
 from chatproto.session.delivery import Delivery
 from chatproto.session.ledger import Ledger
-from chatproto.session.plain_session import PlainSession
-from chatproto.session.table import SessionState
-from chatproto.wire.dialects import DIALECTS, Me
+from chatproto.session.state import SessionState
+from chatproto.wire.dialects import BCP2, DIALECTS, Me
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact, read_host_port
 from chatproto.wire.limits import Limits
@@ -344,7 +342,7 @@ class App:
         if not plain and self.acquaintances is None:
             self.requests.fail("chat", LocalError(405, "there is no key to call with"))
             return
-        manner = DIALECTS[plain] if plain else SECURE
+        manner = DIALECTS[plain] if plain else BCP2
         try:
             conversation = self.calls.caller.prepare(target, manner)
         except LocalError as error:
@@ -407,7 +405,7 @@ class App:
         else:
             if conversation.state is SessionState.CALLING:  # they may have called meanwhile
                 known = self.dialects.get(contact.client_id)
-                if known and not chosen and isinstance(conversation.session, PlainSession):
+                if known and not chosen and not conversation.session.dialect.numbered:
                     conversation.session.mirror(DIALECTS[known], calling=True)
                 self.calls.caller.place(conversation, contact)
 

@@ -22,13 +22,10 @@ from chatproto.identity.recipient import (
     carried,
 )
 from chatproto.net.clock import Wall
-from chatproto.session.capabilities import SECURE, Capabilities
 from chatproto.session.plain import PlainLink
-from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
-from chatproto.wire.dialects import Dialect
+from chatproto.session.state import SessionState
+from chatproto.wire.dialects import BCP2, Capabilities, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID, Contact
 from chatproto.wire.reasons import NO_TLS, Cause, Reason
@@ -76,7 +73,7 @@ class CallDialer:
         recipient: Recipient = FirstContact(self._calls.names.server, "")
         if target:
             recipient = self._calls.names.resolve(target)
-        if isinstance(recipient, KeyedPerson) and manner is not SECURE:
+        if isinstance(recipient, KeyedPerson) and manner is not BCP2:
             raise LocalError(
                 403, f"{target} has a key, and is not called in plain text: /chat {target}"
             )
@@ -95,7 +92,7 @@ class CallDialer:
         """Call somebody for whom something waits; nothing is shown before they take it."""
         if self._calls.talks_with(key) or self._calls.leaving:
             return None
-        conversation = self._calls.begin(key, SECURE, KeyedPerson(key))
+        conversation = self._calls.begin(key, BCP2, KeyedPerson(key))
         conversation.quiet = True
         conversation.session.call()
         self._calls.attach(conversation)
@@ -109,7 +106,7 @@ class CallDialer:
     def place(self, conversation: Conversation, contact: Contact) -> None:
         """Call `contact` in `conversation`, or go on with the one that there is with them."""
         known = self._other_with(conversation)
-        if known is None and isinstance(conversation.session, PlainSession):
+        if known is None and not conversation.session.dialect.numbered:
             known = self._in_plain_text(conversation, contact)
         if known is not None:
             self._merge(conversation, known, contact)
@@ -153,7 +150,7 @@ class CallDialer:
         session = conversation.session
         if conversation.state is SessionState.CALLING:
             conversation.show()
-        if isinstance(session, SecureSession):
+        if session.dialect.numbered:
             dialling = ensureDeferred(self._dial_secure(conversation, contact))
             if not dialling.called:
                 conversation.dialling = dialling
@@ -190,7 +187,6 @@ class CallDialer:
     async def _dial_secure(self, conversation: Conversation, contact: Contact) -> None:
         """Call them inside TLS, by whatever way there is, with the key that they must have."""
         session = conversation.session
-        assert isinstance(session, SecureSession)
         try:
             link = await self._secure_dialer.reach(conversation, contact)
         except CancelledError:
@@ -209,7 +205,7 @@ class CallDialer:
                 link.drop()
                 self._merge(conversation, known, contact)
             elif self._calls.belongs(link, conversation):
-                conversation.perform(session.asked(link))
+                conversation.perform(session.connected(link))
             else:
                 conversation.perform(
                     session.unreachable(Cause(Reason.NOT_THEIRS, "somebody else answers there"))
@@ -233,7 +229,6 @@ class CallDialer:
         Both are for one recipient, so that what is in the log already belongs to `known` as well.
         """
         words = list(new.session.waiting)
-        there = known.session
         new.session.state = SessionState.CLOSED
         known.was, new.name = new.name, known.name
         new.merged_into = known
@@ -242,15 +237,13 @@ class CallDialer:
         if known.name.startswith(f"{contact.client_id}~"):
             self._name(known, contact)
         self._resume(known, was_target)
-        plain = isinstance(known.session, PlainSession)
+        plain = not known.session.dialect.numbered
         if plain and known.state is SessionState.OPEN and not known.named:
             # They called and do not listen on that connection: calling back makes the other way.
             self._name(known, contact)
-            assert isinstance(known.session, PlainSession)
             known.perform(known.session.call_back())
             self._dial(known, contact)
-        if isinstance(there, SecureSession):
-            known.perform(there.go_on())
+        known.perform(known.session.go_on())
         for text in words:
             known.perform(known.session.say(text, self._calls.now()))
 

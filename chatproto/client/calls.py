@@ -31,15 +31,13 @@ from chatproto.identity.names import NameBook
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
 from chatproto.net.clock import Wall
-from chatproto.session.capabilities import SECURE, Capabilities
 from chatproto.session.delivery import Delivery
 from chatproto.session.plain import PlainLink
-from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.session import PeerSession
+from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.dialects import Capabilities, Dialect, Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
@@ -270,11 +268,7 @@ class Calls:
         It is called `name`, or, where that means somebody else, as `NameBook.name_for` says.
         """
         node, half = self._node, self._node.settings.half_duplex
-        session: PlainSession | SecureSession
-        if manner is SECURE:
-            session = SecureSession(half=half, limits=node.limits)
-        else:
-            session = PlainSession(manner, half=half, limits=node.limits)
+        session = PeerSession(manner, half=half, limits=node.limits)
         conversation = self.all.begin(
             lambda number: Conversation(self, self._reactor, node.limits, session, name, number)
         )
@@ -298,7 +292,7 @@ class Calls:
     def attach(self, conversation: Conversation) -> None:
         """Keep what is said in `conversation`, whose key is known, from now on."""
         session, posts, key = conversation.session, self._node.posts, conversation.key
-        if key is not None and isinstance(session, SecureSession) and session.post is None:
+        if key is not None and session.dialect.numbered and session.post is None:
             assert posts is not None
             post = posts.of(key, conversation.name)
             conversation.will_tell_of(post)
@@ -354,7 +348,7 @@ class Calls:
     def conversation_ended(self, conversation: Conversation, reason: str) -> None:
         """Forget a closed conversation. The next typed line may be queued for its contact."""
         was_current = conversation is self.all.current
-        plain = isinstance(conversation.session, PlainSession)
+        plain = not conversation.session.dialect.numbered
         if plain and conversation.heard_any and conversation.said_any:
             self._node.talked(conversation)
 
@@ -400,11 +394,11 @@ class Calls:
     def carried(self, conversation: Conversation) -> None:
         """It is open on a connection, or not any more: so are the files with them."""
         files, session = self._node.files, conversation.session
-        if files is None or not isinstance(session, SecureSession) or conversation.key is None:
+        if files is None or conversation.key is None:
             return
         person = files.of(conversation.key, conversation.name)
-        if session.state is SessionState.OPEN and isinstance(session.link, SecureLink):
-            person.opened(session.link)
+        if session.state is SessionState.OPEN and session.connection is not None:
+            person.opened(session.connection)
         else:
             person.closed()
 
@@ -421,7 +415,7 @@ class Calls:
     def link_free(self, conversation: Conversation) -> None:
         """It is over and has no connection any more: what becomes of what has not arrived."""
         session = conversation.session
-        if isinstance(session, SecureSession) and session.post is not None:
+        if session.post is not None:
             self._node.left_over(session.post, conversation.quiet)
 
     async def dial_alone(self, conversation: Conversation) -> PlainLink:

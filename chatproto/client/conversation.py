@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.client.events import Bye, Event, Failed, SessionChanged
-from chatproto.client.link_orders import AnyLink, carry_out
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.message_news import MessageNews
 from chatproto.client.redial_state import RedialState
@@ -19,7 +18,11 @@ from chatproto.net.clock import Wall
 from chatproto.net.timers import Timers
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
+    AcceptCall,
+    Acknowledge,
     Broken,
+    Call,
+    Drop,
     Effect,
     Leave,
     MessageOutcome,
@@ -28,8 +31,11 @@ from chatproto.session.effects import (
     Queued,
     Received,
     Redial,
+    Refuse,
     Resumed,
     Ringing,
+    SendChat,
+    SendEntry,
     SessionEnded,
     SessionOpened,
     Speak,
@@ -40,10 +46,9 @@ from chatproto.session.effects import (
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.plain import PlainLink
-from chatproto.session.plain_session import PlainSession
 from chatproto.session.secure import SecureLink
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.session import PeerSession
+from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
@@ -113,7 +118,7 @@ class Conversation:
         owner: ConversationOwner,
         clock: IReactorTime,
         limits: Limits,
-        session: PlainSession | SecureSession,
+        session: PeerSession,
         name: str,
         number: int,
     ) -> None:
@@ -189,33 +194,31 @@ class Conversation:
     @property
     def unsent(self) -> int:
         """How many messages of ours are not done: not written, or where it is known, not arrived."""
-        backlog = sum(link.backlog for link in self._own_links() if isinstance(link, PlainLink))
+        plain = not self.session.dialect.numbered
+        backlog = sum(one.backlog for one in self.session.connections) if plain else 0
         return self.session.unsent + self._to_say + len(self._alone) + backlog
-
-    def _own_links(self) -> list[AnyLink]:
-        return [link for link in self.session.links if isinstance(link, (PlainLink, SecureLink))]
 
     @property
     def peer_host(self) -> str | None:
         """The address of their machine, as seen on a connection; before there is one, as told."""
-        links = self._own_links()
+        links = self.session.connections
         return links[0].host if links else self.host
 
     @property
     def peer_port(self) -> int | None:
         """The port there."""
-        links = self._own_links()
+        links = self.session.connections
         return links[0].port if links else self.port
 
     def one_way(self, *, dialled: bool) -> bool:
         """Whether it is one bare connection, ours (`dialled`) or theirs, that has gone one way only."""
-        links = self.session.links
-        if not isinstance(self.session, PlainSession):
+        links = self.session.connections
+        if self.session.dialect.numbered:
             return False
         if len(links) != 1:
             return False
         link, dialect = links[0], self.session.dialect
-        if not isinstance(link, PlainLink) or link.called is dialled:
+        if link.called is dialled:
             return False
         if dialled:  # whatever we opened it with, they have not answered on it
             return not self.heard_any and dialect.takes_turns
@@ -260,7 +263,6 @@ class Conversation:
 
     def move(self, link: SecureLink) -> None:
         """Go on with it on `link`, a better way that we made."""
-        assert isinstance(self.session, SecureSession)
         self.perform(self.session.move(link))
 
     def current(self) -> bool:
@@ -273,13 +275,31 @@ class Conversation:
 
     def _perform(self, effect: Effect) -> None:
         me, tell = self._owner.me, self._owner.tell
-        carry_out(effect, me)
         match effect:
+            case Call(connection):
+                connection.write_opener(me)
             case Speak(None, text):
                 self._alone.write(self._dialect.frame(me, text, b""), text)
+            case Speak(connection, text):
+                connection.write_text(me, text)
+            case SendChat(connection, opening):
+                connection.ask(me, opening)
+            case AcceptCall(connection, opening):
+                connection.answer(me, opening)
+            case SendEntry(connection, entry):
+                connection.write_entry(entry)
+            case Acknowledge(connection, id):
+                connection.acknowledge(id)
+            case Refuse(connection, status):
+                connection.refuse(status)
             case Leave(None, word):
                 self._alone.write(self._dialect.farewell(me, word, b""), None)
-            case ProbeConnection():
+            case Leave(connection, word):
+                connection.write_farewell(me, word)
+            case Drop(connection):
+                connection.drop()
+            case ProbeConnection(connection):
+                connection.probe()
                 self._timers.after("probe", self._limits.probe_wait, self._silent)
             case Redial(failed):
                 self._owner.redial(self, failed)
@@ -363,7 +383,6 @@ class Conversation:
 
     def writes(self, entry: StreamEntry) -> bool:
         """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
-        assert isinstance(self.session, SecureSession)
         if not self.session.still_says(entry):
             return False
         if self.session.spoke(entry) and entry.kind == MSG:
@@ -380,7 +399,7 @@ class Conversation:
         """Call them in plain text instead, with what waits; `recipient` is an OpenPeer already."""
         assert self.recipient == self.open_peer
         before = self.session
-        self.session = PlainSession(dialect, half=before.half, limits=self._limits)
+        self.session = PeerSession(dialect, half=before.half, limits=self._limits)
         self.session.call()
         self.session.waiting.extend(before.waiting)
 
@@ -392,18 +411,17 @@ class Conversation:
 
     def _tell_waiting(self) -> None:
         """Say which messages were written and have not arrived."""
-        post = self.session.post if isinstance(self.session, SecureSession) else None
+        post = self.session.post
         if post is not None and not self.quiet:
             self._news.wait(self.name, post.queued)
 
     def _see_path(self) -> bool:
         """Keep how the connection goes; whether that is another way than before."""
-        links, before = self._own_links(), self.path
+        links, before = self.session.connections, self.path
         if links:
-            relayed = both = False
-            if isinstance(links[0], SecureLink):
-                relayed, both = links[0].relayed, links[0].both_dialled
-            self.path = path_of(links[0].host, relayed, both)
+            inside_tls, first = self.session.dialect.numbered, links[0]
+            relayed = inside_tls and first.relayed
+            self.path = path_of(first.host, relayed, inside_tls and first.both_dialled)
         self.path = self.path or "direct"
         return self.path != before
 
@@ -419,12 +437,10 @@ class Conversation:
         return self.session.dialect
 
     def _no_answer(self) -> None:
-        assert isinstance(self.session, SecureSession)
         self.perform(self.session.no_answer())
 
     def _ring_out(self) -> None:
         self.perform(self.session.ring_out())
 
     def _silent(self) -> None:
-        assert isinstance(self.session, SecureSession)
         self.perform(self.session.silent())

@@ -11,9 +11,7 @@ from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.files import Files
 from chatproto.identity.pins import Ignored
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
-from chatproto.session.plain_session import PlainSession
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
 
@@ -167,10 +165,7 @@ class ConversationOrders:
 
     def unsend(self, conversation: Conversation, number: int) -> None:
         """Take back a message of `conversation` that has not arrived."""
-        session = conversation.session
-        if isinstance(session, PlainSession):
-            raise LocalError(405, "what is said in the open cannot be taken back")
-        conversation.perform(session.unsend(number))
+        conversation.perform(conversation.session.unsend(number))
 
     def ignore(self, peer: str) -> None:
         """Take no calls of `peer` any more, and end what there is with them; or take them again."""
@@ -257,7 +252,7 @@ class ConversationOrders:
         conversation = self.whom(to) if to else self._calls.all.need_current()
         if conversation is None:
             raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
-        if isinstance(conversation.session, SecureSession) and conversation.key is None:
+        if conversation.session.dialect.numbered and conversation.key is None:
             raise LocalError(404, f"{conversation.name} is not there yet: send it when you talk")
         if conversation.key is None or files is None:
             how = conversation.session.dialect.name

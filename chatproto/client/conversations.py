@@ -10,8 +10,7 @@ from chatproto.client.target import TAKEOVER, AwayContact, EndedTarget, RoomTarg
 from chatproto.identity.names import NameBook
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Monotonic
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 
 
@@ -197,7 +196,7 @@ class Conversations:
         conversation.called = wanted
         conversation.named = named
         session = conversation.session
-        if isinstance(session, SecureSession) and session.post is not None:
+        if session.post is not None:
             session.post.name = name
 
     def one_way(self, host: str, *, dialled: bool) -> Conversation | None:

@@ -10,8 +10,7 @@ from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.events import Event, Undelivered
 from chatproto.identity.recipient import Recipient
 from chatproto.session.ledger import LedgerTrouble
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause, Reason
@@ -87,6 +86,6 @@ class HeldInput:
 
     def _is_full(self, conversation: Conversation) -> bool:
         """Whether it takes no more for now; only what is numbered is known to arrive and make room."""
-        secure = isinstance(conversation.session, SecureSession)
+        acknowledged = conversation.session.dialect.acknowledged
         full = conversation.unsent >= self._node.limits.waiting_messages
-        return secure and full and conversation.state in ON_THE_WAY
+        return acknowledged and full and conversation.state in ON_THE_WAY

@@ -14,11 +14,9 @@ from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.directory.classic_registration import network, shown_ip
 from chatproto.identity.recipient import OpenPeer
-from chatproto.session.capabilities import Capabilities
 from chatproto.session.plain import PlainLink
-from chatproto.session.plain_session import PlainSession
-from chatproto.session.table import SessionState
-from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
+from chatproto.session.state import SessionState
+from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS, Capabilities
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import Limits
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
@@ -151,7 +149,7 @@ class Links:
                 case PlainMessage(text):
                     conversation = self._links.get(link)
                     if conversation is not None:
-                        conversation.perform(_plain(conversation).heard(text))
+                        conversation.perform(conversation.session.heard_text(text))
                 case Left(word):
                     self._left(link, word)
                     return
@@ -164,7 +162,7 @@ class Links:
         self._opened(link, DialectKnown(DIALECTS["raw"], None, None, None))
         conversation = self._links.get(link)
         if conversation is not None:
-            conversation.perform(_plain(conversation).silent())
+            conversation.perform(conversation.session.greeted())
 
     def link_spoke(self, link: PlainLink, text: str) -> None:
         """A message of ours was written."""
@@ -193,7 +191,7 @@ class Links:
         known = self._known_caller(link, opened)
         if known is not None:
             if self._calls.join(link, known):
-                known.perform(_plain(known).called(link))
+                known.perform(known.session.called(link))
             return
         name = opened.client_id or host_port(link.host, link.port)
         if self._calls.ignores(name):
@@ -220,7 +218,7 @@ class Links:
         at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
         host, port = conversation.host or link.host, conversation.port or link.port
         self._calls.tell(IncomingCallEvent(conversation.name, host, port, ask=not at_once))
-        effects = _plain(conversation).called(link)
+        effects = conversation.session.called(link)
         if not at_once:
             conversation.perform(effects)
             return
@@ -246,7 +244,7 @@ class Links:
             (
                 one
                 for one in self._calls.all
-                if isinstance(one.session, PlainSession)  # inside TLS nobody calls in plain text
+                if not one.session.dialect.numbered  # inside TLS nobody calls in plain text
                 and one.called == opened.client_id
                 and one.named
                 and isinstance(one.recipient, OpenPeer)
@@ -272,7 +270,7 @@ class Links:
         """One whom we called may have answered in another dialect: it is spoken from now on."""
         conversation, dialect = self._links.get(link), link.reader.dialect
         if not link.called and conversation is not None and dialect is not None:
-            _plain(conversation).mirror(dialect)
+            conversation.session.mirror(dialect)
 
     def _identified(self, conversation: Conversation, opened: DialectKnown) -> None:
         """Somebody who was silent at first has told who they are."""
@@ -329,7 +327,7 @@ class Links:
         unwritten: tuple[str, ...] = (),
     ) -> None:
         """`link` is gone. They may have hung up upon what we said first, which they did not know."""
-        session = _plain(conversation)
+        session = conversation.session
         unknown = not (link.called or conversation.heard_any or session.dialect is LOBBY)
         was_open = conversation.state is SessionState.OPEN
         conversation.perform(session.lost(link, reason, unwritten))
@@ -338,9 +336,3 @@ class Links:
             name = conversation.called
             hint = f"/chat --as {others} {name}"
             self._calls.tell(Notice(f"their program may speak another dialect: {hint}"))
-
-
-def _plain(conversation: Conversation) -> PlainSession:
-    """The session of one in the open."""
-    assert isinstance(conversation.session, PlainSession)
-    return conversation.session

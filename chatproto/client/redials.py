@@ -15,8 +15,7 @@ from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.outbound_streams import Random
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.session.secure import SecureLink
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause, Reason
@@ -59,7 +58,6 @@ class Redials:
     def later(self, conversation: Conversation, failed: bool) -> None:
         """Dial again when it is time."""
         limits, session = self._calls.limits, conversation.session
-        assert isinstance(session, SecureSession)
         waited = self._clock.seconds() - conversation.tries.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
             conversation.perform(
@@ -96,7 +94,7 @@ class Redials:
 
     async def _dial(self, conversation: Conversation) -> None:
         session = conversation.session
-        assert isinstance(session, SecureSession) and conversation.key is not None
+        assert conversation.key is not None
 
         try:
             contact = await self._contact(conversation)
@@ -110,7 +108,7 @@ class Redials:
         else:
             conversation.dialling = None
             if self._calls.belongs(link, conversation):
-                conversation.perform(session.asked(link))
+                conversation.perform(session.connected(link))
             elif session.state is SessionState.BROKEN:
                 self.later(conversation, True)
 

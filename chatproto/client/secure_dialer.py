@@ -14,7 +14,7 @@ from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.rendezvous import Rendezvous
 from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.session.secure import SecureLink
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import Limits
 

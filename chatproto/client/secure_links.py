@@ -17,7 +17,6 @@ from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
-from chatproto.session.capabilities import SECURE, Capabilities
 from chatproto.session.effects import Drop, Opening
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
 from chatproto.session.peer_messages import (
@@ -33,9 +32,9 @@ from chatproto.session.peer_messages import (
 )
 from chatproto.session.plain import PlainLink
 from chatproto.session.secure import SecureLink
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Address, Bcp2Message
+from chatproto.wire.dialects import BCP2, Capabilities
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Reason
 
@@ -195,7 +194,7 @@ class SecureLinks:
                 self._broke(conversation, error)
 
     def _told(self, conversation: Conversation, link: SecureLink, news: PeerEvent) -> None:
-        session = _secure(conversation)
+        session = conversation.session
         match news:
             case Called(_, opening):
                 conversation.perform(session.crossed(link, opening))
@@ -208,7 +207,7 @@ class SecureLinks:
             case Arrived(number):
                 conversation.perform(session.arrived(number))
             case AboutFiles(message):
-                if link is session.link:
+                if link is session.connection:
                     self._calls.about_files(conversation, message)
             case Alive():
                 conversation.perform(session.alive(link))
@@ -222,7 +221,7 @@ class SecureLinks:
             try:
                 effects = conversation.session.leave()
             except LedgerTrouble:
-                effects = [Drop(link) for link in conversation.session.links]
+                effects = [Drop(link) for link in conversation.session.connections]
             conversation.perform(effects)
 
     def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
@@ -240,7 +239,7 @@ class SecureLinks:
             meeting.lost(link)
         if conversation is not None:
             over = conversation.state is SessionState.CLOSED
-            conversation.perform(_secure(conversation).lost(link, reason))
+            conversation.perform(conversation.session.lost(link, reason))
             if over and not self.carries(conversation):
                 self._calls.link_free(conversation)
         self._calls.link_closed()
@@ -304,9 +303,9 @@ class SecureLinks:
         self._calls.strangers.left(link)
         known.client_id = known.client_id or call.client_id
         self._calls.attach(known)
-        session = _secure(known)
-        before = session.link
-        better = isinstance(before, SecureLink) and before.relayed and not link.relayed
+        session = known.session
+        before = session.connection
+        better = before is not None and before.relayed and not link.relayed
         known.met(self._meetings.get(link))
         known.perform(session.called(link, call.opening, better))
 
@@ -314,7 +313,7 @@ class SecureLinks:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None
         settings = self._calls.settings
-        conversation = self._calls.begin("", SECURE, KeyedPerson(link.key))
+        conversation = self._calls.begin("", BCP2, KeyedPerson(link.key))
         self._claims(conversation, call.client_id, belief)
         conversation.host, conversation.port = link.host, link.port
         conversation.known = belief.worth is Worth.KNOWN
@@ -338,7 +337,7 @@ class SecureLinks:
                 path="relay" if link.relayed else None,
             )
         )
-        effects = _secure(conversation).called(link, call.opening)
+        effects = conversation.session.called(link, call.opening)
         if not at_once:
             conversation.perform(effects)
             return
@@ -377,16 +376,10 @@ class SecureLinks:
             belief = acquaintances.believe(client_id, link.key)
             if belief.worth is Worth.REFUSED:
                 self._impostor(link, client_id, belief)
-                conversation.perform(_secure(conversation).refused(link, 403))
+                conversation.perform(conversation.session.refused(link, 403))
                 return
             self._claims(conversation, client_id, belief)
-        conversation.perform(_secure(conversation).answered(link, opening))
-
-
-def _secure(conversation: Conversation) -> SecureSession:
-    """The session of one that is carried by links inside TLS."""
-    assert isinstance(conversation.session, SecureSession)
-    return conversation.session
+        conversation.perform(conversation.session.answered(link, opening))
 
 
 def _log(failure: Any) -> None:

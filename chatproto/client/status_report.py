@@ -13,7 +13,7 @@ from chatproto.client.rooms import JoinedRooms
 from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import host_port

@@ -1,14 +1,15 @@
-"""Draws the session table as a Mermaid state diagram: `python -m chatproto.session.diagram`."""
+"""Draw `TABLE` as a Mermaid state diagram: `python -m chatproto.session.diagram`."""
 
 from __future__ import annotations
 
-from chatproto.session.table import TABLE, SessionState
+from chatproto.session.session import TABLE
+from chatproto.session.state import SessionState
 
 
 def diagram() -> str:
-    """The state diagram of `TABLE`, an arrow for each pair of states, its inputs on it."""
+    """Return the diagram; an arrow carries every input that leads from one state to the other."""
     arrows: dict[tuple[SessionState, SessionState], list[str]] = {}
-    for (before, happened), after in TABLE.items():
+    for (before, happened), (_, after) in TABLE.items():
         arrows.setdefault((before, after), []).append(happened.value)
     lines = ["stateDiagram-v2", "    [*] --> new"]
     for (before, after), inputs in arrows.items():

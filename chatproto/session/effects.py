@@ -6,14 +6,15 @@ connection: it compares connections and hands them back.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
+from typing import Any
 
 from chatproto.net.clock import Wall
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import StreamEntry
 
-Connection = Hashable
+Connection = Any
+"""One connection to the peer; hashable. A session compares connections and hands them back."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class Call:
 class Speak:
     """Write `text` as one message; `connection` None: on a new connection made for it alone."""
 
-    connection: Connection | None
+    connection: Connection
     text: str
 
 
@@ -35,7 +36,7 @@ class Speak:
 class Leave:
     """Write the farewell, then half-close, then close; `connection` None: on a new connection of its own."""
 
-    connection: Connection | None
+    connection: Connection
     word: str
 
 

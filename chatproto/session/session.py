@@ -1,80 +1,618 @@
-"""What every conversation has: a place in `TABLE`, a manner, a floor, and words that wait.
+"""Session: one conversation with one peer, as a state machine without bytes, clock or sockets.
 
-A session knows no bytes, no clock and no socket: it is told what happened and answers with effects.
-It outlives its links. `plain_session` is for people who speak in the open, `secure_session` for those
-inside TLS.
+The session is told what happens and returns effects. `TABLE`, at the end, holds every input that
+counts in a state, the method that handles it, and the state after it. The capabilities of the dialect
+decide what differs between plain text and BCP/2: a call that must be accepted, numbered messages, a
+conversation that survives its connection.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import IntEnum, auto
 
-from chatproto.session.capabilities import Capabilities
+from chatproto.net.clock import EPOCH, Wall
+from chatproto.session.delivery import Delivery, Exchange
 from chatproto.session.effects import (
+    AcceptCall,
+    Broken,
+    Call,
+    Connection,
+    Drop,
     Effect,
+    Leave,
+    Opening,
+    PeerRinging,
+    ProbeConnection,
+    Queued,
+    Received,
+    Redial,
+    Refuse,
+    Resumed,
+    Ringing,
+    SendChat,
     SessionEnded,
+    SessionOpened,
+    Speak,
     StopDialling,
     TurnPassed,
     Unsaid,
 )
 from chatproto.session.floor import Floor, TurnHolder
-from chatproto.session.table import REFUSALS, TABLE, SessionInput, SessionState
+from chatproto.session.ledger import MSG, StreamEntry
+from chatproto.session.peer_messages import NOT_A_PERSON
+from chatproto.session.state import REFUSALS, SessionInput, SessionState
+from chatproto.wire.dialects import Capabilities
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS, Limits
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import Cause, Reason, status_line
 
 YOU_LEFT, THEY_LEFT = Cause(Reason.YOU_LEFT), Cause(Reason.PEER_LEFT)
-"""The ends by a farewell, ours and theirs."""
+"""Causes of an end by a farewell, ours and the peer's."""
+DECLINED, AWAY, OTHER_KEY = 603, 480, 403
+FOR_GOOD = (OTHER_KEY, DECLINED)
+"""Statuses of a refusal after which a broken conversation is not dialled again."""
+NO_OPENING = Opening(False, "")
+"""Opening of a call in plain text, which tells nothing."""
+
+
+class ConnectionRole(IntEnum):
+    """Part that a connection plays, in the order in which `PeerSession.connections` lists them.
+
+    The connection that carries a numbered conversation is `PeerSession.connection` and has no role.
+    """
+
+    DIALLED = auto()  # carries a plain conversation; we made it
+    ACCEPTED = auto()  # carries a plain conversation, or rings; the peer made it
+    ASKED = auto()  # our CHAT is on it, without an answer
+    LEFT = auto()  # in use until a move to a better one, which has no answer yet
+    RINGING = auto()  # the peer's CHAT is on it; the user decides
+    HELD = auto()  # the peer's CHAT is on it; needed if the connection in use or our call fails
 
 
 class PeerSession:
-    """A conversation with one person.
+    """A conversation with one peer; `dialect`: its capabilities.
 
-    `half`: take turns even where the manner does not ask it. What our own side asks for raises
-    LocalError with one sentence if the table has no such pair; what comes too late from the other
-    side is nothing.
+    `half`: take turns even if the dialect does not require it. A request of the user that `TABLE` has
+    no row for raises LocalError; an event from outside that comes too late has no effect.
+
+    One connection carries a numbered conversation. If two calls cross, the call of the owner of the
+    smaller key stands. A call beside a connection in use is held until that is known to be dead or
+    alive, unless it comes on a better connection. After a move to a better connection nothing more is
+    read from the old one, so that acknowledgements stay true; it is closed when the peer answers.
+
+    Plain messages are not numbered: they count as delivered once written. A dialect that `dials_back`
+    has a connection for each message, so no end of a connection ends the conversation.
     """
 
     def __init__(
-        self, manner: Capabilities, *, half: bool = False, limits: Limits = DEFAULTS
+        self, dialect: Capabilities, *, half: bool = False, limits: Limits = DEFAULTS
     ) -> None:
-        self.dialect = manner
+        self.dialect = dialect
         self.state = SessionState.NEW
-        self.waiting: deque[str] = deque()
+        self.exchange: Exchange | None = None  # the numbered messages, once the key is known
+        self.waiting: deque[str] = deque()  # messages that are not numbered, or not yet
+        self.caller = True  # we made the connection that carries it, or the one before it broke
+        self._roles: dict[Connection, ConnectionRole] = {}
+        self._openings: dict[Connection, Opening] = {}  # of the peer's calls that wait
+        self._early: list[str] = []  # received in plain text before the call was accepted
+        self._calling_back = False  # messages wait for the connection that we make
+        self._moving = False  # to a better connection; the user was told nothing
+        self._asked_half = False  # the mode in our CHAT
         self._half = half
         self._limits = limits
         self.floor = self._new_floor(mine=True)
 
+    # Reading the state.
+
     @property
     def half(self) -> bool:
-        """Whether turns are wanted where the manner does not ask for them."""
-        return self._half
+        """Return True if the user wants turns even if the dialect does not require them."""
+        return self._half if self.exchange is None else self.exchange.half
+
+    @property
+    def post(self) -> Delivery | None:
+        """Return the outbox towards the peer's key, once that is known."""
+        return self.exchange.post if self.exchange is not None else None
 
     @property
     def unsent(self) -> int:
-        """How many messages wait here."""
-        return len(self.waiting)
+        """Count the messages that wait here or are not known to have arrived."""
+        return len(self.waiting) + (len(self.post) if self.post is not None else 0)
 
-    # How it follows.
+    @property
+    def connection(self) -> Connection | None:
+        """Return the connection that carries a numbered conversation."""
+        return self.exchange.connection if self.exchange is not None else None
 
-    def _may(self, happened: SessionInput) -> bool:
-        after = TABLE.get((self.state, happened))
-        if after is None:
-            return False
-        self.state = after
-        return True
+    @property
+    def connections(self) -> tuple[Connection, ...]:
+        """Return every connection of the conversation, those that carry it first."""
+        carries = () if self.connection is None else (self.connection,)
+        return (*carries, *sorted(self._roles, key=self._roles.__getitem__))
 
-    def _enter(self, wanted: SessionInput) -> None:
-        if not self._may(wanted):
-            raise LocalError(400, REFUSALS.get(wanted, "that cannot be done now"))
+    # Requests of the user.
 
-    def _refuse_too_many(self) -> None:
-        if self.unsent >= self._limits.waiting_messages:
+    def call(self) -> list[Effect]:
+        """Call the peer; if the peer's call rings, accept it."""
+        return self._request(SessionInput.CALL)
+
+    def call_back(self) -> list[Effect]:
+        """Hold messages until our own connection is up: the peer may not read the one it made."""
+        return self._request(SessionInput.CALL_BACK)
+
+    def accept(self) -> list[Effect]:
+        """Accept the peer's call."""
+        return self._request(SessionInput.ACCEPT)
+
+    def decline(self) -> list[Effect]:
+        """Refuse the peer's call."""
+        return self._request(SessionInput.DECLINE, DECLINED, Cause(Reason.DECLINED))
+
+    def say(self, text: str, at: Wall = EPOCH) -> list[Effect]:
+        """Send `text`, written at `at`, now or when it is our turn.
+
+        Raises: LocalError 429 past `waiting_messages`; LedgerTrouble.
+        """
+        return self._request(SessionInput.SAY, text, at)
+
+    def set_half(self, half: bool, at: Wall = EPOCH) -> list[Effect]:
+        """Take turns from now on, or stop; a BCP/2 peer is told. Raises LocalError, LedgerTrouble."""
+        effects = self._feed(SessionInput.MODE, half, at)
+        if effects is not None:
+            return effects
+        if self.exchange is None:
+            self._half = half
+        else:
+            self.exchange.half = half
+        return []
+
+    def over(self, at: Wall = EPOCH) -> list[Effect]:
+        """Pass the turn without a message.
+
+        Raises: LocalError 405 if the dialect has no sign for it, 400 if it is not our turn; LedgerTrouble.
+        """
+        if not self.dialect.numbered:
             raise LocalError(
-                429,
-                f"{self.unsent} messages wait already; this one was not taken",
-                Reason.TOO_MANY,
+                405, f"the {self.dialect.name} dialect passes the turn only with a message"
             )
+        return self._request(SessionInput.PASS, at)
+
+    def unsend(self, id: int) -> list[Effect]:
+        """Withdraw message `id`. Raises LocalError 404 if it does not wait, 405 in plain text."""
+        if not self.dialect.numbered:
+            raise LocalError(405, "what is said in the open cannot be taken back")
+        if self.exchange is None:
+            raise LocalError(404, f"no message {id} waits")
+        return self.exchange.unsend(id)
+
+    def leave(self, word: str = "") -> list[Effect]:
+        """End the conversation; `word`: what the user typed. Undelivered messages stay in the outbox."""
+        return self._request(SessionInput.LEAVE, word)
+
+    # Events of the program.
+
+    def attach(self, post: Delivery, at: Wall) -> list[Effect]:
+        """Keep messages in `post` from now on: the peer's key is known. `at`: date of those that wait."""
+        if self.exchange is not None:
+            return []
+        self.exchange = Exchange(post, self.floor, self._half)
+        effects: list[Effect] = []
+        while self.waiting:
+            text = self.waiting.popleft()
+            try:
+                post.say(MSG, text, at)
+            except LocalError as error:
+                effects.append(Unsaid(text, error.cause))
+        return effects
+
+    def go_on(self) -> list[Effect]:
+        """Send what others have put into the outbox, as far as the turn allows."""
+        return self.exchange.go_on() if self.exchange is not None else []
+
+    def mirror(self, dialect: Capabilities, *, calling: bool = False) -> None:
+        """Continue in the dialect of the peer's answer; `calling`: place the call in it.
+
+        Only a call can start a dialect with one connection a message.
+        """
+        if calling or not dialect.dials_back:
+            self.dialect = dialect
+
+    def ring_out(self) -> list[Effect]:
+        """Refuse the peer's call, which rang too long."""
+        return self._request(SessionInput.RING_OUT, AWAY, Cause(Reason.MISSED))
+
+    def unreachable(self, reason: str) -> list[Effect]:
+        """Note that no connection can be made for a call, or for calling back."""
+        return self._feed(SessionInput.FAIL, reason) or []
+
+    def give_up(self, reason: str) -> list[Effect]:
+        """Note that no connection can be made for a broken conversation."""
+        return self._feed(SessionInput.GIVE_UP, reason) or []
+
+    def no_answer(self) -> list[Effect]:
+        """Note that our call was not answered in time."""
+        connection = self._having(ConnectionRole.ASKED)
+        if connection is None:
+            return []
+        if self._having(ConnectionRole.HELD) is not None:
+            self._remove(ConnectionRole.ASKED)
+            return [Drop(connection), *self._again(failed=True)]
+        return self._feed(SessionInput.NO_ANSWER, Cause(Reason.NOT_ANSWERED)) or []
+
+    def silent(self) -> list[Effect]:
+        """Note that the connection in use does not answer; matters if another call is held."""
+        if self._having(ConnectionRole.HELD) is None or self.connection is None:
+            return []
+        return self._feed(SessionInput.SILENT) or []
+
+    # Events of connections.
+
+    def connected(self, connection: Connection | None) -> list[Effect]:
+        """Use the connection that was dialled; None: the dialect dials for each message."""
+        happened = SessionInput.ASK if self.dialect.asks else SessionInput.CONNECT
+        effects = None
+        if self._having(ConnectionRole.ASKED) is None:
+            effects = self._feed(happened, connection)
+        if effects is not None:
+            return effects
+        return [Drop(connection)] if connection is not None else []
+
+    def move(self, connection: Connection) -> list[Effect]:
+        """Call again on a connection of ours that is better than the one in use, or called on."""
+        asked, held = self._having(ConnectionRole.ASKED), self._having(ConnectionRole.HELD)
+        usable = self.exchange is not None and self._having(ConnectionRole.LEFT) is None
+        if usable and (asked is not None or (self.connection is not None and held is None)):
+            effects = self._feed(SessionInput.MOVE, connection)
+            if effects is not None:
+                return effects
+        return [Drop(connection)]
+
+    def called(
+        self, connection: Connection, theirs: Opening = NO_OPENING, better: bool = False
+    ) -> list[Effect]:
+        """Take a call of the peer; `post` must be attached unless it rings.
+
+        `better`: the connection is better than the one in use, which the peer is leaving.
+        """
+        happened = SessionInput.RING
+        if self.state is SessionState.OPEN and not better:
+            happened = SessionInput.RING_BESIDE if self.dialect.asks else SessionInput.JOIN
+        elif self._having(ConnectionRole.ASKED) is not None and self._is_smaller:
+            happened = SessionInput.RING_CROSSED
+        effects = self._feed(happened, connection, theirs)
+        return [Drop(connection)] if effects is None else effects
+
+    def crossed(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        """Take a CHAT of the peer on the connection of our own CHAT: both sides dialled, and the dials met.
+
+        The call of the owner of the smaller key stands and is not answered (protocol section 5).
+        """
+        if self._roles.get(connection) is not ConnectionRole.ASKED or self._is_smaller:
+            return []
+        return self._take(connection, theirs)
+
+    def answered(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        """Open the conversation: the peer accepts our call. Raises LedgerTrouble."""
+        if self.exchange is None or self._roles.get(connection) is not ConnectionRole.ASKED:
+            return [Drop(connection)]
+        if self.exchange.post.beyond(theirs.have):
+            # Our numbering starts again under a new name, which a new call announces.
+            became = self.exchange.meet(theirs)
+            return [Drop(connection), *became, *(self._feed(SessionInput.OUTDATED) or [])]
+        return self._feed(SessionInput.ANSWER, connection, theirs) or [Drop(connection)]
+
+    def refused(self, connection: Connection, status: int) -> list[Effect]:
+        """End the call, or dial again later: the peer refuses with `status`."""
+        if self._roles.get(connection) is not ConnectionRole.ASKED:
+            return []
+        if self.state is SessionState.BROKEN and status not in FOR_GOOD:
+            return self._feed(SessionInput.DENY, "") or []
+        code = Reason.NOT_ANSWERED if status == AWAY else Reason.of(status)
+        reason = Cause(code, status_line(status, "refused"))
+        if status in NOT_A_PERSON:
+            reason = Cause(Reason.NOT_A_PERSON)
+        if status == OTHER_KEY:
+            reason = Cause(code, f"{reason}: to them your id is another key's")
+        return self._feed(SessionInput.REFUSE, reason) or []
+
+    def heard_text(self, text: str) -> list[Effect]:
+        """Take a message in plain text; before the call is accepted it is kept, up to `limits.message`."""
+        return self._feed(SessionInput.HEAR, text) or []
+
+    def heard(self, connection: Connection, entry: StreamEntry) -> list[Effect]:
+        """Take a numbered entry: a message, a turn or a change of mode. Raises LedgerTrouble."""
+        if self.exchange is None or connection is not self.exchange.connection:
+            return []
+        return self.exchange.heard(connection, entry)
+
+    def greeted(self) -> list[Effect]:
+        """Take the turn: a caller in plain text says nothing and waits for us."""
+        return self._feed(SessionInput.WAIT) or []
+
+    def still_says(self, entry: StreamEntry) -> bool:
+        """Return True if `entry`, queued on a connection, is still to be written."""
+        return self.exchange is not None and self.exchange.still_says(entry)
+
+    def spoke(self, entry: StreamEntry) -> bool:
+        """Note that a connection takes `entry` now. Returns True the first time. Raises LedgerTrouble."""
+        return self.exchange is not None and self.exchange.spoke(entry)
+
+    def arrived(self, id: int) -> list[Effect]:
+        """Settle everything up to `id` as delivered, also after the end. Raises LedgerTrouble."""
+        return self.exchange.arrived(id) if self.exchange is not None else []
+
+    def alive(self, connection: Connection) -> list[Effect]:
+        """Note that a connection answers; if it is in use, a call held beside it is dropped."""
+        return self._feed(SessionInput.ALIVE) or [] if connection is self.connection else []
+
+    def left(self, connection: Connection) -> list[Effect]:
+        """End the conversation: the peer said farewell on `connection`."""
+        if self.dialect.asks:
+            if self.connection is not None:
+                counts = connection is self.connection
+            else:
+                counts = self._roles.get(connection, ConnectionRole.HELD) is not ConnectionRole.HELD
+            if not counts:
+                return []
+        return self._feed(SessionInput.LEFT, THEY_LEFT, True) or []
+
+    def lost(
+        self, connection: Connection, reason: str, unwritten: tuple[str, ...] = ()
+    ) -> list[Effect]:
+        """Note the end of a connection; `unwritten`: plain messages that were never written on it."""
+        role = self._roles.pop(connection, None)
+        self._openings.pop(connection, None)
+        if not self.dialect.resumes:
+            more = self._roles or self.dialect.dials_back
+            happened = SessionInput.ONE_LOST if more else SessionInput.LOST
+            unsaid = [Unsaid(text, reason) for text in unwritten]
+            gone = Cause(Reason.PEER_GONE, reason)
+            return [*unsaid, *(self._feed(happened, gone, True) or [])]
+        if connection is self.connection:
+            return self._feed(SessionInput.BREAK, reason) or []
+        if role is ConnectionRole.ASKED and self._having(ConnectionRole.HELD) is not None:
+            return self._again(failed=False)
+        if role is ConnectionRole.ASKED:
+            return self._feed(SessionInput.CALL_LOST, reason) or []
+        if role is ConnectionRole.RINGING:
+            return self._feed(SessionInput.LOST, Cause(Reason.PEER_GONE, reason), True) or []
+        return []
+
+    # The machine.
+
+    def _feed(self, happened: SessionInput, *args: object) -> list[Effect] | None:
+        """Handle `happened` as `TABLE` says. Returns None if the state has no row for it."""
+        row = TABLE.get((self.state, happened))
+        if row is None:
+            return None
+        handle, self.state = row
+        return handle(self, *args)
+
+    def _request(self, wanted: SessionInput, *args: object) -> list[Effect]:
+        """Handle a request of the user. Raises LocalError if the state has no row for it."""
+        effects = self._feed(wanted, *args)
+        if effects is None:
+            raise LocalError(400, REFUSALS.get(wanted, "that cannot be done now"))
+        return effects
+
+    def _having(self, role: ConnectionRole) -> Connection | None:
+        return next((one for one, its in self._roles.items() if its is role), None)
+
+    def _remove(self, role: ConnectionRole) -> Connection | None:
+        """Take the connection with `role` out of the session and return it."""
+        connection = self._having(role)
+        if connection is not None:
+            del self._roles[connection]
+            self._openings.pop(connection, None)
+        return connection
+
+    def _waits(self, connection: Connection, role: ConnectionRole, theirs: Opening) -> list[Effect]:
+        """Keep a call of the peer in `role`, instead of an older one."""
+        before = self._remove(role)
+        self._roles[connection], self._openings[connection] = role, theirs
+        return [] if before is None else [Drop(before)]
+
+    @property
+    def _is_smaller(self) -> bool:
+        return self.exchange is not None and self.exchange.post.smaller
+
+    # Handlers: calls.
+
+    def _nothing(self, *_: object) -> list[Effect]:
+        return []
+
+    def _ask(self, connection: Connection) -> list[Effect]:
+        assert self.exchange is not None
+        opening = self.exchange.opening()
+        self._roles[connection], self._asked_half = ConnectionRole.ASKED, opening.half
+        return [SendChat(connection, opening), PeerRinging()]
+
+    def _move_call(self, connection: Connection) -> list[Effect]:
+        asked = self._having(ConnectionRole.ASKED)
+        self._roles[asked] = ConnectionRole.LEFT
+        return self._ask(connection)
+
+    def _move_away(self, connection: Connection) -> list[Effect]:
+        assert self.exchange is not None
+        self._roles[self.exchange.connection], self._moving = ConnectionRole.LEFT, True
+        self.exchange.stop()
+        return self._ask(connection)
+
+    def _ring(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        return [*self._ring_again(connection, theirs), Ringing()]
+
+    def _ring_again(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        if self.dialect.asks:
+            return self._waits(connection, ConnectionRole.RINGING, theirs)
+        return self._join(connection, theirs)
+
+    def _join(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        self._roles[connection] = ConnectionRole.ACCEPTED
+        return []
+
+    def _hold(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        return self._waits(connection, ConnectionRole.HELD, theirs)
+
+    def _hold_and_probe(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        return [*self._hold(connection, theirs), ProbeConnection(self.connection)]
+
+    def _take(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        effects = self._feed(SessionInput.RING, connection, theirs)
+        return [Drop(connection)] if effects is None else effects
+
+    def _accept(self) -> list[Effect]:
+        if not self.dialect.asks:
+            return self._open(mine=False)
+        connection = self._having(ConnectionRole.RINGING)
+        return self._answer(connection, self._openings[connection], SessionOpened())
+
+    def _open_call(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        if self.dialect.asks:
+            return self._answer(connection, theirs, SessionOpened())
+        self._roles[connection] = ConnectionRole.ACCEPTED
+        return [StopDialling(), *self._open(mine=False)]
+
+    def _resume_call(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        return self._answer(connection, theirs, Resumed())
+
+    def _answer(
+        self, connection: Connection, theirs: Opening, opened: SessionOpened | Resumed
+    ) -> list[Effect]:
+        others = [Drop(one) for one in self.connections if one is not connection]
+        self._roles.clear()
+        self._openings.clear()
+        self.caller = False
+        return [*others, *self._begin(connection, theirs, self.half, opened)]
+
+    def _open_answered(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        return self._answered(connection, theirs, SessionOpened())
+
+    def _resume_answered(self, connection: Connection, theirs: Opening) -> list[Effect]:
+        return self._answered(connection, theirs, Resumed())
+
+    def _answered(
+        self, connection: Connection, theirs: Opening, opened: SessionOpened | Resumed
+    ) -> list[Effect]:
+        assert self.exchange is not None
+        del self._roles[connection]
+        self.caller = True
+        others = self._drop_others()
+        wish = self.exchange.half
+        effects = self._begin(connection, theirs, self._asked_half, opened)
+        if wish is not self._asked_half:
+            with suppress(LocalError):  # too much waits: it stays as was agreed
+                effects += self.set_half(wish)
+        return [*others, *effects]
+
+    def _begin(
+        self, connection: Connection, theirs: Opening, half: bool, opened: SessionOpened | Resumed
+    ) -> list[Effect]:
+        """Carry the numbered conversation on `connection`; `half`: what our CHAT or CHATACK says."""
+        exchange = self.exchange
+        assert exchange is not None
+        became = exchange.meet(theirs)
+        accepted: list[Effect] = []
+        if not self.caller:
+            accepted = [StopDialling(), AcceptCall(connection, exchange.answer(theirs))]
+        self._moving = False
+        sent = exchange.begin(connection, theirs, half, mine=self.caller)
+        return [*accepted, opened, *became, *sent]
+
+    # Handlers: plain conversations.
+
+    def _open(self, *, mine: bool) -> list[Effect]:
+        self.floor = self._new_floor(mine=mine)
+        early, self._early = self._early, []
+        for _ in early:
+            self.floor.heard()
+        received = [Received(text) for text in early]
+        return [SessionOpened(), *received, *self._speak(), TurnPassed(self.floor.turn)]
+
+    def _open_dialled(self, connection: Connection | None) -> list[Effect]:
+        return [*self._dialled(connection), *self._open(mine=True)]
+
+    def _join_dialled(self, connection: Connection | None) -> list[Effect]:
+        return [*self._dialled(connection), *self._speak_since(self.floor.turn)]
+
+    def _dialled(self, connection: Connection | None) -> list[Effect]:
+        self._calling_back = False
+        if connection is None:
+            return []
+        self._roles[connection] = ConnectionRole.DIALLED
+        return [Call(connection)]
+
+    def _await_call_back(self) -> list[Effect]:
+        self._calling_back = True
+        return []
+
+    def _stop_calling_back(self, reason: str) -> list[Effect]:
+        self._calling_back = False
+        return self._speak_since(self.floor.turn)
+
+    def _hear(self, text: str) -> list[Effect]:
+        before = self.floor.turn
+        self.floor.heard()
+        return [Received(text), *self._speak_since(before)]
+
+    def _hear_early(self, text: str) -> list[Effect]:
+        self._early.append(text)
+        if sum(map(len, self._early)) <= self._limits.message:
+            return []
+        why = Cause(Reason.TOO_LARGE, "they said too much before the call was taken")
+        return self._feed(SessionInput.FLOOD, why) or []
+
+    def _greet(self) -> list[Effect]:
+        before = self.floor.turn
+        self.floor.take()
+        return self._speak_since(before)
+
+    def _speak_since(self, before: TurnHolder) -> list[Effect]:
+        """Send what may go out; report the turn if it is no longer `before`."""
+        sent = self._speak()
+        return [*sent, TurnPassed(self.floor.turn)] if self.floor.turn is not before else sent
+
+    def _speak(self) -> list[Effect]:
+        effects: list[Effect] = []
+        may = self.state is SessionState.OPEN and not self._calling_back
+        while may and self.waiting and self.floor.may_speak:
+            effects.append(Speak(self._outward(), self.waiting.popleft()))
+            self.floor.said()
+        return effects
+
+    def _outward(self) -> Connection | None:
+        """Return the connection to write on: ours rather than the peer's, which may be one-way."""
+        if self.dialect.dials_back:
+            return None
+        return self._last(ConnectionRole.DIALLED) or self._last(ConnectionRole.ACCEPTED)
+
+    def _last(self, role: ConnectionRole) -> Connection | None:
+        return next((one for one in reversed(self._roles) if self._roles[one] is role), None)
+
+    # Handlers: messages and turns.
+
+    def _say(self, text: str, at: Wall) -> list[Effect]:
+        if self.exchange is not None:
+            return self.exchange.say(text, at)
+        if self.unsent >= self._limits.waiting_messages:
+            told = f"{self.unsent} messages wait already; this one was not taken"
+            raise LocalError(429, told, Reason.TOO_MANY)
+        self.waiting.append(text)
+        return self._speak_since(self.floor.turn) or [Queued(text)]
+
+    def _change_mode(self, half: bool, at: Wall) -> list[Effect]:
+        if self.exchange is not None:
+            return self.exchange.set_half(half, at)
+        self._half = half
+        before = self.floor.turn
+        self.floor.set_half(half)
+        return self._speak_since(before)
+
+    def _pass_turn(self, at: Wall) -> list[Effect]:
+        assert self.exchange is not None
+        return self.exchange.over(at)
 
     def _new_floor(self, *, mine: bool) -> Floor:
         turns = self.dialect.takes_turns
@@ -82,11 +620,154 @@ class PeerSession:
             half=turns or self._half, mine=mine, learns=turns and not self.dialect.strict_turns
         )
 
-    def _passed(self, before: TurnHolder) -> list[Effect]:
-        return [TurnPassed(self.floor.turn)] if self.floor.turn is not before else []
+    # Handlers: connections that fail.
 
-    def _over(self, closing: list[Effect], reason: str, left: bool) -> list[Effect]:
-        """The end: how the links are closed, what was not said, and why it is over."""
+    def _break(self, reason: str) -> list[Effect]:
+        """Resume on another connection: on a call of the peer that is held, or on a new one."""
+        assert self.exchange is not None
+        self.exchange.stop()
+        return [Broken(reason), *self._again(failed=False)]
+
+    def _drop_silent(self) -> list[Effect]:
+        connection = self.connection
+        return [Drop(connection), *self._break(Cause(Reason.CONNECTION_LOST, "it does not answer"))]
+
+    def _break_call(self) -> list[Effect]:
+        return [Broken(Cause(Reason.OLD_STATE)), *self._redial_outdated()]
+
+    def _redial_outdated(self) -> list[Effect]:
+        self._remove(ConnectionRole.ASKED)
+        return self._again(failed=False)
+
+    def _redial(self, reason: str) -> list[Effect]:
+        """Dial again after a call without success, which is closed."""
+        connection = self._remove(ConnectionRole.ASKED)
+        return [Drop(connection), *self._again(failed=True)]
+
+    def _redial_lost(self, reason: str) -> list[Effect]:
+        return self._again(failed=False)
+
+    def _again(self, *, failed: bool) -> list[Effect]:
+        """Take the peer's call that is held, or make another connection."""
+        left, held = self._remove(ConnectionRole.LEFT), self._having(ConnectionRole.HELD)
+        effects: list[Effect] = [] if left is None else [Drop(left)]
+        if held is not None:
+            theirs = self._openings[held]
+            self._remove(ConnectionRole.HELD)
+            return [*effects, *self._take(held, theirs)]
+        if self._moving:
+            # What came on the connection left is not known here; it is sent again on another one.
+            self._moving, failed = False, False
+            effects.append(Broken("it could not be moved to a better way"))
+        return [*effects, Redial(failed)]
+
+    def _drop_others(self) -> list[Effect]:
+        """Drop the connection that was left and the call that was held."""
+        others = (self._remove(ConnectionRole.LEFT), self._remove(ConnectionRole.HELD))
+        return [Drop(one) for one in others if one is not None]
+
+    # Handlers: the end.
+
+    def _refuse(self, status: int, reason: str) -> list[Effect]:
+        if not self.dialect.asks:
+            return self._leave("", reason)
+        ringing = self._having(ConnectionRole.RINGING)
+        assert ringing is not None
+        return self._end(reason, farewell=[Refuse(ringing, status)])
+
+    def _leave(self, word: str, reason: str = YOU_LEFT) -> list[Effect]:
+        last = self.connection or self._outward() or self._having(ConnectionRole.ASKED)
+        silent = last is None and not self.dialect.dials_back
+        return self._end(reason, farewell=[] if silent else [Leave(last, word)])
+
+    def _end(
+        self, reason: str, left: bool = False, *, farewell: Sequence[Leave | Refuse] = ()
+    ) -> list[Effect]:
+        """Close every connection and report what was not sent; `left`: the peer ended it."""
+        told = {one.connection for one in farewell}
+        others = () if None in told else self.connections
+        closing: list[Effect] = [*farewell, *(Drop(one) for one in others if one not in told)]
+        self._early.clear()
+        if self.dialect.asks:
+            self._roles.clear()
+            self._openings.clear()
+        if self.exchange is not None:
+            self.exchange.end()
         unsaid = [Unsaid(text, reason) for text in self.waiting]
         self.waiting.clear()
         return [StopDialling(), *closing, *unsaid, SessionEnded(reason, left)]
+
+
+_S, _I, _P = SessionState, SessionInput, PeerSession
+TABLE: dict[tuple[SessionState, SessionInput], tuple[Callable[..., list[Effect]], SessionState]] = {
+    (_S.NEW, _I.CALL): (_P._nothing, _S.CALLING),
+    (_S.NEW, _I.RING): (_P._ring, _S.RINGING),
+    (_S.CALLING, _I.CONNECT): (_P._open_dialled, _S.OPEN),
+    (_S.CALLING, _I.ASK): (_P._ask, _S.ASKING),
+    (_S.CALLING, _I.RING): (_P._open_call, _S.OPEN),
+    (_S.CALLING, _I.FAIL): (_P._end, _S.CLOSED),
+    (_S.CALLING, _I.SAY): (_P._say, _S.CALLING),
+    (_S.CALLING, _I.LEAVE): (_P._leave, _S.CLOSED),
+    (_S.ASKING, _I.ANSWER): (_P._open_answered, _S.OPEN),
+    (_S.ASKING, _I.OUTDATED): (_P._break_call, _S.BROKEN),
+    (_S.ASKING, _I.REFUSE): (_P._end, _S.CLOSED),
+    (_S.ASKING, _I.NO_ANSWER): (_P._end, _S.CLOSED),
+    (_S.ASKING, _I.MOVE): (_P._move_call, _S.ASKING),
+    (_S.ASKING, _I.RING): (_P._open_call, _S.OPEN),
+    (_S.ASKING, _I.RING_CROSSED): (_P._hold, _S.ASKING),
+    (_S.ASKING, _I.SAY): (_P._say, _S.ASKING),
+    (_S.ASKING, _I.LEAVE): (_P._leave, _S.CLOSED),
+    (_S.ASKING, _I.LEFT): (_P._end, _S.CLOSED),
+    (_S.ASKING, _I.CALL_LOST): (_P._end, _S.CLOSED),
+    (_S.RINGING, _I.RING): (_P._ring_again, _S.RINGING),
+    (_S.RINGING, _I.CALL): (_P._accept, _S.OPEN),
+    (_S.RINGING, _I.ACCEPT): (_P._accept, _S.OPEN),
+    (_S.RINGING, _I.DECLINE): (_P._refuse, _S.CLOSED),
+    (_S.RINGING, _I.RING_OUT): (_P._refuse, _S.CLOSED),
+    (_S.RINGING, _I.SAY): (_P._say, _S.RINGING),
+    (_S.RINGING, _I.HEAR): (_P._hear_early, _S.RINGING),
+    (_S.RINGING, _I.FLOOD): (_P._end, _S.CLOSED),
+    (_S.RINGING, _I.LEAVE): (_P._leave, _S.CLOSED),
+    (_S.RINGING, _I.LEFT): (_P._end, _S.CLOSED),
+    (_S.RINGING, _I.ONE_LOST): (_P._nothing, _S.RINGING),
+    (_S.RINGING, _I.LOST): (_P._end, _S.CLOSED),
+    (_S.OPEN, _I.CALL_BACK): (_P._await_call_back, _S.OPEN),
+    (_S.OPEN, _I.CONNECT): (_P._join_dialled, _S.OPEN),
+    (_S.OPEN, _I.FAIL): (_P._stop_calling_back, _S.OPEN),
+    (_S.OPEN, _I.MOVE): (_P._move_away, _S.BROKEN),
+    (_S.OPEN, _I.JOIN): (_P._join, _S.OPEN),
+    (_S.OPEN, _I.RING): (_P._resume_call, _S.OPEN),
+    (_S.OPEN, _I.RING_BESIDE): (_P._hold_and_probe, _S.OPEN),
+    (_S.OPEN, _I.ALIVE): (_P._drop_others, _S.OPEN),
+    (_S.OPEN, _I.SILENT): (_P._drop_silent, _S.BROKEN),
+    (_S.OPEN, _I.SAY): (_P._say, _S.OPEN),
+    (_S.OPEN, _I.MODE): (_P._change_mode, _S.OPEN),
+    (_S.OPEN, _I.PASS): (_P._pass_turn, _S.OPEN),
+    (_S.OPEN, _I.HEAR): (_P._hear, _S.OPEN),
+    (_S.OPEN, _I.WAIT): (_P._greet, _S.OPEN),
+    (_S.OPEN, _I.LEAVE): (_P._leave, _S.CLOSED),
+    (_S.OPEN, _I.LEFT): (_P._end, _S.CLOSED),
+    (_S.OPEN, _I.ONE_LOST): (_P._nothing, _S.OPEN),
+    (_S.OPEN, _I.LOST): (_P._end, _S.CLOSED),
+    (_S.OPEN, _I.BREAK): (_P._break, _S.BROKEN),
+    (_S.BROKEN, _I.ASK): (_P._ask, _S.BROKEN),
+    (_S.BROKEN, _I.MOVE): (_P._move_call, _S.BROKEN),
+    (_S.BROKEN, _I.ANSWER): (_P._resume_answered, _S.OPEN),
+    (_S.BROKEN, _I.OUTDATED): (_P._redial_outdated, _S.BROKEN),
+    (_S.BROKEN, _I.REFUSE): (_P._end, _S.CLOSED),
+    (_S.BROKEN, _I.DENY): (_P._redial, _S.BROKEN),
+    (_S.BROKEN, _I.NO_ANSWER): (_P._redial, _S.BROKEN),
+    (_S.BROKEN, _I.CALL_LOST): (_P._redial_lost, _S.BROKEN),
+    (_S.BROKEN, _I.RING): (_P._resume_call, _S.OPEN),
+    (_S.BROKEN, _I.RING_CROSSED): (_P._hold, _S.BROKEN),
+    (_S.BROKEN, _I.SAY): (_P._say, _S.BROKEN),
+    (_S.BROKEN, _I.MODE): (_P._change_mode, _S.BROKEN),
+    (_S.BROKEN, _I.PASS): (_P._pass_turn, _S.BROKEN),
+    (_S.BROKEN, _I.LEAVE): (_P._leave, _S.CLOSED),
+    (_S.BROKEN, _I.LEFT): (_P._end, _S.CLOSED),
+    (_S.BROKEN, _I.GIVE_UP): (_P._end, _S.CLOSED),
+}
+"""Each input that counts in a state, with its handler and the state after it.
+
+A call that is held is fed as RING once it is needed, so SILENT and BREAK may end in `open`.
+"""

@@ -7,7 +7,7 @@ in is recognised by `chatproto.wire.reader`; a caller is answered in its own row
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 
 from chatproto.wire.errors import LocalError
 
@@ -24,32 +24,53 @@ class Me:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialect:
-    """One row: templates in which `{id}`, `{host}`, `{port}`, `{text}`, `{length}`, `{end}` are filled in.
+class Capabilities:
+    """What a session may expect of a peer; the plain dialects and BCP/2 differ in nothing else for it.
 
-    `{end}` is how the other side ends its bare messages, `{word}` what the person typed to leave.
-    `bare`: a message is text and no more, which only silence ends. `quits`: the bare messages that
-    are a farewell; `farewells`: what a person may type for one. `takes_turns`: the two alternate;
-    `strict_turns`: always, not only until the other side has spoken twice in a row. `dials_back`: a
-    new connection for every message. `has_id`: the caller tells an id. `end`: the line end of our own
-    messages until theirs is known. `longest`: bytes of a frame that their programs read as one; 0: they
-    read on.
+    `asks`: a call must be accepted. `numbered`: messages have ids, and turns and modes can be sent.
+    `acknowledged`: the peer tells which messages it has stored. `resumes`: a conversation survives its
+    connection. `takes_turns`: the two sides alternate; `strict_turns`: always, not only until the peer
+    has spoken twice in a row. `dials_back`: each message has a new connection. `has_id`: the caller
+    tells its id. `farewells`: what a person may type to leave.
     """
 
     name: str
+    _: KW_ONLY
+    asks: bool = False
+    numbered: bool = False
+    acknowledged: bool = False
+    resumes: bool = False
+    takes_turns: bool = False
+    strict_turns: bool = False
+    dials_back: bool = False
+    has_id: bool = True
+    farewells: frozenset[str] = frozenset()
+
+
+BCP2 = Capabilities("bcp/2", asks=True, numbered=True, acknowledged=True, resumes=True)
+"""Peers inside TLS; turns are taken only if either side wants it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect(Capabilities):
+    """One plain dialect: templates with `{id}`, `{host}`, `{port}`, `{text}`, `{length}`, `{end}`.
+
+    `{end}` is the line end of the peer's raw messages, `{word}` what the person typed to leave.
+    `bare`: a message is raw text that only silence ends. `quits`: the raw messages that are a
+    farewell. `end`: the line end of our own messages until the peer's is known. `longest`: bytes of a
+    frame that programs of this dialect read as one message; 0: no limit.
+    """
+
     opening: str
     message: str
     goodbye: str
     bare: bool = False
     quits: tuple[str, ...] = ()
-    farewells: frozenset[str] = frozenset()
-    takes_turns: bool = True
-    strict_turns: bool = True
-    dials_back: bool = False
-    has_id: bool = True
-    asks: bool = False  # nobody waits for a yes in plain text
     end: bytes = b""
     longest: int = 0
+    _: KW_ONLY
+    takes_turns: bool = True
+    strict_turns: bool = True
 
     def opener(self, me: Me) -> bytes:
         """What a caller sends first; empty where the row has nothing."""

@@ -12,11 +12,9 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, Notice
 from chatproto.client.settings import ClientSettings
-from chatproto.session.capabilities import SECURE
 from chatproto.session.plain import PlainLink
-from chatproto.session.plain_session import PlainSession
-from chatproto.session.table import SessionState
-from chatproto.wire.dialects import CANON, LOBBY, RAW, Dialect
+from chatproto.session.state import SessionState
+from chatproto.wire.dialects import BCP2, CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
 from tests.client.codes import coded
@@ -61,7 +59,7 @@ class Case(SynchronousTestCase):
         wire = joined(link, Wire(host, 5002))
         calls.join(link, conversation)
         session = conversation.session
-        assert isinstance(session, PlainSession)
+        assert not session.dialect.numbered
         conversation.perform(session.connected(link))
         return conversation, wire
 
@@ -76,22 +74,22 @@ class NameTests(Case):
     """Each has a name of its own."""
 
     def test_another_of_the_same_name_is_numbered(self) -> None:
-        made = [self.node.calls.begin("", SECURE) for _ in range(3)]
+        made = [self.node.calls.begin("", BCP2) for _ in range(3)]
         for one in made:
             self.all.rename(one, "bob", named=True)
         self.assertEqual([one.name for one in made], ["bob", "bob~2", "bob~3"])
         self.assertTrue(made[0].named)
 
     def test_its_own_name_is_not_taken(self) -> None:
-        one = self.node.calls.begin("bob", SECURE)
+        one = self.node.calls.begin("bob", BCP2)
         self.all.rename(one, "bob", named=False)
         self.assertEqual((one.name, one.named), ("bob", False))
 
     def test_a_name_in_doubt_is_found_without_its_mark(self) -> None:
-        doubted = self.node.calls.begin("bob?", SECURE)
+        doubted = self.node.calls.begin("bob?", BCP2)
         self.assertIs(self.all.called("bob"), doubted)
         self.assertIs(self.all.called("bob?"), doubted)
-        sure = self.node.calls.begin("bob", SECURE)
+        sure = self.node.calls.begin("bob", BCP2)
         self.assertIs(self.all.called("bob"), sure)
         self.assertIsNone(self.all.named("eve"))
 
@@ -102,7 +100,7 @@ class NameTests(Case):
         self.begin()
         numbers = []
         for wanted, ends in steps:
-            one = self.node.calls.begin("", SECURE)
+            one = self.node.calls.begin("", BCP2)
             numbers.append(one.number)
             self.all.rename(one, wanted, named=True)
             self.assertTrue(one.name.startswith(wanted))
@@ -123,7 +121,7 @@ class CurrentTests(Case):
         self.assertEqual(error.detail, "you are talking with nobody: /chat calls somebody")
 
     def test_nor_when_it_has_ended(self) -> None:
-        one, other = (self.node.calls.begin(name, SECURE) for name in ("bob", "eve"))
+        one, other = (self.node.calls.begin(name, BCP2) for name in ("bob", "eve"))
         self.all.move_to(one)
         self.all.end(other)
         self.assertIs(self.all.need_current(), one)

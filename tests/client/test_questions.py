@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.client.app import App
 from chatproto.client.questions import Questions
 from chatproto.client.settings import ClientSettings
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.dialects import CANON
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS

@@ -21,7 +21,7 @@ from chatproto.client.outbox import LISTED
 from chatproto.client.target import TAKEOVER
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.ui.control import for_others
 from chatproto.ui.view import plain_lines
 from chatproto.wire.bcp2_common import Error

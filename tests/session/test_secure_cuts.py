@@ -12,7 +12,7 @@ from chatproto.net.clock import Wall
 from chatproto.session.effects import Broken, Resumed, SessionOpened
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
 from tests.session.two_sessions import Person, Two
@@ -142,7 +142,7 @@ class CutTests(SynchronousTestCase):
         self.finish()
         states = [who.session.state for who in two.both]
         self.assertEqual(states, [SessionState.OPEN, SessionState.OPEN])
-        self.assertIs(two.alice.session.link, two.bob.session.link)
+        self.assertIs(two.alice.session.connection, two.bob.session.connection)
         for who in two.both:
             back, heard = self.taken_back[who], who.other.heard
             arrived = [text for text in self.said[who] if text not in back or text in heard]
@@ -173,6 +173,6 @@ class CutTests(SynchronousTestCase):
         for who in two.both:
             self.assertEqual(len(who.told(SessionOpened)), 1)
             self.assertEqual(who.told(Broken) + who.told(Resumed), [])
-        self.assertIs(two.alice.session.link, two.bob.session.link)
+        self.assertIs(two.alice.session.connection, two.bob.session.connection)
         turns = tuple(who.session.floor.turn for who in two.both)
         self.assertIn(turns, ENDS)

@@ -1,4 +1,4 @@
-"""Tests of a conversation inside TLS: the session table, calls and their answers, the end."""
+"""Test BCP/2 sessions: the session table, calls and their answers, the end."""
 
 from __future__ import annotations
 
@@ -35,9 +35,10 @@ from chatproto.session.effects import (
 )
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG, UNDELIVERED, StreamEntry
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import REFUSALS, TABLE, SessionInput, SessionState
+from chatproto.session.session import TABLE, PeerSession
+from chatproto.session.state import REFUSALS, SessionInput, SessionState
 from chatproto.stores.memory_ledger import MemoryLedger
+from chatproto.wire.dialects import BCP2
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
 from tests.session.two_sessions import KEYS, opening
@@ -52,9 +53,9 @@ def post(smaller: bool = True, ledger: MemoryLedger | None = None) -> Delivery:
     return Delivery(kept, KEYS[1], "bob", smaller, lambda: OURS, DEFAULTS)
 
 
-def session_in(state: SessionState, smaller: bool = True) -> SecureSession:
+def session_in(state: SessionState, smaller: bool = True) -> PeerSession:
     """A session that came into `state` in the usual way; its link, if it has one, is "a"."""
-    session = SecureSession()
+    session = PeerSession(BCP2)
     if state is SessionState.RINGING:
         session.called("a", THEIRS)
         session.attach(post(smaller), Wall(0.0))
@@ -64,9 +65,9 @@ def session_in(state: SessionState, smaller: bool = True) -> SecureSession:
     session.attach(post(smaller), Wall(0.0))
     match state:
         case SessionState.ASKING:
-            session.asked("a")
+            session.connected("a")
         case SessionState.OPEN | SessionState.BROKEN:
-            session.asked("a")
+            session.connected("a")
             session.answered("a", THEIRS)
             if state is SessionState.BROKEN:
                 session.lost("a", "cut")
@@ -76,27 +77,27 @@ def session_in(state: SessionState, smaller: bool = True) -> SecureSession:
     return session
 
 
-def answer(session: SecureSession) -> list[Effect]:
+def answer(session: PeerSession) -> list[Effect]:
     if session.state is SessionState.BROKEN:
-        session.asked("a")
+        session.connected("a")
     return session.answered("a", THEIRS)
 
 
-def refuse(session: SecureSession, status: int) -> list[Effect]:
+def refuse(session: PeerSession, status: int) -> list[Effect]:
     if session.state is SessionState.BROKEN:
-        session.asked("a")
+        session.connected("a")
     return session.refused("a", status)
 
 
-def left(session: SecureSession) -> list[Effect]:
+def left(session: PeerSession) -> list[Effect]:
     if session.state is SessionState.BROKEN:
-        session.asked("a")
+        session.connected("a")
     return session.left("a")
 
 
-DOINGS: dict[SessionInput, Callable[[SecureSession], list[Effect]]] = {
+DOINGS: dict[SessionInput, Callable[[PeerSession], list[Effect]]] = {
     SessionInput.CALL: lambda s: s.call(),
-    SessionInput.ASK: lambda s: s.asked("b"),
+    SessionInput.ASK: lambda s: s.connected("b"),
     SessionInput.ANSWER: answer,
     SessionInput.REFUSE: lambda s: refuse(s, 603),
     SessionInput.DENY: lambda s: refuse(s, 486),
@@ -112,9 +113,9 @@ DOINGS: dict[SessionInput, Callable[[SecureSession], list[Effect]]] = {
 }
 LOCAL = {*REFUSALS, SessionInput.RING_OUT}
 OTHERWISE = {
-    # What a link that is lost, or a refusal, comes to depends on what is there already.
+    # A lost connection or a refusal is another input, depending on what is there already.
     (SessionState.OPEN, SessionInput.LOST): SessionState.BROKEN,
-    (SessionState.BROKEN, SessionInput.LOST): SessionState.BROKEN,
+    (SessionState.ASKING, SessionInput.LOST): SessionState.CLOSED,
     (SessionState.ASKING, SessionInput.DENY): SessionState.CLOSED,
     (SessionState.OPEN, SessionInput.FAIL): SessionState.OPEN,
 }
@@ -126,7 +127,8 @@ class TableTests(SynchronousTestCase):
     def test_every_state_and_input_does_what_the_table_says(self) -> None:
         for state, (happened, do) in product(SessionState, DOINGS.items()):
             session = session_in(state, smaller=False)  # who takes a call that crosses ours
-            after = OTHERWISE.get((state, happened)) or TABLE.get((state, happened))
+            row = TABLE.get((state, happened))
+            after = OTHERWISE.get((state, happened)) or (row[1] if row is not None else None)
             if after is not None:
                 do(session)
                 self.assertIs(session.state, after, (state, happened))
@@ -149,7 +151,7 @@ class TableTests(SynchronousTestCase):
     def test_nothing_that_comes_after_the_end_does_anything(self) -> None:
         session = session_in(SessionState.CLOSED)
         for effects in (
-            session.asked("b"),
+            session.connected("b"),
             session.answered("b", THEIRS),
             session.called("b", THEIRS),
         ):
@@ -172,19 +174,21 @@ class CallingTests(SynchronousTestCase):
 
     def test_a_call_tells_our_stream_and_what_we_have(self) -> None:
         session = session_in(SessionState.CALLING)
-        self.assertEqual(session.asked("a"), [SendChat("a", Opening(False, OURS)), PeerRinging()])
+        self.assertEqual(
+            session.connected("a"), [SendChat("a", Opening(False, OURS)), PeerRinging()]
+        )
 
     def test_nothing_is_said_before_the_yes(self) -> None:
         session = session_in(SessionState.CALLING)
         self.assertEqual(session.say("hi"), [Queued("hi", 1)])
-        session.asked("a")
+        session.connected("a")
         self.assertEqual(session.say("there"), [Queued("there", 2)])
         effects = session.answered("a", THEIRS)
         hi, there = StreamEntry(1, MSG, Wall(0.0), "hi"), StreamEntry(2, MSG, Wall(0.0), "there")
         self.assertEqual(effects, [SessionOpened(), SendEntry("a", hi), SendEntry("a", there)])
 
     def test_before_the_key_is_known_words_wait_here_and_then_in_the_outbox(self) -> None:
-        session = SecureSession()
+        session = PeerSession(BCP2)
         session.call()
         self.assertEqual(session.say("hi"), [Queued("hi")])
         kept = post()
@@ -192,7 +196,7 @@ class CallingTests(SynchronousTestCase):
         self.assertEqual((len(session.waiting), len(kept), session.unsent), (0, 1, 1))
 
     def test_too_many_of_them_are_reported(self) -> None:
-        session, kept = SecureSession(), post()
+        session, kept = PeerSession(BCP2), post()
         session.call()
         session.say("hi")
         for number in range(DEFAULTS.waiting_messages):
@@ -217,8 +221,8 @@ class CallingTests(SynchronousTestCase):
         )
 
     def test_a_second_connection_is_dropped(self) -> None:
-        self.assertEqual(session_in(SessionState.ASKING).asked("b"), [Drop("b")])
-        self.assertEqual(session_in(SessionState.OPEN).asked("b"), [Drop("b")])
+        self.assertEqual(session_in(SessionState.ASKING).connected("b"), [Drop("b")])
+        self.assertEqual(session_in(SessionState.OPEN).connected("b"), [Drop("b")])
 
     def test_a_lost_connection_before_the_yes_ends_it(self) -> None:
         effects = session_in(SessionState.ASKING).lost("a", "cut")
@@ -229,7 +233,7 @@ class CalledTests(SynchronousTestCase):
     """Incoming calls."""
 
     def test_a_call_rings(self) -> None:
-        self.assertEqual(SecureSession().called("a", THEIRS), [Ringing()])
+        self.assertEqual(PeerSession(BCP2).called("a", THEIRS), [Ringing()])
 
     def test_it_is_taken_by_a_yes(self) -> None:
         session = session_in(SessionState.RINGING)
@@ -242,8 +246,8 @@ class CalledTests(SynchronousTestCase):
 
     def test_it_is_refused_by_a_status(self) -> None:
         for no, status, reason in (
-            (SecureSession.decline, 603, "declined"),
-            (SecureSession.ring_out, 480, "not answered in time"),
+            (PeerSession.decline, 603, "declined"),
+            (PeerSession.ring_out, 480, "not answered in time"),
         ):
             effects = no(session_in(SessionState.RINGING))
             self.assertEqual(
@@ -272,7 +276,7 @@ class CalledTests(SynchronousTestCase):
         kept = post(ledger=ledger)
         for text in ("one", "two"):
             kept.wrote(kept.say(MSG, text, Wall(0.0)).id)
-        session = SecureSession()
+        session = PeerSession(BCP2)
         session.called("a", opening(have=(OURS, 1)))
         session.attach(post(ledger=ledger), Wall(0.0))
         effects = session.accept()
@@ -286,9 +290,9 @@ class BesideTests(SynchronousTestCase):
     def test_it_waits_until_that_is_known_to_be_alive(self) -> None:
         session = session_in(SessionState.OPEN)
         self.assertEqual(session.called("b", THEIRS), [ProbeConnection("a")])
-        self.assertEqual(set(session.links), {"a", "b"})
+        self.assertEqual(set(session.connections), {"a", "b"})
         self.assertEqual(session.alive("a"), [Drop("b")])
-        self.assertEqual(session.links, ("a",))
+        self.assertEqual(session.connections, ("a",))
 
     def test_or_dead(self) -> None:
         session = session_in(SessionState.OPEN)
@@ -296,13 +300,13 @@ class BesideTests(SynchronousTestCase):
         effects = session.silent()
         self.assertEqual(effects[0], Drop("a"))
         self.assertIn(Resumed(), effects)
-        self.assertEqual((session.link, session.caller), ("b", False))
+        self.assertEqual((session.connection, session.caller), ("b", False))
 
     def test_a_dead_one_that_is_lost_gives_its_place_at_once(self) -> None:
         session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         self.assertIn(Resumed(), session.lost("a", "cut"))
-        self.assertEqual(session.link, "b")
+        self.assertEqual(session.connection, "b")
 
     def test_of_several_the_last_waits(self) -> None:
         session = session_in(SessionState.OPEN)
@@ -330,26 +334,26 @@ class BesideTests(SynchronousTestCase):
             session = session_in(SessionState.ASKING, smaller=True)
             session.called("b", THEIRS)
             self.assertIn(SessionOpened(), end(session))
-            self.assertEqual((session.link, session.caller), ("b", False))
+            self.assertEqual((session.connection, session.caller), ("b", False))
 
     def test_the_others_takes_theirs(self) -> None:
         session = session_in(SessionState.ASKING, smaller=False)
         effects = session.called("b", THEIRS)
-        self.assertEqual((effects[0], session.link), (Drop("a"), "b"))
+        self.assertEqual((effects[0], session.connection), (Drop("a"), "b"))
         self.assertEqual(session.answered("a", THEIRS), [Drop("a")])
 
     def test_on_one_connection_the_smaller_keys_owner_waits_for_the_answer(self) -> None:
         session = session_in(SessionState.ASKING, smaller=True)
         self.assertEqual(session.crossed("a", THEIRS), [])
         self.assertEqual(session.answered("a", THEIRS)[0], SessionOpened())
-        self.assertEqual((session.link, session.caller), ("a", True))
+        self.assertEqual((session.connection, session.caller), ("a", True))
 
     def test_on_one_connection_the_other_answers(self) -> None:
         session = session_in(SessionState.ASKING, smaller=False)
         effects = session.crossed("a", THEIRS)
         self.assertNotIn(Drop("a"), effects)
         self.assertEqual([one.connection for one in effects if isinstance(one, AcceptCall)], ["a"])
-        self.assertEqual((session.link, session.caller), ("a", False))
+        self.assertEqual((session.connection, session.caller), ("a", False))
         self.assertEqual(session.crossed("a", THEIRS), [])
 
 
@@ -359,23 +363,23 @@ class RefusedAgainTests(SynchronousTestCase):
     def test_a_no_for_now_is_tried_again(self) -> None:
         for status in (480, 486, 500):
             session = session_in(SessionState.BROKEN)
-            session.asked("b")
+            session.connected("b")
             self.assertEqual(session.refused("b", status), [Drop("b"), Redial(True)])
 
     def test_a_no_for_good_ends_it(self) -> None:
         for status in (403, 603):
             session = session_in(SessionState.BROKEN)
-            session.asked("b")
+            session.connected("b")
             self.assertIsInstance(session.refused("b", status)[-1], SessionEnded)
 
     def test_no_answer_is_tried_again(self) -> None:
         session = session_in(SessionState.BROKEN)
-        session.asked("b")
+        session.connected("b")
         self.assertEqual(session.no_answer(), [Drop("b"), Redial(True)])
 
     def test_a_connection_that_is_lost_before_the_yes_is_not_counted(self) -> None:
         session = session_in(SessionState.BROKEN)
-        session.asked("b")
+        session.connected("b")
         self.assertEqual(session.lost("b", "cut"), [Redial(False)])
 
 
@@ -409,7 +413,7 @@ class EndTests(SynchronousTestCase):
         session.say("hi")
         self.assertEqual(session.unsend(1), [MessageOutcome(1, UNDELIVERED, "hi", "taken back")])
         self.assertRaises(LocalError, session.unsend, 1)
-        self.assertRaises(LocalError, SecureSession().unsend, 1)
+        self.assertRaises(LocalError, PeerSession(BCP2).unsend, 1)
 
     def test_one_that_repeats_itself_is_acknowledged_again_and_not_shown(self) -> None:
         session = session_in(SessionState.OPEN)

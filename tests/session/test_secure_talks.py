@@ -10,7 +10,7 @@ from chatproto.net.clock import Wall
 from chatproto.session.effects import Broken, Redial, Resumed, Ringing, SessionOpened, TurnPassed
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG, StreamEntry
-from chatproto.session.table import SessionState
+from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 from tests.session.two_sessions import Two, opening
 
@@ -54,7 +54,7 @@ class CrossingTests(Case):
                 self.assertEqual(self.states(), (OPEN, OPEN))
                 self.assertEqual([len(who.told(SessionOpened)) for who in two.both], [1, 1])
                 self.assertEqual([who.told(Broken) for who in two.both], [[], []])
-                [mine], [theirs] = self.alice.session.links, self.bob.session.links
+                [mine], [theirs] = self.alice.session.connections, self.bob.session.connections
                 self.assertIs(mine, theirs)
                 self.assertNotEqual(self.alice.session.caller, self.bob.session.caller)
 
@@ -70,12 +70,12 @@ class CrossingTests(Case):
 
     def test_a_call_that_comes_late_beside_an_open_one_changes_nothing(self) -> None:
         two = self.two().open()
-        link = two.bob.session.link
+        link = two.bob.session.connection
         two.bob.session.called("late", opening())
         two.bob.perform(two.bob.session.alive(link))
         two.settle()
         self.assertEqual(self.states(), (OPEN, OPEN))
-        self.assertEqual(two.bob.session.links, (link,))
+        self.assertEqual(two.bob.session.connections, (link,))
 
 
 class BreakingTests(Case):

@@ -27,9 +27,10 @@ from chatproto.session.effects import (
     Unsaid,
 )
 from chatproto.session.ledger import MSG, StreamEntry
-from chatproto.session.secure_session import SecureSession
-from chatproto.session.table import SessionState
+from chatproto.session.session import PeerSession
+from chatproto.session.state import SessionState
 from chatproto.stores.memory_ledger import MemoryLedger
+from chatproto.wire.dialects import BCP2
 from chatproto.wire.limits import DEFAULTS, Limits
 
 KEYS = ("sha256:" + "A" * 52, "sha256:" + "B" * 52)
@@ -134,7 +135,7 @@ class Person:
 
     def renew(self) -> None:
         """Another conversation in the same program."""
-        self.session = SecureSession(half=self.half, limits=self.limits)
+        self.session = PeerSession(BCP2, half=self.half, limits=self.limits)
         self.wants_dial = False
 
     # What the person does.
@@ -156,7 +157,7 @@ class Person:
         self.wants_dial = False
         cable = Cable(self)
         self.cables.append(cable)
-        self.perform(self.session.asked(cable))
+        self.perform(self.session.connected(cable))
         return cable
 
     def say(self, text: str) -> None:
@@ -277,7 +278,7 @@ class Two:
             self.cables.append(cable)
             for who in self.both:
                 who.wants_dial = False
-                who.perform(who.session.asked(cable))
+                who.perform(who.session.connected(cable))
 
     def deliver_one(self, choice: int) -> None:
         """One of the directions in which something flies moves on by one thing."""

@@ -18,7 +18,6 @@ from chatproto.client.events import (
 )
 from chatproto.identity.pins import SERVER as SERVERS
 from chatproto.identity.pins import Pin
-from chatproto.session.secure_session import SecureSession
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
@@ -306,7 +305,7 @@ class LyingWorld(World):
         if person.node is None or self.meant(person, name) is not None:
             return False
         found = person.node.calls.all.named(name)
-        return found is not None and found.key is None and isinstance(found.session, SecureSession)
+        return found is not None and found.key is None and found.session.dialect.numbered
 
     def told_of(self, name: str) -> set[str]:
         """The keys that a server has named for the id `name`; none of them: it has no key."""

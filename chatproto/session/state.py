@@ -1,0 +1,75 @@
+"""States and inputs of a session, and the refusals of what the user asks for in the wrong state."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class SessionState(Enum):
+    """State of a conversation; the value appears in JSON events and in `/who`.
+
+    CALLING: a connection is being made. ASKING: the call rings at the peer. RINGING: the peer's call
+    rings here. BROKEN: the connection is lost or left, and the conversation resumes on another one.
+    """
+
+    NEW = "new"
+    CALLING = "calling"
+    ASKING = "asking"
+    RINGING = "ringing"
+    OPEN = "open"
+    BROKEN = "broken"
+    CLOSED = "closed"
+
+
+class SessionInput(Enum):
+    """Input of a session; the value labels an arrow of the state diagram in docs/PROTOCOL.md."""
+
+    # What the user does.
+    CALL = "we call"
+    CALL_BACK = "we call back"
+    ACCEPT = "we accept"
+    DECLINE = "we decline"
+    SAY = "we send a message"
+    MODE = "we change the mode"
+    PASS = "we pass the turn"
+    LEAVE = "we leave"
+    # What becomes of our calls.
+    CONNECT = "our connection is up"
+    ASK = "our connection is up, the peer must accept"
+    MOVE = "a better connection of ours is up"
+    FAIL = "no connection can be made"
+    ANSWER = "the peer accepts"
+    OUTDATED = "the peer knows later messages of ours than we do"
+    REFUSE = "the peer refuses"
+    DENY = "the peer refuses for now"
+    NO_ANSWER = "no answer in time"
+    CALL_LOST = "the connection of our call ends"
+    GIVE_UP = "no connection can be made again"
+    # What the peer does.
+    RING = "the peer calls"
+    RING_BESIDE = "the peer calls beside the connection in use"
+    RING_CROSSED = "the peer calls, our own call goes first"
+    JOIN = "the peer makes another connection"
+    RING_OUT = "the call rang too long"
+    HEAR = "the peer sends a message"
+    FLOOD = "the peer sends too much"
+    WAIT = "the peer waits for us to speak"
+    LEFT = "the peer leaves"
+    # What becomes of connections.
+    ALIVE = "the connection in use answers"
+    SILENT = "the connection in use does not answer, another call waits"
+    ONE_LOST = "one of several connections ends"
+    LOST = "the last connection ends"
+    BREAK = "the connection breaks, the session resumes"
+
+
+REFUSALS: dict[SessionInput, str] = {
+    SessionInput.CALL: "you are talking to them already",
+    SessionInput.CALL_BACK: "they have not called",
+    SessionInput.ACCEPT: "there is no call to accept",
+    SessionInput.DECLINE: "there is no call to decline",
+    SessionInput.SAY: "the conversation is over",
+    SessionInput.PASS: "there is no conversation yet",
+    SessionInput.LEAVE: "the conversation is over",
+}
+"""Sentences of the LocalError that an input of the user raises in a state that has no row for it."""
