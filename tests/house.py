@@ -331,13 +331,23 @@ def table(files: list[Source]) -> list[tuple[str, int]]:
     ]
 
 
+def index(files: list[Source]) -> Iterator[str]:
+    """Give a line for each file: its name and the first sentence of its docstring."""
+    for one in files:
+        text = (ast.get_docstring(one.tree) or "").partition("\n\n")[0]
+        yield f"{one.name:35} {' '.join(text.split())}"
+
+
 def main() -> None:
-    """Print all measures, and with `all` as an argument the findings behind them."""
+    """Print all measures; `all` adds the findings behind them, `index` prints a line for each file."""
     import sys
 
     from tests.journeys import measures
 
     files = sources()
+    if sys.argv[1:] == ["index"]:
+        print(*index(files), sep="\n")
+        return
     for name, count in table(files):
         print(f"{name:45} {count:>7,}")
     for journey in measures():

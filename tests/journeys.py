@@ -53,12 +53,16 @@ class Journey:
 
     @property
     def stages(self) -> list[tuple[str, list[str]]]:
-        """Give each program with the carriers that are new there, in order; one stage if it is alone."""
+        """Give each program with the files that are new there, in order; one stage if it is alone.
+
+        Only carriers, and the first file of each folder.
+        """
         found = list[tuple[str, list[str]]]()
         seen = set[tuple[str, str]]()
         for program, file in zip(self.programs, self.visits, strict=True):
-            if (program, file) not in seen and file in self.carriers:
-                seen.add((program, file))
+            folder = (program, file.partition("/")[0])
+            if (program, file) not in seen and (file in self.carriers or folder not in seen):
+                seen |= {(program, file), folder}
                 if not found or found[-1][0] != program:
                     found.append((program, []))
                 found[-1][1].append(file)

@@ -43,7 +43,7 @@ class Argon2Tests(SynchronousTestCase):
             wrong = checker.requestAvatarId(credentials(user, password))
             self.failureResultOf(wrong, UnauthorizedLogin)
 
-    def test_who_is_not_in_the_file_is_as_much_work_as_who_is(self) -> None:
+    def test_unknown_user_costs_as_much_work_as_a_known_one(self) -> None:
         work: list[str] = []
 
         def is_right(password: str, known: str) -> bool:
@@ -99,5 +99,5 @@ class PortalTests(SynchronousTestCase):
         wrong = asked.login(credentials("bob", "three"), None, IAccount)
         self.failureResultOf(wrong, UnauthorizedLogin)
 
-    def test_nobody_is_anonymous(self) -> None:
+    def test_anonymous_login_is_refused(self) -> None:
         self.assertRaises(LoginDenied, Accounts().requestAvatar, ANONYMOUS, None, IAccount)

@@ -52,7 +52,7 @@ class RereadTests(SynchronousTestCase):
         new.replace(self.path)
         self.assertEqual(self.keys.value(), {OTHER})
 
-    def test_what_cannot_be_read_is_told_once_and_changes_nothing(self) -> None:
+    def test_unreadable_file_is_reported_once_and_changes_nothing(self) -> None:
         self.path.write_text("rubbish\n")
         for _ in range(2):
             self.assertEqual(self.keys.value(), {ONE})
@@ -83,7 +83,7 @@ class WriteTests(SynchronousTestCase):
         self.assertTrue(link.is_symlink())
         self.assertEqual(path.read_text(), "one\n")
 
-    def test_what_cannot_be_written_is_told(self) -> None:
+    def test_unwritable_file_is_reported(self) -> None:
         path = Path(self.mktemp()) / "passwords"
         self.assertRaises(AccountTrouble, write, path, "")
         with self.assertRaises(AccountTrouble), alone(path):

@@ -157,7 +157,7 @@ class PlaceTests(Case):
         self.checker.held = False
         self.successResultOf(self.login())
 
-    def test_who_is_gone_when_its_turn_comes_is_not_checked(self) -> None:
+    def test_login_of_a_lost_connection_is_not_checked(self) -> None:
         self.checker.held = True
         here = [True]
         self.login()
@@ -169,7 +169,7 @@ class PlaceTests(Case):
         self.assertIsNone(self.successResultOf(waits))
         self.assertEqual(self.checker.asked, ["alice"])
 
-    def test_nothing_is_left_when_all_have_come_out(self) -> None:
+    def test_finished_logins_leave_nothing_behind(self) -> None:
         self.checker.held = True
         for number in range(10):
             self.login(f"user{number % 3}", address=str(number % 2))

@@ -78,7 +78,7 @@ class FileTests(SynchronousTestCase):
             return
         self.assertEqual(list(Passwords(kept.text())), list(kept))
 
-    def test_what_is_no_line_is_told_with_its_number(self) -> None:
+    def test_invalid_line_is_reported_with_its_number(self) -> None:
         for text, why in (
             (f"a:{self.known}\nb:secret\n", "passwords, line 2: not a line of user:hash"),
             (f"a b:{self.known}", "passwords, line 1: not a line of user:hash"),

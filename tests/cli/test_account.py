@@ -63,7 +63,7 @@ class AccountTests(SynchronousTestCase):
         self.assertEqual(self.password(), "typed")
         self.assertEqual(prompts, ["Password of alice: "])
 
-    def test_what_cannot_be_is_one_line(self) -> None:
+    def test_impossible_options_are_one_line(self) -> None:
         self.path.write_text("\n")
         user = ("--user", "alice")
         file = ("--password-file", str(self.path))

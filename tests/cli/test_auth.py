@@ -43,12 +43,12 @@ class AuthOptionTests(SynchronousTestCase):
         self.errors.seek(0)
         return said
 
-    def test_nothing_is_asked_of_anybody_unless_it_is_said(self) -> None:
+    def test_no_login_is_required_by_default(self) -> None:
         options = self.parsed()
         self.assertFalse(options["tls-only"])
         self.assertIs(options.login_side(MemoryReactorClock(), DEFAULTS), EVERYBODY)
 
-    def test_who_wants_logins_or_keys_takes_no_plain_text(self) -> None:
+    def test_logins_or_keys_exclude_plain_text(self) -> None:
         self.path.write_text(f"{key(1)}\n")
         for arguments in (
             ("--require", "tls"),
@@ -76,7 +76,7 @@ class AuthOptionTests(SynchronousTestCase):
         self.assertIsNot(ours.in_thread, before)
         self.assertFalse(hasattr(other, "in_thread"))
 
-    def test_what_cannot_be_is_one_line(self) -> None:
+    def test_impossible_options_are_one_line(self) -> None:
         for arguments, why in (
             (("--require", "keys"), "--require is one of none, tls, login"),
             (("--require", "login"), "needs an --auth"),

@@ -31,7 +31,7 @@ class HangUpTests(SynchronousTestCase):
         self.assertEqual(self.stops, [None])
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
 
-    def test_who_ignores_it_still_does(self) -> None:
+    def test_ignored_signal_stays_ignored(self) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         self.service.startService()
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_IGN)

@@ -30,7 +30,7 @@ class InterruptTests(SynchronousTestCase):
         os.kill(os.getpid(), signal.SIGINT)
         self.assertEqual(self.done, ["first", 130])
 
-    def test_who_ignores_it_still_does(self) -> None:
+    def test_ignored_signal_stays_ignored(self) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.service.startService()
         self.assertEqual(signal.getsignal(signal.SIGINT), signal.SIG_IGN)

@@ -107,14 +107,14 @@ class ProgramOptionsTests(SynchronousTestCase):
         said = self.ends_with(1, "--number", "13")
         self.assertEqual(said, "small: --number 13 is unlucky; small --help lists the options\n")
 
-    def test_what_is_no_option_is_said(self) -> None:
+    def test_unknown_option_is_named(self) -> None:
         self.assertIn("'more' is not an option", self.ends_with(1, "more"))
 
-    def test_what_cannot_be_had_is_one_line_and_code_2(self) -> None:
+    def test_unavailable_resource_is_one_line_and_code_2(self) -> None:
         said = self.ends_with(2, "--number", "0")
         self.assertEqual(said, "small: cannot start: there is nothing\n")
 
-    def test_nobody_to_tell_is_no_error(self) -> None:
+    def test_closed_standard_error_is_no_error(self) -> None:
         self.errors.close()
         with self.assertRaises(SystemExit):
             Small().parseOptions(["more"])
@@ -143,7 +143,7 @@ class ProgramOptionsTests(SynchronousTestCase):
         self.assertIn("hello", log.read_text())
         self.assertEqual(log.stat().st_mode & 0o777, 0o600)
 
-    def test_whoever_names_a_log_gets_it_there(self) -> None:
+    def test_named_log_file_is_used(self) -> None:
         twistd = TwistdOptions()
         twistd["logfile"] = "elsewhere"
         self.parsed_by(twistd)

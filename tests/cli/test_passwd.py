@@ -88,7 +88,7 @@ class AddTests(Case):
         self.assertIn("no password", self.fails("add", "alice", "--file", str(self.path)))
         self.assertTrue(self.right("alice", "one"))
 
-    def test_what_can_be_no_password_is_refused(self) -> None:
+    def test_invalid_password_is_refused(self) -> None:
         for data in (b"", b"\n", b"x" * 1025, b"\xff\n"):
             self.pipe(data)
             self.fails("add", "alice", "--file", str(self.path))
@@ -96,7 +96,7 @@ class AddTests(Case):
         self.pipe(b"x" * 1024 + b"\n")
         self.does("add", "alice", "--file", str(self.path))
 
-    def test_what_looks_like_an_account_is_none(self) -> None:
+    def test_line_that_resembles_an_account_is_none(self) -> None:
         self.pipe(b"x")
         self.does("add", "alice", "--file", str(self.path))
         self.assertIn("looks like alice", self.fails("add", "A1ice", "--file", str(self.path)))
@@ -116,7 +116,7 @@ class OtherTests(Case):
         self.assertEqual(self.does("list", "--file", str(self.path)), "alice\n")
         self.assertIn("no account", self.fails("remove", "bob", "--file", str(self.path)))
 
-    def test_what_cannot_be_is_one_line(self) -> None:
+    def test_impossible_options_are_one_line(self) -> None:
         name = str(self.path)
         for words in (
             (),

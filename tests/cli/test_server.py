@@ -70,7 +70,7 @@ class ServerOptionsTests(SynchronousTestCase):
         limits = self.parsed("--limits", "classic-lease=60")["limits"]
         self.assertEqual(limits.classic_lease, 60)
 
-    def test_what_cannot_be_is_refused_in_one_line(self) -> None:
+    def test_impossible_options_are_refused_in_one_line(self) -> None:
         for arguments in (
             ("--port", "x"),
             ("--lobby", "70000"),
@@ -241,7 +241,7 @@ class ProgramTests(SynchronousTestCase):
         self.assertEqual(self.types("/info"), [])
         self.assertEqual(self.types("/info"), ["* nobody is registered"])
 
-    def test_what_was_said_last_is_printed_at_the_end(self) -> None:
+    def test_last_lines_are_printed_at_the_end(self) -> None:
         self.start()
         assert self.program is not None
         self.stop()

@@ -26,7 +26,7 @@ class DatagramTests(SynchronousTestCase):
         self.assertEqual(read_datagram(WHOLE, MOST), Beacon("alice", KEY, 5556))
 
     @given(beacons | seeks)
-    def test_what_is_written_is_read_and_fits(self, message: Beacon | Seek) -> None:
+    def test_written_datagrams_are_read_and_fit(self, message: Beacon | Seek) -> None:
         data = encode(message)
         self.assertLessEqual(len(data), MOST)
         self.assertEqual(read_datagram(data, MOST), message)
@@ -60,7 +60,7 @@ class DatagramTests(SynchronousTestCase):
         more = WHOLE.replace(b"Port", b"Colour: red\r\nPort")
         self.assertEqual(read_datagram(more, MOST), Beacon("alice", KEY, 5556))
 
-    def test_what_is_no_beacon_is_refused(self) -> None:
+    def test_invalid_beacon_is_refused(self) -> None:
         for status, data in (
             (413, WHOLE + b"x" * MOST),
             (400, WHOLE + b"x"),
@@ -79,7 +79,7 @@ class DatagramTests(SynchronousTestCase):
                 read_datagram(data, MOST)
             self.assertEqual(caught.exception.status, status, data)
 
-    def test_what_would_be_refused_is_not_sent(self) -> None:
+    def test_datagram_that_would_be_refused_is_not_sent(self) -> None:
         for beacon in (Beacon("alice", KEY, 80), Beacon("a b", KEY, 5556), Beacon("a", "k", 5556)):
             with self.assertRaises(LocalError):
                 encode(beacon)

@@ -28,13 +28,13 @@ class TableTests(SynchronousTestCase):
     def names(self, now: float = 0.0) -> list[str]:
         return [one.client_id for one in self.table.people(now)]
 
-    def test_somebody_is_new_once(self) -> None:
+    def test_peer_is_new_once(self) -> None:
         self.assertTrue(self.table.heard(beacon("bob"), "10.0.0.2", 0))
         self.assertFalse(self.table.heard(beacon("bob"), "10.0.0.2", 30))
         (bob,) = self.table.people(31)
         self.assertEqual((bob.addresses, bob.seen), ((("10.0.0.2", 5556),), 30))
 
-    def test_who_is_silent_is_forgotten_and_then_new_again(self) -> None:
+    def test_silent_peer_is_forgotten_and_then_new_again(self) -> None:
         self.table.heard(beacon("bob"), "10.0.0.2", 0)
         self.table.heard(beacon("bob"), "10.0.0.2", 50)
         self.assertEqual(self.names(144.9), ["bob"])
@@ -109,7 +109,7 @@ class RhythmTests(SynchronousTestCase):
         rhythm.sent(35.0, 1.0)
         self.assertEqual(rhythm.due, 68.0)
 
-    def test_somebody_new_is_answered_soon(self) -> None:
+    def test_new_peer_is_answered_soon(self) -> None:
         rhythm = Rhythm(DEFAULTS, 0.0)
         rhythm.sent(0.0, 0.5)
         rhythm.asked(10.0, 0.5)
@@ -118,9 +118,7 @@ class RhythmTests(SynchronousTestCase):
         self.assertEqual(rhythm.due, 10.5)
 
     @given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 1)), max_size=50))
-    def test_whoever_asks_we_never_speak_twice_within_the_gap(
-        self, asked: list[tuple[float, float]]
-    ) -> None:
+    def test_beacons_keep_the_least_gap(self, asked: list[tuple[float, float]]) -> None:
         rhythm, now = Rhythm(DEFAULTS, 0.0), 0.0
         rhythm.sent(0.0, 0.5)
         spoken = [0.0]

@@ -64,7 +64,7 @@ class RelayEndTests(SynchronousTestCase):
         self.assertEqual(self.transport.producerState, "producing")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_what_came_goes_to_whoever_the_heir_has_put_before_itself(self) -> None:
+    def test_early_bytes_go_to_the_protocol_that_took_over(self) -> None:
         """As startTLS does."""
         first = AccumulatingProtocol()
 

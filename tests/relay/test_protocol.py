@@ -61,7 +61,7 @@ class Joining(Relayed):
         self.assertIn(b"400", end.new())
         self.assertEqual(len(self.relays.pairing), 0)
 
-    def test_nobody_waits_longer_than_the_ticket_is_good(self) -> None:
+    def test_wait_ends_with_the_ticket(self) -> None:
         tickets = self.issue()
         self.clock.advance(20.0)
         _, end = self.come(encode(Relay(tickets[0])))
@@ -84,7 +84,7 @@ class Joining(Relayed):
         self.assertEqual(self.counter.gone, [connection])
         self.assertEqual(self.come(encode(Relay(tickets[1])))[1].new(), b"")
 
-    def test_who_ends_while_waiting_is_not_met(self) -> None:
+    def test_connection_that_ends_while_waiting_is_not_paired(self) -> None:
         tickets = self.issue()
         connection, end = self.come(encode(Relay(tickets[0])))
         connection.readConnectionLost()
@@ -93,7 +93,7 @@ class Joining(Relayed):
 
 
 class Piping(Relayed):
-    def test_what_one_says_the_other_hears_and_nothing_else(self) -> None:
+    def test_stream_carries_exactly_the_bytes_of_the_peer(self) -> None:
         (one, here), (other, there) = self.couple()
         for data in (b"\x16\x03\x01", b"RELAY\r\n\r\n", b"x" * 40000):
             one.dataReceived(data)

@@ -120,7 +120,7 @@ class PairingTests(SynchronousTestCase):
             error = self.assertRaises(RemoteError, self.pairing.join, "B", ticket, at)
             self.assertEqual(error.status, 403)
 
-    def test_who_has_left_is_not_met(self) -> None:
+    def test_client_that_left_is_not_paired(self) -> None:
         one, other = self.issue("call")
         self.pairing.join("A", one, 110.0)
         self.pairing.leave("A")
@@ -129,7 +129,7 @@ class PairingTests(SynchronousTestCase):
 
 
 class BucketTests(SynchronousTestCase):
-    def test_what_is_overdrawn_is_waited_for(self) -> None:
+    def test_overdrawn_bucket_is_waited_for(self) -> None:
         bucket = RelayBucket(100.0, 150.0, 0.0)
         self.assertEqual(bucket.take(150, 0.0), 0.0)
         self.assertEqual(bucket.take(50, 0.0), 0.5)
@@ -144,7 +144,7 @@ class BucketTests(SynchronousTestCase):
         st.floats(1, 1e6),
         st.lists(st.tuples(st.integers(0, 65536), st.floats(0, 10)), max_size=50),
     )
-    def test_who_waits_as_told_never_sends_more_than_the_rate_and_a_burst_and_a_chunk(
+    def test_bytes_never_exceed_rate_burst_and_one_chunk(
         self, rate: float, burst: float, steps: list[tuple[int, float]]
     ) -> None:
         bucket = RelayBucket(rate, burst, 0.0)

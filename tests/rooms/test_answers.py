@@ -19,7 +19,7 @@ from tests.rooms.hall import NOW, Person, Rooms
 
 
 class InAndOut(Rooms):
-    def test_who_opens_a_room_owns_it_and_the_others_are_told_who_comes(self) -> None:
+    def test_creator_of_a_room_owns_it_and_members_hear_of_joins(self) -> None:
         self.assertEqual(
             self.names(), [Occupant("alice", "owner"), Occupant("bob"), Occupant("carol")]
         )
@@ -33,7 +33,7 @@ class InAndOut(Rooms):
             [("dave", ack), *((name, joined) for name in ("alice", "bob", "carol"))],
         )
 
-    def test_who_came_before_anything_was_said_can_ask_for_all_of_it(self) -> None:
+    def test_member_of_an_empty_room_can_ask_for_all_later_messages(self) -> None:
         begin = next_number(0, NOW)
         self.gets(self.bob, asked.Say(5, "#tea", "first"))
         (*said, (_, ack)) = self.gets(self.alice, asked.History(6, "#tea", begin))
@@ -45,7 +45,7 @@ class InAndOut(Rooms):
         assert isinstance(ack, told.JoinAck)
         self.assertEqual((name, ack.count), ("bob", 3))
 
-    def test_who_leaves_is_out_and_the_others_are_told(self) -> None:
+    def test_part_removes_a_member_and_tells_the_others(self) -> None:
         parted = told.Parted("#tea", "bob")
         self.assertEqual(
             self.gets(self.bob, asked.Part(5, "#tea")),
@@ -54,7 +54,7 @@ class InAndOut(Rooms):
         for message in (asked.Part(5, "#tea"), asked.Say(5, "#tea", "x"), asked.Names(5, "#tea")):
             self.assert_refused(404, self.bob, message)
 
-    def test_whose_connection_ends_is_out_of_all_rooms(self) -> None:
+    def test_lost_connection_leaves_all_rooms(self) -> None:
         self.does(self.bob, asked.Join(2, "#mud"))
         self.does(self.alice, asked.Join(2, "#mud"))
         effects = self.rooms.left(self.bob, self.now, "did not read")
@@ -165,17 +165,17 @@ class Talking(Rooms):
         assert isinstance(talk, Talk)
         return talk.number
 
-    def test_what_is_said_has_a_number_and_a_time_for_all(self) -> None:
+    def test_every_message_has_one_number_and_time_for_all(self) -> None:
         sent = self.gets(self.bob, asked.Say(7, "#tea", "grüße"))
         number, date = self.store.last("#tea"), date_of(Wall(NOW))
         said = told.Said("#tea", "bob", number, date, "grüße")
         ack = told.SayAck(7, "#tea", number, date)
         self.assertEqual(sent, [("alice", said), ("bob", ack), ("carol", said)])
 
-    def test_nothing_is_not_said(self) -> None:
+    def test_empty_message_is_refused(self) -> None:
         self.assert_refused(400, self.bob, asked.Say(7, "#tea", ""))
 
-    def test_who_comes_back_gets_what_was_missed_once(self) -> None:
+    def test_returning_member_gets_missed_messages_once(self) -> None:
         first = self.say(self.alice, "one")
         second, third = self.say(self.bob, "two"), self.say(self.alice, "three")
         sent = self.gets(self.carol, asked.History(8, "#tea", first))
@@ -193,7 +193,7 @@ class Talking(Rooms):
             [("carol", told.HistoryAck(8, "#tea", 0))],
         )
 
-    def test_what_is_not_known_any_more_is_404(self) -> None:
+    def test_forgotten_history_is_404(self) -> None:
         number = self.say(self.alice, "one")
         self.rooms.due(self.now + 7 * 86400 + 1)
         self.assert_refused(404, self.carol, asked.History(8, "#tea", number - 1))
@@ -220,7 +220,7 @@ class Talking(Rooms):
         self.assertEqual([one.text for _, one in sent[:-1]], ["3" * 8, "4" * 8])  # type: ignore[attr-defined]
         self.assertEqual(sent[-1][1], told.HistoryAck(8, "#tea", 2, True))
 
-    def test_what_was_said_is_forgotten_when_it_is_old_enough(self) -> None:
+    def test_old_messages_expire(self) -> None:
         self.open(room_history_age=60.0)
         for person in self.people:
             self.does(person, asked.Join(1, "#tea"))
@@ -241,7 +241,7 @@ class Talking(Rooms):
         )
         self.assertEqual(self.store.last("#tea"), last)
 
-    def test_what_cannot_be_kept_is_not_said(self) -> None:
+    def test_message_that_cannot_be_stored_is_not_sent(self) -> None:
         self.store.fails = True
         self.assert_refused(503, self.bob, asked.Say(7, "#tea", "x"))
 

@@ -44,7 +44,7 @@ class FloodTests(SynchronousTestCase):
         self.assertEqual(flood.wait(0), 60)
 
     @given(st.lists(st.integers(1, 8192), min_size=20, max_size=100))
-    def test_nobody_is_faster_than_the_rates(self, sizes: list[int]) -> None:
+    def test_no_client_exceeds_the_rates(self, sizes: list[int]) -> None:
         flood, now = Flood(LIMITS, 0), 0.0
         for size in sizes:
             while (wait := flood.wait(now)) > 0:

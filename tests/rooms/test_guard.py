@@ -65,7 +65,7 @@ class GuardTests(Rooms):
         ]
         self.assertEqual(guesses, [403] * 3 + [429] * 6)
 
-    def test_who_knows_the_key_owns_the_room_or_is_elsewhere_is_not_held_up(self) -> None:
+    def test_wrong_keys_of_others_do_not_hold_up_members_owners_or_other_addresses(self) -> None:
         self.locked()
         friend = self.stranger(50)
         self.assertEqual(self.status(friend, asked.Join(1, "#vault", "right"))[0], 0)

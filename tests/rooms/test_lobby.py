@@ -37,10 +37,10 @@ class LobbyTests(SynchronousTestCase):
         self.lobby.left(self.ann)
         self.lobby.join()
 
-    def test_what_is_said_goes_to_all_others(self) -> None:
+    def test_text_goes_to_all_others(self) -> None:
         self.assertEqual(self.said("hi there"), [ToOthers(self.ann, "guest-1: hi there")])
 
-    def test_what_is_said_cannot_move_a_cursor(self) -> None:
+    def test_text_cannot_move_a_cursor(self) -> None:
         self.assertEqual(self.said("\x1b[2J"), [ToOthers(self.ann, "guest-1: \u241b[2J")])
 
     def test_quit_and_over_end_it_whole_and_in_any_case(self) -> None:
@@ -74,7 +74,7 @@ class LobbyTests(SynchronousTestCase):
             self.assertIsInstance(effect, ToOne)
         self.assertEqual(self.lobby.names(), ["guest-1", "guest-2"])
 
-    def test_nobody_takes_a_name_that_looks_like_anothers(self) -> None:
+    def test_names_that_look_alike_are_refused(self) -> None:
         self.lobby.said(self.bob, "/nick bill")
         for name in ("bill", "BILL", "biII", "b1ll", "owned"):
             (effect,) = self.said(f"/nick {name}")
@@ -133,7 +133,7 @@ class LobbyTests(SynchronousTestCase):
         assert isinstance(effect, ToOne)
         self.assertTrue(effect.text.endswith("guest-100 and 50 more"))
 
-    def test_who_crosses_a_limit_is_told_before_the_end(self) -> None:
+    def test_member_that_exceeds_a_limit_is_told_before_the_end(self) -> None:
         effects = self.lobby.refused(self.ann, RemoteError(413, "a line of more than 5 bytes"))
         self.assertEqual(
             effects,

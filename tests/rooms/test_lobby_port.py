@@ -80,14 +80,14 @@ class PortTests(SynchronousTestCase):
         self.assertTrue(dan.hears().startswith("* welcome, guest-4: 3 others are here"))
         self.assertEqual(self.bob.hears(), "* guest-4 joined\n")
 
-    def test_what_one_says_all_others_hear(self) -> None:
+    def test_message_goes_to_all_other_members(self) -> None:
         self.ann.send(b"hello")
         self.turn()
         self.assertEqual(self.bob.hears(), "guest-1: hello\n")
         self.assertEqual(self.cid.hears(), "guest-1: hello\n")
         self.assertEqual(self.ann.hears(), "")
 
-    def test_who_sends_without_line_end_gets_none(self) -> None:
+    def test_member_without_line_ends_gets_none(self) -> None:
         self.bob.send(b"bare")
         self.cid.send(b"line\r\n")
         self.turn()
@@ -140,7 +140,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.bob.hears(), "guest-1: one\nguest-1: two\nguest-3: three")
         self.assertEqual(self.bob.transport.writes, before + 1)
 
-    def test_who_comes_in_a_turn_hears_what_was_said_after_it(self) -> None:
+    def test_new_member_hears_later_messages_of_the_turn(self) -> None:
         self.ann.send(b"before\n")
         dan = Member(self.port)
         self.ann.send(b"after\n")
@@ -149,7 +149,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(dan.hears(), f"{here}guest-1: after\n")
         self.assertEqual(self.cid.hears(), "guest-1: before\n* guest-4 joined\nguest-1: after\n")
 
-    def test_who_goes_in_a_turn_is_sent_what_was_said_before(self) -> None:
+    def test_leaving_member_gets_earlier_messages_of_the_turn(self) -> None:
         self.ann.send(b"farewell\n")
         self.bob.send(b"quit\n")
         self.turn()
@@ -177,7 +177,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.bob.hears(), "")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_who_does_not_close_after_quit_is_cut_off(self) -> None:
+    def test_member_that_does_not_close_after_quit_is_disconnected(self) -> None:
         self.ann.send(b"over")
         self.clock.advance(LIMITS.farewell_wait)
         self.assertTrue(self.ann.transport.aborted)
@@ -211,7 +211,7 @@ class PortTests(SynchronousTestCase):
         self.assertTrue(self.ann.transport.half_closed)
         self.assertEqual(self.bob.hears(), "* guest-1 left (sent too much at once)\n")
 
-    def test_who_talks_too_fast_is_read_later(self) -> None:
+    def test_messages_above_the_rate_are_read_later(self) -> None:
         self.ann.send(b"".join(b"%d\n" % number for number in range(13)))
         self.turn()
         self.assertEqual(self.bob.hears().count("\n"), 10)
@@ -224,13 +224,13 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.ann.transport.producerState, "producing")
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_who_goes_while_being_read_later_leaves_no_timer(self) -> None:
+    def test_slowed_member_that_leaves_leaves_no_timer(self) -> None:
         self.ann.send(b"x\n" * 50)
         self.ann.goes()
         self.turn()
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
-    def test_who_does_not_read_is_dropped_and_the_others_go_on(self) -> None:
+    def test_member_that_does_not_read_is_dropped_and_others_go_on(self) -> None:
         self.bob.protocol.pauseProducing()
         for number in range(20):
             (self.ann if number % 2 else self.cid).send(b"y" * 90)
@@ -255,7 +255,7 @@ class PortTests(SynchronousTestCase):
         self.assertEqual(self.lobby.names(), ["guest-1"])
         self.assertTrue(all(member.transport.aborted for member in others))
 
-    def test_who_reads_again_gets_what_waited(self) -> None:
+    def test_member_that_reads_again_gets_queued_messages(self) -> None:
         self.bob.protocol.pauseProducing()
         self.ann.send(b"one\n")
         self.turn()
@@ -294,7 +294,7 @@ class PortTests(SynchronousTestCase):
             self.assertTrue(stranger.transport.half_closed)
             self.assertRegex(self.bob.hears(), r"^\* guest-\d left\n$")
 
-    def test_everybody_is_told_before_a_stop(self) -> None:
+    def test_all_members_are_told_before_a_stop(self) -> None:
         self.port.close_all("the server stops")
         self.assertEqual(self.ann.hears(), "* the server stops\n")
         self.assertTrue(self.ann.transport.half_closed)

@@ -69,7 +69,7 @@ class Cells(Rooms):
 
 
 class PermissionTests(Cells):
-    def test_who_may_do_what(self) -> None:
+    def test_permissions_of_every_role(self) -> None:
         tried = 0
         for act, message in ACTS.items():
             for role in Role:

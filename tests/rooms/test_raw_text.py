@@ -30,13 +30,13 @@ class BareTextTests(SynchronousTestCase):
         self.assertEqual(heard(self.text, b"a\nb\r\n\r\n\nc\n"), ["a", "b", "c"])
         self.assertIs(self.text.line_ends, True)
 
-    def test_who_sends_lines_may_send_them_in_pieces(self) -> None:
+    def test_lines_may_arrive_in_pieces(self) -> None:
         self.assertEqual(heard(self.text, b"a\n", b"he", b"llo", b"\r", b"\n"), ["a", "hello"])
 
     def test_a_return_and_its_line_feed_may_be_apart(self) -> None:
         self.assertEqual(heard(self.text, b"a\r", b"\nb\n"), ["a", "b"])
 
-    def test_what_is_left_of_a_line_is_a_message_after_silence(self) -> None:
+    def test_unfinished_line_is_a_message_after_silence(self) -> None:
         self.assertEqual(heard(self.text, b"a\n", b"b"), ["a"])
         self.assertTrue(self.text.unfinished)
         self.assertEqual(self.text.finish(), "b")
@@ -84,7 +84,7 @@ class BareTextTests(SynchronousTestCase):
         self.assertEqual(heard(text, *pieces), lines)
 
     @given(st.lists(st.binary(max_size=40), max_size=20))
-    def test_nothing_but_its_own_error_is_raised_and_little_is_kept(
+    def test_only_its_own_error_is_raised_and_buffers_are_bounded(
         self, chunks: list[bytes]
     ) -> None:
         text = BareText(16)

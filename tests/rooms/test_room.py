@@ -187,7 +187,7 @@ class RoomTests(SynchronousTestCase):
         room = self.room(bans=(BanRecord("key", "A"), BanRecord("address", "10.0.0.1")))
         self.assertTrue(self.enters(room, Person("A", "alice")))
 
-    def test_who_is_banned_is_op_and_invited_no_more(self) -> None:
+    def test_ban_takes_operator_role_and_invitation(self) -> None:
         room = self.room(ops=(("B", FOREVER), ("C", FOREVER)), invited=(("B", FOREVER),))
         room.set_ban(BanRecord("id", "bob", FOREVER, "B"), 0.0)
         room.set_ban(BanRecord("key", "C"), 0.0)

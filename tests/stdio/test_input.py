@@ -95,7 +95,7 @@ class PipeTests(SynchronousTestCase):
         self.send(b"\xef\xbb\xbf/who\r\r\na\0\tb\n")
         self.assertEqual(self.heard.lines, ["/who", "a\tb"])
 
-    def test_nothing_is_said_before_start(self) -> None:
+    def test_no_line_is_delivered_before_start(self) -> None:
         self.send(b"one\n")
         self.assertEqual(self.heard.lines, [])
 

@@ -58,7 +58,7 @@ class PipeTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.read(), "one\nzwölf\n".encode())
 
-    def test_nothing_waits_for_a_pipe_that_nobody_reads(self) -> None:
+    def test_unread_pipe_blocks_nothing(self) -> None:
         for number in range(30_000):
             self.output.write_line(f"{number:099}")
             if number % 100 == 0:
@@ -72,7 +72,7 @@ class PipeTests(SynchronousTestCase):
         self.turn()
         self.assertFalse(fcntl.fcntl(self.writer, fcntl.F_GETFL) & os.O_NONBLOCK)
 
-    def test_what_was_dropped_is_told_where_it_would_have_stood(self) -> None:
+    def test_dropped_lines_are_reported_in_their_place(self) -> None:
         for number in range(10_000):
             self.output.write_line(f"{number:099}")
         kept = 4000
@@ -91,7 +91,7 @@ class PipeTests(SynchronousTestCase):
         lines = self.read_all().decode().splitlines()
         self.assertEqual(lines[-1], "* 2 lines were not printed")
 
-    def test_whoever_can_wait_is_told_when_to(self) -> None:
+    def test_back_pressure_is_reported(self) -> None:
         told: list[bool] = []
         output = Output(self.reactor, self.writer, limit=400_000, on_full=told.append)
         self.addCleanup(output.close)

@@ -14,7 +14,7 @@ class TypedTests(SynchronousTestCase):
         self.assertEqual(typed("\ufeff/who"), "/who")
         self.assertEqual(typed("\ufeff\ufeffhello"), "hello")
 
-    def test_nothing_unseen_hides_a_command(self) -> None:
+    def test_invisible_characters_hide_no_command(self) -> None:
         for mark in ("\u200b", "\u200e\ufeff", "\u2060", "\ufe0f", "\u202a", "\x00\ufeff", "\r"):
             self.assertEqual(typed(f"{mark}/quit"), "/quit")
 

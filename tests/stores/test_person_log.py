@@ -46,7 +46,7 @@ class PersonLog(SynchronousTestCase):
         self.hear("a", 16)
         self.assertFalse(self.ledger.was_thinned("a") or self.ledger.is_full("a"))
 
-    def test_what_was_not_shown_stays_and_it_is_full_until_it_is(self) -> None:
+    def test_unshown_messages_stay_and_keep_the_log_full(self) -> None:
         self.hear("a", *range(1, 12))
         self.assertTrue(self.ledger.is_full("a"))
         self.assertFalse(self.ledger.is_full("b") or self.ledger.was_thinned("a"))
@@ -62,7 +62,7 @@ class PersonLog(SynchronousTestCase):
         self.hear("a", 11, text="y" * 4 * LINE_BYTES)
         self.assertEqual(self.texts("a"), list(range(6, 12)))
 
-    def test_what_went_is_not_found_any_more(self) -> None:
+    def test_removed_messages_are_not_found(self) -> None:
         self.hear("a", 1, text="needle")
         self.assertEqual(len(self.ledger.search("needle", 10)), 1)
         self.ledger.shown(1)

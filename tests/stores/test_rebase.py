@@ -52,7 +52,7 @@ class RebaseTests(SynchronousTestCase):
         self.assertEqual(rebase(None, NOW, Seen(NOW + YEAR, 0, "")), Shift())
 
     @given(st.text())
-    def test_what_is_no_note_is_none(self, text: str) -> None:
+    def test_invalid_note_is_ignored(self, text: str) -> None:
         self.assertIsInstance(Seen.read(text), Seen | None)
 
     def test_a_note_is_read_as_it_was_written(self) -> None:
@@ -222,7 +222,7 @@ class LedgerTests(SynchronousTestCase):
         self.up += 10.0
         self.assertEqual(self.age(NOW + 10.0), 10.0)
 
-    def test_what_is_settled_leaves_nothing(self) -> None:
+    def test_settled_messages_leave_nothing_to_move(self) -> None:
         self.say(NOW, NOW + YEAR)
         ledger = self.open(NOW)
         ledger.settle("key", (1,), DELIVERED)

@@ -111,7 +111,7 @@ class RedisLogTests(TestCase):
         _, late = await self.up()
         self.assertEqual((late.begun, late.got), ([picture], ["after"]))
 
-    async def test_what_was_before_the_last_picture_but_one_is_forgotten(self) -> None:
+    async def test_log_before_the_last_snapshot_but_one_is_deleted(self) -> None:
         one, here = await self.up()
         for number in range(6):
             await one.append(f"{number}")
@@ -171,7 +171,7 @@ class RedisLogTests(TestCase):
         self.assertEqual((here.begun, here.got), ([[], []], ["too early"]))
         self.assertEqual(one.why, "")
 
-    async def test_who_reads_goes_on_when_what_it_read_is_trimmed_after_a_picture(self) -> None:
+    async def test_reader_continues_after_a_trim_explained_by_a_snapshot(self) -> None:
         self.patch(redis_log, "LOOK_BACK", 0.5)
         self.patch(redis_log, "BLOCK", 50)
         one, here = await self.up()
@@ -184,7 +184,7 @@ class RedisLogTests(TestCase):
         await self.until(lambda: here.got[-1:] == ["4"])
         self.assertEqual(here.begun, [[]])
 
-    async def test_who_reads_goes_on_when_somebody_cuts_off_the_beginning(self) -> None:
+    async def test_reader_continues_when_the_beginning_is_deleted(self) -> None:
         self.patch(redis_log, "LOOK_BACK", 0.05)
         self.patch(redis_log, "BLOCK", 50)
         one, here = await self.up()
@@ -207,7 +207,7 @@ class RedisLogTests(TestCase):
         failure = await self.assertFailure(ensureDeferred(unknown), StoreTrouble)
         self.assertEqual(failure.detail, "it says ERR unknown command 'XSAY'")
 
-    async def test_who_begins_does_not_take_what_is_left_of_a_log_for_all_of_it(self) -> None:
+    async def test_starting_server_does_not_take_a_trimmed_log_for_all_of_it(self) -> None:
         one, here = await self.up()
         for line in ("1", "2", "3"):
             await one.append(line)
@@ -221,7 +221,7 @@ class RedisLogTests(TestCase):
         await self.until(lambda: there.ups == 1)
         self.assertEqual((there.begun, late.why), ([["picture"]], ""))
 
-    async def test_what_somebody_else_writes_there_ends_nobody(self) -> None:
+    async def test_foreign_entries_end_no_server(self) -> None:
         one, here = await self.up()
         here.refuses = "nothing"
         self.redis.ask("XADD", "chatproto:log", "*", "some", "thing", "else", "too")
@@ -260,7 +260,7 @@ class RedisLogTests(TestCase):
         await self.until(lambda: bool(self.unfit))
         self.assertIn(f"belongs to servers with the key {key(1)}", self.unfit[0])
 
-    async def test_what_redis_refuses_is_certainly_not_written(self) -> None:
+    async def test_write_refused_by_redis_is_certainly_not_done(self) -> None:
         one, here = await self.up()
         self.redis.ask("CONFIG", "SET", "maxmemory", "1")
         await self.assertFailure(one.append("too much"), StoreTrouble)

@@ -221,7 +221,7 @@ class LastingTests(StoreCase):
         free = registry.last_free("x")
         self.assertEqual(free and free.client_id, "alice")
 
-    def test_who_was_heard_of_comes_to_the_file_a_bounded_number_at_a_time(self) -> None:
+    def test_times_of_last_requests_are_written_a_bounded_number_at_a_time(self) -> None:
         self.patch(
             __import__("chatproto.stores.sqlite_registry").stores.sqlite_registry, "BATCH", 2
         )
@@ -237,7 +237,7 @@ class LastingTests(StoreCase):
             heard = self.rows("SELECT count(*) FROM leases WHERE heard > 0")
             self.assertEqual(heard, [(expected,)])
 
-    def test_what_says_nothing_new_writes_nothing(self) -> None:
+    def test_unchanged_registration_writes_nothing(self) -> None:
         store = self.open()
         other = sqlite3.connect(self.path)
         self.addCleanup(other.close)
@@ -265,7 +265,7 @@ class LastingTests(StoreCase):
             store.write_behind()
             writes(False)
 
-    def test_who_comes_from_elsewhere_is_there_afterwards(self) -> None:
+    def test_registration_from_another_address_survives(self) -> None:
         store = self.open()
         for host, local in (("192.0.2.1", False), ("192.0.2.2", False), ("127.0.0.1", True)):
             store.registry.keep(
@@ -308,7 +308,7 @@ class LastingTests(StoreCase):
         for table in ("leases", "names", "presences", "rooms", "room_numbers", "lines"):
             self.assertEqual(self.rows(f"SELECT count(*) FROM {table}"), [(1,)])
 
-    def test_what_was_said_together_is_kept_together_or_was_not_said(self) -> None:
+    def test_messages_of_a_turn_are_stored_together_or_refused(self) -> None:
         rooms = self.open().rooms
         first = rooms.append("#tea", "bob", NOW, "0")
         rooms.settle()
@@ -325,12 +325,12 @@ class LastingTests(StoreCase):
         texts = self.rows("SELECT text FROM lines ORDER BY number")
         self.assertEqual(texts, [("0",), ("3",), ("4",)])
 
-    def test_what_was_not_settled_is_kept_at_the_end(self) -> None:
+    def test_unsettled_messages_are_stored_at_the_end(self) -> None:
         self.open().rooms.append("#tea", "bob", NOW, "hello")
         self.close()
         self.assertEqual(self.rows("SELECT text FROM lines"), [("hello",)])
 
-    def test_what_is_too_much_of_a_room_is_soon_gone_and_never_shown(self) -> None:
+    def test_excess_history_is_removed_soon_and_never_shown(self) -> None:
         limits = Limits(room_history=3)
         for number in range(200):
             rooms = self.open(limits).rooms

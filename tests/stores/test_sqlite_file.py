@@ -69,13 +69,13 @@ class TroubleTests(StoreCase):
         self.assertEqual(self.path.read_bytes(), before)
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
 
-    def test_that_is_no_database(self) -> None:
+    def test_file_that_is_no_database(self) -> None:
         self.path.write_text("Dear diary,\n" * 100)
         self.path.chmod(0o644)
         self.assertIn("no file of SQLite", self.refused())
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
 
-    def test_that_was_cut_short(self) -> None:
+    def test_file_that_was_cut_short(self) -> None:
         store = self.open()
         for number in range(2000):
             store.names.keep(f"c{number}", ONE, 0.0)
@@ -98,13 +98,13 @@ class TroubleTests(StoreCase):
         self.path = self.path / "nowhere" / "server.sqlite"
         self.assertIn("No such file", self.refused())
 
-    def test_that_is_a_folder(self) -> None:
+    def test_folder_instead_of_a_file(self) -> None:
         self.path.mkdir()
         self.path.chmod(0o1777)
         self.refused()
         self.assertEqual(self.path.stat().st_mode & 0o7777, 0o1777)
 
-    def test_that_another_program_writes(self) -> None:
+    def test_file_of_another_program(self) -> None:
         store = self.open()
         store.names.keep("alice", ONE, 0.0)
         other = sqlite3.connect(self.path, isolation_level=None)
@@ -173,7 +173,7 @@ class TroubleTests(StoreCase):
         for path in self.path.parent.glob(f"{self.path.name}*"):
             self.assertEqual(path.stat().st_mode & 0o777, 0o600, path)
 
-    def test_that_others_could_read_is_the_owner_s_alone(self) -> None:
+    def test_file_readable_by_others_is_made_private(self) -> None:
         self.open()
         self.close()
         self.path.chmod(0o644)

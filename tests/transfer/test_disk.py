@@ -53,7 +53,7 @@ class SinkTests(Case):
         again = self.sink(local="a")
         self.assertEqual(again.begin().offset, 4)
 
-    def test_what_cannot_fit_is_not_begun(self) -> None:
+    def test_file_that_does_not_fit_is_not_begun(self) -> None:
         sink = self.sink(2**60)
         self.assertIn("needs", str(self.assertRaises(SinkTrouble, sink.begin)))
         self.assertEqual(list(self.folder.iterdir()), [])
@@ -78,7 +78,7 @@ class SinkTests(Case):
         self.assertRaises(SinkTrouble, self.sink(local="a").begin)
         self.assertFalse((self.folder / "outside").exists())
 
-    def test_what_lies_behind_the_place_where_it_goes_on_is_no_part_of_it(self) -> None:
+    def test_bytes_behind_the_resume_offset_are_dropped(self) -> None:
         sink = Sink(self.folder, FolderOffer("top", DATE, ((2, "a"), (2, "b"))), "top")
         (self.folder / "top.part").mkdir()
         (self.folder / "top.part/b").write_bytes(b"longer than it should be")
@@ -104,7 +104,7 @@ class SinkTests(Case):
             (self.folder / "top.part/a").write_bytes(b"aa")
         self.assertEqual(target.read_bytes(), b"mine, and longer")
 
-    def test_what_gets_its_name_in_the_last_moment_is_not_replaced(self) -> None:
+    def test_file_that_appears_at_the_last_moment_is_not_replaced(self) -> None:
         sink, link = self.sink(), os.link
         sink.begin()
         sink.write((b"0123456789",))
@@ -135,7 +135,7 @@ class SinkTests(Case):
         with mock.patch("os.link", side_effect=OSError(errno.EPERM, "no")):
             self.assertEqual(sink.finish(sha(b"0123456789")), str(self.folder / "a"))
 
-    def test_nothing_gets_its_name_that_is_short_or_differs(self) -> None:
+    def test_short_or_different_file_does_not_get_its_name(self) -> None:
         sink = self.sink()
         sink.begin()
         sink.write((b"01234",))
@@ -200,7 +200,7 @@ class SourceTests(Case):
                     source.begin(0)
                 self.assertRaises(SourceChanged, source.read, 10)
 
-    def test_what_is_gone_is_said(self) -> None:
+    def test_vanished_source_is_reported(self) -> None:
         path = self.folder / "a"
         path.write_bytes(b"x")
         source = self.source(path)
@@ -306,7 +306,7 @@ class RecordTests(Case):
         self.assertEqual(len(records.sweep(now + keep - 1, keep)), 1)
         self.assertEqual(records.sweep(now + keep, keep), [])
 
-    def test_what_cannot_be_read_is_passed_over(self) -> None:
+    def test_unreadable_records_are_skipped(self) -> None:
         records = Records(self.folder)
         for number, text in enumerate(
             ("", "[]", "{}", '{"state": "X"}', "null", '{"offer": 5}', "\xff")

@@ -122,7 +122,7 @@ class SafePathsTests(SynchronousTestCase):
     def paths(self, *sent: str) -> list[str]:
         return ["/".join(path) for path in safe_paths(sent)]
 
-    def test_nothing_leads_out(self) -> None:
+    def test_no_name_leads_out_of_the_folder(self) -> None:
         self.assertEqual(
             self.paths("../../x", "/etc/passwd", "a/../../b", "a/./c", "..", "", "a\\d", "..\\e"),
             ["x", "etc/passwd", "a/b", "a/c", "file", "file (2)", "a/d", "e"],
@@ -134,7 +134,7 @@ class SafePathsTests(SynchronousTestCase):
             ["A.txt", "a (2).TXT", "A (3).txt", "straße", "STRASSE (2)", "café", "café (2)"],
         )
 
-    def test_what_came_in_one_folder_stays_in_one_folder(self) -> None:
+    def test_files_of_one_folder_stay_in_one_folder(self) -> None:
         self.assertEqual(
             self.paths("Src/a", "src/b", "Src/c", "src", "src/d/e", "x", "x/y"),
             ["Src/a", "src (2)/b", "Src/c", "src (3)", "src (2)/d/e", "x", "x (2)/y"],

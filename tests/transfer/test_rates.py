@@ -53,7 +53,7 @@ class BucketTests(SynchronousTestCase):
 
 class TurnsTests(SynchronousTestCase):
     @given(st.lists(st.integers(0, 9), min_size=1, max_size=8))
-    def test_nobody_gives_twice_while_another_has_something(self, having: list[int]) -> None:
+    def test_no_member_gives_twice_while_another_has_something(self, having: list[int]) -> None:
         left, turns, given_by = dict(enumerate(having)), RoundRobin[int](), list[int]()
         for one in left:
             turns.add(one)
@@ -74,7 +74,7 @@ class TurnsTests(SynchronousTestCase):
                 between = given_by[here + 1 : there]
                 self.assertEqual(len(set(between)), len(between))
 
-    def test_who_left_gives_nothing(self) -> None:
+    def test_removed_member_gives_nothing(self) -> None:
         turns = RoundRobin[str]()
         for one in ("a", "b", "a"):
             turns.add(one)

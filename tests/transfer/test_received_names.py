@@ -80,7 +80,7 @@ class ReceivedNamesTests(SynchronousTestCase):
 
     @given(st.lists(FILES | FOLDERS, min_size=1, max_size=4), st.data())
     @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-    def test_nothing_else_is_touched_and_all_of_it_is_there(
+    def test_only_the_received_files_change(
         self,
         offered: list[tuple[str, bytes] | tuple[str, list[tuple[str, bytes]]]],
         data: st.DataObject,

@@ -37,7 +37,7 @@ def kinds(effects: list[Effect]) -> list[str]:
 
 
 class TableTests(SynchronousTestCase):
-    def test_what_has_ended_has_ended(self) -> None:
+    def test_ended_transfers_ignore_all_inputs(self) -> None:
         for table in (SENDING, RECEIVING):
             self.assertEqual({state for state, _ in table} & ENDED, set())
 
@@ -102,7 +102,7 @@ class OutgoingTests(SynchronousTestCase):
         self.assertEqual(out.more(), [Read(2 * BATCH, BATCH)])
         self.assertEqual(out.more(), [])
 
-    def test_what_was_read_for_a_lost_connection_is_not_sent(self) -> None:
+    def test_data_read_for_a_lost_connection_is_not_sent(self) -> None:
         out = self.moving()
         out.lost()
         out.read(Pieces((b"efghij",), WHOLE))
@@ -127,7 +127,7 @@ class OutgoingTests(SynchronousTestCase):
         self.assertEqual(kinds(out.looked(FileOffer("a", 11, OFFER.modified))), ["Keep"])
         self.assertIs(out.state, TransferState.BROKEN)
 
-    def test_what_they_say_no_to(self) -> None:
+    def test_refusals_by_status(self) -> None:
         for about, status, state in (
             ("OFFER", 603, TransferState.DECLINED),
             ("OFFER", 400, TransferState.FAILED),
@@ -194,7 +194,7 @@ class IncomingTests(SynchronousTestCase):
         self.assertEqual(come.data(0, b"abc"), [Write(0, (b"abc",), anew=True)])
         self.assertEqual(come.offset, 3)
 
-    def test_what_came_anew_while_something_was_written_is_written_after_it(self) -> None:
+    def test_restarted_data_is_written_after_a_pending_write(self) -> None:
         come = self.moving()
         come.data(4, b"ef")
         come.data(6, b"g")
@@ -212,13 +212,13 @@ class IncomingTests(SynchronousTestCase):
         self.assertEqual(kinds(come.finished("")), ["SendMessage", "Discard", "Forget"])
         self.assertIs(come.state, TransferState.FAILED)
 
-    def test_what_was_agreed_to_is_not_asked_again(self) -> None:
+    def test_accepted_offer_is_not_asked_about_again(self) -> None:
         come = self.moving()
         come.lost()
         come.offered_again(OFFER)
         self.assertIs(come.state, TransferState.QUEUED)
 
-    def test_what_was_not_is_shown_again_only_if_it_has_changed(self) -> None:
+    def test_unanswered_offer_is_shown_again_only_if_it_has_changed(self) -> None:
         come = IncomingTransfer(1, OFFER)
         self.assertEqual(come.offered_again(OFFER), [])
         self.assertEqual(len(come.offered_again(FileOffer("a", 11, OFFER.modified))), 1)
@@ -234,7 +234,7 @@ class IncomingTests(SynchronousTestCase):
         come.cancel()
         self.assertEqual(come.offered_again(OFFER), [SendMessage(Cancel(1, "OFFER"))])
 
-    def test_what_ended_well_while_the_connection_was_lost_is_told_later(self) -> None:
+    def test_completion_while_disconnected_is_reported_later(self) -> None:
         come = self.moving(10)
         come.done(WHOLE)
         come.lost()

@@ -49,7 +49,7 @@ class ThreadsTests(TestCase):
         self.assertNotEqual(told[0], here)
         self.assertEqual(told[1], here)
 
-    async def test_what_a_job_raises_comes_back_and_our_own_mistakes_are_logged(self) -> None:
+    async def test_exceptions_of_jobs_are_returned_and_bugs_are_logged(self) -> None:
         def fail(error: BaseException) -> Callable[[], None]:
             def job() -> None:
                 raise error
@@ -62,7 +62,7 @@ class ThreadsTests(TestCase):
         self.assertIsInstance(await self.do(fail(KeyError("x"))), KeyError)
         self.assertEqual(len(self.flushLoggedErrors(KeyError)), 1)
 
-    async def test_what_goes_wrong_afterwards_is_logged_and_the_next_job_is_done(self) -> None:
+    async def test_failing_callback_is_logged_and_the_next_job_runs(self) -> None:
         def wrong(result: object) -> None:
             raise ValueError(result)
 

@@ -165,7 +165,7 @@ class WholeTests(Case):
             offered = [message.name for message in pair.seen if isinstance(message, Offer)]
             self.assertEqual(offered, names)
 
-    def test_nothing_is_offered_that_is_not_known_for_good(self) -> None:
+    def test_no_offer_goes_out_before_its_record_is_on_the_disk(self) -> None:
         self.pair.connect()
         self.a.transfers.offer([self.file("a", b"x")], self.a.now)
         while not self.a.records.load():
@@ -174,7 +174,7 @@ class WholeTests(Case):
         self.a.settle()
         self.assertIsInstance(self.a.pull(), Offer)
 
-    def test_nobody_hears_that_it_is_whole_before_that_is_known_for_good(self) -> None:
+    def test_completion_is_acknowledged_only_after_its_record_is_on_the_disk(self) -> None:
         self.pair.connect()
         self.a.offer(self.file("a", b"x"))
         while not (self.b.downloads / "a").exists():
@@ -542,7 +542,7 @@ class RefusedTests(Case):
         self.pair.run()
         self.assert_whole(a=noise(30 * CHUNK))
 
-    def test_what_is_not_there_or_no_file_is_said(self) -> None:
+    def test_missing_paths_and_non_files_are_reported(self) -> None:
         os.mkfifo(self.folder / "pipe")
         self.pair.connect()
         self.a.offer(self.folder / "nothing", self.folder / "pipe")
@@ -585,7 +585,7 @@ class RefusedTests(Case):
         self.pair.run()
         self.assert_whole(a=noise(30 * CHUNK))
 
-    def test_who_offers_too_much_is_told(self) -> None:
+    def test_too_many_offers_are_refused(self) -> None:
         self.pair.connect()
         for id in range(1, DEFAULTS.offers + 2):
             self.b.hear(Offer(id, "a", 1, "2026-01-01T00:00:00Z", "a/b"))
@@ -630,7 +630,7 @@ class StrangeTests(Case):
         self.assertEqual(b.pull(), Error(460, about="DONE", id=1))
         self.assertEqual(b.landed, {"x.part": b""})
 
-    def test_what_nobody_knows_is_answered_or_passed_over(self) -> None:
+    def test_messages_about_unknown_transfers_are_answered_or_ignored(self) -> None:
         b = self.taken()
         b.hear(Data(7, 0, b"x"))
         b.hear(Cancel(7))
@@ -672,7 +672,7 @@ class StrangeTests(Case):
             {path.name: path.read_bytes() for path in outside.iterdir()}, {"a": before}
         )
 
-    def test_who_asks_and_does_not_read_is_not_listened_to(self) -> None:
+    def test_a_peer_that_does_not_read_answers_is_not_read(self) -> None:
         self.pair.connect()
         for id in range(1, 70):
             self.b.hear(Done(id, "ab" * 32))
@@ -768,7 +768,7 @@ class LongListTests(Case):
             found.append(message.status)
         return found
 
-    def test_nothing_is_looked_at_before_the_thread_is_done(self) -> None:
+    def test_source_is_not_inspected_before_the_thread_is_done(self) -> None:
         self.offer(1)
         self.assertEqual((self.b.told, len(self.b.work.jobs)), ([], 1))
         self.b.settle()

@@ -35,7 +35,7 @@ class LineTests(SynchronousTestCase):
             ],
         )
 
-    def test_what_a_server_says_does_nothing_to_the_terminal(self) -> None:
+    def test_server_text_cannot_control_the_terminal(self) -> None:
         (line,) = finding_lines(Finding("key", "fail", "a\x1b[2J\nb"))
         self.assertTrue(line.isprintable(), line)
 

@@ -194,7 +194,7 @@ class ParseTests(SynchronousTestCase):
         tried = {line[1:].split()[0].lower() for line in WRITTEN if line[:2] not in ("//", "/ ")}
         self.assertEqual(set(ROWS) - tried, {"help", "drop"})
 
-    def test_what_cannot_be_carried_out_is_one_sentence_and_asks_nothing(self) -> None:
+    def test_impossible_command_is_one_sentence_and_calls_nothing(self) -> None:
         for line, sentence in REFUSED.items():
             node = AskedNode()
             shown = carry_out(line, node)

@@ -28,11 +28,11 @@ class CompletionTests(SynchronousTestCase):
         self.assertEqual(completions("/chat --as raw b", ["bob"]), ["/chat --as raw bob"])
         self.assertEqual(completions("/msg @", ["bob", "alice"]), ["/msg @bob", "/msg @alice"])
 
-    def test_nothing_completes_where_nothing_is_known(self) -> None:
+    def test_no_completion_where_nothing_is_known(self) -> None:
         for text in ("", "hello", "//re", "/nix ", "/id ", "/mode full", "/msg @bob b", "/msg b"):
             self.assertEqual(completions(text, ["bob"]), [], text)
 
     @given(st.text().map("/".__add__), st.lists(st.sampled_from(["bob", "alice"])))
-    def test_what_is_offered_goes_on_from_what_was_typed(self, text: str, ids: list[str]) -> None:
+    def test_completions_continue_the_typed_text(self, text: str, ids: list[str]) -> None:
         for whole in completions(text, ids):
             self.assertTrue(whole.lower().startswith(text.lower()))

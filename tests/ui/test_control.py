@@ -87,7 +87,7 @@ class ControlTests(SynchronousTestCase):
         said = [("who",), ("msg", "hi", "bob"), ("say", "what else"), ("id",)]
         self.assertEqual(self.node.asked, said)
 
-    def test_what_happens_goes_to_the_screen_and_to_all(self) -> None:
+    def test_events_go_to_the_screen_and_to_all_connections(self) -> None:
         one, other = Script(self.control), Script(self.control)
         self.control.tell(HELLO)
         self.assertEqual(self.screen, [HELLO])
@@ -105,7 +105,7 @@ class ControlTests(SynchronousTestCase):
         self.assertEqual([event["event"] for event in one.read()], ["answer", "error"])
         self.assertEqual((self.screen, other.read()), ([], []))
 
-    def test_what_a_command_makes_happen_is_everybodys(self) -> None:
+    def test_events_caused_by_a_command_go_to_everybody(self) -> None:
         one, other = Script(self.control), Script(self.control)
         self.answers = [HELLO]
         one.say(b"/who\n")
@@ -142,7 +142,7 @@ class ControlTests(SynchronousTestCase):
         self.assertEqual(slow.read(), [])
         self.assertEqual(len(quick.read()), 100)
 
-    def test_who_reads_again_in_time_gets_everything_in_order(self) -> None:
+    def test_connection_that_reads_again_gets_everything_in_order(self) -> None:
         script = Script(self.control)
         script.transport.producer.pauseProducing()
         for number in range(5):
@@ -157,7 +157,7 @@ class ControlTests(SynchronousTestCase):
         scripts[0].end()
         self.assertIsNotNone(self.control.buildProtocol(None))
 
-    def test_who_has_nothing_more_to_say_is_answered_and_let_go(self) -> None:
+    def test_half_closed_connection_is_answered_and_closed(self) -> None:
         script = Script(self.control)
         script.say(b"/help id\n")
         script.connection.readConnectionLost()
@@ -228,7 +228,7 @@ class SocketTests(SynchronousTestCase):
         control = Control(self.screen.append, lambda: lambda line: None, lambda: Wall(1.5), LIMITS)
         return ControlSocket(self.reactor, home, control)
 
-    def test_nobody_else_may_use_it_from_its_first_moment(self) -> None:
+    def test_socket_is_private_from_its_first_moment(self) -> None:
         before = os.umask(0o022)
         try:
             self.socket(self.home).start()

@@ -131,7 +131,7 @@ class SendTextTests(WorkTests):
     def test_in_the_open_no_more_is_known_than_that_it_went(self) -> None:
         self.ends(SendText("bob", "hi"), 0, who("open"), event("sent", to="bob", text="hi"))
 
-    def test_somebody_unknown(self) -> None:
+    def test_unknown_peer_is_not_kept(self) -> None:
         gone = event(
             "undelivered",
             to="bob",
@@ -141,13 +141,13 @@ class SendTextTests(WorkTests):
         )
         self.assertIn("knows no bob", self.ends(SendText("bob", "hi"), 3, who(), gone))
 
-    def test_somebody_who_declines_and_is_not_known(self) -> None:
+    def test_unknown_peer_that_declines(self) -> None:
         gone = event(
             "undelivered", to="bob", text="hi", reason="603 declined", **coded("603 declined")
         )
         self.assertIn("declined", self.ends(SendText("bob", "hi"), 3, who(), gone))
 
-    def test_what_was_declined_does_not_stay_in_the_outbox(self) -> None:
+    def test_declined_text_does_not_stay_in_the_outbox(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
         commands = self.feed(
             SendText("bob", "hi"), who(), kept, session("closed", reason="603 no", code="declined")
@@ -155,12 +155,12 @@ class SendTextTests(WorkTests):
         self.assertEqual(commands[-1], do("unsend", id=4, to="bob"))
         self.assertEqual(self.over and self.over.code, 3)
 
-    def test_somebody_away_for_whom_it_is_kept(self) -> None:
+    def test_text_is_kept_for_a_contact_that_is_away(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
         for events in ((kept, unreached(AWAY)), (unreached(AWAY), kept)):
             self.assertIn("outbox", self.ends(SendText("bob", "hi"), 4, who(), *events))
 
-    def test_who_is_patient_waits_until_it_is_delivered(self) -> None:
+    def test_with_timeout_it_waits_for_delivery(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
         came = event("presence", id="bob", status="online")
         arrived = event("delivered", to="bob", id=4)
@@ -171,11 +171,11 @@ class SendTextTests(WorkTests):
             ([do("who", id="bob"), do("chat", to="bob"), do("msg", to="bob", text="hi")], Over(0)),
         )
 
-    def test_somebody_away_who_is_not_known(self) -> None:
+    def test_unknown_peer_that_is_away(self) -> None:
         gone = event("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
         self.assertIn("away", self.ends(SendText("bob", "hi"), 5, who(), gone))
 
-    def test_who_is_patient_says_it_again_when_they_come(self) -> None:
+    def test_with_timeout_it_sends_again_when_the_peer_is_back(self) -> None:
         gone = event("undelivered", to="bob", text="hi", reason=AWAY, **coded(AWAY))
         came = event("presence", id="bob", status="online")
         work = SendText("bob", "hi", patient=True)
@@ -258,7 +258,7 @@ class SendTextTests(WorkTests):
             self.feed(work, who(), refused, session("closed", current=True))
             self.assertIsNone(self.over)
 
-    def test_what_is_waited_for_is_told(self) -> None:
+    def test_the_wait_is_reported(self) -> None:
         for work in (
             SendText("bob", "hi"),
             SendFiles("bob", ["/a"]),
@@ -287,7 +287,7 @@ class SendTextTests(WorkTests):
         back = event("undelivered", to="bob", id=7, reason="taken back", code="taken-back")
         self.assertIn("taken", self.ends(SendText("bob", "hi"), 5, who("open"), sent, back))
 
-    def test_what_is_kept_when_the_time_is_over(self) -> None:
+    def test_text_kept_at_the_timeout(self) -> None:
         work = SendText("bob", "hi")
         self.assertEqual(work.stopped("late", goes_on=True).code, 5)
         work.heard(who())
@@ -324,7 +324,7 @@ class SendFilesTests(WorkTests):
             commands, [do("who", id="bob"), do("files"), do("send", to="bob", paths=["/a"])]
         )
 
-    def test_what_is_under_way_is_not_sent_twice(self) -> None:
+    def test_file_in_progress_is_not_sent_twice(self) -> None:
         known = {"id": 4, "path": "/a", "to": "bob", "state": "broken"}
         commands = self.feed(SendFiles("bob", ["/a", "/b"]), who("open"), listed(known))
         self.assertEqual(commands[-1], do("send", to="bob", paths=["/b"]))
@@ -365,7 +365,7 @@ class SendFilesTests(WorkTests):
             self.assertIn("a", said)
             self.assertIn("why", said)
 
-    def test_what_cannot_be_offered_has_failed(self) -> None:
+    def test_file_that_cannot_be_offered_has_failed(self) -> None:
         wrong = event("error", command="send", path="/a", text="cannot read /a: Permission denied")
         said = self.ends(SendFiles("bob", ["/a"]), 5, who("open"), listed(), wrong)
         self.assertIn("Permission", said)
@@ -375,18 +375,18 @@ class SendFilesTests(WorkTests):
         self.feed(SendFiles("bob", ["/a"]), who("open"), listed(), others)
         self.assertIsNone(self.over)
 
-    def test_somebody_who_is_not_to_be_had(self) -> None:
+    def test_unreachable_peer(self) -> None:
         for reason, code in (("603 declined", 3), ("404 no such client", 3), (AWAY, 5),
                              ("480 known but away", 5), ("connection refused", 5)):  # fmt: skip
             self.ends(SendFiles("bob", ["/a"]), code, who(), unreached(reason))
 
-    def test_who_is_patient_waits_for_them(self) -> None:
+    def test_with_timeout_it_waits_for_the_peer(self) -> None:
         came = event("presence", id="bob", status="online")
         work = SendFiles("bob", ["/a"], patient=True)
         self.assertEqual(self.feed(work, who(), unreached(AWAY), came)[-1], do("chat", to="bob"))
         self.assertIsNone(self.over)
 
-    def test_they_leave_halfway(self) -> None:
+    def test_peer_leaves_halfway(self) -> None:
         begun = [who("open"), listed(), file("/a", "done"), file("/b", "moving")]
         said = self.ends(
             SendFiles("bob", ["/a", "/b"]), 4, *begun, session("closed", code="peer-left")

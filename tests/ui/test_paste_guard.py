@@ -111,7 +111,7 @@ class PasteGuardTests(Case):
         self.clock.advance(GAP)
         self.assertEqual(self.node.asked, [("say", "one")])
 
-    def test_they_go_to_nobody_else(self) -> None:
+    def test_held_lines_go_to_nobody_else(self) -> None:
         self.paste("one", "/quit")
         self.node.target = "carol"
         self.paste("")

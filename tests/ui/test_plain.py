@@ -99,7 +99,7 @@ class PasteTests(SynchronousTestCase):
             self.clock.advance(DEFAULTS.paste_gap)
         self.assertEqual(self.node.asked, [("say", "one"), ("say", "two")])
 
-    def test_nothing_inside_a_paste_is_a_command(self) -> None:
+    def test_pasted_lines_are_no_commands(self) -> None:
         for line in ("//first", "", "/quit", "//x"):
             self.ui.on_line(line)
         self.clock.advance(1)

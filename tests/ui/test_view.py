@@ -405,7 +405,7 @@ FOREIGN: st.SearchStrategy[Event] = st.one_of(
 
 class PlainProperties(SynchronousTestCase):
     @given(FOREIGN)
-    def test_nothing_that_others_choose_harms_or_looks_like_a_message(self, event: Event) -> None:
+    def test_text_of_peers_is_harmless_and_looks_like_no_other_message(self, event: Event) -> None:
         for line in plain_lines(event, Wall(NOW)):
             self.assertFalse(harmful(line), line)
             self.assertTrue(
@@ -470,7 +470,7 @@ class JsonTests(SynchronousTestCase):
             },
         )
 
-    def test_what_is_none_is_left_out_and_what_is_false_is_not(self) -> None:
+    def test_none_is_left_out_and_false_is_not(self) -> None:
         found = json_object(SessionChanged("bob", "open", encrypted=False, turn="mine"), Wall(0))
         self.assertEqual(list(found), ["event", "time", "id", "state", "encrypted", "turn"])
         self.assertIs(found["encrypted"], False)
