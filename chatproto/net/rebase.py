@@ -24,7 +24,7 @@ BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """When a store was written last: `at` on the program's time, `up` on the machine's, of `boot`."""
+    """The moment of a store's last write: `at` by the program's clock, `up` by that of the boot `boot`."""
 
     at: Monotonic
     up: float

@@ -1,4 +1,4 @@
-"""A connection to the server's port: it moves bytes and knows the time.
+"""Serve one connection to the server's port in the classic dialect.
 
 What a message means is the features' matter: bytes go to the decoder, messages to the directory,
 answers back, all that one chunk asked for in one write.
@@ -37,7 +37,7 @@ LOOK = 512
 
 @implementer(IHalfCloseableProtocol)
 class ChatConnection(ClassicReceiver):
-    """A connection from a client, in the classic dialect; it is the client that closes.
+    """Connection of a client that speaks the classic dialect; the client closes it.
 
     It reads no further while more than `limits.unsent` of its answers wait to be sent.
     """
@@ -241,13 +241,13 @@ class ChatConnection(ClassicReceiver):
         return False
 
     def _registers(self) -> None:
-        """Somebody is registered by this connection: it is not put out when it is idle."""
+        """Note a registration made on this connection, so that it is not closed when idle."""
         self._registered = True
         self.factory.spoke(self, True)
 
     @property
     def local(self) -> bool:
-        """Whether the other end is on this machine; known with its first bytes."""
+        """True if the client is on this machine; known with its first bytes."""
         return self._source is not None and self._source.local
 
     def _observed(self, message: Message | RemoteError) -> Message | RemoteError:
@@ -303,7 +303,7 @@ class ChatConnection(ClassicReceiver):
             self.transport.resumeProducing()
 
     def resumeProducing(self) -> None:
-        """What was written is on its way: go on where reading was paused."""
+        """Continue to read and answer, since the written data is on its way."""
         self._full = False
         if not self._leaving:
             self.factory.turns.ask(self)
@@ -351,7 +351,7 @@ class ChatConnection(ClassicReceiver):
             self.transport.unregisterProducer()
 
     def _finish(self) -> None:
-        """What is there of a block is all there will be."""
+        """Answer the block that has begun as it is, since no more of it will come."""
         if self._held and self._source is None and self._begin_plain():
             self.read(self._held)
         messages = self.finish()

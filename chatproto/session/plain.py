@@ -1,4 +1,4 @@
-"""A link in plain text: the classic and raw dialects on one connection. It has no logic of its own."""
+"""Chat with a peer in plain text: the classic and raw dialects on one connection."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ CORK: int | None = getattr(socket, "TCP_CORK", None)
 
 
 class LinkOwner(Protocol):
-    """Who is told what happens on a link."""
+    """Receiver of the events on a link."""
 
     def link_made(self, link: PlainLink) -> None:
         """The connection is there."""
 
     def link_hello(self, link: PlainLink, data: bytes) -> None:
-        """It is no plain text: `data` begin TLS."""
+        """TLS begins with `data`."""
 
     def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
-        """It belongs to the introduction `call`; `data` came behind that."""
+        """The peer named the rendezvous `call`; `data` came after it."""
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
-        """They sent these."""
+        """The peer sent `items`."""
 
     def link_silent(self, link: PlainLink) -> None:
-        """They called, and nothing has come for `greet_wait`."""
+        """The caller has sent nothing for `greet_wait` seconds."""
 
     def link_spoke(self, link: PlainLink, text: str) -> None:
         """Our message `text` was written."""
@@ -193,7 +193,7 @@ class PlainLink(TextConnection):
 
     @property
     def backlog(self) -> int:
-        """How many frames wait to be written."""
+        """The number of frames that wait to be written."""
         return len(self._frames)
 
     def assume(self, dialect: Dialect) -> None:
@@ -236,7 +236,7 @@ class PlainLink(TextConnection):
         self._read(data)
 
     def _read(self, data: bytes) -> None:
-        """It is plain text."""
+        """Queue `data`, which is plain text, and read it a piece at a time."""
         self.heard_any = True
         self._unread += data
         if not self._holds:
@@ -258,7 +258,7 @@ class PlainLink(TextConnection):
             self._end_reading()
 
     def _await_more(self) -> None:
-        """All that came is read: a silence may end it, or it must go on."""
+        """Set the timers for what may still come: silence, the next line, the end of the block."""
         if self.reader.wants_silence:
             self._timers.after("silence", self._limits.text_silence, self._silence)
         else:
@@ -318,7 +318,7 @@ class PlainLink(TextConnection):
             self._tcp.loseConnection()
 
     def writeConnectionLost(self) -> None:
-        """Nothing: the half-close is our own."""
+        """Ignore the half-close, which is our own."""
 
     def connectionLost(self, reason: Failure) -> None:  # type: ignore[override]
         self._gone = True

@@ -1,4 +1,4 @@
-"""What stands in the headers and bodies of BCP/2, and the messages that both of its halves have."""
+"""Read and write header values and bodies of BCP/2; messages used by all sides."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Address = tuple[str, int]
 
 @distinct
 class Body(NamedTuple):
-    """What a body is: its attribute, how it is read and written, and the limit's name on its bytes.
+    """The body of a message: its attribute, its reader and writer, and the name of its size limit.
 
     What is `secret` is never shown in a trace, nor how long it is.
     """
@@ -189,7 +189,7 @@ def read_have(text: str) -> tuple[str, int]:
 
 
 def write_have(have: tuple[str, int]) -> str:
-    """What is had of a stream, as text."""
+    """Write the stream and the highest number received of it."""
     return f"{have[0] or '-'} {have[1]}"
 
 
@@ -270,14 +270,20 @@ RETRY_AFTER = Header("Retry-After", "retry_after", read_count)
 
 @dataclass(frozen=True, slots=True)
 class Bcp2Message(ClassicMessage):
-    """What all have: perhaps a body."""
+    """Base class of BCP/2 messages, which may have a body."""
 
     body: ClassVar[Body | None] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Ping(Bcp2Message):
-    """Are you there? From either side and between peers; a server's and a peer's has no CSeq."""
+    """Ask whether the other side is there.
+
+        PING
+        CSeq: 7
+
+    Sent by all sides. Only a client's request has a CSeq. Answered by PINGACK.
+    """
 
     method = "PING"
     headers = (CSEQ._replace(needed=False),)
@@ -286,7 +292,13 @@ class Ping(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class PingAck(Bcp2Message):
-    """Yes."""
+    """Answer PING.
+
+        PINGACK
+        CSeq: 7
+
+    Has the CSeq of the PING, if there was one.
+    """
 
     method = "PINGACK"
     headers = (CSEQ._replace(needed=False),)
@@ -295,7 +307,14 @@ class PingAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Error(Bcp2Message):
-    """No. To a request with its `CSeq`; between peers `For` and `ID` name what it answers."""
+    """Refuse a request.
+
+        ERROR
+        CSeq: 7
+        Status: 404 no such client
+
+    Answers a request with its CSeq. Between peers, `For` and `ID` name the message that is refused.
+    """
 
     method = "ERROR"
     headers = (

@@ -1,4 +1,4 @@
-"""BCP/2 between two people: files (protocol section 5). Who offers gives the ID; each side counts its own."""
+"""Define the BCP/2 messages about files (section 5). The offering side assigns the ID."""
 
 from __future__ import annotations
 
@@ -94,10 +94,19 @@ HASH = Header("SHA-256", "sha256", matching(SHA_256, "hash"))
 
 @dataclass(frozen=True, slots=True)
 class Offer(Bcp2Message):
-    """Would you take this? `size`: bytes in all; `modified`: the newest of its files; `files`: a folder's.
+    """Offer a file, or a folder with the list of its files as body.
 
-    A folder is one stream of its files in the order of the list. An offer may be repeated: after a
-    break, or because the file has changed; then it has the same ID.
+        OFFER
+        ID: 7
+        Name: notes.txt
+        Size: 5
+        Modified: 2026-11-21T05:00:00Z
+        Type: text/plain
+        Content-Length: 0
+
+    `Size` is the number of bytes in all, `Modified` the newest date. A folder is sent as one
+    stream of its files in the order of the list. An offer may be repeated with the same ID, after
+    a break or because the file has changed. Answered by OFFERACK, or ERROR 603 (declined).
     """
 
     method = "OFFER"
@@ -119,7 +128,15 @@ class Offer(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class OfferAck(Bcp2Message):
-    """Yes, from `offset` on; `sha256`: of the bytes before it, which are here already."""
+    """Accept an offer from `Offset` on.
+
+        OFFERACK
+        ID: 7
+        Offset: 65536
+        SHA-256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+
+    `SHA-256` is the hash of the bytes before it, which the receiver has already.
+    """
 
     method = "OFFERACK"
     headers = (FILE, OFFSET, HASH)
@@ -130,7 +147,17 @@ class OfferAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Data(Bcp2Message):
-    """A piece of the stream that begins at `offset`; 0 begins it anew."""
+    """Send a chunk of a file, which begins at `Offset`; offset 0 starts again.
+
+        DATA
+        ID: 7
+        Offset: 0
+        Content-Length: 5
+
+        hello
+
+    Sent by the peer that offered the file.
+    """
 
     method = "DATA"
     headers = (FILE, OFFSET)
@@ -142,7 +169,14 @@ class Data(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Done(Bcp2Message):
-    """That was all; `sha256`: of the whole."""
+    """Tell that all chunks were sent; `SHA-256` is the hash of the whole.
+
+        DONE
+        ID: 7
+        SHA-256: 2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824
+
+    Answered by DONEACK, or ERROR 460 (hash differs).
+    """
 
     method = "DONE"
     headers = (FILE, HASH)
@@ -152,7 +186,13 @@ class Done(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class DoneAck(Bcp2Message):
-    """It is whole, and lies under its name."""
+    """Confirm that the file is complete and stored under its name.
+
+        DONEACK
+        ID: 7
+
+    Sent by the peer that receives the file.
+    """
 
     method = "DONEACK"
     headers = (FILE,)
@@ -161,7 +201,14 @@ class DoneAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Cancel(Bcp2Message):
-    """No more of it. `about`: OFFER if the offer was yours; each side has IDs of its own."""
+    """Stop a transfer.
+
+        CANCEL
+        ID: 7
+        For: OFFER
+
+    `For: OFFER` if the receiver of this message offered the file: each side counts its own IDs.
+    """
 
     method = "CANCEL"
     headers = (FILE, Header("For", "about", matching(re.compile("OFFER"), "method"), needed=False))

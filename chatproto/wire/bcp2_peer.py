@@ -1,4 +1,4 @@
-"""BCP/2 between two people, message by message (protocol section 4)."""
+"""Define the BCP/2 messages between two peers (PROTOCOL.md section 4)."""
 
 from __future__ import annotations
 
@@ -31,9 +31,17 @@ NUMBER = ID._replace(read=read_number)
 
 @dataclass(frozen=True, slots=True)
 class Chat(Bcp2Message):
-    """I call you: who I say I am, my stream, and what I have of yours.
+    """Call a peer: the caller's id, its stream, and the last number received of the peer's stream.
 
-    `Turn`: whose turn it was, to me, in a conversation that I have not ended; it goes on then.
+        CHAT
+        clientID: alice
+        Mode: half
+        Stream: 0123456789abcdef
+        Have: 0123456789abcdef 12
+        Turn: mine
+
+    `Turn` tells whose turn it was in a conversation that the caller has not ended. Answered by
+    CHATACK, or ERROR 486 (busy), 603 (declined).
     """
 
     method = "CHAT"
@@ -53,7 +61,17 @@ class Chat(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class ChatAck(Bcp2Message):
-    """I take your call."""
+    """Accept a call.
+
+        CHATACK
+        clientID: alice
+        Mode: half
+        Stream: 0123456789abcdef
+        Have: 0123456789abcdef 12
+        Turn: mine
+
+    The headers are those of CHAT, from the other side.
+    """
 
     method = "CHATACK"
     headers = Chat.headers
@@ -66,7 +84,17 @@ class ChatAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Msg(Bcp2Message):
-    """A message, UTF-8, numbered in its stream."""
+    """Send one message, UTF-8, numbered in the sender's stream.
+
+        MSG
+        ID: 7
+        Date: 2026-11-21T05:00:00Z
+        Content-Length: 5
+
+        hello
+
+    Acknowledged by MSGACK.
+    """
 
     method = "MSG"
     headers = (NUMBER, Header("Date", "date", read_date))
@@ -78,7 +106,13 @@ class Msg(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class MsgAck(Bcp2Message):
-    """Everything up to `ID` is in my log."""
+    """Acknowledge all entries up to `ID`: they are in the receiver's log.
+
+        MSGACK
+        ID: 7
+
+    Sent by peers.
+    """
 
     method = "MSGACK"
     headers = (ID,)
@@ -87,7 +121,13 @@ class MsgAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Turn(Bcp2Message):
-    """It is your turn."""
+    """Give the turn to the other side.
+
+        TURN
+        ID: 7
+
+    Numbered in the sender's stream, like MSG.
+    """
 
     method = "TURN"
     headers = (NUMBER,)
@@ -96,7 +136,14 @@ class Turn(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Mode(Bcp2Message):
-    """From here on turns are taken, or not."""
+    """Switch between taking turns (half) and speaking at any time (full).
+
+        MODE
+        ID: 7
+        Mode: half
+
+    Numbered in the sender's stream, like MSG.
+    """
 
     method = "MODE"
     headers = (NUMBER, MODE)
@@ -106,7 +153,13 @@ class Mode(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Quit(Bcp2Message):
-    """The conversation is over; the outbox is not."""
+    """End the conversation; queued messages stay in the outbox.
+
+        QUIT
+        Reason: away
+
+    Sent by peers.
+    """
 
     method = "QUIT"
     headers = (Header("Reason", "reason", needed=False),)

@@ -23,7 +23,15 @@ from chatproto.wire.room_fields import (
 
 @dataclass(frozen=True, slots=True)
 class Join(Bcp2Message):
-    """Let me into `Room`; who opens it owns it, and its key is `Secret`."""
+    """Enter a room; the first client in it owns it, and its key is `Secret`.
+
+        JOIN
+        CSeq: 7
+        Room: #tea
+        Secret: sesame
+
+    Sent by clients. Answered by JOINACK, or ERROR 403.
+    """
 
     method = "JOIN"
     headers = (CSEQ, ROOM_OF, SECRET)
@@ -34,14 +42,31 @@ class Join(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Part(OfRoom):
-    """I leave `Room`."""
+    """Leave a room.
+
+        PART
+        CSeq: 7
+        Room: #tea
+
+    Sent by clients. Answered by PARTACK.
+    """
 
     method = "PART"
 
 
 @dataclass(frozen=True, slots=True)
 class Say(Bcp2Message):
-    """Say `text` in `Room`."""
+    """Say the body in a room.
+
+        SAY
+        CSeq: 7
+        Room: #tea
+        Content-Length: 5
+
+        hello
+
+    Sent by clients. Answered by SAYACK; the others receive SAID.
+    """
 
     method = "SAY"
     headers = (CSEQ, ROOM_OF)
@@ -53,7 +78,16 @@ class Say(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class History(Bcp2Message):
-    """What was said after `After`, or before `Before`, or last, at most `Limit` messages."""
+    """Ask for messages after `After`, before `Before`, or the last ones.
+
+        HISTORY
+        CSeq: 7
+        Room: #tea
+        After: 40
+        Limit: 100
+
+    Sent by clients. At most `Limit` messages are sent as SAID, then HISTORYACK.
+    """
 
     method = "HISTORY"
     headers = (CSEQ, ROOM_OF, AFTER, BEFORE, LIMIT)
@@ -66,7 +100,16 @@ class History(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Names(Bcp2Message):
-    """Who is in `Room`: those after the id `After`, at most `Limit`."""
+    """Ask who is in a room, from the id after `After` on.
+
+        NAMES
+        CSeq: 7
+        Room: #tea
+        After: alice
+        Limit: 100
+
+    Sent by clients. At most `Limit` are listed. Answered by NAMESACK.
+    """
 
     method = "NAMES"
     headers = (CSEQ, ROOM_OF, AFTER_ID, LIMIT)
@@ -78,7 +121,17 @@ class Names(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Topic(Bcp2Message):
-    """The topic is `text` now; empty for none."""
+    """Set the topic of a room to the body; an empty one removes it.
+
+        TOPIC
+        CSeq: 7
+        Room: #tea
+        Content-Length: 9
+
+        green tea
+
+    Sent by moderators. Answered by TOPICACK.
+    """
 
     method = "TOPIC"
     headers = (CSEQ, ROOM_OF)
@@ -90,7 +143,15 @@ class Topic(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Kick(Bcp2Message):
-    """Put `peerID` out of `Room`; they may come back."""
+    """Remove `peerID` from a room; the peer may come back.
+
+        KICK
+        CSeq: 7
+        Room: #tea
+        peerID: bob
+
+    Sent by moderators. Answered by KICKACK.
+    """
 
     method = "KICK"
     headers = (CSEQ, ROOM_OF, PEER_ID)
@@ -101,44 +162,95 @@ class Kick(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Ban(Barring):
-    """Put them out, and let them not in again, until `Until`."""
+    """Remove a peer from a room and keep it out until `Until`.
+
+        BAN
+        CSeq: 7
+        Room: #tea
+        peerID: bob
+        Until: 2026-12-01T00:00:00Z
+
+    Sent by moderators. Exactly one of `peerID`, `Key` and `Address` is given. Answered by BANACK.
+    """
 
     method = "BAN"
 
 
 @dataclass(frozen=True, slots=True)
 class Unban(Barring):
-    """Let them in again; `Until` means nothing here."""
+    """End a ban.
+
+        UNBAN
+        CSeq: 7
+        Room: #tea
+        peerID: bob
+
+    Sent by moderators. `Until` is ignored. Answered by UNBANACK.
+    """
 
     method = "UNBAN"
 
 
 @dataclass(frozen=True, slots=True)
 class Mute(OfSomebody):
-    """Let `peerID` say nothing in `Room`, until `Until`."""
+    """Refuse messages of `peerID` in a room until `Until`.
+
+        MUTE
+        CSeq: 7
+        Room: #tea
+        peerID: bob
+        Until: 2026-12-01T00:00:00Z
+
+    Sent by moderators. A date in the past ends it. Answered by MUTEACK.
+    """
 
     method = "MUTE"
 
 
 @dataclass(frozen=True, slots=True)
 class Op(OfSomebody):
-    """Let `peerID` put others out of `Room`, until `Until`."""
+    """Make `peerID` a moderator of a room until `Until`.
+
+        OP
+        CSeq: 7
+        Room: #tea
+        peerID: bob
+        Until: 2026-12-01T00:00:00Z
+
+    Sent by the owner. A date in the past ends it. Answered by OPACK.
+    """
 
     method = "OP"
 
 
 @dataclass(frozen=True, slots=True)
 class Invite(OfSomebody):
-    """Let `peerID` into `Room` without its key, until `Until`, and tell them."""
+    """Let `peerID` into a room without its key until `Until`, and tell it.
+
+        INVITE
+        CSeq: 7
+        Room: #tea
+        peerID: bob
+        Until: 2026-12-01T00:00:00Z
+
+    Sent by moderators. A date in the past ends it. Answered by INVITEACK.
+    """
 
     method = "INVITE"
 
 
 @dataclass(frozen=True, slots=True)
 class Settings(Bcp2Message):
-    """How `Room` is: its key (empty: none), whether only who is invited may in, whether it is kept.
+    """Change a room: its key (empty: none), whether only invited peers may join, whether it is kept.
 
-    What is left out stays as it is; the answer tells all, but of a key only that there is one.
+        SETTINGS
+        CSeq: 7
+        Room: #tea
+        Secret: sesame
+        Invited: no
+        Kept: yes
+
+    Sent by the owner. Headers that are left out change nothing. Answered by SETTINGSACK.
     """
 
     method = "SETTINGS"
@@ -158,7 +270,15 @@ class Settings(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Rooms(Bcp2Message):
-    """Which rooms there are: those after `After`, at most `Limit`."""
+    """Ask which rooms exist, from the one after `After` on.
+
+        ROOMS
+        CSeq: 7
+        After: #cake
+        Limit: 100
+
+    Sent by clients. At most `Limit` are listed. Answered by ROOMSACK.
+    """
 
     method = "ROOMS"
     headers = (CSEQ, Header("After", "after", read_room, str.lower, needed=False), LIMIT)

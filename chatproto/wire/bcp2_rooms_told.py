@@ -42,7 +42,23 @@ from chatproto.wire.room_fields import (
 
 @dataclass(frozen=True, slots=True)
 class JoinAck(Bcp2Message):
-    """You are in: `Count` people are, the first of them by id in the body; `Last` was said last."""
+    """Confirm JOIN: the number of members, the first of them, and the last message's number.
+
+        JOINACK
+        CSeq: 7
+        Room: #tea
+        Count: 2
+        Last: 41
+        Role: op
+        Topic: green tea
+        Next: bob
+        Content-Length: 18
+
+        alice owner
+        bob
+
+    Sent by servers. The body has one `id` or `id role` a line; `Next` tells that more follow.
+    """
 
     method = "JOINACK"
     headers = (
@@ -67,14 +83,30 @@ class JoinAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class PartAck(OfRoom):
-    """You are out."""
+    """Confirm PART.
+
+        PARTACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "PARTACK"
 
 
 @dataclass(frozen=True, slots=True)
 class SayAck(Bcp2Message):
-    """It was said: this is its number in the room's one order, and its time."""
+    """Confirm SAY: the message's number in the room, and its date.
+
+        SAYACK
+        CSeq: 7
+        Room: #tea
+        ID: 7
+        Date: 2026-11-21T05:00:00Z
+
+    Sent by servers.
+    """
 
     method = "SAYACK"
     headers = (CSEQ, ROOM_OF, ID, DATE)
@@ -86,7 +118,19 @@ class SayAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Said(Bcp2Message):
-    """A push: `From` said `text`. With a `CSeq` it is part of the answer to HISTORY."""
+    """Tell a message that was said in a room.
+
+        SAID
+        Room: #tea
+        From: alice
+        ID: 7
+        Date: 2026-11-21T05:00:00Z
+        Content-Length: 5
+
+        hello
+
+    Pushed by servers. With a CSeq it belongs to the answer to HISTORY.
+    """
 
     method = "SAID"
     headers = (CSEQ._replace(needed=False), ROOM_OF, FROM, ID, DATE)
@@ -101,7 +145,16 @@ class Said(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class HistoryAck(Bcp2Message):
-    """That were `Count` messages; `More: yes` where others follow in the same direction."""
+    """End the answer to HISTORY after `Count` messages.
+
+        HISTORYACK
+        CSeq: 7
+        Room: #tea
+        Count: 2
+        More: yes
+
+    `More: yes` tells that others follow in the same direction.
+    """
 
     method = "HISTORYACK"
     headers = (CSEQ, ROOM_OF, COUNT, MORE)
@@ -113,7 +166,20 @@ class HistoryAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class NamesAck(Bcp2Message):
-    """These are in the room, `Count` in all; `Next` where more follow after that id."""
+    """List members of a room, one `id` or `id role` a line; `Count` is the number in all.
+
+        NAMESACK
+        CSeq: 7
+        Room: #tea
+        Count: 2
+        Next: bob
+        Content-Length: 18
+
+        alice owner
+        bob
+
+    Sent by servers. `Next` tells that more follow after that id.
+    """
 
     method = "NAMESACK"
     headers = (CSEQ, ROOM_OF, COUNT, NEXT_ID)
@@ -127,56 +193,115 @@ class NamesAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class TopicAck(OfRoom):
-    """So it is."""
+    """Confirm TOPIC.
+
+        TOPICACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "TOPICACK"
 
 
 @dataclass(frozen=True, slots=True)
 class KickAck(OfRoom):
-    """They are out."""
+    """Confirm KICK.
+
+        KICKACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "KICKACK"
 
 
 @dataclass(frozen=True, slots=True)
 class BanAck(OfRoom):
-    """They do not come in."""
+    """Confirm BAN.
+
+        BANACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "BANACK"
 
 
 @dataclass(frozen=True, slots=True)
 class UnbanAck(OfRoom):
-    """They may come in."""
+    """Confirm UNBAN.
+
+        UNBANACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "UNBANACK"
 
 
 @dataclass(frozen=True, slots=True)
 class MuteAck(OfRoom):
-    """So it is."""
+    """Confirm MUTE.
+
+        MUTEACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "MUTEACK"
 
 
 @dataclass(frozen=True, slots=True)
 class OpAck(OfRoom):
-    """So it is."""
+    """Confirm OP.
+
+        OPACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "OPACK"
 
 
 @dataclass(frozen=True, slots=True)
 class InviteAck(OfRoom):
-    """They may come in, and were told if they are here."""
+    """Confirm INVITE; the peer was told if it is connected.
+
+        INVITEACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
 
     method = "INVITEACK"
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsAck(Bcp2Message):
-    """So the room is now."""
+    """Tell all settings of a room; of its key only whether there is one.
+
+        SETTINGSACK
+        CSeq: 7
+        Room: #tea
+        Locked: yes
+        Invited: no
+        Kept: yes
+
+    Sent by servers. Answers SETTINGS.
+    """
 
     method = "SETTINGSACK"
     headers = (
@@ -195,7 +320,17 @@ class SettingsAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class RoomsAck(Bcp2Message):
-    """These there are; `Next` where more follow after that room."""
+    """List rooms, one `room members topic` a line.
+
+        ROOMSACK
+        CSeq: 7
+        Next: #tea
+        Content-Length: 18
+
+        #tea 2 green tea
+
+    Sent by servers. `Next` tells that more follow after that room.
+    """
 
     method = "ROOMSACK"
     headers = (CSEQ, Header("Next", "next", read_room, str.lower, needed=False))
@@ -207,7 +342,15 @@ class RoomsAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Joined(Bcp2Message):
-    """A push: `peerID` has come into `Room`."""
+    """Tell that `peerID` has entered a room.
+
+        JOINED
+        Room: #tea
+        peerID: bob
+        Role: op
+
+    Pushed by servers.
+    """
 
     method = "JOINED"
     headers = (ROOM_OF, PEER_ID, Header("Role", "role", read_role, needed=False))
@@ -218,7 +361,15 @@ class Joined(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Parted(Bcp2Message):
-    """A push: `peerID` is no longer in `Room`."""
+    """Tell that `peerID` is no longer in a room.
+
+        PARTED
+        Room: #tea
+        peerID: bob
+        Reason: did not read
+
+    Pushed by servers.
+    """
 
     method = "PARTED"
     headers = (ROOM_OF, PEER_ID, Header("Reason", "reason", needed=False))
@@ -229,9 +380,17 @@ class Parted(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Changed(Bcp2Message):
-    """A push: `From`, or without it the server's operator, did `What`.
+    """Tell what a moderator, or without `From` the server's operator, did in a room.
 
-    With whom: `peerID`, `Key` or `Address`; until when: `Until`; a topic is the body.
+        CHANGED
+        Room: #tea
+        What: mute
+        From: alice
+        peerID: bob
+        Until: 2026-12-01T00:00:00Z
+        Content-Length: 0
+
+    Pushed by servers. `peerID`, `Key` or `Address` name the peer; a new topic is the body.
     """
 
     method = "CHANGED"
@@ -257,7 +416,14 @@ class Changed(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Invited(Bcp2Message):
-    """A push: `From` lets you into `Room`."""
+    """Tell that `From` invites this client into a room.
+
+        INVITED
+        Room: #tea
+        From: alice
+
+    Pushed by servers.
+    """
 
     method = "INVITED"
     headers = (ROOM_OF, FROM._replace(needed=False))

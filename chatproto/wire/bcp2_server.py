@@ -1,4 +1,4 @@
-"""BCP/2 between client and server, message by message (protocol section 3).
+"""Define the BCP/2 messages between client and server (PROTOCOL.md section 3).
 
 Each request has a `CSeq` that its answer repeats; pushes have none. Bytes are the matter of
 `chatproto.wire.strict`.
@@ -46,7 +46,17 @@ from chatproto.wire.fields import Contact, read_client_id, read_port
 
 @dataclass(frozen=True, slots=True)
 class Login(Bcp2Message):
-    """I have the account `User`, and this is its password; before REGISTER."""
+    """Log in to an account, before REGISTER.
+
+        LOGIN
+        CSeq: 7
+        User: alice
+        Content-Length: 6
+
+        sesame
+
+    Sent by clients; the body is the password. Answered by LOGINACK, or ERROR 403.
+    """
 
     method = "LOGIN"
     headers = (CSEQ, USER_OF)
@@ -58,10 +68,21 @@ class Login(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Register(Bcp2Message):
-    """I am `clientID` and can be called here; the connection renews it, `Expires: 0` takes it back.
+    """Register an id and the addresses where the client accepts calls.
 
-    `Listed: no`: in no list, and to be found only by the keys in `Allow`. `Open: yes`: callable in
-    plain text too, so that classic clients are told of it.
+        REGISTER
+        CSeq: 7
+        clientID: alice
+        Port: 5556
+        Addresses: 192.0.2.7:5556
+        Expires: 90
+        Listed: no
+        Allow: sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA
+        Open: yes
+
+    Sent by clients. The registration lasts as long as the connection; `Expires: 0` ends it.
+    `Listed: no` hides the id from lists, and only the keys in `Allow` find it. `Open: yes`
+    makes the client callable in plain text too. Answered by REGACK, or ERROR 409 (id taken).
     """
 
     method = "REGISTER"
@@ -87,7 +108,14 @@ class Register(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Bridge(Bcp2Message):
-    """Give me `peerID`; without it the classic question, anybody who waits."""
+    """Ask for the peer `peerID`, or without it for any client that waits.
+
+        BRIDGE
+        CSeq: 7
+        peerID: bob
+
+    Sent by clients. Answered by BRIDGEACK.
+    """
 
     method = "BRIDGE"
     headers = (CSEQ, Header("peerID", "peer_id", read_client_id, needed=False))
@@ -97,7 +125,16 @@ class Bridge(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Info(Bcp2Message):
-    """Who is registered: ids that begin with `Prefix` and come after `After`, at most `Limit`."""
+    """Ask for registered ids that begin with `Prefix` and come after `After`.
+
+        INFO
+        CSeq: 7
+        Prefix: al
+        After: alice
+        Limit: 100
+
+    Sent by clients. At most `Limit` ids are listed. Answered by INFOACK.
+    """
 
     method = "INFO"
     headers = (
@@ -114,7 +151,14 @@ class Info(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Watch(Bcp2Message):
-    """Tell me when `peerID` comes and goes."""
+    """Ask to be told when `peerID` comes and goes.
+
+        WATCH
+        CSeq: 7
+        peerID: bob
+
+    Sent by clients. Answered by WATCHACK; PRESENCE messages follow.
+    """
 
     method = "WATCH"
     headers = (CSEQ, PEER_ID)
@@ -124,7 +168,14 @@ class Watch(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Unwatch(Bcp2Message):
-    """Tell me no more."""
+    """End WATCH for `peerID`.
+
+        UNWATCH
+        CSeq: 7
+        peerID: bob
+
+    Sent by clients. Answered by UNWATCHACK.
+    """
 
     method = "UNWATCH"
     headers = (CSEQ, PEER_ID)
@@ -134,7 +185,13 @@ class Unwatch(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Observe(Bcp2Message):
-    """How do you see me? It needs no REGISTER."""
+    """Ask for the address that the server sees; needs no REGISTER.
+
+        OBSERVE
+        CSeq: 7
+
+    Sent by clients. Answered by OBSERVEACK.
+    """
 
     method = "OBSERVE"
     headers = (CSEQ,)
@@ -146,7 +203,14 @@ class Observe(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class LoginAck(Bcp2Message):
-    """This connection is `User`'s."""
+    """Confirm that the connection belongs to the account `User`.
+
+        LOGINACK
+        CSeq: 7
+        User: alice
+
+    Sent by servers. Answers LOGIN.
+    """
 
     method = "LOGINACK"
     headers = (CSEQ, USER_OF)
@@ -156,7 +220,16 @@ class LoginAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class RegAck(Bcp2Message):
-    """Registered for `Expires` seconds; `Observed` is where the server sees the connection from."""
+    """Confirm a registration for `Expires` seconds.
+
+        REGACK
+        CSeq: 7
+        clientID: alice
+        Expires: 90
+        Observed: 192.0.2.7:40000
+
+    Sent by servers. `Observed` is the address that the server sees.
+    """
 
     method = "REGACK"
     headers = (
@@ -173,7 +246,15 @@ class RegAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class ObserveAck(Bcp2Message):
-    """From this address, and by my clock it is `Date`."""
+    """Tell the address that the server sees, and its time.
+
+        OBSERVEACK
+        CSeq: 7
+        Observed: 192.0.2.7:40000
+        Date: 2026-11-21T05:00:00Z
+
+    Sent by servers. Answers OBSERVE.
+    """
 
     method = "OBSERVEACK"
     headers = (
@@ -188,7 +269,20 @@ class ObserveAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class BridgeAck(Bcp2Message):
-    """Call this one; without a `clientID` nobody is to be had. Without `Key`: only in the open."""
+    """Name the peer to call, its key and its addresses.
+
+        BRIDGEACK
+        CSeq: 7
+        clientID: alice
+        Key: sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA
+        Addresses: 192.0.2.7:5556
+        Call: k3
+        Ticket: t5
+        Relay: 192.0.2.1:3003
+
+    Sent by servers. Without `clientID` no peer is available. Without `Key` the peer speaks plain
+    text only.
+    """
 
     method = "BRIDGEACK"
     headers = (
@@ -211,7 +305,17 @@ class BridgeAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class InfoAck(Bcp2Message):
-    """These are registered; `Next` where more follow after that id."""
+    """List registered clients, one `clientID ip:port key` a line; `-` stands for no key.
+
+        INFOACK
+        CSeq: 7
+        Next: carol
+        Content-Length: 82
+
+        alice 192.0.2.7:5556 sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA
+
+    Sent by servers. `Next` tells that more follow after that id.
+    """
 
     method = "INFOACK"
     headers = (CSEQ, Header("Next", "next", read_client_id, needed=False))
@@ -223,7 +327,14 @@ class InfoAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class WatchAck(Bcp2Message):
-    """You will be told; a PRESENCE with how it stands now follows."""
+    """Confirm WATCH; a PRESENCE with the current status follows.
+
+        WATCHACK
+        CSeq: 7
+        peerID: bob
+
+    Sent by servers.
+    """
 
     method = "WATCHACK"
     headers = (CSEQ, PEER_ID)
@@ -233,7 +344,14 @@ class WatchAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class UnwatchAck(Bcp2Message):
-    """You will not."""
+    """Confirm UNWATCH.
+
+        UNWATCHACK
+        CSeq: 7
+        peerID: bob
+
+    Sent by servers.
+    """
 
     method = "UNWATCHACK"
     headers = (CSEQ, PEER_ID)
@@ -243,7 +361,18 @@ class UnwatchAck(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Introduce(Bcp2Message):
-    """A push: `clientID`, who has `Key`, asked for you and may call from these addresses."""
+    """Tell that the peer `clientID` asked for this client and may call.
+
+        INTRODUCE
+        clientID: alice
+        Key: sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA
+        Addresses: 192.0.2.7:5556
+        Call: k3
+        Ticket: t5
+        Relay: 192.0.2.1:3003
+
+    Pushed by servers.
+    """
 
     method = "INTRODUCE"
     headers = (CLIENT_ID, KEY_OF._replace(needed=True), ADDRESSES_OF, CALL, TICKET, RELAY)
@@ -257,7 +386,14 @@ class Introduce(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Presence(Bcp2Message):
-    """A push: `peerID` is online or offline."""
+    """Tell that `peerID` is online or offline.
+
+        PRESENCE
+        peerID: bob
+        Status: online
+
+    Pushed by servers, to clients that sent WATCH.
+    """
 
     method = "PRESENCE"
     headers = (PEER_ID, Header("Status", "status", one_of("online", "offline")))
@@ -267,7 +403,13 @@ class Presence(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Closing(Bcp2Message):
-    """A push: the server stops; come back after `Retry-After` seconds."""
+    """Tell that the server stops; reconnect after `Retry-After` seconds.
+
+        CLOSING
+        Retry-After: 30
+
+    Pushed by servers.
+    """
 
     method = "CLOSING"
     headers = (RETRY_AFTER,)
@@ -276,7 +418,12 @@ class Closing(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Replaced(Bcp2Message):
-    """A push: another connection with your key has taken your place; do not come back by yourself."""
+    """Tell that another connection with the same key took over; do not reconnect.
+
+        REPLACED
+
+    Pushed by servers.
+    """
 
     method = "REPLACED"
 

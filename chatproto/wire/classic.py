@@ -1,4 +1,4 @@
-"""The whole protocol, message by message, and one table of who may send each.
+"""Define the classic messages, and one table of the sides that may send each.
 
 A message is a frozen value; its `headers` say how it looks on the wire, in the order they are sent.
 To add one: a dataclass, a row in `TABLE`, a `case` where it is answered, and a test for each.
@@ -32,7 +32,7 @@ STATUS = re.compile(r"([1-6][0-9]{2})(?: .*)?")
 
 
 class Sender(Flag):
-    """Who says it."""
+    """The sides that may send a message."""
 
     CLIENT = auto()
     SERVER = auto()
@@ -48,7 +48,7 @@ class Grammar(Flag):
 
 @distinct
 class Header(NamedTuple):
-    """One header of a message: its name on the wire, its attribute, and how its value is read.
+    """A header of a message: its name on the wire, its attribute, its reader and writer.
 
     `read` raises RemoteError 400. `write` makes text of the value. A header that is not `needed`
     may be missing, and is left out when the value is the attribute's default. What is `secret`
@@ -132,7 +132,7 @@ PORT = Header("Port", "port", read_port)
 
 @dataclass(frozen=True, slots=True)
 class ClassicMessage:
-    """What all messages have: a method, and how the rest of the block looks."""
+    """Base class of messages: a method, and the headers or lines of the block."""
 
     method: ClassVar[str]
     headers: ClassVar[tuple[Header, ...]] = ()
@@ -163,7 +163,15 @@ class Confirmation(NamedTuple):
 
 
 class ClassicRegister(Claim):
-    """I can be called here: `REGISTER`, clientID, IP, Port; answered by REGACK, or ERROR 409."""
+    """Announce where a client accepts calls.
+
+        REGISTER
+        clientID: alice
+        IP: 192.0.2.7
+        Port: 3000
+
+    Sent by clients. Answered by REGACK, or ERROR 409 (id taken).
+    """
 
     __slots__ = ()
     method: ClassVar[str] = "REGISTER"
@@ -172,7 +180,16 @@ class ClassicRegister(Claim):
 
 
 class ClassicRegAck(Confirmation):
-    """You are registered, as you said: `REGACK`, clientID, IP, Port, `Status: registered`."""
+    """Confirm a registration, with the values of the request.
+
+        REGACK
+        clientID: alice
+        IP: 192.0.2.7
+        Port: 3000
+        Status: registered
+
+    Sent by servers. Answers REGISTER.
+    """
 
     __slots__ = ()
     method: ClassVar[str] = "REGACK"
@@ -182,7 +199,13 @@ class ClassicRegAck(Confirmation):
 
 @dataclass(frozen=True, slots=True)
 class ClassicBridge(ClassicMessage):
-    """Give me somebody to talk to: `BRIDGE` and the asker's own clientID."""
+    """Ask for a peer to talk to.
+
+        BRIDGE
+        clientID: alice
+
+    Sent by clients, with their own id. Answered by BRIDGEACK.
+    """
 
     method = "BRIDGE"
     headers = (CLIENT_ID,)
@@ -191,7 +214,15 @@ class ClassicBridge(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class ClassicBridgeAck(ClassicMessage):
-    """Call this one: `BRIDGEACK`, clientID, IP, Port; all three empty when nobody is to be had."""
+    """Name the peer to call.
+
+        BRIDGEACK
+        clientID: bob
+        IP: 192.0.2.7
+        Port: 3000
+
+    Sent by servers. All three values are empty if no peer is available.
+    """
 
     method = "BRIDGEACK"
     headers = (
@@ -206,7 +237,12 @@ class ClassicBridgeAck(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class ClassicInfo(ClassicMessage):
-    """Who is there? `INFO`; a line without a colon may follow and says nothing."""
+    """Ask which clients are registered.
+
+        INFO
+
+    Sent by clients. A line without a colon may follow the method; it is ignored.
+    """
 
     method = "INFO"
     lines = LineField(None)
@@ -214,7 +250,14 @@ class ClassicInfo(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class ClassicInfoAck(ClassicMessage):
-    """These are there: `INFOACK` and a line `<clientID> <ip>:<port>` for each."""
+    """List the registered clients, one `<clientID> <ip>:<port>` a line.
+
+        INFOACK
+        alice 192.0.2.7:3000
+        bob 192.0.2.8:3001
+
+    Sent by servers. Answers INFO.
+    """
 
     method = "INFOACK"
     lines = LineField("contacts", read_contact, write_contact)
@@ -223,21 +266,37 @@ class ClassicInfoAck(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class ClassicProbe(ClassicMessage):
-    """Is anybody there? `PROBE`; any bytes will do for an answer."""
+    """Test whether a server answers.
+
+        PROBE
+
+    Sent by clients. Any answer will do; ours is PROBEACK.
+    """
 
     method = "PROBE"
 
 
 @dataclass(frozen=True, slots=True)
 class ProbeAck(ClassicMessage):
-    """Yes: `PROBEACK`."""
+    """Answer PROBE.
+
+        PROBEACK
+
+    Sent by servers.
+    """
 
     method = "PROBEACK"
 
 
 @dataclass(frozen=True, slots=True)
 class Unregister(ClassicMessage):
-    """Forget me: `UNREGISTER`, clientID. ERROR 403 from another address, 404 if not known."""
+    """End a registration.
+
+        UNREGISTER
+        clientID: alice
+
+    Sent by clients. Answered by UNREGACK, or ERROR 403 (from another address), 404 (not known).
+    """
 
     method = "UNREGISTER"
     headers = (CLIENT_ID,)
@@ -246,14 +305,25 @@ class Unregister(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class UnregAck(ClassicMessage):
-    """Forgotten: `UNREGACK`."""
+    """Confirm that a registration has ended.
+
+        UNREGACK
+
+    Sent by servers.
+    """
 
     method = "UNREGACK"
 
 
 @dataclass(frozen=True, slots=True)
 class ClassicQuit(ClassicMessage):
-    """Goodbye: `QUIT`. To a server with the clientID that it shall forget; to a peer without."""
+    """Say goodbye.
+
+        QUIT
+        clientID: alice
+
+    Sent to a server with the id whose registration ends, and to a peer without an id.
+    """
 
     method = "QUIT"
     headers = (Header("clientID", "client_id", read_optional_id, needed=False),)
@@ -262,14 +332,27 @@ class ClassicQuit(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class QuitAck(ClassicMessage):
-    """Forgotten: `QUITACK`."""
+    """Confirm QUIT.
+
+        QUITACK
+
+    Sent by servers.
+    """
 
     method = "QUITACK"
 
 
 @dataclass(frozen=True, slots=True)
 class ClassicChat(ClassicMessage):
-    """I call you: `CHAT`, the caller's clientID, IP and Port (dialect canon)."""
+    """Call a peer, and tell where the caller accepts calls (dialect canon).
+
+        CHAT
+        clientID: alice
+        IP: 192.0.2.7
+        Port: 3000
+
+    Sent by the peer that calls.
+    """
 
     method = "CHAT"
     headers = (CLIENT_ID, IP, PORT)
@@ -280,7 +363,13 @@ class ClassicChat(ClassicMessage):
 
 @dataclass(frozen=True, slots=True)
 class ClassicError(ClassicMessage):
-    """No: `ERROR`, `Status: <code> <words>`, a status of `wire.reasons`."""
+    """Refuse a request with one of the codes of `wire/reasons.py`.
+
+        ERROR
+        Status: 409 id taken
+
+    Sent by servers.
+    """
 
     method = "ERROR"
     headers = (Header("Status", "status", read_status, write_status),)
@@ -292,7 +381,7 @@ Message: TypeAlias = ClassicMessage | ClassicRegister | ClassicRegAck
 
 @distinct
 class MessageRow(NamedTuple):
-    """Who may send a message, and in which dialects."""
+    """A message with the sides that may send it and the dialects that have it."""
 
     kind: type[Message]
     senders: Sender
@@ -319,7 +408,7 @@ TABLE: tuple[MessageRow, ...] = (
 
 
 def methods(sender: Sender, dialect: Grammar = Grammar.CLASSIC) -> dict[str, type[Message]]:
-    """What `sender` may say in `dialect`, by method."""
+    """Return the messages that `sender` may send in `dialect`, by method."""
     return {
         row.kind.method: row.kind
         for row in TABLE

@@ -31,7 +31,7 @@ HTTP = re.compile(rb"[A-Za-z]+ +[^ ]+ +HTTP/")
 
 @distinct
 class Form(NamedTuple):
-    """How a kind of message is written: a template for its values, or (None) header by header."""
+    """The form in which a message is written: a template for its values, or None for header by header."""
 
     template: str | None
     values: Callable[[Any], tuple[Any, ...]] | None  # None: the message is that tuple
@@ -39,7 +39,7 @@ class Form(NamedTuple):
 
 
 def form_of(kind: type[Message]) -> Form:
-    """What `encode` keeps of a kind of message."""
+    """Compute the form of a message class once."""
     names = [header.attribute for header in kind.headers]
     template = None
     if len(names) > 1 and all(header.needed and header.write is None for header in kind.headers):

@@ -1,4 +1,4 @@
-"""How the programs out there speak to each other: the rows of the classic and raw dialects.
+"""Describe the dialects in which course programs chat with each other, one row each.
 
 A row says what its caller sends first, how it frames a message and how it says farewell. What comes
 in is recognised by `chatproto.wire.reader`; a caller is answered in its own row.
@@ -16,7 +16,7 @@ _LINE_ENDS = re.compile(r"[\r\n\x00]+")
 
 @dataclass(frozen=True, slots=True)
 class Me:
-    """Who we are, as openers tell it."""
+    """Our own id and address, as openers announce them."""
 
     client_id: str
     host: str
@@ -25,7 +25,7 @@ class Me:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a session may expect of a peer; the plain dialects and BCP/2 differ in nothing else for it.
+    """The properties of a dialect that a session depends on; BCP/2 has them too.
 
     `asks`: a call must be accepted. `numbered`: messages have ids, and turns and modes can be sent.
     `acknowledged`: the peer tells which messages it has stored. `resumes`: a conversation survives its
@@ -73,7 +73,7 @@ class Dialect(Capabilities):
     strict_turns: bool = True
 
     def opener(self, me: Me) -> bytes:
-        """What a caller sends first; empty where the row has nothing."""
+        """Return the first bytes that a caller sends; empty where the dialect has none."""
         announcement = f"Incoming chat request from {me.client_id} {me.host}:{me.port}"
         return self._fill(self.opening, me, announcement, b"", "")
 

@@ -1,4 +1,4 @@
-"""The values inside a message: ids, ports, addresses. Read strictly, or refused."""
+"""Read and write the values in messages: ids, ports, addresses."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BLANK = re.compile(r"[\s\x00-\x1f]")
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """Somebody and where they can be called; `key` is `sha256:...`, or None if they have none."""
+    """A peer and its address; `key` is `sha256:...`, or None if it has none."""
 
     client_id: str
     host: str
@@ -81,7 +81,7 @@ def read_host_port(text: str) -> tuple[str, int]:
 
 
 def is_local(host: str) -> bool:
-    """Whether `host` means the machine that it is said on: loopback or unspecified, or no address."""
+    """Return True if `host` is loopback, unspecified or no address at all."""
     try:
         address = ip_address(host)
     except ValueError:

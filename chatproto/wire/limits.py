@@ -172,7 +172,7 @@ class Limits:
     redial_asks: int = 3  # failed tries, then the server is asked where they are
 
     def with_values(self, settings: list[str]) -> Limits:
-        """These limits with each `NAME=VALUE` of `settings` put in.
+        """Return these limits with each `NAME=VALUE` of `settings` applied.
 
         Raises ValueError with one sentence for a person: unknown name, no number, or below zero.
         """

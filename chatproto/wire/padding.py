@@ -1,4 +1,4 @@
-"""Cut padded messages: C programs often send their whole buffer, the text, a NUL and what follows."""
+"""Remove padding from messages: C programs often send a whole buffer, with a NUL after the text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Blocks among what peers in plain text say: a start line, header lines, a blank line.
+"""Find blocks of headers in the plain text of a peer.
 
 A person may well write a line that looks like the start of one, so what follows it is looked at too.
 All expressions here are bounded: what a stranger sends is matched again with every segment.
@@ -21,7 +21,7 @@ _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 
 class Shape(Enum):
-    """What bytes may be, as far as they have come."""
+    """The possible meanings of the bytes received so far."""
 
     TEXT = auto()
     """No block, whatever comes."""
@@ -51,7 +51,7 @@ class HeaderBlock:
 
 
 def shape_of(data: bytearray, ids: bool) -> Shape:
-    """What `data` begins with; `ids`: whether a block may start with an `ID:` line (row idhdr)."""
+    """Tell what `data` begins with; with `ids`, a block may start with an `ID:` line (dialect idhdr)."""
     start = _START.match(data)
     if start is None and ids:
         start = _ID_START.match(data)
@@ -71,7 +71,7 @@ def shape_of(data: bytearray, ids: bool) -> Shape:
 
 
 def end_of_block(data: bytearray, most: int) -> int:
-    """Where the block at the head of `data` ends, 0 if it does not within `most` bytes."""
+    """Return the end of the block at the head of `data`, 0 if it does not end within `most` bytes."""
     blank = _BLANK_LINE.search(data, 0, most)
     return blank.end() if blank else 0
 

@@ -1,4 +1,4 @@
-"""The blocks with which a connection of BCP/2 may begin in plain text (protocol section 5).
+"""Read and write the plain-text block that may precede TLS or a relayed connection.
 
 PUNCH says to which introduction a connection belongs, before its TLS; RELAY asks for a place in a
 pipe. They are read strictly, as all of BCP/2: CRLF, and nothing that is not one of them.
@@ -20,7 +20,13 @@ MOST = 256
 
 @dataclass(frozen=True, slots=True)
 class Punch(Bcp2Message):
-    """This connection is part of the introduction `call`; from whoever dialled."""
+    """Name the rendezvous that a new connection belongs to, before its TLS.
+
+        PUNCH
+        Call: k3
+
+    Sent by the peer that dialled, after an introduction with the same `Call`.
+    """
 
     method = "PUNCH"
     headers = (CALL._replace(needed=True),)
@@ -29,7 +35,13 @@ class Punch(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Relay(Bcp2Message):
-    """Let me into the pipe that `ticket` is for; to a server, on a connection of its own."""
+    """Ask a server to relay this connection to the other holder of `Ticket`.
+
+        RELAY
+        Ticket: t5
+
+    Sent on a connection of its own. Answered by RELAYACK, or ERROR.
+    """
 
     method = "RELAY"
     headers = (TICKET._replace(needed=True),)
@@ -38,14 +50,25 @@ class Relay(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class RelayAck(Bcp2Message):
-    """The other is here too: from now on the connection is a pipe of bytes between you."""
+    """Tell that the other side is here: from now on the connection carries its bytes.
+
+        RELAYACK
+
+    Sent by servers. Answers RELAY.
+    """
 
     method = "RELAYACK"
 
 
 @dataclass(frozen=True, slots=True)
 class RelayError(Bcp2Message):
-    """There will be no pipe, and the connection ends."""
+    """Refuse to relay; the connection ends.
+
+        ERROR
+        Status: 404 no such client
+
+    Sent by servers. Answers RELAY.
+    """
 
     method = "ERROR"
     headers = (Header("Status", "status", read_status, write_status),)
@@ -77,7 +100,7 @@ def encode(message: Bcp2Message) -> bytes:
 
 
 def may_begin(data: bytes, kinds: tuple[type[Kind], ...]) -> bool:
-    """Whether `data`, the first bytes of a connection, is one of `kinds` or can still become one."""
+    """Return True if a connection that begins with `data` can begin with one of `kinds`."""
     for kind in kinds:
         start = kind.method.encode() + b"\r\n"
         if data.startswith(start) or start.startswith(data):

@@ -1,4 +1,4 @@
-"""Bare text: what it says, where its farewell is, and where it may be cut."""
+"""Split raw text into its message and farewell, and at character boundaries."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def parted(text: str, dialect: Dialect, farewells: frozenset[str] = frozenset())
 
 
 def whole(data: bytes | bytearray) -> int:
-    """How many bytes of `data` are whole UTF-8 characters."""
+    """Count the bytes of `data` that are complete UTF-8 characters."""
     for back in range(1, min(4, len(data)) + 1):
         byte = data[-back]
         if byte >= 0xC0:

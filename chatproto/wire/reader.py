@@ -1,4 +1,4 @@
-"""What a peer in plain text says: recognised at its head, then read in its own dialect.
+"""Read the plain text of a peer: recognise its dialect from the first bytes, then parse it.
 
 A stream is blocks (`CHAT` and its like: a start line, header lines, a blank line) or bare text,
 which only silence ends. Nothing is kept past `limits.header_block` of a block, nor past
@@ -46,7 +46,7 @@ class DialectKnown:
 
 @dataclass(frozen=True, slots=True)
 class PlainMessage:
-    """One message, its line end taken off."""
+    """A message of the peer, without its line end."""
 
     text: str
 
@@ -69,7 +69,7 @@ _HOST = re.compile(r"[\w.:%-]{1,255}")
 
 
 class Reader:
-    """One incoming direction of one connection.
+    """Parse the incoming bytes of one connection.
 
     `dialect` None: we were called, and the head of the stream tells it. Else it is how we called,
     until the first frame of another row comes, which is then theirs.
@@ -93,12 +93,12 @@ class Reader:
 
     @property
     def pending(self) -> bool:
-        """Whether something has begun and is not whole."""
+        """True if a block or text has begun and is not complete."""
         return bool(self._rest) or self._due is not None or self._padding.waits
 
     @property
     def wants_silence(self) -> bool:
-        """Whether bytes wait that only silence can end."""
+        """True if bytes wait that only silence can complete."""
         if self._padding.waits:
             return True
         if self._due is not None:
@@ -119,7 +119,7 @@ class Reader:
                 return True
 
     def feed(self, data: bytes) -> list[Item]:
-        """What `data` completes."""
+        """Return what `data` completes."""
         items: list[Item] = []
         self._take_in(self._padding.feed(data), items)
         return items
@@ -226,7 +226,7 @@ class Reader:
         return True
 
     def _understood(self, block: HeaderBlock) -> list[Item] | None:
-        """What a block says; None if it is no block of any row."""
+        """Return the meaning of a block; None if no dialect has such a block."""
         headers, lines = block.headers, block.lines
         if block.start == "QUIT":
             return [Left("QUIT")]

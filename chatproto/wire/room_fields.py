@@ -1,4 +1,4 @@
-"""What stands in the headers and bodies of BCP/2 about rooms (protocol section 3)."""
+"""Read and write the header values and bodies of room messages (PROTOCOL.md section 3)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SECRET_BYTES = 200
 
 @distinct
 class Occupant(NamedTuple):
-    """Somebody in a room, and what they are there: one of `ROLES`."""
+    """A member of a room and its role, one of `ROLES`."""
 
     id: str
     role: str = "member"
@@ -136,7 +136,7 @@ PEOPLE = Body("members", read_occupants, write_occupants, "body_from_server")
 
 @dataclass(frozen=True, slots=True)
 class OfRoom(Bcp2Message):
-    """A request about a room and nothing else, and its answer."""
+    """Base class of messages that name a room and nothing else."""
 
     headers = (CSEQ, ROOM_OF)
     cseq: int
@@ -145,7 +145,7 @@ class OfRoom(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class OfSomebody(Bcp2Message):
-    """A request about somebody in a room, perhaps until a moment, and its answer.
+    """Base class of requests about a peer in a room, perhaps until a date.
 
     A moment that has passed takes back what was so.
     """
@@ -159,7 +159,7 @@ class OfSomebody(Bcp2Message):
 
 @dataclass(frozen=True, slots=True)
 class Barring(Bcp2Message):
-    """Who may not come in: an id, a key or an address, exactly one of them; perhaps until a moment."""
+    """Base class of BAN and UNBAN: exactly one of id, key and address, and perhaps a date."""
 
     headers = (CSEQ, ROOM_OF, WHO, KEY_OF, ADDRESS, UNTIL)
     cseq: int

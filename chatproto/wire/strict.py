@@ -1,4 +1,4 @@
-"""BCP/2 on the wire: strict CRLF, and bodies of a known length (protocol section 1)."""
+"""Encode and decode BCP/2 messages: CRLF lines, then a body of a known length (section 1)."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def _body_of(message: Bcp2Message) -> bytes:
 
 @distinct
 class _Head(NamedTuple):
-    """What is known of a message before its body: its values, or what is wrong with it."""
+    """A message whose body is awaited: its values, or the error in its headers."""
 
     kind: type[Bcp2Message] | None
     values: dict[str, Any]
@@ -163,7 +163,7 @@ class StrictDecoder:
 
     @property
     def waiting(self) -> str:
-        """What has begun and is not whole: "block", "body" or "" for nothing."""
+        """The part that has begun and is not complete: "block", "body" or "" for neither."""
         if self._head is not None:
             return "body"
         return "block" if self._rest or self._block.lines else ""
@@ -321,7 +321,7 @@ def number(lines: list[bytes]) -> int | None:
 
 
 def _part(data: bytes, at: int, end: int) -> Piece:
-    """What is in `data` from `at` to `end`; not a copy, but what is small would keep all of `data`."""
+    """Return `data[at:end]`; a large part is not copied, a small one does not keep all of `data`."""
     if end - at == len(data) or end - at < LARGE_PART:
         return data[at:end]
     return memoryview(data)[at:end]
