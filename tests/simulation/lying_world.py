@@ -67,6 +67,9 @@ class KeyBooks(Books):
                     self._received(who, event)
                 case Sent(text, id, to) if id is not None and to is not None:
                     self._sent(who, text, id, to)
+                case Sent(text) if text in self.messages:
+                    # Written in plain text, which nobody acknowledges: it may not arrive.
+                    self.messages[text].uncertain = True
                 case Delivered() | Uncertain() | Undelivered():
                     self._became(who, event)
                 case _:
