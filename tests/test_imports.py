@@ -54,8 +54,9 @@ NO_TWISTED = {
     "net": "addresses clock dates private_files rate_limiter",
     "session": "candidates delivery diagram effects floor ledger peer_messages paths"
     " punches session state",
-    "relay": "bucket pairing tickets",
-    "rooms": "answers raw_text moderation effects flood guard history lobby plain_view room",
+    "relay": "pairing tickets",
+    "rooms": "answers raw_text moderation effects guard history lobby plain_view room"
+    " speaker_limiter",
     "server": "commands replicas room_feed shared_lobby unanswered",
     "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",

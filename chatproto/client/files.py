@@ -14,7 +14,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Monotonic
 from chatproto.session.secure import SecureLink
 from chatproto.transfer.context import DiskWorker, TransferNews, TransferTrouble
-from chatproto.transfer.rates import Bucket
+from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sources import RECORDS
 from chatproto.transfer.state import ACTIVE, TransferState
@@ -55,7 +55,7 @@ class Files:
         self._home = home
         self._records = Records(home / RECORDS)
         self._downloads = downloads
-        self._bucket = Bucket(node.settings.rate)
+        self._limiter = byte_rate(node.settings.rate)
         self._kept: list[Record] = []
         self._people: dict[str, PersonFiles] = {}
         self._timer: IDelayedCall | None = None
@@ -100,7 +100,7 @@ class Files:
                 key,
                 self._downloads,
                 of(self._kept, key),
-                self._bucket,
+                self._limiter,
                 lambda: self._room_for(key),
                 self._home,
             )

@@ -10,7 +10,8 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from chatproto.client.events import CommandOutput, Event, Notice
 from chatproto.client.outbound_streams import Random
 from chatproto.nearby.messages import LEAST_PORT, Beacon, Seek, encode, read_datagram
-from chatproto.nearby.table import Gate, Neighbour, Rhythm, Table
+from chatproto.nearby.table import Neighbour, Rhythm, Table
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
@@ -70,7 +71,7 @@ class Neighbours:
         self._ears = make(self.heard, node.limits.beacon)
         self._table = Table(node.limits)
         now = node.reactor.seconds()
-        self._gate = Gate(node.limits, now)
+        self._limiter = RateLimiter(node.limits.beacon_rate, node.limits.beacon_burst)
         self._rhythm = Rhythm(node.limits, now)
         self._at: Address | None = None
         self._next: IDelayedCall | None = None
@@ -98,7 +99,7 @@ class Neighbours:
     def heard(self, data: bytes, host: str) -> None:
         """A datagram, whatever it is, came from `host`."""
         now = self._node.reactor.seconds()
-        if self._at is None or not self._gate.opens(now):
+        if self._at is None or not self._limiter.allow(now):
             return
         try:
             message = read_datagram(data, self._node.limits.beacon)

@@ -115,22 +115,3 @@ class Rhythm:
         """Bring the next beacon forward, because a peer asked for it."""
         soon = max(now + SOON * jitter, self._last + self._limits.beacon_gap)
         self.due = min(self.due, soon)
-
-
-class Gate:
-    """Token bucket for received datagrams: `beacon_burst` at once, then `beacon_rate` per second."""
-
-    def __init__(self, limits: Limits, now: float) -> None:
-        self._limits = limits
-        self._left = float(limits.beacon_burst)
-        self._seen = now
-
-    def opens(self, now: float) -> bool:
-        """Return True if one more datagram may be read now."""
-        gained = max(0.0, now - self._seen) * self._limits.beacon_rate
-        self._left = min(float(self._limits.beacon_burst), self._left + gained)
-        self._seen = now
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True

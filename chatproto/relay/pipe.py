@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.interfaces import IDelayedCall, IPushProducer, IReactorTime
 from zope.interface import implementer
 
-from chatproto.relay.bucket import RelayBucket
+from chatproto.net.rate_limiter import RateLimiter
 
 HELD = 64 * 1024
 """Bytes that one direction of a pipe keeps, at most."""
@@ -25,13 +25,13 @@ class Flow:
     """
 
     def __init__(
-        self, source: Any, sink: Any, clock: IReactorTime, buckets: Sequence[RelayBucket]
+        self, source: Any, sink: Any, clock: IReactorTime, limiters: Sequence[RateLimiter]
     ) -> None:
         self.carried = 0
         self._source = source
         self._sink = sink
         self._clock = clock
-        self._buckets = buckets
+        self._limiters = limiters
         self._full = False
         self._rest: IDelayedCall | None = None
         source.bufferSize = sink.bufferSize = CHUNK
@@ -41,7 +41,7 @@ class Flow:
         """Pass `data` on."""
         self.carried += len(data)
         now = self._clock.seconds()
-        wait = max(bucket.take(len(data), now) for bucket in self._buckets)
+        wait = max(limiter.take(now, len(data)) for limiter in self._limiters)
         if wait and self._rest is None:
             self._rest = self._clock.callLater(wait, self._rested)
             self._source.pauseProducing()

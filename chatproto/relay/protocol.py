@@ -12,7 +12,7 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from chatproto.relay.bucket import RelayBucket
+from chatproto.net.rate_limiter import UNLIMITED, RateLimiter
 from chatproto.relay.pairing import Met, Pairing, Waiting
 from chatproto.relay.pipe import HELD, Flow
 from chatproto.relay.tickets import Tickets
@@ -60,14 +60,16 @@ class Relays:
         self.counts = Counts()
         """Since the start; `open_pipes` is now."""
         self.open_pipes = 0
-        self._all = self._bucket(limits.relay_rate_all)
+        self._all = _limiter(limits.relay_rate_all)
 
-    def buckets(self) -> tuple[RelayBucket, RelayBucket]:
-        """What a new pipe goes through, in both directions together."""
-        return self._bucket(self.limits.relay_rate), self._all
+    def limiters(self) -> tuple[RateLimiter, RateLimiter]:
+        """Return the rate limits of a new pipe: its own, for both directions, and that of all pipes."""
+        return _limiter(self.limits.relay_rate), self._all
 
-    def _bucket(self, rate: float) -> RelayBucket:
-        return RelayBucket(rate, max(rate, HELD), self.clock.seconds())
+
+def _limiter(rate: float) -> RateLimiter:
+    """Limit to `rate` bytes a second; 0 is no limit."""
+    return RateLimiter(rate or UNLIMITED, max(rate, HELD))
 
 
 @implementer(IHalfCloseableProtocol)
@@ -199,12 +201,12 @@ class RelayConnection(Protocol):
         relays = self._relays
         relays.counts.pipes += 1
         relays.open_pipes += 1
-        buckets = relays.buckets()
+        limiters = relays.limiters()
         for one, its_other in ((self, other), (other, self)):
             one._other = its_other
             one._heard = self._now()
             one.transport.write(encode(RelayAck()))
-            one._flow = Flow(one.transport, its_other.transport, relays.clock, buckets)
+            one._flow = Flow(one.transport, its_other.transport, relays.clock, limiters)
             self._port.watch(one, self._now() + self._port.limits.relay_idle)
 
     def _part(self) -> None:

@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.text_connection import TextConnection
-from chatproto.rooms.flood import Flood
 from chatproto.rooms.raw_text import BareText
+from chatproto.rooms.speaker_limiter import SpeakerLimiter
 from chatproto.wire.errors import RemoteError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class LobbyConnection(TextConnection):
         self.number = 0
         self._port = port
         self._text = BareText(port.limits.body_to_server)
-        self._flood = Flood(port.limits, port.clock.seconds())
+        self._limiter = SpeakerLimiter(port.limits)
         self._first = True
         self._over = False  # nothing that comes counts any more
         self._input_ended = False
@@ -178,7 +178,7 @@ class LobbyConnection(TextConnection):
         """Hand over the messages that are there, as fast as this member may talk."""
         now = self._port.clock.seconds()
         while not self._over:
-            wait = self._flood.wait(now)
+            wait = self._limiter.wait(now)
             if wait > 0 and self._text.unfinished:
                 self._wait_for_flood(wait)
                 return
@@ -204,7 +204,7 @@ class LobbyConnection(TextConnection):
             self.close()
             return
         self._first = False
-        self._flood.spend(len(text.encode()))
+        self._limiter.spend(self._port.clock.seconds(), len(text.encode()))
         self._port.said(self, text)
 
     def _wait_for_flood(self, seconds: float) -> None:

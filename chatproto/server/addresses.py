@@ -1,10 +1,11 @@
-"""How many connections one address may have, and how fast it may open them."""
+"""Limit the connections of each address, and how fast it may open new ones."""
 
 from __future__ import annotations
 
 from collections import OrderedDict
 
 from chatproto.directory.classic_registration import network
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.limits import DEFAULTS, Limits
 
 MOST_KNOWN = 65_536
@@ -12,14 +13,13 @@ MOST_KNOWN = 65_536
 
 
 class AddressUse:
-    """The connections of one address: how many are open, and its bucket of tokens for new ones."""
+    """Connections of one address: how many are open, and the rate limit of new ones."""
 
-    __slots__ = ("open", "seen", "tokens")
+    __slots__ = ("limiter", "open")
 
-    def __init__(self, tokens: float, now: float) -> None:
+    def __init__(self, limiter: RateLimiter) -> None:
         self.open = 0
-        self.tokens = tokens
-        self.seen = now
+        self.limiter = limiter
 
 
 class Addresses:
@@ -30,48 +30,45 @@ class Addresses:
 
     def __init__(self, limits: Limits = DEFAULTS) -> None:
         self._limits = limits
-        self._visitors: OrderedDict[str, AddressUse] = OrderedDict()  # the longest unseen first
+        self._uses: OrderedDict[str, AddressUse] = OrderedDict()  # the longest unseen first
         self._idle = 0  # of these, how many have nothing open
 
     def __len__(self) -> int:
-        return len(self._visitors)
+        return len(self._uses)
 
     def admit(self, host: str, now: float) -> bool:
-        """Whether `host` may have one more connection; if so it is counted until `leave`."""
+        """Count one more connection of `host` until `leave`; return False if it is one too many."""
         limits = self._limits
         name = network(host)
-        visitor = self._visitors.get(name)
-        if visitor is None:
-            visitor = self._visitors[name] = AddressUse(limits.new_burst, now)
+        use = self._uses.get(name)
+        if use is None:
+            use = AddressUse(RateLimiter(limits.new_rate, limits.new_burst))
+            self._uses[name] = use
             self._idle += 1
             self._forget_idle()
         else:
-            gained = max(0.0, now - visitor.seen) * limits.new_rate
-            visitor.tokens = min(limits.new_burst, visitor.tokens + gained)
-            visitor.seen = now
-            self._visitors.move_to_end(name)
-        if visitor.tokens < 1 or visitor.open >= limits.connections_per_address:
+            self._uses.move_to_end(name)
+        if use.open >= limits.connections_per_address or not use.limiter.allow(now):
             return False
-        visitor.tokens -= 1
-        self._idle -= not visitor.open
-        visitor.open += 1
+        self._idle -= not use.open
+        use.open += 1
         return True
 
     def leave(self, host: str) -> None:
-        """A connection that was admitted has ended."""
-        visitor = self._visitors[network(host)]
-        visitor.open -= 1
-        self._idle += not visitor.open
+        """Count the end of a connection that was admitted."""
+        use = self._uses[network(host)]
+        use.open -= 1
+        self._idle += not use.open
 
     def _forget_idle(self) -> None:
         """Keep the table within its bound; whoever has a connection open stays in it.
 
         Those are moved out of the way as they are met, so that none is met twice in a round.
         """
-        for _ in range(len(self._visitors) if self._idle > MOST_KNOWN else 0):
-            name, visitor = next(iter(self._visitors.items()))
-            if not visitor.open:
-                del self._visitors[name]
+        for _ in range(len(self._uses) if self._idle > MOST_KNOWN else 0):
+            name, use = next(iter(self._uses.items()))
+            if not use.open:
+                del self._uses[name]
                 self._idle -= 1
                 return
-            self._visitors.move_to_end(name)
+            self._uses.move_to_end(name)

@@ -12,11 +12,11 @@ from chatproto.net.clock import Monotonic, Times
 from chatproto.net.dates import date_of
 from chatproto.rooms.answers import RETRY_AFTER, RoomAnswers
 from chatproto.rooms.effects import Effect, LookAgain, PutOut, Show, Spread, Talk, TellMember
-from chatproto.rooms.flood import Flood
 from chatproto.rooms.history import RoomStore
 from chatproto.rooms.lobby import OPERATOR
 from chatproto.rooms.plain_view import shown_line
 from chatproto.rooms.room import LOBBY, Member, Room
+from chatproto.rooms.speaker_limiter import SpeakerLimiter
 from chatproto.server.room_feed import RoomFeed
 from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.stdio.printable import printable
@@ -70,7 +70,7 @@ class Pace:
         self._clock = clock
         self._limits = limits
         self._go_on = go_on
-        self._flood: Flood | None = None
+        self._limiter: SpeakerLimiter | None = None
         self._timer: IDelayedCall | None = None
 
     @property
@@ -82,13 +82,13 @@ class Pace:
         """Whether `message` may be answered now; if so it counts, if not `waiting` is true."""
         if not isinstance(message, bcp2_rooms.Say):
             return True
-        if self._flood is None:
-            self._flood = Flood(self._limits, now)
-        wait = self._flood.wait(now)
+        if self._limiter is None:
+            self._limiter = SpeakerLimiter(self._limits)
+        wait = self._limiter.wait(now)
         if wait > 0:
             self._timer = self._clock.callLater(wait, self._waited)
             return False
-        self._flood.spend(len(message.text.encode()))
+        self._limiter.spend(now, len(message.text.encode()))
         return True
 
     def stop(self) -> None:

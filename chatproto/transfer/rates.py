@@ -1,4 +1,4 @@
-"""Share bandwidth: a token bucket of bytes, and a round robin of senders."""
+"""Share bandwidth: a byte rate, and a round robin of senders."""
 
 from __future__ import annotations
 
@@ -6,36 +6,18 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
+from chatproto.net.rate_limiter import UNLIMITED, RateLimiter
+
 T = TypeVar("T")
 M = TypeVar("M")
 
+RATE_BURST = 64 * 1024.0
+"""Bytes that may be sent at once under a rate limit."""
 
-class Bucket:
-    """At most `rate` bytes a second over any time, and `burst` more at once; rate 0 is no limit.
 
-    What is taken may be more than there is: then the next waits until that is made up for. One bucket
-    may serve many conversations.
-    """
-
-    def __init__(self, rate: float, burst: float = 64 * 1024.0) -> None:
-        self.rate = rate
-        self._burst = burst
-        self._level = burst
-        self._at: float | None = None
-
-    def wait(self, now: float) -> float:
-        """Seconds until something may be taken; 0 for now."""
-        if not self.rate:
-            return 0.0
-        if self._at is not None and now > self._at:
-            self._level = min(self._burst, self._level + (now - self._at) * self.rate)
-        self._at = now
-        return 0.0 if self._level > 0 else (1 - self._level) / self.rate
-
-    def take(self, count: int) -> None:
-        """`count` bytes are sent."""
-        if self.rate:
-            self._level -= count
+def byte_rate(rate: float) -> RateLimiter:
+    """Limit to `rate` bytes a second; 0 is no limit. One limiter may serve many conversations."""
+    return RateLimiter(rate or UNLIMITED, RATE_BURST)
 
 
 class RoundRobin(Generic[T]):

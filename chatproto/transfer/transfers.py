@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.transfer.context import (
     DiskWorker,
     SerialQueue,
@@ -19,7 +20,7 @@ from chatproto.transfer.context import (
 from chatproto.transfer.effects import Effect, Forget, Keep, TransferChanged
 from chatproto.transfer.incoming import IncomingTransfer
 from chatproto.transfer.offer import AnyOffer, from_wire, list_bytes, same_content
-from chatproto.transfer.rates import Bucket, RoundRobin
+from chatproto.transfer.rates import RoundRobin, byte_rate
 from chatproto.transfer.receiving import Receiving
 from chatproto.transfer.records import Record, Records
 from chatproto.transfer.sending import Sending
@@ -41,7 +42,7 @@ OLD = 8
 class Transfers:
     """All transfers with the owner of `key`; outlives each connection.
 
-    `downloads`: folder for received files. `kept`: stored records. `bucket`: rate limit for sending.
+    `downloads`: folder for received files. `kept`: stored records. `limiter`: rate limit for sending.
     `room`: bytes that the lists of unanswered folder offers may still take, of all peers together.
     `home`: this program's folder, whose secrets are never sent. The owner calls `resumed` when a session
     is open, then forwards each message, and sends what `pull` returns whenever the connection takes more
@@ -57,7 +58,7 @@ class Transfers:
         key: str,
         downloads: Path,
         kept: Iterable[Record] = (),
-        bucket: Bucket | None = None,
+        limiter: RateLimiter | None = None,
         room: Callable[[], int] | None = None,
         home: Path | None = None,
     ) -> None:
@@ -65,7 +66,7 @@ class Transfers:
         self._desk.settle = self._settle
         self._finding = SerialQueue(self._desk)
         self._downloads = downloads
-        self._bucket = bucket or Bucket(0)
+        self._limiter = limiter or byte_rate(0)
         self._sending: dict[int, Sending] = {}
         self._receiving: dict[int, Receiving] = {}
         self._over: dict[int, Receiving] = {}  # received, or given up halfway
@@ -206,11 +207,11 @@ class Transfers:
             message = self._desk.waiting.popleft()
             self._hold()
             return message
-        if not self._desk.connected or self._bucket.wait(now):
+        if not self._desk.connected or self._limiter.wait(now):
             return None
         piece = self._turns.next(Sending.pull)
         if isinstance(piece, wire.Data):
-            self._bucket.take(len(piece.data))
+            self._limiter.take(now, len(piece.data))
         return piece
 
     def wait(self, now: float) -> float | None:
@@ -218,7 +219,7 @@ class Transfers:
         if self._desk.waiting:
             return 0.0
         if self._desk.connected and any(one.machine.ready for one in self._turns):
-            return self._bucket.wait(now)
+            return self._limiter.wait(now)
         return None
 
     # How it is.

@@ -123,6 +123,15 @@ class NeighbourTests(SynchronousTestCase):
         self.assertIn(self.beacons(), (4, 5))
         self.assertGreaterEqual(self.air.looks, 4)
 
+    def test_datagrams_of_a_flood_are_read_in_part(self) -> None:
+        for _ in range(10 * DEFAULTS.beacon_burst):
+            self.air.heard(b"rubbish", "10.0.0.3")
+        self.air.heard(BOB, "10.0.0.2")
+        self.assertEqual(self.near.find("bob"), ())
+        self.clock.advance(1)
+        self.air.heard(BOB, "10.0.0.2")
+        self.assertEqual(len(self.near.find("bob")), 1)
+
     def test_who_is_new_and_who_asks_is_answered_soon_but_not_at_each_time(self) -> None:
         self.clock.advance(10)
         self.air.heard(BOB, "10.0.0.2")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.nearby.messages import Beacon
-from chatproto.nearby.table import Gate, Rhythm, Table
+from chatproto.nearby.table import Rhythm, Table
 from chatproto.wire.limits import DEFAULTS
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCDEFG"]
@@ -130,12 +130,3 @@ class RhythmTests(SynchronousTestCase):
             rhythm.asked(now, jitter)
         for one, other in itertools.pairwise(spoken):
             self.assertGreaterEqual(other - one, DEFAULTS.beacon_gap - 1e-6)
-
-
-class GateTests(SynchronousTestCase):
-    def test_a_flood_is_looked_at_in_part(self) -> None:
-        gate = Gate(DEFAULTS, 0.0)
-        looked = sum(gate.opens(number / 1000) for number in range(10_000))
-        self.assertLessEqual(looked, DEFAULTS.beacon_burst + 10 * DEFAULTS.beacon_rate)
-        self.assertGreater(looked, 10 * DEFAULTS.beacon_rate)
-        self.assertTrue(gate.opens(11.0))

@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.relay.bucket import RelayBucket
 from chatproto.relay.pairing import Met, Pairing, Waiting
 from chatproto.relay.tickets import Slot, Tickets, new_ticket
 from chatproto.wire.errors import RemoteError
@@ -126,32 +125,3 @@ class PairingTests(SynchronousTestCase):
         self.pairing.leave("A")
         self.pairing.leave("nobody")
         self.assertEqual(self.pairing.join("B", other, 111.0), Waiting(160.0))
-
-
-class BucketTests(SynchronousTestCase):
-    def test_overdrawn_bucket_is_waited_for(self) -> None:
-        bucket = RelayBucket(100.0, 150.0, 0.0)
-        self.assertEqual(bucket.take(150, 0.0), 0.0)
-        self.assertEqual(bucket.take(50, 0.0), 0.5)
-        self.assertEqual(bucket.take(50, 0.5), 0.5)
-        self.assertEqual(bucket.take(150, 1000.0), 0.0)
-
-    def test_no_rate_is_no_limit(self) -> None:
-        self.assertEqual(RelayBucket(0.0, 1.0, 0.0).take(10**9, 0.0), 0.0)
-
-    @given(
-        st.floats(1, 1e6),
-        st.floats(1, 1e6),
-        st.lists(st.tuples(st.integers(0, 65536), st.floats(0, 10)), max_size=50),
-    )
-    def test_bytes_never_exceed_rate_burst_and_one_chunk(
-        self, rate: float, burst: float, steps: list[tuple[int, float]]
-    ) -> None:
-        bucket = RelayBucket(rate, burst, 0.0)
-        now, sent, largest = 0.0, 0, 0
-        for amount, idle in steps:
-            now += idle
-            sent += amount
-            largest = max(largest, amount)
-            self.assertLessEqual(sent, (rate * now + burst + largest) * 1.000001)
-            now += bucket.take(amount, now)

@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from chatproto.net.rate_limiter import RateLimiter
 from chatproto.transfer.context import TransferNews, TransferTrouble
-from chatproto.transfer.rates import Bucket
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import TransferState
 from chatproto.transfer.transfers import Transfers
@@ -61,14 +61,14 @@ class End:
         self,
         home: Path,
         limits: Limits = DEFAULTS,
-        bucket: Bucket | None = None,
+        limiter: RateLimiter | None = None,
         chance: Random | None = None,
     ) -> None:
         self.home = home
         self.chance = chance
         self.downloads = home / "downloads"
         self.limits = limits
-        self.bucket = bucket
+        self.limiter = limiter
         self.records = Records(home / "transfers")
         self.told: list[TransferNews | TransferTrouble] = []
         self.numbers = 0
@@ -83,7 +83,7 @@ class End:
         kept = of(self.records.load(), KEY) if kept is None else kept
         self.held = False
         self.transfers = Transfers(
-            self, self.work, self.records, self.limits, KEY, self.downloads, kept, self.bucket
+            self, self.work, self.records, self.limits, KEY, self.downloads, kept, self.limiter
         )
         self.decoder = StrictDecoder(Sender.PEER, self.limits)
 

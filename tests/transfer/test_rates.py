@@ -9,46 +9,20 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.transfer.progress import Progress
-from chatproto.transfer.rates import Bucket, RoundRobin
-
-STEPS = st.lists(st.tuples(st.floats(0, 5), st.integers(1, 70_000)), max_size=60)
+from chatproto.transfer.rates import RATE_BURST, RoundRobin, byte_rate
 
 
-class BucketTests(SynchronousTestCase):
-    @given(st.floats(1, 1e6), STEPS)
-    def test_no_more_than_the_rate_and_one_burst_over_any_time(
-        self, rate: float, steps: list[tuple[float, int]]
-    ) -> None:
-        bucket, now, taken = Bucket(rate, 1000.0), 0.0, list[tuple[float, int]]()
-        for pause, count in steps:
-            now += pause
-            if not bucket.wait(now):
-                bucket.take(count)
-                taken.append((now, count))
-        for first in range(len(taken)):
-            for last in range(first, len(taken)):
-                # The last may be more than there is: it is made up for afterwards.
-                total = sum(count for _, count in taken[first:last])
-                self.assertLessEqual(total, 1000 + (taken[last][0] - taken[first][0]) * rate + 1)
+class ByteRateTests(SynchronousTestCase):
+    def test_a_rate_of_zero_is_no_limit(self) -> None:
+        limiter = byte_rate(0)
+        limiter.take(0.0, 10**12)
+        self.assertEqual(limiter.wait(0.0), 0.0)
 
-    @given(st.floats(1, 1e6), st.integers(1, 70_000))
-    def test_after_the_wait_something_may_be_taken(self, rate: float, count: int) -> None:
-        bucket = Bucket(rate, 1000.0)
-        self.assertEqual(bucket.wait(5.0), 0.0)
-        bucket.take(count)
-        self.assertEqual(bucket.wait(5.0 + bucket.wait(5.0) + 1e-6), 0.0)
-
-    def test_no_rate_is_no_limit(self) -> None:
-        bucket = Bucket(0)
-        bucket.take(10**12)
-        self.assertEqual(bucket.wait(0.0), 0.0)
-
-    def test_time_that_goes_back_gives_nothing(self) -> None:
-        bucket = Bucket(10.0, 10.0)
-        bucket.wait(100.0)
-        bucket.take(30)
-        self.assertGreater(bucket.wait(0.0), 0.0)
-        self.assertGreater(bucket.wait(1.0), 1.0)
+    def test_a_burst_passes_and_then_the_rate(self) -> None:
+        limiter = byte_rate(1000.0)
+        self.assertEqual(limiter.wait(5.0), 0.0)
+        limiter.take(5.0, RATE_BURST + 500)
+        self.assertAlmostEqual(limiter.wait(5.0), 0.501)
 
 
 class TurnsTests(SynchronousTestCase):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.transfer.context import TransferTrouble
 from chatproto.transfer.outgoing import BATCH
-from chatproto.transfer.rates import Bucket
+from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
@@ -721,7 +721,7 @@ class PressureTests(Case):
         self.assertEqual(self.a.pull(), Error(400, about="DONE", id=99))
 
     def test_a_rate_is_kept(self) -> None:
-        a = self.pair.a = self.a = End(self.folder / "limited", bucket=Bucket(2.0 * CHUNK))
+        a = self.pair.a = self.a = End(self.folder / "limited", limiter=byte_rate(2.0 * CHUNK))
         self.pair.connect()
         a.offer(self.file("a", noise(10 * CHUNK)))
         began = a.now
