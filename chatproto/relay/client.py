@@ -19,7 +19,7 @@ from chatproto.wire.reasons import status_line
 
 
 class NoRelay(Exception):
-    """There is no pipe to be had; its text is one sentence for a person."""
+    """No relayed connection is available; the text is one sentence for the user."""
 
 
 class RelayEnd(Protocol):

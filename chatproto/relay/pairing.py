@@ -1,4 +1,4 @@
-"""Who waits for whom at a relay: the two who have tickets for one call meet."""
+"""Pair the two clients that hold the tickets of one call."""
 
 from __future__ import annotations
 

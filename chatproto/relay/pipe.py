@@ -48,7 +48,7 @@ class Flow:
         self._sink.write(data)
 
     def end(self) -> None:
-        """Nothing more comes; what waits in the sink is still the sink's to send."""
+        """End one direction; queued bytes are still sent by the sink."""
         if self._rest is not None:
             self._rest.cancel()
             self._rest = None

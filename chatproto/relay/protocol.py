@@ -22,15 +22,15 @@ from chatproto.wire.plain_blocks import TO_SERVER, Relay, RelayAck, RelayError, 
 
 
 class RelayPort(Seam):
-    """What a connection needs of the port that it came in by."""
+    """Port through which a relay connection came in."""
 
     limits: Limits
 
     def spoke(self, connection: Any) -> None:
-        """It has asked for something that it may have."""
+        """Note a valid request."""
 
     def lost(self, connection: Any) -> None:
-        """It has ended."""
+        """Note the end of the connection."""
 
     def watch(self, connection: Any, deadline: float) -> None:
         """Call the `too_late` of `connection` at `deadline`."""
@@ -38,7 +38,7 @@ class RelayPort(Seam):
 
 @dataclass(slots=True)
 class Counts:
-    """What the relay has done, for whoever looks after the server."""
+    """Counters of the relay since the start."""
 
     pipes: int = 0
     bytes: int = 0
@@ -47,9 +47,9 @@ class Counts:
 
 
 class Relays:
-    """What all pipes of a server share: tickets, who waits, the rate in all, the counts.
+    """Shared state of a server's relayed streams: tickets, waiting clients, rate limits, counters.
 
-    `limits.relay_rate` bytes a second for each pipe and `limits.relay_rate_all` in all; 0: as they come.
+    `limits.relay_rate` bytes per second for each stream and `limits.relay_rate_all` in all; 0: unlimited.
     """
 
     def __init__(self, clock: IReactorTime, limits: Limits, new_ticket: Callable[[], str]) -> None:
@@ -115,7 +115,7 @@ class RelayConnection(Protocol):
             self._ask(self._first + data)
 
     def readConnectionLost(self) -> None:
-        """They will send no more: what they sent is still passed on, then both ends close."""
+        """Handle the peer's end of input: pass on the rest, then close both ends."""
         self._ended = True
         if self._leaving:
             self.transport.loseConnection()

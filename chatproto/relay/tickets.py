@@ -19,9 +19,9 @@ def new_ticket(random_bytes: Callable[[int], bytes]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """What a ticket is good for: one end of the pipe of `call`, to be taken before `until` (seconds).
+    """Right that a ticket gives: one end of the relayed stream of `call`, until `until` (seconds).
 
-    `asker`: the key that asked for the call, on whose account the pipe goes.
+    `asker`: the key that asked for the call, and whose limit it counts against.
     """
 
     call: str
@@ -30,10 +30,10 @@ class Slot:
 
 
 class Tickets:
-    """Those that have been handed out and not been used. `make` makes a new one; `now` in seconds.
+    """Unused tickets. `make` makes a new one; `now` is in seconds.
 
-    Two for a call, each good once and for `limits.ticket_wait`; at most `limits.tickets` of them for
-    what one key has asked for. Those of whom is asked for are not counted: nobody can use up theirs.
+    Two per call, each valid once and for `limits.ticket_wait`. At most `limits.tickets` per key that asked;
+    the peer asked for is not charged, so that nobody can use up its limit.
     """
 
     def __init__(self, limits: Limits, make: Callable[[], str]) -> None:
@@ -60,7 +60,7 @@ class Tickets:
         return one, other
 
     def use(self, ticket: str, now: float) -> Slot | None:
-        """What `ticket` is good for, once; None for one that is not good, or no more."""
+        """Use up `ticket` and return its right; None if it is unknown, used or expired."""
         self.expire(now)
         return self._forget(ticket)
 

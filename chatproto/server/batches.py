@@ -1,4 +1,4 @@
-"""What one server of several writes to the log: its commands in batches, one on its way at a time."""
+"""Write the commands of one server to the shared log, in batches, one in flight at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ AT_ONCE = 500
 
 
 class SharedLog(Protocol):
-    """What the servers share. It reads by itself, and tells a SharedSide: `begin`, `read`, `came`."""
+    """Log of several servers; calls `begin`, `read` and `came` of a SharedSide as it reads."""
 
     def append(self, line: str) -> Deferred[Any]:
         """Put `line` at the end. Fails with StoreTrouble if that was not done, with anything else if it
@@ -36,8 +36,11 @@ class SharedLog(Protocol):
 
 @distinct
 class Waiter(NamedTuple):
-    """Who waits for a command: `done` is called with the answer in plain text, if it has one, when it
-    is carried out; or `refused` when it is sure that it never will be."""
+    """Receiver of the result of a command.
+
+    `done` is called with its plain-text answer, if it has one, when it has been applied. `refused` is called
+    when it is certain that it never will be.
+    """
 
     done: Callable[[Message | None], None]
     refused: Callable[[], None]
@@ -80,7 +83,7 @@ class Batches:
         self._unread: deque[_Written] = deque()
 
     def __len__(self) -> int:
-        """How many commands are not yet on their way."""
+        """Return the number of commands not yet sent."""
         return len(self._queue)
 
     def begin(self, node: str, first: told.Command) -> None:
@@ -143,7 +146,7 @@ class Batches:
             self._clock.callLater(AGAIN, self.go_on)
 
     def _take_back(self, flight: _Written) -> None:
-        """It has not been written, unless an earlier try has."""
+        """Return a batch that was not written to the queue, unless an earlier try may have written it."""
         if not self._doubtful:
             self._flight = None
             self._unread.pop()
@@ -151,7 +154,7 @@ class Batches:
             self._queue.extendleft(reversed(flight.commands))
 
     def refuse(self) -> None:
-        """Whoever waits for what has not been written need not wait for the log to be there again."""
+        """Refuse all commands that were not written, because the log is away."""
         waiting, self._queue = self._queue, deque()
         for command, waiter in waiting:
             if waiter is None:

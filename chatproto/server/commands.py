@@ -1,7 +1,7 @@
-"""What several servers do in one order: each command is a value, and some of them a line of text.
+"""Commands that several servers apply in one order, each as a value and as a line of the log.
 
-A server of several does not change what they share when it is asked to, but when it reads back what it
-was asked, in the place that the log gave it among all that the others were asked.
+A server of several does not change the shared state on a request. It writes a command, and applies it
+when it reads it back, in the order that the log gave to the commands of all servers.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class PlainRequest(NamedTuple):
 
 @distinct
 class PlainClosed(NamedTuple):
-    """That connection has ended."""
+    """Connection `number` has ended."""
 
     number: int
 

@@ -1,4 +1,4 @@
-"""What has happened at a server since its start, in numbers for whoever looks after it."""
+"""Count a server's requests, errors and store calls since its start, for `--metrics`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ BOUNDS = (0.000_01, 0.000_1, 0.001, 0.01, 0.1, 1.0, 10.0)
 
 
 class Spent:
-    """How long calls of one kind took: how many were within each of `BOUNDS` or none, all in seconds."""
+    """Times of one kind of store call: a histogram over `BOUNDS`, the sum in seconds, the failures."""
 
     __slots__ = ("counts", "failed", "seconds")
 
@@ -41,11 +41,11 @@ class Counters:
         """By the part of the store and the name of the call."""
 
     def asked(self, dialect: str, message: object) -> None:
-        """Somebody sent `message`; what could not be read as one is counted all the same."""
+        """Count a request; input that could not be parsed counts as method `-`."""
         self.requests[dialect, getattr(message, "method", "-")] += 1
 
     def answered(self, dialect: str, message: object, reply: object) -> None:
-        """Somebody sent `message` and was told `reply`."""
+        """Count a request and the status of its answer."""
         self.asked(dialect, message)
         status = getattr(reply, "status", None)
         if isinstance(status, int):

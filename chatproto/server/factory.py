@@ -164,7 +164,7 @@ class ChatFactory(Factory):
         self.passing.move_to_end(connection)
 
     def lost(self, connection: Any) -> None:
-        """It has ended, or is given up; nothing if that was known."""
+        """Forget a connection that has ended or is given up; ignored if it is unknown."""
         if connection in self.spoken:
             self.spoken.remove(connection)
         elif connection in self.passing:

@@ -25,10 +25,10 @@ NO_IPV6 = (errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.EPROTONOSUPPORT)
 
 
 class ListenSpec:
-    """Where to listen, as a person described it; raises ValueError if it cannot be read.
+    """Address to listen on, from `--port`. Raises ValueError if it cannot be parsed.
 
-    Digits are a port on all addresses of IPv4 and, where the machine has it, IPv6 (0: any free one,
-    the same for both); anything else is a Twisted server endpoint string.
+    Digits are a port on all IPv4 addresses and, if the machine has it, IPv6 (0: any free one, the same for
+    both). Anything else is a Twisted server endpoint string.
     """
 
     def __init__(self, reactor: Any, text: str) -> None:
@@ -95,7 +95,7 @@ class ListenSpec:
 
 
 def place_of(port: IListeningPort) -> tuple[str, int]:
-    """Its host and number; of a Unix socket `unix:PATH` and 0, of the standard streams their name."""
+    """Return host and number of a port; `unix:PATH` and 0 for a Unix socket, a name for standard streams."""
     address: Any = port.getHost()
     if isinstance(address, UNIXAddress):
         return f"unix:{os.fsdecode(address.name or b'')}", 0

@@ -1,4 +1,4 @@
-"""Who is let in on a server: by a password (LOGIN), by a file of keys, or anybody."""
+"""Decide who may use a server: by password (LOGIN), by a file of keys, or everybody."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class LoginSide:
 
     @property
     def has_accounts(self) -> bool:
-        """Whether there is anything to log in to."""
+        """True if the server has accounts."""
         return self._logins is not None
 
     def lets(self, key: str) -> bool:
-        """Whether `key` is let in."""
+        """Return True if the owner of `key` may connect."""
         return self._allowed is None or key in self._allowed.value()
 
     def admits(self, visitor: ClientConnection) -> bool:
@@ -53,7 +53,7 @@ class LoginSide:
         return False
 
     def changed(self) -> bool:
-        """Whether others are let in than when this was last asked."""
+        """Return True if the allowed keys have changed since the last call."""
         if self._allowed is None:
             return False
         self._allowed.value()
@@ -61,7 +61,7 @@ class LoginSide:
         return before != self._generation
 
     def refusal(self, message: Bcp2Message, visitor: ClientConnection) -> Error | None:
-        """What `message` is refused with, if who sent it has yet to log in."""
+        """Return the error for a request that needs a login first, or None."""
         if not self._required or visitor.user is not None:
             return None
         if isinstance(message, Login | Observe | Ping | PingAck):

@@ -1,6 +1,6 @@
-"""What a server shows to whoever looks after it: `/metrics` for Prometheus, and `/health` (`--metrics`).
+"""Serve `/metrics` for Prometheus and `/health` (`--metrics`).
 
-The names are those of docs/operations.md. Only numbers are shown, of nobody in particular.
+The names are those of docs/operations.md. Only numbers are shown: no ids, keys, addresses or texts.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ class Watched(Protocol):
     tally: Counters
 
     def figures(self) -> dict[str, float]:
-        """What there is just now, by the name of the gauge."""
+        """Return the present values by the name of the gauge."""
 
     def counts(self) -> dict[str, float]:
-        """What there was since the start, by the name of the counter."""
+        """Return the totals since the start by the name of the counter."""
 
     def trouble(self) -> str:
-        """What is wrong with it, in one sentence; empty: it is well."""
+        """Describe in one sentence why the server is unwell; empty if it is well."""
 
 
 HELP = {
@@ -67,7 +67,7 @@ class ServerCollector(Collector):
         self._server = server
 
     def describe(self) -> Iterable[Metric]:
-        """Nothing beforehand: whoever registers this need not have it count."""
+        """Return nothing, so that registering the collector does not run it."""
         return []
 
     def collect(self) -> Iterator[Metric]:
@@ -98,7 +98,7 @@ class ServerCollector(Collector):
 
 
 def _store(tally: Counters) -> Iterator[Metric]:
-    """How long the store took, and what it failed at."""
+    """Yield the times and failures of store calls."""
     seconds = HistogramMetricFamily(
         "chatserver_store_seconds", "Time that the store took", labels=["part", "call"]
     )
@@ -151,7 +151,7 @@ class HealthPage(Resource):
 
 
 class Nothing(Resource):
-    """What is neither of the two is not there."""
+    """Root resource: every path but the two is 404."""
 
     def getChild(self, path: bytes, request: Request) -> IResource:
         return notFound()
@@ -163,11 +163,11 @@ class QuietSite(Site):
     noisy = False
 
     def log(self, request: object) -> None:
-        """Nothing."""
+        """Log nothing."""
 
 
 def metrics_site(reactor: Any, server: Watched) -> Site:
-    """What listens on `--metrics`."""
+    """Build the site that listens on `--metrics`."""
     registry = CollectorRegistry()
     registry.register(ServerCollector(server))
     for collector in (ProcessCollector, PlatformCollector, GCCollector):

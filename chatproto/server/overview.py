@@ -1,4 +1,4 @@
-"""What there is at a server just now, in numbers for whoever looks after it (`--metrics`)."""
+"""Collect a server's present numbers for `--metrics`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ServerOverview:
         self._trouble = trouble
 
     def figures(self) -> dict[str, float]:
-        """What there is just now."""
+        """Return the present values."""
         factory = self._server.factory
         found: dict[str, float] = {
             "connections": len(factory),
@@ -36,7 +36,7 @@ class ServerOverview:
         return found
 
     def counts(self) -> dict[str, float]:
-        """What there was since the start."""
+        """Return the totals since the start."""
         found: dict[str, float] = {"accepted": self.tally.accepted}
         relay = self._server.factory.relay
         if relay is not None:

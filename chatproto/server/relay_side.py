@@ -34,7 +34,7 @@ def with_relay(limits: Limits, text: str) -> Limits | None:
 
 
 class RelaySide:
-    """What a server needs of its relay: tickets for those it introduces, and their connections."""
+    """Relay of a server: issues tickets for introductions, and takes the connections that use them."""
 
     def __init__(self, clock: IReactorTime, limits: Limits) -> None:
         self.relays = Relays(clock, limits, lambda: new_ticket(secrets.token_bytes))
@@ -44,13 +44,13 @@ class RelaySide:
         return self.relays.tickets.issue(asker, call, now)
 
     def wants(self, data: bytes) -> bool:
-        """Whether a connection whose first bytes are `data` is, or may become, one of the relay's."""
+        """Return True if a connection that begins with `data` is or may become one to the relay."""
         return may_begin(data, TO_SERVER)
 
     def is_certain(self, data: bytes) -> bool:
-        """Whether it is, then."""
+        """Return True if it certainly is one."""
         return len(data) > len(TO_SERVER[0].method) + 1
 
     def connection(self, plain: Any) -> RelayConnection:
-        """Who goes on with the connection of `plain`."""
+        """Return the protocol that takes over from `plain`."""
         return RelayConnection(self.relays, plain.factory, plain.host, plain.port)

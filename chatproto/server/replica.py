@@ -1,8 +1,7 @@
-"""What several servers share, as one of them knows it: made by their commands alone, in one order.
+"""Apply the commands of all servers, in the log's order, to this server's copy of the shared state.
 
-Whoever has carried out the same commands from the same beginning has the same registrations, rooms and
-people, whichever server that is: nothing here looks at a clock, at chance or at anything of its own but
-to tell what has happened to those who are connected to this server.
+Two servers that applied the same commands from the same start have the same registrations and rooms.
+Nothing here uses a clock, randomness or local state, except to push to this server's own clients.
 """
 
 from __future__ import annotations
@@ -52,11 +51,11 @@ class Missed(Exception):
 
 
 class Replica:
-    """What all servers share. `node` is this one's name; `find` gives its own visitor by its number.
+    """Copy of the state that all servers share. `node` is this server's name.
 
-    `push` is called with what another server is to tell one of its connections, `new_tickets` makes
-    two for this server's relay; `say` gets the terminal's lines. It puts its own rules into `secure`
-    and `rooms`, again whenever it begins.
+    `find` returns a client of this server by number. `push` is called with what another server must tell one
+    of its clients. `new_tickets` makes two tickets for this server's relay. `say` gets lines for the
+    terminal. It puts its rules into `secure` and `rooms`, again at each start over.
     """
 
     log = Logger()
@@ -121,7 +120,7 @@ class Replica:
 
     @property
     def shared(self) -> Shared:
-        """What it keeps."""
+        """Stored part of the shared state."""
         return self._shared
 
     @property
@@ -203,21 +202,21 @@ class Replica:
         return message.expires != 0 and is_new(names, message.client_id, visitor.key)
 
     def owned(self, client_id: str) -> bool:
-        """Whether it is a key's."""
+        """Return True if a key owns the id."""
         return self._shared.names.owner(client_id) is not None
 
     def registered(self, client_id: str) -> bool:
-        """Whether somebody is registered so, or was a moment ago."""
+        """Return True if a client is registered under the id, or was a moment ago."""
         known = self._shared.registry.find(client_id) is not None
         return known or self.directory.knows(client_id)
 
     def elsewhere(self, name: str) -> bool:
-        """Whether `name` is in the lobby in bare text at another server."""
+        """Return True if `name` is a raw-text lobby member at another server."""
         others = [one for node, one in self.members.items() if node != self.node]
         return is_at_any(name, others)
 
     def _pass_time(self) -> None:
-        """What the time has brought."""
+        """Apply the effects of time: servers that went silent, expired registrations, rooms and lines."""
         late = self.alive - self._limits.server_lapse
         for node in [node for node, one in self.members.items() if one.heard < late]:
             self._end(node)

@@ -17,7 +17,7 @@ Picture = dict[str, list[Any]]
 
 
 class Shared(Protocol):
-    """What is shared, in memory."""
+    """Shared state in memory."""
 
     @property
     def registry(self) -> Registry: ...

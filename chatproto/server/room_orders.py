@@ -1,4 +1,4 @@
-"""What the operator types about rooms, as requests (protocol section 3)."""
+"""Parse the operator's room commands into requests (PROTOCOL.md, Rooms)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _whom(text: str) -> tuple[str, str, str]:
 
 
 def _until(time: list[str], now: Wall) -> tuple[str, ...]:
-    """Nothing for no time. Raises RemoteError 400."""
+    """Parse a duration into the time at which it ends; empty for none. Raises RemoteError 400."""
     if not time:
         return ()
     match = _TIME.fullmatch(time[0])

@@ -61,9 +61,9 @@ class PlainPort(Protocol):
 
 
 class Pace:
-    """How fast one connection may talk: what is said too soon waits, with all that comes after it.
+    """Rate limit of one connection: an early message waits, with everything behind it.
 
-    `go_on` is called when it need wait no longer.
+    `go_on` is called when reading may continue.
     """
 
     def __init__(self, clock: IReactorTime, limits: Limits, go_on: Callable[[], None]) -> None:
@@ -75,11 +75,11 @@ class Pace:
 
     @property
     def waiting(self) -> bool:
-        """Whether nothing is to be read now."""
+        """True while nothing may be read."""
         return self._timer is not None
 
     def lets(self, message: object, now: float) -> bool:
-        """Whether `message` may be answered now; if so it counts, if not `waiting` is true."""
+        """Return True if `message` may be answered now, and count it; otherwise `waiting` becomes true."""
         if not isinstance(message, bcp2_rooms.Say):
             return True
         if self._limiter is None:
@@ -164,7 +164,7 @@ class RoomSide:
         self.rules = RoomAnswers(history, self._limits, owner_of, find, counted=False, sees=sees)
 
     def pace(self, go_on: Callable[[], None]) -> Pace:
-        """What holds up a connection that talks too fast."""
+        """Make the rate limit of a new connection."""
         return Pace(self._clock, self._limits, go_on)
 
     def answer(self, message: Bcp2Message, guest: Member, now: float) -> None:
@@ -329,15 +329,15 @@ class RoomSide:
     # What the lobby's port tells of those in bare text (rooms.lobby_port.Beside).
 
     def others(self) -> Mapping[str, object]:
-        """Who is in the lobby with a key, by id."""
+        """Return the keyed members of the lobby, by id."""
         return self.rules.lobby.members
 
     def admits(self, name: str, host: str = "") -> bool:
-        """Whether `name` may be in the lobby, from `host`."""
+        """Return True if `name` may enter the lobby from `host`."""
         return self.rules.admits(name, host, self.seconds())
 
     def may_speak(self, name: str) -> bool:
-        """Whether `name` may say something there."""
+        """Return True if `name` is not muted in the lobby."""
         return self.rules.may_speak(name, self.seconds())
 
     def came(self, name: str) -> None:

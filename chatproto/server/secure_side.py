@@ -1,4 +1,4 @@
-"""What all secure connections share: the server's key, its directory, who may come in, who is there."""
+"""Share the server's key, directory, login rules and clients among all secure connections."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AT_ONCE = 64
 
 
 class SecureSide:
-    """What all secure connections share: the server's key, its directory, who may come in, who is there."""
+    """Shared state of all secure connections: the server's key, directory, login rules, clients."""
 
     def __init__(
         self,

@@ -212,7 +212,7 @@ class ChatServer(MultiService):
         return was_owned
 
     def info_lines(self) -> list[str]:
-        """What /info shows: `<clientID> <ip>:<port>` for each client."""
+        """Return the lines of /info: `<clientID> <ip>:<port>` per client."""
         lines = self.directory.info_lines()
         if self.factory.secure is not None:
             keyed = self.factory.secure.directory.contacts()
@@ -237,7 +237,7 @@ def come_back_times(count: int) -> range:
 
 
 def raised_file_limit() -> int:
-    """How many files may be open, after raising the soft limit as far as the hard one allows."""
+    """Raise the soft limit of open files to the hard limit, and return it."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""What a server of several needs of its connections, and the answers to a chunk in plain text."""
+"""Connections as a server of several sees them, and the answers to one chunk of plain text."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class PlainConnection(Protocol):
 
     @property
     def local(self) -> bool:
-        """Whether the other end is on this machine."""
+        """True if the peer is on this machine."""
 
     def answered(self, answers: Answers) -> None:
         """Send the answers to a chunk of what it asked."""
@@ -56,7 +56,7 @@ class Chunk:
             self._connection.answered(list(zip(self._messages, found, strict=True)))
 
     def waiter(self, place: int) -> Waiter:
-        """Who waits for that answer."""
+        """Make the receiver of one answer."""
         return Waiter(
             lambda answer: self.put(place, answer or ClassicError(500)),
             lambda: self.put(place, ClassicError(503)),

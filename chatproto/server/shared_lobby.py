@@ -26,7 +26,7 @@ class SharedLobby:
         members: Collection[ServerReplica],
         own: bool,
     ) -> None:
-        """What somebody did at the server `at`; `members`: all there are now, `own`: it is this one."""
+        """Apply an action in the raw-text lobby of the server `at`; `own`: of this server."""
         what, name, text = did
         if what == "came":
             if not is_at_any(name, members):
@@ -50,5 +50,5 @@ class SharedLobby:
 
 
 def is_at_any(name: str, members: Collection[ServerReplica]) -> bool:
-    """Whether `name` is in the lobby in bare text at one of `members`."""
+    """Return True if `name` is a raw-text lobby member at one of `members`."""
     return any(name in one.bare for one in members)

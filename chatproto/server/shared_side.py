@@ -129,7 +129,7 @@ class SharedSide:
 
     @property
     def away(self) -> bool:
-        """Whether nothing can be written just now, as far as is known."""
+        """True while nothing can be written to the log, as far as is known."""
         batches = self._batches
         if not self._in or batches.refused or len(batches) >= self._limits.log_waiting:
             return True
@@ -203,7 +203,7 @@ class SharedSide:
         self._batches.add(told.KeyedRequest(visitor.number, text), waiter)
 
     def _is_for_here(self, message: Bcp2Message, visitor: ClientConnection) -> bool:
-        """Whether it can be answered now, by this server alone."""
+        """Return True if this server can answer the request at once and alone."""
         if isinstance(message, Ping | PingAck):
             return True
         if not self._loaded or visitor in self._unanswered or not isinstance(message, READING):
@@ -215,11 +215,11 @@ class SharedSide:
     def holds(
         self, visitor: ClientConnection, message: object, connection: SharedConnection
     ) -> bool:
-        """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
+        """Return True if `message` must wait for earlier answers; `go_on` is called then."""
         return self._unanswered.holds(visitor, message, connection)
 
     def gone(self, visitor: ClientConnection, reason: str) -> None:
-        """Its connection has ended."""
+        """Handle the end of a keyed connection."""
         self._unanswered.forget(visitor)
         if self._users.pop(visitor, _NOBODY) is not _NOBODY:
             del self._visitors[visitor.number]
@@ -244,7 +244,7 @@ class SharedSide:
                 self._batches.add(asked, waits.waiter(place))
 
     def closed(self, connection: PlainConnection) -> None:
-        """That connection has ended."""
+        """Handle the end of a plain-text connection."""
         if self._plain.pop(connection.came, None) is not None:
             self._batches.add(told.PlainClosed(connection.came))
 
@@ -273,7 +273,7 @@ class SharedSide:
         self._batches.add(told.LobbyAction("went", name, reason))
 
     def heard(self, name: str, text: str) -> None:
-        """It has said `text` there; which is lost to the others if the log is away."""
+        """Pass a lobby message on to the other servers; dropped while the log is away."""
         if not self.away:
             self._batches.add(told.LobbyAction("said", name, text))
 
@@ -400,7 +400,7 @@ class SharedSide:
             self._stopped.callback(None)
 
     def _part(self) -> None:
-        """Nothing that its connections were is true any more: they come back, and find all again."""
+        """Disconnect the clients of this server: their shared state is gone, and they must return."""
         self._in = False
         self.replica.node = ""
         self._batches.end()

@@ -31,7 +31,7 @@ class Pictures:
         self._since, self._size = 0, sum(map(len, lines))
 
     def has_read(self, line: str) -> None:
-        """That was in the log after it."""
+        """Count a line read after the last snapshot."""
         self._since += len(line)
 
     def draw_when_due(self) -> None:

@@ -1,4 +1,4 @@
-"""What the server's operator types: /info, /rooms, /kick, /free, what is done in rooms, /help, /quit."""
+"""Commands of the operator: /info, /rooms, /kick, /free, moderation of rooms, /help, /quit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chatproto.wire.errors import StoreTrouble
 
 
 class Operated(Protocol):
-    """What an operator can do with a server."""
+    """Server as its operator's commands use it."""
 
     def info_lines(self) -> Iterable[str]:
         """`<clientID> <ip>:<port>` for each registered client."""

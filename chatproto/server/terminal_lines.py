@@ -8,7 +8,7 @@ from chatproto.wire.fields import host_port
 
 
 def terminal_lines(effects: list[Effect], visitor: ClientConnection) -> list[str]:
-    """What the terminal shows of the answers to `visitor`: the assignment's lines for REGISTER and BRIDGE."""
+    """Format the assignment's terminal lines for the answers to REGISTER and BRIDGE."""
     lines = []
     for effect in effects:
         if effect.visitor is not visitor:

@@ -1,4 +1,4 @@
-"""What connections have asked that is not answered yet: whoever must wait for that is read on later."""
+"""Track unanswered requests by connection, and pause a connection that must wait for answers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Unanswered:
     def holds(
         self, visitor: ClientConnection, message: object, connection: SharedConnection
     ) -> bool:
-        """Whether `message` has to wait for answers to what was asked before; `go_on` is called then."""
+        """Return True if `message` must wait for earlier answers; `go_on` is called then."""
         asked = self._asked.get(visitor, 0)
         if asked >= MOST or (asked and (message is None or isinstance(message, bcp2_server.Login))):
             self._held[visitor] = connection
@@ -48,11 +48,11 @@ class Unanswered:
         return False
 
     def forget(self, visitor: ClientConnection) -> None:
-        """Its connection has ended."""
+        """Forget a connection that has ended."""
         self._held.pop(visitor, None)
         self._asked.pop(visitor, None)
 
     def clear(self) -> None:
-        """Nothing of it will be answered."""
+        """Forget everything: no answer will come."""
         self._asked.clear()
         self._held.clear()

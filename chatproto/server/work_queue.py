@@ -65,7 +65,7 @@ class Chore:
         return False
 
     def failed(self) -> None:
-        """Nothing ends; whoever asks for it next tries again."""
+        """Continue: the next request tries again."""
 
 
 class Use:

@@ -372,7 +372,7 @@ class SendText:
         return NOTHING
 
     def _given_up(self, why: Unreached | None, otherwise: str) -> Step:
-        """It is in no outbox."""
+        """Handle a text that the client could not queue."""
         self._reach.why = why
         if why is None:
             return over(NOT_DONE, otherwise)
