@@ -23,8 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Ping
 from chatproto.wire.strict import encode
 from tests.e2e.roamer import Ear
@@ -96,9 +95,9 @@ def tls_info(port: int, folder: Path) -> None:
 
 def tls_rooms(port: int, folder: Path) -> None:
     """ROOMS, HISTORY and NAMES as fast as they come."""
-    join = encode(asked.Join(1, "#crowd"))
-    more = encode(asked.Names(1, "#crowd")) + encode(asked.History(1, "#crowd"))
-    inside(port, folder, join + (more + encode(asked.Rooms(1))) * 500)
+    join = encode(bcp2_rooms.Join(1, "#crowd"))
+    more = encode(bcp2_rooms.Names(1, "#crowd")) + encode(bcp2_rooms.History(1, "#crowd"))
+    inside(port, folder, join + (more + encode(bcp2_rooms.Rooms(1))) * 500)
 
 
 def tls_register(port: int, folder: Path) -> None:

@@ -10,7 +10,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient, RoomPage
 from chatproto.net.dates import moment_of
-from chatproto.wire.bcp2_rooms_told import JoinAck, Said
+from chatproto.wire.bcp2_rooms import JoinAck, Said
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause

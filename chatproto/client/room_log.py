@@ -7,7 +7,7 @@ from collections.abc import Callable
 from chatproto.client.events import Event, Failed
 from chatproto.net.dates import moment_of
 from chatproto.session.ledger import MSG, Ledger, LedgerTrouble, StreamEntry
-from chatproto.wire.bcp2_rooms_told import Said
+from chatproto.wire.bcp2_rooms import Said
 
 
 class RoomLog:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from chatproto.client.events import RoomChanged
 from chatproto.net.clock import Wall
 from chatproto.net.dates import moment_of
-from chatproto.wire.bcp2_rooms_told import Changed, JoinAck
+from chatproto.wire.bcp2_rooms import Changed, JoinAck
 
 _CHANGES = {
     ("kick", False): "kicked",

@@ -11,9 +11,9 @@ from chatproto.client.rooms import JoinedRooms
 from chatproto.directory.answer import ServerRefused
 from chatproto.net.clock import EPOCH, Wall
 from chatproto.net.dates import date_of, moment_of
-from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_rooms_told import Said
+from chatproto.wire.bcp2_rooms import Said
 from chatproto.wire.errors import LocalError
 
 BEGINNING = date_of(EPOCH)
@@ -81,7 +81,7 @@ class RoomOrders:
                 data = {"room": room, "topic": membership.topic}
                 self._rooms.tell(CommandOutput("topic", (f"{room}: {shown}",), data))
                 return
-            await self._rooms.client.do(asked.Topic, room=room, text=text)
+            await self._rooms.client.do(bcp2_rooms.Topic, room=room, text=text)
             membership.topic = text.strip()
             self._rooms.tell(
                 RoomChanged(room, "topic", by=self._rooms.own_id, text=membership.topic)
@@ -91,29 +91,29 @@ class RoomOrders:
 
     def kick(self, who: str, name: str = "") -> None:
         """Put somebody out."""
-        self._order("kick", asked.Kick, "kicked", name, {"peer_id": who})
+        self._order("kick", bcp2_rooms.Kick, "kicked", name, {"peer_id": who})
 
     def ban(self, who: str, seconds: str = "", name: str = "") -> None:
         """Put out an id, a key or an address and let them not in again, for so long or for good."""
-        self._order("ban", asked.Ban, "banned", name, _barred(who), self._until(seconds))
+        self._order("ban", bcp2_rooms.Ban, "banned", name, _barred(who), self._until(seconds))
 
     def unban(self, who: str, name: str = "") -> None:
         """Let them in again."""
-        self._order("unban", asked.Unban, "unbanned", name, _barred(who))
+        self._order("unban", bcp2_rooms.Unban, "unbanned", name, _barred(who))
 
     def mute(self, who: str, seconds: str = "", name: str = "") -> None:
         """Let somebody say nothing, for so long or for good; 0 seconds take it back."""
         change = "unmuted" if seconds == "0" else "muted"
-        self._order("mute", asked.Mute, change, name, {"peer_id": who}, self._until(seconds))
+        self._order("mute", bcp2_rooms.Mute, change, name, {"peer_id": who}, self._until(seconds))
 
     def op(self, who: str, seconds: str = "", name: str = "") -> None:
         """Let somebody put others out, for so long or for good; 0 seconds take it back."""
         change = "deop" if seconds == "0" else "op"
-        self._order("op", asked.Op, change, name, {"peer_id": who}, self._until(seconds))
+        self._order("op", bcp2_rooms.Op, change, name, {"peer_id": who}, self._until(seconds))
 
     def invite(self, who: str, name: str = "") -> None:
         """Let somebody in without the room's key, and tell them."""
-        self._order("invite", asked.Invite, "invited", name, {"peer_id": who})
+        self._order("invite", bcp2_rooms.Invite, "invited", name, {"peer_id": who})
 
     def settings(
         self, name: str, secret: str | None, invited: bool | None, kept: bool | None

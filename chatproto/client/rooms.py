@@ -22,10 +22,9 @@ from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
 from chatproto.net.clock import Wall
 from chatproto.net.timers import Timers
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_rooms_told import Said
+from chatproto.wire.bcp2_rooms import Said
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import Limits
@@ -198,7 +197,7 @@ class JoinedRooms:
             membership = self.named(name)
             self._drop(membership, "you left", own=True)
             if membership.entered:
-                await self.client.do(asked.Part, room=membership.name)
+                await self.client.do(bcp2_rooms.Part, room=membership.name)
             self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
 
         self._node.requests.ask("part", work)
@@ -237,7 +236,7 @@ class JoinedRooms:
     def pushed(self, push: Bcp2Message) -> None:
         """Something happened in a room."""
         match push:
-            case told.Invited(room, sender):
+            case bcp2_rooms.Invited(room, sender):
                 if not self._node.calls.strangers.may_invite():
                     return
                 self.tell(RoomChanged(room, "invited", self.own_id, by=sender or None, own=True))
@@ -248,19 +247,19 @@ class JoinedRooms:
         match push:
             case Said():
                 membership.hear(push)
-            case told.Joined(room, who, role):
+            case bcp2_rooms.Joined(room, who, role):
                 membership.came_in(who)
                 self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
-            case told.Parted(room, who, reason) if who == self.own_id:
+            case bcp2_rooms.Parted(room, who, reason) if who == self.own_id:
                 self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or "you are out"))
                 self._tell_out(membership, reason)
-            case told.Parted(room, who, reason):
+            case bcp2_rooms.Parted(room, who, reason):
                 membership.went_out(who)
                 event = RoomChanged(
                     room, "parted", who, count=membership.count, reason=reason or None
                 )
                 self.tell(event)
-            case told.Changed():
+            case bcp2_rooms.Changed():
                 if push.what == "topic":
                     membership.topic = push.text
                 self.tell(changed(push, self.own_id, self._node.now()))

@@ -10,22 +10,21 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from chatproto.directory.paging import Paging
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.room_fields import Listed, Occupant
 
 Ack = TypeVar("Ack", bound=Bcp2Message)
 DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
-    asked.Part: told.PartAck,
-    asked.Topic: told.TopicAck,
-    asked.Kick: told.KickAck,
-    asked.Ban: told.BanAck,
-    asked.Unban: told.UnbanAck,
-    asked.Mute: told.MuteAck,
-    asked.Op: told.OpAck,
-    asked.Invite: told.InviteAck,
+    bcp2_rooms.Part: bcp2_rooms.PartAck,
+    bcp2_rooms.Topic: bcp2_rooms.TopicAck,
+    bcp2_rooms.Kick: bcp2_rooms.KickAck,
+    bcp2_rooms.Ban: bcp2_rooms.BanAck,
+    bcp2_rooms.Unban: bcp2_rooms.UnbanAck,
+    bcp2_rooms.Mute: bcp2_rooms.MuteAck,
+    bcp2_rooms.Op: bcp2_rooms.OpAck,
+    bcp2_rooms.Invite: bcp2_rooms.InviteAck,
 }
 """What is answered when that was done, and says no more."""
 PAGE_BYTES = 1024 * 1024
@@ -54,7 +53,7 @@ class ServerRequests(Protocol):
 class RoomPage:
     """Some of what was said in a room, oldest first; `more`: others follow in the same direction."""
 
-    said: tuple[told.Said, ...]
+    said: tuple[bcp2_rooms.Said, ...]
     more: bool
 
 
@@ -72,13 +71,15 @@ class RoomClient:
         """Wait for the try to connect that is under way."""
         await self._server.ready()
 
-    async def join(self, room: str, secret: str = "") -> told.JoinAck:
+    async def join(self, room: str, secret: str = "") -> bcp2_rooms.JoinAck:
         """Be in `room`; the server tells from now on what happens there."""
-        return await self._ask(partial(asked.Join, room=room, secret=secret), told.JoinAck)
+        return await self._ask(
+            partial(bcp2_rooms.Join, room=room, secret=secret), bcp2_rooms.JoinAck
+        )
 
-    async def say(self, room: str, text: str) -> told.SayAck:
+    async def say(self, room: str, text: str) -> bcp2_rooms.SayAck:
         """Say `text`; its number and time."""
-        return await self._ask(partial(asked.Say, room=room, text=text), told.SayAck)
+        return await self._ask(partial(bcp2_rooms.Say, room=room, text=text), bcp2_rooms.SayAck)
 
     async def do(self, request: type[Bcp2Message], **values: str) -> None:
         """A request of `DONE`, with what stands in it."""
@@ -92,19 +93,19 @@ class RoomClient:
         limit: int | None = None,
     ) -> RoomPage:
         """Return one page of history: after a number, before one, or the latest."""
-        said: list[told.Said] = []
+        said: list[bcp2_rooms.Said] = []
         size = 0
 
         def take(message: Bcp2Message) -> None:
             # No server of ours sends more; another is not to fill our memory.
             nonlocal size
-            if isinstance(message, told.Said) and len(said) < self._limits.history_page:
+            if isinstance(message, bcp2_rooms.Said) and len(said) < self._limits.history_page:
                 size += len(message.text)
                 if size <= PAGE_BYTES:
                     said.append(message)
 
-        make = partial(asked.History, room=room, after=after, before=before, limit=limit)
-        ack = await self._ask(make, told.HistoryAck, take)
+        make = partial(bcp2_rooms.History, room=room, after=after, before=before, limit=limit)
+        ack = await self._ask(make, bcp2_rooms.HistoryAck, take)
         return RoomPage(tuple(said), ack.more)
 
     async def names(self, room: str) -> tuple[Occupant, ...]:
@@ -112,7 +113,9 @@ class RoomClient:
         found: list[Occupant] = []
         after, most, paging = "", self._limits.listed, self.paging()
         while True:
-            page = await self._ask(partial(asked.Names, room=room, after=after), told.NamesAck)
+            page = await self._ask(
+                partial(bcp2_rooms.Names, room=room, after=after), bcp2_rooms.NamesAck
+            )
             found += page.members
             if not page.next or page.next <= after or len(found) >= most:
                 return tuple(found[:most])
@@ -128,7 +131,7 @@ class RoomClient:
         found: list[Listed] = []
         after, most, paging = "", self._limits.listed, self.paging()
         while True:
-            page = await self._ask(partial(asked.Rooms, after=after), told.RoomsAck)
+            page = await self._ask(partial(bcp2_rooms.Rooms, after=after), bcp2_rooms.RoomsAck)
             found += page.rooms
             if not page.next or page.next <= after or len(found) >= most:
                 return tuple(found[:most])
@@ -141,10 +144,10 @@ class RoomClient:
         secret: str | None = None,
         invited: bool | None = None,
         kept: bool | None = None,
-    ) -> told.SettingsAck:
+    ) -> bcp2_rooms.SettingsAck:
         """Change settings of `room`, and return all of them."""
-        make = partial(asked.Settings, room=room, secret=secret, invited=invited, kept=kept)
-        return await self._ask(make, told.SettingsAck)
+        make = partial(bcp2_rooms.Settings, room=room, secret=secret, invited=invited, kept=kept)
+        return await self._ask(make, bcp2_rooms.SettingsAck)
 
     async def _ask(
         self,

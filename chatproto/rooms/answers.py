@@ -15,8 +15,7 @@ from chatproto.rooms.history import RoomRecord, RoomStore
 from chatproto.rooms.lobby import OPERATOR, look_alike
 from chatproto.rooms.moderation import Actor, Decision, Moderation
 from chatproto.rooms.room import LOBBY, Member, Role, Room, hashed, subject
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
@@ -103,7 +102,7 @@ class RoomAnswers:
         """
         guard = self._guard
         guard.count(guest.key, guest.host, now)
-        if not isinstance(message, asked.Join):
+        if not isinstance(message, bcp2_rooms.Join):
             return []
         room = self._rooms.get(message.room)
         if room is None:
@@ -121,7 +120,7 @@ class RoomAnswers:
         if not wait:
             return []
         until = date_of(self._date(now + wait))
-        news = told.Changed(room.name, "ban", key=guest.key, until=until)
+        news = bcp2_rooms.Changed(room.name, "ban", key=guest.key, until=until)
         self._told = [TellMember(one, news) for one in room.keepers(now)]
         return []
 
@@ -137,7 +136,7 @@ class RoomAnswers:
         room = self._rooms.get(getattr(message, "room", ""))
         if room is None:
             raise RemoteError(404, "there is no such room")
-        if isinstance(message, asked.Say):
+        if isinstance(message, bcp2_rooms.Say):
             number = self._history.append(room.name, OPERATOR, now, message.text, room.history)
             return [Talk(room, number, OPERATOR, now, message.text)]
         return self._settle(room, self._chair.act(message, room, Actor(Role.OPERATOR), now), now)
@@ -163,7 +162,7 @@ class RoomAnswers:
         effects: list[Effect] = []
         for room in stay.rooms.values():
             self._put_out(room, stay.client_id, now)
-            effects.append(Spread(room, told.Parted(room.name, stay.client_id, reason)))
+            effects.append(Spread(room, bcp2_rooms.Parted(room.name, stay.client_id, reason)))
         return effects
 
     def due(self, now: float, most: int = 1_000_000) -> bool:
@@ -209,14 +208,14 @@ class RoomAnswers:
     def came(self, name: str) -> list[Effect]:
         """Add `name`, a raw-text client, to the lobby, and tell the other members."""
         self.lobby.put_in(name, None)
-        return [Spread(self.lobby, told.Joined(LOBBY, name, "open"), plain=False)]
+        return [Spread(self.lobby, bcp2_rooms.Joined(LOBBY, name, "open"), plain=False)]
 
     def went(self, name: str, reason: str = "") -> list[Effect]:
         """Remove `name`, a raw-text client, from the lobby; ignored if it has left already."""
         if name not in self.lobby.plain:
             return []
         self.lobby.put_out(name)
-        return [Spread(self.lobby, told.Parted(LOBBY, name, reason), plain=False)]
+        return [Spread(self.lobby, bcp2_rooms.Parted(LOBBY, name, reason), plain=False)]
 
     def may_speak(self, name: str, now: float) -> bool:
         """Return True unless `name` is muted in the lobby."""
@@ -247,31 +246,31 @@ class RoomAnswers:
             before = self.left(guest, now)
             stay = _Stay(client_id)
             self._stays[guest] = stay
-        if isinstance(message, asked.Say):
+        if isinstance(message, bcp2_rooms.Say):
             return before + self._say(message, guest, stay, now)
         if self._counted:
             before += self.guard(message, guest, now)
-        if isinstance(message, asked.Rooms):
+        if isinstance(message, bcp2_rooms.Rooms):
             return [*before, TellMember(guest, self._list(message, guest, stay))]
-        if isinstance(message, asked.Join):
+        if isinstance(message, bcp2_rooms.Join):
             return before + self._join(message, guest, stay, now)
         room = self._inside(getattr(message, "room", ""), stay)
         match message:
-            case asked.Part(cseq, name):
+            case bcp2_rooms.Part(cseq, name):
                 del stay.rooms[name]
                 self._put_out(room, client_id, now)
-                parted = Spread(room, told.Parted(name, client_id))
-                return [TellMember(guest, told.PartAck(cseq, name)), parted]
-            case asked.History():
+                parted = Spread(room, bcp2_rooms.Parted(name, client_id))
+                return [TellMember(guest, bcp2_rooms.PartAck(cseq, name)), parted]
+            case bcp2_rooms.History():
                 return [self._page(message, guest)]
-            case asked.Names(cseq, name, after, limit):
+            case bcp2_rooms.Names(cseq, name, after, limit):
                 members = self._occupants(room, after, limit, now)
-                ack = told.NamesAck(cseq, name, len(room), *members)
+                ack = bcp2_rooms.NamesAck(cseq, name, len(room), *members)
                 return [TellMember(guest, ack)]
         actor = Actor(room.role(guest.key, now), client_id, guest)
         return before + self._settle(room, self._chair.act(message, room, actor, now), now)
 
-    def _say(self, message: asked.Say, guest: Member, stay: _Stay, now: float) -> list[Effect]:
+    def _say(self, message: bcp2_rooms.Say, guest: Member, stay: _Stay, now: float) -> list[Effect]:
         room = self._inside(message.room, stay)
         if room.is_muted(guest.key, now):
             raise RemoteError(403, "muted")
@@ -281,7 +280,9 @@ class RoomAnswers:
         number = self._history.append(room.name, sender, now, text, room.history)
         return [Talk(room, number, sender, now, text, guest, message.cseq)]
 
-    def _join(self, message: asked.Join, guest: Member, stay: _Stay, now: float) -> list[Effect]:
+    def _join(
+        self, message: bcp2_rooms.Join, guest: Member, stay: _Stay, now: float
+    ) -> list[Effect]:
         name, client_id = message.room, stay.client_id
         if name not in stay.rooms and len(stay.rooms) >= self.limits.rooms_per_client:
             raise RemoteError(413, "too many rooms")
@@ -299,13 +300,15 @@ class RoomAnswers:
         role = room.shown_role(client_id, now)
         last = self._history.last(name)
         next_id, members = self._occupants(room, "", None, now)
-        ack = told.JoinAck(message.cseq, name, len(room), last, role, room.topic, next_id, members)
+        ack = bcp2_rooms.JoinAck(
+            message.cseq, name, len(room), last, role, room.topic, next_id, members
+        )
         effects: list[Effect] = [TellMember(guest, ack)]
         if former is None:
-            effects.append(Spread(room, told.Joined(name, client_id, role), guest))
+            effects.append(Spread(room, bcp2_rooms.Joined(name, client_id, role), guest))
         return effects
 
-    def _open(self, message: asked.Join, guest: Member, now: float) -> Room:
+    def _open(self, message: bcp2_rooms.Join, guest: Member, now: float) -> Room:
         """A new room. Raises RemoteError 409, 413, 503."""
         name = message.room
         if look_alike(name) in self._alike:
@@ -333,7 +336,7 @@ class RoomAnswers:
                 return
         raise RemoteError(503, "too many rooms")
 
-    def _page(self, message: asked.History, guest: Member) -> Show:
+    def _page(self, message: bcp2_rooms.History, guest: Member) -> Show:
         cseq, name, limits = message.cseq, message.room, self.limits
         if message.after is not None and message.before is not None:
             raise RemoteError(400, "After and Before")
@@ -341,10 +344,10 @@ class RoomAnswers:
         page = self._history.page(
             name, message.after, message.before, most, limits.history_page_bytes
         )
-        ack = told.HistoryAck(cseq, name, len(page.lines), page.more)
+        ack = bcp2_rooms.HistoryAck(cseq, name, len(page.lines), page.more)
         return Show(guest, page.lines, ack)
 
-    def _list(self, message: asked.Rooms, guest: Member, stay: _Stay) -> Bcp2Message:
+    def _list(self, message: bcp2_rooms.Rooms, guest: Member, stay: _Stay) -> Bcp2Message:
         most = min(message.limit or LINES, self.limits.info_lines, LINES)
         begin = bisect_right(self._names, message.after)
         mine = {
@@ -353,7 +356,7 @@ class RoomAnswers:
         seen = sorted(mine.union(self._names[begin : begin + most + 1]))
         rooms = [self._rooms[name] for name in seen[:most]]
         listed = tuple(Listed(room.name, len(room), room.topic) for room in rooms)
-        return told.RoomsAck(message.cseq, rooms[-1].name if len(seen) > most else "", listed)
+        return bcp2_rooms.RoomsAck(message.cseq, rooms[-1].name if len(seen) > most else "", listed)
 
     # How it follows.
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from chatproto.rooms.history import RoomLine
 from chatproto.rooms.room import Member, Room
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_rooms_told import HistoryAck
+from chatproto.wire.bcp2_rooms import HistoryAck
 
 
 @dataclass(frozen=True, slots=True)

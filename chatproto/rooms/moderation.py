@@ -22,22 +22,21 @@ from chatproto.rooms.room import (
     network,
     subject,
 )
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.room_fields import Barring
 
 ACTS: dict[type[Bcp2Message], Act] = {
-    asked.Topic: Act.TOPIC,
-    asked.Kick: Act.KICK,
-    asked.Ban: Act.BAN,
-    asked.Unban: Act.UNBAN,
-    asked.Mute: Act.MUTE,
-    asked.Op: Act.OP,
-    asked.Invite: Act.INVITE,
-    asked.Settings: Act.SETTINGS,
+    bcp2_rooms.Topic: Act.TOPIC,
+    bcp2_rooms.Kick: Act.KICK,
+    bcp2_rooms.Ban: Act.BAN,
+    bcp2_rooms.Unban: Act.UNBAN,
+    bcp2_rooms.Mute: Act.MUTE,
+    bcp2_rooms.Op: Act.OP,
+    bcp2_rooms.Invite: Act.INVITE,
+    bcp2_rooms.Settings: Act.SETTINGS,
 }
 """Which act a request is."""
 
@@ -109,35 +108,35 @@ class Moderation:
 
     def _rule(self, message: Bcp2Message, room: Room, actor: Actor, now: float) -> Decision:
         match message:
-            case asked.Topic(cseq, name, text):
+            case bcp2_rooms.Topic(cseq, name, text):
                 room.topic = self._topic(text)
-                ack: Bcp2Message = told.TopicAck(cseq, name)
+                ack: Bcp2Message = bcp2_rooms.TopicAck(cseq, name)
                 return self._told(room, actor, ack, "topic", text=room.topic)
-            case asked.Kick():
+            case bcp2_rooms.Kick():
                 return self._kick(message, room, actor, now)
-            case asked.Ban() | asked.Unban():
+            case bcp2_rooms.Ban() | bcp2_rooms.Unban():
                 return self._bar(message, room, actor, now)
-            case asked.Mute(cseq, name, peer_id, until):
+            case bcp2_rooms.Mute(cseq, name, peer_id, until):
                 key = self._key_over(room, peer_id, actor, now)
                 room.set_mute(subject(peer_id, key), self._end(until), now)
-                ack = told.MuteAck(cseq, name)
+                ack = bcp2_rooms.MuteAck(cseq, name)
                 return self._told(room, actor, ack, "mute", peer_id=peer_id, until=until)
-            case asked.Op(cseq, name, peer_id, until):
+            case bcp2_rooms.Op(cseq, name, peer_id, until):
                 self._check_known(room, peer_id, actor)
                 key = self._key_over(room, peer_id, actor, now) or _nobody()
                 room.set_op(key, self._end(until), now)
-                ack = told.OpAck(cseq, name)
+                ack = bcp2_rooms.OpAck(cseq, name)
                 return self._told(room, actor, ack, "op", peer_id=peer_id, until=until)
-            case asked.Invite(cseq, name, peer_id, until):
+            case bcp2_rooms.Invite(cseq, name, peer_id, until):
                 self._check_known(room, peer_id, actor)
                 key = self._key_over(room, peer_id, actor, now) or _nobody()
                 room.set_invited(key, self._end(until), now)
                 guest = self._find(peer_id) if self._end(until) > now else None
                 told_them = (
-                    [TellMember(guest, told.Invited(name, actor.client_id))] if guest else []
+                    [TellMember(guest, bcp2_rooms.Invited(name, actor.client_id))] if guest else []
                 )
-                return Decision([*actor.tell(told.InviteAck(cseq, name)), *told_them])
-            case asked.Settings():
+                return Decision([*actor.tell(bcp2_rooms.InviteAck(cseq, name)), *told_them])
+            case bcp2_rooms.Settings():
                 return self._settings(message, room, actor)
         raise AssertionError(message)
 
@@ -150,19 +149,19 @@ class Moderation:
             raise RemoteError(400, "a topic is one line")
         return text
 
-    def _kick(self, message: asked.Kick, room: Room, actor: Actor, now: float) -> Decision:
+    def _kick(self, message: bcp2_rooms.Kick, room: Room, actor: Actor, now: float) -> Decision:
         who = message.peer_id
         if who not in room.members and who not in room.plain:
             raise RemoteError(404, "not in that room")
         self._key_over(room, who, actor, now)
-        ack = told.KickAck(message.cseq, room.name)
+        ack = bcp2_rooms.KickAck(message.cseq, room.name)
         return self._told(room, actor, ack, "kick", [who], peer_id=who)
 
     def _bar(
-        self, message: asked.Ban | asked.Unban, room: Room, actor: Actor, now: float
+        self, message: bcp2_rooms.Ban | bcp2_rooms.Unban, room: Room, actor: Actor, now: float
     ) -> Decision:
         ban = self._ban_of(message, room, actor, now)
-        changed = told.Changed(
+        changed = bcp2_rooms.Changed(
             room.name,
             "unban",
             actor.client_id,
@@ -170,9 +169,9 @@ class Moderation:
             message.key,
             message.address,
         )
-        if isinstance(message, asked.Unban):
+        if isinstance(message, bcp2_rooms.Unban):
             room.unban(ban.kind, ban.value)
-            done: Bcp2Message = told.UnbanAck(message.cseq, room.name)
+            done: Bcp2Message = bcp2_rooms.UnbanAck(message.cseq, room.name)
             return Decision([*actor.tell(done), Spread(room, changed, actor.guest)])
         room.set_ban(ban, now)
         out = [
@@ -181,7 +180,7 @@ class Moderation:
             if room.role(room.members[who].key, now) in OVER[actor.role]
         ]
         out += [who for who in room.plain if ban.kind == "id" and look_alike(who) == ban.value]
-        done = told.BanAck(message.cseq, room.name)
+        done = bcp2_rooms.BanAck(message.cseq, room.name)
         return self._told(
             room,
             actor,
@@ -211,7 +210,7 @@ class Moderation:
         key = self._key_over(room, message.peer_id, actor, now)
         return BanRecord("id", look_alike(message.peer_id), until, key)
 
-    def _settings(self, message: asked.Settings, room: Room, actor: Actor) -> Decision:
+    def _settings(self, message: bcp2_rooms.Settings, room: Room, actor: Actor) -> Decision:
         if room.name == LOBBY and (message.secret or message.invited):
             raise RemoteError(403, "the lobby is open to all")
         if message.secret is not None:
@@ -221,7 +220,7 @@ class Moderation:
         if message.kept is not None:
             room.history = message.kept
         state = (bool(room.secret), room.invited_only, room.history)
-        ack = told.SettingsAck(message.cseq, room.name, *state)
+        ack = bcp2_rooms.SettingsAck(message.cseq, room.name, *state)
         if (message.secret, message.invited, message.kept) == (None, None, None):
             return Decision(actor.tell(ack))
         return self._told(room, actor, ack, "settings")
@@ -264,11 +263,13 @@ class Moderation:
         text: str = "",
     ) -> Decision:
         """Answer the actor with `ack`, and tell those put out and all others what was done."""
-        changed = told.Changed(room.name, what, actor.client_id, peer_id, key, address, until, text)
+        changed = bcp2_rooms.Changed(
+            room.name, what, actor.client_id, peer_id, key, address, until, text
+        )
         effects = actor.tell(ack)
         gone = sorted(out or ())
         reason = "banned" if what == "ban" else "kicked"
-        parted = [told.Parted(room.name, who, reason) for who in gone]
+        parted = [bcp2_rooms.Parted(room.name, who, reason) for who in gone]
         for one in parted:
             guest = room.members.get(one.peer_id)
             if guest is None:

@@ -9,7 +9,7 @@ from chatproto.net.dates import moment_of, short_time
 from chatproto.rooms.effects import Talk
 from chatproto.stdio.printable import printable
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.bcp2_rooms_told import Changed, Joined, Parted
+from chatproto.wire.bcp2_rooms import Changed, Joined, Parted
 
 _DONE = {
     ("kick", False): "put {whom} out",

@@ -7,7 +7,7 @@ import re
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.room import LOBBY
-from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import KEY, Bcp2Message, plain_ip
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_client_id
@@ -28,7 +28,7 @@ USAGE = {
 _TIME = re.compile(r"(\d{1,9})([smhd])|0")
 _LIKE_ADDRESS = re.compile(r"\d+(\.\d+){3}|.*:.*")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_OF_SOMEBODY = {"/mute": asked.Mute, "/op": asked.Op, "/invite": asked.Invite}
+_OF_SOMEBODY = {"/mute": bcp2_rooms.Mute, "/op": bcp2_rooms.Op, "/invite": bcp2_rooms.Invite}
 _YES_OR_NO = {"yes": True, "no": False}
 
 
@@ -47,14 +47,14 @@ def _read(command: str, rest: str, now: Wall) -> Bcp2Message | None:
     match command, rest.split():
         case "/say", [_, *_]:
             room, _, text = rest.partition(" ") if rest.startswith("#") else (LOBBY, "", rest)
-            return asked.Say(0, _room(room), text.strip()) if text.strip() else None
+            return bcp2_rooms.Say(0, _room(room), text.strip()) if text.strip() else None
         case "/topic", [room, *_]:
             _, _, text = rest.partition(" ")
-            return asked.Topic(0, _room(room), text.strip())
+            return bcp2_rooms.Topic(0, _room(room), text.strip())
         case "/kick", [who, room]:
-            return asked.Kick(0, _room(room), read_client_id(who))
+            return bcp2_rooms.Kick(0, _room(room), read_client_id(who))
         case (("/ban" | "/unban"), [who, room, *time]) if len(time) < 2:
-            kind = asked.Ban if command == "/ban" else asked.Unban
+            kind = bcp2_rooms.Ban if command == "/ban" else bcp2_rooms.Unban
             return kind(0, _room(room), *_whom(who), *_until(time, now))
         case (("/mute" | "/op" | "/invite"), [who, room, *time]) if len(time) < 2:
             kind_of = _OF_SOMEBODY[command]
@@ -92,7 +92,7 @@ def _room(text: str) -> str:
     return read_room(text if text.startswith("#") else f"#{text}")
 
 
-def _settings(room: str, values: list[str]) -> asked.Settings | None:
+def _settings(room: str, values: list[str]) -> bcp2_rooms.Settings | None:
     found = dict(value.partition("=")[::2] for value in values)
     if not found or not found.keys() <= {"key", "invited", "kept"}:
         return None
@@ -100,4 +100,4 @@ def _settings(room: str, values: list[str]) -> asked.Settings | None:
     if not set(words.values()) <= set(_YES_OR_NO):
         return None
     yes = {name: _YES_OR_NO[word] for name, word in words.items()}
-    return asked.Settings(0, room, found.get("key"), yes.get("invited"), yes.get("kept"))
+    return bcp2_rooms.Settings(0, room, found.get("key"), yes.get("invited"), yes.get("kept"))

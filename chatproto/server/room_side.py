@@ -22,7 +22,7 @@ from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
-from chatproto.wire.bcp2_rooms_told import PartAck, Parted, Said, said_bytes, say_ack_bytes
+from chatproto.wire.bcp2_rooms import PartAck, Parted, Said, said_bytes, say_ack_bytes
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.strict import encode, shown

@@ -1,24 +1,56 @@
-"""BCP/2 about rooms, what a client asks (protocol section 3); `bcp2_rooms_told` is what it is told."""
+"""Define the BCP/2 messages about rooms (PROTOCOL.md section 3).
+
+Clients send the requests; servers answer them and push the rest.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from chatproto.wire.bcp2_common import CSEQ, PEER_ID, Bcp2Message, read_yes, write_yes
+from chatproto.wire.bcp2_common import (
+    CSEQ,
+    ID,
+    PEER_ID,
+    Bcp2Message,
+    Body,
+    one_of,
+    read_count,
+    read_yes,
+    write_yes,
+)
 from chatproto.wire.classic import Header
 from chatproto.wire.room_fields import (
+    ADDRESS,
     AFTER,
     AFTER_ID,
     BEFORE,
+    CHANGES,
+    COUNT,
+    DATE,
+    FROM,
+    KEY_OF,
     LIMIT,
+    MORE,
+    NEXT_ID,
+    PEOPLE,
     ROOM_OF,
     SECRET,
     TEXT,
+    TOLD,
+    UNTIL,
+    WHO,
     Barring,
+    Listed,
+    Occupant,
     OfRoom,
     OfSomebody,
+    read_role,
     read_room,
+    read_rooms,
+    write_rooms,
 )
+
+# Client to server.
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +319,419 @@ class Rooms(Bcp2Message):
     limit: int | None = None
 
 
+# Server to client.
+
+
+@dataclass(frozen=True, slots=True)
+class JoinAck(Bcp2Message):
+    """Confirm JOIN: the number of members, the first of them, and the last message's number.
+
+        JOINACK
+        CSeq: 7
+        Room: #tea
+        Count: 2
+        Last: 41
+        Role: op
+        Topic: green tea
+        Next: bob
+        Content-Length: 18
+
+        alice owner
+        bob
+
+    Sent by servers. The body has one `id` or `id role` a line; `Next` tells that more follow.
+    """
+
+    method = "JOINACK"
+    headers = (
+        CSEQ,
+        ROOM_OF,
+        COUNT,
+        Header("Last", "last", read_count),
+        Header("Role", "role", read_role),
+        Header("Topic", "topic", needed=False),
+        NEXT_ID,
+    )
+    body = PEOPLE
+    cseq: int
+    room: str
+    count: int
+    last: int
+    role: str
+    topic: str = ""
+    next: str = ""
+    members: tuple[Occupant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PartAck(OfRoom):
+    """Confirm PART.
+
+        PARTACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "PARTACK"
+
+
+@dataclass(frozen=True, slots=True)
+class SayAck(Bcp2Message):
+    """Confirm SAY: the message's number in the room, and its date.
+
+        SAYACK
+        CSeq: 7
+        Room: #tea
+        ID: 7
+        Date: 2026-11-21T05:00:00Z
+
+    Sent by servers.
+    """
+
+    method = "SAYACK"
+    headers = (CSEQ, ROOM_OF, ID, DATE)
+    cseq: int
+    room: str
+    id: int
+    date: str
+
+
+@dataclass(frozen=True, slots=True)
+class Said(Bcp2Message):
+    """Tell a message that was said in a room.
+
+        SAID
+        Room: #tea
+        From: alice
+        ID: 7
+        Date: 2026-11-21T05:00:00Z
+        Content-Length: 5
+
+        hello
+
+    Pushed by servers. With a CSeq it belongs to the answer to HISTORY.
+    """
+
+    method = "SAID"
+    headers = (CSEQ._replace(needed=False), ROOM_OF, FROM, ID, DATE)
+    body = TOLD
+    room: str
+    sender: str
+    id: int
+    date: str
+    text: str
+    cseq: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryAck(Bcp2Message):
+    """End the answer to HISTORY after `Count` messages.
+
+        HISTORYACK
+        CSeq: 7
+        Room: #tea
+        Count: 2
+        More: yes
+
+    `More: yes` tells that others follow in the same direction.
+    """
+
+    method = "HISTORYACK"
+    headers = (CSEQ, ROOM_OF, COUNT, MORE)
+    cseq: int
+    room: str
+    count: int
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NamesAck(Bcp2Message):
+    """List members of a room, one `id` or `id role` a line; `Count` is the number in all.
+
+        NAMESACK
+        CSeq: 7
+        Room: #tea
+        Count: 2
+        Next: bob
+        Content-Length: 18
+
+        alice owner
+        bob
+
+    Sent by servers. `Next` tells that more follow after that id.
+    """
+
+    method = "NAMESACK"
+    headers = (CSEQ, ROOM_OF, COUNT, NEXT_ID)
+    body = PEOPLE
+    cseq: int
+    room: str
+    count: int
+    next: str = ""
+    members: tuple[Occupant, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TopicAck(OfRoom):
+    """Confirm TOPIC.
+
+        TOPICACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "TOPICACK"
+
+
+@dataclass(frozen=True, slots=True)
+class KickAck(OfRoom):
+    """Confirm KICK.
+
+        KICKACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "KICKACK"
+
+
+@dataclass(frozen=True, slots=True)
+class BanAck(OfRoom):
+    """Confirm BAN.
+
+        BANACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "BANACK"
+
+
+@dataclass(frozen=True, slots=True)
+class UnbanAck(OfRoom):
+    """Confirm UNBAN.
+
+        UNBANACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "UNBANACK"
+
+
+@dataclass(frozen=True, slots=True)
+class MuteAck(OfRoom):
+    """Confirm MUTE.
+
+        MUTEACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "MUTEACK"
+
+
+@dataclass(frozen=True, slots=True)
+class OpAck(OfRoom):
+    """Confirm OP.
+
+        OPACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "OPACK"
+
+
+@dataclass(frozen=True, slots=True)
+class InviteAck(OfRoom):
+    """Confirm INVITE; the peer was told if it is connected.
+
+        INVITEACK
+        CSeq: 7
+        Room: #tea
+
+    Sent by servers.
+    """
+
+    method = "INVITEACK"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsAck(Bcp2Message):
+    """Tell all settings of a room; of its key only whether there is one.
+
+        SETTINGSACK
+        CSeq: 7
+        Room: #tea
+        Locked: yes
+        Invited: no
+        Kept: yes
+
+    Sent by servers. Answers SETTINGS.
+    """
+
+    method = "SETTINGSACK"
+    headers = (
+        CSEQ,
+        ROOM_OF,
+        Header("Locked", "locked", read_yes, write_yes),
+        Header("Invited", "invited", read_yes, write_yes),
+        Header("Kept", "kept", read_yes, write_yes),
+    )
+    cseq: int
+    room: str
+    locked: bool
+    invited: bool
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RoomsAck(Bcp2Message):
+    """List rooms, one `room members topic` a line.
+
+        ROOMSACK
+        CSeq: 7
+        Next: #tea
+        Content-Length: 18
+
+        #tea 2 green tea
+
+    Sent by servers. `Next` tells that more follow after that room.
+    """
+
+    method = "ROOMSACK"
+    headers = (CSEQ, Header("Next", "next", read_room, str.lower, needed=False))
+    body = Body("rooms", read_rooms, write_rooms, "body_from_server")
+    cseq: int
+    next: str = ""
+    rooms: tuple[Listed, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Joined(Bcp2Message):
+    """Tell that `peerID` has entered a room.
+
+        JOINED
+        Room: #tea
+        peerID: bob
+        Role: op
+
+    Pushed by servers.
+    """
+
+    method = "JOINED"
+    headers = (ROOM_OF, PEER_ID, Header("Role", "role", read_role, needed=False))
+    room: str
+    peer_id: str
+    role: str = "member"
+
+
+@dataclass(frozen=True, slots=True)
+class Parted(Bcp2Message):
+    """Tell that `peerID` is no longer in a room.
+
+        PARTED
+        Room: #tea
+        peerID: bob
+        Reason: did not read
+
+    Pushed by servers.
+    """
+
+    method = "PARTED"
+    headers = (ROOM_OF, PEER_ID, Header("Reason", "reason", needed=False))
+    room: str
+    peer_id: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed(Bcp2Message):
+    """Tell what a moderator, or without `From` the server's operator, did in a room.
+
+        CHANGED
+        Room: #tea
+        What: mute
+        From: alice
+        peerID: bob
+        Until: 2026-12-01T00:00:00Z
+        Content-Length: 0
+
+    Pushed by servers. `peerID`, `Key` or `Address` name the peer; a new topic is the body.
+    """
+
+    method = "CHANGED"
+    headers = (
+        ROOM_OF,
+        Header("What", "what", one_of(*CHANGES)),
+        FROM._replace(needed=False),
+        WHO,
+        KEY_OF,
+        ADDRESS,
+        UNTIL,
+    )
+    body = TOLD
+    room: str
+    what: str
+    sender: str = ""
+    peer_id: str = ""
+    key: str = ""
+    address: str = ""
+    until: str = ""
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Invited(Bcp2Message):
+    """Tell that `From` invites this client into a room.
+
+        INVITED
+        Room: #tea
+        From: alice
+
+    Pushed by servers.
+    """
+
+    method = "INVITED"
+    headers = (ROOM_OF, FROM._replace(needed=False))
+    room: str
+    sender: str = ""
+
+
+def said_bytes(
+    room: str, sender: str, number: int, date: str, text: bytes, cseq: int | None = None
+) -> bytes:
+    """A SAID as `encode` writes it, for values that have been read: many are sent every second."""
+    answered = "" if cseq is None else f"CSeq: {cseq}\r\n"
+    head = (
+        f"SAID\r\n{answered}Room: {room}\r\nFrom: {sender}\r\nID: {number}\r\nDate: {date}\r\n"
+        f"Content-Length: {len(text)}\r\n\r\n"
+    )
+    return head.encode() + text
+
+
+def say_ack_bytes(cseq: int, room: str, number: int, date: str) -> bytes:
+    """A SAYACK as `encode` writes it."""
+    return (
+        f"SAYACK\r\nCSeq: {cseq}\r\nRoom: {room}\r\nID: {number}\r\nDate: {date}\r\n\r\n".encode()
+    )
+
+
 FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
     Join,
     Part,
@@ -304,3 +749,25 @@ FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
     Rooms,
 )
 """What a client may say about rooms."""
+FROM_SERVER: tuple[type[Bcp2Message], ...] = (
+    JoinAck,
+    PartAck,
+    SayAck,
+    HistoryAck,
+    NamesAck,
+    TopicAck,
+    KickAck,
+    BanAck,
+    UnbanAck,
+    MuteAck,
+    OpAck,
+    InviteAck,
+    SettingsAck,
+    RoomsAck,
+    Said,
+    Joined,
+    Parted,
+    Changed,
+    Invited,
+)
+"""What a server may say about rooms."""

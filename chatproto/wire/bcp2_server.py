@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from chatproto.wire import bcp2_rooms, bcp2_rooms_told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import (
     ADDRESSES_OF,
     CALL,
@@ -456,6 +456,6 @@ FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     Presence,
     Closing,
     Replaced,
-    *bcp2_rooms_told.FROM_SERVER,
+    *bcp2_rooms.FROM_SERVER,
 )
 """What a server may say."""

@@ -13,8 +13,7 @@ from chatproto.directory.room_client import PAGE_BYTES, RoomClient
 from chatproto.directory.secure_client import DIAL_BURST, DIAL_RATE
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, moment_of, short_time
-from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, read_date
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
@@ -53,8 +52,11 @@ class PageTests(Case):
     def test_lists_end_after_a_time_whatever_their_pages_say(self) -> None:
         for question, page in (
             (self.server.info(), lambda cseq, n: bcp2_server.InfoAck(cseq, (), f"a{n:09}")),
-            (self.rooms.rooms(), lambda cseq, n: told.RoomsAck(cseq, f"#a{n:09}")),
-            (self.rooms.names("#den"), lambda cseq, n: told.NamesAck(cseq, "#den", 1, f"a{n:09}")),
+            (self.rooms.rooms(), lambda cseq, n: bcp2_rooms.RoomsAck(cseq, f"#a{n:09}")),
+            (
+                self.rooms.names("#den"),
+                lambda cseq, n: bcp2_rooms.NamesAck(cseq, "#den", 1, f"a{n:09}"),
+            ),
         ):
             asked, count = self.pages(question, page, slow=1.0)
             self.assertEqual(self.unreachable(asked), "the server did not end its list within 60 s")
@@ -70,11 +72,11 @@ class PageTests(Case):
 
         def rooms(cseq: int, page: int) -> Bcp2Message:
             names = [f"#r{page:05}{n:05}" for n in range(3000)]
-            return told.RoomsAck(cseq, names[-1], tuple(Listed(one, NEVER) for one in names))
+            return bcp2_rooms.RoomsAck(cseq, names[-1], tuple(Listed(one, NEVER) for one in names))
 
         def members(cseq: int, page: int) -> Bcp2Message:
             ids = [f"p{page:05}{n:05}" for n in range(3000)]
-            return told.NamesAck(cseq, "#den", NEVER, ids[-1], tuple(map(Occupant, ids)))
+            return bcp2_rooms.NamesAck(cseq, "#den", NEVER, ids[-1], tuple(map(Occupant, ids)))
 
         for question, page in (
             (self.server.info(), people),
@@ -89,7 +91,7 @@ class PageTests(Case):
         for following in (["b", "b"], ["b", "a"]):
             asked, count = self.pages(
                 self.rooms.names("#den"),
-                lambda cseq, n, to=following: told.NamesAck(cseq, "#den", 1, to[n - 1]),  # type: ignore[misc]
+                lambda cseq, n, to=following: bcp2_rooms.NamesAck(cseq, "#den", 1, to[n - 1]),  # type: ignore[misc]
             )
             self.assertEqual((self.successResultOf(asked), count), ((), 2))
 
@@ -98,11 +100,11 @@ class PageTests(Case):
             asked = Deferred.fromCoroutine(self.rooms.history("#den"))
             [request] = self.wrote()
             for id in range(1, most + 500):
-                self.says(told.Said("#den", "Bob", id, DATE, text, request.cseq))
+                self.says(bcp2_rooms.Said("#den", "Bob", id, DATE, text, request.cseq))
                 if id % 64 == 0:
                     self.net.advance(0)
             self.net.advance(0)
-            self.says(told.HistoryAck(request.cseq, "#den", 0, True))
+            self.says(bcp2_rooms.HistoryAck(request.cseq, "#den", 0, True))
             self.net.advance(0)
             self.assertEqual(len(self.successResultOf(asked).said), most)
 
@@ -110,7 +112,7 @@ class PageTests(Case):
         asked = Deferred.fromCoroutine(self.rooms.history("#den"))
         [request] = self.wrote()
         for id in range(1, 20):
-            self.says(told.Said("#den", "Bob", id, DATE, "x", request.cseq))
+            self.says(bcp2_rooms.Said("#den", "Bob", id, DATE, "x", request.cseq))
             self.net.advance(1)
         self.assertIn("no answer within 15 s", self.unreachable(asked))
 

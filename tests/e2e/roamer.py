@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.identity.keys import Identity, new_identity
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping
 from chatproto.wire.classic import Sender
 from chatproto.wire.strict import StrictDecoder, encode
@@ -49,7 +47,7 @@ class Ear:
             found, answers = None, self._read()
             for one in answers:
                 mine = getattr(one, "cseq", None) == number
-                if isinstance(one, told.Said) and mine:
+                if isinstance(one, bcp2_rooms.Said) and mine:
                     self.shown.append(one.id)
                     self.lines.append(one.text)
                 elif mine:
@@ -74,7 +72,9 @@ class Ear:
             raise EOFError
         found: list[Any] = self._decoder.feed(chunk)
         self.seen += [
-            (one.id, one.text) for one in found if isinstance(one, told.Said) and one.cseq is None
+            (one.id, one.text)
+            for one in found
+            if isinstance(one, bcp2_rooms.Said) and one.cseq is None
         ]
         return found
 
@@ -120,8 +120,8 @@ class Roamer(threading.Thread):
         ear = Ear(self._ports[self._at % len(self._ports)], self._folder, self._identity)
         self.moves += 1
         self._insist(ear, bcp2_server.Register(1, self.name, 5000))
-        joined = self._insist(ear, asked.Join(2, ROOM))
-        assert isinstance(joined, told.JoinAck), joined
+        joined = self._insist(ear, bcp2_rooms.Join(2, ROOM))
+        assert isinstance(joined, bcp2_rooms.JoinAck), joined
         if not self._last:
             self._last = joined.last
         self._catch_up(ear, joined.last)
@@ -131,8 +131,8 @@ class Roamer(threading.Thread):
                 number = next(one for one, said in self.heard.items() if said == text)
                 self.said[number] = text
                 continue
-            answer = self._insist(ear, asked.Say(3, ROOM, text))
-            assert isinstance(answer, told.SayAck), answer
+            answer = self._insist(ear, bcp2_rooms.Say(3, ROOM, text))
+            assert isinstance(answer, bcp2_rooms.SayAck), answer
             self.said[answer.id] = text
             self._take(ear, [(answer.id, text)])
         self.done.set()
@@ -140,7 +140,7 @@ class Roamer(threading.Thread):
             self._insist(ear, Ping(4))
             self._take(ear, [])
             self.end.wait(1)
-        newest = self._insist(ear, asked.Join(5, ROOM)).last
+        newest = self._insist(ear, bcp2_rooms.Join(5, ROOM)).last
         self._take(ear, [])
         self._catch_up(ear, newest)
         ear.close()
@@ -155,8 +155,8 @@ class Roamer(threading.Thread):
         """Read what was said up to `newest`."""
         while self._last < newest:
             before = len(ear.shown)
-            page = self._insist(ear, asked.History(6, ROOM, after=self._last))
-            assert isinstance(page, told.HistoryAck), page
+            page = self._insist(ear, bcp2_rooms.History(6, ROOM, after=self._last))
+            assert isinstance(page, bcp2_rooms.HistoryAck), page
             for number, text in zip(ear.shown[before:], ear.lines[before:], strict=True):
                 assert self.heard.setdefault(number, text) == text
             self._last = ear.shown[-1] if page.more else newest

@@ -17,9 +17,7 @@ from pathlib import Path
 import pytest
 
 from chatproto.identity.keys import new_identity
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.strict import StrictDecoder, encode
@@ -54,7 +52,7 @@ class Seat:
         self.ended = False
         self._decoder = StrictDecoder(Sender.SERVER)
         self.ask(bcp2_server.Register(1, name, 5000), bcp2_server.RegAck)
-        self.ask(asked.Join(2, ROOM), told.JoinAck)
+        self.ask(bcp2_rooms.Join(2, ROOM), bcp2_rooms.JoinAck)
 
     def ask(self, message: Bcp2Message, wanted: type[Bcp2Message]) -> None:
         """Send a request, and read until it is answered."""
@@ -85,12 +83,12 @@ class Seat:
 
     def _take(self, message: object) -> None:
         match message:
-            case told.Said():
+            case bcp2_rooms.Said():
                 self.numbers.append(message.id)
-            case told.SayAck():
+            case bcp2_rooms.SayAck():
                 self.numbers.append(message.id)
                 self.acks += 1
-            case told.Parted():
+            case bcp2_rooms.Parted():
                 self.gone.append(message.peer_id)
             case Ping():
                 self.wire.sendall(encode(PingAck()))
@@ -141,7 +139,7 @@ def talk(speaker: Seat, audience: Audience, before: int) -> float:
     begin = time.monotonic()
     for number in range(before, before + MESSAGES):
         text = f"{number} ".ljust(SIZE, "x")
-        speaker.wire.sendall(encode(asked.Say(1000 + number, ROOM, text)))
+        speaker.wire.sendall(encode(bcp2_rooms.Say(1000 + number, ROOM, text)))
         while number + 1 - speaker.acks >= IN_FLIGHT:
             speaker.read_some()
         # Who reads as fast as this test can is not to be taken for somebody who does not.
@@ -154,7 +152,7 @@ def talk(speaker: Seat, audience: Audience, before: int) -> float:
 
 def greet(speaker: Seat, audience: Audience) -> None:
     """Say a word, and wait until all have read who came in before, which is much."""
-    speaker.wire.sendall(encode(asked.Say(999, ROOM, "welcome")))
+    speaker.wire.sendall(encode(bcp2_rooms.Say(999, ROOM, "welcome")))
     while not speaker.acks:
         speaker.read_some()
     audience.wait(1, 5 * LIMIT)  # of a thousand half a million lines of who came

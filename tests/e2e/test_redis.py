@@ -13,9 +13,7 @@ from typing import Any
 
 import pytest
 
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error
 from tests.e2e.dialects.test_lobby import Member
 from tests.e2e.harness import LIMIT, Stage
@@ -74,12 +72,15 @@ def test_clients_of_different_servers_meet(two: Several, tmp_path: Path) -> None
     for end in pipe:
         end.close()
     for one in (alice, bob):
-        assert isinstance(one.ask(asked.Join(4, ROOM)), told.JoinAck)
-    number = alice.ask(asked.Say(5, ROOM, "hello")).id
-    assert (bob.push(told.Said).id, bob.ask(asked.Say(6, ROOM, "hi")).id) == (number, number + 1)
-    assert alice.push(told.Said).text == "hi"
+        assert isinstance(one.ask(bcp2_rooms.Join(4, ROOM)), bcp2_rooms.JoinAck)
+    number = alice.ask(bcp2_rooms.Say(5, ROOM, "hello")).id
+    assert (bob.push(bcp2_rooms.Said).id, bob.ask(bcp2_rooms.Say(6, ROOM, "hi")).id) == (
+        number,
+        number + 1,
+    )
+    assert alice.push(bcp2_rooms.Said).text == "hi"
     alice.close()
-    assert bob.push(told.Parted).peer_id == "alice"
+    assert bob.push(bcp2_rooms.Parted).peer_id == "alice"
 
 
 def joining(where: tuple[str, int], ticket: str) -> socket.socket:
@@ -151,7 +152,7 @@ def test_the_lobby_in_bare_text_is_one(stage: Stage, redis: Redis, tmp_path: Pat
         found = [re.search(r"lobby listening on 127.0.0.1:(\d+)$", line) for line in server.lines]
         ports += [int(one[1]) for one in found if one]
     alice = registered(several.ports[0], tmp_path, "alice")
-    alice.ask(asked.Join(2, "#lobby"))
+    alice.ask(bcp2_rooms.Join(2, "#lobby"))
     here, there = Member(ports[0]), Member(ports[1])
     here.expect("welcome, (guest-1)")
     name = there.expect("welcome, (.*?):")[1]
@@ -160,8 +161,8 @@ def test_the_lobby_in_bare_text_is_one(stage: Stage, redis: Redis, tmp_path: Pat
     there.expect("bob joined")
     here.say("hello\n")
     there.expect("bob: hello")
-    assert alice.push(told.Said).sender == "bob"
-    alice.send(asked.Say(3, "#lobby", "hi all"))
+    assert alice.push(bcp2_rooms.Said).sender == "bob"
+    alice.send(bcp2_rooms.Say(3, "#lobby", "hi all"))
     for one in (here, there):
         one.expect("alice: hi all")
     there.say("/nick bob\n")
@@ -180,25 +181,25 @@ def test_redis_away_is_503_and_all_comes_back_by_itself(
     alice = registered(two.ports[0], tmp_path, "alice")
     bob = registered(two.ports[1], tmp_path, "bob")
     for one in (alice, bob):
-        one.ask(asked.Join(2, ROOM))
-    first = alice.ask(asked.Say(3, ROOM, "before")).id
-    assert bob.push(told.Said).id == first
+        one.ask(bcp2_rooms.Join(2, ROOM))
+    first = alice.ask(bcp2_rooms.Say(3, ROOM, "before")).id
+    assert bob.push(bcp2_rooms.Said).id == first
     if how == "killed":
         two.redis.kill()
     else:
         two.redis.signal(signal.SIGSTOP)
     time.sleep(4)  # longer than the silence after which they know it
     assert "503" in ask(two.ports[0], REGISTER.format("carol"))
-    until(lambda: is_away(bob.ask(asked.Topic(4, ROOM, "tea"))), "503 with Retry-After")
-    kept = bob.ask(asked.History(5, ROOM))
-    assert isinstance(kept, told.HistoryAck) and bob.shown == [first]
+    until(lambda: is_away(bob.ask(bcp2_rooms.Topic(4, ROOM, "tea"))), "503 with Retry-After")
+    kept = bob.ask(bcp2_rooms.History(5, ROOM))
+    assert isinstance(kept, bcp2_rooms.HistoryAck) and bob.shown == [first]
     if how == "killed":
         two.redis.start()
     else:
         two.redis.signal(signal.SIGCONT)
-    until(lambda: not is_away(bob.ask(asked.Names(6, ROOM))), "no more 503")
-    until(lambda: not is_away(alice.ask(asked.Say(7, ROOM, "after"))), "no more 503")
-    assert bob.push(told.Said).text == "after"
+    until(lambda: not is_away(bob.ask(bcp2_rooms.Names(6, ROOM))), "no more 503")
+    until(lambda: not is_away(alice.ask(bcp2_rooms.Say(7, ROOM, "after"))), "no more 503")
+    assert bob.push(bcp2_rooms.Said).text == "after"
     until(lambda: "registered" in ask(two.ports[1], REGISTER.format("carol")), "registered")
 
 
@@ -225,8 +226,8 @@ def test_all_servers_and_redis_may_end_and_nothing_is_lost(
     stage: Stage, two: Several, tmp_path: Path
 ) -> None:
     alice = registered(two.ports[0], tmp_path, "alice")
-    alice.ask(asked.Join(2, ROOM))
-    said = alice.ask(asked.Say(3, ROOM, "hello")).id
+    alice.ask(bcp2_rooms.Join(2, ROOM))
+    said = alice.ask(bcp2_rooms.Say(3, ROOM, "hello")).id
     for number in range(2):
         two.kill(number)
     two.redis.kill()
@@ -235,8 +236,8 @@ def test_all_servers_and_redis_may_end_and_nothing_is_lost(
     bob = registered(two.ports[1], tmp_path, "bob")
     taken = bob.ask(bcp2_server.Register(2, "alice", 5000))
     assert isinstance(taken, Error) and taken.status == 409
-    bob.ask(asked.Join(3, ROOM))
-    bob.ask(asked.History(4, ROOM))
+    bob.ask(bcp2_rooms.Join(3, ROOM))
+    bob.ask(bcp2_rooms.History(4, ROOM))
     assert bob.shown == [said]
 
 
@@ -246,15 +247,15 @@ def test_the_log_is_trimmed_and_a_new_server_begins_with_a_picture(
     options = ("--limits", "log-bytes=20000", "--limits", "say-rate=10000")
     two = Several(stage, redis, 2, *options)
     alice = registered(two.ports[0], tmp_path, "alice")
-    alice.ask(asked.Join(2, ROOM))
+    alice.ask(bcp2_rooms.Join(2, ROOM))
     for number in range(1000):
-        alice.ask(asked.Say(3, ROOM, f"text {number}"))
+        alice.ask(bcp2_rooms.Say(3, ROOM, f"text {number}"))
     until(lambda: int(redis.ask("XLEN", "chatproto:log").strip(b":\r\n")) < 700, "a shorter log")
     two.kill(1)
     two.again(1)
     bob = registered(two.ports[1], tmp_path, "bob")
-    bob.ask(asked.Join(2, ROOM))
-    bob.ask(asked.History(3, ROOM))
+    bob.ask(bcp2_rooms.Join(2, ROOM))
+    bob.ask(bcp2_rooms.History(3, ROOM))
     assert bob.lines[-1] == "text 999" and len(bob.lines) == 1000
     found = bob.ask(bcp2_server.Bridge(4, "alice"))
     assert (
@@ -289,9 +290,9 @@ def test_a_server_that_stops_says_so_to_the_others(two: Several, tmp_path: Path)
     alice = registered(two.ports[0], tmp_path, "alice")
     bob = registered(two.ports[1], tmp_path, "bob")
     for one in (bob, alice):
-        one.ask(asked.Join(2, ROOM))
+        one.ask(bcp2_rooms.Join(2, ROOM))
     begun = time.monotonic()
     two.servers[0].signal(signal.SIGTERM)
     two.servers[0].wait()
-    assert bob.push(told.Parted).peer_id == "alice"
+    assert bob.push(bcp2_rooms.Parted).peer_id == "alice"
     assert time.monotonic() - begun < 8

@@ -16,9 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.classic import Sender
 from chatproto.wire.strict import StrictDecoder, encode
@@ -113,12 +111,12 @@ class Load:
     def _talk(self) -> None:
         with Asker(self._port, self._folder) as asker:
             asker.ask(bcp2_server.Register(1, f"{self._name}talker", 5000))
-            joined = asker.ask(asked.Join(2, ROOM))
-            assert isinstance(joined, told.JoinAck), joined
+            joined = asker.ask(bcp2_rooms.Join(2, ROOM))
+            assert isinstance(joined, bcp2_rooms.JoinAck), joined
             for number in count(3):
                 text = f"{self._name} {number}"
-                answer = asker.ask(asked.Say(number, ROOM, text))
-                assert isinstance(answer, told.SayAck), answer
+                answer = asker.ask(bcp2_rooms.Say(number, ROOM, text))
+                assert isinstance(answer, bcp2_rooms.SayAck), answer
                 self._remember(self.said, [(answer.id, text)])
 
 
@@ -145,7 +143,7 @@ class Asker:
             if not chunk:
                 raise EOFError
             for answer in self._decoder.feed(chunk):
-                if isinstance(answer, told.Said) and answer.cseq == number:
+                if isinstance(answer, bcp2_rooms.Said) and answer.cseq == number:
                     self.said.append((answer.id, answer.text))
                 elif getattr(answer, "cseq", None) == number:
                     return answer
@@ -177,10 +175,10 @@ def said_since(port: int, folder: Path, after: int) -> set[tuple[int, str]]:
     """Return the room's messages after the number `after`."""
     with Asker(port, folder) as asker:
         asker.ask(bcp2_server.Register(1, f"reader{after}", 5000))
-        asker.ask(asked.Join(2, ROOM))
+        asker.ask(bcp2_rooms.Join(2, ROOM))
         for number in count(3):
-            page = asker.ask(asked.History(number, ROOM, after=after))
-            assert isinstance(page, told.HistoryAck), page
+            page = asker.ask(bcp2_rooms.History(number, ROOM, after=after))
+            assert isinstance(page, bcp2_rooms.HistoryAck), page
             if not page.more:
                 return set(asker.said)
             after = asker.said[-1][0]

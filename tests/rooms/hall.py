@@ -13,8 +13,7 @@ from chatproto.rooms.answers import RoomAnswers
 from chatproto.rooms.effects import Effect, Show, Spread, Talk, TellMember
 from chatproto.rooms.history import RoomRecord
 from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import Limits
@@ -65,7 +64,7 @@ class Rooms(SynchronousTestCase):
             Person("alice"), Person("bob"), Person("carol"),
         ]  # fmt: skip
         for person in self.people:
-            self.does(person, asked.Join(1, "#tea"))
+            self.does(person, bcp2_rooms.Join(1, "#tea"))
 
     def open(self, **limits: float) -> None:
         values = Limits(**limits)  # type: ignore[arg-type]
@@ -98,14 +97,14 @@ class Rooms(SynchronousTestCase):
                     ]
                 case Talk(room, number, sender, at, text, speaker, cseq):
                     for one in room.members.values():
-                        said = told.Said(room.name, sender, number, date_of(Wall(at)), text)
-                        ack = told.SayAck(cseq, room.name, number, date_of(Wall(at)))
+                        said = bcp2_rooms.Said(room.name, sender, number, date_of(Wall(at)), text)
+                        ack = bcp2_rooms.SayAck(cseq, room.name, number, date_of(Wall(at)))
                         found.append((one.client_id, ack if one is speaker else said))
                 case Show(person, lines, last):
                     found += [
                         (
                             person.client_id,
-                            told.Said(
+                            bcp2_rooms.Said(
                                 last.room, one[1], one[0], date_of(Wall(one[2])), one[3], last.cseq
                             ),
                         )
@@ -127,10 +126,10 @@ class Rooms(SynchronousTestCase):
 
     def names(self, room: str = "#tea") -> list[Occupant]:
         member = next(one for one in self.people if self.is_in(one, room))
-        ack = self.gets(member, asked.Names(1, room))[0][1]
-        assert isinstance(ack, told.NamesAck)
+        ack = self.gets(member, bcp2_rooms.Names(1, room))[0][1]
+        assert isinstance(ack, bcp2_rooms.NamesAck)
         return list(ack.members)
 
     def is_in(self, person: Person, room: str = "#tea") -> bool:
-        answer = self.gets(person, asked.History(1, room))[-1][1]
-        return isinstance(answer, told.HistoryAck)
+        answer = self.gets(person, bcp2_rooms.History(1, room))[-1][1]
+        return isinstance(answer, bcp2_rooms.HistoryAck)

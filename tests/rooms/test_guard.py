@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from tests.contracts.names import key
 from tests.rooms.hall import Person, Rooms
@@ -25,83 +24,88 @@ class GuardTests(Rooms):
         mallory = self.stranger(1)
         for number in range(5):
             mallory.client_id = f"m{number}"
-            self.assertEqual(self.status(mallory, asked.Rooms(1)), (0, None))
+            self.assertEqual(self.status(mallory, bcp2_rooms.Rooms(1)), (0, None))
         mallory.client_id = "m5"
-        self.assertEqual(self.status(mallory, asked.Rooms(1))[0], 429)
+        self.assertEqual(self.status(mallory, bcp2_rooms.Rooms(1))[0], 429)
         again = Person("m6", mallory.key, "203.0.113.5")
-        self.assertEqual(self.status(again, asked.Rooms(1))[0], 429)
+        self.assertEqual(self.status(again, bcp2_rooms.Rooms(1))[0], 429)
 
     def test_many_keys_of_one_address_have_one_bucket_and_loopback_has_none(self) -> None:
         self.open(room_burst=1, room_rate=1.0)
         for host, most in (("198.51.100.7", 16), ("127.0.0.1", 40)):
-            asks = [self.status(self.stranger(n, host), asked.Rooms(1))[0] for n in range(most + 1)]
+            asks = [
+                self.status(self.stranger(n, host), bcp2_rooms.Rooms(1))[0] for n in range(most + 1)
+            ]
             self.assertEqual(asks[:most], [0] * most)
             self.assertEqual(asks[-1], 429 if host[0] == "1" and host != "127.0.0.1" else 0)
             self.now += 1000
 
     def locked(self) -> None:
         self.open(secret_tries=3)
-        self.does(self.alice, asked.Join(1, "#vault", "right"))
+        self.does(self.alice, bcp2_rooms.Join(1, "#vault", "right"))
 
     def test_wrong_keys_are_slowed_and_told_to_the_owner(self) -> None:
         self.locked()
         mallory = self.stranger(1)
         news: list[object] = []
         for _ in range(3):
-            sent = self.gets(mallory, asked.Join(1, "#vault", "guess"))
+            sent = self.gets(mallory, bcp2_rooms.Join(1, "#vault", "guess"))
             news += [message for name, message in sent if name == "alice"]
-        self.assertEqual(self.status(mallory, asked.Join(1, "#vault", "right")), (429, 20))
+        self.assertEqual(self.status(mallory, bcp2_rooms.Join(1, "#vault", "right")), (429, 20))
         [warning] = news
-        assert isinstance(warning, told.Changed)
+        assert isinstance(warning, bcp2_rooms.Changed)
         self.assertEqual((warning.what, warning.key, warning.sender), ("ban", mallory.key, ""))
         self.assertTrue(warning.until)
         self.now += 21
-        self.assertEqual(self.status(mallory, asked.Join(1, "#vault", "right")), (0, None))
+        self.assertEqual(self.status(mallory, bcp2_rooms.Join(1, "#vault", "right")), (0, None))
 
     def test_fresh_keys_of_one_address_guess_no_faster(self) -> None:
         self.locked()
         guesses = [
-            self.status(self.stranger(n), asked.Join(1, "#vault", "guess"))[0] for n in range(9)
+            self.status(self.stranger(n), bcp2_rooms.Join(1, "#vault", "guess"))[0]
+            for n in range(9)
         ]
         self.assertEqual(guesses, [403] * 3 + [429] * 6)
 
     def test_wrong_keys_of_others_do_not_hold_up_members_owners_or_other_addresses(self) -> None:
         self.locked()
         friend = self.stranger(50)
-        self.assertEqual(self.status(friend, asked.Join(1, "#vault", "right"))[0], 0)
+        self.assertEqual(self.status(friend, bcp2_rooms.Join(1, "#vault", "right"))[0], 0)
         for number in range(5):
-            self.status(self.stranger(number), asked.Join(1, "#vault", "guess"))
-        self.does(friend, asked.Part(1, "#vault"))
-        self.assertEqual(self.status(friend, asked.Join(1, "#vault", "right"))[0], 0)
+            self.status(self.stranger(number), bcp2_rooms.Join(1, "#vault", "guess"))
+        self.does(friend, bcp2_rooms.Part(1, "#vault"))
+        self.assertEqual(self.status(friend, bcp2_rooms.Join(1, "#vault", "right"))[0], 0)
         other = self.stranger(60, "203.0.113.9")
-        self.assertEqual(self.status(other, asked.Join(1, "#vault", "right"))[0], 0)
+        self.assertEqual(self.status(other, bcp2_rooms.Join(1, "#vault", "right"))[0], 0)
         self.alice.host = "198.51.100.7"
-        self.assertEqual(self.status(self.alice, asked.Join(1, "#vault"))[0], 0)
+        self.assertEqual(self.status(self.alice, bcp2_rooms.Join(1, "#vault"))[0], 0)
 
     def test_new_rooms_of_an_address_are_bounded(self) -> None:
         self.open(new_rooms_per_address=3)
-        opened = [self.status(self.stranger(n), asked.Join(1, f"#room-{n}"))[0] for n in range(5)]
+        opened = [
+            self.status(self.stranger(n), bcp2_rooms.Join(1, f"#room-{n}"))[0] for n in range(5)
+        ]
         self.assertEqual(opened, [0, 0, 0, 429, 429])
-        self.assertEqual(self.status(self.stranger(9), asked.Join(1, "#room-1"))[0], 0)
+        self.assertEqual(self.status(self.stranger(9), bcp2_rooms.Join(1, "#room-1"))[0], 0)
 
     def test_a_flood_of_rooms_pushes_out_none_in_which_something_was_said(self) -> None:
         self.open(rooms=4)  # one of them is the lobby
-        self.does(self.alice, asked.Join(1, "#old"))
-        self.does(self.alice, asked.Say(1, "#old", "hello"))
+        self.does(self.alice, bcp2_rooms.Join(1, "#old"))
+        self.does(self.alice, bcp2_rooms.Say(1, "#old", "hello"))
         self.rooms.settle()
-        self.does(self.alice, asked.Part(1, "#old"))
+        self.does(self.alice, bcp2_rooms.Part(1, "#old"))
         mallory = self.stranger(1)
         for number in range(2):
-            self.does(mallory, asked.Join(1, f"#m{number}"))
-        self.assertEqual(self.status(self.stranger(2), asked.Join(1, "#n"))[0], 503)
-        self.does(mallory, asked.Part(1, "#m0"))
-        self.assertEqual(self.status(self.stranger(3), asked.Join(1, "#n"))[0], 0)
+            self.does(mallory, bcp2_rooms.Join(1, f"#m{number}"))
+        self.assertEqual(self.status(self.stranger(2), bcp2_rooms.Join(1, "#n"))[0], 503)
+        self.does(mallory, bcp2_rooms.Part(1, "#m0"))
+        self.assertEqual(self.status(self.stranger(3), bcp2_rooms.Join(1, "#n"))[0], 0)
         names = {room.name for room in self.rooms.all()}
         self.assertEqual(names, {"#lobby", "#old", "#m1", "#n"})
 
     def test_an_unlisted_person_cannot_be_found_by_an_invitation(self) -> None:
         self.rooms._chair._sees = lambda key, client_id: client_id != "away"
-        self.assert_refused(404, self.alice, asked.Invite(1, "#tea", "away"))
-        self.assert_refused(404, self.alice, asked.Op(1, "#tea", "away"))
+        self.assert_refused(404, self.alice, bcp2_rooms.Invite(1, "#tea", "away"))
+        self.assert_refused(404, self.alice, bcp2_rooms.Op(1, "#tea", "away"))
         self.rooms._chair._sees = lambda key, client_id: True
-        self.assertEqual(self.status(self.alice, asked.Invite(1, "#tea", "away"))[0], 0)
+        self.assertEqual(self.status(self.alice, bcp2_rooms.Invite(1, "#tea", "away"))[0], 0)

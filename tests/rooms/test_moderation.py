@@ -6,8 +6,7 @@ from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.effects import PutOut, Spread
 from chatproto.rooms.room import LOBBY
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.room_fields import Occupant
 from tests.rooms.hall import LONG_AGO, NOW, Person, Rooms
@@ -15,29 +14,32 @@ from tests.wire.bcp2_samples import KEY
 
 
 class TheOwner(Rooms):
-    def changed(self, what: str, by: str = "alice", **values: str) -> told.Changed:
-        return told.Changed("#tea", what, by, **values)
+    def changed(self, what: str, by: str = "alice", **values: str) -> bcp2_rooms.Changed:
+        return bcp2_rooms.Changed("#tea", what, by, **values)
 
     def test_sets_the_topic(self) -> None:
         changed = self.changed("topic", text="hot, sweet")
         self.assertEqual(
-            self.gets(self.alice, asked.Topic(2, "#tea", " hot, sweet ")),
-            [("alice", told.TopicAck(2, "#tea")), ("bob", changed), ("carol", changed)],
+            self.gets(self.alice, bcp2_rooms.Topic(2, "#tea", " hot, sweet ")),
+            [("alice", bcp2_rooms.TopicAck(2, "#tea")), ("bob", changed), ("carol", changed)],
         )
-        ack = self.gets(self.bob, asked.Join(3, "#tea"))[0][1]
-        assert isinstance(ack, told.JoinAck)
+        ack = self.gets(self.bob, bcp2_rooms.Join(3, "#tea"))[0][1]
+        assert isinstance(ack, bcp2_rooms.JoinAck)
         self.assertEqual(ack.topic, "hot, sweet")
-        self.assert_refused(400, self.alice, asked.Topic(2, "#tea", "two\nlines"))
-        self.assert_refused(400, self.alice, asked.Topic(2, "#tea", "two\x85lines"))
-        self.assert_refused(413, self.alice, asked.Topic(2, "#tea", "ü" * 201))
-        self.does(self.alice, asked.Topic(2, "#tea", "ü" * 200))
+        self.assert_refused(400, self.alice, bcp2_rooms.Topic(2, "#tea", "two\nlines"))
+        self.assert_refused(400, self.alice, bcp2_rooms.Topic(2, "#tea", "two\x85lines"))
+        self.assert_refused(413, self.alice, bcp2_rooms.Topic(2, "#tea", "ü" * 201))
+        self.does(self.alice, bcp2_rooms.Topic(2, "#tea", "ü" * 200))
 
     def test_puts_somebody_out_who_may_come_back(self) -> None:
-        changed, parted = self.changed("kick", peer_id="bob"), told.Parted("#tea", "bob", "kicked")
+        changed, parted = (
+            self.changed("kick", peer_id="bob"),
+            bcp2_rooms.Parted("#tea", "bob", "kicked"),
+        )
         self.assertEqual(
-            self.gets(self.alice, asked.Kick(2, "#tea", "bob")),
+            self.gets(self.alice, bcp2_rooms.Kick(2, "#tea", "bob")),
             [
-                ("alice", told.KickAck(2, "#tea")),
+                ("alice", bcp2_rooms.KickAck(2, "#tea")),
                 ("bob", changed),
                 ("bob", parted),
                 ("carol", changed),
@@ -45,85 +47,85 @@ class TheOwner(Rooms):
                 ("carol", parted),
             ],
         )
-        self.assert_refused(404, self.bob, asked.Say(3, "#tea", "x"))
-        self.assert_refused(404, self.alice, asked.Kick(2, "#tea", "bob"))
-        self.does(self.bob, asked.Join(4, "#tea"))
+        self.assert_refused(404, self.bob, bcp2_rooms.Say(3, "#tea", "x"))
+        self.assert_refused(404, self.alice, bcp2_rooms.Kick(2, "#tea", "bob"))
+        self.does(self.bob, bcp2_rooms.Join(4, "#tea"))
         self.assertTrue(self.is_in(self.bob))
 
     def test_bans_by_id_key_and_address(self) -> None:
         self.carol.host = "10.0.0.2"
         for ban in (
-            asked.Ban(2, "#tea", "carol"),
-            asked.Ban(2, "#tea", address="10.0.0.2"),
+            bcp2_rooms.Ban(2, "#tea", "carol"),
+            bcp2_rooms.Ban(2, "#tea", address="10.0.0.2"),
         ):
-            self.does(self.carol, asked.Join(4, "#tea"))
+            self.does(self.carol, bcp2_rooms.Join(4, "#tea"))
             sent = self.gets(self.alice, ban)
-            self.assertEqual(sent[0], ("alice", told.BanAck(2, "#tea")))
+            self.assertEqual(sent[0], ("alice", bcp2_rooms.BanAck(2, "#tea")))
             changed = self.changed("ban", peer_id=ban.peer_id, address=ban.address)
-            parted = told.Parted("#tea", "carol", "banned")
+            parted = bcp2_rooms.Parted("#tea", "carol", "banned")
             self.assertEqual(sent[1:3], [("carol", changed), ("carol", parted)])
             self.assertIn(("bob", changed), sent)
             self.assertIn(("bob", parted), sent)
-            self.assert_refused(403, self.carol, asked.Join(4, "#tea"))
+            self.assert_refused(403, self.carol, bcp2_rooms.Join(4, "#tea"))
             self.assertTrue(self.is_in(self.bob))
-            self.does(self.alice, asked.Unban(3, "#tea", ban.peer_id, ban.key, ban.address))
-        self.does(self.carol, asked.Join(4, "#tea"))
+            self.does(self.alice, bcp2_rooms.Unban(3, "#tea", ban.peer_id, ban.key, ban.address))
+        self.does(self.carol, bcp2_rooms.Join(4, "#tea"))
         self.assertTrue(self.is_in(self.carol))
 
     def test_bans_a_key(self) -> None:
         mallory = Person("mallory", KEY)
-        self.does(mallory, asked.Join(1, "#tea"))
-        self.does(self.alice, asked.Ban(2, "#tea", key=KEY))
-        self.assert_refused(403, mallory, asked.Join(2, "#tea"))
+        self.does(mallory, bcp2_rooms.Join(1, "#tea"))
+        self.does(self.alice, bcp2_rooms.Ban(2, "#tea", key=KEY))
+        self.assert_refused(403, mallory, bcp2_rooms.Join(2, "#tea"))
 
     def test_bans_with_an_end(self) -> None:
-        self.does(self.alice, asked.Ban(2, "#tea", "bob", until=date_of(Wall(NOW + 60))))
-        self.assert_refused(403, self.bob, asked.Join(4, "#tea"))
+        self.does(self.alice, bcp2_rooms.Ban(2, "#tea", "bob", until=date_of(Wall(NOW + 60))))
+        self.assert_refused(403, self.bob, bcp2_rooms.Join(4, "#tea"))
         self.now += 60
-        self.does(self.bob, asked.Join(4, "#tea"))
+        self.does(self.bob, bcp2_rooms.Join(4, "#tea"))
         self.assertTrue(self.is_in(self.bob))
 
     def test_bans_one_thing_at_a_time(self) -> None:
-        self.assert_refused(400, self.alice, asked.Ban(2, "#tea"))
-        self.assert_refused(400, self.alice, asked.Ban(2, "#tea", "bob", address="10.0.0.1"))
-        self.assert_refused(404, self.alice, asked.Unban(2, "#tea", "bob"))
+        self.assert_refused(400, self.alice, bcp2_rooms.Ban(2, "#tea"))
+        self.assert_refused(400, self.alice, bcp2_rooms.Ban(2, "#tea", "bob", address="10.0.0.1"))
+        self.assert_refused(404, self.alice, bcp2_rooms.Unban(2, "#tea", "bob"))
 
     def test_mutes(self) -> None:
         changed = self.changed("mute", peer_id="bob", until=date_of(Wall(NOW + 60)))
-        sent = self.gets(self.alice, asked.Mute(2, "#tea", "bob", date_of(Wall(NOW + 60))))
+        sent = self.gets(self.alice, bcp2_rooms.Mute(2, "#tea", "bob", date_of(Wall(NOW + 60))))
         self.assertEqual(
-            sent, [("alice", told.MuteAck(2, "#tea")), ("bob", changed), ("carol", changed)]
+            sent, [("alice", bcp2_rooms.MuteAck(2, "#tea")), ("bob", changed), ("carol", changed)]
         )
-        self.assert_refused(403, self.bob, asked.Say(3, "#tea", "x"))
+        self.assert_refused(403, self.bob, bcp2_rooms.Say(3, "#tea", "x"))
         self.assertIn(Occupant("bob", "muted"), self.names())
-        self.does(self.bob, asked.Part(3, "#tea"))
-        self.does(self.bob, asked.Join(3, "#tea"))
-        self.assert_refused(403, self.bob, asked.Say(3, "#tea", "x"))
-        self.does(self.alice, asked.Mute(2, "#tea", "bob", LONG_AGO))
-        self.assertEqual(len(self.gets(self.bob, asked.Say(3, "#tea", "x"))), 3)
+        self.does(self.bob, bcp2_rooms.Part(3, "#tea"))
+        self.does(self.bob, bcp2_rooms.Join(3, "#tea"))
+        self.assert_refused(403, self.bob, bcp2_rooms.Say(3, "#tea", "x"))
+        self.does(self.alice, bcp2_rooms.Mute(2, "#tea", "bob", LONG_AGO))
+        self.assertEqual(len(self.gets(self.bob, bcp2_rooms.Say(3, "#tea", "x"))), 3)
 
     def test_makes_ops_who_may_put_out_others_but_not_each_other(self) -> None:
-        self.does(self.alice, asked.Op(2, "#tea", "bob"))
+        self.does(self.alice, bcp2_rooms.Op(2, "#tea", "bob"))
         for message in (
-            asked.Op(3, "#tea", "carol"),
-            asked.Settings(3, "#tea", "x"),
-            asked.Kick(3, "#tea", "alice"),
-            asked.Ban(3, "#tea", "alice"),
+            bcp2_rooms.Op(3, "#tea", "carol"),
+            bcp2_rooms.Settings(3, "#tea", "x"),
+            bcp2_rooms.Kick(3, "#tea", "alice"),
+            bcp2_rooms.Ban(3, "#tea", "alice"),
         ):
             self.assert_refused(403, self.bob, message)
-        self.does(self.bob, asked.Kick(3, "#tea", "carol"))
+        self.does(self.bob, bcp2_rooms.Kick(3, "#tea", "carol"))
         self.assertFalse(self.is_in(self.carol))
-        self.does(self.carol, asked.Join(4, "#tea"))
-        self.does(self.alice, asked.Op(2, "#tea", "carol"))
-        self.assert_refused(403, self.bob, asked.Kick(3, "#tea", "carol"))
-        self.does(self.alice, asked.Op(2, "#tea", "bob", LONG_AGO))
-        self.assert_refused(403, self.bob, asked.Topic(3, "#tea", "x"))
-        self.assert_refused(404, self.alice, asked.Op(2, "#tea", "nobody"))
-        self.does(self.alice, asked.Op(2, "#tea", "away"))
+        self.does(self.carol, bcp2_rooms.Join(4, "#tea"))
+        self.does(self.alice, bcp2_rooms.Op(2, "#tea", "carol"))
+        self.assert_refused(403, self.bob, bcp2_rooms.Kick(3, "#tea", "carol"))
+        self.does(self.alice, bcp2_rooms.Op(2, "#tea", "bob", LONG_AGO))
+        self.assert_refused(403, self.bob, bcp2_rooms.Topic(3, "#tea", "x"))
+        self.assert_refused(404, self.alice, bcp2_rooms.Op(2, "#tea", "nobody"))
+        self.does(self.alice, bcp2_rooms.Op(2, "#tea", "away"))
 
     def test_is_not_put_out_by_a_ban_that_is_for_all_at_an_address(self) -> None:
-        self.does(self.alice, asked.Op(2, "#tea", "bob"))
-        self.does(self.bob, asked.Ban(3, "#tea", address="10.0.0.1"))
+        self.does(self.alice, bcp2_rooms.Op(2, "#tea", "bob"))
+        self.does(self.bob, bcp2_rooms.Ban(3, "#tea", address="10.0.0.1"))
         self.assertEqual([self.is_in(one) for one in self.people], [True, True, False])
 
     def test_lets_in_by_invitation(self) -> None:
@@ -131,91 +133,97 @@ class TheOwner(Rooms):
         self.people.append(dave)
         changed = self.changed("settings")
         self.assertEqual(
-            self.gets(self.alice, asked.Settings(2, "#tea", "", True)),
+            self.gets(self.alice, bcp2_rooms.Settings(2, "#tea", "", True)),
             [
-                ("alice", told.SettingsAck(2, "#tea", False, True, True)),
+                ("alice", bcp2_rooms.SettingsAck(2, "#tea", False, True, True)),
                 ("bob", changed),
                 ("carol", changed),
             ],
         )
-        self.assert_refused(403, dave, asked.Join(3, "#tea"))
+        self.assert_refused(403, dave, bcp2_rooms.Join(3, "#tea"))
         self.assertEqual(
-            self.gets(self.alice, asked.Invite(4, "#tea", "dave")),
-            [("alice", told.InviteAck(4, "#tea")), ("dave", told.Invited("#tea", "alice"))],
+            self.gets(self.alice, bcp2_rooms.Invite(4, "#tea", "dave")),
+            [
+                ("alice", bcp2_rooms.InviteAck(4, "#tea")),
+                ("dave", bcp2_rooms.Invited("#tea", "alice")),
+            ],
         )
-        self.does(dave, asked.Join(5, "#tea"))
+        self.does(dave, bcp2_rooms.Join(5, "#tea"))
         self.assertTrue(self.is_in(dave))
         self.assertEqual(
-            self.gets(self.alice, asked.Invite(4, "#tea", "dave", LONG_AGO)),
-            [("alice", told.InviteAck(4, "#tea"))],
+            self.gets(self.alice, bcp2_rooms.Invite(4, "#tea", "dave", LONG_AGO)),
+            [("alice", bcp2_rooms.InviteAck(4, "#tea"))],
         )
-        self.assert_refused(404, self.alice, asked.Invite(4, "#tea", "nobody"))
+        self.assert_refused(404, self.alice, bcp2_rooms.Invite(4, "#tea", "nobody"))
 
     def test_locks_the_room(self) -> None:
-        self.does(self.alice, asked.Settings(2, "#tea", "sesame"))
+        self.does(self.alice, bcp2_rooms.Settings(2, "#tea", "sesame"))
         self.assertEqual(
-            self.gets(self.alice, asked.Settings(3, "#tea")),
-            [("alice", told.SettingsAck(3, "#tea", True, False, True))],
+            self.gets(self.alice, bcp2_rooms.Settings(3, "#tea")),
+            [("alice", bcp2_rooms.SettingsAck(3, "#tea", True, False, True))],
         )
         dave = Person("dave")
-        self.assert_refused(403, dave, asked.Join(3, "#tea", "wrong"))
-        self.assertEqual(len(self.gets(dave, asked.Join(3, "#tea", "sesame"))), 4)
+        self.assert_refused(403, dave, bcp2_rooms.Join(3, "#tea", "wrong"))
+        self.assertEqual(len(self.gets(dave, bcp2_rooms.Join(3, "#tea", "sesame"))), 4)
         self.assertNotIn("sesame", repr(list(self.store.rooms())))
 
     def test_with_a_key_from_the_start_nobody_slips_in(self) -> None:
-        self.does(self.alice, asked.Join(2, "#den", "sesame"))
-        self.assert_refused(403, self.bob, asked.Join(3, "#den"))
+        self.does(self.alice, bcp2_rooms.Join(2, "#den", "sesame"))
+        self.assert_refused(403, self.bob, bcp2_rooms.Join(3, "#den"))
 
     def test_does_nothing_that_cannot_be_kept(self) -> None:
         self.store.fails = True
         for message in (
-            asked.Topic(2, "#tea", "hot"),
-            asked.Ban(2, "#tea", "bob"),
-            asked.Op(2, "#tea", "bob"),
-            asked.Settings(2, "#tea", "x"),
+            bcp2_rooms.Topic(2, "#tea", "hot"),
+            bcp2_rooms.Ban(2, "#tea", "bob"),
+            bcp2_rooms.Op(2, "#tea", "bob"),
+            bcp2_rooms.Settings(2, "#tea", "x"),
         ):
             self.assert_refused(503, self.alice, message)
-        self.assert_refused(503, self.alice, asked.Join(2, "#new"))
+        self.assert_refused(503, self.alice, bcp2_rooms.Join(2, "#new"))
         self.assertTrue(self.is_in(self.bob))
         self.store.fails = False
         self.assertEqual([one.topic for one in self.store.rooms()], [""])
-        ack = self.gets(self.bob, asked.Join(3, "#tea"))[0][1]
-        assert isinstance(ack, told.JoinAck)
+        ack = self.gets(self.bob, bcp2_rooms.Join(3, "#tea"))[0][1]
+        assert isinstance(ack, bcp2_rooms.JoinAck)
         self.assertEqual((ack.role, ack.topic), ("member", ""))
 
     def test_members_may_do_none_of_it(self) -> None:
         for message in (
-            asked.Topic(2, "#tea", "x"),
-            asked.Kick(2, "#tea", "carol"),
-            asked.Ban(2, "#tea", "carol"),
-            asked.Unban(2, "#tea", "carol"),
-            asked.Mute(2, "#tea", "carol"),
-            asked.Op(2, "#tea", "bob"),
-            asked.Invite(2, "#tea", "carol"),
-            asked.Settings(2, "#tea"),
+            bcp2_rooms.Topic(2, "#tea", "x"),
+            bcp2_rooms.Kick(2, "#tea", "carol"),
+            bcp2_rooms.Ban(2, "#tea", "carol"),
+            bcp2_rooms.Unban(2, "#tea", "carol"),
+            bcp2_rooms.Mute(2, "#tea", "carol"),
+            bcp2_rooms.Op(2, "#tea", "bob"),
+            bcp2_rooms.Invite(2, "#tea", "carol"),
+            bcp2_rooms.Settings(2, "#tea"),
         ):
             self.assert_refused(403, self.bob, message)
 
 
 class TheOperator(Rooms):
     def test_may_do_all_of_it_in_every_room(self) -> None:
-        effects = self.rooms.operate(asked.Kick(0, "#tea", "alice"), self.now)
-        changed = told.Changed("#tea", "kick", peer_id="alice")
+        effects = self.rooms.operate(bcp2_rooms.Kick(0, "#tea", "alice"), self.now)
+        changed = bcp2_rooms.Changed("#tea", "kick", peer_id="alice")
         self.assertIn(("alice", changed), self.sent(effects))
         self.assertFalse(self.is_in(self.alice))
-        self.rooms.operate(asked.Op(0, "#tea", "bob"), self.now)
-        self.assertEqual(len(self.gets(self.bob, asked.Topic(2, "#tea", "x"))), 2)
-        self.rooms.operate(asked.Ban(0, LOBBY, "bob"), self.now)
-        self.assert_refused(403, self.bob, asked.Join(2, LOBBY))
+        self.rooms.operate(bcp2_rooms.Op(0, "#tea", "bob"), self.now)
+        self.assertEqual(len(self.gets(self.bob, bcp2_rooms.Topic(2, "#tea", "x"))), 2)
+        self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, "bob"), self.now)
+        self.assert_refused(403, self.bob, bcp2_rooms.Join(2, LOBBY))
 
     def test_keeps_the_lobby_open(self) -> None:
-        for message in (asked.Settings(0, LOBBY, "x"), asked.Settings(0, LOBBY, invited=True)):
+        for message in (
+            bcp2_rooms.Settings(0, LOBBY, "x"),
+            bcp2_rooms.Settings(0, LOBBY, invited=True),
+        ):
             error = self.assertRaises(RemoteError, self.rooms.operate, message, self.now)
             self.assertEqual(error.status, 403)
 
     def test_sees_every_room(self) -> None:
-        self.does(self.alice, asked.Topic(2, "#tea", "hot"))
-        self.does(self.bob, asked.Join(2, "#den", "x"))
+        self.does(self.alice, bcp2_rooms.Topic(2, "#tea", "hot"))
+        self.does(self.bob, bcp2_rooms.Join(2, "#den", "x"))
         self.assertEqual(
             list(self.rooms.lines()),
             ["#den: 1 member, not open to all", "#lobby: 0 members", "#tea: 3 members, hot"],
@@ -225,51 +233,52 @@ class TheOperator(Rooms):
 class TheLobby(Rooms):
     def setUp(self) -> None:
         super().setUp()
-        self.does(self.bob, asked.Join(1, LOBBY))
+        self.does(self.bob, bcp2_rooms.Join(1, LOBBY))
 
     def test_has_those_in_bare_text_in_it(self) -> None:
         (effect,) = self.rooms.came("guest-1")
         self.assertEqual(
-            effect, Spread(self.rooms.lobby, told.Joined(LOBBY, "guest-1", "open"), plain=False)
+            effect,
+            Spread(self.rooms.lobby, bcp2_rooms.Joined(LOBBY, "guest-1", "open"), plain=False),
         )
         self.assertEqual(self.names(LOBBY), [Occupant("bob"), Occupant("guest-1", "open")])
         (talk,) = self.rooms.heard("guest-1", "hi", self.now)
         number = self.store.last(LOBBY)
-        said = told.Said(LOBBY, "guest-1", number, date_of(Wall(NOW)), "hi")
+        said = bcp2_rooms.Said(LOBBY, "guest-1", number, date_of(Wall(NOW)), "hi")
         self.assertEqual(self.sent([talk]), [("bob", said)])
         self.assertEqual(
             self.sent(self.rooms.went("guest-1", "bye")),
-            [("bob", told.Parted(LOBBY, "guest-1", "bye"))],
+            [("bob", bcp2_rooms.Parted(LOBBY, "guest-1", "bye"))],
         )
         self.assertEqual(self.rooms.went("guest-1", "bye"), [])
 
     def test_belongs_to_nobody(self) -> None:
         self.assertEqual(self.names(LOBBY), [Occupant("bob")])
-        self.assert_refused(403, self.bob, asked.Topic(2, LOBBY, "mine"))
+        self.assert_refused(403, self.bob, bcp2_rooms.Topic(2, LOBBY, "mine"))
 
     def test_has_no_two_who_look_alike(self) -> None:
         self.rooms.came("Car0l")
-        self.assert_refused(409, self.carol, asked.Join(2, LOBBY))
+        self.assert_refused(409, self.carol, bcp2_rooms.Join(2, LOBBY))
         self.assertFalse(self.rooms.admits("B0B", "", self.now))
         self.assertTrue(self.rooms.admits("guest-2", "", self.now))
 
     def test_puts_out_and_mutes_those_in_bare_text_too(self) -> None:
         self.rooms.came("guest-1")
-        self.rooms.operate(asked.Mute(0, LOBBY, "guest-1"), self.now)
+        self.rooms.operate(bcp2_rooms.Mute(0, LOBBY, "guest-1"), self.now)
         self.assertFalse(self.rooms.may_speak("guest-1", self.now))
         self.assertTrue(self.rooms.may_speak("guest-2", self.now))
-        effects = self.rooms.operate(asked.Kick(0, LOBBY, "guest-1"), self.now)
+        effects = self.rooms.operate(bcp2_rooms.Kick(0, LOBBY, "guest-1"), self.now)
         self.assertIn(PutOut("guest-1"), effects)
         self.assertEqual(self.names(LOBBY), [Occupant("bob")])
         self.rooms.came("guest-3")
         self.assertIn(
-            PutOut("guest-3"), self.rooms.operate(asked.Ban(0, LOBBY, "guest-3"), self.now)
+            PutOut("guest-3"), self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, "guest-3"), self.now)
         )
         self.assertFalse(self.rooms.admits("Guest-3", "", self.now))
-        self.rooms.operate(asked.Ban(0, LOBBY, address="10.0.0.7"), self.now)
+        self.rooms.operate(bcp2_rooms.Ban(0, LOBBY, address="10.0.0.7"), self.now)
         self.assertFalse(self.rooms.admits("", "10.0.0.7", self.now))
 
     def test_is_never_forgotten(self) -> None:
-        self.does(self.bob, asked.Part(2, LOBBY))
+        self.does(self.bob, bcp2_rooms.Part(2, LOBBY))
         self.rooms.due(self.now + 1e9)
-        self.does(self.bob, asked.Join(2, LOBBY))
+        self.does(self.bob, bcp2_rooms.Join(2, LOBBY))

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from chatproto.rooms.room import OVER, TABLE, Act, Role
-from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
 from tests.rooms.hall import Person, Rooms
 
 ROOM = "#tea"
 ACTS: dict[Act, Bcp2Message] = {
-    Act.SAY: asked.Say(9, ROOM, "x"),
-    Act.HISTORY: asked.History(9, ROOM),
-    Act.NAMES: asked.Names(9, ROOM),
-    Act.PART: asked.Part(9, ROOM),
-    Act.TOPIC: asked.Topic(9, ROOM, "x"),
-    Act.KICK: asked.Kick(9, ROOM, "member"),
-    Act.BAN: asked.Ban(9, ROOM, "member"),
-    Act.UNBAN: asked.Unban(9, ROOM, address="10.9.9.9"),
-    Act.MUTE: asked.Mute(9, ROOM, "member"),
-    Act.INVITE: asked.Invite(9, ROOM, "outsider"),
-    Act.OP: asked.Op(9, ROOM, "member"),
-    Act.SETTINGS: asked.Settings(9, ROOM, "x"),
+    Act.SAY: bcp2_rooms.Say(9, ROOM, "x"),
+    Act.HISTORY: bcp2_rooms.History(9, ROOM),
+    Act.NAMES: bcp2_rooms.Names(9, ROOM),
+    Act.PART: bcp2_rooms.Part(9, ROOM),
+    Act.TOPIC: bcp2_rooms.Topic(9, ROOM, "x"),
+    Act.KICK: bcp2_rooms.Kick(9, ROOM, "member"),
+    Act.BAN: bcp2_rooms.Ban(9, ROOM, "member"),
+    Act.UNBAN: bcp2_rooms.Unban(9, ROOM, address="10.9.9.9"),
+    Act.MUTE: bcp2_rooms.Mute(9, ROOM, "member"),
+    Act.INVITE: bcp2_rooms.Invite(9, ROOM, "outsider"),
+    Act.OP: bcp2_rooms.Op(9, ROOM, "member"),
+    Act.SETTINGS: bcp2_rooms.Settings(9, ROOM, "x"),
 }
 """A request for each act; what it is done to is there."""
 OF_A_CONNECTION = (Act.SAY, Act.HISTORY, Act.NAMES, Act.PART)
@@ -31,12 +31,12 @@ OF_A_CONNECTION = (Act.SAY, Act.HISTORY, Act.NAMES, Act.PART)
 def to_somebody(name: str, key: str) -> dict[str, Bcp2Message]:
     """Whatever can be done to who is called `name`."""
     return {
-        "kick": asked.Kick(9, ROOM, name),
-        "ban by id": asked.Ban(9, ROOM, name),
-        "ban by key": asked.Ban(9, ROOM, key=key),
-        "mute": asked.Mute(9, ROOM, name),
-        "op": asked.Op(9, ROOM, name),
-        "invite": asked.Invite(9, ROOM, name),
+        "kick": bcp2_rooms.Kick(9, ROOM, name),
+        "ban by id": bcp2_rooms.Ban(9, ROOM, name),
+        "ban by key": bcp2_rooms.Ban(9, ROOM, key=key),
+        "mute": bcp2_rooms.Mute(9, ROOM, name),
+        "op": bcp2_rooms.Op(9, ROOM, name),
+        "invite": bcp2_rooms.Invite(9, ROOM, name),
     }
 
 
@@ -50,9 +50,9 @@ class Cells(Rooms):
         self.people = [Person(name, key) for name, key in zip(names, keys, strict=True)]
         owner, op, member, other, outsider = self.people
         for person in (owner, op, member, other):
-            self.does(person, asked.Join(1, ROOM))
-        self.does(owner, asked.Op(2, ROOM, "op"))
-        self.does(owner, asked.Ban(2, ROOM, address="10.9.9.9"))
+            self.does(person, bcp2_rooms.Join(1, ROOM))
+        self.does(owner, bcp2_rooms.Op(2, ROOM, "op"))
+        self.does(owner, bcp2_rooms.Ban(2, ROOM, address="10.9.9.9"))
         return {Role.OWNER: owner, Role.OP: op, Role.MEMBER: member, Role.OUTSIDER: outsider}
 
     def refused(self, role: Role, actor: Person | None, message: Bcp2Message) -> int:
@@ -109,5 +109,5 @@ class PermissionTests(Cells):
         if name in ("kick", "ban by id", "ban by key") and role is not Role.OUTSIDER:
             self.assertEqual(self.is_in(whom), not done, (name, role))
         if name == "mute" and role is not Role.OUTSIDER:
-            said = self.refused(role, whom, asked.Say(9, ROOM, "x"))
+            said = self.refused(role, whom, bcp2_rooms.Say(9, ROOM, "x"))
             self.assertEqual(said, 403 if done else 0, (name, role))

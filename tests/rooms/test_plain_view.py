@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of
 from chatproto.rooms.plain_view import shown_line
-from chatproto.wire.bcp2_rooms_told import Changed, Joined, Parted
+from chatproto.wire.bcp2_rooms import Changed, Joined, Parted
 
 NOW = 1_000_000.0
 LATER, NO_MORE = date_of(Wall(NOW + 60)), date_of(Wall(NOW))

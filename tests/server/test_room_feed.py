@@ -15,8 +15,7 @@ from chatproto.server.room_side import AT_ONCE, RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.work_queue import TURN, WorkQueue
 from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_server import Presence
 from chatproto.wire.classic import Sender
@@ -140,7 +139,7 @@ class LargeRoomTests(LargeCase):
         super().setUp()
         self.rooms = RoomSide(self.clock, MemoryRooms())
         for guest in self.guests:
-            self.rooms.answer(asked.Join(1, "#crowd"), guest, self.clock.seconds())
+            self.rooms.answer(bcp2_rooms.Join(1, "#crowd"), guest, self.clock.seconds())
         self.rooms.connections = self.seats
         self.rooms.turns = self.turns
 
@@ -149,8 +148,8 @@ class LargeRoomTests(LargeCase):
 
     def test_a_message_to_many_takes_many_turns_and_all_hear_the_same(self) -> None:
         speaker, second, *others = self.guests
-        self.ask(speaker, asked.Say(1, "#crowd", "one"))
-        self.ask(second, asked.Say(1, "#crowd", "two"))
+        self.ask(speaker, bcp2_rooms.Say(1, "#crowd", "one"))
+        self.ask(second, bcp2_rooms.Say(1, "#crowd", "two"))
         self.assertLess(self.run_all(), 2 * TURN)
         orders = {
             tuple(getattr(message, "id", 0) for message in self.seats[one].got)
@@ -158,38 +157,42 @@ class LargeRoomTests(LargeCase):
         }
         self.assertEqual(len(orders), 1)
         kinds = [type(message) for message in self.seats[speaker].got]
-        self.assertEqual(kinds, [told.SayAck, told.Said])
-        self.assertEqual([type(m) for m in self.seats[others[-1]].got], [told.Said, told.Said])
+        self.assertEqual(kinds, [bcp2_rooms.SayAck, bcp2_rooms.Said])
+        self.assertEqual(
+            [type(m) for m in self.seats[others[-1]].got], [bcp2_rooms.Said, bcp2_rooms.Said]
+        )
 
     def test_long_messages_of_many_in_a_small_room_take_many_turns(self) -> None:
         members = self.guests[:40]
         for guest in members:
-            self.ask(guest, asked.Join(1, "#small"))
+            self.ask(guest, bcp2_rooms.Join(1, "#small"))
         for guest in members:
             self.seats[guest].got.clear()
-            self.ask(guest, asked.Say(2, "#small", "x" * 8000))
+            self.ask(guest, bcp2_rooms.Say(2, "#small", "x" * 8000))
         self.rooms.flush()
         self.assertFalse(any(self.seats[one].got for one in members))
         self.assertLess(self.run_all(), 2 * TURN)
         for guest in members:
             kinds = [type(message) for message in self.seats[guest].got]
-            self.assertEqual((kinds.count(told.SayAck), kinds.count(told.Said)), (1, 39))
+            self.assertEqual(
+                (kinds.count(bcp2_rooms.SayAck), kinds.count(bcp2_rooms.Said)), (1, 39)
+            )
 
     def test_whoever_asks_meanwhile_hears_first_what_was_said_before(self) -> None:
         speaker, *_, last = self.guests
-        self.ask(speaker, asked.Say(1, "#crowd", "one"))
+        self.ask(speaker, bcp2_rooms.Say(1, "#crowd", "one"))
         self.rooms.flush()
         self.assertEqual(self.seats[last].got, [])
-        self.ask(last, asked.Part(2, "#crowd"))
-        self.ask(speaker, asked.Say(3, "#crowd", "two"))
+        self.ask(last, bcp2_rooms.Part(2, "#crowd"))
+        self.ask(speaker, bcp2_rooms.Say(3, "#crowd", "two"))
         self.run_all()
         kinds = [type(message) for message in self.seats[last].got]
-        self.assertEqual(kinds, [told.Said, told.PartAck])
-        self.ask(last, asked.Join(4, "#crowd"))
-        self.ask(speaker, asked.Say(5, "#crowd", "three"))
+        self.assertEqual(kinds, [bcp2_rooms.Said, bcp2_rooms.PartAck])
+        self.ask(last, bcp2_rooms.Join(4, "#crowd"))
+        self.ask(speaker, bcp2_rooms.Say(5, "#crowd", "three"))
         self.run_all()
         kinds = [type(message) for message in self.seats[last].got[2:]]
-        self.assertEqual(kinds, [told.JoinAck, told.Said])
+        self.assertEqual(kinds, [bcp2_rooms.JoinAck, bcp2_rooms.Said])
 
     def test_many_who_leave_at_once_are_told_together(self) -> None:
         gone, left = self.guests[:50], self.guests[50:]
@@ -199,11 +202,11 @@ class LargeRoomTests(LargeCase):
         self.assertLess(self.clock.seconds() - begun, TURN)
         self.assertLess(self.run_all(), 2 * TURN)
         for one in left:
-            names = [cast(told.Parted, message).peer_id for message in self.seats[one].got]
+            names = [cast(bcp2_rooms.Parted, message).peer_id for message in self.seats[one].got]
             self.assertEqual(names, [f"m{number}" for number in range(50)])
 
     def test_all_is_sent_before_the_end(self) -> None:
-        self.ask(self.guests[0], asked.Say(1, "#crowd", "last words"))
+        self.ask(self.guests[0], bcp2_rooms.Say(1, "#crowd", "last words"))
         self.rooms.close()
         self.assertEqual({len(seat.got) for seat in self.seats.values()}, {1})
 

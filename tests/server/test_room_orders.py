@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.server.room_orders import USAGE, read_order
-from chatproto.wire import bcp2_rooms as asked
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import LocalError
 from chatproto.wire.strict import encode
@@ -20,24 +20,28 @@ DAY_AFTER = "1970-01-02T00:00:00.000Z"
 class OrderTests(SynchronousTestCase):
     def test_lines_are_requests(self) -> None:
         rows: dict[str, Bcp2Message] = {
-            "/kick bob #Tea": asked.Kick(0, "#tea", "bob"),
-            "/kick bob tea": asked.Kick(0, "#tea", "bob"),
-            "/ban bob #tea": asked.Ban(0, "#tea", "bob"),
-            "/ban 10.0.0.1 #tea 24h": asked.Ban(0, "#tea", address="10.0.0.1", until=DAY_AFTER),
-            "/ban 2001:DB8::1 #tea": asked.Ban(0, "#tea", address="2001:db8::1"),
-            f"/ban {KEY.lower()} #tea 1d": asked.Ban(0, "#tea", key=KEY, until=DAY_AFTER),
-            "/unban bob #tea": asked.Unban(0, "#tea", "bob"),
-            "/mute bob #tea 1440m": asked.Mute(0, "#tea", "bob", DAY_AFTER),
-            "/mute bob tea 0": asked.Mute(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
-            "/op bob #tea 0s": asked.Op(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
-            "/invite bob #tea": asked.Invite(0, "#tea", "bob"),
-            "/topic #tea hot  and sweet": asked.Topic(0, "#tea", "hot  and sweet"),
-            "/topic #tea": asked.Topic(0, "#tea", ""),
-            "/set #tea key=a=b invited=YES kept=no": asked.Settings(0, "#tea", "a=b", True, False),
-            "/say hello  all": asked.Say(0, "#lobby", "hello  all"),
-            "/say #tea hello": asked.Say(0, "#tea", "hello"),
-            "/say #Tea  #tea is here": asked.Say(0, "#tea", "#tea is here"),
-            "/set #tea key=": asked.Settings(0, "#tea", ""),
+            "/kick bob #Tea": bcp2_rooms.Kick(0, "#tea", "bob"),
+            "/kick bob tea": bcp2_rooms.Kick(0, "#tea", "bob"),
+            "/ban bob #tea": bcp2_rooms.Ban(0, "#tea", "bob"),
+            "/ban 10.0.0.1 #tea 24h": bcp2_rooms.Ban(
+                0, "#tea", address="10.0.0.1", until=DAY_AFTER
+            ),
+            "/ban 2001:DB8::1 #tea": bcp2_rooms.Ban(0, "#tea", address="2001:db8::1"),
+            f"/ban {KEY.lower()} #tea 1d": bcp2_rooms.Ban(0, "#tea", key=KEY, until=DAY_AFTER),
+            "/unban bob #tea": bcp2_rooms.Unban(0, "#tea", "bob"),
+            "/mute bob #tea 1440m": bcp2_rooms.Mute(0, "#tea", "bob", DAY_AFTER),
+            "/mute bob tea 0": bcp2_rooms.Mute(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
+            "/op bob #tea 0s": bcp2_rooms.Op(0, "#tea", "bob", "1970-01-01T00:00:00.000Z"),
+            "/invite bob #tea": bcp2_rooms.Invite(0, "#tea", "bob"),
+            "/topic #tea hot  and sweet": bcp2_rooms.Topic(0, "#tea", "hot  and sweet"),
+            "/topic #tea": bcp2_rooms.Topic(0, "#tea", ""),
+            "/set #tea key=a=b invited=YES kept=no": bcp2_rooms.Settings(
+                0, "#tea", "a=b", True, False
+            ),
+            "/say hello  all": bcp2_rooms.Say(0, "#lobby", "hello  all"),
+            "/say #tea hello": bcp2_rooms.Say(0, "#tea", "hello"),
+            "/say #Tea  #tea is here": bcp2_rooms.Say(0, "#tea", "#tea is here"),
+            "/set #tea key=": bcp2_rooms.Settings(0, "#tea", ""),
         }
         for line, message in rows.items():
             command, _, rest = line.partition(" ")

@@ -14,9 +14,7 @@ from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.room_side import RoomSide
 from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.wire import bcp2_common, bcp2_server
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
+from chatproto.wire import bcp2_common, bcp2_rooms, bcp2_server
 from chatproto.wire.errors import StoreTrouble
 from chatproto.wire.limits import Limits
 from chatproto.wire.room_fields import Occupant
@@ -60,7 +58,9 @@ class RoomsTests(Served):
         people = []
         for name, identity in (("alice", ONE), ("bob", OTHER), ("carol", THIRD)):
             person = await self.register(name, identity)
-            self.assertIsInstance(await self.ask(person, asked.Join(2, room)), told.JoinAck)
+            self.assertIsInstance(
+                await self.ask(person, bcp2_rooms.Join(2, room)), bcp2_rooms.JoinAck
+            )
             people.append(person)
         await self.calm()
         for person in people:
@@ -79,26 +79,26 @@ class RoomsTests(Served):
     async def test_what_is_said_reaches_all_and_the_speaker_learns_its_number(self) -> None:
         self.serve()
         alice, bob, carol = await self.all_in()
-        bob.send(asked.Say(7, "#tea", "grüße"))
+        bob.send(bcp2_rooms.Say(7, "#tea", "grüße"))
         await self.turn()
         await self.heard(alice, bob, carol)
         (said,) = alice.got
         self.assertEqual((said.sender, said.text, said.room), ("bob", "grüße", "#tea"))
         self.assertEqual(carol.got, [said])
-        self.assertEqual(bob.got, [told.SayAck(7, "#tea", said.id, said.date)])
+        self.assertEqual(bob.got, [bcp2_rooms.SayAck(7, "#tea", said.id, said.date)])
 
     async def test_all_see_one_order_and_their_own_lines_in_it(self) -> None:
         self.serve()
         people = await self.all_in()
         for number in range(5):
             for person in people:
-                person.send(asked.Say(number, "#tea", f"{number}"))
+                person.send(bcp2_rooms.Say(number, "#tea", f"{number}"))
         await self.turn()
         await self.heard(*people, count=15)
         orders = [[one.id for one in person.got] for person in people]
         self.assertEqual(orders, [sorted(orders[0])] * 3)
         for person in people:
-            acks = [one.cseq for one in person.got if isinstance(one, told.SayAck)]
+            acks = [one.cseq for one in person.got if isinstance(one, bcp2_rooms.SayAck)]
             self.assertEqual(acks, [0, 1, 2, 3, 4])
 
     async def test_a_turn_s_lines_are_one_write_to_each(self) -> None:
@@ -113,7 +113,7 @@ class RoomsTests(Served):
             write(data)
 
         connection.send = counted  # type: ignore[method-assign]
-        bob.send(*(asked.Say(number, "#tea", "x") for number in range(8)))
+        bob.send(*(bcp2_rooms.Say(number, "#tea", "x") for number in range(8)))
         await self.turn()
         await self.heard(alice, count=8)
         self.assertEqual(len(writes), 1)
@@ -122,13 +122,13 @@ class RoomsTests(Served):
         self.serve()
         alice, bob, carol = await self.all_in()
         self.store.fails = True
-        alice.send(asked.Say(1, "#tea", "x"), asked.Say(2, "#tea", "y"))
-        bob.send(asked.Say(3, "#tea", "z"))
+        alice.send(bcp2_rooms.Say(1, "#tea", "x"), bcp2_rooms.Say(2, "#tea", "y"))
+        bob.send(bcp2_rooms.Say(3, "#tea", "z"))
         await self.turn()
         await self.heard(alice, count=2)
         await self.heard(bob)
         self.store.fails = False
-        alice.send(asked.Say(4, "#tea", "again"))
+        alice.send(bcp2_rooms.Say(4, "#tea", "again"))
         await self.turn()
         await self.heard(carol)
         refused = [[one.cseq for one in who.got if one.method == "ERROR"] for who in (alice, bob)]
@@ -139,44 +139,44 @@ class RoomsTests(Served):
     async def test_who_comes_in_between_sees_what_comes_after_its_own_yes(self) -> None:
         self.serve()
         alice, bob, carol = await self.all_in()
-        await self.ask(carol, asked.Part(3, "#tea"))
+        await self.ask(carol, bcp2_rooms.Part(3, "#tea"))
         carol.got.clear()
-        bob.send(asked.Say(4, "#tea", "before"))
+        bob.send(bcp2_rooms.Say(4, "#tea", "before"))
         await self.calm()
-        carol.send(asked.Join(5, "#tea"))
+        carol.send(bcp2_rooms.Join(5, "#tea"))
         await self.calm()
-        bob.send(asked.Say(6, "#tea", "after"))
+        bob.send(bcp2_rooms.Say(6, "#tea", "after"))
         await self.turn()
         await self.heard(carol, count=2)
         ack, said = carol.got
         self.assertEqual((ack.cseq, said.text), (5, "after"))
         self.assertGreater(said.id, ack.last)
-        before = next(one for one in alice.got if isinstance(one, told.Said))
+        before = next(one for one in alice.got if isinstance(one, bcp2_rooms.Said))
         self.assertEqual((before.text, before.id), ("before", ack.last))
 
     async def test_history_has_what_was_missed_and_then_it_goes_on(self) -> None:
         self.serve()
         alice, bob, carol = await self.all_in()
-        alice.send(*(asked.Say(number, "#tea", f"{number}") for number in range(3)))
+        alice.send(*(bcp2_rooms.Say(number, "#tea", f"{number}") for number in range(3)))
         await self.turn()
         await self.heard(carol, count=3)
         first = carol.got[0].id
         carol.transport.loseConnection()
         await carol.ended
-        await self.until(lambda: any(isinstance(one, told.Parted) for one in bob.got))
-        alice.send(asked.Say(4, "#tea", "4"))
+        await self.until(lambda: any(isinstance(one, bcp2_rooms.Parted) for one in bob.got))
+        alice.send(bcp2_rooms.Say(4, "#tea", "4"))
         await self.turn()
         carol = await self.register("carol", THIRD)
-        carol.send(asked.Join(1, "#tea"), asked.History(2, "#tea", first))
+        carol.send(bcp2_rooms.Join(1, "#tea"), bcp2_rooms.History(2, "#tea", first))
         await self.heard(carol, count=5)
         self.assertEqual([one.text for one in carol.got[1:4]], ["1", "2", "4"])
-        self.assertEqual(carol.got[4], told.HistoryAck(2, "#tea", 3))
+        self.assertEqual(carol.got[4], bcp2_rooms.HistoryAck(2, "#tea", 3))
         self.assertEqual({one.cseq for one in carol.got[1:4]}, {2})
 
     async def test_who_talks_too_fast_is_read_later_and_refused_nothing(self) -> None:
         self.serve(say_burst=3, say_rate=2.0)
         alice, bob, _ = await self.all_in()
-        bob.send(*(asked.Say(number, "#tea", f"{number}") for number in range(6)))
+        bob.send(*(bcp2_rooms.Say(number, "#tea", f"{number}") for number in range(6)))
         bob.send(bcp2_common.Ping(99))
         await self.turn()
         await self.heard(alice, bob, count=3)
@@ -193,7 +193,9 @@ class RoomsTests(Served):
     async def test_who_is_read_later_is_not_too_slow(self) -> None:
         self.serve(say_burst=1, say_rate=0.01)
         alice, bob, _ = await self.all_in()
-        bob.send(asked.Say(1, "#tea", "1"), asked.Say(2, "#tea", "2"), b"SAY\r\nCSeq: 3\r\n")
+        bob.send(
+            bcp2_rooms.Say(1, "#tea", "1"), bcp2_rooms.Say(2, "#tea", "2"), b"SAY\r\nCSeq: 3\r\n"
+        )
         await self.turn()
         await self.heard(alice)
         for _ in range(2):
@@ -208,68 +210,76 @@ class RoomsTests(Served):
         carol.transport.pauseProducing()
         await self.calm()
         sent = 0
-        while not any(isinstance(one, told.Parted) for one in alice.got):
-            bob.send(*(asked.Say(sent + number, "#tea", "x" * 8000) for number in range(20)))
+        while not any(isinstance(one, bcp2_rooms.Parted) for one in alice.got):
+            bob.send(*(bcp2_rooms.Say(sent + number, "#tea", "x" * 8000) for number in range(20)))
             sent += 20
             await self.turn()
             self.assertLess(sent, 5000)
-        parted = [one for one in alice.got if isinstance(one, told.Parted)]
-        self.assertEqual(parted, [told.Parted("#tea", "carol", "did not read what was sent")])
-        bob.send(asked.Say(9999, "#tea", "on"))
+        parted = [one for one in alice.got if isinstance(one, bcp2_rooms.Parted)]
+        self.assertEqual(parted, [bcp2_rooms.Parted("#tea", "carol", "did not read what was sent")])
+        bob.send(bcp2_rooms.Say(9999, "#tea", "on"))
         await self.turn()
         await self.until(lambda: getattr(alice.got[-1], "text", "") == "on")
-        said = [one for one in alice.got if isinstance(one, told.Said)]
+        said = [one for one in alice.got if isinstance(one, bcp2_rooms.Said)]
         self.assertEqual(len(said), sent + 1)
 
     async def test_an_answer_to_nobody_registered_and_to_no_room(self) -> None:
         self.serve()
         client = await self.come()
-        refusal = await self.ask(client, asked.Join(1, "#tea"))
+        refusal = await self.ask(client, bcp2_rooms.Join(1, "#tea"))
         self.assertEqual(refusal, bcp2_common.Error(401, 1))
         alice = await self.register("alice", OTHER)
         self.assertEqual(
-            await self.ask(alice, asked.Say(1, "#tea", "x")), bcp2_common.Error(404, 1)
+            await self.ask(alice, bcp2_rooms.Say(1, "#tea", "x")), bcp2_common.Error(404, 1)
         )
 
     async def test_a_server_without_rooms_knows_no_such_method(self) -> None:
         self.serve()
         self.side.rooms = None
         alice = await self.register("alice")
-        self.assertEqual(await self.ask(alice, asked.Join(1, "#tea")), bcp2_common.Error(405, 1))
+        self.assertEqual(
+            await self.ask(alice, bcp2_rooms.Join(1, "#tea")), bcp2_common.Error(405, 1)
+        )
 
     async def test_who_takes_another_id_is_in_no_room(self) -> None:
         self.serve()
         alice, bob, _ = await self.all_in()
         await self.ask(bob, bcp2_server.Register(5, "bobby", 5000))
         await self.heard(alice)
-        self.assertEqual(alice.got, [told.Parted("#tea", "bob")])
+        self.assertEqual(alice.got, [bcp2_rooms.Parted("#tea", "bob")])
 
     async def test_an_invitation_finds_who_is_connected(self) -> None:
         self.serve()
         alice, _, _ = await self.all_in()
         dave = await self.register("dave", new_identity())
-        await self.ask(alice, asked.Invite(3, "#tea", "dave"))
+        await self.ask(alice, bcp2_rooms.Invite(3, "#tea", "dave"))
         await self.heard(dave)
-        self.assertEqual(dave.got, [told.Invited("#tea", "alice")])
+        self.assertEqual(dave.got, [bcp2_rooms.Invited("#tea", "alice")])
 
     async def test_the_operator_s_order_comes_after_what_was_said(self) -> None:
         self.serve()
         alice, bob, _ = await self.all_in()
-        bob.send(asked.Say(3, "#tea", "last words"))
+        bob.send(bcp2_rooms.Say(3, "#tea", "last words"))
         await self.calm()
-        self.rooms.order(asked.Kick(0, "#tea", "bob"))
+        self.rooms.order(bcp2_rooms.Kick(0, "#tea", "bob"))
         await self.heard(alice, bob, count=3)
-        self.assertEqual([type(one) for one in bob.got], [told.SayAck, told.Changed, told.Parted])
-        self.assertEqual([type(one) for one in alice.got], [told.Said, told.Changed, told.Parted])
+        self.assertEqual(
+            [type(one) for one in bob.got],
+            [bcp2_rooms.SayAck, bcp2_rooms.Changed, bcp2_rooms.Parted],
+        )
+        self.assertEqual(
+            [type(one) for one in alice.got],
+            [bcp2_rooms.Said, bcp2_rooms.Changed, bcp2_rooms.Parted],
+        )
 
     async def test_what_was_said_is_sent_before_the_server_closes(self) -> None:
         self.serve()
         alice, bob, _ = await self.all_in()
-        bob.send(asked.Say(3, "#tea", "last words"))
+        bob.send(bcp2_rooms.Say(3, "#tea", "last words"))
         await self.calm()
         self.side.close(lambda: 1)
         await self.heard(alice, count=2)
-        self.assertEqual([type(one) for one in alice.got], [told.Said, bcp2_server.Closing])
+        self.assertEqual([type(one) for one in alice.got], [bcp2_rooms.Said, bcp2_server.Closing])
 
     # The lobby.
 
@@ -310,20 +320,21 @@ class RoomsTests(Served):
         self.reads(screen)
         await self.heard(alice, count=2)
         self.assertEqual(
-            alice.got, [told.Joined("#lobby", name, "open") for name in ("guest-1", "guest-2")]
+            alice.got,
+            [bcp2_rooms.Joined("#lobby", name, "open") for name in ("guest-1", "guest-2")],
         )
         self.types(guest, "hello")
         await self.heard(alice, bob, count=3)
         said = alice.got[2]
         self.assertEqual((said.sender, said.text), ("guest-1", "hello"))
         self.assertEqual(self.reads(other_screen), "guest-1: hello\n")
-        bob.send(asked.Say(3, "#lobby", "hi\x1b[2J there"))
+        bob.send(bcp2_rooms.Say(3, "#lobby", "hi\x1b[2J there"))
         await self.turn()
         await self.heard(alice, bob, count=4)
         for one in (screen, other_screen):
             self.assertEqual(self.reads(one), "bob: hi␛[2J there\n")
         self.assertGreater(alice.got[3].id, said.id)
-        answer = await self.ask(alice, asked.Names(4, "#lobby"))
+        answer = await self.ask(alice, bcp2_rooms.Names(4, "#lobby"))
         self.assertIn(Occupant("guest-1", "open"), answer.members)
 
     async def test_what_cannot_be_kept_is_not_shown_in_the_lobby(self) -> None:
@@ -334,16 +345,16 @@ class RoomsTests(Served):
         await self.heard(alice, bob)
         self.store.fails = True
         self.types(guest, "nobody with a key reads this")
-        bob.send(asked.Say(3, "#lobby", "nor does anybody this"))
+        bob.send(bcp2_rooms.Say(3, "#lobby", "nor does anybody this"))
         await self.heard(bob, count=2)
         self.store.fails = False
         self.assertEqual((bob.got[1].status, bob.got[1].cseq), (503, 3))
         self.assertEqual(self.reads(screen), "")
         before = self.store.last("#lobby")
-        bob.send(asked.Say(4, "#lobby", "this was kept"))
+        bob.send(bcp2_rooms.Say(4, "#lobby", "this was kept"))
         await self.until(lambda: self.store.last("#lobby") > before)
         self.store.fails = True
-        bob.send(asked.Say(5, "#lobby", "when this could not be"))
+        bob.send(bcp2_rooms.Say(5, "#lobby", "when this could not be"))
         await self.heard(bob, count=3)
         self.clock.advance(0)
         await self.heard(bob, count=4)
@@ -368,7 +379,7 @@ class RoomsTests(Served):
         self.assertIn("somebody else's name", self.reads(screen))
         self.types(guest, "/nick gus")
         self.reads(screen)
-        await self.ask(bob, asked.Part(3, "#lobby"))
+        await self.ask(bob, bcp2_rooms.Part(3, "#lobby"))
         await self.turn()
         self.assertEqual(self.reads(screen), "* bob left\n")
         self.types(guest, "/quit")
@@ -376,10 +387,10 @@ class RoomsTests(Served):
         self.assertEqual(
             alice.got,
             [
-                told.Parted("#lobby", "guest-1", "is now gus"),
-                told.Joined("#lobby", "gus", "open"),
-                told.Parted("#lobby", "bob"),
-                told.Parted("#lobby", "gus"),
+                bcp2_rooms.Parted("#lobby", "guest-1", "is now gus"),
+                bcp2_rooms.Joined("#lobby", "gus", "open"),
+                bcp2_rooms.Parted("#lobby", "bob"),
+                bcp2_rooms.Parted("#lobby", "gus"),
             ],
         )
 
@@ -389,15 +400,15 @@ class RoomsTests(Served):
         guest, screen = self.raw(port)
         alice, _, _ = await self.all_in("#lobby")
         self.reads(screen)
-        self.rooms.order(asked.Ban(0, "#lobby", address="10.9.9.9"))
+        self.rooms.order(bcp2_rooms.Ban(0, "#lobby", address="10.9.9.9"))
         self.assertEqual(self.reads(screen), "* the operator banned 10.9.9.9\n")
-        self.rooms.order(asked.Ban(0, "#lobby", address=guest.host, until=date_of(Wall(4e9))))
+        self.rooms.order(bcp2_rooms.Ban(0, "#lobby", address=guest.host, until=date_of(Wall(4e9))))
         self.assertEqual(
             self.reads(screen),
             f"* the operator banned {guest.host} until 2096-10-02 07:06 UTC\n* you are put out\n",
         )
         await self.heard(alice, count=3)
-        self.assertEqual(alice.got[2], told.Parted("#lobby", "guest-1", "was put out"))
+        self.assertEqual(alice.got[2], bcp2_rooms.Parted("#lobby", "guest-1", "was put out"))
         guest.connectionLost()
 
     async def test_the_operator_mutes_and_puts_out_who_is_there_in_bare_text(self) -> None:
@@ -406,27 +417,27 @@ class RoomsTests(Served):
         guest, screen = self.raw(port)
         alice, _, _ = await self.all_in("#lobby")
         self.reads(screen)
-        self.rooms.order(asked.Say(0, "#lobby", "be\x1b[2J nice"))
+        self.rooms.order(bcp2_rooms.Say(0, "#lobby", "be\x1b[2J nice"))
         shown = self.reads(screen)
         self.assertTrue(shown.startswith("server> be"), shown)
         self.assertNotIn("\x1b", shown)
         await self.heard(alice, count=1)
         last = alice.got.pop()
-        assert isinstance(last, told.Said)
+        assert isinstance(last, bcp2_rooms.Said)
         self.assertEqual((last.sender, last.text), ("server", "be\x1b[2J nice"))
-        self.rooms.order(asked.Mute(0, "#lobby", "guest-1"))
+        self.rooms.order(bcp2_rooms.Mute(0, "#lobby", "guest-1"))
         self.assertEqual(self.reads(screen), "* the operator muted guest-1\n")
         self.types(guest, "hello")
         self.assertEqual(self.reads(screen), "* you may say nothing here just now\n")
-        self.rooms.order(asked.Kick(0, "#lobby", "guest-1"))
+        self.rooms.order(bcp2_rooms.Kick(0, "#lobby", "guest-1"))
         self.assertIn("* you are put out\n", self.reads(screen))
         await self.heard(alice, count=3)
         self.assertEqual(
             alice.got,
             [
-                told.Changed("#lobby", "mute", peer_id="guest-1"),
-                told.Changed("#lobby", "kick", peer_id="guest-1"),
-                told.Parted("#lobby", "guest-1", "kicked"),
+                bcp2_rooms.Changed("#lobby", "mute", peer_id="guest-1"),
+                bcp2_rooms.Changed("#lobby", "kick", peer_id="guest-1"),
+                bcp2_rooms.Parted("#lobby", "guest-1", "kicked"),
             ],
         )
         guest.connectionLost()

@@ -8,9 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chatproto.server.replica_snapshot import read, written
-from chatproto.wire import bcp2_rooms as asked
-from chatproto.wire import bcp2_rooms_told as told
-from chatproto.wire import bcp2_server, classic
+from chatproto.wire import bcp2_rooms, bcp2_server, classic
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from tests.server.shared_ends import Hall, HallCase, Person, Server
 
@@ -26,7 +24,7 @@ def register(server: Server, name: str, owner: int) -> Person:
 
 def join(*people: Person) -> None:
     for person in people:
-        person.ask(asked.Join(2, ROOM))
+        person.ask(bcp2_rooms.Join(2, ROOM))
         person.server.hall.run()
     for person in people:
         person.got.clear()
@@ -72,11 +70,11 @@ class SeveralServersTests(HallCase):
         side, gone_on = self.one.side, []
         alice.go_on = lambda: gone_on.append(1)  # type: ignore[method-assign]
         for number in range(64):
-            alice.ask(asked.Say(number, ROOM, "hello"))
-        self.assertTrue(side.holds(alice.visitor, asked.Say(99, ROOM, "more"), alice))
+            alice.ask(bcp2_rooms.Say(number, ROOM, "hello"))
+        self.assertTrue(side.holds(alice.visitor, bcp2_rooms.Say(99, ROOM, "more"), alice))
         self.hall.run()
         self.assertEqual(gone_on, [1])
-        self.assertFalse(side.holds(alice.visitor, asked.Say(99, ROOM, "more"), alice))
+        self.assertFalse(side.holds(alice.visitor, bcp2_rooms.Say(99, ROOM, "more"), alice))
 
     def test_a_login_waits_for_what_was_asked_before_it(self) -> None:
         alice = register(self.one, "alice", 1)
@@ -97,13 +95,15 @@ class SeveralServersTests(HallCase):
         join(*people)
         for number in range(5):
             for person in people:
-                person.ask(asked.Say(number, ROOM, f"{person.name} {number}"))
+                person.ask(bcp2_rooms.Say(number, ROOM, f"{person.name} {number}"))
         self.hall.run()
-        orders = [[one.id for one in person.of(told.Said, told.SayAck)] for person in people]
+        orders = [
+            [one.id for one in person.of(bcp2_rooms.Said, bcp2_rooms.SayAck)] for person in people
+        ]
         self.assertEqual(orders, [sorted(orders[0])] * 2)
         self.assertEqual(len(orders[0]), 10)
-        people[1].ask(asked.History(9, ROOM))
-        kept = [one.id for one in people[1].of(told.Said) if one.cseq == 9]
+        people[1].ask(bcp2_rooms.History(9, ROOM))
+        kept = [one.id for one in people[1].of(bcp2_rooms.Said) if one.cseq == 9]
         self.assertEqual(kept, orders[0])
         self.agreed()
 
@@ -113,7 +113,7 @@ class SeveralServersTests(HallCase):
         join(bob, alice)
         alice.leave("tired")
         self.hall.run(31)
-        self.assertEqual([one.reason for one in bob.of(told.Parted)], ["tired"])
+        self.assertEqual([one.reason for one in bob.of(bcp2_rooms.Parted)], ["tired"])
         self.assertEqual([one.status for one in bob.of(bcp2_server.Presence)], ["offline"])
         bob.ask(bcp2_server.Bridge(5, "alice"))
         self.assertEqual(bob.of(Error)[0].status, 480)
@@ -157,20 +157,20 @@ class SeveralServersTests(HallCase):
         self.begin(room_burst=2)
         alice = register(self.one, "alice", 1)
         for number in range(3):
-            alice.ask(asked.Rooms(number))
+            alice.ask(bcp2_rooms.Rooms(number))
         self.assertEqual([one.status for one in alice.of(Error)], [429])
 
     def test_the_lobby_in_bare_text_is_one(self) -> None:
         alice = register(self.two, "alice", 1)
-        alice.ask(asked.Join(2, "#lobby"))
+        alice.ask(bcp2_rooms.Join(2, "#lobby"))
         self.hall.run()
         self.one.side.came("guest-1")
         self.one.side.heard("guest-1", "hello")
         self.one.side.went("guest-1", "bye")
         self.hall.run()
-        self.assertEqual([one.peer_id for one in alice.of(told.Joined)], ["guest-1"])
-        self.assertEqual([one.text for one in alice.of(told.Said)], ["hello"])
-        self.assertEqual([one.reason for one in alice.of(told.Parted)], ["bye"])
+        self.assertEqual([one.peer_id for one in alice.of(bcp2_rooms.Joined)], ["guest-1"])
+        self.assertEqual([one.text for one in alice.of(bcp2_rooms.Said)], ["hello"])
+        self.assertEqual([one.reason for one in alice.of(bcp2_rooms.Parted)], ["bye"])
         self.agreed()
 
     def test_the_operator_of_one_puts_out_at_another(self) -> None:
@@ -192,7 +192,7 @@ class TroubleTests(HallCase):
         self.hall.run(5)
         self.assertEqual(bob.got, [])
         self.hall.run(10)
-        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
         self.hall.run(40)
         self.assertEqual([one.status for one in bob.of(bcp2_server.Presence)], ["offline"])
         again = register(self.two, "alice", 1)
@@ -219,10 +219,10 @@ class TroubleTests(HallCase):
         join(bob, alice)
         self.hall.log.away = True
         self.hall.run(100)
-        bob.ask(asked.Say(7, ROOM, "hello"))
+        bob.ask(bcp2_rooms.Say(7, ROOM, "hello"))
         self.assertEqual([(one.status, one.retry_after) for one in bob.of(Error)], [(503, 2)])
-        bob.ask(Ping(8), asked.History(9, ROOM))
-        self.assertEqual([type(one) for one in bob.got[1:]], [PingAck, told.HistoryAck])
+        bob.ask(Ping(8), bcp2_rooms.History(9, ROOM))
+        self.assertEqual([type(one) for one in bob.got[1:]], [PingAck, bcp2_rooms.HistoryAck])
         caller = self.one.caller()
         caller.ask(classic.ClassicRegister("carol", "198.51.100.1", 3000), classic.ClassicProbe())
         self.assertEqual(
@@ -232,57 +232,57 @@ class TroubleTests(HallCase):
         self.hall.run(2)
         self.assertFalse(alice.gone or bob.gone)
         bob.got.clear()
-        bob.ask(asked.Say(10, ROOM, "again"))
+        bob.ask(bcp2_rooms.Say(10, ROOM, "again"))
         self.hall.run()
-        self.assertEqual([one.text for one in alice.of(told.Said)], ["again"])
+        self.assertEqual([one.text for one in alice.of(bcp2_rooms.Said)], ["again"])
         self.hall.run(20)
-        self.assertEqual((alice.of(told.Parted), bob.of(told.Parted)), ([], []))
+        self.assertEqual((alice.of(bcp2_rooms.Parted), bob.of(bcp2_rooms.Parted)), ([], []))
         self.agreed()
 
     def test_what_was_on_its_way_is_done_once(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
         self.one.way.forgetful = True
-        alice.ask(asked.Say(7, ROOM, "once"))
+        alice.ask(bcp2_rooms.Say(7, ROOM, "once"))
         self.hall.run(3)
         self.one.way.forgetful = False
         self.hall.run(3)
-        self.assertEqual([one.text for one in bob.of(told.Said)], ["once"])
-        self.assertEqual([one.cseq for one in alice.of(told.SayAck)], [7])
+        self.assertEqual([one.text for one in bob.of(bcp2_rooms.Said)], ["once"])
+        self.assertEqual([one.cseq for one in alice.of(bcp2_rooms.SayAck)], [7])
         self.agreed()
 
     def test_what_could_not_be_written_is_refused_and_never_done(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
-        alice.ask(asked.Say(7, ROOM, "never"))
+        alice.ask(bcp2_rooms.Say(7, ROOM, "never"))
         self.hall.log.away = True
         self.hall.run()
         self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7)])
         self.hall.log.away = False
         self.hall.run(3)
-        self.assertEqual((alice.of(told.SayAck), bob.got), ([], []))
+        self.assertEqual((alice.of(bcp2_rooms.SayAck), bob.got), ([], []))
         self.agreed()
 
     def test_after_a_refused_write_all_is_refused_until_one_goes_through(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
-        alice.ask(asked.Say(7, ROOM, "never"))
+        alice.ask(bcp2_rooms.Say(7, ROOM, "never"))
         self.one.way.cut = True
         self.hall.run()
         self.assertTrue(self.one.side.away)
-        alice.ask(asked.Say(8, ROOM, "nor this"))
+        alice.ask(bcp2_rooms.Say(8, ROOM, "nor this"))
         self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7), (503, 8)])
         self.one.way.cut = False
         self.hall.run(self.hall.limits.server_beat)
         self.assertFalse(self.one.side.away)
-        alice.ask(asked.Say(9, ROOM, "again"))
+        alice.ask(bcp2_rooms.Say(9, ROOM, "again"))
         self.hall.run()
-        self.assertEqual([one.text for one in bob.of(told.Said)], ["again"])
+        self.assertEqual([one.text for one in bob.of(bcp2_rooms.Said)], ["again"])
 
     def test_what_was_refused_is_forgotten_when_the_log_is_there_again(self) -> None:
         alice = register(self.one, "alice", 1)
         self.one.way.cut = True
-        alice.ask(asked.Say(7, ROOM, "never"))
+        alice.ask(bcp2_rooms.Say(7, ROOM, "never"))
         self.hall.run()
         self.one.way.cut = False
         self.assertTrue(self.one.side.away)
@@ -307,7 +307,7 @@ class TroubleTests(HallCase):
         self.hall.run(2)
         self.assertTrue(self.one.side.away)
         self.assertEqual(told_of, ["the log is full"])
-        alice.ask(asked.Join(7, ROOM))
+        alice.ask(bcp2_rooms.Join(7, ROOM))
         self.assertEqual([(one.status, one.cseq) for one in alice.of(Error)], [(503, 7)])
         self.hall.log.full = False
         self.hall.run(2)
@@ -331,29 +331,29 @@ class TroubleTests(HallCase):
         self.hall.run(5)
         self.hall.log.away = False
         self.hall.run(3)
-        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
 
     def test_what_may_have_been_written_waits_and_what_is_behind_it_does_not(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
         self.one.way.forgetful = True
-        alice.ask(asked.Say(7, ROOM, "perhaps"))
+        alice.ask(bcp2_rooms.Say(7, ROOM, "perhaps"))
         self.hall.clock.advance(0)
         self.hall.log.away = True
-        alice.ask(asked.Say(8, ROOM, "behind"))
+        alice.ask(bcp2_rooms.Say(8, ROOM, "behind"))
         self.hall.run(5)
         self.assertEqual([one.cseq for one in alice.of(Error)], [8])
         self.one.way.forgetful = self.hall.log.away = False
         self.hall.run(3)
-        self.assertEqual([one.text for one in bob.of(told.Said)], ["perhaps"])
-        self.assertEqual([one.cseq for one in alice.of(told.SayAck)], [7])
+        self.assertEqual([one.text for one in bob.of(bcp2_rooms.Said)], ["perhaps"])
+        self.assertEqual([one.cseq for one in alice.of(bcp2_rooms.SayAck)], [7])
 
     def test_a_server_that_was_given_up_comes_in_again_without_its_clients(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         join(bob, alice)
         self.one.way.cut = True
         self.hall.run(15)
-        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
         self.one.way.cut = False
         self.hall.run(3)
         self.assertTrue(alice.gone)
@@ -394,7 +394,7 @@ class TroubleTests(HallCase):
         self.hall.run(3)
         self.one.way.keep(written(self.one.picture()))
         self.two.way.cut = True
-        alice.ask(asked.Join(3, ROOM))
+        alice.ask(bcp2_rooms.Join(3, ROOM))
         self.hall.run(2)
         self.two.way.cut = False
         self.two.way.read += 1
@@ -424,7 +424,7 @@ class TroubleTests(HallCase):
         stopped = self.one.side.stop()
         self.hall.run()
         self.successResultOf(stopped)
-        self.assertEqual([one.peer_id for one in bob.of(told.Parted)], ["alice"])
+        self.assertEqual([one.peer_id for one in bob.of(bcp2_rooms.Parted)], ["alice"])
         self.assertEqual(list(self.two.replica.members), ["two1"])
 
     def test_what_is_no_batch_is_passed_over(self) -> None:
@@ -453,20 +453,24 @@ class TroubleTests(HallCase):
 
     def test_nobody_stays_in_the_lobby_at_a_dead_server(self) -> None:
         alice = register(self.two, "alice", 1)
-        alice.ask(asked.Join(2, "#lobby"))
+        alice.ask(bcp2_rooms.Join(2, "#lobby"))
         self.one.side.came("guest-1")
         self.hall.run()
         self.assertTrue(self.two.replica.elsewhere("guest-1"))
         self.one.kill()
         self.hall.run(15)
-        self.assertEqual([one.peer_id for one in alice.of(told.Parted)], ["guest-1"])
+        self.assertEqual([one.peer_id for one in alice.of(bcp2_rooms.Parted)], ["guest-1"])
         self.assertFalse(self.two.replica.elsewhere("guest-1"))
 
     def test_one_that_begins_with_a_picture_goes_on_exactly_where_the_others_are(self) -> None:
         alice, bob = register(self.one, "alice", 1), register(self.two, "bob", 2)
         carol = register(self.two, "carol", 3)
         join(alice, bob, carol)
-        alice.ask(asked.Op(3, ROOM, "bob"), asked.Ban(4, ROOM, "dave"), asked.Topic(5, ROOM, "t"))
+        alice.ask(
+            bcp2_rooms.Op(3, ROOM, "bob"),
+            bcp2_rooms.Ban(4, ROOM, "dave"),
+            bcp2_rooms.Topic(5, ROOM, "t"),
+        )
         alice.ask(bcp2_server.Watch(6, "bob"))
         self.one.side.came("guest-1")
         caller = self.one.caller()
@@ -479,7 +483,7 @@ class TroubleTests(HallCase):
         third = self.hall.server("three")
         self.assertGreater(third.way.read, 0)
         self.agreed()
-        alice.ask(asked.Say(7, ROOM, "hello"))
+        alice.ask(bcp2_rooms.Say(7, ROOM, "hello"))
         for seconds in (20, 40):
             self.hall.run(seconds)
             self.agreed()
@@ -487,7 +491,7 @@ class TroubleTests(HallCase):
             [one.status for one in alice.of(bcp2_server.Presence)], ["online", "offline"]
         )
         dave = register(third, "dave", 4)
-        dave.ask(asked.Join(8, ROOM))
+        dave.ask(bcp2_rooms.Join(8, ROOM))
         self.hall.run()
         self.assertEqual([one.status for one in dave.of(Error)], [403])
         late = third.caller()
@@ -547,15 +551,15 @@ class AgreementTests(HallCase):
             case "unregister":
                 person.ask(bcp2_server.Register(1, person.name, 5000, expires=0))
             case "join":
-                person.ask(asked.Join(2, f"#r{who % 2}"))
+                person.ask(bcp2_rooms.Join(2, f"#r{who % 2}"))
             case "part":
-                person.ask(asked.Part(3, f"#r{who % 2}"))
+                person.ask(bcp2_rooms.Part(3, f"#r{who % 2}"))
             case "say":
-                person.ask(asked.Say(4, f"#r{who % 2}", "hello"))
+                person.ask(bcp2_rooms.Say(4, f"#r{who % 2}", "hello"))
             case "topic":
-                person.ask(asked.Topic(5, f"#r{who % 2}", "tea"))
+                person.ask(bcp2_rooms.Topic(5, f"#r{who % 2}", "tea"))
             case "ban":
-                person.ask(asked.Ban(6, f"#r{who % 2}", f"p{(who + 1) % 6}"))
+                person.ask(bcp2_rooms.Ban(6, f"#r{who % 2}", f"p{(who + 1) % 6}"))
             case "leave":
                 person.leave("gone")
             case "classic":

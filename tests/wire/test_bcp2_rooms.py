@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.wire import bcp2_rooms, bcp2_rooms_told
+from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
@@ -73,20 +73,20 @@ class RoomMessageTests(SynchronousTestCase):
 
     def test_lists_that_would_be_misread_are_not_sent(self) -> None:
         for members in ((Occupant("a b"),), (Occupant("bob", "king"),), (Occupant("a\r\nb"),)):
-            message = bcp2_rooms_told.NamesAck(1, "#tea", 1, "", members)
+            message = bcp2_rooms.NamesAck(1, "#tea", 1, "", members)
             self.assertEqual(self.assertRaises(LocalError, encode, message).status, 400)
         rooms = (Listed("#tea", 1, "two\r\nlines"),)
-        self.assertRaises(LocalError, encode, bcp2_rooms_told.RoomsAck(1, "", rooms))
+        self.assertRaises(LocalError, encode, bcp2_rooms.RoomsAck(1, "", rooms))
 
     @given(texts, st.integers(1, 2**53))
     def test_what_is_sent_most_is_written_as_all_else_is(self, text: str, number: int) -> None:
-        said = bcp2_rooms_told.Said("#tea", "alice", number, DATE, text)
-        made = bcp2_rooms_told.said_bytes("#tea", "alice", number, DATE, text.encode())
+        said = bcp2_rooms.Said("#tea", "alice", number, DATE, text)
+        made = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text.encode())
         self.assertEqual(made, encode(said))
-        again = bcp2_rooms_told.said_bytes("#tea", "alice", number, DATE, text.encode(), 7)
+        again = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text.encode(), 7)
         self.assertEqual(again, encode(replace(said, cseq=7)))
-        ack = bcp2_rooms_told.SayAck(number, "#tea", number, DATE)
-        self.assertEqual(bcp2_rooms_told.say_ack_bytes(number, "#tea", number, DATE), encode(ack))
+        ack = bcp2_rooms.SayAck(number, "#tea", number, DATE)
+        self.assertEqual(bcp2_rooms.say_ack_bytes(number, "#tea", number, DATE), encode(ack))
 
     @given(st.binary(max_size=200))
     def test_no_bytes_break_a_list(self, data: bytes) -> None:
