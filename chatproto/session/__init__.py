@@ -1,1 +1,1 @@
-"""One conversation between two people."""
+"""Sessions: one conversation with one peer, its messages, and the path to the peer."""

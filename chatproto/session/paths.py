@@ -196,7 +196,7 @@ class Race(Generic[Connection]):
             self._pending.add(None)
             effects.append(JoinRelay())
         if now >= self._start + self._limits.dial_wait and not self._spare:
-            for name in self._pending:
+            for name in (one for one in (*self._dialled, None) if one in self._pending):
                 self.reasons.setdefault(name, Cause(Reason.NOT_ANSWERED, "no answer"))
             self._pending.clear()
             self._waiting.clear()

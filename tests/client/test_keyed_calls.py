@@ -212,6 +212,20 @@ class CallerTests(Case):
         self.assertEqual(again.texts, ["meanwhile"])
         self.assertTrue(again.heard(Chat))
 
+    def test_a_redial_without_an_answer_is_dropped_and_dialled_again(self) -> None:
+        self.talking().cut()
+        self.node.say("meanwhile")
+        self.net.wait(1)
+        silent = self.person(takes=False)
+        self.net.wait(DEFAULTS.resume_wait - 1, 1)
+        self.assertFalse(silent.over)
+        self.net.wait(3, 1)
+        self.assertTrue(silent.over)
+        self.assertEqual(self.told(SessionChanged)[-1].state, "broken")
+        again = self.person()
+        self.net.settle()
+        self.assertEqual(again.texts, ["meanwhile"])
+
     def test_a_redial_meets_the_same_key_or_nobody(self) -> None:
         bob = self.talking()
         bob.cut()
