@@ -29,10 +29,14 @@ def library_data_received_bytewise(self: Any, data: bytes) -> None:
         library_data_received(self, bytes([byte]))
 
 
-def cut_by_twisted(test: SynchronousTestCase) -> Callable[[], None]:
-    """Let Twisted cut the lines of all text connections until `test` ends, or the result is called."""
+def cut_by_twisted(test: SynchronousTestCase, bytewise: bool = True) -> Callable[[], None]:
+    """Let Twisted cut the lines of all text connections until `test` ends, or the result is called.
+
+    Raw text must not come `bytewise`: a chunk of it can be a message.
+    """
+    received = library_data_received_bytewise if bytewise else library_data_received
     patches = (
-        test.patch(TextConnection, "dataReceived", library_data_received_bytewise),
+        test.patch(TextConnection, "dataReceived", received),
         test.patch(TextConnection, "clearLineBuffer", LineReceiver.clearLineBuffer),
     )
 

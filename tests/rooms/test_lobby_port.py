@@ -13,6 +13,7 @@ from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.wire.limits import Limits
+from tests.net.library_lines import cut_by_twisted
 
 LIMITS = Limits(unsent=1000, body_to_server=100)
 
@@ -333,3 +334,11 @@ class AnySplitTests(SynchronousTestCase):
             clock.advance(5)
             heard.append(bob.hears())
         self.assertEqual(heard[0], heard[1])
+
+
+class PortTestsCutByTwisted(PortTests):
+    """The same with Twisted's own line receiver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self, bytewise=False)

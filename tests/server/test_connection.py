@@ -11,6 +11,7 @@ from chatproto.directory.answers import Directory
 from chatproto.server.factory import LEAST_IDLE, REFUSALS_AT_ONCE, ChatFactory
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire.limits import Limits
+from tests.net.library_lines import cut_by_twisted
 from tests.server.ends import End, connect, lose
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
@@ -385,3 +386,35 @@ class HowManyConnections(Served):
         self.connection.dataReceived(REGISTER)
         self.factory.close_all()
         self.assertTrue(self.end.disconnecting and other.disconnecting)
+
+
+class AConnectionCutByTwisted(AConnection):
+    """The same with Twisted's own line receiver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self)
+
+
+class AnEndingConnectionCutByTwisted(AnEndingConnection):
+    """The same with Twisted's own line receiver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self)
+
+
+class ASlowRequestCutByTwisted(ASlowRequest):
+    """The same with Twisted's own line receiver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self)
+
+
+class UnreadConnectionCutByTwisted(AConnectionThatIsNotRead):
+    """The same with Twisted's own line receiver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self)

@@ -19,6 +19,7 @@ from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
+from tests.net.library_lines import cut_by_twisted
 
 ME = Me("alice", "127.0.0.1", 5556)
 OPENER = b"CHAT\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 5556\r\n\r\n"
@@ -371,3 +372,19 @@ class ReadingTests(LinkTests):
         link.dataReceived(b"wait!")
         self.clock.advance(1)
         self.assertEqual(self.notes.items, [])
+
+
+class WritingTestsCutByTwisted(WritingTests):
+    """The same with Twisted's own line receiver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self, bytewise=False)
+
+
+class ReadingTestsCutByTwisted(ReadingTests):
+    """The same with Twisted's own line receiver."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        cut_by_twisted(self, bytewise=False)
