@@ -252,15 +252,15 @@ class _Line:
         lines = changed_key(pin, key, patient.where, f"the server {self.name}", accept)
         return "; ".join(lines)
 
-    # What the line tells.
+    # Called by the connection.
 
-    def line_made(self, line: ServerConnection) -> None:
+    def connection_made(self, connection: ServerConnection) -> None:
         self._made.callback(None)
 
-    def line_pushed(self, push: Bcp2Message) -> None:
+    def connection_pushed(self, push: Bcp2Message) -> None:
         if isinstance(push, Error):
             self._refusal = ServerRefused(status_line(push.status), push.status)
 
-    def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None:
+    def connection_lost(self, connection: ServerConnection | None, why: str, final: bool) -> None:
         if not self._made.called:
             self._made.errback(ServerUnreachable(why))

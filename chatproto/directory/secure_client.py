@@ -113,7 +113,7 @@ class SecureServer:
         """Return True if the server refused our user or the password."""
         self._may_ask = False  # where nothing is registered: the login is over
         self._registration: ClientRegistration | None = None
-        self._line: ServerConnection | None = None
+        self._connection: ServerConnection | None = None
         self._beginning: ServerConnection | None = None  # TLS does not stand yet
         self._dialling: Deferred[Any] | None = None
         self._timers = Timers(reactor)
@@ -151,14 +151,14 @@ class SecureServer:
         self._timers.cancel("again")
         if self._dialling is not None:
             self._dialling.cancel()
-        line = self._line or self._beginning
-        if line is not None:
-            line.close()
+        connection = self._connection or self._beginning
+        if connection is not None:
+            connection.close()
         self._come_out()
 
     def ready(self) -> Deferred[None]:
         """Fires when the try to connect and register that is under way has come out, either way."""
-        under_way = self._dialling or self._beginning or self._line
+        under_way = self._dialling or self._beginning or self._connection
         known = self.registered or self._may_ask
         if known or self._stopped or under_way is None:
             return succeed(None)
@@ -223,20 +223,20 @@ class SecureServer:
             return self.ready()
         if self._stopped or registration is None:
             return fail(self._unreached())
-        if self._line is None:
+        if self._connection is None:
             self._dial_now()
             return fail(ServerUnreachable(f"no connection to the server at {self.name} yet"))
         return self._ask(registration.request, bcp2_server.RegAck).addCallback(self._registered)
 
-    # What its line tells.
+    # Called by the connection.
 
-    def line_made(self, line: ServerConnection) -> None:
+    def connection_made(self, connection: ServerConnection) -> None:
         """Log in or register, now that TLS is up."""
-        self._line, self._beginning, self._may_ask = line, None, False
+        self._connection, self._beginning, self._may_ask = connection, None, False
         self._stop_waiting()
         self._hellos_closed = 0
-        self.key = line.key
-        self.near = line.near
+        self.key = connection.key
+        self.near = connection.near
         if self._login is None:
             self._register_first()
         else:
@@ -244,7 +244,7 @@ class SecureServer:
                 self._register_first, self._not_logged_in
             )
 
-    def line_pushed(self, push: Bcp2Message) -> None:
+    def connection_pushed(self, push: Bcp2Message) -> None:
         """Handle a message that is no answer."""
         match push:
             case bcp2_server.Introduce():
@@ -257,25 +257,25 @@ class SecureServer:
                     )
                     self._news.present(self, push)
             case bcp2_server.Closing(retry_after):
-                self._drop_line()
+                self._drop_connection()
                 self._lost(Cause(Reason.SERVER_STOPPING), partial(self._places.pause, retry_after))
             case bcp2_server.Replaced():
                 self._refuse(Cause(Reason.REPLACED), None)
             case Error(status) if status in FOR_NOW:
-                self._drop_line()
+                self._drop_connection()
                 self._lost(Cause(Reason.of(status), status_line(status)))
             case Error(status):
                 self._refuse(status_line(status), status)
             case _:
                 self.pushed(push)
 
-    def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None:
+    def connection_lost(self, connection: ServerConnection | None, why: str, final: bool) -> None:
         """Handle the end of a connection; `final`: a further try would fail as well."""
-        if line is not None and line not in (self._line, self._beginning):
+        if connection is not None and connection not in (self._connection, self._beginning):
             return  # we have left it before
-        self._line, self._beginning, self._may_ask = None, None, False
+        self._connection, self._beginning, self._may_ask = None, None, False
         self._stop_waiting()
-        final = final or (line is not None and self._is_classic(line.sign))
+        final = final or (connection is not None and self._is_classic(connection.sign))
         if final and len(self._places) > 1:
             self._news.server_left_out(self, why)
             self._places.drop()
@@ -317,17 +317,19 @@ class SecureServer:
     def _dial(self) -> None:
         self._timers.cancel("again")
         wait = self._limits.handshake_wait
-        line = self._beginning = ServerConnection(
+        connection = self._beginning = ServerConnection(
             self, self._reactor, self._handshake(), self._limits
         )
-        self._dialling = connect(self._reactor, *self._places.current, wait, line, self.own_port())
+        self._dialling = connect(
+            self._reactor, *self._places.current, wait, connection, self.own_port()
+        )
 
         def over(result: Any) -> None:
             self._dialling = None
-            if not isinstance(result, Failure) and self._beginning is line:
+            if not isinstance(result, Failure) and self._beginning is connection:
                 self._wait_for_hello()
             if isinstance(result, Failure) and not self._stopped:
-                self.line_lost(None, why_unreached(result.value, self.name), False)
+                self.connection_lost(None, why_unreached(result.value, self.name), False)
 
         self._dialling.addBoth(over)
 
@@ -363,7 +365,7 @@ class SecureServer:
     def _not_registered(self, failure: Failure) -> None:
         error = failure.value
         if isinstance(error, ServerRefused) and error.status in FOR_NOW:
-            self._drop_line()
+            self._drop_connection()
             when = f", in {error.retry_after} s at the earliest" if error.retry_after else ""
             why = Cause(error.reason, f"{error}{when}")
             self._lost(why, partial(self._places.patience, error.retry_after), error)
@@ -372,15 +374,15 @@ class SecureServer:
         elif not isinstance(error, ServerUnreachable):
             failure.raiseException()
 
-    def _drop_line(self) -> None:
-        line, self._line = self._line, None
-        if line is not None:
-            line.close()
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
 
     def _refuse(self, why: str, status: int | None) -> None:
         if not self._stopped:
             self.stop()
-            self._line = self._beginning = None
+            self._connection = self._beginning = None
             self._refused = why
             self._come_out()
             self._news.server_refused(self, why, status)
@@ -420,9 +422,9 @@ class SecureServer:
         wanted: type[Bcp2Message],
         part: Callable[[Bcp2Message], None] | None = None,
     ) -> Deferred[Bcp2Message]:
-        if self._line is None:
+        if self._connection is None:
             return fail(self._unreached())
-        return self._line.ask(make, wanted, part)
+        return self._connection.ask(make, wanted, part)
 
     def _unreached(self) -> ServerUnreachable:
         """Why it cannot be asked."""

@@ -33,14 +33,16 @@ PING_BURST, PING_RATE = 10, 1.0
 """PINGs of a server that are answered at once, and then in a second."""
 
 
-class LineOwner(Protocol):
+class ServerConnectionOwner(Protocol):
     """Owner of the connection: `directory.secure_client.SecureServer`."""
 
     @property
     def name(self) -> str: ...
-    def line_made(self, line: ServerConnection) -> None: ...
-    def line_pushed(self, push: Bcp2Message) -> None: ...
-    def line_lost(self, line: ServerConnection | None, why: str, final: bool) -> None: ...
+    def connection_made(self, connection: ServerConnection) -> None: ...
+    def connection_pushed(self, push: Bcp2Message) -> None: ...
+    def connection_lost(
+        self, connection: ServerConnection | None, why: str, final: bool
+    ) -> None: ...
 
 
 class Sign(Enum):
@@ -68,7 +70,11 @@ class ServerConnection(TimedTlsConnection):
     """TLS connection to a server: requests out, answers and pushes in."""
 
     def __init__(
-        self, server: LineOwner, clock: IReactorTime, handshake: Handshake, limits: Limits
+        self,
+        server: ServerConnectionOwner,
+        clock: IReactorTime,
+        handshake: Handshake,
+        limits: Limits,
     ) -> None:
         super().__init__(Sender.SERVER, handshake, limits, clock, limits.ping_wait)
         self._server = server
@@ -136,7 +142,7 @@ class ServerConnection(TimedTlsConnection):
     def established(self) -> None:
         self._timers.cancel("begin")
         self._listen()
-        self._server.line_made(self)
+        self._server.connection_made(self)
 
     def _pace(self, cost: int) -> float:
         return self._reading.take(self._clock.seconds(), cost)
@@ -150,7 +156,7 @@ class ServerConnection(TimedTlsConnection):
         for one in asked.values():
             one.answer.errback(ServerUnreachable(f"the server at {self._server.name}: {why}"))
         if not self._closing:
-            self._server.line_lost(self, why, self._handshake.refusal is not None)
+            self._server.connection_lost(self, why, self._handshake.refusal is not None)
 
     # Messages.
 
@@ -164,7 +170,7 @@ class ServerConnection(TimedTlsConnection):
                 self._answer_ping()
         elif cseq is None or cseq not in self._asked:
             if not self._closing:  # else what it says is of a connection that we have left
-                self._server.line_pushed(message)
+                self._server.connection_pushed(message)
         else:
             wanted, answer, part = self._asked[cseq]
             if part is not None and not isinstance(message, wanted | Error):

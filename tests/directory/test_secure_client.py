@@ -633,10 +633,10 @@ class ComingBackTests(Case):
 
     def test_a_line_that_ends_twice_is_dialled_once(self) -> None:
         self.started()
-        line = self.server._line
+        line = self.server._connection
         self.wire.ends()
         self.net.advance(0)
-        self.server.line_lost(line, "the connection ended", False)
+        self.server.connection_lost(line, "the connection ended", False)
         self.come()
         self.net.wait(60)
         self.assertEqual(len(self.net.wanted), 2)
