@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
@@ -20,13 +21,14 @@ from chatproto.cli.options import (
     descriptor,
 )
 from chatproto.cli.secret_line import SecretLine
-from chatproto.cli.servers import introducer
+from chatproto.cli.servers import connect
 from chatproto.client.active_target import ActiveTarget
-from chatproto.client.app import App
+from chatproto.client.app import Client, Storage, build_client, no_server
+from chatproto.client.context import Context, Signal
 from chatproto.client.events import Event, Failed, Notice
-from chatproto.client.files import Files
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.nearby import Neighbours
+from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.service import ChatClient
 from chatproto.client.settings import ClientSettings
 from chatproto.client.shared_port import shared_port
@@ -47,8 +49,18 @@ from chatproto.wire.reasons import Reason
 __all__ = ["Options", "makeService"]
 
 
-def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -> App:
-    """Build the client from its options. `finished` gets the exit code."""
+def make_client(
+    reactor: Any,
+    options: Options,
+    *,
+    typed: bool = False,
+    flushed: Callable[[], Deferred[None]] = lambda: succeed(None),
+) -> Client:
+    """Build the client that `options` want.
+
+    Args: typed: lines come from a person at a terminal. flushed: fires when all that was published is
+    written to the screen.
+    """
     plain = bool(options["plain"])
     settings = ClientSettings(
         options["id"],
@@ -64,23 +76,29 @@ def make_node(reactor: Any, options: Options, finished: Callable[[int], None]) -
         accept=options["accept"],
         rate=options["rate"],
         unread=bool(options.get("unread")),
+        typed=typed,
     )
-    known: TrustStore | None = None
     limits = replace(DEFAULTS, peer_ping=options["ping"])
+    known: TrustStore | None = None
+    storage: Storage | None = None
     if not plain:
         known = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
-    node = App(reactor, settings, limits, known, finished, options.get("ledger"), now=wall)
-    node.dialects = KnownDialects(options["home"] / "dialects")
-    if options["server"] is not None:
-        node.place.server = options["server"]
-        node.server = introducer(reactor, options, node, known)
-    if not plain:
-        threads = Threads(reactor, reactor.getThreadPool())
-        node.files = Files(node, threads, options["home"], options["downloads"])
-        if options["beacon"]:
-            assert known is not None
-            node.neighbours = Neighbours(node, options["id"], known, partial(Ports, reactor))
-    return node
+        worker = Threads(reactor, reactor.getThreadPool())
+        storage = Storage(worker, options["home"], options["downloads"])
+
+    def beacons(context: Context, trust: TrustStore, came: Signal[str]) -> Neighbours:
+        return Neighbours(context, trust, came, partial(Ports, reactor))
+
+    return build_client(
+        Context(settings, limits, reactor, wall, flushed=flushed),
+        place=OwnAddresses(settings.announce, server=options["server"]),
+        connect=partial(connect, reactor, options, known) if options["server"] else no_server,
+        trust=known,
+        ledger=options.get("ledger"),
+        storage=storage,
+        beacons=beacons if options["beacon"] else None,
+        dialects=KnownDialects(options["home"] / "dialects"),
+    )
 
 
 def own_port(reactor: Any, options: Options) -> IStreamServerEndpoint:
@@ -92,35 +110,40 @@ def own_port(reactor: Any, options: Options) -> IStreamServerEndpoint:
     return shared or serverFromString(reactor, options["port"])
 
 
-def control(node: App, screen: Callable[[Event], None]) -> Control:
-    """Build the control socket's commands; each script has an active conversation of its own."""
+def control(client: Client, screen: Callable[[Event], None]) -> Control:
+    """Make what scripts say to `client` through, and hear its events; each has a target of its own.
+
+    `screen` gets every event as well.
+    """
 
     def new_speaker() -> Callable[[str], Event | None]:
-        standing = ActiveTarget(node.calls.all)
-        return lambda line: standing.run(lambda: carry_out_json(line, node))
+        standing = ActiveTarget(client.calls.all)
+        return lambda line: standing.run(lambda: carry_out_json(line, client))
 
-    return Control(screen, new_speaker, wall, node.limits)
+    return Control(screen, new_speaker, wall, client.context.limits)
 
 
 def _password_again(
-    node: App, options: Options, terminal: int, ui: PlainInterface, tell: Callable[[Event], None]
+    client: Client, options: Options, terminal: int, ui: PlainInterface
 ) -> SecretLine:
     """Ask at the terminal for the password again after the server has refused it."""
 
     def got(password: str) -> None:
         options["password"], options["typed-password"] = password, True
-        node.register()
+        client.directory.register()
 
     secret = SecretLine(terminal, ui.on_line, got)
 
     def told(event: Event) -> None:
-        tell(event)
         if isinstance(event, Failed) and (event.command, event.status) == ("register", 403):
-            user = options["user"]
-            tell(Notice(f"Password of {user}: type it again, it is not shown; Enter asks no more"))
+            text = (
+                f"Password of {options['user']}: type it again, it is not shown; Enter asks no more"
+            )
+            client.context.publish(Notice(text))
             secret.ask()
 
-    node.tell = told
+    client.context.publish.listen(told)
+    client.program.finished.listen(lambda code: secret.stop())
     return secret
 
 
@@ -133,61 +156,50 @@ def makeService(options: Options) -> IService:
 
     if options["plain"] and not options["id"].isalnum():
         print(f"chatclient: some programs refuse the id {options['id']}", file=sys.stderr)
-    parts: dict[str, Any] = {}
-
-    def finished(code: int) -> None:
-        if "secret" in parts:
-            parts["secret"].stop()
-        parts["client"].finished(code)
-
-    node = make_node(reactor, options, finished)
+    typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
+    typed, is_json = os.isatty(typed_in), options["ui"] == "json"
+    full: Signal[bool] = Signal()
     screen = Output(
         reactor,
         descriptor(sys.__stdout__, os.O_WRONLY),
-        dropped_line=lambda count: parts["ui"].dropped_line(count),
-        on_full=node.calls.hold,
+        dropped_line=lambda count: ui.dropped_line(count),
+        on_full=full,
     )
+    client = make_client(
+        reactor,
+        options,
+        typed=typed and not is_json and not options["plain"],
+        flushed=screen.flush,
+    )
+    context = client.context
+    full.listen(client.calls.hold)
     ui: PlainInterface | JsonLines
-    if options["ui"] == "json":
-        ui = JsonLines(node, screen.write_line, wall)
+    if is_json:
+        ui = JsonLines(client, screen.write_line, wall)
     else:
-        typed = os.isatty(descriptor(sys.__stdin__, os.O_RDONLY))
-        clock = reactor if typed and not options["plain"] else None
-        node.calls.all.typed = clock is not None
+        clock = reactor if context.settings.typed else None
         times = bool(options["time"])
-        ui = PlainInterface(
-            node, screen.write_line, wall, clock, lambda: parts["keyboard"].pending, times
-        )
-    parts["ui"] = ui
-    scripts = control(node, ui.tell)
+        ui = PlainInterface(client, screen.write_line, wall, clock, lambda: keyboard.pending, times)
+    scripts = control(client, ui.tell)
+    context.publish.listen(scripts.tell)
     unix: Any = reactor  # as every reactor is where there are such sockets
-    node.tell = scripts.tell
-    node.flushed = screen.flush
 
     def failed(sentence: str) -> None:
         ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
 
-    typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
-    if isinstance(ui, JsonLines):  # a text escaped in JSON is longer, and a path may be any bytes
-        most, errors = node.limits.control_line, "surrogateescape"
+    if is_json:  # a text escaped in JSON is longer, and a path may be any bytes
+        most, errors = context.limits.control_line, "surrogateescape"
     else:
-        most, errors = node.limits.message, "strict"
+        most, errors = context.limits.message, "strict"
     on_line = ui.on_line
-    if isinstance(ui, PlainInterface) and options["user"] is not None and os.isatty(typed_in):
-        secret = parts["secret"] = _password_again(node, options, typed_in, ui, scripts.tell)
-        on_line = secret.on_line
-    keyboard = parts["keyboard"] = LineInput(
-        reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed
-    )
-
-    def hold(held: bool) -> None:
-        keyboard.pause() if held else keyboard.resume()
-        scripts.hold(held)
-
-    node.hold_input = hold
-    client = parts["client"] = ChatClient(
+    if isinstance(ui, PlainInterface) and options["user"] is not None and typed:
+        on_line = _password_again(client, options, typed_in, ui).on_line
+    keyboard = LineInput(reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed)
+    context.hold_input.listen(lambda held: keyboard.pause() if held else keyboard.resume())
+    context.hold_input.listen(scripts.hold)
+    service = ChatClient(
         reactor,
-        node,
+        client,
         own_port(reactor, options),
         options["opened"],
         keyboard,
@@ -196,6 +208,6 @@ def makeService(options: Options) -> IService:
         ControlSocket(unix, options["home"], scripts),
     )
     program = MultiService()
-    client.setServiceParent(program)
+    service.setServiceParent(program)
     Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
     return program

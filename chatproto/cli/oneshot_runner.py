@@ -14,11 +14,11 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
-from chatproto.cli.client import control, make_node, own_port
+from chatproto.cli.client import control, make_client, own_port
 from chatproto.cli.client_options import InUse, Options
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.cli.options import RotatedLog, WrongOption, descriptor, log_observer
-from chatproto.client.app import App
+from chatproto.client.app import Client
 from chatproto.client.events import Event
 from chatproto.client.service import CannotStart, ChatClient
 from chatproto.net.clock import wall
@@ -112,8 +112,8 @@ class OneShotRunner:
         self._code: int | None = None
         self._began = 0.0
         self._guest: ControlSocketClient | None = None
-        self._node: App | None = None
-        self._client: ChatClient | None = None
+        self._client: Client | None = None
+        self._service: ChatClient | None = None
         self._control: Control | None = None
         self._stopped = False
         self._screen = Output(
@@ -204,15 +204,18 @@ class OneShotRunner:
 
     def _start(self) -> None:
         options = self._options
-        node = make_node(self._reactor, options, self._finished)
+        client = make_client(self._reactor, options)
+        client.program.finished.listen(self._finished)
         socket: ControlSocket | None = None
         if isinstance(self._work, Receive):  # which may last: others can have it do their work
-            self._control = control(node, self._heard)
+            self._control = control(client, self._heard)
             socket = ControlSocket(self._reactor, options["home"], self._control)
-        node.tell = self._control.tell if self._control is not None else self._heard
-        self._client = ChatClient(
+        client.context.publish.listen(
+            self._control.tell if self._control is not None else self._heard
+        )
+        self._service = ChatClient(
             self._reactor,
-            node,
+            client,
             own_port(self._reactor, options),
             options["opened"],
             NoKeyboard(),
@@ -220,22 +223,22 @@ class OneShotRunner:
             self._cannot_start,
             socket,
         )
-        self._node = node
+        self._client = client
         if options["server"] is not None:
             # Who only asks need not be known to the server.
             when = ("running",) if isinstance(self._work, ListRegistered) else ()
             self._work = AtServer(self._work, *when)
-        self._client.startService()
+        self._service.startService()
         self._do(self._work.begin())
 
     def _cannot_start(self, error: CannotStart) -> None:
-        self._node = None
+        self._client = None
         self._end(Over(COULD_NOT_START, f"cannot start: {error}"))
 
     # What is said and done.
 
     def _heard(self, event: Event) -> None:
-        """Our own node's news; what follows comes after it has done what it is doing."""
+        """Our own client's news; what follows comes after it has done what it is doing."""
         self._reactor.callLater(0, self._told, json_object(event, wall()))
 
     def _told(self, event: Said) -> None:
@@ -283,8 +286,8 @@ class OneShotRunner:
     def _command(self, given: Values) -> None:
         if self._guest is not None:
             self._guest.command(given)
-        elif self._node is not None:
-            answer = carry_out_values(given, self._node)
+        elif self._client is not None:
+            answer = carry_out_values(given, self._client)
             if answer is not None:
                 self._heard(answer)
 
@@ -334,25 +337,23 @@ class OneShotRunner:
     def _close(self) -> None:
         if self._stopped:
             return
-        if self._node is not None:
-            self._wait_for_guests(self._reactor.seconds() + self._node.limits.end_wait)
+        if self._client is not None:
+            self._wait_for_guests(self._reactor.seconds() + self._client.context.limits.end_wait)
             return
         self._flush().addBoth(lambda _: self._leave())
 
     def _wait_for_guests(self, until: float) -> None:
         """Give scripts that use our control socket some time to finish, then stop."""
-        assert self._node is not None
+        assert self._client is not None
         if self._control is not None and len(self._control) and self._reactor.seconds() < until:
             self._reactor.callLater(LOOK_AGAIN, self._wait_for_guests, until)
         else:
-            self._node.stop(self._code or 0)
+            self._client.program.stop(self._code or 0)
 
     def _finished(self, code: int) -> None:
-        """The node has ended by itself, or because we said so."""
-        assert self._client is not None
+        """The client has ended by itself, or because we said so."""
         self._stop("the client has ended")
         self._stopped = True
-        self._client.finished(code)
 
     def _flush(self) -> Deferred[None]:
         shown = self._screen.flush()
@@ -367,9 +368,9 @@ class OneShotRunner:
         """An interrupt, or all is over."""
         self._stopped = True
         self._stop("interrupted")
-        if self._client is None or self._node is None:
+        if self._service is None or self._client is None:
             return self._flush().addErrback(lambda _: None)
-        return self._client.stopService()
+        return self._service.stopService()
 
 
 def _now() -> str:

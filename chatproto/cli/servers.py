@@ -9,10 +9,13 @@ from typing import Any
 
 from chatproto.cli.asking import account_password
 from chatproto.cli.options import WrongOption
-from chatproto.client.app import App
+from chatproto.client.address_book import AddressBook
+from chatproto.client.app import ServerAccess
+from chatproto.client.context import Context
 from chatproto.client.events import Notice
-from chatproto.client.introducers import ClassicIntroducer, Introducer, SecureIntroducer
-from chatproto.client.server_news import ServerNews
+from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.server_news import ServerEvents, ServerNews
 from chatproto.client.service import CannotStart
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.client import ClassicServer
@@ -24,15 +27,26 @@ from chatproto.wire.fields import host_port
 from chatproto.wire.limits import DEFAULTS
 
 
-def introducer(
-    reactor: Any, options: Mapping[str, Any], node: App, known: TrustStore | None
-) -> Introducer:
-    """The server, or several with one directory, as `--plain` or not wants them to be spoken to."""
+def connect(
+    reactor: Any,
+    options: Mapping[str, Any],
+    known: TrustStore | None,
+    context: Context,
+    people: AddressBook,
+    place: OwnAddresses,
+    events: ServerEvents,
+) -> ServerAccess:
+    """Make the client's side of the server, or of several with one directory, as `options` name them.
+
+    Args: known: None for the classic dialect (--plain). events: told what a server says by itself.
+    """
     (host, port), *others = options["servers"]
     if known is None:
-        return ClassicIntroducer(*(ClassicServer(reactor, *one) for one in options["servers"]))
+        servers = (ClassicServer(reactor, *one) for one in options["servers"])
+        return ServerAccess(ClassicIntroducer(*servers))
     wanted = options["server-key"]
-    news = ServerNews(known, node, *(host_port(*one) for one in options["servers"]))
+    addresses = (host_port(*one) for one in options["servers"])
+    news = ServerNews(context, known, people, place, events, *addresses)
 
     def judge(key: str) -> str | None:
         address = server.name
@@ -63,18 +77,18 @@ def introducer(
         registers=not options.get("only-asks"),
         renewed=partial(_renewed, options),
     )
-    node.rooms.connection = RoomClient(server)
-    server.pushed = node.rooms.pushed
+    server.pushed = events.pushed
     server.is_known = lambda: wanted is not None or known.server_pin(server.name) is not None
-    server.silent = lambda why: node.tell(Notice(why))
-    server.own_port = lambda: node.place.own_port
-    return SecureIntroducer(
+    server.silent = lambda why: context.publish(Notice(why))
+    server.own_port = lambda: place.own_port
+    introducer = SecureIntroducer(
         server,
         not options["unlisted"],
         tuple(options["allow"]),
-        node.place.addresses,
+        place.addresses,
         bool(options["open"]),
     )
+    return ServerAccess(introducer, RoomClient(server))
 
 
 def _login(options: Mapping[str, Any]) -> Callable[[int], bcp2_server.Login]:

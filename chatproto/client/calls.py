@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.caller import CallDialer
+from chatproto.client.context import Context, Signal
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.events import Event, Failed, Notice, SessionChanged
 from chatproto.client.files import Files
 from chatproto.client.links import Links
-from chatproto.client.outbound_streams import OutboundStreams, Random
+from chatproto.client.name_resolver import NameResolver
+from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.redials import Redials
-from chatproto.client.rendezvous import Rendezvous
+from chatproto.client.rendezvous import Rendezvous, ServerAnswers
 from chatproto.client.rendezvous_table import RendezvousTable
+from chatproto.client.requests import Requests
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.client.secure_links import SecureLinks
-from chatproto.client.settings import ClientSettings
+from chatproto.client.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
-from chatproto.client.target import AwayContact, RoomTarget, Target
+from chatproto.client.target import AwayContact, Target
 from chatproto.client.trust_store import TrustStore
-from chatproto.identity.names import NameBook
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
 from chatproto.net.clock import Wall
@@ -40,7 +40,6 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import Capabilities, Dialect, Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Reason, reason_of
 
 log = Logger()
@@ -51,75 +50,62 @@ REFUSED = frozenset({Reason.DECLINED, Reason.REFUSED})
 """Ends of calls after which nothing more is queued for the contact."""
 
 
-class CallsOwner(Protocol):
-    """What the calls need of the node."""
-
-    settings: ClientSettings
-    limits: Limits
-    people: AddressBook
-    names: NameBook
-    me: Me
-    acquaintances: TrustStore | None
-    posts: OutboundStreams | None
-    files: Files | None
-    random: Random
-    place: OwnAddresses
-
-    @property
-    def tell(self) -> Callable[[Event], None]:
-        """Where news goes."""
-
-    def settle(self) -> None:
-        """Something was finished."""
-
-    def room_is_current(self, name: str) -> None:
-        """Say that the next line goes to the room `name`."""
-
-    async def locate(self, client_id: str) -> Contact | None:
-        """Where the server says that `client_id` is, if it answers with them."""
-
-    async def confirm(self, client_id: str, key: str) -> bool:
-        """Whether the server says that `client_id` has `key`."""
-
-    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
-        """Where the server says that `client_id` is, if it knows."""
-
-    def now(self) -> Wall:
-        """Seconds since the epoch."""
-
-    def shown(self, line: int) -> None:
-        """What is in line `line` of the log was told."""
-
-    def left_by_peer(self) -> None:
-        """A peer has ended a talk in plain text, and nothing waited to be said there."""
-
-    def talked(self, conversation: Conversation) -> None:
-        """A talk in plain text went both ways, and is over."""
-
-    def left_over(self, post: Delivery, quiet: bool) -> None:
-        """A conversation is over, and this may not have arrived."""
-
-
 class Calls:
     """Begins conversations and forgets them; `links` and `secure` are how they are carried, in the open
     and inside TLS.
     """
 
-    def __init__(self, node: CallsOwner, reactor: IReactorTime) -> None:
-        self._node = node
-        self.all = Conversations(node.names, reactor.seconds, self._tell_target)
+    def __init__(
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        people: AddressBook,
+        place: OwnAddresses,
+        conversations: Conversations,
+        strangers: Strangers,
+        requests: Requests,
+        resolver: NameResolver,
+        answers: ServerAnswers,
+        events: ServerEvents,
+        posts: OutboundStreams | None,
+        files: Files | None,
+    ) -> None:
+        self.shown: Signal[int] = Signal()
+        """The text of this line of the log was shown."""
+        self.over: Signal[tuple[Delivery, bool]] = Signal()
+        """A conversation with this delivery has ended; True: nothing of it was shown."""
+        self.talked: Signal[Conversation] = Signal()
+        """A conversation in plain text went both ways, and has ended."""
+        self.left: Signal[None] = Signal()
+        """A peer has left a conversation in plain text in which nothing waited to be sent."""
+        self.acquaintances = trust
+        self.people = people
+        self.here = place
+        self.settings = context.settings
+        self.limits = context.limits
+        self.all = conversations
+        self.names = conversations.names
+        self.strangers = strangers
         self.ignored: set[str] = set()  # ids of peers in plain text, for this run
-        self.strangers = Strangers(reactor, node.limits, self.tell)
+        self._context = context
+        self._requests = requests
+        self._resolver = resolver
+        self._posts = posts
+        self._files = files
+        reactor = context.clock
         self.links = Links(self)
         self.secure = SecureLinks(self, reactor)
-        self._reactor = reactor
-        self._dialer = Dialer(reactor, node.limits, lambda: node.place.own_port)
-        self.meetings = RendezvousTable(self, self._dialer, reactor)
+        self._reactor = context.clock
+        self._dialer = Dialer(reactor, context.limits, lambda: place.own_port)
+        self.meetings = RendezvousTable(self, answers, self._dialer, reactor)
         secure_dialer = SecureDialer(self, reactor)
         self.caller = CallDialer(self, self._dialer, secure_dialer)
-        self._redials = Redials(self, secure_dialer, reactor, node.random)
+        self._redials = Redials(self, secure_dialer, reactor, context.random)
         self.leaving = False
         self._all_closed: Callable[[], None] | None = None
+        conversations.moved.listen(self._tell_target)
+        events.came.listen(self._came)
+        events.introduced.listen(self.meetings.introduced)
 
     # What others need of it.
 
@@ -129,7 +115,7 @@ class Calls:
 
     def now(self) -> Wall:
         """Seconds since the epoch."""
-        return self._node.now()
+        return self._context.now()
 
     def take(self, conversation: Conversation) -> None:
         """Take the call of `conversation`."""
@@ -139,41 +125,16 @@ class Calls:
     @property
     def me(self) -> Me:
         """Who we are, as openers tell it."""
-        return self._node.me
-
-    @property
-    def settings(self) -> ClientSettings:
-        """How we were told to behave."""
-        return self._node.settings
-
-    @property
-    def limits(self) -> Limits:
-        """The named limits."""
-        return self._node.limits
-
-    @property
-    def people(self) -> AddressBook:
-        """Whom we have heard of."""
-        return self._node.people
-
-    @property
-    def acquaintances(self) -> TrustStore | None:
-        """Whom we know by key; None where everything is plain."""
-        return self._node.acquaintances
-
-    @property
-    def here(self) -> OwnAddresses:
-        """Where we are."""
-        return self._node.place
+        return self.here.me
 
     async def introduce_again(self, conversation: Conversation) -> Rendezvous | None:
         """Ask the server once more for the one of `conversation`, if it is open on a connection."""
         if conversation.state is not SessionState.OPEN or conversation.key is None:
             return None
-        await self._node.whereabouts(conversation.id, conversation.key)
+        await self.whereabouts(conversation.id, conversation.key)
         if conversation.state is not SessionState.OPEN:
             return None
-        return self.meetings.take(conversation.key)
+        return self.meetings.answers.take(conversation.key)
 
     @property
     def current(self) -> Conversation | None:
@@ -182,16 +143,16 @@ class Calls:
 
     def tell(self, event: Event) -> None:
         """News for the person."""
-        self._node.tell(event)
+        self._context.publish(event)
 
     def security(self, key: str) -> str:
         """`verified` or `encrypted`."""
-        known = self._node.acquaintances
+        known = self.acquaintances
         return known.security(key) if known is not None else "encrypted"
 
     def pin(self, conversation: Conversation) -> None:
         """Keep that `conversation.pins` has its key."""
-        known, client_id, key = self._node.acquaintances, conversation.pins, conversation.key
+        known, client_id, key = self.acquaintances, conversation.pins, conversation.key
         if known is None or client_id is None or key is None:
             return
         try:
@@ -202,17 +163,12 @@ class Calls:
 
     def ignores(self, client_id: str, key: str | None = None) -> bool:
         """Return True if calls from `key` under `client_id` are ignored."""
-        known = self._node.acquaintances
+        known = self.acquaintances
         if key is None and client_id in self.ignored:
             return True
         return known is not None and known.ignores(client_id, key)
 
     # Names.
-
-    @property
-    def names(self) -> NameBook:
-        """Look up the recipients that names mean."""
-        return self._node.names
 
     def name_of(self, key: str, wanted: str = "") -> str:
         """Return the name shown for `key`: that of its conversation, else of its pin."""
@@ -241,12 +197,12 @@ class Calls:
             return False
 
     async def confirm(self, client_id: str, key: str) -> bool:
-        """Whether the server says that `client_id` has `key`."""
-        return await self._node.confirm(client_id, key)
+        """Return True if the server says that `client_id` has `key`."""
+        return await self._resolver.confirm(client_id, key)
 
     def toll(self, key: str, cost: int) -> float:
         """Take what messages of `key` cost; return the seconds for which nothing more is read."""
-        wait, posts = self.strangers.toll(key, cost), self._node.posts
+        wait, posts = self.strangers.toll(key, cost), self._posts
         if posts is None:
             return wait
         name = next((one.name for one in self.all if one.key == key), key)
@@ -267,10 +223,10 @@ class Calls:
 
         It is called `name`, or, where that means somebody else, as `NameBook.name_for` says.
         """
-        node, half = self._node, self._node.settings.half_duplex
-        session = PeerSession(manner, half=half, limits=node.limits)
+        limits, half = self.limits, self.settings.half_duplex
+        session = PeerSession(manner, half=half, limits=limits)
         conversation = self.all.begin(
-            lambda number: Conversation(self, self._reactor, node.limits, session, name, number)
+            lambda number: Conversation(self, self._reactor, limits, session, name, number)
         )
         if recipient is not None:
             conversation.recipient = recipient
@@ -281,7 +237,7 @@ class Calls:
 
     def _client_id_of(self, recipient: Recipient) -> str:
         """Return the id of `recipient` at the server, if it is known."""
-        known = self._node.acquaintances
+        known = self.acquaintances
         match recipient:
             case FirstContact(_, client_id):
                 return client_id
@@ -291,12 +247,12 @@ class Calls:
 
     def attach(self, conversation: Conversation) -> None:
         """Keep what is said in `conversation`, whose key is known, from now on."""
-        session, posts, key = conversation.session, self._node.posts, conversation.key
+        session, posts, key = conversation.session, self._posts, conversation.key
         if key is not None and session.dialect.numbered and session.post is None:
             assert posts is not None
             post = posts.of(key, conversation.name)
             conversation.will_tell_of(post)
-            conversation.perform(session.attach(post, self._node.now()))
+            conversation.perform(session.attach(post, self._context.now()))
 
     def join(self, link: PlainLink | SecureLink, conversation: Conversation) -> bool:
         """Let `link` carry `conversation`, if it is for whoever is at the other end.
@@ -329,7 +285,7 @@ class Calls:
         """Make another connection for it."""
         self._redials.later(conversation, failed)
 
-    def came(self, name: str) -> None:
+    def _came(self, name: str) -> None:
         """Somebody is there again."""
         for one in self.all:
             if one.id == name and one.state is SessionState.BROKEN:
@@ -339,18 +295,14 @@ class Calls:
 
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
         """Where the server says that they are; None if it does not know."""
-        return await self._node.whereabouts(client_id, key)
-
-    def shown(self, line: int) -> None:
-        """What is in line `line` of the log was told."""
-        self._node.shown(line)
+        return await self._requests.then(lambda: self._resolver.whereabouts(client_id, key))
 
     def conversation_ended(self, conversation: Conversation, reason: str) -> None:
         """Forget a closed conversation. The next typed line may be queued for its contact."""
         was_current = conversation is self.all.current
         plain = not conversation.session.dialect.numbered
         if plain and conversation.heard_any and conversation.said_any:
-            self._node.talked(conversation)
+            self.talked(conversation)
 
         own = reason_of(reason) is Reason.YOU_LEFT
         self.all.end(conversation, own)
@@ -363,11 +315,7 @@ class Calls:
             self.tell(Notice(f"still there: {names} (/switch)"))
         if not self.secure.carries(conversation):
             self.link_free(conversation)
-        self._node.settle()
-
-    def left_by_peer(self) -> None:
-        """A peer has ended a talk in plain text, and nothing waited to be said there."""
-        self._node.left_by_peer()
+        self._context.settled(None)
 
     def _may_queue(self, conversation: Conversation, reason: str) -> bool:
         """Return True if a call failed, but not by their word, to somebody whose key is pinned."""
@@ -386,14 +334,12 @@ class Calls:
             case Conversation():
                 target.quiet = False
                 target.show(current=True)
-            case RoomTarget(name):
-                self._node.room_is_current(name)
             case AwayContact(_, name):
                 self.tell(SessionChanged(name, "closed", current=True))
 
     def carried(self, conversation: Conversation) -> None:
         """It is open on a connection, or not any more: so are the files with them."""
-        files, session = self._node.files, conversation.session
+        files, session = self._files, conversation.session
         if files is None or conversation.key is None:
             return
         person = files.of(conversation.key, conversation.name)
@@ -404,26 +350,26 @@ class Calls:
 
     def about_files(self, conversation: Conversation, message: Bcp2Message) -> None:
         """They said something about files."""
-        if self._node.files is not None and conversation.key is not None:
-            self._node.files.of(conversation.key, conversation.name).heard(message)
+        if self._files is not None and conversation.key is not None:
+            self._files.of(conversation.key, conversation.name).heard(message)
 
     def lasts(self, conversation: Conversation) -> bool:
         """Return True if messages outlive the conversation: the key of its recipient is pinned."""
-        known = self._node.acquaintances
+        known = self.acquaintances
         return known is not None and conversation.key is not None and known.knows(conversation.key)
 
     def link_free(self, conversation: Conversation) -> None:
         """It is over and has no connection any more: what becomes of what has not arrived."""
         session = conversation.session
         if session.post is not None:
-            self._node.left_over(session.post, conversation.quiet)
+            self.over((session.post, conversation.quiet))
 
     async def dial_alone(self, conversation: Conversation) -> PlainLink:
         """A new connection to them, for one message. Raises Unreachable."""
         contact = conversation.contact
         host, port = conversation.host, conversation.port
         if contact is None and port is None:
-            contact = await self._node.locate(conversation.id)
+            contact = await self._requests.then(lambda: self._resolver.locate(conversation.id))
         if contact is not None:
             host, port = contact.host, contact.port
         if host is None or port is None:
@@ -442,7 +388,7 @@ class Calls:
 
     def written(self) -> None:
         """A message of ours went out."""
-        self._node.settle()
+        self._context.settled(None)
 
     def leave_all(self, done: Callable[[], None]) -> None:
         """Leave every conversation; call `done` when all links are closed, or after `exit_wait`."""
@@ -453,7 +399,7 @@ class Calls:
         self.strangers.stop()
         self.links.drop_strangers()
         self.secure.drop_strangers()
-        late = self._reactor.callLater(self._node.limits.exit_wait, lambda: finish())
+        late = self._reactor.callLater(self.limits.exit_wait, lambda: finish())
 
         def finish() -> None:
             self._all_closed = None

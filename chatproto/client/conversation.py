@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.client.context import Signal
 from chatproto.client.events import Bye, Event, Failed, SessionChanged
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.message_news import MessageNews
@@ -99,8 +100,9 @@ class ConversationOwner(Protocol):
     def carried(self, conversation: Conversation) -> None:
         """It is open on a connection, or not any more."""
 
-    def shown(self, line: int) -> None:
-        """What is in line `line` of the log was told."""
+    @property
+    def shown(self) -> Signal[int]:
+        """What is in this line of the log was told."""
 
     def conversation_ended(self, conversation: Conversation, reason: str) -> None:
         """Note that the session closed, for `reason`."""
@@ -260,6 +262,10 @@ class Conversation:
         """They call on a connection that was made for `meeting`."""
         if meeting is not None:
             self.meeting = meeting
+
+    def unsend(self, number: int) -> None:
+        """Take back message `number`, which has not arrived. Raises LocalError in plain text."""
+        self.perform(self.session.unsend(number))
 
     def move(self, link: SecureLink) -> None:
         """Go on with it on `link`, a better way that we made."""

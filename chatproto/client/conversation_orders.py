@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
 
 from chatproto.client.calls import Calls
 from chatproto.client.conversation import Conversation
-from chatproto.client.events import CommandOutput, Notice
 from chatproto.client.files import Files
-from chatproto.identity.pins import Ignored
-from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
+from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
@@ -23,27 +21,21 @@ MEANT = {
 """Words that are meant as commands where nobody is there to hear them."""
 
 
-class OrdersOwner(Protocol):
-    """What they need of the node."""
-
-    files: Files | None
-
-    def leave_for(self, recipient: Recipient, text: str) -> bool:
-        """Keep `text` for somebody with whom there is no conversation; whether that can be."""
-
-
 class ConversationOrders:
     """Each goes to the current conversation, or to the one that is named; each raises LocalError with one
     sentence.
     """
 
-    def __init__(self, node: OrdersOwner, calls: Calls) -> None:
-        self._node = node
+    def __init__(
+        self, calls: Calls, files: Files | None, leave_for: Callable[[Recipient, str], bool]
+    ) -> None:
         self._calls = calls
+        self._files = files
+        self._leave_for = leave_for
 
     def say(self, text: str, to: str = "") -> None:
         """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`."""
-        conversation = self.whom(to)
+        conversation = self._calls.all.whom(to)
         if conversation is not None:
             self.say_in(conversation, text)
             return
@@ -55,10 +47,10 @@ class ConversationOrders:
                 raise self._calls.all.nobody(hint)
             if meant:
                 raise LocalError(400, f"that was not queued for {away.name}: did you mean {meant}?")
-            if self._node.leave_for(away.recipient, text):
+            if self._leave_for(away.recipient, text):
                 return
             raise LocalError(404, f"that was not sent: {away.name} is away, and no key is kept")
-        if self._node.leave_for(self._calls.names.resolve(to), text):
+        if self._leave_for(self._calls.names.resolve(to), text):
             return
         if self._calls.all.called(to) is not None:
             raise LocalError(
@@ -66,26 +58,6 @@ class ConversationOrders:
                 f"{to}? may be somebody else: /msg @{to}? speaks to them, /chat {to} calls {to}",
             )
         raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
-
-    def whom(self, to: str) -> Conversation | None:
-        """The conversation with the one whom `to` means, if there is one; without `to` the current one.
-
-        Raises LocalError if `to` means nobody, or may mean two.
-        """
-        if not to:
-            away = self._calls.all.away
-            if away is not None:
-                return self._calls.all.with_recipient(away.recipient)
-            return self._calls.all.current
-        return self._calls.all.with_recipient(self._calls.names.resolve(to))
-
-    def named(self, what: str) -> Conversation | None:
-        """As `whom`; `bob` may mean `bob?` here, for nothing is said by this."""
-        return self.whom(what) or self._calls.all.called(what)
-
-    def with_same(self, conversation: Conversation) -> Conversation | None:
-        """The conversation that there is now with the recipient of `conversation`, which may be over."""
-        return self._calls.all.with_recipient(conversation.recipient)
 
     def say_in(self, conversation: Conversation, text: str) -> None:
         """Say `text` in `conversation`."""
@@ -138,7 +110,7 @@ class ConversationOrders:
 
     def switch(self, what: str) -> None:
         """Make the conversation with `what` the current one; for a contact who is away, queue."""
-        conversation = self.named(what)
+        conversation = self._calls.all.known(what)
         if conversation is None:
             self._calls.queue_for(self.key_of(what))
         elif not self._calls.all.move_to(conversation):
@@ -163,81 +135,6 @@ class ConversationOrders:
         conversation = self._calls.all.need_current()
         conversation.perform(conversation.session.over(self._calls.now()))
 
-    def unsend(self, conversation: Conversation, number: int) -> None:
-        """Take back a message of `conversation` that has not arrived."""
-        conversation.perform(conversation.session.unsend(number))
-
-    def ignore(self, peer: str) -> None:
-        """Take no calls of `peer` any more, and end what there is with them; or take them again."""
-        one, conversation = self._ignored(peer)
-        known = self._calls.acquaintances
-        if known is None or not (one.key or one.server):
-            on = one.name not in self._calls.ignored
-        else:
-            on = not any(other.same(one) for other in known.ignored)
-        self._set_ignored(one, on)
-        if on and conversation is not None:
-            rings = conversation.state is SessionState.RINGING
-            session = conversation.session
-            conversation.perform(session.decline() if rings else session.leave())
-
-    def unignore(self, peer: str) -> None:
-        """Take calls of `peer` again. Raises LocalError if they are not ignored."""
-        known = self._calls.acquaintances
-        if peer in self._calls.ignored:
-            self._set_ignored(Ignored(peer), False)
-            return
-        entries = known.ignored if known is not None else ()
-        found = [one for one in entries if peer in (one.name, one.key)]
-        if not found:
-            one, _ = self._ignored(peer)
-            found = [other for other in entries if other.same(one)]
-        if len({one.key or one.server for one in found}) > 1:
-            keys = " or ".join(one.key for one in found if one.key)
-            raise LocalError(409, f"several called {peer} are ignored: {keys}?")
-        if not found:
-            raise LocalError(404, f"{peer} is not ignored: /ignore lists who is")
-        self._set_ignored(found[0], False)
-
-    def list_ignored(self) -> CommandOutput:
-        """Everybody whose calls are not taken."""
-        known = self._calls.acquaintances
-        rows = [{"id": one.name, "key": one.key or None} for one in known.ignored] if known else []
-        rows += [{"id": name, "key": None} for name in sorted(self._calls.ignored)]
-        lines = tuple(f"{row['id']} {row['key'] or ''}".strip() for row in rows)
-        return CommandOutput("ignore", lines or ("nobody is ignored",), {"ignored": rows})
-
-    def _ignored(self, peer: str) -> tuple[Ignored, Conversation | None]:
-        """Return the key or id to ignore, and the conversation with that peer."""
-        conversation = self.named(peer)
-        if conversation is None:
-            recipient: Recipient = self._calls.names.resolve(peer)
-        else:
-            recipient = conversation.recipient
-        known = self._calls.acquaintances
-        match recipient:
-            case KeyedPerson(key):
-                return Ignored(self._calls.name_of(key, peer).rstrip("?"), key=key), conversation
-            case FirstContact(_, client_id) if known is not None and conversation is None:
-                return Ignored(client_id, server=known.here), None
-        return Ignored(conversation.called if conversation is not None else peer), conversation
-
-    def _set_ignored(self, one: Ignored, on: bool) -> None:
-        """Raises LocalError, PinTrouble."""
-        known = self._calls.acquaintances
-        entries = len(self._calls.ignored) + (len(known.ignored) if known is not None else 0)
-        if on and entries >= self._calls.limits.ignored:
-            raise LocalError(
-                413, f"more than {self._calls.limits.ignored} people cannot be ignored"
-            )
-        if known is not None and (one.key or one.server):
-            known.ignore(one, on)
-        elif on:
-            self._calls.ignored.add(one.name)
-        else:
-            self._calls.ignored.discard(one.name)
-        self._calls.tell(Notice(f"{one.name} is {'ignored' if on else 'no longer ignored'}"))
-
     def quit_current(self) -> bool:
         """Leave the current conversation. False if there is none."""
         conversation = self._calls.all.current
@@ -248,8 +145,8 @@ class ConversationOrders:
 
     def send(self, paths: list[str], to: str = "") -> None:
         """Send files to `to`, or to the one of the current conversation."""
-        files = self._node.files
-        conversation = self.whom(to) if to else self._calls.all.need_current()
+        files = self._files
+        conversation = self._calls.all.whom(to) if to else self._calls.all.need_current()
         if conversation is None:
             raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
         if conversation.session.dialect.numbered and conversation.key is None:

@@ -5,32 +5,45 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from chatproto.client.context import Signal
 from chatproto.client.conversation import Conversation
 from chatproto.client.target import TAKEOVER, AwayContact, EndedTarget, RoomTarget, Target
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.names import NameBook
+from chatproto.identity.pins import Pins
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 
+NO_PINS = Pins()
+"""The pins of a program without keys (--plain)."""
+
 
 class Conversations:
     """Every conversation from its call to its end, the oldest first.
 
-    What is typed goes to the target (`node.target`). `moved` is called when it moves from one to
-    another, so that the person is told. `typed`: lines come from a person at a terminal.
+    What is typed goes to the target (`client.target`). `moved` tells when it moves from one to
+    another, so that the person is told.
+
+    Args: trust: the pinned keys; None with --plain. seconds: monotonic time. typed: lines come from a
+    person at a terminal.
     """
 
     def __init__(
         self,
-        names: NameBook | None = None,
+        trust: TrustStore | None = None,
         seconds: Callable[[], Monotonic] = lambda: 0.0,
-        moved: Callable[[Target], None] = lambda target: None,
+        typed: bool = False,
     ) -> None:
-        self.typed = False
-        self._names = names or NameBook(live=self.recipient_of)
+        self.names = NameBook(
+            lambda: trust.pins if trust is not None else NO_PINS,
+            lambda: trust.server_key if trust is not None else None,
+            self.recipient_of,
+        )
+        self.moved: Signal[Target] = Signal()
+        self.typed = typed
         self._seconds = seconds
-        self._moved = moved
         self._target: Target = None
         self._all: list[Conversation] = []
         self._number = 0
@@ -56,7 +69,7 @@ class Conversations:
         before, self._target = self._target, target
         told = target != before and _is_live(before) and _is_live(target)
         if told:
-            self._moved(target)
+            self.moved(target)
         return told
 
     def swap(self, target: Target) -> Target:
@@ -144,6 +157,20 @@ class Conversations:
         """The conversation with `recipient`."""
         return next((one for one in self._all if one.recipient == recipient), None)
 
+    def whom(self, to: str) -> Conversation | None:
+        """Return the conversation with the peer whom `to` means, if there is one; without `to` the
+        current one.
+
+        Raises LocalError if `to` means nobody, or may mean two.
+        """
+        if to:
+            return self.with_recipient(self.names.resolve(to))
+        return self.with_recipient(self.away.recipient) if self.away is not None else self.current
+
+    def known(self, what: str) -> Conversation | None:
+        """As `whom`; `bob` may mean `bob?` here, for nothing is said by this."""
+        return self.whom(what) or self.called(what)
+
     def called(self, name: str) -> Conversation | None:
         """The one with `name`, or with `name?`, where there is a doubt that it is them."""
         return self.named(name) or self.named(f"{name}?")
@@ -191,7 +218,7 @@ class Conversations:
         `named`: it is an id that they told or a server gave, not an address.
         """
         taken = {one.name for one in self._all if one.recipient != conversation.recipient}
-        name = self._names.name_for(conversation.recipient, wanted, taken.__contains__)
+        name = self.names.name_for(conversation.recipient, wanted, taken.__contains__)
         conversation.name = name
         conversation.called = wanted
         conversation.named = named

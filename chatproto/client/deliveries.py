@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
 from twisted.internet.defer import ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.context import Context
 from chatproto.client.introducers import Introducer
 from chatproto.client.outbound_streams import OutboundStreams
+from chatproto.client.trust_store import TrustStore
 from chatproto.wire.reasons import CodedError
 
 SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
@@ -27,40 +29,40 @@ class _Wait:
     timer: IDelayedCall | None = None
 
 
-class DeliveriesOwner(Protocol):
-    """What deliveries need of the node."""
-
-    server: Introducer | None
-    people: AddressBook
-
-    @property
-    def posts(self) -> OutboundStreams | None: ...
-    def talks_with(self, key: str) -> bool:
-        """Whether there is a conversation with `key`."""
-
-    def ids_of(self, key: str) -> list[str]:
-        """The ids under which `key` is known, the one at our server first."""
-
-    def deliver(self, key: str) -> None:
-        """Call them, without showing it."""
-
-
 class Deliveries:
-    """Watches everybody for whom something waits, and calls them when they have come."""
+    """Watch every contact with queued messages, and call them when they have come.
 
-    def __init__(self, node: DeliveriesOwner, clock: IReactorTime) -> None:
-        self._node = node
-        self._clock = clock
+    Args: server: watches contacts; None if there is none. talks_with: True if there is a
+    conversation with a key. deliver: calls the owner of a key; nothing is shown before they answer.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        people: AddressBook,
+        posts: OutboundStreams | None,
+        server: Introducer | None,
+        talks_with: Callable[[str], bool],
+        deliver: Callable[[str], None],
+    ) -> None:
+        self._clock = context.clock
+        self._trust = trust
+        self._people = people
+        self._posts = posts
+        self._server = server
+        self._talks_with = talks_with
+        self._deliver = deliver
         self._waits: dict[str, _Wait] = {}
         self._stopped = False
 
     def look(self) -> None:
         """We are registered: look after everything that waits."""
-        if self._node.posts is None:
+        if self._posts is None:
             return
         for wait in self._waits.values():
             wait.elsewhere = False
-        for key, _, count in self._node.posts.waiting():
+        for key, _, count in self._posts.waiting():
             self.wait_for(key, count)
 
     def wait_for(self, key: str, count: int) -> None:
@@ -77,14 +79,14 @@ class Deliveries:
     def came(self, name: str) -> None:
         """They are there; or were a moment ago, so that one who was just tried is not tried at once."""
         for key, wait in tuple(self._waits.items()):
-            if wait.elsewhere or self._node.talks_with(key) or self._stopped:
+            if wait.elsewhere or self._talks_with(key) or self._stopped:
                 continue
-            if name not in self._node.ids_of(key):
+            if name not in self._ids_of(key):
                 continue
-            if self._node.posts is None or not self._node.posts.unsettled(key):
+            if self._posts is None or not self._posts.unsettled(key):
                 self._cancel(self._waits.pop(key))  # it has arrived since, or was taken back
             elif wait.timer is None:
-                self._node.deliver(key)
+                self._deliver(key)
             elif wait.timer.getTime() > self._clock.seconds() + SOONEST:
                 wait.timer.reset(SOONEST)
 
@@ -101,6 +103,9 @@ class Deliveries:
         for wait in self._waits.values():
             self._cancel(wait)
 
+    def _ids_of(self, key: str) -> list[str]:
+        return self._trust.ids_of(key) if self._trust is not None else []
+
     def _set(self, key: str, wait: _Wait) -> None:
         seconds = 0.0 if not wait.failures else min(LATEST, SOONEST * 2 ** (wait.failures - 1))
         wait.failures = min(wait.failures + 1, MOST_FAILURES)
@@ -113,12 +118,12 @@ class Deliveries:
 
     def _try(self, key: str, wait: _Wait) -> None:
         wait.timer, wait.elsewhere = None, False
-        server, ids = self._node.server, self._node.ids_of(key)
-        if self._node.talks_with(key) or not ids:
+        server, ids = self._server, self._ids_of(key)
+        if self._talks_with(key) or not ids:
             return
         if server is None:
-            if any(self._node.people.named(one) is not None for one in ids):
-                self._node.deliver(key)
+            if any(self._people.named(one) is not None for one in ids):
+                self._deliver(key)
             return
         watching = ensureDeferred(server.watch(ids[0]))
 

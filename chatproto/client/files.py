@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 
+from chatproto.client.context import Context
 from chatproto.client.events import CommandOutput, Event, Failed, FileChanged
-from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Monotonic
 from chatproto.session.secure import SecureLink
@@ -22,7 +21,6 @@ from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Reason, reason_of
 
 SHOWN_EVERY = 1.0
@@ -31,31 +29,30 @@ SWEPT_EVERY = 3600.0
 """Seconds between two looks for what was given up long ago."""
 
 
-class FilesOwner(Protocol):
-    """What files need of the node."""
-
-    settings: ClientSettings
-    limits: Limits
-    acquaintances: TrustStore | None
-    reactor: IReactorTime
-
-    @property
-    def tell(self) -> Callable[[Event], None]: ...
-    def settle(self) -> None: ...
-    def new_number(self) -> int:
-        """A number that nothing else has that a person may be asked about."""
-
-
 class Files:
-    """The transfers with every key; `home`: where what is known of them is kept."""
+    """Transfers with every peer.
 
-    def __init__(self, node: FilesOwner, worker: DiskWorker, home: Path, downloads: Path) -> None:
-        self._node = node
+    Args: new_number: returns a number for something that the person may be asked about. home: the
+    folder of the client, with a record of each transfer. downloads: the folder for received files.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        new_number: Callable[[], int],
+        worker: DiskWorker,
+        home: Path,
+        downloads: Path,
+    ) -> None:
+        self._context = context
+        self._trust = trust
+        self.new_number = new_number
         self._worker = worker
         self._home = home
         self._records = Records(home / RECORDS)
         self._downloads = downloads
-        self._limiter = byte_rate(node.settings.rate)
+        self._limiter = byte_rate(context.settings.rate)
         self._kept: list[Record] = []
         self._people: dict[str, PersonFiles] = {}
         self._timer: IDelayedCall | None = None
@@ -64,11 +61,11 @@ class Files:
     def start(self) -> None:
         """Remember what was under way, and forget what was given up long ago."""
         try:
-            now = self._node.reactor.seconds()
+            now = self._context.clock.seconds()
             self._records.rebase(now)
-            self._kept = self._records.sweep(now, self._node.limits.keep_parts)
+            self._kept = self._records.sweep(now, self._context.limits.keep_parts)
         except OSError as error:
-            self._node.tell(
+            self._context.publish(
                 Failed(
                     f"what is known of files cannot be read: {error.strerror}",
                     code=Reason.FILE_TROUBLE,
@@ -96,7 +93,7 @@ class Files:
                 person,
                 self._worker,
                 self._records,
-                self._node.limits,
+                self._context.limits,
                 key,
                 self._downloads,
                 of(self._kept, key),
@@ -113,7 +110,7 @@ class Files:
     def accept(self, number: int) -> bool:
         """Take what is offered as `number`; False if nothing is. Raises LocalError."""
         return self._each(
-            lambda one: one.transfers.accept(number, self._node.reactor.seconds()), number
+            lambda one: one.transfers.accept(number, self._context.clock.seconds()), number
         )
 
     def decline(self, number: int) -> bool:
@@ -127,7 +124,7 @@ class Files:
     def cancel(self, number: int) -> None:
         """End a transfer. Raises LocalError."""
         if not self._each(
-            lambda one: one.transfers.cancel(number, self._node.reactor.seconds()), number
+            lambda one: one.transfers.cancel(number, self._context.clock.seconds()), number
         ):
             raise LocalError(404, f"there is no transfer {number}: /files lists them")
 
@@ -150,7 +147,9 @@ class Files:
             for news in self._listing(person)
         ]
         events.sort(key=lambda event: event.id)
-        self._node.tell(CommandOutput("files", (), {"files": [event.row() for event in events]}))
+        self._context.publish(
+            CommandOutput("files", (), {"files": [event.row() for event in events]})
+        )
 
     @property
     def moving(self) -> bool:
@@ -161,26 +160,23 @@ class Files:
 
     def tell(self, event: Event) -> None:
         """News for the person."""
-        self._node.tell(event)
-        self._node.settle()
-
-    def new_number(self) -> int:
-        return self._node.new_number()
+        self._context.publish(event)
+        self._context.settled(None)
 
     @property
     def stall(self) -> float:
         """Seconds without progress after which a transfer's connection is made anew."""
-        return self._node.limits.transfer_stall
+        return self._context.limits.transfer_stall
 
     def now(self) -> Monotonic:
-        return self._node.reactor.seconds()
+        return self._context.clock.seconds()
 
     def later(self, seconds: float, what: Callable[[], None]) -> IDelayedCall:
-        return self._node.reactor.callLater(seconds, what)
+        return self._context.clock.callLater(seconds, what)
 
     def takes(self, person: PersonFiles) -> bool | None:
         """Whether what `person` offers is taken; None: it is asked."""
-        accept, known = self._node.settings.accept, self._node.acquaintances
+        accept, known = self._context.settings.accept, self._trust
         if accept == "none":
             return False
         if accept == "ask" or known is None or not known.knows(person.key):
@@ -198,7 +194,7 @@ class Files:
     def _room_for(self, key: str) -> int:
         """Return how many bytes of lists of folders may wait of somebody: of those whose key is not
         pinned there is a bound for all together."""
-        known, limits = self._node.acquaintances, self._node.limits
+        known, limits = self._trust, self._context.limits
         if known is None or known.knows(key):
             return limits.offers_bytes
         others = sum(
@@ -216,13 +212,13 @@ class Files:
             for news in listing:
                 if news.state is TransferState.MOVING:
                     moving = True
-                    self._node.tell(person.event(news, progress=True))
+                    self._context.publish(person.event(news, progress=True))
             person.look_for_stall(listing)
         if moving or self.moving:
             self.watch()
 
     def _listing(self, person: PersonFiles) -> Iterable[TransferNews]:
-        return person.transfers.listing(self._node.reactor.seconds())
+        return person.transfers.listing(self._context.clock.seconds())
 
     def _each(self, do: Callable[[PersonFiles], None], number: int) -> bool:
         for person in self._people.values():
@@ -233,7 +229,7 @@ class Files:
 
     def _look_for_old(self) -> None:
         self._sweep = self.later(SWEPT_EVERY, self._look_for_old)
-        keep, now = self._node.limits.keep_parts, self._node.reactor.seconds()
+        keep, now = self._context.limits.keep_parts, self._context.clock.seconds()
         self._worker.do(lambda: self._records.sweep(now, keep), lambda _: None)
         for person in tuple(self._people.values()):
             person.transfers.give_up_unanswered(now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.context import Signal
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, IncomingCallEvent, Notice
@@ -70,7 +71,8 @@ class LinksOwner(Protocol):
     def link_closed(self) -> None:
         """A connection has ended."""
 
-    def left_by_peer(self) -> None:
+    @property
+    def left(self) -> Signal[None]:
         """A peer has ended a talk, and nothing waited to be said there."""
 
     def written(self) -> None:
@@ -313,7 +315,7 @@ class Links:
             conversation.perform(conversation.session.left(link))
             link.drop()
             if ends:
-                self._calls.left_by_peer()
+                self._calls.left(None)
         else:
             # The mere end of one connection: of several it is not the end of the conversation.
             link.drop()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import Protocol
+from collections.abc import Callable
 
+from chatproto.client.context import Context
 from chatproto.client.events import Event, MessageReceived, Notice, Sent, Uncertain, Undelivered
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
@@ -12,7 +13,6 @@ from chatproto.directory.room_client import RoomClient, RoomPage
 from chatproto.net.dates import moment_of
 from chatproto.wire.bcp2_rooms import JoinAck, Said
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause
 
 UNKNOWN = 404
@@ -25,29 +25,26 @@ NOT_SAID = {
 """Why the server did not take what we said, by status."""
 
 
-class MembershipOwner(Protocol):
-    """What it needs of the rooms that we are in."""
-
-    @property
-    def client(self) -> RoomClient: ...
-    @property
-    def limits(self) -> Limits: ...
-    @property
-    def own_id(self) -> str: ...
-    def tell(self, event: Event) -> None: ...
-    def heard(self, said: Said, event: Event) -> None: ...
-    def settled(self) -> None: ...
-
-
 class Membership:
-    """What we say and hear in room `name`, whose key is `secret`.
+    """Send and receive in the room `name`, whose key is `secret`.
+
+    Args: client: asks the server. heard: called with each message and its event. settled: called when
+    there may be room for more messages.
 
     Numbers only rise, and SAYACK and SAIDs come in the room's one order. So the highest number that was
     told says what is missing after a break, and what we said and got no SAYACK for is in the history or
     was not said: once JOIN is answered, the server takes nothing more from the connection before.
     """
 
-    def __init__(self, owner: MembershipOwner, name: str, secret: str = "") -> None:
+    def __init__(
+        self,
+        context: Context,
+        client: RoomClient,
+        heard: Callable[[Said, Event], None],
+        settled: Callable[[], None],
+        name: str,
+        secret: str = "",
+    ) -> None:
         self.name = name
         self.secret = secret
         self.topic = ""
@@ -67,10 +64,15 @@ class Membership:
         """What is to be said."""
         self.flying: deque[str] = deque()
         """What was said on this connection or the last one, and is not known to have arrived."""
-        self._owner = owner
+        self._tell = context.publish
+        self._limits = context.limits
+        self._own_id = context.settings.client_id
+        self._client = client
+        self._heard = heard
+        self._settled = settled
         self._seen: int | None = None  # the highest number that was told
         self._inside = False  # and caught up: said and heard as it comes
-        self._early: deque[Said] = deque(maxlen=owner.limits.history_page)
+        self._early: deque[Said] = deque(maxlen=context.limits.history_page)
         self._connection = 0  # counts them
 
     @property
@@ -82,7 +84,7 @@ class Membership:
         """Join, and tell what we missed. Raises Refused, Unreachable."""
         this = self._connection
         self.entering = True
-        ack = await self._owner.client.join(self.name, self.secret)
+        ack = await self._client.join(self.name, self.secret)
         self._check(this)
         self.entered = self.joined = True
         self.topic, self.role, self.count = ack.topic, ack.role, ack.count
@@ -114,18 +116,18 @@ class Membership:
         self.gone = True
         self._inside = False
         while self.waiting:
-            self._owner.tell(Undelivered(self.name, reason, text=self.waiting.popleft()))
+            self._tell(Undelivered(self.name, reason, text=self.waiting.popleft()))
 
     def stop(self, reason: str) -> None:
         """The program ends, or the server is not asked any more."""
         self.leave(reason)
         while self.flying:
-            self._owner.tell(Uncertain(self.name, None, self.flying.popleft()))
+            self._tell(Uncertain(self.name, None, self.flying.popleft()))
 
     def came_in(self, client_id: str) -> None:
         """Count a new member."""
         self.count += 1
-        if len(self.people) < self._owner.limits.room_members:
+        if len(self.people) < self._limits.room_members:
             self.people.add(client_id)
 
     def went_out(self, client_id: str) -> None:
@@ -149,30 +151,30 @@ class Membership:
         this, text = self._connection, self.waiting.popleft()
         self.flying.append(text)
         try:
-            ack = await self._owner.client.say(self.name, text)
+            ack = await self._client.say(self.name, text)
         except ServerUnreachable:
             # The next connection finds out whether it arrived, but not if we left meanwhile.
             if self.gone and text in self.flying:
                 self.flying.remove(text)
-                self._owner.tell(Uncertain(self.name, None, text))
+                self._tell(Uncertain(self.name, None, text))
         except (ServerRefused, LocalError) as error:
             if this == self._connection:
                 self.flying.remove(text)
                 reason = Cause(error.reason, NOT_SAID.get(error.status or 0, str(error)))
-                self._owner.tell(Undelivered(self.name, reason, text=text))
+                self._tell(Undelivered(self.name, reason, text=text))
         else:
             if this == self._connection:
                 self.flying.remove(text)
-                self._tell_sent(Said(self.name, self._owner.own_id, ack.id, ack.date, text))
-        self._owner.settled()
+                self._tell_sent(Said(self.name, self._own_id, ack.id, ack.date, text))
+        self._settled()
 
     async def _ask_for_missed(self, last: int) -> None:
         assert self._seen is not None
         this, after, more, count = self._connection, self._seen, True, 0
-        paging = self._owner.client.paging()
+        paging = self._client.paging()
         while more:
             try:
-                page = await self._owner.client.history(self.name, after=after)
+                page = await self._client.history(self.name, after=after)
             except ServerRefused as error:
                 if error.status != UNKNOWN:
                     raise
@@ -183,13 +185,13 @@ class Membership:
             more = page.more and bool(page.said) and page.said[-1].id > after
             after = page.said[-1].id if page.said else after
             count += len(page.said)
-            if more and (paging.over or count >= self._owner.limits.missed):
+            if more and (paging.over or count >= self._limits.missed):
                 self._tell_missing()
                 return
 
     async def _latest(self, last: int, this: int) -> RoomPage:
         """Where the server does not know any more what followed: what there is, and a word about it."""
-        page = await self._owner.client.history(self.name)
+        page = await self._client.history(self.name)
         self._check(this)
         assert self._seen is not None
         self._seen = min(self._seen, last)
@@ -200,15 +202,15 @@ class Membership:
 
     def _tell_missing(self) -> None:
         """Say that not all of what followed is known, so that ours may stand there or not."""
-        self._owner.tell(Notice(f"some of what was said in {self.name} meanwhile may be missing"))
+        self._tell(Notice(f"some of what was said in {self.name} meanwhile may be missing"))
         while self.flying:
-            self._owner.tell(Uncertain(self.name, None, self.flying.popleft()))
+            self._tell(Uncertain(self.name, None, self.flying.popleft()))
 
     def _hear(self, said: Said, history: bool = False) -> None:
         assert self._seen is not None
         if said.id <= self._seen:
             return
-        if history and said.sender == self._owner.own_id and said.text in self.flying:
+        if history and said.sender == self._own_id and said.text in self.flying:
             self.flying.remove(said.text)
             self._tell_sent(said)
             return
@@ -221,12 +223,12 @@ class Membership:
             history=history or None,
             said=moment_of(said.date),
         )
-        self._owner.heard(said, event)
+        self._heard(said, event)
 
     def _tell_sent(self, said: Said) -> None:
         self._seen = max(self._seen or 0, said.id)
         event = Sent(said.text, said.id, room=self.name, said=moment_of(said.date))
-        self._owner.heard(said, event)
+        self._heard(said, event)
 
     def _check(self, this: int) -> None:
         """Raises Unreachable if the answer came from a connection that is no more."""

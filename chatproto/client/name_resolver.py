@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from chatproto.client.address_book import AddressBook
-from chatproto.client.calls import Calls
+from chatproto.client.context import Context, Signal
 from chatproto.client.conversation import Conversation
-from chatproto.client.events import CommandOutput, Event, Notice
+from chatproto.client.conversations import Conversations
+from chatproto.client.events import Notice, PresenceChanged
 from chatproto.client.introducers import Introducer
 from chatproto.client.nearby import Neighbours
-from chatproto.client.rendezvous import Rendezvous
-from chatproto.client.settings import ClientSettings
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.rendezvous import Rendezvous, ServerAnswers
+from chatproto.client.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
-from chatproto.identity.names import NameBook
 from chatproto.identity.pins import Pin
 from chatproto.identity.recipient import (
     Dialled,
@@ -32,9 +30,8 @@ from chatproto.identity.recipient import (
     answered,
 )
 from chatproto.identity.trust import changed_key
-from chatproto.wire.bcp2_common import read_key
-from chatproto.wire.dialects import DIALECTS, Dialect, Me
-from chatproto.wire.fields import ID, Contact, host_port, read_client_id
+from chatproto.wire.dialects import DIALECTS, Dialect
+from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.reasons import CodedError, Reason
 
 log = Logger()
@@ -48,42 +45,45 @@ _BARE = {"403 refused": "403 refused: {} is you", "404 no such client": "404 no 
 """What the server's answers to BRIDGE say besides to a person."""
 
 
-class FinderOwner(Protocol):
-    """What the finder needs of the node."""
-
-    settings: ClientSettings
-    people: AddressBook
-    names: NameBook
-    me: Me
-    acquaintances: TrustStore | None
-    server: Introducer | None
-    calls: Calls
-    expected: dict[str, str]
-    neighbours: Neighbours | None
-    reactor: IReactorTime
-
-    @property
-    def tell(self) -> Callable[[Event], None]: ...
-    def is_elsewhere(self, key: str) -> None: ...
-
-
 class NameResolver:
     """Finds out whom a name means, from the server and from memory; raises CodedError."""
 
-    def __init__(self, node: FinderOwner) -> None:
-        self._node = node
+    def __init__(
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        people: AddressBook,
+        place: OwnAddresses,
+        conversations: Conversations,
+        answers: ServerAnswers,
+        server: Introducer | None,
+        events: ServerEvents,
+        neighbours: Neighbours | None,
+    ) -> None:
+        self.elsewhere: Signal[str] = Signal()
+        """The server knows another client under the id of this key."""
+        self._context = context
+        self._trust = trust
+        self._people = people
+        self._place = place
+        self._names = conversations.names
+        self._answers = answers
+        self._server = server
+        self._neighbours = neighbours
+        self._expected: dict[str, str] = {}  # names of called contacts who were away, by id
+        events.came.listen(self._came)
         self._confirmed: deque[float] = deque()
         self._warned: set[str] = set()
 
     @property
     def introducer(self) -> Introducer:
         """The server. Raises CodedError if there is none."""
-        if self._node.server is None:
+        if self._server is None:
             raise CodedError(
                 "there is no server (--server none): /chat host:port calls directly",
                 Reason.NO_SERVER,
             )
-        return self._node.server
+        return self._server
 
     async def ask_for(self, peer: str) -> Contact | None:
         """Whom the server answers with; remembered, and believed for a while."""
@@ -102,9 +102,9 @@ class NameResolver:
                 Reason.OTHER_ID,
             )
         contact = callee.contact()
-        self._node.people.remember(contact, callee.addresses)
+        self._people.remember(contact, callee.addresses)
         if callee.key is not None and callee.call:
-            self._node.calls.meetings.keep(
+            self._answers.keep(
                 Rendezvous(
                     callee.client_id,
                     callee.key,
@@ -114,8 +114,8 @@ class NameResolver:
                     callee.relay,
                 )
             )
-        if contact.key is not None and self._node.acquaintances is not None:
-            self._node.acquaintances.introduce(contact.client_id, contact.key)
+        if contact.key is not None and self._trust is not None:
+            self._trust.introduce(contact.client_id, contact.key)
         return contact
 
     async def _ask_for_one(self, client_id: str, key: str | None, told: str = "") -> Contact | None:
@@ -133,10 +133,16 @@ class NameResolver:
                 raise
         await self.introducer.watch(client_id)
         if told:
-            self._node.expected[client_id] = told
+            self._expected[client_id] = told
         raise CodedError(
             f"{told or client_id} is away: you will be told when they come", Reason.AWAY
         )
+
+    def _came(self, client_id: str) -> None:
+        """Tell the person that an expected contact is there."""
+        name = self._expected.pop(client_id, None)
+        if name is not None:
+            self._context.publish(PresenceChanged(name, "online"))
 
     async def locate(self, client_id: str) -> Contact | None:
         """Where the server says that `client_id` is, if it answers with them; None if it does not.
@@ -154,7 +160,7 @@ class NameResolver:
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
         """Where the server says that `client_id` is; None if it does not, and then we watch them."""
         try:
-            if self._node.server is None:
+            if self._server is None:
                 return self._nearby(client_id, key)
             return await self._ask_for_one(client_id, key)
         except CodedError as error:
@@ -163,20 +169,16 @@ class NameResolver:
 
     async def confirm(self, client_id: str, key: str) -> bool:
         """Whether the server says that `client_id` has `key`."""
-        if (
-            self._node.server is None
-            or self._node.settings.plain
-            or not self._node.server.registered
-        ):
+        if self._server is None or self._context.settings.plain or not self._server.registered:
             return False
-        now = self._node.reactor.seconds()
+        now = self._context.clock.seconds()
         while self._confirmed and self._confirmed[0] <= now - MINUTE:
             self._confirmed.popleft()
         if len(self._confirmed) >= CONFIRMATIONS:
             return False
         self._confirmed.append(now)
         try:
-            callee = await self._node.server.bridge(client_id)
+            callee = await self._server.bridge(client_id)
         except CodedError:
             return False
         return callee is not None and (callee.client_id, callee.key) == (client_id, key)
@@ -197,7 +199,7 @@ class NameResolver:
                 raise CodedError(
                     f"{conversation.name} is not called again: they called", Reason.NO_ADDRESS
                 )
-        me, known = self._node.me, self._node.acquaintances
+        me, known = self._place.me, self._trust
         ours = contact.key is None or (known is not None and contact.key == known.own_key)
         here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
         if contact.port == me.port and here and ours:  # in another home others have it
@@ -208,14 +210,14 @@ class NameResolver:
     def _at(self, conversation: Conversation, host: str, port: int) -> Contact:
         """Whoever is at an address; in plain text they are called as they were heard of."""
         if self._is_plain(conversation):
-            found = self._node.people.at(host, port)
+            found = self._people.at(host, port)
             if found is not None and found.key is None:
                 return found
         return Contact(host_port(host, port), host, port)
 
     def _bridged(self, conversation: Conversation) -> Contact:
         """The last answer of the server to BRIDGE."""
-        contact = self._node.people.bridged
+        contact = self._people.bridged
         if contact is None:
             raise CodedError(
                 "whom? /bridge asks the server, /chat host:port calls directly", Reason.MALFORMED
@@ -227,9 +229,9 @@ class NameResolver:
 
     async def _with_key(self, conversation: Conversation, key: str) -> tuple[Contact, str]:
         """The owner of `key`, and the id that the server was asked for."""
-        known = self._node.acquaintances
+        known = self._trust
         ids = known.ids_of(key) if known is not None else []
-        heard = self._node.people.with_key(key)
+        heard = self._people.with_key(key)
         if not ids and heard is not None:
             ids = [heard.client_id.rstrip("?")]
         if ids:
@@ -245,8 +247,8 @@ class NameResolver:
     async def _ask(self, conversation: Conversation, client_id: str, key: str | None) -> Contact:
         """`client_id`, who must have `key` if it is given, from the server or from memory."""
         plain = self._is_plain(conversation)
-        if plain or self._node.server is None:
-            found = self._node.people.named(client_id)
+        if plain or self._server is None:
+            found = self._people.named(client_id)
             if key is not None and found is not None and found.key not in (None, key):
                 found = None  # somebody else of that name
             if found is None and not plain:
@@ -263,8 +265,8 @@ class NameResolver:
     def _answered(self, conversation: Conversation, asked: str, contact: Contact) -> None:
         """Let `conversation` be for whoever was found, if that is its recipient. Raises CodedError."""
         client_id = contact.client_id.rstrip("?")
-        plain, settings = self._is_plain(conversation), self._node.settings
-        allowed = (plain or settings.open) and not self._node.names.has_pin(client_id)
+        plain, settings = self._is_plain(conversation), self._context.settings
+        allowed = (plain or settings.open) and not self._names.has_pin(client_id)
         before = conversation.recipient
         try:
             conversation.recipient = answered(
@@ -272,10 +274,10 @@ class NameResolver:
             )
         except Mismatch as wrong:
             why = self._refusal(before, client_id, contact, wrong)
-            without_key = wrong.reason is Reason.NO_KEY and self._node.names.has_pin(client_id)
+            without_key = wrong.reason is Reason.NO_KEY and self._names.has_pin(client_id)
             reason = Reason.OTHER_KEY if without_key else wrong.reason
             if isinstance(before, KeyedPerson):
-                self._node.is_elsewhere(before.key)
+                self.elsewhere(before.key)
             if conversation.quiet:
                 self._warn(why)
             raise CodedError(why, reason) from None
@@ -292,10 +294,10 @@ class NameResolver:
     ) -> str:
         """Why a call goes to nobody, in one sentence."""
         if wrong.reason is Reason.NO_KEY:
-            if self._node.names.has_pin(client_id):
+            if self._names.has_pin(client_id):
                 return f"refused: {client_id} was found without a key, and has one"
             return f"{client_id} has no key: --open, or /chat --as canon, calls in the open"
-        known, server = self._node.acquaintances, self._node.server
+        known, server = self._trust, self._server
         if wrong.reason is not Reason.OTHER_KEY or known is None:
             return f"refused: {wrong}"
         assert isinstance(recipient, KeyedPerson)
@@ -313,13 +315,13 @@ class NameResolver:
             if len(self._warned) >= MOST_WARNED:
                 self._warned.clear()
             self._warned.add(text)
-            self._node.tell(Notice(text))
+            self._context.publish(Notice(text))
 
     def _is_plain(self, conversation: Conversation) -> bool:
         return isinstance(conversation.session.dialect, Dialect)
 
     def _pinned_here(self, client_id: str) -> Pin | None:
-        known = self._node.acquaintances
+        known = self._trust
         return known.pinned(client_id) if known is not None else None
 
     def _nearby(self, client_id: str, key: str | None = None) -> Contact | None:
@@ -327,7 +329,7 @@ class NameResolver:
 
         Raises CodedError if several say to be `client_id`.
         """
-        neighbours = self._node.neighbours
+        neighbours = self._neighbours
         if neighbours is None:
             return None
         found = neighbours.find(client_id) if key is None else neighbours.with_key(key)
@@ -340,59 +342,12 @@ class NameResolver:
                 Reason.AMBIGUOUS,
             )
         contact = neighbours.contact(found[0])
-        self._node.people.remember(contact, found[0].addresses)
+        self._people.remember(contact, found[0].addresses)
         return contact
 
     def _no_address(self, target: str, plain: bool) -> str:
         if plain:
             return f"no address for {target}: /info or /bridge may tell it"
-        if self._node.neighbours is None:
+        if self._neighbours is None:
             return f"no address for {target}: /chat host:port calls directly"
         return f"{target} is not nearby: /nearby shows who is, /chat host:port calls directly"
-
-    def verified(self, name: str, same: bool) -> CommandOutput:
-        """The number to compare with `name`; `same`: it was the same, which is kept."""
-        known = self._node.acquaintances
-        if known is None or not name:
-            raise (
-                CodedError("whom? /verify id", Reason.MALFORMED)
-                if known
-                else CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
-            )
-        recipient = self._node.names.resolve(name)
-        conversation = self._node.calls.all.with_recipient(recipient)
-        if conversation is None and not isinstance(recipient, KeyedPerson):
-            conversation = self._node.calls.all.called(name)
-        if conversation is not None:
-            recipient = conversation.recipient
-        if not isinstance(recipient, KeyedPerson):
-            raise CodedError(f"no key of {name} is known", Reason.UNKNOWN_NAME)
-        key = recipient.key
-        number = known.safety_number(key)
-        lines: tuple[str, ...] = (number, f"if {name} sees the same digits: /verify {name} yes")
-        if same:
-            client_id = conversation.id if conversation is not None else name
-            if not known.knows(key) and ID.fullmatch(client_id) is None:
-                raise CodedError(f"{name} has told no id: call them first", Reason.UNKNOWN_NAME)
-            known.verify(client_id, key)
-            self._node.calls.names_changed()
-            lines = (f"{name} is verified",)
-            if conversation is not None:
-                conversation.show(host=None, port=None, security=conversation.security())
-        data = {"id": name, "key": key, "number": number, "verified": same}
-        return CommandOutput("verify", lines, data)
-
-    def trusted(self, peer: str, key: str) -> tuple[CommandOutput, list[str]]:
-        """Keep `key` as that of `peer`; also returns the keys that are nobody's any more."""
-        known = self._node.acquaintances
-        if known is None:
-            raise CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
-        client_id, at, where = peer.partition("@")
-        read_client_id(client_id)
-        server = None
-        if at:
-            server = self._node.names.server_of(where)
-            if server is None:
-                raise CodedError(f"no key of a server {where} is known", Reason.UNKNOWN_NAME)
-        old = known.trust(client_id, read_key(key), server)
-        return CommandOutput("trust", (f"{peer} has {key}",), {"id": peer, "key": key}), old

@@ -5,40 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.events import CommandOutput, Event, Notice
-from chatproto.client.outbound_streams import Random
+from chatproto.client.context import Context, Signal
+from chatproto.client.events import CommandOutput, Notice
+from chatproto.client.trust_store import TrustStore
 from chatproto.nearby.messages import LEAST_PORT, Beacon, Seek, encode, read_datagram
 from chatproto.nearby.table import Neighbour, Rhythm, Table
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
-from chatproto.wire.limits import Limits
-
-
-class Known(Protocol):
-    """Whose key is whose; `node.acquaintances`."""
-
-    @property
-    def own_key(self) -> str: ...
-    def knows(self, key: str) -> bool: ...
-    def is_verified(self, key: str) -> bool: ...
-    def has_pin_of(self, client_id: str) -> bool: ...
-    def ids_of(self, key: str) -> list[str]: ...
-
-
-class NeighboursOwner(Protocol):
-    """Who we are, and who is told; the node."""
-
-    limits: Limits
-    reactor: IReactorTime
-    random: Random
-
-    @property
-    def tell(self) -> Callable[[Event], None]: ...
-    def came(self, client_id: str) -> None: ...
 
 
 class Ears(Protocol):
@@ -60,19 +37,20 @@ class Neighbours:
 
     def __init__(
         self,
-        node: NeighboursOwner,
-        client_id: str,
-        known: Known,
+        context: Context,
+        known: TrustStore,
+        came: Signal[str],
         make: Callable[[Callable[[bytes, str], None], int], Ears],
     ) -> None:
-        self._node = node
-        self._id = client_id
+        self._context = context
+        self._id = context.settings.client_id
         self._known = known
-        self._ears = make(self.heard, node.limits.beacon)
-        self._table = Table(node.limits)
-        now = node.reactor.seconds()
-        self._limiter = RateLimiter(node.limits.beacon_rate, node.limits.beacon_burst)
-        self._rhythm = Rhythm(node.limits, now)
+        self._came = came
+        self._ears = make(self.heard, context.limits.beacon)
+        self._table = Table(context.limits)
+        now = context.clock.seconds()
+        self._limiter = RateLimiter(context.limits.beacon_rate, context.limits.beacon_burst)
+        self._rhythm = Rhythm(context.limits, now)
         self._at: Address | None = None
         self._next: IDelayedCall | None = None
 
@@ -85,7 +63,7 @@ class Neighbours:
         self._ears.look()
         if not len(self._ears):
             self._complain(self._ears.trouble or "this machine has no network")
-        self._ears.say(encode(Seek(f"{self._node.random.getrandbits(64):016x}")))
+        self._ears.say(encode(Seek(f"{self._context.random.getrandbits(64):016x}")))
         self._speak()
 
     def stop(self) -> None:
@@ -98,27 +76,27 @@ class Neighbours:
 
     def heard(self, data: bytes, host: str) -> None:
         """A datagram, whatever it is, came from `host`."""
-        now = self._node.reactor.seconds()
+        now = self._context.clock.seconds()
         if self._at is None or not self._limiter.allow(now):
             return
         try:
-            message = read_datagram(data, self._node.limits.beacon)
+            message = read_datagram(data, self._context.limits.beacon)
         except RemoteError:
             return  # anybody may send anything to a group
         if isinstance(message, Beacon):
             if message.key == self._known.own_key or not self._table.heard(message, host, now):
                 return
             self._greet(message)
-        self._rhythm.asked(now, self._node.random.random())
+        self._rhythm.asked(now, self._context.random.random())
         self._wait()
 
     def find(self, client_id: str) -> tuple[Neighbour, ...]:
         """Return the peer whose beacon claims `client_id`."""
-        return self._table.people(self._node.reactor.seconds(), client_id)
+        return self._table.people(self._context.clock.seconds(), client_id)
 
     def with_key(self, key: str) -> tuple[Neighbour, ...]:
         """Return the peer whose beacon claims `key`, under whatever id."""
-        found = self._table.people(self._node.reactor.seconds())
+        found = self._table.people(self._context.clock.seconds())
         return tuple(one for one in found if one.key == key)
 
     def contact(self, near: Neighbour) -> Contact:
@@ -127,9 +105,9 @@ class Neighbours:
         doubt = "" if self._known.knows(near.key) else "?"
         return Contact(f"{near.client_id}{doubt}", host, port, near.key)
 
-    def answer(self) -> CommandOutput:
-        """What /nearby shows."""
-        now = self._node.reactor.seconds()
+    def show(self) -> None:
+        """Publish who is nearby (/nearby)."""
+        now = self._context.clock.seconds()
         people = self._table.people(now)
         rows = [
             {
@@ -147,7 +125,7 @@ class Neighbours:
             for row, one in zip(rows, people, strict=True)
         )
         nobody = "nobody is nearby: their clients need --beacon too, and take some seconds"
-        return CommandOutput("nearby", lines or (nobody,), {"people": rows})
+        self._context.publish(CommandOutput("nearby", lines or (nobody,), {"people": rows}))
 
     def _standing(self, one: Neighbour) -> str:
         if self._known.knows(one.key):
@@ -159,7 +137,7 @@ class Neighbours:
     def _greet(self, beacon: Beacon) -> None:
         """Somebody new: if it may be somebody known, what waits for them can go."""
         for client_id in self._known.ids_of(beacon.key):
-            self._node.came(client_id)
+            self._came(client_id)
 
     def _speak(self) -> None:
         self._next = None
@@ -168,18 +146,18 @@ class Neighbours:
         host, port = self._at
         self._ears.look()  # an interface may have come or gone
         self._ears.say(encode(Beacon(self._id, self._known.own_key, port)), host)
-        self._rhythm.sent(self._node.reactor.seconds(), self._node.random.random())
+        self._rhythm.sent(self._context.clock.seconds(), self._context.random.random())
         self._wait()
 
     def _wait(self) -> None:
         """Speak when it is due."""
         if self._next is not None:
             self._next.cancel()
-        wait = max(0.0, self._rhythm.due - self._node.reactor.seconds())
-        self._next = self._node.reactor.callLater(wait, self._speak)
+        wait = max(0.0, self._rhythm.due - self._context.clock.seconds())
+        self._next = self._context.clock.callLater(wait, self._speak)
 
     def _complain(self, why: str) -> None:
-        self._node.tell(Notice(f"--beacon: nobody nearby can find you: {why}"))
+        self._context.publish(Notice(f"--beacon: nobody nearby can find you: {why}"))
 
 
 def _where(one: Neighbour) -> str:

@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
+from chatproto.client.context import Context
 from chatproto.client.trust_store import TrustStore
 from chatproto.net.keys import key_bytes
 from chatproto.session.delivery import Delivery
 from chatproto.session.ledger import MSG, Ledger
-from chatproto.wire.limits import Limits
-
-
-class Random(Protocol):
-    """Where randomness comes from; `random.SystemRandom`, or in a simulation a seeded one."""
-
-    def random(self) -> float:
-        """A number from 0 to 1."""
-
-    def getrandbits(self, k: int, /) -> int:
-        """`k` random bits."""
 
 
 class OutboundStreams:
     """One correspondence a key, however many conversations come and go, in one ledger."""
 
-    def __init__(self, ledger: Ledger, known: TrustStore, random: Random, limits: Limits) -> None:
+    def __init__(self, context: Context, ledger: Ledger, known: TrustStore) -> None:
         self.ledger = ledger
         self._known = known
-        self._random = random
-        self._limits = limits
+        self._context = context
         self._posts: dict[str, Delivery] = {}
 
     def of(self, key: str, name: str) -> Delivery:
@@ -36,7 +23,7 @@ class OutboundStreams:
         post = self._posts.get(key)
         if post is None:
             smaller = key_bytes(self._known.own_key) < key_bytes(key)
-            post = Delivery(self.ledger, key, name, smaller, self._new_stream, self._limits)
+            post = Delivery(self.ledger, key, name, smaller, self._new_stream, self._context.limits)
             self._posts[key] = post
         post.name = name
         return post
@@ -57,4 +44,4 @@ class OutboundStreams:
         return self.ledger.waiting()
 
     def _new_stream(self) -> str:
-        return f"{self._random.getrandbits(64):016x}"
+        return f"{self._context.random.getrandbits(64):016x}"

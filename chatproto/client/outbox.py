@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.address_book import AddressBook
 from chatproto.client.calls import Calls
-from chatproto.client.conversation_orders import ConversationOrders
+from chatproto.client.context import Context
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.events import (
     CommandOutput,
@@ -22,10 +20,9 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
-from chatproto.client.introducers import Introducer
+from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
-from chatproto.client.rooms import JoinedRooms
-from chatproto.client.settings import ClientSettings
+from chatproto.client.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall
@@ -34,10 +31,8 @@ from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
-from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID
-from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause, Reason
 
 LISTED = 256 * 1024
@@ -46,106 +41,102 @@ OLD_EVERY = 3600.0
 """Seconds between two looks for what has waited too long."""
 
 
-class OutboxOwner(Protocol):
-    """What it needs of the node."""
-
-    settings: ClientSettings
-    server: Introducer | None
-    people: AddressBook
-    posts: OutboundStreams | None
-    calls: Calls
-    talk: ConversationOrders
-    me: Me
-    limits: Limits
-    acquaintances: TrustStore | None
-    rooms: JoinedRooms
-    reactor: IReactorTime
-    now: Callable[[], Wall]
-    flushed: Callable[[], Deferred[None]]
-
-    @property
-    def tell(self) -> Callable[[Event], None]: ...
-    def talks_with(self, key: str) -> bool: ...
-    def ids_of(self, key: str) -> list[str]: ...
-    def deliver(self, key: str) -> None: ...
-
-
 class Outbox:
     """Takes messages for people who are away, tells what becomes of them, and shows the log."""
 
-    def __init__(self, node: OutboxOwner) -> None:
-        self.deliveries = Deliveries(node, node.reactor)
-        self._node = node
+    def __init__(
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        calls: Calls,
+        posts: OutboundStreams | None,
+        deliveries: Deliveries,
+        resolver: NameResolver,
+        events: ServerEvents,
+    ) -> None:
+        self._context = context
+        self._trust = trust
+        self._calls = calls
+        self._posts = posts
+        self._deliveries = deliveries
+        self._ending = False
         self._line = 0  # the highest that was told
         self._marking = False
         self._old: IDelayedCall | None = None
         self._last: Recipient | None = None  # for whom something was left last
         self._reported: dict[str, list[str]] = {}  # by new key: what was said for the old one
+        calls.shown.listen(self.shown)
+        calls.over.listen(self._left_over)
+        resolver.elsewhere.listen(deliveries.is_elsewhere)
+        events.registered.listen(lambda _: deliveries.look())
+        events.came.listen(deliveries.came)
 
     def start(self) -> None:
         """Show what was heard before the last end and may not have been shown; report what is too old."""
-        if self._node.posts is None:
+        if self._posts is None:
             return
         try:
-            lines = () if self._node.settings.unread else self._node.posts.ledger.unshown()
+            lines = () if self._context.settings.unread else self._posts.ledger.unshown()
             if lines:
-                self._node.tell(
+                self._context.publish(
                     Notice("this came before the last end and may not have been shown:")
                 )
             for line in lines:
                 self._show(line)
                 self.shown(line.number)
         except LedgerTrouble as error:
-            self._node.tell(Failed(str(error), command="log", code=error.reason))
+            self._context.publish(Failed(str(error), command="log", code=error.reason))
         self._give_up_old()
 
     def stop(self) -> None:
         """The program ends."""
-        self.deliveries.stop()
+        self._ending = True
+        self._deliveries.stop()
         if self._old is not None:
             self._old.cancel()
             self._old = None
 
     def end(self) -> None:
         """It has ended: say what stays for the next time."""
-        if self._node.posts is None:
+        if self._posts is None:
             return
         try:
-            for key, name, count in self._node.posts.waiting():
-                if not self._node.posts.lasts(key):
+            for key, name, count in self._posts.waiting():
+                if not self._posts.lasts(key):
                     continue
-                name = self._node.calls.name_of(key, name)
-                self._node.tell(
+                name = self._calls.name_of(key, name)
+                self._context.publish(
                     Notice(f"{_messages(count)} kept for {name} until you both are there")
                 )
             self._mark()
-            self._node.posts.ledger.close()
+            self._posts.ledger.close()
         except LedgerTrouble as error:
-            self._node.tell(Failed(str(error), command="log", code=error.reason))
+            self._context.publish(Failed(str(error), command="log", code=error.reason))
 
     def leave_for(self, recipient: Recipient, text: str) -> bool:
         """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
-        posts = self._node.posts
+        posts = self._posts
         if (
             posts is None
             or not isinstance(recipient, KeyedPerson)
             or not posts.lasts(recipient.key)
         ):
             return False
-        if len(text.encode()) > self._node.limits.message:
-            raise LocalError(413, f"a message has at most {self._node.limits.message} bytes")
-        name = self._node.calls.name_of(recipient.key)
+        if len(text.encode()) > self._context.limits.message:
+            raise LocalError(413, f"a message has at most {self._context.limits.message} bytes")
+        name = self._calls.name_of(recipient.key)
         post = posts.of(recipient.key, name)
-        entry = post.say(MSG, text, self._node.now())
+        entry = post.say(MSG, text, self._context.now())
         self._last = recipient
         what = f"message {entry.id} waits for {name}: /unsend {entry.id} {name} takes it back"
-        self._node.tell(Notice(what, name, entry.id))
-        self.deliveries.wait_for(recipient.key, len(post))
+        self._context.publish(Notice(what, name, entry.id))
+        self._deliveries.wait_for(recipient.key, len(post))
         return True
 
-    def left_over(self, post: Delivery, quiet: bool, ending: bool) -> None:
-        """A conversation is over: what has not arrived waits, if its key is known, or is reported."""
-        posts = self._node.posts
+    def _left_over(self, ended: tuple[Delivery, bool]) -> None:
+        """Keep what has not arrived in a conversation that ended, if its key is pinned, or report it."""
+        post, quiet = ended
+        posts = self._posts
         assert posts is not None
         if not len(post):
             return
@@ -153,21 +144,21 @@ class Outbox:
             self._tell_all(
                 post.name, post.give_up(), Cause(Reason.PEER_LEFT, "the conversation is over")
             )
-        elif not ending:
+        elif not self._ending:
             if not quiet:
-                self._node.tell(Notice(f"{_messages(len(post))} kept for {post.name}"))
-            self.deliveries.wait_for(post.key, len(post))
+                self._context.publish(Notice(f"{_messages(len(post))} kept for {post.name}"))
+            self._deliveries.wait_for(post.key, len(post))
 
-    def unsend(self, number: int, to: str) -> None:
+    def unsend(self, number: int, to: str = "") -> None:
         """Take a message back. Raises LocalError if there is none of that number."""
-        calls, posts = self._node.calls, self._node.posts
+        calls, posts = self._calls, self._posts
         recipient = calls.names.resolve(to) if to else self._last
         conversation = calls.all.current
         if to or (conversation is None and recipient is not None):
             assert recipient is not None
             conversation = calls.all.with_recipient(recipient) or calls.all.called(to)
         if conversation is not None:
-            self._node.talk.unsend(conversation, number)
+            conversation.unsend(number)
             return
         if posts is None or not isinstance(recipient, KeyedPerson):
             raise LocalError(404, f"nothing waits for {to}" if to else "whose? /unsend n id")
@@ -175,39 +166,43 @@ class Outbox:
         post = posts.of(recipient.key, name)
         self._tell_all(name, post.take_back(number), Cause(Reason.TAKEN_BACK))
 
-    def listed(self) -> CommandOutput:
-        """List what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
+    def show_waiting(self, rooms: Iterable[tuple[str, str]] = ()) -> None:
+        """Publish what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
 
         At most `LISTED` characters of text; `more` says how many messages are left out.
+
+        Args: rooms: names and texts of what waits for rooms.
         """
         rows: list[dict[str, Any]] = []
         lines: list[str] = []
         size = more = 0
-        for to, id, at, text in self._waiting():
+        for to, id, at, text in self._waiting(rooms):
             size += len(text)
             if size > LISTED and rows:
                 more += 1
                 continue
             known = {"id": id, "said": date_of(at)} if id is not None and at is not None else {}
             rows.append({"to": to, "text": text, **known})
-            when = f" ({short_time(at, self._node.now())})" if at is not None else ""
+            when = f" ({short_time(at, self._context.now())})" if at is not None else ""
             number = f"{id} " if id is not None else ""
             lines.append(f"{number}to {to}{when}: {text}")
         if more:
             lines.append(f"and {more} more")
         data: dict[str, Any] = {"messages": rows, **({"more": more} if more else {})}
-        return CommandOutput("outbox", tuple(lines) or ("nothing waits",), data)
+        self._context.publish(CommandOutput("outbox", tuple(lines) or ("nothing waits",), data))
 
-    def _waiting(self) -> Iterator[tuple[str, int | None, Wall | None, str]]:
+    def _waiting(
+        self, rooms: Iterable[tuple[str, str]]
+    ) -> Iterator[tuple[str, int | None, Wall | None, str]]:
         """To whom, as what number, when and what was said that waits."""
-        posts, calls = self._node.posts, self._node.calls
+        posts, calls = self._posts, self._calls
         if posts is not None:
             named = ((calls.name_of(key, called), key) for key, called, _ in posts.waiting())
             for name, key in sorted(named):
                 for entry in posts.ledger.entries(key):
                     if entry.kind == MSG and not entry.withdrawn:
                         yield name, entry.id, entry.at, entry.text
-        for name, text in (*calls.all.unwritten(), *self._node.rooms.unwritten()):
+        for name, text in (*calls.all.unwritten(), *rooms):
             yield name, None, None, text
 
     def history(self, most: int, who: str = "") -> None:
@@ -215,23 +210,23 @@ class Outbox:
 
         Raises LocalError, LedgerTrouble.
         """
-        posts, key = self._node.posts, self._key_of(who)
+        posts, key = self._posts, self._key_of(who)
         if posts is None or key is None:
             raise LocalError(404, "of what is said in the open nothing is kept")
-        lines = posts.ledger.history(key, min(most, self._node.limits.history_lines))
+        lines = posts.ledger.history(key, min(most, self._context.limits.history_lines))
         for line in lines:
             self._show(line)
-        self._node.tell(
+        self._context.publish(
             CommandOutput("history", () if lines else ("nothing",), {"count": len(lines)})
         )
 
     def _key_of(self, who: str) -> str | None:
         """The key of `who` or of the target; None: they speak in the open. Raises LocalError."""
-        calls = self._node.calls
+        calls = self._calls
         if not who:
             away = calls.all.away
             return away.recipient.key if away is not None else calls.all.need_current().key
-        conversation = self._node.talk.named(who)
+        conversation = calls.all.known(who)
         if conversation is not None:
             return conversation.key
         recipient = calls.names.resolve(who)
@@ -241,45 +236,45 @@ class Outbox:
 
     def search(self, words: str) -> None:
         """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""
-        posts = self._node.posts
+        posts = self._posts
         if posts is None:
             raise LocalError(404, "of what is said in the open nothing is kept")
-        lines = posts.ledger.search(words, self._node.limits.history_lines)
+        lines = posts.ledger.search(words, self._context.limits.history_lines)
         for line in lines:
             self._show(line)
-        self._node.tell(
+        self._context.publish(
             CommandOutput("search", () if lines else ("nothing",), {"count": len(lines)})
         )
 
     def shown(self, line: int) -> None:
         """What is in line `line` of the log was told; once it is on the screen that is kept."""
-        if self._node.settings.unread:
+        if self._context.settings.unread:
             return
         self._line = max(self._line, line)
         if not self._marking:
             self._marking = True
-            self._node.reactor.callLater(0, self._when_flushed)
+            self._context.clock.callLater(0, self._when_flushed)
 
     def _when_flushed(self) -> None:
         line = self._line
-        self._node.flushed().addCallback(lambda _: self._mark(line))
+        self._context.flushed().addCallback(lambda _: self._mark(line))
 
     def _mark(self, line: int | None = None) -> None:
         self._marking = False
-        posts = self._node.posts
+        posts = self._posts
         line = self._line if line is None else line
         if posts is not None and line:
             try:
                 posts.ledger.shown(line)
             except LedgerTrouble as error:
-                self._node.tell(Failed(str(error), command="log", code=error.reason))
+                self._context.publish(Failed(str(error), command="log", code=error.reason))
         if line is not None and line < self._line:
             self.shown(self._line)
 
     def _show(self, line: LogLine) -> None:
         if line.state == OVERHEARD:
             where = line.key
-            self._node.tell(
+            self._context.publish(
                 MessageReceived(
                     line.name, line.text, line.id, room=where, history=True, said=line.at
                 )
@@ -287,31 +282,33 @@ class Outbox:
             return
         heard = line.state == HEARD
         name = self._name_of(line)
-        from_, to = (name, None) if heard else (self._node.me.client_id, name)
-        self._node.tell(MessageReceived(from_, line.text, line.id, to, history=True, said=line.at))
+        from_, to = (name, None) if heard else (self._context.settings.client_id, name)
+        self._context.publish(
+            MessageReceived(from_, line.text, line.id, to, history=True, said=line.at)
+        )
 
     def _name_of(self, line: LogLine) -> str:
         """Return the name of the peer in `line`: as logged, if it still means the same key."""
-        known = self._node.acquaintances
+        known = self._trust
         name = line.name
         if ":" in name or (
             ID.fullmatch(name) is not None and not (known and known.knows(line.key))
         ):
             # An older program kept no mark of those whom nobody had confirmed.
             name = f"{name}?" if ID.fullmatch(name) is not None else line.key
-        return self._node.calls.name_of(line.key, name)
+        return self._calls.name_of(line.key, name)
 
     # Whose key is another now.
 
     def replaced(self, old: list[str], key: str, name: str) -> None:
         """Report what waits for the keys `old`, which are nobody's any more; `name` has `key` now."""
-        posts = self._node.posts
+        posts = self._posts
         if posts is None:
             return
         for one in old:
             outcomes = posts.of(one, name).give_up()
             texts = [outcome.text for outcome in outcomes if outcome.text]
-            most = self._node.limits.waiting_messages
+            most = self._context.limits.waiting_messages
             self._reported[key] = [*self._reported.get(key, []), *texts][-most:]
             why = Cause(
                 Reason.OTHER_KEY,
@@ -321,21 +318,21 @@ class Outbox:
 
     def tell_others(self, client_id: str, keys: set[str]) -> None:
         """Say what waits for owners of `client_id` at other servers, who have none of `keys`."""
-        posts, known = self._node.posts, self._node.acquaintances
+        posts, known = self._posts, self._trust
         if posts is None or known is None:
             return
         others = {pin.key for pin in known.pins.named(client_id)} - keys
         for key, called, count in posts.waiting():
             if key in others:
-                name = self._node.calls.name_of(key, called)
+                name = self._calls.name_of(key, called)
                 wait = "1 message waits" if count == 1 else f"{count} messages wait"
-                self._node.tell(
+                self._context.publish(
                     Notice(f"{wait} on for {name}, whose key is another: /outbox lists what waits")
                 )
 
     def resend(self, name: str, say: Callable[[str], None]) -> None:
         """Say to `name` what was said for a key that they had before. Raises LocalError."""
-        recipient = self._node.calls.names.resolve(name)
+        recipient = self._calls.names.resolve(name)
         texts = self._reported.get(recipient.key) if isinstance(recipient, KeyedPerson) else None
         if not texts:
             raise LocalError(404, f"there is nothing to send {name} again")
@@ -345,28 +342,28 @@ class Outbox:
 
     def _give_up_old(self) -> None:
         """Report what has waited for a week, now and from time to time."""
-        posts = self._node.posts
+        posts = self._posts
         assert posts is not None
-        self._old = self._node.reactor.callLater(OLD_EVERY, self._give_up_old)
+        self._old = self._context.clock.callLater(OLD_EVERY, self._give_up_old)
         try:
             for key, name, _ in posts.waiting():
-                name = self._node.calls.name_of(key, name)
+                name = self._calls.name_of(key, name)
                 post = posts.of(key, name)
                 if posts.lasts(key):
                     self._tell_all(name, post.expire(self._surely_past()), Cause(Reason.EXPIRED))
-                elif not self._node.talks_with(key):
+                elif not self._calls.talks_with(key):
                     self._tell_all(
                         name, post.give_up(), Cause(Reason.PEER_LEFT, "the conversation is over")
                     )
         except LedgerTrouble as error:
-            self._node.tell(Failed(str(error), command="log", code=error.reason))
+            self._context.publish(Failed(str(error), command="log", code=error.reason))
 
     def _surely_past(self) -> Wall:
         """The time of day, or the time that the program counts if that is earlier.
 
         The system's clock may be set forward by mistake: that gives up no message.
         """
-        return min(self._node.now(), Wall(self._node.reactor.seconds()), key=float)
+        return min(self._context.now(), Wall(self._context.clock.seconds()), key=float)
 
     def _tell_all(self, name: str, outcomes: list[MessageOutcome], reason: str) -> None:
         for one in outcomes:
@@ -378,7 +375,7 @@ class Outbox:
                     event = Uncertain(name, one.id, one.text or None)
                 case _:
                     event = Undelivered(name, reason, one.id, one.text or None)
-            self._node.tell(event)
+            self._context.publish(event)
 
 
 def _messages(count: int) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from chatproto.client.interfaces import is_address, is_here, own_addresses
 from chatproto.session.candidates import LEAST_PORT, worth_dialling
 from chatproto.wire.bcp2_common import Address
+from chatproto.wire.dialects import Me
 
 
 @dataclass(slots=True)
@@ -18,7 +19,7 @@ class OwnAddresses:
     named it; None: there is none. `observed`: where it sees us, since we are registered; `near`: the
     connection to it does not leave this machine, which is not for a server to say. `own_port`:
     what connections are bound to so that they come from the port on which we listen; None where that
-    cannot be.
+    cannot be. `me`: our id and the address that is told in openers.
     """
 
     announced: tuple[Address, ...] = ()
@@ -27,6 +28,7 @@ class OwnAddresses:
     observed: Address | None = None
     near: bool = False
     own_port: Any = None
+    me: Me = field(default_factory=lambda: Me("", "127.0.0.1", 0))
 
     @property
     def is_local(self) -> bool:

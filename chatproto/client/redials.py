@@ -10,9 +10,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.context import Random
 from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import PeerUnreachable
-from chatproto.client.outbound_streams import Random
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.session.secure import SecureLink
 from chatproto.session.state import SessionState

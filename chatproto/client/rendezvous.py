@@ -5,9 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import ip_address
 
+from twisted.internet.interfaces import IReactorTime
+
 from chatproto.session.candidates import Route, route_of
+from chatproto.session.paths import AGAIN_FOR
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
+
+MOST = 256
+"""Rendezvous at once, and answers of the server that are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,27 @@ class Rendezvous:
     ticket: str = ""
     relay: Address | None = None
     typed: bool = False
+
+
+class ServerAnswers:
+    """Keep the server's answers to BRIDGE, until the call that they are for; `clock`: the reactor."""
+
+    def __init__(self, clock: IReactorTime) -> None:
+        self._clock = clock
+        self._answers: dict[str, tuple[Rendezvous, float]] = {}  # by key
+
+    def keep(self, answer: Rendezvous) -> None:
+        """Keep `answer` in place of an older one for its key; the peer dials us already."""
+        self._answers.pop(answer.key, None)
+        self._answers[answer.key] = answer, self._clock.seconds()
+        if len(self._answers) > MOST:
+            del self._answers[next(iter(self._answers))]
+
+    def take(self, key: str) -> Rendezvous | None:
+        """Return the answer for `key` of the last seconds, once; None if there is none."""
+        answer, at = self._answers.pop(key, (None, 0.0))
+        fresh = self._clock.seconds() - at < AGAIN_FOR
+        return answer if fresh else None
 
 
 def path_of(host: str, relayed: bool, both_dialled: bool) -> str:

@@ -17,13 +17,13 @@ from chatproto.client.connector import Connector
 from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.rendezvous import Rendezvous
+from chatproto.client.rendezvous import MOST, Rendezvous, ServerAnswers
 from chatproto.client.secure_links import SecureLinks
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore
 from chatproto.session.candidates import in_turn, worth_dialling
-from chatproto.session.paths import AGAIN_FOR, PathMode, RaceRole
+from chatproto.session.paths import PathMode, RaceRole
 from chatproto.session.plain import PlainLink
 from chatproto.session.punches import Punches
 from chatproto.session.secure import SecureLink
@@ -32,8 +32,6 @@ from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause, Reason
 
 log = Logger()
-MOST = 256
-"""Meetings at once; when there are more, the oldest has had its time."""
 
 
 class MeetingsOwner(Protocol):
@@ -58,33 +56,22 @@ class MeetingsOwner(Protocol):
 class RendezvousTable:
     """Arranges them: of those whom we call, and of those who are introduced to us."""
 
-    def __init__(self, calls: MeetingsOwner, dialer: Dialer, reactor: IReactorTime) -> None:
+    def __init__(
+        self, calls: MeetingsOwner, answers: ServerAnswers, dialer: Dialer, reactor: IReactorTime
+    ) -> None:
+        self.answers = answers
         self._calls = calls
         self._dialer = dialer
         self._reactor = reactor
         self._punches: Punches[_Early] = Punches(calls.limits)
         self._timer: IDelayedCall | None = None
         self._by_call: dict[str, Connector] = {}
-        self._answered: dict[str, tuple[Rendezvous, float]] = {}  # by key, of the server's answers
         self._stopped = False
 
     def __len__(self) -> int:
         return sum(not one.over for one in self._by_call.values())
 
     # Whom we call.
-
-    def keep(self, introduction: Rendezvous) -> None:
-        """The server has answered with somebody: they dial us already."""
-        self._answered.pop(introduction.key, None)
-        self._answered[introduction.key] = introduction, self._reactor.seconds()
-        if len(self._answered) > MOST:
-            del self._answered[next(iter(self._answered))]
-
-    def take(self, key: str) -> Rendezvous | None:
-        """The server's answer of just now with whoever has `key`; it is used once."""
-        introduction, at = self._answered.pop(key, (None, 0.0))
-        fresh = self._reactor.seconds() - at < AGAIN_FOR
-        return introduction if fresh else None
 
     def call(
         self, conversation: Conversation, introduction: Rendezvous, wait: float | None = None

@@ -7,7 +7,8 @@ from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 
-from chatproto.client.events import Event, Failed
+from chatproto.client.context import Context
+from chatproto.client.events import Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import CodedError, Reason
@@ -19,11 +20,14 @@ Work = Callable[[], Coroutine[Deferred[Any], Any, None]]
 
 
 class Requests:
-    """What cannot be done is one `Failed` with one sentence; `settled` is called after each."""
+    """Carry out what the person asks for; what cannot be done is one `Failed` with one sentence.
 
-    def __init__(self, tell: Callable[[Event], None], settled: Callable[[], None]) -> None:
-        self._tell = tell
-        self._settled = settled
+    `context.settled` is called after each request.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._tell = context.publish
+        self._settled = context.settled
         self._one = DeferredLock()
         self._pending = 0
 
@@ -41,13 +45,13 @@ class Requests:
 
         def answered(_: object) -> None:
             self._pending -= 1
-            self._settled()
+            self._settled(None)
 
         done = self._one.run(lambda: Deferred.fromCoroutine(self._guard(command, work)))
         done.addBoth(answered)
         return True
 
-    def attempt(self, command: str, work: Callable[[], None]) -> None:
+    def attempt(self, command: str, work: Callable[[], object]) -> None:
         """Do `work` for `command` now."""
         try:
             work()
@@ -55,7 +59,7 @@ class Requests:
             self.fail(command, error)
         except Exception:
             self._mistaken(command)
-        self._settled()
+        self._settled(None)
 
     def then(self, work: Callable[[], Coroutine[Deferred[Any], Any, Answer]]) -> Deferred[Answer]:
         """What `work` answers with when those before are done: nothing that the person asked for."""

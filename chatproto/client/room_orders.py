@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Protocol
 
+from chatproto.client.context import Context
 from chatproto.client.events import CommandOutput, MessageReceived, RoomChanged
 from chatproto.client.requests import Requests, Work
 from chatproto.client.rooms import JoinedRooms
 from chatproto.directory.answer import ServerRefused
-from chatproto.net.clock import EPOCH, Wall
+from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of, moment_of
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -28,19 +28,12 @@ NOT_SO = {
 """Why something is not done, by status."""
 
 
-class Asker(Protocol):
-    """Who carries requests out one after another; the node."""
-
-    requests: Requests
-
-    def now(self) -> Wall: ...
-
-
 class RoomOrders:
     """Each takes the room's name, or goes to the current one; what cannot be done is one `Failed`."""
 
-    def __init__(self, node: Asker, rooms: JoinedRooms) -> None:
-        self._node = node
+    def __init__(self, context: Context, requests: Requests, rooms: JoinedRooms) -> None:
+        self._context = context
+        self._requests = requests
         self._rooms = rooms
 
     def names(self, name: str = "") -> None:
@@ -198,10 +191,10 @@ class RoomOrders:
     def _until(self, seconds: str) -> str:
         if not seconds:
             return ""
-        return date_of(self._node.now() + int(seconds)) if int(seconds) else BEGINNING
+        return date_of(self._context.now() + int(seconds)) if int(seconds) else BEGINNING
 
     def _ask(self, command: str, work: Work) -> None:
-        self._node.requests.ask(command, partial(_in_words, work))
+        self._requests.ask(command, partial(_in_words, work))
 
 
 async def _in_words(work: Work) -> None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
 
-from chatproto.client.calls import Calls
+from chatproto.client.context import Context
+from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, RoomChanged
 from chatproto.client.membership import Membership
 from chatproto.client.outbound_streams import OutboundStreams
@@ -16,18 +15,17 @@ from chatproto.client.requests import Requests
 from chatproto.client.room_log import RoomLog
 from chatproto.client.room_news import changed, joined
 from chatproto.client.room_outbox import RoomOutbox
-from chatproto.client.target import RoomTarget
+from chatproto.client.server_news import ServerEvents
+from chatproto.client.strangers import Strangers
+from chatproto.client.target import RoomTarget, Target
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
-from chatproto.net.clock import Wall
 from chatproto.net.timers import Timers
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Said
-from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.room_fields import read_room
 
@@ -46,65 +44,54 @@ RETRY_AFTER = 5
 """Seconds to another try, where the server tells none."""
 
 
-class RoomsOwner(Protocol):
-    """What they need of the node."""
-
-    calls: Calls
-    limits: Limits
-    me: Me
-    posts: OutboundStreams | None
-    requests: Requests
-    reactor: IReactorTime
-    now: Callable[[], Wall]
-    hold_input: Callable[[bool], None]
-
-    @property
-    def tell(self) -> Callable[[Event], None]: ...
-    def settle(self) -> None: ...
-    def shown(self, line: int) -> None: ...
-
-
 class JoinedRooms:
-    """Every room by its name. `client` asks the server; None where it has no rooms.
+    """Every room by its name. `connection` asks the server; None where it has no rooms.
 
     What the methods of the person cannot do is one `Failed`, or LocalError where they say so.
     """
 
-    def __init__(self, node: RoomsOwner) -> None:
-        self.connection: RoomClient | None = None
-        self._node = node
+    def __init__(
+        self,
+        context: Context,
+        conversations: Conversations,
+        requests: Requests,
+        connection: RoomClient | None,
+        strangers: Strangers,
+        posts: OutboundStreams | None,
+        events: ServerEvents,
+    ) -> None:
+        self.tell = context.publish
+        self.limits = context.limits
+        self.own_id = context.settings.client_id
+        self._context = context
+        self._conversations = conversations
+        self._requests = requests
+        self._connection = connection
+        self._strangers = strangers
         self._all: dict[str, Membership] = {}
-        self._outbox = RoomOutbox(
-            self._all, node.limits, self.tell, lambda held: node.hold_input(held)
-        )
-        self._retries = Timers(node.reactor)
+        self._outbox = RoomOutbox(self._all, self.limits, self.tell, context.hold_input)
+        self._retries = Timers(context.clock)
         self._log: RoomLog | None = None
-        if node.posts is not None:
-            self._log = RoomLog(node.posts.ledger, node.limits.room_log, self.tell)
+        if posts is not None:
+            self._log = RoomLog(posts.ledger, self.limits.room_log, self.tell)
+        conversations.moved.listen(self._moved)
+        events.registered.listen(lambda _: self.resume())
+        events.lost.listen(self._lost)
+        events.pushed.listen(self.pushed)
 
     @property
     def client(self) -> RoomClient:
         """The server. Raises LocalError if it has no rooms."""
-        if self.connection is None:
+        if self._connection is None:
             raise LocalError(
                 405, "there is no server with rooms: one that --plain speaks to has none"
             )
-        return self.connection
-
-    @property
-    def limits(self) -> Limits:
-        """The named limits."""
-        return self._node.limits
-
-    @property
-    def own_id(self) -> str:
-        """Who we are."""
-        return self._node.me.client_id
+        return self._connection
 
     @property
     def current(self) -> str:
         """The room that what is typed goes to, or an empty string."""
-        return self._node.calls.all.room
+        return self._conversations.room
 
     @property
     def unsent(self) -> int:
@@ -113,7 +100,7 @@ class JoinedRooms:
 
     def rows(self) -> list[dict[str, Any]]:
         """Each as /who shows it."""
-        current = self._node.calls.all.room
+        current = self._conversations.room
         return [
             {"room": name, "count": one.count, "role": one.role, "current": name == current}
             for name, one in self._all.items()
@@ -135,7 +122,7 @@ class JoinedRooms:
 
     def named(self, name: str = "") -> Membership:
         """The room `name`, or the current one. Raises LocalError."""
-        room = _room(name) if name else self._node.calls.all.room
+        room = _room(name) if name else self._conversations.room
         if not room:
             raise LocalError(404, "which room? /join opens one")
         if room not in self._all:
@@ -149,7 +136,7 @@ class JoinedRooms:
     def switch(self, name: str) -> None:
         """What is typed goes to `name` now. Raises LocalError."""
         membership = self.named(name)
-        if not self._node.calls.all.move_to(RoomTarget(membership.name)):
+        if not self._conversations.move_to(RoomTarget(membership.name)):
             self.tell_current(membership.name)
 
     def tell_current(self, name: str) -> None:
@@ -160,7 +147,7 @@ class JoinedRooms:
 
     def join(self, name: str, secret: str = "") -> None:
         """Be in `name`, which becomes the current one at once, so that what is said next waits for it."""
-        self._node.requests.attempt("join", lambda: self._begin(_room(name), secret))
+        self._requests.attempt("join", lambda: self._begin(_room(name), secret))
 
     def _begin(self, room: str, secret: str) -> None:
         membership = self._all.get(room)
@@ -169,10 +156,11 @@ class JoinedRooms:
             return
         if len(self._all) >= self.limits.rooms_per_client:
             raise LocalError(413, f"you are in {len(self._all)} rooms: /part leaves one")
-        _ = self.client
-        membership = self._all[room] = Membership(self, room, secret)
-        self._node.calls.all.move_to(RoomTarget(room))
-        if not self._node.requests.ask("join", lambda: self._join(membership)):
+        membership = self._all[room] = Membership(
+            self._context, self.client, self.heard, self.settled, room, secret
+        )
+        self._conversations.move_to(RoomTarget(room))
+        if not self._requests.ask("join", lambda: self._join(membership)):
             self._drop(membership, Cause(Reason.TOO_MANY, "it was not asked for"))
 
     async def _join(self, membership: Membership) -> None:
@@ -200,7 +188,7 @@ class JoinedRooms:
                 await self.client.do(bcp2_rooms.Part, room=membership.name)
             self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
 
-        self._node.requests.ask("part", work)
+        self._requests.ask("part", work)
 
     # What the server tells.
 
@@ -210,11 +198,17 @@ class JoinedRooms:
             if membership.joined and not membership.entering:
                 self._enter_again(membership)
 
-    def lost(self) -> None:
-        """The connection to the server is gone."""
+    def _moved(self, target: Target) -> None:
+        if isinstance(target, RoomTarget):
+            self.tell_current(target.name)
+
+    def _lost(self, again: bool) -> None:
+        """The connection to the server has ended; `again`: it is made again."""
         self._retries.stop()
         for membership in self._all.values():
             membership.lost()
+        if not again:
+            self.refused()
 
     def refused(self) -> None:
         """The server is not asked any more."""
@@ -237,7 +231,7 @@ class JoinedRooms:
         """Something happened in a room."""
         match push:
             case bcp2_rooms.Invited(room, sender):
-                if not self._node.calls.strangers.may_invite():
+                if not self._strangers.may_invite():
                     return
                 self.tell(RoomChanged(room, "invited", self.own_id, by=sender or None, own=True))
                 return
@@ -262,13 +256,9 @@ class JoinedRooms:
             case bcp2_rooms.Changed():
                 if push.what == "topic":
                     membership.topic = push.text
-                self.tell(changed(push, self.own_id, self._node.now()))
+                self.tell(changed(push, self.own_id, self._context.now()))
 
     # What a membership needs.
-
-    def tell(self, event: Event) -> None:
-        """News for the person."""
-        self._node.tell(event)
 
     def heard(self, said: Said, event: Event) -> None:
         """Something was said."""
@@ -279,7 +269,7 @@ class JoinedRooms:
     def settled(self) -> None:
         """Perhaps there is room for more now."""
         self._outbox.go_on()
-        self._node.settle()
+        self._context.settled(None)
 
     # How it follows.
 
@@ -331,7 +321,7 @@ class JoinedRooms:
         if self._all.get(membership.name) is not membership:
             return
         del self._all[membership.name]
-        self._node.calls.all.ended(RoomTarget(membership.name), own)
+        self._conversations.ended(RoomTarget(membership.name), own)
 
 
 def _room(name: str) -> str:

@@ -57,7 +57,7 @@ class SecureDialer:
         `wait`: seconds for all of it, where nobody has introduced us.
         """
         meetings = self._calls.meetings
-        introduction = meetings.take(contact.key) if contact.key is not None else None
+        introduction = meetings.answers.take(contact.key) if contact.key is not None else None
         if introduction is not None:
             wait = None
         else:
@@ -143,7 +143,7 @@ class _Asking:
             await self._calls.whereabouts(self._conversation.id, self._key)
         finally:
             self._asking -= 1
-        introduction = self._calls.meetings.take(self._key)
+        introduction = self._calls.meetings.answers.take(self._key)
         if introduction is not None and not (self._found.called or self._stopped):
             passed, most = self._clock.seconds() - self._began, self._calls.limits.dial_wait
             self._call(introduction, max(most * LEAST_PART, most - passed))

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from chatproto.client.address_book import AddressBook
-from chatproto.client.calls import Calls
+from chatproto.client.context import Context, Signal
 from chatproto.client.events import Event, Failed, Notice, Registered
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rendezvous import Rendezvous
@@ -14,32 +13,42 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
 from chatproto.wire import bcp2_server
+from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Reason, reason_of
 
-
-class NewsOwner(Protocol):
-    """Who is told; the node."""
-
-    people: AddressBook
-    calls: Calls
-    place: OwnAddresses
-
-    @property
-    def tell(self) -> Callable[[Event], None]: ...
-    def at_server(self) -> None: ...
-    def away(self, again: bool) -> None: ...
-    def came(self, client_id: str) -> None: ...
-
-
 ID_TAKEN, NO_ACCOUNT = 409, 401
+
+
+@dataclass(frozen=True, slots=True)
+class ServerEvents:
+    """Signals about the server, for the parts of a client that they concern.
+
+    `registered`: the server knows us now, or again. `lost`: the connection has ended; False: it is not
+    tried again. `introduced`: a peer asked for us and may call. `came`: a watched contact is there; a
+    beacon on the local network counts too. `pushed`: a message about a room.
+    """
+
+    registered: Signal[None] = field(default_factory=Signal)
+    lost: Signal[bool] = field(default_factory=Signal)
+    introduced: Signal[Rendezvous] = field(default_factory=Signal)
+    came: Signal[str] = field(default_factory=Signal)
+    pushed: Signal[Bcp2Message] = field(default_factory=Signal)
 
 
 class ServerNews:
     """Turns it into events, and keeps the keys and addresses that it tells; the server is at one of
     `addresses`, which have one directory, and so one key: the first that is known of theirs."""
 
-    def __init__(self, known: TrustStore, node: NewsOwner, *addresses: str) -> None:
+    def __init__(
+        self,
+        context: Context,
+        known: TrustStore,
+        people: AddressBook,
+        place: OwnAddresses,
+        events: ServerEvents,
+        *addresses: str,
+    ) -> None:
         pins = [known.server_pin(address) for address in addresses]
         pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
@@ -47,7 +56,10 @@ class ServerNews:
         """Where that key is from."""
         self._again = "the next is tried" if len(addresses) > 1 else "it is tried again"
         self._known = known
-        self._node = node
+        self._context = context
+        self._people = people
+        self._place = place
+        self._events = events
         self._trying = False
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
@@ -55,7 +67,7 @@ class ServerNews:
         known, key = self._known, server.key
         assert key is not None
         known.server_key, self.where = key, server.name
-        self._node.place.found(server.at, server.observed, server.near)
+        self._place.found(server.at, server.observed, server.near)
         self._trying = False
         try:
             first = known.pin_server(server.name, key)
@@ -63,7 +75,7 @@ class ServerNews:
             self._tell(Failed(str(error), code=error.reason))
             first = False
         self._tell(Registered(server.name, expires, key, first))
-        self._node.at_server()
+        self._events.registered(None)
 
     def server_lost(self, server: SecureServer, why: str, again: bool) -> None:
         """The connection is gone, or was not to be had: one line for the first of many tries."""
@@ -72,7 +84,7 @@ class ServerNews:
             where = "" if server.name in why else f"server {server.name}: "
             code = reason_of(why, Reason.SERVER_UNREACHABLE)
             self._tell(Notice(f"{where}{why}; {self._again}", code=code))
-        self._node.away(again)
+        self._events.lost(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """It does not want us, or we do not want it."""
@@ -84,7 +96,7 @@ class ServerNews:
         code = Reason.LOGIN_REFUSED if server.login_refused else code
         text = f"server {server.name}: {why}"
         self._tell(Failed(text, status=status, command="register", code=code))
-        self._node.away(False)
+        self._events.lost(False)
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
         """That one of several is not wanted."""
@@ -99,17 +111,17 @@ class ServerNews:
     def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
         """Somebody asked it for us and may call."""
         self._known.introduce(push.client_id, push.key)
-        self._node.calls.meetings.introduced(
+        self._events.introduced(
             Rendezvous(push.client_id, push.key, push.addresses, push.call, push.ticket, push.relay)
         )
         if push.addresses:
             host, port = push.addresses[0]
             contact = Contact(push.client_id, host, port, push.key)
-            self._node.people.remember(contact, push.addresses)
+            self._people.remember(contact, push.addresses)
 
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Somebody watched has come."""
-        self._node.came(push.peer_id)
+        self._events.came(push.peer_id)
 
     def _tell(self, event: Event) -> None:
-        self._node.tell(event)
+        self._context.publish(event)

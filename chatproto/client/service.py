@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client import interfaces
-from chatproto.client.app import App
+from chatproto.client.app import Client
 from chatproto.client.door import Door
 from chatproto.client.home import Home
 from chatproto.client.shared_port import SharedPort
@@ -69,7 +69,7 @@ def host_towards(host: str, port: int) -> str:
 
 
 class ChatClient(Service):
-    """Opens the port, then starts the node and its input; ends when either the node or twistd does.
+    """Open the port, then start the client and its input; end when either the client or twistd does.
 
     What others are told is what is announced, or our address on the way to the server.
     """
@@ -77,7 +77,7 @@ class ChatClient(Service):
     def __init__(
         self,
         reactor: Any,
-        node: App,
+        client: Client,
         endpoint: IStreamServerEndpoint,
         home: Home,
         keyboard: LineSource,
@@ -86,7 +86,7 @@ class ChatClient(Service):
         socket: Socket | None = None,
     ) -> None:
         self._reactor = reactor
-        self._node = node
+        self._client = client
         self._endpoint = endpoint
         self._home = home
         self._keyboard = keyboard
@@ -96,24 +96,27 @@ class ChatClient(Service):
         self._port: IListeningPort | None = None
         self._ended: Deferred[None] = Deferred()
         self._stopping = False
+        client.program.finished.listen(self.finished)
 
     def startService(self) -> None:
         super().startService()
-        door = Door(self._node.calls.links, self._node.reactor, self._node.limits)
+        door = Door(
+            self._client.calls.links, self._client.context.clock, self._client.context.limits
+        )
         self._endpoint.listen(door).addCallbacks(self._listening, self._deaf)
 
     def stopService(self) -> Deferred[None]:
         self._stopping = True
         if self._port is None:
             return maybeDeferred(super().stopService)
-        self._node.stop()
+        self._client.program.stop()
         return self._ended.addCallback(lambda _: super(ChatClient, self).stopService())
 
     def finished(self, code: int) -> None:
-        """The node has ended: let what was said about it be read, then end the program."""
+        """The client has ended: let what was said about it be read, then end the program."""
         self._keyboard.stop()
         shown = self._screen.flush()
-        shown.addTimeout(self._node.limits.farewell_wait, self._node.reactor)
+        shown.addTimeout(self._client.context.limits.farewell_wait, self._client.context.clock)
         shown.addBoth(self._close)
 
     def _close(self, _: object) -> None:
@@ -137,7 +140,7 @@ class ChatClient(Service):
         if not hasattr(own, "port"):
             self._cannot_start(CannotStart("--port names no port of TCP: nobody could call there"))
             return
-        place = self._node.place
+        place = self._client.place
         place.listening = own.host, own.port
         if isinstance(self._endpoint, SharedPort):
             place.own_port = self._endpoint.own_port
@@ -160,10 +163,10 @@ class ChatClient(Service):
         return "127.0.0.1"
 
     def _begin(self, host: str, port: int) -> None:
-        self._node.start(host, port)
+        self._client.program.start(host, port)
         assert self._port is not None
         own: Any = self._port.getHost()
-        self._node.listens(own.host, own.port)
+        self._client.program.listens(own.host, own.port)
         if self._socket is not None:
             self._socket.start()
         self._keyboard.start()

@@ -14,7 +14,8 @@ class ClientSettings:
     `path`: `direct`, `relay` or `auto`.
     `dialect_chosen`: the person named `dialect`, so that an address of which no key is known is called
     in it. `farewells`: words that end a raw talk besides the usual ones; the first is said by us.
-    `unread`: nobody reads what is heard, which is kept to be shown at another start.
+    `unread`: nobody reads what is heard, which is kept to be shown at another start. `typed`:
+    lines come from a person at a terminal.
     """
 
     client_id: str
@@ -30,3 +31,4 @@ class ClientSettings:
     accept: str = "ask"
     rate: float = 0.0
     unread: bool = False
+    typed: bool = False

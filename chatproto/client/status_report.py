@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from chatproto.client.calls import Calls
+from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import CommandOutput
 from chatproto.client.introducers import Introducer
+from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rendezvous import tried
 from chatproto.client.rooms import JoinedRooms
-from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson
 from chatproto.session.state import SessionState
-from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import host_port
 
@@ -26,26 +26,33 @@ WAYS = {
 }
 
 
-class OverviewOwner(Protocol):
-    """Of what it is told; the node."""
-
-    settings: ClientSettings
-    acquaintances: TrustStore | None
-    server: Introducer | None
-    me: Me
-    calls: Calls
-    rooms: JoinedRooms
-
-
 class StatusReport:
     """Makes the answers. Those of which something is asked that is not there raise LocalError."""
 
-    def __init__(self, node: OverviewOwner) -> None:
-        self._node = node
+    def __init__(
+        self,
+        context: Context,
+        place: OwnAddresses,
+        trust: TrustStore | None,
+        server: Introducer | None,
+        calls: Calls,
+        rooms: JoinedRooms,
+    ) -> None:
+        self._context = context
+        self._place = place
+        self._trust = trust
+        self._server = server
+        self._calls = calls
+        self._rooms = rooms
 
-    def who(self, peer: str = "") -> CommandOutput:
+    def id(self) -> None:
+        """Publish who we are (/id)."""
+        own = self._context.settings.client_id
+        self._context.publish(CommandOutput("id", (own,), {"id": own}))
+
+    def who(self, peer: str = "") -> None:
         """The conversations and rooms; with `peer` also what they are called here, and their key."""
-        rows, rooms = self._node.calls.all.rows(), self._node.rooms.rows()
+        rows, rooms = self._calls.all.rows(), self._rooms.rows()
         lines = (*(_row_line(row) for row in rows), *(_room_line(row) for row in rooms))
         data: dict[str, Any] = {"conversations": rows, "rooms": rooms}
         if peer:
@@ -53,22 +60,22 @@ class StatusReport:
             data |= {"name": name, "key": key}
             meant = f"{peer} means {name}" + (f", whose key is {key}" if key else "")
             lines = (meant, *lines)
-        return CommandOutput("who", lines or ("no conversation",), data)
+        self._context.publish(CommandOutput("who", lines or ("no conversation",), data))
 
     def _named(self, peer: str) -> tuple[str, str | None]:
         """Return the name of `peer` here, and its key if it is known."""
-        calls = self._node.calls
+        calls = self._calls
         recipient = calls.names.resolve(peer)
         conversation = calls.all.with_recipient(recipient)
         if isinstance(recipient, KeyedPerson):
             return calls.name_of(recipient.key, peer), recipient.key
         return (conversation.name if conversation is not None else peer), None
 
-    def status(self) -> CommandOutput:
+    def status(self) -> None:
         """Who and where we are, and with which server."""
-        node, me = self._node, self._node.me
-        server = node.server.name if node.server else None
-        registered = node.server is not None and node.server.registered
+        me = self._place.me
+        server = self._server.name if self._server else None
+        registered = self._server is not None and self._server.registered
         lines = (
             f"{me.client_id} at {host_port(me.host, me.port)}",
             f"server {server}, {'registered' if registered else 'not registered'}"
@@ -81,14 +88,14 @@ class StatusReport:
             "port": me.port,
             "server": server,
             "registered": registered,
-            "key": node.acquaintances.own_key if node.acquaintances else None,
-            "strangers": node.calls.counters(),
+            "key": self._trust.own_key if self._trust else None,
+            "strangers": self._calls.counters(),
         }
-        return CommandOutput("status", lines, data)
+        self._context.publish(CommandOutput("status", lines, data))
 
-    def path(self, peer: str = "") -> CommandOutput:
+    def path(self, peer: str = "") -> None:
         """How `peer`, or the one of the current conversation, is reached, and why not better."""
-        calls = self._node.calls
+        calls = self._calls
         conversation = calls.all.called(peer) if peer else calls.all.need_current()
         if conversation is None:
             conversation = calls.all.with_recipient(calls.names.resolve(peer))
@@ -106,7 +113,7 @@ class StatusReport:
             "port": conversation.peer_port if direct else None,
             "tried": why,
         }
-        return CommandOutput("path", lines, data)
+        self._context.publish(CommandOutput("path", lines, data))
 
     def _way(self, conversation: Conversation, path: str | None) -> str:
         name = conversation.name
@@ -119,7 +126,7 @@ class StatusReport:
     def _why_not_better(self, path: str | None, why: dict[str, str]) -> list[str]:
         if path not in (None, "relay"):
             return []
-        if path == "relay" and self._node.settings.path == "relay":
+        if path == "relay" and self._context.settings.path == "relay":
             return ["no other way is tried: --path relay"]
         lines = [one if where in one else f"{where}: {one}" for where, one in why.items()]
         if path == "relay" and not lines:

@@ -1,8 +1,8 @@
 """Commands, typed as a line or given as values: `ROWS` is all there is.
 
 `parse` reads a line, `parse_values` an object such as `{"do": "msg", "to": "bob", "text": "hi"}`, and
-`run` has the node do it. A new command is a row in `ROWS` and a method of the node; help, Tab and the
-nearest name follow.
+`run` has the client do it. A new command is a row in `ROWS` and a method of the part that it is about;
+help, Tab and the nearest name follow.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 
+from chatproto.client.app import Client
 from chatproto.client.events import CommandOutput, Event, Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
@@ -38,7 +39,7 @@ from chatproto.ui.arguments import (
 )
 from chatproto.ui.common_words import ours
 from chatproto.ui.room_commands import ROOM_ROWS
-from chatproto.ui.row import ClientCommands, CommandRow
+from chatproto.ui.row import CommandRow
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.reasons import Reason
@@ -104,23 +105,24 @@ ROWS: dict[str, CommandRow] = {
             "/help [command]",
             "the commands, or how one is used",
             one_or_none,
-            lambda node, given: help_answer(*given),
+            None,
+            answer=lambda given: help_answer(*given),
             fields=(Field("command", word),),
         ),
-        CommandRow("id", "/id", "your own id", nothing, lambda node, given: node.id()),
+        CommandRow("id", "/id", "your own id", nothing, lambda client, given: client.status.id()),
         CommandRow(
             "register",
             "/register",
             "make yourself known to the server, also when it has refused",
             nothing,
-            lambda node, given: node.register(),
+            lambda client, given: client.directory.register(),
         ),
         CommandRow(
             "info",
             "/info [prefix]",
             "who is registered",
             one_or_none,
-            lambda node, given: node.info(*given),
+            lambda client, given: client.directory.info(*given),
             more="With a prefix: only those whose id begins with it.",
             ids="",
             fields=(Field("prefix", word),),
@@ -130,7 +132,7 @@ ROWS: dict[str, CommandRow] = {
             "/bridge [id]",
             "ask the server for somebody to talk to",
             one_or_none,
-            lambda node, given: node.bridge(*given),
+            lambda client, given: client.directory.bridge(*given),
             more="If nobody is there, you wait to be called.",
             ids="",
             fields=(Field("id", name),),
@@ -140,7 +142,7 @@ ROWS: dict[str, CommandRow] = {
             "/chat [--as DIALECT] [id | host:port]",
             "call somebody",
             callee,
-            lambda node, given: node.chat(*given),
+            lambda client, given: client.outgoing.chat(*given),
             more="Without a name: whom /bridge found. --as: in plain text, in the way their program "
             f"speaks, one of {', '.join(DIALECTS)}.",
             words=("--as",),
@@ -155,7 +157,7 @@ ROWS: dict[str, CommandRow] = {
             "/msg [@id] text",
             "say something, here or to @id",
             addressed_text,
-            lambda node, given: node.msg(*given),
+            lambda client, given: client.messages.msg(*given),
             more="/msg @#room text says it in a room; in a room, /msg @id text calls them for it.",
             ids="@",
             fields=(
@@ -168,7 +170,8 @@ ROWS: dict[str, CommandRow] = {
             "/drop",
             "forget pasted lines that begin with /",
             nothing,
-            lambda node, given: Failed(
+            None,
+            answer=lambda given: Failed(
                 "no pasted lines wait for an answer", 404, "drop", code=Reason.NOT_FOUND
             ),
             more="On a terminal, a paste runs no commands behind a text: you are asked about them.",
@@ -178,14 +181,14 @@ ROWS: dict[str, CommandRow] = {
             "/quit",
             "end the conversation or leave the room; outside, the program",
             nothing,
-            lambda node, given: node.quit(),
+            lambda client, given: client.program.quit(),
         ),
         CommandRow(
             "accept",
             "/accept [who|n]",
             "say yes to what was asked last, or to who",
             asker,
-            lambda node, given: node.accept(*given),
+            lambda client, given: client.questions.accept(*given),
             ids="",
             fields=(Field("id", values.asker),),
         ),
@@ -194,7 +197,7 @@ ROWS: dict[str, CommandRow] = {
             "/decline [who|n]",
             "say no to what was asked last, or to who",
             asker,
-            lambda node, given: node.decline(*given),
+            lambda client, given: client.questions.decline(*given),
             ids="",
             fields=(Field("id", values.asker),),
         ),
@@ -203,7 +206,7 @@ ROWS: dict[str, CommandRow] = {
             "/who [id]",
             "whom you are talking with",
             one_or_none,
-            lambda node, given: node.who(*given),
+            lambda client, given: client.status.who(*given),
             more="With an id: also whom it means, and what they are called here.",
             ids="",
             fields=(Field("id", name),),
@@ -213,7 +216,7 @@ ROWS: dict[str, CommandRow] = {
             "/switch id|#room",
             "talk in another conversation or room",
             one,
-            lambda node, given: node.switch(*given),
+            lambda client, given: client.messages.switch(*given),
             ids="",
             fields=(Field("to", name, missing=None),),
         ),
@@ -222,7 +225,7 @@ ROWS: dict[str, CommandRow] = {
             "/mode full|half",
             "talk at any time, or take turns",
             full_or_half,
-            lambda node, given: node.mode(*given),
+            lambda client, given: client.talk.set_half(given[0] == "half"),
             words=("full", "half"),
             fields=(Field("mode", one_of("full", "half"), missing=None),),
         ),
@@ -231,14 +234,14 @@ ROWS: dict[str, CommandRow] = {
             "/over",
             "give your turn to the other side",
             nothing,
-            lambda node, given: node.over(),
+            lambda client, given: client.talk.over(),
         ),
         CommandRow(
             "send",
             "/send path...",
             "send files or folders",
             paths,
-            lambda node, given: node.send(list(given[1:]), given[0]),
+            lambda client, given: client.talk.send(list(given[1:]), given[0]),
             more="They are asked first. Quote a path with blanks in it, as in a shell.",
             fields=(
                 Field("to", name),
@@ -250,14 +253,14 @@ ROWS: dict[str, CommandRow] = {
             "/files",
             "the files that are on their way",
             nothing,
-            lambda node, given: node.list_files(),
+            lambda client, given: client.need_files().list(),
         ),
         CommandRow(
             "cancel",
             "/cancel n",
             "end the transfer of file n",
             number,
-            lambda node, given: node.cancel(*given),
+            lambda client, given: client.need_files().cancel(int(given[0])),
             more="What is there of it stays for a week, and is used if it is sent again.",
             fields=(Field("id", values.number, missing=None),),
         ),
@@ -266,7 +269,7 @@ ROWS: dict[str, CommandRow] = {
             "/unsend n [id]",
             "take back message n, which has not arrived",
             number_and_name,
-            lambda node, given: node.unsend(*given),
+            lambda client, given: client.outbox.unsend(int(given[0]), *given[1:]),
             more="If it may be on its way already, whether it arrived is told later.",
             ids="",
             fields=(
@@ -279,7 +282,7 @@ ROWS: dict[str, CommandRow] = {
             "/history [who] [n]",
             "the latest n messages with somebody, here or named",
             past,
-            lambda node, given: node.history(*given),
+            lambda client, given: client.messages.history(*given),
             more="who: an id or #room; what was said with a contact is in your own log.",
             ids="",
             fields=(
@@ -292,7 +295,7 @@ ROWS: dict[str, CommandRow] = {
             "/outbox",
             "messages that wait to be delivered",
             nothing,
-            lambda node, given: node.outbox(),
+            lambda client, given: client.messages.list_waiting(),
             more="/unsend n id takes one back.",
         ),
         CommandRow(
@@ -300,14 +303,14 @@ ROWS: dict[str, CommandRow] = {
             "/status",
             "where you are, and what is going on",
             nothing,
-            lambda node, given: node.status(),
+            lambda client, given: client.status.status(),
         ),
         CommandRow(
             "path",
             "/path [id]",
             "how somebody is reached, and why not better",
             one_or_none,
-            lambda node, given: node.path(*given),
+            lambda client, given: client.status.path(*given),
             more="Directly, on the same network, through the routers between you, or relayed.",
             ids="",
             fields=(Field("id", name),),
@@ -317,7 +320,7 @@ ROWS: dict[str, CommandRow] = {
             "/nearby",
             "who is on this network, with --beacon",
             nothing,
-            lambda node, given: node.nearby(),
+            lambda client, given: client.need_neighbours().show(),
             more="What they say of themselves: unconfirmed, unless their key is one you know.",
         ),
         CommandRow(
@@ -325,7 +328,7 @@ ROWS: dict[str, CommandRow] = {
             "/verify [id] [yes]",
             "the number to compare with somebody",
             compared,
-            lambda node, given: node.verify(*given),
+            lambda client, given: client.contacts.verify(*given),
             more="Read it to each other by another way; if it is the same, add yes to keep that.",
             ids="",
             fields=(
@@ -339,7 +342,7 @@ ROWS: dict[str, CommandRow] = {
             "/trust id KEY",
             "take a key for somebody's",
             name_and_key,
-            lambda node, given: node.trust(*given),
+            lambda client, given: client.contacts.trust(*given),
             more="What waits for the key before is reported, and not sent to this one: see /resend.",
             ids="",
             fields=(
@@ -352,7 +355,7 @@ ROWS: dict[str, CommandRow] = {
             "/resend id",
             "send what was said for the key before /trust",
             one,
-            lambda node, given: node.resend(*given),
+            lambda client, given: client.messages.resend(*given),
             ids="",
             fields=(Field("id", name, missing=None),),
         ),
@@ -361,7 +364,7 @@ ROWS: dict[str, CommandRow] = {
             "/ignore [off] [id]",
             "take no calls of somebody, or list whose",
             ignored,
-            lambda node, given: _ignore(node, *given),
+            lambda client, given: _ignore(client, *given),
             more="/ignore off id takes them again; it is kept with the known keys.",
             words=("off",),
             ids="",
@@ -373,13 +376,13 @@ ROWS: dict[str, CommandRow] = {
 """Every command by its name, in the order of /help."""
 
 
-def _ignore(node: ClientCommands, who: str, off: str) -> None:
+def _ignore(client: Client, who: str, off: str) -> None:
     if off == "yes":
-        node.unignore(who)
+        client.contacts.unignore(who)
     elif who:
-        node.ignore(who)
+        client.contacts.ignore(who)
     else:
-        node.list_ignored()
+        client.contacts.list_ignored()
 
 
 def _row(name: str, command: str) -> CommandRow:
@@ -431,34 +434,38 @@ def parse_values(given: Values) -> Command:
         raise BadCommand(f'"{row.name}" {wrong}; it takes {known}', row.name) from None
 
 
-def run(said: TypedText | Command, node: ClientCommands) -> Event | None:
-    """Has `node` do what was said; an event is an answer that needed no node, to be shown.
+def run(said: TypedText | Command, client: Client) -> Event | None:
+    """Have `client` do what was said; return an answer that needed no client, to be shown.
 
     Raises BadCommand for help on what is not there.
     """
     if isinstance(said, TypedText):
-        node.say(said.text)
+        client.requests.attempt("say", lambda: client.messages.say(said.text))
         return None
-    return ROWS[said.name].run(node, said.arguments)
+    row = ROWS[said.name]
+    if row.answer is not None:
+        return row.answer(said.arguments)
+    work = row.run
+    assert work is not None
+    client.requests.attempt(row.name, lambda: work(client, said.arguments))
+    return None
 
 
-def carry_out(line: str, node: ClientCommands, read_text: ReadText = as_typed) -> Event | None:
+def carry_out(line: str, client: Client, read_text: ReadText = as_typed) -> Event | None:
     """Read `line` and run it; an event is to be shown: an answer, or why it could not be done."""
-    return _carry_out(lambda: parse(line, read_text), node)
+    return _carry_out(lambda: parse(line, read_text), client)
 
 
-def carry_out_values(given: Values, node: ClientCommands) -> Event | None:
+def carry_out_values(given: Values, client: Client) -> Event | None:
     """The same for a command that is given as an object with `do`."""
-    return _carry_out(lambda: parse_values(given), node)
+    return _carry_out(lambda: parse_values(given), client)
 
 
-def _carry_out(
-    read: Callable[[], TypedText | Command | None], node: ClientCommands
-) -> Event | None:
+def _carry_out(read: Callable[[], TypedText | Command | None], client: Client) -> Event | None:
     said: TypedText | Command | None = None
     try:
         said = read()
-        return None if said is None else run(said, node)
+        return None if said is None else run(said, client)
     except BadCommand as wrong:
         return Failed(str(wrong), command=wrong.command, code=Reason.MALFORMED)
     except Exception:

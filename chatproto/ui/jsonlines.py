@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from chatproto.client.app import Client
 from chatproto.client.events import Event, Failed
 from chatproto.net.clock import Wall
 from chatproto.stdio.typed import NOT_TEXT
 from chatproto.ui.arguments import Misused
 from chatproto.ui.commands import BadCommand, carry_out, carry_out_values
 from chatproto.ui.plain import dropped
-from chatproto.ui.row import ClientCommands
 from chatproto.ui.values import is_unicode, read_object
 from chatproto.ui.view import json_object
 from chatproto.wire.reasons import Reason
@@ -35,7 +35,7 @@ def json_text(written: str) -> str:
     return text
 
 
-def carry_out_json(line: str, node: ClientCommands) -> Event | None:
+def carry_out_json(line: str, client: Client) -> Event | None:
     """Read a line of the JSON interface and run it; an event is to be shown, as of `carry_out`.
 
     `line` has bytes that are not UTF-8 as lone surrogates. In a path among values they mean themselves;
@@ -46,10 +46,10 @@ def carry_out_json(line: str, node: ClientCommands) -> Event | None:
     except Misused as wrong:
         return Failed(str(wrong), status=400, code=Reason.MALFORMED)
     if given is not None:
-        return carry_out_values(given, node)
+        return carry_out_values(given, client)
     if not is_unicode(line):
         return Failed(NOT_TEXT, status=400, code=Reason.MALFORMED)
-    return carry_out(line, node, json_text)
+    return carry_out(line, client, json_text)
 
 
 class JsonLines:
@@ -59,9 +59,9 @@ class JsonLines:
     """
 
     def __init__(
-        self, node: ClientCommands, write_line: Callable[[str], None], seconds: Callable[[], Wall]
+        self, client: Client, write_line: Callable[[str], None], seconds: Callable[[], Wall]
     ) -> None:
-        self._node = node
+        self._client = client
         self._write_line = write_line
         self._seconds = seconds
 
@@ -76,7 +76,7 @@ class JsonLines:
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or tells why it cannot be done."""
-        shown = carry_out_json(line, self._node)
+        shown = carry_out_json(line, self._client)
         if shown is not None:
             self.tell(shown)
 
@@ -86,8 +86,8 @@ class JsonLines:
 
     def on_end(self) -> None:
         """Handle the end of input."""
-        self._node.end_of_input()
+        self._client.program.end_of_input()
 
     def on_interrupt(self) -> None:
         """End as at the end of input."""
-        self._node.interrupted()
+        self._client.program.interrupted()

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.client.app import Client
 from chatproto.client.events import Event, Failed, Notice
 from chatproto.net.clock import Wall
-from chatproto.ui.commands import TypedText, carry_out, parse
+from chatproto.ui.commands import TypedText, carry_out, parse, run
 from chatproto.ui.paste import Paste
 from chatproto.ui.paste_guard import PasteGuard
-from chatproto.ui.row import ClientCommands
 from chatproto.ui.view import plain_lines
 from chatproto.wire.reasons import Reason
 
@@ -30,22 +30,22 @@ class PlainInterface:
 
     def __init__(
         self,
-        node: ClientCommands,
+        client: Client,
         write_line: Callable[[str], None],
         seconds: Callable[[], Wall],
         clock: IReactorTime | None = None,
         more: Callable[[], bool] = lambda: False,
         times: bool = False,
     ) -> None:
-        self._node = node
+        self._client = client
         self._write_line = write_line
         self._seconds = seconds
         self._times = times
         self._paste: Paste | None = None
         self._guard: PasteGuard | None = None
         if clock is not None:
-            self._paste = Paste(clock, node.say, more=more)
-            self._guard = PasteGuard(clock, node.say, self._notify, lambda: node.target, more)
+            self._paste = Paste(clock, self._say, more=more)
+            self._guard = PasteGuard(clock, self._say, self._notify, lambda: client.target, more)
 
     def tell(self, event: Event) -> None:
         """Shows `event`."""
@@ -63,7 +63,7 @@ class PlainInterface:
         elif self._guard is None or self._paste is None:
             self._run(line)
         elif not self._guard.takes(line):
-            if self._node.rooms.current and not _is_command(line):
+            if self._client.rooms.current and not _is_command(line):
                 said = parse(line)
                 if isinstance(said, TypedText):
                     self._paste.add(said.text)
@@ -83,12 +83,12 @@ class PlainInterface:
     def on_end(self) -> None:
         """Handle the end of input."""
         self._end_paste()
-        self._node.end_of_input()
+        self._client.program.end_of_input()
 
     def on_interrupt(self) -> None:
         """Ctrl-C: end as at the end of input, with what was pasted sent or said not to be."""
         self._end_paste()
-        self._node.interrupted()
+        self._client.program.interrupted()
 
     def _end_paste(self) -> None:
         if self._paste is not None and self._guard is not None:
@@ -97,10 +97,13 @@ class PlainInterface:
 
     def _run(self, line: str) -> bool:
         """Carry `line` out; False if it is none that can be read."""
-        shown = carry_out(line, self._node)
+        shown = carry_out(line, self._client)
         if shown is not None:
             self.tell(shown)
         return not isinstance(shown, Failed)
+
+    def _say(self, text: str) -> None:
+        run(TypedText(text), self._client)
 
     def _notify(self, sentence: str) -> None:
         self.tell(Notice(sentence))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.client.app import Client
 from chatproto.ui.arguments import nothing
 from chatproto.ui.room_arguments import (
     duration,
@@ -13,24 +14,24 @@ from chatproto.ui.room_arguments import (
     topic,
     words,
 )
-from chatproto.ui.row import ClientCommands, CommandRow
+from chatproto.ui.row import CommandRow
 from chatproto.ui.values import Field, any_text, flag, name, text, word
 
 TIME = "time: 30m, 2h, 7d; without it for good."
 
 
-def _topic(node: ClientCommands, given: tuple[str, ...]) -> None:
+def _topic(client: Client, given: tuple[str, ...]) -> None:
     what, text, room = given
-    node.in_room.topic(text if what == "set" else None, room)
+    client.in_room.topic(text if what == "set" else None, room)
 
 
-def _settings(node: ClientCommands, given: tuple[str, ...]) -> None:
+def _settings(client: Client, given: tuple[str, ...]) -> None:
     room, *changes = given
     wanted = dict(change.split("=", 1) for change in changes)
     invited, kept = (
         wanted[name] == "yes" if name in wanted else None for name in ("invited", "kept")
     )
-    node.in_room.settings(room, wanted.get("key"), invited, kept)
+    client.in_room.settings(room, wanted.get("key"), invited, kept)
 
 
 def _topic_values(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -49,7 +50,7 @@ ROOM_ROWS = (
         "/join room [key=KEY]",
         "come into a room; who opens it owns it",
         room_and_key,
-        lambda node, given: node.rooms.join(*given),
+        lambda client, given: client.rooms.join(*given),
         more="What you type goes there then. The server can read what is said in a room.",
         words=("key=",),
         fields=(
@@ -62,18 +63,22 @@ ROOM_ROWS = (
         "/part [#room]",
         "leave a room",
         room_or_none,
-        lambda node, given: node.rooms.part(*given),
+        lambda client, given: client.rooms.part(*given),
         fields=(Field("room", name),),
     ),
     CommandRow(
-        "rooms", "/rooms", "which rooms there are", nothing, lambda node, _: node.in_room.rooms()
+        "rooms",
+        "/rooms",
+        "which rooms there are",
+        nothing,
+        lambda client, _: client.in_room.rooms(),
     ),
     CommandRow(
         "names",
         "/names [#room]",
         "who is in a room",
         room_or_none,
-        lambda node, given: node.in_room.names(*given),
+        lambda client, given: client.in_room.names(*given),
         fields=(Field("room", name),),
     ),
     CommandRow(
@@ -94,7 +99,7 @@ ROOM_ROWS = (
         "/kick id [#room]",
         "put somebody out of a room",
         somebody,
-        lambda node, given: node.in_room.kick(*given),
+        lambda client, given: client.in_room.kick(*given),
         ids="",
         fields=(
             Field("id", name, missing=None),
@@ -106,7 +111,7 @@ ROOM_ROWS = (
         "/ban who [time] [#room]",
         "put somebody out, and let them not in again",
         somebody_for_a_time,
-        lambda node, given: node.in_room.ban(*given),
+        lambda client, given: client.in_room.ban(*given),
         more=f"who: an id, a key (sha256:...) or an address. {TIME}",
         ids="",
         fields=(
@@ -120,7 +125,7 @@ ROOM_ROWS = (
         "/unban who [#room]",
         "let somebody in again",
         somebody,
-        lambda node, given: node.in_room.unban(*given),
+        lambda client, given: client.in_room.unban(*given),
         ids="",
         fields=(
             Field("id", name, missing=None),
@@ -132,7 +137,7 @@ ROOM_ROWS = (
         "/mute id [time] [#room]",
         "let somebody say nothing in a room",
         somebody_for_a_time,
-        lambda node, given: node.in_room.mute(*given),
+        lambda client, given: client.in_room.mute(*given),
         more=f"{TIME} 0 takes it back.",
         ids="",
         fields=(
@@ -146,7 +151,7 @@ ROOM_ROWS = (
         "/op id [time] [#room]",
         "let somebody put others out",
         somebody_for_a_time,
-        lambda node, given: node.in_room.op(*given),
+        lambda client, given: client.in_room.op(*given),
         more=f"{TIME} 0 takes it back.",
         ids="",
         fields=(
@@ -160,7 +165,7 @@ ROOM_ROWS = (
         "/invite id [#room]",
         "let somebody in without the room's key",
         somebody,
-        lambda node, given: node.in_room.invite(*given),
+        lambda client, given: client.in_room.invite(*given),
         ids="",
         fields=(
             Field("id", name, missing=None),
@@ -188,7 +193,7 @@ ROOM_ROWS = (
         "/search words",
         "what was said with these words in it",
         words,
-        lambda node, given: node.search(*given),
+        lambda client, given: client.outbox.search(*given),
         fields=(Field("text", text, missing=None),),
     ),
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.client import make_node, own_port
+from chatproto.cli.client import make_client, own_port
 from chatproto.cli.client_options import Options
 from chatproto.client.shared_port import SharedPort
 from tests.cli.test_servers import Reactor
@@ -37,9 +37,9 @@ class WaysTests(SynchronousTestCase):
     def test_several_addresses_are_announced_in_their_order(self) -> None:
         told = ("--announce", "198.41.0.4:443", "--announce", "[2606:4700::7]:4000")
         options = self.parsed(*told, "--path", "direct", "--server", "10.0.0.1:5555")
-        node = make_node(Reactor(), options, lambda code: None)
-        self.assertEqual((node.place.announced, node.settings.announce), (KNOWN, KNOWN))
-        self.assertEqual(node.settings.path, "direct")
+        node = make_client(Reactor(), options)
+        self.assertEqual((node.place.announced, node.context.settings.announce), (KNOWN, KNOWN))
+        self.assertEqual(node.context.settings.path, "direct")
         self.assertEqual(node.place.server, ("10.0.0.1", 5555))
 
     def test_eight_at_most(self) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.client import make_node
+from chatproto.cli.client import make_client
 from chatproto.cli.client_options import Options
 from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.directory.secure_client import SecureServer
@@ -47,7 +47,7 @@ class ServersTests(SynchronousTestCase):
 
     def judge(self, options: Options, place: int, key: str) -> str | None:
         """Return the client's answer to `key` at the server of that position."""
-        node = make_node(Reactor(), options, lambda code: None)
+        node = make_client(Reactor(), options)
         introducer = node.server
         assert isinstance(introducer, SecureIntroducer)
         server: SecureServer = introducer._server
@@ -109,6 +109,6 @@ class ServersTests(SynchronousTestCase):
         words = ["--id", "alice", "--home", str(self.home), "--plain"]
         options.parseOptions([*words, "--server", "10.0.0.1:1", "--server", "10.0.0.2:1"])
         self.addCleanup(options["opened"].close)
-        node = make_node(Reactor(), options, lambda code: None)
+        node = make_client(Reactor(), options)
         assert isinstance(node.server, ClassicIntroducer)
         self.assertEqual([one.name for one in node.server._servers], ["10.0.0.1:1", "10.0.0.2:1"])

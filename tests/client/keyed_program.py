@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
@@ -9,12 +10,14 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
+from chatproto.client.address_book import AddressBook
+from chatproto.client.app import ServerAccess, Storage, no_server
+from chatproto.client.context import Context
 from chatproto.client.door import Door
 from chatproto.client.events import Event
-from chatproto.client.files import Files
 from chatproto.client.introducers import SecureIntroducer
-from chatproto.client.server_news import ServerNews
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.server_news import ServerEvents, ServerNews
 from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
@@ -26,6 +29,7 @@ from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.limits import DEFAULTS, Limits
 from tests.client.codes import coded
 from tests.client.tls_net import FarPerson, FarServer, TlsNet, punch
+from tests.client.typing_person import made
 from tests.transfer.ends import Steps
 
 BOB_HOST, BOB_PORT = "10.0.0.2", 5002
@@ -55,7 +59,7 @@ class Case(SynchronousTestCase):
 
     def begin(
         self, limits: Limits = DEFAULTS, ledger: Ledger | None = None, **settings: Any
-    ) -> App:
+    ) -> Any:
         """Start the program, with all that is known of before kept in its home."""
         self.net = TlsNet()
         self.events: list[Event] = []
@@ -70,23 +74,40 @@ class Case(SynchronousTestCase):
         tls = Tls(IDENTITIES["alice"])
         known = TrustStore(tls, pins, self.net.seconds, limits)
         self.ledger = ledger or MemoryLedger()
-        node = self.node = App(
-            self.net, chosen, limits, known, self.codes.append, self.ledger, Random(7)
+        self.disk = self.new_disk()
+        node = self.node = made(
+            self.net,
+            chosen,
+            limits,
+            known,
+            self.ledger,
+            Random(7),
+            connect=partial(self._introducer, known) if self.server else no_server,
+            storage=Storage(self.disk, self.home, self.home / "downloads"),
         )
-        self.disk = Steps()
-        node.files = Files(node, self.disk, self.home, self.home / "downloads")
-        node.tell = lambda event: self.events.append(coded(event))
-        node.hold_input = self.held.append
-        if self.server:
-            node.server = self._introducer(node, known, limits)
+        node.finished.listen(self.codes.append)
+        node.publish.listen(lambda event: self.events.append(coded(event)))
+        node.hold_input.listen(self.held.append)
         node.start("10.0.0.1", 5001)
         self.door = Door(node.calls.links, self.net, limits)
         if self.server:
             self.at_server()
         return node
 
-    def _introducer(self, node: App, known: TrustStore, limits: Limits) -> SecureIntroducer:
-        news = ServerNews(known, node, f"{SERVER_HOST}:{SERVER_PORT}")
+    def new_disk(self) -> Any:
+        """Make what waits for the disk; its jobs are done in `work`."""
+        return Steps()
+
+    def _introducer(
+        self,
+        known: TrustStore,
+        context: Context,
+        people: AddressBook,
+        place: OwnAddresses,
+        events: ServerEvents,
+    ) -> ServerAccess:
+        where = f"{SERVER_HOST}:{SERVER_PORT}"
+        news = ServerNews(context, known, people, place, events, where)
         server = SecureServer(
             self.net,
             SERVER_HOST,
@@ -94,9 +115,9 @@ class Case(SynchronousTestCase):
             lambda: known.handshake(lambda key: None),
             news,
             lambda: 0.5,
-            limits,
+            context.limits,
         )
-        return SecureIntroducer(server)
+        return ServerAccess(SecureIntroducer(server))
 
     def at_server(self) -> FarServer:
         """The server takes the connection that the program asks for."""

@@ -6,7 +6,6 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
 from chatproto.client.door import Door
 from chatproto.client.events import (
     Event,
@@ -14,6 +13,7 @@ from chatproto.client.events import (
 from chatproto.client.settings import ClientSettings
 from chatproto.wire.limits import DEFAULTS, Limits
 from tests.client.codes import coded
+from tests.client.typing_person import made
 from tests.net import Net, Wire, joined
 
 BOB = "127.0.0.1:5002"
@@ -25,14 +25,15 @@ class Case(SynchronousTestCase):
     def setUp(self) -> None:
         self.begin()
 
-    def begin(self, limits: Limits = DEFAULTS, **settings: Any) -> App:
+    def begin(self, limits: Limits = DEFAULTS, **settings: Any) -> Any:
         self.net = Net()
         self.events: list[Event] = []
         self.codes: list[int] = []
         values: dict[str, Any] = {"plain": True, "dialect": "lobby"} | settings
         chosen = ClientSettings("alice", **values)
-        self.node = App(self.net, chosen, limits, None, self.codes.append)
-        self.node.tell = lambda event: self.events.append(coded(event))
+        self.node: Any = made(self.net, chosen, limits)
+        self.node.finished.listen(self.codes.append)
+        self.node.publish.listen(lambda event: self.events.append(coded(event)))
         self.node.start("127.0.0.1", 5001)
         return self.node
 

@@ -11,8 +11,12 @@ from twisted.internet.defer import Deferred, fail, succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
+from chatproto.client.address_book import AddressBook
+from chatproto.client.app import ServerAccess
+from chatproto.client.context import Context
 from chatproto.client.events import Event, Failed, MessageReceived, RoomChanged, Sent
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.server_news import ServerEvents
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
@@ -25,6 +29,7 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.client.codes import coded
+from tests.client.typing_person import made
 
 START = 1_700_000_000.0
 
@@ -175,23 +180,31 @@ class Person:
         self.line = Line(hall, self.key, name)
         self.hall = hall
         known: Any = SimpleNamespace(own_key=self.key) if ledger else None  # nobody is called here
-        self.node = App(hall.clock, ClientSettings(name), limits, known, self.codes.append, ledger)
-        self.node.tell = lambda event: self.events.append(coded(event))
-        self.node.hold_input = lambda held: setattr(self, "held", held)
-        self.node.rooms.connection = RoomClient(self.line, limits)
-        self.line.pushed = self.node.rooms.pushed
+        self.node: Any = made(
+            hall.clock, ClientSettings(name), limits, known, ledger, connect=self._connect
+        )
+        self.node.finished.listen(self.codes.append)
+        self.node.publish.listen(lambda event: self.events.append(coded(event)))
+        self.node.hold_input.listen(lambda held: setattr(self, "held", held))
         self.node.start("127.0.0.1", 5556)
         self.comes()
+
+    def _connect(
+        self, context: Context, people: AddressBook, place: OwnAddresses, events: ServerEvents
+    ) -> ServerAccess:
+        self.server_events = events
+        self.line.pushed = events.pushed
+        return ServerAccess(None, RoomClient(self.line, context.limits))
 
     def comes(self) -> None:
         """Connected, and registered."""
         self.line.connect()
-        self.node.at_server()
+        self.server_events.registered(None)
 
     def breaks(self, again: bool = True) -> None:
         """The connection is gone."""
         self.line.breaks()
-        self.node.away(again)
+        self.server_events.lost(again)
 
     def joins(self, room: str = "#den", secret: str = "") -> None:
         self.node.rooms.join(room, secret)

@@ -8,7 +8,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
+from chatproto.client.app import ServerAccess
 from chatproto.client.events import (
     Bridged,
     CommandOutput,
@@ -25,8 +25,8 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.bridge_result import BridgeResult
 from chatproto.wire.dialects import Me
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS
 from tests.client.codes import coded
+from tests.client.typing_person import made
 
 
 class SlowServer:
@@ -73,12 +73,13 @@ class NodeTests(SynchronousTestCase):
         self.server = SlowServer()
         self.node = self.made()
 
-    def made(self, server: SlowServer | None = None, **settings: Any) -> App:
+    def made(self, server: SlowServer | None = None, there: bool = True, **settings: Any) -> Any:
         chosen = ClientSettings("alice", **({"plain": True, "open": True} | settings))
-        node = App(self.clock, chosen, DEFAULTS, None, self.codes.append)
-        node.server = server or self.server
+        access = ServerAccess(server or self.server if there else None)
+        node = made(self.clock, chosen, connect=lambda *parts: access)
+        node.finished.listen(self.codes.append)
         self.events: list[Event] = []
-        node.tell = lambda event: self.events.append(coded(event))
+        node.publish.listen(lambda event: self.events.append(coded(event)))
         node.start("127.0.0.1", 5556)
         return node
 
@@ -153,7 +154,7 @@ class NodeTests(SynchronousTestCase):
             self.assertEqual(self.events, [failed])
 
     def test_without_a_server_requests_say_so(self) -> None:
-        self.node.server = None
+        self.node = self.made(there=False)
         self.node.register()
         self.assertIn("--server none", self.said(Failed)[0].text)
 

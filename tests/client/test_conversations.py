@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, Notice
@@ -18,6 +17,7 @@ from chatproto.wire.dialects import BCP2, CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import DEFAULTS
 from tests.client.codes import coded
+from tests.client.typing_person import made
 from tests.net import Wire, joined
 
 
@@ -31,8 +31,8 @@ class Case(SynchronousTestCase):
         self.clock = Clock()
         self.events: list[Event] = []
         settings = ClientSettings("alice", plain=True, answer="none")
-        self.node = App(self.clock, settings, DEFAULTS, None, lambda code: None)
-        self.node.tell = lambda event: self.events.append(coded(event))
+        self.node = made(self.clock, settings)
+        self.node.publish.listen(lambda event: self.events.append(coded(event)))
         self.node.start("10.0.0.1", 5001)
         self.all: Conversations = self.node.calls.all
 

@@ -9,9 +9,10 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.context import Context
 from chatproto.client.deliveries import Deliveries
-from chatproto.client.introducers import Introducer
 from chatproto.client.outbound_streams import OutboundStreams
+from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
@@ -24,26 +25,6 @@ from chatproto.wire.limits import DEFAULTS
 ALICE, BOB = new_identity(), new_identity().name
 
 
-class Owner:
-    """Alice's program, which calls nobody but keeps whom it was to call."""
-
-    server: Introducer | None = None
-
-    def __init__(self, posts: OutboundStreams) -> None:
-        self.people = AddressBook()
-        self.posts = posts
-        self.called: list[str] = []
-
-    def talks_with(self, key: str) -> bool:
-        return False
-
-    def ids_of(self, key: str) -> list[str]:
-        return ["bob"] if key == BOB else []
-
-    def deliver(self, key: str) -> None:
-        self.called += self.ids_of(key)
-
-
 class Coming(SynchronousTestCase):
     """Something waits for bob, who is away."""
 
@@ -53,20 +34,31 @@ class Coming(SynchronousTestCase):
         self.clock = Clock()
         pins = PinFile(path / "known_peers")
         known = TrustStore(Tls(ALICE), pins, self.clock.seconds, DEFAULTS)
-        posts = OutboundStreams(MemoryLedger(), known, random.Random(1), DEFAULTS)
+        known.trust("bob", BOB)
+        context = Context(
+            ClientSettings("alice"), DEFAULTS, self.clock, lambda: Wall(0.0), random.Random(1)
+        )
+        posts = OutboundStreams(context, MemoryLedger(), known)
         self.post = posts.of(BOB, "bob")
-        self.owner = Owner(posts)
-        self.deliveries = Deliveries(self.owner, self.clock)
+        self.people = AddressBook()
+        self.called: list[str] = []
+        self.deliveries = Deliveries(
+            context, known, self.people, posts, None, lambda key: False, self.deliver
+        )
         self.post.say(MSG, "hello", Wall(0.0))
         self.deliveries.wait_for(BOB, 1)
         self.clock.advance(0)
 
+    def deliver(self, key: str) -> None:
+        """Keep whom the program was to call."""
+        self.called += ["bob"] if key == BOB else []
+
     def test_calls_whom_something_waits_for_each_time_they_come(self) -> None:
         self.deliveries.came("carol")
-        self.assertEqual(self.owner.called, [])
+        self.assertEqual(self.called, [])
         for _ in range(2):
             self.deliveries.came("bob")
-        self.assertEqual(self.owner.called, ["bob", "bob"])
+        self.assertEqual(self.called, ["bob", "bob"])
 
     def test_does_not_call_once_it_has_arrived_or_was_taken_back(self) -> None:
         self.post.take_back(1)
@@ -75,7 +67,7 @@ class Coming(SynchronousTestCase):
         self.post.wrote(self.post.release().id)
         self.post.arrived(2)
         self.deliveries.came("bob")
-        self.assertEqual(self.owner.called, [])
+        self.assertEqual(self.called, [])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_looks_for_them_again_when_more_waits(self) -> None:
@@ -85,4 +77,4 @@ class Coming(SynchronousTestCase):
         self.deliveries.wait_for(BOB, 1)
         self.clock.advance(0)
         self.deliveries.came("bob")
-        self.assertEqual(self.owner.called, ["bob"])
+        self.assertEqual(self.called, ["bob"])

@@ -30,7 +30,7 @@ class RoomTests(room_ends.Case):
         """Bob types `line`; returns what Alice reads."""
         self.alice.events.clear()
         self.bob.events.clear()
-        self.assertIsNone(carry_out(line, self.bob.node))
+        self.assertIsNone(carry_out(line, self.bob.node.client))
         self.hall.settle()
         return self.alice.texts()
 
@@ -64,9 +64,8 @@ class RoomTests(room_ends.Case):
         home.mkdir()
         file = PinFile(home / "known_peers")
         file.put(Pin(SERVER, "al", AL))
-        self.bob.node.acquaintances = TrustStore(
-            Tls(new_identity()), file, Clock().seconds, DEFAULTS
-        )
+        messages = self.bob.node.messages
+        messages._trust = TrustStore(Tls(new_identity()), file, Clock().seconds, DEFAULTS)
         self.assertEqual(self.say("/msg al hello"), [])
         self.refused()
 
@@ -80,7 +79,7 @@ class RoomTests(room_ends.Case):
 
     def test_a_json_string_is_text(self) -> None:
         self.alice.events.clear()
-        self.assertIsNone(carry_out('/msg "alice hello"', self.bob.node, json_text))
+        self.assertIsNone(carry_out('/msg "alice hello"', self.bob.node.client, json_text))
         self.hall.settle()
         self.assertEqual(self.alice.texts(), ["alice hello"])
 
@@ -95,7 +94,7 @@ class RoomTests(room_ends.Case):
 class PlainTests(plain_program.Case):
     def test_every_text_is_sent_with_plain(self) -> None:
         wire = self.talking()
-        carry_out(f"/msg {plain_program.BOB} hello", self.node)
+        carry_out(f"/msg {plain_program.BOB} hello", self.node.client)
         self.assertEqual(self.told(Failed), [])
         self.assertEqual(self.spent(wire), [f"{plain_program.BOB} hello".encode()])
 
@@ -104,7 +103,7 @@ class PlainTests(plain_program.Case):
         wire = self.called("bob")
         self.node.accept()
         self.spent(wire)
-        carry_out("/msg bob hello", self.node)
+        carry_out("/msg bob hello", self.node.client)
         (failed,) = self.told(Failed)
         self.assertIn("goes to bob", failed.text)
         self.assertEqual(self.told(MessageReceived), [])

@@ -6,20 +6,20 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
 from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.settings import ClientSettings
 from chatproto.session.plain import PlainLink
 from chatproto.wire.dialects import CANON
 from chatproto.wire.limits import DEFAULTS
+from tests.client.typing_person import made
 from tests.net import Wire, joined
 
 
 class LoneMessagesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
-        self.node = App(self.clock, ClientSettings("alice"), DEFAULTS, None, lambda code: None)
+        self.node = made(self.clock, ClientSettings("alice"))
         self.dialled: list[Deferred[PlainLink]] = []
         self.unsaid: list[tuple[str, str]] = []
 

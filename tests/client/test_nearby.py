@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
+from chatproto.client.app import ServerAccess
 from chatproto.client.events import CommandOutput, Event, Failed, Notice, SessionChanged
 from chatproto.client.nearby import Neighbours
 from chatproto.client.settings import ClientSettings
@@ -27,6 +27,7 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.limits import DEFAULTS
 from tests.client.codes import coded
 from tests.client.test_app import SlowServer
+from tests.client.typing_person import made
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCD"]
 OURS = new_identity()
@@ -66,23 +67,31 @@ class NeighbourTests(SynchronousTestCase):
         self.known = TrustStore(
             Tls(OURS), PinFile(Path(folder.name) / "known_peers"), self.clock.seconds, DEFAULTS
         )
-        self.node = App(
+        self.begin()
+
+    def begin(self, server: SlowServer | None = None, beacon: bool = True) -> None:
+        """Start the program, with a server or without one."""
+        self.node: Any = made(
             self.clock,
             ClientSettings("alice"),
             DEFAULTS,
             self.known,
-            lambda code: None,
             MemoryLedger(),
             Random(7),
+            beacons=self.beacons_of if beacon else None,
+            connect=lambda *parts: ServerAccess(server),
         )
         self.events: list[Event] = []
-        self.node.tell = lambda event: self.events.append(coded(event))
-        self.near = Neighbours(self.node, "alice", self.known, self.made)
-        self.node.neighbours = self.near
+        self.node.publish.listen(lambda event: self.events.append(coded(event)))
+        self.near = self.node.neighbours
         self.placed: list[Contact] = []
-        self.node.calls.caller.place = self.place  # type: ignore[method-assign]
+        self.node.calls.caller.place = self.place
         self.node.start("192.0.2.1", 7777)
         self.node.listens("0.0.0.0", 5556)
+
+    def beacons_of(self, context: Any, known: Any, came: Any) -> Neighbours:
+        self.came = came
+        return Neighbours(context, known, came, self.made)
 
     def made(self, heard: Callable[[bytes, str], None], most: int) -> Air:
         self.air = Air(heard, most)
@@ -155,7 +164,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(len(self.air.said), before)
 
     def test_that_nothing_can_be_heard_is_one_line(self) -> None:
-        near = Neighbours(self.node, "alice", self.known, self.made)
+        near = self.beacons_of(self.node.context, self.known, self.came)
         self.air.deaf = True
         self.events.clear()
         near.start("0.0.0.0", 5556)
@@ -166,14 +175,14 @@ class NeighbourTests(SynchronousTestCase):
         near.stop()
 
     def test_a_port_that_nobody_would_call_is_not_told(self) -> None:
-        near = Neighbours(self.node, "alice", self.known, self.made)
+        near = self.beacons_of(self.node.context, self.known, self.came)
         near.start("0.0.0.0", 80)
         self.assertEqual(self.air.said, [])
 
     # What is shown.
 
     def test_without_beacon_the_command_says_what_it_wants(self) -> None:
-        self.node.neighbours = None
+        self.begin(beacon=False)
         self.node.nearby()
         self.assertIn("that wants --beacon", self.failures())
 
@@ -265,7 +274,7 @@ class NeighbourTests(SynchronousTestCase):
     def test_who_is_not_there_is_told_of(self) -> None:
         self.call()
         self.assertIn("bob is not nearby", self.failures())
-        self.node.neighbours = None
+        self.begin(beacon=False)
         self.call()
         self.assertIn("/chat host:port calls directly", self.failures())
 
@@ -275,7 +284,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(self.placed, [])
 
     def test_the_server_is_asked_first_and_believed(self) -> None:
-        server = self.node.server = SlowServer()
+        self.begin(server := SlowServer())
         self.air.heard(BOB, "10.0.0.2")
         self.call()
         self.assertEqual((server.asked, self.placed), (["bridge bob"], []))
@@ -283,7 +292,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual([one.client_id for one in self.placed], ["bob?"])
 
     def test_who_is_away_for_the_server_may_be_nearby(self) -> None:
-        server = self.node.server = SlowServer()
+        self.begin(server := SlowServer())
         self.air.heard(BOB, "10.0.0.2")
         self.call()
         server.answers[0].errback(ServerRefused("480 known but away", 480))
@@ -291,7 +300,7 @@ class NeighbourTests(SynchronousTestCase):
         self.assertEqual(server.asked, ["bridge bob"])  # and is not watched
 
     def test_the_server_s_refusal_is_told_where_nobody_is_nearby(self) -> None:
-        server = self.node.server = SlowServer()
+        self.begin(server := SlowServer())
         self.call()
         server.answers[0].errback(ServerRefused("404 no such client", 404))
         self.assertIn("404 no such client: bob", self.failures())
@@ -300,12 +309,14 @@ class NeighbourTests(SynchronousTestCase):
 
     def test_a_connection_that_broke_finds_them_again(self) -> None:
         self.air.heard(BOB, "10.0.0.2")
-        found = self.successResultOf(Deferred.fromCoroutine(self.node.whereabouts("bob", None)))
+        found = self.successResultOf(
+            Deferred.fromCoroutine(self.node.calls.whereabouts("bob", None))
+        )
         self.assertEqual(found, Contact("bob?", "10.0.0.2", 5557, KEYS[0]))
 
     def test_when_somebody_known_is_there_what_waits_for_them_goes(self) -> None:
         came: list[str] = []
-        self.node.came = came.append  # type: ignore[method-assign,assignment]
+        self.came.listen(came.append)
         self.air.heard(BOB, "10.0.0.2")
         self.known.trust("carol", KEYS[1])
         carol = encode(Beacon("carol", KEYS[1], 5558))

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.app import App
+from chatproto.client.conversation import Conversation
 from chatproto.client.questions import Questions
 from chatproto.client.settings import ClientSettings
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import CANON
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
+from tests.client.typing_person import made
 from tests.net import Net
 
 
 class Offered:
     """Files that wait for an answer, by number: from whom."""
 
-    def __init__(self, node: App) -> None:
+    def __init__(self, node: Any) -> None:
         self._node = node
         self.waiting: dict[int, str] = {}
         self.answers: list[tuple[int, bool]] = []
 
     def comes(self, name: str) -> int:
-        number = self._node.new_number()
+        number: int = self._node.calls.all.new_number()
         self.waiting[number] = name
         return number
 
@@ -44,13 +46,13 @@ class Offered:
 
 class QuestionsTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = App(Net(), ClientSettings("alice"), DEFAULTS, None, lambda code: None)
-        self.files = Offered(self.node)
-        self.questions = Questions(self.node.calls, self.node.talk)
+        self.node: Any = made(Net(), ClientSettings("alice"))
+        self.files = cast(Any, Offered(self.node))
+        self.questions = Questions(self.node.calls.all, self.node.talk, self.files)
 
     def rings(self, name: str) -> SessionState:
         """`name` calls; what becomes of it is read off `state`."""
-        conversation = self.node.calls.begin(name, CANON)
+        conversation: Conversation = self.node.calls.begin(name, CANON)
         conversation.session.state = SessionState.RINGING
         return conversation.state
 
@@ -60,32 +62,33 @@ class QuestionsTests(SynchronousTestCase):
     def test_without_a_name_it_is_what_was_asked_last(self) -> None:
         self.rings("bob")
         number = self.files.comes("carol")
-        self.questions.answer(self.files, "", True)
+        self.questions.accept("")
         self.assertEqual(self.files.answers, [(number, True)])
         self.rings("dave")
-        self.questions.answer(self.files, "", False)
+        self.questions.decline("")
         self.assertEqual(self.files.answers, [(number, True)])
         self.assertEqual(self.states(), {"bob": SessionState.RINGING})
 
     def test_a_name_is_asked_about_by_the_latest_of_theirs(self) -> None:
         number = self.files.comes("bob")
         self.rings("carol")
-        self.questions.answer(self.files, "bob", False)
+        self.questions.decline("bob")
         self.assertEqual(self.files.answers, [(number, False)])
-        self.questions.answer(self.files, "carol", False)
+        self.questions.decline("carol")
         self.assertEqual((len(self.files.answers), self.states()), (1, {}))
 
     def test_a_number_is_that_of_a_file_or_of_a_call(self) -> None:
         first = self.files.comes("bob")
         self.rings("bob")
         self.files.comes("bob")
-        self.questions.answer(self.files, str(first), True)
+        self.questions.accept(str(first))
         self.assertEqual(self.files.answers, [(first, True)])
-        self.questions.answer(self.files, str(first + 1), False)
+        self.questions.decline(str(first + 1))
         self.assertEqual(self.states(), {})
 
     def test_where_there_are_no_files_it_is_a_call(self) -> None:
         self.rings("bob")
-        self.questions.answer(None, "", False)
+        questions = Questions(self.node.calls.all, self.node.talk, None)
+        questions.decline("")
         self.assertEqual(self.states(), {})
-        self.assertRaises(LocalError, self.questions.answer, None, "", True)
+        self.assertRaises(LocalError, questions.accept, "")

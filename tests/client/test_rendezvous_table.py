@@ -11,8 +11,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput, Event, SessionChanged
-from chatproto.client.rendezvous import Rendezvous
-from chatproto.client.rendezvous_table import MOST
+from chatproto.client.rendezvous import MOST, Rendezvous
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
 from tests.simulation.person import LIMITS, PEOPLE_PORT, Person
@@ -328,12 +327,12 @@ class KeptTests(Case):
         assert self.alice.node is not None
         meetings = self.alice.node.calls.meetings
         answer = Rendezvous("zoe", "sha256:" + "C" * 51 + "A", (), CALL)
-        meetings.keep(answer)
-        self.assertIs(meetings.take(answer.key), answer)
-        self.assertIsNone(meetings.take(answer.key))
-        meetings.keep(answer)
+        meetings.answers.keep(answer)
+        self.assertIs(meetings.answers.take(answer.key), answer)
+        self.assertIsNone(meetings.answers.take(answer.key))
+        meetings.answers.keep(answer)
         self.world.pass_time(11.0)
-        self.assertIsNone(meetings.take(answer.key))
+        self.assertIsNone(meetings.answers.take(answer.key))
 
     def test_the_oldest_answers_are_forgotten_first(self) -> None:
         self.begin()
@@ -341,6 +340,8 @@ class KeptTests(Case):
         meetings = self.alice.node.calls.meetings
         keys = [f"sha256:{number:051d}A" for number in range(MOST + 2)]
         for key in keys:
-            meetings.keep(Rendezvous("zoe", key, (), CALL))
-        self.assertEqual([meetings.take(key) is None for key in keys[:3]], [True, True, False])
-        self.assertIsNotNone(meetings.take(keys[-1]))
+            meetings.answers.keep(Rendezvous("zoe", key, (), CALL))
+        self.assertEqual(
+            [meetings.answers.take(key) is None for key in keys[:3]], [True, True, False]
+        )
+        self.assertIsNotNone(meetings.answers.take(keys[-1]))

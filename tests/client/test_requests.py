@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.context import Context
 from chatproto.client.events import Event, Failed
 from chatproto.client.requests import WAITING, Requests
+from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.identity.pins import PinTrouble
+from chatproto.net.clock import Wall
 from chatproto.wire.errors import LocalError
+from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Reason
 
 
@@ -19,9 +24,10 @@ class RequestsTests(SynchronousTestCase):
         self.done: list[str] = []
         self.settled: list[int] = []
         self.answers: dict[str, Deferred[None]] = {}
-        self.requests = Requests(
-            self.events.append, lambda: self.settled.append(len(self.requests))
-        )
+        self.context = Context(ClientSettings("alice"), DEFAULTS, Clock(), lambda: Wall(0.0))
+        self.context.publish.listen(self.events.append)
+        self.requests = Requests(self.context)
+        self.context.settled.listen(lambda _: self.settled.append(len(self.requests)))
 
     def asks(self, name: str) -> None:
         async def work() -> None:

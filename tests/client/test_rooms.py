@@ -112,7 +112,7 @@ class JoinTests(Case):
         self.assertEqual(self.alice.changes().count("joined"), DEFAULTS.rooms_per_client)
 
     def test_a_classic_server_has_none(self) -> None:
-        self.node.rooms.connection = None
+        self.node.rooms._connection = None
         self.node.rooms.join("#den")
         self.assertIn("no server with rooms", self.alice.failures()[0])
 
@@ -449,7 +449,7 @@ class BreakTests(Case):
 
     def test_a_second_registration_joins_nothing_twice(self) -> None:
         self.both_join()
-        self.node.at_server()
+        self.alice.server_events.registered(None)
         self.assertEqual(list(self.alice.line.requests), [])
 
     def test_what_was_on_its_way_when_we_left_is_found_out_or_told_to_be_uncertain(self) -> None:

@@ -14,12 +14,12 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
-from chatproto.client.app import App
 from chatproto.client.events import Event, Exited, Running
 from chatproto.client.home import Home
 from chatproto.client.service import CannotStart, ChatClient, host_towards
 from chatproto.client.settings import ClientSettings
 from chatproto.wire.limits import DEFAULTS
+from tests.client.typing_person import made
 from tests.net import Net
 
 
@@ -94,18 +94,12 @@ class Case(SynchronousTestCase):
         self.addCleanup(self.home.close)
         self.keyboard, self.screen = Keyboard(), Screen()
         self.troubles: list[str] = []
-        self.node = App(
-            self.net,
-            ClientSettings("alice", plain=True, announce=announced),
-            DEFAULTS,
-            None,
-            lambda code: self.chat.finished(code),
-        )
+        self.node: Any = made(self.net, ClientSettings("alice", plain=True, announce=announced))
         self.node.place.server = server
-        self.node.tell = self.events.append
+        self.node.publish.listen(self.events.append)
         self.chat = ChatClient(
             self.net,
-            self.node,
+            self.node.client,
             self.opening,
             self.home,
             self.keyboard,

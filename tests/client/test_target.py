@@ -290,7 +290,10 @@ class PropertyTests(Case):
         self.begin()
         self.node.calls.all.typed = typed
         screen = Screen()
-        self.node.tell = screen.see
+        scripts = [False]
+        self.node.publish.listen(
+            lambda event: screen.see(for_others(event) if scripts[0] else event)
+        )
         standing = ActiveTarget(self.node.calls.all)
         there: dict[str, FarPerson] = {}
         for number, (step, name) in enumerate(steps):
@@ -306,9 +309,9 @@ class PropertyTests(Case):
                     do = getattr(self.node, step)
                     do() if step == "quit" else do(name)
                 case "script":
-                    self.node.tell = lambda event: screen.see(for_others(event))
+                    scripts[0] = True
                     standing.run(partial(self.node.switch, name))
-                    self.node.tell = screen.see
+                    scripts[0] = False
             shown, text = screen.target, f"line {number}"
             self.node.say(text)
             self.net.wait(0.5)

@@ -15,7 +15,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from chatproto.client.app import App
 from chatproto.client.events import Event, Exited
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answers import Directory
@@ -36,6 +35,7 @@ from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, Relay, RelayAck, RelayError, read_first
 from chatproto.wire.reader import Reader
+from tests.client.typing_person import made
 from tests.net import Net
 from tests.server.ends import End, connect
 from tests.server.shared_ends import NOW, Hall
@@ -166,10 +166,9 @@ class Told:
     def __init__(self, plain: bool) -> None:
         self.codes: list[int] = []
         self.events: list[Event] = []
-        self.node = App(
-            Net(), ClientSettings("alice", plain=plain), DEFAULTS, None, self.codes.append
-        )
-        self.node.tell = self.events.append
+        self.node: Any = made(Net(), ClientSettings("alice", plain=plain))
+        self.node.finished.listen(self.codes.append)
+        self.node.publish.listen(self.events.append)
         self.node.start("127.0.0.1", 5001)
 
     def check(self, quits: bool) -> None:
@@ -190,11 +189,11 @@ def control_socket(data: bytes) -> None:
     told = Told(plain=bool(data[:1] and data[0] & 1))
     control = Control(
         told.events.append,
-        lambda: lambda line: carry_out(line, told.node, json_text),
+        lambda: lambda line: carry_out(line, told.node.client, json_text),
         lambda: Wall(NOW),
         DEFAULTS,
     )
-    told.node.tell = control.tell
+    told.node.publish.listen(control.tell)
     connection = control.buildProtocol(None)
     assert isinstance(connection, ControlConnection)
     end = End()
@@ -208,8 +207,8 @@ def control_socket(data: bytes) -> None:
 def json_line(data: bytes) -> None:
     """Lines on standard input with `--ui json`."""
     told = Told(plain=bool(data[:1] and data[0] & 1))
-    lines = JsonLines(told.node, lambda line: None, lambda: Wall(NOW))
-    told.node.tell = lines.tell
+    lines = JsonLines(told.node.client, lambda line: None, lambda: Wall(NOW))
+    told.node.publish.listen(lines.tell)
     for line in data[1:].split(b"\n"):
         lines.on_line(line.decode("utf-8", "replace"))
     told.check(may_quit(data))

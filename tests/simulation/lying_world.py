@@ -301,7 +301,8 @@ class LyingWorld(World):
             return key
         if self.is_first_contact(person, name):
             return self.key_of(name) if person.server == SERVER else None
-        return found.key
+        theirs: str | None = found.key
+        return theirs
 
     def is_first_contact(self, person: Person, name: str) -> bool:
         """Return True if `name` is being called inside TLS and has no known key here."""

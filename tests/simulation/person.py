@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any, Protocol, cast
 
-from chatproto.client.app import App
+from chatproto.client.address_book import AddressBook
+from chatproto.client.app import ServerAccess
+from chatproto.client.context import Context
 from chatproto.client.door import Door
 from chatproto.client.events import Event, SessionChanged
 from chatproto.client.introducers import SecureIntroducer
-from chatproto.client.server_news import ServerNews
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.server_news import ServerEvents, ServerNews
 from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
@@ -20,6 +24,7 @@ from chatproto.identity.pins import Pin, PinFile, Pins
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import Limits
+from tests.client.typing_person import made
 from tests.simulation.channel import SimTls
 from tests.simulation.hall import HallBooks
 from tests.simulation.invariants import Books, hold
@@ -82,11 +87,19 @@ class MemoryPins(PinFile):
         self.pins = self.pins.ignoring(one, on)
 
 
-def make_node(reactor: SimReactor, person: Person, known: TrustStore, random: Random) -> App:
-    """The one place where a node is made: `random` and `person` hold what it is handed."""
-    return App(
-        cast(Any, reactor), person.settings, LIMITS, known, person.finished, person.ledger, random
+def make_client(reactor: SimReactor, person: Person, known: TrustStore, random: Random) -> Any:
+    """Build a client; `random` and `person` hold what it is handed."""
+    node = made(
+        cast(Any, reactor),
+        person.settings,
+        LIMITS,
+        known,
+        person.ledger,
+        random,
+        connect=partial(person.connect, reactor, known, random),
     )
+    node.finished.listen(person.finished)
+    return node
 
 
 class Person:
@@ -103,14 +116,14 @@ class Person:
         self.pins = MemoryPins()
         self.knew: set[str] = set()  # whose keys they have from the beginning
         self.ledger = MemoryLedger()
-        self.node: App | None = None
+        self.node: Any | None = None
         self.lives = 0
         self.ignoring: set[str] = set()  # whose calls they do not take
         self.held: str | None = None  # typed, and not taken yet: nothing more is typed
         self._said, self._pinned = "", False
         self._world = world
         self._reactor: SimReactor | None = None
-        self._dead: list[App] = []  # kept, so that no collector runs their code
+        self._dead: list[Any] = []  # kept, so that no collector runs their code
 
     def start(self) -> None:
         """Start the program, if it does not run."""
@@ -122,19 +135,17 @@ class Person:
         reactor = self._reactor = SimReactor(world.network, self.host, self.name)
         reactor.tap = world.tap_of(self)
         node = self.node = self._made(reactor, random)
-        node.tell = self._told
-        node.hold_input = self._hold_input
+        node.publish.listen(self._told)
+        node.hold_input.listen(self._hold_input)
         node.place.own_port = ("", PEOPLE_PORT)
         door = Door(node.calls.links, cast(Any, reactor), LIMITS)
         reactor.listenTCP(PEOPLE_PORT, door)
         node.start(self.host, PEOPLE_PORT)
 
-    def _made(self, reactor: SimReactor, random: Random) -> App:
+    def _made(self, reactor: SimReactor, random: Random) -> Any:
         """A node that knows its server."""
         known = TrustStore(cast(Any, SimTls(self.key)), self.pins, reactor.seconds, LIMITS)
-        node = make_node(reactor, self, known, random)
-        node.server = self._introducer(node, reactor, known, random)
-        return node
+        return make_client(reactor, self, known, random)
 
     def kill(self) -> None:
         """`kill -9`."""
@@ -189,20 +200,27 @@ class Person:
             broken = event.state == "broken" and pair not in self._world.left
             hold(not broken, f"nothing breaks, and yet {event}")
 
-    def _introducer(
-        self, node: App, reactor: Any, known: TrustStore, random: Random
-    ) -> SecureIntroducer:
+    def connect(
+        self,
+        reactor: Any,
+        known: TrustStore,
+        random: Random,
+        context: Context,
+        people: AddressBook,
+        place: OwnAddresses,
+        events: ServerEvents,
+    ) -> ServerAccess:
+        """Make the program's side of its server."""
         address = host_port(self.server, PORT)
 
         def judge(key: str) -> str | None:
             pin = known.server_pin(address)
             return None if pin is None or pin.key == key else "another key"
 
-        news = ServerNews(known, node, address)
+        news = ServerNews(context, known, people, place, events, address)
         server = SecureServer(
             reactor, self.server, PORT, lambda: known.handshake(judge), news, random.random, LIMITS
         )
-        node.rooms.connection = RoomClient(server, LIMITS)
-        server.pushed = node.rooms.pushed
+        server.pushed = events.pushed
         server.own_port = lambda: ("", PEOPLE_PORT)
-        return SecureIntroducer(server)
+        return ServerAccess(SecureIntroducer(server), RoomClient(server, LIMITS))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
-from chatproto.client.app import App
+from chatproto.client.app import ServerAccess
 from chatproto.client.events import (
     Delivered,
     Event,
@@ -26,6 +26,7 @@ from chatproto.client.introducers import ClassicIntroducer
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.client import ClassicServer
 from chatproto.stores.memory_names import MemoryNames
+from tests.client.typing_person import made
 from tests.simulation.actions import Action, script
 from tests.simulation.invariants import Books, hold
 from tests.simulation.person import LIMITS, PEOPLE_PORT, PORT, SERVER, Person
@@ -43,9 +44,16 @@ ENDING = LIMITS.end_wait + LIMITS.exit_wait + 1.0
 class PlainPerson(Person):
     """Person with `--plain`: no key, no outbox, and a server that is only asked on request."""
 
-    def _made(self, reactor: SimReactor, random: Any) -> App:
-        node = App(cast(Any, reactor), self.settings, LIMITS, None, self.finished, None, random)
-        node.server = ClassicIntroducer(ClassicServer(cast(Any, reactor), SERVER, PORT))
+    def _made(self, reactor: SimReactor, random: Any) -> Any:
+        server = ClassicIntroducer(ClassicServer(cast(Any, reactor), SERVER, PORT))
+        node = made(
+            cast(Any, reactor),
+            self.settings,
+            LIMITS,
+            random=random,
+            connect=lambda *parts: ServerAccess(server),
+        )
+        node.finished.listen(self.finished)
         return node
 
 

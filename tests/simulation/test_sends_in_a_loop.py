@@ -34,7 +34,7 @@ class OneShot:
         assert person.node is not None
         self._node: Any = person.node
         self._reactor = self._node.reactor
-        self._node.tell = self._tell
+        self._node.publish.listen(self._tell)
         self._do(self._work.begin())
 
     def run(self, seconds: float) -> float:
@@ -83,7 +83,7 @@ class LoopTests(SynchronousTestCase):
         self.ann.kill()
         self.heard: list[str] = []
         assert self.bob.node is not None
-        self.bob.node.tell = self._heard
+        self.bob.node.publish.listen(self._heard)
 
     def _heard(self, event: Event) -> None:
         if isinstance(event, MessageReceived):

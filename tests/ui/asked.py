@@ -2,14 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import Any
 
-class AskedNode:
-    """`asked` has a tuple for each call: the method's name, then what it was given."""
+PARTS = [
+    *("requests", "program", "directory", "outgoing", "messages"),
+    *("questions", "contacts", "talk", "outbox", "status"),
+]
+"""Parts of a client that are asked."""
+
+
+class AskedClient:
+    """`asked` has a tuple for each call of a part: the command's name, then what it was given."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[object, ...]] = []
         self.rooms = self.in_room = AskedRooms(self.asked)
         self.target: object = "bob"
+        for part in PARTS:
+            setattr(self, part, AskedPart(self.asked))
+
+    def need_files(self) -> AskedPart:
+        return AskedPart(self.asked)
+
+    need_neighbours = need_files
+
+
+def asked_client() -> Any:
+    """Return a client that only writes down what it is asked."""
+    return AskedClient()
+
+
+class AskedPart:
+    """Any part of a client."""
+
+    def __init__(self, asked: list[tuple[object, ...]]) -> None:
+        self.asked = asked
+
+    def attempt(self, command: str, work: Callable[[], object]) -> None:
+        work()
 
     def say(self, text: str) -> None:
         self.asked.append(("say", text))
@@ -56,8 +87,8 @@ class AskedNode:
     def switch(self, what: str) -> None:
         self.asked.append(("switch", what))
 
-    def mode(self, which: str) -> None:
-        self.asked.append(("mode", which))
+    def set_half(self, half: bool) -> None:
+        self.asked.append(("mode", "half" if half else "full"))
 
     def over(self) -> None:
         self.asked.append(("over",))
@@ -68,7 +99,7 @@ class AskedNode:
     def path(self, peer: str = "") -> None:
         self.asked.append(("path", peer))
 
-    def nearby(self) -> None:
+    def show(self) -> None:
         self.asked.append(("nearby",))
 
     def ignore(self, peer: str) -> None:
@@ -80,22 +111,22 @@ class AskedNode:
     def trust(self, peer: str, key: str) -> None:
         self.asked.append(("trust", peer, key))
 
-    def send(self, paths: list[str], to: str = "") -> None:
+    def send(self, paths: Sequence[str], to: str = "") -> None:
         self.asked.append(("send", *paths, *((to,) if to else ())))
 
-    def list_files(self) -> None:
+    def list(self) -> None:
         self.asked.append(("files",))
 
-    def cancel(self, number: str) -> None:
-        self.asked.append(("cancel", number))
+    def cancel(self, number: int) -> None:
+        self.asked.append(("cancel", str(number)))
 
-    def unsend(self, number: str, to: str = "") -> None:
-        self.asked.append(("unsend", number, to))
+    def unsend(self, number: int, to: str = "") -> None:
+        self.asked.append(("unsend", str(number), to))
 
     def history(self, most: str = "20", who: str = "") -> None:
         self.asked.append(("history", most, who) if who else ("history", most))
 
-    def outbox(self) -> None:
+    def list_waiting(self) -> None:
         self.asked.append(("outbox",))
 
     def search(self, words: str) -> None:

@@ -14,7 +14,6 @@ from twisted.internet.testing import StringTransport
 
 from chatproto.client.active_target import ActiveTarget
 from chatproto.client.events import CommandOutput, Event, Exited, Failed
-from chatproto.client.files import Files
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import ROWS
 from chatproto.ui.control import Control, ControlConnection
@@ -76,17 +75,14 @@ class AnyInputTests(Case):
     def setUp(self) -> None:
         super().setUp()
         self.bob = self.talking()
-        self.node.files = Files(self.node, Now(), self.home, self.home / "downloads")
         self.shown: list[str] = []
+
+    def new_disk(self) -> Any:
+        return Now()
 
     def tells(self, also: Callable[[Event], None]) -> None:
         """Events go to the interface too."""
-
-        def tell(event: Event) -> None:
-            self.events.append(event)
-            also(event)
-
-        self.node.tell = tell
+        self.node.publish.listen(also)
 
     def goes_on(self, line: str) -> None:
         """Check that the program still answers, and logged no mistake of its own."""
@@ -103,7 +99,7 @@ class AnyInputTests(Case):
     @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
     @given(LINES)
     def test_typed(self, line: str) -> None:
-        plain = PlainInterface(self.node, self.shown.append, lambda: Wall(1.5))
+        plain = PlainInterface(self.node.client, self.shown.append, lambda: Wall(1.5))
         self.tells(plain.tell)
         if line.strip().lower().lstrip("\ufeff").startswith("/quit"):
             return
@@ -113,7 +109,7 @@ class AnyInputTests(Case):
     @settings(deadline=None, max_examples=150, suppress_health_check=list(HealthCheck))
     @given(LINES)
     def test_on_standard_input_of_the_json_interface(self, line: str) -> None:
-        ui = JsonLines(self.node, self.shown.append, lambda: Wall(1.5))
+        ui = JsonLines(self.node.client, self.shown.append, lambda: Wall(1.5))
         self.tells(ui.tell)
         if line.strip().lower().lstrip("\ufeff").startswith("/quit"):
             return
@@ -130,7 +126,7 @@ class AnyInputTests(Case):
 
         def new_speaker() -> Callable[[str], Event | None]:
             standing = ActiveTarget(self.node.calls.all)
-            return lambda line: standing.run(lambda: carry_out_json(line, self.node))
+            return lambda line: standing.run(lambda: carry_out_json(line, self.node.client))
 
         control = Control(screen.append, new_speaker, lambda: Wall(1.5), DEFAULTS)
         self.tells(control.tell)
@@ -147,10 +143,11 @@ class AnyInputTests(Case):
         self.assertFalse(transport.disconnecting)
 
     def test_a_mistake_of_ours_is_an_error_and_the_next_line_is_read(self) -> None:
-        ui = JsonLines(self.node, self.shown.append, lambda: Wall(1.5))
+        ui = JsonLines(self.node.client, self.shown.append, lambda: Wall(1.5))
         self.tells(ui.tell)
-        for command in ("nearby", "status"):
-            self.patch(self.node, command, _mistaken)
+        self.patch(self.node.rooms, "rows", _mistaken)
+        self.patch(self.node.calls, "counters", _mistaken)
+        for command in ("who", "status"):
             ui.on_line(json.dumps({"do": command}))
             told = json.loads(self.shown[-1])
             found = (told["event"], told["status"], told["code"], told["command"])

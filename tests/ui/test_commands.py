@@ -17,7 +17,7 @@ from chatproto.ui.commands import (
     parse,
     run,
 )
-from tests.ui.asked import AskedNode
+from tests.ui.asked import asked_client
 
 WRITTEN: dict[str, tuple[object, ...]] = {
     "/join den": ("join", "den", ""),
@@ -180,9 +180,10 @@ REFUSED: dict[str, str] = {
 
 def asked(line: str) -> list[tuple[object, ...]]:
     """Return the client's calls after `line` is typed."""
-    node = AskedNode()
+    node = asked_client()
     assert carry_out(line, node) is None
-    return node.asked
+    given: list[tuple[object, ...]] = node.asked
+    return given
 
 
 class ParseTests(SynchronousTestCase):
@@ -196,7 +197,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_impossible_command_is_one_sentence_and_calls_nothing(self) -> None:
         for line, sentence in REFUSED.items():
-            node = AskedNode()
+            node = asked_client()
             shown = carry_out(line, node)
             assert isinstance(shown, Failed), line
             self.assertEqual(shown.text, sentence)
@@ -204,7 +205,7 @@ class ParseTests(SynchronousTestCase):
 
     def test_a_failure_names_the_command_that_was_typed(self) -> None:
         for line, command in {"/regster": "regster", "/mode": "mode", "/help nix": "help"}.items():
-            shown = carry_out(line, AskedNode())
+            shown = carry_out(line, asked_client())
             assert isinstance(shown, Failed)
             self.assertEqual(shown.command, command)
 
@@ -222,7 +223,7 @@ class ParseTests(SynchronousTestCase):
             with self.assertRaises(BadCommand) as caught:
                 said = parse(line)
                 assert said is not None
-                run(said, AskedNode())
+                run(said, asked_client())
             self.assertLess(len(str(caught.exception)), 150)
             self.assertLess(len(caught.exception.command or ""), 50)
 
@@ -273,7 +274,7 @@ class HelpTests(SynchronousTestCase):
                 self.assertEqual(len(answer.data["commands"]), 1)
 
     def test_help_asks_no_node(self) -> None:
-        node = AskedNode()
+        node = asked_client()
         shown = carry_out("/help chat", node)
         assert isinstance(shown, CommandOutput)
         self.assertEqual(shown.command, "help")

@@ -26,7 +26,7 @@ from chatproto.ui.jsonlines import json_text
 from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Reason
 from tests.net.library_lines import cut_by_twisted
-from tests.ui.asked import AskedNode
+from tests.ui.asked import asked_client
 
 LIMITS = replace(DEFAULTS, unsent=1000, control_line=64, control_connections=3)
 HELLO = MessageReceived("bob", "hello")
@@ -56,7 +56,7 @@ class Script:
 
 class ControlTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = AskedNode()
+        self.node = asked_client()
         self.screen: list[Event] = []
         self.answers: list[Event] = []  # told by the node while a line is carried out
         self.control = Control(self.screen.append, lambda: self.speak, lambda: Wall(1.5), LIMITS)

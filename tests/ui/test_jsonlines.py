@@ -25,12 +25,12 @@ from chatproto.net.clock import Wall
 from chatproto.ui.jsonlines import JsonLines
 from chatproto.ui.view import json_object
 from chatproto.wire.reasons import Cause, Reason
-from tests.ui.asked import AskedNode
+from tests.ui.asked import asked_client
 
 
 class JsonLinesTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = AskedNode()
+        self.node = asked_client()
         self.lines: list[str] = []
         self.ui = JsonLines(self.node, self.lines.append, lambda: Wall(1.5))
 

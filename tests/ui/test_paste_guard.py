@@ -11,7 +11,7 @@ from chatproto.net.clock import Wall
 from chatproto.ui.paste_guard import ANSWER_WAIT, MOST_LINES
 from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
-from tests.ui.asked import AskedNode
+from tests.ui.asked import asked_client
 
 GAP = DEFAULTS.paste_gap
 
@@ -21,7 +21,7 @@ class Case(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.node = AskedNode()
+        self.node = asked_client()
         self.lines: list[str] = []
         self.more = False
         self.ui = PlainInterface(
@@ -167,7 +167,7 @@ class PasteGuardTests(Case):
 
 class PipeTests(SynchronousTestCase):
     def test_from_a_pipe_everything_runs(self) -> None:
-        node = AskedNode()
+        node = asked_client()
         ui = PlainInterface(node, lambda line: None, lambda: Wall(0.0))
         for line in ("one", "/who", "", "/quit"):
             ui.on_line(line)

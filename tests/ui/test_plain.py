@@ -12,12 +12,12 @@ from chatproto.net.clock import Wall
 from chatproto.ui.paste import Paste
 from chatproto.ui.plain import PlainInterface
 from chatproto.wire.limits import DEFAULTS
-from tests.ui.asked import AskedNode
+from tests.ui.asked import asked_client
 
 
 class PlainTests(SynchronousTestCase):
     def setUp(self) -> None:
-        self.node = AskedNode()
+        self.node = asked_client()
         self.lines: list[str] = []
         self.ui = PlainInterface(self.node, self.lines.append, lambda: Wall(0.0))
 
@@ -68,7 +68,7 @@ class PasteTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.clock = Clock()
-        self.node = AskedNode()
+        self.node = asked_client()
         self.node.rooms.current = "#den"
         self.more = False
         self.ui = PlainInterface(

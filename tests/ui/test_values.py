@@ -17,7 +17,7 @@ from chatproto.ui.jsonlines import carry_out_json
 from chatproto.ui.oneshot import SendText
 from chatproto.ui.oneshot_files import SendFiles
 from chatproto.wire.limits import DEFAULTS
-from tests.ui.asked import AskedNode
+from tests.ui.asked import asked_client
 
 WRITTEN: list[tuple[str, dict[str, Any]]] = [
     ("/id", {"do": "id"}),
@@ -127,7 +127,7 @@ TEXTS = st.text(min_size=1).filter(str.strip)
 
 
 def carried_out(line: str) -> tuple[list[tuple[object, ...]], Event | None]:
-    node = AskedNode()
+    node = asked_client()
     shown = carry_out_json(line, node)
     return node.asked, shown
 

@@ -1,0 +1,172 @@
+"""Keys of contacts: compare them, accept new ones, and ignore calls."""
+
+from __future__ import annotations
+
+from chatproto.client.calls import Calls
+from chatproto.client.context import Context
+from chatproto.client.conversation import Conversation
+from chatproto.client.events import CommandOutput, Notice
+from chatproto.client.outbox import Outbox
+from chatproto.client.trust_store import TrustStore
+from chatproto.identity.pins import Ignored
+from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
+from chatproto.session.state import SessionState
+from chatproto.wire.bcp2_common import read_key
+from chatproto.wire.errors import LocalError
+from chatproto.wire.fields import ID, read_client_id
+from chatproto.wire.reasons import CodedError, Reason
+
+
+class ContactKeys:
+    """Carry out /verify, /trust and /ignore; each method raises CodedError."""
+
+    def __init__(
+        self, context: Context, trust: TrustStore | None, calls: Calls, outbox: Outbox
+    ) -> None:
+        self._context = context
+        self._trust = trust
+        self._calls = calls
+        self._names = calls.names
+        self._outbox = outbox
+
+    def verify(self, peer: str = "", same: str = "") -> None:
+        """Publish the number to compare with `peer`, or with the current one.
+
+        `same`: `yes` if it was the same; then that is kept.
+        """
+        name = peer or self._current()
+        known = self._trust
+        if known is None or not name:
+            raise (
+                CodedError("whom? /verify id", Reason.MALFORMED)
+                if known
+                else CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
+            )
+        recipient = self._names.resolve(name)
+        conversation = self._calls.all.with_recipient(recipient)
+        if conversation is None and not isinstance(recipient, KeyedPerson):
+            conversation = self._calls.all.called(name)
+        if conversation is not None:
+            recipient = conversation.recipient
+        if not isinstance(recipient, KeyedPerson):
+            raise CodedError(f"no key of {name} is known", Reason.UNKNOWN_NAME)
+        key = recipient.key
+        number = known.safety_number(key)
+        lines: tuple[str, ...] = (number, f"if {name} sees the same digits: /verify {name} yes")
+        if same == "yes":
+            client_id = conversation.id if conversation is not None else name
+            if not known.knows(key) and ID.fullmatch(client_id) is None:
+                raise CodedError(f"{name} has told no id: call them first", Reason.UNKNOWN_NAME)
+            known.verify(client_id, key)
+            self._calls.names_changed()
+            lines = (f"{name} is verified",)
+            if conversation is not None:
+                conversation.show(host=None, port=None, security=conversation.security())
+        data = {"id": name, "key": key, "number": number, "verified": same == "yes"}
+        self._context.publish(CommandOutput("verify", lines, data))
+
+    def trust(self, peer: str, key: str) -> None:
+        """Keep `key` as that of `peer`, in place of another, and end what is not for it.
+
+        What waits for the key before is reported. Raises CodedError.
+        """
+        known = self._trust
+        if known is None:
+            raise CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
+        client_id, at, where = peer.partition("@")
+        read_client_id(client_id)
+        server = None
+        if at:
+            server = self._names.server_of(where)
+            if server is None:
+                raise CodedError(f"no key of a server {where} is known", Reason.UNKNOWN_NAME)
+        old = known.trust(client_id, read_key(key), server)
+        answer = CommandOutput("trust", (f"{peer} has {key}",), {"id": peer, "key": key})
+        self._context.publish(answer)
+        theirs = [one for one in self._calls.all if one.key in old]
+        talking = {one.key for one in theirs if one.state is SessionState.OPEN}
+        self._outbox.replaced([one for one in old if one not in talking], key, peer)
+        self._outbox.tell_others(client_id, {key, *old})
+        for one in theirs:
+            if one.state is not SessionState.OPEN:
+                one.perform(one.session.leave())
+        self._calls.names_changed()
+
+    def _current(self) -> str:
+        """Return the name of the one who gets the next line, if it is one."""
+        targets = self._calls.all
+        if targets.current is not None:
+            return targets.target_name
+        return targets.away.name if targets.away is not None else ""
+
+    def ignore(self, peer: str) -> None:
+        """Take no calls of `peer` any more, and end what there is with them; or take them again."""
+        one, conversation = self._ignored(peer)
+        known = self._trust
+        if known is None or not (one.key or one.server):
+            on = one.name not in self._calls.ignored
+        else:
+            on = not any(other.same(one) for other in known.ignored)
+        self._set_ignored(one, on)
+        if on and conversation is not None:
+            rings = conversation.state is SessionState.RINGING
+            session = conversation.session
+            conversation.perform(session.decline() if rings else session.leave())
+
+    def unignore(self, peer: str) -> None:
+        """Take calls of `peer` again. Raises LocalError if they are not ignored."""
+        known = self._trust
+        if peer in self._calls.ignored:
+            self._set_ignored(Ignored(peer), False)
+            return
+        entries = known.ignored if known is not None else ()
+        found = [one for one in entries if peer in (one.name, one.key)]
+        if not found:
+            one, _ = self._ignored(peer)
+            found = [other for other in entries if other.same(one)]
+        if len({one.key or one.server for one in found}) > 1:
+            keys = " or ".join(one.key for one in found if one.key)
+            raise LocalError(409, f"several called {peer} are ignored: {keys}?")
+        if not found:
+            raise LocalError(404, f"{peer} is not ignored: /ignore lists who is")
+        self._set_ignored(found[0], False)
+
+    def list_ignored(self) -> None:
+        """Publish whose calls are not taken."""
+        known = self._trust
+        rows = [{"id": one.name, "key": one.key or None} for one in known.ignored] if known else []
+        rows += [{"id": name, "key": None} for name in sorted(self._calls.ignored)]
+        lines = tuple(f"{row['id']} {row['key'] or ''}".strip() for row in rows)
+        text = lines or ("nobody is ignored",)
+        self._context.publish(CommandOutput("ignore", text, {"ignored": rows}))
+
+    def _ignored(self, peer: str) -> tuple[Ignored, Conversation | None]:
+        """Return the key or id to ignore, and the conversation with that peer."""
+        conversation = self._calls.all.known(peer)
+        if conversation is None:
+            recipient: Recipient = self._names.resolve(peer)
+        else:
+            recipient = conversation.recipient
+        known = self._trust
+        match recipient:
+            case KeyedPerson(key):
+                return Ignored(self._calls.name_of(key, peer).rstrip("?"), key=key), conversation
+            case FirstContact(_, client_id) if known is not None and conversation is None:
+                return Ignored(client_id, server=known.here), None
+        return Ignored(conversation.called if conversation is not None else peer), conversation
+
+    def _set_ignored(self, one: Ignored, on: bool) -> None:
+        """Raises LocalError, PinTrouble."""
+        known = self._trust
+        entries = len(self._calls.ignored) + (len(known.ignored) if known is not None else 0)
+        if on and entries >= self._context.limits.ignored:
+            raise LocalError(
+                413, f"more than {self._context.limits.ignored} people cannot be ignored"
+            )
+        if known is not None and (one.key or one.server):
+            known.ignore(one, on)
+        elif on:
+            self._calls.ignored.add(one.name)
+        else:
+            self._calls.ignored.discard(one.name)
+        self._context.publish(Notice(f"{one.name} is {'ignored' if on else 'no longer ignored'}"))

@@ -1,0 +1,69 @@
+"""Values that every part of a client uses, and the signals by which parts hear of each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import SystemRandom
+from typing import Generic, Protocol, TypeVar
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.interfaces import IReactorTime
+
+from chatproto.client.events import Event
+from chatproto.client.settings import ClientSettings
+from chatproto.net.clock import Wall
+from chatproto.wire.limits import Limits
+
+Value = TypeVar("Value")
+
+
+class Random(Protocol):
+    """Source of random numbers: `random.SystemRandom`, or a seeded one in a simulation."""
+
+    def random(self) -> float:
+        """Return a number from 0 to 1."""
+
+    def getrandbits(self, k: int, /) -> int:
+        """Return `k` random bits."""
+
+
+class Signal(Generic[Value]):
+    """Call every listener with a value, in the order in which they began to listen."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Callable[[Value], object]] = []
+
+    def listen(self, listener: Callable[[Value], object]) -> None:
+        """Have `listener` called with each value from now on."""
+        self._listeners.append(listener)
+
+    def __call__(self, value: Value) -> None:
+        for listener in tuple(self._listeners):
+            listener(value)
+
+
+def _written() -> Deferred[None]:
+    """Return a fired Deferred: without a screen every event is shown as soon as it is published."""
+    return succeed(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Settings, limits, clocks and the ways to the person, the same for all parts of one client.
+
+    Args: clock: the reactor, for timers and monotonic seconds. now: returns the time of day. publish:
+    shows an event to the person and to scripts. settled: some work was finished, so that input that
+    was held may go on or the program may end. hold_input: True while no more input may be read.
+    flushed: returns a Deferred that fires when all published events are written.
+    """
+
+    settings: ClientSettings
+    limits: Limits
+    clock: IReactorTime
+    now: Callable[[], Wall]
+    random: Random = field(default_factory=SystemRandom)
+    publish: Signal[Event] = field(default_factory=Signal)
+    settled: Signal[None] = field(default_factory=Signal)
+    hold_input: Signal[bool] = field(default_factory=Signal)
+    flushed: Callable[[], Deferred[None]] = _written

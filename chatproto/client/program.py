@@ -1,0 +1,140 @@
+"""Start and end of one user's program."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IDelayedCall
+
+from chatproto.client.calls import Calls
+from chatproto.client.context import Context, Signal
+from chatproto.client.conversation_orders import ConversationOrders
+from chatproto.client.events import Exited, Notice, Running
+from chatproto.client.files import Files
+from chatproto.client.held_input import HeldInput
+from chatproto.client.introducers import Introducer
+from chatproto.client.nearby import Neighbours
+from chatproto.client.outbox import Outbox
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.requests import Requests
+from chatproto.client.rooms import JoinedRooms
+from chatproto.client.trust_store import TrustStore
+from chatproto.wire.dialects import Me
+
+
+class Program:
+    """Start the parts of a client, and end them in good order.
+
+    `finished` tells the exit code, once, when all connections have closed.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        place: OwnAddresses,
+        trust: TrustStore | None,
+        server: Introducer | None,
+        neighbours: Neighbours | None,
+        requests: Requests,
+        calls: Calls,
+        talk: ConversationOrders,
+        rooms: JoinedRooms,
+        files: Files | None,
+        outbox: Outbox,
+        held: HeldInput,
+    ) -> None:
+        self.finished: Signal[int] = Signal()
+        """The program has ended, with this exit code."""
+        self._context = context
+        self._place = place
+        self._trust = trust
+        self._server = server
+        self._neighbours = neighbours
+        self._requests = requests
+        self._calls = calls
+        self._talk = talk
+        self._rooms = rooms
+        self._files = files
+        self._outbox = outbox
+        self._held = held
+        self._input_ended: IDelayedCall | None = None
+        self._exit_code: int | None = None
+        context.settled.listen(self._settle)
+        calls.left.listen(self._left)
+
+    def start(self, host: str, port: int) -> None:
+        """Start everything; our port is open at `host:port`, as others are told."""
+        me = self._place.me = Me(self._context.settings.client_id, host, port)
+        if not self._place.listening[1]:  # what is announced may be elsewhere
+            self._place.listening = host, port
+        key = self._trust.own_key if self._trust is not None else None
+        self._context.publish(Running(me.client_id, host, port, key))
+        self._outbox.start()
+        if self._files is not None:
+            self._files.start()
+        if self._server is not None:
+            self._server.start(me)
+
+    def listens(self, host: str, port: int) -> None:
+        """Our own port is open at `host:port`, which the local network may know."""
+        if self._neighbours is not None and self._exit_code is None:
+            self._neighbours.start(host, port)
+
+    def stop(self, code: int = 0) -> None:
+        """Leave every conversation, and when all farewells are written, or after a while, finish."""
+        if self._exit_code is not None:
+            return
+        self._exit_code = code
+        if self._input_ended is not None and self._input_ended.active():
+            self._input_ended.cancel()
+        self._held.stop()
+        self._outbox.stop()
+        if self._files is not None:
+            self._files.stop()
+        self._rooms.stop()
+        if self._neighbours is not None:
+            self._neighbours.stop()
+        if self._server is not None:
+            self._server.stop()
+        self._calls.leave_all(lambda: self._exit(code))
+
+    def quit(self) -> None:
+        """Leave the current conversation or room; outside both, end the program."""
+        if self._calls.all.room:
+            self._rooms.part()
+            return
+        ended = self._talk.quit_current()
+        if not ended or (self._context.settings.plain and not len(self._calls.all)):
+            self.stop()
+
+    def end_of_input(self) -> None:
+        """Deliver or report what was said, for at most `end_wait`, and end: nothing more is typed."""
+        if self._input_ended is None and self._exit_code is None:
+            wait = self._context.limits.end_wait
+            self._input_ended = self._context.clock.callLater(wait, self.stop)
+            self._settle()
+
+    def interrupted(self) -> None:
+        """End as at the end of input, and say so: the person wants the program to end."""
+        self.end_of_input()
+        if self._exit_code is None:
+            wait = self._context.limits.end_wait
+            text = f"delivering what was said, for {wait:g} s at most; Ctrl-C again ends at once"
+            self._context.publish(Notice(text))
+
+    def _exit(self, code: int) -> None:
+        self._outbox.end()
+        self._context.publish(Exited(code))
+        self.finished(code)
+
+    def _settle(self, _: None = None) -> None:
+        """Go on with held input; if the input has ended and nothing is left to do, end."""
+        self._held.go_on()
+        if self._input_ended is None or len(self._requests):
+            return
+        if not self._calls.all.unsent and not self._rooms.unsent:
+            self.stop()
+
+    def _left(self, _: None) -> None:
+        """With --plain the end of the only conversation by the peer is that of the program."""
+        busy = len(self._calls.all) or len(self._requests)
+        if self._context.settings.plain and not busy and self._input_ended is None:
+            self.stop()

@@ -1,0 +1,57 @@
+"""Requests of the person to the server: register, list who is there, find somebody to talk to."""
+
+from __future__ import annotations
+
+from chatproto.client.address_book import AddressBook
+from chatproto.client.context import Context
+from chatproto.client.events import Bridged, Contacts, Notice, Registered
+from chatproto.client.name_resolver import NameResolver
+from chatproto.client.requests import Requests
+
+
+class ServerQueries:
+    """Ask the server for one thing after another, and publish each answer."""
+
+    def __init__(
+        self, context: Context, requests: Requests, people: AddressBook, resolver: NameResolver
+    ) -> None:
+        self._context = context
+        self._requests = requests
+        self._people = people
+        self._resolver = resolver
+
+    def register(self) -> None:
+        """Tell the server where we can be called."""
+        self._requests.ask("register", self._register)
+
+    def info(self, prefix: str = "") -> None:
+        """List the registered clients whose id begins with `prefix`."""
+        self._requests.ask("info", lambda: self._info(prefix))
+
+    def bridge(self, peer: str = "") -> None:
+        """Ask for `peer`, or for anybody to talk to; a call without a name goes to the answer."""
+        self._requests.ask("bridge", lambda: self._bridge(peer))
+
+    async def _register(self) -> None:
+        if await self._resolver.introducer.register():
+            self._context.publish(Registered(self._resolver.introducer.name))
+
+    async def _info(self, prefix: str) -> None:
+        chosen = await self._resolver.introducer.info(prefix)
+        for contact in chosen:
+            self._people.remember(contact)
+        keys = ("id", "host", "port", "key")
+        rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
+        self._context.publish(Contacts(tuple(dict(zip(keys, row, strict=True)) for row in rows)))
+        if len(chosen) >= (most := self._context.limits.listed):
+            text = f"these are the first {most}: /info PREFIX lists fewer"
+            self._context.publish(Notice(text))
+
+    async def _bridge(self, peer: str) -> None:
+        contact = await self._resolver.ask_for(peer)
+        self._people.bridged = contact
+        if contact is None:
+            self._context.publish(Bridged(None, None, None))
+        else:
+            found = (contact.client_id, contact.host, contact.port, contact.key)
+            self._context.publish(Bridged(*found))
