@@ -41,7 +41,7 @@ class EndOfAnswerTests(SynchronousTestCase):
             self.assertIsNone(read_answer(WHOLE[:end], False), WHOLE[:end])
         self.assertEqual(named(WHOLE), BOB)
 
-    def test_what_follows_it_is_nothing(self) -> None:
+    def test_text_behind_an_answer_is_ignored(self) -> None:
         self.assertEqual(named(WHOLE + b"Port: 9\r\n\r\n"), BOB)
 
     def test_without_its_blank_line_it_is_whole_when_nothing_more_comes(self) -> None:
@@ -85,7 +85,7 @@ class FormTests(SynchronousTestCase):
         ):
             self.assertEqual(named(block), BOB, block)
 
-    def test_nobody_is_there_in_all_the_forms_of_nobody(self) -> None:
+    def test_every_form_of_an_empty_answer_means_nobody(self) -> None:
         for values in (
             b"",
             b"clientID: \r\nIP: \r\nPort: \r\n",
@@ -158,7 +158,7 @@ class JudgingTests(SynchronousTestCase):
     def test_an_answer_to_something_else_is_none(self) -> None:
         self.assertRaises(NoAnswer, read(WHOLE).check, "REGACK")
 
-    def test_what_no_chat_server_says_is_named_for_what_it_is(self) -> None:
+    def test_answers_of_other_servers_are_named(self) -> None:
         for data, words in (
             (b"\x15\x03\x01\x00\x02\x02\x28", "TLS"),
             (b"HTTP/1.1 400 Bad Request\r\n", "web server"),

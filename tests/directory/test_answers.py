@@ -144,7 +144,7 @@ class Answers(SynchronousTestCase):
     def test_quit_without_an_id_is_malformed(self) -> None:
         self.assertEqual(self.ask(ClassicQuit()), ClassicError(400))
 
-    def test_what_is_not_for_a_server_is_405(self) -> None:
+    def test_methods_not_for_a_server_are_405(self) -> None:
         self.assertEqual(self.ask(ClassicChat("a", "127.0.0.1", 1)), ClassicError(405))
 
     def test_the_terminal_shows_a_registration_as_claimed(self) -> None:

@@ -298,7 +298,7 @@ class EndTests(SynchronousTestCase):
         course.wait(1)
         self.assertEqual((course.calls, course.reactor.getDelayedCalls()), (1, []))
 
-    def test_who_is_not_there_is_said_in_one_sentence(self) -> None:
+    def test_unreachable_server_is_one_sentence(self) -> None:
         for why, words in (
             (ConnectionRefusedError(111, "x"), "there is no server at 10.1.1.1:5555"),
             (NoRouteError(113, "No route"), "the server at 10.1.1.1:5555 cannot be reached"),
@@ -321,7 +321,7 @@ class EndTests(SynchronousTestCase):
             self.assertEqual(str(course.result), f"there is no host {host}")
             self.assertEqual(course.reactor.getDelayedCalls(), [])
 
-    def test_what_is_no_chat_server_is_said_to_be_none(self) -> None:
+    def test_other_kinds_of_servers_are_recognised(self) -> None:
         for data in (b"\x15\x03\x01\x00\x02\x02\x28", b"HTTP/1.1 400 Bad Request\r\n", b"hi\n\n"):
             course = Course()
             course.bridge()

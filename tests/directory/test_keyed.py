@@ -233,5 +233,5 @@ class WhatElseIsSaid(Hosted):
         self.assertEqual(self.hall.ask(visitor, Ping(4)), PingAck(4))
         self.assertEqual(self.hall.directory.answer(PingAck(), visitor, 0.0), [])
 
-    def test_what_a_server_says_is_405(self) -> None:
+    def test_messages_of_a_server_are_405(self) -> None:
         self.assertStatus(405, ClientConnection(key(1), HOST, 1), bcp2_server.WatchAck(4, "alice"))

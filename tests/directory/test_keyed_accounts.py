@@ -47,7 +47,7 @@ class AccountTests(Hosted):
         ):
             self.assertStatus(409, self.visitor(2, user), bcp2_server.Register(8, wanted, 5000))
 
-    def test_what_looks_like_the_name_goes_with_it(self) -> None:
+    def test_ids_that_look_alike_go_with_the_name(self) -> None:
         self.hall.come("alice", 1)
         other = self.hall.come("A1ice", 1)
         self.assertIsInstance(

@@ -54,7 +54,7 @@ class LastingCase(StoreCase):
 
 
 class RestartTests(LastingCase):
-    def test_who_was_connected_is_away_until_that_has_lapsed(self) -> None:
+    def test_connected_clients_are_away_until_their_lease_ends(self) -> None:
         self.hall.come("alice", 1, expires=600)
         self.restart(after=5000)
         self.assertEqual(self.found("alice"), AWAY)
@@ -66,7 +66,7 @@ class RestartTests(LastingCase):
         self.restart()
         self.assertEqual(self.found("alice"), NOBODY)
 
-    def test_who_was_away_is_away_for_the_rest_of_the_time(self) -> None:
+    def test_away_clients_stay_away_for_the_rest_of_their_lease(self) -> None:
         alice = self.hall.come("alice", 1, expires=600)
         self.hall.directory.lost(alice, self.hall.now)
         self.restart(after=500)
@@ -74,7 +74,7 @@ class RestartTests(LastingCase):
         self.hall.pass_time(100)
         self.assertEqual(self.found("alice"), NOBODY)
 
-    def test_who_comes_back_is_there(self) -> None:
+    def test_returning_client_is_online(self) -> None:
         self.hall.come("alice", 1, expires=600)
         self.restart()
         self.assertEqual(self.hall.listed(), [])
@@ -88,7 +88,7 @@ class RestartTests(LastingCase):
         self.restart()
         self.assertEqual((self.found("alice", 9), self.found("alice", 8)), (NOBODY, AWAY))
 
-    def test_who_took_it_back_is_not_there(self) -> None:
+    def test_removed_registration_is_gone(self) -> None:
         alice = self.hall.come("alice", 1)
         self.hall.register(alice, "alice", expires=0)
         bob = self.hall.come("bob", 2)
@@ -138,7 +138,7 @@ class FailingTests(LastingCase):
     def classic(self, message: Any) -> Any:
         return self.plain.answer(message, self.there, self.hall.now)
 
-    def test_what_is_new_is_refused_for_now_and_taken_later(self) -> None:
+    def test_new_registrations_are_refused_now_and_accepted_later(self) -> None:
         carol = ClientConnection(key(3), HOST, 3)
         for _ in range(2):
             answer = self.hall.register(carol, "carol")
@@ -152,7 +152,7 @@ class FailingTests(LastingCase):
         self.assertIsInstance(self.hall.register(carol, "carol"), bcp2_server.RegAck)
         self.assertEqual(self.classic(Unregister("bob")), UnregAck())
 
-    def test_what_is_known_is_answered(self) -> None:
+    def test_known_clients_are_answered(self) -> None:
         self.assertEqual(self.classic(self.claim), ClassicRegAck(*self.claim))
         self.assertEqual(self.classic(ClassicBridge("bob")), ClassicBridgeAck())
         self.assertEqual(self.hall.listed(), ["alice", "bob"])

@@ -46,7 +46,7 @@ class ListingTests(SynchronousTestCase):
         listing.remove(alice)
         self.assertEqual(list(listing.ids()), ["bob"])
 
-    def test_who_was_away_before_it_began_is_not_called(self) -> None:
+    def test_clients_away_before_the_start_are_not_called(self) -> None:
         listing, alice = Listing(), presence("alice")
         alice.until = 100.0
         listing.add(alice)

@@ -175,7 +175,7 @@ class DateTests(Case):
         self.assertEqual(len(date_of(at)), 24)
         self.assertTrue(short_time(at, Wall(1.8e9)))
 
-    def test_what_is_no_date_ends_the_connection_with_a_sentence(self) -> None:
+    def test_invalid_date_ends_the_connection_with_a_sentence(self) -> None:
         for date in (
             "0000-01-01T00:00:00Z",
             "10000-01-01T00:00:00Z",

@@ -45,7 +45,7 @@ class OpenCase(SynchronousTestCase):
 
 
 class CalledInTheOpenTests(OpenCase):
-    def test_they_are_listed_to_classic_clients(self) -> None:
+    def test_open_clients_are_listed_to_classic_clients(self) -> None:
         self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
         self.hall.come("bob", 1, open=True)
         self.hall.come("carol", 2)
@@ -53,7 +53,7 @@ class CalledInTheOpenTests(OpenCase):
         zoe, bob = Contact("zoe", "192.0.2.7", 3000), Contact("bob", HOST, 5000)
         self.assertEqual(self.ask(ClassicInfo()), ClassicInfoAck((zoe, bob)))
 
-    def test_they_are_handed_out_after_classic_clients_and_by_turns(self) -> None:
+    def test_open_clients_are_returned_after_classic_ones_and_in_turns(self) -> None:
         self.hall.come("bob", 1, open=True)
         self.hall.come("carol", 2)
         self.hall.come("dave", 3, open=True)
@@ -75,7 +75,7 @@ class CalledInTheOpenTests(OpenCase):
         found = self.hall.directory.open_contacts(THERE, 2)
         self.assertEqual([one.client_id for one in found], ["zoe"])
 
-    def test_whoever_is_given_one_does_not_wait(self) -> None:
+    def test_asker_that_gets_an_open_client_does_not_wait(self) -> None:
         self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
         self.assertEqual(self.ask(ClassicBridge("zoe")), NOBODY)
         self.hall.come("bob", 1, open=True)
@@ -100,7 +100,7 @@ class CalledInTheOpenTests(OpenCase):
         far = Origin("10.0.0.9", 1, False)
         self.assertNotIn("127.0.0.1", repr(self.ask(ClassicInfo(), far)))
 
-    def test_they_are_given_a_classic_client_when_there_is_nobody_with_a_key(self) -> None:
+    def test_open_clients_get_a_classic_client_if_there_is_no_keyed_one(self) -> None:
         self.ask(ClassicRegister("zoe", "192.0.2.7", 3000))
         bob, carol = self.hall.come("bob", 1, open=True), self.hall.come("carol", 1)
         self.hall.directory.lost(carol, self.hall.now)

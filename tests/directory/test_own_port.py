@@ -46,7 +46,7 @@ class ConnectTests(SynchronousTestCase):
         self.comes_to_nothing(ConnectBindError())
         self.assertEqual([one[3] for one in self.tried()], [OWN, None])
 
-    def test_what_is_not_there_is_not_tried_twice(self) -> None:
+    def test_missing_address_is_not_tried_twice(self) -> None:
         made = self.connect(OWN)
         self.comes_to_nothing(ConnectionRefusedError())
         self.failureResultOf(made, ConnectionRefusedError)

@@ -73,7 +73,7 @@ class PlacesTests(SynchronousTestCase):
         self.assertEqual(found.current, ("10.0.0.1", 5000))
 
     @given(st.integers(0, 100), jitters)
-    def test_nobody_comes_before_the_time_that_was_told(self, told: int, jitter: float) -> None:
+    def test_no_client_returns_before_the_announced_time(self, told: int, jitter: float) -> None:
         self.assertTrue(told <= places(1, jitter).pause(told) <= told + 1)
         self.assertTrue(told <= places(2, jitter).patience(told) <= 1.501 * told)
 
@@ -84,7 +84,7 @@ class PlacesTests(SynchronousTestCase):
         found.reached()
         self.assertEqual([found.wait(), found.wait()], [0.0, 1.0])
 
-    def test_who_comes_back_too_early_all_the_same_waits_as_after_a_failure(self) -> None:
+    def test_client_that_finds_no_server_waits_as_after_a_failure(self) -> None:
         found = places(1)
         found.pause(4)
         self.assertEqual(found.wait(), 1.0)

@@ -232,7 +232,7 @@ class RegisteringTests(Case):
 class RequestTests(Case):
     """Questions and their answers."""
 
-    def test_somebody_or_nobody(self) -> None:
+    def test_bridge_returns_a_client_or_none(self) -> None:
         self.started()
         for peer, answer in (("Bob", "Bob"), ("", "Bob"), ("Eve", "")):
             asked = self.server.bridge(peer)
@@ -249,7 +249,7 @@ class RequestTests(Case):
             if callee is not None:
                 self.assertEqual(callee.contact(), Contact("Bob", "10.0.0.2", 5002, BOBS))
 
-    def test_somebody_without_a_key(self) -> None:
+    def test_bridge_returns_a_classic_client(self) -> None:
         self.assertEqual(BridgeResult("Bob", None, ()).contact(), Contact("Bob", "", 0, None))
 
     @given(st.permutations(range(6)))
@@ -266,7 +266,7 @@ class RequestTests(Case):
             assert callee is not None
             self.assertEqual(callee.client_id, f"Peer{n}")
 
-    def test_everybody_page_after_page(self) -> None:
+    def test_info_returns_all_pages(self) -> None:
         self.started()
         asked = Deferred.fromCoroutine(self.server.info("B"))
         people = [Contact(name, "10.0.0.2", 5002, BOBS) for name in ("Ba", "Bb", "Bc")]
@@ -321,7 +321,7 @@ class RequestTests(Case):
             )
         self.assertFalse(self.server.registered)
 
-    def test_what_is_asked_after_a_refusal_fails_at_once_and_says_why(self) -> None:
+    def test_requests_after_a_refusal_fail_at_once_with_the_reason(self) -> None:
         self.server.start(ALICE)
         self.accept()
         self.says(Error(409, 1))
@@ -366,7 +366,7 @@ class PushTests(Case):
         self.says(push)
         self.assertEqual(self.news.pushes, [push])
 
-    def test_somebody_watched_has_come_and_is_watched_no_more(self) -> None:
+    def test_watch_ends_when_the_peer_is_online(self) -> None:
         self.started()
         watching = Deferred.fromCoroutine(self.server.watch("Bob"))
         [watch] = self.wrote()
@@ -443,7 +443,7 @@ class FloodTests(Case):
         self.assertEqual(len(self.news.pushes), 200)
         self.assertEqual(wire.producerState, "producing")
 
-    def test_who_says_more_than_can_be_is_read_later(self) -> None:
+    def test_server_that_sends_too_much_is_read_later(self) -> None:
         wire = self.started()
         said = bcp2_server.Presence("Eve", "online")
         for _ in range(READ_BURST // MESSAGES_AT_ONCE + 1):
@@ -457,7 +457,7 @@ class FloodTests(Case):
         self.says(*[Ping()] * 60)
         self.assertEqual(len(self.wrote()), PING_BURST)
 
-    def test_what_came_before_the_end_is_read(self) -> None:
+    def test_data_before_the_end_is_read(self) -> None:
         wire = self.started()
         push = bcp2_server.Introduce("Bob", BOBS, (("10.0.0.2", 5002),))
         self.says(*[push] * 100)
@@ -660,7 +660,7 @@ class ComingBackTests(Case):
             ["they do not speak TLS: if it is a classic server, --plain speaks to it"],
         )
 
-    def test_what_is_no_bcp2_ends_the_line(self) -> None:
+    def test_input_that_is_no_bcp2_ends_the_connection(self) -> None:
         wire = self.started()
         wire.says(b"HTTP/1.1 200 OK\r\n\r\n")
         self.assertTrue(wire.closing)
@@ -721,7 +721,7 @@ class OthersTests(Case):
         self.net.advance(0.02)
         self.assertEqual(self.ports()[4:], [5556])
 
-    def test_who_is_told_to_come_back_goes_to_the_next_after_that_time(self) -> None:
+    def test_closing_leads_to_the_next_server_after_its_time(self) -> None:
         wire = self.started()
         self.says(bcp2_server.Closing(3))
         wire.ends()

@@ -33,7 +33,7 @@ class WatchersTests(SynchronousTestCase):
         self.watchers.lost(self.bob)
         self.assertEqual((self.told(), self.bob.watches), (set(), set()))
 
-    def test_nobody_is_told_what_they_were_told_before(self) -> None:
+    def test_unchanged_status_is_not_pushed_again(self) -> None:
         self.watchers.add(self.alice, "carol", "online")
         self.watchers.add(self.bob, "carol", "offline")
         self.assertEqual(self.told(), {self.bob})

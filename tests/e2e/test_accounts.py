@@ -78,7 +78,7 @@ def test_the_right_password_lets_in_and_another_does_not(stage: Stage, file: Pat
     assert not [line for line in server.lines if PASSWORD in line or "guess" in line]
 
 
-def test_who_has_no_account_is_refused_where_one_is_required(stage: Stage, file: Path) -> None:
+def test_client_without_account_is_refused_if_one_is_required(stage: Stage, file: Path) -> None:
     _, port = stage.server("--auth", f"argon2:{file}", "--require", "login")
     stranger = person(stage, "bob", port)
     refused = stranger.event("error")
@@ -88,7 +88,7 @@ def test_who_has_no_account_is_refused_where_one_is_required(stage: Stage, file:
     assert classic.event("error")["status"] == 403
 
 
-def test_who_has_no_account_is_welcome_where_none_is_required(stage: Stage, file: Path) -> None:
+def test_client_without_account_is_accepted_if_none_is_required(stage: Stage, file: Path) -> None:
     _, port = stage.server("--auth", f"argon2:{file}")
     person(stage, "bob", port).event("registered")
     classic = stage.client("carol", port)

@@ -66,7 +66,7 @@ def kinds(client: JsonClient) -> list[str]:
     return [str(event["event"]) for event in client.events()]
 
 
-def test_who_has_just_left_is_not_said_to_be_there_but_told_of_when_back(two: Two) -> None:
+def test_peer_that_just_left_is_reported_when_back(two: Two) -> None:
     two.alice.send_line("/chat bob")
     assert "bob is away" in two.alice.event("error", command="chat")["text"]
     two.alice.send_line("/info")
@@ -76,7 +76,7 @@ def test_who_has_just_left_is_not_said_to_be_there_but_told_of_when_back(two: Tw
     two.alice.event("presence", id="bob", status="online")
 
 
-def test_what_waited_for_somebody_away_is_told_with_its_text_when_it_arrives(two: Two) -> None:
+def test_queued_message_is_reported_with_its_text_when_delivered(two: Two) -> None:
     two.alice.send_line("/msg @bob while you were away")
     two.alice.event("notice", to="bob")
     two.come()

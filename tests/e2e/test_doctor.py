@@ -51,7 +51,7 @@ def test_of_a_server_that_is_well_it_finds_nothing_wrong(stage: Stage) -> None:
     assert not any("REGISTER" in line for line in server.output.lines)
 
 
-def test_what_to_do_about_a_server_that_is_not_there_is_said(stage: Stage) -> None:
+def test_missing_server_comes_with_advice(stage: Stage) -> None:
     doctor = Doctor(stage, "--server", f"127.0.0.1:{free_port()}")
     assert doctor.code == 5
     said = "\n".join(doctor.lines)
@@ -60,7 +60,7 @@ def test_what_to_do_about_a_server_that_is_not_there_is_said(stage: Stage) -> No
     assert "skip  clock: not known" in said
 
 
-def test_what_is_announced_is_named_and_not_vouched_for(stage: Stage) -> None:
+def test_announced_address_is_named_but_not_confirmed(stage: Stage) -> None:
     _, port = stage.server()
     announced = ("--announce", "192.0.2.9:5000", "--announce", "[2001:db8::9]:5000")
     doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", *announced, "--json")
@@ -84,7 +84,7 @@ def test_a_server_with_another_key_is_asked_nothing(stage: Stage) -> None:
     assert "known_peers, line 1" in doctor.found["key"]["text"]
 
 
-def test_what_is_no_such_server_is_said(stage: Stage) -> None:
+def test_other_kind_of_server_is_named(stage: Stage) -> None:
     alice = stage.client("carol")  # speaks plain text only
     doctor = Doctor(stage, "--server", f"127.0.0.1:{alice.port}", "--json")
     assert doctor.code == 5
@@ -137,7 +137,7 @@ def test_a_wrong_option_is_one_line(stage: Stage, options: list[str], sentence: 
     assert sentence in line
 
 
-def test_who_reads_only_the_beginning_does_not_hold_it(stage: Stage) -> None:
+def test_reader_that_stops_early_does_not_block_it(stage: Stage) -> None:
     """As `chatclient doctor | head -1` does."""
     home = stage.place("home")
     shell = f"{' '.join(map(repr, CHATCLIENT))} doctor --server none --home {home} | head -1"

@@ -344,7 +344,7 @@ def test_plain_callers_are_let_in_only_when_wanted(stage: Stage) -> None:
         assert bob.event("incoming", id="zoe", encrypted=False)["ask"] is True
 
 
-def test_who_has_no_key_is_called_in_the_open_only_when_wanted(stage: Stage) -> None:
+def test_peer_without_key_is_called_in_plain_text_only_when_wanted(stage: Stage) -> None:
     _, port = stage.server()
     carol = stage.client("carol", port)
     carol.send_line("/register")

@@ -136,7 +136,7 @@ def test_the_log_of_a_client_stays_off_its_screen(terminal: Callable[..., Progra
     assert not [line for line in client.lines if re.match(r"\d{4}-\d\d-\d\dT", line)]
 
 
-def test_what_a_stranger_writes_is_shown_and_never_obeyed(stage: Stage) -> None:
+def test_text_of_a_stranger_is_shown_and_never_obeyed(stage: Stage) -> None:
     from tests.e2e.dialects.wires import Wire
 
     client: Program = stage.start(

@@ -68,7 +68,7 @@ def test_killed_at_any_point_it_arrives_whole(
     assert killed_under_way >= kills // 4, "it was nearly always over before"
 
 
-def test_what_was_accepted_once_goes_on_after_a_kill_without_a_question(
+def test_accepted_file_continues_after_a_kill_without_asking(
     make_way: MakeWay, tmp_path: Path
 ) -> None:
     path = tmp_path / "one.bin"

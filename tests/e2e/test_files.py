@@ -177,7 +177,7 @@ def test_a_rate_is_kept(make_way: MakeWay, source: Path) -> None:
     way.bob.assert_whole({"one.bin": expected})
 
 
-def test_who_is_not_to_send_is_declined_and_who_was_not_compared_is_asked(
+def test_files_of_unwanted_senders_are_declined_and_of_unverified_ones_asked(
     make_way: MakeWay, source: Path
 ) -> None:
     path = source / "one.bin"

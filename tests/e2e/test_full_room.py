@@ -166,7 +166,7 @@ def seated(audience: Audience) -> Iterator[Audience]:
         audience.close()
 
 
-def test_who_never_reads_holds_up_nobody(
+def test_member_that_never_reads_holds_up_no_other(
     stage: Stage, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     members, silent = (1000, 10) if pytestconfig.getoption("--long") else (60, 3)

@@ -45,14 +45,14 @@ def test_control_c_on_a_terminal_is_a_signal(tmp_path: Path) -> None:
     waiting.end()
 
 
-def test_what_cannot_come_any_more_is_not_waited_for(tmp_path: Path) -> None:
+def test_wait_ends_when_the_program_has_ended(tmp_path: Path) -> None:
     short = program(tmp_path, "print('one'); print('two')")
     with pytest.raises(AssertionError, match=r"(?s)it ended.*\| one\n  \| two"):
         short.expect("three")
     short.end()
 
 
-def test_what_runs_is_ended(tmp_path: Path) -> None:
+def test_running_programs_are_ended(tmp_path: Path) -> None:
     deaf = program(
         tmp_path,
         "import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause()",

@@ -169,7 +169,7 @@ def test_a_declined_file_and_a_declined_call(people: tuple[Person, Person], tmp_
     assert his.heard() == ["and this?"]  # what was declined is not said again later
 
 
-def test_somebody_unknown_or_away(people: tuple[Person, Person], tmp_path: Path) -> None:
+def test_unknown_or_away_peer(people: tuple[Person, Person], tmp_path: Path) -> None:
     alice, bob = people
     path = tmp_path / "a"
     path.write_text("a")
@@ -192,7 +192,7 @@ def test_somebody_unknown_or_away(people: tuple[Person, Person], tmp_path: Path)
     assert texts == ["when you are back", "me too", "and this"]
 
 
-def test_who_is_patient_waits_for_somebody(people: tuple[Person, Person]) -> None:
+def test_with_timeout_it_waits_for_the_peer(people: tuple[Person, Person]) -> None:
     alice, bob = people
     his = bob.client("--answer", "all")
     his.send_line("/quit")
@@ -219,7 +219,9 @@ def test_two_at_the_same_time_take_turns_or_share(people: tuple[Person, Person])
     assert taking.wait() == 4
 
 
-def test_what_is_said_meanwhile_is_shown_at_the_next_start(people: tuple[Person, Person]) -> None:
+def test_messages_received_meanwhile_are_shown_at_the_next_start(
+    people: tuple[Person, Person],
+) -> None:
     alice, bob = people
     his = bob.client("--answer", "all")
     meeting = alice.begin("receive", "--json", "--from", "bob", "--answer", "all")

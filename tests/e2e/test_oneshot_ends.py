@@ -103,7 +103,7 @@ def test_a_disk_that_takes_no_more_ends_both_and_later_it_goes_on(
     assert {one.name: sha256(one) for one in bob.downloads.iterdir()} == {"big.bin": expected}
 
 
-def test_who_waits_for_nothing_says_so(people: tuple[Person, Person], tmp_path: Path) -> None:
+def test_receive_without_a_file_says_so(people: tuple[Person, Person], tmp_path: Path) -> None:
     alice, bob = people
     code, line = bob.do("receive", "--once", "--timeout", "1")
     assert (code, line) == (4, "chatclient receive: not done within 1 s: nothing came")
@@ -116,7 +116,7 @@ def test_who_waits_for_nothing_says_so(people: tuple[Person, Person], tmp_path: 
     )
 
 
-def test_what_cannot_be_read_is_said_and_all_else_is_sent(
+def test_unreadable_files_are_reported_and_the_others_sent(
     people: tuple[Person, Person], tmp_path: Path
 ) -> None:
     alice, bob = people

@@ -67,7 +67,7 @@ def test_it_passes_everything_both_ways_and_the_end_of_each(target: Listener, pr
     assert proxy.saw("there") and proxy.saw("and back") and not proxy.saw("thereand")
 
 
-def test_whoever_does_not_read_is_waited_for(target: Listener, proxy: Proxy) -> None:
+def test_slow_reader_is_waited_for(target: Listener, proxy: Proxy) -> None:
     whole = bytes(range(256)) * 65536  # 16 MiB: more than all buffers in between
     with dial(proxy.port) as near, target.accept() as far:
         sending = threading.Thread(target=near.sendall, args=(whole,), daemon=True)

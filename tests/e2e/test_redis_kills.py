@@ -35,7 +35,7 @@ def redis(tmp_path: Path) -> Iterator[Redis]:
     one.kill()
 
 
-def test_what_was_acknowledged_survives_kill_9_of_a_server_or_of_redis(
+def test_acknowledged_changes_survive_kill_9_of_a_server_or_of_redis(
     stage: Stage, redis: Redis, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     chance = random.Random(SEED)

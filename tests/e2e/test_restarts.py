@@ -139,7 +139,7 @@ def test_killed_programs_go_on_where_they_were(stage: Stage, pytestconfig: pytes
     assert len(alice.lives) + len(bob.lives) == kills + 2
 
 
-def test_what_never_reached_the_screen_is_shown_after_the_kill(stage: Stage) -> None:
+def test_unshown_messages_are_shown_after_the_kill(stage: Stage) -> None:
     alice, bob = friends(stage)
     bob.now.output.reading.clear()  # his screen stands still: 64 KiB of a pipe, then nothing more
     texts = [f"{number:4} {'and so on ' * 20}" for number in range(1000)]
@@ -163,7 +163,7 @@ def test_what_never_reached_the_screen_is_shown_after_the_kill(stage: Stage) -> 
     assert [event["text"] for event in again] == alice.typed[-1 - len(again) : -1]
 
 
-def test_what_waits_for_somebody_survives_and_is_delivered_by_itself(stage: Stage) -> None:
+def test_queued_messages_survive_and_are_delivered(stage: Stage) -> None:
     alice, bob = away(stage)
     keep(alice, bob, "before the kill", "and this")
     alice.kill()
@@ -179,7 +179,7 @@ def test_what_waits_for_somebody_survives_and_is_delivered_by_itself(stage: Stag
     assert alice.now.read().lost == []
 
 
-def test_what_was_taken_back_never_arrives(stage: Stage) -> None:
+def test_message_taken_back_never_arrives(stage: Stage) -> None:
     alice, bob = away(stage)
     first, second = keep(alice, bob, "what a fool he is", "are you well?")
     alice.now.send_line(f"/unsend {first} bob")

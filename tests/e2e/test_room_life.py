@@ -38,7 +38,7 @@ def again(stage: Stage, client: JsonClient, server: int, *options: str) -> JsonC
     return back
 
 
-def test_what_was_said_in_rooms_is_found_after_a_restart(stage: Stage) -> None:
+def test_room_messages_are_found_after_a_restart(stage: Stage) -> None:
     _, port = stage.server()
     alice, bob = (member(stage, name, port) for name in ("alice", "bob"))
     alice.send_line("/settings kept=no")

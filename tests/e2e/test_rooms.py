@@ -32,7 +32,7 @@ def member(stage: Stage, name: str, server: int, room: str = "#den", **how: Any)
     return client
 
 
-def test_what_is_said_comes_once_and_in_one_order_to_all(stage: Stage) -> None:
+def test_room_messages_arrive_once_and_in_one_order(stage: Stage) -> None:
     _, port = stage.server()
     people = [member(stage, name, port) for name in ("alice", "bob", "carol")]
     for number in range(5):
@@ -69,7 +69,7 @@ def assert_same(people: list[JsonClient], texts: list[str]) -> None:
         assert lost == []
 
 
-def test_who_was_away_hears_what_was_said_meanwhile_once(stage: Stage) -> None:
+def test_returning_member_hears_missed_messages_once(stage: Stage) -> None:
     _, port = stage.server()
     with proxied(port) as proxy:
         alice, bob = member(stage, "alice", port), member(stage, "bob", proxy.port)
@@ -220,7 +220,7 @@ def test_the_plain_interface_shows_rooms_as_lines(stage: Stage) -> None:
     assert alice.wait() == 0
 
 
-def test_what_a_pipe_says_to_a_room_all_arrives_before_the_program_ends(stage: Stage) -> None:
+def test_piped_room_messages_all_arrive_before_the_end(stage: Stage) -> None:
     _, port = stage.server("--limits", "say-rate=200")
     bob = member(stage, "bob", port)
     alice = member(stage, "alice", port)

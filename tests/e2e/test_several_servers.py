@@ -36,7 +36,7 @@ def kill(server: Program) -> None:
     server.wait()
 
 
-def test_who_knows_two_servers_goes_to_the_other_when_one_is_killed(stage: Stage) -> None:
+def test_client_goes_to_its_other_server_when_one_is_killed(stage: Stage) -> None:
     servers, addresses = same_key(stage, 2)
     alice = stage.open_client("alice", addresses[0], "--server", addresses[1])
     alice.event("registered", server=addresses[0])
@@ -48,7 +48,7 @@ def test_who_knows_two_servers_goes_to_the_other_when_one_is_killed(stage: Stage
     alice.event("bridged", id="bob")
 
 
-def test_who_is_told_to_come_back_goes_to_the_other_and_back(stage: Stage) -> None:
+def test_closing_sends_clients_to_the_other_server_and_back(stage: Stage) -> None:
     servers, addresses = same_key(stage, 2)
     alice = stage.open_client("alice", addresses[0], "--server", addresses[1])
     alice.event("registered", server=addresses[0])

@@ -185,7 +185,7 @@ def said_since(port: int, folder: Path, after: int) -> set[tuple[int, str]]:
     raise AssertionError
 
 
-def test_what_was_acknowledged_survives_kill_9(
+def test_acknowledged_changes_survive_kill_9(
     stage: Stage, tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:
     chance = random.Random(SEED)

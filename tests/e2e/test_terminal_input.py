@@ -22,7 +22,7 @@ def stage(tmp_path: Path) -> Iterator[Stage]:
         yield made
 
 
-def test_what_is_typed_and_pasted_on_a_terminal(stage: Stage, tmp_path: Path) -> None:
+def test_typing_and_pasting_on_a_terminal(stage: Stage, tmp_path: Path) -> None:
     _, port = stage.server()
     bob = person(stage, "bob", port)
     where = ("--server", f"127.0.0.1:{port}", "--port", "tcp:0:interface=127.0.0.1")

@@ -119,7 +119,7 @@ def activated(stage: Stage, held: socket.socket) -> Program:
     return program
 
 
-def test_who_comes_before_the_server_and_while_it_is_started_again_waits_for_it(
+def test_connections_before_the_start_and_during_a_restart_wait(
     stage: Stage, listening: socket.socket
 ) -> None:
     port = listening.getsockname()[1]

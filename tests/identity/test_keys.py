@@ -53,7 +53,7 @@ class KeyFileTests(SynchronousTestCase):
         other.mkdir()
         self.assertNotEqual(open_identity(self.home).name, open_identity(other).name)
 
-    def test_nobody_else_may_read_it_whatever_the_mask(self) -> None:
+    def test_key_file_is_private_whatever_the_umask(self) -> None:
         before = os.umask(0)
         try:
             open_identity(self.home)
@@ -67,11 +67,11 @@ class KeyFileTests(SynchronousTestCase):
         self.assertEqual(open_identity(self.home).name, first.name)
         self.assertEqual(stat.S_IMODE(self.path.stat().st_mode), 0o600)
 
-    def test_nothing_but_the_key_is_left_behind(self) -> None:
+    def test_only_the_key_file_is_left(self) -> None:
         open_identity(self.home)
         self.assertEqual([path.name for path in self.home.iterdir()], [KEY_FILE])
 
-    def test_what_a_crash_left_half_written_is_no_key(self) -> None:
+    def test_half_written_file_is_no_key(self) -> None:
         (self.home / f"{KEY_FILE}.new").write_bytes(b"-----BEGIN PRIV")
         first = open_identity(self.home)
         self.assertEqual(open_identity(self.home).name, first.name)
@@ -105,7 +105,7 @@ class KeyFileTests(SynchronousTestCase):
         self.assertIn("cannot write", self.trouble())
 
     @skipIf(ROOT, "root may read and write everything")
-    def test_what_may_not_be_read_or_written_is_told(self) -> None:
+    def test_permission_errors_are_reported(self) -> None:
         open_identity(self.home)
         self.path.chmod(0)
         self.assertIn("cannot read", self.trouble())

@@ -50,7 +50,7 @@ class LineTests(SynchronousTestCase):
         self.assertIsNone(pins.person(MALLORY, "alice"))
         self.assertIsNone(pins.person(HOME, "Alice"))
 
-    def test_what_a_person_wrote_stays(self) -> None:
+    def test_lines_written_by_hand_stay(self) -> None:
         self.assertEqual(Pins(FILE).text(), FILE)
         pins = Pins(FILE)
         pins.put(Pin(HOME, "carol", key("C")))
@@ -76,7 +76,7 @@ class LineTests(SynchronousTestCase):
         pin = pins.person(NO_SERVER, "bob")
         self.assertEqual(pin and pin.line, 2)
 
-    def test_everybody_with_a_key_is_found_but_no_server(self) -> None:
+    def test_contacts_of_a_key_are_found_without_servers(self) -> None:
         pins = Pins(FILE)
         pins.put(Pin(HOME, "bobby", MALLORY))
         self.assertEqual([pin.name for pin in pins.ids_of(MALLORY)], ["bob", "bobby"])
@@ -103,7 +103,7 @@ class LineTests(SynchronousTestCase):
         self.assertIn("k, line 6:", said)
         self.assertIn("line 5", said)
 
-    def test_what_would_be_read_otherwise_is_not_written(self) -> None:
+    def test_values_that_would_be_read_differently_are_not_written(self) -> None:
         for pin in (
             Pin(HOME, "a b", ALICE),
             Pin(HOME, "", ALICE),
@@ -208,7 +208,7 @@ class FileTests(SynchronousTestCase):
             self.assertEqual(self.path.read_text(), "half a li")
         self.assertIsNotNone(file.pins.person(HOME, "alice"))
 
-    def test_what_could_not_be_written_is_not_believed_either(self) -> None:
+    def test_pin_that_could_not_be_written_is_not_believed(self) -> None:
         self.path.write_text(FILE)
         file = PinFile(self.path)
         (self.home / "known_peers.new").mkdir()

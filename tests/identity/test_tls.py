@@ -43,7 +43,7 @@ class PairTests(SynchronousTestCase):
         self.assertEqual(called.talk.handshake.peer_key, ALICE.name)
         self.assertEqual((caller.talk.done, called.talk.done), (1, 1))
 
-    def test_what_is_said_arrives_and_is_not_on_the_wire(self) -> None:
+    def test_text_arrives_and_is_not_readable_on_the_wire(self) -> None:
         caller, called = pair(End(Tls(ALICE), True), End(Tls(BOB), False))
         caller.tls.write(b"a word between us")
         data = caller.take()
@@ -99,7 +99,7 @@ class WrongKeyTests(SynchronousTestCase):
         self.assertEqual(called.talk.trouble, "that is not their key")
         self.assertEqual(caller.talk.trouble, "they refused our key")
 
-    def test_nothing_that_a_refused_client_says_is_heard(self) -> None:
+    def test_data_of_a_refused_client_is_not_read(self) -> None:
         called, client = End(Tls(BOB), False, pinned(ALICE)), Stranger.of(True, EVE)
         client.meet(called)
         try:
@@ -142,7 +142,7 @@ class StrangerTests(SynchronousTestCase):
                 end = End(Tls(BOB), not client)
                 self.refused(stranger, end, "they speak no TLS 1.3")
 
-    def test_whoever_does_not_speak_bcp2_is_refused_before_we_show_who_we_are(self) -> None:
+    def test_other_protocols_are_refused_before_our_certificate_is_shown(self) -> None:
         for who, client in SIDES.items():
             for alpn in ((), (b"h2",)):
                 with self.subTest(who, alpn=alpn):
@@ -232,7 +232,7 @@ class StrangerTests(SynchronousTestCase):
                 Stranger(client, private, shown, chain=[root]).meet(end)
                 self.assertFalse(end.talk.accepted)
 
-    def test_whoever_shows_the_certificate_of_another_beside_their_own_is_not_them(self) -> None:
+    def test_foreign_certificate_beside_ones_own_proves_nothing(self) -> None:
         private = new_key()
         for by in ("chatproto", "x"):  # as if Bob had signed it; and as it is
             shown = certificate(private, name="x", by=by)

@@ -137,21 +137,21 @@ def test_info_lists_who_is_registered(request_: bytes, server: Served) -> None:
     assert lines[-2:] == [b"", b""]
 
 
-def test_who_is_not_registered_may_ask(server: Served) -> None:
+def test_unregistered_client_may_ask(server: Served) -> None:
     CourseClient(CLIENTS[0], "bob", 3001, server.port).register()
     stranger = CourseClient(CLIENTS[0], "nobody", 1, server.port)
     assert stranger.bridge() == ("bob", "127.0.0.1", "3001")
 
 
 @pytest.mark.parametrize("method", ["UNREGISTER", "QUIT"])
-def test_who_takes_leave_is_forgotten(method: str, server: Served) -> None:
+def test_client_that_quits_is_forgotten(method: str, server: Served) -> None:
     CourseClient(CLIENTS[0], "alice", 3000, server.port).register()
     answer = {"UNREGISTER": b"UNREGACK\r\n\r\n", "QUIT": b"QUITACK\r\n\r\n"}[method]
     assert ask(server.port, f"{method}\r\nclientID: alice\r\n\r\n".encode()) == answer
     assert ask(server.port, b"INFO\r\n\r\n") == b"INFOACK\r\n\r\n"
 
 
-def test_who_was_never_registered_cannot_take_leave(server: Served) -> None:
+def test_unregistered_client_cannot_quit(server: Served) -> None:
     answer = ask(server.port, b"UNREGISTER\r\nclientID: stranger\r\n\r\n")
     assert answer.startswith(b"ERROR\r\nStatus: 404 ")
 
@@ -164,7 +164,7 @@ def test_who_was_never_registered_cannot_take_leave(server: Served) -> None:
         b"NONSENSE\r\n\r\n",
     ],
 )
-def test_what_is_no_request_gets_405_and_the_connection_goes_on(
+def test_unknown_method_gets_405_and_the_connection_goes_on(
     request_: bytes, server: Served
 ) -> None:
     with Wire.dial(server.port) as wire:

@@ -58,7 +58,7 @@ def test_a_connection_without_a_byte_does_not_end_the_waiting(stage: Stage) -> N
     assert [e["id"] for e in client.events() if e["event"] == "incoming"] == ["zoe"]
 
 
-def test_who_speaks_twice_in_a_row_takes_no_turns(stage: Stage) -> None:
+def test_program_that_sends_twice_in_a_row_takes_no_turns(stage: Stage) -> None:
     client = stage.client("alice")
     with Wire.dial(client.port) as wire:
         wire.send(b"one\n")

@@ -122,7 +122,7 @@ def test_a_private_line_goes_to_one(members: list[Member]) -> None:
     assert "secret" not in cat.unread()
 
 
-def test_who_comes_and_goes_is_told(lobby: int, members: list[Member]) -> None:
+def test_joins_and_leaves_are_shown(lobby: int, members: list[Member]) -> None:
     ann, ben, cat = members
     dan = Member(lobby)
     ann.expect(r"\* guest-\d+ joined")
@@ -140,7 +140,7 @@ def test_who_comes_and_goes_is_told(lobby: int, members: list[Member]) -> None:
     ann.expect(r"\* cat left")
 
 
-def test_who_sends_without_line_ends_is_sent_none(lobby: int, members: list[Member]) -> None:
+def test_client_without_line_ends_gets_none(lobby: int, members: list[Member]) -> None:
     ann, ben, _ = members
     netcat = Member(lobby)
     netcat.expect(r".+")
