@@ -26,19 +26,19 @@ class AddressBook:
             del self._addresses[oldest]
 
     def named(self, client_id: str) -> Contact | None:
-        """Where `client_id` is, if known."""
+        """Return the contact named `client_id`, if known."""
         return self._contacts.get(client_id)
 
     def with_key(self, key: str) -> Contact | None:
-        """Whoever has `key`, the one heard of last."""
+        """Return the contact with `key`, the most recent one if there are several."""
         return next((one for one in reversed(self._contacts.values()) if one.key == key), None)
 
     def addresses(self, contact: Contact) -> tuple[tuple[str, int], ...]:
-        """Where `contact` can be called, the best first."""
+        """Return the addresses of `contact`, best first."""
         return self._addresses.get(contact.client_id) or ((contact.host, contact.port),)
 
     def at(self, host: str, port: int) -> Contact | None:
-        """Who is at `host:port`, the one heard of last."""
+        """Return the contact at `host:port`, the most recent one if there are several."""
         for contact in reversed(self._contacts.values()):
             if (contact.host, contact.port) == (host, port):
                 return contact

@@ -102,7 +102,7 @@ class Client:
 
     @property
     def target(self) -> object:
-        """Whoever gets the next typed line, as a value that is equal only to itself."""
+        """Recipient of the next typed line; the value is equal only to itself."""
         return self.calls.all.target
 
     def need_files(self) -> Files:

@@ -35,7 +35,7 @@ UNKNOWN = "them"
 
 
 class CallerOwner(Protocol):
-    """What it needs of the calls."""
+    """Parts of the calls that the caller uses."""
 
     all: Conversations
     links: Links

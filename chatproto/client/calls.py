@@ -110,7 +110,7 @@ class Calls:
     # What others need of it.
 
     def talks_with(self, key: str) -> bool:
-        """Whether there is a conversation with `key`."""
+        """Return True if there is a conversation with the owner of `key`."""
         return any(one.key == key for one in self.all)
 
     def now(self) -> Wall:
@@ -124,7 +124,7 @@ class Calls:
 
     @property
     def me(self) -> Me:
-        """Who we are, as openers tell it."""
+        """Own id and address, as openers tell them."""
         return self.here.me
 
     async def introduce_again(self, conversation: Conversation) -> Rendezvous | None:
@@ -138,7 +138,7 @@ class Calls:
 
     @property
     def current(self) -> Conversation | None:
-        """Who is spoken to."""
+        """Current conversation, or None."""
         return self.all.current
 
     def tell(self, event: Event) -> None:
@@ -286,7 +286,7 @@ class Calls:
         self._redials.later(conversation, failed)
 
     def _came(self, name: str) -> None:
-        """Somebody is there again."""
+        """Redial or ask again, because a peer is back online."""
         for one in self.all:
             if one.id == name and one.state is SessionState.BROKEN:
                 self._redials.now(one)
@@ -294,7 +294,7 @@ class Calls:
                 one.ask_again()
 
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
-        """Where the server says that they are; None if it does not know."""
+        """Ask the server for the peer's address; None if it does not know."""
         return await self._requests.then(lambda: self._resolver.whereabouts(client_id, key))
 
     def conversation_ended(self, conversation: Conversation, reason: str) -> None:
@@ -338,7 +338,7 @@ class Calls:
                 self.tell(SessionChanged(name, "closed", current=True))
 
     def carried(self, conversation: Conversation) -> None:
-        """It is open on a connection, or not any more: so are the files with them."""
+        """Attach the peer's files to an open secure connection, or detach them."""
         files, session = self._files, conversation.session
         if files is None or conversation.key is None:
             return
@@ -349,7 +349,7 @@ class Calls:
             person.closed()
 
     def about_files(self, conversation: Conversation, message: Bcp2Message) -> None:
-        """They said something about files."""
+        """Handle a message about files."""
         if self._files is not None and conversation.key is not None:
             self._files.of(conversation.key, conversation.name).heard(message)
 
@@ -359,7 +359,7 @@ class Calls:
         return known is not None and conversation.key is not None and known.knows(conversation.key)
 
     def link_free(self, conversation: Conversation) -> None:
-        """It is over and has no connection any more: what becomes of what has not arrived."""
+        """Settle undelivered messages of a conversation that has ended and has no connection."""
         session = conversation.session
         if session.post is not None:
             self.over((session.post, conversation.quiet))

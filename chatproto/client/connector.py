@@ -42,7 +42,7 @@ SHOWN = 3
 
 
 class MeetingOwner(Protocol):
-    """What a meeting needs of those who arrange it."""
+    """Parts of the rendezvous table that a connector uses."""
 
     @property
     def secure(self) -> SecureLinks: ...
@@ -98,16 +98,16 @@ class Connector:
 
     @property
     def reasons(self) -> dict[Address | None, str]:
-        """What came of what was tried; None is the relay."""
+        """Result of each address that was tried; None stands for the relay."""
         return self._race.tried()
 
     def learn(self, reasons: dict[Address | None, str]) -> None:
-        """What came of another try at a direct way."""
+        """Add the results of another try at a direct path."""
         self._race.reasons |= {name: why for name, why in reasons.items() if name is not None}
 
     @property
     def over(self) -> bool:
-        """Whether nothing more will come of it."""
+        """True once no connection can come of it any more."""
         return self.stopped or (self._race.over and not self._open)
 
     def came(
@@ -123,7 +123,7 @@ class Connector:
         link.start(transport, data)
 
     def chosen(self, link: SecureLink) -> None:
-        """They say CHAT on `link`."""
+        """Note that the peer has sent CHAT on `link`."""
         self._carry(self._race.chosen(link, self._now()))
 
     def lost(self, link: SecureLink) -> None:
@@ -133,7 +133,7 @@ class Connector:
             self._carry(self._race.lost(link, self._now()))
 
     def stop(self) -> None:
-        """Nobody wants it any more: what carries no conversation is closed."""
+        """Stop dialling, and close connections that carry no conversation."""
         if self.stopped:
             return
         self.stopped = True
@@ -305,7 +305,7 @@ def _why(reasons: list[tuple[Address | None, str]]) -> Cause:
 
 
 def _unimportant(failure: Failure) -> None:
-    """They dialled us, and that came to nothing: they or we shall find another way."""
+    """Ignore the failure of a connection that the peer dialled; another path will be found."""
     failure.trap(PeerUnreachable)
 
 

@@ -58,26 +58,26 @@ from chatproto.wire.reasons import CodedError, Reason, reason_of
 
 
 class ConnectionOrigin(Protocol):
-    """How we came to a connection."""
+    """Origin of a connection: how it came about."""
 
     @property
     def reasons(self) -> dict[Address | None, str]:
-        """What came of what was tried; None is the relay."""
+        """Result of each address that was tried; None stands for the relay."""
 
 
 class ConversationOwner(Protocol):
-    """What a conversation needs of the node."""
+    """Parts of the client that a conversation uses."""
 
     def written(self) -> None:
         """Messages of ours went out or arrived: there is room for others."""
 
     @property
     def current(self) -> Conversation | None:
-        """Who is spoken to."""
+        """Current conversation, or None."""
 
     @property
     def me(self) -> Me:
-        """Who we are, as openers tell it."""
+        """Own id and address, as openers tell them."""
 
     def now(self) -> Wall:
         """Seconds since the epoch."""
@@ -98,11 +98,11 @@ class ConversationOwner(Protocol):
         """Make another connection to them; `failed`: the last try was in vain."""
 
     def carried(self, conversation: Conversation) -> None:
-        """It is open on a connection, or not any more."""
+        """Note that the conversation is open on a connection, or no longer."""
 
     @property
     def shown(self) -> Signal[int]:
-        """What is in this line of the log was told."""
+        """Signal that a line of the log was shown to the user."""
 
     def conversation_ended(self, conversation: Conversation, reason: str) -> None:
         """Note that the session closed, for `reason`."""
@@ -175,7 +175,7 @@ class Conversation:
 
     @property
     def id(self) -> str:
-        """What a server calls them; `name` has marks of ours."""
+        """Peer's id at the server; `name` may have marks of ours."""
         return self.client_id or self.called.rstrip("?")
 
     @property
@@ -190,12 +190,12 @@ class Conversation:
 
     @property
     def state(self) -> SessionState:
-        """Where it stands."""
+        """State of the session."""
         return self.session.state
 
     @property
     def unsent(self) -> int:
-        """How many messages of ours are not done: not written, or where it is known, not arrived."""
+        """Number of our messages not yet written or, if that can be known, not yet acknowledged."""
         plain = not self.session.dialect.numbered
         backlog = sum(one.backlog for one in self.session.connections) if plain else 0
         return self.session.unsent + self._to_say + len(self._alone) + backlog
@@ -213,7 +213,7 @@ class Conversation:
         return links[0].port if links else self.port
 
     def one_way(self, *, dialled: bool) -> bool:
-        """Whether it is one bare connection, ours (`dialled`) or theirs, that has gone one way only."""
+        """Return True for a single raw connection, ours (`dialled`) or the peer's, used in one direction."""
         links = self.session.connections
         if self.session.dialect.numbered:
             return False
@@ -259,7 +259,7 @@ class Conversation:
         return {"encrypted": self.key is not None, "security": self.security()}
 
     def met(self, meeting: ConnectionOrigin | None) -> None:
-        """They call on a connection that was made for `meeting`."""
+        """Note that the peer called on a connection made for `meeting`."""
         if meeting is not None:
             self.meeting = meeting
 
@@ -272,11 +272,11 @@ class Conversation:
         self.perform(self.session.move(link))
 
     def current(self) -> bool:
-        """Whether what is typed without a slash goes there."""
+        """Return True if typed lines without a slash go here."""
         return self._owner.current is self
 
     def security(self) -> str:
-        """How safe it is from others: `open`, `encrypted` or `verified`."""
+        """Return the security level: `open`, `encrypted` or `verified`."""
         return "open" if self.key is None else self._owner.security(self.key)
 
     def _perform(self, effect: Effect) -> None:
@@ -398,7 +398,7 @@ class Conversation:
         return True
 
     def will_tell_of(self, post: Delivery) -> None:
-        """What waits in `post` waited for somebody away: when it arrives, that is told with its text."""
+        """Report the delivery of messages queued earlier with their text."""
         self._news.waited(post.unsettled)
 
     def speak_plainly(self, dialect: Dialect) -> None:

@@ -1,4 +1,4 @@
-"""What the person says to people, and asks of the conversations with them."""
+"""Carry out the user's commands about conversations: messages, calls, answers."""
 
 from __future__ import annotations
 

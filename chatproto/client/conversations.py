@@ -61,7 +61,7 @@ class Conversations:
 
     @property
     def target(self) -> Target:
-        """Whoever gets the next line; see `move_to`."""
+        """Recipient of the next line; see `move_to`."""
         return self._target
 
     def move_to(self, target: Target) -> bool:
@@ -243,7 +243,7 @@ class Conversations:
 
     @property
     def unsent(self) -> int:
-        """How many messages of ours have not been written yet, in all of them."""
+        """Number of our messages not yet written, in all conversations."""
         return sum(conversation.unsent for conversation in self._all)
 
     def unwritten(self) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ SOONEST, LATEST, MOST_FAILURES = 2.0, 600.0, 10
 
 @dataclass(slots=True)
 class _Wait:
-    """Somebody for whom messages wait: how often it was tried in vain, and when again."""
+    """Contact with queued messages: failed tries, and the time of the next one."""
 
     count: int
     failures: int = 0
@@ -57,7 +57,7 @@ class Deliveries:
         self._stopped = False
 
     def look(self) -> None:
-        """We are registered: look after everything that waits."""
+        """Look after all queued messages, now that we are registered."""
         if self._posts is None:
             return
         for wait in self._waits.values():
@@ -77,7 +77,7 @@ class Deliveries:
             self._set(key, wait)
 
     def came(self, name: str) -> None:
-        """They are there; or were a moment ago, so that one who was just tried is not tried at once."""
+        """Deliver to a contact that is online; one tried a moment ago is not tried at once."""
         for key, wait in tuple(self._waits.items()):
             if wait.elsewhere or self._talks_with(key) or self._stopped:
                 continue

@@ -1,7 +1,6 @@
-"""What `chatclient doctor` makes of what it saw: one finding for each thing it looked at.
+"""Turn what `chatclient doctor` saw into findings, one per check.
 
-Pure. A finding says what is known and no more: whether somebody outside can call is not tried by
-anybody, and is told as what the addresses allow.
+Pure. A finding says only what is known: whether peers can call is concluded from addresses, not tried.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ REFUSED, NOT_DONE = 3, 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What was found of `check`: one sentence, what to do about it if anything, and the figures.
+    """Finding of `check`: one sentence, advice if there is any, and the figures.
 
-    `refused`: somebody does not want us, or we do not want them.
+    `refused`: a server refuses us, or we refuse its key.
     """
 
     check: str
@@ -88,7 +87,7 @@ def address_seen(observed: Address, local: Address) -> Finding:
 
 
 def calls_in(observed: Address, local: Address, announced: str = "") -> Finding:
-    """Whether anybody can call us, as far as addresses tell it; nobody has tried."""
+    """Conclude from addresses whether peers can call us; nobody has tried."""
     seen = ip_address(observed[0])
     if announced:
         return Finding(
@@ -157,7 +156,7 @@ def clock(theirs: Wall, asked: Wall, answered: Wall) -> Finding:
 def beacons(
     networks: Sequence[str], came_back: bool, people: Sequence[str], trouble: str, wanted: bool
 ) -> Finding:
-    """What was heard after a SEEK on `networks`, interfaces beside loopback.
+    """Report the answers to a SEEK on `networks` (interfaces other than loopback).
 
     `came_back`: our own SEEK was heard on one of them. `people`: who answered. `wanted`: --beacon.
     """

@@ -40,7 +40,7 @@ SHUT = ("address", "calls", "clock")
 
 @dataclass(slots=True)
 class Patient:
-    """Whose way to others is looked at; `pins` are read from `where`, `named` is --server's key."""
+    """Client to be checked: its identity, pins (read from `where`), and the key of --server (`named`)."""
 
     tls: Tls
     pins: Pins
@@ -130,7 +130,7 @@ class Doctor:
         self._skip(*SHUT[1:])
 
     async def port(self, endpoint: Any, factory: Any, what: str) -> None:
-        """Whether our own port, `what` in words, can be opened."""
+        """Check that our own port can be opened; `what` describes it in words."""
         try:
             opened = await endpoint.listen(factory)
         except Exception as error:  # endpoints of plugins raise what they like
@@ -142,7 +142,7 @@ class Doctor:
             self._told(Finding("port", OK, f"{what} can be opened for others to call"))
 
     async def nearby(self) -> None:
-        """Who answers on the networks of this machine."""
+        """Check which peers answer on the local networks."""
         limits = self._patient.limits
         token = f"{self._random(64):016x}"
         back: set[str] = set()

@@ -1,7 +1,7 @@
-"""What a node tells its user interface: one frozen dataclass an event, named in the past or as a noun.
+"""Events that the client reports to its user interface: one frozen dataclass each.
 
-`event` is the event's name in the JSON interface and the fields are its keys there, a trailing
-underscore left out (`from_`). What is None is left out, but for `Bridged`, whose nulls mean nobody.
+`event` is the event's name in the JSON interface; the fields are its keys there, without a trailing
+underscore (`from_`). None is left out, except in `Bridged`, whose nulls mean nobody.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Registered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Contacts(Event):
-    """Who is registered (/info): dicts of `id`, `host`, `port`, `key`."""
+    """List of registered clients (/info): dicts of `id`, `host`, `port`, `key`."""
 
     event: ClassVar[str] = "contacts"
     list: tuple[dict[str, Any], ...]
@@ -52,7 +52,7 @@ class Contacts(Event):
 
 @dataclass(frozen=True, slots=True)
 class Bridged(Event):
-    """Who the server answered with (/bridge); all None: nobody yet, we wait to be called."""
+    """Peer returned by the server (/bridge); all None: nobody yet, we wait to be called."""
 
     event: ClassVar[str] = "bridged"
     id: str | None
@@ -63,8 +63,9 @@ class Bridged(Event):
 
 @dataclass(frozen=True, slots=True)
 class IncomingCallEvent(Event):
-    """Somebody calls. `ask`: the person must /accept or /decline. `path` is `relay` where `host` and
-    `port` are the server's, through which they call.
+    """Incoming call. `ask`: the user must /accept or /decline.
+
+    `path` is `relay` if `host` and `port` are those of the server that relays the call.
     """
 
     event: ClassVar[str] = "incoming"
@@ -105,9 +106,9 @@ class SessionChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class MessageReceived(Event):
-    """Somebody said something, to us or (`room`) to a room.
+    """Message received from a peer, or in a room (`room`).
 
-    `said`: when, in seconds since 1970, by the sender's clock or, in a room, by the server's.
+    `said`: the time of writing, in seconds since 1970, by the sender's clock; in a room, by the server's.
     """
 
     event: ClassVar[str] = "message"
@@ -144,7 +145,7 @@ class Delivered(Event):
 
 @dataclass(frozen=True, slots=True)
 class Uncertain(Event):
-    """It was written, and whether it arrived cannot be known; in a room it has no number then."""
+    """Message that was written and may not have arrived; without a number in a room."""
 
     event: ClassVar[str] = "uncertain"
     to: str
@@ -154,7 +155,7 @@ class Uncertain(Event):
 
 @dataclass(frozen=True, slots=True)
 class Undelivered(Event):
-    """It did not arrive and will not. `text` is what was said, so that it is not lost to its writer."""
+    """Message that has not arrived and will not. `text` lets its writer send it again."""
 
     event: ClassVar[str] = "undelivered"
     to: str
@@ -189,7 +190,7 @@ class FileChanged(Event):
     progress: bool | None = None
 
     def row(self) -> dict[str, Any]:
-        """It as a value of a list."""
+        """Return the transfer as a value of a list."""
         keys = ("id", "name", "state", "offset", "size", "from_", "to", "path", "files")
         values = {key.rstrip("_"): getattr(self, key) for key in (*keys, "rate", "left")}
         return {key: value for key, value in values.items() if value is not None}
@@ -232,7 +233,7 @@ class PresenceChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class CommandOutput(Event):
-    """What a command shows: `command` without its slash, `lines` for a person, `data` for a program.
+    """Result of a command: `command` without its slash, `lines` for users, `data` for programs.
 
     In JSON the items of `data` stand beside `command`; `lines` are not sent.
     """

@@ -118,7 +118,7 @@ class Files:
         return self._each(lambda one: one.transfers.decline(number), number)
 
     def has(self, number: int) -> bool:
-        """Whether there is a transfer of that number."""
+        """Return True if there is a transfer of that number."""
         return self._each(lambda one: None, number)
 
     def cancel(self, number: int) -> None:
@@ -153,7 +153,7 @@ class Files:
 
     @property
     def moving(self) -> bool:
-        """Whether anything is being sent or received just now."""
+        """True while anything is being sent or received."""
         return any(person.transfers.moving for person in self._people.values())
 
     # What those of one person need.
@@ -175,7 +175,7 @@ class Files:
         return self._context.clock.callLater(seconds, what)
 
     def takes(self, person: PersonFiles) -> bool | None:
-        """Whether what `person` offers is taken; None: it is asked."""
+        """Return True if offers of `person` are accepted, False if not, None if the user must be asked."""
         accept, known = self._context.settings.accept, self._trust
         if accept == "none":
             return False
@@ -256,7 +256,7 @@ class PersonFiles:
         self.transfers.resumed(self._files.now())
 
     def closed(self) -> None:
-        """It is not."""
+        """Detach from the connection, which no longer carries the conversation."""
         link, self._link = self._link, None
         if link is not None:
             link.source = link.sink = None
@@ -271,7 +271,7 @@ class PersonFiles:
         self.transfers.offer(paths, self._files.now())
 
     def heard(self, message: Bcp2Message) -> None:
-        """They said something about files."""
+        """Handle a message about files."""
         self.transfers.message(message, self._files.now())
 
     def look_for_stall(self, listing: Iterable[TransferNews]) -> None:

@@ -81,7 +81,7 @@ class HeldInput:
             self._context.publish(Undelivered(conversation.name, Cause(Reason.STOPPING), text=text))
 
     def _is_full(self, conversation: Conversation) -> bool:
-        """Whether it takes no more for now; only what is numbered is known to arrive and make room."""
+        """Return True if too many messages are queued; only numbered ones are known to make room later."""
         acknowledged = conversation.session.dialect.acknowledged
         full = conversation.unsent >= self._context.limits.waiting_messages
         return acknowledged and full and conversation.state in ON_THE_WAY

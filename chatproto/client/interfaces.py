@@ -49,9 +49,9 @@ def own_addresses(
     local: bool,
     announced: tuple[Address, ...] = (),
 ) -> tuple[Address, ...]:
-    """Where others may find us, of whom nobody but ourselves has said so yet; at most eight.
+    """List our addresses for peers, at most eight; nobody else has confirmed them.
 
-    `listening`: host and port of our own port; a host that stands for all is replaced by them.
+    `listening`: host and port of our own port; a host that stands for all is replaced by the machine's.
     `local`: the server is on this machine.
     """
     host, port = listening
@@ -60,14 +60,14 @@ def own_addresses(
 
 
 def is_here(server: Address | None) -> bool:
-    """Whether a server is on this machine, and others who use it may be, too."""
+    """Return True if the server is on this machine, so that other clients may be, too."""
     if server is None:
         return False
     return server[0] == "localhost" or (is_address(server[0]) and ip_address(server[0]).is_loopback)
 
 
 def is_address(host: str) -> bool:
-    """Whether `host` is an address and not a name."""
+    """Return True for an address, False for a host name."""
     try:
         ip_address(host)
     except ValueError:

@@ -25,11 +25,11 @@ class Introducer(Protocol):
 
     @property
     def name(self) -> str:
-        """Its `host:port`."""
+        """Server's `host:port`."""
 
     @property
     def registered(self) -> bool:
-        """Whether it knows us, as far as we know."""
+        """True while the server knows us, as far as we know."""
 
     def start(self, me: Me) -> None:
         """Our port is open."""
@@ -67,7 +67,7 @@ class ClassicIntroducer:
         self._me = me
 
     def stop(self) -> None:
-        """Nothing: no connection outlives its answer."""
+        """Stop nothing: no connection outlives its answer."""
 
     async def register(self) -> bool:
         assert self._me is not None
@@ -91,14 +91,14 @@ class ClassicIntroducer:
         )
 
     async def watch(self, peer: str) -> None:
-        """Nothing: a classic server does not know who is there."""
+        """Ignore it: a classic server knows no presence."""
 
     async def info(self, prefix: str) -> tuple[Contact, ...]:
         found = await self._first(ClassicServer.info)
         return tuple(contact for contact in found if contact.client_id.startswith(prefix))
 
     async def _first(self, ask: Callable[[ClassicServer], Deferred[Answer]]) -> Answer:
-        """What the first answers that is there."""
+        """Ask the servers in turn; return the answer of the first one that is there."""
         for _ in range(1, len(self._servers)):
             try:
                 return await ask(self._servers[0])

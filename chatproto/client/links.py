@@ -1,4 +1,4 @@
-"""What happens on connections: who calls, what they say, and which conversation it belongs to."""
+"""Handle events of plain connections: callers, messages, and the conversation they belong to."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ REFUSED_TOLD = 100
 
 
 class LinksOwner(Protocol):
-    """What the links need of the calls."""
+    """Parts of the calls that plain connections use."""
 
     all: Conversations
 
@@ -37,7 +37,7 @@ class LinksOwner(Protocol):
 
     @property
     def settings(self) -> ClientSettings:
-        """How we were told to behave."""
+        """Settings of the client."""
 
     @property
     def limits(self) -> Limits:
@@ -45,7 +45,7 @@ class LinksOwner(Protocol):
 
     @property
     def people(self) -> AddressBook:
-        """Whom we have heard of."""
+        """Contacts that we have heard of."""
 
     def tell(self, event: Event) -> None:
         """News for the person."""
@@ -56,11 +56,11 @@ class LinksOwner(Protocol):
 
     @property
     def secure(self) -> SecureLinks:
-        """Where connections go that begin TLS."""
+        """Manager of connections that begin TLS."""
 
     @property
     def meetings(self) -> RendezvousTable:
-        """Where they go that name an introduction."""
+        """Rendezvous in progress, for connections that name one."""
 
     def begin(self, name: str, dialect: Capabilities) -> Conversation:
         """A new conversation."""
@@ -142,7 +142,7 @@ class Links:
         self._calls.meetings.punched(link, call, data)
 
     def link_heard(self, link: PlainLink, items: list[Item]) -> None:
-        """They sent these."""
+        """Handle items received on `link`."""
         self._mirror(link)
         for item in items:
             match item:
@@ -275,7 +275,7 @@ class Links:
             conversation.session.mirror(dialect)
 
     def _identified(self, conversation: Conversation, opened: DialectKnown) -> None:
-        """Somebody who was silent at first has told who they are."""
+        """Name a caller that was silent at first and has now given its id."""
         conversation.session.dialect = opened.dialect
         if opened.client_id is not None and not conversation.named:
             before = conversation.name

@@ -28,7 +28,7 @@ class LoneMessages:
         self._waiting = 0
 
     def __len__(self) -> int:
-        """How many have no connection yet."""
+        """Return the number of messages without a connection."""
         return self._waiting
 
     def write(self, frame: bytes, text: str | None) -> None:

@@ -77,7 +77,7 @@ class Membership:
 
     @property
     def unsent(self) -> int:
-        """How many messages of ours are not known to have arrived."""
+        """Number of our messages not known to have arrived."""
         return len(self.waiting) + len(self.flying)
 
     async def enter(self) -> JoinAck:
@@ -92,9 +92,9 @@ class Membership:
         return ack
 
     async def catch_up(self, last: int) -> None:
-        """We are in again, where `last` was said last: tell what we missed, then go on as ever.
+        """Report the messages missed, now that we have joined again and the last number is `last`.
 
-        Raises Refused, Unreachable.
+        Raises: ServerRefused, ServerUnreachable.
         """
         if self._seen is not None and last != self._seen:
             await self._ask_for_missed(last)
@@ -112,7 +112,7 @@ class Membership:
         self._early.clear()
 
     def leave(self, reason: str) -> None:
-        """We are in it no more: what waits is not said."""
+        """Leave the room: queued messages are reported as undelivered."""
         self.gone = True
         self._inside = False
         while self.waiting:
@@ -143,7 +143,7 @@ class Membership:
             self._early.append(said)
 
     def takes(self) -> bool:
-        """Whether something waits that can be said now."""
+        """Return True if a queued message can be sent now."""
         return self._inside and bool(self.waiting)
 
     async def speak(self) -> None:
@@ -190,7 +190,7 @@ class Membership:
                 return
 
     async def _latest(self, last: int, this: int) -> RoomPage:
-        """Where the server does not know any more what followed: what there is, and a word about it."""
+        """Report the latest messages and a notice, because the server has forgotten what followed ours."""
         page = await self._client.history(self.name)
         self._check(this)
         assert self._seen is not None

@@ -1,4 +1,4 @@
-"""What the person is told of the messages of one conversation: said, waiting, arrived, or not."""
+"""Report to the user the messages of one conversation: sent, queued, delivered, or not."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ class MessageNews:
         self._tell(Sent(text, id, to=name, said=said))
 
     def kept_for_turn(self) -> None:
-        """It waits until we may speak."""
+        """Report that a message is queued until our turn."""
         self._tell(Notice("kept until it is your turn (/mode full: without turns)"))
 
     def kept(self, name: str, id: int) -> None:
-        """It waits until there is a connection."""
+        """Report that a message is queued until there is a connection."""
         self._kept.add(id)
         text = f"message {id} waits for {name}: /unsend {id} takes it back"
         self._tell(Notice(text, name, id))
@@ -65,11 +65,11 @@ class MessageNews:
         self._tell(Notice(f"{which}: /unsend {fresh[0]} takes the first back", name))
 
     def waited(self, ids: Iterable[int]) -> None:
-        """They waited before this conversation, and that was told then."""
+        """Note messages that were queued before this conversation, and reported then."""
         self._kept.update(ids)
 
     def unsaid(self, name: str, text: str, reason: str) -> None:
-        """It was not said and will not be."""
+        """Report a message that was not sent and will not be."""
         self._tell(Undelivered(name, reason, text=text))
 
     def became(self, name: str, fate: MessageOutcome) -> None:

@@ -1,4 +1,4 @@
-"""Whom a name means, how they can be called, and with which key."""
+"""Resolve names to recipients, with their addresses and keys."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class NameResolver:
         return self._server
 
     async def ask_for(self, peer: str) -> Contact | None:
-        """Whom the server answers with; remembered, and believed for a while."""
+        """Send BRIDGE for `peer`; the answer is remembered, and confirms the id for a while."""
         try:
             callee = await self.introducer.bridge(peer)
         except ServerRefused as error:
@@ -145,9 +145,9 @@ class NameResolver:
             self._context.publish(PresenceChanged(name, "online"))
 
     async def locate(self, client_id: str) -> Contact | None:
-        """Where the server says that `client_id` is, if it answers with them; None if it does not.
+        """Ask the server for the address of `client_id`; None if it returns another client.
 
-        For one who called and told no address: the server gives a caller and a called to each other.
+        For a caller that gave no address: the server pairs a caller with the peer it called.
         """
 
         try:
@@ -158,7 +158,7 @@ class NameResolver:
         return contact if contact is not None and contact.client_id == client_id else None
 
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None:
-        """Where the server says that `client_id` is; None if it does not, and then we watch them."""
+        """Ask the server for the address of `client_id`; None if it has none, and then watch the contact."""
         try:
             if self._server is None:
                 return self._nearby(client_id, key)
@@ -168,7 +168,7 @@ class NameResolver:
             return None
 
     async def confirm(self, client_id: str, key: str) -> bool:
-        """Whether the server says that `client_id` has `key`."""
+        """Return True if the server confirms that `client_id` has `key`."""
         if self._server is None or self._context.settings.plain or not self._server.registered:
             return False
         now = self._context.clock.seconds()
@@ -208,7 +208,7 @@ class NameResolver:
         return replace(contact, key=conversation.key)
 
     def _at(self, conversation: Conversation, host: str, port: int) -> Contact:
-        """Whoever is at an address; in plain text they are called as they were heard of."""
+        """Return the contact at an address; in plain text, under the name it was heard of."""
         if self._is_plain(conversation):
             found = self._people.at(host, port)
             if found is not None and found.key is None:

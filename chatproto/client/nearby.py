@@ -30,9 +30,9 @@ class Ears(Protocol):
 
 
 class Neighbours:
-    """Everybody nearby who says so, as we do from `start` to `stop`.
+    """Announce us on the local network from `start` to `stop`, and remember the peers heard.
 
-    What is heard is a claim, which TLS has to bear out: nothing of it is pinned or believed.
+    A beacon is a claim, which TLS must prove: nothing of it is pinned or believed.
     """
 
     def __init__(
@@ -100,7 +100,7 @@ class Neighbours:
         return tuple(one for one in found if one.key == key)
 
     def contact(self, near: Neighbour) -> Contact:
-        """How they are called: as `bob?`, where nothing but what they say makes them bob."""
+        """Return the contact, named `bob?` if only the beacon claims that it is bob."""
         host, port = near.addresses[0]
         doubt = "" if self._known.knows(near.key) else "?"
         return Contact(f"{near.client_id}{doubt}", host, port, near.key)
@@ -135,7 +135,7 @@ class Neighbours:
         return "unconfirmed"
 
     def _greet(self, beacon: Beacon) -> None:
-        """Somebody new: if it may be somebody known, what waits for them can go."""
+        """Deliver queued messages if a newly heard peer may be a known contact."""
         for client_id in self._known.ids_of(beacon.key):
             self._came(client_id)
 

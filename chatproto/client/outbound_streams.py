@@ -36,7 +36,7 @@ class OutboundStreams:
         return any(one.kind == MSG for one in self.ledger.entries(key))
 
     def lasts(self, key: str) -> bool:
-        """Whether what waits for `key` outlives the conversation: only if the key is pinned."""
+        """Return True if queued messages outlive the conversation: only if the key is pinned."""
         return self._known.knows(key)
 
     def waiting(self) -> tuple[tuple[str, str, int], ...]:

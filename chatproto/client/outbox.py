@@ -1,4 +1,4 @@
-"""What waits for people, what was heard and not shown: what of one program outlives it."""
+"""Keep the messages that outlive the program: queued ones, and received ones not yet shown."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Outbox:
             self._old = None
 
     def end(self) -> None:
-        """It has ended: say what stays for the next time."""
+        """Report at the end of the program which messages stay queued."""
         if self._posts is None:
             return
         try:
@@ -247,7 +247,7 @@ class Outbox:
         )
 
     def shown(self, line: int) -> None:
-        """What is in line `line` of the log was told; once it is on the screen that is kept."""
+        """Note that the log up to `line` was shown; stored once it is on the screen."""
         if self._context.settings.unread:
             return
         self._line = max(self._line, line)

@@ -1,4 +1,4 @@
-"""Where this program is in the network, as far as it is known."""
+"""Know the addresses of this program, as far as they were found out."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class OwnAddresses:
 
     @property
     def is_local(self) -> bool:
-        """Whether the server is on this machine, and others who use it may be, too."""
+        """True if the server is on this machine, so that other clients may be, too."""
         return is_here(self.server) or self.near
 
     def found(self, server: Address, observed: Address | None, near: bool = False) -> None:
-        """We are registered at `server`, one of several perhaps."""
+        """Note that we are registered at `server`, and how it sees us."""
         self.server, self.observed, self.near = server, observed, near
 
     def filtered(self, relay: Address | None) -> Address | None:
@@ -51,5 +51,5 @@ class OwnAddresses:
         return relay if port >= LEAST_PORT and (self.is_local or not local_name) else self.server
 
     def addresses(self) -> tuple[Address, ...]:
-        """Where others may find us, found out anew; at most eight."""
+        """List our addresses for peers, found out anew; at most eight."""
         return own_addresses(self.listening, self.server, self.is_local, self.announced)

@@ -28,7 +28,7 @@ QUICK = 5
 
 
 class RedialsOwner(Protocol):
-    """What redialling needs of the calls."""
+    """Parts of the calls that redialling uses."""
 
     @property
     def limits(self) -> Limits: ...
@@ -75,7 +75,7 @@ class Redials:
         self._set(conversation, wait)
 
     def now(self, conversation: Conversation) -> None:
-        """They are there again, perhaps elsewhere: do not wait any longer, and ask where."""
+        """Redial at once, and ask for the address: the peer is online again, perhaps elsewhere."""
         conversation.tries.elsewhere = True
         if conversation.tries.next is not None:
             conversation.tries.failures = 0
@@ -113,7 +113,7 @@ class Redials:
                 self.later(conversation, True)
 
     async def _contact(self, conversation: Conversation) -> Contact:
-        """Where they are, with the key that it is about. Raises Unreachable."""
+        """Return the peer's addresses for its key. Raises PeerUnreachable."""
         name = conversation.id
         known = conversation.contact or self._calls.people.named(name)
         if known is not None and known.key not in (None, conversation.key):

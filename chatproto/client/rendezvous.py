@@ -1,4 +1,4 @@
-"""What a server says so that two may meet, and what it comes to for a person who asks."""
+"""Rendezvous that a server arranges, and how its path is named for the user."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ MOST = 256
 
 @dataclass(frozen=True, slots=True)
 class Rendezvous:
-    """Whom to meet, where, and as which `call` (protocol section 5); of one that nobody arranged, where
-    only we dial, it is empty.
+    """Rendezvous with a peer: its addresses, and the id of the introduction (PROTOCOL.md, section 5).
 
-    `key`: empty if any will do. `ticket`: for the relay, empty if there is none. `relay`: where that is,
-    None: at the server, as we reach it. `typed`: the person said where, so that it is not filtered.
+    `call`: empty if nobody arranged it and only we dial. `key`: empty if any will do. `ticket`: for the
+    relay, or empty. `relay`: its address; None: the server, as we reach it. `typed`: the user gave the
+    address, so that it is not filtered.
     """
 
     client_id: str
@@ -56,7 +56,7 @@ class ServerAnswers:
 
 
 def path_of(host: str, relayed: bool, both_dialled: bool) -> str:
-    """How a connection with `host` goes, in the word of `session` events."""
+    """Name the path of a connection with `host`, in the word of `session` events."""
     try:
         if not relayed and ip_address(host).is_loopback:
             return PATHS[Route.DIRECT]
@@ -74,7 +74,7 @@ PATHS = {
 
 
 def tried(reasons: dict[Address | None, str]) -> dict[str, str]:
-    """What came of each way that was tried, by its name."""
+    """Return the result of each path that was tried, by its name."""
     return {
         "relay" if address is None else host_port(*address): why for address, why in reasons.items()
     }

@@ -35,7 +35,7 @@ log = Logger()
 
 
 class MeetingsOwner(Protocol):
-    """What the meetings need of the calls."""
+    """Parts of the calls that the rendezvous table uses."""
 
     secure: SecureLinks
 
@@ -134,9 +134,9 @@ class RendezvousTable:
     # Who is introduced to us.
 
     def introduced(self, introduction: Rendezvous) -> None:
-        """Somebody asked the server for us: dial them back, so that routers let them in.
+        """Dial back a peer that asked the server for us, so that routers let it in.
 
-        Also whose key is not the known one: both are told why they are refused once they call.
+        Also if its key is not the known one: both users learn why the call is refused.
         """
         no_key = self._calls.acquaintances is None
         if no_key or not introduction.call or introduction.call in self._by_call:
@@ -151,7 +151,7 @@ class RendezvousTable:
         self._new(introduction, addresses, RaceRole.CALLEE, mode, None).begin()
 
     def punched(self, plain: PlainLink, call: str, data: bytes) -> None:
-        """Whoever dialled us says that it is because of `call`; `data` came behind that."""
+        """Match an incoming connection to the introduction `call`; `data` came behind its PUNCH."""
         transport, strangers = plain.hand_over(), self._calls.strangers
         if self._calls.acquaintances is None:
             strangers.left(plain)
@@ -176,7 +176,7 @@ class RendezvousTable:
 
     @property
     def secure(self) -> SecureLinks:
-        """Where links are made."""
+        """Manager that makes secure connections."""
         return self._calls.secure
 
     @property

@@ -1,4 +1,4 @@
-"""What the person asks for: one after another where a server answers, at once where nobody has to."""
+"""Run the user's requests: one after another if a server must answer, at once otherwise."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Requests:
         self._pending = 0
 
     def __len__(self) -> int:
-        """How many of `ask` are not done."""
+        """Return the number of requests not done."""
         return self._pending
 
     def ask(self, command: str, work: Work) -> bool:
@@ -62,7 +62,7 @@ class Requests:
         self._settled(None)
 
     def then(self, work: Callable[[], Coroutine[Deferred[Any], Any, Answer]]) -> Deferred[Answer]:
-        """What `work` answers with when those before are done: nothing that the person asked for."""
+        """Run `work` after the earlier requests, without counting it as the user's."""
         return self._one.run(lambda: Deferred.fromCoroutine(work()))
 
     def fail(self, command: str, error: CodedError, about: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""What was said in rooms, in one's own log, where /search finds it."""
+"""Keep room messages in our own log, where /search finds them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class RoomLog:
         self._in_trouble = False
 
     def keep(self, said: Said) -> None:
-        """It was said, by us or by somebody else."""
+        """Store a message of ours or of another member."""
         entry = StreamEntry(said.id, MSG, moment_of(said.date), said.text)
         try:
             self._ledger.overheard(said.room, said.sender, entry, self._most)

@@ -1,4 +1,4 @@
-"""What a server tells of rooms, as events."""
+"""Turn the server's messages about rooms into events."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CHANGES = {
 
 
 def joined(ack: JoinAck, own_id: str, again: bool = False) -> RoomChanged:
-    """We are in; `again`: after a break."""
+    """Report that we have joined; `again`: after a lost connection."""
     return RoomChanged(
         ack.room,
         "joined",
@@ -35,7 +35,7 @@ def joined(ack: JoinAck, own_id: str, again: bool = False) -> RoomChanged:
 
 
 def changed(push: Changed, own_id: str, now: Wall) -> RoomChanged:
-    """Somebody did something there."""
+    """Report a change by a member."""
     over = bool(push.until) and moment_of(push.until) <= now
     return RoomChanged(
         push.room,

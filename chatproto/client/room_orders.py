@@ -1,4 +1,4 @@
-"""What a person asks of a room that they are in, and has done there."""
+"""Carry out the user's commands in rooms of which we are members."""
 
 from __future__ import annotations
 

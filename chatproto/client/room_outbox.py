@@ -1,4 +1,4 @@
-"""What we say in rooms, until it has arrived: few at once, and input is held while there is no room."""
+"""Queue our room messages until they have arrived: a few in flight, input held when full."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RoomOutbox:
 
     @property
     def unsent(self) -> int:
-        """How many messages are not known to have arrived."""
+        """Number of messages not known to have arrived."""
         held = self._held is not None
         return held + sum(one.unsent for one in self._all())
 
@@ -54,7 +54,7 @@ class RoomOutbox:
             self._pump()
 
     def left(self, membership: Membership) -> None:
-        """We are not there any more; what was on its way is answered yet."""
+        """Keep a room that we have left, because messages in flight are still answered."""
         self._left.append(membership)
 
     def go_on(self) -> None:
@@ -75,7 +75,7 @@ class RoomOutbox:
             self._hold_input(False)
 
     def stop(self, reason: str) -> None:
-        """Nothing more is said; `rooms` were stopped already."""
+        """Stop sending; report a held message as undelivered."""
         held, self._held = self._held, None
         while self._left:
             self._left.pop(0).stop(reason)

@@ -95,7 +95,7 @@ class JoinedRooms:
 
     @property
     def unsent(self) -> int:
-        """How many messages of ours are not known to have arrived."""
+        """Number of our messages not known to have arrived."""
         return self._outbox.unsent
 
     def rows(self) -> list[dict[str, Any]]:
@@ -134,7 +134,7 @@ class JoinedRooms:
         self._outbox.say(self.named(name), text)
 
     def switch(self, name: str) -> None:
-        """What is typed goes to `name` now. Raises LocalError."""
+        """Make `name` the recipient of typed lines. Raises LocalError."""
         membership = self.named(name)
         if not self._conversations.move_to(RoomTarget(membership.name)):
             self.tell_current(membership.name)
@@ -220,7 +220,7 @@ class JoinedRooms:
                 self._tell_out(membership, reason)
 
     def stop(self, reason: str = Cause(Reason.STOPPING)) -> None:
-        """Nothing more is said, and nothing more is asked of the server."""
+        """Stop sending, and stop asking the server."""
         self._retries.stop()
         for membership in tuple(self._all.values()):
             self._forget(membership)
@@ -308,7 +308,10 @@ class JoinedRooms:
     def _drop(
         self, membership: Membership, reason: str, uncertain: bool = False, own: bool = False
     ) -> None:
-        """We are not in it any more; `uncertain`: nor is it known what of ours arrived; `own`: we left."""
+        """Forget a room that we are no longer in.
+
+        `uncertain`: it is unknown which of our messages arrived. `own`: we left by ourselves.
+        """
         self._forget(membership, own)
         if uncertain:
             membership.stop(reason)

@@ -31,7 +31,7 @@ ASKED_FOR = 60.0
 
 
 class SecureDialerOwner(Protocol):
-    """What the dialler needs of the calls."""
+    """Parts of the calls that the dialler uses."""
 
     meetings: RendezvousTable
 
@@ -150,7 +150,7 @@ class _Asking:
         self._perhaps_give_up()
 
     def _perhaps_give_up(self) -> None:
-        """Nothing is under way any more: the first introduction, which had the most time, says why."""
+        """Give up when nothing is under way, for the reason of the first introduction."""
         if not (self._under_way or self._asking or self._found.called or self._stopped):
             self._found.errback(self._why)
 

@@ -1,4 +1,4 @@
-"""What happens on secure connections: who calls, who they are, and which conversation it belongs to."""
+"""Handle events of secure connections: callers, their ids, and the conversation they belong to."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ WARNED = 1000
 
 
 class ConnectionPurpose(Protocol):
-    """What a connection was made for."""
+    """Purpose that a connection was made for."""
 
     @property
     def reasons(self) -> dict[Address | None, str]: ...
@@ -56,7 +56,7 @@ class ConnectionPurpose(Protocol):
 
 
 class SecureCallsOwner(Protocol):
-    """What the secure links need of the calls."""
+    """Parts of the calls that secure connections use."""
 
     all: Conversations
 
@@ -215,7 +215,7 @@ class SecureLinks:
                 conversation.perform(session.left(link))
 
     def _broke(self, conversation: Conversation, error: LedgerTrouble) -> None:
-        """Nothing can be kept: no more is taken, so that it stays with who said it."""
+        """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
         self._calls.tell(Failed(str(error), command="log", code=error.reason))
         if conversation.state in (SessionState.OPEN, SessionState.BROKEN):
             try:
@@ -245,7 +245,7 @@ class SecureLinks:
         self._calls.link_closed()
 
     def carries(self, conversation: Conversation) -> bool:
-        """Whether a connection belongs to `conversation` still."""
+        """Return True while a connection belongs to `conversation`."""
         return conversation in self._links.values()
 
     # Being called.
@@ -297,7 +297,7 @@ class SecureLinks:
             self._calls.tell(Failed(line, status=403, command="call", code=Reason.OTHER_KEY))
 
     def _goes_on(self, link: SecureLink, call: Called, known: Conversation) -> None:
-        """They call while there is a conversation with them already, perhaps our call to them."""
+        """Handle a call while there is a conversation with the peer already, perhaps our own call."""
         if not self._calls.join(link, known):
             return
         self._calls.strangers.left(link)

@@ -1,4 +1,4 @@
-"""What a server of our own kind tells by itself."""
+"""Handle what a BCP/2 server tells without a request."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class ServerNews:
         self._trying = False
 
     def server_registered(self, server: SecureServer, expires: int) -> None:
-        """It knows us now, or again."""
+        """Handle a registration that succeeded, also again."""
         known, key = self._known, server.key
         assert key is not None
         known.server_key, self.where = key, server.name
@@ -87,7 +87,7 @@ class ServerNews:
         self._events.lost(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
-        """It does not want us, or we do not want it."""
+        """Handle a final refusal, by the server or of its key."""
         code = reason_of(why, Reason.of(status))
         if status == ID_TAKEN:
             why += "; another key has that id, or one that looks like it: --id takes another"
@@ -99,7 +99,7 @@ class ServerNews:
         self._events.lost(False)
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
-        """That one of several is not wanted."""
+        """Report that one of several servers is no longer used."""
         self._tell(
             Failed(
                 f"server {server.name}: {why}; it is left out",
@@ -109,7 +109,7 @@ class ServerNews:
         )
 
     def introduced(self, server: SecureServer, push: bcp2_server.Introduce) -> None:
-        """Somebody asked it for us and may call."""
+        """Handle INTRODUCE: a peer asked the server for us and may call."""
         self._known.introduce(push.client_id, push.key)
         self._events.introduced(
             Rendezvous(push.client_id, push.key, push.addresses, push.call, push.ticket, push.relay)
@@ -120,7 +120,7 @@ class ServerNews:
             self._people.remember(contact, push.addresses)
 
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
-        """Somebody watched has come."""
+        """Handle PRESENCE: a watched contact is online."""
         self._events.came(push.peer_id)
 
     def _tell(self, event: Event) -> None:

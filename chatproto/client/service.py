@@ -29,7 +29,7 @@ log = Logger()
 
 
 class LineSource(Protocol):
-    """What the person types."""
+    """Source of typed lines."""
 
     def start(self) -> None:
         """Begin to read."""
@@ -39,14 +39,14 @@ class LineSource(Protocol):
 
 
 class LineSink(Protocol):
-    """What the person sees."""
+    """Output that the user sees."""
 
     def flush(self) -> Deferred[None]:
         """Fires when all is written."""
 
 
 class Socket(Protocol):
-    """Where scripts give commands."""
+    """Control socket for scripts."""
 
     def start(self) -> None:
         """Listen; why that cannot be is told."""

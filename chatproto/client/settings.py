@@ -1,4 +1,4 @@
-"""How one user's program was told to behave."""
+"""Settings of one client."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How things stand, as a person asks for it: /who, /status and /path."""
+"""Answer /who, /status and /path."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class StatusReport:
         return (conversation.name if conversation is not None else peer), None
 
     def status(self) -> None:
-        """Who and where we are, and with which server."""
+        """Show our id, address and server."""
         me = self._place.me
         server = self._server.name if self._server else None
         registered = self._server is not None and self._server.registered
@@ -94,7 +94,7 @@ class StatusReport:
         self._context.publish(CommandOutput("status", lines, data))
 
     def path(self, peer: str = "") -> None:
-        """How `peer`, or the one of the current conversation, is reached, and why not better."""
+        """Show the path to `peer`, or to the current conversation, and why better ones failed."""
         calls = self._calls
         conversation = calls.all.called(peer) if peer else calls.all.need_current()
         if conversation is None:

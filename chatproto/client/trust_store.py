@@ -1,4 +1,4 @@
-"""Whose key is whose, to one user's program: pins, introductions of the last minute, our own key."""
+"""Keep one client's trust: pins, introductions of the last minute, our own key."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class TrustStore:
             self._introduced.popitem(last=False)
 
     def believe(self, client_id: str, key: str) -> Belief:
-        """What it is worth that somebody who proved `key` says to be `client_id`."""
+        """Judge the claim of the owner of `key` to be `client_id`."""
         fresh = self.was_introduced(client_id, key)
         servers = [] if self.server_key is None else [self.server_key]
         return believe(self._file.pins, servers, client_id, key, fresh)
@@ -74,7 +74,7 @@ class TrustStore:
         return self.server_key or NO_SERVER
 
     def knows(self, key: str) -> bool:
-        """Whether `key` is pinned as anybody's."""
+        """Return True if `key` is pinned under any name."""
         return bool(self._file.pins.ids_of(key))
 
     def ids_of(self, key: str) -> list[str]:
@@ -148,7 +148,7 @@ class TrustStore:
 
     @property
     def ignored(self) -> tuple[Ignored, ...]:
-        """Everybody who is ignored."""
+        """Ignored callers."""
         return tuple(self._file.pins.ignored)
 
     def ignore(self, one: Ignored, on: bool) -> None:
@@ -165,7 +165,7 @@ class TrustStore:
         return not pinned and any(one.same(as_id) for one in known)
 
     def safety_number(self, key: str) -> str:
-        """What the two of us compare."""
+        """Return the digits for both users to compare."""
         return safety_number(self.own_key, key)
 
     def server_pin(self, address: str) -> Pin | None:
