@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.session.state import SessionState as Conversation
 from chatproto.transfer.state import ENDED
 from chatproto.transfer.state import TransferState as Transfer
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 ROOT = Path(__file__).parent.parent
 NOT_WAITING = {Conversation.NEW, Conversation.OPEN, Conversation.CLOSED}

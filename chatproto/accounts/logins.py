@@ -17,7 +17,7 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.accounts.realm import Account, IAccount
 from chatproto.accounts.tries import PasswordTries
 from chatproto.wire.errors import Later, RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.values import distinct
 
 BUSY_WAIT = 5
@@ -48,7 +48,7 @@ class Logins:
     reserved for keys that own the id.
     """
 
-    def __init__(self, portal: Portal, clock: IReactorTime, limits: Limits) -> None:
+    def __init__(self, portal: Portal, clock: IReactorTime, limits: ServerLimits) -> None:
         self._portal = portal
         self._clock = clock
         self._limits = limits

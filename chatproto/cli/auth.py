@@ -23,7 +23,7 @@ from chatproto.client.service import CannotStart
 from chatproto.net.private_files import make_private
 from chatproto.server.login_side import EVERYBODY, LoginSide
 from chatproto.server.secure_side import SecureSide
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 REQUIREMENTS = ("none", "tls", "login")
 LOOK_INTERVAL = 1.0
@@ -91,7 +91,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         except AccountTrouble as trouble:
             raise CannotStart(str(trouble)) from None
 
-    def login_side(self, reactor: Any, limits: Limits) -> LoginSide:
+    def login_side(self, reactor: Any, limits: ServerLimits) -> LoginSide:
         """Build the login rules from `--auth`, `--require` and `--allow-keys`."""
         checkers, allowed = self.get("credCheckers"), self["allowed"]
         if not checkers:

@@ -43,7 +43,7 @@ from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import PlainInterface
-from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.limits import CLIENT_DEFAULTS
 from chatproto.wire.reasons import Reason
 
 __all__ = ["Options", "makeService"]
@@ -78,7 +78,7 @@ def make_client(
         unread=bool(options.get("unread")),
         typed=typed,
     )
-    limits = replace(DEFAULTS, peer_ping=options["ping"])
+    limits = replace(CLIENT_DEFAULTS, peer_ping=options["ping"])
     known: TrustStore | None = None
     storage: Storage | None = None
     if not plain:

@@ -44,7 +44,7 @@ from chatproto.stores.open import Store, open_store
 from chatproto.stores.timed import TimedStore
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 if TYPE_CHECKING:
     from chatproto.cli.sharing import Sharing
@@ -65,7 +65,7 @@ class ChatServerProgram(MultiService):
         super().__init__()
         self._reactor = reactor
         self._options = options
-        self._limits: Limits = options["limits"]
+        self._limits: ServerLimits = options["limits"]
         self._tally = Counters()
 
     def startService(self) -> None:

@@ -26,7 +26,7 @@ from chatproto.server.relay_side import with_relay
 from chatproto.stores.open import sqlite_path
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_host_port, read_number
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, SERVER_DEFAULTS, ServerLimits
 
 
 def seconds(text: str) -> float:
@@ -108,8 +108,8 @@ class ServerOptions(AuthOptions):
     def opt_limits(self, text: str) -> None:
         """NAME=VALUE sets a limit, may be repeated; `list` prints their names and values"""
         if text == "list":
-            for field in fields(DEFAULTS):
-                print(f"{field.name}={getattr(DEFAULTS, field.name):.12g}")
+            for field in fields(SERVER_DEFAULTS):
+                print(f"{field.name}={getattr(SERVER_DEFAULTS, field.name):.12g}")
             raise SystemExit(0)
         self["limits"].append(text)
 
@@ -122,7 +122,7 @@ class ServerOptions(AuthOptions):
                 endpoint_text(text)
         self._check_metrics()
         try:
-            limits = DEFAULTS.with_values(self["limits"])
+            limits = SERVER_DEFAULTS.with_values(self["limits"], (CLIENT_DEFAULTS,))
         except ValueError as error:
             raise WrongOption(f"{error} (--limits list tells them)") from None
         limits = self._with_times(limits)
@@ -205,7 +205,7 @@ class ServerOptions(AuthOptions):
         if text.isascii() and text.isdigit():
             self["metrics"] = f"{endpoint_text(text)}:interface=127.0.0.1"
 
-    def _with_times(self, limits: Limits) -> Limits:
+    def _with_times(self, limits: ServerLimits) -> ServerLimits:
         """`limits` with the options that are times. Raises WrongOption."""
         times: dict[str, Any] = {}
         for option in ("classic-lease", "lease", "keep-names"):

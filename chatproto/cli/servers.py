@@ -24,7 +24,7 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.trust import changed_key
 from chatproto.wire import bcp2_server
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.limits import CLIENT_DEFAULTS
 
 
 def connect(
@@ -71,7 +71,7 @@ def connect(
         lambda: known.handshake(judge),
         news,
         jitter,
-        DEFAULTS,
+        CLIENT_DEFAULTS,
         login,
         others,
         registers=not options.get("only-asks"),

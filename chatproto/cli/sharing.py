@@ -18,7 +18,7 @@ from chatproto.server.shared_side import SharedSide, rules_of
 from chatproto.stores.redis_log import RedisLog, RedisUrl
 from chatproto.stores.shared import SharedMemory
 from chatproto.stores.timed import Spend, TimedLog
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 
 class Sharing(MultiService):
@@ -33,7 +33,7 @@ class Sharing(MultiService):
         reactor: Any,
         place: RedisUrl,
         key: str,
-        limits: Limits,
+        limits: ServerLimits,
         shared: SharedMemory,
         secure: SecureSide,
         rooms: RoomSide,

@@ -33,7 +33,7 @@ from chatproto.session.paths import (
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import NO_TLS, Cause, Reason, reason_of
 
 log = Logger()
@@ -63,7 +63,7 @@ class Connector:
         owner: MeetingOwner,
         dialer: Dialer,
         reactor: IReactorTime,
-        limits: Limits,
+        limits: ClientLimits,
         introduction: Rendezvous,
         addresses: tuple[Address, ...],
         role: RaceRole,

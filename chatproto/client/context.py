@@ -13,7 +13,7 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.client.events import Event
 from chatproto.client.settings import ClientSettings
 from chatproto.net.clock import Wall
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 Value = TypeVar("Value")
 
@@ -59,7 +59,7 @@ class Context:
     """
 
     settings: ClientSettings
-    limits: Limits
+    limits: ClientLimits
     clock: IReactorTime
     now: Callable[[], Wall]
     random: Random = field(default_factory=SystemRandom)

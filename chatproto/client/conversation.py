@@ -53,7 +53,7 @@ from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import CodedError, Reason, reason_of
 
 
@@ -119,7 +119,7 @@ class Conversation:
         self,
         owner: ConversationOwner,
         clock: IReactorTime,
-        limits: Limits,
+        limits: ClientLimits,
         session: PeerSession,
         name: str,
         number: int,

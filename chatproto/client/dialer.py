@@ -26,7 +26,7 @@ from chatproto.session.plain import LinkOwner, PlainLink
 from chatproto.session.secure import SecureLink
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, CodedError, Reason
 
 
@@ -45,7 +45,10 @@ class Dialer:
     """
 
     def __init__(
-        self, reactor: IReactorTime, limits: Limits, own_port: Callable[[], Any] = lambda: None
+        self,
+        reactor: IReactorTime,
+        limits: ClientLimits,
+        own_port: Callable[[], Any] = lambda: None,
     ) -> None:
         self._reactor = reactor
         self._limits = limits

@@ -29,7 +29,7 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import status_line
 
 MOST_NAMES = 10
@@ -48,7 +48,7 @@ class Patient:
     named: str | None = None
     announced: str = ""
     beacon: bool = False
-    limits: Limits = field(default=DEFAULTS)
+    limits: ClientLimits = field(default=CLIENT_DEFAULTS)
 
 
 class Doctor:

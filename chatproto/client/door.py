@@ -6,7 +6,7 @@ from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
 from chatproto.session.plain import LinkOwner, PlainLink
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 
 class Door(Factory):
@@ -14,7 +14,7 @@ class Door(Factory):
 
     noisy = False
 
-    def __init__(self, owner: LinkOwner, clock: IReactorTime, limits: Limits) -> None:
+    def __init__(self, owner: LinkOwner, clock: IReactorTime, limits: ClientLimits) -> None:
         self._owner = owner
         self._clock = clock
         self._limits = limits

@@ -19,7 +19,7 @@ from chatproto.session.plain import PlainLink
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS, Capabilities
 from chatproto.wire.fields import Contact, host_port, is_local
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
 from chatproto.wire.reasons import Cause, Reason
 
@@ -40,7 +40,7 @@ class LinksOwner(Protocol):
         """Settings of the client."""
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> ClientLimits:
         """The named limits."""
 
     @property

@@ -17,7 +17,7 @@ from chatproto.client.secure_dialer import SecureDialer
 from chatproto.session.secure import SecureLink
 from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
 log = Logger()
@@ -31,7 +31,7 @@ class RedialsOwner(Protocol):
     """Parts of the calls that redialling uses."""
 
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> ClientLimits: ...
     @property
     def people(self) -> AddressBook: ...
     def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...

@@ -28,7 +28,7 @@ from chatproto.session.plain import PlainLink
 from chatproto.session.punches import Punches
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Address
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
 log = Logger()
@@ -42,7 +42,7 @@ class MeetingsOwner(Protocol):
     @property
     def settings(self) -> ClientSettings: ...
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> ClientLimits: ...
     @property
     def acquaintances(self) -> TrustStore | None: ...
     @property

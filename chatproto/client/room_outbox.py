@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from chatproto.client.events import Event, Undelivered
 from chatproto.client.membership import Membership
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
 
@@ -22,7 +22,7 @@ class RoomOutbox:
     def __init__(
         self,
         rooms: Mapping[str, Membership],
-        limits: Limits,
+        limits: ClientLimits,
         tell: Callable[[Event], None],
         hold_input: Callable[[bool], None],
     ) -> None:

@@ -16,7 +16,7 @@ from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.session.secure import SecureLink
 from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 log = Logger()
 ASKED_AGAIN = (5.0, 15.0)
@@ -38,7 +38,7 @@ class SecureDialerOwner(Protocol):
     @property
     def people(self) -> AddressBook: ...
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> ClientLimits: ...
     async def whereabouts(self, client_id: str, key: str | None) -> Contact | None: ...
 
 

@@ -35,7 +35,7 @@ from chatproto.session.secure import SecureLink
 from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.dialects import BCP2, Capabilities
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Reason
 
 log = Logger()
@@ -63,7 +63,7 @@ class SecureCallsOwner(Protocol):
     @property
     def settings(self) -> ClientSettings: ...
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> ClientLimits: ...
     @property
     def acquaintances(self) -> TrustStore | None: ...
     def tell(self, event: Event) -> None: ...

@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from chatproto.client.events import Event, Notice
 from chatproto.directory.classic_registration import network
 from chatproto.net.rate_limiter import RateLimiter, RateLimiters
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 ADDRESSES = 4096
 """Addresses and keys of which it is remembered how often they called."""
@@ -50,7 +50,9 @@ class Strangers:
     `talks`: how fast each key may talk, in messages and KiB a second.
     """
 
-    def __init__(self, clock: IReactorTime, limits: Limits, tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, limits: ClientLimits, tell: Callable[[Event], None]
+    ) -> None:
         self._clock = clock
         self._limits = limits
         self._tell = tell

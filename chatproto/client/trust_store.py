@@ -11,7 +11,7 @@ from chatproto.identity.tls import Tls
 from chatproto.identity.trust import Belief, Worth, believe
 from chatproto.net.handshake import Handshake, Judge
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 MOST = 1000
 """How many introductions are remembered."""
@@ -22,7 +22,7 @@ class TrustStore:
     with, None while there is none."""
 
     def __init__(
-        self, tls: Tls, file: PinFile, seconds: Callable[[], float], limits: Limits
+        self, tls: Tls, file: PinFile, seconds: Callable[[], float], limits: ClientLimits
     ) -> None:
         self.server_key: str | None = None
         self._tls = tls

@@ -26,7 +26,7 @@ from chatproto.wire.classic import (
 )
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, host_port
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 
 class OpenClients(Protocol):
@@ -46,7 +46,10 @@ class Directory:
     """
 
     def __init__(
-        self, registry: Registry, limits: Limits = DEFAULTS, names: IdOwners | None = None
+        self,
+        registry: Registry,
+        limits: ServerLimits = SERVER_DEFAULTS,
+        names: IdOwners | None = None,
     ) -> None:
         self.registry = registry
         self.open: OpenClients | None = None

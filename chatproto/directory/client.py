@@ -30,7 +30,7 @@ from chatproto.net.timers import Timers
 from chatproto.wire.classic import ClassicBridge, ClassicInfo, ClassicRegister, Message
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import CodedError, Reason
 
 
@@ -60,7 +60,7 @@ class ClassicServer:
     """
 
     def __init__(
-        self, reactor: IReactorTime, host: str, port: int, limits: Limits = DEFAULTS
+        self, reactor: IReactorTime, host: str, port: int, limits: ClientLimits = CLIENT_DEFAULTS
     ) -> None:
         self.name = host_port(host, port)
         self._reactor = reactor
@@ -120,7 +120,7 @@ class _Request:
     def __init__(
         self,
         reactor: IReactorTime,
-        limits: Limits,
+        limits: ClientLimits,
         data: bytes,
         connect: Callable[[Protocol], Deferred[Protocol]],
     ) -> None:

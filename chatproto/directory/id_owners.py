@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 RESERVE = 10
 """One of so many places is kept for addresses that own no id."""
@@ -83,7 +83,7 @@ def claim(
     client_id: str,
     key: str,
     now: float,
-    limits: Limits,
+    limits: ServerLimits,
     own: bool = False,
     host: str = "",
     trial: bool = False,

@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from typing import TypeVar
 
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 K = TypeVar("K")
 MINUTE = 60.0
@@ -22,7 +22,7 @@ class Introductions:
     together leave some of it to people whom that key knows: it watches them, or allows them to find it.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self._limits = limits
         self._pairs: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._callers: OrderedDict[str, deque[float]] = OrderedDict()

@@ -31,7 +31,7 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import LINES, Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 NewTickets = Callable[[str, str, float], tuple[str, str] | None]
 RETRY_AFTER = 10
@@ -49,7 +49,7 @@ def no_tickets(asker: str, call: str, now: float) -> None:
     """Issue no relay tickets: the server has no relay."""
 
 
-def new_ids_limiter(limits: Limits) -> RateLimiters[str]:
+def new_ids_limiter(limits: ServerLimits) -> RateLimiters[str]:
     """Count new ids by address: `new_ids_per_address` at once, and as many in an hour."""
     most = limits.new_ids_per_address
     return RateLimiters(most / HOUR, most, MOST_ADDRESSES)
@@ -77,7 +77,7 @@ class KeyedDirectory:
         names: IdOwners,
         registry: Registry,
         new_call: Callable[[], str],
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         new_tickets: NewTickets = no_tickets,
         presences: RegistrationStore | None = None,
         date: Callable[[Monotonic], Wall] = Wall,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chatproto.directory.client import ServerUnreachable
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 
 class Paging:
     """The pages of one answer: all of them within `pages_wait`, however many a server makes of it."""
 
-    def __init__(self, seconds: Callable[[], float], limits: Limits) -> None:
+    def __init__(self, seconds: Callable[[], float], limits: ClientLimits) -> None:
         self._seconds = seconds
         self._wait = limits.pages_wait
         self._end = seconds() + self._wait

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.limits import CLIENT_DEFAULTS
 
 MOST = 60.0
 """Seconds between two rounds of tries."""
@@ -24,7 +24,7 @@ class Places:
         self,
         addresses: Sequence[Address],
         jitter: Callable[[], float],
-        longest: float = DEFAULTS.retry_most,
+        longest: float = CLIENT_DEFAULTS.retry_most,
     ) -> None:
         self._addresses = list(addresses)
         self._jitter = jitter

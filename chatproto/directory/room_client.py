@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from chatproto.directory.paging import Paging
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.room_fields import Listed, Occupant
 
 Ack = TypeVar("Ack", bound=Bcp2Message)
@@ -63,7 +63,7 @@ class RoomClient:
     They fail with ServerRefused, ServerUnreachable, or LocalError for a request that cannot be sent.
     """
 
-    def __init__(self, server: ServerRequests, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, server: ServerRequests, limits: ClientLimits = CLIENT_DEFAULTS) -> None:
         self._server = server
         self._limits = limits
 

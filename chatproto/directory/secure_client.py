@@ -26,7 +26,7 @@ from chatproto.net.timers import Timers
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import Cause, Reason, status_line
 
 HELLOS_CLOSED = 2
@@ -84,7 +84,7 @@ class SecureServer:
         handshake: Callable[[], Handshake],
         news: ServerListener,
         jitter: Callable[[], float],
-        limits: Limits = DEFAULTS,
+        limits: ClientLimits = CLIENT_DEFAULTS,
         login: Callable[[int], bcp2_server.Login] | None = None,
         others: Sequence[Address] = (),
         registers: bool = True,

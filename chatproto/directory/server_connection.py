@@ -22,7 +22,7 @@ from chatproto.net.tls_connection import TimedTlsConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason, status_line
 from chatproto.wire.strict import encode
 from chatproto.wire.values import distinct
@@ -69,12 +69,14 @@ class _Asked(NamedTuple):
 class ServerConnection(TimedTlsConnection):
     """TLS connection to a server: requests out, answers and pushes in."""
 
+    _limits: ClientLimits
+
     def __init__(
         self,
         server: ServerConnectionOwner,
         clock: IReactorTime,
         handshake: Handshake,
-        limits: Limits,
+        limits: ClientLimits,
     ) -> None:
         super().__init__(Sender.SERVER, handshake, limits, clock, limits.ping_wait)
         self._server = server

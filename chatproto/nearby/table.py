@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from chatproto.nearby.messages import Beacon
 from chatproto.wire.bcp2_common import Address
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 SOON = 1.0
 """Seconds within which somebody new is answered, each after another while."""
@@ -44,7 +44,7 @@ class Table:
     what is heard first stays as long as it is repeated, so that a flood pushes nobody out.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
         self._claims: dict[tuple[str, str], _Heard] = {}
 
@@ -101,7 +101,7 @@ class Rhythm:
     Two beacons are at least `beacon_gap` seconds apart. `due` is the time of the next one.
     """
 
-    def __init__(self, limits: Limits, now: float) -> None:
+    def __init__(self, limits: ClientLimits, now: float) -> None:
         self._limits = limits
         self._last = float("-inf")
         self.due = now

@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from chatproto.net.addresses import AddressScope, reach_of
 from chatproto.net.resolver import endpoint_to
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
 from chatproto.wire.reasons import status_line
 
@@ -32,7 +32,9 @@ class RelayEnd(Protocol):
 
     transport: Any
 
-    def __init__(self, ticket: str, clock: IReactorTime, limits: Limits, near: bool = True) -> None:
+    def __init__(
+        self, ticket: str, clock: IReactorTime, limits: ClientLimits, near: bool = True
+    ) -> None:
         self._near = near  # whether the relay may be on this machine
         self.piped: Deferred[RelayEnd] = Deferred(lambda _: self.give_up())
         self._ticket = ticket
@@ -120,7 +122,12 @@ def _why(status: int) -> str:
 
 
 async def join(
-    reactor: IReactorTime, host: str, port: int, ticket: str, limits: Limits, near: bool = True
+    reactor: IReactorTime,
+    host: str,
+    port: int,
+    ticket: str,
+    limits: ClientLimits,
+    near: bool = True,
 ) -> RelayEnd:
     """The pipe of `ticket` at the relay of `host:port`, when the other side is there too.
 

@@ -17,14 +17,14 @@ from chatproto.relay.pairing import Met, Pairing, Waiting
 from chatproto.relay.pipe import HELD, Flow
 from chatproto.relay.tickets import Tickets
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.plain_blocks import TO_SERVER, Relay, RelayAck, RelayError, encode, read_first
 
 
 class RelayPort(Seam):
     """Port through which a relay connection came in."""
 
-    limits: Limits
+    limits: ServerLimits
 
     def spoke(self, connection: Any) -> None:
         """Note a valid request."""
@@ -52,7 +52,9 @@ class Relays:
     `limits.relay_rate` bytes per second for each stream and `limits.relay_rate_all` in all; 0: unlimited.
     """
 
-    def __init__(self, clock: IReactorTime, limits: Limits, new_ticket: Callable[[], str]) -> None:
+    def __init__(
+        self, clock: IReactorTime, limits: ServerLimits, new_ticket: Callable[[], str]
+    ) -> None:
         self.clock = clock
         self.limits = limits
         self.tickets = Tickets(limits, new_ticket)

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 TICKET_BYTES = 16
 
@@ -36,7 +36,7 @@ class Tickets:
     the peer asked for is not charged, so that nobody can use up its limit.
     """
 
-    def __init__(self, limits: Limits, make: Callable[[], str]) -> None:
+    def __init__(self, limits: ServerLimits, make: Callable[[], str]) -> None:
         self._limits = limits
         self._make = make
         self._places: dict[str, Slot] = {}

@@ -18,7 +18,7 @@ from chatproto.rooms.room import LOBBY, Member, Role, Room, hashed, subject
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.room_fields import Listed, Occupant
 
 RETRY_AFTER = 2
@@ -47,7 +47,7 @@ class RoomAnswers:
     def __init__(
         self,
         history: RoomStore,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         owner_of: Callable[[str], str | None] = lambda client_id: None,
         find: Callable[[str], Member | None] = lambda client_id: None,
         now: float = 0.0,

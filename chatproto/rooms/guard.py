@@ -10,7 +10,7 @@ from math import ceil
 from chatproto.net.rate_limiter import RateLimiters
 from chatproto.rooms.room import network
 from chatproto.wire.errors import Later, RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 MINUTE, HOUR = 60.0, 3600.0
 MOST = 100_000
@@ -44,7 +44,7 @@ class RoomGuard:
     new rooms and guesses.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         rate, burst = limits.room_rate, limits.room_burst
         self._requests: RateLimiters[str] = RateLimiters(rate, burst, MOST)
         self._from: RateLimiters[str] = RateLimiters(rate * PER_ADDRESS, burst * PER_ADDRESS, MOST)

@@ -13,7 +13,7 @@ from itertools import chain, islice
 from chatproto.stdio.printable import printable
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 _COMMAND = re.compile(r"/[A-Za-z]+\Z")
 OPERATOR = "server"
@@ -86,7 +86,7 @@ class LobbyMembers:
 
     def __init__(
         self,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         owned: Callable[[str], bool] = lambda name: False,
         others: Callable[[], Collection[str]] = tuple,
         may_speak: Callable[[str], bool] = lambda name: True,

@@ -22,7 +22,7 @@ from chatproto.rooms.lobby import (
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 AT_ONCE = 32 * 1024
 """Bytes that are gathered for all members before they are sent."""
@@ -54,7 +54,7 @@ class LobbyPort(Factory):
         self,
         clock: IReactorTime,
         lobby: LobbyMembers,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         admit: Callable[[str], bool] = lambda host: True,
         release: Callable[[str], object] = lambda host: None,
         beside: Beside | None = None,

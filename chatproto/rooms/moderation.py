@@ -25,7 +25,7 @@ from chatproto.rooms.room import (
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.room_fields import Barring
 
 ACTS: dict[type[Bcp2Message], Act] = {
@@ -72,7 +72,7 @@ class Moderation:
 
     def __init__(
         self,
-        limits: Limits,
+        limits: ServerLimits,
         owner_of: Callable[[str], str | None],
         find: Callable[[str], Member | None],
         keep: Callable[[RoomRecord], None],

@@ -15,7 +15,7 @@ from chatproto.rooms.history import BanRecord, RoomRecord
 from chatproto.rooms.lobby import look_alike
 from chatproto.wire.bcp2_common import plain_ip
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.room_fields import Occupant
 
 LOBBY = "#lobby"
@@ -105,7 +105,7 @@ class Room:
     Roles, mutes and invitations are by key; for raw-text members of the lobby, by `=` and the folded name.
     """
 
-    def __init__(self, kept: RoomRecord, limits: Limits) -> None:
+    def __init__(self, kept: RoomRecord, limits: ServerLimits) -> None:
         self.members: dict[str, Member] = {}
         """Who is in it with a key, by id."""
         self.plain: set[str] = set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chatproto.net.rate_limiter import RateLimiter
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 
 _LONGEST = 60.0
 
@@ -14,7 +14,7 @@ class SpeakerLimiter:
     A message may overdraw the bytes; the next one then waits. `now` is in seconds.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self._messages = RateLimiter(limits.say_rate, max(1, limits.say_burst))
         self._bytes = RateLimiter(limits.say_bytes, limits.say_bytes)
 

@@ -6,7 +6,7 @@ from collections import OrderedDict
 
 from chatproto.directory.classic_registration import network
 from chatproto.net.rate_limiter import RateLimiter
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 MOST_KNOWN = 65_536
 """Addresses remembered after their last connection has ended; the longest unseen are forgotten."""
@@ -28,7 +28,7 @@ class Addresses:
     At most `connections_per_address` at once; `new_burst` at once and then `new_rate` a second.
     """
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._limits = limits
         self._uses: OrderedDict[str, AddressUse] = OrderedDict()  # the longest unseen first
         self._idle = 0  # of these, how many have nothing open

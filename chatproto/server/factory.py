@@ -25,7 +25,7 @@ from chatproto.wire import fast
 from chatproto.wire.classic import ClassicError
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import plain_host
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 if TYPE_CHECKING:
     from chatproto.server.shared_side import SharedSide
@@ -63,7 +63,7 @@ class ChatFactory(Factory):
         self,
         clock: Any,
         directory: Directory,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         most: int = 1000,
         say: Tell | None = None,
         trace: Tell | None = None,

@@ -11,14 +11,14 @@ from twisted.internet.interfaces import IReactorTime
 
 from chatproto.relay.protocol import RelayConnection, Relays
 from chatproto.relay.tickets import new_ticket
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.plain_blocks import TO_SERVER, may_begin
 
 RATE = re.compile(r"on:([0-9]{1,12})([kMG]?)", re.ASCII)
 UNITS = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
 
 
-def with_relay(limits: Limits, text: str) -> Limits | None:
+def with_relay(limits: ServerLimits, text: str) -> ServerLimits | None:
     """`limits` with what `--relay` says of a pipe's bytes a second; None for `off`.
 
     Raises ValueError with one sentence.
@@ -36,7 +36,7 @@ def with_relay(limits: Limits, text: str) -> Limits | None:
 class RelaySide:
     """Relay of a server: issues tickets for introductions, and takes the connections that use them."""
 
-    def __init__(self, clock: IReactorTime, limits: Limits) -> None:
+    def __init__(self, clock: IReactorTime, limits: ServerLimits) -> None:
         self.relays = Relays(clock, limits, lambda: new_ticket(secrets.token_bytes))
 
     def issue(self, asker: str, call: str, now: float) -> tuple[str, str] | None:

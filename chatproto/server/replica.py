@@ -27,7 +27,7 @@ from chatproto.wire import bcp2_rooms, bcp2_server, codec, strict
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.classic import ClassicInfo, ClassicProbe, Message, Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 PRESENCE_EVERY = 1.0
 EXPIRY_EVERY = 30.0
@@ -65,7 +65,7 @@ class Replica:
         shared: Shared,
         secure: SecureSide,
         rooms: RoomSide,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         new_call: Callable[[], str] = str,
         new_tickets: NewTickets = no_tickets,
         say: Callable[[str], None] | None = None,

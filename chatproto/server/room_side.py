@@ -24,7 +24,7 @@ from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.bcp2_rooms import PartAck, Parted, Said, said_bytes, say_ack_bytes
 from chatproto.wire.errors import RemoteError, StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 from chatproto.wire.strict import encode, shown
 
 REQUESTS = frozenset(bcp2_rooms.FROM_CLIENT)
@@ -66,7 +66,9 @@ class Pace:
     `go_on` is called when reading may continue.
     """
 
-    def __init__(self, clock: IReactorTime, limits: Limits, go_on: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: IReactorTime, limits: ServerLimits, go_on: Callable[[], None]
+    ) -> None:
         self._clock = clock
         self._limits = limits
         self._go_on = go_on
@@ -115,7 +117,7 @@ class RoomSide:
         self,
         clock: IReactorTime,
         history: RoomStore,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         owner_of: Callable[[str], str | None] = lambda client_id: None,
         trace: Callable[[str], None] | None = None,
         times: Times | None = None,

@@ -22,7 +22,7 @@ from chatproto.wire.bcp2_server import Login, Register
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.strict import encode, shown
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ ANSWERS_AT_ONCE = 32 * 1024
 class SecurePort(Protocol):
     """Port that accepted the connection: `server.factory.ChatFactory`."""
 
-    limits: Limits
+    limits: ServerLimits
     say: Tell | None
     trace: Tell | None
     tally: Counters | None
@@ -62,6 +62,8 @@ class SecureConnection(TlsConnection):
     Args: port: the port that accepted it. side: what all such connections share. host, number: the
     client's address and port. local: the client is on this machine.
     """
+
+    _limits: ServerLimits
 
     _visitor: ClientConnection | None = None
     _pinged = False

@@ -24,7 +24,7 @@ from chatproto.server.secure_side import SecureSide
 from chatproto.server.shared_side import SharedSide
 from chatproto.server.work_queue import Chore
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 RESERVED_FILES = 100
 """Open files that are not connections: ports, stores, logs, and room to refuse a connection."""
@@ -58,7 +58,7 @@ class ChatServer(MultiService):
         reactor: Any,
         endpoints: Sequence[str],
         registry: Registry,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         say: Callable[[str], None] | None = None,
         trace: Callable[[str], None] | None = None,
         secure: SecureSide | None = None,

@@ -29,7 +29,7 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import ClassicError as PlainError
 from chatproto.wire.classic import Message
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 RETRY_AFTER = 2
 """Seconds after which to ask again what could not be written."""
@@ -56,14 +56,14 @@ DECIDING = (
     "history_page", "history_page_bytes", "lobby_members", "say_burst", "say_rate", "say_bytes",
     "server_lapse",
 )  # fmt: skip
-"""Limits that decide the answer to a command, so that all servers of one log must have the same.
+"""ServerLimits that decide the answer to a command, so that all servers of one log must have the same.
 
-Limits of one connection, such as `line`, `unsent` and `handshake_wait`, may differ, and so may
+ServerLimits of one connection, such as `line`, `unsent` and `handshake_wait`, may differ, and so may
 `new_ids_per_address`, which each server counts by itself.
 """
 
 
-def rules_of(limits: Limits) -> str:
+def rules_of(limits: ServerLimits) -> str:
     """Return 16 letters that differ where servers would decide differently."""
     values = [getattr(limits, name) for name in DECIDING]
     text = f"{PROTOCOL} {replica_snapshot.FORM} {values!r}"
@@ -88,7 +88,7 @@ class SharedSide:
         replica: Replica,
         rules: str,
         new_node: Callable[[], str],
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         unfit: Callable[[str], None] = lambda sentence: None,
         come_back: Callable[[int], int] = lambda count: RETRY_AFTER,
     ) -> None:

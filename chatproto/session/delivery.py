@@ -36,7 +36,7 @@ from chatproto.session.ledger import (
     StreamEntry,
 )
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
 
@@ -55,7 +55,7 @@ class Delivery:
         name: str,
         smaller: bool,
         new_stream: Callable[[], str],
-        limits: Limits,
+        limits: ClientLimits,
     ) -> None:
         self.key = key
         self.name = name

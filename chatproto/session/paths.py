@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from chatproto.wire.bcp2_common import Address
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
 STEP = 0.25
@@ -116,7 +116,7 @@ class Race(Generic[Connection]):
         role: RaceRole,
         addresses: tuple[Address, ...],
         now: float,
-        limits: Limits,
+        limits: ClientLimits,
         *,
         mode: PathMode = PathMode.AUTO,
         relay: bool = True,

@@ -22,7 +22,7 @@ from chatproto.net.timers import Timers
 from chatproto.wire.dialects import RAW, Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
 from chatproto.wire.reader import Item, PlainMessage, Reader
 from chatproto.wire.reasons import Cause, Reason
@@ -95,7 +95,7 @@ class PlainLink(TextConnection):
     """
 
     def __init__(
-        self, owner: LinkOwner, clock: IReactorTime, limits: Limits, dialect: Dialect | None
+        self, owner: LinkOwner, clock: IReactorTime, limits: ClientLimits, dialect: Dialect | None
     ) -> None:
         self.reader = Reader(limits, dialect)
         self.called = dialect is None

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from typing import Generic, TypeVar
 
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 Connection = TypeVar("Connection", bound=Hashable)
 
@@ -18,7 +18,7 @@ class Punches(Generic[Connection]):
     waits for `limits.punch_wait`.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ClientLimits) -> None:
         self._limits = limits
         self._calls: OrderedDict[str, float] = OrderedDict()  # known until then
         self._waiting: OrderedDict[Connection, tuple[str, float]] = OrderedDict()

@@ -32,7 +32,7 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import encode, encode_apart
 
@@ -76,11 +76,13 @@ class SecureLink(TimedTlsConnection):
     introduction that PUNCH names before TLS, on a connection that we dial; "": none.
     """
 
+    _limits: ClientLimits
+
     def __init__(
         self,
         owner: SecureOwner,
         clock: IReactorTime,
-        limits: Limits,
+        limits: ClientLimits,
         handshake: Handshake,
         called: bool,
         *,

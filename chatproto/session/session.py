@@ -46,7 +46,7 @@ from chatproto.session.peer_messages import NOT_A_PERSON
 from chatproto.session.state import REFUSALS, SessionInput, SessionState
 from chatproto.wire.dialects import Capabilities
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import Cause, Reason, status_line
 
 YOU_LEFT, THEY_LEFT = Cause(Reason.YOU_LEFT), Cause(Reason.PEER_LEFT)
@@ -88,7 +88,7 @@ class PeerSession:
     """
 
     def __init__(
-        self, dialect: Capabilities, *, half: bool = False, limits: Limits = DEFAULTS
+        self, dialect: Capabilities, *, half: bool = False, limits: ClientLimits = CLIENT_DEFAULTS
     ) -> None:
         self.dialect = dialect
         self.state = SessionState.NEW

@@ -15,7 +15,7 @@ from chatproto.directory.classic_registration import (
     network,
 )
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 SPARE_IDS = 1000
 """Forgotten ids that may stay in the sorted list, besides as many as there are leases."""
@@ -39,7 +39,7 @@ class LeaseEntry:
 class MemoryRegistry:
     """A `directory.registry.Registry` in dictionaries that keep an order; no operation scans."""
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._most = max(1, limits.registrations)
         self._most_per_network = max(1, limits.registrations_per_address)
         self._entries: dict[str, LeaseEntry] = {}  # in the order in which they registered

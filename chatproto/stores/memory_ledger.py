@@ -19,7 +19,7 @@ from chatproto.session.ledger import (
     StreamEntry,
     StreamState,
 )
-from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.limits import CLIENT_DEFAULTS
 
 MOST_LINES = 10_000
 """As many lines of the log are handed out at once, however many are asked for."""
@@ -47,7 +47,7 @@ class Side:
 class MemoryLedger:
     """A `peer.ledger.Ledger` in dictionaries; without `log` no line of the log is ever written."""
 
-    def __init__(self, *, log: bool = True, most: int = DEFAULTS.person_log) -> None:
+    def __init__(self, *, log: bool = True, most: int = CLIENT_DEFAULTS.person_log) -> None:
         self._log = log
         self._most = most  # bytes of the lines of one person
         self._logged: dict[str, int] = {}

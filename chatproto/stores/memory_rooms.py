@@ -9,7 +9,7 @@ from typing import Any
 
 from chatproto.rooms.history import HistoryPage, RoomLine, RoomRecord, next_number
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 LINE_BYTES = 200
 """What a line takes besides its text, about."""
@@ -47,7 +47,7 @@ def weight(line: RoomLine) -> int:
 class MemoryRooms:
     """A `rooms.history.History` in dictionaries."""
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._limits = limits
         self._logs: dict[str, MemoryRoomLog] = {}
         self._kept: dict[str, RoomRecord] = {}

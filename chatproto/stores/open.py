@@ -16,7 +16,7 @@ from chatproto.rooms.history import RoomStore
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 SQLITE = "sqlite:"
 SECRET = re.compile("//.*@", re.DOTALL)
@@ -53,7 +53,7 @@ class Store(Protocol):
 class MemoryStore:
     """A store that ends with the process."""
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self.registry = MemoryRegistry(limits)
         self.names = MemoryNames(limits)
         self.presences = ForgottenPresences()
@@ -85,7 +85,7 @@ def sqlite_path(text: str, home: Path) -> Path | None:
 def open_store(
     path: Path | None,
     key: str,
-    limits: Limits,
+    limits: ServerLimits,
     tell: Callable[[str], None],
     *,
     durable: bool = False,

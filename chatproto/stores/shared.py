@@ -12,7 +12,7 @@ from chatproto.rooms.history import BanRecord, RoomRecord
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 Picture = dict[str, list[Any]]
 """JSON values by part; a later change of the store does not change them."""
@@ -21,7 +21,7 @@ Picture = dict[str, list[Any]]
 class SharedMemory:
     """Hold the parts of a store that every server of several has a full copy of."""
 
-    def __init__(self, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._limits = limits
         self.presences = ForgottenPresences()
         self.clear()

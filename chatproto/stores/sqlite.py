@@ -14,7 +14,7 @@ from chatproto.stores.sqlite_presences import SqlitePresences
 from chatproto.stores.sqlite_registry import SqliteRegistry
 from chatproto.stores.sqlite_rooms import SqliteRooms, moved_room
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 STEPS = ("server.sql", "server_rooms.sql", "server_names.sql", "server_hidden.sql")
 """What leads from each version to the next; a new version is a file more, never another text."""
@@ -55,7 +55,7 @@ class SqliteStore:
         self,
         path: Path,
         key: str,
-        limits: Limits = DEFAULTS,
+        limits: ServerLimits = SERVER_DEFAULTS,
         *,
         durable: bool = False,
         tell: Callable[[str], None] = ignored,

@@ -25,7 +25,7 @@ from chatproto.session.ledger import (
 from chatproto.stores.checks import is_line, is_text
 from chatproto.stores.memory_ledger import clamp, out_of_order
 from chatproto.stores.sqlite_file import Kind, Row, SqliteFile
-from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.limits import CLIENT_DEFAULTS
 
 LEDGER = Kind(
     application=0x63686174,  # `chat`
@@ -74,7 +74,7 @@ class SqliteLedger:
         path: Path | str,
         *,
         log: bool = True,
-        most: int = DEFAULTS.person_log,
+        most: int = CLIENT_DEFAULTS.person_log,
         now: Callable[[], Monotonic] | None = None,
     ) -> None:
         self._log = log

@@ -8,7 +8,7 @@ from chatproto.directory.id_owners import fold
 from chatproto.stores.checks import check_key
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 REMEMBERED = 50_000
 """Answers, in memory: a statement to SQLite costs several system calls."""
@@ -21,7 +21,7 @@ class SqliteNames:
     is new, may be lost in a power failure.
     """
 
-    def __init__(self, file: SqliteFile, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, file: SqliteFile, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._file = file
         self._count: int = file.read("SELECT count(*) FROM names")[0][0]
         self._owners: dict[str, str | None] = {}  # by fold: of those asked for lately

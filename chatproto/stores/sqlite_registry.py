@@ -9,7 +9,7 @@ from chatproto.stores.checks import check_lease
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 BATCH = 2000
 """As many leases are written behind at once: some 5 ms."""
@@ -22,7 +22,7 @@ class SqliteRegistry(MemoryRegistry):
     the file with `write_behind`. Who waits and who was whose partner ends with the process.
     """
 
-    def __init__(self, file: SqliteFile, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, file: SqliteFile, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         super().__init__(limits)
         self._file = file
         self._written = float("-inf")  # what was heard of before is in the file, or in `_behind`

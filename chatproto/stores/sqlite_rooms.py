@@ -12,7 +12,7 @@ from chatproto.stores.checks import check_room, is_line
 from chatproto.stores.memory_rooms import part
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import RemoteError, StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
 INSERT = "INSERT INTO lines VALUES (?, ?, ?, ?, ?)"
 SET_NUMBERS = "REPLACE INTO room_numbers (room, since, last) VALUES (?, ?, ?)"
@@ -44,7 +44,7 @@ class SqliteRooms:
     as `limits.room_history` lets it, however much that is in all: `limits.history_bytes` is for memory.
     """
 
-    def __init__(self, file: SqliteFile, limits: Limits = DEFAULTS) -> None:
+    def __init__(self, file: SqliteFile, limits: ServerLimits = SERVER_DEFAULTS) -> None:
         self._file = file
         self._most = max(1, limits.room_history)
         self._numbers: dict[str, Numbers] = {}

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from chatproto.transfer.records import Records
 from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,12 @@ class TransferContext:
     """Shared context of all transfers with one peer: its key, our settings, the messages to send."""
 
     def __init__(
-        self, owner: TransferOwner, worker: DiskWorker, records: Records, limits: Limits, key: str
+        self,
+        owner: TransferOwner,
+        worker: DiskWorker,
+        records: Records,
+        limits: ClientLimits,
+        key: str,
     ) -> None:
         self.owner = owner
         self.worker = worker

@@ -9,7 +9,7 @@ from chatproto.transfer.names import safe_name, safe_paths
 from chatproto.wire import bcp2_files as wire
 from chatproto.wire.bcp2_files import FOLDER, Listed
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 LISTED = 64
 """Bytes that a file in a list counts besides its path."""
@@ -57,7 +57,7 @@ def to_wire(id: int, offer: AnyOffer) -> wire.Offer:
     return wire.Offer(id, offer.name, offer.size, offer.modified, offer.type, offer.files)
 
 
-def from_wire(message: wire.Offer, limits: Limits) -> AnyOffer:
+def from_wire(message: wire.Offer, limits: ClientLimits) -> AnyOffer:
     """Read an offer from the wire, and make its names safe.
 
     Raises: RemoteError: 413 for more than `offer_files` files or `offer_parts` folders above them; 400

@@ -17,7 +17,7 @@ from pathlib import Path
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
 from chatproto.wire.bcp2_files import Piece
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 HASHED = 1024 * 1024
 """Bytes that are read at a time where they are only hashed."""
@@ -64,7 +64,7 @@ class Pieces:
     sha256: str = ""
 
 
-def find(path: Path, limits: Limits, home: Path | None = None) -> Found:
+def find(path: Path, limits: ClientLimits, home: Path | None = None) -> Found:
     """Look at `path`, a file or a folder, to offer it.
 
     A link given as `path` is followed; links inside a folder are not.
@@ -106,7 +106,7 @@ def _check_home(path: Path, real: Path, home: Path) -> None:
         raise SourceTrouble(f"{path} is not sent: it {holds} what {home} keeps secret")
 
 
-def _find_folder(path: Path, real: Path, status: os.stat_result, limits: Limits) -> Found:
+def _find_folder(path: Path, real: Path, status: os.stat_result, limits: ClientLimits) -> Found:
     stamps, parts, left_out = list[Stamp](), list[str](), 0
     for part, found in _walk(str(real), ""):
         if not stat.S_ISREG(found.st_mode):

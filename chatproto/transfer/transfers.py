@@ -29,7 +29,7 @@ from chatproto.transfer.state import ACTIVE, ENDED, OPEN, TransferState
 from chatproto.wire import bcp2_files as wire
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 
 ANSWERS = 64
 """With so many short messages waiting nothing more is read: who asks and does not read must wait."""
@@ -54,7 +54,7 @@ class Transfers:
         owner: TransferOwner,
         worker: DiskWorker,
         records: Records,
-        limits: Limits,
+        limits: ClientLimits,
         key: str,
         downloads: Path,
         kept: Iterable[Record] = (),

@@ -42,7 +42,7 @@ from chatproto.net.text_connection import TextConnection
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.view import json_object
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Reason
 
 NAME = "control.sock"
@@ -188,7 +188,7 @@ class Control(Factory):
         screen: Callable[[Event], None],
         new_speaker: Callable[[], Speaker],
         seconds: Callable[[], Wall],
-        limits: Limits,
+        limits: ClientLimits,
     ) -> None:
         self.limits = limits
         self._screen = screen

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 
 
 class Paste:
@@ -21,7 +21,7 @@ class Paste:
         self,
         clock: IReactorTime,
         say: Callable[[str], None],
-        limits: Limits = DEFAULTS,
+        limits: ClientLimits = CLIENT_DEFAULTS,
         more: Callable[[], bool] = lambda: False,
     ) -> None:
         self._clock = clock

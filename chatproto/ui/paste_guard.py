@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
-from chatproto.wire.limits import DEFAULTS, Limits
+from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 
 MOST_LINES = 400
 """Lines that are held; fewer than `waiting_messages`, so that all of them can be sent at once."""
@@ -40,7 +40,7 @@ class PasteGuard:
         notify: Callable[[str], None],
         target: Target,
         more: Callable[[], bool],
-        limits: Limits = DEFAULTS,
+        limits: ClientLimits = CLIENT_DEFAULTS,
     ) -> None:
         self._clock = clock
         self._say = say

@@ -1,19 +1,20 @@
-"""Every limit of the protocol, by name, with its default (protocol section 1).
+"""Every limit of the protocol, by name, with its default (docs/PROTOCOL.md, section 6).
 
-A limit belongs here when a remote party could otherwise make us wait, count or keep without end.
+A limit belongs here if a remote party could otherwise make a program wait, count or keep without end.
 Bytes are bytes, times are seconds.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import Self
 
 from chatproto.wire.fields import read_number
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Limits:
-    """The named limits; `chatserver --limits NAME=VALUE` sets one (dashes for underscores)."""
+    """The limits that server and client have in common: messages, handshakes, what is unsent."""
 
     line: int = 1024  # a start line or a header line, without its line end
     headers: int = 32  # header lines in one block
@@ -25,21 +26,61 @@ class Limits:
     offer: int = 1024 * 1024
     line_wait: float = 30.0  # plain text: between two lines of a block
     block_wait: float = 120.0  # plain text: from a block's first byte to its last
-    tls_block_wait: float = 10.0  # inside TLS: a whole block
-    body_pause: float = 30.0  # inside TLS: a body's pause
     certificate: int = 16 * 1024  # what somebody shows of themselves in TLS
     handshake_wait: float = 10.0  # TLS handshake; and again the first request after it
-    unfinished_wait: float = 0.4  # a REGISTER or BRIDGE that lacks only its blank line
-    hello_wait: float = 2.0  # for a server of unknown kind to answer TLS, before the person is told
     text_silence: float = 0.1  # ends a bare text message
-    greet_wait: float = 2.0  # a silent caller on a client's port is shown after this
     frame_gap: float = 0.05  # between two frames to a classic peer
+    unsent: int = 256 * 1024  # waiting to be sent to one connection
+    terminal_unsent: int = 1024 * 1024  # waiting to be printed
+    ping_wait: float = 90.0  # inside TLS: without a byte, then the server pings
+    rooms_per_client: int = 32
+    room_members: int = 10_000
+    history_page: int = 1000  # messages in one answer to HISTORY
+    password: int = 1024
+    ticket_wait: float = 60.0  # a ticket is good so long, and its bearer is waited with so long
+    farewell_wait: float = 2.0  # for the other side to close after our farewell
+
+    def with_values(self, settings: list[str], others: tuple[Limits, ...] = ()) -> Self:
+        """Return these limits with each `NAME=VALUE` of `settings` put in, dashes for underscores.
+
+        Args: others: limits of another program, whose names are accepted and change nothing.
+        Raises: ValueError with one sentence: unknown name, no number, or below zero.
+        """
+        own = self._kinds()
+        known = {name: kind for one in others for name, kind in one._kinds().items()} | own
+        changes: dict[str, int | float] = {}
+        for setting in settings:
+            name, _, text = setting.partition("=")
+            key = name.strip().replace("-", "_")
+            if key not in known:
+                raise ValueError(f"there is no limit named {name.strip()!r}")
+            try:
+                read_number(text)
+                value = known[key](text)
+            except ValueError:
+                raise ValueError(f"limit {name.strip()} wants a number, not {text!r}") from None
+            if not 0 <= value < float("inf"):
+                raise ValueError(f"limit {name.strip()} cannot be {text}")
+            if key in own:
+                changes[key] = value
+        return replace(self, **changes)  # type: ignore[arg-type]
+
+    def _kinds(self) -> dict[str, type[int | float]]:
+        """Return the type of each limit."""
+        return {field.name: type(getattr(self, field.name)) for field in fields(self)}
+
+
+@dataclass(frozen=True)
+class ServerLimits(Limits):
+    """The limits of a server; `chatserver --limits NAME=VALUE` sets one."""
+
+    tls_block_wait: float = 10.0  # inside TLS: a whole block
+    body_pause: float = 30.0  # inside TLS: a body's pause
+    unfinished_wait: float = 0.4  # a REGISTER or BRIDGE that lacks only its blank line
     connections: int = 0  # in all; 0: what the file limit allows, less 100
     connections_per_address: int = 256  # IPv6 by /64, loopback not counted
     new_burst: int = 600  # new connections from one address at once
     new_rate: float = 60.0  # and then in a second
-    unsent: int = 256 * 1024  # waiting to be sent to one connection
-    terminal_unsent: int = 1024 * 1024  # waiting to be printed
     info_lines: int = 1000  # in one classic INFOACK
     registrations: int = 200_000
     registrations_per_address: int = 2000  # loopback not counted
@@ -58,16 +99,11 @@ class Limits:
     introductions_vain: int = 30  # of one key, in a minute, for clients that are not here
     introductions_to_per_address: int = 20  # of those, from one address
     introductions_reserve: int = 20  # of those, for people whom that one knows
-    ping_wait: float = 90.0  # inside TLS: without a byte, then the server pings
-    peer_ping: float = 30.0  # between people: without a byte, then it is asked about
-    introduced_wait: float = 60.0  # how long an INTRODUCE says whose call that is
     gone_wait: float = 150.0  # and then they are gone
     takeover_wait: float = 60.0  # silence before another address may take an id over
     partner_wait: float = 600.0  # how long one's partner of before is given again
-    rooms_per_client: int = 32
     rooms: int = 10_000
     rooms_per_owner: int = 32
-    room_members: int = 10_000
     room_ops: int = 64  # of one room
     room_bans: int = 256
     room_mutes: int = 256
@@ -80,8 +116,6 @@ class Limits:
     new_rooms_per_address: int = 200  # at once and in an hour
     room_history: int = 2048  # messages of a room that are kept
     room_history_age: float = 7 * 86400.0  # and how long
-    person_log: int = 256 * 1024 * 1024  # bytes of what one person said in one's own log
-    room_log: int = 10_000  # messages of a room in one's own log
     history_bytes: int = 64 * 1024 * 1024  # of all rooms, where they are kept in memory
     server_beat: float = 1.0  # a server of several says so often that it is there
     server_lapse: float = 10.0  # and is given up after this silence
@@ -90,31 +124,39 @@ class Limits:
     log_bytes: int = (
         8 * 1024 * 1024
     )  # written there since the last picture of it all, before another
-    history_page: int = 1000  # messages in one answer to HISTORY
     history_page_bytes: int = 128 * 1024
     lobby_members: int = 10_000
     say_burst: int = 10  # messages to a room or the lobby at once; the others are read later
     say_rate: float = 5.0  # and then in a second
     say_bytes: float = 16 * 1024.0  # in a second, and at once
-    says_unanswered: int = 8  # messages to rooms that a client has on the way at once
-    paste_gap: float = 0.05  # a pasted line comes so soon after the one before it
     watches: int = 256
-    password: int = 1024
     login_tries: int = 3  # wrong passwords in a minute, of one address
     login_tries_per_user: int = 30  # and for one user, of all keys that do not own the id
     logins: int = 4  # passwords that are checked at once
     logins_waiting: int = 64  # and that wait for it
     logins_waiting_per_address: int = 8  # of one address
     tickets: int = 16
-    ticket_wait: float = 60.0  # a ticket is good so long, and its bearer is waited with so long
     relay_idle: float = 120.0  # without a byte, then a pipe ends
     relay_rate: float = 1024.0 * 1024  # bytes a second through one pipe; 0: as they come
     relay_rate_all: float = 8 * 1024.0 * 1024  # and through all; 0: as they come
+
+
+@dataclass(frozen=True)
+class ClientLimits(Limits):
+    """The limits of a client, which no option sets."""
+
+    hello_wait: float = 2.0  # for a server of unknown kind to answer TLS, before the person is told
+    greet_wait: float = 2.0  # a silent caller on a client's port is shown after this
+    peer_ping: float = 30.0  # between people: without a byte, then it is asked about
+    introduced_wait: float = 60.0  # how long an INTRODUCE says whose call that is
+    person_log: int = 256 * 1024 * 1024  # bytes of what one person said in one's own log
+    room_log: int = 10_000  # messages of a room in one's own log
+    says_unanswered: int = 8  # messages to rooms that a client has on the way at once
+    paste_gap: float = 0.05  # a pasted line comes so soon after the one before it
     punch_wait: float = 5.0  # a PUNCH waits so long for its INTRODUCE
     ringing: int = 8  # calls of strangers that ring at once; as many of known people besides
     ring_wait: float = 60.0  # then nobody answered
     answer_ring: float = 70.0  # for the other side to answer or refuse our call
-    farewell_wait: float = 2.0  # for the other side to close after our farewell
     answer_wait: float = 5.0  # for a classic server's answer, in all
     request_wait: float = 15.0  # for a server's answer to a request inside TLS
     pages_wait: float = 60.0  # for all pages of one answer
@@ -171,27 +213,7 @@ class Limits:
     redial_wait: float = 5.0  # for a connection again where they were before
     redial_asks: int = 3  # failed tries, then the server is asked where they are
 
-    def with_values(self, settings: list[str]) -> Limits:
-        """Return these limits with each `NAME=VALUE` of `settings` applied.
-
-        Raises ValueError with one sentence for a person: unknown name, no number, or below zero.
-        """
-        known = {field.name: type(getattr(self, field.name)) for field in fields(self)}
-        changes: dict[str, int | float] = {}
-        for setting in settings:
-            name, _, text = setting.partition("=")
-            key = name.strip().replace("-", "_")
-            if key not in known:
-                raise ValueError(f"there is no limit named {name.strip()!r}")
-            try:
-                read_number(text)
-                value = known[key](text)
-            except ValueError:
-                raise ValueError(f"limit {name.strip()} wants a number, not {text!r}") from None
-            if not 0 <= value < float("inf"):
-                raise ValueError(f"limit {name.strip()} cannot be {text}")
-            changes[key] = value
-        return replace(self, **changes)  # type: ignore[arg-type]
-
 
 DEFAULTS = Limits()
+SERVER_DEFAULTS = ServerLimits()
+CLIENT_DEFAULTS = ClientLimits()

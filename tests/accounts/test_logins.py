@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.accounts.logins import Logins
 from chatproto.accounts.realm import portal
 from chatproto.wire.errors import Later, RemoteError
-from chatproto.wire.limits import Limits
 from tests.accounts.people import PASSWORD, Checker
+from tests.limits import Limits
 
 
 class Case(SynchronousTestCase):

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.accounts.passwords import nobodys
 from chatproto.cli.server_options import ServerOptions
 from chatproto.server.login_side import EVERYBODY
-from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
+from tests.limits import DEFAULTS
 
 
 class Threaded(MemoryReactorClock):

@@ -19,7 +19,7 @@ from chatproto.cli.server import ChatServerProgram
 from chatproto.cli.server_options import ServerOptions, seconds
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.factory import Refusal
-from chatproto.wire.limits import DEFAULTS
+from chatproto.wire.limits import SERVER_DEFAULTS
 from tests.rooms.test_lobby_port import HalfTransport
 
 
@@ -54,7 +54,7 @@ class ServerOptionsTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         options = self.parsed()
         self.assertEqual(options["port"], ["5555"])
-        self.assertEqual(options["limits"], DEFAULTS)
+        self.assertEqual(options["limits"], SERVER_DEFAULTS)
         self.assertIsNone(options["lobby"])
         self.assertEqual(self.home.stat().st_mode & 0o777, 0o700)
 
@@ -111,7 +111,7 @@ class ServerOptionsTests(SynchronousTestCase):
         printed = io.StringIO()
         with redirect_stdout(printed), self.assertRaises(SystemExit):
             self.parsed("--limits", "list")
-        self.assertEqual(DEFAULTS.with_values(printed.getvalue().split()), DEFAULTS)
+        self.assertEqual(SERVER_DEFAULTS.with_values(printed.getvalue().split()), SERVER_DEFAULTS)
 
 
 class ProgramTests(SynchronousTestCase):

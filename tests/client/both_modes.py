@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.wire.limits import DEFAULTS
 from tests.client import keyed_program, plain_program
+from tests.limits import DEFAULTS
 from tests.net import Net, Wire
 
 BOB = keyed_program.BOB

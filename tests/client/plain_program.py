@@ -11,9 +11,9 @@ from chatproto.client.events import (
     Event,
 )
 from chatproto.client.settings import ClientSettings
-from chatproto.wire.limits import DEFAULTS, Limits
 from tests.client.codes import coded
 from tests.client.typing_person import made
+from tests.limits import DEFAULTS, Limits
 from tests.net import Net, Wire, joined
 
 BOB = "127.0.0.1:5002"

@@ -26,10 +26,10 @@ from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.classic import Sender
-from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.client.codes import coded
 from tests.client.typing_person import made
+from tests.limits import DEFAULTS, Limits
 
 START = 1_700_000_000.0
 

@@ -18,9 +18,9 @@ from chatproto.client.events import (
     SessionChanged,
     Undelivered,
 )
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Reason
 from tests.client.both_modes import BOB, Both, Other, in_both_modes
+from tests.limits import DEFAULTS
 
 WORDS = ("one", "two", "three")
 

@@ -9,9 +9,9 @@ from chatproto.client.events import (
     MessageReceived,
     Notice,
 )
-from chatproto.wire.limits import DEFAULTS
 from tests.client.plain_program import BOB, Case
 from tests.client.tls_net import Literals
+from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
 WORDS = ("one", "two", "three")

@@ -8,8 +8,8 @@ from chatproto.client.events import (
     Sent,
     SessionChanged,
 )
-from chatproto.wire.limits import DEFAULTS
 from tests.client.plain_program import BOB, Case
+from tests.limits import DEFAULTS
 
 
 class MistakeTests(Case):

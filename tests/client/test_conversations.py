@@ -15,9 +15,9 @@ from chatproto.session.plain import PlainLink
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import BCP2, CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
 from tests.client.codes import coded
 from tests.client.typing_person import made
+from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
 

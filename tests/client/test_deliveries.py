@@ -20,7 +20,7 @@ from chatproto.identity.tls import Tls
 from chatproto.net.clock import Wall
 from chatproto.session.ledger import MSG
 from chatproto.stores.memory_ledger import MemoryLedger
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 ALICE, BOB = new_identity(), new_identity().name
 

@@ -13,8 +13,8 @@ from chatproto.identity.pins import Pin, PinFile
 from chatproto.identity.tls import Tls
 from chatproto.ui.commands import carry_out
 from chatproto.ui.jsonlines import json_text
-from chatproto.wire.limits import DEFAULTS
 from tests.client import plain_program, room_ends
+from tests.limits import DEFAULTS
 
 SERVER, AL = new_identity().name, new_identity().name
 

@@ -21,9 +21,9 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import DEFAULTS
 from tests.net import Net, Wire
 
 ME = Me("alice", "10.0.0.1", 5001)

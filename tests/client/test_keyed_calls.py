@@ -20,7 +20,6 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
-from chatproto.wire.limits import DEFAULTS
 from tests.client.keyed_program import (
     BOB,
     BOB_HOST,
@@ -30,6 +29,7 @@ from tests.client.keyed_program import (
     key_of,
 )
 from tests.client.tls_net import DATE, FarPerson
+from tests.limits import DEFAULTS
 
 CHANGED = "the key of {} has changed"
 MOST_MEETINGS = 256

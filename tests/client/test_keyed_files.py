@@ -8,9 +8,9 @@ from chatproto.client import files
 from chatproto.client.events import FileChanged
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Offer, OfferAck
-from chatproto.wire.limits import DEFAULTS
 from tests.client.keyed_program import Case
 from tests.client.tls_net import DATE, FarPerson
+from tests.limits import DEFAULTS
 
 OFFER = Offer(1, "name.txt", 10, DATE, "text/plain")
 

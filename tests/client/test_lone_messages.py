@@ -11,8 +11,8 @@ from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.settings import ClientSettings
 from chatproto.session.plain import PlainLink
 from chatproto.wire.dialects import CANON
-from chatproto.wire.limits import DEFAULTS
 from tests.client.typing_person import made
+from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
 

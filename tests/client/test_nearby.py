@@ -24,10 +24,10 @@ from chatproto.identity.tls import Tls
 from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS
 from tests.client.codes import coded
 from tests.client.test_app import SlowServer
 from tests.client.typing_person import made
+from tests.limits import DEFAULTS
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCD"]
 OURS = new_identity()

@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput, Event, SessionChanged
 from chatproto.client.rendezvous import MOST, Rendezvous
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
+from tests.limits import DEFAULTS
 from tests.simulation.person import LIMITS, PEOPLE_PORT, Person
 from tests.simulation.reactor import SimReactor
 from tests.simulation.routers import Router

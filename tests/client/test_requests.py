@@ -14,8 +14,8 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.identity.pins import PinTrouble
 from chatproto.net.clock import Wall
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Reason
+from tests.limits import DEFAULTS
 
 
 class RequestsTests(SynchronousTestCase):

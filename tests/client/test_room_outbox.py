@@ -6,8 +6,8 @@ from chatproto.client.events import (
     Sent,
     Undelivered,
 )
-from chatproto.wire.limits import DEFAULTS
 from tests.client.room_ends import Case
+from tests.limits import DEFAULTS
 
 
 class FlowTests(Case):

@@ -20,8 +20,8 @@ from chatproto.client.events import (
 )
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import DEFAULTS
 from tests.client.room_ends import Case, Hall, Person
+from tests.limits import DEFAULTS
 
 
 async def _wait_for(answer: Deferred[None]) -> None:

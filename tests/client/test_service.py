@@ -18,8 +18,8 @@ from chatproto.client.events import Event, Exited, Running
 from chatproto.client.home import Home
 from chatproto.client.service import CannotStart, ChatClient, host_towards
 from chatproto.client.settings import ClientSettings
-from chatproto.wire.limits import DEFAULTS
 from tests.client.typing_person import made
+from tests.limits import DEFAULTS
 from tests.net import Net
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from chatproto.client.events import FileChanged, SessionChanged
 from chatproto.wire.bcp2_files import Data, Offer
-from chatproto.wire.limits import DEFAULTS
 from tests.client.keyed_program import Case
 from tests.client.tls_net import DATE, FarPerson
+from tests.limits import DEFAULTS
 
 
 class StalledFileTests(Case):

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import Event, Notice
 from chatproto.client.strangers import KNOWN, TOLD_AFTER, Strangers
-from chatproto.wire.limits import DEFAULTS, Limits
+from tests.limits import DEFAULTS, Limits
 
 SMALL = Limits(callers=6, callers_per_address=3, callers_known=2)
 

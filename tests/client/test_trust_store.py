@@ -13,7 +13,7 @@ from chatproto.client.trust_store import MOST, TrustStore, Worth
 from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import NO_SERVER, PinFile
 from chatproto.identity.tls import Tls
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 ALICE = new_identity()
 BOB, EVE, SERVER, OTHER = (new_identity().name for _ in range(4))

@@ -17,11 +17,11 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
 from chatproto.wire.classic import Sender
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.plain_blocks import encode as encode_block
 from chatproto.wire.strict import StrictDecoder, encode
 from tests.identity.ends import Stranger
+from tests.limits import DEFAULTS
 from tests.net import Net, Wire, joined
 
 DATE = "2026-01-02T03:04:05.678Z"

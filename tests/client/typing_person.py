@@ -14,7 +14,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Wall
 from chatproto.session.ledger import Ledger
 from chatproto.ui.commands import ROWS, Command, TypedText, run
-from chatproto.wire.limits import DEFAULTS, Limits
+from tests.limits import DEFAULTS, Limits
 
 ALIASES = {"acquaintances": "trust", "reactor": "clock"}
 ROW_OF = {

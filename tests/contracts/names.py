@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from chatproto.directory.id_owners import IdOwners
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import SynchronousTestCase as Case

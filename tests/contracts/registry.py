@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
 from chatproto.directory.registry import Registry
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 if TYPE_CHECKING:
     from twisted.trial.unittest import SynchronousTestCase as Case

@@ -14,8 +14,8 @@ from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
-from chatproto.wire.limits import Limits
 from tests.contracts.names import key
+from tests.limits import Limits
 
 HOST = "198.41.0.4"
 

@@ -25,7 +25,7 @@ from chatproto.wire.classic import (
     Unregister,
 )
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 
 class Answers(SynchronousTestCase):

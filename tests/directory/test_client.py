@@ -22,7 +22,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS, Limits
+from tests.limits import DEFAULTS, Limits
 from tests.net.library_lines import cut_by_twisted
 
 BRIDGE = b"BRIDGE\r\nclientID: alice\r\n\r\n"

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.id_owners import claim, fold
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import ONE, OTHER
+from tests.limits import DEFAULTS
 
 ids = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,20}", fullmatch=True)
 

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory import introductions as module
 from chatproto.directory.introductions import MINUTE, Introductions
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
 from tests.contracts.names import key
+from tests.limits import Limits
 
 A, B, C = key(1), key(2), key(3)
 LIMITS = Limits(

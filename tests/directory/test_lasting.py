@@ -20,9 +20,9 @@ from chatproto.wire.classic import (
     Unregister,
 )
 from chatproto.wire.classic import ClassicError as PlainError
-from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
 from tests.directory.hall import HOST, Hall
+from tests.limits import DEFAULTS
 from tests.stores.sqlite_case import StoreCase
 
 NOBODY = 404

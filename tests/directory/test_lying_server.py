@@ -17,9 +17,9 @@ from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, read_date
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.room_fields import Listed, Occupant
 from tests.directory.test_secure_client import ALICE, Case
+from tests.limits import DEFAULTS
 
 NEVER = 2**53
 DATE = "2026-01-02T03:04:05.678Z"

@@ -24,9 +24,9 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import DEFAULTS
 from tests.net import Net, Wire
 
 KEY, BOBS = "sha256:" + "A" * 52, "sha256:" + "B" * 52

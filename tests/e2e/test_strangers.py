@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from chatproto.wire.limits import DEFAULTS
 from tests.e2e.harness import JsonClient, Stage
 from tests.e2e.test_encryption import person, talk
+from tests.limits import DEFAULTS
 
 MIB = 2**20
 ROOT = Path(__file__).parent.parent.parent

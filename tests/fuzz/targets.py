@@ -32,10 +32,10 @@ from chatproto.ui.jsonlines import JsonLines, json_text
 from chatproto.wire import bcp2_server, strict
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, StoreTrouble
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, Relay, RelayAck, RelayError, read_first
 from chatproto.wire.reader import Reader
 from tests.client.typing_person import made
+from tests.limits import DEFAULTS
 from tests.net import Net
 from tests.server.ends import End, connect
 from tests.server.shared_ends import NOW, Hall

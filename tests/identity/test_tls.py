@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.tls import Tls
 from chatproto.net.handshake import CLIENT_HELLO, Judge
-from chatproto.wire.limits import DEFAULTS
 from tests.identity.ends import End, Stranger, certificate, meet, new_key
+from tests.limits import DEFAULTS
 
 ALICE, BOB, EVE = new_identity(), new_identity(), new_identity()
 SIDES = {"a client": True, "a server": False}

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 KEY = "sha256:" + "A" * 52
 WHOLE = f"BEACON\r\nclientID: alice\r\nKey: {KEY}\r\nPort: 5556\r\n\r\n".encode()

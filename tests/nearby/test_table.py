@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.nearby.messages import Beacon
 from chatproto.nearby.table import Rhythm, Table
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCDEFG"]
 SMALL = replace(DEFAULTS, nearby=3, nearby_per_host=2, nearby_addresses=2)

@@ -15,9 +15,9 @@ from chatproto.wire.bcp2_common import Bcp2Message, Ping, PingAck
 from chatproto.wire.bcp2_peer import MsgAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
 SILENCE = 15.0

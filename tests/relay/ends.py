@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.relay.protocol import RelayConnection, Relays
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.plain_blocks import Relay, encode
 from tests.server.ends import End
 
@@ -20,7 +20,7 @@ ACK = b"RELAYACK\r\n\r\n"
 class Counter:
     """A port: what the connections have told it."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         self.limits = limits
         self.good: list[Any] = []
         self.gone: list[Any] = []
@@ -42,7 +42,7 @@ class Relayed(SynchronousTestCase):
 
     def use(self, **limits: float) -> None:
         """Begin."""
-        values = Limits(**limits)  # type: ignore[arg-type]
+        values = ServerLimits(**limits)  # type: ignore[arg-type]
         self.clock = Clock()
         self.clock.advance(1000.0)
         numbers = count(1)

@@ -12,7 +12,7 @@ from twisted.internet.testing import AccumulatingProtocol, StringTransport
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.relay.client import NoRelay, RelayEnd
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.relay.ends import ACK
 
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.relay.pairing import Met, Pairing, Waiting
 from chatproto.relay.tickets import Slot, Tickets, new_ticket
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 
 def tickets(**limits: float) -> Tickets:

@@ -16,9 +16,9 @@ from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import Limits
 from chatproto.wire.room_fields import Occupant
 from chatproto.wire.strict import encode
+from tests.limits import Limits
 
 LONG_AGO = "1970-01-01T00:00:00Z"
 NOW = 1000.0

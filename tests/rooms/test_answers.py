@@ -12,8 +12,8 @@ from chatproto.rooms.effects import Talk
 from chatproto.rooms.history import next_number
 from chatproto.rooms.room import LOBBY
 from chatproto.wire import bcp2_rooms
-from chatproto.wire.limits import Limits
 from chatproto.wire.room_fields import Listed, Occupant
+from tests.limits import Limits
 from tests.rooms.hall import NOW, Person, Rooms
 
 

@@ -7,7 +7,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.rooms.lobby import CloseMember, LobbyMembers, ToOne, ToOthers, look_alike
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 
 class LobbyTests(SynchronousTestCase):

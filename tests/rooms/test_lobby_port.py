@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_connection import LobbyConnection
 from chatproto.rooms.lobby_port import LobbyPort
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 from tests.net.library_lines import cut_by_twisted
 
 LIMITS = Limits(unsent=1000, body_to_server=100)

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.rooms.history import BanRecord, RoomRecord
 from chatproto.rooms.room import OVER, TABLE, Act, Role, Room, hashed, network, subject
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
 from chatproto.wire.room_fields import Occupant
+from tests.limits import Limits
 
 FOREVER = float("inf")
 

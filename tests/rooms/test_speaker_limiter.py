@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.rooms.speaker_limiter import SpeakerLimiter
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 LIMITS = Limits(say_burst=10, say_rate=5.0, say_bytes=16384.0)
 

@@ -28,8 +28,8 @@ from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire import bcp2_server
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import Limits
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
 ONE, OTHER, SERVER = new_identity(), new_identity(), new_identity()

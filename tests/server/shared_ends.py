@@ -23,9 +23,9 @@ from chatproto.stores.shared import SharedMemory
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Message, Sender
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import Limits
 from chatproto.wire.strict import StrictDecoder
 from tests.contracts.names import key
+from tests.limits import Limits
 
 NOW = 1_000_000.0
 

@@ -6,7 +6,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server import addresses
 from chatproto.server.addresses import Addresses
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 HOST = "192.0.2.1"
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.directory.answers import Directory
 from chatproto.server.factory import LEAST_IDLE, REFUSALS_AT_ONCE, ChatFactory
 from chatproto.stores.memory import MemoryRegistry
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 from tests.net.library_lines import cut_by_twisted
 from tests.server.ends import End, connect, lose
 

@@ -20,7 +20,7 @@ from chatproto.server.factory import ChatFactory
 from chatproto.server.relay_side import RelaySide, with_relay
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.wire import bcp2_server
-from chatproto.wire.limits import DEFAULTS, Limits
+from tests.limits import DEFAULTS, Limits
 from tests.server.ends import End, connect
 from tests.server.secure_ends import ONE, OTHER, Served
 

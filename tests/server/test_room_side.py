@@ -16,7 +16,7 @@ from chatproto.server.room_side import RoomSide
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire import bcp2_common, bcp2_rooms, bcp2_server
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import Limits
+from chatproto.wire.limits import ServerLimits
 from chatproto.wire.room_fields import Occupant
 from tests.server.ends import End
 from tests.server.secure_ends import ONE, OTHER, Client, Served
@@ -29,7 +29,7 @@ class Failing(MemoryRooms):
 
     fails = False
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ServerLimits) -> None:
         super().__init__(limits)
         self.settled: dict[str, int] = {}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server.shared_side import DECIDING, rules_of
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 PACKAGE = Path(__file__).parent.parent.parent / "chatproto"
 RULES = (

@@ -19,7 +19,7 @@ from chatproto.net.fast_tcp import server_transport
 from chatproto.server.listening import ListenSpec
 from chatproto.server.service import EXPIRY_INTERVAL, ChatServer
 from chatproto.stores.memory import MemoryRegistry
-from chatproto.wire.limits import DEFAULTS, Limits
+from tests.limits import DEFAULTS, Limits
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 REGACK = b"REGACK\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\nStatus: registered\r\n\r\n"

@@ -15,7 +15,7 @@ from chatproto.session.paths import (
     Race,
     RaceRole,
 )
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 REFUSAL = 0.05
 """Seconds until somebody is refused."""

@@ -18,9 +18,9 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_peer import Chat, ChatAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
 ME = Me("Alice", "10.0.0.1", 5001)

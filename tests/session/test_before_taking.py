@@ -13,8 +13,8 @@ from chatproto.session.secure import PING_EVERY, WHILE_RINGING, SecureLink
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.bcp2_peer import ChatAck, Mode, Msg, MsgAck, Quit, Turn
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.strict import encode
+from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 from tests.session.secure_link import CALL, DATE, ME, OURS, PING, Case, Owner, Shake
 

@@ -25,7 +25,7 @@ from chatproto.session.ledger import (
 )
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 KEY = "sha256:" + "B" * 52
 THEIRS = "f" * 16

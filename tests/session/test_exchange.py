@@ -25,7 +25,7 @@ from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.ledger import DELIVERED, MODE, MSG, TURN, UNDELIVERED, StreamEntry
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.session.two_sessions import KEYS, opening
 
 OURS = "0123456789abcdef"

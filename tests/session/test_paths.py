@@ -23,7 +23,7 @@ from chatproto.session.paths import (
     RaceRole,
     is_tls_server,
 )
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.session.network import Network
 
 A, B, C = ("198.41.0.4", 4000), ("198.41.0.4", 5000), ("2606:4700::1", 4000)

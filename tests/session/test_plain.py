@@ -16,9 +16,9 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.session.plain import PIECE, PlainLink
 from chatproto.wire.dialects import DIALECTS, Me
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.plain_blocks import Punch, encode
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
+from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 
 ME = Me("alice", "127.0.0.1", 5556)

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.session.plain import PlainLink
 from chatproto.wire.dialects import DIALECTS, Me
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reader import Item
+from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
 ME = Me("Alice", "10.0.0.1", 5001)

@@ -31,7 +31,7 @@ from chatproto.session.session import TABLE, PeerSession
 from chatproto.session.state import REFUSALS, SessionInput, SessionState
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 CANON, RAW, DIALBACK = DIALECTS["canon"], DIALECTS["raw"], DIALECTS["dialback"]
 

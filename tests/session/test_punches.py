@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.session.punches import Punches
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 
 class PunchTests(SynchronousTestCase):

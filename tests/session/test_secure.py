@@ -13,7 +13,7 @@ from chatproto.session.peer_messages import Answered, Arrived, Called, CallRefus
 from chatproto.session.secure import SecureLink
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit, Turn
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.net import Wire
 from tests.session.secure_link import (
     CALL,

@@ -14,7 +14,7 @@ from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG
 from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.session.two_sessions import Person, Two
 
 LIMITS = replace(DEFAULTS, waiting_messages=8)

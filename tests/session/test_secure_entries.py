@@ -11,7 +11,7 @@ from chatproto.session.peer_messages import AboutFiles, Alive, Arrived, EntryRec
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.bcp2_peer import Mode, Msg, MsgAck, Quit, Turn
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.net import Wire
 from tests.session.secure_link import AT, DATE, ME, PING, Case, says
 

@@ -40,7 +40,7 @@ from chatproto.session.state import REFUSALS, SessionInput, SessionState
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.dialects import BCP2
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.session.two_sessions import KEYS, opening
 
 OURS = "0123456789abcdef"

@@ -31,7 +31,7 @@ from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.dialects import BCP2
-from chatproto.wire.limits import DEFAULTS, Limits
+from tests.limits import DEFAULTS, Limits
 
 KEYS = ("sha256:" + "A" * 52, "sha256:" + "B" * 52)
 STREAMS = count(1)

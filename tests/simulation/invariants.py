@@ -18,7 +18,7 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.session.ledger import HEARD
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 
 MOST_UNSENT = 16 * 1024
 """Bytes that may wait at one end of a connection: a source that is told to wait writes no more, but

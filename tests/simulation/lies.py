@@ -21,10 +21,10 @@ from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAc
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
 from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.plain_blocks import encode as encode_block
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import Limits
 from tests.simulation.channel import SimTls
 from tests.simulation.network import SimNetwork
 from tests.simulation.reactor import SimReactor

@@ -20,7 +20,7 @@ from chatproto.identity.pins import SERVER as SERVERS
 from chatproto.identity.pins import Pin
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import Limits
+from tests.limits import Limits
 from tests.simulation.invariants import Books, Message, hold
 from tests.simulation.lies import LyingPeer, LyingServer
 from tests.simulation.person import LIMITS, PEOPLE_PORT, PORT, SERVER, Person

@@ -23,8 +23,8 @@ from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin, PinFile, Pins
 from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import host_port
-from chatproto.wire.limits import Limits
 from tests.client.typing_person import made
+from tests.limits import Limits
 from tests.simulation.channel import SimTls
 from tests.simulation.hall import HallBooks
 from tests.simulation.invariants import Books, hold

@@ -13,7 +13,7 @@ from chatproto.ui.commands import carry_out_values
 from chatproto.ui.oneshot import DONE, AtServer, Over, SendText, Step
 from chatproto.ui.view import json_object
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.simulation import world as worlds
 from tests.simulation.person import LIMITS, Person
 from tests.simulation.test_homes import two

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.stores.sqlite import SqliteStore
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import DEFAULTS, Limits
 from tests.contracts.names import key
+from tests.limits import DEFAULTS, Limits
 
 KEY = key(99)
 

@@ -6,8 +6,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.registry import Registry
 from chatproto.stores.memory import MemoryRegistry
-from chatproto.wire.limits import Limits
 from tests.contracts.registry import RegistryContract, lease
+from tests.limits import Limits
 
 
 class AMemoryRegistry(RegistryContract, SynchronousTestCase):

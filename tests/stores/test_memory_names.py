@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.id_owners import IdOwners, fold
 from chatproto.stores.memory_names import MemoryNames
-from chatproto.wire.limits import Limits
 from tests.contracts.names import NamesContract, key
+from tests.limits import Limits
 
 ids = st.sampled_from(["alice", "Alice", "a1ice", "bob", "b0b", "corn", "com", "dave"])
 steps = st.lists(

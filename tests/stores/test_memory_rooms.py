@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.rooms.history import RoomStore
 from chatproto.stores.memory_rooms import LINE_BYTES, MemoryRooms
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import Limits
 from tests.contracts.rooms import NOW, RoomsContract
+from tests.limits import Limits
 
 steps = st.lists(
     st.one_of(

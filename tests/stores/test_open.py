@@ -8,8 +8,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.stores.open import MemoryStore, open_store, sqlite_path
 from chatproto.stores.sqlite import SqliteStore
-from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
+from tests.limits import DEFAULTS
 
 HOME = Path("/somewhere")
 

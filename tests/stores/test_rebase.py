@@ -21,8 +21,8 @@ from chatproto.stores.sqlite_ledger import SqliteLedger
 from chatproto.transfer.offer import FileOffer
 from chatproto.transfer.records import Record, Records
 from chatproto.transfer.state import TransferState
-from chatproto.wire.limits import DEFAULTS
 from tests.contracts.names import key
+from tests.limits import DEFAULTS
 
 NOW = 1_800_000_000.0
 YEAR = 365 * 86400.0

@@ -13,10 +13,10 @@ from chatproto.directory.registry import Registry
 from chatproto.rooms.history import RoomStore
 from chatproto.server.replica_snapshot import read, written
 from chatproto.stores.shared import SharedMemory
-from chatproto.wire.limits import Limits
 from tests.contracts.names import NamesContract
 from tests.contracts.registry import RegistryContract
 from tests.contracts.rooms import RoomsContract
+from tests.limits import Limits
 
 
 class Handed:

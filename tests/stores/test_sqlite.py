@@ -19,11 +19,11 @@ from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.stores.sqlite import SqliteStore
 from chatproto.wire.errors import RemoteError, StoreTrouble
-from chatproto.wire.limits import Limits
 from tests.contracts.names import ONE, NamesContract, key
 from tests.contracts.presences import PresencesContract, presence
 from tests.contracts.registry import RegistryContract, lease
 from tests.contracts.rooms import NOW, TEA, RoomsContract
+from tests.limits import Limits
 from tests.stores.sqlite_case import StoreCase
 
 

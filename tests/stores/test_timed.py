@@ -16,11 +16,11 @@ from chatproto.server.counters import Counters
 from chatproto.stores.open import MemoryStore
 from chatproto.stores.timed import TimedLog, TimedStore
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.limits import Limits
 from tests.contracts.names import NamesContract, key
 from tests.contracts.presences import PresencesContract
 from tests.contracts.registry import RegistryContract, lease
 from tests.contracts.rooms import RoomsContract
+from tests.limits import Limits
 from tests.stores.sqlite_case import StoreCase
 
 

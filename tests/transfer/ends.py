@@ -17,8 +17,8 @@ from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import DEFAULTS, Limits
 
 
 def shown(data: bytes) -> bytes:

@@ -18,7 +18,7 @@ from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import FileStream, SourceChanged, SourceTrouble, find
 from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import read_date
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 DATE = "2026-01-01T00:00:00Z"
 

@@ -17,7 +17,7 @@ from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.errors import LocalError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.transfer.ends import End, Pair, shown
 
 CHUNK = DEFAULTS.chunk

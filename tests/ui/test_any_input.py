@@ -19,8 +19,8 @@ from chatproto.ui.commands import ROWS
 from chatproto.ui.control import Control, ControlConnection
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import PlainInterface
-from chatproto.wire.limits import DEFAULTS
 from tests.client.keyed_program import Case
+from tests.limits import DEFAULTS
 
 WORDS = st.sampled_from(
     ["bob", "@bob", "carol", "#den", "@#den", "1", "0", "999999999999999999", "-1", "~nosuchuser/x",

@@ -23,8 +23,8 @@ from chatproto.net.clock import Wall
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
 from chatproto.ui.jsonlines import json_text
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reasons import Reason
+from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 from tests.ui.asked import asked_client
 

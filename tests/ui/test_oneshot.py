@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.ui.oneshot import AtServer, Over, SendText, Step, Work
 from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.ui.values import Values
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 
 AWAY = "bob is away: you will be told when they come"
 

@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.net.clock import Wall
 from chatproto.ui.paste_guard import ANSWER_WAIT, MOST_LINES
 from chatproto.ui.plain import PlainInterface
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.ui.asked import asked_client
 
 GAP = DEFAULTS.paste_gap

@@ -11,7 +11,7 @@ from chatproto.client.events import CommandOutput, MessageReceived, Sent
 from chatproto.net.clock import Wall
 from chatproto.ui.paste import Paste
 from chatproto.ui.plain import PlainInterface
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.ui.asked import asked_client
 
 

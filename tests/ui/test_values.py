@@ -16,7 +16,7 @@ from chatproto.ui.commands import ROWS, parse_values
 from chatproto.ui.jsonlines import carry_out_json
 from chatproto.ui.oneshot import SendText
 from chatproto.ui.oneshot_files import SendFiles
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.ui.asked import asked_client
 
 WRITTEN: list[tuple[str, dict[str, Any]]] = [

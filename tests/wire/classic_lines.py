@@ -7,7 +7,7 @@ from twisted.internet.testing import StringTransport
 from chatproto.net.classic_receiver import ClassicReceiver
 from chatproto.wire import fast
 from chatproto.wire.classic import Sender
-from chatproto.wire.limits import DEFAULTS, Limits
+from tests.limits import DEFAULTS, Limits
 
 
 def classic_receiver(limits: Limits = DEFAULTS, sender: Sender = Sender.CLIENT) -> ClassicReceiver:

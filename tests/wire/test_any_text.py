@@ -15,8 +15,8 @@ from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, WireError
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.strict import StrictDecoder, encode
+from tests.limits import DEFAULTS
 
 DATE = "2026-11-29T17:08:34.159Z"
 NAMES = st.binary(min_size=1, max_size=255).map(os.fsdecode) | st.text(min_size=1)

@@ -12,8 +12,8 @@ from chatproto.wire import bcp2_files
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.strict import StrictDecoder, encode, shown
+from tests.limits import DEFAULTS
 from tests.wire.bcp2_samples import DATE, decode
 
 OFFER = f"OFFER\r\nID: 1\r\nName: a\r\nSize: 5\r\nModified: {DATE}\r\nType: text/plain\r\n"

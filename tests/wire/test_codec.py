@@ -30,8 +30,8 @@ from chatproto.wire.classic import (
 from chatproto.wire.codec import encode
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import STATUS_WORDS
+from tests.limits import Limits
 from tests.wire.classic_lines import classic_receiver
 
 REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"

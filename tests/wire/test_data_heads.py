@@ -14,8 +14,8 @@ from chatproto.wire.bcp2_files import Data
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fast import DataHead, fits_data, read_data_head, write_data_head
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.strict import LARGE_PART, StrictDecoder, encode, encode_apart
+from tests.limits import DEFAULTS
 
 HEAD = b"DATA\r\nID: 17\r\nOffset: 65536\r\nContent-Length: 5\r\n\r\n"
 SLOW = b"DATA\r\nX: y\r\n"

@@ -9,7 +9,7 @@ from chatproto.net.classic_receiver import ClassicReceiver
 from chatproto.wire import fast
 from chatproto.wire.classic import Message, Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS
+from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
 from tests.wire.test_codec import streams, told
 

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.padding import NUL, Unpadder
 from chatproto.wire.reader import Item, Left, PlainMessage, Reader
+from tests.limits import DEFAULTS
 
 words = st.text(st.characters(exclude_characters="\0\r\n", exclude_categories=["Cs"]), min_size=1)
 sizes = st.sampled_from((64, 100, 1024))

@@ -11,8 +11,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire.dialects import DIALECTS, Dialect, Me
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage, Reader
+from tests.limits import DEFAULTS
 
 ZOE = Me("zoe", "10.0.0.9", 3000)
 FRAMED = [row for row in DIALECTS.values() if not row.bare]

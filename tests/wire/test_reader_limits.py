@@ -10,8 +10,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS
 from chatproto.wire.reader import DialectKnown, Left, PlainMessage, Reader
+from tests.limits import DEFAULTS
 
 
 class LimitTests(SynchronousTestCase):

@@ -13,8 +13,8 @@ from chatproto.wire import bcp2_common, bcp2_peer, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.strict import SMALL_PART, StrictDecoder, encode
+from tests.limits import DEFAULTS, Limits
 from tests.wire.bcp2_samples import DATE, MESSAGES, decode
 
 Outcome = Bcp2Message | tuple[int, int | None]
