@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import sys
@@ -82,6 +83,9 @@ class ChatServerProgram(MultiService):
         self._input.start()
         if self._sharing is None:
             self._hand_out()
+        # The cycle collector need not look again at the modules and at what the store has loaded.
+        gc.collect()
+        gc.freeze()
 
     def _hand_out(self) -> None:
         """Print what the others need to find this server, and to be sure that it is this one."""

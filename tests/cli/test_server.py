@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import io
 import os
 import re
@@ -124,6 +125,7 @@ class ProgramTests(SynchronousTestCase):
         self.reactor = MemoryReactorClock()
         self.program: ChatServerProgram | None = None
         self.addCleanup(self.close_all)
+        self.addCleanup(gc.unfreeze)
 
     def close_all(self) -> None:
         if self.program is not None and self.program.running:
@@ -187,6 +189,11 @@ class ProgramTests(SynchronousTestCase):
         self.start("--quiet")
         found = [line for line in said if "for clients: --server" in line]
         self.assertRegex(found[0], r"--server \S+:\d+/sha256:[A-Z2-7]{52}$")
+
+    def test_what_is_there_at_the_start_costs_the_cycle_collector_no_time(self) -> None:
+        gc.unfreeze()
+        self.start()
+        self.assertGreater(gc.get_freeze_count(), 10_000)
 
     def test_a_unix_socket_is_named_and_no_place_for_clients(self) -> None:
         options = ServerOptions()
