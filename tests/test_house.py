@@ -26,6 +26,9 @@ class HouseTests(SynchronousTestCase):
     def test_private_names_of_other_objects_are_used_in_two_files_only(self) -> None:
         self.assertEqual(house.foreign_private_names(self.files), [])
 
+    def test_no_docstring_begins_with_a_pronoun(self) -> None:
+        self.assertEqual(house.pronoun_docstrings(self.files), [])
+
     def test_prints_all_measures(self) -> None:
         """Seen with `pytest -s`."""
         print()
