@@ -32,8 +32,6 @@ from chatproto.wire.reasons import Cause, Reason, reason_of
 log = Logger()
 
 ALPN = b"bcp/2"
-CLIENT_HELLO = 0x16
-"""The first byte of a TLS connection (RFC 8446, section 5.1: content type handshake)."""
 
 Judge = Callable[[str], str | None]
 """Takes the name of the peer's key; returns why it is refused, in one sentence, or None."""

@@ -23,7 +23,6 @@ from chatproto.session.ledger import (
     StreamState,
 )
 from chatproto.stores.checks import is_line, is_text
-from chatproto.stores.memory_ledger import clamp, out_of_order
 from chatproto.stores.sqlite_file import Kind, Row, SqliteFile
 from chatproto.wire.limits import CLIENT_DEFAULTS
 
@@ -57,6 +56,8 @@ GONE = "DELETE FROM moved WHERE (key, id) NOT IN (SELECT key, id FROM outbox)"
 
 LATER = 2**63 - 1
 """A number that no line reaches."""
+MOST_LINES = 10_000
+"""Most lines of the log that are handed out at once, however many are asked for."""
 
 
 class SqliteLedger:
@@ -390,3 +391,13 @@ class SqliteLedger:
         told = f"INSERT INTO words (words, rowid, text) SELECT 'delete', number, text {old}"
         db.execute(told, (room, most))
         db.execute(f"DELETE {old}", (room, most))
+
+
+def out_of_order(key: str, entry: StreamEntry) -> LedgerTrouble:
+    """Error for a message number that does not follow, or for a stream that was never begun."""
+    return LedgerTrouble(f"number {entry.id} does not follow in what is kept for {key}")
+
+
+def clamp(most: int) -> int:
+    """Limit the number of history lines asked for to `MOST_LINES`."""
+    return max(0, min(most, MOST_LINES))

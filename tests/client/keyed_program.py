@@ -25,11 +25,11 @@ from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.pins import NO_SERVER, Pin, PinFile
 from chatproto.identity.tls import Tls
 from chatproto.session.ledger import Ledger
-from chatproto.stores.memory_ledger import MemoryLedger
 from tests.client.codes import coded
 from tests.client.tls_net import FarPerson, FarServer, TlsNet, punch
 from tests.client.typing_person import made
 from tests.limits import DEFAULTS, Limits
+from tests.stores.memory_ledger import MemoryLedger
 from tests.transfer.ends import Steps
 
 BOB_HOST, BOB_PORT = "10.0.0.2", 5002

@@ -19,8 +19,8 @@ from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import Wall
 from chatproto.session.ledger import MSG
-from chatproto.stores.memory_ledger import MemoryLedger
 from tests.limits import DEFAULTS
+from tests.stores.memory_ledger import MemoryLedger
 
 ALICE, BOB = new_identity(), new_identity().name
 

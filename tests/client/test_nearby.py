@@ -22,12 +22,12 @@ from chatproto.identity.keys import new_identity
 from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
 from chatproto.nearby.messages import Beacon, Seek, encode, read_datagram
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import Contact
 from tests.client.codes import coded
 from tests.client.test_app import SlowServer
 from tests.client.typing_person import made
 from tests.limits import DEFAULTS
+from tests.stores.memory_ledger import MemoryLedger
 
 KEYS = ["sha256:" + letter * 52 for letter in "ABCD"]
 OURS = new_identity()

@@ -8,9 +8,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput, MessageReceived
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
-from chatproto.stores.memory_ledger import MemoryLedger
 from tests.client.room_ends import Hall, Person
 from tests.limits import DEFAULTS
+from tests.stores.memory_ledger import MemoryLedger
 
 
 class FullLedger(MemoryLedger):

@@ -13,7 +13,8 @@ from twisted.trial.unittest import TestCase
 
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Tls
-from chatproto.net.handshake import CLIENT_HELLO, Judge
+from chatproto.net.handshake import Judge
+from chatproto.wire.strict import TLS_CLIENT_HELLO
 from tests.identity.ends import Talk, anybody
 
 reactor: Any = global_reactor
@@ -49,7 +50,7 @@ class Side(Talk):
             self.heard += data
             if self.heard.endswith(b"."):
                 self.told.callback(self.heard)
-        elif data[0] == CLIENT_HELLO:
+        elif data[0] == TLS_CLIENT_HELLO:
             self.begin()
             self.transport.protocol.dataReceived(data)
         else:
@@ -152,7 +153,7 @@ class StartTlsTests(TestCase):
     async def test_half_a_handshake_ends_with_its_connection(self) -> None:
         called, caller = Side(Tls(BOB), False, False), Side(Tls(ALICE), False, True)
         await self.meet(called, caller)
-        caller.transport.write(bytes([CLIENT_HELLO, 3, 1, 0, 200, 1]))
+        caller.transport.write(bytes([TLS_CLIENT_HELLO, 3, 1, 0, 200, 1]))
         caller.transport.loseConnection()
         await gatherResults([called.gone, caller.gone])
         self.assertFalse(called.done)

@@ -15,7 +15,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.tls import Tls
-from chatproto.net.handshake import CLIENT_HELLO, Judge
+from chatproto.net.handshake import Judge
+from chatproto.wire.strict import TLS_CLIENT_HELLO
 from tests.identity.ends import End, Stranger, certificate, meet, new_key
 from tests.limits import DEFAULTS
 
@@ -52,7 +53,7 @@ class PairTests(SynchronousTestCase):
         self.assertEqual(called.talk.heard, b"a word between us")
 
     def test_begins_with_the_byte_that_tells_it_from_plain_text(self) -> None:
-        self.assertEqual(End(Tls(ALICE), True).take()[0], CLIENT_HELLO)
+        self.assertEqual(End(Tls(ALICE), True).take()[0], TLS_CLIENT_HELLO)
 
     def test_one_identity_serves_many_connections_each_with_its_own_judge(self) -> None:
         server = Tls(BOB)
@@ -308,7 +309,7 @@ class NoTlsTests(SynchronousTestCase):
 
     @given(st.binary(min_size=1, max_size=400))
     def test_no_bytes_make_a_server_stumble(self, data: bytes) -> None:
-        for first in (b"", bytes([CLIENT_HELLO, 3, 1])):
+        for first in (b"", bytes([TLS_CLIENT_HELLO, 3, 1])):
             end = End(Tls(BOB), False)
             end.give(first + data)
             end.end()

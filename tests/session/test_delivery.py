@@ -23,9 +23,9 @@ from chatproto.session.ledger import (
     WAITING,
     StreamEntry,
 )
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.errors import LocalError
 from tests.limits import DEFAULTS
+from tests.stores.memory_ledger import MemoryLedger
 
 KEY = "sha256:" + "B" * 52
 THEIRS = "f" * 16

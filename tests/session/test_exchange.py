@@ -23,10 +23,10 @@ from chatproto.session.effects import (
 )
 from chatproto.session.floor import Floor, TurnHolder
 from chatproto.session.ledger import DELIVERED, MODE, MSG, TURN, UNDELIVERED, StreamEntry
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.errors import LocalError
 from tests.limits import DEFAULTS
 from tests.session.two_sessions import KEYS, opening
+from tests.stores.memory_ledger import MemoryLedger
 
 OURS = "0123456789abcdef"
 THEIRS = "e" * 16

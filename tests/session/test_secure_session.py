@@ -37,11 +37,11 @@ from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG, UNDELIVERED, StreamEntry
 from chatproto.session.session import TABLE, PeerSession
 from chatproto.session.state import REFUSALS, SessionInput, SessionState
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.dialects import BCP2
 from chatproto.wire.errors import LocalError
 from tests.limits import DEFAULTS
 from tests.session.two_sessions import KEYS, opening
+from tests.stores.memory_ledger import MemoryLedger
 
 OURS = "0123456789abcdef"
 THEIRS = opening()

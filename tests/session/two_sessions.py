@@ -29,9 +29,9 @@ from chatproto.session.effects import (
 from chatproto.session.ledger import MSG, StreamEntry
 from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.dialects import BCP2
 from tests.limits import DEFAULTS, Limits
+from tests.stores.memory_ledger import MemoryLedger
 
 KEYS = ("sha256:" + "A" * 52, "sha256:" + "B" * 52)
 STREAMS = count(1)

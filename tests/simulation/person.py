@@ -21,7 +21,6 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin, PinFile, Pins
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.wire.fields import host_port
 from tests.client.typing_person import made
 from tests.limits import Limits
@@ -31,6 +30,7 @@ from tests.simulation.invariants import Books, hold
 from tests.simulation.network import SimNetwork
 from tests.simulation.reactor import SimReactor
 from tests.simulation.trace import Trace
+from tests.stores.memory_ledger import MemoryLedger
 
 LIMITS = Limits(
     connections=100,

@@ -23,8 +23,8 @@ from chatproto.session.ledger import (
     LedgerTrouble,
     StreamEntry,
 )
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.sqlite_ledger import SqliteLedger
+from tests.stores.memory_ledger import MemoryLedger
 
 keys = st.sampled_from(["k1", "k2", "k3"])
 rooms = st.sampled_from(["#tea", "#den"])

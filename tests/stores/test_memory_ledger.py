@@ -5,8 +5,9 @@ from __future__ import annotations
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.session.ledger import Ledger
-from chatproto.stores.memory_ledger import MOST_LINES, MemoryLedger
+from chatproto.stores.sqlite_ledger import MOST_LINES
 from tests.contracts.ledger import BOB, LedgerContract, message
+from tests.stores.memory_ledger import MemoryLedger
 
 
 class ALedgerInMemory(LedgerContract, SynchronousTestCase):

@@ -9,8 +9,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.session.ledger import LINE_BYTES, MSG, Ledger, StreamEntry
-from chatproto.stores.memory_ledger import MemoryLedger
 from chatproto.stores.sqlite_ledger import SqliteLedger
+from tests.stores.memory_ledger import MemoryLedger
 
 MOST = 10 * LINE_BYTES + 100
 

@@ -14,15 +14,12 @@ from chatproto.session.ledger import (
     ROOM_AT_ONCE,
     UNCERTAIN,
     WAITING,
-    LedgerTrouble,
     LogLine,
     StreamEntry,
     StreamState,
 )
+from chatproto.stores.sqlite_ledger import clamp, out_of_order
 from chatproto.wire.limits import CLIENT_DEFAULTS
-
-MOST_LINES = 10_000
-"""As many lines of the log are handed out at once, however many are asked for."""
 
 WORD = re.compile(r"[^\W_]+")
 
@@ -196,16 +193,6 @@ class MemoryLedger:
     def _mark(self, number: int, state: str) -> None:
         if number:
             self._lines[number] = replace(self._lines[number], state=state)
-
-
-def out_of_order(key: str, entry: StreamEntry) -> LedgerTrouble:
-    """Error for a message number that does not follow, or for a stream that was never begun."""
-    return LedgerTrouble(f"number {entry.id} does not follow in what is kept for {key}")
-
-
-def clamp(most: int) -> int:
-    """Limit the number of history lines asked for to `MOST_LINES`."""
-    return max(0, min(most, MOST_LINES))
 
 
 def latest(lines: list[LogLine], most: int) -> tuple[LogLine, ...]:
