@@ -1,1 +1,1 @@
-"""One user's program: its own port, its calls, its conversations."""
+"""Run one user's program: its port, its calls and its conversations."""

@@ -1,4 +1,4 @@
-"""One user's program: its parts, built in order."""
+"""Build the parts of one user's program, in order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One introduction carried out: dialled, dialled back and relayed, as its race says."""
+"""Carry out one rendezvous: dial, be dialled and join the relay, as its race decides."""
 
 from __future__ import annotations
 

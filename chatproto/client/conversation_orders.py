@@ -22,7 +22,7 @@ MEANT = {
 
 
 class ConversationOrders:
-    """Each goes to the current conversation, or to the one that is named; each raises LocalError with one
+    """Act on the current conversation or a named one; each method raises LocalError with one
     sentence.
     """
 

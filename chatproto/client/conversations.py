@@ -251,7 +251,7 @@ class Conversations:
         return [(one.name, text) for one in self._all for text in one.session.waiting]
 
     def rows(self) -> list[dict[str, Any]]:
-        """Each with how it stands, for /who."""
+        """Return the conversations with their states, for /who."""
         return [
             {
                 "id": one.name,

@@ -182,7 +182,7 @@ class Doctor:
 
 
 class _Line:
-    """One connection to a server, step by step."""
+    """Connection to a server, made step by step."""
 
     def __init__(self, reactor: Any, host: str, port: int, patient: Patient) -> None:
         self.name = host_port(host, port)
@@ -237,7 +237,7 @@ class _Line:
         return answer
 
     def close(self) -> None:
-        """All is known."""
+        """Close the connection; nothing more is asked."""
         self._line.close()
 
     def _judge(self, key: str) -> str | None:

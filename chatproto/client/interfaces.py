@@ -76,7 +76,7 @@ def is_address(host: str) -> bool:
 
 
 def _ipv4() -> Iterator[str]:
-    """One for each interface."""
+    """Yield one IPv4 address for each interface."""
     try:
         from fcntl import ioctl
 

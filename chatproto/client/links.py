@@ -269,7 +269,7 @@ class Links:
         return not any(link.called and other is one for link, other in self._links.items())
 
     def _mirror(self, link: PlainLink) -> None:
-        """One whom we called may have answered in another dialect: it is spoken from now on."""
+        """Switch to the dialect in which a called peer has answered."""
         conversation, dialect = self._links.get(link), link.reader.dialect
         if not link.called and conversation is not None and dialect is not None:
             conversation.session.mirror(dialect)

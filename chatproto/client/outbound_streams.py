@@ -10,7 +10,7 @@ from chatproto.session.ledger import MSG, Ledger
 
 
 class OutboundStreams:
-    """One correspondence a key, however many conversations come and go, in one ledger."""
+    """Keep one delivery for each key in one ledger, however many conversations come and go."""
 
     def __init__(self, context: Context, ledger: Ledger, known: TrustStore) -> None:
         self.ledger = ledger

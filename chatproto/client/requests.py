@@ -74,7 +74,7 @@ class Requests:
         self._tell(Failed(unexpected(command), status=500, command=command, code=Reason.INTERNAL))
 
     async def _guard(self, command: str, work: Work) -> None:
-        """One thing that went wrong is one sentence; our own mistakes go to the log as well."""
+        """Publish a failure of `work` as one sentence; our own mistakes go to the log as well."""
         try:
             await work()
         except CodedError as error:

@@ -29,7 +29,7 @@ NOT_SO = {
 
 
 class RoomOrders:
-    """Each takes the room's name, or goes to the current one; what cannot be done is one `Failed`."""
+    """Ask the server about a named room or the current one; a refusal is one `Failed`."""
 
     def __init__(self, context: Context, requests: Requests, rooms: JoinedRooms) -> None:
         self._context = context

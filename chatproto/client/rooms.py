@@ -99,7 +99,7 @@ class JoinedRooms:
         return self._outbox.unsent
 
     def rows(self) -> list[dict[str, Any]]:
-        """Each as /who shows it."""
+        """Return the rooms as /who shows them."""
         current = self._conversations.room
         return [
             {"room": name, "count": one.count, "role": one.role, "current": name == current}

@@ -75,7 +75,7 @@ class SecureDialer:
 
 
 class _Asking:
-    """One call to somebody whom the server introduced, which is asked for them again until it is there.
+    """Call to a peer whom the server introduced; the server is asked again until it is answered.
 
     Every introduction is carried out until one of them finds a connection. When all have failed and
     none is to come, the call fails with the reason of the first one.

@@ -1,4 +1,4 @@
-"""One user's program as a Twisted service: its port, its input and output, and its end."""
+"""Run a client as a Twisted service: its port, its input and output, and its end."""
 
 from __future__ import annotations
 

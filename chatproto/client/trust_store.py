@@ -65,7 +65,7 @@ class TrustStore:
 
     @property
     def pins(self) -> Pins:
-        """All pins as they are now."""
+        """Return all pins as they are now."""
         return self._file.pins
 
     @property
