@@ -12,6 +12,7 @@ from twisted.python.failure import Failure
 
 from chatproto.net.addresses import AddressScope, reach_of
 from chatproto.net.resolver import endpoint_to
+from chatproto.net.sniff import hand_over
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
@@ -48,10 +49,7 @@ class RelayEnd(Protocol):
         """From now on the pipe is `protocol`'s, which may begin TLS in its `connectionMade`."""
         transport, data = self.transport, self._came
         self._came = b""
-        transport.protocol = protocol
-        protocol.makeConnection(transport)
-        if data:
-            transport.protocol.dataReceived(data)  # TLS stands there now, if it has begun
+        hand_over(transport, protocol, data)
         transport.resumeProducing()
 
     def give_up(self) -> None:

@@ -95,14 +95,10 @@ class RelayConnection(Protocol):
         self._relays = relays
         self._port = port
 
-    def start(self, transport: Any, data: bytes) -> None:
-        """Go on with `transport`, whose first bytes are `data`."""
-        transport.protocol = self
-        self.makeConnection(transport)
-        self._port.watch(self, self._now() + self._port.limits.handshake_wait)
-        self.dataReceived(data)
-
     # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        self._port.watch(self, self._now() + self._port.limits.handshake_wait)
 
     def dataReceived(self, data: bytes) -> None:
         if self._leaving:

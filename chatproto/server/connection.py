@@ -17,20 +17,19 @@ from zope.interface import implementer
 
 from chatproto.directory.classic_registration import Origin, is_loopback
 from chatproto.net.classic_receiver import ClassicReceiver
+from chatproto.net.sniff import FirstBytes, hand_over, sniff
 from chatproto.relay.protocol import RelayConnection
 from chatproto.server.work_queue import PIECE, Use
 from chatproto.wire.classic import ClassicError, ClassicRegAck, ClassicRegister, Message
 from chatproto.wire.codec import encode, encode_text, shown
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port, plain_host
-from chatproto.wire.strict import TLS_CLIENT_HELLO
+from chatproto.wire.plain_blocks import TO_SERVER
 
 if TYPE_CHECKING:
     from chatproto.server.factory import ChatFactory
 
 Tell = Callable[[str], None]
-RELAY_BEGINS = (b"R", b"RE", b"REL")
-"""Most connections are not the relay's, and seen not to be at once."""
 LOOK = 512
 """Characters of answers between two looks whether the slice of time is used up."""
 
@@ -139,22 +138,23 @@ class ChatConnection(ClassicReceiver):
     def _begin(self, data: bytes) -> bool:
         """Look at the first bytes; false if this is not plain text, not to be, or not yet known."""
         secure, relay = self.factory.secure, self.factory.relay
-        if data[0] == TLS_CLIENT_HELLO and secure is not None:
-            self._hello = data
-            self.factory.turns.ask(self)
-            if self._hello:
-                self._stop_reading()
-            return False
-        if data[0] == TLS_CLIENT_HELLO:
-            self.close()
-            return False
-        if data[:3] in RELAY_BEGINS and relay is not None and relay.wants(data):
-            if relay.is_certain(data):
+        match sniff(data, TO_SERVER if relay is not None else ()):
+            case FirstBytes.TLS if secure is not None:
+                self._hello = data
+                self.factory.turns.ask(self)
+                if self._hello:
+                    self._stop_reading()
+                return False
+            case FirstBytes.TLS:
+                self.close()
+                return False
+            case FirstBytes.BLOCK if relay is not None:
                 self._become(relay.connection(self), data)
-            else:
+                return False
+            case FirstBytes.UNDECIDED:
                 self._held = data
                 self.factory.watch(self, self.factory.seconds() + self.factory.limits.line_wait)
-            return False
+                return False
         return self._begin_plain()
 
     def _begin_tls(self) -> None:
@@ -170,7 +170,7 @@ class ChatConnection(ClassicReceiver):
         """From now on the connection, which began with `data`, is `other`'s."""
         transport, self.transport = self.transport, None
         self.factory.replace(self, other)
-        other.start(transport, data)
+        hand_over(transport, other, data)
 
     def _begin_plain(self) -> bool:
         """Go on in plain text; false if it is refused."""

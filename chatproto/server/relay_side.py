@@ -12,7 +12,6 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.relay.protocol import RelayConnection, Relays
 from chatproto.relay.tickets import new_ticket
 from chatproto.wire.limits import ServerLimits
-from chatproto.wire.plain_blocks import TO_SERVER, may_begin
 
 RATE = re.compile(r"on:([0-9]{1,12})([kMG]?)", re.ASCII)
 UNITS = {"": 1, "k": 1024, "M": 1024**2, "G": 1024**3}
@@ -42,14 +41,6 @@ class RelaySide:
     def issue(self, asker: str, call: str, now: float) -> tuple[str, str] | None:
         """A ticket for each of the two of `call`, which the key `asker` asked for; None: it has too many."""
         return self.relays.tickets.issue(asker, call, now)
-
-    def wants(self, data: bytes) -> bool:
-        """Return True if a connection that begins with `data` is or may become one to the relay."""
-        return may_begin(data, TO_SERVER)
-
-    def is_certain(self, data: bytes) -> bool:
-        """Return True if it certainly is one."""
-        return len(data) > len(TO_SERVER[0].method) + 1
 
     def connection(self, plain: Any) -> RelayConnection:
         """Return the protocol that takes over from `plain`."""

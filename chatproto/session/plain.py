@@ -17,16 +17,16 @@ from twisted.internet.interfaces import (
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.sniff import FirstBytes, sniff
 from chatproto.net.text_connection import TextConnection
 from chatproto.net.timers import Timers
 from chatproto.wire.dialects import RAW, Dialect, Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.plain_blocks import TO_PEER, Punch, may_begin, read_first
+from chatproto.wire.plain_blocks import TO_PEER, Punch, read_first
 from chatproto.wire.reader import Item, PlainMessage, Reader
 from chatproto.wire.reasons import Cause, Reason
-from chatproto.wire.strict import TLS_CLIENT_HELLO
 
 PIECE = 1024
 """Bytes that are read in one turn of the reactor; the others wait for the next."""
@@ -224,14 +224,15 @@ class PlainLink(TextConnection):
         self._timers.cancel("greet")
         if self._leaving:
             return
-        if self.called and not self.heard_any and data[0] == TLS_CLIENT_HELLO:
-            self._owner.link_hello(self, data)
-            return
         if self.called and not self.heard_any:
             data, self._first = self._first + data, b""
-            if may_begin(data, TO_PEER):
-                self._may_punch(data)
-                return
+            match sniff(data, TO_PEER):
+                case FirstBytes.TLS:
+                    self._owner.link_hello(self, data)
+                    return
+                case FirstBytes.BLOCK | FirstBytes.UNDECIDED:
+                    self._may_punch(data)
+                    return
             self._timers.cancel("punch")
         self._read(data)
 

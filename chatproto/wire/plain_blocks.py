@@ -102,10 +102,15 @@ def encode(message: Bcp2Message) -> bytes:
 def may_begin(data: bytes, kinds: tuple[type[Kind], ...]) -> bool:
     """Return True if a connection that begins with `data` can begin with one of `kinds`."""
     for kind in kinds:
-        start = kind.method.encode() + b"\r\n"
+        start = start_line(kind)
         if data.startswith(start) or start.startswith(data):
             return True
     return False
+
+
+def start_line(kind: type[Bcp2Message]) -> bytes:
+    """Return the first line of every block of `kind`, with its end."""
+    return kind.method.encode() + b"\r\n"
 
 
 def read_first(data: bytes, kinds: tuple[type[Kind], ...]) -> tuple[Kind, bytes] | None:

@@ -9,6 +9,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.sniff import hand_over
 from chatproto.relay.protocol import RelayConnection, Relays
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.plain_blocks import Relay, encode
@@ -56,7 +57,7 @@ class Relayed(SynchronousTestCase):
         """A connection that has begun with `data`."""
         end = End()
         connection = RelayConnection(self.relays, self.counter, "127.0.0.1", 40000)
-        connection.start(end, data)
+        hand_over(end, connection, data)
         return connection, end
 
     def issue(self) -> tuple[str, str]:

@@ -1,0 +1,48 @@
+"""Decide from the first bytes of a connection which protocol goes on with it."""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Any
+
+from twisted.internet.interfaces import IProtocol
+
+from chatproto.wire.plain_blocks import Kind, may_begin, start_line
+from chatproto.wire.strict import TLS_CLIENT_HELLO
+
+
+class FirstBytes(Enum):
+    """The protocols that a connection may begin with."""
+
+    TLS = auto()
+    """A TLS handshake (RFC 8446, section 5.1)."""
+    BLOCK = auto()
+    """The whole start line of an expected block, such as PUNCH or RELAY."""
+    UNDECIDED = auto()
+    """The beginning of such a start line; more bytes decide."""
+    TEXT = auto()
+    """Anything else: the classic dialect, or raw text."""
+
+
+def sniff(data: bytes, kinds: tuple[type[Kind], ...]) -> FirstBytes:
+    """Classify a connection by all bytes received so far, at least one.
+
+    Args: kinds: the blocks that the connection may begin with; empty if it may not.
+    """
+    if data[0] == TLS_CLIENT_HELLO:
+        return FirstBytes.TLS
+    if not may_begin(data, kinds):
+        return FirstBytes.TEXT
+    certain = any(data.startswith(start_line(kind)) for kind in kinds)
+    return FirstBytes.BLOCK if certain else FirstBytes.UNDECIDED
+
+
+def hand_over(transport: Any, protocol: IProtocol, data: bytes) -> None:
+    """Let `protocol` go on with `transport`; `data` was received and is its to read.
+
+    If `protocol` begins TLS in its `connectionMade`, `data` belongs to the handshake.
+    """
+    transport.protocol = protocol
+    protocol.makeConnection(transport)
+    if data:
+        transport.protocol.dataReceived(data)
