@@ -39,6 +39,7 @@ from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.server.terminal import Terminal
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output
 from chatproto.stores.open import Store, open_store
@@ -176,14 +177,23 @@ class ChatServerProgram(MultiService):
             times.date,
         )
         keyed.resume(self._reactor.seconds())
+        turns = WorkQueue(self._reactor)
         self._rooms = RoomSide(
-            self._reactor, store.rooms, limits, store.names.owner, trace, times, keyed.sees
+            self._reactor,
+            store.rooms,
+            limits,
+            store.names.owner,
+            trace,
+            times,
+            keyed.sees,
+            turns,
         )
         secure = SecureSide(
             Tls(options["identity"], limits),
             keyed,
             options.login_side(self._reactor, limits),
             self._rooms,
+            turns,
         )
         self._server = ChatServer(
             self._reactor,

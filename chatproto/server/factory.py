@@ -55,6 +55,8 @@ class ChatFactory(Factory):
     """The connections of a server, what they share, and how many there may be.
 
     `most`: connections in all. `say` and `trace` get lines, or are None and nothing is formatted.
+    `secure` and `relay` take over connections that begin with TLS or RELAY; without them such a
+    connection is closed. `tls_only`: refuse plain text.
     """
 
     noisy = False
@@ -67,6 +69,9 @@ class ChatFactory(Factory):
         most: int = 1000,
         say: Tell | None = None,
         trace: Tell | None = None,
+        secure: SecureSide | None = None,
+        relay: RelaySide | None = None,
+        tls_only: bool = False,
     ) -> None:
         self.clock = clock
         self.seconds: Callable[[], float] = clock.seconds
@@ -77,19 +82,17 @@ class ChatFactory(Factory):
         self.most = most
         self.say = say
         self.trace = trace
-        self.secure: SecureSide | None = None
-        """Who goes on with a connection that begins TLS; None: such a one is closed."""
-        self.relay: RelaySide | None = None
-        """Who goes on with a connection that begins with RELAY; None: that is no method here."""
+        self.secure = secure
+        self.relay = relay
         self.shared: SharedSide | None = None
         """Who answers where several servers share what they know; None: this one alone does."""
-        self.tls_only = False
-        """Whether plain text is refused."""
+        self.tls_only = tls_only
         self.tally: Counters | None = None
         """Where it is counted what happens, if anybody wants to know."""
         self.wheel: TimerWheel[Any] = TimerWheel()
         self._ticking: Any = None
-        self.turns = WorkQueue(clock)
+        turns = secure.turns if secure is not None else None
+        self.turns = turns if turns is not None else WorkQueue(clock)
         self.addresses = Addresses(limits)
         self.silent: OrderedDict[Any, None] = OrderedDict()
         """Who never sent a request, the first to come first."""

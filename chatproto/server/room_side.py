@@ -109,6 +109,7 @@ class RoomSide:
 
     `trace` gets every line that is said, once for its room. Raises StoreTrouble if the store does
     not tell which rooms there are. `times` translates between its clock and the time of day.
+    `turns`: queue for what large rooms are sent; None sends it without a pause.
     """
 
     log = Logger()
@@ -122,6 +123,7 @@ class RoomSide:
         trace: Callable[[str], None] | None = None,
         times: Times | None = None,
         sees: Callable[[str, str], bool] = lambda key, client_id: True,
+        turns: WorkQueue | None = None,
     ) -> None:
         self.connections: Mapping[Any, Connected] = {}
         self.plain: PlainPort | None = None
@@ -130,8 +132,7 @@ class RoomSide:
         self._trace = trace
         self.ends = False
         """All connections are about to end, and nobody is told of the others' end."""
-        self.turns: WorkQueue | None = None
-        """Queue of large rooms; None: everything is sent at once."""
+        self.turns = turns
         self._feeds: dict[Room, RoomFeed] = {}
         self._chore = Chore(self._send_on)
         self._turns: dict[Room, list[Talk]] = {}  # what was said in this turn of the reactor

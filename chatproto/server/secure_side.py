@@ -26,7 +26,10 @@ AT_ONCE = 64
 
 
 class SecureSide:
-    """Shared state of all secure connections: the server's key, directory, login rules, clients."""
+    """Shared state of all secure connections: the server's key, directory, login rules, clients.
+
+    `turns`: queue for news to many clients at once; None sends them without a pause.
+    """
 
     def __init__(
         self,
@@ -34,6 +37,7 @@ class SecureSide:
         directory: KeyedDirectory,
         logins: LoginSide = EVERYBODY,
         rooms: RoomSide | None = None,
+        turns: WorkQueue | None = None,
     ) -> None:
         self.tls = tls
         self.directory = directory
@@ -41,8 +45,7 @@ class SecureSide:
         self.rooms = rooms
         self.shared: SharedSide | None = None
         """Who answers where several servers share what they know; None: this one alone does."""
-        self.turns: WorkQueue | None = None
-        """Queue of pushes; None: all are sent at once."""
+        self.turns = turns
         self._pushes: dict[tuple[ClientConnection, str], Presence] = {}
         self._chore = Chore(self._push)
         self.connections: dict[ClientConnection, SecureConnection] = {}

@@ -70,14 +70,16 @@ class ChatServer(MultiService):
         names = secure.directory.names if secure is not None else None
         self.directory = Directory(registry, limits, names)
         self.directory.open = secure.directory if secure is not None else None
-        self.factory = ChatFactory(reactor, self.directory, limits, say=say, trace=trace)
-        self.factory.secure = secure
-        if secure is not None:
-            secure.turns = self.factory.turns
-            if secure.rooms is not None:
-                secure.rooms.turns = self.factory.turns
-        self.factory.tls_only = tls_only
-        self.factory.relay = relay
+        self.factory = ChatFactory(
+            reactor,
+            self.directory,
+            limits,
+            say=say,
+            trace=trace,
+            secure=secure,
+            relay=relay,
+            tls_only=tls_only,
+        )
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, as `Server listening on` says it; filled by startService."""
         self._places = [ListenSpec(reactor, text) for text in endpoints]

@@ -195,6 +195,14 @@ class ProgramTests(SynchronousTestCase):
         self.start()
         self.assertGreater(gc.get_freeze_count(), 10_000)
 
+    def test_rooms_and_news_share_the_work_queue_of_the_connections(self) -> None:
+        self.start()
+        assert self.program is not None
+        factory = self.program._server.factory
+        assert factory.secure is not None and factory.secure.rooms is not None
+        self.assertIs(factory.secure.turns, factory.turns)
+        self.assertIs(factory.secure.rooms.turns, factory.turns)
+
     def test_a_unix_socket_is_named_and_no_place_for_clients(self) -> None:
         options = ServerOptions()
         options.parseOptions(["--home", self.mktemp(), "--port", "unix:chat.socket"])

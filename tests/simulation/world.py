@@ -18,6 +18,7 @@ from chatproto.server.relay_side import RelaySide
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
+from chatproto.server.work_queue import WorkQueue
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.memory_names import MemoryNames
 from chatproto.stores.memory_rooms import MemoryRooms
@@ -158,8 +159,12 @@ class World:
             relay.relays = Relays(cast(Any, reactor), LIMITS, lambda: new_ticket(self._ticket))
         tickets = no_tickets if relay is None else relay.issue
         directory = KeyedDirectory(self._names, registry, self._new_call, LIMITS, tickets)
-        rooms = RoomSide(cast(Any, reactor), self._said, LIMITS) if self.rules.rooms else None
-        self.side = SecureSide(cast(Any, SimTls(self._server_key)), directory, rooms=rooms)
+        turns, rooms = WorkQueue(reactor), None
+        if self.rules.rooms:
+            rooms = RoomSide(cast(Any, reactor), self._said, LIMITS, turns=turns)
+        self.side = SecureSide(
+            cast(Any, SimTls(self._server_key)), directory, rooms=rooms, turns=turns
+        )
         where = f"tcp:{PORT}:interface={SERVER}"
         server = ChatServer(reactor, [where], registry, LIMITS, secure=self.side, relay=relay)
         server.factory.wheel.grain = 0.5
