@@ -817,9 +817,12 @@ class LongListTests(Case):
         self.assertLessEqual(self.b.transfers.waiting_bytes, DEFAULTS.offers_bytes)
 
     def test_depth_times_files_is_bounded(self) -> None:
+        few = Pair(self.folder / "few", replace(DEFAULTS, offer_parts=50_000), accept=False)
+        self.b = few.b
+        self.b.transfers.resumed(0.0)
         path = "/".join("a" * 30)
-        listed = tuple((1, f"{path}{number}") for number in range(5000))
-        self.b.hear(Offer(1, "deep", 5000, "2025-01-02T02:04:05Z", "folder", listed))
+        listed = tuple((1, f"{path}{number}") for number in range(3000))
+        self.b.hear(Offer(1, "deep", 3000, "2025-01-02T02:04:05Z", "folder", listed))
         self.b.settle()
         self.assertEqual((self.b.told, self.refused()), ([], [413]))
 
