@@ -26,7 +26,8 @@ from chatproto.server.factory import ChatFactory
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.ui.plain import PlainInterface
 from chatproto.wire.bcp2_peer import MsgAck
-from tests.client import keyed_program, room_ends
+from tests.client import keyed_program
+from tests.client.rooms import room_ends
 from tests.limits import DEFAULTS
 from tests.server.ends import End, connect
 from tests.simulation.world import World

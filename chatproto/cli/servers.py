@@ -13,9 +13,9 @@ from chatproto.client.address_book import AddressBook
 from chatproto.client.app import ServerAccess
 from chatproto.client.context import Context
 from chatproto.client.events import Notice
-from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.server_news import ServerEvents, ServerNews
+from chatproto.client.server.introducers import ClassicIntroducer, SecureIntroducer
+from chatproto.client.server.server_news import ServerEvents, ServerNews
 from chatproto.client.service import CannotStart
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.client import ClassicServer

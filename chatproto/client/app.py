@@ -15,7 +15,6 @@ from chatproto.client.conversations import Conversations
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.files import Files
 from chatproto.client.held_input import HeldInput
-from chatproto.client.introducers import Introducer
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.messages import Messages
 from chatproto.client.name_resolver import NameResolver
@@ -28,10 +27,11 @@ from chatproto.client.program import Program
 from chatproto.client.questions import Questions
 from chatproto.client.rendezvous import ServerAnswers
 from chatproto.client.requests import Requests
-from chatproto.client.room_orders import RoomOrders
-from chatproto.client.rooms import JoinedRooms
-from chatproto.client.server_news import ServerEvents
-from chatproto.client.server_queries import ServerQueries
+from chatproto.client.rooms.joined_rooms import JoinedRooms
+from chatproto.client.rooms.room_orders import RoomOrders
+from chatproto.client.server.introducers import Introducer
+from chatproto.client.server.server_news import ServerEvents
+from chatproto.client.server.server_queries import ServerQueries
 from chatproto.client.status_report import StatusReport
 from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore

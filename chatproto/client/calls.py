@@ -24,7 +24,7 @@ from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.client.requests import Requests
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.client.secure_links import SecureLinks
-from chatproto.client.server_news import ServerEvents
+from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
 from chatproto.client.target import AwayContact, Target
 from chatproto.client.trust_store import TrustStore

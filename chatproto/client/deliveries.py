@@ -10,8 +10,8 @@ from twisted.internet.interfaces import IDelayedCall
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.context import Context
-from chatproto.client.introducers import Introducer
 from chatproto.client.outbound_streams import OutboundStreams
+from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
 from chatproto.wire.reasons import CodedError
 

@@ -7,11 +7,11 @@ from chatproto.client.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.held_input import HeldInput
-from chatproto.client.introducers import Introducer
 from chatproto.client.outbox import Outbox
 from chatproto.client.outgoing import OutgoingCalls
-from chatproto.client.room_orders import RoomOrders
-from chatproto.client.rooms import JoinedRooms
+from chatproto.client.rooms.joined_rooms import JoinedRooms
+from chatproto.client.rooms.room_orders import RoomOrders
+from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
 from chatproto.wire.errors import LocalError

@@ -12,11 +12,11 @@ from chatproto.client.context import Context, Signal
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Notice, PresenceChanged
-from chatproto.client.introducers import Introducer
 from chatproto.client.nearby import Neighbours
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rendezvous import Rendezvous, ServerAnswers
-from chatproto.client.server_news import ServerEvents
+from chatproto.client.server.introducers import Introducer
+from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable

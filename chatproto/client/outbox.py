@@ -22,7 +22,7 @@ from chatproto.client.events import (
 )
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
-from chatproto.client.server_news import ServerEvents
+from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Wall

@@ -10,12 +10,12 @@ from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.events import Exited, Notice, Running
 from chatproto.client.files import Files
 from chatproto.client.held_input import HeldInput
-from chatproto.client.introducers import Introducer
 from chatproto.client.nearby import Neighbours
 from chatproto.client.outbox import Outbox
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.requests import Requests
-from chatproto.client.rooms import JoinedRooms
+from chatproto.client.rooms.joined_rooms import JoinedRooms
+from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
 from chatproto.wire.dialects import Me
 

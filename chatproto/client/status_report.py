@@ -8,10 +8,10 @@ from chatproto.client.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import CommandOutput
-from chatproto.client.introducers import Introducer
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rendezvous import tried
-from chatproto.client.rooms import JoinedRooms
+from chatproto.client.rooms.joined_rooms import JoinedRooms
+from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson
 from chatproto.session.state import SessionState

@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.cli.client import make_client
 from chatproto.cli.client_options import Options
-from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
+from chatproto.client.server.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin
 from chatproto.wire.fields import host_port

@@ -15,9 +15,9 @@ from chatproto.client.app import ServerAccess, Storage, no_server
 from chatproto.client.context import Context
 from chatproto.client.door import Door
 from chatproto.client.events import Event
-from chatproto.client.introducers import SecureIntroducer
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.server_news import ServerEvents, ServerNews
+from chatproto.client.server.introducers import SecureIntroducer
+from chatproto.client.server.server_news import ServerEvents, ServerNews
 from chatproto.client.settings import ClientSettings
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer

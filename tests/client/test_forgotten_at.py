@@ -13,7 +13,8 @@ from chatproto.identity.pins import Pin, PinFile
 from chatproto.identity.tls import Tls
 from chatproto.ui.commands import carry_out
 from chatproto.ui.jsonlines import json_text
-from tests.client import plain_program, room_ends
+from tests.client import plain_program
+from tests.client.rooms import room_ends
 from tests.limits import DEFAULTS
 
 SERVER, AL = new_identity().name, new_identity().name

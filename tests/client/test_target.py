@@ -25,8 +25,8 @@ from chatproto.session.state import SessionState
 from chatproto.ui.control import for_others
 from chatproto.ui.view import plain_lines
 from chatproto.wire.bcp2_common import Error
-from tests.client import room_ends
 from tests.client.keyed_program import BOB, Case
+from tests.client.rooms import room_ends
 from tests.client.tls_net import DATE, FarPerson
 
 

@@ -22,7 +22,7 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
-from chatproto.client.introducers import ClassicIntroducer
+from chatproto.client.server.introducers import ClassicIntroducer
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.client import ClassicServer
 from chatproto.stores.memory_names import MemoryNames

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from twisted.internet.defer import Deferred
 
 from chatproto.client.events import Event, Undelivered
-from chatproto.client.membership import Membership
+from chatproto.client.rooms.membership import Membership
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason

@@ -9,13 +9,13 @@ from twisted.internet.defer import Deferred
 from chatproto.client.context import Context
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, RoomChanged
-from chatproto.client.membership import Membership
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests
-from chatproto.client.room_log import RoomLog
-from chatproto.client.room_news import changed, joined
-from chatproto.client.room_outbox import RoomOutbox
-from chatproto.client.server_news import ServerEvents
+from chatproto.client.rooms.membership import Membership
+from chatproto.client.rooms.room_log import RoomLog
+from chatproto.client.rooms.room_news import changed, joined
+from chatproto.client.rooms.room_outbox import RoomOutbox
+from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
 from chatproto.client.target import RoomTarget, Target
 from chatproto.directory.answer import ServerRefused

@@ -16,7 +16,7 @@ from chatproto.client.app import ServerAccess
 from chatproto.client.context import Context
 from chatproto.client.events import Event, Failed, MessageReceived, RoomChanged, Sent
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.server_news import ServerEvents
+from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput, MessageReceived
 from chatproto.session.ledger import LedgerTrouble, StreamEntry
-from tests.client.room_ends import Hall, Person
+from tests.client.rooms.room_ends import Hall, Person
 from tests.limits import DEFAULTS
 from tests.stores.memory_ledger import MemoryLedger
 

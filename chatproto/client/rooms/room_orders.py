@@ -7,7 +7,7 @@ from functools import partial
 from chatproto.client.context import Context
 from chatproto.client.events import CommandOutput, MessageReceived, RoomChanged
 from chatproto.client.requests import Requests, Work
-from chatproto.client.rooms import JoinedRooms
+from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.directory.answer import ServerRefused
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of, moment_of

@@ -6,7 +6,7 @@ from chatproto.client.events import (
     Sent,
     Undelivered,
 )
-from tests.client.room_ends import Case
+from tests.client.rooms.room_ends import Case
 from tests.limits import DEFAULTS
 
 

@@ -20,7 +20,7 @@ from chatproto.client.events import (
 )
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.errors import StoreTrouble
-from tests.client.room_ends import Case, Hall, Person
+from tests.client.rooms.room_ends import Case, Hall, Person
 from tests.limits import DEFAULTS
 
 

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.introducers import ClassicIntroducer, SecureIntroducer
+from chatproto.client.server.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ClassicServer, ServerUnreachable
