@@ -10,7 +10,7 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.events import Event, Notice
-from chatproto.client.links import Links
+from chatproto.client.plain_calls import PlainCalls
 from chatproto.client.secure_dialer import SecureDialer
 from chatproto.identity.names import NameBook
 from chatproto.identity.recipient import (
@@ -22,8 +22,8 @@ from chatproto.identity.recipient import (
     carried,
 )
 from chatproto.net.clock import Wall
-from chatproto.session.plain import PlainLink
-from chatproto.session.secure import SecureLink
+from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import BCP2, Capabilities, Dialect
 from chatproto.wire.errors import LocalError
@@ -38,7 +38,7 @@ class CallerOwner(Protocol):
     """Parts of the calls that the caller uses."""
 
     all: Conversations
-    links: Links
+    links: PlainCalls
     leaving: bool
 
     def tell(self, event: Event) -> None: ...
@@ -50,8 +50,8 @@ class CallerOwner(Protocol):
     def names(self) -> NameBook: ...
     def lasts(self, conversation: Conversation) -> bool: ...
     def attach(self, conversation: Conversation) -> None: ...
-    def join(self, link: PlainLink, conversation: Conversation) -> bool: ...
-    def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
+    def join(self, link: PlainPeerConnection, conversation: Conversation) -> bool: ...
+    def belongs(self, link: SecurePeerConnection, conversation: Conversation) -> bool: ...
     def talks_with(self, key: str) -> bool: ...
 
 
@@ -125,7 +125,9 @@ class CallDialer:
 
     # How it follows.
 
-    def _known_at(self, link: SecureLink, conversation: Conversation) -> Conversation | None:
+    def _known_at(
+        self, link: SecurePeerConnection, conversation: Conversation
+    ) -> Conversation | None:
         """Another conversation with whoever is at the end of `link`, which was made for this one."""
         shown = KeyedPerson(link.key)
         if not isinstance(conversation.recipient, Dialled) and conversation.recipient != shown:
@@ -164,7 +166,7 @@ class CallDialer:
         dialled = self._dialer.dial(self._calls.links, contact.host, contact.port, dialect)
         conversation.dialling = dialled
 
-        def connected(link: PlainLink) -> None:
+        def connected(link: PlainPeerConnection) -> None:
             conversation.dialling = None
             if self._calls.join(link, conversation):
                 conversation.perform(session.connected(link))

@@ -14,16 +14,16 @@ from chatproto.client.conversations import Conversations
 from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.events import Event, Failed, Notice, SessionChanged
 from chatproto.client.files import Files
-from chatproto.client.links import Links
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.plain_calls import PlainCalls
 from chatproto.client.redials import Redials
 from chatproto.client.rendezvous import Rendezvous, ServerAnswers
 from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.client.requests import Requests
+from chatproto.client.secure_calls import SecureCalls
 from chatproto.client.secure_dialer import SecureDialer
-from chatproto.client.secure_links import SecureLinks
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
 from chatproto.client.target import AwayContact, Target
@@ -32,8 +32,8 @@ from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
 from chatproto.net.clock import Wall
 from chatproto.session.delivery import Delivery
-from chatproto.session.plain import PlainLink
-from chatproto.session.secure import SecureLink
+from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Bcp2Message
@@ -93,8 +93,8 @@ class Calls:
         self._posts = posts
         self._files = files
         reactor = context.clock
-        self.links = Links(self)
-        self.secure = SecureLinks(self, reactor)
+        self.links = PlainCalls(self)
+        self.secure = SecureCalls(self, reactor)
         self._reactor = context.clock
         self._dialer = Dialer(reactor, context.limits, lambda: place.own_port)
         self.meetings = RendezvousTable(self, answers, self._dialer, reactor)
@@ -254,13 +254,15 @@ class Calls:
             conversation.will_tell_of(post)
             conversation.perform(session.attach(post, self._context.now()))
 
-    def join(self, link: PlainLink | SecureLink, conversation: Conversation) -> bool:
+    def join(
+        self, link: PlainPeerConnection | SecurePeerConnection, conversation: Conversation
+    ) -> bool:
         """Let `link` carry `conversation`, if it is for whoever is at the other end.
 
         Every connection that carries a conversation comes through here. Else `link` is dropped, and
         False returned.
         """
-        key = link.key if isinstance(link, SecureLink) else None
+        key = link.key if isinstance(link, SecurePeerConnection) else None
         try:
             recipient = carried(conversation.recipient, key, conversation.open_peer)
         except Mismatch as wrong:
@@ -268,13 +270,13 @@ class Calls:
             link.drop()
             return False
         conversation.recipient = recipient
-        if isinstance(link, SecureLink):
+        if isinstance(link, SecurePeerConnection):
             self.secure.carry(link, conversation)
         else:
             self.links.carry(link, conversation)
         return True
 
-    def belongs(self, link: SecureLink, conversation: Conversation) -> bool:
+    def belongs(self, link: SecurePeerConnection, conversation: Conversation) -> bool:
         """Join `link`, which we made, to `conversation`, and keep what is said there."""
         if not self.join(link, conversation):
             return False
@@ -364,7 +366,7 @@ class Calls:
         if session.post is not None:
             self.over((session.post, conversation.quiet))
 
-    async def dial_alone(self, conversation: Conversation) -> PlainLink:
+    async def dial_alone(self, conversation: Conversation) -> PlainPeerConnection:
         """A new connection to them, for one message. Raises Unreachable."""
         contact = conversation.contact
         host, port = conversation.host, conversation.port

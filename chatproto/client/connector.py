@@ -13,7 +13,7 @@ from twisted.python.failure import Failure
 from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.rendezvous import Rendezvous
-from chatproto.client.secure_links import SecureLinks
+from chatproto.client.secure_calls import SecureCalls
 from chatproto.net.keys import key_bytes
 from chatproto.relay.client import NoRelay, RelayEnd
 from chatproto.session.paths import (
@@ -30,7 +30,7 @@ from chatproto.session.paths import (
     RaceRole,
     is_tls_server,
 )
-from chatproto.session.secure import SecureLink
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import ClientLimits
@@ -45,12 +45,12 @@ class MeetingOwner(Protocol):
     """Parts of the rendezvous table that a connector uses."""
 
     @property
-    def secure(self) -> SecureLinks: ...
+    def secure(self) -> SecureCalls: ...
     @property
     def own_key(self) -> str: ...
     def handshake(self, key: str, client_id: str) -> Any: ...
     def relay_at(self, introduction: Rendezvous) -> tuple[Address | None, bool]: ...
-    def better(self, meeting: Connector, link: SecureLink) -> None: ...
+    def better(self, meeting: Connector, link: SecurePeerConnection) -> None: ...
     def look_again(self, meeting: Connector) -> None: ...
 
 
@@ -72,7 +72,7 @@ class Connector:
         self.introduction = introduction
         self.mode = mode
         self.conversation: Conversation | None = None
-        self.found: Deferred[SecureLink] = Deferred(lambda _: self.stop())
+        self.found: Deferred[SecurePeerConnection] = Deferred(lambda _: self.stop())
         self.stopped = False
         self._owner = owner
         self._dialer = dialer
@@ -80,9 +80,9 @@ class Connector:
         self._limits = limits
         self._role = role
         self._under_way: dict[Address | None, Callable[[], None]] = {}  # how each is given up
-        self._open: list[SecureLink] = []  # those whose handshake was good
+        self._open: list[SecurePeerConnection] = []  # those whose handshake was good
         self._timer: IDelayedCall | None = None
-        self._race: Race[SecureLink] = Race(
+        self._race: Race[SecurePeerConnection] = Race(
             role,
             addresses,
             reactor.seconds(),
@@ -111,7 +111,10 @@ class Connector:
         return self.stopped or (self._race.over and not self._open)
 
     def came(
-        self, transport: Any, data: bytes, goes_on: Callable[[SecureLink], None] = lambda link: None
+        self,
+        transport: Any,
+        data: bytes,
+        goes_on: Callable[[SecurePeerConnection], None] = lambda link: None,
     ) -> None:
         """Take a connection that the peer dialled; `data` came behind PUNCH. `goes_on` gets the new link."""
         if self.stopped or self.mode is PathMode.RELAY:
@@ -122,11 +125,11 @@ class Connector:
         made.addCallbacks(lambda link: self._good(link, None), _unimportant)
         link.start(transport, data)
 
-    def chosen(self, link: SecureLink) -> None:
+    def chosen(self, link: SecurePeerConnection) -> None:
         """Note that the peer has sent CHAT on `link`."""
         self._carry(self._race.chosen(link, self._now()))
 
-    def lost(self, link: SecureLink) -> None:
+    def lost(self, link: SecurePeerConnection) -> None:
         """A connection of ours has ended."""
         if link in self._open:
             self._open.remove(link)
@@ -157,7 +160,7 @@ class Connector:
             self._timer.cancel()
             self._timer = None
 
-    def _carry(self, effects: list[Effect[SecureLink]]) -> None:
+    def _carry(self, effects: list[Effect[SecurePeerConnection]]) -> None:
         """Do what the race wants, and wait for its next moment."""
         for effect in effects:
             if not self.stopped:
@@ -168,7 +171,7 @@ class Connector:
             wait = max(0.0, deadline - self._now())
             self._timer = self._reactor.callLater(wait, self._due)
 
-    def _do(self, effect: Effect[SecureLink]) -> None:
+    def _do(self, effect: Effect[SecurePeerConnection]) -> None:
         match effect:
             case Dial(address):
                 self._dial(address)
@@ -190,7 +193,7 @@ class Connector:
 
     def _new_link(
         self, *, dialled: bool, relayed: bool = False
-    ) -> tuple[SecureLink, Deferred[SecureLink]]:
+    ) -> tuple[SecurePeerConnection, Deferred[SecurePeerConnection]]:
         one, call = self.introduction, self.introduction.call
         server = is_tls_server(
             key_bytes(self._owner.own_key),
@@ -255,7 +258,7 @@ class Connector:
         made.addErrback(_log)
         end.hand_to(link)
 
-    def _good(self, link: SecureLink, name: Address | None) -> None:
+    def _good(self, link: SecurePeerConnection, name: Address | None) -> None:
         """A handshake showed the right key."""
         if name is not None or link.relayed:
             self._under_way.pop(name, None)
@@ -276,7 +279,7 @@ class Connector:
         code = error.reason if isinstance(error, PeerUnreachable) else Reason.UNREACHABLE
         self._carry(self._race.failed(name, Cause(code, why), self._now()))
 
-    def _pick(self, link: SecureLink) -> None:
+    def _pick(self, link: SecurePeerConnection) -> None:
         if self.found.called:
             self._owner.better(self, link)
         else:

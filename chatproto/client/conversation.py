@@ -46,8 +46,8 @@ from chatproto.session.effects import (
 )
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG, StreamEntry
-from chatproto.session.plain import PlainLink
-from chatproto.session.secure import SecureLink
+from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Address
@@ -91,7 +91,7 @@ class ConversationOwner(Protocol):
     def pin(self, conversation: Conversation) -> None:
         """Keep that `conversation.pins` has its key."""
 
-    async def dial_alone(self, conversation: Conversation) -> PlainLink:
+    async def dial_alone(self, conversation: Conversation) -> PlainPeerConnection:
         """A new connection to them that carries one message. Raises Unreachable."""
 
     def redial(self, conversation: Conversation, failed: bool) -> None:
@@ -267,7 +267,7 @@ class Conversation:
         """Take back message `number`, which has not arrived. Raises LocalError in plain text."""
         self.perform(self.session.unsend(number))
 
-    def move(self, link: SecureLink) -> None:
+    def move(self, link: SecurePeerConnection) -> None:
         """Go on with it on `link`, a better way that we made."""
         self.perform(self.session.move(link))
 

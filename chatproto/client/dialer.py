@@ -22,8 +22,8 @@ from twisted.python.failure import Failure
 from chatproto.directory.own_port import connect
 from chatproto.net.resolver import endpoint_to
 from chatproto.relay.client import NoRelay, RelayEnd, join
-from chatproto.session.plain import LinkOwner, PlainLink
-from chatproto.session.secure import SecureLink
+from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import ClientLimits
@@ -54,16 +54,18 @@ class Dialer:
         self._limits = limits
         self._own_port = own_port
 
-    def dial(self, owner: LinkOwner, host: str, port: int, dialect: Dialect) -> Deferred[PlainLink]:
+    def dial(
+        self, owner: PlainPeerOwner, host: str, port: int, dialect: Dialect
+    ) -> Deferred[PlainPeerConnection]:
         """A link to `host:port`, speaking `dialect`. Fails with Unreachable; cancelling stops it."""
         endpoint = endpoint_to(self._reactor, host, port, self._limits.dial_wait)
-        link = PlainLink(owner, self._reactor, self._limits, dialect)
-        dialled: Deferred[PlainLink] = connectProtocol(endpoint, link)
+        link = PlainPeerConnection(owner, self._reactor, self._limits, dialect)
+        dialled: Deferred[PlainPeerConnection] = connectProtocol(endpoint, link)
         return dialled.addErrback(self._explain, host_port(host, port))
 
     def dial_secure(
-        self, host: str, port: int, link: SecureLink, as_heard: bool = False
-    ) -> Deferred[SecureLink]:
+        self, host: str, port: int, link: SecurePeerConnection, as_heard: bool = False
+    ) -> Deferred[SecurePeerConnection]:
         """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with Unreachable.
 
         `as_heard`: from the port on which we listen, which is where others look for us; from any where
@@ -72,7 +74,9 @@ class Dialer:
 
         own_port = self._own_port() if as_heard else None
         wait = self._limits.dial_wait
-        dialled: Deferred[SecureLink] = connect(self._reactor, host, port, wait, link, own_port)
+        dialled: Deferred[SecurePeerConnection] = connect(
+            self._reactor, host, port, wait, link, own_port
+        )
         return dialled.addErrback(self._explain, host_port(host, port))
 
     def join_relay(

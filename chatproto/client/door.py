@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
-from chatproto.session.plain import LinkOwner, PlainLink
+from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
 from chatproto.wire.limits import ClientLimits
 
 
@@ -14,10 +14,10 @@ class Door(Factory):
 
     noisy = False
 
-    def __init__(self, owner: LinkOwner, clock: IReactorTime, limits: ClientLimits) -> None:
+    def __init__(self, owner: PlainPeerOwner, clock: IReactorTime, limits: ClientLimits) -> None:
         self._owner = owner
         self._clock = clock
         self._limits = limits
 
-    def buildProtocol(self, addr: IAddress | None) -> PlainLink:
-        return PlainLink(self._owner, self._clock, self._limits, None)
+    def buildProtocol(self, addr: IAddress | None) -> PlainPeerConnection:
+        return PlainPeerConnection(self._owner, self._clock, self._limits, None)

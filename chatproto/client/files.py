@@ -11,7 +11,7 @@ from chatproto.client.context import Context
 from chatproto.client.events import CommandOutput, Event, Failed, FileChanged
 from chatproto.client.trust_store import TrustStore
 from chatproto.net.clock import Monotonic
-from chatproto.session.secure import SecureLink
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.transfer.context import DiskWorker, TransferNews, TransferTrouble
 from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
@@ -244,11 +244,11 @@ class PersonFiles:
         self.key = key
         self.name = key
         self._files = files
-        self._link: SecureLink | None = None
+        self._link: SecurePeerConnection | None = None
         self._later: IDelayedCall | None = None
         self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
 
-    def opened(self, link: SecureLink) -> None:
+    def opened(self, link: SecurePeerConnection) -> None:
         """The conversation is open on `link`, or goes on there."""
         self.closed()
         self._link = link

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from twisted.internet.defer import Deferred, DeferredLock
 
 from chatproto.client.dialer import PeerUnreachable
-from chatproto.session.plain import PlainLink
+from chatproto.session.plain_connection import PlainPeerConnection
 
 
 class LoneMessages:
@@ -19,7 +19,7 @@ class LoneMessages:
 
     def __init__(
         self,
-        dial: Callable[[], Awaitable[PlainLink]],
+        dial: Callable[[], Awaitable[PlainPeerConnection]],
         unsaid: Callable[[str, str], None],
     ) -> None:
         self._dial = dial

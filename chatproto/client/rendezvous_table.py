@@ -18,15 +18,15 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rendezvous import MOST, Rendezvous, ServerAnswers
-from chatproto.client.secure_links import SecureLinks
+from chatproto.client.secure_calls import SecureCalls
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore
 from chatproto.session.candidates import in_turn, worth_dialling
 from chatproto.session.paths import PathMode, RaceRole
-from chatproto.session.plain import PlainLink
+from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.punches import Punches
-from chatproto.session.secure import SecureLink
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
@@ -37,7 +37,7 @@ log = Logger()
 class MeetingsOwner(Protocol):
     """Parts of the calls that the rendezvous table uses."""
 
-    secure: SecureLinks
+    secure: SecureCalls
 
     @property
     def settings(self) -> ClientSettings: ...
@@ -49,7 +49,7 @@ class MeetingsOwner(Protocol):
     def here(self) -> OwnAddresses: ...
     @property
     def strangers(self) -> Strangers: ...
-    def belongs(self, link: SecureLink, conversation: Conversation) -> bool: ...
+    def belongs(self, link: SecurePeerConnection, conversation: Conversation) -> bool: ...
     async def introduce_again(self, conversation: Conversation) -> Rendezvous | None: ...
 
 
@@ -75,7 +75,7 @@ class RendezvousTable:
 
     def call(
         self, conversation: Conversation, introduction: Rendezvous, wait: float | None = None
-    ) -> Deferred[SecureLink]:
+    ) -> Deferred[SecurePeerConnection]:
         """Find a way to them for `conversation`, in `wait` seconds if it is given.
 
         Fails with Unreachable; cancelling gives it up.
@@ -90,7 +90,7 @@ class RendezvousTable:
         meeting.conversation = conversation
         conversation.meeting = meeting
 
-        def picked(link: SecureLink) -> SecureLink:
+        def picked(link: SecurePeerConnection) -> SecurePeerConnection:
             conversation.meeting = meeting  # there may be a later one, which found nothing
             return link
 
@@ -98,7 +98,7 @@ class RendezvousTable:
         meeting.begin()
         return meeting.found
 
-    def better(self, meeting: Connector, link: SecureLink) -> None:
+    def better(self, meeting: Connector, link: SecurePeerConnection) -> None:
         """A better way than the one that was picked first: the conversation moves there."""
         conversation = meeting.conversation
         if conversation is None:
@@ -150,7 +150,7 @@ class RendezvousTable:
         mode = PathMode(self._calls.settings.path)
         self._new(introduction, addresses, RaceRole.CALLEE, mode, None).begin()
 
-    def punched(self, plain: PlainLink, call: str, data: bytes) -> None:
+    def punched(self, plain: PlainPeerConnection, call: str, data: bytes) -> None:
         """Match an incoming connection to the introduction `call`; `data` came behind its PUNCH."""
         transport, strangers = plain.hand_over(), self._calls.strangers
         if self._calls.acquaintances is None:
@@ -175,7 +175,7 @@ class RendezvousTable:
     # What a meeting wants.
 
     @property
-    def secure(self) -> SecureLinks:
+    def secure(self) -> SecureCalls:
         """Manager that makes secure connections."""
         return self._calls.secure
 

@@ -13,7 +13,7 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.rendezvous import Rendezvous
 from chatproto.client.rendezvous_table import RendezvousTable
-from chatproto.session.secure import SecureLink
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import ClientLimits
@@ -51,7 +51,7 @@ class SecureDialer:
 
     async def reach(
         self, conversation: Conversation, contact: Contact, wait: float | None = None
-    ) -> SecureLink:
+    ) -> SecurePeerConnection:
         """A link to `contact`, TLS and all. Raises Unreachable.
 
         `wait`: seconds for all of it, where nobody has introduced us.
@@ -93,9 +93,9 @@ class _Asking:
         self._key = introduction.key
         self._clock = clock
         self._began = clock.seconds()
-        self._found: Deferred[SecureLink] = Deferred(lambda _: self._stop())
-        self._under_way: list[Deferred[SecureLink]] = []
-        self._first: Deferred[SecureLink] | None = None
+        self._found: Deferred[SecurePeerConnection] = Deferred(lambda _: self._stop())
+        self._under_way: list[Deferred[SecurePeerConnection]] = []
+        self._first: Deferred[SecurePeerConnection] | None = None
         self._why: Any = PeerUnreachable("there is no way to them")
         self._asking = 0
         self._stopped = False
@@ -104,7 +104,7 @@ class _Asking:
         conversation.ask_again = self._ask
         self._call(introduction)
 
-    async def link(self) -> SecureLink:
+    async def link(self) -> SecurePeerConnection:
         """Return the first connection that is found. Raises Unreachable."""
         try:
             return await self._found
@@ -117,14 +117,14 @@ class _Asking:
         self._first = self._first or meeting
         meeting.addCallbacks(self._good, self._bad, (meeting,), errbackArgs=(meeting,))
 
-    def _good(self, link: SecureLink, meeting: Deferred[SecureLink]) -> None:
+    def _good(self, link: SecurePeerConnection, meeting: Deferred[SecurePeerConnection]) -> None:
         self._under_way.remove(meeting)
         if self._found.called:
             link.drop()
         else:
             self._found.callback(link)
 
-    def _bad(self, failure: Any, meeting: Deferred[SecureLink]) -> None:
+    def _bad(self, failure: Any, meeting: Deferred[SecurePeerConnection]) -> None:
         failure.trap(PeerUnreachable, CancelledError)
         self._under_way.remove(meeting)
         if meeting is self._first:

@@ -11,7 +11,7 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, Notice
 from chatproto.client.settings import ClientSettings
-from chatproto.session.plain import PlainLink
+from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import BCP2, CANON, LOBBY, RAW, Dialect
 from chatproto.wire.errors import LocalError
@@ -38,7 +38,7 @@ class Case(SynchronousTestCase):
 
     def called(self, host: str, data: bytes) -> Wire:
         """Call from `host` and send `data`."""
-        link = PlainLink(self.node.calls.links, self.clock, DEFAULTS, None)
+        link = PlainPeerConnection(self.node.calls.links, self.clock, DEFAULTS, None)
         wire = joined(link, Wire(host, 40000))
         if data:
             wire.says(data)
@@ -55,7 +55,7 @@ class Case(SynchronousTestCase):
         calls = self.node.calls
         conversation = calls.begin("them", dialect)
         conversation.session.call()
-        link = PlainLink(calls.links, self.clock, DEFAULTS, dialect)
+        link = PlainPeerConnection(calls.links, self.clock, DEFAULTS, dialect)
         wire = joined(link, Wire(host, 5002))
         calls.join(link, conversation)
         session = conversation.session

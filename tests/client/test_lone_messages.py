@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.lone_messages import LoneMessages
 from chatproto.client.settings import ClientSettings
-from chatproto.session.plain import PlainLink
+from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.wire.dialects import CANON
 from tests.client.typing_person import made
 from tests.limits import DEFAULTS
@@ -20,10 +20,10 @@ class LoneMessagesTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.node = made(self.clock, ClientSettings("alice"))
-        self.dialled: list[Deferred[PlainLink]] = []
+        self.dialled: list[Deferred[PlainPeerConnection]] = []
         self.unsaid: list[tuple[str, str]] = []
 
-        def dial() -> Deferred[PlainLink]:
+        def dial() -> Deferred[PlainPeerConnection]:
             self.dialled.append(Deferred())
             return self.dialled[-1]
 
@@ -31,7 +31,7 @@ class LoneMessagesTests(SynchronousTestCase):
 
     def connects(self) -> Wire:
         """The latest dial comes about."""
-        link = PlainLink(self.node.calls.links, self.clock, DEFAULTS, CANON)
+        link = PlainPeerConnection(self.node.calls.links, self.clock, DEFAULTS, CANON)
         wire = joined(link, Wire("10.0.0.2", 5002))
         self.dialled[-1].callback(link)
         return wire

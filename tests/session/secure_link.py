@@ -13,7 +13,7 @@ from chatproto.net.handshake import Handshake
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.peer_messages import Called, PeerEvent
-from chatproto.session.secure import SecureLink
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_peer import Chat, ChatAck
 from chatproto.wire.classic import Sender
@@ -64,15 +64,15 @@ class Owner:
         self.lost: list[str] = []
         self.then: Any = None
 
-    def secure_made(self, link: SecureLink) -> None:
+    def secure_made(self, link: SecurePeerConnection) -> None:
         self.made += 1
 
-    def secure_heard(self, link: SecureLink, news: PeerEvent) -> None:
+    def secure_heard(self, link: SecurePeerConnection, news: PeerEvent) -> None:
         self.news.append(news)
         if self.then is not None:
             self.then(news)
 
-    def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
+    def secure_spoke(self, link: SecurePeerConnection, entry: StreamEntry) -> bool:
         if self.trouble is not None:
             raise self.trouble
         if entry.id in self.taken_back:
@@ -80,7 +80,7 @@ class Owner:
         self.spoken.append(entry)
         return True
 
-    def secure_lost(self, link: SecureLink, reason: str) -> None:
+    def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         self.lost.append(reason)
 
 
@@ -91,7 +91,7 @@ class Case(SynchronousTestCase):
         self.clock = Clock()
         self.owner = Owner()
         self.shake = Shake(good)
-        self.l = SecureLink(self.owner, self.clock, DEFAULTS, self.shake, called)
+        self.l = SecurePeerConnection(self.owner, self.clock, DEFAULTS, self.shake, called)
         self.wire = joined(self.l, Wire("10.0.0.2", 40000))
         self.read = StrictDecoder(Sender.PEER, DEFAULTS)
         if done:

@@ -9,7 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.tls_connection import MESSAGES_AT_ONCE
 from chatproto.session.peer_messages import Alive, Answered, Called, EntryReceived
-from chatproto.session.secure import PING_EVERY, WHILE_RINGING, SecureLink
+from chatproto.session.secure_connection import PING_EVERY, WHILE_RINGING, SecurePeerConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.bcp2_peer import ChatAck, Mode, Msg, MsgAck, Quit, Turn
@@ -110,7 +110,7 @@ class Pair(SynchronousTestCase):
         self.clock = Clock()
         self.owners = Owner(), Owner()
         self.links = [
-            SecureLink(owner, self.clock, DEFAULTS, Shake(), called)
+            SecurePeerConnection(owner, self.clock, DEFAULTS, Shake(), called)
             for owner, called in zip(self.owners, (False, True), strict=True)
         ]
         self.wires = [joined(link, Wire("10.0.0.2", 40000)) for link in self.links]

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.session.plain import PlainLink
+from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.reader import Item
 from tests.limits import DEFAULTS
@@ -27,20 +27,20 @@ class Owner:
         self.spoken: list[str] = []
         self.lost: list[tuple[str, ...]] = []
 
-    def link_made(self, link: PlainLink) -> None: ...
-    def link_heard(self, link: PlainLink, items: list[Item]) -> None: ...
-    def link_silent(self, link: PlainLink) -> None: ...
+    def link_made(self, link: PlainPeerConnection) -> None: ...
+    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None: ...
+    def link_silent(self, link: PlainPeerConnection) -> None: ...
 
-    def link_hello(self, link: PlainLink, data: bytes) -> None:
+    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
         self.hello = data
 
-    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
         self.punched = (call, data)
 
-    def link_spoke(self, link: PlainLink, text: str) -> None:
+    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
         self.spoken.append(text)
 
-    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         self.lost.append(unwritten)
 
 
@@ -71,7 +71,7 @@ class FrameTests(SynchronousTestCase):
         self, name: str, deeds: list[str | float | bool]
     ) -> None:
         clock, owner, row = Clock(), Owner(), DIALECTS[name]
-        link = PlainLink(owner, clock, DEFAULTS, row)
+        link = PlainPeerConnection(owner, clock, DEFAULTS, row)
         wire = Timed(clock)
         joined(link, wire)
         link.write_opener(ME)
@@ -103,7 +103,7 @@ class FrameTests(SynchronousTestCase):
         self, pieces: list[bytes], name: str | None
     ) -> None:
         clock, owner = Clock(), Owner()
-        link = PlainLink(owner, clock, DEFAULTS, DIALECTS[name] if name else None)
+        link = PlainPeerConnection(owner, clock, DEFAULTS, DIALECTS[name] if name else None)
         wire = joined(link)
         for piece in pieces:
             if not wire.closing and not owner.hello:

@@ -10,12 +10,12 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, IncomingCallEvent, Notice
 from chatproto.client.rendezvous_table import RendezvousTable
-from chatproto.client.secure_links import SecureLinks
+from chatproto.client.secure_calls import SecureCalls
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.directory.classic_registration import network, shown_ip
 from chatproto.identity.recipient import OpenPeer
-from chatproto.session.plain import PlainLink
+from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS, Capabilities
 from chatproto.wire.fields import Contact, host_port, is_local
@@ -27,7 +27,7 @@ REFUSED_TOLD = 100
 """Machines whose refused calls are told."""
 
 
-class LinksOwner(Protocol):
+class PlainCallsOwner(Protocol):
     """Parts of the calls that plain connections use."""
 
     all: Conversations
@@ -55,7 +55,7 @@ class LinksOwner(Protocol):
         """Counts of what strangers hold."""
 
     @property
-    def secure(self) -> SecureLinks:
+    def secure(self) -> SecureCalls:
         """Manager of connections that begin TLS."""
 
     @property
@@ -65,7 +65,7 @@ class LinksOwner(Protocol):
     def begin(self, name: str, dialect: Capabilities) -> Conversation:
         """A new conversation."""
 
-    def join(self, link: PlainLink, conversation: Conversation) -> bool:
+    def join(self, link: PlainPeerConnection, conversation: Conversation) -> bool:
         """Let `link` carry `conversation`, if it is for whoever is at the other end."""
 
     def link_closed(self) -> None:
@@ -79,16 +79,16 @@ class LinksOwner(Protocol):
         """A message of ours went out."""
 
 
-class Links:
+class PlainCalls:
     """Every connection to a person, and the conversation that it belongs to, once that is known."""
 
-    def __init__(self, calls: LinksOwner) -> None:
+    def __init__(self, calls: PlainCallsOwner) -> None:
         self._calls = calls
-        self._links: dict[PlainLink, Conversation | None] = {}
+        self._links: dict[PlainPeerConnection, Conversation | None] = {}
         self._held = False
         self._refused: set[str] = set()
 
-    def carry(self, link: PlainLink, conversation: Conversation) -> None:
+    def carry(self, link: PlainPeerConnection, conversation: Conversation) -> None:
         """Remember that `link` carries `conversation`; only `Calls.join` decides that."""
         self._links[link] = conversation
 
@@ -109,7 +109,7 @@ class Links:
 
     # What a link tells.
 
-    def link_made(self, link: PlainLink) -> None:
+    def link_made(self, link: PlainPeerConnection) -> None:
         """A connection is there, ours or theirs. When there are too many callers, one goes who has
         not said anything, the one longest silent, or else the newest."""
         link.heed(self._calls.settings.farewells)
@@ -123,7 +123,7 @@ class Links:
         if self._held:
             link.hold(True)
 
-    def _is_silent(self, link: PlainLink) -> bool:
+    def _is_silent(self, link: PlainPeerConnection) -> bool:
         conversation = self._links.get(link)
         return (
             link.called
@@ -131,17 +131,17 @@ class Links:
             and (conversation is None or not conversation.said_any)
         )
 
-    def link_hello(self, link: PlainLink, data: bytes) -> None:
+    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
         """A caller begins TLS."""
         del self._links[link]
         self._calls.secure.accept(link, data)
 
-    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
         """A caller says to which introduction it belongs."""
         del self._links[link]
         self._calls.meetings.punched(link, call, data)
 
-    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None:
         """Handle items received on `link`."""
         self._mirror(link)
         for item in items:
@@ -156,7 +156,7 @@ class Links:
                     self._left(link, word)
                     return
 
-    def link_silent(self, link: PlainLink) -> None:
+    def link_silent(self, link: PlainPeerConnection) -> None:
         """A caller waits to be greeted: show it by its address; it may be spoken to."""
         if self._links.get(link, self) is not None:
             return
@@ -166,14 +166,14 @@ class Links:
         if conversation is not None:
             conversation.perform(conversation.session.greeted())
 
-    def link_spoke(self, link: PlainLink, text: str) -> None:
+    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
         """A message of ours was written."""
         conversation = self._links.get(link)
         if conversation is not None:
             conversation.spoke(text)
             self._calls.written()
 
-    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         """A connection is gone."""
         conversation = self._links.pop(link, None)
         self._calls.strangers.left(link)
@@ -183,7 +183,7 @@ class Links:
 
     # How it follows.
 
-    def _opened(self, link: PlainLink, opened: DialectKnown) -> None:
+    def _opened(self, link: PlainPeerConnection, opened: DialectKnown) -> None:
         conversation = self._links.get(link)
         if not link.called:
             return
@@ -201,7 +201,7 @@ class Links:
             return
         self._ring(link, opened, name)
 
-    def _ring(self, link: PlainLink, opened: DialectKnown, name: str) -> None:
+    def _ring(self, link: PlainPeerConnection, opened: DialectKnown, name: str) -> None:
         settings = self._calls.settings
         if not (settings.plain or settings.open):
             link.drop()
@@ -228,7 +228,7 @@ class Links:
             self._calls.all.move_to(conversation)
         conversation.perform(conversation.session.accept())
 
-    def _tell_refused(self, link: PlainLink) -> None:
+    def _tell_refused(self, link: PlainPeerConnection) -> None:
         """Once for each machine that calls in plain text, or a stranger could fill the screen."""
         machine = network(link.host)
         if machine not in self._refused and len(self._refused) < REFUSED_TOLD:
@@ -238,7 +238,7 @@ class Links:
             where = host_port(link.host, link.port)
             self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
 
-    def _known_caller(self, link: PlainLink, opened: DialectKnown) -> Conversation | None:
+    def _known_caller(self, link: PlainPeerConnection, opened: DialectKnown) -> Conversation | None:
         if opened.client_id is None:
             return self._calls.all.one_way(link.host, dialled=True)
         # An id is only a claim: from another machine it is somebody else.
@@ -268,7 +268,7 @@ class Links:
             return True
         return not any(link.called and other is one for link, other in self._links.items())
 
-    def _mirror(self, link: PlainLink) -> None:
+    def _mirror(self, link: PlainPeerConnection) -> None:
         """Switch to the dialect in which a called peer has answered."""
         conversation, dialect = self._links.get(link), link.reader.dialect
         if not link.called and conversation is not None and dialect is not None:
@@ -282,7 +282,9 @@ class Links:
             self._calls.all.rename(conversation, opened.client_id, named=True)
             self._calls.tell(Notice(f"{before} is {conversation.name}"))
 
-    def _locate(self, conversation: Conversation, link: PlainLink, opened: DialectKnown) -> None:
+    def _locate(
+        self, conversation: Conversation, link: PlainPeerConnection, opened: DialectKnown
+    ) -> None:
         """Keep where they can be called: as they say, unless they say it from another machine and it
         is a name, somebody else's public address, or leads to no host there."""
         here = is_local(link.host)
@@ -299,7 +301,7 @@ class Links:
             if known is None or (known.key is None and known.host == told):
                 self._calls.people.remember(Contact(opened.client_id, told, opened.port))
 
-    def _left(self, link: PlainLink, word: str) -> None:
+    def _left(self, link: PlainPeerConnection, word: str) -> None:
         conversation = self._links.get(link)
         if conversation is None:
             # A farewell on a connection of its own, from one who makes a new one for every message.
@@ -324,7 +326,7 @@ class Links:
     def _lost(
         self,
         conversation: Conversation,
-        link: PlainLink,
+        link: PlainPeerConnection,
         reason: str,
         unwritten: tuple[str, ...] = (),
     ) -> None:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.rate_limiter import RateLimiter
-from chatproto.session.plain import PIECE, PlainLink
+from chatproto.session.plain_connection import PIECE, PlainPeerConnection
 from chatproto.wire.dialects import DIALECTS, Me
 from chatproto.wire.plain_blocks import Punch, encode
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
@@ -52,35 +52,35 @@ class Notes:
         self.lost: tuple[str, tuple[str, ...]] | None = None
         self.at_once: list[int] = []
 
-    def link_made(self, link: PlainLink) -> None:
+    def link_made(self, link: PlainPeerConnection) -> None:
         self.made = link
 
-    def link_hello(self, link: PlainLink, data: bytes) -> None:
+    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
         self.hello = data
 
-    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
         self.punched = (call, data)
 
-    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None:
         self.items += items
         self.at_once.append(len(items))
 
-    def link_silent(self, link: PlainLink) -> None:
+    def link_silent(self, link: PlainPeerConnection) -> None:
         self.silent += 1
 
-    def link_spoke(self, link: PlainLink, text: str) -> None:
+    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
         self.spoken.append(text)
 
-    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         self.lost = reason, unwritten
 
 
 class LinkTests(SynchronousTestCase):
-    def link(self, name: str | None = "canon", **limits: int) -> PlainLink:
+    def link(self, name: str | None = "canon", **limits: int) -> PlainPeerConnection:
         self.notes, self.clock = Notes(), Clock()
         self.transport = Transport(peerAddress=IPv4Address("TCP", "10.0.0.9", 3000))
         dialect = DIALECTS[name] if name else None
-        link = PlainLink(self.notes, self.clock, replace(DEFAULTS, **limits), dialect)
+        link = PlainPeerConnection(self.notes, self.clock, replace(DEFAULTS, **limits), dialect)
         link.makeConnection(self.transport)
         return link
 
@@ -146,7 +146,7 @@ class PaceTests(LinkTests):
     def said(self) -> list[str]:
         return [item.text for item in self.notes.items if isinstance(item, PlainMessage)]
 
-    def flood(self, link: PlainLink, count: int = 1000) -> list[str]:
+    def flood(self, link: PlainPeerConnection, count: int = 1000) -> list[str]:
         link.dataReceived(b"".join(self.BLOCK % n for n in range(count)))
         return [str(n) for n in range(count)]
 

@@ -34,28 +34,28 @@ CORK: int | None = getattr(socket, "TCP_CORK", None)
 """Holds a segment back until it is full or the output ends; Linux has it."""
 
 
-class LinkOwner(Protocol):
+class PlainPeerOwner(Protocol):
     """Receiver of the events on a link."""
 
-    def link_made(self, link: PlainLink) -> None:
+    def link_made(self, link: PlainPeerConnection) -> None:
         """The connection is there."""
 
-    def link_hello(self, link: PlainLink, data: bytes) -> None:
+    def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
         """TLS begins with `data`."""
 
-    def link_punched(self, link: PlainLink, call: str, data: bytes) -> None:
+    def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
         """The peer named the rendezvous `call`; `data` came after it."""
 
-    def link_heard(self, link: PlainLink, items: list[Item]) -> None:
+    def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None:
         """The peer sent `items`."""
 
-    def link_silent(self, link: PlainLink) -> None:
+    def link_silent(self, link: PlainPeerConnection) -> None:
         """The caller has sent nothing for `greet_wait` seconds."""
 
-    def link_spoke(self, link: PlainLink, text: str) -> None:
+    def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
         """Our message `text` was written."""
 
-    def link_lost(self, link: PlainLink, reason: str, unwritten: tuple[str, ...]) -> None:
+    def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         """The connection is gone, and the messages `unwritten` never went out."""
 
 
@@ -85,7 +85,7 @@ class _Outflow:
 
 
 @implementer(IHalfCloseableProtocol)
-class PlainLink(TextConnection):
+class PlainPeerConnection(TextConnection):
     """Moves the bytes of one connection to a person and owns its timers.
 
     `dialect` None: we were called, and what comes first tells it. Frames never share a segment: at
@@ -95,7 +95,11 @@ class PlainLink(TextConnection):
     """
 
     def __init__(
-        self, owner: LinkOwner, clock: IReactorTime, limits: ClientLimits, dialect: Dialect | None
+        self,
+        owner: PlainPeerOwner,
+        clock: IReactorTime,
+        limits: ClientLimits,
+        dialect: Dialect | None,
     ) -> None:
         self.reader = Reader(limits, dialect)
         self.called = dialect is None

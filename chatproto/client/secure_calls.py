@@ -30,8 +30,8 @@ from chatproto.session.peer_messages import (
     PeerEvent,
     PeerLeft,
 )
-from chatproto.session.plain import PlainLink
-from chatproto.session.secure import SecureLink
+from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Address, Bcp2Message
 from chatproto.wire.dialects import BCP2, Capabilities
@@ -51,8 +51,8 @@ class ConnectionPurpose(Protocol):
 
     @property
     def reasons(self) -> dict[Address | None, str]: ...
-    def chosen(self, link: SecureLink) -> None: ...
-    def lost(self, link: SecureLink) -> None: ...
+    def chosen(self, link: SecurePeerConnection) -> None: ...
+    def lost(self, link: SecurePeerConnection) -> None: ...
 
 
 class SecureCallsOwner(Protocol):
@@ -71,7 +71,7 @@ class SecureCallsOwner(Protocol):
     def begin(
         self, name: str, manner: Capabilities, recipient: Recipient | None = None
     ) -> Conversation: ...
-    def join(self, link: SecureLink, conversation: Conversation) -> bool: ...
+    def join(self, link: SecurePeerConnection, conversation: Conversation) -> bool: ...
     @property
     def strangers(self) -> Strangers: ...
     def toll(self, key: str, cost: int) -> float: ...
@@ -83,15 +83,17 @@ class SecureCallsOwner(Protocol):
     async def confirm(self, client_id: str, key: str) -> bool: ...
 
 
-class SecureLinks:
+class SecureCalls:
     """Every TLS connection to a person, and the conversation that it belongs to, once that is known."""
 
     def __init__(self, calls: SecureCallsOwner, reactor: IReactorTime) -> None:
         self._calls = calls
         self._reactor = reactor
-        self._links: dict[SecureLink, Conversation | None] = {}
-        self._dialled: dict[SecureLink, Deferred[SecureLink]] = {}
-        self._meetings: dict[SecureLink, ConnectionPurpose] = {}  # what they were made for
+        self._links: dict[SecurePeerConnection, Conversation | None] = {}
+        self._dialled: dict[SecurePeerConnection, Deferred[SecurePeerConnection]] = {}
+        self._meetings: dict[
+            SecurePeerConnection, ConnectionPurpose
+        ] = {}  # what they were made for
         self._held = False
         self._aliases: set[tuple[str, str]] = set()  # ids of known keys that were told
         self._warned: dict[str, float] = {}  # when somebody may be warned of again
@@ -99,7 +101,7 @@ class SecureLinks:
     def __len__(self) -> int:
         return len(self._links)
 
-    def accept(self, plain: PlainLink, data: bytes) -> None:
+    def accept(self, plain: PlainPeerConnection, data: bytes) -> None:
         """A caller on our port begins TLS with `data`."""
         transport = plain.hand_over()
         acquaintances = self._calls.acquaintances
@@ -119,10 +121,10 @@ class SecureLinks:
         tls_server: bool | None = None,
         punch: str = "",
         meeting: ConnectionPurpose | None = None,
-    ) -> SecureLink:
-        """A link that is about to be connected; see `SecureLink`."""
+    ) -> SecurePeerConnection:
+        """A link that is about to be connected; see `SecurePeerConnection`."""
         clock, limits = self._reactor, self._calls.limits
-        link = SecureLink(
+        link = SecurePeerConnection(
             self, clock, limits, handshake, called, tls_server=tls_server, punch=punch
         )
         self._links[link] = None
@@ -131,18 +133,18 @@ class SecureLinks:
             self._meetings[link] = meeting
         return link
 
-    def made(self, link: SecureLink) -> Deferred[SecureLink]:
+    def made(self, link: SecurePeerConnection) -> Deferred[SecurePeerConnection]:
         """Fires when TLS stands on a connection that we make; fails with Unreachable."""
 
-        def cancelled(_: Deferred[SecureLink]) -> None:
+        def cancelled(_: Deferred[SecurePeerConnection]) -> None:
             self._dialled.pop(link, None)
             link.give_up()
 
-        waiting: Deferred[SecureLink] = Deferred(cancelled)
+        waiting: Deferred[SecurePeerConnection] = Deferred(cancelled)
         self._dialled[link] = waiting
         return waiting
 
-    def forget(self, link: SecureLink) -> None:
+    def forget(self, link: SecurePeerConnection) -> None:
         """A connection that was not to be had."""
         self._links.pop(link, None)
         self._meetings.pop(link, None)
@@ -152,7 +154,7 @@ class SecureLinks:
             waiting.cancel()
         self._calls.link_closed()
 
-    def carry(self, link: SecureLink, conversation: Conversation) -> None:
+    def carry(self, link: SecurePeerConnection, conversation: Conversation) -> None:
         """Remember that `link` carries `conversation`; only `Calls.join` decides that."""
         self._links[link] = conversation
 
@@ -170,7 +172,7 @@ class SecureLinks:
 
     # What a link tells.
 
-    def secure_made(self, link: SecureLink) -> None:
+    def secure_made(self, link: SecurePeerConnection) -> None:
         known = self._calls.acquaintances
         self._calls.strangers.proved(link, known is not None and known.knows(link.key))
         waiting = self._dialled.pop(link, None)
@@ -179,7 +181,7 @@ class SecureLinks:
         if self._held:
             link.hold(True)
 
-    def secure_heard(self, link: SecureLink, news: PeerEvent) -> None:
+    def secure_heard(self, link: SecurePeerConnection, news: PeerEvent) -> None:
         conversation = self._links.get(link)
         if isinstance(news, Called) and conversation is None:
             if link.called:
@@ -193,7 +195,9 @@ class SecureLinks:
             except LedgerTrouble as error:
                 self._broke(conversation, error)
 
-    def _told(self, conversation: Conversation, link: SecureLink, news: PeerEvent) -> None:
+    def _told(
+        self, conversation: Conversation, link: SecurePeerConnection, news: PeerEvent
+    ) -> None:
         session = conversation.session
         match news:
             case Called(_, opening):
@@ -224,11 +228,11 @@ class SecureLinks:
                 effects = [Drop(link) for link in conversation.session.connections]
             conversation.perform(effects)
 
-    def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
+    def secure_spoke(self, link: SecurePeerConnection, entry: StreamEntry) -> bool:
         conversation = self._links.get(link)
         return conversation is not None and conversation.writes(entry)
 
-    def secure_lost(self, link: SecureLink, reason: str) -> None:
+    def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         conversation = self._links.pop(link, None)
         waiting = self._dialled.pop(link, None)
         meeting = self._meetings.pop(link, None)
@@ -250,7 +254,7 @@ class SecureLinks:
 
     # Being called.
 
-    async def _called(self, link: SecureLink, call: Called) -> None:
+    async def _called(self, link: SecurePeerConnection, call: Called) -> None:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None
         client_id, key = call.client_id, link.key
@@ -276,13 +280,13 @@ class SecureLinks:
         else:
             self._ring(link, call, belief)
 
-    def _may_ring(self, link: SecureLink, known: bool) -> bool:
+    def _may_ring(self, link: SecurePeerConnection, known: bool) -> bool:
         """Return True if there is a place for one more call that rings, of somebody `known` or not."""
         everybody = self._calls.all
         ringing = everybody.known_ringing() if known else everybody.strangers_ringing()
         return self._calls.strangers.may_ring(link.key, link.host, known, ringing)
 
-    def _impostor(self, link: SecureLink, client_id: str, belief: Belief) -> None:
+    def _impostor(self, link: SecurePeerConnection, client_id: str, belief: Belief) -> None:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None and belief.pin is not None
         link.refuse(403)
@@ -296,7 +300,7 @@ class SecureLinks:
         for line in changed_key(belief.pin, link.key, acquaintances.where, client_id, accept):
             self._calls.tell(Failed(line, status=403, command="call", code=Reason.OTHER_KEY))
 
-    def _goes_on(self, link: SecureLink, call: Called, known: Conversation) -> None:
+    def _goes_on(self, link: SecurePeerConnection, call: Called, known: Conversation) -> None:
         """Handle a call while there is a conversation with the peer already, perhaps our own call."""
         if not self._calls.join(link, known):
             return
@@ -309,7 +313,7 @@ class SecureLinks:
         known.met(self._meetings.get(link))
         known.perform(session.called(link, call.opening, better))
 
-    def _ring(self, link: SecureLink, call: Called, belief: Belief) -> None:
+    def _ring(self, link: SecurePeerConnection, call: Called, belief: Belief) -> None:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None
         settings = self._calls.settings
@@ -368,7 +372,11 @@ class SecureLinks:
     # Calling.
 
     def _answered(
-        self, conversation: Conversation, link: SecureLink, client_id: str, opening: Opening
+        self,
+        conversation: Conversation,
+        link: SecurePeerConnection,
+        client_id: str,
+        opening: Opening,
     ) -> None:
         acquaintances = self._calls.acquaintances
         assert acquaintances is not None

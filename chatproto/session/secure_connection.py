@@ -47,23 +47,23 @@ OFFER_COST = 20
 """Cost of an offer of a file, in short messages."""
 
 
-class SecureOwner(Protocol):
+class SecurePeerOwner(Protocol):
     """Receiver of what happens on a connection to a peer."""
 
-    def secure_made(self, link: SecureLink) -> None:
+    def secure_made(self, link: SecurePeerConnection) -> None:
         """Begin: the handshake is done as far as this end can tell, and `link.key` is the peer's."""
 
-    def secure_heard(self, link: SecureLink, news: PeerEvent) -> None:
+    def secure_heard(self, link: SecurePeerConnection, news: PeerEvent) -> None:
         """Handle `news` of the peer."""
 
-    def secure_spoke(self, link: SecureLink, entry: StreamEntry) -> bool:
+    def secure_spoke(self, link: SecurePeerConnection, entry: StreamEntry) -> bool:
         """Return True to write `entry` now, False if it was taken back. Raises LedgerTrouble."""
 
-    def secure_lost(self, link: SecureLink, reason: str) -> None:
+    def secure_lost(self, link: SecurePeerConnection, reason: str) -> None:
         """Handle the end of the connection, `reason` in a sentence for a person."""
 
 
-class SecureLink(TimedTlsConnection):
+class SecurePeerConnection(TimedTlsConnection):
     """BCP/2 connection to a peer, inside TLS.
 
     - A caller who sends no CHAT within `handshake_wait` of the handshake is dropped.
@@ -80,7 +80,7 @@ class SecureLink(TimedTlsConnection):
 
     def __init__(
         self,
-        owner: SecureOwner,
+        owner: SecurePeerOwner,
         clock: IReactorTime,
         limits: ClientLimits,
         handshake: Handshake,

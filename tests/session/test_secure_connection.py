@@ -10,7 +10,7 @@ from twisted.internet.task import Clock
 
 from chatproto.session.effects import Opening
 from chatproto.session.peer_messages import Answered, Arrived, Called, CallRefused, PeerLeft
-from chatproto.session.secure import SecureLink
+from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.bcp2_common import Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit, Turn
 from tests.limits import DEFAULTS
@@ -42,7 +42,7 @@ class BeginningTests(Case):
 
     def test_called_it_goes_on_with_a_transport_and_its_first_bytes(self) -> None:
         self.clock, self.owner, self.shake = Clock(), Owner(), Shake()
-        link = SecureLink(self.owner, self.clock, DEFAULTS, self.shake, True)
+        link = SecurePeerConnection(self.owner, self.clock, DEFAULTS, self.shake, True)
         heard = list[bytes]()
 
         class Below:
@@ -262,7 +262,7 @@ class EndingTests(Case):
         self.assertEqual(self.owner.lost, ["there were too many callers"])
 
     def test_given_up_with_or_without_a_connection(self) -> None:
-        SecureLink(Owner(), Clock(), DEFAULTS, Shake(), False).give_up()
+        SecurePeerConnection(Owner(), Clock(), DEFAULTS, Shake(), False).give_up()
         wire = self.link(done=False)
         self.l.give_up()
         self.assertTrue(wire.aborted)
