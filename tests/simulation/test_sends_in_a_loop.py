@@ -23,7 +23,7 @@ STEP = 0.1
 
 
 class OneShot:
-    """One command of `person`, who starts a program for it, as `taps.errand` does."""
+    """One command of `person`, who starts a program for it, as `cli.oneshot_runner` does."""
 
     def __init__(self, world: worlds.World, person: Person, to: str, text: str) -> None:
         self.over: Over | None = None
@@ -61,7 +61,7 @@ class OneShot:
     def _do(self, step: Step) -> None:
         self.notes += step.notes
         for given in step.commands:
-            answer = carry_out_values(given, self._node)
+            answer = carry_out_values(given, self._node.client)
             if answer is not None:
                 self._tell(answer)
         if step.over is not None:
