@@ -35,7 +35,9 @@ class OneShot:
         self._node: Any = person.node
         self._reactor = self._node.reactor
         self._node.publish.listen(self._tell)
+        world.books.begin(person.name, to, text, pinned=True)
         self._do(self._work.begin())
+        world.books.end(text)
 
     def run(self, seconds: float) -> float:
         """Let time pass until it is over; the seconds that it took."""
