@@ -160,13 +160,17 @@ class ClassicParser:
         """Check `rest`, the beginning of a line; return what to keep of it until more comes."""
         if self.closed:
             return b""
-        rest = self._unpadded(rest) or rest[:1]  # of NULs alone one stays
+        kept = self._unpadded(rest)
         try:
-            self._block.check(rest.removesuffix(b"\r"))
+            self._block.check(kept.removesuffix(b"\r"))
         except RemoteError as error:
             self._fail(error)
             return b""
-        return rest
+        removed = rest[: len(rest) - len(kept)]
+        if not removed:
+            return kept
+        # A byte and a NUL stand for what was removed, so that the line is judged as if it came whole.
+        return (removed.strip(b"\x00")[:1] or b"\x00") + b"\x00" + kept
 
     def pending(self, rest: bytes) -> int:
         """Return 0 if nothing has begun, else 1 and the number of whole lines of the block.

@@ -236,6 +236,25 @@ class Padding(SynchronousTestCase):
                 self.assertEqual(told(found), told([ALICE]))
             self.assertFalse(decoder.unreadable)
 
+    @given(
+        st.lists(
+            st.sampled_from(
+                [REGISTER, b"INFO\r\n\r\n", b"\0", b"\0\0", b"\r", b"\n", b"a", b"INFO"]
+            )
+        ),
+        st.data(),
+    )
+    def test_is_read_alike_however_it_is_cut(self, parts: list[bytes], data: st.DataObject) -> None:
+        stream = b"".join(parts)
+        whole = classic_receiver()
+        once = told([*whole.read(stream), *whole.finish()])
+        cut, found, at = classic_receiver(), list[Message | RemoteError | None](), 0
+        while at < len(stream):
+            step = data.draw(st.integers(1, 7))
+            found += cut.read(stream[at : at + step])
+            at += step
+        self.assertEqual(told([*found, *cut.finish()]), once)
+
     def test_inside_a_line_is_refused(self) -> None:
         decoder = classic_receiver()
         self.assertEqual(told(decoder.read(b"REGISTER\r\nclientID: a\0b\r\n")), [400])
