@@ -18,12 +18,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "long: runs with --long only")
     if config.getoption("--long"):
         settings.load_profile("long")
     # A shell has what it starts in the background ignore Ctrl-C, and the programs under test
     # would inherit that.
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests that are marked `long`, unless the run is a long one."""
+    if not config.getoption("--long"):
+        for item in items:
+            if item.get_closest_marker("long") is not None:
+                item.add_marker(pytest.mark.skip(reason="only with --long"))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from bench.measure import CannotMeasure, Subject, built_loadgen, free_port, run_loadgen
 from bench.requests import REGISTER
+from tests.long import LONG
 
 ROOT = Path(__file__).parent.parent
 
@@ -87,6 +88,7 @@ def scale(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@LONG
 @needs_compiler
 def test_how_far_a_machine_goes_is_measured_in_every_part(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
@@ -129,6 +131,7 @@ def test_too_few_files_are_told(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@LONG
 def test_clients_of_a_server_that_is_started_again_come_back_spread_over_time(
     tmp_path: Path, pytestconfig: pytest.Config
 ) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.e2e.harness import JsonClient, Program, Stage, free_port
 from tests.e2e.scripts import CHATCLIENT, LOOPBACK
+from tests.long import some
 
 KEY = "sha256:" + "A" * 52
 
@@ -122,11 +123,14 @@ def test_a_client_with_the_same_home_goes_on(stage: Stage) -> None:
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
-    [
-        (["--plain"], "--plain"),
-        (["bob"], "'bob' is not an option"),
-        (["--server", "nonsense"], "host:port"),
-    ],
+    some(
+        1,
+        [
+            (["--plain"], "--plain"),
+            (["bob"], "'bob' is not an option"),
+            (["--server", "nonsense"], "host:port"),
+        ],
+    ),
 )
 def test_a_wrong_option_is_one_line(stage: Stage, options: list[str], sentence: str) -> None:
     program = Program([*CHATCLIENT, "doctor", *options], stage.place("cwd"))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.movers import MIB, MakeWay, Mover, noise
+from tests.long import some
 
 SEED = 23
 SIZE = 12 * MIB
@@ -32,7 +33,7 @@ def wait_until_over(mover: Mover, name: str) -> None:
         mover.done(name)
 
 
-@pytest.mark.parametrize("victim", ["receiver", "sender", "both"])
+@pytest.mark.parametrize("victim", some(1, ["both", "receiver", "sender"]))
 def test_killed_at_any_point_it_arrives_whole(
     make_way: MakeWay, tmp_path: Path, pytestconfig: pytest.Config, victim: str
 ) -> None:

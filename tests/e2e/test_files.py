@@ -9,6 +9,7 @@ import pytest
 
 from tests.e2e.harness import Stage
 from tests.e2e.movers import MIB, MakeWay, Mover, forget_peak, noise, peak, sha256
+from tests.long import some
 
 SEED = 17
 MORE = 40 * MIB  # what a program may hold more while files move
@@ -199,7 +200,7 @@ def test_files_of_unwanted_senders_are_declined_and_of_unverified_ones_asked(
     way.bob.assert_whole({"one.bin": expected})
 
 
-@pytest.mark.parametrize("by_sender", [True, False])
+@pytest.mark.parametrize("by_sender", some(1, [True, False]))
 def test_either_side_may_cancel_and_what_came_is_used_the_next_time(
     make_way: MakeWay, source: Path, by_sender: bool
 ) -> None:

@@ -13,6 +13,7 @@ import pytest
 
 from tests.e2e.dialects.wires import Port, Running
 from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port
+from tests.long import some
 
 TAKEN = "TAKEN"
 """Stands in the tables for the number of a port that somebody else listens on."""
@@ -43,25 +44,28 @@ def run(tmp_path: Path, *arguments: str) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [
-        (("chatserver", "--port", "abc"), "abc"),
-        (("chatserver", "--port", "99999"), "99999"),
-        (("chatserver", "--limits", "nonsense=1"), "nonsense"),
-        (("chatserver", "--limits", "line=many"), "many"),
-        (("chatserver", "--bogus"), "bogus"),
-        (("chatclient", "--bogus"), "bogus"),
-        (("chatclient", "--port"), "port"),
-        (("chatclient", "--port", "abc", "--server", "none"), "abc"),
-        (("chatclient", "--port", "99999", "--server", "none"), "99999"),
-        (("chatclient", "--id", "a b", "--server", "none"), "a b"),
-        (("chatclient", "--id", "-", "--server", "none"), "id"),
-        (("chatclient", "--id", "x" * 65, "--server", "none"), "64"),
-        (("chatclient", "--server", "nowhere"), "nowhere"),
-        (("chatclient", "--server", "127.0.0.1:port"), "port"),
-        (("chatclient", "--dialect", "martian", "--server", "none"), "martian"),
-        (("chatclient", "--ui", "fancy", "--server", "none"), "fancy"),
-        (("chatclient", "--answer", "perhaps", "--server", "none"), "perhaps"),
-    ],
+    some(
+        4,
+        [
+            (("chatserver", "--port", "abc"), "abc"),
+            (("chatserver", "--port", "99999"), "99999"),
+            (("chatserver", "--limits", "nonsense=1"), "nonsense"),
+            (("chatserver", "--limits", "line=many"), "many"),
+            (("chatserver", "--bogus"), "bogus"),
+            (("chatclient", "--bogus"), "bogus"),
+            (("chatclient", "--port"), "port"),
+            (("chatclient", "--port", "abc", "--server", "none"), "abc"),
+            (("chatclient", "--port", "99999", "--server", "none"), "99999"),
+            (("chatclient", "--id", "a b", "--server", "none"), "a b"),
+            (("chatclient", "--id", "-", "--server", "none"), "id"),
+            (("chatclient", "--id", "x" * 65, "--server", "none"), "64"),
+            (("chatclient", "--server", "nowhere"), "nowhere"),
+            (("chatclient", "--server", "127.0.0.1:port"), "port"),
+            (("chatclient", "--dialect", "martian", "--server", "none"), "martian"),
+            (("chatclient", "--ui", "fancy", "--server", "none"), "fancy"),
+            (("chatclient", "--answer", "perhaps", "--server", "none"), "perhaps"),
+        ],
+    ),
     ids=lambda value: " ".join(value)[:40] if isinstance(value, tuple) else "",
 )
 def test_a_wrong_option_is_named_in_one_line(

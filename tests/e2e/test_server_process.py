@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port
+from tests.long import some
 
 TWIST = [sys.executable, "-c", "from twisted.application.twist._twist import Twist; Twist.main()"]
 SCRIPT = [sys.executable, "-c", "from chatproto.cli.main import chatserver; chatserver()"]
@@ -49,17 +50,20 @@ def ask(port: int, text: str, answers: int = 1) -> str:
 
 @pytest.mark.parametrize(
     ("options", "complaint"),
-    [
-        (("--port", "66000"), "there is no port 66000"),
-        (("--port", "nonsense:1"), "'nonsense:1' is neither a port nor an endpoint"),
-        (("--port",), "option --port requires argument"),
-        (("--prot", "1"), "option --prot not recognized"),
-        (("--lobby", "-1"), "'-1' is neither a port nor an endpoint"),
-        (("--limits", "lines=3"), "there is no limit named 'lines'"),
-        (("--store", "paper:"), "--store: there is no store named 'paper:'"),
-        (("--classic-lease", "soon"), "--classic-lease wants a time"),
-        (("more",), "'more' is not an option"),
-    ],
+    some(
+        3,
+        [
+            (("--port", "66000"), "there is no port 66000"),
+            (("--port", "nonsense:1"), "'nonsense:1' is neither a port nor an endpoint"),
+            (("--port",), "option --port requires argument"),
+            (("--prot", "1"), "option --prot not recognized"),
+            (("--lobby", "-1"), "'-1' is neither a port nor an endpoint"),
+            (("--limits", "lines=3"), "there is no limit named 'lines'"),
+            (("--store", "paper:"), "--store: there is no store named 'paper:'"),
+            (("--classic-lease", "soon"), "--classic-lease wants a time"),
+            (("more",), "'more' is not an option"),
+        ],
+    ),
 )
 def test_a_wrong_option_is_one_line_and_code_1(
     tmp_path: Path, options: tuple[str, ...], complaint: str
