@@ -1,4 +1,4 @@
-"""Takes what waits in the outbox to people as soon as they are there."""
+"""Deliver queued messages to contacts as soon as they can be reached."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from twisted.internet.defer import ensureDeferred
 from twisted.internet.interfaces import IDelayedCall
+from twisted.python.failure import Failure
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.context import Context
@@ -127,8 +128,8 @@ class Deliveries:
             return
         watching = ensureDeferred(server.watch(ids[0]))
 
-        def failed(failure: object) -> None:
-            failure.trap(CodedError)  # type: ignore[attr-defined]
+        def failed(failure: Failure) -> None:
+            failure.trap(CodedError)
             if not self._stopped and wait.timer is None:
                 self._set(key, wait)
 

@@ -222,10 +222,11 @@ class SecureCalls:
         """Leave a conversation whose messages cannot be stored, so that they stay with their sender."""
         self._calls.tell(Failed(str(error), command="log", code=error.reason))
         if conversation.state in (SessionState.OPEN, SessionState.BROKEN):
+            carried = conversation.session.connections  # to leave forgets them, even if it fails
             try:
                 effects = conversation.session.leave()
             except LedgerTrouble:
-                effects = [Drop(link) for link in conversation.session.connections]
+                effects = [Drop(link) for link in carried]
             conversation.perform(effects)
 
     def secure_spoke(self, link: SecurePeerConnection, entry: StreamEntry) -> bool:

@@ -748,7 +748,7 @@ FROM_CLIENT: tuple[type[Bcp2Message], ...] = (
     Settings,
     Rooms,
 )
-"""What a client may say about rooms."""
+"""Messages about rooms that a client may send."""
 FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     JoinAck,
     PartAck,
@@ -770,4 +770,4 @@ FROM_SERVER: tuple[type[Bcp2Message], ...] = (
     Changed,
     Invited,
 )
-"""What a server may say about rooms."""
+"""Messages about rooms that a server may send."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from hypothesis import given
 from hypothesis import settings as given_settings
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from chatproto.client.events import (
     SessionChanged,
     Undelivered,
 )
+from chatproto.session.ledger import LedgerTrouble
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
@@ -46,6 +49,21 @@ class CallerTests(Case):
         """The status with which their CHAT was refused."""
         errors = [error.status for error in one.heard(Error) if error.about == "CHAT"]
         return errors[0] if errors else None
+
+    def test_a_log_that_fails_ends_the_connection_and_acknowledges_nothing(self) -> None:
+        bob = self.talking()
+        failing = LedgerTrouble("the log cannot be written")
+
+        def fail(*_: object) -> NoReturn:
+            raise failing
+
+        for name in ("add", "wrote", "settle", "heard", "set_turn", "entries", "standing"):
+            self.patch(self.ledger, name, fail)
+        bob.says("is this kept?")
+        self.net.settle()
+        self.assertIn(str(failing), self.texts(Failed))
+        self.assertEqual(bob.heard(MsgAck), [])
+        self.assertTrue(bob.ended)
 
     def test_an_id_is_pinned_only_where_a_server_confirms_it(self) -> None:
         """Known from one server, they are called by address while registered with another."""

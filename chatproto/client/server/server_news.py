@@ -53,7 +53,7 @@ class ServerNews:
         pin = next((one for one in pins if one is not None), None)
         known.server_key = pin.key if pin is not None else None
         self.where = pin.name if pin is not None else addresses[0]
-        """Where that key is from."""
+        """Address of the server at which the key was pinned; the first of `addresses` if none was."""
         self._again = "the next is tried" if len(addresses) > 1 else "it is tried again"
         self._known = known
         self._context = context
