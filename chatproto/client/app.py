@@ -34,6 +34,7 @@ from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.server.server_queries import ServerQueries
 from chatproto.client.status_report import StatusReport
 from chatproto.client.strangers import Strangers
+from chatproto.client.target import Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.session.ledger import Ledger
@@ -101,9 +102,15 @@ class Client:
     status: StatusReport
 
     @property
-    def target(self) -> object:
+    def target(self) -> Target:
         """Recipient of the next typed line; the value is equal only to itself."""
         return self.calls.all.target
+
+    def why_not_for(self, intended: Target) -> str:
+        """Return why a line that was typed for `intended`, an earlier `target`, must not be sent to
+        the present one; empty if they are the same.
+        """
+        return self.calls.all.why_not_for(intended)
 
     def need_files(self) -> Files:
         """Return the transfers. Raises LocalError with --plain."""

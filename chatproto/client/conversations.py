@@ -111,6 +111,22 @@ class Conversations:
         """The name of whoever gets the next line; empty if nobody does."""
         return self._target.name if self._target is not None and _is_live(self._target) else ""
 
+    def why_not_for(self, intended: Target) -> str:
+        """Return why a line that was typed for `intended` must not be sent; empty if the target is
+        still the same, or the same person.
+        """
+        while isinstance(intended, Conversation) and intended.merged_into is not None:
+            intended = intended.merged_into
+        now = self._target
+        if now == intended or (_person(now) is not None and _person(now) == _person(intended)):
+            return ""
+        if now is not None and _is_live(now):
+            meant = f"this line was typed for {intended.name}, and " if intended is not None else ""
+            return f"not sent: {meant}what you type goes to {now.name} now; Enter sends it there"
+        if isinstance(intended, RoomTarget):
+            return f"not sent: you are no longer in {intended.name}"
+        return f"not sent: {intended.name} is no longer there" if intended is not None else ""
+
     def nobody(self, hint: str = "/chat calls somebody") -> LocalError:
         """Return why a line goes to nobody; from then on the target before is forgotten."""
         target, why = self._target, f"you are talking with nobody: {hint}"
@@ -266,6 +282,10 @@ class Conversations:
             }
             for one in self._all
         ]
+
+
+def _person(target: Target) -> Recipient | None:
+    return target.recipient if isinstance(target, Conversation | AwayContact) else None
 
 
 def _is_live(target: Target) -> bool:

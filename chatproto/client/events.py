@@ -109,6 +109,7 @@ class MessageReceived(Event):
     """Message received from a peer, or in a room (`room`).
 
     `said`: the time of writing, in seconds since 1970, by the sender's clock; in a room, by the server's.
+    `state`, only of one's own message in a log: `waiting`, `delivered`, `uncertain` or `undelivered`.
     """
 
     event: ClassVar[str] = "message"
@@ -119,6 +120,7 @@ class MessageReceived(Event):
     room: str | None = None
     history: bool | None = None
     said: Wall | None = None
+    state: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from chatproto.client.active_target import ActiveTarget
 from chatproto.client.calls import Calls
 from chatproto.client.context import Context
+from chatproto.client.conversation import Conversation
 from chatproto.client.conversation_orders import ConversationOrders
+from chatproto.client.events import MessageReceived
 from chatproto.client.held_input import HeldInput
 from chatproto.client.outbox import Outbox
 from chatproto.client.outgoing import OutgoingCalls
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
+from chatproto.client.target import AwayContact, RoomTarget, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
 from chatproto.wire.errors import LocalError
@@ -75,6 +78,20 @@ class Messages:
             self._in_room.history(int(most), who)
         else:
             self._outbox.history(int(most), who)
+
+    def last(self, target: Target, most: int) -> tuple[MessageReceived, ...]:
+        """Return the latest `most` messages with `target` that our own log has, the oldest first.
+
+        Nothing is asked of a server, and nothing is published; an unreadable log has none.
+        """
+        match target:
+            case RoomTarget(name):
+                return self._outbox.last(name, most)
+            case AwayContact(recipient):
+                return self._outbox.last(recipient.key, most)
+            case Conversation(key=str(key)):
+                return self._outbox.last(key, most)
+        return ()
 
     def list_waiting(self) -> None:
         """Show which messages are queued."""

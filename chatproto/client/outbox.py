@@ -220,6 +220,20 @@ class Outbox:
             CommandOutput("history", () if lines else ("nothing",), {"count": len(lines)})
         )
 
+    def last(self, key: str, most: int) -> tuple[MessageReceived, ...]:
+        """Return the latest `most` messages of the log with `key`, or in the room of that name.
+
+        Reads only, and at most `history_lines`. An unreadable log has none.
+        """
+        posts = self._posts
+        if posts is None:
+            return ()
+        try:
+            lines = posts.ledger.history(key, min(most, self._context.limits.history_lines))
+        except LedgerTrouble:
+            return ()  # the next message says what is wrong with it
+        return tuple(self._event_of(line) for line in lines)
+
     def _key_of(self, who: str) -> str | None:
         """The key of `who` or of the target; None: they speak in the open. Raises LocalError."""
         calls = self._calls
@@ -272,19 +286,20 @@ class Outbox:
             self.shown(self._line)
 
     def _show(self, line: LogLine) -> None:
+        self._context.publish(self._event_of(line))
+
+    def _event_of(self, line: LogLine) -> MessageReceived:
         if line.state == OVERHEARD:
             where = line.key
-            self._context.publish(
-                MessageReceived(
-                    line.name, line.text, line.id, room=where, history=True, said=line.at
-                )
+            return MessageReceived(
+                line.name, line.text, line.id, room=where, history=True, said=line.at
             )
-            return
-        heard = line.state == HEARD
         name = self._name_of(line)
-        from_, to = (name, None) if heard else (self._context.settings.client_id, name)
-        self._context.publish(
-            MessageReceived(from_, line.text, line.id, to, history=True, said=line.at)
+        if line.state == HEARD:
+            return MessageReceived(name, line.text, line.id, history=True, said=line.at)
+        own = self._context.settings.client_id
+        return MessageReceived(
+            own, line.text, line.id, name, history=True, said=line.at, state=line.state
         )
 
     def _name_of(self, line: LogLine) -> str:

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 
 from chatproto.client.app import Client
 from chatproto.client.events import CommandOutput, Event, Failed
+from chatproto.client.target import Target
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (
@@ -51,9 +52,17 @@ class BadCommand(Exception):
     `command`: the name as typed, without the slash; None for a line of text.
     """
 
+    reason = Reason.MALFORMED
+
     def __init__(self, sentence: str, command: str | None = None) -> None:
         super().__init__(sentence)
         self.command = command
+
+
+class TargetChanged(BadCommand):
+    """Line that was typed for another target than the present one."""
+
+    reason = Reason.TARGET_CHANGED
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +173,7 @@ ROWS: dict[str, CommandRow] = {
                 Field("text", text, missing=None),
                 Field("to", name),
             ),
+            target=1,
         ),
         CommandRow(
             "drop",
@@ -182,6 +192,7 @@ ROWS: dict[str, CommandRow] = {
             "end the conversation or leave the room; outside, the program",
             nothing,
             lambda client, given: client.program.quit(),
+            target=0,
         ),
         CommandRow(
             "accept",
@@ -228,6 +239,7 @@ ROWS: dict[str, CommandRow] = {
             lambda client, given: client.talk.set_half(given[0] == "half"),
             words=("full", "half"),
             fields=(Field("mode", one_of("full", "half"), missing=None),),
+            target=1,
         ),
         CommandRow(
             "over",
@@ -235,6 +247,7 @@ ROWS: dict[str, CommandRow] = {
             "give your turn to the other side",
             nothing,
             lambda client, given: client.talk.over(),
+            target=0,
         ),
         CommandRow(
             "send",
@@ -247,6 +260,7 @@ ROWS: dict[str, CommandRow] = {
                 Field("to", name),
                 Field("paths", values.paths, missing=None),
             ),
+            target=0,
         ),
         CommandRow(
             "files",
@@ -276,6 +290,7 @@ ROWS: dict[str, CommandRow] = {
                 Field("id", values.number, missing=None),
                 Field("to", name),
             ),
+            target=1,
         ),
         CommandRow(
             "history",
@@ -336,6 +351,7 @@ ROWS: dict[str, CommandRow] = {
                 Field("same", flag),
             ),
             arrange=_verify,
+            target=0,
         ),
         CommandRow(
             "trust",
@@ -456,6 +472,28 @@ def carry_out(line: str, client: Client, read_text: ReadText = as_typed) -> Even
     return _carry_out(lambda: parse(line, read_text), client)
 
 
+def carry_out_for(
+    intended: Target, line: str | TypedText, client: Client, read_text: ReadText = as_typed
+) -> Event | None:
+    """Carry out a line, or a text as it is, that was typed while `intended` was `client.target`.
+
+    If the target has changed or ended since then, a text and a command that acts on the target are not
+    carried out: the event is a `Failed` with `Reason.TARGET_CHANGED`.
+    """
+
+    def read() -> TypedText | Command | None:
+        said = line if isinstance(line, TypedText) else parse(line, read_text)
+        here = isinstance(said, TypedText) or (
+            said is not None and ROWS[said.name].acts_on_target(said.arguments)
+        )
+        why = client.why_not_for(intended) if here else ""
+        if why:
+            raise TargetChanged(why, said.name if isinstance(said, Command) else None)
+        return said
+
+    return _carry_out(read, client)
+
+
 def carry_out_values(given: Values, client: Client) -> Event | None:
     """The same for a command that is given as an object with `do`."""
     return _carry_out(lambda: parse_values(given), client)
@@ -467,7 +505,7 @@ def _carry_out(read: Callable[[], TypedText | Command | None], client: Client) -
         said = read()
         return None if said is None else run(said, client)
     except BadCommand as wrong:
-        return Failed(str(wrong), command=wrong.command, code=Reason.MALFORMED)
+        return Failed(str(wrong), command=wrong.command, code=wrong.reason)
     except Exception:
         command = said.name if isinstance(said, Command) else "say"
         return Failed(unexpected(command), status=500, command=command, code=Reason.INTERNAL)

@@ -65,6 +65,7 @@ ROOM_ROWS = (
         room_or_none,
         lambda client, given: client.rooms.part(*given),
         fields=(Field("room", name),),
+        target=0,
     ),
     CommandRow(
         "rooms",
@@ -93,6 +94,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
         arrange=_topic_values,
+        target=2,
     ),
     CommandRow(
         "kick",
@@ -105,6 +107,7 @@ ROOM_ROWS = (
             Field("id", name, missing=None),
             Field("room", name),
         ),
+        target=1,
     ),
     CommandRow(
         "ban",
@@ -119,6 +122,7 @@ ROOM_ROWS = (
             Field("time", duration),
             Field("room", name),
         ),
+        target=2,
     ),
     CommandRow(
         "unban",
@@ -131,6 +135,7 @@ ROOM_ROWS = (
             Field("id", name, missing=None),
             Field("room", name),
         ),
+        target=1,
     ),
     CommandRow(
         "mute",
@@ -145,6 +150,7 @@ ROOM_ROWS = (
             Field("time", duration),
             Field("room", name),
         ),
+        target=2,
     ),
     CommandRow(
         "op",
@@ -159,6 +165,7 @@ ROOM_ROWS = (
             Field("time", duration),
             Field("room", name),
         ),
+        target=2,
     ),
     CommandRow(
         "invite",
@@ -171,6 +178,7 @@ ROOM_ROWS = (
             Field("id", name, missing=None),
             Field("room", name),
         ),
+        target=1,
     ),
     CommandRow(
         "settings",
@@ -187,6 +195,7 @@ ROOM_ROWS = (
             Field("kept", flag, missing=()),
         ),
         arrange=_settings_values,
+        target=0,
     ),
     CommandRow(
         "search",

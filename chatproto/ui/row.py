@@ -19,6 +19,8 @@ class CommandRow:
     with the arguments; `answer` makes an event of them where no client is needed. `more`: longer text
     for /help NAME. `words`, `ids`: for Tab, words and whether ids may be an argument. `fields`: values
     of its JSON form; `arrange` makes of them the same arguments that `read` makes of a line.
+    `target`: index of the argument that names a conversation or room, of a command that acts on the
+    current one if that argument is empty or missing; None for commands that do not.
     """
 
     name: str
@@ -32,3 +34,9 @@ class CommandRow:
     fields: tuple[Field, ...] = ()
     arrange: Arrange = in_order
     answer: Callable[[tuple[str, ...]], Event] | None = None
+    target: int | None = None
+
+    def acts_on_target(self, arguments: tuple[str, ...]) -> bool:
+        """Return True if the command, given `arguments`, acts on the current conversation or room."""
+        index = self.target
+        return index is not None and (index >= len(arguments) or not arguments[index])

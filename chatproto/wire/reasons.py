@@ -86,6 +86,9 @@ class Reason(Enum):
     STOPPING = "stopping", None, "the program ends"
     NOT_IN_ROOM = "not-in-room", None, "you are not in that room"
 
+    TARGET_CHANGED = "target-changed", None, ""
+    """The line was typed for another conversation or room, or for one that has ended."""
+
     TOO_MANY = "too-many", None, ""
     """A bound of this program's is reached; see docs/PROTOCOL.md, section 6."""
 

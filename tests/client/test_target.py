@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import partial
 
 from hypothesis import given, settings
@@ -18,16 +19,20 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.client.outbox import LISTED
-from chatproto.client.target import TAKEOVER
+from chatproto.client.target import TAKEOVER, Target
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of
 from chatproto.session.state import SessionState
+from chatproto.ui.commands import TypedText, carry_out_for
 from chatproto.ui.control import for_others
 from chatproto.ui.view import plain_lines
 from chatproto.wire.bcp2_common import Error
+from chatproto.wire.reasons import Reason
 from tests.client.keyed_program import BOB, Case
 from tests.client.rooms import room_ends
 from tests.client.tls_net import DATE, FarPerson
+from tests.limits import DEFAULTS
+from tests.stores.memory_ledger import MemoryLedger
 
 
 class QueueTests(Case):
@@ -195,6 +200,118 @@ class EndedTests(Case):
         self.assertEqual(carol.texts, ["hello"])
 
 
+class MeantTests(Case):
+    """A line goes to the target that it was typed for, or is refused with one sentence."""
+
+    def setUp(self) -> None:
+        super().setUp()
+        self.node.calls.all.typed = True
+
+    def enter(self, meant: Target, line: str) -> str:
+        """Type `line` for `meant`; the sentence if it is refused because of that."""
+        shown = carry_out_for(meant, line, self.node.client)
+        self.net.wait(1)
+        if isinstance(shown, Failed):
+            self.assertIs(shown.code, Reason.TARGET_CHANGED)
+            return shown.text
+        return ""
+
+    def test_a_line_for_the_target_is_sent(self) -> None:
+        bob = self.called("bob")
+        self.assertEqual(self.enter(self.node.target, "hello"), "")
+        self.assertEqual(bob.texts, ["hello"])
+
+    def test_a_line_for_another_than_the_target_is_refused(self) -> None:
+        bob, meant = self.called("bob"), self.node.target
+        carol = self.called("carol")
+        self.node.switch("carol")
+        self.assertEqual(
+            self.enter(meant, "hello"),
+            "not sent: this line was typed for bob, and what you type goes to carol now; "
+            "Enter sends it there",
+        )
+        self.assertEqual((bob.texts, carol.texts), ([], []))
+        self.enter(self.node.target, "hello")
+        self.assertEqual((bob.texts, carol.texts), ([], ["hello"]))
+
+    def test_a_line_for_who_has_left_is_refused(self) -> None:
+        bob, meant = self.called("bob"), self.node.target
+        bob.leaves()
+        self.net.wait(1)
+        self.assertEqual(self.enter(meant, "hello"), "not sent: bob is no longer there")
+        self.assertEqual(self.enter(meant, "/quit"), "not sent: bob is no longer there")
+        self.assertEqual(self.codes, [])
+
+    def test_a_line_typed_for_nobody_does_not_go_to_who_calls_meanwhile(self) -> None:
+        meant = self.node.target
+        bob = self.called("bob")
+        self.assertEqual(
+            self.enter(meant, "hello"),
+            "not sent: what you type goes to bob now; Enter sends it there",
+        )
+        self.assertEqual(bob.texts, [])
+
+    def test_a_line_for_whom_a_call_failed_is_queued_for_them(self) -> None:
+        self.node.chat("bob")
+        meant = self.node.target
+        self.net.wait(1)
+        self.assertEqual(self.enter(meant, "hello"), "")
+        self.assertEqual(self.kept(), ["hello"])
+
+    def test_a_command_that_names_a_recipient_is_carried_out(self) -> None:
+        bob, meant = self.called("bob"), self.node.target
+        self.called("carol")
+        self.node.switch("carol")
+        self.assertEqual(self.enter(meant, "/msg @bob hello"), "")
+        self.assertEqual(bob.texts, ["hello"])
+        self.assertNotEqual(self.enter(meant, "/msg hello"), "")
+        self.assertEqual(self.enter(meant, "/who"), "")
+
+    def test_a_pasted_text_is_no_command(self) -> None:
+        bob = self.called("bob")
+        carry_out_for(self.node.target, TypedText("/quit\n/quit"), self.node.client)
+        self.net.wait(1)
+        self.assertEqual(bob.texts, ["/quit\n/quit"])
+
+
+class LastTests(Case):
+    """The latest messages with the target, from the own log."""
+
+    def test_both_sides_with_times_and_what_became_of_ours(self) -> None:
+        bob = self.called("bob")
+        target = self.node.target
+        bob.says("hi alice")
+        self.node.say("hi bob")
+        self.net.wait(1)
+        bob.leaves()
+        self.net.wait(1)
+        self.node.switch("bob")
+        self.node.say("for later")
+        self.events.clear()
+        for one in (target, self.node.target):
+            theirs, ours, waiting = self.node.messages.last(one, 10)
+            self.assertEqual((theirs.from_, theirs.text), ("bob", "hi alice"))
+            self.assertEqual((date_of(theirs.said), theirs.state), (DATE, None))
+            self.assertEqual((ours.from_, ours.to, ours.text), ("alice", "bob", "hi bob"))
+            self.assertEqual(ours.state, "delivered")
+            self.assertEqual((waiting.text, waiting.state), ("for later", "waiting"))
+        self.assertEqual(self.events, [])
+        self.assertEqual([one.text for one in self.node.messages.last(target, 1)], ["for later"])
+
+    def test_never_more_than_the_limit(self) -> None:
+        self.begin(limits=replace(DEFAULTS, history_lines=2))
+        for number in range(3):
+            self.node.msg(f"line {number}", "bob")
+        self.node.switch("bob")
+        shown = self.node.messages.last(self.node.target, 10**6)
+        self.assertEqual([one.text for one in shown], ["line 1", "line 2"])
+
+    def test_none_for_nobody_and_before_a_key_is_known(self) -> None:
+        self.assertEqual(self.node.messages.last(None, 5), ())
+        self.node.chat(BOB)
+        self.assertEqual(self.node.messages.last(self.node.target, 5), ())
+
+
 class SaidTests(Case):
     """Everything that moves the target is told."""
 
@@ -244,6 +361,27 @@ class RoomTests(room_ends.Case):
         self.alice.joins("#den")
         self.alice.joins("#tea")
         self.assertEqual(self.alice.changes(), ["joined", "current", "joined"])
+
+    def test_a_line_typed_for_a_room_that_put_us_out_is_not_sent(self) -> None:
+        self.both_join()
+        meant = self.bob.node.target
+        self.alice.node.in_room.kick("bob")
+        self.hall.settle()
+        shown = carry_out_for(meant, "hello?", self.bob.node.client)
+        self.assertEqual(getattr(shown, "text", ""), "not sent: you are no longer in #den")
+
+    def test_the_last_messages_of_a_room_come_from_the_own_log(self) -> None:
+        carol = self.hall.person("carol", ledger=MemoryLedger())
+        carol.joins()
+        self.bob.joins()
+        self.bob.node.say("hi carol")
+        carol.node.say("hi bob")
+        self.hall.settle()
+        found = carol.node.messages.last(carol.node.target, 10)
+        self.assertEqual(
+            [(one.room, one.from_, one.text) for one in found],
+            [("#den", "bob", "hi carol"), ("#den", "carol", "hi bob")],
+        )
 
     def test_a_line_for_a_room_that_put_us_out_is_refused(self) -> None:
         self.both_join()

@@ -19,8 +19,12 @@ class AskedClient:
         self.asked: list[tuple[object, ...]] = []
         self.rooms = self.in_room = AskedRooms(self.asked)
         self.target: object = "bob"
+        self.gone = ""
         for part in PARTS:
             setattr(self, part, AskedPart(self.asked))
+
+    def why_not_for(self, intended: object) -> str:
+        return self.gone
 
     def need_files(self) -> AskedPart:
         return AskedPart(self.asked)

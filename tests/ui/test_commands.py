@@ -13,10 +13,12 @@ from chatproto.ui.commands import (
     Command,
     TypedText,
     carry_out,
+    carry_out_for,
     help_answer,
     parse,
     run,
 )
+from chatproto.wire.reasons import Reason
 from tests.ui.asked import asked_client
 
 WRITTEN: dict[str, tuple[object, ...]] = {
@@ -249,6 +251,42 @@ class ParseTests(SynchronousTestCase):
         line = f"/{text}" if text.startswith("/") else text
         self.assertEqual(parse(line), TypedText(text))
         self.assertEqual(parse(f"/msg @bob {text}"), Command("msg", (text, "bob")))
+
+
+class TargetTests(SynchronousTestCase):
+    """Lines that are typed for a target that is none any more."""
+
+    def test_what_acts_on_the_target_is_refused_and_everything_else_is_done(self) -> None:
+        acting: tuple[str, ...] = (
+            "hello",
+            "/msg hello",
+            "/quit",
+            "/over",
+            "/mode half",
+            "/send a",
+            "/part",
+        )
+        acting += ("/kick bob", "/ban bob 2h", "/topic news", "/settings kept=no", "/verify")
+        for line in acting:
+            node = asked_client()
+            node.gone = "not sent: bob is no longer there"
+            shown = carry_out_for(None, line, node)
+            assert isinstance(shown, Failed), line
+            self.assertEqual((shown.text, shown.code), (node.gone, Reason.TARGET_CHANGED))
+            self.assertEqual(node.asked, [])
+        named: tuple[str, ...] = (
+            "/msg @bob hello",
+            "/part #den",
+            "/kick bob #den",
+            "/ban bob 2h #den",
+            "/who",
+        )
+        named += ("/topic @#den news", "/unsend 3 bob", "/verify bob", "/accept", "/chat bob")
+        for line in named:
+            node = asked_client()
+            node.gone = "not sent: bob is no longer there"
+            self.assertIsNone(carry_out_for(None, line, node), line)
+            self.assertEqual(len(node.asked), 1)
 
 
 class HelpTests(SynchronousTestCase):
