@@ -35,7 +35,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"wire", "net", "stdio.printable", *FEATURES},
     "client": {"wire", "net", "stdio.unexpected", *FEATURES},
     "ui": {
-        *("wire", "net", "client.app", "client.events", "client.target"),
+        *("wire", "net", "client.app", "client.events", "client.conversations"),
         *("stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
     "cli": EVERYTHING,

@@ -22,9 +22,9 @@ from chatproto.cli.options import (
 )
 from chatproto.cli.secret_line import SecretLine
 from chatproto.cli.servers import connect
-from chatproto.client.active_target import ActiveTarget
 from chatproto.client.app import Client, Storage, build_client, no_server
 from chatproto.client.context import Context, Signal
+from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import Event, Failed, Notice
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.nearby import Neighbours

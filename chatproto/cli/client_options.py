@@ -18,7 +18,7 @@ from chatproto.cli.options import (
     local_option,
 )
 from chatproto.client.home import Home, HomeTaken, HomeTrouble
-from chatproto.client.interfaces import is_address
+from chatproto.client.own_addresses import is_address
 from chatproto.client.service import CannotStart
 from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.identity.pins import KEY, PinFile, PinTrouble

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chatproto.client.address_book import AddressBook
-from chatproto.client.calls import Calls
+from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.outgoing import OutgoingCalls
+from chatproto.client.calls.rendezvous import ServerAnswers
 from chatproto.client.contact_keys import ContactKeys
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
-from chatproto.client.conversations import Conversations
+from chatproto.client.conversations import Conversations, Target
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.files import Files
 from chatproto.client.held_input import HeldInput
@@ -21,11 +23,9 @@ from chatproto.client.name_resolver import NameResolver
 from chatproto.client.nearby import Neighbours
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.outbox import Outbox
-from chatproto.client.outgoing import OutgoingCalls
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.program import Program
 from chatproto.client.questions import Questions
-from chatproto.client.rendezvous import ServerAnswers
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
@@ -34,7 +34,6 @@ from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.server.server_queries import ServerQueries
 from chatproto.client.status_report import StatusReport
 from chatproto.client.strangers import Strangers
-from chatproto.client.target import Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
 from chatproto.session.ledger import Ledger

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.client.calls import Calls
+from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import CommandOutput, Notice

@@ -1,22 +1,33 @@
-"""A conversation as the node keeps it: a session, its name, and how its effects are carried out."""
+"""Keep one conversation: its session, its name, its messages, and how its effects are applied."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
+from chatproto.client.calls.dialer import PeerUnreachable
+from chatproto.client.calls.rendezvous import path_of
 from chatproto.client.context import Signal
-from chatproto.client.events import Bye, Event, Failed, SessionChanged
-from chatproto.client.lone_messages import LoneMessages
-from chatproto.client.message_news import MessageNews
-from chatproto.client.redial_state import RedialState
-from chatproto.client.rendezvous import path_of
+from chatproto.client.events import (
+    Bye,
+    Delivered,
+    Event,
+    Failed,
+    MessageReceived,
+    Notice,
+    Sent,
+    SessionChanged,
+    Uncertain,
+    Undelivered,
+)
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.timers import Timers
+from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     AcceptCall,
@@ -54,7 +65,137 @@ from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Dialect, Me
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import CodedError, Reason, reason_of
+from chatproto.wire.reasons import Cause, CodedError, Reason, reason_of
+
+
+@dataclass(slots=True)
+class RedialState:
+    """`broke` is when it did, `dials` how often was dialled since, `failures` how often in vain of late;
+    `next` is the try that is due, `elsewhere` that they came again and where was not asked since.
+    """
+
+    broke: float = 0.0
+    dials: int = 0
+    failures: int = 0
+    next: IDelayedCall | None = None
+    elsewhere: bool = False
+
+    def stop(self) -> None:
+        """No other try: it is open again, or over."""
+        self.wait_for(None)
+
+    def wait_for(self, call: IDelayedCall | None) -> None:
+        """`call` is the next try, in place of the one that was due."""
+        due, self.next = self.next, call
+        if due is not None:
+            due.cancel()
+
+
+class LoneMessages:
+    """Goes to one person, one after another, so that they arrive in the order in which they were said.
+
+    `dial` makes a connection, or raises Unreachable; `unsaid` is told the text for which there was none,
+    and why.
+    """
+
+    def __init__(
+        self,
+        dial: Callable[[], Awaitable[PlainPeerConnection]],
+        unsaid: Callable[[str, str], None],
+    ) -> None:
+        self._dial = dial
+        self._unsaid = unsaid
+        self._turn = DeferredLock()
+        self._waiting = 0
+
+    def __len__(self) -> int:
+        """Return the number of messages without a connection."""
+        return self._waiting
+
+    def write(self, frame: bytes, text: str | None) -> None:
+        """Send `frame`, which carries `text`, or is a farewell (None)."""
+        self._waiting += 1
+        self._turn.run(lambda: Deferred.fromCoroutine(self._carry(frame, text)))
+
+    async def _carry(self, frame: bytes, text: str | None) -> None:
+        try:
+            link = await self._dial()
+        except PeerUnreachable as error:
+            self._waiting -= 1
+            if text is not None:
+                self._unsaid(text, str(error))
+            return
+        self._waiting -= 1
+        link.write_last(frame, text)
+
+
+EACH = 3
+"""So many messages that wait are told one by one."""
+
+
+class MessageNews:
+    """Remembers of which messages was told that they wait, so that their fate names them by their text.
+
+    `name` is what the person calls the other one, who may be given another meanwhile.
+    """
+
+    def __init__(self, tell: Callable[[Event], None]) -> None:
+        self._tell = tell
+        self._kept: set[int] = set()
+
+    def heard(self, name: str, text: str, id: int, said: Wall) -> None:
+        """Tell a received `text`, said at `said`; `id` is 0 where messages have no number."""
+        self._tell(MessageReceived(from_=name, text=text, id=id or None, said=said))
+
+    def written(self, name: str, text: str, said: Wall, id: int | None = None) -> None:
+        """A connection took `text`, which was said at the moment `said`."""
+        self._tell(Sent(text, id, to=name, said=said))
+
+    def kept_for_turn(self) -> None:
+        """Report that a message is queued until our turn."""
+        self._tell(Notice("kept until it is your turn (/mode full: without turns)"))
+
+    def kept(self, name: str, id: int) -> None:
+        """Report that a message is queued until there is a connection."""
+        self._kept.add(id)
+        text = f"message {id} waits for {name}: /unsend {id} takes it back"
+        self._tell(Notice(text, name, id))
+
+    def wait(self, name: str, ids: Iterable[int]) -> None:
+        """Tell which written messages have not arrived: the connection broke or is silent.
+
+        One event each, or one for all of them if they are more than `EACH`.
+        """
+        fresh = [id for id in ids if id not in self._kept]
+        if len(fresh) <= EACH:
+            for id in fresh:
+                self.kept(name, id)
+            return
+        self._kept.update(fresh)
+        which = f"{len(fresh)} messages wait for {name}, {fresh[0]} to {fresh[-1]}"
+        self._tell(Notice(f"{which}: /unsend {fresh[0]} takes the first back", name))
+
+    def waited(self, ids: Iterable[int]) -> None:
+        """Note messages that were queued before this conversation, and reported then."""
+        self._kept.update(ids)
+
+    def unsaid(self, name: str, text: str, reason: str) -> None:
+        """Report a message that was not sent and will not be."""
+        self._tell(Undelivered(name, reason, text=text))
+
+    def became(self, name: str, fate: MessageOutcome) -> None:
+        """This is known now; with its text if it was told that it waits."""
+        late = fate.id in self._kept
+        self._kept.discard(fate.id)
+        match fate.state:
+            case ledger.DELIVERED:
+                text = fate.text if late and fate.text else None
+                self._tell(Delivered(name, fate.id, text))
+            case ledger.UNCERTAIN:
+                self._tell(Uncertain(name, fate.id, fate.text or None))
+            case _:
+                reason = fate.reason or Cause(Reason.CONNECTION_LOST, "it did not arrive")
+                self._tell(Undelivered(name, reason, fate.id, fate.text or None))
 
 
 class ConnectionOrigin(Protocol):

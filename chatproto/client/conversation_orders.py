@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from chatproto.client.calls import Calls
+from chatproto.client.calls.calls import Calls
 from chatproto.client.conversation import Conversation
 from chatproto.client.files import Files
 from chatproto.identity.recipient import KeyedPerson, Recipient

@@ -1,20 +1,58 @@
-"""The conversations that are not over, and which of them is the current one."""
+"""Keep the conversations that are not over, and the target of the next typed line.
+
+There is one target at a time: a conversation, a room, a contact who is away, or one that has ended.
+A line for a contact who is away is queued; a line for a target that has ended is refused, so that
+it never goes to whoever has called meanwhile.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from chatproto.client.context import Signal
 from chatproto.client.conversation import Conversation
-from chatproto.client.target import TAKEOVER, AwayContact, EndedTarget, RoomTarget, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.names import NameBook
 from chatproto.identity.pins import Pins
-from chatproto.identity.recipient import Recipient
+from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
+
+
+@dataclass(frozen=True, slots=True)
+class RoomTarget:
+    """A room, by its name with the `#`."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class AwayContact:
+    """A contact with a pinned key who may be away; `name` is what the person calls them."""
+
+    recipient: KeyedPerson
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndedTarget:
+    """A target that ended by itself; `at` is when, on the reactor's clock."""
+
+    name: str
+    at: float
+
+
+Target = Conversation | RoomTarget | AwayContact | EndedTarget | None
+
+TAKEOVER = 60.0
+"""Seconds for which nobody who calls becomes the target by themselves after one has ended.
+
+The person may be typing a line for the one before. Only on a terminal, and not with --plain.
+"""
+
 
 NO_PINS = Pins()
 """The pins of a program without keys (--plain)."""
@@ -23,7 +61,7 @@ NO_PINS = Pins()
 class Conversations:
     """Every conversation from its call to its end, the oldest first.
 
-    What is typed goes to the target (`client.target`). `moved` tells when it moves from one to
+    What is typed goes to the target (`target`). `moved` tells when it moves from one to
     another, so that the person is told.
 
     Args: trust: the pinned keys; None with --plain. seconds: monotonic time. typed: lines come from a
@@ -290,3 +328,22 @@ def _person(target: Target) -> Recipient | None:
 
 def _is_live(target: Target) -> bool:
     return target is not None and not isinstance(target, EndedTarget)
+
+
+Result = TypeVar("Result")
+
+
+class ActiveTarget:
+    """A target of one's own: what a script opens is not where a person types."""
+
+    def __init__(self, all: Conversations) -> None:
+        self._all = all
+        self._target: Target = None
+
+    def run(self, what: Callable[[], Result]) -> Result:
+        """Do `what` with our own target in place of that of the person."""
+        theirs = self._all.swap(self._target)
+        try:
+            return what()
+        finally:
+            self._target = self._all.swap(theirs)

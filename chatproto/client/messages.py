@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from chatproto.client.active_target import ActiveTarget
-from chatproto.client.calls import Calls
+from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.outgoing import OutgoingCalls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversation_orders import ConversationOrders
+from chatproto.client.conversations import ActiveTarget, AwayContact, RoomTarget, Target
 from chatproto.client.events import MessageReceived
 from chatproto.client.held_input import HeldInput
 from chatproto.client.outbox import Outbox
-from chatproto.client.outgoing import OutgoingCalls
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
-from chatproto.client.target import AwayContact, RoomTarget, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
 from chatproto.wire.errors import LocalError

@@ -8,13 +8,13 @@ from dataclasses import replace
 from twisted.logger import Logger
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.calls.rendezvous import Rendezvous, ServerAnswers
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Notice, PresenceChanged
 from chatproto.client.nearby import Neighbours
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.rendezvous import Rendezvous, ServerAnswers
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore

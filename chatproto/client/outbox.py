@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.calls import Calls
+from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.events import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.calls import Calls
+from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.events import Exited, Notice, Running

@@ -17,9 +17,9 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.client import interfaces
+from chatproto.client import own_addresses
 from chatproto.client.app import Client
-from chatproto.client.door import Door
+from chatproto.client.calls.plain_calls import Door
 from chatproto.client.home import Home
 from chatproto.client.shared_port import SharedPort
 from chatproto.net.resolver import look_up
@@ -65,7 +65,7 @@ def host_towards(host: str, port: int) -> str:
     if not found:
         return "127.0.0.1"
     *_, address = found[0]
-    return interfaces.host_towards(str(address[0]), port) or "127.0.0.1"
+    return own_addresses.host_towards(str(address[0]), port) or "127.0.0.1"
 
 
 class ChatClient(Service):
@@ -151,7 +151,7 @@ class ChatClient(Service):
             self._begin(own.host, own.port)
             return
         host, far = place.server or ("127.0.0.1", 9)
-        if interfaces.is_address(host):
+        if own_addresses.is_address(host):
             self._begin(host_towards(host, far), own.port)
         else:
             pool = self._reactor.getThreadPool()

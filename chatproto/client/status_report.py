@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from chatproto.client.calls import Calls
+from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.rendezvous import tried
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import CommandOutput
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.rendezvous import tried
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from chatproto.client.app import Client
+from chatproto.client.conversations import Target
 from chatproto.client.events import CommandOutput, Event, Failed
-from chatproto.client.target import Target
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui import values
 from chatproto.ui.arguments import (

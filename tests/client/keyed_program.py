@@ -12,8 +12,8 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.app import ServerAccess, Storage, no_server
+from chatproto.client.calls.plain_calls import Door
 from chatproto.client.context import Context
-from chatproto.client.door import Door
 from chatproto.client.events import Event
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.introducers import SecureIntroducer

@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.door import Door
+from chatproto.client.calls.plain_calls import Door
 from chatproto.client.events import (
     Event,
 )

@@ -6,8 +6,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.dialer import PeerUnreachable
-from chatproto.client.lone_messages import LoneMessages
+from chatproto.client.calls.dialer import PeerUnreachable
+from chatproto.client.conversation import LoneMessages
 from chatproto.client.settings import ClientSettings
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.wire.dialects import CANON

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.conversation import MessageNews
 from chatproto.client.events import (
     Delivered,
     Event,
@@ -13,7 +14,6 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
-from chatproto.client.message_news import MessageNews
 from chatproto.net.clock import Wall
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import DELIVERED, UNCERTAIN, UNDELIVERED

@@ -7,7 +7,7 @@ from tempfile import mkdtemp
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.door import Door
+from chatproto.client.calls.plain_calls import Door
 from chatproto.client.events import Bye, Exited, Failed, MessageReceived, Notice, Sent, Undelivered
 from chatproto.client.known_dialects import MOST, KnownDialects
 from chatproto.wire.dialects import DIALECTS, Me

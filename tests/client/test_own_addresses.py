@@ -6,7 +6,7 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client import interfaces
+from chatproto.client import own_addresses
 from chatproto.client.own_addresses import OwnAddresses
 
 SERVER = ("198.41.0.4", 5555)
@@ -20,13 +20,13 @@ class PlaceTests(SynchronousTestCase):
 
     def test_those_of_this_machine_where_it_is_open_on_all(self) -> None:
         own = ("10.0.0.7", "2606:4700::7", "127.0.0.1", "fe80::1")
-        self.patch(interfaces, "own_hosts", lambda towards: own)
+        self.patch(own_addresses, "own_hosts", lambda towards: own)
         for host in ("", "0.0.0.0", "::"):
             here = OwnAddresses(listening=(host, 4000), server=SERVER)
             self.assertEqual(here.addresses(), (("10.0.0.7", 4000), ("2606:4700::7", 4000)))
 
     def test_loopback_too_where_the_server_is_on_this_machine(self) -> None:
-        self.patch(interfaces, "own_hosts", lambda towards: ("127.0.0.1",))
+        self.patch(own_addresses, "own_hosts", lambda towards: ("127.0.0.1",))
         for server, near in (
             (("127.0.0.1", 5555), False),
             (("::1", 5555), False),
@@ -73,21 +73,21 @@ class InterfaceTests(SynchronousTestCase):
     """On the machine of the test itself, whatever it has."""
 
     def test_every_address_is_one_and_loopback_is_among_them(self) -> None:
-        found = interfaces.own_hosts()
-        self.assertEqual([one for one in found if not interfaces.is_address(one)], [])
+        found = own_addresses.own_hosts()
+        self.assertEqual([one for one in found if not own_addresses.is_address(one)], [])
         self.assertEqual(len(found), len(set(found)))
         self.assertIn("127.0.0.1", found)
 
     def test_first_that_on_the_way_to_the_server(self) -> None:
-        self.assertEqual(interfaces.own_hosts(("127.0.0.1", 5555))[0], "127.0.0.1")
+        self.assertEqual(own_addresses.own_hosts(("127.0.0.1", 5555))[0], "127.0.0.1")
 
     def test_a_server_that_is_a_name_is_not_looked_up(self) -> None:
-        self.assertEqual(interfaces.own_hosts(("chat.example", 5555)), interfaces.own_hosts())
+        self.assertEqual(own_addresses.own_hosts(("chat.example", 5555)), own_addresses.own_hosts())
 
     def test_where_the_system_tells_nothing_there_is_what_a_route_tells(self) -> None:
-        self.patch(interfaces, "_ipv4", lambda: iter(()))
-        self.patch(interfaces, "IPV6_INTERFACES", Path("/nowhere/at/all"))
-        self.assertEqual(interfaces.own_hosts(("127.0.0.1", 9))[0], "127.0.0.1")
+        self.patch(own_addresses, "_ipv4", lambda: iter(()))
+        self.patch(own_addresses, "IPV6_INTERFACES", Path("/nowhere/at/all"))
+        self.assertEqual(own_addresses.own_hosts(("127.0.0.1", 9))[0], "127.0.0.1")
 
     def test_addresses_of_ipv6_are_read_and_those_of_no_use_left_out(self) -> None:
         listed = Path(self.mktemp())
@@ -95,5 +95,5 @@ class InterfaceTests(SynchronousTestCase):
             "26064700000000000000000000000007 02 40 00 80 eth0\n"
             "26064700000000000000000000000008 02 40 00 20 eth0\n"
         )
-        self.patch(interfaces, "IPV6_INTERFACES", listed)
-        self.assertEqual(list(interfaces._ipv6()), ["2606:4700::7"])
+        self.patch(own_addresses, "IPV6_INTERFACES", listed)
+        self.assertEqual(list(own_addresses._ipv6()), ["2606:4700::7"])

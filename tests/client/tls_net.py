@@ -11,7 +11,7 @@ from twisted.internet.protocol import Factory
 from twisted.protocols.tls import TLSMemoryBIOFactory
 from zope.interface import implementer
 
-from chatproto.client.door import Door
+from chatproto.client.calls.plain_calls import Door
 from chatproto.identity.keys import Identity
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck

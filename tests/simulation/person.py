@@ -10,8 +10,8 @@ from typing import Any, Protocol, cast
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.app import ServerAccess
+from chatproto.client.calls.plain_calls import Door
 from chatproto.client.context import Context
-from chatproto.client.door import Door
 from chatproto.client.events import Event, SessionChanged
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.introducers import SecureIntroducer

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from twisted.internet.testing import StringTransport
 
-from chatproto.client.active_target import ActiveTarget
+from chatproto.client.conversations import ActiveTarget
 from chatproto.client.events import CommandOutput, Event, Exited, Failed
 from chatproto.net.clock import Wall
 from chatproto.ui.commands import ROWS

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from chatproto.client.context import Context
-from chatproto.client.conversations import Conversations
+from chatproto.client.conversations import Conversations, RoomTarget, Target
 from chatproto.client.events import Event, RoomChanged
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests
@@ -17,7 +17,6 @@ from chatproto.client.rooms.room_news import changed, joined
 from chatproto.client.rooms.room_outbox import RoomOutbox
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
-from chatproto.client.target import RoomTarget, Target
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient

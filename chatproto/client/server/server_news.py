@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.calls.rendezvous import Rendezvous
 from chatproto.client.context import Context, Signal
 from chatproto.client.events import Event, Failed, Notice, Registered
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.rendezvous import Rendezvous
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble

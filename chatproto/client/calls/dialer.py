@@ -1,4 +1,4 @@
-"""Makes connections to people."""
+"""Connect to peers in plain text, to begin TLS with them, and to the relay."""
 
 from __future__ import annotations
 

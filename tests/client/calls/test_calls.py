@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chatproto.client.door import Door
+from chatproto.client.calls.plain_calls import Door
 from chatproto.client.events import (
     Exited,
     IncomingCallEvent,

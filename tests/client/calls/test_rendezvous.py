@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.rendezvous import path_of, tried
+from chatproto.client.calls.rendezvous import path_of, tried
 from chatproto.net.keys import key_bytes
 
 

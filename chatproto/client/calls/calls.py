@@ -7,26 +7,23 @@ from collections.abc import Callable
 from twisted.logger import Logger
 
 from chatproto.client.address_book import AddressBook
-from chatproto.client.caller import CallDialer
+from chatproto.client.calls.dialer import Dialer, PeerUnreachable
+from chatproto.client.calls.plain_calls import PlainCalls
+from chatproto.client.calls.rendezvous import Rendezvous, ServerAnswers
+from chatproto.client.calls.rendezvous_table import RendezvousTable
+from chatproto.client.calls.secure_calls import SecureCalls
+from chatproto.client.calls.secure_dialer import Redials, SecureDialer
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation import Conversation
-from chatproto.client.conversations import Conversations
-from chatproto.client.dialer import Dialer, PeerUnreachable
+from chatproto.client.conversations import AwayContact, Conversations, Target
 from chatproto.client.events import Event, Failed, Notice, SessionChanged
 from chatproto.client.files import Files
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.plain_calls import PlainCalls
-from chatproto.client.redials import Redials
-from chatproto.client.rendezvous import Rendezvous, ServerAnswers
-from chatproto.client.rendezvous_table import RendezvousTable
 from chatproto.client.requests import Requests
-from chatproto.client.secure_calls import SecureCalls
-from chatproto.client.secure_dialer import SecureDialer
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.strangers import Strangers
-from chatproto.client.target import AwayContact, Target
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import PinTrouble
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Mismatch, Recipient, carried
@@ -96,11 +93,10 @@ class Calls:
         self.links = PlainCalls(self)
         self.secure = SecureCalls(self, reactor)
         self._reactor = context.clock
-        self._dialer = Dialer(reactor, context.limits, lambda: place.own_port)
-        self.meetings = RendezvousTable(self, answers, self._dialer, reactor)
-        secure_dialer = SecureDialer(self, reactor)
-        self.caller = CallDialer(self, self._dialer, secure_dialer)
-        self._redials = Redials(self, secure_dialer, reactor, context.random)
+        self.dialer = Dialer(reactor, context.limits, lambda: place.own_port)
+        self.meetings = RendezvousTable(self, answers, self.dialer, reactor)
+        self.secure_dialer = SecureDialer(self, reactor)
+        self._redials = Redials(self, self.secure_dialer, reactor, context.random)
         self.leaving = False
         self._all_closed: Callable[[], None] | None = None
         conversations.moved.listen(self._tell_target)
@@ -381,7 +377,7 @@ class Calls:
             )
         dialect = conversation.session.dialect
         assert isinstance(dialect, Dialect)
-        link = await self._dialer.dial(self.links, host, port, dialect)
+        link = await self.dialer.dial(self.links, host, port, dialect)
         if not self.join(link, conversation):
             raise PeerUnreachable(
                 f"{conversation.name} is not spoken to in plain text", Reason.NOT_THEIRS

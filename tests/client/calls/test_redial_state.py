@@ -5,7 +5,7 @@ from __future__ import annotations
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.redial_state import RedialState
+from chatproto.client.conversation import RedialState
 
 
 class TriesTests(SynchronousTestCase):

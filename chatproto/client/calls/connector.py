@@ -10,10 +10,10 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from chatproto.client.calls.dialer import Dialer, PeerUnreachable
+from chatproto.client.calls.rendezvous import Rendezvous
+from chatproto.client.calls.secure_calls import SecureCalls
 from chatproto.client.conversation import Conversation
-from chatproto.client.dialer import Dialer, PeerUnreachable
-from chatproto.client.rendezvous import Rendezvous
-from chatproto.client.secure_calls import SecureCalls
 from chatproto.net.keys import key_bytes
 from chatproto.relay.client import NoRelay, RelayEnd
 from chatproto.session.paths import (

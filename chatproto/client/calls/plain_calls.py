@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from twisted.internet.interfaces import IAddress, IReactorTime
+from twisted.internet.protocol import Factory
+
 from chatproto.client.address_book import AddressBook
+from chatproto.client.calls.rendezvous_table import RendezvousTable
+from chatproto.client.calls.secure_calls import SecureCalls
 from chatproto.client.context import Signal
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
 from chatproto.client.events import Event, IncomingCallEvent, Notice
-from chatproto.client.rendezvous_table import RendezvousTable
-from chatproto.client.secure_calls import SecureCalls
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.directory.classic_registration import network, shown_ip
 from chatproto.identity.recipient import OpenPeer
-from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS, Capabilities
 from chatproto.wire.fields import Contact, host_port, is_local
@@ -340,3 +343,17 @@ class PlainCalls:
             name = conversation.called
             hint = f"/chat --as {others} {name}"
             self._calls.tell(Notice(f"their program may speak another dialect: {hint}"))
+
+
+class Door(Factory):
+    """Makes a link of each connection; what comes first on it tells its dialect."""
+
+    noisy = False
+
+    def __init__(self, owner: PlainPeerOwner, clock: IReactorTime, limits: ClientLimits) -> None:
+        self._owner = owner
+        self._clock = clock
+        self._limits = limits
+
+    def buildProtocol(self, addr: IAddress | None) -> PlainPeerConnection:
+        return PlainPeerConnection(self._owner, self._clock, self._limits, None)

@@ -10,8 +10,8 @@ from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.client.calls.rendezvous import MOST, Rendezvous
 from chatproto.client.events import CommandOutput, Event, SessionChanged
-from chatproto.client.rendezvous import MOST, Rendezvous
 from chatproto.wire.plain_blocks import Punch, encode
 from tests.limits import DEFAULTS
 from tests.simulation.person import LIMITS, PEOPLE_PORT, Person

@@ -1,4 +1,4 @@
-"""Places calls, and goes on with a conversation where there is one already."""
+"""Place calls of the user: find out where the peer is, connect, and go on where there is a conversation."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, ensureDeferred
 
+from chatproto.client.address_book import AddressBook
+from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.dialer import Dialer, PeerUnreachable
+from chatproto.client.calls.plain_calls import PlainCalls
+from chatproto.client.calls.secure_dialer import SecureDialer
+from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
-from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.events import Event, Notice
-from chatproto.client.plain_calls import PlainCalls
-from chatproto.client.secure_dialer import SecureDialer
+from chatproto.client.known_dialects import KnownDialects
+from chatproto.client.name_resolver import NameResolver
+from chatproto.client.requests import Requests
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.names import NameBook
+from chatproto.identity.pins import KEY
 from chatproto.identity.recipient import (
     Dialled,
     FirstContact,
@@ -25,10 +33,10 @@ from chatproto.net.clock import Wall
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
-from chatproto.wire.dialects import BCP2, Capabilities, Dialect
-from chatproto.wire.errors import LocalError
-from chatproto.wire.fields import ID, Contact
-from chatproto.wire.reasons import NO_TLS, Cause, Reason
+from chatproto.wire.dialects import BCP2, DIALECTS, Capabilities, Dialect
+from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.fields import ID, Contact, read_host_port
+from chatproto.wire.reasons import NO_TLS, Cause, CodedError, Reason
 
 UNKNOWN = "them"
 """The name of whoever /bridge found, until it is known who that is."""
@@ -253,3 +261,114 @@ class CallDialer:
 def _is_open(conversation: Conversation) -> bool:
     """Return True for a call in plain text."""
     return isinstance(conversation.recipient, OpenPeer)
+
+
+class OutgoingCalls:
+    """Find out where a peer is and how they are called, then call them."""
+
+    def __init__(
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        people: AddressBook,
+        dialects: KnownDialects,
+        requests: Requests,
+        resolver: NameResolver,
+        calls: Calls,
+    ) -> None:
+        self._context = context
+        self._trust = trust
+        self._people = people
+        self._dialects = dialects
+        self._requests = requests
+        self._resolver = resolver
+        self.caller = CallDialer(calls, calls.dialer, calls.secure_dialer)
+        calls.talked.listen(self._talked)
+
+    def chat(self, target: str = "", dialect: str = "") -> None:
+        """Call `target`: an id, `host:port`, or empty for the last answer of the server.
+
+        `dialect`: calls in plain text. What cannot be done is published.
+        """
+        if dialect and dialect not in DIALECTS:
+            known = ", ".join(sorted(DIALECTS))
+            why = f"there is no dialect {dialect}; there are {known}"
+            self._requests.fail("chat", LocalError(400, why))
+            return
+        plain = dialect or self._plain_dialect(target)
+        if not plain and self._trust is None:
+            self._requests.fail("chat", LocalError(405, "there is no key to call with"))
+            return
+        manner = DIALECTS[plain] if plain else BCP2
+        try:
+            conversation = self.caller.prepare(target, manner)
+        except LocalError as error:
+            self._requests.fail("chat", error, target)
+            return
+        if conversation is not None:
+            chosen = bool(dialect) or self._context.settings.dialect_chosen
+            self._requests.ask("chat", lambda: self._chat(conversation, chosen))
+
+    def _plain_dialect(self, target: str) -> str:
+        """Return the dialect in which `target` is called in plain text; empty: inside TLS.
+
+        Without --plain an address is called in plain text only if the person named a dialect, and no
+        key of somebody there is known.
+        """
+        settings = self._context.settings
+        if settings.plain:
+            return settings.dialect
+        if not _is_address(target):
+            return ""
+        if settings.dialect_chosen and not self._has_key(target):
+            return settings.dialect
+        if settings.open and not self._has_key(target):
+            plainly = f"/chat --as {settings.dialect} {target} calls in plain text"
+            self._context.publish(Notice(f"{target} is called inside TLS; {plainly}"))
+        return ""
+
+    def _has_key(self, address: str) -> bool:
+        """Return True if somebody with a key is known to be at `address`, `host:port`."""
+        try:
+            contact = self._people.at(*read_host_port(address))
+        except RemoteError:
+            return False
+        return contact is not None and contact.key is not None
+
+    async def _chat(self, conversation: Conversation, chosen: bool = False) -> None:
+        """Find out where to call, now that the requests before are answered, and call.
+
+        `chosen`: the person named the dialect; else one that worked with the peer before is taken.
+        """
+        if conversation.state is not SessionState.CALLING:
+            return
+        try:
+            contact = await self._resolver.find(conversation)
+        except CodedError as error:
+            conversation.refusal = error
+            conversation.perform(conversation.session.unreachable(error.cause))
+        else:
+            if conversation.state is SessionState.CALLING:  # they may have called meanwhile
+                known = self._dialects.get(contact.client_id)
+                if known and not chosen and not conversation.session.dialect.numbered:
+                    conversation.session.mirror(DIALECTS[known], calling=True)
+                self.caller.place(conversation, contact)
+
+    def deliver(self, key: str) -> None:
+        """Call the owner of `key`, for whom messages are queued; nothing is shown before they answer."""
+        conversation = self.caller.deliver(key)
+        if conversation is not None:
+            self._requests.ask("msg", lambda: self._chat(conversation))
+
+    def _talked(self, conversation: Conversation) -> None:
+        """Remember the dialect of a conversation that went both ways, for the next call."""
+        dialect = conversation.session.dialect.name
+        if conversation.contact is not None:
+            self._dialects.worked(conversation.contact.client_id, dialect)
+        elif conversation.named:
+            self._dialects.worked(conversation.id, dialect)
+
+
+def _is_address(target: str) -> bool:
+    """Return True for `host:port`, as opposed to the name of a person that has a colon in it."""
+    return ":" in target and "@" not in target and KEY.fullmatch(target) is None

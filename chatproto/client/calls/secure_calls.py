@@ -8,9 +8,9 @@ from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
+from chatproto.client.calls.dialer import PeerUnreachable
 from chatproto.client.conversation import Conversation
 from chatproto.client.conversations import Conversations
-from chatproto.client.dialer import PeerUnreachable
 from chatproto.client.events import Event, Failed, IncomingCallEvent, Notice
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers

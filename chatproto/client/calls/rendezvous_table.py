@@ -13,12 +13,12 @@ from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.client.connector import Connector
+from chatproto.client.calls.connector import Connector
+from chatproto.client.calls.dialer import Dialer, PeerUnreachable
+from chatproto.client.calls.rendezvous import MOST, Rendezvous, ServerAnswers
+from chatproto.client.calls.secure_calls import SecureCalls
 from chatproto.client.conversation import Conversation
-from chatproto.client.dialer import Dialer, PeerUnreachable
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.rendezvous import MOST, Rendezvous, ServerAnswers
-from chatproto.client.secure_calls import SecureCalls
 from chatproto.client.settings import ClientSettings
 from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore

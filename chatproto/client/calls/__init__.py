@@ -1,0 +1,1 @@
+"""Calls of the client: placing, taking, carrying and redialling them."""
