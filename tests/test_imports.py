@@ -35,7 +35,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "server": {"wire", "net", "stdio.printable", *FEATURES},
     "client": {"wire", "net", "stdio.unexpected", *FEATURES},
     "ui": {
-        *("wire", "net", "client.app", "client.events", "client.conversations"),
+        *(
+            "wire",
+            "net",
+            "client.app",
+            "client.events",
+            "client.conversations",
+            "client.familiar_names",
+        ),
         *("stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
     "cli": EVERYTHING,
@@ -60,7 +67,7 @@ NO_TWISTED = {
     "server": "commands replicas room_feed shared_lobby unanswered",
     "transfer": "context effects incoming names offer outgoing progress rates receiving records sending "
     "sinks sources state transfers",
-    "ui": "arguments checkup commands common_words completion file_view legible oneshot oneshot_files"
+    "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"
     " progress room_arguments room_commands room_view row values view",
     "client": "events diagnostics address_book settings",
 }

@@ -29,6 +29,10 @@ class AddressBook:
         """Return the contact named `client_id`, if known."""
         return self._contacts.get(client_id)
 
+    def ids(self) -> list[str]:
+        """Return the ids of all contacts, the most recent first."""
+        return list(reversed(self._contacts))
+
     def with_key(self, key: str) -> Contact | None:
         """Return the contact with `key`, the most recent one if there are several."""
         return next((one for one in reversed(self._contacts.values()) if one.key == key), None)

@@ -15,6 +15,7 @@ from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.conversations import Conversations, Target
 from chatproto.client.deliveries import Deliveries
+from chatproto.client.familiar_names import FamiliarNames, familiar_names
 from chatproto.client.files import Files
 from chatproto.client.held_input import HeldInput
 from chatproto.client.known_dialects import KnownDialects
@@ -110,6 +111,17 @@ class Client:
         the present one; empty if they are the same.
         """
         return self.calls.all.why_not_for(intended)
+
+    def familiar_names(self) -> FamiliarNames:
+        """Return the names that a person may mean when they press Tab."""
+        return familiar_names(
+            self.calls.all,
+            self.trust,
+            self.people,
+            self.neighbours,
+            self.rooms,
+            self.in_room.listed,
+        )
 
     def need_files(self) -> Files:
         """Return the transfers. Raises LocalError with --plain."""

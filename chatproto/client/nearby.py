@@ -94,6 +94,10 @@ class Neighbours:
         """Return the peer whose beacon claims `client_id`."""
         return self._table.people(self._context.clock.seconds(), client_id)
 
+    def ids(self) -> tuple[str, ...]:
+        """Return the ids that beacons claim now."""
+        return tuple(one.client_id for one in self._table.people(self._context.clock.seconds()))
+
     def with_key(self, key: str) -> tuple[Neighbour, ...]:
         """Return the peer whose beacon claims `key`, under whatever id."""
         found = self._table.people(self._context.clock.seconds())

@@ -18,6 +18,7 @@ from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
 from chatproto.wire.dialects import Me
+from chatproto.wire.errors import LocalError
 
 
 class Program:
@@ -104,6 +105,13 @@ class Program:
         ended = self._talk.quit_current()
         if not ended or (self._context.settings.plain and not len(self._calls.all)):
             self.stop()
+
+    def leave(self, room: str = "") -> None:
+        """Leave `room`, or the current conversation or room. Raises LocalError outside of both."""
+        if room or self._calls.all.room:
+            self._rooms.part(room)
+        elif not self._talk.quit_current():
+            raise LocalError(404, "you are in no conversation and no room: /quit ends the program")
 
     def end_of_input(self) -> None:
         """Deliver or report what was said, for at most `end_wait`, and end: nothing more is typed."""

@@ -129,6 +129,10 @@ class Pins:
         known = self._by_name.get(client_id, {}).values()
         return [pin for pin in known if pin.server != SERVER]
 
+    def names(self) -> list[str]:
+        """Return the ids of all pinned contacts, those pinned last first."""
+        return [name for server, name in reversed(self._pins) if server != SERVER]
+
     def address_of(self, key: str) -> str | None:
         """Return the `host:port` of the first server whose key is `key`."""
         known = self._by_key.get(key, {}).values()

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 from chatproto.client.app import Client
 from chatproto.client.conversations import Target
@@ -38,9 +39,11 @@ from chatproto.ui.arguments import (
     paths,
     shortened,
 )
-from chatproto.ui.common_words import ours
+from chatproto.ui.common_words import ALIASES, BARE, ours
+from chatproto.ui.room_arguments import room_or_none
 from chatproto.ui.room_commands import ROOM_ROWS
 from chatproto.ui.row import CommandRow
+from chatproto.ui.topics import FIRST, TOPICS
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.reasons import Reason
@@ -86,20 +89,39 @@ _HELP_COLUMN = 16
 """Characters for what is typed in /help; a longer usage pushes its help to the right."""
 
 
-def help_answer(topic: str = "") -> CommandOutput:
-    """Build the answer of /help: all commands in a line each, or `topic` in full.
+def help_answer(asked: str = "") -> CommandOutput:
+    """Build the answer of /help: a first screen, the commands of a topic, or one command in full.
 
-    Raises: BadCommand: there is no command of that name.
+    `asked`: `files` is the topic, `/files` the command.
+
+    Raises: BadCommand: there is no topic or command of that name.
     """
-    topic = topic.removeprefix("/")
-    rows = [_row(topic, "help")] if topic else list(ROWS.values())
-    if topic:
-        lines = [line for line in (rows[0].usage, rows[0].help, rows[0].more) if line]
+    data: dict[str, Any] = {}
+    if not asked:
+        rows = list(ROWS.values())
+        lines = [*map(_help_line, (ROWS[name] for name in FIRST)), *_FIRST_SCREEN]
+        data["topics"] = {name: list(topic.commands) for name, topic in TOPICS.items()}
+    elif asked.lower() in TOPICS:
+        topic = TOPICS[asked.lower()]
+        rows = [ROWS[name] for name in topic.commands]
+        lines = [*map(_help_line, rows), *topic.lines]
     else:
-        lines = [f"{row.usage:{_HELP_COLUMN}}  {row.help}" for row in rows]
-        lines.append("any other line goes to the current conversation, //text as /text")
-    data = {"commands": [{"name": r.name, "usage": r.usage, "help": r.help} for r in rows]}
-    return CommandOutput("help", tuple(lines), data)
+        rows = [_row(asked.removeprefix("/"), "help")]
+        lines = [line for line in (rows[0].usage, rows[0].help, rows[0].more) if line]
+    commands = [{"name": row.name, "usage": row.usage, "help": row.help} for row in rows]
+    return CommandOutput("help", tuple(lines), {"commands": commands, **data})
+
+
+def _help_line(row: CommandRow) -> str:
+    return f"{row.usage:{_HELP_COLUMN}}  {row.help}"
+
+
+_FIRST_SCREEN = (
+    "any other line goes to the current conversation or room; //text sends /text",
+    *(f"{f'/help {name}':{_HELP_COLUMN}}  {topic.about}" for name, topic in TOPICS.items()),
+    f"{'/help COMMAND':{_HELP_COLUMN}}  how a command is used",
+)
+"""Lines behind the commands on the first screen of /help."""
 
 
 def _verify(found: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -111,8 +133,8 @@ ROWS: dict[str, CommandRow] = {
     for row in (
         CommandRow(
             "help",
-            "/help [command]",
-            "the commands, or how one is used",
+            "/help [topic]",
+            "the commands by topic, or how one is used",
             one_or_none,
             None,
             answer=lambda given: help_answer(*given),
@@ -154,7 +176,7 @@ ROWS: dict[str, CommandRow] = {
             lambda client, given: client.outgoing.chat(*given),
             more="Without a name: whom /bridge found. --as: in plain text, in the way their program "
             f"speaks, one of {', '.join(DIALECTS)}.",
-            words=("--as",),
+            options={"--as": tuple(DIALECTS)},
             ids="",
             fields=(
                 Field("to", name),
@@ -174,6 +196,8 @@ ROWS: dict[str, CommandRow] = {
                 Field("to", name),
             ),
             target=1,
+            rooms="@",
+            text=True,
         ),
         CommandRow(
             "drop",
@@ -192,6 +216,16 @@ ROWS: dict[str, CommandRow] = {
             "end the conversation or leave the room; outside, the program",
             nothing,
             lambda client, given: client.program.quit(),
+            target=0,
+        ),
+        CommandRow(
+            "leave",
+            "/leave [#room]",
+            "leave the conversation or room, and stay in the program",
+            room_or_none,
+            lambda client, given: client.program.leave(*given),
+            rooms="",
+            fields=(Field("room", name),),
             target=0,
         ),
         CommandRow(
@@ -230,6 +264,7 @@ ROWS: dict[str, CommandRow] = {
             lambda client, given: client.messages.switch(*given),
             ids="",
             fields=(Field("to", name, missing=None),),
+            rooms="",
         ),
         CommandRow(
             "mode",
@@ -261,6 +296,7 @@ ROWS: dict[str, CommandRow] = {
                 Field("paths", values.paths, missing=None),
             ),
             target=0,
+            files=True,
         ),
         CommandRow(
             "files",
@@ -304,6 +340,7 @@ ROWS: dict[str, CommandRow] = {
                 Field("count", values.number, missing=(MOST_SHOWN,)),
                 Field("id", name, missing=()),
             ),
+            rooms="",
         ),
         CommandRow(
             "outbox",
@@ -352,6 +389,7 @@ ROWS: dict[str, CommandRow] = {
             ),
             arrange=_verify,
             target=0,
+            words=("yes",),
         ),
         CommandRow(
             "trust",
@@ -403,7 +441,7 @@ def _ignore(client: Client, who: str, off: str) -> None:
 
 def _row(name: str, command: str) -> CommandRow:
     """The row of that name. Raises BadCommand with the nearest name there is."""
-    row = ROWS.get(name.lower())
+    row = ROWS.get(ALIASES.get(name.lower(), name.lower()))
     if row is not None:
         return row
     if not name:
@@ -472,9 +510,20 @@ def carry_out(line: str, client: Client, read_text: ReadText = as_typed) -> Even
     return _carry_out(lambda: parse(line, read_text), client)
 
 
-def carry_out_for(
-    intended: Target, line: str | TypedText, client: Client, read_text: ReadText = as_typed
-) -> Event | None:
+def carry_out_typed(line: str, client: Client) -> Event | None:
+    """The same for a line that a person typed: in no conversation, a bare `help` or `quit` is a command."""
+    return _carry_out(lambda: _meant(parse(line), client), client)
+
+
+def _meant(said: TypedText | Command | None, client: Client) -> TypedText | Command | None:
+    """Return the command that a bare word stands for where there is nobody to say it to."""
+    if isinstance(said, TypedText) and client.target is None:
+        name = BARE.get(said.text.strip().lower())
+        return Command(name) if name is not None else said
+    return said
+
+
+def carry_out_for(intended: Target, line: str | TypedText, client: Client) -> Event | None:
     """Carry out a line, or a text as it is, that was typed while `intended` was `client.target`.
 
     If the target has changed or ended since then, a text and a command that acts on the target are not
@@ -482,7 +531,7 @@ def carry_out_for(
     """
 
     def read() -> TypedText | Command | None:
-        said = line if isinstance(line, TypedText) else parse(line, read_text)
+        said = line if isinstance(line, TypedText) else _meant(parse(line), client)
         here = isinstance(said, TypedText) or (
             said is not None and ROWS[said.name].acts_on_target(said.arguments)
         )

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+ALIASES: dict[str, str] = {
+    "query": "switch",
+    "list": "rooms",
+    "exit": "quit",
+    "q": "quit",
+    "j": "join",
+    "whoami": "id",
+    "?": "help",
+}
+"""Commands of other programs that mean exactly one of ours: they are carried out."""
+
+BARE: dict[str, str] = {"help": "help", "?": "help", "quit": "quit", "exit": "quit"}
+"""Words that are commands, without a slash, for who types them in no conversation."""
+
 OURS: dict[str, str] = {
     **dict.fromkeys(("nick", "name", "nickname", "user"), "--id NAME, at the start, is your id"),
-    **dict.fromkeys(("me", "action", "emote"), "/msg says it"),
-    **dict.fromkeys(("call", "dial", "query", "talk", "ring", "phone"), "/chat calls somebody"),
+    **dict.fromkeys(("action", "emote"), "/me text"),
+    **dict.fromkeys(("call", "dial", "talk", "ring", "phone"), "/chat calls somebody"),
     **dict.fromkeys(
         ("connect", "reconnect", "server"), "--server HOST:PORT, at the start; /register"
     ),
-    **dict.fromkeys(
-        ("disconnect", "hangup", "hang", "close", "leave"), "/quit, or /part in a room"
-    ),
-    **dict.fromkeys(("exit", "bye", "q", "logout", "end", "signoff", "x"), "/quit"),
-    **dict.fromkeys(("h", "?", "man", "commands", "usage"), "/help"),
+    **dict.fromkeys(("disconnect", "hangup", "hang", "close"), "/leave"),
+    **dict.fromkeys(("bye", "logout", "end", "signoff", "x"), "/quit"),
+    **dict.fromkeys(("h", "man", "commands", "usage"), "/help"),
     **dict.fromkeys(
         ("m", "dm", "pm", "tell", "w", "whisper", "say", "notice", "reply", "r"), "/msg @id text"
     ),
-    **dict.fromkeys(("list", "channels", "ls"), "/rooms lists rooms, /info who is registered"),
+    **dict.fromkeys(("channels", "ls"), "/rooms lists rooms, /info who is registered"),
     **dict.fromkeys(
         ("users", "people", "contacts", "friends", "online", "peers", "buddies"), "/info"
     ),
@@ -31,7 +43,7 @@ OURS: dict[str, str] = {
     **dict.fromkeys(("yes", "y", "ok", "answer", "take", "pickup"), "/accept"),
     **dict.fromkeys(("no", "n", "reject", "deny", "refuse"), "/decline"),
     **dict.fromkeys(("block", "unignore", "unblock"), "/ignore id; the same again takes it back"),
-    **dict.fromkeys(("create", "channel", "room", "j", "open"), "/join room"),
+    **dict.fromkeys(("create", "channel", "room", "open"), "/join room"),
     **dict.fromkeys(("members", "participants", "roster"), "/names"),
     **dict.fromkeys(("unmute", "deop", "unop"), "/mute id 0, /op id 0"),
     **dict.fromkeys(("admin", "mod", "moderator"), "/op id"),
@@ -44,7 +56,6 @@ OURS: dict[str, str] = {
         ("login", "account", "password", "identify"), "--user NAME, at the start, logs in"
     ),
     **dict.fromkeys(("version", "about"), "chatclient --version tells it"),
-    **dict.fromkeys(("whoami",), "/id"),
     **dict.fromkeys(("stats", "state"), "/status"),
 }
 """By the word behind the slash, in small letters: one of our commands, or what to do instead."""

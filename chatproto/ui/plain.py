@@ -7,9 +7,9 @@ from collections.abc import Callable
 from twisted.internet.interfaces import IReactorTime
 
 from chatproto.client.app import Client
-from chatproto.client.events import Event, Failed, Notice
+from chatproto.client.events import Event, Failed, Notice, Running
 from chatproto.net.clock import Wall
-from chatproto.ui.commands import TypedText, carry_out, parse, run
+from chatproto.ui.commands import TypedText, carry_out_typed, parse, run
 from chatproto.ui.paste import Paste
 from chatproto.ui.paste_guard import PasteGuard
 from chatproto.ui.view import plain_lines
@@ -51,6 +51,8 @@ class PlainInterface:
         """Shows `event`."""
         for line in plain_lines(event, self._seconds(), self._times):
             self._write_line(line)
+        if isinstance(event, Running) and self._guard is not None:
+            self.tell(Notice("/help lists the commands"))
 
     def dropped_line(self, count: int) -> str:
         """Format the notice that `count` lines were dropped because the output is full."""
@@ -97,7 +99,7 @@ class PlainInterface:
 
     def _run(self, line: str) -> bool:
         """Carry `line` out; False if it is none that can be read."""
-        shown = carry_out(line, self._client)
+        shown = carry_out_typed(line, self._client)
         if shown is not None:
             self.tell(shown)
         return not isinstance(shown, Failed)

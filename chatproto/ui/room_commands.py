@@ -57,6 +57,7 @@ ROOM_ROWS = (
             Field("room", name, missing=None),
             Field("key", word),
         ),
+        rooms="",
     ),
     CommandRow(
         "part",
@@ -66,6 +67,7 @@ ROOM_ROWS = (
         lambda client, given: client.rooms.part(*given),
         fields=(Field("room", name),),
         target=0,
+        rooms="",
     ),
     CommandRow(
         "rooms",
@@ -81,6 +83,7 @@ ROOM_ROWS = (
         room_or_none,
         lambda client, given: client.in_room.names(*given),
         fields=(Field("room", name),),
+        rooms="",
     ),
     CommandRow(
         "topic",
@@ -95,6 +98,8 @@ ROOM_ROWS = (
         ),
         arrange=_topic_values,
         target=2,
+        rooms="@",
+        text=True,
     ),
     CommandRow(
         "kick",
@@ -108,6 +113,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
         target=1,
+        rooms="",
     ),
     CommandRow(
         "ban",
@@ -123,6 +129,8 @@ ROOM_ROWS = (
             Field("room", name),
         ),
         target=2,
+        rooms="",
+        words=("30m", "2h", "7d"),
     ),
     CommandRow(
         "unban",
@@ -136,6 +144,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
         target=1,
+        rooms="",
     ),
     CommandRow(
         "mute",
@@ -151,6 +160,8 @@ ROOM_ROWS = (
             Field("room", name),
         ),
         target=2,
+        rooms="",
+        words=("30m", "2h", "7d"),
     ),
     CommandRow(
         "op",
@@ -166,6 +177,8 @@ ROOM_ROWS = (
             Field("room", name),
         ),
         target=2,
+        rooms="",
+        words=("30m", "2h", "7d"),
     ),
     CommandRow(
         "invite",
@@ -179,6 +192,7 @@ ROOM_ROWS = (
             Field("room", name),
         ),
         target=1,
+        rooms="",
     ),
     CommandRow(
         "settings",
@@ -196,6 +210,7 @@ ROOM_ROWS = (
         ),
         arrange=_settings_values,
         target=0,
+        rooms="",
     ),
     CommandRow(
         "search",

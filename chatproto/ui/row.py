@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from chatproto.client.app import Client
 from chatproto.client.events import Event
@@ -17,8 +17,9 @@ class CommandRow:
 
     `read` parses what follows the name and one blank (raises Misused). `run` calls a part of the client
     with the arguments; `answer` makes an event of them where no client is needed. `more`: longer text
-    for /help NAME. `words`, `ids`: for Tab, words and whether ids may be an argument. `fields`: values
-    of its JSON form; `arrange` makes of them the same arguments that `read` makes of a line.
+    for /help NAME. For Tab: `words` that may be an argument, `options` with their values, the mark before
+    an id or a room (`ids`, `rooms`; None: takes none), and whether paths (`files`) or a `text` may follow.
+    `fields`: values of its JSON form; `arrange` makes of them the same arguments that `read` makes of a line.
     `target`: index of the argument that names a conversation or room, of a command that acts on the
     current one if that argument is empty or missing; None for commands that do not.
     """
@@ -30,7 +31,11 @@ class CommandRow:
     run: Callable[[Client, tuple[str, ...]], object] | None
     more: str = ""
     words: tuple[str, ...] = ()
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ids: str | None = None
+    rooms: str | None = None
+    files: bool = False
+    text: bool = False
     fields: tuple[Field, ...] = ()
     arrange: Arrange = in_order
     answer: Callable[[tuple[str, ...]], Event] | None = None

@@ -70,6 +70,9 @@ class AskedPart:
     def quit(self) -> None:
         self.asked.append(("quit",))
 
+    def leave(self, room: str = "") -> None:
+        self.asked.append(("leave", room))
+
     def accept(self, what: str = "") -> None:
         self.asked.append(("accept", what))
 

@@ -14,10 +14,13 @@ from chatproto.ui.commands import (
     TypedText,
     carry_out,
     carry_out_for,
+    carry_out_typed,
     help_answer,
     parse,
     run,
 )
+from chatproto.ui.common_words import ALIASES, OURS
+from chatproto.ui.topics import FIRST, TOPICS
 from chatproto.wire.reasons import Reason
 from tests.ui.asked import asked_client
 
@@ -95,6 +98,11 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "/msg @bob\nfrom a\nfile": ("msg", "from a\nfile", "bob"),
     "/msg \\n 'quoted": ("msg", "\\n 'quoted", "", "\\n"),
     "/quit": ("quit",),
+    "/exit": ("quit",),
+    "/leave": ("leave", ""),
+    "/leave #den": ("leave", "#den"),
+    "/Query bob": ("switch", "bob"),
+    "/list": ("rooms",),
     "/accept": ("accept", ""),
     "/accept bob": ("accept", "bob"),
     "/accept 3": ("accept", "3"),
@@ -149,11 +157,11 @@ REFUSED: dict[str, str] = {
     "/regster": "there is no /regster; did you mean /register?",
     "/reg": "there is no /reg; did you mean /register?",
     "/QIUT": "there is no /QIUT; did you mean /quit?",
+    "/leave #a #b": "/leave takes one room; write /leave [#room]",
+    "/query": "/switch lacks a name; write /switch id|#room",
+    "/bye": "there is no /bye; did you mean /quit?",
     "/nick bob": "there is no /nick; here: --id NAME, at the start, is your id",
-    "/me waves": "there is no /me; here: /msg says it",
     "/call bob": "there is no /call; here: /chat calls somebody",
-    "/exit": "there is no /exit; did you mean /quit?",
-    "/Query bob": "there is no /Query; here: /chat calls somebody",
     "/users": "there is no /users; did you mean /info?",
     "/xyz": "there is no /xyz; /help lists the commands",
     "/home/bob/notes": "there is no /home/bob/notes; /help lists the commands",
@@ -196,6 +204,30 @@ class ParseTests(SynchronousTestCase):
     def test_every_command_is_tried_here(self) -> None:
         tried = {line[1:].split()[0].lower() for line in WRITTEN if line[:2] not in ("//", "/ ")}
         self.assertEqual(set(ROWS) - tried, {"help", "drop"})
+
+    def test_a_word_of_another_program_is_no_command_of_ours_as_well(self) -> None:
+        self.assertEqual([word for word in (*ALIASES, *OURS) if word in ROWS], [])
+        self.assertEqual([word for word in ALIASES if word in OURS], [])
+        self.assertEqual([known for known in ALIASES.values() if known not in ROWS], [])
+
+    def test_a_bare_word_is_a_command_only_where_nobody_hears_it(self) -> None:
+        for word, expected in {"quit": ("quit",), " EXIT ": ("quit",)}.items():
+            node = asked_client()
+            node.target = None
+            self.assertIsNone(carry_out_typed(word, node))
+            self.assertIsNone(carry_out_for(None, word, node))
+            self.assertEqual(node.asked, [expected] * 2)
+            node = asked_client()
+            carry_out_typed(word, node)
+            self.assertEqual(node.asked, [("say", word)])
+        node = asked_client()
+        node.target = None
+        for word in ("help", "?"):
+            self.assertEqual(carry_out_typed(word, node), help_answer())
+        carry_out_typed("help me", node)
+        carry_out("quit", node)  # a program may pass on the words of others
+        carry_out_for(None, TypedText("quit"), node)
+        self.assertEqual(node.asked, [("say", "help me"), ("say", "quit"), ("say", "quit")])
 
     def test_impossible_command_is_one_sentence_and_calls_nothing(self) -> None:
         for line, sentence in REFUSED.items():
@@ -290,26 +322,37 @@ class TargetTests(SynchronousTestCase):
 
 
 class HelpTests(SynchronousTestCase):
-    def test_help_has_a_line_for_every_command(self) -> None:
+    def test_every_command_stands_in_one_topic_and_the_first_screen_is_short(self) -> None:
+        listed = [name for topic in TOPICS.values() for name in topic.commands]
+        self.assertEqual(sorted(listed), sorted(ROWS))
         answer = help_answer()
-        for row in ROWS.values():
-            lines = [line for line in answer.lines if line.startswith(f"{row.usage} ")]
-            self.assertEqual(len(lines), 1, row.usage)
-        self.assertEqual(
-            [command["name"] for command in answer.data["commands"]],
-            list(ROWS),
-        )
+        self.assertLessEqual(len(answer.lines), 20)
+        for name in (*FIRST, *(f"help {topic}" for topic in TOPICS)):
+            self.assertTrue(any(line.startswith(f"/{name} ") for line in answer.lines), name)
+        self.assertEqual([command["name"] for command in answer.data["commands"]], list(ROWS))
+        self.assertEqual(list(answer.data["topics"]), ["talk", "rooms", "files", "keys", "more"])
+
+    def test_a_topic_has_a_line_for_each_of_its_commands(self) -> None:
+        for name, topic in TOPICS.items():
+            answer = help_answer(name)
+            for command in topic.commands:
+                usage = ROWS[command].usage
+                lines = [line for line in answer.lines if line.startswith(f"{usage} ")]
+                self.assertEqual(len(lines), 1, usage)
+            self.assertTrue(answer.lines, name)
 
     def test_a_line_of_help_fits_a_terminal_beside_its_mark(self) -> None:
-        for line in help_answer().lines:
-            self.assertLessEqual(len(f"* {line}"), 80)
+        for topic in ("", *TOPICS):
+            for line in help_answer(topic).lines:
+                self.assertLessEqual(len(f"* {line}"), 80)
 
     def test_help_on_one_command_shows_how_it_is_written(self) -> None:
         for name, row in ROWS.items():
-            for topic in (name, f"/{name}", name.upper()):
-                answer = help_answer(topic)
-                self.assertEqual(answer.lines[:2], (row.usage, row.help))
-                self.assertEqual(len(answer.data["commands"]), 1)
+            for topic in (f"/{name}", name.upper(), name):
+                if topic.lower() not in TOPICS:
+                    answer = help_answer(topic)
+                    self.assertEqual(answer.lines[:2], (row.usage, row.help))
+                    self.assertEqual(len(answer.data["commands"]), 1)
 
     def test_help_asks_no_node(self) -> None:
         node = asked_client()

@@ -66,6 +66,7 @@ WRITTEN: list[tuple[str, dict[str, Any]]] = [
     ("/join #den key=KEY", {"do": "join", "room": "#den", "key": "KEY"}),
     ("/part", {"do": "part"}),
     ("/part #den", {"do": "part", "room": "#den"}),
+    ("/leave #den", {"do": "leave", "room": "#den"}),
     ("/rooms", {"do": "rooms"}),
     ("/names #den", {"do": "names", "room": "#den"}),
     ("/topic", {"do": "topic"}),

@@ -117,6 +117,11 @@ class JoinedRooms:
         """Return True if somebody else with the id `client_id` is known to be in `room`."""
         return room in self._all and client_id in self._all[room].people - {self.own_id}
 
+    def members(self, room: str) -> tuple[str, ...]:
+        """Return the other known members of `room`, in the order of their ids."""
+        found = self._all[room].people if room in self._all else set()
+        return tuple(sorted(found - {self.own_id}))
+
     # What the person says.
 
     def named(self, name: str = "") -> Membership:

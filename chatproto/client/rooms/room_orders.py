@@ -35,6 +35,8 @@ class RoomOrders:
         self._context = context
         self._requests = requests
         self._rooms = rooms
+        self.listed: tuple[str, ...] = ()
+        """Rooms that the server listed last."""
 
     def names(self, name: str = "") -> None:
         """Show who is there."""
@@ -54,6 +56,7 @@ class RoomOrders:
 
         async def work() -> None:
             found = await self._rooms.client.rooms()
+            self.listed = tuple(one.room for one in found)
             lines = [_listed(one.room, one.members, one.topic) for one in found] or ["no room"]
             rows = [{"room": one.room, "count": one.members, "topic": one.topic} for one in found]
             self._rooms.tell(CommandOutput("rooms", tuple(lines), {"rooms": rows}))

@@ -1,0 +1,55 @@
+"""Group the commands for /help: a first screen, and one list for each topic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class HelpTopic:
+    """Group of commands: one line about it, and the names of the commands in the order of its list."""
+
+    about: str
+    commands: tuple[str, ...]
+    lines: tuple[str, ...] = ()
+    """Further lines, about what is no command."""
+
+
+FIRST = ("chat", "msg", "accept", "decline", "join", "send", "switch", "who", "quit")
+"""Commands on the first screen of /help."""
+
+KEYS = (
+    "Enter              send the line",
+    "Tab                complete a command, name, room or path",
+    "Up, Down           earlier lines; Ctrl-R searches them",
+    "Alt-1 to Alt-9     switch to a conversation or room; Alt-n to the next unread",
+    "Alt-a Alt-d Alt-v  accept, decline, or verify the caller first",
+    "Ctrl-X Ctrl-E      write the line in $EDITOR",
+    "Ctrl-C             clear the line; twice within 2 s: quit",
+    "Ctrl-D             quit, if the line is empty",
+    "With --ui plain the terminal edits the line, and Ctrl-C or Ctrl-D quits.",
+)
+
+TOPICS: dict[str, HelpTopic] = {
+    "talk": HelpTopic(
+        "calls, messages and history",
+        (
+            *("chat", "msg", "accept", "decline", "bridge", "info", "who", "switch", "history"),
+            *("search", "outbox", "unsend", "resend", "ignore", "mode", "over", "leave", "quit"),
+        ),
+    ),
+    "rooms": HelpTopic(
+        "rooms, and moderating them",
+        (
+            *("join", "part", "rooms", "names", "topic", "invite", "kick", "ban", "unban"),
+            *("mute", "op", "settings"),
+        ),
+    ),
+    "files": HelpTopic("files and folders", ("send", "files", "cancel")),
+    "keys": HelpTopic("keys of the keyboard, with --ui full", (), KEYS),
+    "more": HelpTopic(
+        "encryption keys, paths and everything else",
+        ("verify", "trust", "path", "nearby", "id", "register", "status", "drop", "help"),
+    ),
+}
+"""Every topic of /help by its name; each command is in one of them."""
