@@ -309,6 +309,10 @@ def test_old_and_new_programs_talk_with_each_other(
     alice.send_line("hello bob")
     assert bob.event("message", text="hello bob")["from"] == "alice"
     alice.event("delivered", to="bob", id=1)
+    if not before("alice"):  # which the old one does not know
+        alice.send_line("/me waves")
+        waved = bob.event("message", text="waves")
+        assert waved.get("kind") == (None if before("bob") else "action")
     bob.send_line("hello alice")
     assert alice.event("message", text="hello alice")["from"] == "bob"
     path = stage.place("files") / "notes.txt"
@@ -322,5 +326,9 @@ def test_old_and_new_programs_talk_with_each_other(
         program.event("room", change="joined", own=True)
     bob.send_line("tea is ready")
     assert alice.event("message", room="#tea", text="tea is ready")["from"] == "bob"
+    if not before("bob"):
+        bob.send_line("/me pours")
+        poured = alice.event("message", room="#tea", text="pours")
+        assert poured.get("kind") == (None if old in ("server", "alice") else "action")
     alice.send_line("/part")
     alice.event("room", change="parted", own=True)

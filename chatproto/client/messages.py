@@ -16,6 +16,7 @@ from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
+from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.errors import LocalError
 
 
@@ -70,6 +71,10 @@ class Messages:
                 f"that was not sent, for {word} is a name: /msg @{word} text goes to {word}{without}",
             )
         self.say(text, to)
+
+    def me(self, text: str, to: str = "") -> None:
+        """Say `text` as an action (/me); programs that know none show `* text`."""
+        self.say(marked(text, ACTION), to)
 
     def history(self, most: str = "20", who: str = "") -> None:
         """Show the latest `most` messages with `who`, an id or `#room`, or where typed lines go."""

@@ -31,6 +31,7 @@ from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
+from chatproto.wire.actions import split_mark, spoken
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID
 from chatproto.wire.reasons import Cause, Reason
@@ -182,10 +183,11 @@ class Outbox:
                 more += 1
                 continue
             known = {"id": id, "said": date_of(at)} if id is not None and at is not None else {}
-            rows.append({"to": to, "text": text, **known})
+            said, kind = split_mark(text)
+            rows.append({"to": to, "text": said, **known, **({"kind": kind} if kind else {})})
             when = f" ({short_time(at, self._context.now())})" if at is not None else ""
             number = f"{id} " if id is not None else ""
-            lines.append(f"{number}to {to}{when}: {text}")
+            lines.append(f"{number}to {to}{when}: {spoken(text)}")
         if more:
             lines.append(f"and {more} more")
         data: dict[str, Any] = {"messages": rows, **({"more": more} if more else {})}

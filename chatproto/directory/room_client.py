@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 
 from chatproto.directory.paging import Paging
 from chatproto.wire import bcp2_rooms
+from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.room_fields import Listed, Occupant
@@ -78,8 +79,10 @@ class RoomClient:
         )
 
     async def say(self, room: str, text: str) -> bcp2_rooms.SayAck:
-        """Say `text`; its number and time."""
-        return await self._ask(partial(bcp2_rooms.Say, room=room, text=text), bcp2_rooms.SayAck)
+        """Say `text`, which has its mark if it is an action; its number and time."""
+        said, kind = split_mark(text)
+        make = partial(bcp2_rooms.Say, room=room, text=said, kind=kind)
+        return await self._ask(make, bcp2_rooms.SayAck)
 
     async def do(self, request: type[Bcp2Message], **values: str) -> None:
         """A request of `DONE`, with what stands in it."""

@@ -16,6 +16,7 @@ from chatproto.rooms.lobby import OPERATOR, look_alike
 from chatproto.rooms.moderation import Actor, Decision, Moderation
 from chatproto.rooms.room import LOBBY, Member, Role, Room, hashed, subject
 from chatproto.wire import bcp2_rooms
+from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_common import LINES, Bcp2Message, Error
 from chatproto.wire.errors import Later, RemoteError, StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
@@ -276,7 +277,7 @@ class RoomAnswers:
             raise RemoteError(403, "muted")
         if not message.text:
             raise RemoteError(400, "nothing is said")
-        sender, text = stay.client_id, message.text
+        sender, text = stay.client_id, marked(message.text, message.kind)
         number = self._history.append(room.name, sender, now, text, room.history)
         return [Talk(room, number, sender, now, text, guest, message.cseq)]
 

@@ -8,6 +8,7 @@ from chatproto.net.clock import Wall
 from chatproto.net.dates import moment_of, short_time
 from chatproto.rooms.effects import Talk
 from chatproto.stdio.printable import printable
+from chatproto.wire.actions import spoken
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Changed, Joined, Parted
 
@@ -29,7 +30,7 @@ def shown_line(message: Bcp2Message | Talk, now: Wall) -> str:
     """`message` as one line; `now` is the time of day."""
     match message:
         case Talk(sender=sender, text=text):
-            return f"{sender}: {printable(text)}"
+            return f"{sender}: {printable(spoken(text))}"
         case Joined(_, peer_id):
             return f"* {peer_id} joined"
         case Parted(_, peer_id, reason):

@@ -21,6 +21,7 @@ from chatproto.server.room_feed import RoomFeed
 from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.stdio.printable import printable
 from chatproto.wire import bcp2_rooms
+from chatproto.wire.actions import spoken
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.bcp2_rooms import PartAck, Parted, Said, said_bytes, say_ack_bytes
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -246,7 +247,7 @@ class RoomSide:
                     one.sender,
                     one.number,
                     self._date(one.at),
-                    one.text.encode(),
+                    one.text,
                 )
                 for one in said
             ]
@@ -389,7 +390,7 @@ class RoomSide:
                             one.sender,
                             one.number,
                             self._date(one.at),
-                            one.text.encode(),
+                            one.text,
                             last.cseq,
                         )
                         for one in lines
@@ -430,7 +431,7 @@ class RoomSide:
         if self._timer is None:
             self._timer = self._clock.callLater(0, self.flush)
         if self._trace is not None:
-            said = Said(room.name, talk.sender, talk.number, self._date(talk.at), talk.text)
+            said = Said(room.name, talk.sender, talk.number, self._date(talk.at), spoken(talk.text))
             self._trace(f"{room.name} <- {shown(said)}")
         if talk.speaker is None or room.name != LOBBY or self.plain is None:
             return

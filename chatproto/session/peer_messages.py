@@ -10,6 +10,7 @@ from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of, moment_of
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MODE, MSG, TURN, StreamEntry
+from chatproto.wire.actions import marked, split_mark
 from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 
@@ -97,7 +98,7 @@ def message_of(entry: StreamEntry) -> Bcp2Message:
         case "mode":
             return Mode(entry.id, entry.text)
         case _:
-            return Msg(entry.id, date_of(entry.at), entry.text)
+            return Msg(entry.id, date_of(entry.at), *split_mark(entry.text))
 
 
 def event_of(message: Bcp2Message) -> PeerEvent | None:
@@ -120,7 +121,9 @@ def _refusal(error: Error) -> PeerEvent | None:
 _EVENTS: dict[type[Bcp2Message], Callable[[Any], PeerEvent | None]] = {
     Chat: lambda call: Called(call.client_id, opening_of(call)),
     ChatAck: lambda yes: Answered(yes.client_id, opening_of(yes)),
-    Msg: lambda said: EntryReceived(StreamEntry(said.id, MSG, moment_of(said.date), said.text)),
+    Msg: lambda said: EntryReceived(
+        StreamEntry(said.id, MSG, moment_of(said.date), marked(said.text, said.kind))
+    ),
     Turn: lambda turn: EntryReceived(StreamEntry(turn.id, TURN, EPOCH)),
     Mode: lambda mode: EntryReceived(StreamEntry(mode.id, MODE, EPOCH, mode.mode)),
     MsgAck: lambda ack: Arrived(ack.id),

@@ -183,6 +183,14 @@ def addressed_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return (text, to, words[0]) if len(words) > 1 else (text, to)
 
 
+def some_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Parse a text with something in it."""
+    text = read_text(rest).strip()
+    if not text:
+        raise Misused("lacks a text")
+    return (text,)
+
+
 def shortened(word: str) -> str:
     """`word`, cut where a mistaken paste would fill the screen."""
     return word if len(word) <= 40 else word[:39] + "…"

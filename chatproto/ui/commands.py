@@ -38,6 +38,7 @@ from chatproto.ui.arguments import (
     past,
     paths,
     shortened,
+    some_text,
 )
 from chatproto.ui.common_words import ALIASES, BARE, ours
 from chatproto.ui.room_arguments import room_or_none
@@ -198,6 +199,20 @@ ROWS: dict[str, CommandRow] = {
             target=1,
             rooms="@",
             text=True,
+        ),
+        CommandRow(
+            "me",
+            "/me text",
+            "say what you do: /me waves",
+            some_text,
+            lambda client, given: client.messages.me(*given),
+            more="Programs that know no such messages show the text.",
+            text=True,
+            fields=(
+                Field("text", text, missing=None),
+                Field("to", name),
+            ),
+            target=1,
         ),
         CommandRow(
             "drop",

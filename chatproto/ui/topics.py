@@ -34,7 +34,18 @@ TOPICS: dict[str, HelpTopic] = {
     "talk": HelpTopic(
         "calls, messages and history",
         (
-            *("chat", "msg", "accept", "decline", "bridge", "info", "who", "switch", "history"),
+            *(
+                "chat",
+                "msg",
+                "me",
+                "accept",
+                "decline",
+                "bridge",
+                "info",
+                "who",
+                "switch",
+                "history",
+            ),
             *("search", "outbox", "unsend", "resend", "ignore", "mode", "over", "leave", "quit"),
         ),
     ),

@@ -41,6 +41,7 @@ from chatproto.net.dates import date_of, short_time
 from chatproto.ui.file_view import file_lines, list_lines
 from chatproto.ui.legible import bracket, inline, name, room_name, split
 from chatproto.ui.room_view import room_lines
+from chatproto.wire.actions import split_mark, spoken
 from chatproto.wire.fields import host_port
 from chatproto.wire.reasons import Cause, Reason, reason_of
 
@@ -69,7 +70,7 @@ def _lines(event: Event, now: Wall) -> list[str]:
         case MessageReceived():
             room = f"{room_name(event.room)} " if event.room is not None else ""
             prefix = f"{room}{name(event.from_)}> "
-            return [prefix + line for line in split(event.text)]
+            return [prefix + line for line in split(spoken(event.text))]
         case SessionChanged():
             return [f"* {line}" for line in _session(event)]
         case CommandOutput(command="id"):
@@ -93,7 +94,7 @@ def _lines(event: Event, now: Wall) -> list[str]:
         case Uncertain():
             return _uncertain(event)
         case Delivered(text=str(text)):
-            return [f"* delivered to {name(event.to)}: {line}" for line in split(text)]
+            return [f"* delivered to {name(event.to)}: {line}" for line in split(spoken(text))]
         case FileChanged():
             return [f"* {line}" for line in file_lines(event)]
         case RoomChanged():
@@ -125,6 +126,9 @@ def json_object(event: Event, now: Wall) -> dict[str, object]:
                 field.name == "reason" and isinstance(event, Undelivered)
             ):
                 found.setdefault("code", reason_of(value).code)
+            if field.name == "text":
+                value, kind = split_mark(value)
+                found |= {"kind": kind} if kind else {}
             found[field.name.rstrip("_")] = date_of(value) if field.name == "said" else value
     return found
 
@@ -213,11 +217,11 @@ def _contact(known: dict[str, Any]) -> str:
 
 def _uncertain(event: Uncertain) -> list[str]:
     said = event.text if event.text is not None else f"message {event.id}"
-    return [f"* may not have arrived at {name(event.to)}: {line}" for line in split(said)]
+    return [f"* may not have arrived at {name(event.to)}: {line}" for line in split(spoken(said))]
 
 
 def _undelivered(event: Undelivered) -> list[str]:
     said = event.text if event.text is not None else f"message {event.id}"
-    lines = [f"* not delivered to {name(event.to)}: {line}" for line in split(said)]
+    lines = [f"* not delivered to {name(event.to)}: {line}" for line in split(spoken(said))]
     lines[-1] += bracket(event.reason)
     return lines

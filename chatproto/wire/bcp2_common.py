@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
+from chatproto.wire.actions import read_kind
 from chatproto.wire.classic import HOST_NAME, ClassicMessage, Header, read_status, write_status
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import (
@@ -264,6 +265,7 @@ TICKET = Header("Ticket", "ticket", matching(TOKEN, "ticket"), needed=False, sec
 RELAY = Header("Relay", "relay", read_relay, write_relay, needed=False)
 USER_OF = Header("User", "user", matching(USER, "user"))
 ID = Header("ID", "id", read_count)
+KIND = Header("Kind", "kind", read_kind, needed=False)
 MODE = Header("Mode", "mode", one_of("full", "half"))
 RETRY_AFTER = Header("Retry-After", "retry_after", read_count)
 

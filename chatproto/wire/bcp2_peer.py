@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from chatproto.wire.bcp2_common import (
     CLIENT_ID,
     ID,
+    KIND,
     MODE,
     STREAM,
     Bcp2Message,
@@ -89,19 +90,22 @@ class Msg(Bcp2Message):
         MSG
         ID: 7
         Date: 2026-11-21T05:00:00Z
+        Kind: action
         Content-Length: 5
 
-        hello
+        waves
 
+    `Kind: action` is /me; without it, or with an unknown one, the body is a usual text.
     Acknowledged by MSGACK.
     """
 
     method = "MSG"
-    headers = (NUMBER, Header("Date", "date", read_date))
+    headers = (NUMBER, Header("Date", "date", read_date), KIND)
     body = Body("text", read_text, str.encode, "message")
     id: int
     date: str
     text: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)

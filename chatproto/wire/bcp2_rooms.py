@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import (
     CSEQ,
     ID,
+    KIND,
     PEER_ID,
     Bcp2Message,
     Body,
@@ -97,15 +99,16 @@ class Say(Bcp2Message):
 
         hello
 
-    Sent by clients. Answered by SAYACK; the others receive SAID.
+    `Kind: action` is /me. Sent by clients. Answered by SAYACK; the others receive SAID.
     """
 
     method = "SAY"
-    headers = (CSEQ, ROOM_OF)
+    headers = (CSEQ, ROOM_OF, KIND)
     body = TEXT
     cseq: int
     room: str
     text: str
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,11 +414,11 @@ class Said(Bcp2Message):
 
         hello
 
-    Pushed by servers. With a CSeq it belongs to the answer to HISTORY.
+    `Kind: action` is /me. Pushed by servers. With a CSeq it belongs to the answer to HISTORY.
     """
 
     method = "SAID"
-    headers = (CSEQ._replace(needed=False), ROOM_OF, FROM, ID, DATE)
+    headers = (CSEQ._replace(needed=False), ROOM_OF, FROM, ID, DATE, KIND)
     body = TOLD
     room: str
     sender: str
@@ -423,6 +426,7 @@ class Said(Bcp2Message):
     date: str
     text: str
     cseq: int | None = None
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -714,15 +718,21 @@ class Invited(Bcp2Message):
 
 
 def said_bytes(
-    room: str, sender: str, number: int, date: str, text: bytes, cseq: int | None = None
+    room: str, sender: str, number: int, date: str, text: str, cseq: int | None = None
 ) -> bytes:
-    """A SAID as `encode` writes it, for values that have been read: many are sent every second."""
+    """A SAID as `encode` writes it, for values that have been read: many are sent every second.
+
+    `text` has its mark, if it is an action.
+    """
+    said, kind = split_mark(text)
+    body = said.encode()
     answered = "" if cseq is None else f"CSeq: {cseq}\r\n"
+    kinds = f"Kind: {kind}\r\n" if kind else ""
     head = (
         f"SAID\r\n{answered}Room: {room}\r\nFrom: {sender}\r\nID: {number}\r\nDate: {date}\r\n"
-        f"Content-Length: {len(text)}\r\n\r\n"
+        f"{kinds}Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + text
+    return head.encode() + body
 
 
 def say_ack_bytes(cseq: int, room: str, number: int, date: str) -> bytes:

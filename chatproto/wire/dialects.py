@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import KW_ONLY, dataclass
 
+from chatproto.wire.actions import spoken
 from chatproto.wire.errors import LocalError
 
 _LINE_ENDS = re.compile(r"[\r\n\x00]+")
@@ -80,8 +81,11 @@ class Dialect(Capabilities):
     def frame(self, me: Me, text: str, line_end: bytes) -> bytes:
         """`text` as one message; a framed one has blanks for line ends, which would end the frame.
 
+        An action, which no dialect knows, is the text `* waves`.
+
         Raises LocalError 400 for what is not Unicode text.
         """
+        text = spoken(text)
         if not self.bare:
             text = _LINE_ENDS.sub(" ", text)
         return self._fill(self.message, me, text, line_end, "")

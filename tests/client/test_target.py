@@ -16,6 +16,7 @@ from chatproto.client.events import (
     Failed,
     MessageReceived,
     Notice,
+    Sent,
     Undelivered,
 )
 from chatproto.client.outbox import LISTED
@@ -24,8 +25,10 @@ from chatproto.net.dates import date_of
 from chatproto.session.state import SessionState
 from chatproto.ui.commands import TypedText, carry_out_for
 from chatproto.ui.control import for_others
-from chatproto.ui.view import plain_lines
+from chatproto.ui.view import json_object, plain_lines
+from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.reasons import Reason
 from tests.client.keyed_program import BOB, Case
 from tests.client.rooms import room_ends
@@ -273,6 +276,35 @@ class MeantTests(Case):
         self.assertEqual(bob.texts, ["/quit\n/quit"])
 
 
+class ActionTests(Case):
+    """/me is a MSG with a kind."""
+
+    def test_it_is_sent_queued_logged_and_shown_as_one(self) -> None:
+        bob = self.called("bob")
+        self.node.messages.me("waves")
+        bob.tell(Msg(1, DATE, "nods", "action"))
+        self.net.wait(1)
+        (sent,) = bob.heard(Msg)
+        self.assertEqual((sent.text, sent.kind), ("waves", "action"))
+        (heard,) = self.told(MessageReceived)
+        self.assertEqual(plain_lines(heard, EPOCH), ["bob> * nods"])
+        shown = json_object(heard, EPOCH)
+        self.assertEqual((shown["text"], shown["kind"]), ("nods", "action"))
+        bob.leaves()
+        self.net.wait(1)
+        self.node.switch("bob")
+        self.node.messages.me("waits")
+        self.node.outbox()
+        answer = self.told(CommandOutput)[-1]
+        (row,) = answer.data["messages"]
+        self.assertEqual((row["text"], row["kind"]), ("waits", "action"))
+        self.assertIn("to bob", answer.lines[0])
+        self.assertIn(": * waits", answer.lines[0])
+        said = [split_mark(one.text) for one in self.node.messages.last(self.node.target, 5)]
+        self.assertEqual([text for text, _ in said], ["waves", "nods", "waits"])
+        self.assertEqual({kind for _, kind in said}, {"action"})
+
+
 class LastTests(Case):
     """The latest messages with the target, from the own log."""
 
@@ -368,6 +400,22 @@ class RoomTests(room_ends.Case):
         self.hall.settle()
         shown = carry_out_for(meant, "hello?", self.bob.node.client)
         self.assertEqual(getattr(shown, "text", ""), "not sent: you are no longer in #den")
+
+    def test_an_action_is_one_at_all_members_in_history_and_in_the_log(self) -> None:
+        carol = self.hall.person("carol", ledger=MemoryLedger())
+        for one in (self.bob, carol):
+            one.joins()
+            one.events.clear()
+        self.bob.node.messages.me("waves")
+        self.hall.settle()
+        carol.node.history("5")
+        self.hall.settle()
+        for event in (*self.bob.told(Sent), *carol.told(MessageReceived)):
+            shown = json_object(event, EPOCH)
+            self.assertEqual((shown["text"], shown["kind"]), ("waves", "action"))
+        self.assertEqual(len(carol.told(MessageReceived)), 2)
+        (kept,) = carol.node.messages.last(carol.node.target, 5)
+        self.assertEqual(plain_lines(replace(kept, history=None), EPOCH), ["#den bob> * waves"])
 
     def test_the_last_messages_of_a_room_come_from_the_own_log(self) -> None:
         carol = self.hall.person("carol", ledger=MemoryLedger())

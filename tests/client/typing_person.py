@@ -67,7 +67,11 @@ class TypingPerson:
     def __getattr__(self, name: str) -> Any:
         if name == "say":
             return self._say
-        if name != "rooms" and ROW_OF.get(name, name) in ROWS and name not in ("files", "help"):
+        if (
+            name not in ("rooms", "me")
+            and ROW_OF.get(name, name) in ROWS
+            and name not in ("files", "help")
+        ):
             return lambda *given: self._type(name, *given)
         name = ALIASES.get(name, name)
         for part in (self.client, self.client.context, self.client.program, self.client.calls):

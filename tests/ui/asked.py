@@ -67,6 +67,9 @@ class AskedPart:
     def msg(self, text: str, to: str = "", word: str = "") -> None:
         self.asked.append(("msg", text, to, word) if word else ("msg", text, to))
 
+    def me(self, text: str, to: str = "") -> None:
+        self.asked.append(("me", text, to) if to else ("me", text))
+
     def quit(self) -> None:
         self.asked.append(("quit",))
 

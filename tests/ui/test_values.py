@@ -66,6 +66,7 @@ WRITTEN: list[tuple[str, dict[str, Any]]] = [
     ("/join #den key=KEY", {"do": "join", "room": "#den", "key": "KEY"}),
     ("/part", {"do": "part"}),
     ("/part #den", {"do": "part", "room": "#den"}),
+    ("/me waves", {"do": "me", "text": "waves"}),
     ("/leave #den", {"do": "leave", "room": "#den"}),
     ("/rooms", {"do": "rooms"}),
     ("/names #den", {"do": "names", "room": "#den"}),
@@ -145,7 +146,11 @@ class ValuesTests(SynchronousTestCase):
         for row in ROWS.values():
             for field in row.fields:
                 tried = any(v["do"] == row.name and field.name in v for _, v in WRITTEN)
-                elsewhere = (row.name, field.name) in (("help", "command"), ("send", "to"))
+                elsewhere = (row.name, field.name) in (
+                    ("help", "command"),
+                    ("send", "to"),
+                    ("me", "to"),
+                )
                 self.assertTrue(tried or elsewhere, (row.name, field.name))
 
     def test_help_is_one_too(self) -> None:

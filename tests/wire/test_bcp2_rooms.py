@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.wire import bcp2_rooms
+from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
@@ -81,9 +82,11 @@ class RoomMessageTests(SynchronousTestCase):
     @given(texts, st.integers(1, 2**53))
     def test_what_is_sent_most_is_written_as_all_else_is(self, text: str, number: int) -> None:
         said = bcp2_rooms.Said("#tea", "alice", number, DATE, text)
-        made = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text.encode())
+        made = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text)
         self.assertEqual(made, encode(said))
-        again = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text.encode(), 7)
+        action = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, marked(text, ACTION))
+        self.assertEqual(action, encode(replace(said, kind=ACTION)))
+        again = bcp2_rooms.said_bytes("#tea", "alice", number, DATE, text, 7)
         self.assertEqual(again, encode(replace(said, cseq=7)))
         ack = bcp2_rooms.SayAck(number, "#tea", number, DATE)
         self.assertEqual(bcp2_rooms.say_ack_bytes(number, "#tea", number, DATE), encode(ack))

@@ -11,6 +11,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient, RoomPage
 from chatproto.net.dates import moment_of
+from chatproto.wire.actions import marked, split_mark
 from chatproto.wire.bcp2_rooms import JoinAck, Said
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import Cause
@@ -165,7 +166,9 @@ class Membership:
         else:
             if this == self._connection:
                 self.flying.remove(text)
-                self._tell_sent(Said(self.name, self._own_id, ack.id, ack.date, text))
+                said, kind = split_mark(text)
+                mine = Said(self.name, self._own_id, ack.id, ack.date, said, kind=kind)
+                self._tell_sent(mine)
         self._settled()
 
     async def _ask_for_missed(self, last: int) -> None:
@@ -210,14 +213,15 @@ class Membership:
         assert self._seen is not None
         if said.id <= self._seen:
             return
-        if history and said.sender == self._own_id and said.text in self.flying:
-            self.flying.remove(said.text)
+        text = marked(said.text, said.kind)
+        if history and said.sender == self._own_id and text in self.flying:
+            self.flying.remove(text)
             self._tell_sent(said)
             return
         self._seen = said.id
         event = MessageReceived(
             said.sender,
-            said.text,
+            text,
             said.id,
             room=self.name,
             history=history or None,
@@ -227,7 +231,8 @@ class Membership:
 
     def _tell_sent(self, said: Said) -> None:
         self._seen = max(self._seen or 0, said.id)
-        event = Sent(said.text, said.id, room=self.name, said=moment_of(said.date))
+        text = marked(said.text, said.kind)
+        event = Sent(text, said.id, room=self.name, said=moment_of(said.date))
         self._heard(said, event)
 
     def _check(self, this: int) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from chatproto.client.events import Event, Failed
 from chatproto.net.dates import moment_of
 from chatproto.session.ledger import MSG, Ledger, LedgerTrouble, StreamEntry
+from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_rooms import Said
 
 
@@ -25,7 +26,7 @@ class RoomLog:
 
     def keep(self, said: Said) -> None:
         """Store a message of ours or of another member."""
-        entry = StreamEntry(said.id, MSG, moment_of(said.date), said.text)
+        entry = StreamEntry(said.id, MSG, moment_of(said.date), marked(said.text, said.kind))
         try:
             self._ledger.overheard(said.room, said.sender, entry, self._most)
         except LedgerTrouble as error:

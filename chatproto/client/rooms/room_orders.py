@@ -12,6 +12,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of, moment_of
 from chatproto.wire import bcp2_rooms
+from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Said
 from chatproto.wire.errors import LocalError
@@ -150,7 +151,7 @@ class RoomOrders:
                 self._rooms.tell(
                     MessageReceived(
                         one.sender,
-                        one.text,
+                        marked(one.text, one.kind),
                         one.id,
                         room=room,
                         history=True,

@@ -1,0 +1,41 @@
+"""Test how actions (/me) are marked, and shown to who knows none."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.wire.actions import ACTION, MARK, marked, split_mark, spoken
+from chatproto.wire.bcp2_peer import Msg
+from chatproto.wire.classic import Sender
+from chatproto.wire.dialects import CANON, DIALECTS, Me
+from chatproto.wire.strict import StrictDecoder, encode
+
+ALICE = Me("alice", "127.0.0.1", 3000)
+
+
+class ActionTests(SynchronousTestCase):
+    @given(st.text().filter(lambda text: not text.startswith(MARK)))
+    def test_a_text_and_its_kind_come_back(self, text: str) -> None:
+        for kind in ("", ACTION):
+            self.assertEqual(split_mark(marked(text, kind)), (text, kind))
+        self.assertEqual(spoken(text), text)
+        self.assertEqual(spoken(marked(text, ACTION)), f"* {text}")
+
+    def test_a_kind_that_is_not_known_is_a_usual_text(self) -> None:
+        data = encode(Msg(1, "2026-11-21T05:00:00Z", "hi", ACTION))
+        self.assertIn(b"Kind: action\r\n", data)
+        for kind, expected in {b"action": ACTION, b"dance": "", b"ACTION": ""}.items():
+            decoder = StrictDecoder(Sender.PEER)
+            (message,) = decoder.feed(data.replace(b"Kind: action", b"Kind: " + kind))
+            assert isinstance(message, Msg)
+            self.assertEqual((message.text, message.kind), ("hi", expected))
+
+    def test_no_dialect_carries_the_mark(self) -> None:
+        text = marked("waves", ACTION)
+        self.assertEqual(CANON.frame(ALICE, text, b"\n"), b"* waves\n")
+        for row in DIALECTS.values():
+            frame = row.frame(ALICE, text, b"")
+            self.assertIn(b"* waves", frame, row.name)
+            self.assertNotIn(b"\x01", frame, row.name)
