@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.cred.checkers import (
@@ -17,6 +16,8 @@ from twisted.cred.portal import IRealm, Portal
 from twisted.internet.defer import Deferred, maybeDeferred
 from zope.interface import Attribute, Interface, implementer
 
+from chatproto.wire.values import value_class
+
 
 class IAccount(Interface):
     """Account of a user who has logged in."""
@@ -25,7 +26,7 @@ class IAccount(Interface):
 
 
 @implementer(IAccount)
-@dataclass(frozen=True, slots=True)
+@value_class
 class Account:
     """The account of `user`."""
 

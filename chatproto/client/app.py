@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from chatproto.client.address_book import AddressBook
@@ -40,9 +39,10 @@ from chatproto.directory.room_client import RoomClient
 from chatproto.session.ledger import Ledger
 from chatproto.transfer.context import DiskWorker
 from chatproto.wire.errors import LocalError
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ServerAccess:
     """The server, and its rooms; either is None where there is none."""
 
@@ -53,7 +53,7 @@ class ServerAccess:
 NO_SERVER = ServerAccess()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Storage:
     """Folders of a client and the worker that waits for the disk: for files of others and our own."""
 
@@ -73,7 +73,7 @@ Connect = Callable[[Context, AddressBook, OwnAddresses, ServerEvents], ServerAcc
 Beacons = Callable[[Context, TrustStore, Signal[str]], Neighbours]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Client:
     """Parts of one user's program, each with what a person can ask of it.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from random import SystemRandom
 from typing import Generic, Protocol, TypeVar
 
@@ -14,6 +14,7 @@ from chatproto.client.events import Event
 from chatproto.client.settings import ClientSettings
 from chatproto.net.clock import Wall
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.values import value_class
 
 Value = TypeVar("Value")
 
@@ -48,7 +49,7 @@ def _written() -> Deferred[None]:
     return succeed(None)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Context:
     """Settings, limits, clocks and the ways to the person, the same for all parts of one client.
 

@@ -8,7 +8,6 @@ it never goes to whoever has called meanwhile.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from chatproto.client.context import Signal
@@ -20,16 +19,17 @@ from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RoomTarget:
     """A room, by its name with the `#`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AwayContact:
     """A contact with a pinned key who may be away; `name` is what the person calls them."""
 
@@ -37,7 +37,7 @@ class AwayContact:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class EndedTarget:
     """A target that ended by itself; `at` is when, on the reactor's clock."""
 

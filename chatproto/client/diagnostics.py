@@ -6,13 +6,14 @@ Pure. A finding says only what is known: whether peers can call is concluded fro
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import ip_address, ip_network
 
 from chatproto.identity.pins import Pin
 from chatproto.net.clock import Wall
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
+from chatproto.wire.values import value_class
 
 OK, NOTE, FAIL, SKIP = "ok", "note", "fail", "skip"
 """Nothing to do; worth knowing; in the way; not looked at, for something else is in the way."""
@@ -24,7 +25,7 @@ REFUSED, NOT_DONE = 3, 5
 """Exit codes, as of other one-shot commands."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Finding:
     """Finding of `check`: one sentence, advice if there is any, and the figures.
 

@@ -6,21 +6,22 @@ underscore (`from_`). None is left out, except in `Bridged`, whose nulls mean no
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 from chatproto.net.clock import Wall
 from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Event:
     """Something a person or a program may want to know."""
 
     event: ClassVar[str] = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Running(Event):
     """Our own port is open; `host:port` is what others are told."""
 
@@ -31,7 +32,7 @@ class Running(Event):
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Registered(Event):
     """A server knows us now. `expires`: seconds, None for a classic one; `first`: its key was new."""
 
@@ -42,7 +43,7 @@ class Registered(Event):
     first: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Contacts(Event):
     """List of registered clients (/info): dicts of `id`, `host`, `port`, `key`."""
 
@@ -50,7 +51,7 @@ class Contacts(Event):
     list: tuple[dict[str, Any], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Bridged(Event):
     """Peer returned by the server (/bridge); all None: nobody yet, we wait to be called."""
 
@@ -61,7 +62,7 @@ class Bridged(Event):
     key: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class IncomingCallEvent(Event):
     """Incoming call. `ask`: the user must /accept or /decline.
 
@@ -79,7 +80,7 @@ class IncomingCallEvent(Event):
     path: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SessionChanged(Event):
     """A conversation changed. `state`: calling, ringing, open, broken, closed; `turn`: mine, theirs, both.
 
@@ -104,7 +105,7 @@ class SessionChanged(Event):
     was: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class MessageReceived(Event):
     """Message received from a peer, or in a room (`room`).
 
@@ -123,7 +124,7 @@ class MessageReceived(Event):
     state: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Sent(Event):
     """A message of ours went out to a peer (`to`) or a room. `said`: the time at which it was typed."""
 
@@ -135,7 +136,7 @@ class Sent(Event):
     said: Wall | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Delivered(Event):
     """The other side has it in its log. `text`: of one that was told to wait."""
 
@@ -145,7 +146,7 @@ class Delivered(Event):
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Uncertain(Event):
     """Message that was written and may not have arrived; without a number in a room."""
 
@@ -155,7 +156,7 @@ class Uncertain(Event):
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Undelivered(Event):
     """Message that has not arrived and will not. `text` lets its writer send it again."""
 
@@ -166,7 +167,7 @@ class Undelivered(Event):
     text: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FileChanged(Event):
     """A file or folder on its way, to somebody (`to`) or from them; `id`: what the person calls it.
 
@@ -198,7 +199,7 @@ class FileChanged(Event):
         return {key: value for key, value in values.items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RoomChanged(Event):
     """Something happened in a room. `change`: joined, parted, topic, kicked, banned, unbanned, muted,
     unmuted, op, deop, settings, invited.
@@ -224,7 +225,7 @@ class RoomChanged(Event):
     again: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PresenceChanged(Event):
     """A watched person is `online` or `offline`."""
 
@@ -233,7 +234,7 @@ class PresenceChanged(Event):
     status: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CommandOutput(Event):
     """Result of a command: `command` without its slash, `lines` for users, `data` for programs.
 
@@ -246,7 +247,7 @@ class CommandOutput(Event):
     data: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Notice(Event):
     """Something worth one line to a person that no other event says (JSON: `notice`).
 
@@ -260,7 +261,7 @@ class Notice(Event):
     code: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Failed(Event):
     """A request could not be carried out. `text` is one sentence; `command` the request.
 
@@ -290,7 +291,7 @@ class Failed(Event):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Bye(Event):
     """A person left a conversation."""
 
@@ -300,7 +301,7 @@ class Bye(Event):
     code: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Exited(Event):
     """The program ends with `code`."""
 

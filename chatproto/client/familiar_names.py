@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import chain, islice
 
 from chatproto.client.address_book import AddressBook
@@ -11,12 +10,13 @@ from chatproto.client.conversations import Conversations
 from chatproto.client.nearby import Neighbours
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.trust_store import TrustStore
+from chatproto.wire.values import value_class
 
 MOST = 1000
 """Ids and rooms that are offered."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FamiliarNames:
     """Names as they are shown here, the likeliest first.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from chatproto.wire.blocks import Policy, read_headers
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, read_host_port, read_port
 from chatproto.wire.reasons import STATUS_WORDS, CodedError, Reason, status_line
+from chatproto.wire.values import value_class
 
 _STATUS = re.compile(r"([1-6]\d\d)\b")
 _METHOD = re.compile(r"[A-Z]{3,16}")
@@ -35,7 +35,7 @@ class NoAnswer(Exception):
     """Answer that cannot be read; its text continues "the server at host:port …"."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ServerAnswer:
     """A start line, its headers by lower-cased name, and its lines as they stood."""
 

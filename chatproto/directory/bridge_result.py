@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import Contact
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BridgeResult:
     """Peer to connect to; `key` is None for a peer that speaks plain text only.
 

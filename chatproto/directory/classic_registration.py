@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from chatproto.net.addresses import CALLABLE, AddressScope, address_reach
 from chatproto.wire.classic import ClassicRegister
 from chatproto.wire.fields import Contact
+from chatproto.wire.values import value_class
 
 
 @dataclass(slots=True, eq=False)
@@ -31,7 +32,7 @@ class Origin:
         return self.host == other.host or (self.local and other.local)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicRegistration:
     """Registration: the address that `client_id` claims (`ip`, `port`), and its origin.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClientRegistration:
     """Id, port and addresses to register, and who may see them (PROTOCOL.md, section 5)."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import Address, Bcp2Message
-from chatproto.wire.values import distinct
+from chatproto.wire.values import distinct, value_class
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +48,7 @@ class ClientConnection:
         return self.host, self.port
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PushTo:
     """Send `message` to `visitor`."""
 
@@ -56,7 +56,7 @@ class PushTo:
     message: Bcp2Message
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Dismiss:
     """Send `message` to `visitor` and end the connection."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -15,6 +14,7 @@ from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.room_fields import Listed, Occupant
+from chatproto.wire.values import value_class
 
 Ack = TypeVar("Ack", bound=Bcp2Message)
 DONE: dict[type[Bcp2Message], type[Bcp2Message]] = {
@@ -50,7 +50,7 @@ class ServerRequests(Protocol):
         """Return the time by which its waits are counted."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RoomPage:
     """Some of what was said in a room, oldest first; `more`: others follow in the same direction."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from cryptography.x509.oid import NameOID
 from chatproto.identity.files import write_secret
 from chatproto.net.keys import key_name
 from chatproto.net.private_files import check_file, make_private
+from chatproto.wire.values import value_class
 
 KEY_FILE = "key.pem"
 
@@ -34,7 +34,7 @@ class KeyTrouble(Exception):
     """Failure to read or create the key; the text is one sentence for a person."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Identity:
     """Private key, its certificate, and its name (`sha256:` and a hash)."""
 

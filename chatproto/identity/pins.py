@@ -19,12 +19,13 @@ impostor.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from chatproto.identity.files import write_secret
 from chatproto.net.private_files import check_file
 from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.values import value_class
 
 KEY = re.compile(r"sha256:[A-Z2-7]{52}")
 SERVER = "server"
@@ -40,7 +41,7 @@ class PinTrouble(CodedError):
         super().__init__(sentence, Reason.PINS_TROUBLE)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Pin:
     """Key of a contact or a server.
 
@@ -60,7 +61,7 @@ class Pin:
         return f"{self.server} {self.name} {self.key}{mark}"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ignored:
     """Contact whose calls are not taken: a key and its name then, or an id at a server."""
 

@@ -7,19 +7,18 @@ The rules are pure: what was said for one key can never come to be for another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class KeyedPerson:
     """The owner of an identity key, under whatever id and at whatever address."""
 
     key: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FirstContact:
     """An id without a known key; `server` is the server's key, None if that is not known.
 
@@ -30,7 +29,7 @@ class FirstContact:
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Dialled:
     """Peer that answers at an address that the person typed."""
 
@@ -38,7 +37,7 @@ class Dialled:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class OpenPeer:
     """The peer of the plain-text conversation `number` of this run of the program."""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import Enum
 
 from chatproto.identity.pins import NO_SERVER, Pin, Pins
+from chatproto.wire.values import value_class
 
 
 class Worth(Enum):
@@ -22,7 +22,7 @@ class Worth(Enum):
     """The id is pinned to another key."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Belief:
     """Result of `believe`; `pin` is the pin that decided, for KNOWN and REFUSED."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from chatproto.wire.bcp2_common import CLIENT_ID, KEY_OF, Bcp2Message, matching
 from chatproto.wire.classic import Header
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import read_port
 from chatproto.wire.plain_blocks import encode, read_first
+from chatproto.wire.values import value_class
 
 LEAST_PORT = 1024
 TOKEN = re.compile(r"[0-9a-f]{16}")
@@ -23,7 +23,7 @@ def read_open_port(text: str) -> int:
     return port
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Beacon(Bcp2Message):
     """I am `client_id`, have `key` and can be called at `port` of where this comes from. A claim."""
 
@@ -38,7 +38,7 @@ class Beacon(Bcp2Message):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Seek(Bcp2Message):
     """Ask everybody on the local network to announce themselves.
 

@@ -10,12 +10,13 @@ import socket
 import struct
 import sys
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
 
 from twisted.internet.protocol import DatagramProtocol
 from twisted.logger import Logger
+
+from chatproto.wire.values import value_class
 
 log = Logger()
 
@@ -34,7 +35,7 @@ Heard = Callable[[bytes, str], None]
 """Gets a datagram and the host that it came from."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Interface:
     """One family of one interface; `address` is its IPv4 address, empty for IPv6."""
 

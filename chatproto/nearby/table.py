@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from chatproto.nearby.messages import Beacon
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.values import value_class
 
 SOON = 1.0
 """Seconds within which somebody new is answered, each after another while."""
@@ -17,7 +18,7 @@ JITTER = 0.1
 """The part of the time between two beacons by which it is longer or shorter."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Neighbour:
     """Peer heard on the local network: the id and key that it claims, best address first.
 

@@ -9,10 +9,10 @@ and on the clock of the machine that nobody can set, and what is kept moves by t
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 from chatproto.net.clock import Monotonic, elapsed
+from chatproto.wire.values import value_class
 
 OFF_COUNTS = 86400.0
 """Seconds that a program counts as off at most, where the machine was started anew meanwhile and only
@@ -22,7 +22,7 @@ LEAST = 1.0
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Seen:
     """The moment of a store's last write: `at` by the program's clock, `up` by that of the boot `boot`."""
 
@@ -53,7 +53,7 @@ class Seen:
             return None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Shift:
     """Seconds by which `ages` (leases, ids, rooms) and `dates` (bans, what was said) move."""
 

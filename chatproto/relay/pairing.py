@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from chatproto.relay.tickets import Tickets
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.values import value_class
 
 Who = TypeVar("Who", bound=Hashable)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Waiting:
     """The other is not here yet, and is waited for until then (seconds)."""
 
     until: float
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Met(Generic[Who]):
     """The other was here already."""
 

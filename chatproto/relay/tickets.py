@@ -5,9 +5,9 @@ from __future__ import annotations
 from base64 import b32encode
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chatproto.wire.limits import ServerLimits
+from chatproto.wire.values import value_class
 
 TICKET_BYTES = 16
 
@@ -17,7 +17,7 @@ def new_ticket(random_bytes: Callable[[int], bytes]) -> str:
     return b32encode(random_bytes(TICKET_BYTES)).decode().rstrip("=")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Slot:
     """Right that a ticket gives: one end of the relayed stream of `call`, until `until` (seconds).
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chatproto.rooms.history import RoomLine
 from chatproto.rooms.room import Member, Room
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import HistoryAck
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TellMember:
     """Send `message` to one guest."""
 
@@ -18,7 +17,7 @@ class TellMember:
     message: Bcp2Message
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Show:
     """Send `lines`, much at once, as SAIDs that repeat the CSeq of `last`, and then that, to one guest."""
 
@@ -27,7 +26,7 @@ class Show:
     last: HistoryAck
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Spread:
     """Send `message` to all members of `room` but one; `plain`: also to those in bare text."""
 
@@ -37,7 +36,7 @@ class Spread:
     plain: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Talk:
     """`sender` said `text` at `at`: a SAYACK to `speaker` and a SAID to all others, in this place.
 
@@ -53,14 +52,14 @@ class Talk:
     cseq: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PutOut:
     """Disconnect the raw-text lobby member called `name`."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LookAgain:
     """Disconnect raw-text clients of the lobby whose address is now banned."""
 

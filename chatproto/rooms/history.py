@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
-from chatproto.wire.values import distinct
+from chatproto.wire.values import distinct, value_class
 
 FOREVER = float("inf")
 NUMBERS_A_SECOND = 2**20
@@ -46,7 +45,7 @@ class BanRecord(NamedTuple):
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RoomRecord:
     """Settings of a room that outlast its members.
 

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import chain, islice
 
 from chatproto.stdio.printable import printable
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import ID
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
+from chatproto.wire.values import value_class
 
 _COMMAND = re.compile(r"/[A-Za-z]+\Z")
 OPERATOR = "server"
@@ -21,7 +22,7 @@ OPERATOR = "server"
 _ENDS = ("quit", "over")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ToOne:
     """`text`, one line without its end, goes to one member."""
 
@@ -29,14 +30,14 @@ class ToOne:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Came:
     """Raw-text client `name` has joined the lobby."""
 
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Went:
     """Raw-text client `name` has left the lobby."""
 
@@ -44,7 +45,7 @@ class Went:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Spoke:
     """`name` said `text`."""
 
@@ -52,7 +53,7 @@ class Spoke:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ToOthers:
     """Send `text` to all raw-text members but one; `events` tell the same to members with a key."""
 
@@ -61,7 +62,7 @@ class ToOthers:
     events: tuple[Came | Went | Spoke, ...] = field(default=(), compare=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CloseMember:
     """The member's connection is closed, after what was said to it before."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chatproto.net.clock import Monotonic, Wall
 from chatproto.net.dates import moment_of
@@ -27,6 +26,7 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ServerLimits
 from chatproto.wire.room_fields import Barring
+from chatproto.wire.values import value_class
 
 ACTS: dict[type[Bcp2Message], Act] = {
     bcp2_rooms.Topic: Act.TOPIC,
@@ -41,7 +41,7 @@ ACTS: dict[type[Bcp2Message], Act] = {
 """Which act a request is."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Actor:
     """Sender of a moderation request: its role, id ("" for the server's operator), connection."""
 
@@ -54,7 +54,7 @@ class Actor:
         return [TellMember(self.guest, ack)] if self.guest is not None else []
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Decision:
     """Effects of a moderation request, and the ids that leave the room because of it."""
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple, get_type_hints
 
-from chatproto.wire.values import distinct
+from chatproto.wire.values import distinct, value_class
 
 MOST_BYTES = 32 * 1024 * 1024
 """Of one batch: 500 commands of the largest kind, written as JSON, take less."""
@@ -150,7 +149,7 @@ KINDS: dict[str, type[Command]] = {
 NAMES = {kind: name for name, kind in KINDS.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CommandBatch:
     """Commands of one server, `node`, which counts its batches from 1; the first begins with Beat.
 

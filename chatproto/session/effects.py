@@ -6,25 +6,25 @@ connection: it compares connections and hands them back.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from chatproto.net.clock import Wall
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import StreamEntry
+from chatproto.wire.values import value_class
 
 Connection = Any
 """One connection to the peer; hashable. A session compares connections and hands them back."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Call:
     """Write the opener of the plain dialect on `connection`, which we dialled."""
 
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Speak:
     """Write `text` as one message; `connection` None: on a new connection made for it alone."""
 
@@ -32,7 +32,7 @@ class Speak:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Leave:
     """Write the farewell, then half-close, then close; `connection` None: on a new connection of its own."""
 
@@ -40,7 +40,7 @@ class Leave:
     word: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Opening:
     """Headers of CHAT and CHATACK besides the id.
 
@@ -55,7 +55,7 @@ class Opening:
     turn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SendChat:
     """Send CHAT on `connection`: we call, and the peer must accept."""
 
@@ -63,7 +63,7 @@ class SendChat:
     opening: Opening
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AcceptCall:
     """Send CHATACK on `connection`: accept the peer's call."""
 
@@ -71,7 +71,7 @@ class AcceptCall:
     opening: Opening
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SendEntry:
     """Write a numbered entry on `connection`, after those before it."""
 
@@ -79,7 +79,7 @@ class SendEntry:
     entry: StreamEntry
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Acknowledge:
     """Send MSGACK on `connection`: everything up to `id` is stored."""
 
@@ -87,21 +87,21 @@ class Acknowledge:
     id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ProbeConnection:
     """Send PING on `connection`; call `PeerSession.silent` if no answer comes within `probe_wait`."""
 
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Redial:
     """Make another connection; `failed`: the previous attempt got no answer."""
 
     failed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Refuse:
     """Send ERROR `status` to the caller waiting on `connection`, then close."""
 
@@ -109,53 +109,53 @@ class Refuse:
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Drop:
     """Close `connection` without a farewell."""
 
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StopDialling:
     """Cancel a dial that is still in progress."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PeerRinging:
     """Report that CHAT was sent and the call rings at the peer."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ringing:
     """Ask the person to accept or decline the peer's call."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SessionOpened:
     """Report that the conversation is open."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Broken:
     """Report that the connection is lost; the session stays and resumes on another one."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Resumed:
     """Report that the conversation continues on another connection."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TurnPassed:
     """Report whose turn it is now."""
 
     turn: TurnHolder
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Received:
     """Show `text` from the peer.
 
@@ -169,7 +169,7 @@ class Received:
     at: Wall | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Queued:
     """Report that our message waits; `id` is its number, 0 where messages have none."""
 
@@ -177,7 +177,7 @@ class Queued:
     id: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Unsaid:
     """Report that our message `text` was never sent."""
 
@@ -185,7 +185,7 @@ class Unsaid:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class MessageOutcome:
     """Report the outcome of our message `id`: `state` is DELIVERED, UNCERTAIN or UNDELIVERED."""
 
@@ -195,7 +195,7 @@ class MessageOutcome:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SessionEnded:
     """Report the end of the conversation; `left`: the peer ended it, by a farewell or by closing."""
 

@@ -7,11 +7,11 @@ if it could not, and then has changed nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from chatproto.net.clock import Wall
 from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.values import value_class
 
 MSG, TURN, MODE = "msg", "turn", "mode"
 """Kinds of entries."""
@@ -40,7 +40,7 @@ class LedgerTrouble(CodedError):
         super().__init__(sentence, Reason.LOG_TROUBLE)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StreamEntry:
     """An entry of a numbering: a message, a turn or a change of mode.
 
@@ -58,7 +58,7 @@ class StreamEntry:
     moved: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class StreamState:
     """Position in both numberings with one key.
 
@@ -75,7 +75,7 @@ class StreamState:
     turn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LogLine:
     """A message in the log; `number` rises with every line, `name` is the peer's name at that time.
 

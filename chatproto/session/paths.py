@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Hashable
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Generic, TypeVar
 
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.values import value_class
 
 STEP = 0.25
 """Seconds between two dials (RFC 8305, section 5, Connection Attempt Delay)."""
@@ -43,43 +43,43 @@ class PathMode(Enum):
     RELAY = "relay"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Dial:
     """Connect to `address`, and send PUNCH there if there was an introduction."""
 
     address: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class JoinRelay:
     """Join the relay with the ticket."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Pick(Generic[Connection]):
     """Send CHAT on `connection`; a second Pick moves the conversation to a better connection."""
 
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CloseConnection(Generic[Connection]):
     """Close `connection`, which was not picked."""
 
     connection: Connection
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CancelDials:
     """Cancel every dial that is not a connection yet, and joining the relay."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AskAgain:
     """Ask the server for a new introduction: a direct path may exist by now (a new race, `Mode.DIRECT`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class GiveUp:
     """No path was found. `reasons`: why each attempt failed; None is the relay."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from chatproto.net.clock import EPOCH
@@ -13,9 +12,10 @@ from chatproto.session.ledger import MODE, MSG, TURN, StreamEntry
 from chatproto.wire.actions import marked, split_mark
 from chatproto.wire.bcp2_common import Bcp2Message, Error, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Called:
     """CHAT: the peer calls under the id `client_id`."""
 
@@ -23,7 +23,7 @@ class Called:
     opening: Opening
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Answered:
     """CHATACK: the peer, `client_id`, accepts our call."""
 
@@ -31,40 +31,40 @@ class Answered:
     opening: Opening
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CallRefused:
     """ERROR about CHAT: the peer refuses our call."""
 
     status: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class EntryReceived:
     """MSG, TURN or MODE: a numbered entry of the peer."""
 
     entry: StreamEntry
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Arrived:
     """MSGACK: the peer has stored everything up to `id`."""
 
     id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Alive:
     """PINGACK: the connection is alive."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PeerLeft:
     """QUIT: the peer ends the conversation."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class AboutFiles:
     """A message of a file transfer."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import (
@@ -27,6 +26,7 @@ from chatproto.wire.limits import ClientLimits
 from chatproto.wire.plain_blocks import TO_PEER, Punch, read_first
 from chatproto.wire.reader import Item, PlainMessage, Reader
 from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.values import value_class
 
 PIECE = 1024
 """Bytes that are read in one turn of the reactor; the others wait for the next."""
@@ -59,7 +59,7 @@ class PlainPeerOwner(Protocol):
         """The connection is gone, and the messages `unwritten` never went out."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class _Frame:
     data: bytes
     text: str | None = None

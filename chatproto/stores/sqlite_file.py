@@ -7,11 +7,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chatproto.net.private_files import check_file, check_owner, make_private
+from chatproto.wire.values import value_class
 
 Value = str | int | float | bytes | None
 Row = tuple[Any, ...]
@@ -34,7 +34,7 @@ TYPES = {"TEXT": "'text'", "INTEGER": "'integer'", "REAL": "'real', 'integer'"}
 NULLABLE = " AND %s IS NOT NULL"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Kind:
     """Kind of SQLite file: everything in which a server's file differs from a client's.
 

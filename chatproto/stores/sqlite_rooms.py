@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 from chatproto.net.rebase import Shift
 from chatproto.rooms.history import BanRecord, HistoryPage, RoomLine, RoomRecord, next_number
@@ -13,6 +13,7 @@ from chatproto.stores.memory_rooms import part
 from chatproto.stores.sqlite_file import SqliteFile
 from chatproto.wire.errors import RemoteError, StoreTrouble
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
+from chatproto.wire.values import value_class
 
 INSERT = "INSERT INTO lines VALUES (?, ?, ?, ?, ?)"
 SET_NUMBERS = "REPLACE INTO room_numbers (room, since, last) VALUES (?, ?, ?)"
@@ -21,7 +22,7 @@ THIN_OUT_EVERY = 64
 """What is too old by number is removed so many lines at a time; until then nobody is shown it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Numbers:
     """Every number of a room from `since` to `last` was given to a line that is kept.
 

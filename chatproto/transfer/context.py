@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chatproto.transfer.records import Records
 from chatproto.transfer.state import TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TransferNews:
     """State of one transfer, as the user is told it.
 
@@ -36,7 +36,7 @@ class TransferNews:
     left: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TransferTrouble:
     """Something did not work that is no transfer yet, or is about its record; `text`: one sentence.
 

@@ -2,52 +2,51 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chatproto.transfer.offer import AnyOffer
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Piece
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SendMessage:
     """Say `message` to the other side."""
 
     message: Bcp2Message
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TransferChanged:
     """The state has changed, or `text`, one sentence, is worth knowing."""
 
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Keep:
     """Write the transfer's record to the disk, and apply `then` once it is there."""
 
     then: tuple[Effect, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Forget:
     """Delete the transfer's record and close its files."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Release:
     """Let go of its files for now."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Begin:
     """Sending: go to `offset` in the source and hash what lies before it; then `begun`."""
 
     offset: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Read:
     """Sending: read the next `size` bytes, from `offset`; then `read`."""
 
@@ -55,12 +54,12 @@ class Read:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Look:
     """Sending: find out anew what there is; then `looked`."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Open:
     """Receiving: open the part and hash what is there; then `opened`.
 
@@ -72,7 +71,7 @@ class Open:
     anew: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Write:
     """Receiving: put `pieces` at `offset`; then `written`. `anew`: throw away what is there before."""
 
@@ -81,14 +80,14 @@ class Write:
     anew: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Finish:
     """Receiving: if the whole has this hash, give it its name; then `finished`."""
 
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Discard:
     """Receiving: remove the part."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from chatproto.transfer.names import safe_name, safe_paths
@@ -10,12 +9,13 @@ from chatproto.wire import bcp2_files as wire
 from chatproto.wire.bcp2_files import FOLDER, Listed
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.values import value_class
 
 LISTED = 64
 """Bytes that a file in a list counts besides its path."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FileOffer:
     """A file of `size` bytes; `modified`: a moment as on the wire; `type`: its media type."""
 
@@ -30,7 +30,7 @@ class FileOffer:
         return ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class FolderOffer:
     """A folder: `(size, path)` for each of its files, and `modified` of the newest."""
 

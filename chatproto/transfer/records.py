@@ -10,7 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,13 @@ from chatproto.transfer.sinks import Sink, SinkTrouble
 from chatproto.transfer.sources import Found
 from chatproto.transfer.state import ENDED, TransferState
 from chatproto.wire.bcp2_files import FOLDER
+from chatproto.wire.values import value_class
 
 SEEN = "seen"
 """The file in the folder that says when its records were looked through last."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Record:
     """Stored record of one transfer with the owner of `key`.
 

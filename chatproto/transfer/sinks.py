@@ -12,12 +12,12 @@ import os
 import shutil
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from chatproto.transfer.names import PART, free_name
 from chatproto.transfer.offer import AnyOffer, FolderOffer
 from chatproto.wire.bcp2_files import Piece
+from chatproto.wire.values import value_class
 
 HASHED = 1024 * 1024
 """Bytes that are read at a time where they are only hashed."""
@@ -33,7 +33,7 @@ class SinkTrouble(Exception):
     """Received data cannot be stored; the text is one sentence for the user."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class There:
     """Bytes of a transfer that are on the disk, and their hash; `path` if it is complete."""
 

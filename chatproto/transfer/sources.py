@@ -11,13 +11,13 @@ import mimetypes
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
 from chatproto.wire.bcp2_files import Piece
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.values import value_class
 
 HASHED = 1024 * 1024
 """Bytes that are read at a time where they are only hashed."""
@@ -41,7 +41,7 @@ class SourceChanged(Exception):
     """The source has changed since it was offered."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Found:
     """File or folder that was found at `path`, with the offer to make of it.
 
@@ -56,7 +56,7 @@ class Found:
     left_out: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Pieces:
     """Some pieces of the stream; `sha256`: of the whole, once its end is among them."""
 

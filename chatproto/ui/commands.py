@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -48,6 +47,7 @@ from chatproto.ui.topics import FIRST, TOPICS
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.reasons import Reason
+from chatproto.wire.values import value_class
 
 
 class BadCommand(Exception):
@@ -69,14 +69,14 @@ class TargetChanged(BadCommand):
     reason = Reason.TARGET_CHANGED
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TypedText:
     """A text for the current conversation."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Command:
     """A row's name and what its `run` is given."""
 

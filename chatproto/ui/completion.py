@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from chatproto.client.familiar_names import FamiliarNames
@@ -18,6 +17,7 @@ from chatproto.stdio.printable import printable
 from chatproto.ui.commands import ROWS
 from chatproto.ui.row import CommandRow
 from chatproto.ui.topics import TOPICS
+from chatproto.wire.values import value_class
 
 MOST = 100
 """Completions that are offered at once."""
@@ -37,7 +37,7 @@ _ESCAPED = {
 """By quote, the characters that want a backslash before them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Completion:
     """`line`: the whole line, completed. `shown`: the completed part alone, for a list of choices."""
 

@@ -6,10 +6,10 @@ objects of the JSON interface; the client may be this process, or one behind con
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from chatproto.ui.values import Values
+from chatproto.wire.values import value_class
 
 Said = dict[str, Any]
 """An event as an object of the JSON interface."""
@@ -21,7 +21,7 @@ DONE, WRONG, REFUSED, LATER, NOT_DONE = 0, 1, 3, 4, 5
 what is kept goes on; not at all."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Over:
     """The end: `code`, and one sentence about it for standard error; none where all went well."""
 
@@ -29,7 +29,7 @@ class Over:
     sentence: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Step:
     """Next actions: `commands` to give, `lines` for standard output, `notes` for standard error.
 
@@ -122,7 +122,7 @@ class AtServer:
         return self._work.concerns(event)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Unreached:
     """Why there is no conversation: a code (docs/operations.md, Codes) and a sentence."""
 

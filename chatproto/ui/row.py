@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chatproto.client.app import Client
 from chatproto.client.events import Event
 from chatproto.ui.arguments import ReadText
 from chatproto.ui.values import Arrange, Field, in_order
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class CommandRow:
     """Command: its syntax, help, parser and the part of the client that carries it out.
 

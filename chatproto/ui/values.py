@@ -14,10 +14,10 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from chatproto.ui.arguments import NUMBER, Misused, shortened
+from chatproto.wire.values import value_class
 
 Values = Mapping[str, Any]
 """One command as an object: `do`, and the fields of its row."""
@@ -27,7 +27,7 @@ VALUE = 64 * 1024
 _NAMES_A_COMMAND = re.compile(r'"do"\s*:')
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Field:
     """Value of a command's JSON form: its name, and how it becomes arguments of `run`.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
@@ -20,7 +19,7 @@ from chatproto.wire.fields import (
     read_host_port,
     read_ip,
 )
-from chatproto.wire.values import distinct
+from chatproto.wire.values import distinct, value_class
 
 ADDRESSES = 8
 """How many addresses a message may tell."""
@@ -270,14 +269,14 @@ MODE = Header("Mode", "mode", one_of("full", "half"))
 RETRY_AFTER = Header("Retry-After", "retry_after", read_count)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Bcp2Message(ClassicMessage):
     """Base class of BCP/2 messages, which may have a body."""
 
     body: ClassVar[Body | None] = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ping(Bcp2Message):
     """Ask whether the other side is there.
 
@@ -292,7 +291,7 @@ class Ping(Bcp2Message):
     cseq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PingAck(Bcp2Message):
     """Answer PING.
 
@@ -307,7 +306,7 @@ class PingAck(Bcp2Message):
     cseq: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Error(Bcp2Message):
     """Refuse a request.
 

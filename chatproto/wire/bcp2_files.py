@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chatproto.wire.bcp2_common import (
     ID,
@@ -17,6 +17,7 @@ from chatproto.wire.bcp2_common import (
 )
 from chatproto.wire.classic import Header
 from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.values import value_class
 
 FOLDER = "folder"
 """The Type of a list of files; every other Type is a media type (RFC 6838, section 4.2)."""
@@ -92,7 +93,7 @@ OFFSET = Header("Offset", "offset", read_count)
 HASH = Header("SHA-256", "sha256", matching(SHA_256, "hash"))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Offer(Bcp2Message):
     """Offer a file, or a folder with the list of its files as body.
 
@@ -126,7 +127,7 @@ class Offer(Bcp2Message):
     files: tuple[Listed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class OfferAck(Bcp2Message):
     """Accept an offer from `Offset` on.
 
@@ -145,7 +146,7 @@ class OfferAck(Bcp2Message):
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Data(Bcp2Message):
     """Send a chunk of a file, which begins at `Offset`; offset 0 starts again.
 
@@ -167,7 +168,7 @@ class Data(Bcp2Message):
     data: Piece = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Done(Bcp2Message):
     """Tell that all chunks were sent; `SHA-256` is the hash of the whole.
 
@@ -184,7 +185,7 @@ class Done(Bcp2Message):
     sha256: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DoneAck(Bcp2Message):
     """Confirm that the file is complete and stored under its name.
 
@@ -199,7 +200,7 @@ class DoneAck(Bcp2Message):
     id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Cancel(Bcp2Message):
     """Stop a transfer.
 

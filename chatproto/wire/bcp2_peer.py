@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chatproto.wire.bcp2_common import (
     CLIENT_ID,
     ID,
@@ -25,12 +23,13 @@ from chatproto.wire.bcp2_common import (
 )
 from chatproto.wire.bcp2_files import FILES
 from chatproto.wire.classic import Header
+from chatproto.wire.values import value_class
 
 NUMBER = ID._replace(read=read_number)
 """The place of what is told once and in order; ID 0 is the beginning, before the first of them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Chat(Bcp2Message):
     """Call a peer: the caller's id, its stream, and the last number received of the peer's stream.
 
@@ -60,7 +59,7 @@ class Chat(Bcp2Message):
     turn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ChatAck(Bcp2Message):
     """Accept a call.
 
@@ -83,7 +82,7 @@ class ChatAck(Bcp2Message):
     turn: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Msg(Bcp2Message):
     """Send one message, UTF-8, numbered in the sender's stream.
 
@@ -108,7 +107,7 @@ class Msg(Bcp2Message):
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class MsgAck(Bcp2Message):
     """Acknowledge all entries up to `ID`: they are in the receiver's log.
 
@@ -123,7 +122,7 @@ class MsgAck(Bcp2Message):
     id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Turn(Bcp2Message):
     """Give the turn to the other side.
 
@@ -138,7 +137,7 @@ class Turn(Bcp2Message):
     id: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Mode(Bcp2Message):
     """Switch between taking turns (half) and speaking at any time (full).
 
@@ -155,7 +154,7 @@ class Mode(Bcp2Message):
     mode: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Quit(Bcp2Message):
     """End the conversation; queued messages stay in the outbox.
 

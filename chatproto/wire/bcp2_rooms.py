@@ -5,7 +5,7 @@ Clients send the requests; servers answer them and push the rest.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chatproto.wire.actions import split_mark
 from chatproto.wire.bcp2_common import (
@@ -51,11 +51,12 @@ from chatproto.wire.room_fields import (
     read_rooms,
     write_rooms,
 )
+from chatproto.wire.values import value_class
 
 # Client to server.
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Join(Bcp2Message):
     """Enter a room; the first client in it owns it, and its key is `Secret`.
 
@@ -74,7 +75,7 @@ class Join(Bcp2Message):
     secret: str = field(default="", repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Part(OfRoom):
     """Leave a room.
 
@@ -88,7 +89,7 @@ class Part(OfRoom):
     method = "PART"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Say(Bcp2Message):
     """Say the body in a room.
 
@@ -111,7 +112,7 @@ class Say(Bcp2Message):
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class History(Bcp2Message):
     """Ask for messages after `After`, before `Before`, or the last ones.
 
@@ -133,7 +134,7 @@ class History(Bcp2Message):
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Names(Bcp2Message):
     """Ask who is in a room, from the id after `After` on.
 
@@ -154,7 +155,7 @@ class Names(Bcp2Message):
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Topic(Bcp2Message):
     """Set the topic of a room to the body; an empty one removes it.
 
@@ -176,7 +177,7 @@ class Topic(Bcp2Message):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Kick(Bcp2Message):
     """Remove `peerID` from a room; the peer may come back.
 
@@ -195,7 +196,7 @@ class Kick(Bcp2Message):
     peer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Ban(Barring):
     """Remove a peer from a room and keep it out until `Until`.
 
@@ -211,7 +212,7 @@ class Ban(Barring):
     method = "BAN"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Unban(Barring):
     """End a ban.
 
@@ -226,7 +227,7 @@ class Unban(Barring):
     method = "UNBAN"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Mute(OfSomebody):
     """Refuse messages of `peerID` in a room until `Until`.
 
@@ -242,7 +243,7 @@ class Mute(OfSomebody):
     method = "MUTE"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Op(OfSomebody):
     """Make `peerID` a moderator of a room until `Until`.
 
@@ -258,7 +259,7 @@ class Op(OfSomebody):
     method = "OP"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Invite(OfSomebody):
     """Let `peerID` into a room without its key until `Until`, and tell it.
 
@@ -274,7 +275,7 @@ class Invite(OfSomebody):
     method = "INVITE"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Settings(Bcp2Message):
     """Change a room: its key (empty: none), whether only invited peers may join, whether it is kept.
 
@@ -303,7 +304,7 @@ class Settings(Bcp2Message):
     kept: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rooms(Bcp2Message):
     """Ask which rooms exist, from the one after `After` on.
 
@@ -325,7 +326,7 @@ class Rooms(Bcp2Message):
 # Server to client.
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class JoinAck(Bcp2Message):
     """Confirm JOIN: the number of members, the first of them, and the last message's number.
 
@@ -366,7 +367,7 @@ class JoinAck(Bcp2Message):
     members: tuple[Occupant, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PartAck(OfRoom):
     """Confirm PART.
 
@@ -380,7 +381,7 @@ class PartAck(OfRoom):
     method = "PARTACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SayAck(Bcp2Message):
     """Confirm SAY: the message's number in the room, and its date.
 
@@ -401,7 +402,7 @@ class SayAck(Bcp2Message):
     date: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Said(Bcp2Message):
     """Tell a message that was said in a room.
 
@@ -429,7 +430,7 @@ class Said(Bcp2Message):
     kind: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HistoryAck(Bcp2Message):
     """End the answer to HISTORY after `Count` messages.
 
@@ -450,7 +451,7 @@ class HistoryAck(Bcp2Message):
     more: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class NamesAck(Bcp2Message):
     """List members of a room, one `id` or `id role` a line; `Count` is the number in all.
 
@@ -477,7 +478,7 @@ class NamesAck(Bcp2Message):
     members: tuple[Occupant, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class TopicAck(OfRoom):
     """Confirm TOPIC.
 
@@ -491,7 +492,7 @@ class TopicAck(OfRoom):
     method = "TOPICACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class KickAck(OfRoom):
     """Confirm KICK.
 
@@ -505,7 +506,7 @@ class KickAck(OfRoom):
     method = "KICKACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BanAck(OfRoom):
     """Confirm BAN.
 
@@ -519,7 +520,7 @@ class BanAck(OfRoom):
     method = "BANACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class UnbanAck(OfRoom):
     """Confirm UNBAN.
 
@@ -533,7 +534,7 @@ class UnbanAck(OfRoom):
     method = "UNBANACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class MuteAck(OfRoom):
     """Confirm MUTE.
 
@@ -547,7 +548,7 @@ class MuteAck(OfRoom):
     method = "MUTEACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class OpAck(OfRoom):
     """Confirm OP.
 
@@ -561,7 +562,7 @@ class OpAck(OfRoom):
     method = "OPACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class InviteAck(OfRoom):
     """Confirm INVITE; the peer was told if it is connected.
 
@@ -575,7 +576,7 @@ class InviteAck(OfRoom):
     method = "INVITEACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class SettingsAck(Bcp2Message):
     """Tell all settings of a room; of its key only whether there is one.
 
@@ -604,7 +605,7 @@ class SettingsAck(Bcp2Message):
     kept: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RoomsAck(Bcp2Message):
     """List rooms, one `room members topic` a line.
 
@@ -626,7 +627,7 @@ class RoomsAck(Bcp2Message):
     rooms: tuple[Listed, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Joined(Bcp2Message):
     """Tell that `peerID` has entered a room.
 
@@ -645,7 +646,7 @@ class Joined(Bcp2Message):
     role: str = "member"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Parted(Bcp2Message):
     """Tell that `peerID` is no longer in a room.
 
@@ -664,7 +665,7 @@ class Parted(Bcp2Message):
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Changed(Bcp2Message):
     """Tell what a moderator, or without `From` the server's operator, did in a room.
 
@@ -700,7 +701,7 @@ class Changed(Bcp2Message):
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Invited(Bcp2Message):
     """Tell that `From` invites this client into a room.
 

@@ -6,7 +6,7 @@ Each request has a `CSeq` that its answer repeats; pushes have none. Bytes are t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import (
@@ -40,11 +40,12 @@ from chatproto.wire.bcp2_common import (
 )
 from chatproto.wire.classic import Header
 from chatproto.wire.fields import Contact, read_client_id, read_port
+from chatproto.wire.values import value_class
 
 # Client to server.
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Login(Bcp2Message):
     """Log in to an account, before REGISTER.
 
@@ -66,7 +67,7 @@ class Login(Bcp2Message):
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Register(Bcp2Message):
     """Register an id and the addresses where the client accepts calls.
 
@@ -106,7 +107,7 @@ class Register(Bcp2Message):
     open: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Bridge(Bcp2Message):
     """Ask for the peer `peerID`, or without it for any client that waits.
 
@@ -123,7 +124,7 @@ class Bridge(Bcp2Message):
     peer_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Info(Bcp2Message):
     """Ask for registered ids that begin with `Prefix` and come after `After`.
 
@@ -149,7 +150,7 @@ class Info(Bcp2Message):
     limit: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Watch(Bcp2Message):
     """Ask to be told when `peerID` comes and goes.
 
@@ -166,7 +167,7 @@ class Watch(Bcp2Message):
     peer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Unwatch(Bcp2Message):
     """End WATCH for `peerID`.
 
@@ -183,7 +184,7 @@ class Unwatch(Bcp2Message):
     peer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Observe(Bcp2Message):
     """Ask for the address that the server sees; needs no REGISTER.
 
@@ -201,7 +202,7 @@ class Observe(Bcp2Message):
 # Server to client.
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LoginAck(Bcp2Message):
     """Confirm that the connection belongs to the account `User`.
 
@@ -218,7 +219,7 @@ class LoginAck(Bcp2Message):
     user: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RegAck(Bcp2Message):
     """Confirm a registration for `Expires` seconds.
 
@@ -244,7 +245,7 @@ class RegAck(Bcp2Message):
     observed: Address
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ObserveAck(Bcp2Message):
     """Tell the address that the server sees, and its time.
 
@@ -267,7 +268,7 @@ class ObserveAck(Bcp2Message):
     date: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class BridgeAck(Bcp2Message):
     """Name the peer to call, its key and its addresses.
 
@@ -303,7 +304,7 @@ class BridgeAck(Bcp2Message):
     relay: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class InfoAck(Bcp2Message):
     """List registered clients, one `clientID ip:port key` a line; `-` stands for no key.
 
@@ -325,7 +326,7 @@ class InfoAck(Bcp2Message):
     next: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class WatchAck(Bcp2Message):
     """Confirm WATCH; a PRESENCE with the current status follows.
 
@@ -342,7 +343,7 @@ class WatchAck(Bcp2Message):
     peer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class UnwatchAck(Bcp2Message):
     """Confirm UNWATCH.
 
@@ -359,7 +360,7 @@ class UnwatchAck(Bcp2Message):
     peer_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Introduce(Bcp2Message):
     """Tell that the peer `clientID` asked for this client and may call.
 
@@ -384,7 +385,7 @@ class Introduce(Bcp2Message):
     relay: Address | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Presence(Bcp2Message):
     """Tell that `peerID` is online or offline.
 
@@ -401,7 +402,7 @@ class Presence(Bcp2Message):
     status: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Closing(Bcp2Message):
     """Tell that the server stops; reconnect after `Retry-After` seconds.
 
@@ -416,7 +417,7 @@ class Closing(Bcp2Message):
     retry_after: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Replaced(Bcp2Message):
     """Tell that another connection with the same key took over; do not reconnect.
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Flag, auto
 from typing import Any, ClassVar, NamedTuple, TypeAlias
 
@@ -23,7 +22,7 @@ from chatproto.wire.fields import (
     read_port,
 )
 from chatproto.wire.reasons import status_line
-from chatproto.wire.values import distinct
+from chatproto.wire.values import distinct, value_class
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 IPV4 = re.compile(rf"{OCTET}\.{OCTET}\.{OCTET}\.{OCTET}")
@@ -130,7 +129,7 @@ IP = Header("IP", "ip", read_claimed_ip)
 PORT = Header("Port", "port", read_port)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicMessage:
     """Base class of messages: a method, and the headers or lines of the block."""
 
@@ -197,7 +196,7 @@ class ClassicRegAck(Confirmation):
     lines: ClassVar[LineField | None] = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicBridge(ClassicMessage):
     """Ask for a peer to talk to.
 
@@ -212,7 +211,7 @@ class ClassicBridge(ClassicMessage):
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicBridgeAck(ClassicMessage):
     """Name the peer to call.
 
@@ -235,7 +234,7 @@ class ClassicBridgeAck(ClassicMessage):
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicInfo(ClassicMessage):
     """Ask which clients are registered.
 
@@ -248,7 +247,7 @@ class ClassicInfo(ClassicMessage):
     lines = LineField(None)
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicInfoAck(ClassicMessage):
     """List the registered clients, one `<clientID> <ip>:<port>` a line.
 
@@ -264,7 +263,7 @@ class ClassicInfoAck(ClassicMessage):
     contacts: tuple[Contact, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicProbe(ClassicMessage):
     """Test whether a server answers.
 
@@ -276,7 +275,7 @@ class ClassicProbe(ClassicMessage):
     method = "PROBE"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ProbeAck(ClassicMessage):
     """Answer PROBE.
 
@@ -288,7 +287,7 @@ class ProbeAck(ClassicMessage):
     method = "PROBEACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Unregister(ClassicMessage):
     """End a registration.
 
@@ -303,7 +302,7 @@ class Unregister(ClassicMessage):
     client_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class UnregAck(ClassicMessage):
     """Confirm that a registration has ended.
 
@@ -315,7 +314,7 @@ class UnregAck(ClassicMessage):
     method = "UNREGACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicQuit(ClassicMessage):
     """Say goodbye.
 
@@ -330,7 +329,7 @@ class ClassicQuit(ClassicMessage):
     client_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class QuitAck(ClassicMessage):
     """Confirm QUIT.
 
@@ -342,7 +341,7 @@ class QuitAck(ClassicMessage):
     method = "QUITACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicChat(ClassicMessage):
     """Call a peer, and tell where the caller accepts calls (dialect canon).
 
@@ -361,7 +360,7 @@ class ClassicChat(ClassicMessage):
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ClassicError(ClassicMessage):
     """Refuse a request with one of the codes of `wire/reasons.py`.
 

@@ -7,15 +7,16 @@ in is recognised by `chatproto.wire.reader`; a caller is answered in its own row
 from __future__ import annotations
 
 import re
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY
 
 from chatproto.wire.actions import spoken
 from chatproto.wire.errors import LocalError
+from chatproto.wire.values import value_class
 
 _LINE_ENDS = re.compile(r"[\r\n\x00]+")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Me:
     """Our own id and address, as openers announce them."""
 
@@ -24,7 +25,7 @@ class Me:
     port: int
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Capabilities:
     """The properties of a dialect that a session depends on; BCP/2 has them too.
 
@@ -52,7 +53,7 @@ BCP2 = Capabilities("bcp/2", asks=True, numbered=True, acknowledged=True, resume
 """Peers inside TLS; turns are taken only if either side wants it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Dialect(Capabilities):
     """One plain dialect: templates with `{id}`, `{host}`, `{port}`, `{text}`, `{length}`, `{end}`.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 from chatproto.wire.errors import RemoteError
+from chatproto.wire.values import value_class
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What an id looks like (protocol section 3)."""
@@ -14,7 +14,7 @@ BLANK = re.compile(r"[\s\x00-\x1f]")
 """Characters that no host name has."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Contact:
     """A peer and its address; `key` is `sha256:...`, or None if it has none."""
 

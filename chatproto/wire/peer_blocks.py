@@ -7,10 +7,10 @@ All expressions here are bounded: what a stranger sends is matched again with ev
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from chatproto.wire.blocks import Policy, read_headers
+from chatproto.wire.values import value_class
 
 _NAMES = ("clientid", "id", "ip", "port", "type", "length", "message", "content", "text")
 _START = re.compile(rb"(CHAT|CHATREQ|QUIT)[ \t]{0,8}\r?\n")
@@ -35,7 +35,7 @@ class Shape(Enum):
     """The start line of a farewell, which need not have more."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class HeaderBlock:
     """A start line, its header lines by lower-cased name, and the lines as they stood."""
 

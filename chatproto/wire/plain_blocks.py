@@ -6,19 +6,19 @@ pipe. They are read strictly, as all of BCP/2: CRLF, and nothing that is not one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeVar
 
 from chatproto.wire.bcp2_common import CALL, TICKET, Bcp2Message
 from chatproto.wire.blocks import Policy, read_headers, read_start, read_values
 from chatproto.wire.classic import Header, read_status, write_status
 from chatproto.wire.errors import LocalError, RemoteError
+from chatproto.wire.values import value_class
 
 MOST = 256
 """Bytes of such a block; the longest that we write has 85."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Punch(Bcp2Message):
     """Name the rendezvous that a new connection belongs to, before its TLS.
 
@@ -33,7 +33,7 @@ class Punch(Bcp2Message):
     call: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Relay(Bcp2Message):
     """Ask a server to relay this connection to the other holder of `Ticket`.
 
@@ -48,7 +48,7 @@ class Relay(Bcp2Message):
     ticket: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RelayAck(Bcp2Message):
     """Tell that the other side is here: from now on the connection carries its bytes.
 
@@ -60,7 +60,7 @@ class RelayAck(Bcp2Message):
     method = "RELAYACK"
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class RelayError(Bcp2Message):
     """Refuse to relay; the connection ends.
 

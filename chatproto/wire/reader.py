@@ -8,7 +8,6 @@ which only silence ends. Nothing is kept past `limits.header_block` of a block, 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from chatproto.wire.dialects import (
     ANNOUNCE,
@@ -32,9 +31,10 @@ from chatproto.wire.limits import DEFAULTS, Limits
 from chatproto.wire.padding import Unpadder
 from chatproto.wire.peer_blocks import HeaderBlock, Shape, end_of_block, read_block, shape_of
 from chatproto.wire.raw_text import parted, whole
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class DialectKnown:
     """The caller's dialect is known; what its row does not tell is None."""
 
@@ -44,14 +44,14 @@ class DialectKnown:
     port: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class PlainMessage:
     """A message of the peer, without its line end."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Left:
     """The peer ended the chat by `word`; an empty one: its input just ended."""
 

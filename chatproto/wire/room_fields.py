@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from chatproto.wire.bcp2_common import (
@@ -25,7 +24,7 @@ from chatproto.wire.bcp2_common import (
 from chatproto.wire.classic import Header
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import read_client_id
-from chatproto.wire.values import distinct
+from chatproto.wire.values import distinct, value_class
 
 ROOM = re.compile(r"#[a-z0-9][a-z0-9._-]{0,62}")
 """The one spelling of a room that is kept; on receipt the case does not matter."""
@@ -134,7 +133,7 @@ TOLD = Body("text", read_text, str.encode, "body_from_server")
 PEOPLE = Body("members", read_occupants, write_occupants, "body_from_server")
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class OfRoom(Bcp2Message):
     """Base class of messages that name a room and nothing else."""
 
@@ -143,7 +142,7 @@ class OfRoom(Bcp2Message):
     room: str
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class OfSomebody(Bcp2Message):
     """Base class of requests about a peer in a room, perhaps until a date.
 
@@ -157,7 +156,7 @@ class OfSomebody(Bcp2Message):
     until: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Barring(Bcp2Message):
     """Base class of BAN and UNBAN: exactly one of id, key and address, and perhaps a date."""
 

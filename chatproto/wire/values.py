@@ -1,11 +1,60 @@
-"""Give named tuples an equality of their own."""
+"""Make value classes: cheap to define and to make, equal by what they hold, unchanged once made."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from operator import attrgetter
+from typing import Any, TypeVar, dataclass_transform
+
+FROZEN = "CHATPROTO_FROZEN" in os.environ
+"""True if `value_class` makes classes whose values cannot be changed, as the tests have it."""
 
 _same_items: Any = tuple.__eq__
 Kind = TypeVar("Kind", bound=type)
+Value = TypeVar("Value")
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+def value_class(kind: type[Value]) -> type[Value]:
+    """Make `kind` a dataclass with slots whose values are never changed after making.
+
+    The type checker refuses a change, and so does every value in the tests, which run with
+    CHATPROTO_FROZEN in the environment. A program does without: a frozen dataclass takes four times
+    as long to define, and a program has some 220 of them; a value takes four times as long to make.
+
+    Equality, hash and text are those of a frozen dataclass, but not compiled anew for each class.
+    """
+    made: Any = dataclass(frozen=FROZEN, slots=True, eq=False, repr=False)(kind)
+    _compare(made, [one.name for one in fields(made) if one.compare])
+    made.__repr__ = _show([one.name for one in fields(made) if one.repr])
+    return made  # type: ignore[no-any-return]
+
+
+def _compare(kind: Any, names: list[str]) -> None:
+    """Give `kind` an equality and a hash by the attributes `names`."""
+    held: Callable[[Any], object] = attrgetter(*names) if names else lambda one: ()
+
+    def equal(self: Any, other: object) -> Any:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return held(self) == held(other)
+
+    def hashed(self: Any) -> int:
+        return hash(held(self))
+
+    kind.__eq__, kind.__hash__ = equal, hashed
+
+
+def _show(names: list[str]) -> Callable[[Any], str]:
+    """Return the `__repr__` of a class that shows the attributes `names`."""
+
+    def shown(self: Any) -> str:
+        held = ", ".join(f"{name}={getattr(self, name)!r}" for name in names)
+        return f"{self.__class__.__qualname__}({held})"
+
+    return shown
 
 
 def distinct(kind: Kind) -> Kind:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from twisted.internet.interfaces import IReactorTime
@@ -11,12 +10,13 @@ from chatproto.session.candidates import Route, route_of
 from chatproto.session.paths import AGAIN_FOR
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
+from chatproto.wire.values import value_class
 
 MOST = 256
 """Rendezvous at once, and answers of the server that are kept."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Rendezvous:
     """Rendezvous with a peer: its addresses, and the id of the introduction (PROTOCOL.md, section 5).
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.rendezvous import Rendezvous
@@ -16,11 +16,12 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Reason, reason_of
+from chatproto.wire.values import value_class
 
 ID_TAKEN, NO_ACCOUNT = 409, 401
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ServerEvents:
     """Signals about the server, for the parts of a client that they concern.
 
