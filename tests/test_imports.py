@@ -43,7 +43,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "client.conversations",
             "client.familiar_names",
         ),
-        *("stdio.printable", "stdio.typed", "stdio.unexpected"),
+        *("stdio.output", "stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
     "cli": EVERYTHING,
 }
@@ -69,6 +69,8 @@ NO_TWISTED = {
     "sinks sources state transfers",
     "ui": "arguments checkup commands common_words completion topics file_view legible oneshot oneshot_files"
     " progress room_arguments room_commands room_view row values view",
+    "ui/screen": "attention cells file_bars folding glyphs here history own_lines questions rows"
+    " scrollback status styles tab tabs",
     "client": "events diagnostics address_book settings",
 }
 """What only decides; `*` is the whole room."""

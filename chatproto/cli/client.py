@@ -15,6 +15,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.interfaces import IStreamServerEndpoint
 
 from chatproto.cli.client_options import Options
+from chatproto.cli.hang_up import HangUp
 from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import (
     cannot_start,
@@ -29,7 +30,7 @@ from chatproto.client.events import Event, Failed, Notice
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.nearby import Neighbours
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.service import ChatClient
+from chatproto.client.service import ChatClient, LineSink, LineSource
 from chatproto.client.settings import ClientSettings
 from chatproto.client.shared_port import shared_port
 from chatproto.client.trust_store import TrustStore
@@ -127,24 +128,33 @@ def _password_again(
     client: Client, options: Options, terminal: int, ui: PlainInterface
 ) -> SecretLine:
     """Ask at the terminal for the password again after the server has refused it."""
+    got: Signal[str] = Signal()
+    secret = SecretLine(terminal, ui.on_line, got)
+
+    def ask(sentence: str, typed: Callable[[str], None]) -> None:
+        client.context.publish(Notice(f"{sentence} it is not shown; Enter asks no more"))
+        secret.ask()
+
+    got.listen(_ask_password_again(client, options, ask))
+    client.program.finished.listen(lambda code: secret.stop())
+    return secret
+
+
+def _ask_password_again(
+    client: Client, options: Options, ask: Callable[[str, Callable[[str], None]], None]
+) -> Callable[[str], None]:
+    """Have `ask` called when the server refuses the password; the result takes what was typed."""
 
     def got(password: str) -> None:
         options["password"], options["typed-password"] = password, True
         client.directory.register()
 
-    secret = SecretLine(terminal, ui.on_line, got)
-
     def told(event: Event) -> None:
         if isinstance(event, Failed) and (event.command, event.status) == ("register", 403):
-            text = (
-                f"Password of {options['user']}: type it again, it is not shown; Enter asks no more"
-            )
-            client.context.publish(Notice(text))
-            secret.ask()
+            ask(f"Password of {options['user']}: type it again,", got)
 
     client.context.publish.listen(told)
-    client.program.finished.listen(lambda code: secret.stop())
-    return secret
+    return got
 
 
 def makeService(options: Options) -> IService:
@@ -156,6 +166,12 @@ def makeService(options: Options) -> IService:
 
     if options["plain"] and not options["id"].isalnum():
         print(f"chatclient: some programs refuse the id {options['id']}", file=sys.stderr)
+    make = _with_screen if options["ui"] == "full" else _with_lines
+    return make(reactor, options)
+
+
+def _with_lines(reactor: Any, options: Options) -> IService:
+    """Make the client with the plain or the JSON interface."""
     typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
     typed, is_json = os.isatty(typed_in), options["ui"] == "json"
     full: Signal[bool] = Signal()
@@ -181,8 +197,6 @@ def makeService(options: Options) -> IService:
         times = bool(options["time"])
         ui = PlainInterface(client, screen.write_line, wall, clock, lambda: keyboard.pending, times)
     scripts = control(client, ui.tell)
-    context.publish.listen(scripts.tell)
-    unix: Any = reactor  # as every reactor is where there are such sockets
 
     def failed(sentence: str) -> None:
         ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
@@ -196,7 +210,71 @@ def makeService(options: Options) -> IService:
         on_line = _password_again(client, options, typed_in, ui).on_line
     keyboard = LineInput(reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed)
     context.hold_input.listen(lambda held: keyboard.pause() if held else keyboard.resume())
-    context.hold_input.listen(scripts.hold)
+    program = _program(reactor, options, client, scripts, keyboard, screen)
+    Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
+    return program
+
+
+def _with_screen(reactor: Any, options: Options) -> IService:
+    """Make the client with the full interface; both streams are terminals."""
+    from chatproto.ui.screen.attention import Attention
+    from chatproto.ui.screen.glyphs import glyphs_for
+    from chatproto.ui.screen.history import TypedHistory
+    from chatproto.ui.screen.interface import FullInterface
+    from chatproto.ui.screen.styles import Styles, colours_of, colours_wanted
+    from chatproto.ui.screen.terminal import ScreenTerminal, window_size
+
+    assert sys.__stdin__ is not None and sys.__stdout__ is not None
+    fd = sys.__stdout__.fileno()
+    client = make_client(
+        reactor, options, typed=not options["plain"], flushed=lambda: terminal.flush()
+    )
+    glyphs = glyphs_for(os.environ)
+    ui = FullInterface(
+        client,
+        reactor,
+        wall,
+        lambda: window_size(fd).columns,
+        glyphs,
+        Attention(options["id"], on=True),
+        lambda: terminal.changed(),
+        client.calls.hold,
+    )
+    terminal = ScreenTerminal(
+        reactor,
+        sys.__stdin__,
+        sys.__stdout__,
+        Output(reactor, fd),
+        ui,
+        Styles(colours_wanted("auto", os.environ, colours_of(fd))),
+        TypedHistory(None if options["no-log"] else options["home"] / "history"),
+        ui.candidates,
+    )
+    if options["user"] is not None:
+        _ask_password_again(client, options, terminal.ask_secret)
+    program = _program(reactor, options, client, control(client, ui.tell), terminal, terminal)
+
+    def end_at_once(code: int) -> None:
+        terminal.restore()
+        os._exit(code)
+
+    Interrupt(reactor, ui.on_interrupt, end_at_once).setServiceParent(program)
+    HangUp(reactor).setServiceParent(program)
+    return program
+
+
+def _program(
+    reactor: Any,
+    options: Options,
+    client: Client,
+    scripts: Control,
+    keyboard: LineSource,
+    screen: LineSink,
+) -> MultiService:
+    """Join the parts of the program, whatever its interface is."""
+    client.context.publish.listen(scripts.tell)
+    client.context.hold_input.listen(scripts.hold)
+    unix: Any = reactor  # as every reactor is where there are such sockets
     service = ChatClient(
         reactor,
         client,
@@ -209,5 +287,4 @@ def makeService(options: Options) -> IService:
     )
     program = MultiService()
     service.setServiceParent(program)
-    Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
     return program

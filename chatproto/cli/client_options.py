@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
+from typing import Any
 
 import platformdirs
 
 from chatproto.cli.asking import account_password
+from chatproto.cli.interface_choice import any_terminal, install_reactor, why_not_full
 from chatproto.cli.options import (
     ProgramOptions,
     WrongOption,
     default_folder,
     endpoint_text,
     local_option,
+    say_wrong,
 )
 from chatproto.client.home import Home, HomeTaken, HomeTrouble
 from chatproto.client.own_addresses import is_address
@@ -41,7 +45,7 @@ MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
 MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
 _EVERYBODY = ip_address("255.255.255.255")
-INTERFACES = ("auto", "plain", "json")
+INTERFACES = ("auto", "full", "plain", "json")
 PATHS = tuple(mode.value for mode in PathMode)
 
 
@@ -84,7 +88,12 @@ class Options(ProgramOptions):
             None,
             f"How others are called in plain text: {', '.join(DIALECTS)} (default: canon)",
         ],
-        ["ui", None, "auto", "plain, json, or auto (plain)"],
+        [
+            "ui",
+            None,
+            "auto",
+            "full, plain, json, or auto: full on a terminal, plain elsewhere and with --plain",
+        ],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
         ["accept", None, "ask", "Files taken: ask, known, verified (safety number compared), none"],
         ["downloads", None, None, "Folder for files that others send (default: the platform's)"],
@@ -175,9 +184,32 @@ class Options(ProgramOptions):
         self["dialect-chosen"] = self["dialect"] is not None
         self["dialect"] = self["dialect"] or "canon"
         self._one_of("dialect", tuple(DIALECTS))
-        self._one_of("ui", INTERFACES)
+        self._interface()
         self._one_of("answer", ANSWERS)
         self._one_of("path", PATHS)
+
+    def _interface(self) -> None:
+        """Choose the interface. Installs the reactor that the full one needs."""
+        self._one_of("ui", INTERFACES)
+        parent: Any = self.parent
+        if parent is not None and not (parent.get("nodaemon", True) or parent.get("debug")):
+            raise WrongOption(
+                "the client needs -n, as it talks at your terminal: twistd -n chatclient"
+            )
+        if self["ui"] == "auto" and self["plain"]:
+            self["ui"] = "plain"
+        if self["ui"] not in ("auto", "full"):
+            return
+        missing = why_not_full(parent, os.environ)
+        if not missing:
+            self["ui"] = "full"
+            install_reactor()
+            return
+        if self["ui"] == "full":
+            raise WrongOption(f"--ui full cannot be: {missing}")
+        self["ui"] = "plain"
+        if any_terminal():
+            say_wrong(f"{self.program}: plain interface, because {missing}")
 
     def _folders(self) -> None:
         """Resolve the paths of downloads, home and password; ask the platform only for missing ones."""

@@ -90,6 +90,11 @@ class Output:
             return
         self._append(line)
 
+    def write(self, data: bytes) -> None:
+        """Write `data` as it is. Nothing of it is dropped: the caller bounds it by waiting for `flush`."""
+        if self._fd >= 0 and data:
+            self._append(data)
+
     def flush(self) -> Deferred[None]:
         """Fires when all lines are written or the output has ended.
 

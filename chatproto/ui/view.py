@@ -140,7 +140,9 @@ def _address(host: str, port: int) -> str:
 def _incoming(event: IncomingCallEvent) -> list[str]:
     # A caller in the open is never confirmed, and keeps the line that the assignment fixes.
     doubt = "? (unconfirmed)" if event.encrypted and not event.confirmed else ""
-    where = _address(event.host, event.port) + (f" ({_way(event.path)})" if event.path else "")
+    where = _address(event.host, event.port) + (
+        f" ({path_words(event.path)})" if event.path else ""
+    )
     who = f"{name(event.id)}{doubt}"
     # A caller that tells no id is shown by its address alone.
     lines = [f"Incoming chat request from {who if who == where else f'{who} {where}'}"]
@@ -177,14 +179,14 @@ def _open(event: SessionChanged, who: str) -> list[str]:
     here = event.current is not False
     if event.dialect is not None:
         security = inline(event.security or ("encrypted" if event.encrypted else "open"))
-        path = f", {_way(event.path)}" if event.path and event.path != "direct" else ""
+        path = f", {path_words(event.path)}" if event.path and event.path != "direct" else ""
         return [
             f"talking with {who} ({security}{path})"
             + ("" if here else f", /switch {who} to answer")
         ]
     lines = []
     if event.path:
-        lines.append(f"{who} is reached another way now: {_way(event.path)}")
+        lines.append(f"{who} is reached another way now: {path_words(event.path)}")
     if event.mode:
         how = "take turns" if event.mode == "half" else "may talk at any time"
         lines.append(f"you and {who} {how}")
@@ -197,7 +199,7 @@ def _open(event: SessionChanged, who: str) -> list[str]:
     return lines
 
 
-def _way(path: str) -> str:
+def path_words(path: str) -> str:
     """Name the path of a connection for the user."""
     return {"lan": "same network", "relay": "relayed"}.get(path) or inline(path)
 

@@ -1,0 +1,1 @@
+"""Full-screen interface: a prompt, a status line, and the terminal's own scrollback above them."""

@@ -1,0 +1,127 @@
+"""Describe who gets the next line, for the prompt and the status line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chatproto.client.app import Client
+from chatproto.ui.legible import name
+from chatproto.ui.screen.cells import cut
+from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.styles import Line, person_style
+from chatproto.ui.view import path_words
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Recipient of the next line.
+
+    `kind`: nobody, peer, room, away or ended. `security`: open, encrypted, verified, or empty while there
+    is no connection. `state`: of the session. `turn`: mine, theirs or both. `count`: members of a room.
+    `waiting`: the server looks for somebody to call us (classic BRIDGE).
+    """
+
+    kind: str = "nobody"
+    name: str = ""
+    security: str = ""
+    path: str = ""
+    state: str = ""
+    turn: str = "both"
+    count: int = 0
+    waiting: bool = False
+
+
+def here(client: Client, waiting: bool = False) -> Here:
+    """Return the recipient of the next line that is typed into `client`."""
+    all = client.calls.all
+    if all.room:
+        row = next((one for one in client.rooms.rows() if one["current"]), None)
+        return Here("room", all.room, count=(row or {}).get("count") or 0)
+    row = next((one for one in all.rows() if one["current"]), None)
+    if row is not None:
+        state = str(row["state"])
+        live = state in ("open", "broken")
+        return Here(
+            "peer",
+            name(str(row["id"])),
+            str(row["security"] or "") if live else "",
+            str(row["path"] or ""),
+            state,
+            str(row["turn"]),
+        )
+    if all.away is not None:
+        return Here("away", name(all.away.name))
+    target = client.target
+    if target is not None:
+        return Here("ended", name(target.name))
+    return Here(waiting=waiting)
+
+
+def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> Line:
+    """Return what stands before the typed line: who gets it, and how safe that is.
+
+    `secret`: a password is asked for, with this sentence.
+    """
+    if secret:
+        return (("warn", cut(f"{secret} ", max(columns // 2, 12), glyphs.more)),)
+    if here.kind == "nobody":
+        return (("dim", "waiting to be called> " if here.waiting else "to nobody> "),)
+    if here.kind == "ended":
+        return (("warn", f"{cut(here.name, 16, glyphs.more)} has left> "),)
+    style = person_style(here.name)
+    head: Line = (("", "to "), (style, cut(here.name, 20 if columns >= 60 else 12, glyphs.more)))
+    if here.kind == "room":
+        return (*head, (style, "> "))
+    if here.kind == "away":
+        return (*head, ("warn", " away"), (style, "> "))
+    word = {"calling": "calling", "asking": "ringing", "ringing": "calls", "broken": "broken"}
+    note: Line = ()
+    if here.security == "open":
+        note = (("warn", " open"),)
+    elif here.security == "encrypted" and glyphs.lock:
+        note = (("", f" {glyphs.lock}"),)
+    elif here.security == "verified":
+        note = (("good", f" {glyphs.lock}{glyphs.tick}"),)
+    if here.state in word:
+        note += (("warn", f" {word[here.state]}"),)
+    elif here.turn == "mine":
+        note += (("good", " your turn"),)
+    elif here.turn == "theirs":
+        note += (("warn", " their turn, held"),)
+    return (*head, *note, (style, "> "))
+
+
+def standing(here: Here, glyphs: Glyphs) -> Line:
+    """Return the beginning of the status line: who gets the next line, how safe and by which path."""
+    if here.kind in ("nobody", "ended"):
+        return (("", "no conversation: /chat ID, /join #room, /help"),)
+    style = person_style(here.name)
+    parts: list[Line] = [((style, here.name),)]
+    if here.kind == "room":
+        if here.count:
+            parts.append((("", f"{here.count} here"),))
+        parts.append((("warn", "server can read"),))
+    elif here.kind == "away":
+        parts.append((("warn", "away: lines are queued"),))
+    else:
+        parts[0] = (*parts[0], *_lock(here, glyphs))
+        if here.state != "open":
+            parts.append((("warn", here.state),))
+        if here.path:
+            parts.append((("", path_words(here.path)),))
+        if here.turn != "both":
+            mine = here.turn == "mine"
+            whose = "your turn" if mine else "their turn: your lines are held"
+            parts.append((("good" if mine else "warn", whose),))
+    joined: list[tuple[str, str]] = []
+    for number, part in enumerate(parts):
+        joined += [("dim", f" {glyphs.dot} "), *part] if number else list(part)
+    return tuple(joined)
+
+
+def _lock(here: Here, glyphs: Glyphs) -> Line:
+    if here.security == "open":
+        return (("warn", " open"),)
+    if not here.security:
+        return ()
+    return (("good" if here.security == "verified" else "", f" {glyphs.lock}{here.security}"),)

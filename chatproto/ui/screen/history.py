@@ -1,0 +1,78 @@
+"""Keep the lines that the person typed in a private file, for the next start."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import deque
+from pathlib import Path
+from typing import TextIO
+
+KEPT = 1000
+"""Lines that are kept."""
+LONGEST = 4096
+"""Characters of a line that is kept; a longer one, such as a paste, is not."""
+_TOO_MANY = 2 * KEPT
+
+
+class TypedHistory:
+    """History of typed lines, the oldest first.
+
+    `path`: a file that only its owner reads, a JSON string a line; None keeps the history in memory only.
+    A file that cannot be read or written is no reason to refuse a line: it is left alone.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+
+    def read(self) -> list[str]:
+        """Return the lines of earlier starts; a file that has grown too long is cut."""
+        if self._path is None:
+            return []
+        kept: deque[str] = deque(maxlen=KEPT)
+        count = 0
+        try:
+            with self._path.open(encoding="utf-8", errors="replace") as file:
+                for written in file:
+                    count += 1
+                    text = _text(written)
+                    if text:
+                        kept.append(text)
+        except OSError:
+            return list(kept)
+        if count > _TOO_MANY:
+            self._write(list(kept))
+        return list(kept)
+
+    def add(self, text: str) -> None:
+        """Keep `text`."""
+        if self._path is None or not text.strip() or len(text) > LONGEST:
+            return
+        try:
+            with _open(self._path, os.O_APPEND) as file:
+                file.write(f"{json.dumps(text)}\n")
+        except OSError:
+            self._path = None
+
+    def _write(self, lines: list[str]) -> None:
+        assert self._path is not None
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        try:
+            with _open(fresh, os.O_TRUNC) as file:
+                file.writelines(f"{json.dumps(line)}\n" for line in lines)
+            fresh.replace(self._path)
+        except OSError:
+            self._path = None
+
+
+def _open(path: Path, flags: int) -> TextIO:
+    flags |= os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+    return os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8")
+
+
+def _text(written: str) -> str:
+    try:
+        text = json.loads(written)
+    except (ValueError, RecursionError):
+        return ""
+    return text if isinstance(text, str) and len(text) <= LONGEST else ""

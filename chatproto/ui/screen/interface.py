@@ -1,0 +1,455 @@
+"""The full interface but for the terminal itself: what is shown, and what the person does.
+
+`terminal.py` draws what this says and tells it of keys; nothing here knows the drawing library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.internet.interfaces import IReactorTime
+
+from chatproto.client.app import Client
+from chatproto.client.conversations import ActiveTarget, Target
+from chatproto.client.events import (
+    Delivered,
+    Event,
+    Failed,
+    FileChanged,
+    MessageReceived,
+    Notice,
+    RoomChanged,
+    Sent,
+    SessionChanged,
+    Undelivered,
+)
+from chatproto.net.clock import Wall
+from chatproto.ui.commands import TypedText, carry_out, carry_out_for
+from chatproto.ui.completion import Completion, completions
+from chatproto.ui.legible import inline
+from chatproto.ui.plain import dropped
+from chatproto.ui.screen import folding
+from chatproto.ui.screen.attention import Attention
+from chatproto.ui.screen.file_bars import FileBars
+from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.here import Here, here, prompt_line, standing
+from chatproto.ui.screen.own_lines import OwnLine, OwnLines
+from chatproto.ui.screen.questions import Question, QuestionQueue
+from chatproto.ui.screen.rows import plain_rows
+from chatproto.ui.screen.scrollback import Scrollback
+from chatproto.ui.screen.status import cut_line, files_part, status_line
+from chatproto.ui.screen.styles import Line
+from chatproto.ui.screen.tab import completed, listing
+from chatproto.ui.screen.tabs import Tabs
+from chatproto.wire.reasons import Reason
+
+TWICE = 2.0
+"""Seconds between two Ctrl-C that quit."""
+ROWS = 5000
+"""Rows that wait for a slow terminal; further ones are dropped and counted."""
+FULL = 1000
+"""Rows from which on peers are read no more until the terminal has taken most of them."""
+LAST = 5
+"""Lines said last that are shown when a conversation becomes the current one."""
+HELD_ROWS = 6
+"""Rows above the prompt for one's own lines whose delivery is not known yet."""
+
+
+class FullInterface:
+    """Hold what the screen shows, and carry out what the person types.
+
+    Args: clock: the reactor's. seconds: the time of day. columns: the terminal's width. changed: called
+    when there is something new to draw. on_full: True while too many rows wait.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        clock: IReactorTime,
+        seconds: Callable[[], Wall],
+        columns: Callable[[], int],
+        glyphs: Glyphs,
+        attention: Attention,
+        changed: Callable[[], None],
+        on_full: Callable[[bool], None],
+        time_format: str = "%H:%M",
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self._seconds = seconds
+        self._columns = columns
+        self._glyphs = glyphs
+        self._attention = attention
+        self._changed = changed
+        self._on_full = on_full
+        self._scrollback = Scrollback(
+            client.context.settings.client_id, columns, glyphs, time_format
+        )
+        self._tabs = Tabs()
+        self._own = OwnLines()
+        self._questions = QuestionQueue()
+        self._bars = FileBars()
+        self._rows: list[Line] = []
+        self._dropped = 0
+        self._full = False
+        self._bell: str | None = None
+        self._hint = ""
+        self._listing: list[str] = []  # what Tab may complete to
+        self._waiting = False  # the server looks for somebody to call us
+        self._saying: OwnLine | None = None
+        self._refusal: Failed | None = None
+        self._intended: Target = None
+        self._typing = False
+        self._asked_for = ""  # the long text about which the person was asked
+        self._held = False  # no more may be said for now
+        self._interrupted: float | None = None
+        self._ending = False
+        client.context.hold_input.listen(self._hold)
+
+    # What there is to draw.
+
+    def take_rows(self) -> list[Line]:
+        """Take the rows for the scrollback that have not been printed yet."""
+        now = self._clock.seconds()
+        self._print_own(self._own.ready(now))
+        late = self._own.late()
+        if late:
+            self._add(self._scrollback.late(late, self._seconds()))
+        taken, self._rows = self._rows, []
+        if self._dropped:
+            count, self._dropped = self._dropped, 0
+            taken += self._scrollback.event(dropped(count), self._seconds())
+        if self._full:
+            self._full = False
+            self._on_full(False)
+        return taken
+
+    @property
+    def waits(self) -> bool:
+        """True while rows have not been taken."""
+        return bool(self._rows)
+
+    def finish(self) -> None:
+        """Have all that is held printed: the program ends."""
+        self._print_own(self._own.all())
+
+    def take_bell(self) -> str | None:
+        """Take the text of a notification that is to ring, if there is one."""
+        text, self._bell = self._bell, None
+        return text
+
+    def next_wait(self) -> float | None:
+        """Return the seconds after which there is something to print; None: not by itself."""
+        return 0.0 if self._rows else self._own.next_wait(self._clock.seconds())
+
+    def prompt(self, secret: str = "") -> Line:
+        """Return what stands before the typed line."""
+        return prompt_line(self._here(), self._glyphs, self._columns(), secret)
+
+    def above(self) -> list[Line]:
+        """Return the rows between the scrollback and the prompt, from the top."""
+        columns = self._columns()
+        held = [
+            row for line in self._own.held for row in self._scrollback.own(line, self._tabs.current)
+        ]
+        found = held[-HELD_ROWS:]
+        question = self._questions.line()
+        if question:
+            found.append(cut_line(question, columns, self._glyphs))
+        if self._hint:
+            found += plain_rows([self._hint], columns)
+        found += plain_rows(self._listing, columns)
+        found += self._bars.lines(columns, self._glyphs)
+        parts = (
+            standing(self._here(), self._glyphs),
+            self._tabs.line(self._glyphs),
+            files_part(self._bars.all()),
+        )
+        return [*found, status_line(parts, columns, self._glyphs)]
+
+    # Events.
+
+    def tell(self, event: Event) -> None:
+        """Show `event`."""
+        now = self._clock.seconds()
+        if isinstance(event, Failed) and self._saying is not None and event.command == "say":
+            self._refusal = event
+            return
+        self._questions.heard(event, now)
+        self._bell = self._attention.heard(event, now) or self._bell
+        if not self._follow(event):
+            self._before(event)
+            self._add(self._scrollback.event(event, self._seconds()))
+        self._look()
+        self._changed()
+
+    def dropped_line(self, count: int) -> str:
+        """Format the notice that `count` lines were dropped: never, as rows are counted before."""
+        return dropped(count).text
+
+    def _follow(self, event: Event) -> bool:
+        """Keep what is known of one's own lines, tabs and files; True: there is nothing to print."""
+        now = self._clock.seconds()
+        match event:
+            case Sent():
+                self._own.sent(event, self._seconds(), now)
+                return True
+            case Delivered():
+                self._own.delivered(event)
+                return True
+            case Notice(to=str(to), id=int(id)):
+                return self._own.queued(self._saying, to, id)
+            case Undelivered():
+                self._own.failed(event)
+            case MessageReceived() if not event.history:
+                self._tabs.heard(event.room or event.from_)
+            case SessionChanged():
+                if event.was:
+                    self._tabs.rename(event.was, event.id)
+                    self._own.rename(event.was, event.id)
+                if event.state == "open":
+                    self._waiting = False
+                    self._tabs.open(event.id)
+                elif event.state == "closed":
+                    self._tabs.close(event.id)
+            case RoomChanged(change="joined", own=True):
+                self._tabs.open(event.room)
+            case RoomChanged(change="parted", own=True):
+                self._tabs.close(event.room)
+            case FileChanged():
+                self._bars.changed(event)
+        return False
+
+    def _before(self, event: Event) -> None:
+        """Print one's own lines that were said before `event`, in the same conversation."""
+        if isinstance(event, MessageReceived):
+            where = event.room or event.from_
+            self._print_own(self._own.ready(self._clock.seconds(), where))
+        elif isinstance(event, Undelivered):
+            self._print_own(self._own.ready(self._clock.seconds(), event.to))
+
+    def _print_own(self, lines: list[OwnLine]) -> None:
+        for line in lines:
+            self._add(self._scrollback.own(line, self._tabs.current))
+
+    def _add(self, rows: list[Line]) -> None:
+        room = ROWS - len(self._rows)
+        if len(rows) > room:
+            self._dropped += len(rows) - room
+            rows = rows[:room]
+        self._rows += rows
+        if len(self._rows) > FULL and not self._full:
+            self._full = True
+            self._on_full(True)
+
+    def _look(self) -> None:
+        """Follow the target: what was said last where the next line goes now is shown."""
+        found = self._here()
+        where = found.name if found.kind in ("peer", "room", "away") else ""
+        before = self._tabs.current
+        if where == before:
+            return
+        known = where in self._tabs.names()
+        unread = self._tabs.look_at(where)
+        if before:
+            self._print_own(self._own.all())
+        if where and (known or found.kind != "room"):
+            most = max(LAST, min(unread + 2, 2 * LAST))
+            said = list(self._client.messages.last(self._client.target, most))
+            title = f"{where}: last lines"
+            self._add(self._scrollback.last(said, unread, title, self._seconds()))
+
+    def _here(self) -> Here:
+        return here(self._client, self._waiting)
+
+    # What the person does.
+
+    def typing(self, text: str) -> None:
+        """Note what the prompt holds: a line is for whoever was the target when it was begun."""
+        if bool(text) is not self._typing:
+            self._typing = bool(text)
+            self._intended = self._client.target
+        self._listing = []
+        if self._hint and text != self._asked_for:
+            self._hint = self._asked_for = ""
+
+    def key(self) -> None:
+        """Note that a key was pressed."""
+        self._questions.key(self._clock.seconds())
+
+    def enter(self, text: str, pasted: bool = False) -> bool:
+        """Send `text`, or carry it out; False: it was not taken, and stays in the prompt.
+
+        `pasted`: it begins with what was pasted, and so is no command.
+        """
+        command = text.startswith("/") and not text.startswith("//") and not pasted
+        if not text.strip():
+            return True
+        self._hint = ""
+        if not command and self._ask_first(text):
+            return False
+        if self._held:
+            return self._keep("not sent yet: the messages before are still waiting to be taken")
+        said = TypedText(text) if pasted else text
+        found = self._here()
+        if command or found.kind in ("nobody", "ended"):
+            return self._carry_out(said)
+        return self._say(said, text, found)
+
+    def say_wrong(self, sentence: str) -> None:
+        """Show a sentence about a mistake of ours."""
+        self._hint = f"!! {sentence}"
+
+    def candidates(self, before: str) -> list[Completion]:
+        """Return what `before`, the text up to the cursor, can be completed to."""
+        return completions(before, self._client.familiar_names())
+
+    def complete(self, before: str, candidates: list[Completion], again: bool) -> str:
+        """Return `before`, the text up to the cursor, completed; `again`: a second Tab, which lists."""
+        text = completed(before, candidates)
+        if again and text == before and len(candidates) > 1:
+            self._listing = listing(candidates, self._columns())
+        return text
+
+    def take_back(self) -> bool:
+        """Esc: forget the question about a long text, which stays in the prompt."""
+        if not self._asked_for:
+            return False
+        self._asked_for = self._hint = ""
+        self._changed()
+        return True
+
+    def answers(self, empty: bool) -> bool:
+        """Return True if a bare letter answers the question now; `empty`: the prompt is."""
+        return self._questions.takes_letter(empty, self._clock.seconds())
+
+    @property
+    def asks(self) -> bool:
+        """True while there is a question that Alt-a, Alt-d and Alt-v answer."""
+        return bool(self._questions)
+
+    def answer(self, word: str, typing: bool) -> None:
+        """Answer the first question with `accept`, `decline` or `verify`.
+
+        `typing`: the prompt holds text, and so the target stays where it is.
+        """
+        question = self._questions.first
+        if question is None:
+            return
+        if word == "verify":
+            if question.kind == "call":
+                self._show(carry_out(f"/verify {question.about}", self._client))
+            return
+        self._questions.take(self._clock.seconds())
+        if word == "accept" and typing:
+            ActiveTarget(self._client.calls.all).run(lambda: self._accept(question))
+        elif word == "accept":
+            self._accept(question)
+        elif question.kind != "invitation":
+            self._attempt("decline", lambda: self._client.questions.decline(_asked(question)))
+        self._look()
+        self._changed()
+
+    def switch(self, number: int) -> None:
+        """Alt-1 to Alt-9: make another conversation the current one."""
+        self._switch(self._tabs.at(number))
+
+    def next_unread(self) -> None:
+        """Alt-n: go to the next conversation with unread lines."""
+        self._switch(self._tabs.next_unread())
+
+    def interrupt(self) -> None:
+        """Ctrl-C: the line was cleared; twice within `TWICE` seconds ends the program."""
+        now = self._clock.seconds()
+        if self._ending:
+            self._client.program.stop()
+        elif self._interrupted is not None and now < self._interrupted + TWICE:
+            self.on_interrupt()
+        else:
+            self._interrupted = now
+            self._asked_for = ""
+            self._hint = "Ctrl-C once more quits"
+            self._changed()
+
+    def on_interrupt(self) -> None:
+        """End as at the end of input, and say so."""
+        self._ending = True
+        self._client.program.interrupted()
+
+    def on_end(self) -> None:
+        """Ctrl-D on an empty line, or the terminal is gone: deliver what was said, and end."""
+        self._ending = True
+        self._client.program.end_of_input()
+
+    # How it is done.
+
+    def _ask_first(self, text: str) -> bool:
+        asked, self._asked_for = self._asked_for, ""
+        question = folding.question(text)
+        if not question or asked == text:
+            return False
+        self._asked_for = text
+        self._hint = question
+        self._changed()
+        return True
+
+    def _carry_out(self, said: str | TypedText) -> bool:
+        shown = carry_out_for(self._intended, said, self._client)
+        if isinstance(shown, Failed) and shown.code is Reason.TARGET_CHANGED:
+            return self._keep(shown.text)
+        self._show(shown)
+        self._look()
+        return True
+
+    def _say(self, said: str | TypedText, text: str, found: Here) -> bool:
+        line = self._own.typed(found.name, text, self._seconds(), self._clock.seconds())
+        self._saying, self._refusal = line, None
+        try:
+            shown = carry_out_for(self._intended, said, self._client)
+        finally:
+            self._saying = None
+        failed = self._refusal or (shown if isinstance(shown, Failed) else None)
+        if failed is not None:
+            self._own.refuse(line)
+            return self._keep(failed.text)
+        if found.turn == "theirs" and not line.sent:
+            line.mark = "held"
+        self._changed()
+        return True
+
+    def _keep(self, sentence: str) -> bool:
+        """Say why the line stays in the prompt; the next Enter is for the target as it is now."""
+        self._hint = f"!! {inline(sentence)}"
+        self._intended = self._client.target
+        self._changed()
+        return False
+
+    def _accept(self, question: Question) -> None:
+        if question.kind == "invitation":
+            self._client.rooms.join(question.about)
+        else:
+            self._attempt("accept", lambda: self._client.questions.accept(_asked(question)))
+
+    def _switch(self, where: str) -> None:
+        if not where or where == self._tabs.current:
+            return
+        self._attempt("switch", lambda: self._client.messages.switch(where))
+        self._intended = self._client.target
+        self._look()
+        self._changed()
+
+    def _attempt(self, command: str, work: Callable[[], object]) -> None:
+        self._client.requests.attempt(command, work)
+
+    def _show(self, event: Event | None) -> None:
+        if event is not None:
+            self.tell(event)
+
+    def _hold(self, held: bool) -> None:
+        self._held = held
+
+
+def _asked(question: Question) -> str:
+    """Return the question as /accept takes it: an id of digits is written with an @."""
+    digits = question.kind == "call" and question.about.isdecimal()
+    return f"@{question.about}" if digits else question.about

@@ -1,0 +1,116 @@
+"""QuestionQueue to the person: calls, files and invitations, which no typed letter answers by accident."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from chatproto.client.events import (
+    Event,
+    FileChanged,
+    IncomingCallEvent,
+    RoomChanged,
+    SessionChanged,
+)
+from chatproto.ui.file_view import amount
+from chatproto.ui.legible import inline, name, room_name
+from chatproto.ui.screen.styles import Line
+
+STANDS = 1.0
+"""Seconds for which a question has to stand, without any key, before a bare letter answers it."""
+MOST = 50
+"""QuestionQueue that queue; further ones are only told in the scrollback, and /accept answers them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """`kind`: call, file or invitation. `about`: an id, a number or a room. `text`: printable."""
+
+    kind: str
+    about: str
+    text: str
+
+
+class QuestionQueue:
+    """Queue of questions, the oldest first. `now` is monotonic seconds."""
+
+    def __init__(self) -> None:
+        self._all: list[Question] = []
+        self._since = 0.0  # when the first one came to stand there, or a key was pressed last
+
+    def __len__(self) -> int:
+        return len(self._all)
+
+    @property
+    def first(self) -> Question | None:
+        """The question that is asked now."""
+        return self._all[0] if self._all else None
+
+    def heard(self, event: Event, now: float) -> bool:
+        """Add or drop a question, as `event` wants it; True for a new one."""
+        match event:
+            case IncomingCallEvent(ask=True):
+                how = "encrypted" if event.encrypted else "open, not encrypted"
+                doubt = "" if event.confirmed or not event.encrypted else ", not confirmed"
+                return self._ask("call", event.id, f"{name(event.id)} calls ({how}{doubt})", now)
+            case SessionChanged() if event.state not in ("ringing", "calling"):
+                self._drop("call", event.was or event.id, now)
+                self._drop("call", event.id, now)
+            case FileChanged(ask=True):
+                who = name(event.from_ or "?")
+                text = f"{who} offers {inline(event.name)} ({amount(event.size)})"
+                return self._ask("file", str(event.id), text, now)
+            case FileChanged() if event.state != "offered":
+                self._drop("file", str(event.id), now)
+            case RoomChanged(change="invited", own=True):
+                by = name(event.by) if event.by else "the server's operator"
+                text = f"{by} invites you into {room_name(event.room)}"
+                return self._ask("invitation", event.room, text, now)
+            case RoomChanged(change="joined", own=True):
+                self._drop("invitation", event.room, now)
+        return False
+
+    def keep(self, stands: Callable[[Question], bool], now: float) -> None:
+        """Drop the questions that do not stand any more."""
+        for one in [one for one in self._all if not stands(one)]:
+            self._drop(one.kind, one.about, now)
+
+    def key(self, now: float) -> None:
+        """Note that a key was pressed: a bare letter counts as an answer only later."""
+        self._since = now
+
+    def takes_letter(self, empty: bool, now: float) -> bool:
+        """Return True if a bare letter answers: the prompt is `empty` and the question has stood."""
+        return bool(self._all) and empty and now >= self._since + STANDS
+
+    def take(self, now: float) -> Question | None:
+        """Remove the first question, which is being answered."""
+        if not self._all:
+            return None
+        self._since = now
+        return self._all.pop(0)
+
+    def line(self) -> Line:
+        """Return the row above the prompt; empty without a question."""
+        if not self._all:
+            return ()
+        first = self._all[0]
+        others = f" (1 of {len(self._all)})" if len(self._all) > 1 else ""
+        keys = "Alt-a accept, Alt-d decline" + (", Alt-v verify" if first.kind == "call" else "")
+        return (("warn", f"? {first.text}{others}: "), ("", keys))
+
+    def _ask(self, kind: str, about: str, text: str, now: float) -> bool:
+        if any((one.kind, one.about) == (kind, about) for one in self._all):
+            return False
+        if len(self._all) >= MOST:
+            return True
+        if not self._all:
+            self._since = now
+        self._all.append(Question(kind, about, text))
+        return True
+
+    def _drop(self, kind: str, about: str, now: float) -> None:
+        first = self.first
+        self._all = [one for one in self._all if (one.kind, one.about) != (kind, about)]
+        if self.first is not first:
+            self._since = now

@@ -1,0 +1,113 @@
+"""Lay out what was said as rows: time, name in a column, text wrapped by display width."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chatproto.ui.screen.cells import cut, width, wrap
+from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.styles import Fragment, Line
+
+NAME = 16
+"""Columns of a name at most."""
+LEAST = 20
+"""Columns that text has at least, however narrow the terminal is."""
+
+
+def column_for(columns: int) -> int:
+    """Return the columns of the names on a terminal of `columns`."""
+    return NAME if columns >= 100 else 12 if columns >= 60 else 8
+
+
+def label(parts: Sequence[Fragment], glyphs: Glyphs) -> Line:
+    """Return the room and the name before a text, each cut to `NAME` columns."""
+    shown = [(style, cut(text, NAME, glyphs.more)) for style, text in parts]
+    return tuple(
+        piece
+        for number, (style, text) in enumerate(shown)
+        for piece in ((("", " "),) if number else ()) + ((style, text),)
+    )
+
+
+def rows(
+    time: str,
+    who: Line,
+    lines: Sequence[str],
+    columns: int,
+    glyphs: Glyphs,
+    style: str = "",
+    mark: Fragment | None = None,
+) -> list[Line]:
+    """Return one entry of the scrollback as rows of at most `columns` columns.
+
+    Args: time: short local time; empty for none. who: label before the text. lines: printable text,
+    one item a line; those behind the first begin with a bar, so that nobody can make a line look as
+    if another had said it. style: of the text. mark: stands behind the text.
+    """
+    indent = width(time) + 1 if time else 0
+    column = column_for(columns)
+    named = sum(width(text) for _, text in who)
+    begin = indent + max(column, named) + 1
+    room = columns - begin
+    if room < LEAST:
+        begin = indent + named + 1
+    inner = indent + column + 1
+    if columns - inner < LEAST:
+        inner = indent if columns - indent >= LEAST else 0
+    head: list[Fragment] = [("dim", f"{time} ")] if time else []
+    head += who
+    found: list[Line] = []
+    if columns - begin < LEAST // 2:  # a long name on a narrow terminal has a row of its own
+        found.append(tuple(head))
+        head, begin = [("", " " * inner)], inner
+    else:
+        head.append(("", " " * (begin - indent - named)))
+    for number, line in enumerate(lines or [""]):
+        before = tuple(head) if not number else (("dim", " " * inner + f"{glyphs.inside} "),)
+        first = columns - (begin if not number else inner + 2)
+        after = columns - inner - (2 if number else 0)
+        pieces = _wrapped(line, max(first, 2), max(after, 2))
+        for index, piece in enumerate(pieces):
+            if not index:
+                found.append((*before, (style, piece)))
+            elif number:
+                found.append((("dim", " " * inner + f"{glyphs.inside} "), (style, piece)))
+            else:
+                found.append((("", " " * inner), (style, piece)))
+    if mark is not None:
+        used = sum(width(text) for _, text in found[-1])
+        if used + 1 + width(mark[1]) <= columns:
+            found[-1] = (*found[-1], (mark[0], f" {mark[1]}"))
+        else:
+            found.append((("", " " * inner), mark))
+    return found
+
+
+def rule(text: str, columns: int, glyphs: Glyphs, style: str = "dim") -> Line:
+    """Return a line with `text` in it, such as a day."""
+    shown = cut(text, max(columns - 8, 0), glyphs.more)
+    return ((style, f"{glyphs.rule * 2} {shown} {glyphs.rule * 2}"),)
+
+
+def plain_rows(lines: Sequence[str], columns: int) -> list[Line]:
+    """Return the answer of a command: as it is, indented, and wrapped only where it must be."""
+    found: list[Line] = []
+    for line in lines:
+        if width(line) <= columns - 2:
+            found.append((("", f"  {line}"),))
+            continue
+        indent = len(line) - len(line.lstrip(" "))
+        for number, piece in enumerate(wrap(line, max(columns - 4 - indent, 2))):
+            found.append((("", ("  " if not number else "    " + " " * indent) + piece),))
+    return found
+
+
+def _wrapped(line: str, first: int, after: int) -> list[str]:
+    """Wrap `line`: the first row has `first` columns, the others `after`."""
+    if width(line) <= first:
+        return [line]
+    if first >= after:
+        return wrap(line, after)
+    pieces = wrap(line, first)
+    rest = line[line.find(pieces[0]) + len(pieces[0]) :].lstrip(" ")
+    return [pieces[0], *wrap(rest, after)] if rest else [pieces[0]]

@@ -1,0 +1,161 @@
+"""Turn events and one's own lines into rows for the terminal's scrollback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from chatproto.client.events import (
+    CommandOutput,
+    Delivered,
+    Event,
+    Exited,
+    Failed,
+    FileChanged,
+    IncomingCallEvent,
+    MessageReceived,
+    RoomChanged,
+    Sent,
+    SessionChanged,
+    Uncertain,
+    Undelivered,
+)
+from chatproto.net.clock import Wall
+from chatproto.stdio.printable import printable
+from chatproto.ui.legible import inline, name, room_name, split
+from chatproto.ui.screen.cells import cut
+from chatproto.ui.screen.folding import folded
+from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.own_lines import OwnLine
+from chatproto.ui.screen.rows import label, plain_rows, rows, rule
+from chatproto.ui.screen.styles import Fragment, Line, person_style
+from chatproto.ui.view import plain_lines
+
+PAST = 7 * 86400.0
+"""Seconds: a message says itself when it was written, and is believed so far back."""
+_NOTICE: Line = (("dim", "--"),)
+_TROUBLE: Line = (("bad", "!!"),)
+
+
+class Scrollback:
+    """Lay out each event once, with day lines between; `columns` returns the terminal's width.
+
+    Args: own_id: one's own id. time_format: of `strftime`, for the local time before each entry.
+    """
+
+    def __init__(
+        self, own_id: str, columns: Callable[[], int], glyphs: Glyphs, time_format: str = "%H:%M"
+    ) -> None:
+        self._own_id = own_id
+        self._columns = columns
+        self._glyphs = glyphs
+        self._format = time_format
+        self._day: object = None
+
+    def event(self, event: Event, now: Wall) -> list[Line]:
+        """Return the rows of `event`; none if it is shown elsewhere."""
+        match event:
+            case MessageReceived():
+                return self._message(event, now)
+            case CommandOutput():
+                lines = [line.removeprefix("* ") for line in plain_lines(event, now)]
+                return plain_rows(lines, self._columns())
+            case Sent() | Delivered() | Exited():
+                return []  # own_lines.py follows them
+            case RoomChanged(change="current"):
+                return []  # the prompt shows it
+            case SessionChanged() if event.current and not event.dialect and not event.turn:
+                return []  # the same
+            case FileChanged(state="moving") if not event.reason:
+                return []  # its bar shows it
+        lines = [line.removeprefix("* ") for line in plain_lines(event, now)]
+        if isinstance(event, IncomingCallEvent):
+            lines = lines[:1]  # the keys are named above the prompt
+        trouble = isinstance(event, Failed | Undelivered | Uncertain)
+        return [
+            row
+            for line in lines
+            for row in self._entry(now, _TROUBLE if trouble else _NOTICE, [line])
+        ]
+
+    def own(self, line: OwnLine, current: str) -> list[Line]:
+        """Return the rows of one's own `line` with its mark; `current`: the current conversation."""
+        parts: list[Fragment] = [("you", "you")]
+        if line.where.startswith("#"):
+            parts.insert(0, (person_style(line.where), line.where))
+        elif line.where != current:
+            parts.append((person_style(line.where), f"to {name(line.where)}"))
+        shown = folded(split(line.text), self._glyphs)
+        return self._entry(line.at, label(parts, self._glyphs), shown, self._mark(line))
+
+    def late(self, lines: list[OwnLine], now: Wall) -> list[Line]:
+        """Return the row that tells of `lines`, delivered after they were printed."""
+        found: list[Line] = []
+        for where in dict.fromkeys(line.where for line in lines):
+            ours = [line for line in lines if line.where == where]
+            to = f"delivered to {name(where)}"
+            text = f"{self._glyphs.tick} {len(ours)} messages {to}"
+            if len(ours) == 1:
+                said = cut(inline(ours[0].text), 40, self._glyphs.more)
+                text = f"{self._glyphs.tick} {to}: {said}"
+            found += self._entry(now, _NOTICE, [text])
+        return found
+
+    def notice(self, text: str, now: Wall) -> list[Line]:
+        """Return the rows of a sentence of our own."""
+        return self._entry(now, _NOTICE, split(text))
+
+    def last(self, said: list[MessageReceived], unread: int, title: str, now: Wall) -> list[Line]:
+        """Return what was said last, with a line before the first of the `unread` ones."""
+        if not said:
+            return []
+        found = [rule(title, self._columns(), self._glyphs)]
+        first = len(said) - unread
+        for number, event in enumerate(said):
+            if number == first or (not number and first < 0):
+                count = f"{unread} unread"
+                found.append(rule(count, self._columns(), self._glyphs, "warn"))
+            found += self._message(event, now)
+        return found
+
+    # How an entry is made.
+
+    def _message(self, event: MessageReceived, now: Wall) -> list[Line]:
+        at = now
+        if event.said is not None and (event.history or now - PAST <= event.said <= now):
+            at = event.said
+        own = event.from_ == self._own_id and (event.room is not None or event.to is not None)
+        who = name(event.from_)
+        parts: list[Fragment] = [("you", "you")] if own else [(person_style(who), who)]
+        if event.room is not None:
+            room = room_name(event.room)
+            parts.insert(0, (person_style(room), room))
+        return self._entry(at, label(parts, self._glyphs), split(event.text))
+
+    def _entry(
+        self, at: Wall, who: Line, lines: list[str], mark: Fragment | None = None
+    ) -> list[Line]:
+        columns = self._columns()
+        try:
+            moment = datetime.fromtimestamp(float(at))
+            time = printable(moment.strftime(self._format)) if self._format else ""
+        except (OverflowError, ValueError, OSError):  # a peer's wrong clock
+            return rows("??:??", who, lines, columns, self._glyphs, mark=mark)
+        found: list[Line] = []
+        if moment.date() != self._day:
+            self._day = moment.date()
+            day = f"{moment:%A}, {moment.day} {moment:%B %Y}"
+            found.append(rule(printable(day), columns, self._glyphs))
+        return found + rows(time, who, lines, columns, self._glyphs, mark=mark)
+
+    def _mark(self, line: OwnLine) -> Fragment | None:
+        match line.mark:
+            case "delivered":
+                return ("good", self._glyphs.tick)
+            case "waits":
+                return ("warn", f"waits (/unsend {line.id})" if line.id else "waits")
+            case "held":
+                return ("warn", "held until your turn")
+            case "failed":
+                return ("bad", "not delivered")
+        return None

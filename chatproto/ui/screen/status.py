@@ -1,0 +1,53 @@
+"""Put the status line together; it is cut from the right, so that the target always stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from chatproto.client.events import FileChanged
+from chatproto.ui.file_view import duration, percent, speed
+from chatproto.ui.screen.cells import columns_of, width
+from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.styles import Fragment, Line
+
+
+def status_line(parts: Iterable[Line], columns: int, glyphs: Glyphs) -> Line:
+    """Join `parts`, the most important first, in at most `columns` columns."""
+    joined: list[Fragment] = [("dim", glyphs.rule * 2 + " ")]
+    for number, part in enumerate(one for one in parts if one):
+        joined += [("dim", f" {glyphs.bar} "), *part] if number else list(part)
+    joined.append(("dim", " " + glyphs.rule * 2))
+    return cut_line(tuple(joined), columns, glyphs)
+
+
+def cut_line(line: Line, columns: int, glyphs: Glyphs) -> Line:
+    """Return `line` cut from the right to `columns` columns, with a sign that it goes on."""
+    if sum(width(text) for _, text in line) <= columns:
+        return line
+    room, found = columns - width(glyphs.more), []
+    for style, text in line:
+        kept = ""
+        for character in text:
+            room -= columns_of(character)
+            if room < 0:
+                break
+            kept += character
+        found.append((style, kept))
+        if room < 0:
+            break
+    return (*found, ("dim", glyphs.more))
+
+
+def files_part(files: Iterable[FileChanged]) -> Line:
+    """Return the part about files on their way: how many, how far, how fast, how long yet."""
+    moving = [one for one in files if one.state == "moving"]
+    if not moving:
+        return ()
+    size = sum(one.size for one in moving)
+    done = percent(sum(one.offset for one in moving), size)
+    rate = sum(one.rate or 0 for one in moving)
+    text = f"files {len(moving)}: {done}%"
+    if rate:
+        left = max((one.left or 0 for one in moving), default=0)
+        text += f" {speed(rate)} {duration(left)}"
+    return (("", text),)

@@ -1,0 +1,110 @@
+"""Colours of the full interface: by person, readable on dark and on light, or none at all.
+
+A style is a name such as `dim` or `person.3`. It becomes an escape sequence for the scrollback, and
+a style string for the prompt. Meaning never hangs on a style alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zlib import crc32
+
+from chatproto.stdio.printable import printable
+
+Fragment = tuple[str, str]
+"""A style's name and a text."""
+Line = tuple[Fragment, ...]
+"""One row of the terminal."""
+
+PEOPLE = (
+    (31, "#0087af"),
+    (28, "#008700"),
+    (133, "#af5faf"),
+    (130, "#af5f00"),
+    (62, "#5f5fd7"),
+    (64, "#5f8700"),
+    (161, "#d7005f"),
+    (30, "#008787"),
+    (97, "#875faf"),
+    (136, "#af8700"),
+    (33, "#0087ff"),
+    (167, "#d75f5f"),
+)
+"""Colours of people and rooms: number in the palette of 256, and the same as red, green, blue.
+
+Each has a contrast of at least 3 to 1 against white and against black.
+"""
+
+_BASIC = ("36", "32", "35", "31")
+"""SGR codes of the palette of 8 that can be read on dark and on light: no yellow, no blue."""
+
+_ROLES: dict[str, tuple[str, str, str]] = {
+    "": ("", "", ""),
+    "dim": ("38;5;244", "", "#808080"),
+    "bold": ("1", "1", "bold"),
+    "good": ("38;5;28", "32", "#008700"),
+    "warn": ("1;38;5;166", "1;31", "bold #d75f00"),
+    "bad": ("1;38;5;160", "1;31", "bold #d70000"),
+    "you": ("1", "1", "bold"),
+}
+"""By name: SGR codes with 256 colours, with 8, and the style of the prompt."""
+
+
+def person_style(name: str) -> str:
+    """Return the style of a person or room: always the same for the same `name`."""
+    return f"person.{crc32(name.lower().encode()) % len(PEOPLE)}"
+
+
+def colours_wanted(choice: str, environ: Mapping[str, str], colours: int) -> int:
+    """Return how many colours to use: 0, 8 or 256.
+
+    Args: choice: `auto`, `always` or `never` (--color). environ: NO_COLOR, set and not empty, means
+    none (no-color.org). colours: what the terminal has, by its description.
+    """
+    if choice == "never":
+        return 0
+    if choice == "auto" and (environ.get("NO_COLOR") or environ.get("TERM", "") in ("", "dumb")):
+        return 0
+    if environ.get("COLORTERM") or "256color" in environ.get("TERM", "") or colours >= 256:
+        return 256
+    return 8 if colours >= 8 or choice == "always" else 0
+
+
+def colours_of(fd: int) -> int:
+    """Return how many colours the terminal `fd` has by its description; 0 if there is none."""
+    import curses  # only here: it reads the terminal's description
+
+    try:
+        curses.setupterm(fd=fd)
+        return max(0, curses.tigetnum("colors"))
+    except (curses.error, OSError):
+        return 0
+
+
+class Styles:
+    """Turn style names into escape sequences. `colours`: 0, 8 or 256."""
+
+    def __init__(self, colours: int) -> None:
+        self.colours = colours
+        self._codes: dict[str, str] = {}
+        if not colours:
+            return
+        for name, (many, few, _) in _ROLES.items():
+            self._codes[name] = many if colours == 256 else few
+        for number, (index, _) in enumerate(PEOPLE):
+            basic = _BASIC[number % len(_BASIC)]
+            self._codes[f"person.{number}"] = f"38;5;{index}" if colours == 256 else basic
+
+    def escaped(self, line: Line) -> str:
+        """Return `line` for the terminal; no control character of its texts passes."""
+        parts = []
+        for style, text in line:
+            code, text = self._codes.get(style, ""), printable(text)
+            parts.append(f"\x1b[{code}m{text}\x1b[0m" if code else text)
+        return "".join(parts)
+
+    def prompt_styles(self) -> dict[str, str]:
+        """Return the styles of the prompt and the status line by class name."""
+        styles = {name: style for name, (_, _, style) in _ROLES.items() if name}
+        styles |= {f"person.{number}": rgb for number, (_, rgb) in enumerate(PEOPLE)}
+        return styles if self.colours else dict.fromkeys(styles, "")

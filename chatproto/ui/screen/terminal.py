@@ -1,0 +1,504 @@
+"""Draw the full interface on a terminal, and read its keys: the only file that knows prompt_toolkit.
+
+One application runs from the start to the end. The prompt and the rows above it are drawn anew; what
+was said is written above them into the terminal's own scrollback. Everything that one event draws is one
+write, framed so that a terminal shows it at once (CSI ? 2026 h/l).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import signal
+import termios
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
+
+from prompt_toolkit.application import Application, run_in_terminal
+from prompt_toolkit.application.current import set_app
+from prompt_toolkit.buffer import Buffer
+from prompt_toolkit.data_structures import Size
+from prompt_toolkit.filters import Condition, has_focus
+from prompt_toolkit.formatted_text import StyleAndTextTuples
+from prompt_toolkit.history import InMemoryHistory
+from prompt_toolkit.input.vt100 import Vt100Input
+from prompt_toolkit.key_binding import KeyBindings
+from prompt_toolkit.key_binding.key_processor import KeyPressEvent
+from prompt_toolkit.keys import Keys
+from prompt_toolkit.layout import HSplit, Layout, Window
+from prompt_toolkit.layout.controls import BufferControl, FormattedTextControl
+from prompt_toolkit.layout.dimension import Dimension
+from prompt_toolkit.layout.processors import (
+    BeforeInput,
+    ConditionalProcessor,
+    PasswordProcessor,
+    Processor,
+    Transformation,
+    TransformationInput,
+)
+from prompt_toolkit.output.color_depth import ColorDepth
+from prompt_toolkit.output.vt100 import Vt100_Output
+from prompt_toolkit.styles import Style
+from prompt_toolkit.widgets import SearchToolbar
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from chatproto.stdio.output import Output
+from chatproto.stdio.printable import printable
+from chatproto.stdio.typed import typed
+from chatproto.stdio.unexpected import unexpected
+from chatproto.ui.completion import Completion
+from chatproto.ui.screen.attention import bell
+from chatproto.ui.screen.history import TypedHistory
+from chatproto.ui.screen.interface import FullInterface
+from chatproto.ui.screen.styles import Line, Styles
+
+GATHER = 0.05
+"""Seconds for which arriving lines are gathered, but for the first after a pause."""
+PROMPT_ROWS = 8
+"""Rows of the prompt at most; a longer text scrolls in it."""
+_BEGIN_FRAME, _END_FRAME = "\x1b[?2026h", "\x1b[?2026l"
+_RESET = "\x1b[0m\x1b[?2004l\x1b[?2026l\x1b[?25h\x1b[?7h"
+_DIRECTIONS = dict.fromkeys((1564, 8206, 8207, *range(8234, 8239), *range(8294, 8298)), "�")
+
+
+def window_size(fd: int) -> Size:
+    """Return rows and columns of the terminal `fd`; 24 and 80 if it does not know them."""
+    try:
+        columns, rows = os.get_terminal_size(fd)
+    except OSError:
+        columns, rows = 0, 0
+    return Size(rows=rows or 24, columns=columns or 80)
+
+
+class Frames:
+    """Take what the drawing library writes, and pass it on in whole frames."""
+
+    def __init__(self, output: Output, fd: int, encoding: str) -> None:
+        self.encoding = encoding
+        self._output = output
+        self._fd = fd
+        self._parts: list[str] = []
+        self._held = False
+
+    def fileno(self) -> int:
+        return self._fd
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> None:
+        self._parts.append(text)
+
+    def flush(self) -> None:
+        """Pass on what was written, unless a frame is being drawn."""
+        if not self._held:
+            self._pass("".join(self._parts))
+
+    def hold(self) -> None:
+        """Begin a frame."""
+        self._held = True
+
+    def release(self) -> Deferred[None]:
+        """End the frame, which is passed on; the result fires when the terminal has it."""
+        self._held = False
+        text = "".join(self._parts)
+        return self._pass(f"{_BEGIN_FRAME}{text}{_END_FRAME}" if text else "")
+
+    def _pass(self, text: str) -> Deferred[None]:
+        self._parts.clear()
+        self._output.write(text.encode(self.encoding, "replace"))
+        return self._output.flush()
+
+
+class _Directions(Processor):
+    """Show direction marks in the prompt instead of obeying them."""
+
+    def apply_transformation(self, ti: TransformationInput) -> Transformation:
+        shown = [(style, text.translate(_DIRECTIONS), *rest) for style, text, *rest in ti.fragments]
+        return Transformation(shown)  # type: ignore[arg-type]
+
+
+class _History(InMemoryHistory):
+    """Hand new lines to the file."""
+
+    def __init__(self, kept: TypedHistory) -> None:
+        super().__init__(kept.read())
+        self._kept = kept
+
+    def store_string(self, string: str) -> None:
+        super().store_string(string)
+        self._kept.add(string)
+
+
+class ScreenTerminal:
+    """Source of typed lines and sink of what is shown, for `FullInterface`.
+
+    Args: stdin, stdout: the streams that the program was started with, both terminals. output: writes to
+    `stdout` without ever waiting. complete: returns the lines that a text up to the cursor can become.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        stdin: TextIO,
+        stdout: TextIO,
+        output: Output,
+        interface: FullInterface,
+        styles: Styles,
+        history: TypedHistory,
+        complete: Callable[[str], list[Completion]],
+        encoding: str = "utf-8",
+    ) -> None:
+        self._reactor = reactor
+        self._stdin = stdin
+        self._fd = stdout.fileno()
+        self._interface = interface
+        self._styles = styles
+        self._complete = complete
+        self._history = history
+        self._term = os.environ.get("TERM", "")
+        self._frames = Frames(output, self._fd, encoding)
+        self._saved: list[Any] | None = None
+        self._app: Application[None] | None = None
+        self._buffer = Buffer(multiline=True)
+        self._started = False
+        self._stopping = False
+        self._ended = False
+        self._busy = False  # the terminal has not taken the last frame yet
+        self._away = False  # an editor or a shell has the terminal
+        self._timer: IDelayedCall | None = None
+        self._drawn = 0.0
+        self._height = 0
+        self._pasted = False
+        self._listed = ""
+        self._secret: tuple[str, Callable[[str], None]] | None = None
+        self._flushing: list[Deferred[None]] = []
+
+    # What the program asks.
+
+    def start(self) -> None:
+        """Show the prompt; keys are read from the next turn of the reactor on."""
+        self._reactor.callLater(0, self._begin)
+
+    def stop(self) -> None:
+        """Print what is left, and give the terminal back."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._interface.finish()
+        if not self._started:
+            self._ended = True
+        self._draw()
+
+    def flush(self) -> Deferred[None]:
+        """Fires when everything is written and, after `stop`, the terminal is as it was."""
+        waiting: Deferred[None] = Deferred(self._flushing.remove)
+        self._flushing.append(waiting)
+        self._draw()
+        return waiting
+
+    def changed(self) -> None:
+        """Draw soon: there is something new."""
+        self._later(max(0.0, self._drawn + GATHER - self._reactor.seconds()))
+
+    def ask_secret(self, sentence: str, got: Callable[[str], None]) -> None:
+        """Have the next line typed unseen, and handed to `got`; an empty one ends it."""
+        self._secret = sentence, got
+        self._buffer.reset()
+        self.changed()
+
+    def restore(self) -> None:
+        """Give the terminal back at once, as the program ends without more ado."""
+        saved, self._saved = self._saved, None
+        if saved is None:
+            return
+        try:
+            termios.tcsetattr(self._stdin.fileno(), termios.TCSANOW, saved)
+            os.write(self._fd, f"\r\x1b[J{_RESET}".encode())
+        except (OSError, termios.error):
+            pass  # it is gone
+
+    # The application.
+
+    def _begin(self) -> None:
+        if self._stopping:
+            return
+        try:
+            self._saved = termios.tcgetattr(self._stdin.fileno())
+        except termios.error:
+            self._interface.on_end()
+            return
+        atexit.register(self.restore)
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._wrong)
+        self._app = self._application()
+        self._started = True
+        running = Deferred.fromFuture(
+            asyncio.ensure_future(
+                self._app.run_async(set_exception_handler=False, handle_sigint=False)
+            )
+        )
+        running.addBoth(self._over)
+
+    def _application(self) -> Application[None]:
+        # Without the question where the cursor is, and up to a second of waiting for its answer.
+        output = Vt100_Output(
+            self._frames,  # type: ignore[arg-type]
+            lambda: window_size(self._fd),
+            term=self._term,
+            enable_cpr=False,
+        )
+        self._buffer = Buffer(
+            multiline=True,
+            history=_History(self._history),
+            tempfile_suffix=".txt",
+            on_text_changed=lambda _: self._typed(),
+        )
+        search = SearchToolbar()
+        control = BufferControl(
+            self._buffer,
+            input_processors=[
+                _Directions(),
+                ConditionalProcessor(PasswordProcessor(), Condition(lambda: bool(self._secret))),
+                BeforeInput(self._prompt),
+            ],
+            search_buffer_control=search.control,
+            preview_search=True,
+        )
+        layout = Layout(
+            HSplit(
+                [
+                    Window(FormattedTextControl(self._above), dont_extend_height=True),
+                    Window(
+                        control,
+                        wrap_lines=True,
+                        dont_extend_height=True,
+                        height=lambda: Dimension(min=1, max=PROMPT_ROWS),
+                    ),
+                    search,
+                ]
+            )
+        )
+        depths = {0: ColorDepth.DEPTH_1_BIT, 8: ColorDepth.DEPTH_4_BIT}
+        app: Application[None] = Application(
+            layout,
+            style=Style.from_dict(self._styles.prompt_styles()),
+            include_default_pygments_style=False,
+            key_bindings=self._keys(),
+            color_depth=depths.get(self._styles.colours, ColorDepth.DEPTH_8_BIT),
+            input=Vt100Input(self._stdin),
+            output=output,
+            erase_when_done=True,
+            terminal_size_polling_interval=None,
+        )
+        app.ttimeoutlen = 0.05
+        app.timeoutlen = 0.3
+        app.key_processor.after_key_press += lambda _: self._interface.key()
+        return app
+
+    def _prompt(self) -> StyleAndTextTuples:
+        secret = self._secret[0] if self._secret else ""
+        return _fragments([self._interface.prompt(secret)])
+
+    def _above(self) -> StyleAndTextTuples:
+        return _fragments(self._interface.above())
+
+    # Drawing.
+
+    def _later(self, wait: float) -> None:
+        if self._timer is None:
+            self._timer = self._reactor.callLater(wait, self._on_time)
+
+    def _on_time(self) -> None:
+        self._timer = None
+        self._draw()
+
+    def _draw(self) -> None:
+        """Write new rows above the prompt, and draw that again, in one frame."""
+        app = self._app
+        if app is not None and app.is_running and not self._busy and not self._away:
+            self._drawn = self._reactor.seconds()
+            rows = self._interface.take_rows()
+            rung = self._interface.take_bell()
+            self._frames.hold()
+            app.render_counter += 1  # else the rows above the prompt come from a cache
+            with set_app(app):
+                height = len(self._interface.above())
+                if rows or height < self._height or self._stopping:
+                    app.renderer.erase()
+                self._height = height
+                if rows:
+                    text = "\r\n".join(map(self._styles.escaped, rows))
+                    app.output.write_raw(f"{text}\r\n")
+                if rung is not None:
+                    app.output.write_raw(bell(printable(rung), self._term))
+                if not self._stopping:
+                    app.renderer.render(app, app.layout)
+            self._busy = True
+            self._frames.release().addBoth(self._taken)
+            if self._stopping and not app.is_done:
+                app.exit()
+        self._tell_flushed()
+
+    def _taken(self, _: object) -> None:
+        self._busy = False
+        wait = self._interface.next_wait()
+        if wait is not None:
+            self._later(max(wait, GATHER))
+        self._tell_flushed()
+
+    def _tell_flushed(self) -> None:
+        if self._busy or (self._started and self._interface.waits) or self._stopping > self._ended:
+            return
+        flushing, self._flushing = self._flushing, []
+        for waiting in flushing:
+            waiting.callback(None)
+
+    def _over(self, result: object) -> None:
+        """The application has ended, by `stop`, or because the terminal is gone."""
+        self._ended = True
+        self._app = None
+        self._saved = None
+        atexit.unregister(self.restore)
+        if not self._stopping:
+            self._stopping = True
+            self._interface.on_end()
+        self._frames.flush()
+        self._tell_flushed()
+
+    def _wrong(self, loop: object, context: dict[str, Any]) -> None:
+        """Log a mistake in a callback: written to standard error, it would be on the screen."""
+        error = context.get("exception")
+        self.log.error("{message}: {error!r}", message=context.get("message"), error=error)
+
+    # Keys.
+
+    def _keys(self) -> KeyBindings:
+        keys = KeyBindings()
+        here = has_focus(self._buffer)
+
+        def bind(*names: str, when: Condition | None = None) -> Callable[[Any], Any]:
+            shown = here if when is None else here & when
+
+            def add(work: Callable[[KeyPressEvent], object]) -> object:
+                def guarded(event: KeyPressEvent) -> None:
+                    try:
+                        work(event)
+                    except Exception:
+                        self._interface.say_wrong(unexpected("that key"))
+                    self.changed()
+
+                keys.add(*names, filter=shown)(guarded)
+                return work
+
+            return add
+
+        asks = Condition(lambda: self._interface.asks)
+        letter = Condition(lambda: self._interface.answers(not self._buffer.text))
+        bind("enter")(lambda event: self._enter())
+        bind("c-j")(lambda event: self._enter())
+        bind("escape", "enter")(lambda event: self._buffer.insert_text("\n"))
+        bind("escape")(lambda event: self._interface.take_back())
+        bind("c-c")(lambda event: self._interrupt())
+        bind("c-d", when=Condition(lambda: not self._buffer.text))(
+            lambda event: self._interface.on_end()
+        )
+        bind("c-z")(lambda event: self._suspend())
+        bind("c-x", "c-e")(lambda event: self._edit())
+        bind("tab")(lambda event: self._tab())
+        bind(Keys.BracketedPaste)(lambda event: self._paste(event.data))
+        bind("escape", "n")(lambda event: self._interface.next_unread())
+        for number in range(1, 10):
+            bind("escape", str(number))(lambda event, number=number: self._interface.switch(number))
+        for key, word in (("a", "accept"), ("d", "decline"), ("v", "verify")):
+            bind("escape", key, when=asks)(
+                lambda event, word=word: self._interface.answer(word, bool(self._buffer.text))
+            )
+            bind(key, when=letter)(lambda event, word=word: self._interface.answer(word, False))
+        return keys
+
+    def _typed(self) -> None:
+        text = self._buffer.text
+        if not text:
+            self._pasted = False
+        self._listed = ""
+        self._interface.typing(text if not self._secret else "")
+
+    def _enter(self) -> None:
+        text = typed(self._buffer.text)
+        if self._secret is not None:
+            (_, got), self._secret = self._secret, None
+            self._buffer.reset()
+            if text:
+                got(text)
+            return
+        if self._interface.enter(text, self._pasted):
+            self._buffer.append_to_history()
+            self._buffer.reset()
+            self._typed()
+
+    def _interrupt(self) -> None:
+        self._secret = None
+        self._buffer.reset()
+        self._typed()
+        self._interface.interrupt()
+
+    def _paste(self, data: str) -> None:
+        if not self._buffer.text:
+            self._pasted = True
+        self._buffer.insert_text(typed(data.replace("\r\n", "\n").replace("\r", "\n")))
+
+    def _tab(self) -> None:
+        before = self._buffer.document.text_before_cursor
+        listed, found = self._listed, self._complete(before)
+        text = self._interface.complete(before, found, listed == before)
+        if text != before:
+            self._buffer.delete_before_cursor(len(before))
+            self._buffer.insert_text(text)
+        self._listed = text
+
+    def _edit(self) -> None:
+        """Open the line in $EDITOR; it is in the prompt afterwards, and not sent."""
+        self._away = True
+        self._buffer.open_in_editor().add_done_callback(lambda _: self._back())
+
+    def _suspend(self) -> None:
+        self._away = True
+        asyncio.ensure_future(run_in_terminal(self._stop_itself)).add_done_callback(
+            lambda _: self._back()
+        )
+
+    def _stop_itself(self) -> None:
+        """Stop, as Ctrl-Z has it; and again, if a shell continues us in the background."""
+        while True:
+            os.kill(0, signal.SIGTSTP)
+            if in_foreground(self._fd):
+                return
+
+    def _back(self) -> None:
+        self._away = False
+        self._height = 0
+        self.changed()
+
+
+def in_foreground(fd: int) -> bool:
+    """Return True if the terminal `fd` is ours just now, and not that of another job of a shell."""
+    try:
+        return os.tcgetpgrp(fd) == os.getpgrp()
+    except OSError:
+        return True
+
+
+def _fragments(lines: Sequence[Line]) -> StyleAndTextTuples:
+    """Return `lines` as the drawing library wants them."""
+    found: StyleAndTextTuples = []
+    for number, line in enumerate(lines):
+        if number:
+            found.append(("", "\n"))
+        found += [(f"class:{style}" if style else "", printable(text)) for style, text in line]
+    return found

@@ -1,0 +1,137 @@
+"""The full interface on a real terminal, seen through a terminal emulator."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.harness import TWISTD, JsonClient, Stage, staged
+from tests.e2e.screens import ScreenClient
+
+LOOPBACK = ("--port", "tcp:0:interface=127.0.0.1")
+TWIST = (
+    sys.executable,
+    "-c",
+    "import sys; from twisted.application.twist._twist import Twist; Twist.main()",
+)
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    with staged(tmp_path) as made:
+        yield made
+
+
+def talkers(stage: Stage, columns: int, rows: int) -> tuple[ScreenClient, JsonClient]:
+    """Alice with a screen and bob, in a conversation."""
+    _, port = stage.server()
+    bob = stage.open_client("bob", f"127.0.0.1:{port}", "--answer", "all")
+    bob.event("registered")
+    options = ("--id", "alice", "--server", f"127.0.0.1:{port}", *LOOPBACK)
+    alice = ScreenClient(stage.place("alice"), *options, columns=columns, rows=rows)
+    try:
+        alice.expect("registered with")
+        alice.enter("/chat bob")
+        alice.wait_for(lambda: alice.prompt.startswith("to bob 🔒>"), "the prompt for bob")
+    except BaseException:
+        alice.end()
+        raise
+    return alice, bob
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 24)])
+def test_typed_half_line_survives_what_arrives(stage: Stage, columns: int, rows: int) -> None:
+    alice, bob = talkers(stage, columns, rows)
+    try:
+        alice.enter("hello bob")
+        assert bob.event("message", text="hello bob")
+        alice.expect("hello bob ✓")
+        alice.type("half a line")
+        for number in range(100):
+            bob.send_line(f"message {number}\x1b[2J\x9b2J\u202e")
+        alice.expect("message 99␛[2J")
+        alice.settle()
+        assert alice.prompt == "to bob 🔒> half a line"
+        assert alice.display[alice.screen.cursor.y - 1].startswith("── bob 🔒encrypted")
+        assert sum("message" in row for row in alice.text.split("\n")) == 100
+        assert all(len(row) <= columns for row in alice.display)
+        alice.resize(columns + 20, rows - 4)
+        alice.type(" and more\r")
+        assert bob.event("message", text="half a line and more")
+        # Their going leaves the line that was begun for them in the prompt.
+        alice.type("for bob only")
+        bob.send_line("/quit")
+        alice.wait_for(lambda: "has left>" in alice.prompt, "the end of the conversation")
+        alice.type("\r")
+        alice.expect("not sent")
+        alice.settle()
+        assert alice.prompt.endswith("for bob only"), alice.picture()
+        alice.type("\x03")
+        alice.wait_for(lambda: "for bob only" not in alice.prompt, "an empty prompt")
+        alice.type("\x04")
+        assert alice.wait() == 0
+        assert alice.modes() == alice.before
+    finally:
+        alice.end()
+
+
+def test_paste_is_text_and_the_terminal_is_restored_by_a_signal(stage: Stage) -> None:
+    alice, bob = talkers(stage, 120, 40)
+    try:
+        pasted = "\n".join(["/quit", *(f"line {number}" for number in range(999))])
+        alice.paste(pasted)
+        alice.type("\r")
+        alice.expect("send 1000 lines as one message? Enter sends, Esc takes back")
+        alice.type("\r")
+        assert bob.event("message")["text"] == pasted
+        alice.expect("… 997 more lines")
+        alice.settle()
+        assert alice.prompt == "to bob 🔒>"
+        alice.type("never sent")
+        alice.settle()
+        alice.signal(signal.SIGTERM)
+        assert alice.wait() in (0, -signal.SIGTERM)  # twistd ends by the signal that it got
+        assert alice.modes() == alice.before
+        assert alice.raw.rindex(b"\x1b[?2004l") > alice.raw.rindex(b"\x1b[?2004h")
+        assert not any("never sent" in row for row in alice.display)
+    finally:
+        alice.end()
+
+
+@pytest.mark.parametrize(
+    ("launcher", "options", "environment", "sentence"),
+    [
+        ((*TWISTD, "-n"), (), {"TERM": "dumb"}, "plain interface, because TERM=dumb"),
+        ((*TWISTD, "-n", "-r", "epoll"), (), {}, "plain interface, because another reactor"),
+        (TWIST, (), {}, "plain interface, because twist installs another reactor"),
+        ((*TWISTD, "-n", "-r", "epoll"), ("--ui", "full"), {}, "--ui full cannot be: another"),
+        (TWISTD, (), {}, "the client needs -n"),
+    ],
+)
+def test_where_full_cannot_be_one_line_says_so(
+    tmp_path: Path,
+    launcher: tuple[str, ...],
+    options: tuple[str, ...],
+    environment: dict[str, str],
+    sentence: str,
+) -> None:
+    arguments = ("--id", "alice", "--server", "none", *LOOPBACK, *options)
+    alice = ScreenClient(
+        tmp_path, *arguments, launcher=launcher, columns=150, environment=environment
+    )
+    try:
+        alice.expect(sentence)
+        if "plain" in sentence:
+            alice.expect("alice running on")
+            alice.type("\x04")
+            assert alice.wait() == 0
+        else:
+            assert alice.wait() == 1
+        assert "Traceback" not in alice.text
+        assert alice.text.count("because") <= 1
+    finally:
+        alice.end()

@@ -1,0 +1,59 @@
+"""Colours can be read on dark and on light, and are left out where they are not wanted."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.ui.screen.styles import PEOPLE, Styles, colours_wanted
+
+XTERM = {"TERM": "xterm-256color"}
+
+
+def luminance(rgb: str) -> float:
+    """Return the relative luminance of `#rrggbb` (WCAG 2.1)."""
+    parts = [int(rgb[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+    linear = [
+        part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def of_palette(index: int) -> str:
+    """Return a colour of the cube of 256 colours as `#rrggbb`."""
+    steps = (0, 95, 135, 175, 215, 255)
+    cube = index - 16
+    return "#{:02x}{:02x}{:02x}".format(*(steps[cube // by % 6] for by in (36, 6, 1)))
+
+
+class StyleTests(SynchronousTestCase):
+    """Styles as escape sequences."""
+
+    def test_every_colour_of_a_person_has_contrast_on_white_and_on_black(self) -> None:
+        for index, rgb in PEOPLE:
+            self.assertEqual(of_palette(index), rgb)
+            light = luminance(rgb)
+            self.assertGreaterEqual(1.05 / (light + 0.05), 3.0, rgb)
+            self.assertGreaterEqual((light + 0.05) / 0.05, 3.0, rgb)
+
+    def test_no_colour_where_none_is_wanted(self) -> None:
+        self.assertEqual(colours_wanted("auto", XTERM, 256), 256)
+        self.assertEqual(colours_wanted("auto", {**XTERM, "NO_COLOR": "1"}, 256), 0)
+        self.assertEqual(colours_wanted("auto", {**XTERM, "NO_COLOR": ""}, 256), 256)
+        self.assertEqual(colours_wanted("auto", {"TERM": "dumb"}, 8), 0)
+        self.assertEqual(colours_wanted("auto", {"TERM": "linux"}, 8), 8)
+        self.assertEqual(colours_wanted("auto", {"TERM": "vt100"}, 0), 0)
+        self.assertEqual(colours_wanted("never", XTERM, 256), 0)
+        self.assertEqual(colours_wanted("always", {**XTERM, "NO_COLOR": "1"}, 256), 256)
+        self.assertEqual(colours_wanted("always", {"TERM": "vt100"}, 0), 8)
+
+    def test_without_colours_there_is_no_escape_sequence(self) -> None:
+        line = (("bad", "no"), ("person.1", "bob"))
+        self.assertEqual(Styles(0).escaped(line), "nobob")
+        self.assertEqual(
+            Styles(256).escaped(line), "\x1b[1;38;5;160mno\x1b[0m\x1b[38;5;28mbob\x1b[0m"
+        )
+        self.assertEqual(set(Styles(0).prompt_styles().values()), {""})
+
+    def test_no_control_character_of_a_text_reaches_the_terminal(self) -> None:
+        hostile = "a\x1b]52;c;x\a\u202eb\x9bc"
+        self.assertEqual(Styles(0).escaped((("", hostile),)), "a␛]52;c;x␇\ufffdb\ufffdc")

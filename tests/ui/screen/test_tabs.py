@@ -1,0 +1,84 @@
+"""Conversations keep their numbers and count what is unread; Tab completes and lists."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.ui.completion import Completion
+from chatproto.ui.screen.glyphs import UNICODE
+from chatproto.ui.screen.tab import ROWS, completed, listing
+from chatproto.ui.screen.tabs import MOST, Tabs
+
+
+def choices(*lines: str) -> list[Completion]:
+    return [Completion(line, line.rstrip()) for line in lines]
+
+
+class TabTests(SynchronousTestCase):
+    """Unread counts, and the keys that switch."""
+
+    def setUp(self) -> None:
+        self.tabs = Tabs()
+        for name in ("bob", "#tea", "ann"):
+            self.tabs.open(name)
+        self.tabs.look_at("bob")
+
+    def text(self) -> str:
+        return "".join(text for _, text in self.tabs.line(UNICODE))
+
+    def test_lines_said_elsewhere_are_unread_until_looked_at(self) -> None:
+        self.assertFalse(self.tabs.heard("bob"))
+        for _ in range(4):
+            self.assertTrue(self.tabs.heard("ann"))
+        self.assertEqual(self.text(), "[3:ann 4] [2:#tea]")
+        self.assertEqual(self.tabs.next_unread(), "ann")
+        self.assertEqual(self.tabs.look_at("ann"), 4)
+        self.assertEqual(self.tabs.next_unread(), "")
+        self.assertEqual(self.text(), "[1:bob] [2:#tea]")
+
+    def test_number_means_the_same_conversation_all_along(self) -> None:
+        found = [self.tabs.at(number) for number in range(5)]
+        self.assertEqual(found, ["", "bob", "#tea", "ann", ""])
+
+    def test_next_unread_goes_round(self) -> None:
+        self.tabs.look_at("#tea")
+        self.tabs.heard("bob")
+        self.assertEqual(self.tabs.next_unread(), "bob")
+
+    def test_renamed_conversation_keeps_its_place(self) -> None:
+        self.tabs.heard("ann")
+        self.tabs.rename("ann", "ann~2")
+        self.assertEqual(self.tabs.at(3), "ann~2")
+        self.assertEqual(self.tabs.unread("ann~2"), 1)
+        self.tabs.rename("bob", "bob?")
+        self.assertEqual(self.tabs.current, "bob?")
+
+    def test_ended_conversation_goes_once_it_is_read(self) -> None:
+        self.tabs.close("#tea")
+        self.tabs.heard("ann")
+        self.tabs.close("ann")
+        self.tabs.close("bob")
+        self.assertEqual(self.tabs.names(), ["bob", "ann"])
+
+    def test_tabs_are_bounded(self) -> None:
+        for number in range(2 * MOST):
+            self.tabs.heard(f"stranger{number}")
+        self.assertEqual(len(self.tabs.names()), MOST)
+
+
+class CompletionTests(SynchronousTestCase):
+    """Tab in the prompt."""
+
+    def test_common_beginning_is_completed_and_the_rest_listed(self) -> None:
+        found = choices("/mode ", "/msg ", "/mute ")
+        self.assertEqual(completed("/m", found), "/m")
+        self.assertEqual(completed("/ms", choices("/msg ")), "/msg ")
+        self.assertEqual(completed("/chat a", choices("/chat ann", "/chat anton")), "/chat an")
+        self.assertEqual(completed("/x", []), "/x")
+        self.assertEqual(listing(found, 40), ["/mode  /msg   /mute"])
+
+    def test_list_is_bounded_and_printable(self) -> None:
+        lines = listing(choices(*(f"person\x1b{number}" for number in range(500))), 40)
+        self.assertEqual(len(lines), ROWS + 1)
+        self.assertRegex(lines[-1], r"^and \d+ more$")
+        self.assertTrue("".join(lines).isprintable())
