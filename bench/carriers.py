@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from bench.carrier import Carrier, Cost, came, cpu, ended, listening, run, stop, until
-from bench.measure import CannotMeasure, free_port
+from bench.measure import CannotMeasure
 from bench.tls_pipes import Bare, Openssl, Socat
+from tests.ports import free_port
 
 PACKAGES = ("magic-wormhole", "magic-wormhole-mailbox-server")
 CIPHER = "aes128-gcm@openssh.com"

@@ -37,13 +37,6 @@ def raise_file_limit(wanted: int) -> int:
     return wanted if soft == resource.RLIM_INFINITY else soft
 
 
-def free_port() -> int:
-    """A port on loopback that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def built_loadgen(place: Path) -> Path:
     """The load generator, built into `place`. Raises CannotMeasure."""
     compiler = shutil.which("gcc") or shutil.which("cc")
@@ -59,7 +52,7 @@ class Subject:
     """A server under measurement: how it is started, where it then listens, what it is asked.
 
     `request` is a template of the load generator; `answer` is how every good answer ends, and no
-    other does, so that a refusal cannot pass for a fast answer.
+    other does, so that a refusal cannot pass for a fast answer. `others`: ports that it opens too.
     """
 
     name: str
@@ -67,10 +60,11 @@ class Subject:
     port: int
     request: str
     answer: str
+    others: Sequence[int] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self, cwd: Path) -> None:
-        """Start it and wait until it takes connections. Raises CannotMeasure."""
+        """Start it and wait until it takes connections on all its ports. Raises CannotMeasure."""
         with (cwd / f"{self.name}.err").open("wb") as errors:
             self.process = subprocess.Popen(
                 self.command,
@@ -80,12 +74,15 @@ class Subject:
                 stderr=errors,
             )
         deadline = time.monotonic() + START_WAIT
+        waited_for = [self.port, *self.others]
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                socket.create_connection(("127.0.0.1", waited_for[0]), timeout=1).close()
             except OSError:
                 time.sleep(0.05)
-            else:
+                continue
+            waited_for.pop(0)
+            if not waited_for:
                 return
         said = (cwd / f"{self.name}.err").read_text(errors="replace")
         raise CannotMeasure(f"{self.name} does not start: {said.strip()[-500:]}")

@@ -20,13 +20,13 @@ from bench.measure import (
     CannotMeasure,
     Subject,
     built_loadgen,
-    free_port,
     machine,
     median,
     run_loadgen,
     table,
     workplace,
 )
+from tests.ports import free_port
 
 REGISTER = r"REGISTER\r\nclientID: u%06k\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 REGISTERED = r"Status: registered\r\n\r\n"

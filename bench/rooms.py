@@ -22,9 +22,10 @@ from cryptography.hazmat.primitives import serialization
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from bench.measure import HERE, CannotMeasure, Subject, free_port, machine, median, table, workplace
+from bench.measure import HERE, CannotMeasure, Subject, machine, median, table, workplace
 from bench.room_members import Bare, Irc, Member, Ours, Room
 from chatproto.identity.keys import new_identity
+from tests.ports import free_port
 
 MEMBERS, SENDERS, IN_FLIGHT, RATE = 100, 10, 4, 100
 WARM_UP = 0.5

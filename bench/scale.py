@@ -28,7 +28,6 @@ from bench.measure import (
     CannotMeasure,
     Subject,
     built_loadgen,
-    free_port,
     machine,
     median,
     raise_file_limit,
@@ -37,6 +36,7 @@ from bench.measure import (
     workplace,
 )
 from bench.requests import MODES, REGISTER, REGISTERED
+from tests.ports import free_port
 
 Figures = dict[str, Any]
 SERVER_FILES = 100
@@ -48,8 +48,8 @@ PATIENCE = 300.0
 TICK = os.sysconf("SC_CLK_TCK")
 
 
-def subject(place: Path, name: str, store: str, *more: str) -> Subject:
-    """A server of ours; those that share a store have one key, as they must."""
+def subject(place: Path, name: str, store: str, *more: str, others: Sequence[int] = ()) -> Subject:
+    """A server of ours, with its `others` ports; those that share a store have one key, as they must."""
     port = free_port()
     home = place / name
     home.mkdir(mode=0o700, exist_ok=True)
@@ -64,7 +64,7 @@ def subject(place: Path, name: str, store: str, *more: str) -> Subject:
     where = ["--port", f"tcp:{port}:interface=127.0.0.1", "--home", str(home), "--store", store]
     where += ["--limits", "new-ids-per-address=1000000"]  # all come from this machine
     command_line = [twistd, "-n", "--pidfile=", "chatserver", "--quiet", *where, *more]
-    return Subject(name, command_line, port, REGISTER, REGISTERED)
+    return Subject(name, command_line, port, REGISTER, REGISTERED, others)
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def names(place: Path, options: argparse.Namespace) -> Figures:
     """Registering many names, the memory of each, and the next start with all of them."""
     loadgen = built_loadgen(place)
     looked_at = free_port()
-    server = subject(place, "names", options.store, "--metrics", str(looked_at))
+    server = subject(place, "names", options.store, "--metrics", str(looked_at), others=[looked_at])
     lasting = not options.store.startswith("memory")
     with running(place, server):
         before, spent = resident(server), cpu(server)

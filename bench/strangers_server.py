@@ -12,6 +12,7 @@ import argparse
 import contextlib
 import multiprocessing
 import os
+import secrets
 import socket
 import statistics
 import subprocess
@@ -27,7 +28,7 @@ from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Ping
 from chatproto.wire.strict import encode
 from tests.e2e.roamer import Ear
-from tests.redis_process import free_port
+from tests.ports import free_port
 
 GOAL = 0.050
 REGISTER = "REGISTER\r\nclientID: s{}\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
@@ -81,7 +82,7 @@ def inside(port: int, folder: Path, block: bytes) -> None:
     while True:
         with contextlib.suppress(OSError, EOFError):
             ear = Ear(port, folder)
-            ear.ask(bcp2_server.Register(1, f"t{free_port()}", 5000))
+            ear.ask(bcp2_server.Register(1, f"t{secrets.token_hex(4)}", 5000))
             ear._connection.settimeout(30)
             while True:
                 ear._connection.sendall(block)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 from bench.carrier import Cost, came, ended, listening, run
-from bench.measure import free_port
+from tests.ports import free_port
 
 
 class TlsPipe:

@@ -6,8 +6,11 @@ import shutil
 import signal
 import socket
 import subprocess
+import time
 from pathlib import Path
 from unittest import SkipTest
+
+from tests.ports import free_port
 
 LIMIT = 30.0
 
@@ -25,13 +28,6 @@ def needed() -> str:
     if FOUND is None:
         raise SkipTest("neither redis-server nor valkey-server is installed")
     return FOUND
-
-
-def free_port() -> int:
-    """A port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Redis:
@@ -58,8 +54,11 @@ class Redis:
                 stderr=log,
                 stdin=subprocess.DEVNULL,
             )
+        deadline = time.monotonic() + LIMIT
         while not self._answers():
             assert self._process.poll() is None, (self._folder / "redis.log").read_text()
+            assert time.monotonic() < deadline, "Redis does not answer"
+            time.sleep(0.01)
 
     def ask(self, *words: str) -> bytes:
         """The answer to a command, as it comes."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from bench.measure import CannotMeasure, Subject, built_loadgen, free_port, run_loadgen
+from bench.measure import CannotMeasure, Subject, built_loadgen, run_loadgen
 from bench.requests import REGISTER
 from tests.long import LONG
+from tests.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 
@@ -75,6 +77,26 @@ def test_a_server_that_has_gone_ends_the_measurement(
     gone.stop()
     with pytest.raises(CannotMeasure, match="gone"):
         run_loadgen(built_loadgen(tmp_path), gone, ["short", "-c", "2"], 0.1)
+
+
+def test_started_subject_takes_connections_on_every_port(tmp_path: Path) -> None:
+    port, later = free_port(), free_port()
+    text = """
+import socket, sys, time
+first = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+first.accept()
+time.sleep(0.3)
+second = socket.create_server(("127.0.0.1", int(sys.argv[2])))
+second.accept()
+second.accept()
+"""
+    command = [sys.executable, "-c", text, str(port), str(later)]
+    late = Subject("late", command, port, REGISTER, "Status", [later])
+    late.start(tmp_path)
+    try:
+        socket.create_connection(("127.0.0.1", later), 30).close()
+    finally:
+        late.stop()
 
 
 def scale(*arguments: str) -> subprocess.CompletedProcess[str]:

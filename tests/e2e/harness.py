@@ -13,13 +13,29 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from tests.e2e.program import LIMIT, Program, free_port, raise_file_limit
+from tests.e2e.program import LIMIT, Program, raise_file_limit
+from tests.ports import free_port
 
-__all__ = ["LIMIT", "JsonClient", "Program", "Stage", "free_port", "raise_file_limit", "staged"]
+__all__ = [
+    "LIMIT",
+    "JsonClient",
+    "Program",
+    "Stage",
+    "free_port",
+    "other_port",
+    "raise_file_limit",
+    "staged",
+]
 
 TWISTD = [str(Path(sys.executable).with_name("twistd"))]
 if not Path(TWISTD[0]).exists():
     TWISTD = [sys.executable, "-c", "from twisted.scripts.twistd import run; run()"]
+
+
+def other_port(server: Program, name: str) -> int:
+    """Wait until `server` says that its "lobby" or "metrics" listens; return that port."""
+    said = server.expect(re.compile(rf"^\* {name} listening on 127\.0\.0\.1:(\d+)$"))
+    return int(said[1])
 
 
 class JsonClient(Program):

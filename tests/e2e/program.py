@@ -13,7 +13,6 @@ import pty
 import re
 import resource
 import signal
-import socket
 import subprocess
 import termios
 import threading
@@ -32,13 +31,6 @@ def raise_file_limit(wanted: int = 8192) -> int:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
         soft = most
     return soft
-
-
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port that nobody listens on just now; another program may take it before you do."""
-    with socket.socket() as probe:
-        probe.bind((host, 0))
-        return int(probe.getsockname()[1])
 
 
 def _own_terminal() -> None:

@@ -11,7 +11,8 @@ import pytest
 
 from tests.e2e.faketime import SetClock
 from tests.e2e.harness import JsonClient, Stage
-from tests.e2e.program import LIMIT, free_port
+from tests.e2e.program import LIMIT
+from tests.ports import free_port
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.harness import JsonClient, Program
+from tests.ports import free_port
 
 ECHO = "import sys\nfor line in sys.stdin: print('said', line.strip(), flush=True)\nprint('end')"
 
@@ -32,6 +34,15 @@ def test_a_line_is_sent_and_awaited(tmp_path: Path, terminal: bool) -> None:
     echo.expect("end")
     assert echo.wait() == 0
     assert echo.end() == 0
+
+
+def test_reserved_port_is_free_only_for_the_program_that_is_told_it() -> None:
+    port = free_port()
+    with socket.socket() as another, pytest.raises(OSError, match="in use"):
+        another.bind(("127.0.0.1", port))
+    for _ in range(2):  # a server, and the same server started again
+        with socket.create_server(("127.0.0.1", port)), socket.socket() as caller:
+            caller.connect(("127.0.0.1", port))
 
 
 def test_control_c_on_a_terminal_is_a_signal(tmp_path: Path) -> None:

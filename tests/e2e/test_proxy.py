@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.program import LIMIT, free_port
+from tests.e2e.program import LIMIT
 from tests.e2e.proxy import Proxy, proxied
+from tests.ports import free_port
 
 
 class Listener:

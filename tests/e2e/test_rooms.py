@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.dialects.test_lobby import Member
-from tests.e2e.harness import JsonClient, Program, Stage, free_port
+from tests.e2e.harness import JsonClient, Program, Stage, free_port, other_port
 from tests.e2e.proxy import Proxy
 from tests.long import some
 
@@ -130,8 +130,8 @@ def test_a_server_that_is_killed_and_comes_back_has_lost_nothing(stage: Stage) -
 
 @pytest.mark.skipif(shutil.which("nc") is None, reason="there is no netcat here")
 def test_the_lobby_is_one_room_for_netcat_raw_and_classic_clients_and_ours(stage: Stage) -> None:
-    raw = free_port()
-    _, port = stage.server("--lobby", f"tcp:{raw}:interface=127.0.0.1")
+    server, port = stage.server("--lobby", "tcp:0:interface=127.0.0.1")
+    raw = other_port(server, "lobby")
     alice, bob = (member(stage, name, port, "#lobby") for name in ("alice", "bob"))
     netcat = Program(["nc", "127.0.0.1", str(raw)], stage.place("netcat"))
     stage.programs.append(netcat)

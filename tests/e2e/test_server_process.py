@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port
+from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port, other_port
 from tests.long import some
 
 TWIST = [sys.executable, "-c", "from twisted.application.twist._twist import Twist; Twist.main()"]
@@ -290,7 +290,7 @@ def test_quiet_prints_nothing_and_blur_no_whole_address(stage: Stage) -> None:
 
 def test_the_lobby_broadcasts(stage: Stage) -> None:
     server, _ = stage.server("--lobby", "tcp:0:interface=127.0.0.1")
-    port = int(server.expect(re.compile(r"^\* lobby listening on 127\.0\.0\.1:(\d+)$"))[1])
+    port = other_port(server, "lobby")
     with (
         socket.create_connection(("127.0.0.1", port), LIMIT) as ann,
         socket.create_connection(("127.0.0.1", port), LIMIT) as bob,

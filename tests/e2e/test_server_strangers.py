@@ -10,10 +10,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.e2e.harness import JsonClient, Stage
+from tests.e2e.harness import JsonClient, Stage, other_port
 from tests.e2e.rude import HALF
 from tests.e2e.test_encryption import talk
-from tests.redis_process import free_port
 
 MOST = 60
 NAMES = 200
@@ -81,20 +80,15 @@ class Strangers:
 
 
 @pytest.fixture
-def metrics() -> int:
-    return free_port()
-
-
-@pytest.fixture
-def crowded(stage: Stage, metrics: int) -> Iterator[int]:
-    """The port of a small server that strangers flood."""
+def crowded(stage: Stage) -> Iterator[tuple[int, int]]:
+    """The port of a small server that strangers flood, and that of its metrics."""
     limits = (f"connections={MOST}", f"registrations={NAMES}")
     words = [word for one in limits for word in ("--limits", one)]
-    where = f"tcp:{metrics}:interface=127.0.0.1"
-    _, port = stage.server("--metrics", where, *words)
+    server, port = stage.server("--metrics", "tcp:0:interface=127.0.0.1", *words)
+    metrics = other_port(server, "metrics")
     strangers = Strangers(port)
     strangers.begin()
-    yield port
+    yield port, metrics
     strangers.end()
 
 
@@ -112,9 +106,10 @@ def friend(stage: Stage, name: str, port: int) -> JsonClient:
 
 
 def test_friends_find_each_other_and_every_bound_holds(
-    stage: Stage, crowded: int, metrics: int
+    stage: Stage, crowded: tuple[int, int]
 ) -> None:
-    alice, bob = (friend(stage, name, crowded) for name in ("alice", "bob"))
+    port, metrics = crowded
+    alice, bob = (friend(stage, name, port) for name in ("alice", "bob"))
     talk(alice, bob)
     with urllib.request.urlopen(f"http://127.0.0.1:{metrics}/metrics", timeout=60) as answer:
         told = answer.read().decode()

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from chatproto.cli.server_options import ServerOptions
-from tests.e2e.harness import LIMIT, TWISTD, Program, Stage
+from tests.e2e.harness import LIMIT, TWISTD, Program, Stage, free_port
 from tests.e2e.test_server_process import REGISTER, ask
 
 MISC = Path(__file__).parents[2] / "misc"
@@ -157,9 +157,7 @@ def test_clients_come_back_to_a_server_that_is_started_again(
     shutil.which("systemd-socket-activate") is None, reason="there is no systemd here"
 )
 def test_systemd_itself_starts_it_when_somebody_comes(stage: Stage) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     home = stage.place("home")
     environment = dict(os.environ, HOME=str(home))
     server = [*TWISTD, "-n", "--pidfile=", "chatserver", "--store", "memory:", "--home", str(home)]

@@ -19,7 +19,8 @@ from zope.interface import provider
 
 from chatproto.stores.redis_log import RedisLog, RedisUrl
 from tests.contracts.names import key
-from tests.redis_process import Redis, free_port
+from tests.ports import free_port
+from tests.redis_process import Redis
 from tests.stores.test_redis_log import Reader
 
 SECRET = "s3cr3t-of-redis"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.dialects.wires import LIMIT, Fault, Wire
-from tests.e2e.harness import JsonClient, Stage, free_port
+from tests.e2e.harness import JsonClient, Stage, other_port
 
 
 class Member:
@@ -71,16 +71,8 @@ class Member:
 
 @pytest.fixture(scope="module")
 def lobby(shared_stage: Stage) -> int:
-    port = free_port()
-    shared_stage.server("--lobby", f"tcp:{port}:interface=127.0.0.1")
-    deadline = time.monotonic() + LIMIT
-    while True:  # the server tells its own port only
-        try:
-            Wire.dial(port).close()
-            return port
-        except ConnectionRefusedError:
-            if time.monotonic() > deadline:
-                raise
+    server, _ = shared_stage.server("--lobby", "tcp:0:interface=127.0.0.1")
+    return other_port(server, "lobby")
 
 
 @pytest.fixture
