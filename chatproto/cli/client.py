@@ -195,7 +195,10 @@ def _with_lines(reactor: Any, options: Options) -> IService:
     else:
         clock = reactor if context.settings.typed else None
         times = bool(options["time"])
-        ui = PlainInterface(client, screen.write_line, wall, clock, lambda: keyboard.pending, times)
+        form = options["time-format"]
+        ui = PlainInterface(
+            client, screen.write_line, wall, clock, lambda: keyboard.pending, times, form
+        )
     scripts = control(client, ui.tell)
 
     def failed(sentence: str) -> None:
@@ -236,9 +239,10 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         wall,
         lambda: window_size(fd).columns,
         glyphs,
-        Attention(options["id"], on=True),
+        Attention(options["id"], on=not options["no-bell"]),
         lambda: terminal.changed(),
         client.calls.hold,
+        options["time-format"],
     )
     terminal = ScreenTerminal(
         reactor,
@@ -246,7 +250,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         sys.__stdout__,
         Output(reactor, fd),
         ui,
-        Styles(colours_wanted("auto", os.environ, colours_of(fd))),
+        Styles(colours_wanted(options["color"], os.environ, colours_of(fd))),
         TypedHistory(None if options["no-log"] else options["home"] / "history"),
         ui.candidates,
     )

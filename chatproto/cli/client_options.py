@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import os
 import re
+from datetime import datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,9 @@ MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
 MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
 _EVERYBODY = ip_address("255.255.255.255")
+MOST_FORMAT = 32
+"""Characters of --time-format, and of a time in it."""
+COLORS = ("auto", "always", "never")
 INTERFACES = ("auto", "full", "plain", "json")
 PATHS = tuple(mode.value for mode in PathMode)
 
@@ -94,6 +98,13 @@ class Options(ProgramOptions):
             "auto",
             "full, plain, json, or auto: full on a terminal, plain elsewhere and with --plain",
         ],
+        [
+            "color",
+            None,
+            "auto",
+            "Colours: auto (on a terminal, unless NO_COLOR is set), always, never",
+        ],
+        ["time-format", None, "%H:%M", "Times of day, as for strftime: %H:%M:%S, or %I:%M %p"],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
         ["accept", None, "ask", "Files taken: ask, known, verified (safety number compared), none"],
         ["downloads", None, None, "Folder for files that others send (default: the platform's)"],
@@ -118,6 +129,7 @@ class Options(ProgramOptions):
         ["plain", None, "Speak the classic dialect to the server, with --open"],
         ["open", None, "Let unencrypted peers in, and call people who have no key"],
         ["half-duplex", None, "Take turns"],
+        ["no-bell", None, "Ring no bell and send no notification for messages and calls"],
         ["time", None, "Begin each line with the local time (plain interface)"],
         ["no-log", None, "Write down nothing of what is said, only how far it has come"],
         ["beacon", None, "Tell everybody on the network that you are there, and hear who else is"],
@@ -185,6 +197,8 @@ class Options(ProgramOptions):
         self["dialect"] = self["dialect"] or "canon"
         self._one_of("dialect", tuple(DIALECTS))
         self._interface()
+        self._one_of("color", COLORS)
+        self._time_format()
         self._one_of("answer", ANSWERS)
         self._one_of("path", PATHS)
 
@@ -303,6 +317,18 @@ class Options(ProgramOptions):
             wants = f"a number of seconds from {SHORTEST_PING} to 3600"
             raise WrongOption(f"--{name} wants {wants}, not {self[name]!r}")
         self[name] = seconds
+
+    def _time_format(self) -> None:
+        text = self["time-format"]
+        try:
+            shown = datetime(2026, 11, 28, 17, 8, 34).strftime(text)
+        except (ValueError, UnicodeError):
+            shown = ""
+        if len(text) > MOST_FORMAT or not 0 < len(shown) <= MOST_FORMAT or not shown.isprintable():
+            raise WrongOption(
+                f"--time-format wants a format such as %H:%M, of at most {MOST_FORMAT} characters, "
+                f"not {text[:MOST_FORMAT]!r}"
+            )
 
     def _one_of(self, name: str, known: tuple[str, ...]) -> None:
         if self[name] not in known:

@@ -52,7 +52,13 @@ class ContactKeys:
             raise CodedError(f"no key of {name} is known", Reason.UNKNOWN_NAME)
         key = recipient.key
         number = known.safety_number(key)
-        lines: tuple[str, ...] = (number, f"if {name} sees the same digits: /verify {name} yes")
+        groups = number.split(" ")
+        half = len(groups) // 2  # a line that fits forty columns, so that no group is broken
+        lines: tuple[str, ...] = (
+            " ".join(groups[:half]),
+            " ".join(groups[half:]),
+            f"if {name} sees the same digits: /verify {name} yes",
+        )
         if same == "yes":
             client_id = conversation.id if conversation is not None else name
             if not known.knows(key) and ID.fullmatch(client_id) is None:

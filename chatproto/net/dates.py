@@ -23,10 +23,16 @@ def moment_of(date: str) -> Wall:
     return Wall(datetime.fromisoformat(date).timestamp())
 
 
-def short_time(at: Wall, now: Wall, zone: tzinfo | None = None) -> str:
+HOURS_AND_MINUTES = "%H:%M"
+
+
+def short_time(
+    at: Wall, now: Wall, zone: tzinfo | None = None, form: str = HOURS_AND_MINUTES
+) -> str:
     """Return the moment `at` as `17:08`, or, on another day than `now`, as `2026-11-28 17:08`.
 
-    Args: `zone`: the reader's time zone; None is this machine's.
+    Args: `zone`: the reader's time zone; None is this machine's. `form`: of the time of day, as for
+    `strftime`.
     A moment that no calendar has, which only a peer's wrong clock tells, is `????-??-?? ??:??`.
     """
     try:
@@ -37,4 +43,5 @@ def short_time(at: Wall, now: Wall, zone: tzinfo | None = None) -> str:
     except (OverflowError, ValueError, OSError):
         return "????-??-?? ??:??"
     same_day = moment.date() == today.date()
-    return f"{moment:%H:%M}" if same_day else moment.isoformat(" ", "minutes")[:16]
+    time = moment.strftime(form)
+    return time if same_day else f"{moment.date().isoformat()} {time}"

@@ -9,6 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.client.app import Client
 from chatproto.client.events import Event, Failed, Notice, Running
 from chatproto.net.clock import Wall
+from chatproto.net.dates import HOURS_AND_MINUTES
 from chatproto.ui.commands import TypedText, carry_out_typed, parse, run
 from chatproto.ui.paste import Paste
 from chatproto.ui.paste_guard import PasteGuard
@@ -24,8 +25,9 @@ class PlainInterface:
     """Plain interface: one event per line out, one command or text per line in.
 
     `write_line` takes a line without its end and does not block. `seconds`: the time of day, seconds since
-    1970. `times`: begin each line with it. `clock`: only for a terminal, where pasted lines become one
-    message and run no commands unasked. `more`: tells whether unread input is waiting.
+    1970. `times`: begin each line with it, in the `form` of `strftime`. `clock`: only for a terminal,
+    where pasted lines become one message and run no commands unasked. `more`: tells whether unread input
+    is waiting.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class PlainInterface:
         clock: IReactorTime | None = None,
         more: Callable[[], bool] = lambda: False,
         times: bool = False,
+        form: str = HOURS_AND_MINUTES,
     ) -> None:
         self._client = client
         self._write_line = write_line
         self._seconds = seconds
         self._times = times
+        self._form = form
         self._paste: Paste | None = None
         self._guard: PasteGuard | None = None
         if clock is not None:
@@ -49,14 +53,14 @@ class PlainInterface:
 
     def tell(self, event: Event) -> None:
         """Shows `event`."""
-        for line in plain_lines(event, self._seconds(), self._times):
+        for line in plain_lines(event, self._seconds(), self._times, self._form):
             self._write_line(line)
         if isinstance(event, Running) and self._guard is not None:
             self.tell(Notice("/help lists the commands"))
 
     def dropped_line(self, count: int) -> str:
         """Format the notice that `count` lines were dropped because the output is full."""
-        return plain_lines(dropped(count), self._seconds(), self._times)[0]
+        return plain_lines(dropped(count), self._seconds(), self._times, self._form)[0]
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or shows why it cannot be done."""

@@ -37,7 +37,7 @@ from chatproto.client.events import (
     Undelivered,
 )
 from chatproto.net.clock import Wall
-from chatproto.net.dates import date_of, short_time
+from chatproto.net.dates import HOURS_AND_MINUTES, date_of, short_time
 from chatproto.ui.file_view import file_lines, list_lines
 from chatproto.ui.legible import bracket, inline, name, room_name, split
 from chatproto.ui.room_view import room_lines
@@ -46,18 +46,20 @@ from chatproto.wire.fields import host_port
 from chatproto.wire.reasons import Cause, Reason, reason_of
 
 
-def plain_lines(event: Event, now: Wall, times: bool = False) -> list[str]:
+def plain_lines(
+    event: Event, now: Wall, times: bool = False, form: str = HOURS_AND_MINUTES
+) -> list[str]:
     """Return `event` as lines without line ends; none if it needs no showing (protocol section 2).
 
     Lines of the past begin with the local time at which they were said. `times`: all lines begin
-    with a time. `now` is seconds since 1970.
+    with a time. `now` is seconds since 1970. `form`: of the time of day, as for `strftime`.
     """
     past = isinstance(event, MessageReceived) and event.history
     lines = _lines(event, now)
     if not times and not past:
         return lines
     said = event.said if isinstance(event, MessageReceived) else None
-    at = short_time(now if said is None else said, now)
+    at = short_time(now if said is None else said, now, form=form)
     return [f"{at} {line}" for line in lines]
 
 

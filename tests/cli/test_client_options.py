@@ -56,6 +56,21 @@ class WaysTests(SynchronousTestCase):
         self.assertIn("--announce", self.refused("--announce", "10.0.0.1:0"))
         self.parsed("--announce", "127.0.0.1:5", "--announce", "[fd00::2]:5")
 
+    def test_plain_means_the_plain_interface_unless_another_is_named(self) -> None:
+        for words, ui in {
+            (): "plain", ("--plain",): "plain", ("--plain", "--ui", "json"): "json",
+            ("--ui", "json"): "json",
+        }.items():  # fmt: skip
+            options = self.parsed(*words)
+            self.assertEqual(options["ui"], ui)
+            options["opened"].close()
+
+    def test_a_time_format_that_shows_no_time(self) -> None:
+        for wrong in ("%n", "%H" * 17, "%c" * 9, "\x1b[2J", "x" * 33):
+            self.assertIn("--time-format wants", self.refused("--time-format", wrong))
+        self.assertEqual(self.parsed("--time-format", "%I:%M %p")["time-format"], "%I:%M %p")
+        self.assertIn("--color is one of auto, always, never", self.refused("--color", "red"))
+
     def test_a_way_that_there_is_not(self) -> None:
         self.assertIn("--path is one of auto, direct, relay", self.refused("--path", "straight"))
 

@@ -23,13 +23,15 @@ from chatproto.client.events import (
 from chatproto.net.clock import Wall
 from chatproto.stdio.printable import printable
 from chatproto.ui.legible import inline, name, room_name, split
+from chatproto.ui.qr import qr_lines
 from chatproto.ui.screen.cells import cut
 from chatproto.ui.screen.folding import folded
-from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.glyphs import UNICODE, Glyphs
 from chatproto.ui.screen.own_lines import OwnLine
 from chatproto.ui.screen.rows import label, plain_rows, rows, rule
 from chatproto.ui.screen.styles import Fragment, Line, person_style
 from chatproto.ui.view import plain_lines
+from chatproto.wire.actions import spoken
 
 PAST = 7 * 86400.0
 """Seconds: a message says itself when it was written, and is believed so far back."""
@@ -59,7 +61,8 @@ class Scrollback:
                 return self._message(event, now)
             case CommandOutput():
                 lines = [line.removeprefix("* ") for line in plain_lines(event, now)]
-                return plain_rows(lines, self._columns())
+                code = qr_lines(event, self._columns()) if self._glyphs.full == UNICODE.full else []
+                return plain_rows(lines, self._columns()) + [(("", line),) for line in code]
             case Sent() | Delivered() | Exited():
                 return []  # own_lines.py follows them
             case RoomChanged(change="current"):
@@ -85,7 +88,7 @@ class Scrollback:
             parts.insert(0, (person_style(line.where), line.where))
         elif line.where != current:
             parts.append((person_style(line.where), f"to {name(line.where)}"))
-        shown = folded(split(line.text), self._glyphs)
+        shown = folded(split(spoken(line.text)), self._glyphs)
         return self._entry(line.at, label(parts, self._glyphs), shown, self._mark(line))
 
     def late(self, lines: list[OwnLine], now: Wall) -> list[Line]:
@@ -96,7 +99,7 @@ class Scrollback:
             to = f"delivered to {name(where)}"
             text = f"{self._glyphs.tick} {len(ours)} messages {to}"
             if len(ours) == 1:
-                said = cut(inline(ours[0].text), 40, self._glyphs.more)
+                said = cut(inline(spoken(ours[0].text)), 40, self._glyphs.more)
                 text = f"{self._glyphs.tick} {to}: {said}"
             found += self._entry(now, _NOTICE, [text])
         return found
@@ -130,7 +133,7 @@ class Scrollback:
         if event.room is not None:
             room = room_name(event.room)
             parts.insert(0, (person_style(room), room))
-        return self._entry(at, label(parts, self._glyphs), split(event.text))
+        return self._entry(at, label(parts, self._glyphs), split(spoken(event.text)))
 
     def _entry(
         self, at: Wall, who: Line, lines: list[str], mark: Fragment | None = None

@@ -1,0 +1,42 @@
+"""Draw the safety number as a QR code, for another device to read."""
+
+from __future__ import annotations
+
+from itertools import zip_longest
+
+from chatproto.client.events import CommandOutput, Event
+
+BORDER = 2
+"""Light modules around the code; readers need some."""
+MISSING = "no QR code: pip install 'chatproto[qr]' adds what draws it"
+_HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False, False): "█"}
+"""Two modules, one above the other (True: dark), as a character that draws the light ones."""
+
+
+def qr_lines(event: Event, columns: int) -> list[str]:
+    """Return lines that show the number of /verify as a QR code of its sixty digits.
+
+    At most 17 lines. None for another event, for a number that was compared already, and where `columns`
+    are too few; one line that says how to get it where segno is not installed. The light modules are
+    drawn, so that the code is right for light text on a dark screen.
+    """
+    if not isinstance(event, CommandOutput) or event.command != "verify":
+        return []
+    if event.data.get("verified"):
+        return []
+    try:
+        import segno
+    except ImportError:
+        return [MISSING]
+    digits = str(event.data["number"]).replace(" ", "")
+    modules = [
+        list(map(bool, row)) for row in segno.make_qr(digits, error="l").matrix_iter(1, BORDER)
+    ]
+    width = len(modules[0])
+    if width > columns:
+        return []
+    light = [False] * width
+    pairs = zip_longest(modules[::2], modules[1::2], fillvalue=light)
+    return [
+        "".join(_HALVES[above, below] for above, below in zip(*pair, strict=True)) for pair in pairs
+    ]
