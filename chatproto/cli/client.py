@@ -188,7 +188,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
         flushed=screen.flush,
     )
     context = client.context
-    full.listen(client.calls.hold)
+    full.listen(client.connections.hold)
     ui: PlainInterface | JsonLines
     if is_json:
         ui = JsonLines(client, screen.write_line, wall)

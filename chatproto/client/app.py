@@ -7,8 +7,15 @@ from pathlib import Path
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
-from chatproto.client.calls.outgoing import OutgoingCalls
+from chatproto.client.calls.connections import Connections
+from chatproto.client.calls.dialer import Dialer
+from chatproto.client.calls.lone_messages import LoneMessages
+from chatproto.client.calls.outgoing import CallDialer, OutgoingCalls
+from chatproto.client.calls.plain_calls import PlainCalls
 from chatproto.client.calls.rendezvous import ServerAnswers
+from chatproto.client.calls.rendezvous_table import RendezvousTable
+from chatproto.client.calls.secure_calls import SecureCalls
+from chatproto.client.calls.secure_dialer import Redials, SecureDialer
 from chatproto.client.contact_keys import ContactKeys
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
@@ -87,6 +94,9 @@ class Client:
     trust: TrustStore | None
     people: AddressBook
     calls: Calls
+    connections: Connections
+    rendezvous: RendezvousTable
+    plain_calls: PlainCalls
     outgoing: OutgoingCalls
     talk: ConversationOrders
     messages: Messages
@@ -179,19 +189,30 @@ def build_client(
     calls = Calls(
         context,
         trust,
-        people,
         place,
         conversations,
         strangers,
         requests,
         resolver,
-        answers,
         events,
         posts,
         files,
     )
+    connections = Connections(context, calls)
+    dialer = Dialer(context.clock, context.limits, lambda: place.own_port)
+    secure = SecureCalls(context, trust, calls, connections, files)
+    rendezvous = RendezvousTable(
+        context, trust, place, calls, connections, secure, dialer, answers, events
+    )
+    plain = PlainCalls(context, people, calls, connections, secure, rendezvous)
+    secure_dialer = SecureDialer(context, people, calls, answers, rendezvous)
+    Redials(context, people, calls, connections, secure_dialer)
+    caller = CallDialer(
+        context, requests, resolver, calls, connections, plain, dialer, secure_dialer
+    )
+    LoneMessages(calls.signals.alone, caller.dial_alone)
     outgoing = OutgoingCalls(
-        context, trust, people, dialects or KnownDialects(), requests, resolver, calls
+        context, trust, people, dialects or KnownDialects(), requests, resolver, calls, caller
     )
     deliveries = Deliveries(
         context, trust, people, posts, server, calls.talks_with, outgoing.deliver
@@ -199,7 +220,7 @@ def build_client(
     outbox = Outbox(context, trust, calls, posts, deliveries, resolver, events)
     rooms = JoinedRooms(context, conversations, requests, access.rooms, strangers, posts, events)
     in_room = RoomOrders(context, requests, rooms)
-    talk = ConversationOrders(calls, files, outbox.leave_for)
+    talk = ConversationOrders(context, trust, place, calls, files, outbox.leave_for)
     held = HeldInput(context, conversations, talk, outbox.leave_for)
     messages = Messages(context, trust, server, calls, outgoing, talk, rooms, in_room, outbox, held)
     program = Program(
@@ -210,6 +231,8 @@ def build_client(
         neighbours,
         requests,
         calls,
+        connections,
+        rendezvous,
         talk,
         rooms,
         files,
@@ -224,6 +247,9 @@ def build_client(
         trust=trust,
         people=people,
         calls=calls,
+        connections=connections,
+        rendezvous=rendezvous,
+        plain_calls=plain,
         outgoing=outgoing,
         talk=talk,
         messages=messages,
@@ -236,5 +262,5 @@ def build_client(
         server=server,
         directory=ServerQueries(context, requests, people, resolver),
         neighbours=neighbours,
-        status=StatusReport(context, place, trust, server, calls, rooms),
+        status=StatusReport(context, place, trust, server, calls, rendezvous, rooms),
     )

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 
-from chatproto.client.calls.dialer import PeerUnreachable
 from chatproto.client.calls.rendezvous import path_of
-from chatproto.client.context import Signal
+from chatproto.client.context import Context, Signal
 from chatproto.client.events import (
     Bye,
     Delivered,
@@ -24,6 +23,8 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.timers import Timers
@@ -57,14 +58,12 @@ from chatproto.session.effects import (
 )
 from chatproto.session.floor import TurnHolder
 from chatproto.session.ledger import MSG, StreamEntry
-from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.paths import Race
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
-from chatproto.wire.bcp2_common import Address
-from chatproto.wire.dialects import Dialect, Me
+from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, CodedError, Reason, reason_of
 
 
@@ -89,44 +88,6 @@ class RedialState:
         due, self.next = self.next, call
         if due is not None:
             due.cancel()
-
-
-class LoneMessages:
-    """Goes to one person, one after another, so that they arrive in the order in which they were said.
-
-    `dial` makes a connection, or raises Unreachable; `unsaid` is told the text for which there was none,
-    and why.
-    """
-
-    def __init__(
-        self,
-        dial: Callable[[], Awaitable[PlainPeerConnection]],
-        unsaid: Callable[[str, str], None],
-    ) -> None:
-        self._dial = dial
-        self._unsaid = unsaid
-        self._turn = DeferredLock()
-        self._waiting = 0
-
-    def __len__(self) -> int:
-        """Return the number of messages without a connection."""
-        return self._waiting
-
-    def write(self, frame: bytes, text: str | None) -> None:
-        """Send `frame`, which carries `text`, or is a farewell (None)."""
-        self._waiting += 1
-        self._turn.run(lambda: Deferred.fromCoroutine(self._carry(frame, text)))
-
-    async def _carry(self, frame: bytes, text: str | None) -> None:
-        try:
-            link = await self._dial()
-        except PeerUnreachable as error:
-            self._waiting -= 1
-            if text is not None:
-                self._unsaid(text, str(error))
-            return
-        self._waiting -= 1
-        link.write_last(frame, text)
 
 
 EACH = 3
@@ -198,55 +159,34 @@ class MessageNews:
                 self._tell(Undelivered(name, reason, fate.id, fate.text or None))
 
 
-class ConnectionOrigin(Protocol):
-    """Origin of a connection: how it came about."""
+@dataclass(frozen=True, slots=True)
+class LoneFrame:
+    """A frame of a dialect that dials back: it needs a connection of its own.
 
-    @property
-    def reasons(self) -> dict[Address | None, str]:
-        """Result of each address that was tried; None stands for the relay."""
+    `text`: the message in it, None for a farewell.
+    """
+
+    conversation: Conversation
+    data: bytes
+    text: str | None
 
 
-class ConversationOwner(Protocol):
-    """Parts of the client that a conversation uses."""
+class ConversationSignals:
+    """Signals of every conversation of one client, for the parts that act on them."""
 
-    def written(self) -> None:
-        """Messages of ours went out or arrived: there is room for others."""
-
-    @property
-    def current(self) -> Conversation | None:
-        """Current conversation, or None."""
-
-    @property
-    def me(self) -> Me:
-        """Own id and address, as openers tell them."""
-
-    def now(self) -> Wall:
-        """Seconds since the epoch."""
-
-    def tell(self, event: Event) -> None:
-        """News for the person."""
-
-    def security(self, key: str) -> str:
-        """`verified` or `encrypted`."""
-
-    def pin(self, conversation: Conversation) -> None:
-        """Keep that `conversation.pins` has its key."""
-
-    async def dial_alone(self, conversation: Conversation) -> PlainPeerConnection:
-        """A new connection to them that carries one message. Raises Unreachable."""
-
-    def redial(self, conversation: Conversation, failed: bool) -> None:
-        """Make another connection to them; `failed`: the last try was in vain."""
-
-    def carried(self, conversation: Conversation) -> None:
-        """Note that the conversation is open on a connection, or no longer."""
-
-    @property
-    def shown(self) -> Signal[int]:
-        """Signal that a line of the log was shown to the user."""
-
-    def conversation_ended(self, conversation: Conversation, reason: str) -> None:
-        """Note that the session closed, for `reason`."""
+    def __init__(self) -> None:
+        self.carried: Signal[Conversation] = Signal()
+        """The conversation is open on a connection, or no longer."""
+        self.keyed: Signal[Conversation] = Signal()
+        """The conversation is open, and its key belongs to the id `pins`."""
+        self.redial: Signal[tuple[Conversation, bool]] = Signal()
+        """The conversation needs another connection; True: the last try failed."""
+        self.alone: Signal[LoneFrame] = Signal()
+        """A frame needs a connection of its own."""
+        self.shown: Signal[int] = Signal()
+        """The text of this line of the log was shown."""
+        self.ended: Signal[tuple[Conversation, str]] = Signal()
+        """The session closed, for this reason."""
 
 
 class Conversation:
@@ -258,9 +198,11 @@ class Conversation:
 
     def __init__(
         self,
-        owner: ConversationOwner,
-        clock: IReactorTime,
-        limits: ClientLimits,
+        context: Context,
+        place: OwnAddresses,
+        trust: TrustStore | None,
+        signals: ConversationSignals,
+        is_current: Callable[[Conversation], bool],
         session: PeerSession,
         name: str,
         number: int,
@@ -284,17 +226,18 @@ class Conversation:
         self.named = False  # by an id that they told or the server gave, not by an address
         self.dialling: Deferred[Any] | None = None
         self.ask_again: Callable[[], None] | None = None  # of a call: have them introduced anew
-        self.meeting: ConnectionOrigin | None = (
-            None  # of the connection that carries it, if there was one
-        )
+        self.race: Race[SecurePeerConnection] | None = None
+        """The race of paths that found the connection in use, if there was one."""
         self.path: str | None = None  # how that goes, or went before it broke: `path_of`
-        self._owner = owner
-        self._clock = clock
-        self._limits = limits
+        self._context = context
+        self._place = place
+        self._trust = trust
+        self._signals = signals
+        self._is_current = is_current
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
         self.tries = RedialState()
-        self._timers = Timers(clock)
-        self._news = MessageNews(owner.tell)
+        self._timers = Timers(context.clock)
+        self.news = MessageNews(context.publish)
         self.warned_of = ""  # a text that may be too long for their program, until it is said again
         self.merged_into: Conversation | None = None  # the one that goes on with its words
         self.heard_any = False
@@ -302,10 +245,9 @@ class Conversation:
         self._shown = False
         self._was_open = False
         self._cut = True  # it was not open, or that it broke was told
-        self._alone = LoneMessages(
-            lambda: owner.dial_alone(self),
-            lambda text, reason: self._news.unsaid(self.name, text, reason),
-        )
+        self.alone = DeferredLock()
+        """Held by the frame of `ConversationSignals.alone` that is being sent."""
+        self.lone_frames = 0  # that wait for a connection of their own
         self._to_say = 0  # handed out by the session, and its link has not been told yet
         self._told_mode: object = None  # `full` or `half`, as the person has heard it last
 
@@ -339,7 +281,7 @@ class Conversation:
         """Number of our messages not yet written or, if that can be known, not yet acknowledged."""
         plain = not self.session.dialect.numbered
         backlog = sum(one.backlog for one in self.session.connections) if plain else 0
-        return self.session.unsent + self._to_say + len(self._alone) + backlog
+        return self.session.unsent + self._to_say + self.lone_frames + backlog
 
     @property
     def peer_host(self) -> str | None:
@@ -374,8 +316,8 @@ class Conversation:
             self._to_say -= isinstance(effect, Speak)
             self._perform(effect)
         if any(isinstance(effect, MessageOutcome) for effect in effects):
-            self._timers.again("ack", self._limits.ack_wait)
-            self._owner.written()
+            self._timers.again("ack", self._context.limits.ack_wait)
+            self._context.settled(None)
 
     def show(self, state: str | None = None, **changes: object) -> None:
         """Tell how it stands, with `changes` of the event's fields."""
@@ -388,7 +330,7 @@ class Conversation:
             known["was"] = self.was
         self.was = ""
         shown = state or ("ringing" if self.state is SessionState.ASKING else self.state.value)
-        self._owner.tell(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
+        self._context.publish(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
 
     def _safety(self) -> dict[str, object]:
         """From when it is open on, every event says how safe it is."""
@@ -398,11 +340,6 @@ class Conversation:
         ):
             return {}
         return {"encrypted": self.key is not None, "security": self.security()}
-
-    def met(self, meeting: ConnectionOrigin | None) -> None:
-        """Note that the peer called on a connection made for `meeting`."""
-        if meeting is not None:
-            self.meeting = meeting
 
     def unsend(self, number: int) -> None:
         """Take back message `number`, which has not arrived. Raises LocalError in plain text."""
@@ -414,19 +351,22 @@ class Conversation:
 
     def current(self) -> bool:
         """Return True if typed lines without a slash go here."""
-        return self._owner.current is self
+        return self._is_current(self)
 
     def security(self) -> str:
         """Return the security level: `open`, `encrypted` or `verified`."""
-        return "open" if self.key is None else self._owner.security(self.key)
+        key, trust = self.key, self._trust
+        if key is None:
+            return "open"
+        return trust.security(key) if trust is not None else "encrypted"
 
     def _perform(self, effect: Effect) -> None:
-        me, tell = self._owner.me, self._owner.tell
+        me, tell = self._place.me, self._context.publish
         match effect:
             case Call(connection):
                 connection.write_opener(me)
             case Speak(None, text):
-                self._alone.write(self._dialect.frame(me, text, b""), text)
+                self._send_alone(self._dialect.frame(me, text, b""), text)
             case Speak(connection, text):
                 connection.write_text(me, text)
             case SendChat(connection, opening):
@@ -440,34 +380,36 @@ class Conversation:
             case Refuse(connection, status):
                 connection.refuse(status)
             case Leave(None, word):
-                self._alone.write(self._dialect.farewell(me, word, b""), None)
+                self._send_alone(self._dialect.farewell(me, word, b""), None)
             case Leave(connection, word):
                 connection.write_farewell(me, word)
             case Drop(connection):
                 connection.drop()
             case ProbeConnection(connection):
                 connection.probe()
-                self._timers.after("probe", self._limits.probe_wait, self._silent)
+                self._timers.after("probe", self._context.limits.probe_wait, self._silent)
             case Redial(failed):
-                self._owner.redial(self, failed)
+                self._signals.redial((self, failed))
             case Broken(reason):
                 self._cut = True
-                self._owner.carried(self)
-                self.tries.broke = self._clock.seconds()
+                self._signals.carried(self)
+                self.tries.broke = self._context.clock.seconds()
                 self.show(reason=reason, code=reason_of(reason))
                 self._tell_waiting()
             case PeerRinging():
                 broken = self.state is SessionState.BROKEN
-                wait = self._limits.resume_wait if broken else self._limits.answer_ring
+                wait = (
+                    self._context.limits.resume_wait if broken else self._context.limits.answer_ring
+                )
                 self._timers.after("ring", wait, self._no_answer)
                 if broken:
-                    self._owner.carried(self)
+                    self._signals.carried(self)
                 else:
                     self.show()
             case StopDialling():
                 self._stop_dialling()
             case Ringing():
-                self._timers.after("ring", self._limits.ring_wait, self._ring_out)
+                self._timers.after("ring", self._context.limits.ring_wait, self._ring_out)
                 self.show()
             case SessionOpened() | Resumed():
                 self._timers.stop()
@@ -475,9 +417,9 @@ class Conversation:
                 self.tries.failures = self.tries.dials = 0
                 self.quiet = False
                 self._was_open = True
-                self._owner.carried(self)
+                self._signals.carried(self)
                 if self.pins is not None and self.key is not None:
-                    self._owner.pin(self)
+                    self._signals.keyed(self)
                 moved = self._see_path() and not self._cut
                 if moved:  # and it was never broken, to whoever is told
                     self.show("open", path=self.path)
@@ -499,19 +441,19 @@ class Conversation:
                 self.show("open", host=None, port=None, **news)
             case Received(text, id, line, at):
                 self.heard_any = True
-                self._news.heard(self.name, text, id, self._owner.now() if at is None else at)
+                self.news.heard(self.name, text, id, self._context.now() if at is None else at)
                 if line:
-                    self._owner.shown(line)
+                    self._signals.shown(line)
             case Queued(_, id):
                 self._tell_kept(id)
             case Unsaid(text, reason):
-                self._news.unsaid(self.name, text, reason)
+                self.news.unsaid(self.name, text, reason)
             case MessageOutcome():
-                self._news.became(self.name, effect)
+                self.news.became(self.name, effect)
             case SessionEnded(reason, left):
                 self._timers.stop()
                 self.tries.stop()
-                self._owner.carried(self)
+                self._signals.carried(self)
                 if left:
                     code = reason_of(reason)
                     why = None if code is Reason.PEER_LEFT else reason
@@ -521,56 +463,58 @@ class Conversation:
                 elif not self.quiet:
                     refusal = self.refusal or CodedError(reason, reason_of(reason))
                     tell(Failed.of(refusal, "chat", self.name))
-                self._owner.conversation_ended(self, reason)
+                self._signals.ended((self, reason))
 
     def spoke(self, text: str) -> None:
         """`text` was written, to one whose messages have no number."""
         self.said_any = True
-        self._news.written(self.name, text, self._owner.now())
+        self.news.written(self.name, text, self._context.now())
 
     def writes(self, entry: StreamEntry) -> bool:
         """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
         if not self.session.still_says(entry):
             return False
         if self.session.spoke(entry) and entry.kind == MSG:
-            self._news.written(self.name, entry.text, entry.at, entry.id)
+            self.news.written(self.name, entry.text, entry.at, entry.id)
         if entry.kind == MSG and "ack" not in self._timers:
-            self._timers.after("ack", self._limits.ack_wait, self._tell_waiting)
+            self._timers.after("ack", self._context.limits.ack_wait, self._tell_waiting)
         return True
 
     def will_tell_of(self, post: Delivery) -> None:
         """Report the delivery of messages queued earlier with their text."""
-        self._news.waited(post.unsettled)
+        self.news.waited(post.unsettled)
 
     def speak_plainly(self, dialect: Dialect) -> None:
         """Call them in plain text instead, with what waits; `recipient` is an OpenPeer already."""
         assert self.recipient == self.open_peer
         before = self.session
-        self.session = PeerSession(dialect, half=before.half, limits=self._limits)
+        self.session = PeerSession(dialect, half=before.half, limits=self._context.limits)
         self.session.call()
         self.session.waiting.extend(before.waiting)
 
     def _tell_kept(self, id: int) -> None:
         if self.state is SessionState.OPEN and self.session.floor.half:
-            self._news.kept_for_turn()
+            self.news.kept_for_turn()
         elif id and self.state is not SessionState.OPEN:
-            self._news.kept(self.name, id)
+            self.news.kept(self.name, id)
 
     def _tell_waiting(self) -> None:
         """Say which messages were written and have not arrived."""
         post = self.session.post
         if post is not None and not self.quiet:
-            self._news.wait(self.name, post.queued)
+            self.news.wait(self.name, post.queued)
 
     def _see_path(self) -> bool:
         """Keep how the connection goes; whether that is another way than before."""
         links, before = self.session.connections, self.path
         if links:
-            inside_tls, first = self.session.dialect.numbered, links[0]
-            relayed = inside_tls and first.relayed
-            self.path = path_of(first.host, relayed, inside_tls and first.both_dialled)
+            self.path = path_of(links[0].host, links[0].relayed, links[0].both_dialled)
         self.path = self.path or "direct"
         return self.path != before
+
+    def _send_alone(self, frame: bytes, text: str | None) -> None:
+        self.lone_frames += 1
+        self._signals.alone(LoneFrame(self, frame, text))
 
     def _stop_dialling(self) -> None:
         dialling, self.dialling = self.dialling, None

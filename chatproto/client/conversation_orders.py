@@ -6,8 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chatproto.client.calls.calls import Calls
+from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.files import Files
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import RAW, Dialect
@@ -27,8 +30,17 @@ class ConversationOrders:
     """
 
     def __init__(
-        self, calls: Calls, files: Files | None, leave_for: Callable[[Recipient, str], bool]
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        place: OwnAddresses,
+        calls: Calls,
+        files: Files | None,
+        leave_for: Callable[[Recipient, str], bool],
     ) -> None:
+        self._context = context
+        self._trust = trust
+        self._place = place
         self._calls = calls
         self._files = files
         self._leave_for = leave_for
@@ -63,21 +75,21 @@ class ConversationOrders:
         """Say `text` in `conversation`."""
         if self._calls.lasts(conversation):
             self._calls.attach(conversation)
-        if len(text.encode()) > self._calls.limits.message:
-            raise LocalError(413, f"a message has at most {self._calls.limits.message} bytes")
+        if len(text.encode()) > self._context.limits.message:
+            raise LocalError(413, f"a message has at most {self._context.limits.message} bytes")
         session = conversation.session
         words = session.dialect.farewells
         if session.dialect is RAW:
-            words = words | frozenset(self._calls.settings.farewells)
+            words = words | frozenset(self._context.settings.farewells)
         self._refuse_too_long(conversation, text)
         if text in words and conversation.state is SessionState.OPEN:
             conversation.perform(session.leave(text))
-        elif conversation.unsent >= self._calls.limits.waiting_messages:
+        elif conversation.unsent >= self._context.limits.waiting_messages:
             raise LocalError(
                 429, f"{conversation.unsent} messages wait already: this one was not taken"
             )
         else:
-            conversation.perform(session.say(text, self._calls.now()))
+            conversation.perform(session.say(text, self._context.now()))
 
     def _refuse_too_long(self, conversation: Conversation, text: str) -> None:
         """Warn before a message that ends the chat with a program that reads a frame at once.
@@ -87,7 +99,7 @@ class ConversationOrders:
         dialect = conversation.session.dialect
         if not isinstance(dialect, Dialect) or not dialect.longest:
             return
-        size = len(dialect.frame(self._calls.me, text, b""))
+        size = len(dialect.frame(self._place.me, text, b""))
         if size > dialect.longest and conversation.warned_of != text:
             conversation.warned_of = text
             raise LocalError(
@@ -118,7 +130,7 @@ class ConversationOrders:
 
     def key_of(self, what: str) -> str:
         """The pinned key of the contact `what`. Raises LocalError if there is none."""
-        recipient, known = self._calls.names.resolve(what), self._calls.acquaintances
+        recipient, known = self._calls.names.resolve(what), self._trust
         if isinstance(recipient, KeyedPerson) and known is not None and known.knows(recipient.key):
             return recipient.key
         raise LocalError(404, f"there is no conversation with {what}")
@@ -126,14 +138,14 @@ class ConversationOrders:
     def set_half(self, half: bool) -> None:
         """Take turns in the current conversation, or no more."""
         conversation = self._calls.all.need_current()
-        effects = conversation.session.set_half(half, self._calls.now())
+        effects = conversation.session.set_half(half, self._context.now())
         conversation.show(mode="half" if half else "full")
         conversation.perform(effects)
 
     def over(self) -> None:
         """Pass the turn."""
         conversation = self._calls.all.need_current()
-        conversation.perform(conversation.session.over(self._calls.now()))
+        conversation.perform(conversation.session.over(self._context.now()))
 
     def quit_current(self) -> bool:
         """Leave the current conversation. False if there is none."""

@@ -126,6 +126,10 @@ class Conversations:
             return found if found is not None and found.state is SessionState.OPEN else None
         return target if isinstance(target, Conversation) else None
 
+    def is_current(self, conversation: Conversation) -> bool:
+        """Return True if the next line goes to `conversation`."""
+        return self.current is conversation
+
     @property
     def room(self) -> str:
         """The room that gets the next line, or an empty string."""

@@ -66,7 +66,7 @@ class Outbox:
         self._old: IDelayedCall | None = None
         self._last: Recipient | None = None  # for whom something was left last
         self._reported: dict[str, list[str]] = {}  # by new key: what was said for the old one
-        calls.shown.listen(self.shown)
+        calls.signals.shown.listen(self.shown)
         calls.over.listen(self._left_over)
         resolver.elsewhere.listen(deliveries.is_elsewhere)
         events.registered.listen(lambda _: deliveries.look())

@@ -5,6 +5,8 @@ from __future__ import annotations
 from twisted.internet.interfaces import IDelayedCall
 
 from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.connections import Connections
+from chatproto.client.calls.rendezvous_table import RendezvousTable
 from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.events import Exited, Notice, Running
@@ -36,6 +38,8 @@ class Program:
         neighbours: Neighbours | None,
         requests: Requests,
         calls: Calls,
+        connections: Connections,
+        rendezvous: RendezvousTable,
         talk: ConversationOrders,
         rooms: JoinedRooms,
         files: Files | None,
@@ -51,6 +55,8 @@ class Program:
         self._neighbours = neighbours
         self._requests = requests
         self._calls = calls
+        self._connections = connections
+        self._rendezvous = rendezvous
         self._talk = talk
         self._rooms = rooms
         self._files = files
@@ -95,7 +101,9 @@ class Program:
             self._neighbours.stop()
         if self._server is not None:
             self._server.stop()
-        self._calls.leave_all(lambda: self._exit(code))
+        self._calls.leave_all()
+        self._rendezvous.stop()
+        self._connections.close_all(lambda: self._exit(code))
 
     def quit(self) -> None:
         """Leave the current conversation or room; outside both, end the program."""

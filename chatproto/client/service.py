@@ -101,7 +101,7 @@ class ChatClient(Service):
     def startService(self) -> None:
         super().startService()
         door = Door(
-            self._client.calls.links, self._client.context.clock, self._client.context.limits
+            self._client.plain_calls, self._client.context.clock, self._client.context.limits
         )
         self._endpoint.listen(door).addCallbacks(self._listening, self._deaf)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.rendezvous import tried
+from chatproto.client.calls.rendezvous_table import RendezvousTable
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import CommandOutput
@@ -36,6 +37,7 @@ class StatusReport:
         trust: TrustStore | None,
         server: Introducer | None,
         calls: Calls,
+        rendezvous: RendezvousTable,
         rooms: JoinedRooms,
     ) -> None:
         self._context = context
@@ -43,6 +45,7 @@ class StatusReport:
         self._trust = trust
         self._server = server
         self._calls = calls
+        self._rendezvous = rendezvous
         self._rooms = rooms
 
     def id(self) -> None:
@@ -89,7 +92,7 @@ class StatusReport:
             "server": server,
             "registered": registered,
             "key": self._trust.own_key if self._trust else None,
-            "strangers": self._calls.counters(),
+            "strangers": {**self._calls.counters(), "meetings": len(self._rendezvous)},
         }
         self._context.publish(CommandOutput("status", lines, data))
 
@@ -102,8 +105,8 @@ class StatusReport:
         if conversation is None:
             raise LocalError(404, f"there is no conversation with {peer}")
         path = conversation.path if conversation.state is SessionState.OPEN else None
-        meeting = conversation.meeting
-        why = tried(meeting.reasons) if meeting is not None else {}
+        race = conversation.race
+        why = tried(race.tried()) if race is not None else {}
         lines = (self._way(conversation, path), *self._why_not_better(path, why))
         direct = path is not None and path != "relay"
         data = {

@@ -94,6 +94,11 @@ class PlainPeerConnection(TextConnection):
     read in pieces, and no faster than `toll` says.
     """
 
+    key: str | None = None
+    """No key is proved in plain text."""
+    relayed = both_dialled = False
+    """A plain connection is always dialled by one side, directly."""
+
     def __init__(
         self,
         owner: PlainPeerOwner,

@@ -89,7 +89,7 @@ class Case(SynchronousTestCase):
         node.publish.listen(lambda event: self.events.append(coded(event)))
         node.hold_input.listen(self.held.append)
         node.start("10.0.0.1", 5001)
-        self.door = Door(node.calls.links, self.net, limits)
+        self.door = Door(node.plain_calls, self.net, limits)
         if self.server:
             self.at_server()
         return node

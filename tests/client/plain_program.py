@@ -49,7 +49,7 @@ class Case(SynchronousTestCase):
         self, name: str, port: int = 5003, host: str = "127.0.0.1", says: str = "127.0.0.1"
     ) -> Wire:
         """Call the program from `host`, claiming to accept calls at `says`."""
-        door = Door(self.node.calls.links, self.net, self.node.limits)
+        door = Door(self.node.plain_calls, self.net, self.node.limits)
         wire = joined(door.buildProtocol(None), Wire(host, 40000 + port))
         wire.says(f"CHAT\r\nclientID: {name}\r\nIP: {says}\r\nPort: {port}\r\n\r\n".encode())
         return wire

@@ -97,9 +97,9 @@ class Called(Both):
 
     def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:
         bob = self.calls("bob")
-        self.node.calls.hold(True)
+        self.node.connections.hold(True)
         self.assertEqual(bob.wire.producerState, "paused")
-        self.node.calls.hold(False)
+        self.node.connections.hold(False)
         self.assertEqual(bob.wire.producerState, "producing")
 
 
@@ -179,7 +179,7 @@ class Waiting(Both):
                 bob.cut()
             elif step == "wait":
                 self.net.wait(0.1)
-            elif isinstance(step, int) and self.node.calls.current is not None:
+            elif isinstance(step, int) and self.node.calls.all.current is not None:
                 said.append(f"m{len(said)}")
                 self.node.say(said[-1])
         self.node.end_of_input()

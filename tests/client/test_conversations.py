@@ -38,7 +38,7 @@ class Case(SynchronousTestCase):
 
     def called(self, host: str, data: bytes) -> Wire:
         """Call from `host` and send `data`."""
-        link = PlainPeerConnection(self.node.calls.links, self.clock, DEFAULTS, None)
+        link = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, None)
         wire = joined(link, Wire(host, 40000))
         if data:
             wire.says(data)
@@ -55,9 +55,9 @@ class Case(SynchronousTestCase):
         calls = self.node.calls
         conversation = calls.begin("them", dialect)
         conversation.session.call()
-        link = PlainPeerConnection(calls.links, self.clock, DEFAULTS, dialect)
+        link = PlainPeerConnection(self.node.plain_calls, self.clock, DEFAULTS, dialect)
         wire = joined(link, Wire(host, 5002))
-        calls.join(link, conversation)
+        self.node.connections.join(link, conversation)
         session = conversation.session
         assert not session.dialect.numbered
         conversation.perform(session.connected(link))

@@ -195,18 +195,18 @@ class CallerTests(Case):
         self.assertEqual(sum(not one.ended for one in ends), 3)
 
     def test_a_caller_is_not_read_while_the_screen_takes_no_more(self) -> None:
-        self.node.calls.hold(True)
+        self.node.connections.hold(True)
         bob = self.called("bob")
         self.assertEqual(bob.wire.producerState, "paused")
-        self.node.calls.hold(False)
+        self.node.connections.hold(False)
         self.assertEqual(bob.wire.producerState, "producing")
 
     def test_nor_is_somebody_who_was_called_meanwhile(self) -> None:
-        self.node.calls.hold(True)
+        self.node.connections.hold(True)
         self.node.chat(BOB)
         bob = self.person()
         self.assertEqual(bob.wire.producerState, "paused")
-        self.node.calls.hold(False)
+        self.node.connections.hold(False)
         self.assertEqual(bob.wire.producerState, "producing")
 
     def test_callers_without_a_word_do_not_delay_the_end(self) -> None:

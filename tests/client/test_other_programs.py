@@ -31,7 +31,7 @@ class OtherProgramCase(Case):
 
     def bare(self) -> Wire:
         """A connection to our port, of a program at the address of BOB's."""
-        door = Door(self.node.calls.links, self.net, self.node.limits)
+        door = Door(self.node.plain_calls, self.net, self.node.limits)
         return joined(door.buildProtocol(None), Wire("127.0.0.1", 40001))
 
     def says(self, wire: Wire, data: bytes) -> None:

@@ -45,6 +45,6 @@ class StalledFileTests(Case):
 
     def test_a_file_that_we_do_not_read_ourselves_is_not_stalled(self) -> None:
         self.moving()
-        self.node.calls.hold(True)
+        self.node.connections.hold(True)
         self.net.wait(2 * DEFAULTS.transfer_stall, 1.0)
         self.assertNotIn("broken", self.states())

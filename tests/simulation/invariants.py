@@ -224,7 +224,7 @@ class ErrorLog:
 
 def check_node(node: Any, limits: Limits, dials: int = 0) -> None:
     """One conversation a key, and nothing past its limit; `dials`: connections that a server may cause."""
-    who = node.me.client_id
+    who = node.place.me.client_id
     open_with: set[str] = set()
     ringing = 0
     for one in node.calls.all:
@@ -237,7 +237,7 @@ def check_node(node: Any, limits: Limits, dials: int = 0) -> None:
             hold(one.key not in open_with, f"{who} has two sessions with {one.name}")
             open_with.add(one.key)
     hold(ringing <= 2 * limits.ringing, f"{ringing} calls ring at {who}")  # strangers and known
-    links = len(node.calls.links) + len(node.calls.secure)
+    links = len(node.connections)
     hold(links <= limits.callers + len(node.calls.all) + dials, f"{who} has {links} connections")
 
 

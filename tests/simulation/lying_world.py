@@ -331,9 +331,9 @@ class LyingWorld(World):
     def reply(self, person: Person) -> None:
         """Send a text in the current conversation."""
         node = person.node
-        if node is None or person.held is not None or node.calls.current is None:
+        if node is None or person.held is not None or node.calls.all.current is None:
             return
-        key = node.calls.current.key
+        key = node.calls.all.current.key
         to = next((one.name for one in self.people if one.key == key), LIAR)
         text = f"{person.name}>{to} {len(self.books.messages)} {len(self.trace)}"
         person.reply(to, text, key)

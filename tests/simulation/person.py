@@ -138,7 +138,7 @@ class Person:
         node.publish.listen(self._told)
         node.hold_input.listen(self._hold_input)
         node.place.own_port = ("", PEOPLE_PORT)
-        door = Door(node.calls.links, cast(Any, reactor), LIMITS)
+        door = Door(node.plain_calls, cast(Any, reactor), LIMITS)
         reactor.listenTCP(PEOPLE_PORT, door)
         node.start(self.host, PEOPLE_PORT)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -12,8 +12,10 @@ from twisted.python.failure import Failure
 
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
 from chatproto.client.calls.rendezvous import Rendezvous
-from chatproto.client.calls.secure_calls import SecureCalls
+from chatproto.client.calls.secure_calls import Attempt, SecureCalls
 from chatproto.client.conversation import Conversation
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.trust_store import TrustStore
 from chatproto.net.keys import key_bytes
 from chatproto.relay.client import NoRelay, RelayEnd
 from chatproto.session.paths import (
@@ -41,26 +43,15 @@ SHOWN = 3
 """So many reasons are told when all came to nothing; /path tells the others."""
 
 
-class MeetingOwner(Protocol):
-    """Parts of the rendezvous table that a connector uses."""
-
-    @property
-    def secure(self) -> SecureCalls: ...
-    @property
-    def own_key(self) -> str: ...
-    def handshake(self, key: str, client_id: str) -> Any: ...
-    def relay_at(self, introduction: Rendezvous) -> tuple[Address | None, bool]: ...
-    def better(self, meeting: Connector, link: SecurePeerConnection) -> None: ...
-    def look_again(self, meeting: Connector) -> None: ...
-
-
 class Connector:
     """Carries out a race between two people. `found` fires with the first connection that the caller
     picks, or fails with Unreachable; cancelling it ends the meeting. The callee's never fires."""
 
     def __init__(
         self,
-        owner: MeetingOwner,
+        trust: TrustStore,
+        place: OwnAddresses,
+        secure: SecureCalls,
         dialer: Dialer,
         reactor: IReactorTime,
         limits: ClientLimits,
@@ -68,13 +59,19 @@ class Connector:
         addresses: tuple[Address, ...],
         role: RaceRole,
         mode: PathMode,
+        better: Callable[[Connector, SecurePeerConnection], None],
+        look_again: Callable[[Connector], None],
     ) -> None:
         self.introduction = introduction
         self.mode = mode
         self.conversation: Conversation | None = None
         self.found: Deferred[SecurePeerConnection] = Deferred(lambda _: self.stop())
         self.stopped = False
-        self._owner = owner
+        self._trust = trust
+        self._place = place
+        self._secure = secure
+        self._better = better
+        self._look_again = look_again
         self._dialer = dialer
         self._reactor = reactor
         self._limits = limits
@@ -82,7 +79,7 @@ class Connector:
         self._under_way: dict[Address | None, Callable[[], None]] = {}  # how each is given up
         self._open: list[SecurePeerConnection] = []  # those whose handshake was good
         self._timer: IDelayedCall | None = None
-        self._race: Race[SecurePeerConnection] = Race(
+        self.race: Race[SecurePeerConnection] = Race(
             role,
             addresses,
             reactor.seconds(),
@@ -96,19 +93,14 @@ class Connector:
         """Go."""
         self._due()
 
-    @property
-    def reasons(self) -> dict[Address | None, str]:
-        """Result of each address that was tried; None stands for the relay."""
-        return self._race.tried()
-
     def learn(self, reasons: dict[Address | None, str]) -> None:
         """Add the results of another try at a direct path."""
-        self._race.reasons |= {name: why for name, why in reasons.items() if name is not None}
+        self.race.reasons |= {name: why for name, why in reasons.items() if name is not None}
 
     @property
     def over(self) -> bool:
         """True once no connection can come of it any more."""
-        return self.stopped or (self._race.over and not self._open)
+        return self.stopped or (self.race.over and not self._open)
 
     def came(
         self,
@@ -127,13 +119,13 @@ class Connector:
 
     def chosen(self, link: SecurePeerConnection) -> None:
         """Note that the peer has sent CHAT on `link`."""
-        self._carry(self._race.chosen(link, self._now()))
+        self._carry(self.race.chosen(link, self._now()))
 
     def lost(self, link: SecurePeerConnection) -> None:
         """A connection of ours has ended."""
         if link in self._open:
             self._open.remove(link)
-            self._carry(self._race.lost(link, self._now()))
+            self._carry(self.race.lost(link, self._now()))
 
     def stop(self) -> None:
         """Stop dialling, and close connections that carry no conversation."""
@@ -143,7 +135,7 @@ class Connector:
         self._disarm()
         self._stop_dialling()
         for link in self._open:
-            if link is not self._race.picked:
+            if link is not self.race.picked:
                 link.drop()
 
     # How it follows.
@@ -153,7 +145,7 @@ class Connector:
 
     def _due(self) -> None:
         self._timer = None
-        self._carry(self._race.due(self._now()))
+        self._carry(self.race.due(self._now()))
 
     def _disarm(self) -> None:
         if self._timer is not None:
@@ -166,7 +158,7 @@ class Connector:
             if not self.stopped:
                 self._do(effect)
         self._disarm()
-        deadline = self._race.deadline
+        deadline = self.race.deadline
         if deadline is not None and not self.stopped:
             wait = max(0.0, deadline - self._now())
             self._timer = self._reactor.callLater(wait, self._due)
@@ -184,7 +176,7 @@ class Connector:
             case CancelDials():
                 self._stop_dialling()
             case AskAgain():
-                self._owner.look_again(self)
+                self._look_again(self)
             case GiveUp(reasons):
                 if not self.found.called and self._role is RaceRole.CALLER:
                     relayed = self.introduction.ticket and self.mode is not PathMode.DIRECT
@@ -196,22 +188,32 @@ class Connector:
     ) -> tuple[SecurePeerConnection, Deferred[SecurePeerConnection]]:
         one, call = self.introduction, self.introduction.call
         server = is_tls_server(
-            key_bytes(self._owner.own_key),
+            key_bytes(self._trust.own_key),
             key_bytes(one.key) if one.key else b"",
             self._role,
             punch=bool(call),
             relayed=relayed,
             dialled=dialled,
         )
-        link = self._owner.secure.new(
-            self._owner.handshake(one.key, one.client_id),
+        link = self._secure.new(
+            self._trust.handshake(self._judge),
             called=self._role is RaceRole.CALLEE,
             tls_server=server,
             punch=call if dialled and not relayed else "",
-            meeting=self,
+            attempt=Attempt(self.race, self.chosen, self.lost),
         )
         link.relayed = relayed
-        return link, self._owner.secure.made(link)
+        return link, self._secure.made(link)
+
+    def _judge(self, shown: str) -> str | None:
+        """Refuse any key but the peer's, or only our own if any will do; the reason is a `Cause`."""
+        wanted = self.introduction.key
+        if shown == self._trust.own_key:
+            return Cause(Reason.BAD_KEY, "that is your own key")
+        if wanted and shown != wanted:
+            why = f"the key shown there is not that of {self.introduction.client_id}: {shown}"
+            return Cause(Reason.NOT_THEIRS, why)
+        return None
 
     def _dial(self, address: Address) -> None:
         link, made = self._new_link(dialled=True)
@@ -219,13 +221,13 @@ class Connector:
 
         def give_up() -> None:
             dialled.cancel()
-            self._owner.secure.forget(link)
+            self._secure.forget(link)
 
         self._under_way[address] = give_up
 
         def failed(failure: Failure) -> None:
             self._failed(address, failure)
-            self._owner.secure.forget(link)
+            self._secure.forget(link)
 
         # First, for the dial may have failed already, and then it is forgotten at once.
         made.addCallbacks(
@@ -235,10 +237,11 @@ class Connector:
         dialled.addErrback(failed)
 
     def _join(self) -> None:
-        where, near = self._owner.relay_at(self.introduction)
+        where = self._place.filtered(self.introduction.relay)
+        near = self._place.is_local or where == self._place.server
         if where is None:
             self._carry(
-                self._race.failed(
+                self.race.failed(
                     None, Cause(Reason.NO_SERVER, "there is no server to relay"), self._now()
                 )
             )
@@ -253,7 +256,7 @@ class Connector:
             end.give_up()
             return
         link, made = self._new_link(dialled=True, relayed=True)
-        self._under_way[None] = lambda: self._owner.secure.forget(link)
+        self._under_way[None] = lambda: self._secure.forget(link)
         made.addCallbacks(lambda link: self._good(link, None), lambda why: self._failed(None, why))
         made.addErrback(_log)
         end.hand_to(link)
@@ -266,7 +269,7 @@ class Connector:
             link.drop()
             return
         self._open.append(link)
-        self._carry(self._race.good(link, name, self._now(), relayed=link.relayed))
+        self._carry(self.race.good(link, name, self._now(), relayed=link.relayed))
 
     def _failed(self, name: Address | None, failure: Failure) -> None:
         if name not in self._under_way:
@@ -277,11 +280,11 @@ class Connector:
             log.failure("a way could not be tried", failure=failure)
         why = str(error) or type(error).__name__
         code = error.reason if isinstance(error, PeerUnreachable) else Reason.UNREACHABLE
-        self._carry(self._race.failed(name, Cause(code, why), self._now()))
+        self._carry(self.race.failed(name, Cause(code, why), self._now()))
 
     def _pick(self, link: SecurePeerConnection) -> None:
         if self.found.called:
-            self._owner.better(self, link)
+            self._better(self, link)
         else:
             self.found.callback(link)
 

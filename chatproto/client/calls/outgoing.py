@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import CancelledError, ensureDeferred
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
 from chatproto.client.calls.plain_calls import PlainCalls
 from chatproto.client.calls.secure_dialer import SecureDialer
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
-from chatproto.client.conversations import Conversations
-from chatproto.client.events import Event, Notice
+from chatproto.client.events import Notice
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.requests import Requests
 from chatproto.client.trust_store import TrustStore
-from chatproto.identity.names import NameBook
 from chatproto.identity.pins import KEY
 from chatproto.identity.recipient import (
     Dialled,
@@ -29,7 +28,6 @@ from chatproto.identity.recipient import (
     Recipient,
     carried,
 )
-from chatproto.net.clock import Wall
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
@@ -42,34 +40,28 @@ UNKNOWN = "them"
 """The name of whoever /bridge found, until it is known who that is."""
 
 
-class CallerOwner(Protocol):
-    """Parts of the calls that the caller uses."""
-
-    all: Conversations
-    links: PlainCalls
-    leaving: bool
-
-    def tell(self, event: Event) -> None: ...
-    def now(self) -> Wall: ...
-    def begin(
-        self, name: str, manner: Capabilities, recipient: Recipient | None = None
-    ) -> Conversation: ...
-    @property
-    def names(self) -> NameBook: ...
-    def lasts(self, conversation: Conversation) -> bool: ...
-    def attach(self, conversation: Conversation) -> None: ...
-    def join(self, link: PlainPeerConnection, conversation: Conversation) -> bool: ...
-    def belongs(self, link: SecurePeerConnection, conversation: Conversation) -> bool: ...
-    def talks_with(self, key: str) -> bool: ...
-
-
 class CallDialer:
     """Makes the connection for a call, in whatever manner it is to be."""
 
-    def __init__(self, calls: CallerOwner, dialer: Dialer, secure: SecureDialer) -> None:
+    def __init__(
+        self,
+        context: Context,
+        requests: Requests,
+        resolver: NameResolver,
+        calls: Calls,
+        connections: Connections,
+        plain: PlainCalls,
+        dialer: Dialer,
+        secure_dialer: SecureDialer,
+    ) -> None:
+        self._context = context
+        self._requests = requests
+        self._resolver = resolver
         self._calls = calls
+        self._connections = connections
+        self._plain = plain
         self._dialer = dialer
-        self._secure_dialer = secure
+        self._secure_dialer = secure_dialer
 
     def prepare(self, target: str, manner: Capabilities) -> Conversation | None:
         """Begin a conversation for a call to `target`, and make it the current one at once, so that
@@ -131,6 +123,28 @@ class CallDialer:
             return known
         return self._calls.all.one_way(contact.host, dialled=False)
 
+    async def dial_alone(self, conversation: Conversation) -> PlainPeerConnection:
+        """Return a new plain connection to the peer, for one message. Raises PeerUnreachable."""
+        contact = conversation.contact
+        host, port = conversation.host, conversation.port
+        if contact is None and port is None:
+            contact = await self._requests.then(lambda: self._resolver.locate(conversation.id))
+        if contact is not None:
+            host, port = contact.host, contact.port
+        if host is None or port is None:
+            raise PeerUnreachable(
+                f"no address for {conversation.name}: /bridge or /info may tell it",
+                Reason.NO_ADDRESS,
+            )
+        dialect = conversation.session.dialect
+        assert isinstance(dialect, Dialect)
+        link = await self._dialer.dial(self._plain, host, port, dialect)
+        if not self._connections.join(link, conversation):
+            raise PeerUnreachable(
+                f"{conversation.name} is not spoken to in plain text", Reason.NOT_THEIRS
+            )
+        return link
+
     # How it follows.
 
     def _known_at(
@@ -152,7 +166,7 @@ class CallDialer:
         was, name = conversation.was, conversation.name
         known = conversation.key is not None and not conversation.quiet
         if known and was != name and ID.fullmatch(was) is not None:
-            self._calls.tell(Notice(f"{was} is called {name} here"))
+            self._context.publish(Notice(f"{was} is called {name} here"))
 
     def _dial(self, conversation: Conversation, contact: Contact) -> None:
         conversation.host, conversation.port = contact.host, contact.port
@@ -171,12 +185,12 @@ class CallDialer:
         if dialect.dials_back:
             conversation.perform(session.connected(None))
             return
-        dialled = self._dialer.dial(self._calls.links, contact.host, contact.port, dialect)
+        dialled = self._dialer.dial(self._plain, contact.host, contact.port, dialect)
         conversation.dialling = dialled
 
         def connected(link: PlainPeerConnection) -> None:
             conversation.dialling = None
-            if self._calls.join(link, conversation):
+            if self._connections.join(link, conversation):
                 conversation.perform(session.connected(link))
             else:
                 conversation.perform(
@@ -189,7 +203,7 @@ class CallDialer:
             failure.trap(PeerUnreachable)
             conversation.dialling = None
             if session.state is SessionState.OPEN:
-                self._calls.tell(Notice(f"calling back in vain: {failure.value}"))
+                self._context.publish(Notice(f"calling back in vain: {failure.value}"))
             conversation.perform(session.unreachable(failure.value.cause))
 
         dialled.addCallbacks(connected, failed)
@@ -214,7 +228,7 @@ class CallDialer:
             if known is not None:  # called by an address, it is somebody whom we talk to
                 link.drop()
                 self._merge(conversation, known, contact)
-            elif self._calls.belongs(link, conversation):
+            elif self._connections.adopt(link, conversation):
                 conversation.perform(session.connected(link))
             else:
                 conversation.perform(
@@ -255,7 +269,7 @@ class CallDialer:
             self._dial(known, contact)
         known.perform(known.session.go_on())
         for text in words:
-            known.perform(known.session.say(text, self._calls.now()))
+            known.perform(known.session.say(text, self._context.now()))
 
 
 def _is_open(conversation: Conversation) -> bool:
@@ -275,6 +289,7 @@ class OutgoingCalls:
         requests: Requests,
         resolver: NameResolver,
         calls: Calls,
+        caller: CallDialer,
     ) -> None:
         self._context = context
         self._trust = trust
@@ -282,7 +297,7 @@ class OutgoingCalls:
         self._dialects = dialects
         self._requests = requests
         self._resolver = resolver
-        self.caller = CallDialer(calls, calls.dialer, calls.secure_dialer)
+        self.caller = caller
         calls.talked.listen(self._talked)
 
     def chat(self, target: str = "", dialect: str = "") -> None:

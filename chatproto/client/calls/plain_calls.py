@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from twisted.internet.interfaces import IAddress, IReactorTime
 from twisted.internet.protocol import Factory
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.rendezvous_table import RendezvousTable
 from chatproto.client.calls.secure_calls import SecureCalls
-from chatproto.client.context import Signal
+from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
-from chatproto.client.conversations import Conversations
-from chatproto.client.events import Event, IncomingCallEvent, Notice
-from chatproto.client.settings import ClientSettings
-from chatproto.client.strangers import Strangers
+from chatproto.client.events import IncomingCallEvent, Notice
 from chatproto.directory.classic_registration import network, shown_ip
 from chatproto.identity.recipient import OpenPeer
 from chatproto.session.plain_connection import PlainPeerConnection, PlainPeerOwner
 from chatproto.session.state import SessionState
-from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS, Capabilities
+from chatproto.wire.dialects import DIALECTS, LOBBY, PEERS
 from chatproto.wire.fields import Contact, host_port, is_local
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reader import DialectKnown, Item, Left, PlainMessage
@@ -30,104 +27,44 @@ REFUSED_TOLD = 100
 """Machines whose refused calls are told."""
 
 
-class PlainCallsOwner(Protocol):
-    """Parts of the calls that plain connections use."""
-
-    all: Conversations
-
-    def ignores(self, client_id: str, key: str | None = None) -> bool:
-        """Return True if plain calls under `client_id` are ignored."""
-
-    @property
-    def settings(self) -> ClientSettings:
-        """Settings of the client."""
-
-    @property
-    def limits(self) -> ClientLimits:
-        """The named limits."""
-
-    @property
-    def people(self) -> AddressBook:
-        """Contacts that we have heard of."""
-
-    def tell(self, event: Event) -> None:
-        """News for the person."""
-
-    @property
-    def strangers(self) -> Strangers:
-        """Counts of what strangers hold."""
-
-    @property
-    def secure(self) -> SecureCalls:
-        """Manager of connections that begin TLS."""
-
-    @property
-    def meetings(self) -> RendezvousTable:
-        """Rendezvous in progress, for connections that name one."""
-
-    def begin(self, name: str, dialect: Capabilities) -> Conversation:
-        """A new conversation."""
-
-    def join(self, link: PlainPeerConnection, conversation: Conversation) -> bool:
-        """Let `link` carry `conversation`, if it is for whoever is at the other end."""
-
-    def link_closed(self) -> None:
-        """A connection has ended."""
-
-    @property
-    def left(self) -> Signal[None]:
-        """A peer has ended a talk, and nothing waited to be said there."""
-
-    def written(self) -> None:
-        """A message of ours went out."""
-
-
 class PlainCalls:
     """Every connection to a person, and the conversation that it belongs to, once that is known."""
 
-    def __init__(self, calls: PlainCallsOwner) -> None:
+    def __init__(
+        self,
+        context: Context,
+        people: AddressBook,
+        calls: Calls,
+        connections: Connections,
+        secure: SecureCalls,
+        rendezvous: RendezvousTable,
+    ) -> None:
+        self._context = context
+        self._people = people
         self._calls = calls
-        self._links: dict[PlainPeerConnection, Conversation | None] = {}
-        self._held = False
+        self._connections = connections
+        self._secure = secure
+        self._rendezvous = rendezvous
+        self._strangers = calls.strangers
         self._refused: set[str] = set()
-
-    def carry(self, link: PlainPeerConnection, conversation: Conversation) -> None:
-        """Remember that `link` carries `conversation`; only `Calls.join` decides that."""
-        self._links[link] = conversation
-
-    def hold(self, held: bool) -> None:
-        """Read nothing from anybody while the screen takes no more; go on when it does again."""
-        self._held = held
-        for link in tuple(self._links):
-            link.hold(held)
-
-    def drop_strangers(self) -> None:
-        """Close what belongs to no conversation."""
-        for link, conversation in tuple(self._links.items()):
-            if conversation is None:
-                link.drop()
-
-    def __len__(self) -> int:
-        return len(self._links)
 
     # What a link tells.
 
     def link_made(self, link: PlainPeerConnection) -> None:
         """A connection is there, ours or theirs. When there are too many callers, one goes who has
         not said anything, the one longest silent, or else the newest."""
-        link.heed(self._calls.settings.farewells)
+        link.heed(self._context.settings.farewells)
         talker = f"plain {network(link.host)}"  # nothing else is proved of them
-        link.toll = lambda cost: self._calls.strangers.toll(talker, cost)
+        link.toll = lambda cost: self._strangers.toll(talker, cost)
         if link.called:
-            if not self._calls.strangers.came(link, link.host, lambda: self._is_silent(link)):
+            if not self._strangers.came(link, link.host, lambda: self._is_silent(link)):
                 link.drop()
                 return
-            self._links[link] = None
-        if self._held:
-            link.hold(True)
+            self._connections.add(link)
+        self._connections.obey(link)
 
     def _is_silent(self, link: PlainPeerConnection) -> bool:
-        conversation = self._links.get(link)
+        conversation = self._connections.of(link)
         return (
             link.called
             and not link.heard_any
@@ -136,13 +73,13 @@ class PlainCalls:
 
     def link_hello(self, link: PlainPeerConnection, data: bytes) -> None:
         """A caller begins TLS."""
-        del self._links[link]
-        self._calls.secure.accept(link, data)
+        self._connections.let_go(link)
+        self._secure.accept(link, data)
 
     def link_punched(self, link: PlainPeerConnection, call: str, data: bytes) -> None:
         """A caller says to which introduction it belongs."""
-        del self._links[link]
-        self._calls.meetings.punched(link, call, data)
+        self._connections.let_go(link)
+        self._rendezvous.punched(link, call, data)
 
     def link_heard(self, link: PlainPeerConnection, items: list[Item]) -> None:
         """Handle items received on `link`."""
@@ -152,7 +89,7 @@ class PlainCalls:
                 case DialectKnown():
                     self._opened(link, item)
                 case PlainMessage(text):
-                    conversation = self._links.get(link)
+                    conversation = self._connections.of(link)
                     if conversation is not None:
                         conversation.perform(conversation.session.heard_text(text))
                 case Left(word):
@@ -161,33 +98,33 @@ class PlainCalls:
 
     def link_silent(self, link: PlainPeerConnection) -> None:
         """A caller waits to be greeted: show it by its address; it may be spoken to."""
-        if self._links.get(link, self) is not None:
+        if link not in self._connections or self._connections.of(link) is not None:
             return
         link.assume(DIALECTS["raw"])
         self._opened(link, DialectKnown(DIALECTS["raw"], None, None, None))
-        conversation = self._links.get(link)
+        conversation = self._connections.of(link)
         if conversation is not None:
             conversation.perform(conversation.session.greeted())
 
     def link_spoke(self, link: PlainPeerConnection, text: str) -> None:
         """A message of ours was written."""
-        conversation = self._links.get(link)
+        conversation = self._connections.of(link)
         if conversation is not None:
             conversation.spoke(text)
-            self._calls.written()
+            self._context.settled(None)
 
     def link_lost(self, link: PlainPeerConnection, reason: str, unwritten: tuple[str, ...]) -> None:
         """A connection is gone."""
-        conversation = self._links.pop(link, None)
-        self._calls.strangers.left(link)
+        conversation = self._connections.let_go(link)
+        self._strangers.left(link)
         if conversation is not None:
             self._lost(conversation, link, reason, unwritten)
-        self._calls.link_closed()
+        self._connections.closed()
 
     # How it follows.
 
     def _opened(self, link: PlainPeerConnection, opened: DialectKnown) -> None:
-        conversation = self._links.get(link)
+        conversation = self._connections.of(link)
         if not link.called:
             return
         if conversation is not None:
@@ -195,7 +132,7 @@ class PlainCalls:
             return
         known = self._known_caller(link, opened)
         if known is not None:
-            if self._calls.join(link, known):
+            if self._connections.join(link, known):
                 known.perform(known.session.called(link))
             return
         name = opened.client_id or host_port(link.host, link.port)
@@ -205,24 +142,22 @@ class PlainCalls:
         self._ring(link, opened, name)
 
     def _ring(self, link: PlainPeerConnection, opened: DialectKnown, name: str) -> None:
-        settings = self._calls.settings
+        settings = self._context.settings
         if not (settings.plain or settings.open):
             link.drop()
             self._tell_refused(link)
             return
         ringing = self._calls.all.strangers_ringing()
-        if not self._calls.strangers.may_ring(
-            "", link.host, False, ringing, silent=not link.heard_any
-        ):
+        if not self._strangers.may_ring("", link.host, False, ringing, silent=not link.heard_any):
             link.drop()
             return
         conversation = self._calls.begin("", opened.dialect)
         self._calls.all.rename(conversation, name, named=opened.client_id is not None)
         self._locate(conversation, link, opened)
-        self._calls.join(link, conversation)
+        self._connections.join(link, conversation)
         at_once = settings.answer == "all" or (settings.plain and settings.answer != "none")
         host, port = conversation.host or link.host, conversation.port or link.port
-        self._calls.tell(IncomingCallEvent(conversation.name, host, port, ask=not at_once))
+        self._context.publish(IncomingCallEvent(conversation.name, host, port, ask=not at_once))
         effects = conversation.session.called(link)
         if not at_once:
             conversation.perform(effects)
@@ -236,10 +171,10 @@ class PlainCalls:
         machine = network(link.host)
         if machine not in self._refused and len(self._refused) < REFUSED_TOLD:
             self._refused.add(machine)
-            if not self._calls.strangers.may_show(machine):
+            if not self._strangers.may_show(machine):
                 return
             where = host_port(link.host, link.port)
-            self._calls.tell(Notice(f"a call in plain text from {where} was refused (--open)"))
+            self._context.publish(Notice(f"a call in plain text from {where} was refused (--open)"))
 
     def _known_caller(self, link: PlainPeerConnection, opened: DialectKnown) -> Conversation | None:
         if opened.client_id is None:
@@ -269,11 +204,11 @@ class PlainCalls:
             return opened.port == one.told_port
         if opened.dialect.dials_back:
             return True
-        return not any(link.called and other is one for link, other in self._links.items())
+        return not any(link.called for link in self._connections.carrying(one))
 
     def _mirror(self, link: PlainPeerConnection) -> None:
         """Switch to the dialect in which a called peer has answered."""
-        conversation, dialect = self._links.get(link), link.reader.dialect
+        conversation, dialect = self._connections.of(link), link.reader.dialect
         if not link.called and conversation is not None and dialect is not None:
             conversation.session.mirror(dialect)
 
@@ -283,7 +218,7 @@ class PlainCalls:
         if opened.client_id is not None and not conversation.named:
             before = conversation.name
             self._calls.all.rename(conversation, opened.client_id, named=True)
-            self._calls.tell(Notice(f"{before} is {conversation.name}"))
+            self._context.publish(Notice(f"{before} is {conversation.name}"))
 
     def _locate(
         self, conversation: Conversation, link: PlainPeerConnection, opened: DialectKnown
@@ -300,12 +235,12 @@ class PlainCalls:
         conversation.told_port = opened.port
         if opened.client_id is not None and opened.port is not None:
             # A claim does not replace what is known of somebody with a key, or elsewhere.
-            known = self._calls.people.named(opened.client_id)
+            known = self._people.named(opened.client_id)
             if known is None or (known.key is None and known.host == told):
-                self._calls.people.remember(Contact(opened.client_id, told, opened.port))
+                self._people.remember(Contact(opened.client_id, told, opened.port))
 
     def _left(self, link: PlainPeerConnection, word: str) -> None:
-        conversation = self._links.get(link)
+        conversation = self._connections.of(link)
         if conversation is None:
             # A farewell on a connection of its own, from one who makes a new one for every message.
             for one in self._calls.all:
@@ -342,7 +277,7 @@ class PlainCalls:
             others = "|".join(name for name in PEERS if name != session.dialect.name)
             name = conversation.called
             hint = f"/chat --as {others} {name}"
-            self._calls.tell(Notice(f"their program may speak another dialect: {hint}"))
+            self._context.publish(Notice(f"their program may speak another dialect: {hint}"))
 
 
 class Door(Factory):

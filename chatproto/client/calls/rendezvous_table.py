@@ -4,69 +4,67 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
-from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.internet.interfaces import IDelayedCall
 from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.connector import Connector
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
 from chatproto.client.calls.rendezvous import MOST, Rendezvous, ServerAnswers
 from chatproto.client.calls.secure_calls import SecureCalls
+from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.own_addresses import OwnAddresses
-from chatproto.client.settings import ClientSettings
-from chatproto.client.strangers import Strangers
+from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
 from chatproto.session.candidates import in_turn, worth_dialling
 from chatproto.session.paths import PathMode, RaceRole
 from chatproto.session.plain_connection import PlainPeerConnection
 from chatproto.session.punches import Punches
 from chatproto.session.secure_connection import SecurePeerConnection
+from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Address
-from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import Cause, Reason
 
 log = Logger()
-
-
-class MeetingsOwner(Protocol):
-    """Parts of the calls that the rendezvous table uses."""
-
-    secure: SecureCalls
-
-    @property
-    def settings(self) -> ClientSettings: ...
-    @property
-    def limits(self) -> ClientLimits: ...
-    @property
-    def acquaintances(self) -> TrustStore | None: ...
-    @property
-    def here(self) -> OwnAddresses: ...
-    @property
-    def strangers(self) -> Strangers: ...
-    def belongs(self, link: SecurePeerConnection, conversation: Conversation) -> bool: ...
-    async def introduce_again(self, conversation: Conversation) -> Rendezvous | None: ...
 
 
 class RendezvousTable:
     """Arranges them: of those whom we call, and of those who are introduced to us."""
 
     def __init__(
-        self, calls: MeetingsOwner, answers: ServerAnswers, dialer: Dialer, reactor: IReactorTime
+        self,
+        context: Context,
+        trust: TrustStore | None,
+        place: OwnAddresses,
+        calls: Calls,
+        connections: Connections,
+        secure: SecureCalls,
+        dialer: Dialer,
+        answers: ServerAnswers,
+        events: ServerEvents,
     ) -> None:
-        self.answers = answers
+        self._context = context
+        self._trust = trust
+        self._place = place
         self._calls = calls
+        self._connections = connections
+        self._secure = secure
+        self._strangers = calls.strangers
         self._dialer = dialer
-        self._reactor = reactor
-        self._punches: Punches[_Early] = Punches(calls.limits)
+        self._answers = answers
+        self._clock = context.clock
+        self._punches: Punches[_Early] = Punches(context.limits)
         self._timer: IDelayedCall | None = None
         self._by_call: dict[str, Connector] = {}
         self._stopped = False
+        events.introduced.listen(self.introduced)
 
     def __len__(self) -> int:
         return sum(not one.over for one in self._by_call.values())
@@ -80,7 +78,7 @@ class RendezvousTable:
 
         Fails with Unreachable; cancelling gives it up.
         """
-        mode = PathMode(self._calls.settings.path)
+        mode = PathMode(self._context.settings.path)
         if not introduction.call and mode is PathMode.RELAY:
             # A relay wants a ticket, which only a server hands out.
             addresses: tuple[Address, ...] = ()
@@ -88,10 +86,10 @@ class RendezvousTable:
             addresses = self._worth_dialling(introduction)
         meeting = self._new(introduction, addresses, RaceRole.CALLER, mode, wait)
         meeting.conversation = conversation
-        conversation.meeting = meeting
+        conversation.race = meeting.race
 
         def picked(link: SecurePeerConnection) -> SecurePeerConnection:
-            conversation.meeting = meeting  # there may be a later one, which found nothing
+            conversation.race = meeting.race  # there may be a later one, which found nothing
             return link
 
         meeting.found.addCallback(picked)
@@ -104,8 +102,8 @@ class RendezvousTable:
         if conversation is None:
             link.drop()
             return
-        if self._calls.belongs(link, conversation):
-            conversation.meeting = meeting
+        if self._connections.adopt(link, conversation):
+            conversation.race = meeting.race
             conversation.move(link)
 
     def look_again(self, meeting: Connector) -> None:
@@ -116,8 +114,8 @@ class RendezvousTable:
         conversation = meeting.conversation
         if conversation is None or self._stopped:
             return
-        introduction = await self._calls.introduce_again(conversation)
-        if introduction is None or meeting.over or conversation.meeting is not meeting:
+        introduction = await self._introduce_again(conversation)
+        if introduction is None or meeting.over or conversation.race is not meeting.race:
             return
         found = self._new(
             introduction, self._worth_dialling(introduction), RaceRole.CALLER, PathMode.DIRECT, None
@@ -127,9 +125,18 @@ class RendezvousTable:
         try:
             link = await found.found
         except PeerUnreachable:
-            meeting.learn(found.reasons)
+            meeting.learn(found.race.tried())
         else:
             self.better(found, link)
+
+    async def _introduce_again(self, conversation: Conversation) -> Rendezvous | None:
+        """Ask the server once more for the peer, while the conversation is open."""
+        if conversation.state is not SessionState.OPEN or conversation.key is None:
+            return None
+        await self._calls.whereabouts(conversation.id, conversation.key)
+        if conversation.state is not SessionState.OPEN:
+            return None
+        return self._answers.take(conversation.key)
 
     # Who is introduced to us.
 
@@ -138,28 +145,26 @@ class RendezvousTable:
 
         Also if its key is not the known one: both users learn why the call is refused.
         """
-        no_key = self._calls.acquaintances is None
+        no_key = self._trust is None
         if no_key or not introduction.call or introduction.call in self._by_call:
             return
-        known = self._calls.acquaintances
-        if not self._calls.strangers.may_introduce(
-            known is not None and known.knows(introduction.key)
-        ):
+        known = self._trust
+        if not self._strangers.may_introduce(known is not None and known.knows(introduction.key)):
             return  # a server that introduces so many wants us to dial
         addresses = self._worth_dialling(introduction)
-        mode = PathMode(self._calls.settings.path)
+        mode = PathMode(self._context.settings.path)
         self._new(introduction, addresses, RaceRole.CALLEE, mode, None).begin()
 
     def punched(self, plain: PlainPeerConnection, call: str, data: bytes) -> None:
         """Match an incoming connection to the introduction `call`; `data` came behind its PUNCH."""
-        transport, strangers = plain.hand_over(), self._calls.strangers
-        if self._calls.acquaintances is None:
+        transport, strangers = plain.hand_over(), self._strangers
+        if self._trust is None:
             strangers.left(plain)
             transport.abortConnection()
             return
         early = _Early(transport, data, self._lost_early)
         strangers.moved(plain, early)
-        if self._punches.came(early, call, self._reactor.seconds()):
+        if self._punches.came(early, call, self._clock.seconds()):
             self._let_in(early, call)
         self._wait()
 
@@ -172,40 +177,6 @@ class RendezvousTable:
         for meeting in tuple(self._by_call.values()):
             meeting.stop()
 
-    # What a meeting wants.
-
-    @property
-    def secure(self) -> SecureCalls:
-        """Manager that makes secure connections."""
-        return self._calls.secure
-
-    @property
-    def own_key(self) -> str:
-        """The name of our key."""
-        assert self._calls.acquaintances is not None
-        return self._calls.acquaintances.own_key
-
-    def handshake(self, key: str, client_id: str) -> Any:
-        """TLS with `client_id`, who must have `key`, or with anybody but ourselves."""
-        known = self._calls.acquaintances
-        assert known is not None
-
-        def judge(shown: str) -> str | None:
-            if shown == known.own_key:
-                return Cause(Reason.BAD_KEY, "that is your own key")
-            if key and shown != key:
-                why = f"the key shown there is not that of {client_id}: {shown}"
-                return Cause(Reason.NOT_THEIRS, why)
-            return None
-
-        return known.handshake(judge)
-
-    def relay_at(self, introduction: Rendezvous) -> tuple[Address | None, bool]:
-        """Return where the relay is, and whether it may be on this machine."""
-        place = self._calls.here
-        where = place.filtered(introduction.relay)
-        return where, place.is_local or where == place.server
-
     # How it follows.
 
     def _worth_dialling(self, introduction: Rendezvous) -> tuple[Address, ...]:
@@ -213,7 +184,7 @@ class RendezvousTable:
             return introduction.addresses
         if not introduction.call:
             return in_turn(introduction.addresses)
-        place = self._calls.here
+        place = self._place
         return worth_dialling(introduction.addresses, place.is_local, place.addresses())
 
     def _new(
@@ -224,16 +195,28 @@ class RendezvousTable:
         mode: PathMode,
         wait: float | None,
     ) -> Connector:
-        limits, call = self._calls.limits, introduction.call
+        assert self._trust is not None
+        limits, call = self._context.limits, introduction.call
         if wait is not None:
             limits = replace(limits, dial_wait=wait)
         meeting = Connector(
-            self, self._dialer, self._reactor, limits, introduction, addresses, role, mode
+            self._trust,
+            self._place,
+            self._secure,
+            self._dialer,
+            self._clock,
+            limits,
+            introduction,
+            addresses,
+            role,
+            mode,
+            self.better,
+            self.look_again,
         )
         if call:
             self._forget_old()
             self._by_call[call] = meeting
-            for early in self._punches.introduced(call, self._reactor.seconds()):
+            for early in self._punches.introduced(call, self._clock.seconds()):
                 self._let_in(early, call)
         return meeting
 
@@ -248,14 +231,14 @@ class RendezvousTable:
         meeting = self._by_call.get(call)
         transport, data = early.let_go()
         if meeting is None:
-            self._calls.strangers.left(early)
+            self._strangers.left(early)
             transport.abortConnection()
         else:
-            meeting.came(transport, data, lambda link: self._calls.strangers.moved(early, link))
+            meeting.came(transport, data, lambda link: self._strangers.moved(early, link))
 
     def _lost_early(self, early: _Early) -> None:
         self._punches.lost(early)
-        self._calls.strangers.left(early)
+        self._strangers.left(early)
 
     def _wait(self) -> None:
         if self._timer is not None:
@@ -263,12 +246,12 @@ class RendezvousTable:
             self._timer = None
         deadline = self._punches.deadline
         if deadline is not None:
-            wait = max(0.0, deadline - self._reactor.seconds())
-            self._timer = self._reactor.callLater(wait, self._due)
+            wait = max(0.0, deadline - self._clock.seconds())
+            self._timer = self._clock.callLater(wait, self._due)
 
     def _due(self) -> None:
         self._timer = None
-        for early in self._punches.due(self._reactor.seconds()):
+        for early in self._punches.due(self._clock.seconds()):
             early.abort()
         self._wait()
 

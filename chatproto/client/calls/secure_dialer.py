@@ -5,23 +5,23 @@ Protocol sections 4 (redials) and 5 (introductions).
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
-from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.calls.calls import Calls
+from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import PeerUnreachable
-from chatproto.client.calls.rendezvous import Rendezvous
+from chatproto.client.calls.rendezvous import Rendezvous, ServerAnswers
 from chatproto.client.calls.rendezvous_table import RendezvousTable
-from chatproto.client.context import Random
+from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
-from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
 log = Logger()
@@ -36,24 +36,22 @@ ASKED_FOR = 60.0
 """Seconds after which nobody is asked again, however often the peer comes and goes."""
 
 
-class SecureDialerOwner(Protocol):
-    """Parts of the calls that the dialler uses."""
-
-    meetings: RendezvousTable
-
-    @property
-    def people(self) -> AddressBook: ...
-    @property
-    def limits(self) -> ClientLimits: ...
-    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None: ...
-
-
 class SecureDialer:
     """Has a server's introduction carried out; where there is none, tries the addresses known."""
 
-    def __init__(self, calls: SecureDialerOwner, clock: IReactorTime) -> None:
+    def __init__(
+        self,
+        context: Context,
+        people: AddressBook,
+        calls: Calls,
+        answers: ServerAnswers,
+        rendezvous: RendezvousTable,
+    ) -> None:
+        self._context = context
+        self._people = people
         self._calls = calls
-        self._clock = clock
+        self._answers = answers
+        self._rendezvous = rendezvous
 
     async def reach(
         self, conversation: Conversation, contact: Contact, wait: float | None = None
@@ -62,19 +60,25 @@ class SecureDialer:
 
         `wait`: seconds for all of it, where nobody has introduced us.
         """
-        meetings = self._calls.meetings
-        introduction = meetings.answers.take(contact.key) if contact.key is not None else None
+        introduction = self._answers.take(contact.key) if contact.key is not None else None
         if introduction is not None:
             wait = None
         else:
             typed = ":" in contact.client_id
-            known = self._calls.people.addresses(contact)
+            known = self._people.addresses(contact)
             addresses = tuple((host, port) for host, port in known if port)
             introduction = Rendezvous(contact.client_id, contact.key or "", addresses, typed=typed)
         if introduction.call and wait is None:
-            link = await _Asking(self._calls, self._clock, conversation, introduction).link()
+            link = await _Asking(
+                self._context,
+                self._calls,
+                self._answers,
+                self._rendezvous,
+                conversation,
+                introduction,
+            ).link()
         else:
-            link = await meetings.call(conversation, introduction, wait)
+            link = await self._rendezvous.call(conversation, introduction, wait)
         if link.dialled and not link.relayed:
             conversation.host, conversation.port = link.host, link.port
         return link
@@ -89,12 +93,17 @@ class _Asking:
 
     def __init__(
         self,
-        calls: SecureDialerOwner,
-        clock: IReactorTime,
+        context: Context,
+        calls: Calls,
+        answers: ServerAnswers,
+        rendezvous: RendezvousTable,
         conversation: Conversation,
         introduction: Rendezvous,
     ) -> None:
+        clock = context.clock
         self._calls = calls
+        self._answers = answers
+        self._rendezvous = rendezvous
         self._conversation = conversation
         self._key = introduction.key
         self._clock = clock
@@ -105,7 +114,7 @@ class _Asking:
         self._why: Any = PeerUnreachable("there is no way to them")
         self._asking = 0
         self._stopped = False
-        most = calls.limits.dial_wait
+        self._most = most = context.limits.dial_wait
         self._timers = [clock.callLater(wait, self._ask) for wait in ASKED_AGAIN if wait < most]
         conversation.ask_again = self._ask
         self._call(introduction)
@@ -118,7 +127,7 @@ class _Asking:
             self._stop()
 
     def _call(self, introduction: Rendezvous, wait: float | None = None) -> None:
-        meeting = self._calls.meetings.call(self._conversation, introduction, wait)
+        meeting = self._rendezvous.call(self._conversation, introduction, wait)
         self._under_way.append(meeting)
         self._first = self._first or meeting
         meeting.addCallbacks(self._good, self._bad, (meeting,), errbackArgs=(meeting,))
@@ -149,10 +158,10 @@ class _Asking:
             await self._calls.whereabouts(self._conversation.id, self._key)
         finally:
             self._asking -= 1
-        introduction = self._calls.meetings.answers.take(self._key)
+        introduction = self._answers.take(self._key)
         if introduction is not None and not (self._found.called or self._stopped):
-            passed, most = self._clock.seconds() - self._began, self._calls.limits.dial_wait
-            self._call(introduction, max(most * LEAST_PART, most - passed))
+            left = self._most - (self._clock.seconds() - self._began)
+            self._call(introduction, max(self._most * LEAST_PART, left))
         self._perhaps_give_up()
 
     def _perhaps_give_up(self) -> None:
@@ -178,18 +187,6 @@ QUICK = 5
 """So often it is dialled at once where there is a connection each time, and it comes to nothing."""
 
 
-class RedialsOwner(Protocol):
-    """Parts of the calls that redialling uses."""
-
-    @property
-    def limits(self) -> ClientLimits: ...
-    @property
-    def people(self) -> AddressBook: ...
-    def belongs(self, link: SecurePeerConnection, conversation: Conversation) -> bool: ...
-    def lasts(self, conversation: Conversation) -> bool: ...
-    async def whereabouts(self, client_id: str, key: str | None) -> Contact | None: ...
-
-
 class Redials:
     """The former caller dials at once, the other side a little later; then ever less often.
 
@@ -199,16 +196,26 @@ class Redials:
     """
 
     def __init__(
-        self, calls: RedialsOwner, dialer: SecureDialer, clock: IReactorTime, random: Random
+        self,
+        context: Context,
+        people: AddressBook,
+        calls: Calls,
+        connections: Connections,
+        dialer: SecureDialer,
     ) -> None:
+        self._limits = context.limits
+        self._clock = context.clock
+        self._random = context.random
+        self._people = people
         self._calls = calls
+        self._connections = connections
         self._dialer = dialer
-        self._clock = clock
-        self._random = random
+        calls.signals.redial.listen(lambda wanted: self.later(*wanted))
+        calls.back.listen(self.now)
 
     def later(self, conversation: Conversation, failed: bool) -> None:
         """Dial again when it is time."""
-        limits, session = self._calls.limits, conversation.session
+        limits, session = self._limits, conversation.session
         waited = self._clock.seconds() - conversation.tries.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
             conversation.perform(
@@ -230,7 +237,7 @@ class Redials:
         conversation.tries.elsewhere = True
         if conversation.tries.next is not None:
             conversation.tries.failures = 0
-            self._set(conversation, self._random.random() * self._calls.limits.redial_jitter)
+            self._set(conversation, self._random.random() * self._limits.redial_jitter)
 
     def _set(self, conversation: Conversation, wait: float) -> None:
         def dial() -> None:
@@ -249,7 +256,7 @@ class Redials:
 
         try:
             contact = await self._contact(conversation)
-            link = await self._dialer.reach(conversation, contact, self._calls.limits.redial_wait)
+            link = await self._dialer.reach(conversation, contact, self._limits.redial_wait)
         except PeerUnreachable:
             conversation.dialling = None
             if session.state is SessionState.BROKEN:
@@ -258,7 +265,7 @@ class Redials:
             conversation.dialling = None
         else:
             conversation.dialling = None
-            if self._calls.belongs(link, conversation):
+            if self._connections.adopt(link, conversation):
                 conversation.perform(session.connected(link))
             elif session.state is SessionState.BROKEN:
                 self.later(conversation, True)
@@ -266,10 +273,10 @@ class Redials:
     async def _contact(self, conversation: Conversation) -> Contact:
         """Return the peer's addresses for its key. Raises PeerUnreachable."""
         name = conversation.id
-        known = conversation.contact or self._calls.people.named(name)
+        known = conversation.contact or self._people.named(name)
         if known is not None and known.key not in (None, conversation.key):
             known = None  # somebody else of that name
-        failures, asks = conversation.tries.failures, self._calls.limits.redial_asks
+        failures, asks = conversation.tries.failures, self._limits.redial_asks
         # Where a router lets nobody in, knowing the address is not enough.
         ask = failures % asks == 0 if failures else conversation.path in ("punched", "relay")
         if known is None or ask or conversation.tries.elsewhere:

@@ -24,11 +24,11 @@ class CalledTests(Case):
         self.called("bob")
         [incoming] = self.told(IncomingCallEvent)
         self.assertEqual((incoming.id, incoming.ask), ("bob", False))
-        current = self.node.calls.current
+        current = self.node.calls.all.current
         assert current is not None
         self.assertEqual(current.name, "bob")
         self.called("eve", 5004)
-        self.assertIs(self.node.calls.current, current)
+        self.assertIs(self.node.calls.all.current, current)
 
     def test_taken_what_they_said_meanwhile_is_shown(self) -> None:
         self.begin(answer="none")
@@ -48,17 +48,17 @@ class CalledTests(Case):
 
     def test_of_too_many_who_say_nothing_the_oldest_goes(self) -> None:
         self.begin(DEFAULTS.with_values(["callers=3"]))
-        door = Door(self.node.calls.links, self.net, self.node.limits)
+        door = Door(self.node.plain_calls, self.net, self.node.limits)
         wires = [joined(door.buildProtocol(None), Wire("127.0.0.1", 6000 + n)) for n in range(4)]
         self.assertEqual([wire.aborted for wire in wires], [True, False, False, False])
 
     def test_held_nobody_is_read_until_the_screen_takes_more(self) -> None:
         wire = self.talking()
-        self.node.calls.hold(True)
+        self.node.connections.hold(True)
         self.assertEqual(wire.producerState, "paused")
         late = self.called("bob")
         self.assertEqual(late.producerState, "paused")
-        self.node.calls.hold(False)
+        self.node.connections.hold(False)
         self.assertEqual((wire.producerState, late.producerState), ("producing", "producing"))
 
 
@@ -157,7 +157,7 @@ class QuittingTests(Case):
 
     def test_all_are_told_farewell_and_strangers_closed(self) -> None:
         wires = [self.talking(), self.called("bob")]
-        stranger = Door(self.node.calls.links, self.net, DEFAULTS).buildProtocol(None)
+        stranger = Door(self.node.plain_calls, self.net, DEFAULTS).buildProtocol(None)
         wires.append(joined(stranger, Wire()))
         self.node.stop()
         for wire in wires:
@@ -177,7 +177,7 @@ class CallingTests(Case):
         self.talking()
         self.node.chat("bob")
         self.assertEqual(self.net.dialled, 0)
-        current = self.node.calls.current
+        current = self.node.calls.all.current
         assert current is not None
         self.assertEqual(current.name, "bob")
 

@@ -7,10 +7,11 @@ from typing import Any, cast
 
 from twisted.internet.endpoints import HostnameEndpoint, connectProtocol
 from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.calls.rendezvous import MOST, Rendezvous
+from chatproto.client.calls.rendezvous import MOST, Rendezvous, ServerAnswers
 from chatproto.client.events import CommandOutput, Event, SessionChanged
 from chatproto.wire.plain_blocks import Punch, encode
 from tests.limits import DEFAULTS
@@ -113,7 +114,7 @@ class CallTests(Case):
         self.assertEqual({who for who, _ in self.attempts()}, {self.alice.name, self.bob.name})
         for person in (self.alice, self.bob):
             assert person.node is not None
-            self.assertEqual(len(person.node.calls.secure), 1)
+            self.assertEqual(len(person.node.connections), 1)
             self.assertEqual(self.paths(person), ["lan"])
 
     def test_the_relay_alone_if_either_wants_it(self) -> None:
@@ -254,7 +255,7 @@ class PunchTests(Case):
 
     def introduced(self) -> None:
         assert self.alice.node is not None
-        self.alice.node.calls.meetings.introduced(
+        self.alice.node.rendezvous.introduced(
             Rendezvous("nobody", "sha256:" + "B" * 51 + "A", (), CALL)
         )
 
@@ -262,9 +263,9 @@ class PunchTests(Case):
         early = self.dial(encode(Punch(CALL)))
         self.world.pass_time(DEFAULTS.punch_wait - 1.0)
         assert self.alice.node is not None
-        self.assertEqual((early.ended, len(self.alice.node.calls.secure)), (False, 0))
+        self.assertEqual((early.ended, len(self.alice.node.connections)), (False, 0))
         self.introduced()
-        self.assertEqual((early.ended, len(self.alice.node.calls.secure)), (False, 1))
+        self.assertEqual((early.ended, len(self.alice.node.connections)), (False, 1))
 
     def test_those_that_come_early_are_bounded_and_counted_until_they_end(self) -> None:
         most = min(LIMITS.callers, LIMITS.callers_per_address)
@@ -303,7 +304,7 @@ class PunchTests(Case):
         self.introduced()  # only now it is read from again
         self.world.pass_time(1.0)
         assert self.alice.node is not None
-        self.assertEqual(len(self.alice.node.calls.secure), 0)
+        self.assertEqual(len(self.alice.node.connections), 0)
 
     def test_one_that_shows_another_key_is_refused(self) -> None:
         self.introduced()
@@ -314,34 +315,29 @@ class PunchTests(Case):
     def test_an_introduction_that_is_told_twice_is_one(self) -> None:
         assert self.alice.node is not None
         self.introduced()
-        first = self.alice.node.calls.meetings._by_call[CALL]
+        first = self.alice.node.rendezvous._by_call[CALL]
         self.introduced()
-        self.assertIs(self.alice.node.calls.meetings._by_call[CALL], first)
+        self.assertIs(self.alice.node.rendezvous._by_call[CALL], first)
 
 
-class KeptTests(Case):
+class KeptTests(SynchronousTestCase):
     """The server's answers."""
 
     def test_an_answer_is_used_once_and_only_while_it_is_fresh(self) -> None:
-        self.begin()
-        assert self.alice.node is not None
-        meetings = self.alice.node.calls.meetings
+        clock = Clock()
+        answers = ServerAnswers(clock)
         answer = Rendezvous("zoe", "sha256:" + "C" * 51 + "A", (), CALL)
-        meetings.answers.keep(answer)
-        self.assertIs(meetings.answers.take(answer.key), answer)
-        self.assertIsNone(meetings.answers.take(answer.key))
-        meetings.answers.keep(answer)
-        self.world.pass_time(11.0)
-        self.assertIsNone(meetings.answers.take(answer.key))
+        answers.keep(answer)
+        self.assertIs(answers.take(answer.key), answer)
+        self.assertIsNone(answers.take(answer.key))
+        answers.keep(answer)
+        clock.advance(11.0)
+        self.assertIsNone(answers.take(answer.key))
 
     def test_the_oldest_answers_are_forgotten_first(self) -> None:
-        self.begin()
-        assert self.alice.node is not None
-        meetings = self.alice.node.calls.meetings
+        answers = ServerAnswers(Clock())
         keys = [f"sha256:{number:051d}A" for number in range(MOST + 2)]
         for key in keys:
-            meetings.answers.keep(Rendezvous("zoe", key, (), CALL))
-        self.assertEqual(
-            [meetings.answers.take(key) is None for key in keys[:3]], [True, True, False]
-        )
-        self.assertIsNotNone(meetings.answers.take(keys[-1]))
+            answers.keep(Rendezvous("zoe", key, (), CALL))
+        self.assertEqual([answers.take(key) is None for key in keys[:3]], [True, True, False])
+        self.assertIsNotNone(answers.take(keys[-1]))

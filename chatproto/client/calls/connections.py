@@ -1,0 +1,114 @@
+"""Keep every connection to a peer, and the conversation that it carries, once that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from twisted.logger import Logger
+
+from chatproto.client.calls.calls import Calls
+from chatproto.client.context import Context
+from chatproto.client.conversation import Conversation
+from chatproto.identity.recipient import Mismatch, carried
+from chatproto.session.plain_connection import PlainPeerConnection
+from chatproto.session.secure_connection import SecurePeerConnection
+
+log = Logger()
+
+PeerConnection = PlainPeerConnection | SecurePeerConnection
+"""A connection to a peer. Its `key` is the one that TLS proved, None in plain text."""
+
+
+class Connections:
+    """Hold the connections of one client, in plain text and inside TLS alike."""
+
+    def __init__(self, context: Context, calls: Calls) -> None:
+        self._context = context
+        self._calls = calls
+        self._carried: dict[PeerConnection, Conversation | None] = {}
+        self._held = False
+        self._all_closed: Callable[[], None] | None = None
+        calls.ended.listen(self.settle)
+
+    def __len__(self) -> int:
+        return len(self._carried)
+
+    def __contains__(self, link: PeerConnection) -> bool:
+        return link in self._carried
+
+    def add(self, link: PeerConnection) -> None:
+        """Keep `link`, which carries no conversation yet."""
+        self._carried[link] = None
+
+    def of(self, link: PeerConnection) -> Conversation | None:
+        """Return the conversation that `link` carries."""
+        return self._carried.get(link)
+
+    def carrying(self, conversation: Conversation) -> list[PeerConnection]:
+        """Return the connections that belong to `conversation`."""
+        return [link for link, one in self._carried.items() if one is conversation]
+
+    def join(self, link: PeerConnection, conversation: Conversation) -> bool:
+        """Let `link` carry `conversation`, if it is for whoever is at the other end.
+
+        Every connection that carries a conversation comes through here. Else `link` is dropped, and
+        False returned.
+        """
+        try:
+            recipient = carried(conversation.recipient, link.key, conversation.open_peer)
+        except Mismatch as wrong:
+            log.warn("{name}: {wrong}", name=conversation.name, wrong=wrong)
+            link.drop()
+            return False
+        conversation.recipient = recipient
+        self._carried[link] = conversation
+        return True
+
+    def adopt(self, link: PeerConnection, conversation: Conversation) -> bool:
+        """Join `link`, which we made, to `conversation`, and keep what is said there."""
+        if not self.join(link, conversation):
+            return False
+        self._calls.attach(conversation)
+        return True
+
+    def let_go(self, link: PeerConnection) -> Conversation | None:
+        """Forget `link`, which another protocol goes on with; return its conversation."""
+        return self._carried.pop(link, None)
+
+    def closed(self) -> None:
+        """Note that a connection has ended and was let go."""
+        if self._all_closed is not None and not self._carried:
+            self._all_closed()
+
+    def obey(self, link: PeerConnection) -> None:
+        """Hold `link`, which is up now, if everybody is held."""
+        if self._held:
+            link.hold(True)
+
+    def hold(self, held: bool) -> None:
+        """Read nothing from anybody while the screen takes no more; go on when it does again."""
+        self._held = held
+        for link in tuple(self._carried):
+            link.hold(held)
+
+    def close_all(self, done: Callable[[], None]) -> None:
+        """Close what belongs to no conversation; call `done` when all is closed, or after `exit_wait`."""
+        for link, conversation in tuple(self._carried.items()):
+            if conversation is None:
+                link.drop()
+        late = self._context.clock.callLater(self._context.limits.exit_wait, lambda: finish())
+
+        def finish() -> None:
+            self._all_closed = None
+            if late.active():
+                late.cancel()
+            done()
+
+        self._all_closed = finish
+        self.closed()
+
+    def settle(self, conversation: Conversation) -> None:
+        """Settle undelivered messages of a conversation that is over, once it has no connection."""
+        post = conversation.session.post
+        if post is not None and not self.carrying(conversation):
+            self._calls.over((post, conversation.quiet))
