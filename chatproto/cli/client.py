@@ -241,7 +241,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         glyphs,
         Attention(options["id"], on=not options["no-bell"]),
         lambda: terminal.changed(),
-        client.calls.hold,
+        client.connections.hold,
         options["time-format"],
     )
     terminal = ScreenTerminal(

@@ -65,6 +65,7 @@ from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Cause, CodedError, Reason, reason_of
+from chatproto.wire.values import value_class
 
 
 @dataclass(slots=True)
@@ -159,7 +160,7 @@ class MessageNews:
                 self._tell(Undelivered(name, reason, fate.id, fate.text or None))
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class LoneFrame:
     """A frame of a dialect that dials back: it needs a connection of its own.
 

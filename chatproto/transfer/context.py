@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from chatproto.transfer.records import Records
@@ -91,6 +92,8 @@ class TransferContext:
         self.key = key
         self.now = 0.0
         self.connected = False
+        self.changed = False
+        """True after an effect: other transfers may go on, or one has ended."""
         self.waiting: deque[Bcp2Message] = deque()
         self.settle: Callable[[], None] = lambda: None
 
@@ -110,21 +113,17 @@ class SerialQueue:
 
     def do(self, job: Callable[[], Any], done: Callable[[Any], None]) -> None:
         """Have `job` done after all others, and `done` called with what it returned or raised."""
-        self._waiting.append((job, done))
-        if not self._busy:
-            self._go()
-
-    def _go(self) -> None:
-        job, done = self._waiting.popleft()
+        if self._busy:
+            self._waiting.append((job, done))
+            return
         self._busy = True
+        self._desk.worker.do(job, partial(self._finished, done))
 
-        def finished(result: Any) -> None:
-            try:
-                done(result)
-            finally:
-                self._busy = False
-                if self._waiting:
-                    self._go()
-            self._desk.settle()
-
-        self._desk.worker.do(job, finished)
+    def _finished(self, done: Callable[[Any], None], result: Any) -> None:
+        try:
+            done(result)
+        finally:
+            self._busy = False
+            if self._waiting:
+                self.do(*self._waiting.popleft())
+        self._desk.settle()

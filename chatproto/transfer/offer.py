@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import ClassVar
 
 from chatproto.transfer.names import safe_name, safe_paths
 from chatproto.wire import bcp2_files as wire
@@ -23,11 +24,8 @@ class FileOffer:
     size: int
     modified: str
     type: str = "application/octet-stream"
-
-    @property
-    def files(self) -> tuple[Listed, ...]:
-        """Empty: an offer of one file has no list."""
-        return ()
+    files: ClassVar[tuple[Listed, ...]] = ()
+    """Empty: an offer of one file has no list."""
 
 
 @value_class
@@ -37,11 +35,8 @@ class FolderOffer:
     name: str
     modified: str
     files: tuple[Listed, ...]
-
-    @property
-    def type(self) -> str:
-        """Type on the wire."""
-        return FOLDER
+    type: ClassVar[str] = FOLDER
+    """Type on the wire."""
 
     @property
     def size(self) -> int:

@@ -55,11 +55,6 @@ class Receiving:
         self._sink = Sink(folder, machine.offer, local)
 
     @property
-    def state(self) -> TransferState:
-        """State of the transfer."""
-        return self.machine.state
-
-    @property
     def place(self) -> tuple[Path, str]:
         """The folder, and the name in it that was chosen, or empty."""
         return self._folder, self._sink.local
@@ -103,17 +98,18 @@ class Receiving:
         )
 
     def run(self, effects: Iterable[Effect]) -> None:
-        """Carry out `effects`."""
+        """Apply `effects`."""
         for effect in effects:
-            self._run(effect)
+            self._desk.changed = True
+            self._apply(effect)
 
-    def _run(self, effect: Effect) -> None:
+    def _apply(self, effect: Effect) -> None:
         sink, records = self._sink, self._desk.records
         match effect:
             case SendMessage(message):
                 self._desk.send(message)
             case TransferChanged(text):
-                if self.state is TransferState.MOVING:
+                if self.machine.state is TransferState.MOVING:
                     self.progress.at(self._desk.now, self.machine.offset)
                 self._desk.owner.transfer_told(self.news(text))
             case Keep(then):

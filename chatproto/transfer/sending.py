@@ -53,11 +53,6 @@ class Sending:
         self._lane = SerialQueue(desk)
         self._source = FileStream(found, desk.limits.chunk)
 
-    @property
-    def state(self) -> TransferState:
-        """State of the transfer."""
-        return self.machine.state
-
     def news(self, text: str = "") -> TransferNews:
         """Describe the transfer for the user."""
         offer = self.machine.offer
@@ -65,7 +60,7 @@ class Sending:
             self.number,
             True,
             offer.name,
-            self.state,
+            self.machine.state,
             self.machine.offset,
             offer.size,
             offer.type,
@@ -92,22 +87,23 @@ class Sending:
         message = self.machine.pull()
         if message is not None:
             self.run(self.machine.more())
-            if self.state is TransferState.VERIFYING:
+            if self.machine.state is TransferState.VERIFYING:
                 self.run([TransferChanged()])
         return message
 
     def run(self, effects: Iterable[Effect]) -> None:
-        """Carry out `effects`."""
+        """Apply `effects`."""
         for effect in effects:
-            self._run(effect)
+            self._desk.changed = True
+            self._apply(effect)
 
-    def _run(self, effect: Effect) -> None:
+    def _apply(self, effect: Effect) -> None:
         source, records, limits = self._source, self._desk.records, self._desk.limits
         match effect:
             case SendMessage(message):
                 self._desk.send(message)
             case TransferChanged(text):
-                if self.state is TransferState.MOVING:
+                if self.machine.state is TransferState.MOVING:
                     self.progress.at(self._desk.now, self.machine.offset)
                 self._desk.owner.transfer_told(self.news(text))
             case Keep():
@@ -148,7 +144,7 @@ class Sending:
         return self.machine.looked(found.offer)
 
     def _kept(self, result: Any) -> None:
-        self.kept = True
+        self.kept = self._desk.changed = True
         self._recorded(result)
 
     def _recorded(self, result: Any) -> None:

@@ -100,12 +100,12 @@ class Transfers:
         """Take what is offered as `number`, or go on with it. Raises LocalError."""
         self._desk.now = now
         one = self._numbered(number)
-        if not isinstance(one, Receiving) or one.state not in {
+        if not isinstance(one, Receiving) or one.machine.state not in {
             TransferState.OFFERED,
             TransferState.STALLED,
         }:
             raise LocalError(400, f"{number} is not to be accepted now")
-        if one.state is TransferState.OFFERED:
+        if one.machine.state is TransferState.OFFERED:
             self._take_over(one)
         one.run(one.machine.accept())
         if not self._desk.connected:
@@ -115,7 +115,7 @@ class Transfers:
     def decline(self, number: int) -> None:
         """Do not take what is offered as `number`. Raises LocalError."""
         one = self._numbered(number)
-        if not isinstance(one, Receiving) or one.state is not TransferState.OFFERED:
+        if not isinstance(one, Receiving) or one.machine.state is not TransferState.OFFERED:
             raise LocalError(400, f"{number} is not to be declined now: /cancel {number} ends it")
         one.run(one.machine.decline())
         self._settle()
@@ -124,7 +124,7 @@ class Transfers:
         """End it, whichever way it goes; what there is of it stays for a while. Raises LocalError."""
         self._desk.now = now
         one = self._numbered(number)
-        if one.state in ENDED:
+        if one.machine.state in ENDED:
             raise LocalError(400, f"{number} has ended already")
         one.run(one.machine.cancel())
         self._settle()
@@ -134,7 +134,7 @@ class Transfers:
         self._desk.now = now
         before = now - self._desk.limits.offer_wait
         for one in tuple(self._sending.values()):
-            if one.state is TransferState.OFFERED and one.offered_at <= before:
+            if one.machine.state is TransferState.OFFERED and one.offered_at <= before:
                 one.run(one.machine.cancel("they did not answer the offer"))
         self._settle()
 
@@ -143,11 +143,11 @@ class Transfers:
     def resumed(self, now: float) -> None:
         """Handle an open session: transfers that were interrupted are offered again."""
         self._desk.now = now
-        self._desk.connected = True
+        self._desk.connected = self._desk.changed = True
         for one in tuple(self._sending.values()):
-            if one.state is TransferState.BROKEN:
+            if one.machine.state is TransferState.BROKEN:
                 self._again.add(one.machine.id)
-            elif one.state is TransferState.CANCELLED and not one.forgotten:
+            elif one.machine.state is TransferState.CANCELLED and not one.forgotten:
                 self._desk.send(wire.Cancel(one.machine.id))
                 one.run([Forget()])
         self._settle()
@@ -195,7 +195,7 @@ class Transfers:
         incoming = self._receiving.get(piece.id)
         if incoming is not None:
             incoming.run(incoming.machine.data(piece.offset, piece.data))
-            if incoming.state is TransferState.MOVING:
+            if incoming.machine.state is TransferState.MOVING:
                 self._hold()
                 return
         self._settle()
@@ -207,7 +207,7 @@ class Transfers:
             message = self._desk.waiting.popleft()
             self._hold()
             return message
-        if not self._desk.connected or self._limiter.wait(now):
+        if not (self._sending and self._desk.connected) or self._limiter.wait(now):
             return None
         piece = self._turns.next(Sending.pull)
         if isinstance(piece, wire.Data):
@@ -228,9 +228,9 @@ class Transfers:
         """Every transfer that has not ended, by number, with its rate."""
         news = []
         for one in self._all():
-            if one.state in OPEN:
+            if one.machine.state in OPEN:
                 about = one.news()
-                if one.state is TransferState.MOVING:
+                if one.machine.state is TransferState.MOVING:
                     one.progress.at(now, about.offset)
                     left = one.progress.left(about.size)
                     about = replace(about, rate=one.progress.rate, left=left)
@@ -240,7 +240,7 @@ class Transfers:
     @property
     def moving(self) -> bool:
         """True if any transfer is moving."""
-        return any(one.state in ACTIVE for one in self._all())
+        return any(one.machine.state in ACTIVE for one in self._all())
 
     # How it follows.
 
@@ -276,7 +276,7 @@ class Transfers:
             self._desk.owner.transfer_told(TransferTrouble(str(found), path))
             return
         for other in self._sending.values():
-            if other.found.path == found.path and other.state in OPEN:
+            if other.found.path == found.path and other.machine.state in OPEN:
                 text = f"{found.offer.name} is being sent to them already, as {other.number}"
                 self._desk.owner.transfer_told(TransferTrouble(text, path))
                 return
@@ -329,7 +329,7 @@ class Transfers:
             if self.waiting_bytes + size <= limits.offers_bytes:
                 break
             if (
-                one.state is TransferState.BROKEN
+                one.machine.state is TransferState.BROKEN
                 and _is_asked(one)
                 and one.machine.id != message.id
             ):
@@ -347,12 +347,14 @@ class Transfers:
             return
         # Changed after it had come whole, it is another file.
         other = (
-            known is not None and known.state is TransferState.DONE and offer != known.machine.offer
+            known is not None
+            and known.machine.state is TransferState.DONE
+            and offer != known.machine.offer
         )
         if known is not None and not other:
             known.run(known.machine.offered_again(offer))
             return
-        here = [one.state for one in self._receiving.values()]
+        here = [one.machine.state for one in self._receiving.values()]
         if (
             len(here) - here.count(TransferState.BROKEN) >= limits.offers
             or len(here) >= OLD * limits.offers
@@ -369,7 +371,7 @@ class Transfers:
         """Continue `one` from the part that a cancelled transfer of the same content left."""
         for id, other in tuple(self._over.items()):
             if (
-                other.state is TransferState.CANCELLED
+                other.machine.state is TransferState.CANCELLED
                 and other.place[1]
                 and same_content(other.machine.offer, one.machine.offer)
             ):
@@ -398,34 +400,47 @@ class Transfers:
 
     def _settle(self) -> None:
         """After anything: whose turn it is, what can go, what is over."""
+        desk = self._desk
+        while desk.changed:
+            desk.changed = False
+            if self._sending:
+                self._advance_sending()
+            if self._receiving or self._over:
+                self._advance_receiving()
+        if self._receiving or desk.waiting or self._held:
+            self._hold()
+        if desk.waiting or (self._sending and self.wait(desk.now) is not None):
+            desk.owner.transfer_wake()
+
+    def _advance_sending(self) -> None:
         if self._desk.connected:
             self._offer_more()
-            self._start_more()
-        for id, sending in tuple(self._sending.items()):
-            if sending.state in ENDED:
-                self._turns.discard(sending)
-                if sending.forgotten:
+        for id, one in tuple(self._sending.items()):
+            if one.machine.state in ENDED:
+                self._turns.discard(one)
+                if one.forgotten:
                     self._sending.pop(id, None)
-        for id, receiving in tuple(self._receiving.items()):
-            if receiving.state in ENDED:
+
+    def _advance_receiving(self) -> None:
+        if self._desk.connected:
+            self._start_more()
+        for id, one in tuple(self._receiving.items()):
+            if one.machine.state in ENDED:
                 self._receiving.pop(id, None)
-                if not receiving.forgotten:
-                    self._over[id] = receiving
+                if not one.forgotten:
+                    self._over[id] = one
         while len(self._over) > OLD * self._desk.limits.offers:
             self._over.pop(min(self._over)).run([Forget()])
-        self._hold()
-        if self.wait(self._desk.now) is not None:
-            self._desk.owner.transfer_wake()
 
     def _offer_more(self) -> None:
         room = self._desk.limits.offers - sum(
-            one.state in OPEN - {TransferState.QUEUED, TransferState.BROKEN}
+            one.machine.state in OPEN - {TransferState.QUEUED, TransferState.BROKEN}
             for one in self._sending.values()
         )
         for one in tuple(self._sending.values()):
             if room <= 0 or not one.kept:
                 return  # in their order, and only what goes on after a kill
-            if one.state is TransferState.QUEUED or one.machine.id in self._again:
+            if one.machine.state is TransferState.QUEUED or one.machine.id in self._again:
                 self._again.discard(one.machine.id)
                 one.offered_at = self._desk.now
                 one.run(one.machine.offered())
@@ -433,10 +448,10 @@ class Transfers:
 
     def _start_more(self) -> None:
         room = self._desk.limits.transfers - sum(
-            one.state in ACTIVE for one in self._receiving.values()
+            one.machine.state in ACTIVE for one in self._receiving.values()
         )
         for one in tuple(self._receiving.values()):
-            if room > 0 and one.state is TransferState.QUEUED:
+            if room > 0 and one.machine.state is TransferState.QUEUED:
                 one.run(one.machine.start())
                 room -= 1
 

@@ -159,6 +159,7 @@ class Pair:
         self.b = End(folder / "b", limits, chance=chance)
         self.accept = accept
         self.asked = set[int]()
+        self.looked_at = 0  # so many of b's events
         self.seen: list[Bcp2Message] = []
 
     def connect(self) -> None:
@@ -179,7 +180,8 @@ class Pair:
                 self.seen.append(message)
                 other.hear(message)
                 went = True
-        if self.accept:
+        if self.accept and len(self.b.told) != self.looked_at:
+            self.looked_at = len(self.b.told)
             for news in self.b.transfers.listing(self.b.now):
                 if not news.outgoing and news.state is TransferState.OFFERED:
                     self.b.transfers.accept(news.number, self.b.now)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -39,6 +38,7 @@ from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import BCP2
 from chatproto.wire.reasons import Reason
+from chatproto.wire.values import value_class
 
 log = Logger()
 
@@ -48,7 +48,7 @@ WARNED = 1000
 """Ids of which that is remembered."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Attempt:
     """Purpose of a connection: one path of a race, and what to call when the peer picks it or it ends."""
 
