@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from pathlib import Path
 
 import pytest
 from _pytest.terminal import TerminalReporter
@@ -18,6 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # No test reads the options of whoever runs it.
+    os.environ["XDG_CONFIG_HOME"] = str(Path(__file__).parent / "nowhere")
     config.addinivalue_line("markers", "long: runs with --long only")
     if config.getoption("--long"):
         settings.load_profile("long")

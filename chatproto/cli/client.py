@@ -78,6 +78,8 @@ def make_client(
         rate=options["rate"],
         unread=bool(options.get("unread")),
         typed=typed,
+        config=str(options["config-file"].path) if options["config-file"] is not None else "",
+        configured=tuple(options["from-file"].items()),
     )
     limits = replace(CLIENT_DEFAULTS, peer_ping=options["ping"])
     known: TrustStore | None = None

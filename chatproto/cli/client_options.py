@@ -6,13 +6,15 @@ import getpass
 import os
 import re
 from datetime import datetime
+from getopt import GetoptError, getopt
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import platformdirs
 
 from chatproto.cli.asking import account_password
+from chatproto.cli.config_file import read_config, usual_config
 from chatproto.cli.interface_choice import any_terminal, install_reactor, why_not_full
 from chatproto.cli.options import (
     ProgramOptions,
@@ -49,6 +51,8 @@ _EVERYBODY = ip_address("255.255.255.255")
 MOST_FORMAT = 32
 """Characters of --time-format, and of a time in it."""
 COLORS = ("auto", "always", "never")
+OF_INTERFACE = ("ui", "color", "no-bell", "time", "time-format")
+"""Options that one-shot commands leave to the file."""
 INTERFACES = ("auto", "full", "plain", "json")
 PATHS = tuple(mode.value for mode in PathMode)
 
@@ -77,6 +81,8 @@ class Options(ProgramOptions):
         "chatclient doctor says what is in the way of a connection."
     )
     logs_to = "chatclient.log"
+    interactive: ClassVar[bool] = True
+    """False for one-shot commands, for which a file chooses no interface."""
 
     optParameters = [
         [
@@ -105,6 +111,12 @@ class Options(ProgramOptions):
             "Colours: auto (on a terminal, unless NO_COLOR is set), always, never",
         ],
         ["time-format", None, "%H:%M", "Times of day, as for strftime: %H:%M:%S, or %I:%M %p"],
+        [
+            "config",
+            None,
+            None,
+            "File with options, or none (default: client.toml in the platform's folder)",
+        ],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
         ["accept", None, "ask", "Files taken: ask, known, verified (safety number compared), none"],
         ["downloads", None, None, "Folder for files that others send (default: the platform's)"],
@@ -142,6 +154,35 @@ class Options(ProgramOptions):
         self["announce"] = []
         self["farewell"] = []
         self["server"] = []
+        self["config-file"] = None
+        self["from-file"] = {}
+
+    def configured(self, words: list[str]) -> list[str]:
+        """Put the options of the file before those of the command line, which win."""
+        try:
+            found, _ = getopt(words, self.shortOpt, self.longOpt)
+        except GetoptError:
+            return words  # which is reported in a moment
+        given = {
+            self.synonyms.get(name.lstrip("-"), name.lstrip("-")): value for name, value in found
+        }
+        if given.keys() & {"help", "version"} or given.get("config") == "none":
+            return words
+        named = given.get("config")
+        path = local_option("config", named) if named is not None else usual_config()
+        takes = {name.removesuffix("="): name.endswith("=") for name in Options().longOpt}
+        config = read_config(path, takes, named is not None) if path is not None else None
+        if config is None:
+            return words
+        self["config-file"] = config
+        more: list[str] = []
+        for name, texts in config.values.items():
+            if name in given or (name in OF_INTERFACE and not self.interactive):
+                continue
+            shown = ", ".join(texts) if texts else "on"
+            self["from-file"][name] = shown
+            more += [f"--{name}={text}" for text in texts] if texts else [f"--{name}"]
+        return [*more, *words]
 
     def opt_server(self, text: str) -> None:
         """host:port of the server, host:port/KEY, or 'none'; may be repeated [default: 127.0.0.1:5555]"""

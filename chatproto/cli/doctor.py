@@ -42,6 +42,7 @@ class DoctorOptions(Options):
         "and registers nobody: your client may run meanwhile. Exit code 0: nothing is in the way, 3: a "
         "server refuses you or shows another key, 5: something else is."
     )
+    interactive = False
     optFlags = [["json", None, "Tell every finding on standard output, one JSON object a line"]]
 
     @property

@@ -38,6 +38,7 @@ class OneShotOptions(Options):
     command: ClassVar[str] = ""
     words: ClassVar[str] = ""
     wait: ClassVar[float | None] = None
+    interactive = False
 
     optParameters = [["timeout", None, None, "Seconds after which it is over in any case"]]
     optFlags = [["json", None, "Tell every event on standard output, one JSON object a line"]]

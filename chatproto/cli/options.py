@@ -170,9 +170,17 @@ class ProgramOptions(Options):
     def program(self) -> str:
         return self.logs_to.removesuffix(".log")
 
+    def configured(self, words: list[str]) -> list[str]:
+        """Return the words of the command line, with those of a file of options before them.
+
+        Raises: WrongOption, CannotStart.
+        """
+        return words
+
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
         try:
-            super().parseOptions(options)
+            words = list(sys.argv[1:] if options is None else options)
+            super().parseOptions(self.configured(words))
         except UsageError as error:
             say_wrong(f"{self.program}: {error}; {self.program} --help lists the options")
             raise SystemExit(WRONG_OPTIONS) from None

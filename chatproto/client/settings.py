@@ -15,7 +15,8 @@ class ClientSettings:
     `dialect_chosen`: the person named `dialect`, so that an address of which no key is known is called
     in it. `farewells`: words that end a raw talk besides the usual ones; the first is said by us.
     `unread`: nobody reads what is heard, which is kept to be shown at another start. `typed`:
-    lines come from a person at a terminal.
+    lines come from a person at a terminal. `config`: the file of options, and `configured`: the options
+    that came from it, with their values.
     """
 
     client_id: str
@@ -32,3 +33,5 @@ class ClientSettings:
     rate: float = 0.0
     unread: bool = False
     typed: bool = False
+    config: str = ""
+    configured: tuple[tuple[str, str], ...] = ()

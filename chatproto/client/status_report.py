@@ -79,12 +79,16 @@ class StatusReport:
         me = self._place.me
         server = self._server.name if self._server else None
         registered = self._server is not None and self._server.registered
-        lines = (
+        lines: tuple[str, ...] = (
             f"{me.client_id} at {host_port(me.host, me.port)}",
             f"server {server}, {'registered' if registered else 'not registered'}"
             if server
             else "no server",
         )
+        settings = self._context.settings
+        if settings.config:
+            chosen = ", ".join(f"{name} {value}" for name, value in settings.configured)
+            lines += (f"from {settings.config}: {chosen or 'nothing'}",)
         data = {
             "id": me.client_id,
             "host": me.host,
@@ -93,6 +97,8 @@ class StatusReport:
             "registered": registered,
             "key": self._trust.own_key if self._trust else None,
             "strangers": {**self._calls.counters(), "meetings": len(self._rendezvous)},
+            "config": settings.config or None,
+            "configured": dict(settings.configured),
         }
         self._context.publish(CommandOutput("status", lines, data))
 

@@ -1,0 +1,121 @@
+"""Test options that come from a file."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.cli.client import make_client
+from chatproto.cli.client_options import Options
+from chatproto.cli.config_file import MOST_BYTES, MOST_VALUES, read_config
+from chatproto.cli.oneshot import COMMANDS
+from chatproto.cli.options import WrongOption
+from chatproto.client.events import CommandOutput
+from chatproto.client.service import CannotStart
+from tests.cli.test_servers import Reactor
+
+
+class ConfigTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        self.errors = io.StringIO()
+        self.patch(sys, "__stderr__", self.errors)
+        self.folder = Path(self.mktemp()).absolute()
+        self.folder.mkdir()
+        self.file = self.folder / "client.toml"
+
+    def parsed(self, text: str, *words: str) -> Options:
+        self.file.write_text(text)
+        options = Options()
+        home = ("--home", str(self.folder / "home"), "--ui", "plain")
+        options.parseOptions([*home, "--config", str(self.file), *words])
+        self.addCleanup(options["opened"].close)
+        return options
+
+    def refused(self, text: str, *words: str, code: int = 1) -> str:
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed(text, *words)
+        self.assertEqual(caught.exception.code, code)
+        lines = self.errors.getvalue().splitlines()
+        self.errors.truncate(0)
+        self.errors.seek(0)
+        self.assertEqual(len(lines), 1)
+        return lines[0]
+
+    def test_options_come_from_the_file_unless_the_command_line_has_them(self) -> None:
+        text = """
+            id = "bob"
+            server = ["10.0.0.1:1", "10.0.0.2:2"]
+            ping = 7.5
+            open = true
+            beacon = false
+        """
+        options = self.parsed(text)
+        self.assertEqual((options["id"], options["ping"]), ("bob", 7.5))
+        self.assertEqual(options["servers"], [("10.0.0.1", 1), ("10.0.0.2", 2)])
+        self.assertTrue(options["open"] and not options["beacon"])
+        options["opened"].close()
+        options = self.parsed(text, "--id=carol", "--serv", "10.0.0.3:3")
+        self.assertEqual(options["id"], "carol")
+        self.assertEqual(options["servers"], [("10.0.0.3", 3)])
+        self.assertEqual(options["from-file"], {"ping": "7.5", "open": "on"})
+
+    def test_a_short_option_wins_as_well(self) -> None:
+        self.assertEqual(self.parsed("port = 4000", "-p", "5000")["port"], "tcp:5000")
+
+    def test_status_shows_it(self) -> None:
+        node = make_client(Reactor(), self.parsed('id = "bob"', "--server", "none"))
+        told: list[CommandOutput] = []
+        node.context.publish.listen(
+            lambda event: told.append(event) if isinstance(event, CommandOutput) else None
+        )
+        node.status.status()
+        self.assertEqual(told[0].lines[-1], f"from {self.file}: id bob")
+        self.assertEqual(told[0].data["configured"], {"id": "bob"})
+
+    def test_a_mistake_is_one_sentence(self) -> None:
+        for text, words in {
+            "id = ": "is not TOML",
+            "prot = 5": "'prot' is no option that a file may have; did you mean port?",
+            'config = "x"': "'config' is no option",
+            'open = "yes"': "open is true or false",
+            "port = true": "port is a text, a number",
+            "[port]\nx = 1": "port is a text, a number",
+            "port = [[1]]": "port is a text, a number",
+            "port = 70000": "there is no port 70000",
+            f"server = {[str(one) for one in range(MOST_VALUES + 1)]}": "more than",
+            "#" * (MOST_BYTES + 1): f"more than {MOST_BYTES} bytes",
+        }.items():
+            self.assertIn(words, self.refused(text), text[:40])
+
+    def test_what_cannot_be_read_ends_the_start(self) -> None:
+        self.assertIn("no such file", self.refused("", "--config", "nothing.toml", code=2))
+        os.mkfifo(self.folder / "pipe")
+        pipe = str(self.folder / "pipe")
+        self.assertIn("not a regular file", self.refused("", "--config", pipe, code=2))
+
+    def test_none_and_help_read_no_file(self) -> None:
+        self.assertEqual(self.parsed("id = ", "--config", "none")["from-file"], {})
+        self.patch(sys, "stdout", io.StringIO())
+        with self.assertRaises(SystemExit) as caught:
+            self.parsed("id = ", "--help")
+        self.assertEqual(caught.exception.code, 0)
+
+    def test_a_one_shot_takes_no_interface_from_it(self) -> None:
+        self.file.write_text('ui = "full"\nid = "bob"')
+        options = COMMANDS["send"]()
+        options.parseOptions(["--config", str(self.file), "carol", "hello"])
+        self.assertEqual(options["from-file"], {"id": "bob"})
+
+    @given(st.binary(max_size=60))
+    def test_no_bytes_raise_anything_else(self, data: bytes) -> None:
+        self.file.write_bytes(data)
+        try:
+            read_config(self.file, {"id": True, "open": False}, True)
+        except (WrongOption, CannotStart) as wrong:
+            self.assertNotEqual(str(wrong), "")
