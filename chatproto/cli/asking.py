@@ -10,8 +10,8 @@ from pathlib import Path
 from select import select
 
 from chatproto.cli.options import WrongOption, local_option
-from chatproto.client.service import CannotStart
 from chatproto.net.private_files import make_private
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.limits import DEFAULTS
 
 ENVIRONMENT = "CHATPROTO_PASSWORD"

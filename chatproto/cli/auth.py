@@ -5,9 +5,8 @@ from __future__ import annotations
 import stat
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from twisted.application.internet import TimerService
 from twisted.cred.credentials import IUsernamePassword
 from twisted.cred.strcred import (
     AuthOptionMixin,
@@ -15,19 +14,17 @@ from twisted.cred.strcred import (
     UnsupportedInterfaces,
     makeChecker,
 )
-from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 
 from chatproto.cli.options import ProgramOptions, WrongOption, local_option
-from chatproto.client.service import CannotStart
 from chatproto.net.private_files import make_private
-from chatproto.server.login_side import EVERYBODY, LoginSide
-from chatproto.server.secure_side import SecureSide
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.limits import ServerLimits
 
+if TYPE_CHECKING:
+    from chatproto.server.login_side import LoginSide
+
 REQUIREMENTS = ("none", "tls", "login")
-LOOK_INTERVAL = 1.0
-"""Seconds between two looks at whether the file of `--allow-keys` has changed."""
 
 
 class AuthOptions(AuthOptionMixin, ProgramOptions):
@@ -93,9 +90,13 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
 
     def login_side(self, reactor: Any, limits: ServerLimits) -> LoginSide:
         """Build the login rules from `--auth`, `--require` and `--allow-keys`."""
+        from chatproto.server.login_side import EVERYBODY, LoginSide
+
         checkers, allowed = self.get("credCheckers"), self["allowed"]
         if not checkers:
             return EVERYBODY if allowed is None else LoginSide(allowed=allowed)
+        from twisted.internet.threads import deferToThreadPool
+
         from chatproto.accounts.logins import Logins
         from chatproto.accounts.realm import portal
 
@@ -137,15 +138,3 @@ def _readable(name: str) -> None:
         Path(name).open("rb").close()
     except OSError as error:
         raise CannotStart(f"cannot read {name}: {error.strerror}") from None
-
-
-def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
-    """Watch the file of `--allow-keys`; clients whose keys were removed are disconnected soon."""
-
-    def look() -> None:
-        if side.logins.changed():
-            side.put_out()
-
-    service = TimerService(LOOK_INTERVAL, look)
-    service.clock = reactor
-    return service

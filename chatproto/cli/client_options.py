@@ -25,18 +25,12 @@ from chatproto.cli.options import (
     say_wrong,
 )
 from chatproto.client.home import Home, HomeTaken, HomeTrouble
-from chatproto.client.own_addresses import is_address
-from chatproto.client.service import CannotStart
-from chatproto.identity.keys import KeyTrouble, open_identity
-from chatproto.identity.pins import KEY, PinFile, PinTrouble
-from chatproto.net.clock import counted
+from chatproto.net.addresses import is_address
 from chatproto.net.paths import what_is_in_the_way
-from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.paths import PathMode
-from chatproto.stores.sqlite_ledger import SqliteLedger
-from chatproto.wire.bcp2_common import ADDRESSES, USER
+from chatproto.wire.bcp2_common import ADDRESSES, KEY, USER
 from chatproto.wire.dialects import DIALECTS
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import CannotStart, RemoteError
 from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port, read_number
 
 ANSWERS = ("all", "known", "none")
@@ -289,15 +283,14 @@ class Options(ProgramOptions):
         home = self["opened"] = Home(self["home"])
         try:
             home.open()
-            if not self["plain"]:
-                self["identity"] = open_identity(home.path)
-                self["pins"] = PinFile(home.path / "known_peers")
-                path = home.path / "log.sqlite"
-                self["ledger"] = SqliteLedger(path, log=not self["no-log"], now=counted())
         except HomeTaken as error:
             raise InUse(str(error)) from None
-        except (HomeTrouble, KeyTrouble, PinTrouble, LedgerTrouble) as error:
+        except HomeTrouble as error:
             raise CannotStart(str(error)) from None
+        if not self["plain"]:
+            from chatproto.cli.client_files import open_files
+
+            self.update(open_files(home.path, log=not self["no-log"]))
         if self["user"] is not None:
             self["password"] = account_password(self["user"], self["password-file"])
         return Path(self["home"])

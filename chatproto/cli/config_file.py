@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,9 @@ from typing import Any
 import platformdirs
 
 from chatproto.cli.options import WrongOption
-from chatproto.client.service import CannotStart
 from chatproto.net.private_files import check_owner
+from chatproto.wire.errors import CannotStart
+from chatproto.wire.values import value_class
 
 MOST_BYTES = 64 * 1024
 MOST_VALUES = 100
@@ -29,7 +30,7 @@ Takes = Mapping[str, bool]
 """The long options by name, with whether each takes a value."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class ConfigFile:
     """Contents of the file: texts by the name of the option, several where it may be repeated.
 

@@ -10,6 +10,9 @@ from functools import wraps
 
 from chatproto.cli.exit_codes import INTERRUPTED
 
+ONE_SHOTS = ("send", "send-file", "receive", "info")
+"""The commands of `chatproto.cli.oneshot`, which is loaded only for one of them."""
+
 
 def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
     """Let a Ctrl-C that comes before the program runs end it without a traceback."""
@@ -43,9 +46,9 @@ def chatclient() -> None:
 
         with _help_may_fail():
             raise SystemExit(doctor.main(sys.argv[2:]))
-    from chatproto.cli.oneshot import COMMANDS, main
+    if sys.argv[1:2] and sys.argv[1] in ONE_SHOTS:
+        from chatproto.cli.oneshot import main
 
-    if sys.argv[1:2] and sys.argv[1] in COMMANDS:
         with _help_may_fail():
             raise SystemExit(main(sys.argv[1:]))
     _run("chatclient")

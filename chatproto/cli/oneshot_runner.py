@@ -14,13 +14,13 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import globalLogBeginner
 from twisted.python.failure import Failure
 
-from chatproto.cli.client import control, make_client, own_port
 from chatproto.cli.client_options import InUse, Options
+from chatproto.cli.client_program import control, make_client, own_port
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.cli.options import RotatedLog, WrongOption, descriptor, log_observer
 from chatproto.client.app import Client
 from chatproto.client.events import Event
-from chatproto.client.service import CannotStart, ChatClient
+from chatproto.client.service import ChatClient
 from chatproto.net.clock import wall
 from chatproto.net.text_connection import TextConnection
 from chatproto.stdio.output import Output
@@ -32,6 +32,7 @@ from chatproto.ui.plain import dropped
 from chatproto.ui.progress import ProgressLines
 from chatproto.ui.values import Values
 from chatproto.ui.view import json_object
+from chatproto.wire.errors import CannotStart
 
 LONGEST = 4 * 1024 * 1024
 """Bytes of an event of our own client; a list of transfers may be long."""

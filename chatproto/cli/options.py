@@ -9,7 +9,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn, TextIO, cast
 
-from twisted.internet.endpoints import serverFromString
 from twisted.logger import (
     FileLogObserver,
     LogPublisher,
@@ -20,10 +19,10 @@ from twisted.python.logfile import LogFile
 from twisted.python.usage import Options, UsageError
 
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
-from chatproto.client.service import CannotStart
 from chatproto.net.paths import local_path
 from chatproto.net.private_files import check_file, make_private
 from chatproto.server.blur import blur_event
+from chatproto.wire.errors import CannotStart
 
 LOG_BYTES = 1024 * 1024
 LOG_FILES = 4  # old ones beside the current one
@@ -44,6 +43,8 @@ def endpoint_text(text: str) -> str:
         if len(text) > 20 or int(text) > 65535:
             raise WrongOption(f"there is no port {text[:20]}: they end at 65535")
         return f"tcp:{int(text)}"
+    from twisted.internet.endpoints import serverFromString  # needs TLS, which takes long to load
+
     try:
         serverFromString(None, text)
     except Exception as error:

@@ -19,12 +19,8 @@ from chatproto.cli.options import (
     endpoint_text,
     local_option,
 )
-from chatproto.client.service import CannotStart
-from chatproto.identity.keys import KeyTrouble, open_identity
 from chatproto.net.private_files import OTHERS, make_private, make_private_folder
-from chatproto.server.relay_side import with_relay
-from chatproto.stores.open import sqlite_path
-from chatproto.wire.errors import RemoteError
+from chatproto.wire.errors import CannotStart, RemoteError
 from chatproto.wire.fields import read_host_port, read_number
 from chatproto.wire.limits import CLIENT_DEFAULTS, SERVER_DEFAULTS, ServerLimits
 
@@ -126,6 +122,8 @@ class ServerOptions(AuthOptions):
         except ValueError as error:
             raise WrongOption(f"{error} (--limits list tells them)") from None
         limits = self._with_times(limits)
+        from chatproto.server.relay_side import with_relay
+
         try:
             relayed = with_relay(limits, self["relay"])
         except ValueError as error:
@@ -158,6 +156,8 @@ class ServerOptions(AuthOptions):
         for option in ("redis-password-file", "redis-ca", "redis-certificate"):
             if self[option] is not None:
                 raise WrongOption(f"--{option} is for --store redis://")
+        from chatproto.stores.open import sqlite_path
+
         try:
             self["store"] = sqlite_path(self["store"], self["home"])
         except ValueError as error:
@@ -232,6 +232,8 @@ class ServerOptions(AuthOptions):
             make_private_folder(home)
         except OSError as error:
             raise CannotStart(f"cannot use --home {home}: {error.strerror}") from None
+        from chatproto.identity.keys import KeyTrouble, open_identity
+
         try:
             self["identity"] = open_identity(home)
         except KeyTrouble as error:

@@ -16,13 +16,13 @@ from chatproto.client.events import Notice
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.client.server.server_news import ServerEvents, ServerNews
-from chatproto.client.service import CannotStart
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.client import ClassicServer
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.trust import changed_key
 from chatproto.wire import bcp2_server
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import CLIENT_DEFAULTS
 

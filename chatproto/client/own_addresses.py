@@ -10,6 +10,7 @@ from ipaddress import IPv6Address, ip_address
 from pathlib import Path
 from typing import Any
 
+from chatproto.net.addresses import is_address, source_address
 from chatproto.session.candidates import LEAST_PORT, worth_dialling, worth_telling
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
@@ -68,25 +69,13 @@ NOT_USABLE = 0x08 | 0x20 | 0x40
 """Flags of an IPv6 address there: somebody else has it, it is deprecated, it is not tried yet."""
 
 
-def host_towards(host: str, port: int) -> str | None:
-    """Our address on the way to `host`, an address, found without sending anything; None: no way."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((host, port))
-            found: str = probe.getsockname()[0]
-    except OSError:
-        return None
-    return found
-
-
 def own_hosts(towards: Address | None = None) -> tuple[str, ...]:
     """The addresses of this machine; first that on the way to `towards`, then those to anywhere.
 
     Python has no call that lists them all. Where the system is not Linux only the first are found.
     """
     ways = (*([] if towards is None else [towards]), *OUTSIDE)
-    first = [host_towards(*one) for one in ways if is_address(one[0])]
+    first = [source_address(*one) for one in ways if is_address(one[0])]
     found = dict.fromkeys([*(one for one in first if one is not None), *_ipv4(), *_ipv6()])
     return tuple(found)
 
@@ -112,15 +101,6 @@ def is_here(server: Address | None) -> bool:
     if server is None:
         return False
     return server[0] == "localhost" or (is_address(server[0]) and ip_address(server[0]).is_loopback)
-
-
-def is_address(host: str) -> bool:
-    """Return True for an address, False for a host name."""
-    try:
-        ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def _ipv4() -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -17,12 +16,13 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from chatproto.client import own_addresses
 from chatproto.client.app import Client
 from chatproto.client.calls.plain_calls import Door
 from chatproto.client.home import Home
 from chatproto.client.shared_port import SharedPort
-from chatproto.net.resolver import look_up
+from chatproto.net.addresses import is_address
+from chatproto.net.resolver import host_towards
+from chatproto.wire.errors import CannotStart
 from chatproto.wire.fields import host_port
 
 log = Logger()
@@ -53,19 +53,6 @@ class Socket(Protocol):
 
     def stop(self) -> Deferred[None]:
         """Listen no more."""
-
-
-class CannotStart(Exception):
-    """The program cannot start; its text is one sentence for a person."""
-
-
-def host_towards(host: str, port: int) -> str:
-    """Our address on the way to `host`, which may be a name; loopback if there is none."""
-    found = look_up(host, port, kind=socket.SOCK_DGRAM)
-    if not found:
-        return "127.0.0.1"
-    *_, address = found[0]
-    return own_addresses.host_towards(str(address[0]), port) or "127.0.0.1"
 
 
 class ChatClient(Service):
@@ -151,7 +138,7 @@ class ChatClient(Service):
             self._begin(own.host, own.port)
             return
         host, far = place.server or ("127.0.0.1", 9)
-        if own_addresses.is_address(host):
+        if is_address(host):
             self._begin(host_towards(host, far), own.port)
         else:
             pool = self._reactor.getThreadPool()

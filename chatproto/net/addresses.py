@@ -6,6 +6,7 @@ between patch releases and take IPv4 addresses inside IPv6 ones for public.
 
 from __future__ import annotations
 
+import socket
 from enum import Enum
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -120,3 +121,24 @@ def may_be_called(host: str, local: bool) -> bool:
     """Return True if somebody may be sent to `host`; `local`: to loopback addresses too."""
     reach = reach_of(host)
     return reach in CALLABLE or (local and reach is AddressScope.LOOPBACK)
+
+
+def is_address(host: str) -> bool:
+    """Return True for an address, False for a host name."""
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def source_address(host: str, port: int) -> str | None:
+    """Our address on the way to `host`, an address, found without sending anything; None: no way."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((host, port))
+            found: str = probe.getsockname()[0]
+    except OSError:
+        return None
+    return found

@@ -18,6 +18,7 @@ from twisted.internet.threads import deferToThreadPool
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.addresses import source_address
 from chatproto.net.fast_tcp import AnyHostnameEndpoint
 
 NO_HOST = (OSError, UnicodeError, ValueError)
@@ -36,6 +37,15 @@ def look_up(host: str, port: int, family: int = 0, kind: int = socket.SOCK_STREA
         return socket.getaddrinfo(name, port, family, kind)
     except NO_HOST:
         return []
+
+
+def host_towards(host: str, port: int) -> str:
+    """Our address on the way to `host`, which may be a name; loopback if there is none."""
+    found = look_up(host, port, kind=socket.SOCK_DGRAM)
+    if not found:
+        return "127.0.0.1"
+    *_, address = found[0]
+    return source_address(str(address[0]), port) or "127.0.0.1"
 
 
 @implementer(IHostnameResolver)

@@ -58,3 +58,7 @@ class StoreTrouble(RemoteError):
 
 class LocalError(WireError):
     """Our own side asked for what the protocol or the state of things does not allow."""
+
+
+class CannotStart(Exception):
+    """The program cannot start; its text is one sentence for a person."""

@@ -78,7 +78,7 @@ class Argon2Tests(SynchronousTestCase):
 
     def test_neither_the_server_nor_the_plugins_load_argon2_before_it_is_wanted(self) -> None:
         program = (
-            "import sys, chatproto.cli.server\n"
+            "import sys, chatproto.cli.server_program\n"
             "from twisted.cred.strcred import findCheckerFactory\n"
             "findCheckerFactory('argon2')\n"
             "print('argon2' in sys.modules)\n"

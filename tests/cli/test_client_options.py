@@ -8,8 +8,8 @@ from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.client import make_client, own_port
 from chatproto.cli.client_options import Options
+from chatproto.cli.client_program import make_client, own_port
 from chatproto.client.shared_port import SharedPort
 from tests.cli.test_servers import Reactor
 

@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.client import make_client
 from chatproto.cli.client_options import Options
+from chatproto.cli.client_program import make_client
 from chatproto.cli.config_file import MOST_BYTES, MOST_VALUES, read_config
 from chatproto.cli.oneshot import COMMANDS
 from chatproto.cli.options import WrongOption
 from chatproto.client.events import CommandOutput
-from chatproto.client.service import CannotStart
+from chatproto.wire.errors import CannotStart
 from tests.cli.test_servers import Reactor
 
 

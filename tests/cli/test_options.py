@@ -23,7 +23,7 @@ from chatproto.cli.options import (
     descriptor,
     endpoint_text,
 )
-from chatproto.client.service import CannotStart
+from chatproto.wire.errors import CannotStart
 
 
 class Small(ProgramOptions):

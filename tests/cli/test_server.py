@@ -16,8 +16,8 @@ from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
 from chatproto.cli import server_options
-from chatproto.cli.server import ChatServerProgram
 from chatproto.cli.server_options import ServerOptions, seconds
+from chatproto.cli.server_program import ChatServerProgram
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.factory import Refusal
 from chatproto.wire.limits import SERVER_DEFAULTS

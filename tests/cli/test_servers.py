@@ -9,8 +9,8 @@ from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.client import make_client
 from chatproto.cli.client_options import Options
+from chatproto.cli.client_program import make_client
 from chatproto.client.server.introducers import ClassicIntroducer, SecureIntroducer
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import Pin

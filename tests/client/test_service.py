@@ -16,8 +16,10 @@ from zope.interface import implementer
 
 from chatproto.client.events import Event, Exited, Running
 from chatproto.client.home import Home
-from chatproto.client.service import CannotStart, ChatClient, host_towards
+from chatproto.client.service import ChatClient
 from chatproto.client.settings import ClientSettings
+from chatproto.net.resolver import host_towards
+from chatproto.wire.errors import CannotStart
 from tests.client.typing_person import made
 from tests.limits import DEFAULTS
 from tests.net import Net

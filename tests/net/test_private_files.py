@@ -17,7 +17,6 @@ from chatproto.cli import asking
 from chatproto.cli.asking import password_in
 from chatproto.cli.options import RotatedLog
 from chatproto.client.home import Home, HomeTrouble
-from chatproto.client.service import CannotStart
 from chatproto.identity.keys import KEY_FILE, KeyTrouble, open_identity
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.net.private_files import (
@@ -28,7 +27,7 @@ from chatproto.net.private_files import (
 )
 from chatproto.stores.sqlite import SERVER
 from chatproto.stores.sqlite_file import SqliteFile
-from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.errors import CannotStart, StoreTrouble
 
 NOBODY = 65534
 AS_ROOT = skipUnless(os.geteuid() == 0, "only root can give files to somebody else")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Glyphs:
     """Drawing signs, each one column wide but for the lock."""
 

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from chatproto.client.app import Client
 from chatproto.ui.legible import name
 from chatproto.ui.screen.cells import cut
 from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.styles import Line, person_style
 from chatproto.ui.view import path_words
+from chatproto.wire.values import value_class
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Here:
     """Recipient of the next line.
 

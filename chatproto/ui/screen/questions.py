@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from chatproto.client.events import (
     Event,
@@ -15,6 +14,7 @@ from chatproto.client.events import (
 from chatproto.ui.file_view import amount
 from chatproto.ui.legible import inline, name, room_name
 from chatproto.ui.screen.styles import Line
+from chatproto.wire.values import value_class
 
 STANDS = 1.0
 """Seconds for which a question has to stand, without any key, before a bare letter answers it."""
@@ -22,7 +22,7 @@ MOST = 50
 """QuestionQueue that queue; further ones are only told in the scrollback, and /accept answers them."""
 
 
-@dataclass(frozen=True, slots=True)
+@value_class
 class Question:
     """`kind`: call, file or invitation. `about`: an id, a number or a room. `text`: printable."""
 

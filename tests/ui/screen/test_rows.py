@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -145,7 +146,7 @@ class GlyphTests(SynchronousTestCase):
         self.assertIs(glyphs_for({"LANG": "C", "LC_ALL": "C.UTF-8"}), UNICODE)
 
     def test_ascii_signs_are_ascii(self) -> None:
-        for name in ASCII.__slots__:
+        for name in (field.name for field in fields(ASCII)):
             self.assertTrue(getattr(ASCII, name).isascii())
 
 

@@ -1,0 +1,294 @@
+"""The chatclient program: how its parts are put together."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, succeed
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import IStreamServerEndpoint
+
+from chatproto.cli.client_options import Options
+from chatproto.cli.hang_up import HangUp
+from chatproto.cli.interrupt import Interrupt
+from chatproto.cli.options import (
+    cannot_start,
+    descriptor,
+)
+from chatproto.cli.secret_line import SecretLine
+from chatproto.cli.servers import connect
+from chatproto.client.app import Client, Storage, build_client, no_server
+from chatproto.client.context import Context, Signal
+from chatproto.client.conversations import ActiveTarget
+from chatproto.client.events import Event, Failed, Notice
+from chatproto.client.known_dialects import KnownDialects
+from chatproto.client.nearby import Neighbours
+from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.service import ChatClient, LineSink, LineSource
+from chatproto.client.settings import ClientSettings
+from chatproto.client.shared_port import shared_port
+from chatproto.client.trust_store import TrustStore
+from chatproto.identity.tls import Tls
+from chatproto.nearby.ports import Ports
+from chatproto.net.clock import use_monotonic_time, wall
+from chatproto.net.resolver import use_system_resolver
+from chatproto.stdio.input import LineInput
+from chatproto.stdio.output import Output
+from chatproto.transfer.threads import Threads
+from chatproto.ui.control import Control, ControlSocket
+from chatproto.ui.jsonlines import JsonLines, carry_out_json
+from chatproto.ui.plain import PlainInterface
+from chatproto.wire.limits import CLIENT_DEFAULTS
+from chatproto.wire.reasons import Reason
+
+
+def make_client(
+    reactor: Any,
+    options: Options,
+    *,
+    typed: bool = False,
+    flushed: Callable[[], Deferred[None]] = lambda: succeed(None),
+) -> Client:
+    """Build the client that `options` want.
+
+    Args: typed: lines come from a person at a terminal. flushed: fires when all that was published is
+    written to the screen.
+    """
+    plain = bool(options["plain"])
+    settings = ClientSettings(
+        options["id"],
+        plain=plain,
+        open=plain or bool(options["open"]),
+        dialect=options["dialect"],
+        dialect_chosen=bool(options["dialect-chosen"]),
+        farewells=tuple(options["farewell"]),
+        half_duplex=bool(options["half-duplex"]),
+        answer=options["answer"],
+        announce=tuple(options["announce"]),
+        path=options["path"],
+        accept=options["accept"],
+        rate=options["rate"],
+        unread=bool(options.get("unread")),
+        typed=typed,
+        config=str(options["config-file"].path) if options["config-file"] is not None else "",
+        configured=tuple(options["from-file"].items()),
+    )
+    limits = replace(CLIENT_DEFAULTS, peer_ping=options["ping"])
+    known: TrustStore | None = None
+    storage: Storage | None = None
+    if not plain:
+        known = TrustStore(Tls(options["identity"]), options["pins"], reactor.seconds, limits)
+        worker = Threads(reactor, reactor.getThreadPool())
+        storage = Storage(worker, options["home"], options["downloads"])
+
+    def beacons(context: Context, trust: TrustStore, came: Signal[str]) -> Neighbours:
+        return Neighbours(context, trust, came, partial(Ports, reactor))
+
+    return build_client(
+        Context(settings, limits, reactor, wall, flushed=flushed),
+        place=OwnAddresses(settings.announce, server=options["server"]),
+        connect=partial(connect, reactor, options, known) if options["server"] else no_server,
+        trust=known,
+        ledger=options.get("ledger"),
+        storage=storage,
+        beacons=beacons if options["beacon"] else None,
+        dialects=KnownDialects(options["home"] / "dialects"),
+    )
+
+
+def own_port(reactor: Any, options: Options) -> IStreamServerEndpoint:
+    """Return the endpoint that peers connect to.
+
+    Without `--plain`, a TCP port is also the source of our own connections.
+    """
+    shared = None if options["plain"] else shared_port(reactor, options["port"])
+    return shared or serverFromString(reactor, options["port"])
+
+
+def control(client: Client, screen: Callable[[Event], None]) -> Control:
+    """Make what scripts say to `client` through, and hear its events; each has a target of its own.
+
+    `screen` gets every event as well.
+    """
+
+    def new_speaker() -> Callable[[str], Event | None]:
+        standing = ActiveTarget(client.calls.all)
+        return lambda line: standing.run(lambda: carry_out_json(line, client))
+
+    return Control(screen, new_speaker, wall, client.context.limits)
+
+
+def _password_again(
+    client: Client, options: Options, terminal: int, ui: PlainInterface
+) -> SecretLine:
+    """Ask at the terminal for the password again after the server has refused it."""
+    got: Signal[str] = Signal()
+    secret = SecretLine(terminal, ui.on_line, got)
+
+    def ask(sentence: str, typed: Callable[[str], None]) -> None:
+        client.context.publish(Notice(f"{sentence} it is not shown; Enter asks no more"))
+        secret.ask()
+
+    got.listen(_ask_password_again(client, options, ask))
+    client.program.finished.listen(lambda code: secret.stop())
+    return secret
+
+
+def _ask_password_again(
+    client: Client, options: Options, ask: Callable[[str, Callable[[str], None]], None]
+) -> Callable[[str], None]:
+    """Have `ask` called when the server refuses the password; the result takes what was typed."""
+
+    def got(password: str) -> None:
+        options["password"], options["typed-password"] = password, True
+        client.directory.register()
+
+    def told(event: Event) -> None:
+        if isinstance(event, Failed) and (event.command, event.status) == ("register", 403):
+            ask(f"Password of {options['user']}: type it again,", got)
+
+    client.context.publish.listen(told)
+    return got
+
+
+def client_program(options: Options) -> IService:
+    """The client as `options` want it."""
+    from twisted.internet import reactor
+
+    use_monotonic_time(reactor)
+    use_system_resolver(reactor)
+
+    if options["plain"] and not options["id"].isalnum():
+        print(f"chatclient: some programs refuse the id {options['id']}", file=sys.stderr)
+    make = _with_screen if options["ui"] == "full" else _with_lines
+    return make(reactor, options)
+
+
+def _with_lines(reactor: Any, options: Options) -> IService:
+    """Make the client with the plain or the JSON interface."""
+    typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
+    typed, is_json = os.isatty(typed_in), options["ui"] == "json"
+    full: Signal[bool] = Signal()
+    screen = Output(
+        reactor,
+        descriptor(sys.__stdout__, os.O_WRONLY),
+        dropped_line=lambda count: ui.dropped_line(count),
+        on_full=full,
+    )
+    client = make_client(
+        reactor,
+        options,
+        typed=typed and not is_json and not options["plain"],
+        flushed=screen.flush,
+    )
+    context = client.context
+    full.listen(client.connections.hold)
+    ui: PlainInterface | JsonLines
+    if is_json:
+        ui = JsonLines(client, screen.write_line, wall)
+    else:
+        clock = reactor if context.settings.typed else None
+        times = bool(options["time"])
+        form = options["time-format"]
+        ui = PlainInterface(
+            client, screen.write_line, wall, clock, lambda: keyboard.pending, times, form
+        )
+    scripts = control(client, ui.tell)
+
+    def failed(sentence: str) -> None:
+        ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
+
+    if is_json:  # a text escaped in JSON is longer, and a path may be any bytes
+        most, errors = context.limits.control_line, "surrogateescape"
+    else:
+        most, errors = context.limits.message, "strict"
+    on_line = ui.on_line
+    if isinstance(ui, PlainInterface) and options["user"] is not None and typed:
+        on_line = _password_again(client, options, typed_in, ui).on_line
+    keyboard = LineInput(reactor, typed_in, on_line, ui.on_end, ui.on_refused, most, errors, failed)
+    context.hold_input.listen(lambda held: keyboard.pause() if held else keyboard.resume())
+    program = _program(reactor, options, client, scripts, keyboard, screen)
+    Interrupt(reactor, ui.on_interrupt).setServiceParent(program)
+    return program
+
+
+def _with_screen(reactor: Any, options: Options) -> IService:
+    """Make the client with the full interface; both streams are terminals."""
+    from chatproto.ui.screen.attention import Attention
+    from chatproto.ui.screen.glyphs import glyphs_for
+    from chatproto.ui.screen.history import TypedHistory
+    from chatproto.ui.screen.interface import FullInterface
+    from chatproto.ui.screen.styles import Styles, colours_of, colours_wanted
+    from chatproto.ui.screen.terminal import ScreenTerminal, window_size
+
+    assert sys.__stdin__ is not None and sys.__stdout__ is not None
+    fd = sys.__stdout__.fileno()
+    client = make_client(
+        reactor, options, typed=not options["plain"], flushed=lambda: terminal.flush()
+    )
+    glyphs = glyphs_for(os.environ)
+    ui = FullInterface(
+        client,
+        reactor,
+        wall,
+        lambda: window_size(fd).columns,
+        glyphs,
+        Attention(options["id"], on=not options["no-bell"]),
+        lambda: terminal.changed(),
+        client.connections.hold,
+        options["time-format"],
+    )
+    terminal = ScreenTerminal(
+        reactor,
+        sys.__stdin__,
+        sys.__stdout__,
+        Output(reactor, fd),
+        ui,
+        Styles(colours_wanted(options["color"], os.environ, colours_of(fd))),
+        TypedHistory(None if options["no-log"] else options["home"] / "history"),
+        ui.candidates,
+    )
+    if options["user"] is not None:
+        _ask_password_again(client, options, terminal.ask_secret)
+    program = _program(reactor, options, client, control(client, ui.tell), terminal, terminal)
+
+    def end_at_once(code: int) -> None:
+        terminal.restore()
+        os._exit(code)
+
+    Interrupt(reactor, ui.on_interrupt, end_at_once).setServiceParent(program)
+    HangUp(reactor).setServiceParent(program)
+    return program
+
+
+def _program(
+    reactor: Any,
+    options: Options,
+    client: Client,
+    scripts: Control,
+    keyboard: LineSource,
+    screen: LineSink,
+) -> MultiService:
+    """Join the parts of the program, whatever its interface is."""
+    client.context.publish.listen(scripts.tell)
+    client.context.hold_input.listen(scripts.hold)
+    unix: Any = reactor  # as every reactor is where there are such sockets
+    service = ChatClient(
+        reactor,
+        client,
+        own_port(reactor, options),
+        options["opened"],
+        keyboard,
+        screen,
+        cannot_start,
+        ControlSocket(unix, options["home"], scripts),
+    )
+    program = MultiService()
+    service.setServiceParent(program)
+    return program

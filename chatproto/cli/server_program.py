@@ -1,0 +1,398 @@
+"""The chatserver program: how its parts are put together."""
+
+from __future__ import annotations
+
+import gc
+import os
+import secrets
+import sys
+from collections.abc import Callable, Generator, Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.internet import TimerService
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
+from twisted.internet.error import CannotListenError
+from twisted.logger import Logger
+
+from chatproto.cli.hang_up import HangUp
+from chatproto.cli.interrupt import Interrupt
+from chatproto.cli.options import cannot_start, descriptor
+from chatproto.cli.server_options import ServerOptions
+from chatproto.directory.classic_registration import is_loopback
+from chatproto.directory.id_owners import IdOwners
+from chatproto.directory.keyed import KeyedDirectory, no_tickets
+from chatproto.identity.tls import Tls
+from chatproto.net.clock import Times, use_monotonic_time, wall
+from chatproto.net.resolver import host_towards, use_system_resolver
+from chatproto.rooms.lobby import LobbyMembers
+from chatproto.rooms.lobby_port import LobbyPort
+from chatproto.server.blur import blurred
+from chatproto.server.counters import Counters
+from chatproto.server.flusher import Flusher
+from chatproto.server.lobby_service import LobbyService
+from chatproto.server.port_service import PortService
+from chatproto.server.relay_side import RelaySide
+from chatproto.server.room_orders import read_order
+from chatproto.server.room_side import RoomSide
+from chatproto.server.secure_side import SecureSide
+from chatproto.server.service import ChatServer
+from chatproto.server.terminal import Terminal
+from chatproto.server.work_queue import WorkQueue
+from chatproto.stdio.input import LineInput
+from chatproto.stdio.output import Output
+from chatproto.stores.open import Store, open_store
+from chatproto.stores.timed import TimedStore
+from chatproto.wire.errors import CannotStart, RemoteError, StoreTrouble
+from chatproto.wire.fields import host_port
+from chatproto.wire.limits import ServerLimits
+
+if TYPE_CHECKING:
+    from chatproto.cli.sharing import Sharing
+
+_STARTING_FAILS = (StoreTrouble, CannotListenError, OSError, ValueError, OverflowError)
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at whether the file of `--allow-keys` has changed."""
+
+
+class ChatServerProgram(MultiService):
+    """The server, its lobby, its terminal; ends with exit code 2 if a port cannot be had.
+
+    Everything is put together at the start: `twistd` may have become a daemon by then, with other
+    descriptors than those it was started with.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, options: ServerOptions) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._options = options
+        self._limits: ServerLimits = options["limits"]
+        self._tally = Counters()
+
+    def startService(self) -> None:
+        """Open the ports, then read what the operator types."""
+        self._output = Output(
+            self._reactor, descriptor(sys.__stdout__, os.O_WRONLY), self._limits.terminal_unsent
+        )
+        try:
+            self._put_together()
+            super().startService()
+        except _STARTING_FAILS as error:
+            self._output.close()
+            cannot_start(CannotStart(_why(error)))
+        self._input.start()
+        if self._sharing is None:
+            self._hand_out()
+        # The cycle collector need not look again at the modules and at what the store has loaded.
+        gc.collect()
+        gc.freeze()
+
+    def _hand_out(self) -> None:
+        """Print what the others need to find this server, and to be sure that it is this one."""
+        key, address = self._options["identity"].name, self._address()
+        line = (
+            f"for clients: --server {host_port(*address)}/{key}" if address else f"its key: {key}"
+        )
+        self.log.info("{line}", line=line)
+        if not self._options["quiet"]:
+            self._write(f"* {line}")
+
+    def _address(self) -> tuple[str, int] | None:
+        """Return the address to announce to clients; None without a TCP port."""
+        found = next((one for one in self._server.addresses if one[1]), None)
+        if found is None:
+            return None
+        host, port = found
+        if host in ("0.0.0.0", "::"):
+            host = host_towards("192.0.2.1", 9)  # where the way out begins; nothing is sent
+        return host, port
+
+    @inlineCallbacks
+    def stopService(self) -> Generator[Deferred[Any], Any, None]:
+        """Stop what was started; what there was to print gets a little time to be printed."""
+        self._input.stop()
+        yield maybeDeferred(super().stopService)
+        self._store.close()
+        printed = self._output.flush()
+        printed.addTimeout(self._limits.farewell_wait, self._reactor)
+        yield printed.addErrback(lambda _: None)
+        self._output.close()
+
+    # What the operator can do.
+
+    def info_lines(self) -> Iterable[str]:
+        return self._server.info_lines()
+
+    def rooms(self) -> Iterable[str]:
+        return self._rooms.lines()
+
+    def order(self, command: str, rest: str) -> str:
+        try:
+            order = read_order(command, rest, self._rooms.times.wall())
+            if self._sharing is not None:
+                self._sharing.side.order(order)
+            else:
+                self._rooms.order(order)
+        except ValueError as error:
+            return str(error)
+        except RemoteError as error:
+            return error.detail or str(error)
+        return "done"
+
+    def kick(self, client_id: str) -> bool:
+        forgotten = self._server.forget(client_id)
+        put_out = self._lobby_port is not None and self._lobby_port.kick(client_id)
+        return forgotten or put_out
+
+    def free(self, client_id: str) -> bool:
+        return self._server.free(client_id)
+
+    def stop(self) -> None:
+        self._reactor.stop()
+
+    # Our own.
+
+    def _put_together(self) -> None:
+        options, limits, output = self._options, self._limits, self._output
+        write: Callable[[str], None] = output.write_line
+        if options["blur"]:
+
+            def write(line: str) -> None:
+                output.write_line(blurred(line))
+
+        self._write = write
+        say = None if options["quiet"] else write
+        trace = write if options["trace"] else None
+        self._store = store = self._open_store()
+        relay = RelaySide(self._reactor, limits) if options["relay"] else None
+        times = Times(self._reactor.seconds, wall)
+        keyed = KeyedDirectory(
+            store.names,
+            store.registry,
+            lambda: secrets.token_hex(8),
+            limits,
+            relay.issue if relay is not None else no_tickets,
+            store.presences,
+            times.date,
+        )
+        keyed.resume(self._reactor.seconds())
+        turns = WorkQueue(self._reactor)
+        self._rooms = RoomSide(
+            self._reactor,
+            store.rooms,
+            limits,
+            store.names.owner,
+            trace,
+            times,
+            keyed.sees,
+            turns,
+        )
+        secure = SecureSide(
+            Tls(options["identity"], limits),
+            keyed,
+            options.login_side(self._reactor, limits),
+            self._rooms,
+            turns,
+        )
+        self._server = ChatServer(
+            self._reactor,
+            options["port"],
+            store.registry,
+            limits,
+            say,
+            trace,
+            secure,
+            options["tls-only"],
+            relay,
+        )
+        self._sharing = self._shared_with(secure, relay, say)
+        if self._sharing is None:
+            self._server.setServiceParent(self)
+        keys_looked_after(self._reactor, secure).setServiceParent(self)
+        HangUp(self._reactor).setServiceParent(self)
+        Interrupt(self._reactor, self._reactor.stop).setServiceParent(self)
+        Flusher(self._reactor, store.write_behind).setServiceParent(self)
+        self._lobby: LobbyMembers | None = None
+        self._lobby_port: LobbyPort | None = None
+        if options["lobby"] is not None:
+            rooms = self._rooms
+            self._lobby = LobbyMembers(
+                limits,
+                self._is_taken,
+                rooms.others,
+                rooms.may_speak,
+            )
+            self._lobby_port = LobbyPort(
+                self._reactor,
+                self._lobby,
+                limits,
+                self._admit_plain,
+                self._release,
+                self._sharing.side if self._sharing is not None else rooms,
+            )
+            rooms.plain = self._lobby_port
+            lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
+            lobby.setServiceParent(self)
+        if options["metrics"] is not None:
+            self._show_figures(say)
+        terminal = Terminal(self, output.write_line)
+        self._input = LineInput(
+            self._reactor,
+            descriptor(sys.__stdin__, os.O_RDONLY),
+            terminal.on_line,
+            terminal.on_end,
+            lambda sentence: output.write_line(f"* {sentence}"),
+            on_failed=lambda sentence: output.write_line(f"* {sentence}"),
+        )
+
+    def _show_figures(self, say: Callable[[str], None] | None) -> None:
+        """Listen on --metrics. What that needs is loaded only where it is wanted."""
+        from chatproto.server.metrics import metrics_site
+        from chatproto.server.overview import ServerOverview
+
+        store = self._store
+        sharing = self._sharing
+        trouble = (lambda: sharing.trouble) if sharing is not None else (lambda: store.trouble)
+        overview = ServerOverview(self._server, self._tally, trouble)
+        site = metrics_site(self._reactor, overview)
+        service = PortService(self._reactor, self._options["metrics"], site, "metrics", say)
+        service.setServiceParent(self)
+
+    def _open_store(self) -> Store:
+        """Open the store of `--store`. Raises StoreTrouble."""
+        options = self._options
+        key = options["identity"].name
+
+        if options["redis"] is not None:
+            from chatproto.stores.shared import SharedMemory
+
+            return SharedMemory(self._limits)
+
+        def tell(sentence: str) -> None:
+            self.log.error("{sentence}", sentence=sentence)
+
+        store = open_store(
+            options["store"],
+            key,
+            self._limits,
+            tell,
+            durable=options["durable"],
+            now=self._reactor.seconds,
+        )
+        return TimedStore(store, self._tally.spent) if options["metrics"] is not None else store
+
+    def _shared_with(
+        self, secure: SecureSide, relay: RelaySide | None, say: Callable[[str], None] | None
+    ) -> Sharing | None:
+        """Build what makes this server one of several (`--store redis://…`); None if it is alone."""
+        options, shared = self._options, self._store
+        if options["redis"] is None:
+            return None
+        from chatproto.cli.sharing import Sharing
+        from chatproto.stores.shared import SharedMemory
+
+        assert isinstance(shared, SharedMemory)
+        sharing = Sharing(
+            self._reactor,
+            options["redis"],
+            options["identity"].name,
+            self._limits,
+            shared,
+            secure,
+            self._rooms,
+            relay.issue if relay is not None else no_tickets,
+            say,
+            self._unfit,
+            self._tally.spent if options["metrics"] is not None else None,
+        )
+        self._server.share(sharing.side)
+        sharing.ready.addCallback(self._open)
+        sharing.on_entered.append(self._tell_lobby)
+        sharing.setServiceParent(self)
+        return sharing
+
+    def _open(self, there: bool) -> None:
+        """Open the ports, once the shared state is known or Redis is known to be away."""
+        sharing = self._sharing
+        if sharing is None or not self.running:
+            return
+        try:
+            self._server.setServiceParent(self)
+        except _STARTING_FAILS as error:
+            cannot_start(CannotStart(_why(error)))
+        relay = self._options["advertise"] or self._address()
+        if relay is not None:
+            sharing.replica.advertise(relay)
+        if not there:
+            self._write(f"* {sharing.trouble}; clients are told to come back")
+        self._hand_out()
+
+    def _tell_lobby(self) -> None:
+        """Tell the other servers the members of this one's raw-text lobby."""
+        if self._lobby is not None and self._sharing is not None:
+            for name in self._lobby.names():
+                self._sharing.side.came(name)
+
+    def _unfit(self, sentence: str) -> None:
+        """Refuse to start: this server may not join those that share the log."""
+        cannot_start(CannotStart(sentence))
+
+    def _is_taken(self, name: str) -> bool:
+        """Return True if a raw-text client may not use `name` in the lobby."""
+        if self._sharing is not None and self._sharing.replica.elsewhere(name):
+            return True
+        return _is_owned(self._store.names, name) or not self._rooms.admits(name)
+
+    def _admit(self, host: str) -> bool:
+        """An address has one count of connections, for the server's ports and the lobby's."""
+        addresses = self._server.factory.addresses
+        return is_loopback(host) or addresses.admit(host, self._reactor.seconds())
+
+    def _admit_plain(self, host: str) -> bool:
+        """The same, for the lobby's; from a banned address nobody comes."""
+        return self._rooms.admits("", host) and self._admit(host)
+
+    def _release(self, host: str) -> None:
+        if not is_loopback(host):
+            self._server.factory.addresses.leave(host)
+
+
+def _is_owned(names: IdOwners, name: str) -> bool:
+    """Return True if a key owns `name`, or if the store cannot tell."""
+    try:
+        return names.owner(name) is not None
+    except StoreTrouble:
+        return True
+
+
+def _why(error: Exception) -> str:
+    """Why a port could not be had, and what to do."""
+    if not isinstance(error, CannotListenError):
+        return str(error)
+    where = host_port(error.interface or "*", error.port)
+    reason = getattr(error.socketError, "strerror", None) or error.socketError
+    return f"cannot listen on {where}: {reason}; --port, --lobby and --metrics choose others"
+
+
+def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:
+    """Watch the file of `--allow-keys`; clients whose keys were removed are disconnected soon."""
+
+    def look() -> None:
+        if side.logins.changed():
+            side.put_out()
+
+    service = TimerService(LOOK_INTERVAL, look)
+    service.clock = reactor
+    return service
+
+
+def server_program(options: ServerOptions) -> IService:
+    """The server as `options` want it."""
+    from twisted.internet import reactor
+
+    use_monotonic_time(reactor)
+    use_system_resolver(reactor)
+
+    return ChatServerProgram(reactor, options)

@@ -1,0 +1,49 @@
+"""A program loads what it needs, and not before."""
+
+from __future__ import annotations
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from chatproto.cli.main import ONE_SHOTS
+from chatproto.cli.oneshot import COMMANDS
+from tests.fresh_python import fresh_python
+
+HELP = """
+import sys
+from chatproto.cli import main
+
+sys.argv = [{program!r}, "--help"]
+try:
+    getattr(main, {program!r})()
+except SystemExit:
+    print("loaded:", *sys.modules)
+"""
+LARGE = {
+    *("OpenSSL", "cryptography", "sqlite3", "argon2", "prompt_toolkit", "txredisapi"),
+    *("prometheus_client", "twisted.internet.endpoints", "twisted.internet.reactor"),
+    *("chatproto.client.app", "chatproto.server.factory", "chatproto.transfer.transfers"),
+}
+
+
+class LoadingTests(SynchronousTestCase):
+    def test_help_of_a_program_loads_its_options_alone(self) -> None:
+        for program in ("chatclient", "chatserver"):
+            said = fresh_python(HELP.format(program=program))
+            self.assertIn(f"Usage: {program} [options]", said)
+            loaded = set(said.rpartition("loaded:")[2].split())
+            self.assertIn("chatproto.cli.options", loaded)
+            self.assertEqual(loaded & LARGE, set())
+
+    def test_each_program_loads_nothing_of_the_other(self) -> None:
+        loaded = fresh_python(
+            "import sys, chatproto.cli.server_program; print(*sys.modules)"
+        ).split()
+        self.assertEqual([one for one in loaded if one.startswith("chatproto.client.")], [])
+        loaded = fresh_python(
+            "import sys, chatproto.cli.client_program; print(*sys.modules)"
+        ).split()
+        ours = [one for one in loaded if one.startswith("chatproto.server.")]
+        self.assertEqual(ours, ["chatproto.server.blur"])
+
+    def test_the_names_of_one_shot_commands_are_known_before_they_are_loaded(self) -> None:
+        self.assertEqual(ONE_SHOTS, tuple(COMMANDS))
