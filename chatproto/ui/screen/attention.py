@@ -6,6 +6,7 @@ import re
 
 from chatproto.client.events import Event, FileChanged, IncomingCallEvent, MessageReceived
 from chatproto.ui.legible import inline, name, room_name
+from chatproto.wire.actions import spoken
 
 BETWEEN = 2.0
 """Seconds between two bells."""
@@ -46,9 +47,11 @@ class Attention:
             case MessageReceived(room=str(room)):
                 if not self.names_me(event.text):
                     return None
-                return f"{room_name(room)} {name(event.from_)}: {inline(event.text)}"[:_LONGEST]
+                return f"{room_name(room)} {name(event.from_)}: {inline(spoken(event.text))}"[
+                    :_LONGEST
+                ]
             case MessageReceived():
-                return f"{name(event.from_)}: {inline(event.text)}"[:_LONGEST]
+                return f"{name(event.from_)}: {inline(spoken(event.text))}"[:_LONGEST]
         return None
 
 

@@ -90,27 +90,34 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
     return (*head, *note, (style, "> "))
 
 
-def standing(here: Here, glyphs: Glyphs) -> Line:
-    """Return the beginning of the status line: who gets the next line, how safe and by which path."""
+def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
+    """Return the beginning of the status line: who gets the next line, how safe and by which path.
+
+    On a terminal of less than 60 `columns` it is brief, so that there is room for what is unread.
+    """
+    brief = columns < 60
     if here.kind in ("nobody", "ended"):
-        return (("", "no conversation: /chat ID, /join #room, /help"),)
+        hint = "" if brief else ": /chat ID, /join #room, /help"
+        return (("", f"no conversation{hint}"),)
     style = person_style(here.name)
     parts: list[Line] = [((style, here.name),)]
     if here.kind == "room":
         if here.count:
             parts.append((("", f"{here.count} here"),))
-        parts.append((("warn", "server can read"),))
+        if not brief:
+            parts.append((("warn", "server can read"),))
     elif here.kind == "away":
-        parts.append((("warn", "away: lines are queued"),))
+        parts.append((("warn", "away" if brief else "away: lines are queued"),))
     else:
         parts[0] = (*parts[0], *_lock(here, glyphs))
         if here.state != "open":
             parts.append((("warn", here.state),))
-        if here.path:
+        if here.path and not brief:
             parts.append((("", path_words(here.path)),))
         if here.turn != "both":
             mine = here.turn == "mine"
-            whose = "your turn" if mine else "their turn: your lines are held"
+            held = "" if brief else ": your lines are held"
+            whose = "your turn" if mine else f"their turn{held}"
             parts.append((("good" if mine else "warn", whose),))
     joined: list[tuple[str, str]] = []
     for number, part in enumerate(parts):

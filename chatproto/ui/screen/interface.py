@@ -12,6 +12,7 @@ from twisted.internet.interfaces import IReactorTime
 from chatproto.client.app import Client
 from chatproto.client.conversations import ActiveTarget, Target
 from chatproto.client.events import (
+    Bridged,
     Delivered,
     Event,
     Failed,
@@ -41,6 +42,7 @@ from chatproto.ui.screen.status import cut_line, files_part, status_line
 from chatproto.ui.screen.styles import Line
 from chatproto.ui.screen.tab import completed, listing
 from chatproto.ui.screen.tabs import Tabs
+from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.reasons import Reason
 
 TWICE = 2.0
@@ -94,9 +96,11 @@ class FullInterface:
         self._full = False
         self._bell: str | None = None
         self._hint = ""
+        self._hint_until: float | None = None  # None: until the line changes
         self._listing: list[str] = []  # what Tab may complete to
         self._waiting = False  # the server looks for somebody to call us
         self._saying: OwnLine | None = None
+        self._catching = False  # a text is being said, and a refusal of it keeps it in the prompt
         self._refusal: Failed | None = None
         self._intended: Target = None
         self._typing = False
@@ -140,7 +144,11 @@ class FullInterface:
 
     def next_wait(self) -> float | None:
         """Return the seconds after which there is something to print; None: not by itself."""
-        return 0.0 if self._rows else self._own.next_wait(self._clock.seconds())
+        now = self._clock.seconds()
+        waits = [self._own.next_wait(now)]
+        if self._hint and self._hint_until is not None:
+            waits.append(max(0.0, self._hint_until - now))
+        return 0.0 if self._rows else min((one for one in waits if one is not None), default=None)
 
     def prompt(self, secret: str = "") -> Line:
         """Return what stands before the typed line."""
@@ -149,8 +157,12 @@ class FullInterface:
     def above(self) -> list[Line]:
         """Return the rows between the scrollback and the prompt, from the top."""
         columns = self._columns()
+        if self._hint_until is not None and self._clock.seconds() >= self._hint_until:
+            self._say_hint("")
         held = [
-            row for line in self._own.held for row in self._scrollback.own(line, self._tabs.current)
+            row
+            for line in self._own.held
+            for row in self._scrollback.own(line, self._tabs.current, printed=False)
         ]
         found = held[-HELD_ROWS:]
         question = self._questions.line()
@@ -161,7 +173,7 @@ class FullInterface:
         found += plain_rows(self._listing, columns)
         found += self._bars.lines(columns, self._glyphs)
         parts = (
-            standing(self._here(), self._glyphs),
+            standing(self._here(), self._glyphs, columns),
             self._tabs.line(self._glyphs),
             files_part(self._bars.all()),
         )
@@ -172,7 +184,7 @@ class FullInterface:
     def tell(self, event: Event) -> None:
         """Show `event`."""
         now = self._clock.seconds()
-        if isinstance(event, Failed) and self._saying is not None and event.command == "say":
+        if isinstance(event, Failed) and self._catching and event.command == "say":
             self._refusal = event
             return
         self._questions.heard(event, now)
@@ -199,6 +211,9 @@ class FullInterface:
                 return True
             case Notice(to=str(to), id=int(id)):
                 return self._own.queued(self._saying, to, id)
+            case Notice() if self._saying is not None:
+                self._saying.mark = "held"  # until it is our turn
+                return True
             case Undelivered():
                 self._own.failed(event)
             case MessageReceived() if not event.history:
@@ -212,6 +227,8 @@ class FullInterface:
                     self._tabs.open(event.id)
                 elif event.state == "closed":
                     self._tabs.close(event.id)
+            case Bridged():
+                self._waiting = event.id is None
             case RoomChanged(change="joined", own=True):
                 self._tabs.open(event.room)
             case RoomChanged(change="parted", own=True):
@@ -271,7 +288,8 @@ class FullInterface:
             self._intended = self._client.target
         self._listing = []
         if self._hint and text != self._asked_for:
-            self._hint = self._asked_for = ""
+            self._asked_for = ""
+            self._say_hint("")
 
     def key(self) -> None:
         """Note that a key was pressed."""
@@ -285,20 +303,23 @@ class FullInterface:
         command = text.startswith("/") and not text.startswith("//") and not pasted
         if not text.strip():
             return True
-        self._hint = ""
+        self._say_hint("")
         if not command and self._ask_first(text):
             return False
         if self._held:
             return self._keep("not sent yet: the messages before are still waiting to be taken")
         said = TypedText(text) if pasted else text
         found = self._here()
-        if command or found.kind in ("nobody", "ended"):
-            return self._carry_out(said)
-        return self._say(said, text, found)
+        action = command and text.startswith("/me ")
+        if found.kind in ("nobody", "ended") or (command and not action):
+            return self._carry_out(said, None)
+        shown = marked(text.removeprefix("/me ").strip(), ACTION) if action else text
+        line = self._own.typed(found.name, shown, self._seconds(), self._clock.seconds())
+        return self._carry_out(said, line)
 
     def say_wrong(self, sentence: str) -> None:
         """Show a sentence about a mistake of ours."""
-        self._hint = f"!! {sentence}"
+        self._say_hint(f"!! {sentence}")
 
     def candidates(self, before: str) -> list[Completion]:
         """Return what `before`, the text up to the cursor, can be completed to."""
@@ -315,7 +336,8 @@ class FullInterface:
         """Esc: forget the question about a long text, which stays in the prompt."""
         if not self._asked_for:
             return False
-        self._asked_for = self._hint = ""
+        self._asked_for = ""
+        self._say_hint("")
         self._changed()
         return True
 
@@ -368,7 +390,7 @@ class FullInterface:
         else:
             self._interrupted = now
             self._asked_for = ""
-            self._hint = "Ctrl-C once more quits"
+            self._say_hint("Ctrl-C once more quits", now + TWICE)
             self._changed()
 
     def on_interrupt(self) -> None:
@@ -383,43 +405,43 @@ class FullInterface:
 
     # How it is done.
 
+    def _say_hint(self, sentence: str, until: float | None = None) -> None:
+        """Show a sentence above the prompt until the line changes, or at most `until`."""
+        self._hint, self._hint_until = sentence, until
+
     def _ask_first(self, text: str) -> bool:
         asked, self._asked_for = self._asked_for, ""
         question = folding.question(text)
         if not question or asked == text:
             return False
         self._asked_for = text
-        self._hint = question
+        self._say_hint(question)
         self._changed()
         return True
 
-    def _carry_out(self, said: str | TypedText) -> bool:
-        shown = carry_out_for(self._intended, said, self._client)
-        if isinstance(shown, Failed) and shown.code is Reason.TARGET_CHANGED:
-            return self._keep(shown.text)
-        self._show(shown)
-        self._look()
-        return True
-
-    def _say(self, said: str | TypedText, text: str, found: Here) -> bool:
-        line = self._own.typed(found.name, text, self._seconds(), self._clock.seconds())
-        self._saying, self._refusal = line, None
+    def _carry_out(self, said: str | TypedText, line: OwnLine | None) -> bool:
+        """Carry out what was typed; `line`: it is a text, and shown as our own once it is taken."""
+        text = isinstance(said, TypedText) or not said.startswith("/")
+        self._saying, self._catching, self._refusal = line, text or line is not None, None
         try:
             shown = carry_out_for(self._intended, said, self._client)
         finally:
-            self._saying = None
-        failed = self._refusal or (shown if isinstance(shown, Failed) else None)
+            self._saying, self._catching = None, False
+        failed = self._refusal
+        if isinstance(shown, Failed) and (line or text or shown.code is Reason.TARGET_CHANGED):
+            failed = shown
         if failed is not None:
-            self._own.refuse(line)
+            if line is not None:
+                self._own.refuse(line)
             return self._keep(failed.text)
-        if found.turn == "theirs" and not line.sent:
-            line.mark = "held"
+        self._show(shown)
+        self._look()
         self._changed()
         return True
 
     def _keep(self, sentence: str) -> bool:
         """Say why the line stays in the prompt; the next Enter is for the target as it is now."""
-        self._hint = f"!! {inline(sentence)}"
+        self._say_hint(f"!! {inline(sentence)}")
         self._intended = self._client.target
         self._changed()
         return False

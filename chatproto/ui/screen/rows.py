@@ -45,8 +45,9 @@ def rows(
     if another had said it. style: of the text. mark: stands behind the text.
     """
     indent = width(time) + 1 if time else 0
-    column = column_for(columns)
     named = sum(width(text) for _, text in who)
+    # On a narrow terminal a notice takes the columns of the names.
+    column = named if columns < 60 and named <= 2 else column_for(columns)
     begin = indent + max(column, named) + 1
     room = columns - begin
     if room < LEAST:

@@ -31,7 +31,7 @@ from chatproto.ui.screen.own_lines import OwnLine
 from chatproto.ui.screen.rows import label, plain_rows, rows, rule
 from chatproto.ui.screen.styles import Fragment, Line, person_style
 from chatproto.ui.view import plain_lines
-from chatproto.wire.actions import spoken
+from chatproto.wire.actions import ACTION, split_mark, spoken
 
 PAST = 7 * 86400.0
 """Seconds: a message says itself when it was written, and is believed so far back."""
@@ -69,6 +69,10 @@ class Scrollback:
                 return []  # the prompt shows it
             case SessionChanged() if event.current and not event.dialect and not event.turn:
                 return []  # the same
+            case SessionChanged(state="open") if (
+                event.turn and not event.dialect and not event.mode
+            ):
+                return []  # and whose turn it is
             case FileChanged(state="moving") if not event.reason:
                 return []  # its bar shows it
         lines = [line.removeprefix("* ") for line in plain_lines(event, now)]
@@ -81,15 +85,19 @@ class Scrollback:
             for row in self._entry(now, _TROUBLE if trouble else _NOTICE, [line])
         ]
 
-    def own(self, line: OwnLine, current: str) -> list[Line]:
-        """Return the rows of one's own `line` with its mark; `current`: the current conversation."""
-        parts: list[Fragment] = [("you", "you")]
+    def own(self, line: OwnLine, current: str, printed: bool = True) -> list[Line]:
+        """Return the rows of one's own `line` with its mark.
+
+        Args: current: the current conversation. printed: False above the prompt, without a day line.
+        """
+        action = split_mark(line.text)[1] == ACTION
+        parts, lines = _said(self._own_id if action else "you", "you", line.text)
         if line.where.startswith("#"):
             parts.insert(0, (person_style(line.where), line.where))
         elif line.where != current:
             parts.append((person_style(line.where), f"to {name(line.where)}"))
-        shown = folded(split(spoken(line.text)), self._glyphs)
-        return self._entry(line.at, label(parts, self._glyphs), shown, self._mark(line))
+        shown = folded(lines, self._glyphs)
+        return self._entry(line.at, label(parts, self._glyphs), shown, self._mark(line), printed)
 
     def late(self, lines: list[OwnLine], now: Wall) -> list[Line]:
         """Return the row that tells of `lines`, delivered after they were printed."""
@@ -128,15 +136,20 @@ class Scrollback:
         if event.said is not None and (event.history or now - PAST <= event.said <= now):
             at = event.said
         own = event.from_ == self._own_id and (event.room is not None or event.to is not None)
-        who = name(event.from_)
-        parts: list[Fragment] = [("you", "you")] if own else [(person_style(who), who)]
+        who = "you" if own else name(event.from_)
+        parts, lines = _said(who, "you" if own else person_style(who), event.text)
         if event.room is not None:
             room = room_name(event.room)
             parts.insert(0, (person_style(room), room))
-        return self._entry(at, label(parts, self._glyphs), split(spoken(event.text)))
+        return self._entry(at, label(parts, self._glyphs), lines)
 
     def _entry(
-        self, at: Wall, who: Line, lines: list[str], mark: Fragment | None = None
+        self,
+        at: Wall,
+        who: Line,
+        lines: list[str],
+        mark: Fragment | None = None,
+        printed: bool = True,
     ) -> list[Line]:
         columns = self._columns()
         try:
@@ -145,7 +158,7 @@ class Scrollback:
         except (OverflowError, ValueError, OSError):  # a peer's wrong clock
             return rows("??:??", who, lines, columns, self._glyphs, mark=mark)
         found: list[Line] = []
-        if moment.date() != self._day:
+        if printed and moment.date() != self._day:
             self._day = moment.date()
             day = f"{moment:%A}, {moment.day} {moment:%B %Y}"
             found.append(rule(printable(day), columns, self._glyphs))
@@ -162,3 +175,11 @@ class Scrollback:
             case "failed":
                 return ("bad", "not delivered")
         return None
+
+
+def _said(who: str, style: str, text: str) -> tuple[list[Fragment], list[str]]:
+    """Return the label and the lines of a message; what somebody does (/me) is told of them."""
+    text, kind = split_mark(text)
+    if kind == ACTION:
+        return [("dim", "*")], split(f"{who} {text}")
+    return [(style, who)], split(text)

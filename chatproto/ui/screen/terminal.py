@@ -313,6 +313,8 @@ class ScreenTerminal:
     def _later(self, wait: float) -> None:
         if self._timer is None:
             self._timer = self._reactor.callLater(wait, self._on_time)
+        elif self._timer.getTime() > self._reactor.seconds() + wait:
+            self._timer.reset(wait)
 
     def _on_time(self) -> None:
         self._timer = None
@@ -475,6 +477,7 @@ class ScreenTerminal:
 
     def _stop_itself(self) -> None:
         """Stop, as Ctrl-Z has it; and again, if a shell continues us in the background."""
+        termios.tcsetattr(self._stdin.fileno(), termios.TCSANOW, self._saved or [])
         while True:
             os.kill(0, signal.SIGTSTP)
             if in_foreground(self._fd):
