@@ -240,7 +240,11 @@ class ScreenTerminal:
         self._started = True
         running = Deferred.fromFuture(
             asyncio.ensure_future(
-                self._app.run_async(set_exception_handler=False, handle_sigint=False)
+                self._app.run_async(
+                    pre_run=lambda: self._later(0.0),  # what happened before it ran
+                    set_exception_handler=False,
+                    handle_sigint=False,
+                )
             )
         )
         running.addBoth(self._over)
