@@ -31,7 +31,7 @@ from chatproto.ui.screen.own_lines import OwnLine
 from chatproto.ui.screen.rows import label, plain_rows, rows, rule
 from chatproto.ui.screen.styles import Fragment, Line, person_style
 from chatproto.ui.view import plain_lines
-from chatproto.wire.actions import ACTION, split_mark, spoken
+from chatproto.wire.actions import spoken
 
 PAST = 7 * 86400.0
 """Seconds: a message says itself when it was written, and is believed so far back."""
@@ -90,13 +90,12 @@ class Scrollback:
 
         Args: current: the current conversation. printed: False above the prompt, without a day line.
         """
-        action = split_mark(line.text)[1] == ACTION
-        parts, lines = _said(self._own_id if action else "you", "you", line.text)
+        parts: list[Fragment] = [("you", "you")]
         if line.where.startswith("#"):
             parts.insert(0, (person_style(line.where), line.where))
         elif line.where != current:
             parts.append((person_style(line.where), f"to {name(line.where)}"))
-        shown = folded(lines, self._glyphs)
+        shown = folded(split(spoken(line.text)), self._glyphs)
         return self._entry(line.at, label(parts, self._glyphs), shown, self._mark(line), printed)
 
     def late(self, lines: list[OwnLine], now: Wall) -> list[Line]:
@@ -136,12 +135,12 @@ class Scrollback:
         if event.said is not None and (event.history or now - PAST <= event.said <= now):
             at = event.said
         own = event.from_ == self._own_id and (event.room is not None or event.to is not None)
-        who = "you" if own else name(event.from_)
-        parts, lines = _said(who, "you" if own else person_style(who), event.text)
+        who = name(event.from_)
+        parts: list[Fragment] = [("you", "you")] if own else [(person_style(who), who)]
         if event.room is not None:
             room = room_name(event.room)
             parts.insert(0, (person_style(room), room))
-        return self._entry(at, label(parts, self._glyphs), lines)
+        return self._entry(at, label(parts, self._glyphs), split(spoken(event.text)))
 
     def _entry(
         self,
@@ -175,11 +174,3 @@ class Scrollback:
             case "failed":
                 return ("bad", "not delivered")
         return None
-
-
-def _said(who: str, style: str, text: str) -> tuple[list[Fragment], list[str]]:
-    """Return the label and the lines of a message; what somebody does (/me) is told of them."""
-    text, kind = split_mark(text)
-    if kind == ACTION:
-        return [("dim", "*")], split(f"{who} {text}")
-    return [(style, who)], split(text)

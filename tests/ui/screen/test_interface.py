@@ -85,7 +85,7 @@ class InterfaceTests(SynchronousTestCase):
             MessageReceived("carl", "who has the key?", room="#tea"),
             MessageReceived("carl", "\x01ACTION waves\x1b", room="#tea"),
         )
-        self.assertEqual(rows[1:], ["bob hi", "#tea carl who has the key?", "#tea * carl waves␛"])
+        self.assertEqual(rows[1:], ["bob hi", "#tea carl who has the key?", "#tea carl * waves␛"])
         self.assertIn("[1:bob 1] [2:#tea 2]", self.above()[-1])
 
     def test_text_to_nobody_stays_in_the_prompt_with_a_sentence(self) -> None:
