@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Iterator
@@ -43,8 +44,8 @@ def talkers(stage: Stage, columns: int, rows: int) -> tuple[ScreenClient, JsonCl
     return alice, bob
 
 
-@pytest.mark.parametrize(("columns", "rows"), [(80, 24), (40, 24)])
-def test_typed_half_line_survives_what_arrives(stage: Stage, columns: int, rows: int) -> None:
+def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
+    columns, rows = 40, 24
     alice, bob = talkers(stage, columns, rows)
     try:
         alice.enter("hello bob")
@@ -98,6 +99,67 @@ def test_paste_is_text_and_the_terminal_is_restored_by_a_signal(stage: Stage) ->
         assert alice.modes() == alice.before
         assert alice.raw.rindex(b"\x1b[?2004l") > alice.raw.rindex(b"\x1b[?2004h")
         assert not any("never sent" in row for row in alice.display)
+    finally:
+        alice.end()
+
+
+def test_questions_are_answered_by_no_typed_letter(stage: Stage) -> None:
+    _, port = stage.server()
+    where = f"127.0.0.1:{port}"
+    options = (
+        "--id",
+        "alice",
+        "--server",
+        where,
+        *LOOPBACK,
+        "--downloads",
+        str(stage.place("got")),
+    )
+    alice = ScreenClient(stage.place("alice"), *options, columns=80, rows=24)
+    try:
+        alice.expect("registered with")
+        bob = stage.open_client("bob", where, "--answer", "all")
+        bob.event("registered")
+        bob.send_line("/chat alice")
+        alice.expect("? bob calls (encrypted): Alt-a accept")
+        for letter in "add a valid advert":
+            alice.type(letter)
+        alice.wait_for(
+            lambda: alice.prompt == "to nobody> add a valid advert", "all letters as text"
+        )
+        alice.expect("? bob calls (encrypted): Alt-a accept")
+        alice.type("\x1bv")
+        alice.expect("if bob sees the same digits")
+        alice.type("\x1ba")
+        bob.event("session", id="alice", state="open")
+        # The target stays where it was while the prompt holds text.
+        alice.wait_for(lambda: "[1:bob]" in alice.text, "the tab of bob")
+        assert alice.prompt == "to nobody> add a valid advert"
+        alice.type("\x15")
+        alice.wait_for(lambda: alice.prompt == "to nobody>", "an empty prompt")
+        alice.type("\x1b1")
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒>", "the prompt for bob")
+        offered = stage.folder / "a\u202e\x1b[2J.txt"
+        offered.write_text("a file")
+        bob.send_line(json.dumps({"do": "send", "paths": [str(offered)]}))
+        alice.expect("? bob offers a_[2J.txt (6 bytes): Alt-a accept, Alt-d decline")
+        alice.type("\x1bd")
+        bob.event("file", state="declined")
+        bob.send_line("one for alice in #tea")
+        alice.expect("one for alice in #tea")
+        assert b"\a\x1b]9;bob calls\x1b\\" in alice.raw
+        alice.type("/mo\tha\t")
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒> /mode half", "a completed line")
+        alice.type("\r")
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒 your turn>", "whose turn it is")
+        alice.enter("mine")
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒 their turn, held>", "whose turn it is")
+        alice.enter("later")
+        alice.expect("later held until your turn")
+        alice.hang_up()
+        assert alice.wait() in (0, -signal.SIGHUP)
+        history = (stage.folder / "alice" / "history").read_text().splitlines()
+        assert history == ['"/mode half"', '"mine"', '"later"']
     finally:
         alice.end()
 
