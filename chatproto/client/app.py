@@ -23,7 +23,6 @@ from chatproto.client.conversations import Conversations, Target
 from chatproto.client.deliveries import Deliveries
 from chatproto.client.familiar_names import FamiliarNames, familiar_names
 from chatproto.client.files import Files
-from chatproto.client.held_input import HeldInput
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.messages import Messages
 from chatproto.client.name_resolver import NameResolver
@@ -221,8 +220,7 @@ def build_client(
     rooms = JoinedRooms(context, conversations, requests, access.rooms, strangers, posts, events)
     in_room = RoomOrders(context, requests, rooms)
     talk = ConversationOrders(context, trust, place, calls, files, outbox.leave_for)
-    held = HeldInput(context, conversations, talk, outbox.leave_for)
-    messages = Messages(context, trust, server, calls, outgoing, talk, rooms, in_room, outbox, held)
+    messages = Messages(context, trust, server, calls, outgoing, talk, rooms, in_room, outbox)
     program = Program(
         context,
         place,
@@ -237,7 +235,6 @@ def build_client(
         rooms,
         files,
         outbox,
-        held,
     )
     return Client(
         context=context,

@@ -473,9 +473,10 @@ class Conversation:
 
     def writes(self, entry: StreamEntry) -> bool:
         """A connection takes `entry` now; False: it was taken back. Raises LedgerTrouble."""
-        if not self.session.still_says(entry):
+        exchange = self.session.exchange
+        if exchange is None or not exchange.still_says(entry):
             return False
-        if self.session.spoke(entry) and entry.kind == MSG:
+        if exchange.spoke(entry) and entry.kind == MSG:
             self.news.written(self.name, entry.text, entry.at, entry.id)
         if entry.kind == MSG and "ack" not in self._timers:
             self._timers.after("ack", self._context.limits.ack_wait, self._tell_waiting)

@@ -8,13 +8,16 @@ from pathlib import Path
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
+from chatproto.client.events import Undelivered
 from chatproto.client.files import Files
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, Recipient
+from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
+from chatproto.wire.reasons import Cause, Reason
 
 MEANT = {
     **dict.fromkeys(("help", "?", "h", "man", "commands"), "/help"),
@@ -22,6 +25,10 @@ MEANT = {
     **dict.fromkeys(("who", "users", "list", "info"), "/info"),
 }
 """Words that are meant as commands where nobody is there to hear them."""
+
+
+ON_THE_WAY = (SessionState.CALLING, SessionState.ASKING, SessionState.OPEN, SessionState.BROKEN)
+"""States of a conversation in which there will be room again, or an end."""
 
 
 class ConversationOrders:
@@ -44,12 +51,21 @@ class ConversationOrders:
         self._calls = calls
         self._files = files
         self._leave_for = leave_for
+        self._held: tuple[Conversation, str] | None = None  # a message that finds no room
 
     def say(self, text: str, to: str = "") -> None:
-        """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`."""
+        """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`.
+
+        A message that finds no room is held, and with it all further input, until there is some: a
+        pipe may be faster than the peer reads.
+        """
         conversation = self._calls.all.whom(to)
         if conversation is not None:
-            self.say_in(conversation, text)
+            if self._held is None and self._is_full(conversation):
+                self._held = conversation, text
+                self._context.hold_input(True)
+            else:
+                self._say_in(conversation, text)
             return
         if not to:
             meant = MEANT.get(text.strip().lower())
@@ -71,9 +87,8 @@ class ConversationOrders:
             )
         raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
 
-    def say_in(self, conversation: Conversation, text: str) -> None:
-        """Say `text` in `conversation`."""
-        if self._calls.lasts(conversation):
+    def _say_in(self, conversation: Conversation, text: str) -> None:
+        if conversation.session.post is None and self._calls.lasts(conversation):
             self._calls.attach(conversation)
         if len(text.encode()) > self._context.limits.message:
             raise LocalError(413, f"a message has at most {self._context.limits.message} bytes")
@@ -108,6 +123,48 @@ class ConversationOrders:
                 f"{dialect.longest} at most ends the chat; shorten it, or say it again as it is",
             )
         conversation.warned_of = ""
+
+    def go_on(self) -> None:
+        """Say the message that is held, if there is room now or its conversation is over."""
+        if self._held is None:
+            return
+        conversation, text = self._held
+        other = self._calls.all.with_recipient(conversation.recipient)
+        if conversation.state is SessionState.CLOSED and other is not None:
+            conversation = other
+            self._held = other, text
+        if conversation.state is SessionState.CLOSED:
+            self._held = None
+            self._leave_held(conversation, text)
+        elif conversation.unsent < self._context.limits.waiting_messages:
+            self._held = None
+            self._say_in(conversation, text)
+        else:
+            return
+        self._context.hold_input(False)
+
+    def _leave_held(self, conversation: Conversation, text: str) -> None:
+        """Queue `text`, whose conversation is over, if there is room for it; or report it."""
+        reason = Cause(Reason.PEER_LEFT, "the conversation is over")
+        try:
+            if self._leave_for(conversation.recipient, text):
+                return
+        except (LocalError, LedgerTrouble) as error:
+            reason = Cause(error.reason, str(error))
+        self._context.publish(Undelivered(conversation.name, reason, text=text))
+
+    def stop(self) -> None:
+        """Report the message that is held, because the program ends."""
+        held, self._held = self._held, None
+        if held is not None:
+            conversation, text = held
+            self._context.publish(Undelivered(conversation.name, Cause(Reason.STOPPING), text=text))
+
+    def _is_full(self, conversation: Conversation) -> bool:
+        """Return True if too many messages are queued; only acknowledged ones are known to make room."""
+        acknowledged = conversation.session.dialect.acknowledged
+        full = conversation.unsent >= self._context.limits.waiting_messages
+        return acknowledged and full and conversation.state in ON_THE_WAY
 
     def accept(self, what: str) -> None:
         """Take a call that rings; the conversation becomes the current one."""

@@ -9,7 +9,6 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.conversations import ActiveTarget, AwayContact, RoomTarget, Target
 from chatproto.client.events import MessageReceived
-from chatproto.client.held_input import HeldInput
 from chatproto.client.outbox import Outbox
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
@@ -34,7 +33,6 @@ class Messages:
         rooms: JoinedRooms,
         in_room: RoomOrders,
         outbox: Outbox,
-        held: HeldInput,
     ) -> None:
         self._settings = context.settings
         self._trust = trust
@@ -45,7 +43,6 @@ class Messages:
         self._rooms = rooms
         self._in_room = in_room
         self._outbox = outbox
-        self._held = held
 
     def say(self, text: str, to: str = "") -> None:
         """Send `text` to `to`, an id or `#room`; without it, where typed lines go."""
@@ -55,7 +52,7 @@ class Messages:
         if to and self._rooms.rows() and self._is_stranger(to):
             # A member of a room is called for it; typed lines go where they went before.
             ActiveTarget(self._conversations).run(lambda: self._outgoing.chat(to))
-        self._held.say(text, to)
+        self._talk.say(text, to)
 
     def msg(self, text: str, to: str = "", word: str = "") -> None:
         """Send `text` as `say` does, unless `to` was probably forgotten.
@@ -103,7 +100,7 @@ class Messages:
 
     def resend(self, peer: str) -> None:
         """Send `peer` the texts that were for a key that they had before."""
-        self._outbox.resend(peer, lambda text: self._held.say(text, peer))
+        self._outbox.resend(peer, lambda text: self._talk.say(text, peer))
 
     def switch(self, what: str) -> None:
         """Make another conversation or room the one that typed lines go to."""

@@ -11,7 +11,6 @@ from chatproto.client.context import Context, Signal
 from chatproto.client.conversation_orders import ConversationOrders
 from chatproto.client.events import Exited, Notice, Running
 from chatproto.client.files import Files
-from chatproto.client.held_input import HeldInput
 from chatproto.client.nearby import Neighbours
 from chatproto.client.outbox import Outbox
 from chatproto.client.own_addresses import OwnAddresses
@@ -44,7 +43,6 @@ class Program:
         rooms: JoinedRooms,
         files: Files | None,
         outbox: Outbox,
-        held: HeldInput,
     ) -> None:
         self.finished: Signal[int] = Signal()
         """The program has ended, with this exit code."""
@@ -61,7 +59,6 @@ class Program:
         self._rooms = rooms
         self._files = files
         self._outbox = outbox
-        self._held = held
         self._input_ended: IDelayedCall | None = None
         self._exit_code: int | None = None
         context.settled.listen(self._settle)
@@ -92,7 +89,7 @@ class Program:
         self._exit_code = code
         if self._input_ended is not None and self._input_ended.active():
             self._input_ended.cancel()
-        self._held.stop()
+        self._talk.stop()
         self._outbox.stop()
         if self._files is not None:
             self._files.stop()
@@ -143,7 +140,7 @@ class Program:
 
     def _settle(self, _: None = None) -> None:
         """Go on with held input; if the input has ended and nothing is left to do, end."""
-        self._held.go_on()
+        self._talk.go_on()
         if self._input_ended is None or len(self._requests):
             return
         if not self._calls.all.unsent and not self._rooms.unsent:

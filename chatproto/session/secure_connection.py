@@ -104,7 +104,7 @@ class SecurePeerConnection(TimedTlsConnection):
         self._owner = owner
         self._waiting: deque[StreamEntry | int] = deque()  # an acknowledgement is a number
         self.source: Callable[[], Bcp2Message | None] | None = None
-        """Returns the next message to send when nothing else waits; None: there is none now."""
+        """Returns the next message to send when nothing else waits; None: there is none before `more`."""
         self.sink: Callable[[Data], None] | None = None
         """Receives DATA; while there is none, the owner does."""
         self.toll: Callable[[int], float] | None = None
@@ -115,6 +115,8 @@ class SecurePeerConnection(TimedTlsConnection):
         self._ringing = 0  # messages that came before a call was taken
         self._ack = 0  # for MSGACK before the next message, or when all that arrived is read
         self._drawing = False
+        self._has_more = False  # `source` may have a message
+        self._answering = False  # CHATACK is to go out before what waits
         self._is_paced = False  # no debt of the peer was left when the call was taken
         self._parting = False  # we have sent QUIT
 
@@ -135,7 +137,12 @@ class SecurePeerConnection(TimedTlsConnection):
         self._timers.cancel("begin")
         self._send(ChatAck(me.client_id, *opening_headers(opening)))
         # Not in one TLS record with all that waits: it would be of no use before the last of that.
-        self._timers.after("answered", 0, self._flush)
+        self._answering = True
+        self._timers.after("answered", 0, self._answered)
+
+    def _answered(self) -> None:
+        self._answering = False
+        self._flush()
 
     def refuse(self, status: int) -> None:
         """Refuse the peer's call with `status`, and close."""
@@ -274,7 +281,8 @@ class SecurePeerConnection(TimedTlsConnection):
         self._timers.after("held", self._limits.peer_ping / 2, self._tell_alive)
 
     def more(self) -> None:
-        """Send what `source` has now."""
+        """Send what `source` has now, and ask it again until it has nothing."""
+        self._has_more = True
         self._flush()
 
     # Messages.
@@ -340,7 +348,7 @@ class SecurePeerConnection(TimedTlsConnection):
             self.transport.write(encode(MsgAck(ack)))
 
     def _flush(self) -> None:
-        if "answered" in self._timers:
+        if self._answering:
             return
         while self._waiting and self._writable and not (self._leaving or self._parting):
             if self._gone:
@@ -362,15 +370,17 @@ class SecurePeerConnection(TimedTlsConnection):
 
     def _draw(self) -> None:
         """Send what `source` has, until it has nothing; a call of `more` meanwhile changes nothing."""
-        if self._drawing:
+        if self._drawing or not self._has_more:
             return
         self._drawing = True
         try:
             while self.source is not None and self._writable and not self._leaving:
+                self._has_more = False
                 message = None if self._parting else self.source()
                 if message is None or self._gone:
                     return
                 self._send(message)
+                self._has_more = True
         finally:
             self._drawing = False
 

@@ -332,14 +332,6 @@ class PeerSession:
         """Take the turn: a caller in plain text says nothing and waits for us."""
         return self._feed(SessionInput.WAIT) or []
 
-    def still_says(self, entry: StreamEntry) -> bool:
-        """Return True if `entry`, queued on a connection, is still to be written."""
-        return self.exchange is not None and self.exchange.still_says(entry)
-
-    def spoke(self, entry: StreamEntry) -> bool:
-        """Note that a connection takes `entry` now. Returns True the first time. Raises LedgerTrouble."""
-        return self.exchange is not None and self.exchange.spoke(entry)
-
     def arrived(self, id: int) -> list[Effect]:
         """Settle everything up to `id` as delivered, also after the end. Raises LedgerTrouble."""
         return self.exchange.arrived(id) if self.exchange is not None else []

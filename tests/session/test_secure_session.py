@@ -399,7 +399,8 @@ class EndTests(SynchronousTestCase):
     def test_what_has_not_arrived_stays_and_may_arrive_still(self) -> None:
         session = session_in(SessionState.OPEN)
         session.say("hi")
-        session.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
+        assert session.exchange is not None
+        session.exchange.spoke(StreamEntry(1, MSG, Wall(0.0), "hi"))
         session.leave()
         self.assertEqual(session.unsent, 1)
         self.assertEqual(session.arrived(1), [MessageOutcome(1, "delivered", "hi", "")])

@@ -65,9 +65,11 @@ class Cable:
             if isinstance(entry, int):
                 self.write(who, "ack", entry)
                 continue
-            if not who.session.still_says(entry):
+            exchange = who.session.exchange
+            assert exchange is not None
+            if not exchange.still_says(entry):
                 continue
-            who.first_writes += who.session.spoke(entry)
+            who.first_writes += exchange.spoke(entry)
             self.flying[who].append(("entry", entry))
 
     def close(self, who: Person) -> None:

@@ -144,8 +144,8 @@ class Calls:
         wait, posts = self.strangers.toll(key, cost), self._posts
         if posts is None:
             return wait
-        name = next((one.name for one in self.all if one.key == key), key)
         if posts.ledger.was_thinned(key):
+            name = next((one.name for one in self.all if one.key == key), key)
             most = f"{self._context.limits.person_log // 2**20} MiB"
             self._context.publish(
                 Notice(f"your log holds {most} of {name}: their oldest messages are removed")
