@@ -5,12 +5,14 @@ from __future__ import annotations
 from twisted.application.service import IService
 
 from chatproto.cli.client_options import Options
+from chatproto.cli.collector import without_collector
 
 __all__ = ["Options", "makeService"]
 
 
 def makeService(options: Options) -> IService:
     """The client as `options` want it."""
-    from chatproto.cli.client_program import client_program
+    with without_collector():
+        from chatproto.cli.client_program import client_program
 
-    return client_program(options)
+        return client_program(options)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import sys
 from collections.abc import Callable, Iterator
 from functools import wraps
@@ -55,6 +56,7 @@ def chatclient() -> None:
 
 
 def _run(plugin: str) -> None:
+    gc.disable()  # until the program is put together: see `without_collector`
     from twisted.scripts.twistd import run
 
     twistd = ["--nodaemon", "--no_save", "--pidfile=", plugin]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from chatproto.cli.client_options import Options
+from chatproto.cli.collector import without_collector
 from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import WrongOption
 from chatproto.identity.pins import KEY
@@ -225,7 +226,8 @@ def main(arguments: Sequence[str]) -> int:
     use_monotonic_time(reactor)
     use_system_resolver(reactor)
 
-    from chatproto.cli.oneshot_runner import OneShotRunner
+    with without_collector():
+        from chatproto.cli.oneshot_runner import OneShotRunner
 
     running: Any = reactor
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.application.service import IService
 
+from chatproto.cli.collector import without_collector
 from chatproto.cli.server_options import ServerOptions as Options
 
 __all__ = ["Options", "makeService"]
@@ -11,6 +12,7 @@ __all__ = ["Options", "makeService"]
 
 def makeService(options: Options) -> IService:
     """The server as `options` want it."""
-    from chatproto.cli.server_program import server_program
+    with without_collector():
+        from chatproto.cli.server_program import server_program
 
-    return server_program(options)
+        return server_program(options)

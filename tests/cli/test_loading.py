@@ -24,6 +24,30 @@ LARGE = {
     *("chatproto.client.app", "chatproto.server.factory", "chatproto.transfer.transfers"),
 }
 
+COLLECTOR = """
+import gc
+from chatproto.cli.collector import without_collector
+
+with without_collector():
+    print(gc.isenabled(), gc.get_freeze_count())
+print(gc.isenabled(), gc.get_freeze_count() > 1000)
+try:
+    with without_collector():
+        raise ValueError
+except ValueError:
+    print(gc.isenabled())
+"""
+PUT_TOGETHER = """
+import gc, sys
+from chatproto.cli import {module}
+
+gc.disable()
+options = {module}.Options()
+options.parseOptions({options})
+{module}.makeService(options)
+print(gc.isenabled(), gc.get_freeze_count() > 1000)
+"""
+
 
 class LoadingTests(SynchronousTestCase):
     def test_help_of_a_program_loads_its_options_alone(self) -> None:
@@ -47,3 +71,12 @@ class LoadingTests(SynchronousTestCase):
 
     def test_the_names_of_one_shot_commands_are_known_before_they_are_loaded(self) -> None:
         self.assertEqual(ONE_SHOTS, tuple(COMMANDS))
+
+    def test_the_cycle_collector_waits_for_the_end_of_a_start(self) -> None:
+        self.assertEqual(fresh_python(COLLECTOR), "False 0\nTrue True\nTrue\n")
+
+    def test_the_cycle_collector_is_on_once_a_program_is_put_together(self) -> None:
+        home = ["--home", self.mktemp()]
+        for module, options in (("client", ["--id", "a", "--plain"]), ("server", [])):
+            code = PUT_TOGETHER.format(module=module, options=[*home, *options])
+            self.assertEqual(fresh_python(code).splitlines()[-1], "True True")
