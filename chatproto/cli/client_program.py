@@ -221,7 +221,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
 def _with_screen(reactor: Any, options: Options) -> IService:
     """Make the client with the full interface; both streams are terminals."""
     from chatproto.ui.screen.attention import Attention
-    from chatproto.ui.screen.glyphs import glyphs_for
+    from chatproto.ui.screen.glyphs import encoding_for, glyphs_for
     from chatproto.ui.screen.history import TypedHistory
     from chatproto.ui.screen.interface import FullInterface
     from chatproto.ui.screen.styles import Styles, colours_of, colours_wanted
@@ -253,6 +253,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         Styles(colours_wanted(options["color"], os.environ, colours_of(fd))),
         TypedHistory(None if options["no-log"] else options["home"] / "history"),
         ui.candidates,
+        encoding_for(os.environ),
     )
     if options["user"] is not None:
         _ask_password_again(client, options, terminal.ask_secret)

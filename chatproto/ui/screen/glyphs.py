@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 
 from chatproto.wire.values import value_class
@@ -26,8 +27,8 @@ UNICODE = Glyphs()
 ASCII = Glyphs("", "ok", "-", "|", "~", ":", "-", "#", ".")
 
 
-def glyphs_for(environ: Mapping[str, str]) -> Glyphs:
-    """Choose by the locale: C, POSIX and those that name another character set get ASCII.
+def charset_of(environ: Mapping[str, str]) -> str:
+    """Return the character set that the locale names; empty for C and POSIX, which name none.
 
     Python itself sets LC_CTYPE to C.UTF-8 where the locale is C (PEP 538), so LANG=C counts then.
     """
@@ -35,7 +36,24 @@ def glyphs_for(environ: Mapping[str, str]) -> Glyphs:
     ctype = "" if coerced else environ.get("LC_CTYPE", "")
     name = environ.get("LC_ALL") or ctype or environ.get("LANG", "")
     if name in ("C", "POSIX"):
-        return ASCII
+        return ""
     _, dot, charset = name.partition(".")
-    folded = charset.partition("@")[0].lower().replace("-", "")
-    return ASCII if dot and folded != "utf8" else UNICODE
+    return charset.partition("@")[0].lower() if dot else "utf-8"
+
+
+def glyphs_for(environ: Mapping[str, str]) -> Glyphs:
+    """Choose by the locale: C, POSIX and those that name another character set get ASCII."""
+    return UNICODE if charset_of(environ).replace("-", "") == "utf8" else ASCII
+
+
+def encoding_for(environ: Mapping[str, str]) -> str:
+    """Return the encoding of what is written to the terminal.
+
+    In C and POSIX it is UTF-8, as Python has it (PEP 540). A terminal with another character set would
+    take single bytes of UTF-8 for control characters.
+    """
+    charset = charset_of(environ) or "utf-8"
+    try:  # locales write iso885915 too
+        return codecs.lookup(charset.replace("iso8859", "iso8859-").replace("--", "-")).name
+    except LookupError:
+        return "ascii"

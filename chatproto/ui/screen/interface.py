@@ -38,7 +38,7 @@ from chatproto.ui.screen.own_lines import OwnLine, OwnLines
 from chatproto.ui.screen.questions import Question, QuestionQueue
 from chatproto.ui.screen.rows import plain_rows
 from chatproto.ui.screen.scrollback import Scrollback
-from chatproto.ui.screen.status import cut_line, files_part, status_line
+from chatproto.ui.screen.status import files_part, status_line
 from chatproto.ui.screen.styles import Line
 from chatproto.ui.screen.tab import completed, listing
 from chatproto.ui.screen.tabs import Tabs
@@ -165,9 +165,7 @@ class FullInterface:
             for row in self._scrollback.own(line, self._tabs.current, printed=False)
         ]
         found = held[-HELD_ROWS:]
-        question = self._questions.line()
-        if question:
-            found.append(cut_line(question, columns, self._glyphs))
+        found += self._questions.lines(columns, self._glyphs)
         if self._hint:
             found += plain_rows([self._hint], columns)
         found += plain_rows(self._listing, columns)
@@ -287,6 +285,8 @@ class FullInterface:
             self._typing = bool(text)
             self._intended = self._client.target
         self._listing = []
+        if text:
+            self._interrupted = None
         if self._hint and text != self._asked_for:
             self._asked_for = ""
             self._say_hint("")

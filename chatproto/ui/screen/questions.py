@@ -13,6 +13,8 @@ from chatproto.client.events import (
 )
 from chatproto.ui.file_view import amount
 from chatproto.ui.legible import inline, name, room_name
+from chatproto.ui.screen.cells import cut, width, wrap
+from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.styles import Line
 from chatproto.wire.values import value_class
 
@@ -90,14 +92,24 @@ class QuestionQueue:
         self._since = now
         return self._all.pop(0)
 
-    def line(self) -> Line:
-        """Return the row above the prompt; empty without a question."""
+    def lines(self, columns: int, glyphs: Glyphs) -> list[Line]:
+        """Return the rows above the prompt; none without a question.
+
+        The keys always stand in full: a question that is longer than `columns` is cut, and they follow
+        in rows of their own.
+        """
         if not self._all:
-            return ()
+            return []
         first = self._all[0]
         others = f" (1 of {len(self._all)})" if len(self._all) > 1 else ""
         keys = "Alt-a accept, Alt-d decline" + (", Alt-v verify" if first.kind == "call" else "")
-        return (("warn", f"? {first.text}{others}: "), ("", keys))
+        text = f"? {first.text}{others}: "
+        if width(text + keys) <= columns:
+            return [(("warn", text), ("", keys))]
+        room = columns - width(others) - 3
+        shown = f"? {cut(first.text, room, glyphs.more)}{others}:"
+        asked: Line = (("warn", cut(shown, columns, glyphs.more)),)
+        return [asked, *((("", f"  {row}"),) for row in wrap(keys, max(columns - 2, 2)))]
 
     def _ask(self, kind: str, about: str, text: str, now: float) -> bool:
         if any((one.kind, one.about) == (kind, about) for one in self._all):

@@ -7,6 +7,8 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import FileChanged, IncomingCallEvent, RoomChanged, SessionChanged
+from chatproto.ui.screen.cells import width
+from chatproto.ui.screen.glyphs import UNICODE
 from chatproto.ui.screen.questions import MOST, STANDS, QuestionQueue
 
 
@@ -25,7 +27,11 @@ class QuestionTests(SynchronousTestCase):
         self.questions = QuestionQueue()
 
     def text(self) -> str:
-        return "".join(text for _, text in self.questions.line())
+        return "\n".join(self.rows(100))
+
+    def rows(self, columns: int) -> list[str]:
+        rows = self.questions.lines(columns, UNICODE)
+        return ["".join(text for _, text in row) for row in rows]
 
     def test_each_kind_is_asked_about_in_its_turn(self) -> None:
         self.assertTrue(self.questions.heard(call(), 0.0))
@@ -45,6 +51,23 @@ class QuestionTests(SynchronousTestCase):
         self.assertIn("carl invites you into #tea", self.text())
         self.questions.take(3.0)
         self.assertEqual(self.text(), "")
+
+    def test_keys_stand_in_full_however_long_the_question_is(self) -> None:
+        self.questions.heard(call("b" * 32), 0.0)
+        self.questions.heard(call(), 0.0)
+        self.assertEqual(
+            self.rows(40),
+            [
+                "? bbbbbbbbbbbbbbbbbbbbbbbbbbb… (1 of 2):",
+                "  Alt-a accept, Alt-d decline, Alt-v",
+                "  verify",
+            ],
+        )
+        for columns in range(4, 120):
+            rows = self.rows(columns)
+            self.assertTrue(all(width(row) <= columns for row in rows), rows)
+            if columns >= 12:
+                self.assertIn("Alt-v", " ".join(rows))
 
     def test_letter_answers_only_an_empty_prompt_and_a_question_that_has_stood(self) -> None:
         self.questions.heard(call(), 10.0)

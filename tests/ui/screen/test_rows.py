@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.stdio.printable import printable
 from chatproto.ui.legible import split
 from chatproto.ui.screen.cells import cut, pad, width, wrap
-from chatproto.ui.screen.glyphs import ASCII, UNICODE, glyphs_for
+from chatproto.ui.screen.glyphs import ASCII, UNICODE, encoding_for, glyphs_for
 from chatproto.ui.screen.rows import label, plain_rows, rows, rule
 from chatproto.ui.screen.status import cut_line, status_line
 from chatproto.ui.screen.styles import Line, person_style
@@ -144,6 +144,17 @@ class GlyphTests(SynchronousTestCase):
             self.assertIs(glyphs_for({"LANG": name}), wanted, name)
         self.assertIs(glyphs_for({"LANG": "C", "LC_CTYPE": "C.UTF-8"}), ASCII)
         self.assertIs(glyphs_for({"LANG": "C", "LC_ALL": "C.UTF-8"}), UNICODE)
+
+    def test_terminal_with_another_character_set_gets_no_utf8(self) -> None:
+        for name, wanted in (
+            ("de_DE.UTF-8", "utf-8"),
+            ("C", "utf-8"),
+            ("", "utf-8"),
+            ("de_DE.ISO-8859-1", "iso8859-1"),
+            ("de_DE.iso885915@euro", "iso8859-15"),
+            ("xx.nonsense", "ascii"),
+        ):
+            self.assertEqual(encoding_for({"LANG": name}), wanted, name)
 
     def test_ascii_signs_are_ascii(self) -> None:
         for name in (field.name for field in fields(ASCII)):
