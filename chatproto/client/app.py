@@ -199,7 +199,7 @@ def build_client(
     )
     connections = Connections(context, calls)
     dialer = Dialer(context.clock, context.limits, lambda: place.own_port)
-    secure = SecureCalls(context, trust, calls, connections, files)
+    secure = SecureCalls(context, trust, calls, connections, resolver, files)
     rendezvous = RendezvousTable(
         context, trust, place, calls, connections, secure, dialer, answers, events
     )

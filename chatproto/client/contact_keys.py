@@ -44,13 +44,13 @@ class ContactKeys:
             )
         recipient = self._names.resolve(name)
         conversation = self._calls.all.with_recipient(recipient)
-        if conversation is None and not isinstance(recipient, KeyedPerson):
+        if conversation is None and recipient.key is None:
             conversation = self._calls.all.called(name)
         if conversation is not None:
             recipient = conversation.recipient
-        if not isinstance(recipient, KeyedPerson):
-            raise CodedError(f"no key of {name} is known", Reason.UNKNOWN_NAME)
         key = recipient.key
+        if key is None:
+            raise CodedError(f"no key of {name} is known", Reason.UNKNOWN_NAME)
         number = known.safety_number(key)
         groups = number.split(" ")
         half = len(groups) // 2  # a line that fits forty columns, so that no group is broken

@@ -25,7 +25,7 @@ from chatproto.client.events import (
 )
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.trust_store import TrustStore
-from chatproto.identity.recipient import KeyedPerson, OpenPeer, Recipient
+from chatproto.identity.recipient import OpenPeer, Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.timers import Timers
 from chatproto.session import ledger
@@ -265,7 +265,7 @@ class Conversation:
     @property
     def key(self) -> str | None:
         """The key of the one whom it is for, if that is known."""
-        return self.recipient.key if isinstance(self.recipient, KeyedPerson) else None
+        return self.recipient.key
 
     @property
     def open_peer(self) -> OpenPeer:
@@ -451,18 +451,19 @@ class Conversation:
                 self.news.unsaid(self.name, text, reason)
             case MessageOutcome():
                 self.news.became(self.name, effect)
-            case SessionEnded(reason, left):
+            case SessionEnded(reason):
                 self._timers.stop()
                 self.tries.stop()
                 self._signals.carried(self)
+                code = reason_of(reason)
+                left = code in (Reason.PEER_LEFT, Reason.PEER_GONE)
                 if left:
-                    code = reason_of(reason)
                     why = None if code is Reason.PEER_LEFT else reason
                     tell(Bye(self.name, why, code))
                 if self._shown:
-                    self.show(reason=None if left else reason, code=reason_of(reason))
+                    self.show(reason=None if left else reason, code=code)
                 elif not self.quiet:
-                    refusal = self.refusal or CodedError(reason, reason_of(reason))
+                    refusal = self.refusal or CodedError(reason, code)
                     tell(Failed.of(refusal, "chat", self.name))
                 self._signals.ended((self, reason))
 

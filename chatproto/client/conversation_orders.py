@@ -12,7 +12,7 @@ from chatproto.client.events import Undelivered
 from chatproto.client.files import Files
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.trust_store import TrustStore
-from chatproto.identity.recipient import KeyedPerson, Recipient
+from chatproto.identity.recipient import Recipient
 from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import RAW, Dialect
@@ -187,9 +187,9 @@ class ConversationOrders:
 
     def key_of(self, what: str) -> str:
         """The pinned key of the contact `what`. Raises LocalError if there is none."""
-        recipient, known = self._calls.names.resolve(what), self._trust
-        if isinstance(recipient, KeyedPerson) and known is not None and known.knows(recipient.key):
-            return recipient.key
+        key, known = self._calls.names.resolve(what).key, self._trust
+        if key is not None and known is not None and known.knows(key):
+            return key
         raise LocalError(404, f"there is no conversation with {what}")
 
     def set_half(self, half: bool) -> None:

@@ -88,18 +88,23 @@ class Files:
         """The files between us and `key`, who is called `name`."""
         person = self._people.get(key)
         if person is None:
-            person = PersonFiles(self, key)
-            person.transfers = Transfers(
-                person,
-                self._worker,
-                self._records,
-                self._context.limits,
+            person = PersonFiles(
+                self,
+                self._context,
                 key,
-                self._downloads,
-                of(self._kept, key),
-                self._limiter,
-                lambda: self._room_for(key),
-                self._home,
+                self.new_number,
+                lambda owner: Transfers(
+                    owner,
+                    self._worker,
+                    self._records,
+                    self._context.limits,
+                    key,
+                    self._downloads,
+                    of(self._kept, key),
+                    self._limiter,
+                    lambda: self._room_for(key),
+                    self._home,
+                ),
             )
             self._people[key] = person
         person.name = name
@@ -163,17 +168,6 @@ class Files:
         self._context.publish(event)
         self._context.settled(None)
 
-    @property
-    def stall(self) -> float:
-        """Seconds without progress after which a transfer's connection is made anew."""
-        return self._context.limits.transfer_stall
-
-    def now(self) -> Monotonic:
-        return self._context.clock.seconds()
-
-    def later(self, seconds: float, what: Callable[[], None]) -> IDelayedCall:
-        return self._context.clock.callLater(seconds, what)
-
     def takes(self, person: PersonFiles) -> bool | None:
         """Return True if offers of `person` are accepted, False if not, None if the user must be asked."""
         accept, known = self._context.settings.accept, self._trust
@@ -187,7 +181,7 @@ class Files:
     def watch(self) -> None:
         """Something moves: show from time to time how far it is."""
         if self._timer is None:
-            self._timer = self.later(SHOWN_EVERY, self._show)
+            self._timer = self._context.clock.callLater(SHOWN_EVERY, self._show)
 
     # How it follows.
 
@@ -228,7 +222,7 @@ class Files:
         return False
 
     def _look_for_old(self) -> None:
-        self._sweep = self.later(SWEPT_EVERY, self._look_for_old)
+        self._sweep = self._context.clock.callLater(SWEPT_EVERY, self._look_for_old)
         keep, now = self._context.limits.keep_parts, self._context.clock.seconds()
         self._worker.do(lambda: self._records.sweep(now, keep), lambda _: None)
         for person in tuple(self._people.values()):
@@ -238,22 +232,31 @@ class Files:
 class PersonFiles:
     """The files with one person, and the connection that carries them, while there is one."""
 
-    transfers: Transfers
-
-    def __init__(self, files: Files, key: str) -> None:
+    def __init__(
+        self,
+        files: Files,
+        context: Context,
+        key: str,
+        new_number: Callable[[], int],
+        make: Callable[[PersonFiles], Transfers],
+    ) -> None:
         self.key = key
         self.name = key
+        self.transfer_number = new_number
         self._files = files
+        self._limits = context.limits
+        self._clock = context.clock
         self._link: SecurePeerConnection | None = None
         self._later: IDelayedCall | None = None
         self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
+        self.transfers = make(self)
 
     def opened(self, link: SecurePeerConnection) -> None:
         """The conversation is open on `link`, or goes on there."""
         self.closed()
         self._link = link
         link.source, link.sink = self._pull, self._piece
-        self.transfers.resumed(self._files.now())
+        self.transfers.resumed(self._clock.seconds())
 
     def closed(self) -> None:
         """Detach from the connection, which no longer carries the conversation."""
@@ -268,11 +271,11 @@ class PersonFiles:
 
     def offer(self, paths: Iterable[Path]) -> None:
         """Send these files and folders."""
-        self.transfers.offer(paths, self._files.now())
+        self.transfers.offer(paths, self._clock.seconds())
 
     def heard(self, message: Bcp2Message) -> None:
         """Handle a message about files."""
-        self.transfers.message(message, self._files.now())
+        self.transfers.message(message, self._clock.seconds())
 
     def look_for_stall(self, listing: Iterable[TransferNews]) -> None:
         """Leave a connection on which a transfer has not moved for `transfer_stall`.
@@ -280,7 +283,7 @@ class PersonFiles:
         The peer is there and sends nothing, or takes nothing: on another connection the transfer goes
         on where it was. While we read nothing ourselves, that is no stall.
         """
-        now, moved = self._files.now(), dict[int, tuple[int, Monotonic]]()
+        now, moved = self._clock.seconds(), dict[int, tuple[int, Monotonic]]()
         for news in listing:
             if news.state is TransferState.MOVING:
                 offset, since = self._moved.get(news.number, (-1, now))
@@ -289,7 +292,7 @@ class PersonFiles:
         link = self._link
         if link is None or link.held:
             self._moved.clear()
-        elif any(now - since >= self._files.stall for _, since in moved.values()):
+        elif any(now - since >= self._limits.transfer_stall for _, since in moved.values()):
             self._moved.clear()
             link.drop()
 
@@ -307,7 +310,7 @@ class PersonFiles:
             self._files.watch()
         if takes is not None:
             # Not before this has returned: the offer is not entered yet.
-            self._files.later(0, lambda: self._answer(news.number, takes))
+            self._clock.callLater(0, lambda: self._answer(news.number, takes))
 
     def transfer_wake(self) -> None:
         if self._link is not None:
@@ -316,9 +319,6 @@ class PersonFiles:
     def transfer_hold(self, held: bool) -> None:
         if self._link is not None:
             self._link.hold(held, "files")
-
-    def transfer_number(self) -> int:
-        return self._files.new_number()
 
     # How it follows.
 
@@ -350,23 +350,23 @@ class PersonFiles:
     def _answer(self, number: int, takes: bool) -> None:
         try:
             if takes:
-                self.transfers.accept(number, self._files.now())
+                self.transfers.accept(number, self._clock.seconds())
             else:
                 self.transfers.decline(number)
         except LocalError:
             pass  # it has ended meanwhile
 
     def _pull(self) -> Bcp2Message | None:
-        now = self._files.now()
+        now = self._clock.seconds()
         message = self.transfers.pull(now)
         if message is None and self._later is None:
             wait = self.transfers.wait(now)
             if wait:
-                self._later = self._files.later(wait, self._go_on)
+                self._later = self._clock.callLater(wait, self._go_on)
         return message
 
     def _piece(self, data: Data) -> None:
-        self.transfers.piece(data, self._files.now())
+        self.transfers.piece(data, self._clock.seconds())
 
     def _go_on(self) -> None:
         self._later = None

@@ -7,10 +7,14 @@ import os
 from pathlib import Path
 
 from chatproto.net.private_files import check_owner, make_private_folder
+from chatproto.wire.reasons import CodedError, Reason
 
 
-class HomeTrouble(Exception):
+class HomeTrouble(CodedError):
     """The folder cannot be used; its text is one sentence for a person."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, Reason.HOME_TROUBLE)
 
 
 class HomeTaken(HomeTrouble):

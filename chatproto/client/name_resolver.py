@@ -276,7 +276,7 @@ class NameResolver:
             why = self._refusal(before, client_id, contact, wrong)
             without_key = wrong.reason is Reason.NO_KEY and self._names.has_pin(client_id)
             reason = Reason.OTHER_KEY if without_key else wrong.reason
-            if isinstance(before, KeyedPerson):
+            if before.key is not None:
                 self.elsewhere(before.key)
             if conversation.quiet:
                 self._warn(why)
@@ -300,7 +300,6 @@ class NameResolver:
         known, server = self._trust, self._server
         if wrong.reason is not Reason.OTHER_KEY or known is None:
             return f"refused: {wrong}"
-        assert isinstance(recipient, KeyedPerson)
         pin = known.pinned(client_id)
         if pin is not None and pin.key == recipient.key:
             accept = f"/trust {client_id} {contact.key}"

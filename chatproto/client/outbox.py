@@ -24,7 +24,7 @@ from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
-from chatproto.identity.recipient import KeyedPerson, Recipient
+from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
 from chatproto.session import ledger
@@ -116,22 +116,18 @@ class Outbox:
 
     def leave_for(self, recipient: Recipient, text: str) -> bool:
         """Keep `text` for somebody whose key is pinned; whether it is. Raises LocalError."""
-        posts = self._posts
-        if (
-            posts is None
-            or not isinstance(recipient, KeyedPerson)
-            or not posts.lasts(recipient.key)
-        ):
+        posts, key = self._posts, recipient.key
+        if posts is None or key is None or not posts.lasts(key):
             return False
         if len(text.encode()) > self._context.limits.message:
             raise LocalError(413, f"a message has at most {self._context.limits.message} bytes")
-        name = self._calls.name_of(recipient.key)
-        post = posts.of(recipient.key, name)
+        name = self._calls.name_of(key)
+        post = posts.of(key, name)
         entry = post.say(MSG, text, self._context.now())
         self._last = recipient
         what = f"message {entry.id} waits for {name}: /unsend {entry.id} {name} takes it back"
         self._context.publish(Notice(what, name, entry.id))
-        self._deliveries.wait_for(recipient.key, len(post))
+        self._deliveries.wait_for(key, len(post))
         return True
 
     def _left_over(self, ended: tuple[Delivery, bool]) -> None:
@@ -161,7 +157,7 @@ class Outbox:
         if conversation is not None:
             conversation.unsend(number)
             return
-        if posts is None or not isinstance(recipient, KeyedPerson):
+        if posts is None or recipient is None or recipient.key is None:
             raise LocalError(404, f"nothing waits for {to}" if to else "whose? /unsend n id")
         name = calls.name_of(recipient.key)
         post = posts.of(recipient.key, name)
@@ -245,10 +241,10 @@ class Outbox:
         conversation = calls.all.known(who)
         if conversation is not None:
             return conversation.key
-        recipient = calls.names.resolve(who)
-        if not isinstance(recipient, KeyedPerson):
+        key = calls.names.resolve(who).key
+        if key is None:
             raise LocalError(404, f"nothing was said with {who}: no key of theirs is known")
-        return recipient.key
+        return key
 
     def search(self, words: str) -> None:
         """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""
@@ -349,8 +345,8 @@ class Outbox:
 
     def resend(self, name: str, say: Callable[[str], None]) -> None:
         """Say to `name` what was said for a key that they had before. Raises LocalError."""
-        recipient = self._calls.names.resolve(name)
-        texts = self._reported.get(recipient.key) if isinstance(recipient, KeyedPerson) else None
+        key = self._calls.names.resolve(name).key
+        texts = self._reported.get(key) if key is not None else None
         if not texts:
             raise LocalError(404, f"there is nothing to send {name} again")
         while texts:

@@ -14,7 +14,6 @@ from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
-from chatproto.identity.recipient import KeyedPerson
 from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import host_port
@@ -70,7 +69,7 @@ class StatusReport:
         calls = self._calls
         recipient = calls.names.resolve(peer)
         conversation = calls.all.with_recipient(recipient)
-        if isinstance(recipient, KeyedPerson):
+        if recipient.key is not None:
             return calls.name_of(recipient.key, peer), recipient.key
         return (conversation.name if conversation is not None else peer), None
 

@@ -25,13 +25,17 @@ from cryptography.x509.oid import NameOID
 from chatproto.identity.files import write_secret
 from chatproto.net.keys import key_name
 from chatproto.net.private_files import check_file, make_private
+from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
 KEY_FILE = "key.pem"
 
 
-class KeyTrouble(Exception):
+class KeyTrouble(CodedError):
     """Failure to read or create the key; the text is one sentence for a person."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, Reason.KEY_TROUBLE)
 
 
 @value_class

@@ -7,6 +7,8 @@ The rules are pure: what was said for one key can never come to be for another.
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
@@ -27,6 +29,7 @@ class FirstContact:
 
     server: str | None
     client_id: str
+    key: ClassVar[None] = None
 
 
 @value_class
@@ -35,6 +38,7 @@ class Dialled:
 
     host: str
     port: int
+    key: ClassVar[None] = None
 
 
 @value_class
@@ -42,9 +46,11 @@ class OpenPeer:
     """The peer of the plain-text conversation `number` of this run of the program."""
 
     number: int
+    key: ClassVar[None] = None
 
 
 Recipient = KeyedPerson | FirstContact | Dialled | OpenPeer
+"""Each has a `key`: the identity key that it must show, None while that is not known."""
 
 
 class Mismatch(CodedError):

@@ -97,11 +97,6 @@ class Delivery:
         """Return the ids of messages that are not known to have arrived, without withdrawn ones."""
         return tuple(one.id for one in self._entries.values() if _is_open_message(one))
 
-    @property
-    def unwritten(self) -> int:
-        """Count the messages that no connection has taken yet."""
-        return sum(one.kind == MSG and one.id > self._written for one in self._entries.values())
-
     def say(self, kind: str, text: str, at: Wall) -> StreamEntry:
         """Store an entry of ours in the outbox.
 

@@ -197,10 +197,9 @@ class MessageOutcome:
 
 @value_class
 class SessionEnded:
-    """Report the end of the conversation; `left`: the peer ended it, by a farewell or by closing."""
+    """Report the end of the conversation; the code of `reason` tells which side ended it."""
 
     reason: str
-    left: bool
 
 
 Effect = (

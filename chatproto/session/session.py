@@ -349,7 +349,7 @@ class PeerSession:
                 counts = self._roles.get(connection, ConnectionRole.HELD) is not ConnectionRole.HELD
             if not counts:
                 return []
-        return self._feed(SessionInput.LEFT, THEY_LEFT, True) or []
+        return self._feed(SessionInput.LEFT, THEY_LEFT) or []
 
     def lost(
         self, connection: Connection, reason: str, unwritten: tuple[str, ...] = ()
@@ -362,7 +362,7 @@ class PeerSession:
             happened = SessionInput.ONE_LOST if more else SessionInput.LOST
             unsaid = [Unsaid(text, reason) for text in unwritten]
             gone = Cause(Reason.PEER_GONE, reason)
-            return [*unsaid, *(self._feed(happened, gone, True) or [])]
+            return [*unsaid, *(self._feed(happened, gone) or [])]
         if connection is self.connection:
             return self._feed(SessionInput.BREAK, reason) or []
         if role is ConnectionRole.ASKED and self._having(ConnectionRole.HELD) is not None:
@@ -370,7 +370,7 @@ class PeerSession:
         if role is ConnectionRole.ASKED:
             return self._feed(SessionInput.CALL_LOST, reason) or []
         if role is ConnectionRole.RINGING:
-            return self._feed(SessionInput.LOST, Cause(Reason.PEER_GONE, reason), True) or []
+            return self._feed(SessionInput.LOST, Cause(Reason.PEER_GONE, reason)) or []
         return []
 
     # The machine.
@@ -672,10 +672,8 @@ class PeerSession:
         silent = last is None and not self.dialect.dials_back
         return self._end(reason, farewell=[] if silent else [Leave(last, word)])
 
-    def _end(
-        self, reason: str, left: bool = False, *, farewell: Sequence[Leave | Refuse] = ()
-    ) -> list[Effect]:
-        """Close every connection and report what was not sent; `left`: the peer ended it."""
+    def _end(self, reason: str, *, farewell: Sequence[Leave | Refuse] = ()) -> list[Effect]:
+        """Close every connection and report what was not sent."""
         told = {one.connection for one in farewell}
         others = () if None in told else self.connections
         closing: list[Effect] = [*farewell, *(Drop(one) for one in others if one not in told)]
@@ -687,7 +685,7 @@ class PeerSession:
             self.exchange.end()
         unsaid = [Unsaid(text, reason) for text in self.waiting]
         self.waiting.clear()
-        return [StopDialling(), *closing, *unsaid, SessionEnded(reason, left)]
+        return [StopDialling(), *closing, *unsaid, SessionEnded(reason)]
 
 
 _S, _I, _P = SessionState, SessionInput, PeerSession

@@ -84,6 +84,7 @@ class TransferContext:
         records: Records,
         limits: ClientLimits,
         key: str,
+        settle: Callable[[], None],
     ) -> None:
         self.owner = owner
         self.worker = worker
@@ -95,7 +96,7 @@ class TransferContext:
         self.changed = False
         """True after an effect: other transfers may go on, or one has ended."""
         self.waiting: deque[Bcp2Message] = deque()
-        self.settle: Callable[[], None] = lambda: None
+        self.settle = settle
 
     def send(self, message: Bcp2Message) -> None:
         """Say it next; where there is no connection, nobody hears it."""

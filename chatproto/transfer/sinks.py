@@ -17,6 +17,7 @@ from pathlib import Path
 from chatproto.transfer.names import PART, free_name
 from chatproto.transfer.offer import AnyOffer, FolderOffer
 from chatproto.wire.bcp2_files import Piece
+from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
 HASHED = 1024 * 1024
@@ -29,8 +30,11 @@ SYNC_ALL = 64
 """With more files than this the whole system's disks are flushed once instead of each file."""
 
 
-class SinkTrouble(Exception):
+class SinkTrouble(CodedError):
     """Received data cannot be stored; the text is one sentence for the user."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, Reason.FILE_TROUBLE)
 
 
 @value_class

@@ -17,6 +17,7 @@ from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import AnyOffer, FileOffer, FolderOffer, safe_files, written_date
 from chatproto.wire.bcp2_files import Piece
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.reasons import CodedError, Reason
 from chatproto.wire.values import value_class
 
 HASHED = 1024 * 1024
@@ -33,8 +34,11 @@ Stamp = tuple[int, int]
 """What tells a file that has changed: its bytes, and when it was modified, in nanoseconds."""
 
 
-class SourceTrouble(Exception):
+class SourceTrouble(CodedError):
     """A path cannot be sent; the text is one sentence for the user."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, Reason.FILE_TROUBLE)
 
 
 class SourceChanged(Exception):

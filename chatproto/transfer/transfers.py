@@ -62,8 +62,7 @@ class Transfers:
         room: Callable[[], int] | None = None,
         home: Path | None = None,
     ) -> None:
-        self._desk = TransferContext(owner, worker, records, limits, key)
-        self._desk.settle = self._settle
+        self._desk = TransferContext(owner, worker, records, limits, key, self._settle)
         self._finding = SerialQueue(self._desk)
         self._downloads = downloads
         self._limiter = limiter or byte_rate(0)

@@ -103,6 +103,8 @@ class Reason(Enum):
     FILE_TROUBLE = "file-trouble", None, ""
     LOG_TROUBLE = "log-trouble", None, ""
     PINS_TROUBLE = "pins-trouble", None, ""
+    KEY_TROUBLE = "key-trouble", None, ""
+    HOME_TROUBLE = "home-trouble", None, ""
 
     @classmethod
     def of(cls, status: int | None) -> Reason:

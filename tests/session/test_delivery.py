@@ -101,7 +101,9 @@ class OursTests(Case):
     def test_only_the_first_connection_writes_for_the_first_time(self) -> None:
         self.write("one")
         self.assertFalse(self.post.wrote(1))
-        self.assertEqual(self.post.unwritten, 0)
+        standing = self.ledger.standing(KEY)
+        assert standing is not None
+        self.assertEqual(standing.written, 1)
 
     def test_arrived_it_is_out_of_the_outbox(self) -> None:
         self.write("one", "two", "three")
@@ -355,16 +357,20 @@ class ModelTests(Case):
         """One that is read from the ledger knows what this one knows."""
         other = self.again()
         self.assertEqual(
-            (len(other), other.unwritten, other.have, other.last, other.stream, other.turn),
+            (len(other), other.have, other.last, other.stream, other.turn),
             (
                 len(self.post),
-                self.post.unwritten,
                 self.post.have,
                 self.post.last,
                 self.post.stream,
                 self.post.turn,
             ),
         )
+        standing = self.ledger.standing(KEY)
+        assert standing is not None
+        written = (self.post.stream, standing.written)
+        self.assertFalse(self.post.beyond(written))
+        self.assertTrue(self.post.beyond((self.post.stream, standing.written + 1)))
         waiting = [*other.released]
         while other.next is not None:
             waiting.append(other.release())

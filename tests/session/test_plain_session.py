@@ -129,7 +129,7 @@ class CallingTests(SynchronousTestCase):
         session.say("hi")
         self.assertEqual(
             session.unreachable("nobody answers"),
-            [StopDialling(), Unsaid("hi", "nobody answers"), SessionEnded("nobody answers", False)],
+            [StopDialling(), Unsaid("hi", "nobody answers"), SessionEnded("nobody answers")],
         )
 
     def test_a_call_of_theirs_meanwhile_is_the_yes_to_ours(self) -> None:
@@ -174,7 +174,7 @@ class CalledTests(SynchronousTestCase):
     def test_a_declined_call_is_ended_in_their_dialect(self) -> None:
         session = session_in(SessionState.RINGING)
         self.assertEqual(
-            session.decline(), [StopDialling(), Leave("a", ""), SessionEnded("declined", False)]
+            session.decline(), [StopDialling(), Leave("a", ""), SessionEnded("declined")]
         )
 
     def test_calling_somebody_who_rings_takes_the_call(self) -> None:
@@ -234,7 +234,7 @@ class TalkingTests(SynchronousTestCase):
                 StopDialling(),
                 Drop("a"),
                 Unsaid("two", "they left"),
-                SessionEnded("they left", True),
+                SessionEnded("they left"),
             ],
         )
 
@@ -242,7 +242,7 @@ class TalkingTests(SynchronousTestCase):
         session = session_in(SessionState.OPEN)
         self.assertEqual(
             session.lost("a", "cut", ("one",)),
-            [Unsaid("one", "cut"), StopDialling(), SessionEnded("cut", True)],
+            [Unsaid("one", "cut"), StopDialling(), SessionEnded("cut")],
         )
 
     def test_we_speak_on_the_connection_that_we_made(self) -> None:
@@ -278,7 +278,7 @@ class TalkingTests(SynchronousTestCase):
         session.called("theirs")
         self.assertEqual(
             session.leave(),
-            [StopDialling(), Leave("a", ""), Drop("theirs"), SessionEnded("you left", False)],
+            [StopDialling(), Leave("a", ""), Drop("theirs"), SessionEnded("you left")],
         )
 
     def test_a_connection_for_each_message_does_not_end_the_conversation(self) -> None:

@@ -142,9 +142,7 @@ class TableTests(SynchronousTestCase):
 
     def test_broken_it_is_given_up_when_no_connection_is_to_be_had(self) -> None:
         session = session_in(SessionState.BROKEN)
-        self.assertEqual(
-            session.give_up("too long"), [StopDialling(), SessionEnded("too long", False)]
-        )
+        self.assertEqual(session.give_up("too long"), [StopDialling(), SessionEnded("too long")])
         self.assertIs(session.state, SessionState.CLOSED)
         self.assertEqual(session.give_up("too long"), [])
 
@@ -209,16 +207,14 @@ class CallingTests(SynchronousTestCase):
         session = session_in(SessionState.ASKING)
         session.say("hi")
         effects = session.refused("a", 603)
-        self.assertEqual(effects[-1], SessionEnded("603 declined", False))
+        self.assertEqual(effects[-1], SessionEnded("603 declined"))
         self.assertIn(Drop("a"), effects)
         self.assertEqual(session.unsent, 1)
 
     def test_no_answer_in_time_is_a_no(self) -> None:
         session = session_in(SessionState.ASKING)
         effects = session.no_answer()
-        self.assertEqual(
-            effects, [StopDialling(), Drop("a"), SessionEnded("they do not answer", False)]
-        )
+        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("they do not answer")])
 
     def test_a_second_connection_is_dropped(self) -> None:
         self.assertEqual(session_in(SessionState.ASKING).connected("b"), [Drop("b")])
@@ -226,7 +222,7 @@ class CallingTests(SynchronousTestCase):
 
     def test_a_lost_connection_before_the_yes_ends_it(self) -> None:
         effects = session_in(SessionState.ASKING).lost("a", "cut")
-        self.assertEqual(effects[-1], SessionEnded("cut", False))
+        self.assertEqual(effects[-1], SessionEnded("cut"))
 
 
 class CalledTests(SynchronousTestCase):
@@ -250,15 +246,13 @@ class CalledTests(SynchronousTestCase):
             (PeerSession.ring_out, 480, "not answered in time"),
         ):
             effects = no(session_in(SessionState.RINGING))
-            self.assertEqual(
-                effects, [StopDialling(), Refuse("a", status), SessionEnded(reason, False)]
-            )
+            self.assertEqual(effects, [StopDialling(), Refuse("a", status), SessionEnded(reason)])
 
     def test_a_server_does_not_know_what_a_call_is(self) -> None:
         for status in (405, 401):
             ended = session_in(SessionState.ASKING).refused("a", status)[-1]
             self.assertEqual(
-                ended, SessionEnded("that is a server, not a person: --server names one", False)
+                ended, SessionEnded("that is a server, not a person: --server names one")
             )
 
     def test_a_second_call_of_theirs_takes_the_place_of_the_first(self) -> None:
@@ -390,7 +384,7 @@ class EndTests(SynchronousTestCase):
         session = session_in(SessionState.OPEN)
         session.called("b", THEIRS)
         effects = session.leave("bye")
-        wanted = [StopDialling(), Leave("a", "bye"), Drop("b"), SessionEnded("you left", False)]
+        wanted = [StopDialling(), Leave("a", "bye"), Drop("b"), SessionEnded("you left")]
         self.assertEqual(effects, wanted)
 
     def test_where_it_rings_there_too(self) -> None:
@@ -407,7 +401,7 @@ class EndTests(SynchronousTestCase):
 
     def test_their_farewell_ends_it(self) -> None:
         effects = session_in(SessionState.OPEN).left("a")
-        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("they left", True)])
+        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("they left")])
 
     def test_taken_back_a_message_that_was_not_written_is_reported(self) -> None:
         session = session_in(SessionState.BROKEN)

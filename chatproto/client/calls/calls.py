@@ -135,10 +135,6 @@ class Calls:
         except LocalError:
             return False
 
-    async def confirm(self, client_id: str, key: str) -> bool:
-        """Return True if the server says that `client_id` has `key`."""
-        return await self._resolver.confirm(client_id, key)
-
     def toll(self, key: str, cost: int) -> float:
         """Take what messages of `key` cost; return the seconds for which nothing more is read."""
         wait, posts = self.strangers.toll(key, cost), self._posts

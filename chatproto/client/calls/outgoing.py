@@ -73,7 +73,7 @@ class CallDialer:
         recipient: Recipient = FirstContact(self._calls.names.server, "")
         if target:
             recipient = self._calls.names.resolve(target)
-        if isinstance(recipient, KeyedPerson) and manner is not BCP2:
+        if recipient.key is not None and manner is not BCP2:
             raise LocalError(
                 403, f"{target} has a key, and is not called in plain text: /chat {target}"
             )

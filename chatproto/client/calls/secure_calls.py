@@ -15,6 +15,7 @@ from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
 from chatproto.client.events import Failed, IncomingCallEvent, Notice
 from chatproto.client.files import Files
+from chatproto.client.name_resolver import NameResolver
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import KeyedPerson, OpenPeer, caller
 from chatproto.identity.trust import Belief, Worth, changed_key
@@ -66,12 +67,14 @@ class SecureCalls:
         trust: TrustStore | None,
         calls: Calls,
         connections: Connections,
+        resolver: NameResolver,
         files: Files | None,
     ) -> None:
         self._context = context
         self._trust = trust
         self._calls = calls
         self._connections = connections
+        self._resolver = resolver
         self._files = files
         self._strangers = calls.strangers
         self._dialled: dict[SecurePeerConnection, Deferred[SecurePeerConnection]] = {}
@@ -220,7 +223,7 @@ class SecureCalls:
             link.refuse(403)
             return
         belief = trust.believe(client_id, key)
-        if belief.worth is Worth.CLAIMED and await self._calls.confirm(client_id, key):
+        if belief.worth is Worth.CLAIMED and await self._resolver.confirm(client_id, key):
             trust.introduce(client_id, key)
             belief = trust.believe(client_id, key)
         if link not in self._connections:
