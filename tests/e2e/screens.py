@@ -101,8 +101,12 @@ class ScreenClient:
         except OSError:
             return False
         self.raw += data
-        self._stream.feed(data)
+        self.see(data)
         return bool(data)
+
+    def see(self, data: bytes) -> None:
+        """Show `data` on the emulated screen."""
+        self._stream.feed(data)
 
     def wait_for(self, fact: Callable[[], bool], name: str, timeout: float = LIMIT) -> None:
         """Wait until `fact()` holds of the screen. Raises AssertionError with the screen."""

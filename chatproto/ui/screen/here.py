@@ -13,7 +13,7 @@ from chatproto.wire.values import value_class
 
 @value_class
 class Here:
-    """Recipient of the next line.
+    """Recipient of the next line; `name` as the client has it, which is shown legibly only.
 
     `kind`: nobody, peer, room, away or ended. `security`: open, encrypted, verified, or empty while there
     is no connection. `state`: of the session. `turn`: mine, theirs or both. `count`: members of a room.
@@ -42,17 +42,17 @@ def here(client: Client, waiting: bool = False) -> Here:
         live = state in ("open", "broken")
         return Here(
             "peer",
-            name(str(row["id"])),
+            str(row["id"]),
             str(row["security"] or "") if live else "",
             str(row["path"] or ""),
             state,
             str(row["turn"]),
         )
     if all.away is not None:
-        return Here("away", name(all.away.name))
+        return Here("away", all.away.name)
     target = client.target
     if target is not None:
-        return Here("ended", name(target.name))
+        return Here("ended", target.name)
     return Here(waiting=waiting)
 
 
@@ -66,9 +66,12 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
     if here.kind == "nobody":
         return (("dim", "waiting to be called> " if here.waiting else "to nobody> "),)
     if here.kind == "ended":
-        return (("warn", f"{cut(here.name, 16, glyphs.more)} has left> "),)
+        return (("warn", f"{cut(name(here.name), 16, glyphs.more)} has left> "),)
     style = person_style(here.name)
-    head: Line = (("", "to "), (style, cut(here.name, 20 if columns >= 60 else 12, glyphs.more)))
+    head: Line = (
+        ("", "to "),
+        (style, cut(name(here.name), 20 if columns >= 60 else 12, glyphs.more)),
+    )
     if here.kind == "room":
         return (*head, (style, "> "))
     if here.kind == "away":
@@ -100,7 +103,7 @@ def standing(here: Here, glyphs: Glyphs, columns: int) -> Line:
         hint = "" if brief else ": /chat ID, /join #room, /help"
         return (("", f"no conversation{hint}"),)
     style = person_style(here.name)
-    parts: list[Line] = [((style, here.name),)]
+    parts: list[Line] = [((style, name(here.name)),)]
     if here.kind == "room":
         if here.count:
             parts.append((("", f"{here.count} here"),))

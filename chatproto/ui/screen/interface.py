@@ -271,7 +271,7 @@ class FullInterface:
         if where and (known or found.kind != "room"):
             most = max(LAST, min(unread + 2, 2 * LAST))
             said = list(self._client.messages.last(self._client.target, most))
-            title = f"{where}: last lines"
+            title = f"{inline(where)}: last lines"
             self._add(self._scrollback.last(said, unread, title, self._seconds()))
 
     def _here(self) -> Here:

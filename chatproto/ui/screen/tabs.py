@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chatproto.ui.legible import name
 from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.styles import Line, person_style
 
@@ -111,6 +112,6 @@ class Tabs:
             key = f"{number}:" if number <= 9 else ""
             count = f" {tab.unread}" if tab.unread else ""
             style = person_style(tab.name) if tab.unread else "dim"
-            found.append((style, f"[{key}{tab.name}{count}]"))
+            found.append((style, f"[{key}{name(tab.name)}{count}]"))
             found.append(("", " "))
         return tuple(found[:-1])

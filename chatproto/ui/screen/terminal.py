@@ -44,6 +44,7 @@ from prompt_toolkit.widgets import SearchToolbar
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from chatproto.stdio.output import Output
 from chatproto.stdio.printable import printable
@@ -178,6 +179,7 @@ class ScreenTerminal:
         self._listed = ""
         self._secret: tuple[str, Callable[[str], None]] | None = None
         self._flushing: list[Deferred[None]] = []
+        self._shown: tuple[int, StyleAndTextTuples] = (-1, [])
 
     # What the program asks.
 
@@ -199,7 +201,9 @@ class ScreenTerminal:
         """Fires when everything is written and, after `stop`, the terminal is as it was."""
         waiting: Deferred[None] = Deferred(self._flushing.remove)
         self._flushing.append(waiting)
-        self._draw()
+        if self._interface.waits or self._stopping:
+            self._draw()
+        self._tell_flushed()
         return waiting
 
     def changed(self) -> None:
@@ -306,8 +310,12 @@ class ScreenTerminal:
         return app
 
     def _prompt(self) -> StyleAndTextTuples:
-        secret = self._secret[0] if self._secret else ""
-        return _fragments([self._interface.prompt(secret)])
+        """Return what stands before the line; asked for several times whenever it is drawn."""
+        counter = self._app.render_counter if self._app is not None else 0
+        if self._shown[0] != counter:
+            secret = self._secret[0] if self._secret else ""
+            self._shown = counter, _fragments([self._interface.prompt(secret)])
+        return self._shown[1]
 
     def _above(self) -> StyleAndTextTuples:
         return _fragments(self._interface.above())
@@ -371,6 +379,8 @@ class ScreenTerminal:
         self._app = None
         self._saved = None
         atexit.unregister(self.restore)
+        if isinstance(result, Failure) and result.check(EOFError) is None:
+            self.log.failure("the screen", result)
         if not self._stopping:
             self._stopping = True
             self._interface.on_end()
