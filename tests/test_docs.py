@@ -18,7 +18,8 @@ from chatproto.wire.bcp2_peer import FROM_PEER
 from chatproto.wire.bcp2_server import FROM_CLIENT, FROM_SERVER
 from chatproto.wire.classic import TABLE, Grammar
 from chatproto.wire.dialects import DIALECTS
-from chatproto.wire.reasons import STATUS_WORDS, Reason
+from chatproto.wire.reasons import Reason
+from chatproto.wire.statuses import STATUS_WORDS
 from tests.limits import DEFAULTS
 
 ROOT = Path(__file__).parent.parent

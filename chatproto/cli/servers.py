@@ -21,7 +21,7 @@ from chatproto.directory.client import ClassicServer
 from chatproto.directory.room_client import RoomClient
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.trust import changed_key
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_server, reasons
 from chatproto.wire.errors import CannotStart
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import CLIENT_DEFAULTS
@@ -52,12 +52,12 @@ def connect(
         address = server.name
         pin = known.server_pin(address)
         if wanted is not None and key != wanted:
-            return f"its key is not the one that --server names: it shows {key}"
+            return reasons.SERVER_KEY_NOT_NAMED(shown=key)
         if pin is not None and pin.key != key and wanted is None:
-            accept = f"--server {address}/{key}"
-            return "; ".join(changed_key(pin, key, known.where, f"the server {address}", accept))
+            accept = f"start with --server {address}/{key}"
+            return changed_key(pin, known.where, f"the server {address}", accept)
         if wanted is None and known.server_key not in (None, key):
-            return f"it has another directory than {news.where}: its key is {key}"
+            return reasons.OTHER_DIRECTORY(first=news.where, shown=key)
         return None
 
     jitter = random.SystemRandom().random
@@ -103,13 +103,9 @@ def _renewed(options: Any) -> str:
         options["typed-password"] = False
         return ""
     if file is None:
-        return "the same password would be refused again: start again with another"
+        return reasons.SAME_PASSWORD()
     try:
         options["password"] = account_password(options["user"], file)
     except (WrongOption, CannotStart) as error:
         return str(error)
-    return (
-        f"the password in {file} is the one that was refused"
-        if options["password"] == former
-        else ""
-    )
+    return reasons.SAME_PASSWORD_FILE(file=file) if options["password"] == former else ""

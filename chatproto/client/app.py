@@ -45,6 +45,7 @@ from chatproto.directory.room_client import RoomClient
 from chatproto.session.ledger import Ledger
 from chatproto.transfer.context import DiskWorker
 from chatproto.wire.errors import LocalError
+from chatproto.wire.reasons import NO_BEACON, NO_FILES_IN_PLAIN
 from chatproto.wire.values import value_class
 
 
@@ -135,15 +136,13 @@ class Client:
     def need_files(self) -> Files:
         """Return the transfers. Raises LocalError with --plain."""
         if self.files is None:
-            raise LocalError(405, "there are no files with --plain")
+            raise LocalError(405, NO_FILES_IN_PLAIN())
         return self.files
 
     def need_neighbours(self) -> Neighbours:
         """Return the part for the local network. Raises LocalError without --beacon."""
         if self.neighbours is None:
-            raise LocalError(
-                405, "that wants --beacon, which also tells everybody on the network who you are"
-            )
+            raise LocalError(405, NO_BEACON())
         return self.neighbours
 
 

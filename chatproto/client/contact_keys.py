@@ -11,10 +11,11 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.pins import Ignored
 from chatproto.identity.recipient import FirstContact, KeyedPerson, Recipient
 from chatproto.session.state import SessionState
+from chatproto.wire import reasons
 from chatproto.wire.bcp2_common import read_key
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID, read_client_id
-from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.reasons import CodedError
 
 
 class ContactKeys:
@@ -38,9 +39,9 @@ class ContactKeys:
         known = self._trust
         if known is None or not name:
             raise (
-                CodedError("whom? /verify id", Reason.MALFORMED)
+                CodedError(reasons.VERIFY_WHOM())
                 if known
-                else CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
+                else CodedError(reasons.NOTHING_ENCRYPTED())
             )
         recipient = self._names.resolve(name)
         conversation = self._calls.all.with_recipient(recipient)
@@ -50,19 +51,19 @@ class ContactKeys:
             recipient = conversation.recipient
         key = recipient.key
         if key is None:
-            raise CodedError(f"no key of {name} is known", Reason.UNKNOWN_NAME)
+            raise CodedError(reasons.KEY_UNKNOWN(peer=name))
         number = known.safety_number(key)
         groups = number.split(" ")
         half = len(groups) // 2  # a line that fits forty columns, so that no group is broken
         lines: tuple[str, ...] = (
             " ".join(groups[:half]),
             " ".join(groups[half:]),
-            f"if {name} sees the same digits: /verify {name} yes",
+            f"if {name} sees the same digits, type /verify {name} yes",
         )
         if same == "yes":
             client_id = conversation.id if conversation is not None else name
             if not known.knows(key) and ID.fullmatch(client_id) is None:
-                raise CodedError(f"{name} has told no id: call them first", Reason.UNKNOWN_NAME)
+                raise CodedError(reasons.TOLD_NO_ID(peer=name))
             known.verify(client_id, key)
             self._calls.names_changed()
             lines = (f"{name} is verified",)
@@ -78,16 +79,18 @@ class ContactKeys:
         """
         known = self._trust
         if known is None:
-            raise CodedError("nothing is encrypted with --plain", Reason.NOT_ALLOWED)
+            raise CodedError(reasons.NOTHING_ENCRYPTED())
         client_id, at, where = peer.partition("@")
         read_client_id(client_id)
         server = None
         if at:
             server = self._names.server_of(where)
             if server is None:
-                raise CodedError(f"no key of a server {where} is known", Reason.UNKNOWN_NAME)
+                raise CodedError(reasons.SERVER_KEY_UNKNOWN(server=where))
         old = known.trust(client_id, read_key(key), server)
-        answer = CommandOutput("trust", (f"{peer} has {key}",), {"id": peer, "key": key})
+        answer = CommandOutput(
+            "trust", (f"{peer} is now pinned to {key}",), {"id": peer, "key": key}
+        )
         self._context.publish(answer)
         theirs = [one for one in self._calls.all if one.key in old]
         talking = {one.key for one in theirs if one.state is SessionState.OPEN}
@@ -132,9 +135,9 @@ class ContactKeys:
             found = [other for other in entries if other.same(one)]
         if len({one.key or one.server for one in found}) > 1:
             keys = " or ".join(one.key for one in found if one.key)
-            raise LocalError(409, f"several called {peer} are ignored: {keys}?")
+            raise LocalError(409, reasons.SEVERAL_IGNORED(peer=peer, keys=keys))
         if not found:
-            raise LocalError(404, f"{peer} is not ignored: /ignore lists who is")
+            raise LocalError(404, reasons.NOT_IGNORED(peer=peer))
         self._set_ignored(found[0], False)
 
     def list_ignored(self) -> None:
@@ -166,9 +169,7 @@ class ContactKeys:
         known = self._trust
         entries = len(self._calls.ignored) + (len(known.ignored) if known is not None else 0)
         if on and entries >= self._context.limits.ignored:
-            raise LocalError(
-                413, f"more than {self._context.limits.ignored} people cannot be ignored"
-            )
+            raise LocalError(413, reasons.IGNORED_FULL(most=self._context.limits.ignored))
         if known is not None and (one.key or one.server):
             known.ignore(one, on)
         elif on:

@@ -64,7 +64,7 @@ from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import Contact
-from chatproto.wire.reasons import Cause, CodedError, Reason, reason_of
+from chatproto.wire.reasons import NOT_ARRIVED, CodedError, Reason, reason_of
 from chatproto.wire.values import value_class
 
 
@@ -115,12 +115,12 @@ class MessageNews:
 
     def kept_for_turn(self) -> None:
         """Report that a message is queued until our turn."""
-        self._tell(Notice("kept until it is your turn (/mode full: without turns)"))
+        self._tell(Notice("queued until it is your turn (/mode full ends taking turns)"))
 
     def kept(self, name: str, id: int) -> None:
         """Report that a message is queued until there is a connection."""
         self._kept.add(id)
-        text = f"message {id} waits for {name}: /unsend {id} takes it back"
+        text = f"message {id} is queued for {name} (/unsend {id} to cancel)"
         self._tell(Notice(text, name, id))
 
     def wait(self, name: str, ids: Iterable[int]) -> None:
@@ -134,8 +134,8 @@ class MessageNews:
                 self.kept(name, id)
             return
         self._kept.update(fresh)
-        which = f"{len(fresh)} messages wait for {name}, {fresh[0]} to {fresh[-1]}"
-        self._tell(Notice(f"{which}: /unsend {fresh[0]} takes the first back", name))
+        which = f"messages {fresh[0]} to {fresh[-1]} are queued for {name}"
+        self._tell(Notice(f"{which} (/unsend {fresh[0]} to cancel the first)", name))
 
     def waited(self, ids: Iterable[int]) -> None:
         """Note messages that were queued before this conversation, and reported then."""
@@ -156,7 +156,7 @@ class MessageNews:
             case ledger.UNCERTAIN:
                 self._tell(Uncertain(name, fate.id, fate.text or None))
             case _:
-                reason = fate.reason or Cause(Reason.CONNECTION_LOST, "it did not arrive")
+                reason = fate.reason or NOT_ARRIVED()
                 self._tell(Undelivered(name, reason, fate.id, fate.text or None))
 
 

@@ -15,6 +15,7 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import Recipient
 from chatproto.session.ledger import LedgerTrouble
 from chatproto.session.state import SessionState
+from chatproto.wire import reasons
 from chatproto.wire.dialects import RAW, Dialect
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import Cause, Reason
@@ -69,29 +70,26 @@ class ConversationOrders:
             return
         if not to:
             meant = MEANT.get(text.strip().lower())
-            hint = f"did you mean {meant}?" if meant else "/chat calls somebody"
+            hint = f"did you mean {meant}?" if meant else reasons.CALL_HINT
             away = self._calls.all.away
             if away is None:
                 raise self._calls.all.nobody(hint)
             if meant:
-                raise LocalError(400, f"that was not queued for {away.name}: did you mean {meant}?")
+                raise LocalError(400, reasons.MEANT_COMMAND(peer=away.name, command=meant))
             if self._leave_for(away.recipient, text):
                 return
-            raise LocalError(404, f"that was not sent: {away.name} is away, and no key is kept")
+            raise LocalError(404, reasons.AWAY_WITHOUT_LOG(peer=away.name))
         if self._leave_for(self._calls.names.resolve(to), text):
             return
         if self._calls.all.called(to) is not None:
-            raise LocalError(
-                404,
-                f"{to}? may be somebody else: /msg @{to}? speaks to them, /chat {to} calls {to}",
-            )
-        raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
+            raise LocalError(404, reasons.UNCONFIRMED_NAME(peer=to))
+        raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
 
     def _say_in(self, conversation: Conversation, text: str) -> None:
         if conversation.session.post is None and self._calls.lasts(conversation):
             self._calls.attach(conversation)
         if len(text.encode()) > self._context.limits.message:
-            raise LocalError(413, f"a message has at most {self._context.limits.message} bytes")
+            raise LocalError(413, reasons.MESSAGE_TOO_LARGE(most=self._context.limits.message))
         session = conversation.session
         words = session.dialect.farewells
         if session.dialect is RAW:
@@ -101,7 +99,7 @@ class ConversationOrders:
             conversation.perform(session.leave(text))
         elif conversation.unsent >= self._context.limits.waiting_messages:
             raise LocalError(
-                429, f"{conversation.unsent} messages wait already: this one was not taken"
+                429, reasons.QUEUE_FULL(count=conversation.unsent), Reason.RATE_LIMITED
             )
         else:
             conversation.perform(session.say(text, self._context.now()))
@@ -119,8 +117,7 @@ class ConversationOrders:
             conversation.warned_of = text
             raise LocalError(
                 413,
-                f"not said: it has {size} bytes in the dialect {dialect.name}, and a program that reads "
-                f"{dialect.longest} at most ends the chat; shorten it, or say it again as it is",
+                reasons.FRAME_TOO_LARGE(size=size, dialect=dialect.name, most=dialect.longest),
             )
         conversation.warned_of = ""
 
@@ -145,7 +142,7 @@ class ConversationOrders:
 
     def _leave_held(self, conversation: Conversation, text: str) -> None:
         """Queue `text`, whose conversation is over, if there is room for it; or report it."""
-        reason = Cause(Reason.PEER_LEFT, "the conversation is over")
+        reason = reasons.OVER_BEFORE()
         try:
             if self._leave_for(conversation.recipient, text):
                 return
@@ -190,7 +187,7 @@ class ConversationOrders:
         key, known = self._calls.names.resolve(what).key, self._trust
         if key is not None and known is not None and known.knows(key):
             return key
-        raise LocalError(404, f"there is no conversation with {what}")
+        raise LocalError(404, reasons.CANNOT_SWITCH(peer=what))
 
     def set_half(self, half: bool) -> None:
         """Take turns in the current conversation, or no more."""
@@ -217,11 +214,11 @@ class ConversationOrders:
         files = self._files
         conversation = self._calls.all.whom(to) if to else self._calls.all.need_current()
         if conversation is None:
-            raise LocalError(404, f"you are not talking with {to}: /chat calls somebody")
+            raise LocalError(404, reasons.NOT_IN_CONVERSATION(peer=to))
         if conversation.session.dialect.numbered and conversation.key is None:
-            raise LocalError(404, f"{conversation.name} is not there yet: send it when you talk")
+            raise LocalError(404, reasons.NO_FILES_YET(peer=conversation.name))
         if conversation.key is None or files is None:
             how = conversation.session.dialect.name
-            raise LocalError(405, f"{conversation.name} speaks {how}, which has no files")
+            raise LocalError(405, reasons.NO_FILES_IN_DIALECT(peer=conversation.name, dialect=how))
         person = files.of(conversation.key, conversation.name)
         person.offer([Path(path) for path in paths])

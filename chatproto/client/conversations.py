@@ -18,6 +18,7 @@ from chatproto.identity.pins import Pins
 from chatproto.identity.recipient import KeyedPerson, Recipient
 from chatproto.net.clock import Monotonic
 from chatproto.session.state import SessionState
+from chatproto.wire import reasons
 from chatproto.wire.errors import LocalError
 from chatproto.wire.values import value_class
 
@@ -163,20 +164,23 @@ class Conversations:
         if now == intended or (_person(now) is not None and _person(now) == _person(intended)):
             return ""
         if now is not None and _is_live(now):
-            meant = f"this line was typed for {intended.name}, and " if intended is not None else ""
-            return f"not sent: {meant}what you type goes to {now.name} now; Enter sends it there"
-        if isinstance(intended, RoomTarget):
-            return f"not sent: you are no longer in {intended.name}"
-        return f"not sent: {intended.name} is no longer there" if intended is not None else ""
+            if intended is None:
+                return reasons.NOT_SENT_NOW_TO(now=now.name)
+            return reasons.NOT_SENT_TYPED_FOR(target=intended.name, now=now.name)
+        if intended is None:
+            return ""
+        room = isinstance(intended, RoomTarget)
+        says = reasons.NOT_SENT_LEFT if room else reasons.NOT_SENT_ENDED
+        return says(target=intended.name, hint=reasons.CALL_HINT)
 
-    def nobody(self, hint: str = "/chat calls somebody") -> LocalError:
+    def nobody(self, hint: str = reasons.CALL_HINT) -> LocalError:
         """Return why a line goes to nobody; from then on the target before is forgotten."""
-        target, why = self._target, f"you are talking with nobody: {hint}"
+        target, why = self._target, reasons.NO_CURRENT(hint=hint)
         if isinstance(target, EndedTarget):
             self._target = None
             room = target.name.startswith("#")
-            gone = f"you are not in {target.name}" if room else f"{target.name} is not there"
-            why = f"that was not sent, for {gone}; {why}"
+            says = reasons.NOT_SENT_LEFT if room else reasons.NOT_SENT_ENDED
+            why = says(target=target.name, hint=hint)
         return LocalError(404, why)
 
     def ended(self, target: Conversation | RoomTarget, own: bool) -> None:
@@ -238,11 +242,11 @@ class Conversations:
         if self.current is None:
             raise LocalError(
                 404,
-                f"{self.room} is a room, and that is for a talk with one person"
+                reasons.FOR_ONE_PEER(room=self.room)
                 if self.room
-                else f"{self.away.name} is away"
+                else reasons.PEER_AWAY(peer=self.away.name)
                 if self.away is not None
-                else "you are talking with nobody: /chat calls somebody",
+                else reasons.NO_CURRENT(hint=reasons.CALL_HINT),
             )
         return self.current
 
@@ -267,7 +271,7 @@ class Conversations:
         """The call that rang last, or the one of `what`, a name or a number. Raises LocalError."""
         rings = self.rings(what)
         if not rings:
-            raise LocalError(404, f"{what} does not call" if what else "nobody calls")
+            raise LocalError(404, reasons.NO_CALL_OF(what=what) if what else reasons.NO_CALLS())
         return rings[-1]
 
     def rename(self, conversation: Conversation, wanted: str, *, named: bool) -> None:

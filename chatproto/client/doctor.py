@@ -30,7 +30,7 @@ from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
-from chatproto.wire.reasons import status_line
+from chatproto.wire.reasons import SERVER_KEY_NOT_NAMED, Reason
 
 MOST_NAMES = 10
 """People nearby who are named."""
@@ -245,12 +245,11 @@ class _Line:
         patient, pin = self._patient, self._patient.pins.server(self.name)
         if patient.named is not None:
             wrong = key != patient.named
-            return f"the server shows another key than --server names: {key}" if wrong else None
+            return SERVER_KEY_NOT_NAMED(shown=key) if wrong else None
         if pin is None or pin.key == key:
             return None
-        accept = f"--server {self.name}/{key}"
-        lines = changed_key(pin, key, patient.where, f"the server {self.name}", accept)
-        return "; ".join(lines)
+        accept = f"start with --server {self.name}/{key}"
+        return changed_key(pin, patient.where, f"the server {self.name}", accept)
 
     # Called by the connection.
 
@@ -259,7 +258,7 @@ class _Line:
 
     def connection_pushed(self, push: Bcp2Message) -> None:
         if isinstance(push, Error):
-            self._refusal = ServerRefused(status_line(push.status), push.status)
+            self._refusal = ServerRefused(Reason.of(push.status).sentence, push.status)
 
     def connection_lost(self, connection: ServerConnection | None, why: str, final: bool) -> None:
         if not self._made.called:

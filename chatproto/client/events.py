@@ -45,10 +45,14 @@ class Registered(Event):
 
 @value_class
 class Contacts(Event):
-    """List of registered clients (/info): dicts of `id`, `host`, `port`, `key`."""
+    """List of registered clients (/info): dicts of `id`, `host`, `port`, `key`.
+
+    `prefix`: only those whose id begins with it were asked for.
+    """
 
     event: ClassVar[str] = "contacts"
     list: tuple[dict[str, Any], ...]
+    prefix: str | None = None
 
 
 @value_class

@@ -21,7 +21,7 @@ from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
-from chatproto.wire.reasons import Reason, reason_of
+from chatproto.wire.reasons import NO_TRANSFER, Reason, reason_of
 
 SHOWN_EVERY = 1.0
 """Seconds between two events of one transfer that goes on."""
@@ -67,7 +67,7 @@ class Files:
         except OSError as error:
             self._context.publish(
                 Failed(
-                    f"what is known of files cannot be read: {error.strerror}",
+                    f"the list of transfers cannot be read: {error.strerror}",
                     code=Reason.FILE_TROUBLE,
                 )
             )
@@ -131,7 +131,7 @@ class Files:
         if not self._each(
             lambda one: one.transfers.cancel(number, self._context.clock.seconds()), number
         ):
-            raise LocalError(404, f"there is no transfer {number}: /files lists them")
+            raise LocalError(404, NO_TRANSFER(number=number))
 
     def offered(self, name: str = "") -> list[int]:
         """The numbers of what waits for an answer, of `name` or of anybody, in their order."""

@@ -15,6 +15,7 @@ from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import FirstContact
+from chatproto.wire import reasons
 from chatproto.wire.actions import ACTION, marked
 from chatproto.wire.errors import LocalError
 
@@ -62,10 +63,10 @@ class Messages:
         """
         if word and not self._settings.plain and self._is_name(word):
             here = self._conversations.target_name
-            without = f"; without /msg the same line goes to {here}" if here else ""
+            without = f", without /msg the line goes to {here}" if here else ""
             raise LocalError(
                 400,
-                f"that was not sent, for {word} is a name: /msg @{word} text goes to {word}{without}",
+                reasons.FORGOT_AT(peer=word, otherwise=without),
             )
         self.say(text, to)
 

@@ -30,6 +30,7 @@ from chatproto.identity.recipient import (
     answered,
 )
 from chatproto.identity.trust import changed_key
+from chatproto.wire import reasons
 from chatproto.wire.dialects import DIALECTS, Dialect
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.reasons import CodedError, Reason
@@ -41,8 +42,8 @@ CONFIRMATIONS, MINUTE = 2, 60.0
 MOST_WARNED = 1000
 """Warnings of somebody else under a known id that are remembered, so that each is told once."""
 
-_BARE = {"403 refused": "403 refused: {} is you", "404 no such client": "404 no such client: {}"}
-"""What the server's answers to BRIDGE say besides to a person."""
+BRIDGE_REFUSED = {403: reasons.BRIDGE_TO_YOURSELF, 404: reasons.SERVER_KNOWS_NOBODY}
+"""What a server's refusal of BRIDGE means, by status."""
 
 
 class NameResolver:
@@ -79,10 +80,7 @@ class NameResolver:
     def introducer(self) -> Introducer:
         """The server. Raises CodedError if there is none."""
         if self._server is None:
-            raise CodedError(
-                "there is no server (--server none): /chat host:port calls directly",
-                Reason.NO_SERVER,
-            )
+            raise CodedError(reasons.SERVERLESS())
         return self._server
 
     async def ask_for(self, peer: str) -> Contact | None:
@@ -90,17 +88,15 @@ class NameResolver:
         try:
             callee = await self.introducer.bridge(peer)
         except ServerRefused as error:
-            if str(error) not in _BARE:  # a classic server has words of its own
+            says = BRIDGE_REFUSED.get(error.status or 0)
+            if says is None or not peer:
                 raise
-            raise ServerRefused(_BARE[str(error)].format(peer), error.status) from None
+            raise ServerRefused(says(peer=peer), error.status) from None
         if callee is None:
             return None
         if peer and callee.client_id != peer:
-            raise CodedError(
-                f"refused: asked for {peer}, the server {self.introducer.name} answered with somebody"
-                f" else, {callee.client_id}",
-                Reason.OTHER_ID,
-            )
+            server, other = self.introducer.name, callee.client_id
+            raise CodedError(reasons.WRONG_ANSWER(peer=peer, server=server, other=other))
         contact = callee.contact()
         self._people.remember(contact, callee.addresses)
         if callee.key is not None and callee.call:
@@ -134,9 +130,7 @@ class NameResolver:
         await self.introducer.watch(client_id)
         if told:
             self._expected[client_id] = told
-        raise CodedError(
-            f"{told or client_id} is away: you will be told when they come", Reason.AWAY
-        )
+        raise CodedError(reasons.AWAY_WATCHED(peer=told or client_id))
 
     def _came(self, client_id: str) -> None:
         """Tell the person that an expected contact is there."""
@@ -196,14 +190,12 @@ class NameResolver:
             case KeyedPerson(key):
                 contact, asked = await self._with_key(conversation, key)
             case _:
-                raise CodedError(
-                    f"{conversation.name} is not called again: they called", Reason.NO_ADDRESS
-                )
+                raise CodedError(reasons.NOT_CALLABLE(peer=conversation.name))
         me, known = self._place.me, self._trust
         ours = contact.key is None or (known is not None and contact.key == known.own_key)
         here = contact.host in (me.host, "localhost", "127.0.0.1", "::1")
         if contact.port == me.port and here and ours:  # in another home others have it
-            raise CodedError("that is your own address", Reason.NOT_ALLOWED)
+            raise CodedError(reasons.OWN_ADDRESS())
         self._answered(conversation, asked, contact)
         return replace(contact, key=conversation.key)
 
@@ -219,9 +211,7 @@ class NameResolver:
         """The last answer of the server to BRIDGE."""
         contact = self._people.bridged
         if contact is None:
-            raise CodedError(
-                "whom? /bridge asks the server, /chat host:port calls directly", Reason.MALFORMED
-            )
+            raise CodedError(reasons.CALL_WHOM())
         pin = self._pinned_here(contact.client_id)
         if pin is not None:
             conversation.recipient = KeyedPerson(pin.key)
@@ -238,10 +228,7 @@ class NameResolver:
             return await self._ask(conversation, ids[0], key), ids[0]
         near = self._nearby("", key)
         if near is None:
-            raise CodedError(
-                f"nobody with the key {key} is known: /info or /nearby may show them",
-                Reason.NO_ADDRESS,
-            )
+            raise CodedError(reasons.KEY_NOT_FOUND(key=key))
         return near, ""
 
     async def _ask(self, conversation: Conversation, client_id: str, key: str | None) -> Contact:
@@ -254,12 +241,12 @@ class NameResolver:
             if found is None and not plain:
                 found = self._nearby(client_id, key) or self._nearby(client_id)
             if found is None:
-                raise CodedError(self._no_address(client_id, plain), Reason.NO_ADDRESS)
+                raise CodedError(self._no_address(client_id, plain))
             return found
         told = "" if conversation.quiet else conversation.name
         asked = await self._ask_for_one(client_id, key, told)
         if asked is None:
-            raise CodedError(f"the server knows no {client_id}", Reason.NOT_FOUND)
+            raise CodedError(reasons.SERVER_KNOWS_NOBODY(peer=client_id))
         return asked
 
     def _answered(self, conversation: Conversation, asked: str, contact: Contact) -> None:
@@ -295,18 +282,17 @@ class NameResolver:
         """Why a call goes to nobody, in one sentence."""
         if wrong.reason is Reason.NO_KEY:
             if self._names.has_pin(client_id):
-                return f"refused: {client_id} was found without a key, and has one"
-            return f"{client_id} has no key: --open, or /chat --as canon, calls in the open"
+                return reasons.LOST_KEY(peer=client_id)
+            return reasons.HAS_NO_KEY(peer=client_id)
         known, server = self._trust, self._server
         if wrong.reason is not Reason.OTHER_KEY or known is None:
             return f"refused: {wrong}"
         pin = known.pinned(client_id)
         if pin is not None and pin.key == recipient.key:
-            accept = f"/trust {client_id} {contact.key}"
-            lines = changed_key(pin, str(contact.key), known.where, client_id, accept)
-            return "; ".join(lines)
+            accept = f"type /trust {client_id} {contact.key}"
+            return changed_key(pin, known.where, client_id, accept)
         where = server.name if server is not None else "hand"
-        return f"{client_id} at {where} is somebody else: their key is {contact.key}"
+        return reasons.SERVER_NAMES_ANOTHER(peer=client_id, server=where, key=contact.key)
 
     def _warn(self, text: str) -> None:
         """Tell once why a call is refused that nobody asked for just now."""
@@ -336,17 +322,14 @@ class NameResolver:
             return None
         if len(found) > 1 and key is None:
             where = ", ".join(host_port(*one.addresses[0]) for one in found)
-            raise CodedError(
-                f"several nearby say to be {client_id}: /chat host:port calls one ({where})",
-                Reason.AMBIGUOUS,
-            )
+            raise CodedError(reasons.SEVERAL_NEARBY(count=len(found), peer=client_id, where=where))
         contact = neighbours.contact(found[0])
         self._people.remember(contact, found[0].addresses)
         return contact
 
     def _no_address(self, target: str, plain: bool) -> str:
         if plain:
-            return f"no address for {target}: /info or /bridge may tell it"
+            return reasons.NO_ADDRESS_PLAIN(peer=target)
         if self._neighbours is None:
-            return f"no address for {target}: /chat host:port calls directly"
-        return f"{target} is not nearby: /nearby shows who is, /chat host:port calls directly"
+            return reasons.NO_ADDRESS_NO_SERVER(peer=target)
+        return reasons.NOT_NEARBY(peer=target)

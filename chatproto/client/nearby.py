@@ -58,11 +58,11 @@ class Neighbours:
         """Our port is open at `host:port`, where `0.0.0.0` and `::` stand for every address."""
         self._at = (host, port)
         if port < LEAST_PORT:
-            self._complain(f"nobody calls a port below {LEAST_PORT}")
+            self._complain(f"--port must be at least {LEAST_PORT}")
             return
         self._ears.look()
         if not len(self._ears):
-            self._complain(self._ears.trouble or "this machine has no network")
+            self._complain(self._ears.trouble or "this machine is on no network")
         self._ears.say(encode(Seek(f"{self._context.random.getrandbits(64):016x}")))
         self._speak()
 
@@ -128,7 +128,7 @@ class Neighbours:
             f"{row['id']} {_where(one)}: {row['standing']}"
             for row, one in zip(rows, people, strict=True)
         )
-        nobody = "nobody is nearby: their clients need --beacon too, and take some seconds"
+        nobody = "nobody is nearby: other clients need --beacon too, and a few seconds"
         self._context.publish(CommandOutput("nearby", lines or (nobody,), {"people": rows}))
 
     def _standing(self, one: Neighbour) -> str:
@@ -161,7 +161,7 @@ class Neighbours:
         self._next = self._context.clock.callLater(wait, self._speak)
 
     def _complain(self, why: str) -> None:
-        self._context.publish(Notice(f"--beacon: nobody nearby can find you: {why}"))
+        self._context.publish(Notice(f"--beacon does not work, nobody nearby can find you: {why}"))
 
 
 def _where(one: Neighbour) -> str:

@@ -31,6 +31,7 @@ from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
+from chatproto.wire import reasons
 from chatproto.wire.actions import split_mark, spoken
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import ID
@@ -79,9 +80,7 @@ class Outbox:
         try:
             lines = () if self._context.settings.unread else self._posts.ledger.unshown()
             if lines:
-                self._context.publish(
-                    Notice("this came before the last end and may not have been shown:")
-                )
+                self._context.publish(Notice("received before the last exit, perhaps never shown:"))
             for line in lines:
                 self._show(line)
                 self.shown(line.number)
@@ -107,7 +106,7 @@ class Outbox:
                     continue
                 name = self._calls.name_of(key, name)
                 self._context.publish(
-                    Notice(f"{_messages(count)} kept for {name} until you both are there")
+                    Notice(f"{_messages(count)} queued for {name} until both of you are online")
                 )
             self._mark()
             self._posts.ledger.close()
@@ -120,12 +119,12 @@ class Outbox:
         if posts is None or key is None or not posts.lasts(key):
             return False
         if len(text.encode()) > self._context.limits.message:
-            raise LocalError(413, f"a message has at most {self._context.limits.message} bytes")
+            raise LocalError(413, reasons.MESSAGE_TOO_LARGE(most=self._context.limits.message))
         name = self._calls.name_of(key)
         post = posts.of(key, name)
         entry = post.say(MSG, text, self._context.now())
         self._last = recipient
-        what = f"message {entry.id} waits for {name}: /unsend {entry.id} {name} takes it back"
+        what = f"message {entry.id} is queued for {name} (/unsend {entry.id} {name} to cancel)"
         self._context.publish(Notice(what, name, entry.id))
         self._deliveries.wait_for(key, len(post))
         return True
@@ -138,12 +137,10 @@ class Outbox:
         if not len(post):
             return
         if not posts.lasts(post.key):
-            self._tell_all(
-                post.name, post.give_up(), Cause(Reason.PEER_LEFT, "the conversation is over")
-            )
+            self._tell_all(post.name, post.give_up(), reasons.OVER_BEFORE())
         elif not self._ending:
             if not quiet:
-                self._context.publish(Notice(f"{_messages(len(post))} kept for {post.name}"))
+                self._context.publish(Notice(f"{_messages(len(post))} queued for {post.name}"))
             self._deliveries.wait_for(post.key, len(post))
 
     def unsend(self, number: int, to: str = "") -> None:
@@ -158,7 +155,9 @@ class Outbox:
             conversation.unsend(number)
             return
         if posts is None or recipient is None or recipient.key is None:
-            raise LocalError(404, f"nothing waits for {to}" if to else "whose? /unsend n id")
+            raise LocalError(
+                404, reasons.NOTHING_QUEUED_FOR(peer=to) if to else reasons.UNSEND_WHAT()
+            )
         name = calls.name_of(recipient.key)
         post = posts.of(recipient.key, name)
         self._tell_all(name, post.take_back(number), Cause(Reason.TAKEN_BACK))
@@ -187,7 +186,9 @@ class Outbox:
         if more:
             lines.append(f"and {more} more")
         data: dict[str, Any] = {"messages": rows, **({"more": more} if more else {})}
-        self._context.publish(CommandOutput("outbox", tuple(lines) or ("nothing waits",), data))
+        self._context.publish(
+            CommandOutput("outbox", tuple(lines) or ("no messages are queued",), data)
+        )
 
     def _waiting(
         self, rooms: Iterable[tuple[str, str]]
@@ -210,12 +211,12 @@ class Outbox:
         """
         posts, key = self._posts, self._key_of(who)
         if posts is None or key is None:
-            raise LocalError(404, "of what is said in the open nothing is kept")
+            raise LocalError(404, reasons.NO_LOG_IN_PLAIN())
         lines = posts.ledger.history(key, min(most, self._context.limits.history_lines))
         for line in lines:
             self._show(line)
         self._context.publish(
-            CommandOutput("history", () if lines else ("nothing",), {"count": len(lines)})
+            CommandOutput("history", () if lines else ("no messages",), {"count": len(lines)})
         )
 
     def last(self, key: str, most: int) -> tuple[MessageReceived, ...]:
@@ -243,19 +244,19 @@ class Outbox:
             return conversation.key
         key = calls.names.resolve(who).key
         if key is None:
-            raise LocalError(404, f"nothing was said with {who}: no key of theirs is known")
+            raise LocalError(404, reasons.NO_LOG_OF(peer=who))
         return key
 
     def search(self, words: str) -> None:
         """Show the latest messages of the log that have all of `words`. Raises LocalError, LedgerTrouble."""
         posts = self._posts
         if posts is None:
-            raise LocalError(404, "of what is said in the open nothing is kept")
+            raise LocalError(404, reasons.NO_LOG_IN_PLAIN())
         lines = posts.ledger.search(words, self._context.limits.history_lines)
         for line in lines:
             self._show(line)
         self._context.publish(
-            CommandOutput("search", () if lines else ("nothing",), {"count": len(lines)})
+            CommandOutput("search", () if lines else ("no messages",), {"count": len(lines)})
         )
 
     def shown(self, line: int) -> None:
@@ -323,11 +324,7 @@ class Outbox:
             texts = [outcome.text for outcome in outcomes if outcome.text]
             most = self._context.limits.waiting_messages
             self._reported[key] = [*self._reported.get(key, []), *texts][-most:]
-            why = Cause(
-                Reason.OTHER_KEY,
-                f"it was for the key that {name} had before: /resend {name} sends it to the new one",
-            )
-            self._tell_all(name, outcomes, why)
+            self._tell_all(name, outcomes, reasons.FOR_OLD_KEY(peer=name))
 
     def tell_others(self, client_id: str, keys: set[str]) -> None:
         """Say what waits for owners of `client_id` at other servers, who have none of `keys`."""
@@ -338,9 +335,9 @@ class Outbox:
         for key, called, count in posts.waiting():
             if key in others:
                 name = self._calls.name_of(key, called)
-                wait = "1 message waits" if count == 1 else f"{count} messages wait"
+                queued = f"{_messages(count)} still queued"
                 self._context.publish(
-                    Notice(f"{wait} on for {name}, whose key is another: /outbox lists what waits")
+                    Notice(f"{queued} for {name}, who has another key (/outbox lists them)")
                 )
 
     def resend(self, name: str, say: Callable[[str], None]) -> None:
@@ -348,7 +345,7 @@ class Outbox:
         key = self._calls.names.resolve(name).key
         texts = self._reported.get(key) if key is not None else None
         if not texts:
-            raise LocalError(404, f"there is nothing to send {name} again")
+            raise LocalError(404, reasons.NOTHING_TO_RESEND(peer=name))
         while texts:
             say(texts[0])
             del texts[0]
@@ -365,9 +362,7 @@ class Outbox:
                 if posts.lasts(key):
                     self._tell_all(name, post.expire(self._surely_past()), Cause(Reason.EXPIRED))
                 elif not self._calls.talks_with(key):
-                    self._tell_all(
-                        name, post.give_up(), Cause(Reason.PEER_LEFT, "the conversation is over")
-                    )
+                    self._tell_all(name, post.give_up(), reasons.OVER_BEFORE())
         except LedgerTrouble as error:
             self._context.publish(Failed(str(error), command="log", code=error.reason))
 

@@ -130,7 +130,7 @@ class Program:
         self.end_of_input()
         if self._exit_code is None:
             wait = self._context.limits.end_wait
-            text = f"delivering what was said, for {wait:g} s at most; Ctrl-C again ends at once"
+            text = f"delivering messages for up to {wait:g} s (Ctrl-C again ends at once)"
             self._context.publish(Notice(text))
 
     def _exit(self, code: int) -> None:

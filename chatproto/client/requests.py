@@ -11,7 +11,7 @@ from chatproto.client.context import Context
 from chatproto.client.events import Failed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.wire.errors import LocalError
-from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.reasons import REQUESTS_FULL, CodedError, Reason
 
 WAITING = 5000
 """Requests that wait for those before; a script could fill the memory otherwise."""
@@ -38,8 +38,7 @@ class Requests:
     def ask(self, command: str, work: Work) -> bool:
         """Do `work` for `command` when those before are done; False, and told, if too many wait."""
         if self._pending >= WAITING:
-            busy = f"{WAITING} requests wait for the server: try again when it has answered"
-            self.fail(command, LocalError(429, busy, Reason.TOO_MANY))
+            self.fail(command, LocalError(429, REQUESTS_FULL(count=WAITING)))
             return False
         self._pending += 1
 

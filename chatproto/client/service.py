@@ -125,7 +125,7 @@ class ChatClient(Service):
         self._port = port
         own: Any = port.getHost()
         if not hasattr(own, "port"):
-            self._cannot_start(CannotStart("--port names no port of TCP: nobody could call there"))
+            self._cannot_start(CannotStart("--port must name a TCP port, where others can call"))
             return
         place = self._client.place
         place.listening = own.host, own.port

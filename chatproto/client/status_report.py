@@ -17,12 +17,13 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.session.state import SessionState
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import host_port
+from chatproto.wire.reasons import CANNOT_SWITCH
 
 WAYS = {
     "direct": "directly",
     "lan": "on the same network",
-    "punched": "directly, through the routers between you (punched)",
-    "relay": "through the server's relay, which cannot read what you say (relayed)",
+    "punched": "directly, through the routers in between (punched)",
+    "relay": "through the server's relay, which cannot read the messages (relayed)",
 }
 
 
@@ -60,9 +61,9 @@ class StatusReport:
         if peer:
             name, key = self._named(peer)
             data |= {"name": name, "key": key}
-            meant = f"{peer} means {name}" + (f", whose key is {key}" if key else "")
+            meant = f"{peer} means {name}" + (f", key {key}" if key else "")
             lines = (meant, *lines)
-        self._context.publish(CommandOutput("who", lines or ("no conversation",), data))
+        self._context.publish(CommandOutput("who", lines or ("no conversations",), data))
 
     def _named(self, peer: str) -> tuple[str, str | None]:
         """Return the name of `peer` here, and its key if it is known."""
@@ -108,7 +109,7 @@ class StatusReport:
         if conversation is None:
             conversation = calls.all.with_recipient(calls.names.resolve(peer))
         if conversation is None:
-            raise LocalError(404, f"there is no conversation with {peer}")
+            raise LocalError(404, CANNOT_SWITCH(peer=peer))
         path = conversation.path if conversation.state is SessionState.OPEN else None
         race = conversation.race
         why = tried(race.tried()) if race is not None else {}
@@ -126,7 +127,7 @@ class StatusReport:
     def _way(self, conversation: Conversation, path: str | None) -> str:
         name = conversation.name
         if path is None:
-            return f"{name} is not reached now"
+            return f"{name} is not connected now"
         way, host, port = WAYS[path], conversation.peer_host, conversation.peer_port
         at = f", {host_port(host, port)}" if path != "relay" and host and port else ""
         return f"{name} is reached {way}{at}"
@@ -135,16 +136,16 @@ class StatusReport:
         if path not in (None, "relay"):
             return []
         if path == "relay" and self._context.settings.path == "relay":
-            return ["no other way is tried: --path relay"]
+            return ["no other path is tried (--path relay)"]
         lines = [one if where in one else f"{where}: {one}" for where, one in why.items()]
         if path == "relay" and not lines:
-            return ["no address of theirs is known that can be dialled"]
+            return ["no address of the peer can be dialled"]
         return [f"tried: {line}" for line in lines]
 
 
 def _row_line(row: dict[str, Any]) -> str:
     is_open = row["state"] == SessionState.OPEN.value
-    marks = ["talking" if is_open else row["state"]]
+    marks = ["connected" if is_open else row["state"]]
     if is_open:
         turn = {"mine": "your turn", "theirs": "their turn"}.get(row["turn"], "")
         path = {"lan": "same network", "punched": "punched", "relay": "relayed"}
@@ -157,5 +158,5 @@ def _row_line(row: dict[str, Any]) -> str:
 
 
 def _room_line(row: dict[str, Any]) -> str:
-    people = "1 is" if row["count"] == 1 else f"{row['count']} are"
-    return f"{row['room']}: {people} there" + (", current" if row["current"] else "")
+    people = "1 member" if row["count"] == 1 else f"{row['count']} members"
+    return f"{row['room']}: {people}" + (", current" if row["current"] else "")

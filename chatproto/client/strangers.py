@@ -219,7 +219,7 @@ class Strangers:
         self._telling = None
         count, self._untold = self._untold, 0
         what = "1 call or invitation was" if count == 1 else f"{count} calls or invitations were"
-        self._tell(Notice(f"{what} not shown: too many came in a short time"))
+        self._tell(Notice(f"{what} not shown: too many in a short time"))
 
 
 def _never() -> bool:

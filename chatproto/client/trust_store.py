@@ -12,6 +12,7 @@ from chatproto.identity.trust import Belief, Worth, believe
 from chatproto.net.handshake import Handshake, Judge
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.reasons import PINNED_TO_ANOTHER
 
 MOST = 1000
 """How many introductions are remembered."""
@@ -112,9 +113,7 @@ class TrustStore:
         if not known:
             other = self.pinned(client_id)
             if other is not None:
-                raise LocalError(
-                    409, f"{client_id} is pinned to another key: /trust {client_id} {key}"
-                )
+                raise LocalError(409, PINNED_TO_ANOTHER(peer=client_id, key=key))
             self._file.put(Pin(self.here, client_id, key, verified=True))
         for pin in known:
             if not pin.verified:

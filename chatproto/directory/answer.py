@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from chatproto.wire.blocks import Policy, read_headers
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact, read_host_port, read_port
-from chatproto.wire.reasons import STATUS_WORDS, CodedError, Reason, status_line
+from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.statuses import STATUS_WORDS
 from chatproto.wire.values import value_class
 
 _STATUS = re.compile(r"([1-6]\d\d)\b")
@@ -51,7 +52,7 @@ class ServerAnswer:
             code = _STATUS.match(status)
             why = (status or " ".join(self.lines) or self.method)[:_WHY]
             if code and int(code[1]) in STATUS_WORDS:
-                why = status_line(int(code[1]))
+                why = Reason.of(int(code[1])).sentence
             raise ServerRefused(why, int(code[1]) if code else None)
         if self.method != wanted:
             raise NoAnswer(f"answered {self.method} instead of {wanted}")
@@ -82,14 +83,14 @@ def read_answer(lines: Sequence[bytes], ended: bool) -> ServerAnswer | None:
     if not block:
         return None
     if block[0][:1] in (b"\x15", b"\x16"):
-        raise NoAnswer("speaks TLS only: leave --plain out")
+        raise NoAnswer("speaks TLS only, leave --plain out")
     if block[0].startswith((b"HTTP/", b"<")):
-        raise NoAnswer("is a web server, no chat server")
+        raise NoAnswer("is a web server, not a chat server")
     if not ended:
         return None
     start, *rest = [line.decode("utf-8", "replace").strip() for line in block]
     if not _METHOD.fullmatch(start):
-        raise NoAnswer("is no chat server (it answered something else)")
+        raise NoAnswer("is not a chat server, its answer is not of the protocol")
     headers, _ = read_headers(rest, Policy.LOOSE)
     return ServerAnswer(start, headers, tuple(line for line in rest if line))
 

@@ -31,7 +31,13 @@ from chatproto.wire.classic import ClassicBridge, ClassicInfo, ClassicRegister, 
 from chatproto.wire.codec import encode
 from chatproto.wire.fields import Contact, host_port
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
-from chatproto.wire.reasons import CodedError, Reason
+from chatproto.wire.reasons import (
+    CLASSIC_ID_TAKEN,
+    SERVER_SAYS_NO,
+    SERVER_TROUBLE,
+    CodedError,
+    Reason,
+)
 
 
 class ServerUnreachable(CodedError):
@@ -48,7 +54,6 @@ class ServerUnreachable(CodedError):
 
 
 ID_TAKEN = 409
-TAKEN = "somebody else has that id, perhaps one with a key: --id takes another"
 
 
 class ClassicServer:
@@ -101,12 +106,10 @@ class ClassicServer:
     def _explain(self, failure: Failure) -> ServerAnswer:
         match failure.value:
             case NoAnswer() as error:
-                words = f"the server at {self.name} {error}"
+                words: str = SERVER_TROUBLE(server=self.name, why=error)
             case ServerRefused() as error:
-                why = f"the server refused: {error}"
-                if error.status == ID_TAKEN:
-                    why += f"; {TAKEN}"
-                raise ServerRefused(why, error.status) from None
+                says = CLASSIC_ID_TAKEN if error.status == ID_TAKEN else SERVER_SAYS_NO
+                raise ServerRefused(says(why=error.sentence), error.status) from None
             case ConnectError() | OSError() | ValueError() as error:
                 words = why_unreached(error, self.name)
             case _:
@@ -150,7 +153,7 @@ class _Request:
     def empty(self) -> None:
         """The connection ended without an answer: one more is worth trying."""
         if self.unknown:
-            self.failed(NoAnswer("closed at INFO, which the assignment does not have"))
+            self.failed(NoAnswer("closed the connection at INFO, it has no list of clients"))
         elif self._tries > 1:
             self.failed(NoAnswer("closed the connection without an answer"))
         else:
@@ -170,11 +173,11 @@ class _Request:
 
     def _too_late(self) -> None:
         if self._connecting is None and self.unknown:
-            self.failed(NoAnswer("does not answer INFO, which the assignment does not have"))
+            self.failed(NoAnswer("does not answer INFO, it has no list of clients"))
         elif self._connecting is None:
-            self.failed(NoAnswer("does not answer: is it a chat server?"))
+            self.failed(NoAnswer("does not answer, check that it is a chat server"))
         else:
-            self.failed(NoAnswer("cannot be reached (nothing answers there)"))
+            self.failed(NoAnswer("cannot be reached (no answer)"))
 
     def _end(self) -> bool:
         """Close and cancel whatever there is; False if that was done before."""
@@ -239,7 +242,7 @@ class AnswerConnection(TextConnection):
 
     def lineLengthExceeded(self, line: bytes) -> None:
         """Give up on an answer that is too long."""
-        self._request.failed(NoAnswer("answers without end"))
+        self._request.failed(NoAnswer("sends an answer without end"))
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._closed:

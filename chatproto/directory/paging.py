@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from chatproto.directory.client import ServerUnreachable
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.reasons import LIST_ENDLESS
 
 
 class Paging:
@@ -24,4 +25,4 @@ class Paging:
     def check(self) -> None:
         """Check that another page may be asked for. Raises ServerUnreachable after `pages-wait`."""
         if self.over:
-            raise ServerUnreachable(f"the server did not end its list within {self._wait:g} s")
+            raise ServerUnreachable(LIST_ENDLESS(seconds=self._wait))

@@ -11,20 +11,28 @@ from twisted.internet.error import (
     TimeoutError,
 )
 
+from chatproto.wire.reasons import (
+    NO_HOST_NAME,
+    NO_SERVER_AT,
+    SERVER_HOST_UNKNOWN,
+    SERVER_NOT_REACHED,
+    SERVER_SILENT,
+)
+
 
 def why_unreached(error: BaseException | None, name: str) -> str:
     """Explain in one sentence a failed connection to the server at `name` (`host:port`)."""
     host = name.rpartition(":")[0]
     match error:
         case ConnectionRefusedError():
-            return f"there is no server at {name} (connection refused)"
+            return NO_SERVER_AT(server=name)
         case DNSLookupError() | gaierror():
-            return f"there is no host {host}"
+            return SERVER_HOST_UNKNOWN(host=host)
         case TimeoutError():
-            return f"no answer from the server at {name}"
+            return SERVER_SILENT(server=name)
         case ConnectError() | OSError():
             # Some of Twisted's errors end in a full stop, and this is the middle of a sentence.
-            return f"the server at {name} cannot be reached ({str(error).rstrip('.')})"
+            return SERVER_NOT_REACHED(server=name, error=str(error).rstrip("."))
         case ValueError():
-            return f"{host!r} is no name of a host"
+            return NO_HOST_NAME(host=host)
     return str(error)

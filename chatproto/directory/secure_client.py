@@ -19,15 +19,15 @@ from chatproto.directory.own_port import connect
 from chatproto.directory.paging import Paging
 from chatproto.directory.places import Places
 from chatproto.directory.reaching import why_unreached
-from chatproto.directory.server_connection import MAYBE_PLAIN, ServerConnection, Sign
+from chatproto.directory.server_connection import ServerConnection, Sign
 from chatproto.net.handshake import Handshake
 from chatproto.net.rate_limiter import RateLimiter
 from chatproto.net.timers import Timers
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_server, reasons
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.fields import Contact
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
-from chatproto.wire.reasons import Cause, Reason, status_line
+from chatproto.wire.reasons import Cause, Reason
 
 HELLOS_CLOSED = 2
 """Tries in a row in which a server closes at the beginning of TLS, and is taken for a classic one."""
@@ -36,8 +36,8 @@ DIAL_BURST, DIAL_RATE = 10, 0.2
 takes and ends them is not dialled without a pause."""
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
-WRONG_PASSWORD = 403
-NO_LOGIN = {WRONG_PASSWORD: "no such user, or another password", 405: "it has no accounts"}
+FORBIDDEN = WRONG_PASSWORD = 403
+NO_LOGIN = {WRONG_PASSWORD: reasons.WRONG_PASSWORD, 405: reasons.NO_ACCOUNTS}
 
 
 class ServerListener(Protocol):
@@ -225,7 +225,7 @@ class SecureServer:
             return fail(self._unreached())
         if self._connection is None:
             self._dial_now()
-            return fail(ServerUnreachable(f"no connection to the server at {self.name} yet"))
+            return fail(ServerUnreachable(reasons.SERVER_NOT_YET(server=self.name)))
         return self._ask(registration.request, bcp2_server.RegAck).addCallback(self._registered)
 
     # Called by the connection.
@@ -263,9 +263,9 @@ class SecureServer:
                 self._refuse(Cause(Reason.REPLACED), None)
             case Error(status) if status in FOR_NOW:
                 self._drop_connection()
-                self._lost(Cause(Reason.of(status), status_line(status)))
+                self._lost(Cause(Reason.of(status)))
             case Error(status):
-                self._refuse(status_line(status), status)
+                self._refuse(self._dismissal(status), status)
             case _:
                 self.pushed(push)
 
@@ -301,7 +301,7 @@ class SecureServer:
             self._timers.after("slow", self._limits.hello_wait, self._is_slow)
 
     def _is_slow(self) -> None:
-        self.silent(f"server {self.name} does not answer yet{MAYBE_PLAIN}")
+        self.silent(reasons.MAYBE_CLASSIC.around(reasons.SERVER_SLOW(server=self.name)))
 
     def _stop_waiting(self) -> None:
         self._timers.cancel("slow")
@@ -348,7 +348,7 @@ class SecureServer:
         error = failure.value
         if isinstance(error, ServerRefused) and error.status in NO_LOGIN:
             self.login_refused = error.status == WRONG_PASSWORD
-            self._refuse(f"no login: {error}: {NO_LOGIN[error.status]}", error.status)
+            self._refuse(NO_LOGIN[error.status](), error.status)
         else:
             self._not_registered(failure)
 
@@ -370,9 +370,18 @@ class SecureServer:
             why = Cause(error.reason, f"{error}{when}")
             self._lost(why, partial(self._places.patience, error.retry_after), error)
         elif isinstance(error, ServerRefused):
-            self._refuse(str(error), error.status)
+            forbidden = error.status == FORBIDDEN
+            refusal = reasons.REGISTER_REFUSED(server=self.name) if forbidden else str(error)
+            self._refuse(refusal, error.status)
         elif not isinstance(error, ServerUnreachable):
             failure.raiseException()
+
+    def _dismissal(self, status: int) -> Cause:
+        """Return why the server ends the connection for good with `status`."""
+        if status != FORBIDDEN:
+            return Cause(Reason.of(status))
+        says = reasons.DISCONNECTED_BY_OPERATOR if self.registered else reasons.KEY_NOT_ADMITTED
+        return says(server=self.name)
 
     def _drop_connection(self) -> None:
         connection, self._connection = self._connection, None
@@ -429,19 +438,18 @@ class SecureServer:
     def _unreached(self) -> ServerUnreachable:
         """Why it cannot be asked."""
         if self._refused:
-            return ServerUnreachable(
-                f"the server at {self.name} is not asked any more: {self._refused}"
-            )
+            why = reasons.SERVER_GIVEN_UP_WHY(server=self.name, why=self._refused)
+            return ServerUnreachable(why)
         if self._registration is not None and self._stopped:
-            return ServerUnreachable(f"the server at {self.name} is not asked any more")
+            return ServerUnreachable(reasons.SERVER_GIVEN_UP(server=self.name))
         if self._put_off is not None and "again" in self._timers:
             seconds = max(1, ceil(self._timers.left("again")))
-            why = f"{self._put_off}: the server at {self.name} does not register us yet"
+            why = reasons.REGISTER_LATER(server=self.name, why=self._put_off)
             return ServerUnreachable(why, self._put_off.status, seconds)
         if not self._broke:
-            return ServerUnreachable(f"no connection to the server at {self.name} just now")
+            return ServerUnreachable(reasons.SERVER_NOT_NOW(server=self.name))
         where = "" if self.name in self._broke else f" at {self.name}"
-        return ServerUnreachable(f"no connection to the server{where} just now: {self._broke}")
+        return ServerUnreachable(reasons.SERVER_NOT_NOW_WHY(where=where, why=self._broke))
 
 
 def _info(prefix: str, after: str) -> Callable[[int], Bcp2Message]:

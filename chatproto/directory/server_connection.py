@@ -23,7 +23,17 @@ from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import Cause, Reason, status_line
+from chatproto.wire.reasons import (
+    BAD_BCP2,
+    BUSY_SERVER,
+    MAYBE_CLASSIC,
+    NO_ANSWER,
+    REQUEST_TIMEOUT,
+    SERVER_LOST,
+    WRONG_ANSWER_TYPE,
+    Cause,
+    Reason,
+)
 from chatproto.wire.strict import encode
 from chatproto.wire.values import distinct
 
@@ -156,7 +166,7 @@ class ServerConnection(TimedTlsConnection):
     def ended(self, why: str, reason: Failure) -> None:
         asked, self._asked = self._asked, {}
         for one in asked.values():
-            one.answer.errback(ServerUnreachable(f"the server at {self._server.name}: {why}"))
+            one.answer.errback(ServerUnreachable(SERVER_LOST(server=self._server.name, why=why)))
         if not self._closing:
             self._server.connection_lost(self, why, self._handshake.refusal is not None)
 
@@ -165,7 +175,7 @@ class ServerConnection(TimedTlsConnection):
     def received(self, message: Bcp2Message | RemoteError) -> None:
         cseq = getattr(message, "cseq", None)
         if isinstance(message, RemoteError):
-            self._reason = f"it sent what is no BCP/2 ({message})"
+            self._reason = BAD_BCP2(why=message.sentence)
             self._close()
         elif isinstance(message, Ping) and cseq is None:
             if self._pings.allow(self._clock.seconds()):
@@ -180,24 +190,25 @@ class ServerConnection(TimedTlsConnection):
                 return
             del self._asked[cseq]
             if isinstance(message, Error):
-                why = status_line(message.status)
+                why = Reason.of(message.status).sentence
                 answer.errback(ServerRefused(why, message.status, message.retry_after))
             elif isinstance(message, wanted):
                 answer.callback(message)
             else:
-                answer.errback(ServerUnreachable(f"{message.method} is no answer to that"))
+                why = WRONG_ANSWER_TYPE(server=self._server.name, method=message.method)
+                answer.errback(ServerUnreachable(why))
 
     def _unanswered(self, result: object, timeout: float) -> object:
         """End the connection: a request that is not answered means that it is broken."""
-        self._lose(f"no answer within {timeout:g} s")
-        raise ServerUnreachable(f"the server at {self._server.name}: {self._reason}")
+        self._lose(REQUEST_TIMEOUT(seconds=timeout))
+        raise ServerUnreachable(SERVER_LOST(server=self._server.name, why=self._reason))
 
     def probe(self) -> None:
         """Send PING, a request: without an answer in time the connection ends."""
         self.ask(Ping, PingAck).addErrback(lambda _: None)
 
     def _too_slow(self) -> None:
-        self._reason, self.sign = "it does not answer" + MAYBE_PLAIN, Sign.SILENT
+        self._reason, self.sign = MAYBE_CLASSIC.around(NO_ANSWER()), Sign.SILENT
         self._finish()
 
     def _finish(self) -> None:
@@ -211,7 +222,6 @@ class ServerConnection(TimedTlsConnection):
 ANSWER_BEGINS = 64
 """Bytes of the answer to a TLS hello that are looked at."""
 REFUSED_FOR_NOW = re.compile(rb"ERROR\r\nStatus: (408|429|503)\b")
-MAYBE_PLAIN = ": if it is a classic server, --plain speaks to it"
 
 
 def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[Cause, Sign]:
@@ -223,12 +233,11 @@ def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[
     refused = REFUSED_FOR_NOW.match(answer)
     if refused is not None:
         status = int(refused[1])
-        words = f"it takes no connection for now ({status_line(status)})"
-        return Cause(Reason.of(status), words), Sign.NONE
+        return BUSY_SERVER.around(Cause(Reason.of(status))), Sign.NONE
     why = handshake.trouble(reason)
     if why.reason is Reason.NOT_TLS:
-        return Cause(why.reason, why + MAYBE_PLAIN), Sign.PLAIN
+        return MAYBE_CLASSIC.around(why), Sign.PLAIN
     if why.reason is Reason.TLS_BROKEN_OFF:
         closed = reason.check(ConnectionDone) is not None
-        return Cause(why.reason, why + MAYBE_PLAIN), Sign.CLOSED if closed else Sign.NONE
+        return MAYBE_CLASSIC.around(why), Sign.CLOSED if closed else Sign.NONE
     return why, Sign.NONE

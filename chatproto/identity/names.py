@@ -25,7 +25,7 @@ from chatproto.identity.recipient import (
 )
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import ID, read_host_port
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import KEY_NOT_KNOWN_AT, NAME_UNKNOWN, SEVERAL_SERVERS
 
 MOST_MARKED = 10_000
 """Names with a mark that are remembered; the oldest is forgotten first."""
@@ -76,8 +76,8 @@ class NameBook:
                 raise LocalError(400, error.detail) from None
         client_id, at, where = name.partition("@")
         if at and ID.fullmatch(client_id) is not None:
-            raise LocalError(404, f"no key of {client_id} at {where} is known", Reason.UNKNOWN_NAME)
-        raise LocalError(404, f"there is nobody called {name}", Reason.UNKNOWN_NAME)
+            raise LocalError(404, KEY_NOT_KNOWN_AT(peer=client_id, server=where))
+        raise LocalError(404, NAME_UNKNOWN(name=name))
 
     def server_of(self, where: str) -> str | None:
         """Return the server that `where` means, an address, a key or `none`; None if it is not known."""
@@ -124,9 +124,7 @@ class NameBook:
         keys = {pin.key for pin in known}
         if len(keys) > 1:
             names = " or ".join(self._with_server(pin) for pin in known)
-            raise LocalError(
-                409, f"{client_id} is known at several servers: {names}?", Reason.AMBIGUOUS
-            )
+            raise LocalError(409, SEVERAL_SERVERS(peer=client_id, names=names))
         return KeyedPerson(keys.pop()) if keys else None
 
     def _at(self, client_id: str, where: str) -> Recipient | None:

@@ -57,7 +57,7 @@ class Mismatch(CodedError):
     """An answer or a connection does not belong to the recipient."""
 
     def __init__(self, reason: Reason) -> None:
-        super().__init__(reason.words, reason)
+        super().__init__(reason.sentence, reason)
 
 
 def answered(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import Enum
 
 from chatproto.identity.pins import NO_SERVER, Pin, Pins
+from chatproto.wire.reasons import KEY_CHANGED, Cause
 from chatproto.wire.values import value_class
 
 
@@ -55,14 +56,9 @@ def believe(
     return Belief(Worth.CONFIRMED if confirmed else Worth.CLAIMED)
 
 
-def changed_key(pin: Pin, key: str, where: str, who: str, accept: str) -> list[str]:
-    """Return lines for a person about a key that differs from its pin: whose, which line, what to do.
+def changed_key(pin: Pin, where: str, who: str, accept: str) -> Cause:
+    """Return the sentence about a key that differs from its pin: whose, which line, what to do.
 
-    Args: where: the file of the pins. accept: the command that pins the new key.
+    Args: where: the file of the pins. accept: what the person does to pin the new key, with that key.
     """
-    return [
-        f"the key of {who} has changed: somebody may be in between, or they have a new home",
-        f"known: {pin.key} ({where}, line {pin.line})",
-        f"shown: {key}",
-        f"refused; if you know the new key to be theirs: {accept}",
-    ]
+    return KEY_CHANGED(peer=who, known=pin.key, file=where, line=pin.line, accept=accept)

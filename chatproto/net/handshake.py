@@ -27,7 +27,22 @@ from zope.interface import implementer
 from chatproto.net.fast_tls import connection_for
 from chatproto.net.keys import key_name
 from chatproto.wire.limits import DEFAULTS
-from chatproto.wire.reasons import Cause, Reason, reason_of
+from chatproto.wire.reasons import (
+    HANDSHAKE_ERROR,
+    KEY_NOT_JUDGED,
+    LARGE_CERTIFICATE,
+    NO_BCP2,
+    NO_CERTIFICATE,
+    NO_COMMON_CIPHER,
+    NOT_ED25519,
+    NOT_SELF_SIGNED,
+    OLD_TLS,
+    OUR_KEY_REFUSED,
+    WANTS_CERTIFICATE,
+    Cause,
+    Reason,
+    reason_of,
+)
 
 log = Logger()
 
@@ -72,21 +87,21 @@ class Handshake:
     def accepted(self) -> bool:
         """Return True if the peer proved a key that was not refused; otherwise set `refusal`."""
         if self.refusal is None and self.peer_key is None:
-            self.refusal = NO_CERTIFICATE
+            self.refusal = NO_CERTIFICATE()
         if self.refusal is None and self._shown() > self._most:
-            self.refusal = TOO_LARGE
+            self.refusal = LARGE_CERTIFICATE()
         return self.refusal is None
 
     def judge(self, der: bytes) -> str | None:
         """Return why the certificate `der` is refused, or None; `peer_key` is the name of its key."""
         if len(der) > self._most:
-            return TOO_LARGE
+            return LARGE_CERTIFICATE()
         try:
             public = x509.load_der_x509_certificate(der).public_key()
         except Exception:  # of many kinds: this reader is stricter than OpenSSL was
             public = None
         if not isinstance(public, Ed25519PublicKey):
-            return "their certificate is not one of an Ed25519 key"
+            return NOT_ED25519()
         self.peer_key = key_name(public)
         return self._judge(self.peer_key)
 
@@ -99,9 +114,8 @@ class Handshake:
             words = _words(error)
             for sign, sentence in _SIGNS:
                 if sign in words:
-                    return Cause(reason_of(sentence, Reason.BAD_KEY), sentence)
-            words = f"the TLS handshake failed ({words or 'no reason given'})"
-            return Cause(Reason.TLS_FAILED, words)
+                    return sentence
+            return HANDSHAKE_ERROR(words=words or "no reason given")
         if isinstance(error, (ConnectionDone, ConnectionLost)):
             return BROKEN_OFF
         return Cause(Reason.CONNECTION_LOST, str(error))
@@ -123,14 +137,14 @@ class Handshake:
             return self.refusal is None
         try:
             if connection.get_alpn_proto_negotiated() != ALPN:
-                self.refusal = NO_BCP2
+                self.refusal = NO_BCP2()
             elif depth:
-                self.refusal = "their certificate is signed by somebody else"
+                self.refusal = NOT_SELF_SIGNED()
             else:
                 self.refusal = self.judge(crypto.dump_certificate(crypto.FILETYPE_ASN1, shown))
         except Exception:
             log.failure("a key could not be judged")
-            self.refusal = "their key could not be judged"
+            self.refusal = KEY_NOT_JUDGED()
         return self.refusal is None
 
     def _shown(self) -> int:
@@ -147,13 +161,10 @@ def _words(error: SSL.Error) -> str:
     return "; ".join(str(reason[-1]) for reason in reasons if reason)
 
 
-NO_CERTIFICATE = "they showed no certificate"
-NO_BCP2 = Cause(Reason.TLS_FAILED, "they speak TLS but not bcp/2")
-TOO_LARGE = "their certificate is too large"
 BROKEN_OFF = Cause(Reason.TLS_BROKEN_OFF)
-REFUSED = "they refused our key"
+REFUSED = OUR_KEY_REFUSED()
 NO_TLS = Cause(Reason.NOT_TLS)
-OLD = Cause(Reason.TLS_FAILED, "they speak no TLS 1.3")
+OLD = OLD_TLS()
 
 _SIGNS = (
     ("close notify", BROKEN_OFF),
@@ -165,11 +176,11 @@ _SIGNS = (
     ("unexpected message", NO_TLS),
     ("unsupported protocol", OLD),
     ("alert protocol version", OLD),
-    ("no shared", "they have no cipher in common with us"),
-    ("did not return a certificate", NO_CERTIFICATE),
-    ("certificate required", "they want a certificate"),
-    ("excessive message size", TOO_LARGE),
-    ("no application protocol", NO_BCP2),
+    ("no shared", NO_COMMON_CIPHER()),
+    ("did not return a certificate", NO_CERTIFICATE()),
+    ("certificate required", WANTS_CERTIFICATE()),
+    ("excessive message size", LARGE_CERTIFICATE()),
+    ("no application protocol", NO_BCP2()),
     ("unknown ca", REFUSED),
     ("bad certificate", REFUSED),
     ("certificate unknown", REFUSED),

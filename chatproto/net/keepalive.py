@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chatproto.net.timers import Timers
+from chatproto.wire.reasons import SILENCE
 
 
 class Keepalive:
@@ -40,4 +41,4 @@ class Keepalive:
         self._timers.after("gone", self._seconds, self._give_up)
 
     def _give_up(self) -> None:
-        self._gone(f"nothing came for {2 * self._seconds:g} s")
+        self._gone(SILENCE(seconds=2 * self._seconds))

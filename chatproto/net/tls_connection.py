@@ -24,13 +24,13 @@ from chatproto.wire.bcp2_common import Bcp2Message, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import HANDSHAKE_TIMEOUT, NOT_BCP2, Cause, Reason
 from chatproto.wire.strict import StrictDecoder, encode
 
 MESSAGES_AT_ONCE = 64
 """Messages that are read in one turn of the reactor; the others wait for the next."""
 ENDED = Cause(Reason.CONNECTION_LOST)
-NO_BCP2 = Cause(Reason.MALFORMED, "they sent what is no BCP/2")
+NO_BCP2 = NOT_BCP2()
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -293,7 +293,7 @@ class TimedTlsConnection(TlsConnection):
 
     def _too_slow(self) -> None:
         """End the connection: its beginning has taken too long."""
-        self._lose(Cause(Reason.TLS_FAILED, "the TLS handshake was not done in time"))
+        self._lose(HANDSHAKE_TIMEOUT())
 
     def _limit_close(self) -> None:
         self._timers.after("linger", self._limits.farewell_wait, self._abort)

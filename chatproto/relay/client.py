@@ -16,7 +16,17 @@ from chatproto.net.sniff import hand_over
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.plain_blocks import FROM_RELAY, Relay, RelayError, encode, read_first
-from chatproto.wire.reasons import status_line
+from chatproto.wire.reasons import (
+    RELAY_ALONE,
+    RELAY_GARBLED,
+    RELAY_HERE,
+    RELAY_LOST,
+    RELAY_OFF,
+    RELAY_REFUSED,
+    RELAY_SILENT,
+    RELAY_TICKET,
+    Reason,
+)
 
 
 class NoRelay(Exception):
@@ -63,7 +73,7 @@ class RelayEnd(Protocol):
         wait = self._limits.ticket_wait + self._limits.farewell_wait
         self._deadline = self._clock.callLater(wait, self._too_late)
         if not self._near and reach_of(str(self.transport.getPeer().host)) is AddressScope.LOOPBACK:
-            self._fail("the relay that the server named is this machine")
+            self._fail(RELAY_HERE())
             return
         self.transport.write(encode(Relay(self._ticket)))
 
@@ -74,13 +84,15 @@ class RelayEnd(Protocol):
         try:
             found = read_first(self._came, FROM_RELAY)
         except RemoteError as error:
-            self._fail(f"the server's relay is not understood ({error.detail})")
+            self._fail(RELAY_GARBLED(why=error.detail))
             return
         if found is None:
             return
         answer, self._came = found
         if isinstance(answer, RelayError):
-            self._fail(_SENTENCES.get(answer.status) or _why(answer.status))
+            self._fail(
+                _REFUSALS.get(answer.status, RELAY_REFUSED)(why=Reason.of(answer.status).sentence)
+            )
             return
         self._open = True
         self._stop_waiting()
@@ -88,13 +100,13 @@ class RelayEnd(Protocol):
         self.piped.callback(self)
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        self._fail("the connection to the server's relay broke")
+        self._fail(RELAY_LOST())
 
     # Our own.
 
     def _too_late(self) -> None:
         self._deadline = None
-        self._fail("the server's relay does not answer")
+        self._fail(RELAY_SILENT())
 
     def _fail(self, sentence: str) -> None:
         self._stop_waiting()
@@ -108,15 +120,7 @@ class RelayEnd(Protocol):
             self._deadline = None
 
 
-_SENTENCES = {
-    403: "the server's relay refused the ticket",
-    405: "the server has no relay",
-    480: "the other side did not come to the server's relay",
-}
-
-
-def _why(status: int) -> str:
-    return f"the server's relay refused ({status_line(status)})"
+_REFUSALS = {403: RELAY_TICKET, 405: RELAY_OFF, 480: RELAY_ALONE}
 
 
 async def join(

@@ -37,7 +37,14 @@ from chatproto.session.ledger import (
 )
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import (
+    NO_TURNS,
+    NOT_QUEUED_FOR,
+    NOT_YOUR_TURN,
+    QUEUE_FULL,
+    Cause,
+    Reason,
+)
 
 
 class Delivery:
@@ -105,9 +112,7 @@ class Delivery:
         """
         most = self._limits.waiting_messages
         if (kind == MSG and len(self) >= most) or len(self._entries) >= 2 * most:
-            raise LocalError(
-                429, f"{len(self)} messages wait already; this one was not taken", Reason.TOO_MANY
-            )
+            raise LocalError(429, QUEUE_FULL(count=len(self)))
         entry = StreamEntry(self._last + 1, kind, at, text)
         moved = self._ledger.add(self.key, self.name, entry)
         entry = replace(entry, moved=moved) if moved else entry
@@ -193,7 +198,7 @@ class Delivery:
         """Withdraw a message. Raises LocalError 404 if no message `id` waits."""
         entry = self._entries.get(id)
         if entry is None or entry.withdrawn or entry.kind != MSG:
-            raise LocalError(404, f"no message {id} waits for {self.name}")
+            raise LocalError(404, NOT_QUEUED_FOR(id=id, peer=self.name))
         if id > self._may_have:
             return self._settle([id], UNDELIVERED)
         self._ledger.withdraw(self.key, id)
@@ -374,9 +379,9 @@ class Exchange:
     def over(self, at: Wall) -> list[Effect]:
         """Pass the turn without a message. Raises LocalError 400 if it is not ours, LedgerTrouble."""
         if not self.floor.half:
-            raise LocalError(400, "you both may talk at any time: /mode half takes turns")
+            raise LocalError(400, NO_TURNS())
         if not self.floor.may_speak:
-            raise LocalError(400, "it is not your turn")
+            raise LocalError(400, NOT_YOUR_TURN())
         before = self.floor.turn
         self.post.say(TURN, "", at)
         return self._speak_since(before)

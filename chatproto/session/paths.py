@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import NO_ANSWER, NO_RELAY, RELAY_NOT_WANTED
 from chatproto.wire.values import value_class
 
 STEP = 0.25
@@ -144,9 +144,9 @@ class Race(Generic[Connection]):
         self._relay_at: float | None = None
         self._better_at: float | None = None
         if mode is PathMode.DIRECT:
-            self.reasons[None] = Cause(Reason.UNREACHABLE, "not wanted")
+            self.reasons[None] = RELAY_NOT_WANTED()
         elif not relay:
-            self.reasons[None] = Cause(Reason.UNREACHABLE, "the server has no relay for this call")
+            self.reasons[None] = NO_RELAY()
         else:
             self._relay_at = now + RELAY_AFTER if self._waiting else now
 
@@ -197,7 +197,7 @@ class Race(Generic[Connection]):
             effects.append(JoinRelay())
         if now >= self._start + self._limits.dial_wait and not self._spare:
             for name in (one for one in (*self._dialled, None) if one in self._pending):
-                self.reasons.setdefault(name, Cause(Reason.NOT_ANSWERED, "no answer"))
+                self.reasons.setdefault(name, NO_ANSWER())
             self._pending.clear()
             self._waiting.clear()
             self._relay_at = None

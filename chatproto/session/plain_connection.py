@@ -25,7 +25,7 @@ from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.plain_blocks import TO_PEER, Punch, read_first
 from chatproto.wire.reader import Item, PlainMessage, Reader
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import NOT_A_CHAT, TOO_MANY_CALLERS, Cause, Reason
 from chatproto.wire.values import value_class
 
 PIECE = 1024
@@ -166,7 +166,7 @@ class PlainPeerConnection(TextConnection):
 
     def abort(self) -> None:
         """Be gone at once: there are too many."""
-        self._reason = Cause(Reason.TOO_MANY, "there were too many callers")
+        self._reason = TOO_MANY_CALLERS()
         self._leaving = self._dropped = True
         self._tcp.abortConnection()
 
@@ -383,7 +383,7 @@ class PlainPeerConnection(TextConnection):
         self._timers.after("linger", self._limits.farewell_wait, self._tcp.abortConnection)
 
     def _fail(self, error: RemoteError) -> None:
-        self._reason = Cause(Reason.MALFORMED, f"they sent what is no chat ({error})")
+        self._reason = NOT_A_CHAT(why=error.sentence)
         self._leaving = True
         self._unread.clear()
         if not self._gone:

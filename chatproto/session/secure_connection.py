@@ -33,7 +33,7 @@ from chatproto.wire.dialects import Me
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import plain_host
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import TOO_EARLY, TOO_MANY_CALLERS
 from chatproto.wire.strict import encode, encode_apart
 
 PING_EVERY = 10.0
@@ -42,7 +42,7 @@ WHILE_RINGING = 20
 """Messages of any kind that may come until a call is answered: about one in four seconds."""
 
 
-NOT_YET = Cause(Reason.MALFORMED, "they sent what may not come before a call is taken")
+NOT_YET = TOO_EARLY()
 OFFER_COST = 20
 """Cost of an offer of a file, in short messages."""
 
@@ -181,7 +181,7 @@ class SecurePeerConnection(TimedTlsConnection):
 
     def abort(self) -> None:
         """End at once to make room for other callers."""
-        self._lose(Cause(Reason.TOO_MANY, "there were too many callers"))
+        self._lose(TOO_MANY_CALLERS())
 
     def give_up(self) -> None:
         """Cancel the dial, or end the connection at once if it is up."""

@@ -47,7 +47,19 @@ from chatproto.session.state import REFUSALS, SessionInput, SessionState
 from chatproto.wire.dialects import Capabilities
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
-from chatproto.wire.reasons import Cause, Reason, status_line
+from chatproto.wire.reasons import (
+    CALL_REFUSED_KEY,
+    MOVE_FAILED,
+    NO_SIGN_OF_LIFE,
+    NO_TURN_SIGN,
+    NO_UNSEND,
+    NOT_NOW,
+    NOT_QUEUED,
+    QUEUE_FULL,
+    TOO_MUCH_EARLY,
+    Cause,
+    Reason,
+)
 
 YOU_LEFT, THEY_LEFT = Cause(Reason.YOU_LEFT), Cause(Reason.PEER_LEFT)
 """Causes of an end by a farewell, ours and the peer's."""
@@ -175,17 +187,15 @@ class PeerSession:
         Raises: LocalError 405 if the dialect has no sign for it, 400 if it is not our turn; LedgerTrouble.
         """
         if not self.dialect.numbered:
-            raise LocalError(
-                405, f"the {self.dialect.name} dialect passes the turn only with a message"
-            )
+            raise LocalError(405, NO_TURN_SIGN(dialect=self.dialect.name))
         return self._request(SessionInput.PASS, at)
 
     def unsend(self, id: int) -> list[Effect]:
         """Withdraw message `id`. Raises LocalError 404 if it does not wait, 405 in plain text."""
         if not self.dialect.numbered:
-            raise LocalError(405, "what is said in the open cannot be taken back")
+            raise LocalError(405, NO_UNSEND())
         if self.exchange is None:
-            raise LocalError(404, f"no message {id} waits")
+            raise LocalError(404, NOT_QUEUED(id=id))
         return self.exchange.unsend(id)
 
     def leave(self, word: str = "") -> list[Effect]:
@@ -311,11 +321,11 @@ class PeerSession:
         if self.state is SessionState.BROKEN and status not in FOR_GOOD:
             return self._feed(SessionInput.DENY, "") or []
         code = Reason.NOT_ANSWERED if status == AWAY else Reason.of(status)
-        reason = Cause(code, status_line(status, "refused"))
+        reason = Cause(code)
         if status in NOT_A_PERSON:
             reason = Cause(Reason.NOT_A_PERSON)
         if status == OTHER_KEY:
-            reason = Cause(code, f"{reason}: to them your id is another key's")
+            reason = CALL_REFUSED_KEY()
         return self._feed(SessionInput.REFUSE, reason) or []
 
     def heard_text(self, text: str) -> list[Effect]:
@@ -387,7 +397,7 @@ class PeerSession:
         """Handle a request of the user. Raises LocalError if the state has no row for it."""
         effects = self._feed(wanted, *args)
         if effects is None:
-            raise LocalError(400, REFUSALS.get(wanted, "that cannot be done now"))
+            raise LocalError(400, REFUSALS.get(wanted, NOT_NOW)())
         return effects
 
     def _having(self, role: ConnectionRole) -> Connection | None:
@@ -553,8 +563,7 @@ class PeerSession:
         self._early.append(text)
         if sum(map(len, self._early)) <= self._limits.message:
             return []
-        why = Cause(Reason.TOO_LARGE, "they said too much before the call was taken")
-        return self._feed(SessionInput.FLOOD, why) or []
+        return self._feed(SessionInput.FLOOD, TOO_MUCH_EARLY()) or []
 
     def _greet(self) -> list[Effect]:
         before = self.floor.turn
@@ -589,8 +598,7 @@ class PeerSession:
         if self.exchange is not None:
             return self.exchange.say(text, at)
         if self.unsent >= self._limits.waiting_messages:
-            told = f"{self.unsent} messages wait already; this one was not taken"
-            raise LocalError(429, told, Reason.TOO_MANY)
+            raise LocalError(429, QUEUE_FULL(count=self.unsent))
         self.waiting.append(text)
         return self._speak_since(self.floor.turn) or [Queued(text)]
 
@@ -622,7 +630,7 @@ class PeerSession:
 
     def _drop_silent(self) -> list[Effect]:
         connection = self.connection
-        return [Drop(connection), *self._break(Cause(Reason.CONNECTION_LOST, "it does not answer"))]
+        return [Drop(connection), *self._break(NO_SIGN_OF_LIFE())]
 
     def _break_call(self) -> list[Effect]:
         return [Broken(Cause(Reason.OLD_STATE)), *self._redial_outdated()]
@@ -650,7 +658,7 @@ class PeerSession:
         if self._moving:
             # What came on the connection left is not known here; it is sent again on another one.
             self._moving, failed = False, False
-            effects.append(Broken("it could not be moved to a better way"))
+            effects.append(Broken(MOVE_FAILED()))
         return [*effects, Redial(failed)]
 
     def _drop_others(self) -> list[Effect]:

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 
+from chatproto.wire.reasons import (
+    CONVERSATION_ENDED,
+    IN_CONVERSATION,
+    NO_CALL,
+    NOT_CALLED,
+    NOT_OPEN,
+    Sentence,
+)
+
 
 class SessionState(Enum):
     """State of a conversation; the value appears in JSON events and in `/who`.
@@ -63,13 +72,13 @@ class SessionInput(Enum):
     BREAK = "the connection breaks, the session resumes"
 
 
-REFUSALS: dict[SessionInput, str] = {
-    SessionInput.CALL: "you are talking to them already",
-    SessionInput.CALL_BACK: "they have not called",
-    SessionInput.ACCEPT: "there is no call to accept",
-    SessionInput.DECLINE: "there is no call to decline",
-    SessionInput.SAY: "the conversation is over",
-    SessionInput.PASS: "there is no conversation yet",
-    SessionInput.LEAVE: "the conversation is over",
+REFUSALS: dict[SessionInput, Sentence] = {
+    SessionInput.CALL: IN_CONVERSATION,
+    SessionInput.CALL_BACK: NOT_CALLED,
+    SessionInput.ACCEPT: NO_CALL,
+    SessionInput.DECLINE: NO_CALL,
+    SessionInput.SAY: CONVERSATION_ENDED,
+    SessionInput.PASS: NOT_OPEN,
+    SessionInput.LEAVE: CONVERSATION_ENDED,
 }
 """Sentences of the LocalError that an input of the user raises in a state that has no row for it."""

@@ -21,7 +21,13 @@ from chatproto.transfer.sinks import There
 from chatproto.transfer.state import ENDED, RECEIVING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.bcp2_files import Cancel, DoneAck, OfferAck, Piece
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import (
+    CANCELLED_BY_PEER,
+    HASH_WRONG_TWICE,
+    WRONG_DATA,
+    Cause,
+    Reason,
+)
 
 NOTHING = hashlib.sha256().hexdigest()
 """The hash of no bytes."""
@@ -90,7 +96,7 @@ class IncomingTransfer:
         changed = offer != self.offer
         self._useless |= not same_content(offer, self.offer)
         self.offer = offer
-        note = "it has changed and comes anew" if changed else ""
+        note = "changed by the sender, starting again" if changed else ""
         if not self.agreed:
             return [TransferChanged(note)] if changed else []
         if changed:
@@ -127,7 +133,7 @@ class IncomingTransfer:
             self._anew = True
             self.offset = self._written_to = 0
         if offset != self.offset or offset + len(piece) > self.offer.size:
-            return self._fail("they sent what does not belong there", 400, "DATA")
+            return self._fail(WRONG_DATA(), 400, "DATA")
         if not piece:
             return []
         self._pieces.append(piece)
@@ -170,9 +176,7 @@ class IncomingTransfer:
         if self._again:
             return [
                 SendMessage(Error(460, about="DONE", id=self.id)),
-                *self._end(
-                    TransferInput.FAIL, Cause(Reason.HASH_DIFFERS, "what arrived differs, twice")
-                ),
+                *self._end(TransferInput.FAIL, HASH_WRONG_TWICE()),
             ]
         self._again = True
         self._may(TransferInput.DIFFERS)
@@ -183,7 +187,7 @@ class IncomingTransfer:
             *self._write(),
             Keep(),
             SendMessage(Error(460, about="DONE", id=self.id)),
-            TransferChanged("what arrived differs: once more"),
+            TransferChanged("the data arrived damaged, receiving it again"),
         ]
 
     def trouble(self, reason: str) -> list[Effect]:
@@ -206,7 +210,7 @@ class IncomingTransfer:
         if not self._may(TransferInput.CANCEL):
             return []
         self._drop()
-        return [Release(), Keep() if agreed else Forget(), TransferChanged("they cancelled it")]
+        return [Release(), Keep() if agreed else Forget(), TransferChanged(CANCELLED_BY_PEER())]
 
     def cancel(self) -> list[Effect]:
         """Cancel on the user's behalf; the part received so far is kept for a while."""

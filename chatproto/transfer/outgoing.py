@@ -20,7 +20,14 @@ from chatproto.transfer.sources import Pieces
 from chatproto.transfer.state import ENDED, SENDING, TransferInput, TransferState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Cancel, Data, Done, Piece
-from chatproto.wire.reasons import Cause, Reason, status_line
+from chatproto.wire.reasons import (
+    CANCELLED_BY_PEER,
+    HASH_WRONG_TWICE,
+    KEEPS_CHANGING,
+    PEER_REFUSED_FILE,
+    Cause,
+    Reason,
+)
 
 BATCH = 1024 * 1024
 """Bytes that are read at once: handing work to a thread and back costs. At most two batches of a transfer
@@ -74,7 +81,7 @@ class Outgoing:
             self._theirs = ""
             return [
                 *self._begin(0),
-                TransferChanged("what they have differs: sent from the beginning"),
+                TransferChanged("the peer's part differs, sending from the beginning"),
             ]
         self._may(TransferInput.CHECKED)
         return [*self._next(), TransferChanged()]
@@ -96,7 +103,7 @@ class Outgoing:
             return []  # not read any more; it will be noticed again
         self._changes += 1
         if self._changes >= CHANGES:
-            return self.unreadable(f"{self.offer.name} keeps changing")
+            return self.unreadable(KEEPS_CHANGING(name=self.offer.name))
         self._may(TransferInput.CHANGE)
         self._drop()
         return [Release(), Look(), TransferChanged()]
@@ -108,7 +115,7 @@ class Outgoing:
             return []
         self.offer = offer
         sent = self.offered() if self.state is TransferState.LOOKING else []
-        return [Keep(), *sent, TransferChanged("it has changed and is sent anew")]
+        return [Keep(), *sent, TransferChanged("the file has changed, sending it again")]
 
     def unreadable(self, reason: str) -> list[Effect]:
         """The source cannot be read."""
@@ -122,33 +129,30 @@ class Outgoing:
 
     def refused(self, about: str, status: int) -> list[Effect]:
         """Handle ERROR `status` in answer to a message of the kind `about`."""
-        words = status_line(status, "refused")
         if status == 603:
             return self._end(TransferInput.DECLINE)
         if status == 460 and about == "DONE":
             if self._again:
-                return self._end(
-                    TransferInput.FAIL, Cause(Reason.HASH_DIFFERS, "what arrived differs, twice")
-                )
+                return self._end(TransferInput.FAIL, HASH_WRONG_TWICE())
             if not self._may(TransferInput.DIFFERS):
                 return []
             self._again, self._theirs = True, ""
-            return [*self._begin(0), TransferChanged("what arrived differs: once more")]
+            return [*self._begin(0), TransferChanged("the data arrived damaged, sending it again")]
         if status == 503:
             if not self._may(TransferInput.STALL):
                 return []
             self._drop()
-            return [Release(), TransferChanged("they cannot write it now")]
+            return [Release(), TransferChanged("the peer cannot write it now")]
         if status == 429 and self.state is TransferState.OFFERED:
             self.state = TransferState.BROKEN
             return [
-                TransferChanged("they have too many unanswered offers: offered again next time")
+                TransferChanged("the peer has too many open offers, offering it again next time")
             ]
-        return self._end(TransferInput.FAIL, Cause(Reason.of(status), words))
+        return self._end(TransferInput.FAIL, PEER_REFUSED_FILE.around(Cause(Reason.of(status))))
 
     def cancelled(self) -> list[Effect]:
         """Handle the receiver's CANCEL."""
-        return self._end(TransferInput.CANCEL, "they cancelled it")
+        return self._end(TransferInput.CANCEL, CANCELLED_BY_PEER())
 
     def cancel(self, why: str = "") -> list[Effect]:
         """Cancel, because of `why`; without a connection the peer is told on the next one."""

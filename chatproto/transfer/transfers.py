@@ -30,6 +30,14 @@ from chatproto.wire import bcp2_files as wire
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.limits import ClientLimits
+from chatproto.wire.reasons import (
+    NO_TRANSFER,
+    NOT_ACCEPTABLE,
+    NOT_DECLINABLE,
+    OFFER_UNANSWERED,
+    TRANSFER_ENDED,
+    Reason,
+)
 
 ANSWERS = 64
 """With so many short messages waiting nothing more is read: who asks and does not read must wait."""
@@ -103,7 +111,7 @@ class Transfers:
             TransferState.OFFERED,
             TransferState.STALLED,
         }:
-            raise LocalError(400, f"{number} is not to be accepted now")
+            raise LocalError(400, NOT_ACCEPTABLE(number=number))
         if one.machine.state is TransferState.OFFERED:
             self._take_over(one)
         one.run(one.machine.accept())
@@ -115,7 +123,7 @@ class Transfers:
         """Do not take what is offered as `number`. Raises LocalError."""
         one = self._numbered(number)
         if not isinstance(one, Receiving) or one.machine.state is not TransferState.OFFERED:
-            raise LocalError(400, f"{number} is not to be declined now: /cancel {number} ends it")
+            raise LocalError(400, NOT_DECLINABLE(number=number))
         one.run(one.machine.decline())
         self._settle()
 
@@ -124,7 +132,7 @@ class Transfers:
         self._desk.now = now
         one = self._numbered(number)
         if one.machine.state in ENDED:
-            raise LocalError(400, f"{number} has ended already")
+            raise LocalError(400, TRANSFER_ENDED(number=number))
         one.run(one.machine.cancel())
         self._settle()
 
@@ -134,7 +142,7 @@ class Transfers:
         before = now - self._desk.limits.offer_wait
         for one in tuple(self._sending.values()):
             if one.machine.state is TransferState.OFFERED and one.offered_at <= before:
-                one.run(one.machine.cancel("they did not answer the offer"))
+                one.run(one.machine.cancel(OFFER_UNANSWERED()))
         self._settle()
 
     # What the connection tells.
@@ -253,7 +261,7 @@ class Transfers:
         for one in self._all():
             if one.number == number:
                 return one
-        raise LocalError(400, f"there is no transfer {number}")
+        raise LocalError(400, NO_TRANSFER(number=number), Reason.MALFORMED)
 
     def _restore(self, record: Record) -> None:
         state = record.state if record.state in ENDED else TransferState.BROKEN
@@ -276,15 +284,15 @@ class Transfers:
             return
         for other in self._sending.values():
             if other.found.path == found.path and other.machine.state in OPEN:
-                text = f"{found.offer.name} is being sent to them already, as {other.number}"
+                text = f"{found.offer.name} is being sent already, as transfer {other.number}"
                 self._desk.owner.transfer_told(TransferTrouble(text, path))
                 return
         # Rises with the time, so that a home that was lost does not give an ID again.
         id = self._last = max(int(self._desk.now * 1000), self._last, *self._sending, 0) + 1
         one = Sending(self._desk, self._desk.owner.transfer_number(), id, found)
         self._send(one)
-        are = "link or device in it is" if found.left_out == 1 else "links or devices in it are"
-        left_out = f"{found.left_out} {are} left out"
+        what = "link or device" if found.left_out == 1 else "links and devices"
+        left_out = f"without {found.left_out} {what}"
         one.run([Keep(), TransferChanged(left_out if found.left_out else "")])
         self._settle()
 

@@ -46,7 +46,7 @@ from chatproto.ui.row import CommandRow
 from chatproto.ui.topics import FIRST, TOPICS
 from chatproto.ui.values import Field, Values, flag, name, one_of, text, word
 from chatproto.wire.dialects import DIALECTS
-from chatproto.wire.reasons import Reason
+from chatproto.wire.reasons import NOTHING_PASTED, Reason
 from chatproto.wire.values import value_class
 
 
@@ -220,9 +220,7 @@ ROWS: dict[str, CommandRow] = {
             "forget pasted lines that begin with /",
             nothing,
             None,
-            answer=lambda given: Failed(
-                "no pasted lines wait for an answer", 404, "drop", code=Reason.NOT_FOUND
-            ),
+            answer=lambda given: Failed(NOTHING_PASTED(), 404, "drop", code=Reason.NOT_FOUND),
             more="On a terminal, a paste runs no commands behind a text: you are asked about them.",
         ),
         CommandRow(

@@ -21,7 +21,7 @@ from chatproto.wire.fields import (
     read_ip,
     read_port,
 )
-from chatproto.wire.reasons import status_line
+from chatproto.wire.statuses import status_line
 from chatproto.wire.values import distinct, value_class
 
 OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chatproto.wire.reasons import CodedError, Reason, status_line
+from chatproto.wire.reasons import CodedError, Reason, reason_of
+from chatproto.wire.statuses import status_line
 
 
 class WireError(CodedError):
@@ -15,7 +16,7 @@ class WireError(CodedError):
     status: int
 
     def __init__(self, status: int, detail: str = "", reason: Reason | None = None) -> None:
-        super().__init__(detail, reason or Reason.of(status))
+        super().__init__(detail, reason or reason_of(detail, Reason.of(status)))
         self.status = status
         self.detail = detail
 

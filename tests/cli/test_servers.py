@@ -91,7 +91,7 @@ class ServersTests(SynchronousTestCase):
         options = self.parsed("10.0.0.1:1", "10.0.0.2:1")
         options["pins"].put(Pin("server", host_port("10.0.0.2", 1), ONE))
         self.assertIsNone(self.judge(options, 0, ONE))
-        self.assertIn("another directory than 10.0.0.2:1", self.judge(options, 0, OTHER) or "")
+        self.assertIn("differs from that of 10.0.0.2:1", self.judge(options, 0, OTHER) or "")
         self.assertIn("has changed", self.judge(options, 1, OTHER) or "")
 
     def test_two_that_are_known_for_two_keys(self) -> None:
@@ -99,7 +99,7 @@ class ServersTests(SynchronousTestCase):
         options["pins"].put(Pin("server", host_port("10.0.0.1", 1), ONE))
         options["pins"].put(Pin("server", host_port("10.0.0.2", 1), OTHER))
         self.assertIsNone(self.judge(options, 0, ONE))
-        self.assertIn("another directory than 10.0.0.1:1", self.judge(options, 1, OTHER) or "")
+        self.assertIn("differs from that of 10.0.0.1:1", self.judge(options, 1, OTHER) or "")
 
     def test_the_first_contact_takes_any(self) -> None:
         self.assertIsNone(self.judge(self.parsed("10.0.0.1:1", "10.0.0.2:1"), 1, OTHER))

@@ -85,7 +85,7 @@ class Called(Both):
         bob = self.calls("bob")
         self.net.wait(DEFAULTS.ring_wait + 5, 1)
         self.node.accept("bob")
-        self.assertEqual(self.told(Failed)[-1].text, "bob does not call")
+        self.assertEqual(self.told(Failed)[-1].text, '"bob" is not calling')
         self.assertTrue(bob.over)
 
     def test_no_more_calls_ring_than_may(self) -> None:
@@ -206,7 +206,7 @@ class Quitting(Both):
         self.node.quit()
         self.net.wait(10, 1)
         self.assertEqual((bob.left, carol.left, self.codes), (True, False, []))
-        self.assertIn(Notice("still there: carol (/switch)"), self.events)
+        self.assertIn(Notice("other conversations: carol (/switch)"), self.events)
 
     def test_outside_a_conversation_the_program_ends(self) -> None:
         self.node.quit()
@@ -286,21 +286,21 @@ class Mistakes(Both):
 
     def test_each_with_its_command(self) -> None:
         for ask, command, words in (
-            (lambda: self.node.say("hello"), "say", "you are talking with nobody"),
-            (lambda: self.node.msg("hello", "dora"), "msg", "you are not talking with dora"),
-            (lambda: self.node.switch("dora"), "switch", "there is no conversation with dora"),
-            (lambda: self.node.accept(), "accept", "nobody calls"),
-            (lambda: self.node.decline("dora"), "decline", "dora does not call"),
-            (lambda: self.node.mode("half"), "mode", "you are talking with nobody"),
-            (lambda: self.node.over(), "over", "you are talking with nobody"),
-            (lambda: self.node.chat("", "latin"), "chat", "there is no dialect latin"),
+            (lambda: self.node.say("hello"), "say", "you are in no conversation"),
+            (lambda: self.node.msg("hello", "dora"), "msg", 'in no conversation with "dora"'),
+            (lambda: self.node.switch("dora"), "switch", 'no conversation with "dora"'),
+            (lambda: self.node.accept(), "accept", "nobody is calling"),
+            (lambda: self.node.decline("dora"), "decline", '"dora" is not calling'),
+            (lambda: self.node.mode("half"), "mode", "you are in no conversation"),
+            (lambda: self.node.over(), "over", "you are in no conversation"),
+            (lambda: self.node.chat("", "latin"), "chat", 'no dialect "latin": choose one of'),
             (lambda: self.node.chat(), "chat", "whom?"),
-            (lambda: self.node.chat("dora"), "chat", "no address for dora"),
+            (lambda: self.node.chat("dora"), "chat", 'no address of "dora" is known'),
             (lambda: self.node.chat("127.0.0.1:5001"), "chat", "that is your own address"),
             (lambda: self.node.chat("here:there"), "chat", "port"),
-            (lambda: self.node.register(), "register", "there is no server"),
-            (lambda: self.node.info(), "info", "there is no server"),
-            (lambda: self.node.bridge(), "bridge", "there is no server"),
+            (lambda: self.node.register(), "register", "no server is used"),
+            (lambda: self.node.info(), "info", "no server is used"),
+            (lambda: self.node.bridge(), "bridge", "no server is used"),
         ):
             self.begin()
             ask()
@@ -369,7 +369,7 @@ class Orders(Both):
         self.node.say("hello")
         self.net.wait(1)
         self.assertEqual((carol.left, bob.texts), (True, []))
-        self.assertIn("you are talking with nobody", self.told(Failed)[0].text)
+        self.assertIn("you are in no conversation", self.told(Failed)[0].text)
 
 
 KeyedCalled, PlainCalled = in_both_modes(Called)

@@ -17,25 +17,25 @@ class MistakeTests(Case):
 
     def test_each_with_its_command(self) -> None:
         for ask, command, words in (
-            (lambda: self.node.say("hello"), "say", "you are talking with nobody"),
-            (lambda: self.node.msg("hello", "bob"), "msg", "you are not talking with bob"),
-            (lambda: self.node.switch("bob"), "switch", "there is no conversation with bob"),
-            (lambda: self.node.accept(), "accept", "nobody calls"),
-            (lambda: self.node.decline("bob"), "decline", "bob does not call"),
-            (lambda: self.node.mode("half"), "mode", "you are talking with nobody"),
-            (lambda: self.node.over(), "over", "you are talking with nobody"),
+            (lambda: self.node.say("hello"), "say", "you are in no conversation"),
+            (lambda: self.node.msg("hello", "bob"), "msg", 'in no conversation with "bob"'),
+            (lambda: self.node.switch("bob"), "switch", 'no conversation with "bob"'),
+            (lambda: self.node.accept(), "accept", "nobody is calling"),
+            (lambda: self.node.decline("bob"), "decline", '"bob" is not calling'),
+            (lambda: self.node.mode("half"), "mode", "you are in no conversation"),
+            (lambda: self.node.over(), "over", "you are in no conversation"),
             (lambda: self.node.verify("bob"), "verify", "nothing is encrypted with --plain"),
             (lambda: self.node.trust("bob", "x"), "trust", "nothing is encrypted with --plain"),
-            (lambda: self.node.chat("", "latin"), "chat", "there is no dialect latin"),
+            (lambda: self.node.chat("", "latin"), "chat", 'no dialect "latin": choose one of'),
             (lambda: self.node.chat(), "chat", "whom?"),
-            (lambda: self.node.chat("bob"), "chat", "no address for bob"),
+            (lambda: self.node.chat("bob"), "chat", 'no address of "bob" is known'),
             (lambda: self.node.chat("127.0.0.1:5001"), "chat", "that is your own address"),
             (lambda: self.node.chat("localhost:5001"), "chat", "that is your own address"),
             (lambda: self.node.chat("[::1]:5001"), "chat", "that is your own address"),
             (lambda: self.node.chat("here:there"), "chat", "port"),
-            (lambda: self.node.register(), "register", "there is no server"),
-            (lambda: self.node.info(), "info", "there is no server"),
-            (lambda: self.node.bridge(), "bridge", "there is no server"),
+            (lambda: self.node.register(), "register", "no server is used"),
+            (lambda: self.node.info(), "info", "no server is used"),
+            (lambda: self.node.bridge(), "bridge", "no server is used"),
         ):
             self.begin()
             ask()
@@ -55,20 +55,20 @@ class MistakeTests(Case):
             self.events.clear()
             self.node.say(word)
             [failed] = self.told(Failed)
-            self.assertEqual(failed.text, f"you are talking with nobody: did you mean {command}?")
+            self.assertEqual(failed.text, f"you are in no conversation: did you mean {command}?")
         self.assertEqual(self.codes, [])
 
     def test_a_call_without_a_key(self) -> None:
         self.begin(plain=False)
         self.node.chat(BOB)
         [failed] = self.told(Failed)
-        self.assertEqual(failed.text, "there is no key to call with")
+        self.assertEqual(failed.text, "this client has no key to call with")
 
     def test_the_turn_cannot_be_passed_by_itself(self) -> None:
         self.talking()
         self.node.over()
         [failed] = self.told(Failed)
-        self.assertIn("lobby dialect passes the turn only with a message", failed.text)
+        self.assertIn("dialect lobby passes the turn only with a message", failed.text)
 
 
 class OrdersTests(Case):
@@ -106,7 +106,7 @@ class OrdersTests(Case):
         self.two()
         self.node.send(["/etc/hostname"])
         [failed] = self.told(Failed)
-        self.assertIn("has no files", failed.text)
+        self.assertIn("cannot carry files", failed.text)
 
     def test_who_is_ignored_is_taken_up_again_by_the_same_word(self) -> None:
         self.begin(DEFAULTS.with_values(["ignored=1"]))

@@ -118,7 +118,7 @@ class CurrentTests(Case):
         self.assertIsNone(self.all.current)
         error = self.assertRaises(LocalError, self.all.need_current)
         assert isinstance(error, LocalError)
-        self.assertEqual(error.detail, "you are talking with nobody: /chat calls somebody")
+        self.assertEqual(error.detail, "you are in no conversation: /chat ID calls a peer")
 
     def test_nor_when_it_has_ended(self) -> None:
         one, other = (self.node.calls.begin(name, BCP2) for name in ("bob", "eve"))
@@ -150,20 +150,20 @@ class RingingTests(Case):
         self.assertIs(self.all.ringing("bob?"), bob)
 
     def test_nobody(self) -> None:
-        self.assertEqual(self.refused(), "nobody calls")
-        self.assertEqual(self.refused("bob"), "bob does not call")
+        self.assertEqual(self.refused(), "nobody is calling")
+        self.assertEqual(self.refused("bob"), '"bob" is not calling')
         self.rings("bob")
-        self.assertEqual(self.refused("eve"), "eve does not call")
+        self.assertEqual(self.refused("eve"), '"eve" is not calling')
 
     def test_one_that_was_taken_rings_no_more(self) -> None:
         self.rings("bob")
         self.node.accept("bob")
-        self.assertEqual(self.refused("bob"), "bob does not call")
+        self.assertEqual(self.refused("bob"), '"bob" is not calling')
 
     def test_nor_one_whom_nobody_answered(self) -> None:
         wire = self.rings("bob")
         self.clock.advance(DEFAULTS.ring_wait)
-        self.assertEqual(self.refused(), "nobody calls")
+        self.assertEqual(self.refused(), "nobody is calling")
         self.clock.advance(1)
         self.assertTrue(wire.half_closed)
         self.assertEqual(len(self.all), 0)
@@ -252,4 +252,4 @@ class RowTests(Case):
         self.node.accept("bob")
         self.rings("eve", "10.0.0.3")
         self.node.quit()
-        self.assertIn(Notice("still there: eve (/switch)"), self.events)
+        self.assertIn(Notice("other conversations: eve (/switch)"), self.events)

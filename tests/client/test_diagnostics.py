@@ -42,7 +42,7 @@ class CallTests(SynchronousTestCase):
         self.assert_found(OK, "the server's network", "10.0.0.5", "10.0.0.5")
         self.assert_found(OK, "a public one", "9.9.9.9", "9.9.9.9")
         self.assert_found(OK, "a public one", "2606:4700::1", "2606:4700::1")
-        self.assert_found(NOTE, "behind a router: nobody calls", "9.9.9.9", "10.0.0.5")
+        self.assert_found(NOTE, "behind a router", "9.9.9.9", "10.0.0.5")
         self.assert_found(NOTE, "provider or company", "100.64.0.9", "10.0.0.5")
         self.assert_found(NOTE, "provider or company", "172.16.0.9", "10.0.0.5")
 

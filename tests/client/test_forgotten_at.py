@@ -46,7 +46,7 @@ class RoomTests(room_ends.Case):
         failed = self.refused()
         self.assertEqual((failed.status, failed.command), (400, "msg"))
         self.assertIn("/msg @alice", failed.text)
-        self.assertIn("without /msg the same line goes to #den", failed.text)
+        self.assertIn("without /msg the line goes to #den", failed.text)
 
     def test_a_member_who_left_is_none(self) -> None:
         self.alice.node.rooms.part()

@@ -23,6 +23,7 @@ from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
+from chatproto.wire.reasons import Reason
 from tests.client.keyed_program import (
     BOB,
     BOB_HOST,
@@ -34,7 +35,7 @@ from tests.client.keyed_program import (
 from tests.client.tls_net import DATE, FarPerson
 from tests.limits import DEFAULTS
 
-CHANGED = "the key of {} has changed"
+CHANGED = "refused: the key of {} has changed"
 MOST_MEETINGS = 256
 """Introductions that are carried out at once (`client/rendezvous_table.py`)."""
 
@@ -88,8 +89,8 @@ class CallerTests(Case):
         self.node.msg("for dan", "dan")
         self.node.trust("dan", key_of("eve"))
         self.assertEqual(self.kept(), ["for dan"])
-        [text] = [one for one in self.texts(Notice) if "waits on for" in one]
-        self.assertIn("whose key is another", text)
+        [text] = [one for one in self.texts(Notice) if "still queued for" in one]
+        self.assertIn("who has another key", text)
 
     def test_our_own_key_is_refused(self) -> None:
         mirror = self.called("bob", IDENTITIES["alice"])
@@ -101,8 +102,10 @@ class CallerTests(Case):
         eve = self.called("bob", IDENTITIES["eve"])
         self.assertEqual(self.refused(eve), 403)
         self.assertEqual((self.told(IncomingCallEvent), self.warnings()), ([], 1))
-        self.assertIn(f"known: {key_of('bob')}", self.texts(Failed)[1])
-        self.assertIn(f"shown: {key_of('eve')}", self.texts(Failed)[2])
+        [told] = self.told(Failed)
+        self.assertIs(told.code, Reason.OTHER_KEY)
+        self.assertIn(f"Known: {key_of('bob')}", told.text)
+        self.assertIn(f"type /trust bob {key_of('eve')}", told.text)
 
     def test_warnings_of_one_id_are_limited(self) -> None:
         for _ in range(3):
@@ -143,7 +146,7 @@ class CallerTests(Case):
     def test_calls_of_strangers_do_not_take_what_is_typed(self) -> None:
         self.called("eve")
         self.node.say("hello")
-        self.assertIn("you are talking with nobody", self.texts(Failed)[0])
+        self.assertIn("you are in no conversation", self.texts(Failed)[0])
 
     def test_a_second_call_of_one_key_is_the_same_conversation(self) -> None:
         first = self.called("bob")

@@ -107,5 +107,7 @@ class UnansweredTests(Case):
         self.net.wait(6.0, 1.0)
         self.work()
         last = self.told(FileChanged)[-1]
-        self.assertEqual((last.state, last.reason), ("cancelled", "they did not answer the offer"))
+        self.assertEqual(
+            (last.state, last.reason), ("cancelled", "the peer did not answer the offer")
+        )
         self.assertEqual(len(bob.heard(Cancel)), 1)

@@ -41,19 +41,19 @@ class MessageNewsTests(SynchronousTestCase):
         self.news.kept("bob", 2)
         for id in (1, 2, 2):
             self.news.became("bob", MessageOutcome(id, DELIVERED, "hi", ""))
-        wait = Notice("message 2 waits for bob: /unsend 2 takes it back", "bob", 2)
+        wait = Notice("message 2 is queued for bob (/unsend 2 to cancel)", "bob", 2)
         told = [Delivered("bob", id, text) for id, text in ((1, None), (2, "hi"), (2, None))]
         self.assertEqual(self.events, [wait, *told])
 
     def test_one_that_does_not_arrive_always_is_with_the_reason(self) -> None:
-        self.news.became("bob", MessageOutcome(1, UNDELIVERED, "hi", "taken back"))
+        self.news.became("bob", MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"))
         self.news.became("bob", MessageOutcome(2, UNDELIVERED, "there", ""))
         self.news.became("bob", MessageOutcome(3, UNCERTAIN, "you", ""))
-        self.news.unsaid("bob", "me", "the connection ended")
+        self.news.unsaid("bob", "me", "connection lost")
         wanted = [
-            Undelivered("bob", "taken back", 1, "hi"),
-            Undelivered("bob", "it did not arrive", 2, "there"),
+            Undelivered("bob", "cancelled with /unsend", 1, "hi"),
+            Undelivered("bob", "the connection ended before it arrived", 2, "there"),
             Uncertain("bob", 3, "you"),
-            Undelivered("bob", "the connection ended", text="me"),
+            Undelivered("bob", "connection lost", text="me"),
         ]
         self.assertEqual(self.events, wanted)

@@ -170,7 +170,11 @@ class NeighbourTests(SynchronousTestCase):
         near.start("0.0.0.0", 5556)
         self.assertEqual(
             self.events,
-            [Notice("--beacon: nobody nearby can find you: lo: Operation not permitted")],
+            [
+                Notice(
+                    "--beacon does not work, nobody nearby can find you: lo: Operation not permitted"
+                )
+            ],
         )
         near.stop()
 
@@ -184,7 +188,7 @@ class NeighbourTests(SynchronousTestCase):
     def test_without_beacon_the_command_says_what_it_wants(self) -> None:
         self.begin(beacon=False)
         self.node.nearby()
-        self.assertIn("that wants --beacon", self.failures())
+        self.assertIn("start with --beacon", self.failures())
 
     def test_nobody_is_one_line(self) -> None:
         answer = self.shown()
@@ -268,15 +272,15 @@ class NeighbourTests(SynchronousTestCase):
         self.air.heard(encode(Beacon("bob", KEYS[1], 5557)), "10.0.0.66")
         self.call()
         self.assertEqual(self.placed, [])
-        self.assertIn("several nearby say to be bob", self.failures())
+        self.assertIn('2 peers nearby use the id "bob"', self.failures())
         self.assertIn("10.0.0.2:5557, 10.0.0.66:5557", self.failures())
 
     def test_who_is_not_there_is_told_of(self) -> None:
         self.call()
-        self.assertIn("bob is not nearby", self.failures())
+        self.assertIn('"bob" is not nearby', self.failures())
         self.begin(beacon=False)
         self.call()
-        self.assertIn("/chat host:port calls directly", self.failures())
+        self.assertIn("call with /chat HOST:PORT", self.failures())
 
     def test_nobody_is_called_in_the_open_because_of_a_beacon(self) -> None:
         self.air.heard(BOB, "10.0.0.2")
@@ -288,22 +292,22 @@ class NeighbourTests(SynchronousTestCase):
         self.air.heard(BOB, "10.0.0.2")
         self.call()
         self.assertEqual((server.asked, self.placed), (["bridge bob"], []))
-        server.answers[0].errback(ServerRefused("404 no such client", 404))
+        server.answers[0].errback(ServerRefused("not found", 404))
         self.assertEqual([one.client_id for one in self.placed], ["bob?"])
 
     def test_who_is_away_for_the_server_may_be_nearby(self) -> None:
         self.begin(server := SlowServer())
         self.air.heard(BOB, "10.0.0.2")
         self.call()
-        server.answers[0].errback(ServerRefused("480 known but away", 480))
+        server.answers[0].errback(ServerRefused("not online now", 480))
         self.assertEqual([one.client_id for one in self.placed], ["bob?"])
         self.assertEqual(server.asked, ["bridge bob"])  # and is not watched
 
     def test_the_server_s_refusal_is_told_where_nobody_is_nearby(self) -> None:
         self.begin(server := SlowServer())
         self.call()
-        server.answers[0].errback(ServerRefused("404 no such client", 404))
-        self.assertIn("404 no such client: bob", self.failures())
+        server.answers[0].errback(ServerRefused("not found", 404))
+        self.assertIn('the server knows no "bob"', self.failures())
 
     # What else follows.
 

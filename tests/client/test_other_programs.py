@@ -45,7 +45,7 @@ class HangUpTests(OtherProgramCase):
         self.net.wait(1)
         wire.ends()
         hint = self.notices()[-1]
-        self.assertIn("their program may speak another dialect: /chat --as ", hint)
+        self.assertIn("speaks another dialect: try /chat --as ", hint)
         self.assertTrue(hint.endswith(f" {BOB}"), hint)
         names = hint.split("--as ")[1].split(" ")[0].split("|")
         self.assertEqual(set(names), set(DIALECTS) - {"canon", "lobby"})
@@ -223,7 +223,7 @@ class LengthTests(OtherProgramCase):
         self.assertEqual(len(self.spent(wire)), 1)
         failed = self.told(Failed)[-1]
         self.assertEqual(failed.status, 413)
-        self.assertIn("1024 at most", failed.text)
+        self.assertIn("may take only 1024", failed.text)
         self.node.say("é" * 600)
         self.assertEqual(len(self.spent(wire)), 2)
 

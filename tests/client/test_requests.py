@@ -102,12 +102,12 @@ class RequestsTests(SynchronousTestCase):
 
     def test_an_error_is_a_sentence(self) -> None:
         self.assertEqual(LocalError(404, "there is nobody").sentence, "there is nobody")
-        self.assertEqual(LocalError(404).sentence, "404 no such client")
-        later = ServerRefused("429 slow down", 429, 5)
-        self.assertEqual(later.sentence, "429 slow down: try again in 5 s")
+        self.assertEqual(LocalError(404).sentence, "not found")
+        later = ServerRefused("too many requests in a short time", 429, 5)
+        self.assertEqual(later.sentence, "too many requests in a short time: try again in 5 s")
 
     def test_an_error_is_told_with_its_code_and_status(self) -> None:
-        told = Failed.of(ServerRefused("429 slow down", 429, 5), "info")
+        told = Failed.of(ServerRefused("too many requests in a short time", 429, 5), "info")
         self.assertEqual((told.code, told.status, told.retry_after), (Reason.RATE_LIMITED, 429, 5))
         unknown = Failed.of(LocalError(404, "there is nobody", Reason.UNKNOWN_NAME), "who")
         self.assertEqual((unknown.code, unknown.status), (Reason.UNKNOWN_NAME, 404))

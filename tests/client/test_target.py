@@ -75,7 +75,7 @@ class QueueTests(Case):
             self.lines()[-2:],
             [
                 "* what you type is queued for bob, who is away",
-                "* message 1 waits for bob: /unsend 1 bob takes it back",
+                "* message 1 is queued for bob (/unsend 1 bob to cancel)",
             ],
         )
         self.node.switch("carol")
@@ -83,7 +83,7 @@ class QueueTests(Case):
         self.net.wait(1)
         self.assertEqual(carol.texts, ["for carol"])
         self.node.switch("eve")
-        self.assertIn("no conversation with eve", self.texts(Failed)[-1])
+        self.assertIn('no conversation with "eve"', self.texts(Failed)[-1])
 
     def test_a_refused_call_queues_nothing(self) -> None:
         for status in (603, 403):
@@ -93,14 +93,14 @@ class QueueTests(Case):
             bob.tell(Error(status, about="CHAT"))
             self.net.wait(1)
             self.node.say("hello?")
-            self.assertIn("talking with nobody", self.texts(Failed)[-1])
+            self.assertIn("not sent: the conversation", self.texts(Failed)[-1])
             self.assertEqual(self.kept(), [])
 
     def test_a_call_that_was_given_up_queues_nothing(self) -> None:
         self.node.chat(BOB)
         self.node.quit()
         self.node.say("hello?")
-        self.assertIn("talking with nobody", self.texts(Failed)[-1])
+        self.assertIn("in no conversation", self.texts(Failed)[-1])
         self.assertEqual(self.kept(), [])
 
     def test_quit_ends_the_program_where_somebody_is_only_away(self) -> None:
@@ -120,7 +120,7 @@ class OutboxTests(Case):
 
     def test_what_waits_is_listed_with_the_time_it_was_said(self) -> None:
         self.node.outbox()
-        self.assertEqual(self.shown().lines, ("nothing waits",))
+        self.assertEqual(self.shown().lines, ("no messages are queued",))
         self.node.msg("for bob", "bob")
         self.node.msg("for carol", "carol")
         self.node.outbox()
@@ -160,7 +160,7 @@ class OutboxTests(Case):
             self.assertEqual(date_of(message.said), DATE)
             self.node.switch("bob")
         self.node.history("20", "eve")
-        self.assertIn("nothing was said with eve", self.texts(Failed)[-1])
+        self.assertIn('no messages with "eve" are kept', self.texts(Failed)[-1])
 
 
 class EndedTests(Case):
@@ -178,7 +178,7 @@ class EndedTests(Case):
         self.node.say("my secret, bob")
         self.net.wait(1)
         self.assertEqual(carol.texts, [])
-        self.assertIn("that was not sent, for bob is not there", self.texts(Failed)[-1])
+        self.assertIn("not sent: the conversation with bob has ended", self.texts(Failed)[-1])
         self.node.switch("carol")
         self.node.say("hello carol")
         self.net.wait(1)
@@ -229,8 +229,7 @@ class MeantTests(Case):
         self.node.switch("carol")
         self.assertEqual(
             self.enter(meant, "hello"),
-            "not sent: this line was typed for bob, and what you type goes to carol now; "
-            "Enter sends it there",
+            "not sent: typed for bob, and what you type goes to carol now. Enter sends it there",
         )
         self.assertEqual((bob.texts, carol.texts), ([], []))
         self.enter(self.node.target, "hello")
@@ -240,8 +239,9 @@ class MeantTests(Case):
         bob, meant = self.called("bob"), self.node.target
         bob.leaves()
         self.net.wait(1)
-        self.assertEqual(self.enter(meant, "hello"), "not sent: bob is no longer there")
-        self.assertEqual(self.enter(meant, "/quit"), "not sent: bob is no longer there")
+        why = "not sent: the conversation with bob has ended (/chat ID calls a peer)"
+        self.assertEqual(self.enter(meant, "hello"), why)
+        self.assertEqual(self.enter(meant, "/quit"), why)
         self.assertEqual(self.codes, [])
 
     def test_a_line_typed_for_nobody_does_not_go_to_who_calls_meanwhile(self) -> None:
@@ -249,7 +249,7 @@ class MeantTests(Case):
         bob = self.called("bob")
         self.assertEqual(
             self.enter(meant, "hello"),
-            "not sent: what you type goes to bob now; Enter sends it there",
+            "not sent: what you type goes to bob now, Enter sends it there",
         )
         self.assertEqual(bob.texts, [])
 
@@ -399,7 +399,10 @@ class RoomTests(room_ends.Case):
         self.alice.node.in_room.kick("bob")
         self.hall.settle()
         shown = carry_out_for(meant, "hello?", self.bob.node.client)
-        self.assertEqual(getattr(shown, "text", ""), "not sent: you are no longer in #den")
+        self.assertEqual(
+            getattr(shown, "text", ""),
+            "not sent: you are no longer in #den (/chat ID calls a peer)",
+        )
 
     def test_an_action_is_one_at_all_members_in_history_and_in_the_log(self) -> None:
         carol = self.hall.person("carol", ledger=MemoryLedger())
@@ -435,7 +438,7 @@ class RoomTests(room_ends.Case):
         self.alice.node.in_room.kick("bob")
         self.hall.settle()
         self.bob.node.say("hello?")
-        self.assertIn("that was not sent, for you are not in #den", self.bob.failures()[-1])
+        self.assertIn("not sent: you are no longer in #den", self.bob.failures()[-1])
 
 
 NAMES = ("bob", "carol", "eve")

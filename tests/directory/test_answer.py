@@ -148,7 +148,7 @@ class JudgingTests(SynchronousTestCase):
 
     def test_a_no_with_a_code_is_said_in_the_protocols_words(self) -> None:
         error = self.refused(b"ERROR\r\nStatus: 409 whatever\r\n\r\n")
-        self.assertEqual((str(error), error.status), ("409 id taken", 409))
+        self.assertEqual((str(error), error.status), ("that id belongs to another key", 409))
         error = self.refused(b"ERROR\r\nStatus: 499 odd\r\n\r\n")
         self.assertEqual((str(error), error.status), ("499 odd", 499))
 
@@ -163,9 +163,9 @@ class JudgingTests(SynchronousTestCase):
             (b"\x15\x03\x01\x00\x02\x02\x28", "TLS"),
             (b"HTTP/1.1 400 Bad Request\r\n", "web server"),
             (b"<html>", "web server"),
-            (b"220 mail.example ESMTP\r\n\r\n", "no chat server"),
+            (b"220 mail.example ESMTP\r\n\r\n", "not a chat server"),
         ):
             error = self.assertRaises(NoAnswer, read_answer, data, False)
             self.assertIn(words, str(error))
         error = self.assertRaises(NoAnswer, read_answer, b"SSH-2.0-x\r\n", True)
-        self.assertIn("no chat server", str(error))
+        self.assertIn("not a chat server", str(error))

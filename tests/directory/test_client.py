@@ -201,7 +201,7 @@ class AskingTests(SynchronousTestCase):
             course.lose(end)
             course.wait(1)
             self.assertEqual(course.calls, 1)
-            why = "closed at INFO, which the assignment does not have"
+            why = "closed the connection at INFO, it has no list of clients"
             self.assertEqual(str(course.result), f"the server at 10.1.1.1:5555 {why}")
 
     def test_a_server_that_does_not_know_info_is_said_to(self) -> None:
@@ -209,7 +209,7 @@ class AskingTests(SynchronousTestCase):
         course.ask(course.server.info())
         course.accept()
         course.wait(6)
-        self.assertIn("does not answer INFO, which the assignment does not", str(course.result))
+        self.assertIn("does not answer INFO, it has no list", str(course.result))
 
     def test_an_answer_of_a_whole_buffer_is_its_text(self) -> None:
         course = Course()
@@ -233,7 +233,9 @@ class AskingTests(SynchronousTestCase):
         course.say(b"ERROR\r\nStatus: 401 first\r\n\r\n")
         self.assertIsInstance(course.result, ServerRefused)
         self.assertEqual(course.result.status, 401)
-        self.assertEqual(str(course.result), "the server refused: 401 register or log in first")
+        self.assertEqual(
+            str(course.result), "the server refused: you are not registered or not logged in"
+        )
         self.assertTrue(course.clean)
 
 
@@ -258,7 +260,7 @@ class EndTests(SynchronousTestCase):
         course.bridge()
         course.wait(5.1)
         self.assertIsInstance(course.result, ServerUnreachable)
-        self.assertIn("nothing answers there", str(course.result))
+        self.assertIn("cannot be reached (no answer)", str(course.result))
         self.assertTrue(course.reactor.connectors[-1].stoppedConnecting)
         self.assertEqual(course.reactor.getDelayedCalls(), [])
 
@@ -269,7 +271,7 @@ class EndTests(SynchronousTestCase):
         course.say(b"BRIDGEACK\r\n" + b"x" * 89)
         self.assertEqual(course.got, [])
         course.say(b"x")
-        self.assertIn("answers without end", str(course.result))
+        self.assertIn("sends an answer without end", str(course.result))
         self.assertTrue(course.clean)
 
     def test_to_cancel_it_closes_the_connection(self) -> None:
@@ -300,7 +302,7 @@ class EndTests(SynchronousTestCase):
 
     def test_unreachable_server_is_one_sentence(self) -> None:
         for why, words in (
-            (ConnectionRefusedError(111, "x"), "there is no server at 10.1.1.1:5555"),
+            (ConnectionRefusedError(111, "x"), "no server at 10.1.1.1:5555"),
             (NoRouteError(113, "No route"), "the server at 10.1.1.1:5555 cannot be reached"),
         ):
             course = Course()
@@ -318,7 +320,7 @@ class EndTests(SynchronousTestCase):
             reactor.nameResolver = NoNames()
             course.bridge()
             self.assertIsInstance(course.result, ServerUnreachable)
-            self.assertEqual(str(course.result), f"there is no host {host}")
+            self.assertEqual(str(course.result), f"no host named {host}")
             self.assertEqual(course.reactor.getDelayedCalls(), [])
 
     def test_other_kinds_of_servers_are_recognised(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import signal
 import time
 from collections.abc import Callable
@@ -40,10 +39,8 @@ class Account:
         }
         if event["event"] in kinds:
             kinds[event["event"]].append(event)
-        elif event["event"] == "notice":
-            kept = re.search(r"message (\d+) waits for (\S+):", event["text"])
-            if kept:
-                self.waits[int(kept[1])] = kept[2]
+        elif event["event"] == "notice" and "to" in event and "id" in event:
+            self.waits[event["id"]] = event["to"]
 
     @property
     def state(self) -> str:

@@ -55,7 +55,7 @@ def test_a_full_disk_stalls_it_and_with_room_it_goes_on(
         number = way.bob.take()
         # Not begun: it is known beforehand that it cannot fit.
         assert "big.bin needs 16,777,216 bytes and" in way.bob.file("stalled")["reason"]
-        assert way.alice.file("stalled")["reason"] == "they cannot write it now"
+        assert way.alice.file("stalled")["reason"] == "the peer cannot write it now"
         assert list(way.bob.downloads.iterdir()) == []
         filler.unlink()
         way.bob.now.send_line(f"/accept {number}")
@@ -139,7 +139,7 @@ def test_a_source_that_vanishes_is_said_and_what_came_serves_when_it_is_back(
     path.rename(away)
     way.proxy.cut()
     assert "No such file" in way.alice.file("failed")["reason"]
-    assert way.bob.file("cancelled")["reason"] == "they cancelled it"
+    assert way.bob.file("cancelled")["reason"] == "the peer cancelled it"
     kept, before = way.bob.part(), way.proxy.passed
     assert kept > 0
     away.rename(path)
@@ -164,7 +164,7 @@ def test_a_folder_whose_files_come_and_go_meanwhile_arrives_as_it_is_at_last(
     way.bob.moved(MIB)
     (folder / "6").unlink()
     noise(folder / "8", MIB, 8)
-    way.bob.now.event("file", reason="it has changed and comes anew", timeout=60)
+    way.bob.now.event("file", reason="changed by the sender, starting again", timeout=60)
     way.bob.done()
     way.alice.done()
     way.bob.assert_whole({f"many/{one.name}": sha256(one) for one in folder.iterdir()})

@@ -142,7 +142,7 @@ def test_without_beacon_nobody_is_told_and_nobody_found(stage: Stage) -> None:
     alice.send_line("/nearby")
     assert "bob" not in [one["id"] for one in alice.event("answer", command="nearby")["people"]]
     alice.send_line("/chat bob")
-    alice.event("error", text=lambda text: "bob is not nearby" in str(text))
+    alice.event("error", text=lambda text: '"bob" is not nearby' in str(text))
 
 
 def test_a_beacon_with_somebody_s_name_and_another_s_key_leads_nowhere(stage: Stage) -> None:

@@ -66,7 +66,7 @@ def test_scripts_and_person_share_the_client_and_not_the_place_they_speak_in(
         for script in (one, other):
             script.event("delivered", to="bob")
         screen.send_line("to whom?")
-        screen.expect(re.compile("you are talking with nobody"))
+        screen.expect(re.compile("you are in no conversation"))
         other.say("nor I")
         other.event("error", command="say")
     assert not [line for line in screen.lines if "no conversation" in line]

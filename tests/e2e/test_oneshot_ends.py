@@ -93,7 +93,7 @@ def test_a_disk_that_takes_no_more_ends_both_and_later_it_goes_on(
     assert "big.bin cannot be written: " in one_line(taking)
     assert sending.wait() == 4, sending.transcript()
     line = one_line(sending)
-    assert "they cannot write it now" in line or "left" in line, line
+    assert "the peer cannot write it now" in line or "left" in line, line
     assert (bob.downloads / "big.bin.part").stat().st_size == 2 * MIB
     taking = bob.begin("receive", "--once", "--json")
     told(taking, "registered")

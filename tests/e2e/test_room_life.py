@@ -164,7 +164,7 @@ def test_a_private_message_is_never_the_servers_and_waits_for_who_is_away(stage:
     assert bob.wait() == 0
     alice.event("bye", id="bob")
     alice.send_line("/msg @bob for your eyes too")
-    alice.event("notice", text=lambda text: "waits for bob" in text)
+    alice.event("notice", to="bob", id=lambda id: id is not None)
     back: JsonClient = stage.start(
         "chatclient", "--id", "bob", "--port", f"tcp:{free_port()}:interface=127.0.0.1",
         "--server", f"127.0.0.1:{port}", "--ui", "json", kind=JsonClient, home=home,

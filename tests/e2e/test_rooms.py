@@ -210,7 +210,7 @@ def test_the_plain_interface_shows_rooms_as_lines(stage: Stage) -> None:
     bob.send_line("good day")
     alice.expect("#den bob> good day")
     alice.send_line("/who")
-    alice.expect("* #den: 2 are there, current")
+    alice.expect("* #den: 2 members, current")
     alice.send_line("/history 2")
     alice.expect(re.compile(r"^\d\d:\d\d #den alice> hello$"))
     alice.expect(re.compile(r"^\d\d:\d\d #den bob> good day$"))

@@ -99,7 +99,7 @@ def test_a_client_of_an_older_version_is_one_line(stage: Stage) -> None:
                     lines.readline()
                     told = {
                         "event": "error",
-                        "text": "you are talking with nobody",
+                        "text": "you are in no conversation",
                         "command": "say",
                     }
                     lines.write(json.dumps(told).encode() + b"\n")

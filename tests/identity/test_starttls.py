@@ -136,7 +136,7 @@ class StartTlsTests(TestCase):
         await self.meet(called, caller)
         await gatherResults([called.gone, caller.gone])
         self.assertEqual(caller.trouble, "that is not Bob's key")
-        self.assertEqual(called.trouble, "they refused our key")
+        self.assertEqual(called.trouble, "the other program refused our key")
         self.assertIsNone(called.handshake.peer_key)
 
     async def test_a_refused_client_learns_it_from_the_end(self) -> None:
@@ -147,7 +147,7 @@ class StartTlsTests(TestCase):
         await self.meet(called, caller)
         await gatherResults([called.gone, caller.gone])
         self.assertTrue(caller.done)  # in TLS 1.3 it is done before it is judged
-        self.assertEqual(caller.trouble, "they refused our key")
+        self.assertEqual(caller.trouble, "the other program refused our key")
         self.assertFalse(called.done)
 
     async def test_half_a_handshake_ends_with_its_connection(self) -> None:
@@ -157,4 +157,4 @@ class StartTlsTests(TestCase):
         caller.transport.loseConnection()
         await gatherResults([called.gone, caller.gone])
         self.assertFalse(called.done)
-        self.assertIn("in the middle of the TLS handshake", called.trouble)
+        self.assertIn("during the TLS handshake", called.trouble)

@@ -98,7 +98,7 @@ class WrongKeyTests(SynchronousTestCase):
         caller, called = pair(End(Tls(EVE), True), End(Tls(BOB), False, pinned(ALICE)))
         self.assertFalse(called.talk.done)
         self.assertEqual(called.talk.trouble, "that is not their key")
-        self.assertEqual(caller.talk.trouble, "they refused our key")
+        self.assertEqual(caller.talk.trouble, "the other program refused our key")
 
     def test_data_of_a_refused_client_is_not_read(self) -> None:
         called, client = End(Tls(BOB), False, pinned(ALICE)), Stranger.of(True, EVE)
@@ -116,7 +116,7 @@ class WrongKeyTests(SynchronousTestCase):
 
         _, called = pair(End(Tls(ALICE), True), End(Tls(BOB), False, broken))
         self.assertFalse(called.talk.done)
-        self.assertEqual(called.talk.trouble, "their key could not be judged")
+        self.assertEqual(called.talk.trouble, "the key could not be checked, the log has details")
         self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
         again = pair(End(Tls(ALICE), True), End(Tls(BOB), False))
         self.assertTrue(again[1].talk.accepted)
@@ -133,7 +133,7 @@ class StrangerTests(SynchronousTestCase):
 
     def test_a_client_without_a_certificate_is_refused(self) -> None:
         stranger = Stranger(True)
-        self.refused(stranger, End(Tls(BOB), False), "they showed no certificate")
+        self.refused(stranger, End(Tls(BOB), False), "the other program showed no certificate")
         self.assertRaisesRegex(SSL.Error, "certificate required", stranger.read)
 
     def test_older_tls_is_refused(self) -> None:
@@ -141,14 +141,14 @@ class StrangerTests(SynchronousTestCase):
             with self.subTest(who):
                 stranger = Stranger.of(client, EVE, newest=SSL.TLS1_2_VERSION)
                 end = End(Tls(BOB), not client)
-                self.refused(stranger, end, "they speak no TLS 1.3")
+                self.refused(stranger, end, "the other program has no TLS 1.3")
 
     def test_other_protocols_are_refused_before_our_certificate_is_shown(self) -> None:
         for who, client in SIDES.items():
             for alpn in ((), (b"h2",)):
                 with self.subTest(who, alpn=alpn):
                     stranger, end = Stranger.of(client, EVE, alpn=alpn), End(Tls(BOB), not client)
-                    self.refused(stranger, end, "they speak TLS but not bcp/2")
+                    self.refused(stranger, end, "the other program speaks TLS, but not bcp/2")
                     self.assertEqual(stranger.saw_certificate(), client)  # a server shows its first
 
     def test_one_protocol_among_others_is_enough(self) -> None:
@@ -166,7 +166,7 @@ class StrangerTests(SynchronousTestCase):
             for who, client in SIDES.items():
                 with self.subTest(f"{who} with {kind}"):
                     stranger, end = Stranger(client, private), End(Tls(BOB), not client)
-                    self.refused(stranger, end, "their certificate is not one of an Ed25519 key")
+                    self.refused(stranger, end, "the certificate is not one of an Ed25519 key")
 
     def test_a_certificate_that_no_reader_likes_is_refused_in_silence(self) -> None:
         private = new_key()
@@ -179,7 +179,7 @@ class StrangerTests(SynchronousTestCase):
                     simplefilter("ignore", DeprecationWarning)  # the other way refuses it as well
                     stranger = Stranger(client, private, odd)
                 end = End(Tls(BOB), not client)
-                self.refused(stranger, end, "their certificate is not one of an Ed25519 key")
+                self.refused(stranger, end, "the certificate is not one of an Ed25519 key")
 
     def test_dates_and_names_of_a_certificate_do_not_count(self) -> None:
         private = new_key()  # its certificate ended in 2001
@@ -204,7 +204,7 @@ class StrangerTests(SynchronousTestCase):
             for who, client in SIDES.items():
                 with self.subTest(who, padding=padding):
                     stranger, end = Stranger(client, private, shown), End(Tls(BOB), not client)
-                    self.refused(stranger, end, "their certificate is too large")
+                    self.refused(stranger, end, "the certificate of the other program is too large")
 
     def test_a_certificate_just_below_the_limit_is_taken(self) -> None:
         private = new_key()
@@ -221,7 +221,9 @@ class StrangerTests(SynchronousTestCase):
                 end = End(Tls(BOB), not client)
                 Stranger(client, private, chain=ballast).meet(end)
                 self.assertFalse(end.talk.accepted)
-                self.assertEqual(end.talk.handshake.refusal, "their certificate is too large")
+                self.assertEqual(
+                    end.talk.handshake.refusal, "the certificate of the other program is too large"
+                )
 
     def test_a_certificate_of_an_authority_is_worth_no_more_than_its_key(self) -> None:
         authority, private = new_key(), new_key()
@@ -281,7 +283,7 @@ class NoTlsTests(SynchronousTestCase):
                 end = End(Tls(ALICE), True)
                 end.give(text)
                 end.end()
-                self.assertEqual(end.talk.trouble, "they do not speak TLS")
+                self.assertEqual(end.talk.trouble, "the other program does not speak TLS")
 
     def test_a_handshake_that_stops_half_way_is_told(self) -> None:
         whole = End(Tls(ALICE), True).take()
@@ -291,7 +293,7 @@ class NoTlsTests(SynchronousTestCase):
                 end.give(whole[:length])
                 self.assertFalse(end.wire.disconnecting)
                 end.end()
-                self.assertIn("in the middle of the TLS handshake", end.talk.trouble)
+                self.assertIn("during the TLS handshake", end.talk.trouble)
 
     def test_a_polite_end_in_the_middle_is_no_error_of_ours(self) -> None:
         goodbye = bytes.fromhex("15030300020100")
@@ -299,7 +301,7 @@ class NoTlsTests(SynchronousTestCase):
         for end, data in ((called, caller.take() + goodbye), (caller, goodbye)):
             end.give(data)
             end.end()
-            self.assertIn("in the middle of the TLS handshake", end.talk.trouble)
+            self.assertIn("during the TLS handshake", end.talk.trouble)
 
     def test_another_alert_is_not_taken_for_a_refusal(self) -> None:
         end = End(Tls(ALICE), True)

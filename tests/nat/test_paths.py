@@ -124,7 +124,7 @@ def test_where_there_is_no_relay_that_is_said_at_once(
     here.person("bob", rig.home(Kind.OPEN))
     alice.send_line("/chat bob")
     gone = alice.event("session", id="bob", state="closed", timeout=SOON)
-    assert gone["reason"] == "the server has no relay for this call"
+    assert gone["reason"] == "the server relays nothing for this call"
 
 
 def test_who_wants_no_relay_hears_what_was_tried(

@@ -24,7 +24,7 @@ class KeepaliveTests(SynchronousTestCase):
         self.clock.advance(0.1)
         self.assertEqual(self.told, ["ask"])
         self.clock.advance(30)
-        self.assertEqual(self.told, ["ask", "nothing came for 60 s"])
+        self.assertEqual(self.told, ["ask", "nothing received for 60 s"])
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_whatever_comes_begins_it_anew(self) -> None:

@@ -104,7 +104,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.clock.advance(DEFAULTS.handshake_wait)
         self.assertTrue(wire.aborted)
         wire.protocol.connectionLost(Failure(ConnectionLost()))
-        self.assertEqual(self.one.happened, ["the TLS handshake was not done in time"])
+        self.assertEqual(self.one.happened, ["the TLS handshake timed out"])
 
     def test_a_few_messages_are_read_in_a_turn(self) -> None:
         self.connect()
@@ -155,7 +155,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.clock.advance(SILENCE)
         self.assertTrue(self.wire.aborted)
         self.wire.protocol.connectionLost(Failure(ConnectionLost()))
-        self.assertEqual(self.one.happened[-1], "nothing came for 30 s")
+        self.assertEqual(self.one.happened[-1], "nothing received for 30 s")
 
     def test_one_answer_serves_all_pings_that_came_while_it_could_not_be_written(self) -> None:
         self.connect()

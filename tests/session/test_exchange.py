@@ -189,7 +189,10 @@ class SayingTests(SynchronousTestCase):
     def test_a_message_that_is_taken_back_gives_the_turn_back(self) -> None:
         exchange = begun(half=True)
         exchange.say("hi", Wall(0.0))
-        wanted = [MessageOutcome(1, UNDELIVERED, "hi", "taken back"), TurnPassed(TurnHolder.MINE)]
+        wanted = [
+            MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"),
+            TurnPassed(TurnHolder.MINE),
+        ]
         self.assertEqual(exchange.unsend(1), wanted)
         self.assertFalse(exchange.still_says(StreamEntry(1, MSG, Wall(0.0), "hi")))
         self.assertRaises(LocalError, exchange.unsend, 1)

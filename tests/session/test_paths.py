@@ -68,7 +68,7 @@ class Dialling(SynchronousTestCase):
 
     def test_only_the_relay_and_none_there_fails_at_once(self) -> None:
         one = race(RaceRole.CALLER, A, mode=PathMode.RELAY, relay=False)
-        reasons = ((None, "the server has no relay for this call"),)
+        reasons = ((None, "the server relays nothing for this call"),)
         self.assertEqual(one.due(0.0), [GiveUp(reasons)])
         self.assertIsNone(one.deadline)
 
@@ -93,7 +93,7 @@ class Dialling(SynchronousTestCase):
             assert one.deadline is not None
             now = max(now, one.deadline)
         self.assertEqual(times, [float(second) for second in range(10)])
-        self.assertEqual(effects, [GiveUp(((None, "not wanted"), (A, "refused")))])
+        self.assertEqual(effects, [GiveUp(((None, "not tried (--path direct)"), (A, "refused")))])
 
     def test_once_only_where_the_other_does_not_dial(self) -> None:
         one = race(RaceRole.CALLER, A, mode=PathMode.DIRECT, punching=False)

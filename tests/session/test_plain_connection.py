@@ -268,7 +268,7 @@ class WritingTests(LinkTests):
         link.write_text(ME, "one")
         link.write_text(ME, "two")
         link.connectionLost(Failure(ConnectionLost()))
-        self.assertEqual(self.notes.lost, ("the connection ended", ("two",)))
+        self.assertEqual(self.notes.lost, ("connection lost", ("two",)))
         self.assertEqual(self.clock.getDelayedCalls(), [])
 
     def test_dropping_writes_nothing_more_and_reports_what_waited(self) -> None:

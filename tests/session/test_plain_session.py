@@ -233,8 +233,8 @@ class TalkingTests(SynchronousTestCase):
             [
                 StopDialling(),
                 Drop("a"),
-                Unsaid("two", "they left"),
-                SessionEnded("they left"),
+                Unsaid("two", "the peer left"),
+                SessionEnded("the peer left"),
             ],
         )
 

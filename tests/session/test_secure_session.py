@@ -207,14 +207,14 @@ class CallingTests(SynchronousTestCase):
         session = session_in(SessionState.ASKING)
         session.say("hi")
         effects = session.refused("a", 603)
-        self.assertEqual(effects[-1], SessionEnded("603 declined"))
+        self.assertEqual(effects[-1], SessionEnded("declined"))
         self.assertIn(Drop("a"), effects)
         self.assertEqual(session.unsent, 1)
 
     def test_no_answer_in_time_is_a_no(self) -> None:
         session = session_in(SessionState.ASKING)
         effects = session.no_answer()
-        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("they do not answer")])
+        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("no answer")])
 
     def test_a_second_connection_is_dropped(self) -> None:
         self.assertEqual(session_in(SessionState.ASKING).connected("b"), [Drop("b")])
@@ -243,7 +243,7 @@ class CalledTests(SynchronousTestCase):
     def test_it_is_refused_by_a_status(self) -> None:
         for no, status, reason in (
             (PeerSession.decline, 603, "declined"),
-            (PeerSession.ring_out, 480, "not answered in time"),
+            (PeerSession.ring_out, 480, "you did not answer in time"),
         ):
             effects = no(session_in(SessionState.RINGING))
             self.assertEqual(effects, [StopDialling(), Refuse("a", status), SessionEnded(reason)])
@@ -252,7 +252,7 @@ class CalledTests(SynchronousTestCase):
         for status in (405, 401):
             ended = session_in(SessionState.ASKING).refused("a", status)[-1]
             self.assertEqual(
-                ended, SessionEnded("that is a server, not a person: --server names one")
+                ended, SessionEnded("that is a server: start with --server HOST:PORT to use it")
             )
 
     def test_a_second_call_of_theirs_takes_the_place_of_the_first(self) -> None:
@@ -401,12 +401,14 @@ class EndTests(SynchronousTestCase):
 
     def test_their_farewell_ends_it(self) -> None:
         effects = session_in(SessionState.OPEN).left("a")
-        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("they left")])
+        self.assertEqual(effects, [StopDialling(), Drop("a"), SessionEnded("the peer left")])
 
     def test_taken_back_a_message_that_was_not_written_is_reported(self) -> None:
         session = session_in(SessionState.BROKEN)
         session.say("hi")
-        self.assertEqual(session.unsend(1), [MessageOutcome(1, UNDELIVERED, "hi", "taken back")])
+        self.assertEqual(
+            session.unsend(1), [MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend")]
+        )
         self.assertRaises(LocalError, session.unsend, 1)
         self.assertRaises(LocalError, PeerSession(BCP2).unsend, 1)
 

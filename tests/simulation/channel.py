@@ -51,7 +51,7 @@ class SimHandshake(Handshake):
     def accepted(self) -> bool:
         """Return True if the peer showed a key that was not refused."""
         if self.refusal is None and self.peer_key is None:
-            self.refusal = "they showed no certificate"
+            self.refusal = "the other program showed no certificate"
         return self.refusal is None
 
     def judge_key(self, key: str) -> str | None:
@@ -119,7 +119,7 @@ class Channel:
 
     def _take(self, line: bytes) -> None:
         if line == ALERT:
-            self._transport.fail(ChannelError("they refused our key"))
+            self._transport.fail(ChannelError("the other program refused our key"))
         elif not self._greeted and line == HELLO:
             self._greeted = True
             self._show()
@@ -132,7 +132,7 @@ class Channel:
                 self._show()
             self._finish()
         else:
-            self._transport.fail(ChannelError("they do not speak TLS"))
+            self._transport.fail(ChannelError("the other program does not speak TLS"))
 
     def _show(self) -> None:
         self._transport.send(SHOWN + self._handshake.own_key.encode() + b"\n")

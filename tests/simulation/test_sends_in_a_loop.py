@@ -106,7 +106,7 @@ class LoopTests(SynchronousTestCase):
             command, seconds = self.send(text)
             if command.notes:
                 waited.append(seconds)
-                self.assertIn("429 slow down", command.notes[0])
+                self.assertIn("too many requests", command.notes[0])
                 self.assertIn("trying again in 10 s", command.notes[0])
         self.assertEqual(self.heard, texts)
         self.assertTrue(waited, "the limit was never met")

@@ -303,7 +303,7 @@ class TargetTests(SynchronousTestCase):
         acting += ("/kick bob", "/ban bob 2h", "/topic news", "/settings kept=no", "/verify")
         for line in acting:
             node = asked_client()
-            node.gone = "not sent: bob is no longer there"
+            node.gone = "not sent: the conversation with bob has ended (/chat ID calls a peer)"
             shown = carry_out_for(None, line, node)
             assert isinstance(shown, Failed), line
             self.assertEqual((shown.text, shown.code), (node.gone, Reason.TARGET_CHANGED))
@@ -318,7 +318,7 @@ class TargetTests(SynchronousTestCase):
         named += ("/topic @#den news", "/unsend 3 bob", "/verify bob", "/accept", "/chat bob")
         for line in named:
             node = asked_client()
-            node.gone = "not sent: bob is no longer there"
+            node.gone = "not sent: the conversation with bob has ended (/chat ID calls a peer)"
             self.assertIsNone(carry_out_for(None, line, node), line)
             self.assertEqual(len(node.asked), 1)
 

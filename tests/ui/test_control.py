@@ -99,7 +99,7 @@ class ControlTests(SynchronousTestCase):
         one, other = Script(self.control), Script(self.control)
         self.answers = [
             CommandOutput("who", ("no conversation",)),
-            Failed("you are talking with nobody", code=Reason.NOT_FOUND),
+            Failed("you are in no conversation", code=Reason.NOT_FOUND),
         ]
         one.say(b"/who\n")
         self.assertEqual([event["event"] for event in one.read()], ["answer", "error"])

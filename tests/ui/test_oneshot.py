@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.ui.oneshot import AtServer, Over, SendText, Step, Work
 from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.ui.values import Values
+from chatproto.wire.reasons import Reason
 from tests.limits import DEFAULTS
 
 AWAY = "bob is away: you will be told when they come"
@@ -32,13 +33,8 @@ def session(state: str, **more: Any) -> dict[str, Any]:
 
 CODES = {
     AWAY: "away",
-    "408": "timeout",
-    "429": "rate-limited",
-    "503": "unavailable",
-    "404": "not-found",
-    "403": "refused",
-    "603": "declined",
-    "480": "not-answered",
+    **{one.sentence: one.code for one in Reason if one.status is not None},
+    Reason.NOT_ANSWERED.sentence: "not-answered",
 }
 
 
@@ -115,14 +111,19 @@ class SendTextTests(WorkTests):
             event("sent", to="carol", id=7, text="hi"),
             event("delivered", to="bob", id=6),
             event(
-                "undelivered", to="bob", id=6, text="other", reason="taken back", code="taken-back"
+                "undelivered",
+                to="bob",
+                id=6,
+                text="other",
+                reason="cancelled with /unsend",
+                code="taken-back",
             ),
             event(
                 "undelivered",
                 to="carol",
                 text="hi",
-                reason="404 no such client",
-                **coded("404 no such client"),
+                reason="not found",
+                **coded("not found"),
             ),
         ]
         self.feed(work, who("open"), *others, event("sent", to="bob", id=8, text="hi"))
@@ -136,32 +137,33 @@ class SendTextTests(WorkTests):
             "undelivered",
             to="bob",
             text="hi",
-            reason="404 no such client",
-            **coded("404 no such client"),
+            reason="not found",
+            **coded("not found"),
         )
         self.assertIn("knows no bob", self.ends(SendText("bob", "hi"), 3, who(), gone))
 
     def test_unknown_peer_that_declines(self) -> None:
-        gone = event(
-            "undelivered", to="bob", text="hi", reason="603 declined", **coded("603 declined")
-        )
+        gone = event("undelivered", to="bob", text="hi", reason="declined", **coded("declined"))
         self.assertIn("declined", self.ends(SendText("bob", "hi"), 3, who(), gone))
 
     def test_declined_text_does_not_stay_in_the_outbox(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
         commands = self.feed(
-            SendText("bob", "hi"), who(), kept, session("closed", reason="603 no", code="declined")
+            SendText("bob", "hi"),
+            who(),
+            kept,
+            session("closed", reason="declined", code="declined"),
         )
         self.assertEqual(commands[-1], do("unsend", id=4, to="bob"))
         self.assertEqual(self.over and self.over.code, 3)
 
     def test_text_is_kept_for_a_contact_that_is_away(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
         for events in ((kept, unreached(AWAY)), (unreached(AWAY), kept)):
             self.assertIn("outbox", self.ends(SendText("bob", "hi"), 4, who(), *events))
 
     def test_with_timeout_it_waits_for_delivery(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
         came = event("presence", id="bob", status="online")
         arrived = event("delivered", to="bob", id=4)
         work = SendText("bob", "hi", patient=True)
@@ -188,15 +190,15 @@ class SendTextTests(WorkTests):
             "undelivered",
             to="bob",
             text="hi",
-            reason="429 slow down: try again in 7 s",
-            **coded("429 slow down: try again in 7 s"),
+            reason="too many requests in a short time: try again in 7 s",
+            **coded("too many requests in a short time: try again in 7 s"),
         )
         refused = event(
             "error",
             command="chat",
             id="bob",
-            text="429 slow down",
-            **coded("429 slow down"),
+            text="too many requests in a short time",
+            **coded("too many requests in a short time"),
             retry_after=7,
         )
         work = SendText("bob", "hi")
@@ -210,9 +212,13 @@ class SendTextTests(WorkTests):
         self.assertEqual(step.commands, (do("chat", to="bob"), do("msg", to="bob", text="hi")))
 
     def test_a_kept_text_is_called_for_again_and_not_said_twice(self) -> None:
-        kept = event("notice", to="bob", id=4, text="message 4 waits for bob")
+        kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
         refused = event(
-            "error", command="chat", id="bob", text="503 unavailable", **coded("503 unavailable")
+            "error",
+            command="chat",
+            id="bob",
+            text="not available at the moment",
+            **coded("not available at the moment"),
         )
         for events in ((kept, refused), (refused, kept)):
             work = SendText("bob", "hi")
@@ -226,8 +232,8 @@ class SendTextTests(WorkTests):
             "error",
             command="chat",
             id="bob",
-            text="429 slow down",
-            **coded("429 slow down"),
+            text="too many requests in a short time",
+            **coded("too many requests in a short time"),
             retry_after=40,
         )
         work = SendFiles("bob", ["/a"])
@@ -272,7 +278,7 @@ class SendTextTests(WorkTests):
             self.assertEqual(work.doing(who("open")), "")
 
     def test_no_way_to_them_and_no_outbox(self) -> None:
-        nobody = event("error", command="msg", text="you are not talking with bob")
+        nobody = event("error", command="msg", text='in no conversation with "bob"')
         self.assertIn("refused", self.ends(
             SendText("bob", "hi"), 5, who(), unreached("connection refused"), nobody
         ))  # fmt: skip
@@ -284,8 +290,10 @@ class SendTextTests(WorkTests):
     def test_it_may_not_have_arrived(self) -> None:
         sent = event("sent", to="bob", id=7, text="hi")
         self.ends(SendText("bob", "hi"), 5, who("open"), sent, event("uncertain", to="bob", id=7))
-        back = event("undelivered", to="bob", id=7, reason="taken back", code="taken-back")
-        self.assertIn("taken", self.ends(SendText("bob", "hi"), 5, who("open"), sent, back))
+        back = event(
+            "undelivered", to="bob", id=7, reason="cancelled with /unsend", code="taken-back"
+        )
+        self.assertIn("cancelled", self.ends(SendText("bob", "hi"), 5, who("open"), sent, back))
 
     def test_text_kept_at_the_timeout(self) -> None:
         work = SendText("bob", "hi")
@@ -376,8 +384,8 @@ class SendFilesTests(WorkTests):
         self.assertIsNone(self.over)
 
     def test_unreachable_peer(self) -> None:
-        for reason, code in (("603 declined", 3), ("404 no such client", 3), (AWAY, 5),
-                             ("480 known but away", 5), ("connection refused", 5)):  # fmt: skip
+        for reason, code in (("declined", 3), ("not found", 3), (AWAY, 5),
+                             ("no answer", 5), ("connection refused", 5)):  # fmt: skip
             self.ends(SendFiles("bob", ["/a"]), code, who(), unreached(reason))
 
     def test_with_timeout_it_waits_for_the_peer(self) -> None:
@@ -476,7 +484,9 @@ class InfoTests(WorkTests):
         self.assertEqual(work.heard(gone).over, Over(5, "no connection"))
 
     def test_a_server_that_has_no_time_is_asked_again_when_it_says(self) -> None:
-        busy = event("error", command="info", text="429 slow down", retry_after=12)
+        busy = event(
+            "error", command="info", text="too many requests in a short time", retry_after=12
+        )
         work = ListRegistered()
         self.feed(work)
         for _ in range(5):
@@ -501,8 +511,10 @@ class AtServerTests(WorkTests):
             self.assertEqual(self.over, Over(0))
 
     def test_ends_when_it_refuses_us(self) -> None:
-        taken = event("error", command="register", text="server x: 409 id taken")
-        self.assertIn("taken", self.ends(AtServer(ListRegistered()), 3, taken))
+        taken = event(
+            "error", command="register", text="the server x refused: that id belongs to another key"
+        )
+        self.assertIn("another key", self.ends(AtServer(ListRegistered()), 3, taken))
         self.ends(AtServer(ListRegistered()), 3, event("registered"), taken)
 
     def test_hears_nothing_before(self) -> None:

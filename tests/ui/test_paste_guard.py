@@ -151,7 +151,7 @@ class PasteGuardTests(Case):
 
     def test_drop_without_a_question_is_one_sentence(self) -> None:
         self.paste("/drop")
-        self.assertEqual(self.lines, ["* no pasted lines wait for an answer"])
+        self.assertEqual(self.lines, ["* no pasted lines are waiting for an answer"])
 
     @given(st.lists(st.lists(st.sampled_from(["/quit", "hi", "", "//x", "/drop", "/nothing"]))))
     def test_behind_a_text_no_command_of_a_paste_runs(self, pastes: list[list[str]]) -> None:

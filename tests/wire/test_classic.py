@@ -30,7 +30,7 @@ from chatproto.wire.classic import (
 from chatproto.wire.codec import encode, read_message, shown
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import Contact
-from chatproto.wire.reasons import STATUS_WORDS
+from chatproto.wire.statuses import STATUS_WORDS
 
 CLIENT, SERVER, PEER = Sender.CLIENT, Sender.SERVER, Sender.PEER
 BYTES: list[tuple[Message, Sender, bytes]] = [

@@ -30,7 +30,7 @@ from chatproto.wire.classic import (
 from chatproto.wire.codec import encode
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
-from chatproto.wire.reasons import STATUS_WORDS
+from chatproto.wire.statuses import STATUS_WORDS
 from tests.limits import Limits
 from tests.wire.classic_lines import classic_receiver
 

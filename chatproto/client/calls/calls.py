@@ -126,7 +126,9 @@ class Calls:
             self.all.rename(one, one.called, named=one.named)
             if one.name != before and not one.quiet:
                 self._context.publish(
-                    Notice(f"{before} is called {one.name} now, for the name is another's")
+                    Notice(
+                        f"{before} is now called {one.name}, the name belongs to another contact"
+                    )
                 )
 
     def _means(self, name: str, recipient: Recipient) -> bool:
@@ -144,7 +146,7 @@ class Calls:
             name = next((one.name for one in self.all if one.key == key), key)
             most = f"{self._context.limits.person_log // 2**20} MiB"
             self._context.publish(
-                Notice(f"your log holds {most} of {name}: their oldest messages are removed")
+                Notice(f"your log has {most} of messages from {name}: the oldest are removed")
             )
         return max(wait, FULL_LOG) if posts.ledger.is_full(key) else wait
 
@@ -227,7 +229,7 @@ class Calls:
             was_current = False
         if was_current and len(self.all) and not self.leaving:
             names = ", ".join(one.name for one in self.all)
-            self._context.publish(Notice(f"still there: {names} (/switch)"))
+            self._context.publish(Notice(f"other conversations: {names} (/switch)"))
         self.ended(conversation)
         self._context.settled(None)
 

@@ -36,7 +36,15 @@ from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import NO_TLS, Cause, Reason, reason_of
+from chatproto.wire.reasons import (
+    KEY_OF_ANOTHER,
+    NO_SERVER_TO_RELAY,
+    NO_TLS,
+    OWN_KEY,
+    Cause,
+    Reason,
+    reason_of,
+)
 
 log = Logger()
 SHOWN = 3
@@ -209,10 +217,9 @@ class Connector:
         """Refuse any key but the peer's, or only our own if any will do; the reason is a `Cause`."""
         wanted = self.introduction.key
         if shown == self._trust.own_key:
-            return Cause(Reason.BAD_KEY, "that is your own key")
+            return OWN_KEY()
         if wanted and shown != wanted:
-            why = f"the key shown there is not that of {self.introduction.client_id}: {shown}"
-            return Cause(Reason.NOT_THEIRS, why)
+            return KEY_OF_ANOTHER(peer=self.introduction.client_id, shown=shown)
         return None
 
     def _dial(self, address: Address) -> None:
@@ -240,11 +247,7 @@ class Connector:
         where = self._place.filtered(self.introduction.relay)
         near = self._place.is_local or where == self._place.server
         if where is None:
-            self._carry(
-                self.race.failed(
-                    None, Cause(Reason.NO_SERVER, "there is no server to relay"), self._now()
-                )
-            )
+            self._carry(self.race.failed(None, NO_SERVER_TO_RELAY(), self._now()))
             return
         joining = self._dialer.join_relay(*where, self.introduction.ticket, near)
         self._under_way[None] = joining.cancel
@@ -300,14 +303,10 @@ def _why(reasons: list[tuple[Address | None, str]]) -> Cause:
     code = next((one for one in codes if one in NO_TLS), codes[0] if codes else Reason.NO_ADDRESS)
     told: dict[str, str] = {}  # the same of several addresses is said once
     for address, why in reasons:
-        where = "no relay" if address is None else host_port(*address)
+        where = "relay" if address is None else host_port(*address)
         told.setdefault(why, why if where in why or len(reasons) == 1 else f"{where}: {why}")
     sentence = "; ".join(list(told.values())[:SHOWN])
-    return (
-        Cause(code, sentence)
-        if sentence
-        else Cause(Reason.NO_ADDRESS, "there is no address to call")
-    )
+    return Cause(code, sentence) if sentence else Cause(Reason.NO_ADDRESS)
 
 
 def _unimportant(failure: Failure) -> None:

@@ -27,14 +27,24 @@ from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import Cause, CodedError, Reason
+from chatproto.wire.reasons import (
+    DIAL_CANCELLED,
+    DIAL_FAILED,
+    HOST_UNKNOWN,
+    NO_ANSWER_WITHIN,
+    NO_ROUTE,
+    NOBODY_LISTENS,
+    CodedError,
+    Reason,
+    reason_of,
+)
 
 
 class PeerUnreachable(CodedError):
     """The peer could not be reached; a sentence that is a `Cause` brings its code."""
 
-    def __init__(self, sentence: str, reason: Reason = Reason.UNREACHABLE) -> None:
-        super().__init__(sentence, sentence.reason if isinstance(sentence, Cause) else reason)
+    def __init__(self, sentence: str) -> None:
+        super().__init__(sentence, reason_of(sentence, Reason.UNREACHABLE))
 
 
 class Dialer:
@@ -95,22 +105,19 @@ class Dialer:
             case NoRelay():
                 return failure
             case ConnectionRefusedError():
-                cause = Cause(
-                    Reason.CONNECTION_REFUSED, f"nobody answers at {where} (connection refused)"
-                )
+                cause = NOBODY_LISTENS(where=where)
             case TimeoutError():
-                wait = f"{self._limits.dial_wait:g} s"
-                cause = Cause(Reason.NOT_ANSWERED, f"no answer from {where} within {wait}")
+                cause = NO_ANSWER_WITHIN(where=where, seconds=self._limits.dial_wait)
             case DNSLookupError():
-                cause = Cause(Reason.NO_HOST, f"there is no host {where.rpartition(':')[0]}")
+                cause = HOST_UNKNOWN(host=where.rpartition(":")[0])
             case NoRouteError():
-                cause = Cause(Reason.UNREACHABLE, f"there is no way to {where} from this machine")
+                cause = NO_ROUTE(where=where)
             case CancelledError() | ConnectingCancelledError():
-                cause = Cause(Reason.CANCELLED, f"the call to {where} was cancelled")
+                cause = DIAL_CANCELLED(where=where)
             case ValueError() | gaierror():  # no name can look so
-                cause = Cause(Reason.NO_HOST, f"there is no host {where.rpartition(':')[0]}")
+                cause = HOST_UNKNOWN(host=where.rpartition(":")[0])
             case ConnectError() | OSError():
-                cause = Cause(Reason.UNREACHABLE, f"{where} cannot be reached ({error})")
+                cause = DIAL_FAILED(where=where, error=error)
             case _:
                 failure.raiseException()
         raise PeerUnreachable(cause)

@@ -34,7 +34,17 @@ from chatproto.session.state import SessionState
 from chatproto.wire.dialects import BCP2, DIALECTS, Capabilities, Dialect
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import ID, Contact, read_host_port
-from chatproto.wire.reasons import NO_TLS, Cause, CodedError, Reason
+from chatproto.wire.reasons import (
+    ANOTHER_ANSWERED,
+    HAS_KEY,
+    NO_ADDRESS_PLAIN,
+    NO_DIALECT,
+    NO_KEY_OF_OURS,
+    NO_TLS,
+    NOT_IN_PLAIN_TEXT,
+    SPEAKS_PLAIN,
+    CodedError,
+)
 
 UNKNOWN = "them"
 """The name of whoever /bridge found, until it is known who that is."""
@@ -74,9 +84,7 @@ class CallDialer:
         if target:
             recipient = self._calls.names.resolve(target)
         if recipient.key is not None and manner is not BCP2:
-            raise LocalError(
-                403, f"{target} has a key, and is not called in plain text: /chat {target}"
-            )
+            raise LocalError(403, HAS_KEY(peer=target))
         known = self._calls.all.with_recipient(recipient) if target else None
         if known is not None and known.state is not SessionState.CALLING:
             self._resume(known)
@@ -132,17 +140,12 @@ class CallDialer:
         if contact is not None:
             host, port = contact.host, contact.port
         if host is None or port is None:
-            raise PeerUnreachable(
-                f"no address for {conversation.name}: /bridge or /info may tell it",
-                Reason.NO_ADDRESS,
-            )
+            raise PeerUnreachable(NO_ADDRESS_PLAIN(peer=conversation.name))
         dialect = conversation.session.dialect
         assert isinstance(dialect, Dialect)
         link = await self._dialer.dial(self._plain, host, port, dialect)
         if not self._connections.join(link, conversation):
-            raise PeerUnreachable(
-                f"{conversation.name} is not spoken to in plain text", Reason.NOT_THEIRS
-            )
+            raise PeerUnreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name))
         return link
 
     # How it follows.
@@ -166,7 +169,7 @@ class CallDialer:
         was, name = conversation.was, conversation.name
         known = conversation.key is not None and not conversation.quiet
         if known and was != name and ID.fullmatch(was) is not None:
-            self._context.publish(Notice(f"{was} is called {name} here"))
+            self._context.publish(Notice(f"{was} has the name {name} here"))
 
     def _dial(self, conversation: Conversation, contact: Contact) -> None:
         conversation.host, conversation.port = contact.host, contact.port
@@ -193,17 +196,15 @@ class CallDialer:
             if self._connections.join(link, conversation):
                 conversation.perform(session.connected(link))
             else:
-                conversation.perform(
-                    session.unreachable(
-                        Cause(Reason.NOT_THEIRS, "they are not spoken to in plain text")
-                    )
-                )
+                conversation.perform(session.unreachable(NOT_IN_PLAIN_TEXT(peer=conversation.name)))
 
         def failed(failure: Any) -> None:
             failure.trap(PeerUnreachable)
             conversation.dialling = None
             if session.state is SessionState.OPEN:
-                self._context.publish(Notice(f"calling back in vain: {failure.value}"))
+                self._context.publish(
+                    Notice(f"{conversation.name} could not be called back: {failure.value}")
+                )
             conversation.perform(session.unreachable(failure.value.cause))
 
         dialled.addCallbacks(connected, failed)
@@ -219,8 +220,7 @@ class CallDialer:
             conversation.dialling = None
             cause = error.cause
             if error.reason in NO_TLS:
-                plain = "if they speak plain text only, /chat --as canon calls in the open"
-                cause = Cause(error.reason, f"{cause}; {plain}")
+                cause = SPEAKS_PLAIN.around(cause)
             conversation.perform(session.unreachable(cause))
         else:
             conversation.dialling = None
@@ -231,9 +231,7 @@ class CallDialer:
             elif self._connections.adopt(link, conversation):
                 conversation.perform(session.connected(link))
             else:
-                conversation.perform(
-                    session.unreachable(Cause(Reason.NOT_THEIRS, "somebody else answers there"))
-                )
+                conversation.perform(session.unreachable(ANOTHER_ANSWERED()))
 
     def _resume(self, known: Conversation, target: bool = True) -> None:
         """Go on with a conversation that is there; if it rings, calling them takes the call.
@@ -307,12 +305,12 @@ class OutgoingCalls:
         """
         if dialect and dialect not in DIALECTS:
             known = ", ".join(sorted(DIALECTS))
-            why = f"there is no dialect {dialect}; there are {known}"
+            why = NO_DIALECT(name=dialect, known=known)
             self._requests.fail("chat", LocalError(400, why))
             return
         plain = dialect or self._plain_dialect(target)
         if not plain and self._trust is None:
-            self._requests.fail("chat", LocalError(405, "there is no key to call with"))
+            self._requests.fail("chat", LocalError(405, NO_KEY_OF_OURS()))
             return
         manner = DIALECTS[plain] if plain else BCP2
         try:
@@ -339,7 +337,7 @@ class OutgoingCalls:
             return settings.dialect
         if settings.open and not self._has_key(target):
             plainly = f"/chat --as {settings.dialect} {target} calls in plain text"
-            self._context.publish(Notice(f"{target} is called inside TLS; {plainly}"))
+            self._context.publish(Notice(f"calling {target} inside TLS ({plainly})"))
         return ""
 
     def _has_key(self, address: str) -> bool:

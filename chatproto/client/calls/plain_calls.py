@@ -174,7 +174,9 @@ class PlainCalls:
             if not self._strangers.may_show(machine):
                 return
             where = host_port(link.host, link.port)
-            self._context.publish(Notice(f"a call in plain text from {where} was refused (--open)"))
+            self._context.publish(
+                Notice(f"refused a call in plain text from {where} (--open would take it)")
+            )
 
     def _known_caller(self, link: PlainPeerConnection, opened: DialectKnown) -> Conversation | None:
         if opened.client_id is None:
@@ -218,7 +220,7 @@ class PlainCalls:
         if opened.client_id is not None and not conversation.named:
             before = conversation.name
             self._calls.all.rename(conversation, opened.client_id, named=True)
-            self._context.publish(Notice(f"{before} is {conversation.name}"))
+            self._context.publish(Notice(f"{before} is now called {conversation.name}"))
 
     def _locate(
         self, conversation: Conversation, link: PlainPeerConnection, opened: DialectKnown
@@ -277,7 +279,7 @@ class PlainCalls:
             others = "|".join(name for name in PEERS if name != session.dialect.name)
             name = conversation.called
             hint = f"/chat --as {others} {name}"
-            self._context.publish(Notice(f"their program may speak another dialect: {hint}"))
+            self._context.publish(Notice(f"perhaps {name} speaks another dialect: try {hint}"))
 
 
 class Door(Factory):

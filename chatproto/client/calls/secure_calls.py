@@ -38,7 +38,6 @@ from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.dialects import BCP2
-from chatproto.wire.reasons import Reason
 from chatproto.wire.values import value_class
 
 log = Logger()
@@ -267,9 +266,9 @@ class SecureCalls:
         if len(self._warned) >= WARNED:
             self._warned.clear()
         self._warned[client_id] = now + WARN_AGAIN
-        accept = f"/trust {client_id} {link.key}"
-        for line in changed_key(belief.pin, link.key, trust.where, client_id, accept):
-            self._context.publish(Failed(line, status=403, command="call", code=Reason.OTHER_KEY))
+        accept = f"type /trust {client_id} {link.key}"
+        why = changed_key(belief.pin, trust.where, client_id, accept)
+        self._context.publish(Failed(why, status=403, command="call", code=why.reason))
 
     def _goes_on(self, link: SecurePeerConnection, call: Called, known: Conversation) -> None:
         """Handle a call while there is a conversation with the peer already, perhaps our own call."""

@@ -22,7 +22,7 @@ from chatproto.client.conversation import Conversation
 from chatproto.session.secure_connection import SecurePeerConnection
 from chatproto.session.state import SessionState
 from chatproto.wire.fields import Contact
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import NO_PATH_AGAIN, NO_WAY, Cause, Reason
 
 log = Logger()
 ASKED_AGAIN = (5.0, 15.0)
@@ -111,7 +111,7 @@ class _Asking:
         self._found: Deferred[SecurePeerConnection] = Deferred(lambda _: self._stop())
         self._under_way: list[Deferred[SecurePeerConnection]] = []
         self._first: Deferred[SecurePeerConnection] | None = None
-        self._why: Any = PeerUnreachable("there is no way to them")
+        self._why: Any = PeerUnreachable(NO_WAY())
         self._asking = 0
         self._stopped = False
         self._most = most = context.limits.dial_wait
@@ -218,9 +218,7 @@ class Redials:
         limits, session = self._limits, conversation.session
         waited = self._clock.seconds() - conversation.tries.broke
         if waited > limits.broken_wait and not self._calls.lasts(conversation):
-            conversation.perform(
-                session.give_up(Cause(Reason.UNREACHABLE, "no connection was to be had again"))
-            )
+            conversation.perform(session.give_up(NO_PATH_AGAIN()))
             return
         tries = conversation.tries
         tries.dials += 1
@@ -284,7 +282,7 @@ class Redials:
             asked = await self._calls.whereabouts(name, conversation.key)
             known = asked if asked is not None and asked.key == conversation.key else known
         if known is None:
-            raise PeerUnreachable(f"no address of {name} is known", Reason.NO_ADDRESS)
+            raise PeerUnreachable(Cause(Reason.NO_ADDRESS))
         return Contact(known.client_id, known.host, known.port, conversation.key)
 
 

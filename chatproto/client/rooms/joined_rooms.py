@@ -21,7 +21,7 @@ from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
 from chatproto.net.timers import Timers
-from chatproto.wire import bcp2_rooms
+from chatproto.wire import bcp2_rooms, reasons
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Said
 from chatproto.wire.errors import LocalError, RemoteError
@@ -31,14 +31,13 @@ from chatproto.wire.room_fields import read_room
 FOR_NOW = (408, 429, 500, 503)
 """Refusals that another try may not meet."""
 NOT_IN = {
-    403: "you may not come in: {room} wants a key (/join {room} key=KEY) or an invitation, or you are banned",
-    409: "another room looks like {room}, or somebody there looks like you",
-    413: "you are in too many rooms, or have too many",
-    429: "too many requests about rooms at once: try again in a moment",
-    503: "{room} is full, there are too many rooms, or the server can keep nothing just now: "
-    "try again in a moment",
+    403: reasons.MAY_NOT_JOIN,
+    409: reasons.ROOM_ID_TAKEN,
+    413: reasons.ROOMS_FULL,
+    429: reasons.ROOM_REQUESTS,
+    503: reasons.ROOM_FULL,
 }
-"""Why somebody is not let in, by status."""
+"""Why a JOIN is refused, by status."""
 RETRY_AFTER = 5
 """Seconds to another try, where the server tells none."""
 
@@ -82,9 +81,7 @@ class JoinedRooms:
     def client(self) -> RoomClient:
         """The server. Raises LocalError if it has no rooms."""
         if self._connection is None:
-            raise LocalError(
-                405, "there is no server with rooms: one that --plain speaks to has none"
-            )
+            raise LocalError(405, reasons.NO_ROOMS())
         return self._connection
 
     @property
@@ -128,9 +125,9 @@ class JoinedRooms:
         """The room `name`, or the current one. Raises LocalError."""
         room = _room(name) if name else self._conversations.room
         if not room:
-            raise LocalError(404, "which room? /join opens one")
+            raise LocalError(404, reasons.WHICH_ROOM())
         if room not in self._all:
-            raise LocalError(404, f"you are not in {room}: /join {room}")
+            raise LocalError(404, reasons.NOT_A_MEMBER(room=room))
         return self._all[room]
 
     def say(self, text: str, name: str = "") -> None:
@@ -159,13 +156,13 @@ class JoinedRooms:
             self.switch(room)
             return
         if len(self._all) >= self.limits.rooms_per_client:
-            raise LocalError(413, f"you are in {len(self._all)} rooms: /part leaves one")
+            raise LocalError(413, reasons.TOO_MANY_ROOMS(count=len(self._all)))
         membership = self._all[room] = Membership(
             self._context, self.client, self.heard, self.settled, room, secret
         )
         self._conversations.move_to(RoomTarget(room))
         if not self._requests.ask("join", lambda: self._join(membership)):
-            self._drop(membership, Cause(Reason.TOO_MANY, "it was not asked for"))
+            self._drop(membership, reasons.NOT_ASKED())
 
     async def _join(self, membership: Membership) -> None:
         try:
@@ -187,7 +184,7 @@ class JoinedRooms:
 
         async def work() -> None:
             membership = self.named(name)
-            self._drop(membership, "you left", own=True)
+            self._drop(membership, Cause(Reason.YOU_LEFT), own=True)
             if membership.entered:
                 await self.client.do(bcp2_rooms.Part, room=membership.name)
             self.tell(RoomChanged(membership.name, "parted", self.own_id, own=True))
@@ -216,7 +213,7 @@ class JoinedRooms:
 
     def refused(self) -> None:
         """The server is not asked any more."""
-        reason = Cause(Reason.SERVER_UNREACHABLE, "the server is not asked any more")
+        reason = reasons.SERVER_GONE()
         for membership in tuple(self._all.values()):
             joined = membership.joined
             self._drop(membership, reason, uncertain=True)
@@ -249,7 +246,7 @@ class JoinedRooms:
                 membership.came_in(who)
                 self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
             case bcp2_rooms.Parted(room, who, reason) if who == self.own_id:
-                self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or "you are out"))
+                self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or reasons.PUT_OUT()))
                 self._tell_out(membership, reason)
             case bcp2_rooms.Parted(room, who, reason):
                 membership.went_out(who)
@@ -336,11 +333,10 @@ def _room(name: str) -> str:
     try:
         return read_room(name if name.startswith("#") else f"#{name}")
     except RemoteError:
-        raise LocalError(
-            400, "a room is called by # and letters, digits, '.', '_', '-', at most 64"
-        ) from None
+        raise LocalError(400, reasons.BAD_ROOM_NAME()) from None
 
 
 def _not_in(room: str, error: ServerRefused) -> Cause:
     """Why we are not let into `room`."""
-    return Cause(error.reason, NOT_IN.get(error.status or 0, str(error)).format(room=room))
+    says = NOT_IN.get(error.status or 0)
+    return says(room=room) if says is not None else Cause(error.reason, str(error))

@@ -14,15 +14,12 @@ from chatproto.net.dates import moment_of
 from chatproto.wire.actions import marked, split_mark
 from chatproto.wire.bcp2_rooms import JoinAck, Said
 from chatproto.wire.errors import LocalError
-from chatproto.wire.reasons import Cause
+from chatproto.wire.reasons import CONNECTION_TO_SERVER_LOST, MUTED, ROOM_NOT_STORED, Cause
 
 UNKNOWN = 404
 """The server does not know the number that we ask from, or we are not in the room."""
 
-NOT_SAID = {
-    403: "you may say nothing here",
-    503: "the server can keep nothing just now: say it again in a moment",
-}
+NOT_SAID = {403: MUTED, 503: ROOM_NOT_STORED}
 """Why the server did not take what we said, by status."""
 
 
@@ -161,7 +158,8 @@ class Membership:
         except (ServerRefused, LocalError) as error:
             if this == self._connection:
                 self.flying.remove(text)
-                reason = Cause(error.reason, NOT_SAID.get(error.status or 0, str(error)))
+                says = NOT_SAID.get(error.status or 0)
+                reason = says() if says is not None else Cause(error.reason, str(error))
                 self._tell(Undelivered(self.name, reason, text=text))
         else:
             if this == self._connection:
@@ -205,7 +203,7 @@ class Membership:
 
     def _tell_missing(self) -> None:
         """Say that not all of what followed is known, so that ours may stand there or not."""
-        self._tell(Notice(f"some of what was said in {self.name} meanwhile may be missing"))
+        self._tell(Notice(f"some messages in {self.name} may be missing"))
         while self.flying:
             self._tell(Uncertain(self.name, None, self.flying.popleft()))
 
@@ -238,4 +236,4 @@ class Membership:
     def _check(self, this: int) -> None:
         """Raises Unreachable if the answer came from a connection that is no more."""
         if this != self._connection or self.gone:
-            raise ServerUnreachable("the connection to the server broke")
+            raise ServerUnreachable(CONNECTION_TO_SERVER_LOST())

@@ -11,7 +11,7 @@ from chatproto.client.rooms.joined_rooms import JoinedRooms
 from chatproto.directory.answer import ServerRefused
 from chatproto.net.clock import EPOCH
 from chatproto.net.dates import date_of, moment_of
-from chatproto.wire import bcp2_rooms
+from chatproto.wire import bcp2_rooms, reasons
 from chatproto.wire.actions import marked
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Said
@@ -20,13 +20,16 @@ from chatproto.wire.errors import LocalError
 BEGINNING = date_of(EPOCH)
 """`Until` of what is taken back."""
 NOT_SO = {
-    403: "that is not for you to do here, or not to them",
-    404: "there is nobody of that name, or you are not in that room",
-    413: "that is too much: too long, or too many already",
-    429: "too many requests about rooms at once: try again in a moment",
-    503: "the server can keep nothing just now: try again in a moment",
+    403: reasons.NOT_MODERATOR,
+    404: reasons.NOT_IN_THIS_ROOM,
+    413: reasons.ROOM_TOO_MUCH,
+    429: reasons.ROOM_REQUESTS,
+    503: reasons.ROOM_STORE,
 }
 """Why something is not done, by status."""
+
+
+NO_ROOM_YET = "there are no rooms: /join #room opens one"
 
 
 class RoomOrders:
@@ -58,9 +61,11 @@ class RoomOrders:
         async def work() -> None:
             found = await self._rooms.client.rooms()
             self.listed = tuple(one.room for one in found)
-            lines = [_listed(one.room, one.members, one.topic) for one in found] or ["no room"]
+            lines = [_listed(one.room, one.members, one.topic) for one in found]
             rows = [{"room": one.room, "count": one.members, "topic": one.topic} for one in found]
-            self._rooms.tell(CommandOutput("rooms", tuple(lines), {"rooms": rows}))
+            self._rooms.tell(
+                CommandOutput("rooms", tuple(lines) or (NO_ROOM_YET,), {"rooms": rows})
+            )
 
         self._ask("rooms", work)
 
@@ -72,7 +77,7 @@ class RoomOrders:
             room = membership.name
             word = (text or "").split(None, 1)[:1]
             if not name and word and self._rooms.has(word[0]):
-                raise LocalError(400, f"not done: the topic of {word[0]} is /topic @{word[0]}")
+                raise LocalError(400, reasons.TOPIC_OF_ROOM(room=word[0]))
             if text is None:
                 shown = membership.topic or "no topic"
                 data = {"room": room, "topic": membership.topic}
@@ -121,9 +126,9 @@ class RoomOrders:
             room = self._rooms.named(name).name
             ack = await self._rooms.client.settings(room, secret, invited, kept)
             words = (
-                "only with its key" if ack.locked else "",
-                "only who is invited" if ack.invited else "",
-                "its messages are kept" if ack.kept else "nothing of it is kept",
+                "needs a key" if ack.locked else "",
+                "by invitation only" if ack.invited else "",
+                "history is kept" if ack.kept else "no history is kept",
             )
             data = {"room": room, "locked": ack.locked, "invited": ack.invited, "kept": ack.kept}
             line = f"{room}: {', '.join(filter(None, words))}"
@@ -158,7 +163,7 @@ class RoomOrders:
                         said=moment_of(one.date),
                     )
                 )
-            lines = () if said else ("nothing",)
+            lines = () if said else ("no messages",)
             self._rooms.tell(CommandOutput("history", lines, {"room": room, "count": len(said)}))
 
         self._ask("history", work)
@@ -202,11 +207,12 @@ class RoomOrders:
 
 
 async def _in_words(work: Work) -> None:
-    """The server's bare status as a sentence about rooms."""
+    """Replace the sentence of a refusal by one about rooms. Raises ServerRefused."""
     try:
         await work()
     except ServerRefused as error:
-        raise ServerRefused(NOT_SO.get(error.status or 0, str(error)), error.status) from None
+        says = NOT_SO.get(error.status or 0)
+        raise ServerRefused(says() if says else str(error), error.status) from None
 
 
 def _barred(who: str) -> dict[str, str]:
@@ -219,4 +225,4 @@ def _barred(who: str) -> dict[str, str]:
 
 
 def _listed(room: str, count: int, topic: str) -> str:
-    return f"{room}: {count} there" + (f", {topic}" if topic else "")
+    return f"{room}: {count} member{'' if count == 1 else 's'}" + (f", {topic}" if topic else "")

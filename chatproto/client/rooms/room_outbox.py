@@ -10,7 +10,7 @@ from chatproto.client.events import Event, Undelivered
 from chatproto.client.rooms.membership import Membership
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
-from chatproto.wire.reasons import Cause, Reason
+from chatproto.wire.reasons import QUEUE_FULL, ROOM_MESSAGE_TOO_LARGE, Cause, Reason
 
 
 class RoomOutbox:
@@ -43,9 +43,9 @@ class RoomOutbox:
         """Say `text` there, as soon as can be. Raises LocalError 413, and 429 while one is held."""
         most = self._limits.body_to_server
         if len(text.encode()) > most:
-            raise LocalError(413, f"a message to a room has at most {most} bytes")
+            raise LocalError(413, ROOM_MESSAGE_TOO_LARGE(most=most))
         if self._held is not None:
-            raise LocalError(429, f"{membership.unsent} messages wait already", Reason.TOO_MANY)
+            raise LocalError(429, QUEUE_FULL(count=membership.unsent))
         if membership.unsent >= self._limits.waiting_messages:
             self._held = membership, text
             self._hold_input(True)

@@ -16,6 +16,7 @@ from chatproto.wire.bcp2_common import Address
 from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
+from chatproto.wire.reasons import NO_BRIDGE_BY_NAME
 
 Answer = TypeVar("Answer")
 
@@ -79,9 +80,7 @@ class ClassicIntroducer:
     async def bridge(self, peer: str) -> BridgeResult | None:
         assert self._me is not None
         if peer:
-            raise LocalError(
-                405, "a classic server chooses who it answers with: /bridge takes no name"
-            )
+            raise LocalError(405, NO_BRIDGE_BY_NAME())
         client_id = self._me.client_id
         found = await self._first(lambda server: server.bridge(client_id))
         return (

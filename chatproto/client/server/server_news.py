@@ -12,13 +12,17 @@ from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.secure_client import SecureServer
 from chatproto.identity.pins import PinTrouble
-from chatproto.wire import bcp2_server
+from chatproto.wire import bcp2_server, reasons
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Reason, reason_of
 from chatproto.wire.values import value_class
 
-ID_TAKEN, NO_ACCOUNT = 409, 401
+SAYS: dict[int | None, reasons.Sentence] = {
+    401: reasons.SERVER_WANTS_LOGIN,
+    409: reasons.SERVER_ID_TAKEN,
+}
+"""What a server's final refusal means, by status."""
 
 
 @value_class
@@ -55,7 +59,7 @@ class ServerNews:
         known.server_key = pin.key if pin is not None else None
         self.where = pin.name if pin is not None else addresses[0]
         """Address of the server at which the key was pinned; the first of `addresses` if none was."""
-        self._again = "the next is tried" if len(addresses) > 1 else "it is tried again"
+        self._then = "trying the next" if len(addresses) > 1 else "retrying"
         self._known = known
         self._context = context
         self._people = people
@@ -82,28 +86,27 @@ class ServerNews:
         """The connection is gone, or was not to be had: one line for the first of many tries."""
         if not self._trying:
             self._trying = True
-            where = "" if server.name in why else f"server {server.name}: "
-            code = reason_of(why, Reason.SERVER_UNREACHABLE)
-            self._tell(Notice(f"{where}{why}; {self._again}", code=code))
+            if server.name not in why:
+                why = reasons.SERVER_NEWS.around(why, server=server.name)
+            news = reasons.SERVER_AWAY.around(why, then=self._then)
+            self._tell(Notice(news, code=news.reason))
         self._events.lost(again)
 
     def server_refused(self, server: SecureServer, why: str, status: int | None) -> None:
         """Handle a final refusal, by the server or of its key."""
         code = reason_of(why, Reason.of(status))
-        if status == ID_TAKEN:
-            why += "; another key has that id, or one that looks like it: --id takes another"
-        if status == NO_ACCOUNT:
-            why += ": it wants an account, --user NAME logs in"
         code = Reason.LOGIN_REFUSED if server.login_refused else code
-        text = f"server {server.name}: {why}"
-        self._tell(Failed(text, status=status, command="register", code=code))
+        if server.name not in why:
+            says = reasons.SERVER_NEWS if status is None else reasons.SERVER_REFUSED
+            why = SAYS.get(status, says)(server=server.name, why=why)
+        self._tell(Failed(why, status=status, command="register", code=code))
         self._events.lost(False)
 
     def server_left_out(self, server: SecureServer, why: str) -> None:
         """Report that one of several servers is no longer used."""
         self._tell(
             Failed(
-                f"server {server.name}: {why}; it is left out",
+                reasons.SERVER_LEFT_OUT(server=server.name, why=why),
                 command="register",
                 code=reason_of(why, Reason.SERVER_UNREACHABLE),
             )

@@ -42,9 +42,10 @@ class ServerQueries:
             self._people.remember(contact)
         keys = ("id", "host", "port", "key")
         rows = [(c.client_id, c.host, c.port, c.key) for c in chosen]
-        self._context.publish(Contacts(tuple(dict(zip(keys, row, strict=True)) for row in rows)))
+        found = tuple(dict(zip(keys, row, strict=True)) for row in rows)
+        self._context.publish(Contacts(found, prefix or None))
         if len(chosen) >= (most := self._context.limits.listed):
-            text = f"these are the first {most}: /info PREFIX lists fewer"
+            text = f"only the first {most} are listed: /info PREFIX lists fewer"
             self._context.publish(Notice(text))
 
     async def _bridge(self, peer: str) -> None:

@@ -43,7 +43,7 @@ class CalledTests(Case):
         for number in range(3):
             self.called("bob", 5003 + number)
         [notice] = self.told(Notice)
-        self.assertIn("was refused (--open)", notice.text)
+        self.assertIn("(--open would take it)", notice.text)
         self.assertEqual(self.told(IncomingCallEvent), [])
 
     def test_of_too_many_who_say_nothing_the_oldest_goes(self) -> None:

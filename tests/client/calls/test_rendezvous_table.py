@@ -130,7 +130,7 @@ class CallTests(Case):
         self.call()
         self.assertEqual(self.paths(self.bob), ["relay"])
         self.assertNotIn(self.alice.name, [who for who, _ in self.attempts()])
-        self.assertIn("no other way is tried: --path relay", self.shown(self.alice).lines)
+        self.assertIn("no other path is tried (--path relay)", self.shown(self.alice).lines)
 
     def test_no_relay_where_either_does_not_want_it(self) -> None:
         for chooser in (self.alice, self.bob):
@@ -242,8 +242,8 @@ class PathTests(Case):
         self.alice.node.path()
         self.alice.node.path("zoe")
         texts = [getattr(one, "text", "") for one in self.events(self.alice)[-2:]]
-        self.assertIn("you are talking with nobody", texts[0])
-        self.assertEqual(texts[1], "there is no conversation with zoe")
+        self.assertIn("you are in no conversation", texts[0])
+        self.assertEqual(texts[1], 'no conversation with "zoe": /who lists yours')
 
 
 class PunchTests(Case):

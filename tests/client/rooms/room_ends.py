@@ -118,7 +118,7 @@ class Line:
             self._hall.side.lost(guest, "")
         asked, self._asked = self._asked, {}
         for _, answer, _ in asked.values():
-            answer.errback(ServerUnreachable("the connection ended"))
+            answer.errback(ServerUnreachable("connection lost"))
 
     def _take(self, message: Any) -> None:
         cseq = getattr(message, "cseq", None)

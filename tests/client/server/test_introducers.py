@@ -80,7 +80,7 @@ class ClassicTests(SynchronousTestCase):
 
     def test_it_cannot_be_asked_for_somebody(self) -> None:
         error = self.failureResultOf(asked(self.server.bridge("bob")), LocalError).value
-        self.assertIn("/bridge takes no name", error.detail)
+        self.assertIn("/bridge without an id", error.detail)
         self.assertEqual(self.net.wanted, [])
 
     def test_those_whose_id_begins_so(self) -> None:

@@ -82,7 +82,7 @@ class Wire:
         while wanted not in got:
             chunk = self.recv(f"{wanted!r} after {got!r}")
             if not chunk:
-                raise Fault(f"the connection ended before {wanted!r}; there was {got!r}")
+                raise Fault(f"connection lost before {wanted!r}; there was {got!r}")
             got += chunk
         return got
 
