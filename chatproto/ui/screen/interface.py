@@ -106,6 +106,7 @@ class FullInterface:
         self._typing = False
         self._asked_for = ""  # the long text about which the person was asked
         self._held = False  # no more may be said for now
+        self._elsewhere = False  # a question is answered, and the target comes back at once
         self._interrupted: float | None = None
         self._ending = False
         client.context.hold_input.listen(self._hold)
@@ -259,6 +260,8 @@ class FullInterface:
 
     def _look(self) -> None:
         """Follow the target: what was said last where the next line goes now is shown."""
+        if self._elsewhere:
+            return
         found = self._here()
         where = found.name if found.kind in ("peer", "room", "away") else ""
         before = self._tabs.current
@@ -364,7 +367,11 @@ class FullInterface:
             return
         self._questions.take(self._clock.seconds())
         if word == "accept" and typing:
-            ActiveTarget(self._client.calls.all).run(lambda: self._accept(question))
+            self._elsewhere = True  # for a moment the target is another one, and nobody looks at it
+            try:
+                ActiveTarget(self._client.calls.all).run(lambda: self._accept(question))
+            finally:
+                self._elsewhere = False
         elif word == "accept":
             self._accept(question)
         elif question.kind != "invitation":
