@@ -20,14 +20,15 @@ from chatproto.cli.options import WrongOption
 from chatproto.client.diagnostics import FAIL, NOTE, OK, Finding, exit_code
 from chatproto.client.doctor import Doctor, Patient
 from chatproto.client.events import CommandOutput, Exited
-from chatproto.identity.keys import KEY_FILE, KeyTrouble, new_identity, open_identity
-from chatproto.identity.pins import PinFile, PinTrouble
+from chatproto.identity.keys import KEY_FILE, new_identity, open_identity
+from chatproto.identity.pins import PinFile
 from chatproto.identity.tls import Tls
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
 from chatproto.ui.checkup import finding_lines
 from chatproto.ui.view import json_object
 from chatproto.wire.fields import host_port
+from chatproto.wire.reasons import CodedError, Reason
 
 LATE = 60.0
 """Seconds after which it is over in any case."""
@@ -103,9 +104,16 @@ class Checkup:
             has_key = (home / KEY_FILE).exists()
             identity = open_identity(home) if has_key else new_identity()
             file = PinFile(home / "known_peers")
-        except (KeyTrouble, PinTrouble, OSError) as error:
+        except (CodedError, OSError) as error:
+            code = error.reason if isinstance(error, CodedError) else Reason.FILE_TROUBLE
             self.tell(
-                Finding("home", FAIL, str(error), "put right what it names, or use another --home")
+                Finding(
+                    "home",
+                    FAIL,
+                    str(error),
+                    "put right what it names, or use another --home",
+                    code=code,
+                )
             )
             return None
         if has_key:
@@ -131,6 +139,7 @@ class Checkup:
         if self._options["json"]:
             data = {"check": finding.check, "state": finding.state, "text": finding.text}
             data |= {"advice": finding.advice} if finding.advice else {}
+            data |= {"code": finding.code.code} if finding.code is not None else {}
             answer = CommandOutput("doctor", (), {**data, **finding.data})
             lines = [json.dumps(json_object(answer, wall()))]
         else:
@@ -141,7 +150,7 @@ class Checkup:
     def _end(self, result: object) -> None:
         if result is not None:
             sentence = f"it was not over within {LATE:g} s"
-            self.tell(Finding("doctor", FAIL, sentence, "try again"))
+            self.tell(Finding("doctor", FAIL, sentence, "try again", code=Reason.TIMEOUT))
         self.code = exit_code(self._found)
         if self._options["json"]:
             _print(json.dumps(json_object(Exited(self.code), wall())))

@@ -13,6 +13,7 @@ from chatproto.identity.pins import Pin
 from chatproto.net.clock import Wall
 from chatproto.wire.bcp2_common import Address
 from chatproto.wire.fields import host_port
+from chatproto.wire.reasons import Reason
 from chatproto.wire.values import value_class
 
 OK, NOTE, FAIL, SKIP = "ok", "note", "fail", "skip"
@@ -29,7 +30,7 @@ REFUSED, NOT_DONE = 3, 5
 class Finding:
     """Finding of `check`: one sentence, advice if there is any, and the figures.
 
-    `refused`: a server refuses us, or we refuse its key.
+    `refused`: a server refuses us, or we refuse its key. `code`: of what is wrong, where that is known.
     """
 
     check: str
@@ -38,6 +39,7 @@ class Finding:
     advice: str = ""
     data: dict[str, object] = field(default_factory=dict)
     refused: bool = False
+    code: Reason | None = None
 
 
 def exit_code(findings: Sequence[Finding]) -> int:
@@ -73,6 +75,7 @@ def key_refused(server: str, key: str, why: str) -> Finding:
         "ask whoever runs the server, by another way, before you believe the new key",
         {"server": server, "key": key},
         refused=True,
+        code=Reason.OTHER_KEY,
     )
 
 

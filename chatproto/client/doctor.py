@@ -80,7 +80,16 @@ class Doctor:
         try:
             await line.connect()
         except ServerUnreachable as error:
-            self._told(Finding("server", FAIL, str(error), line.advice, {"server": line.name}))
+            self._told(
+                Finding(
+                    "server",
+                    FAIL,
+                    str(error),
+                    line.advice,
+                    {"server": line.name},
+                    code=error.reason,
+                )
+            )
             self._skip("key", *SHUT)
             return
         text = f"{line.name} answers, within {line.took * 1000:.0f} ms"
@@ -99,7 +108,7 @@ class Doctor:
                 self._told(diagnostics.key_refused(line.name, line.shown, str(error)))
             else:
                 advice = "is that the port of a chatserver? a classic one is asked with --plain"
-                self._told(Finding("key", FAIL, str(error), advice))
+                self._told(Finding("key", FAIL, str(error), advice, code=error.reason))
             self._skip(*SHUT)
             return
         assert line.shown is not None
@@ -111,7 +120,9 @@ class Doctor:
         except ServerRefused as error:
             self._refused(error)
         except ServerUnreachable as error:
-            self._told(Finding("address", FAIL, str(error), "try again in a while"))
+            self._told(
+                Finding("address", FAIL, str(error), "try again in a while", code=error.reason)
+            )
             self._skip(*SHUT[1:])
         else:
             self._told(diagnostics.address_seen(answer.observed, line.local))
@@ -126,7 +137,7 @@ class Doctor:
             key = self._patient.tls.identity.name
             advice = f"whoever runs it has to let your key in: {key}"
             text = f"the server refuses you: {error}"
-            self._told(Finding("address", FAIL, text, advice, refused=True))
+            self._told(Finding("address", FAIL, text, advice, refused=True, code=error.reason))
         self._skip(*SHUT[1:])
 
     async def port(self, endpoint: Any, factory: Any, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import Enum, auto
 from typing import Any
 
@@ -37,12 +38,17 @@ def sniff(data: bytes, kinds: tuple[type[Kind], ...]) -> FirstBytes:
     return FirstBytes.BLOCK if certain else FirstBytes.UNDECIDED
 
 
-def hand_over(transport: Any, protocol: IProtocol, data: bytes) -> None:
+def hand_over(
+    transport: Any, protocol: IProtocol, data: bytes, begin: Callable[[], None] | None = None
+) -> None:
     """Let `protocol` go on with `transport`; `data` was received and is its to read.
 
-    If `protocol` begins TLS in its `connectionMade`, `data` belongs to the handshake.
+    `begin`: called once `protocol` has the transport. If it begins TLS there or in its
+    `connectionMade`, `data` belongs to the handshake.
     """
     transport.protocol = protocol
     protocol.makeConnection(transport)
+    if begin is not None:
+        begin()
     if data:
         transport.protocol.dataReceived(data)

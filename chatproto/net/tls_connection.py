@@ -19,6 +19,7 @@ from zope.interface import implementer
 from chatproto.net.fast_tcp import start_tls
 from chatproto.net.handshake import Handshake
 from chatproto.net.keepalive import Keepalive
+from chatproto.net.sniff import hand_over
 from chatproto.net.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, PingAck
 from chatproto.wire.classic import Sender
@@ -63,11 +64,7 @@ class TlsConnection(LineReceiver):
 
     def start(self, transport: Any, data: bytes) -> None:
         """Begin TLS on an accepted connection, whose first bytes `data` have been read."""
-        transport.protocol = self
-        self.makeConnection(transport)
-        self._begin_tls()
-        if data:
-            transport.protocol.dataReceived(data)
+        hand_over(transport, self, data, self._begin_tls)
 
     def established(self) -> None:
         """Begin the conversation: the handshake is done, and `key` was not refused."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from chatproto.net.sniff import FirstBytes, sniff
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.plain_blocks import TO_PEER, Punch, encode, may_begin, read_first
+from chatproto.wire.plain_blocks import TO_PEER, Punch, encode, read_first
 
 
 def punch_first(transport: Any, call: str) -> None:
@@ -32,7 +33,7 @@ class BeforeTls:
     def dataReceived(self, data: bytes) -> None:
         self._first += data
         rest = self._first
-        if may_begin(rest, TO_PEER):
+        if sniff(rest, TO_PEER) in (FirstBytes.BLOCK, FirstBytes.UNDECIDED):
             try:
                 found = read_first(rest, TO_PEER)
             except RemoteError:

@@ -76,6 +76,7 @@ def test_a_server_with_another_key_is_asked_nothing(stage: Stage) -> None:
     assert doctor.code == 3
     assert doctor.states(*ASKED) == ["ok", "fail", "skip", "skip", "skip"]
     assert "another key than --server names" in doctor.found["key"]["text"]
+    assert doctor.found["key"]["code"] == "other-key"
 
     home = stage.place("known-home")
     (home / "known_peers").write_text(f"server 127.0.0.1:{port} {KEY}\n")
@@ -90,6 +91,7 @@ def test_other_kind_of_server_is_named(stage: Stage) -> None:
     doctor = Doctor(stage, "--server", f"127.0.0.1:{alice.port}", "--json")
     assert doctor.code == 5
     assert doctor.states("server", "key") == ["ok", "fail"]
+    assert "code" not in doctor.found["server"] and doctor.found["key"]["code"]
 
 
 def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage) -> None:
@@ -99,6 +101,7 @@ def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage
     doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", "--json")
     assert doctor.code == 3
     assert "403" in doctor.found["address"]["text"]
+    assert doctor.found["address"]["code"] == "refused"
     assert "sha256:" in doctor.found["address"]["advice"]
 
 

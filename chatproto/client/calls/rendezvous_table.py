@@ -24,6 +24,7 @@ from chatproto.client.conversation import Conversation
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.server.server_news import ServerEvents
 from chatproto.client.trust_store import TrustStore
+from chatproto.net.sniff import hand_over
 from chatproto.session.candidates import in_turn, worth_dialling
 from chatproto.session.paths import PathMode, RaceRole
 from chatproto.session.plain_connection import PlainPeerConnection
@@ -162,7 +163,8 @@ class RendezvousTable:
             strangers.left(plain)
             transport.abortConnection()
             return
-        early = _Early(transport, data, self._lost_early)
+        early = _Early(data, self._lost_early)
+        hand_over(transport, early, b"")
         strangers.moved(plain, early)
         if self._punches.came(early, call, self._clock.seconds()):
             self._let_in(early, call)
@@ -259,11 +261,12 @@ class RendezvousTable:
 class _Early(TwistedProtocol):
     """A connection that names a call of which we have not heard yet; nothing more is read from it."""
 
-    def __init__(self, transport: Any, data: bytes, lost: Callable[[_Early], None]) -> None:
+    def __init__(self, data: bytes, lost: Callable[[_Early], None]) -> None:
         self._data = data
         self._lost = lost
-        transport.protocol = self
-        self.makeConnection(transport)
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
         transport.pauseProducing()
 
     def dataReceived(self, data: bytes) -> None:
