@@ -52,8 +52,11 @@ SHOWN = 3
 
 
 class Connector:
-    """Carries out a race between two people. `found` fires with the first connection that the caller
-    picks, or fails with Unreachable; cancelling it ends the meeting. The callee's never fires."""
+    """Run one race of paths to a peer.
+
+    `found` fires with the first connection that the caller picks, or fails with PeerUnreachable;
+    cancelling it ends the rendezvous. It never fires for the callee.
+    """
 
     def __init__(
         self,
@@ -98,7 +101,7 @@ class Connector:
         )
 
     def begin(self) -> None:
-        """Go."""
+        """Start the race."""
         self._due()
 
     def learn(self, reasons: dict[Address | None, str]) -> None:
@@ -161,7 +164,7 @@ class Connector:
             self._timer = None
 
     def _carry(self, effects: list[Effect[SecurePeerConnection]]) -> None:
-        """Do what the race wants, and wait for its next moment."""
+        """Apply the effects of the race, and set the timer for its next moment."""
         for effect in effects:
             if not self.stopped:
                 self._do(effect)

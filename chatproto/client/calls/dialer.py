@@ -48,7 +48,7 @@ class PeerUnreachable(CodedError):
 
 
 class Dialer:
-    """Connects links to addresses, `limits.dial_wait` seconds at most for each.
+    """Connect to addresses, within `limits.dial_wait` seconds for each.
 
     `own_port`: what to bind to so that a connection comes from the port on which we listen; None where
     that cannot be.
@@ -67,7 +67,7 @@ class Dialer:
     def dial(
         self, owner: PlainPeerOwner, host: str, port: int, dialect: Dialect
     ) -> Deferred[PlainPeerConnection]:
-        """A link to `host:port`, speaking `dialect`. Fails with Unreachable; cancelling stops it."""
+        """Connect to `host:port` in `dialect`. Fails with PeerUnreachable; cancelling stops it."""
         endpoint = endpoint_to(self._reactor, host, port, self._limits.dial_wait)
         link = PlainPeerConnection(owner, self._reactor, self._limits, dialect)
         dialled: Deferred[PlainPeerConnection] = connectProtocol(endpoint, link)
@@ -76,7 +76,8 @@ class Dialer:
     def dial_secure(
         self, host: str, port: int, link: SecurePeerConnection, as_heard: bool = False
     ) -> Deferred[SecurePeerConnection]:
-        """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with Unreachable.
+        """Connect `link` to `host:port`; TLS has only begun when it fires. Fails with
+        PeerUnreachable.
 
         `as_heard`: from the port on which we listen, which is where others look for us; from any where
         that one has a connection to there already.
@@ -94,7 +95,7 @@ class Dialer:
     ) -> Deferred[RelayEnd]:
         """The pipe of `ticket` at a server's relay, which may be on this machine only if `near`.
 
-        Fails with NoRelay or Unreachable.
+        Fails with NoRelay or PeerUnreachable.
         """
         joining = join(self._reactor, host, port, ticket, self._limits, near)
         return Deferred.fromCoroutine(joining).addErrback(self._explain, host_port(host, port))

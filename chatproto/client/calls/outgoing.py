@@ -51,7 +51,7 @@ UNKNOWN = "them"
 
 
 class CallDialer:
-    """Makes the connection for a call, in whatever manner it is to be."""
+    """Place a call in plain text or inside TLS, or go on with the conversation that there is."""
 
     def __init__(
         self,

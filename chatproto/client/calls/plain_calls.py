@@ -28,7 +28,7 @@ REFUSED_TOLD = 100
 
 
 class PlainCalls:
-    """Every connection to a person, and the conversation that it belongs to, once that is known."""
+    """Match plain connections to conversations by what they claim, and let callers ring."""
 
     def __init__(
         self,

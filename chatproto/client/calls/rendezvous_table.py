@@ -1,4 +1,4 @@
-"""Every introduction that is under way, and the connections that say to which of them they belong."""
+"""Track rendezvous in progress and match incoming connections to them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ log = Logger()
 
 
 class RendezvousTable:
-    """Arranges them: of those whom we call, and of those who are introduced to us."""
+    """Start a rendezvous with each peer that we call and with each that is introduced to us."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class RendezvousTable:
     def call(
         self, conversation: Conversation, introduction: Rendezvous, wait: float | None = None
     ) -> Deferred[SecurePeerConnection]:
-        """Find a way to them for `conversation`, in `wait` seconds if it is given.
+        """Connect to the peer of `conversation`, in `wait` seconds if it is given.
 
-        Fails with Unreachable; cancelling gives it up.
+        Fails with PeerUnreachable; cancelling gives it up.
         """
         mode = PathMode(self._context.settings.path)
         if not introduction.call and mode is PathMode.RELAY:
@@ -98,7 +98,7 @@ class RendezvousTable:
         return meeting.found
 
     def better(self, meeting: Connector, link: SecurePeerConnection) -> None:
-        """A better way than the one that was picked first: the conversation moves there."""
+        """Move the conversation to `link`, whose path is better than the one picked first."""
         conversation = meeting.conversation
         if conversation is None:
             link.drop()
@@ -108,7 +108,7 @@ class RendezvousTable:
             conversation.move(link)
 
     def look_again(self, meeting: Connector) -> None:
-        """The relay carries a conversation: there may be a direct way by now."""
+        """Look for a direct path again, because the relay carries the conversation."""
         ensureDeferred(self._look_again(meeting)).addErrback(_log)
 
     async def _look_again(self, meeting: Connector) -> None:
@@ -171,7 +171,7 @@ class RendezvousTable:
         self._wait()
 
     def stop(self) -> None:
-        """The program ends."""
+        """End every rendezvous: the program ends."""
         self._stopped = True
         if self._timer is not None:
             self._timer.cancel()
@@ -259,7 +259,7 @@ class RendezvousTable:
 
 
 class _Early(TwistedProtocol):
-    """A connection that names a call of which we have not heard yet; nothing more is read from it."""
+    """Hold a connection whose PUNCH names a call that no server has announced yet; read no more."""
 
     def __init__(self, data: bytes, lost: Callable[[_Early], None]) -> None:
         self._data = data

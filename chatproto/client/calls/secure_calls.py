@@ -58,7 +58,7 @@ class Attempt:
 
 
 class SecureCalls:
-    """Every TLS connection to a person, and the conversation that it belongs to, once that is known."""
+    """Match TLS connections to conversations by the key they prove, and let callers ring."""
 
     def __init__(
         self,

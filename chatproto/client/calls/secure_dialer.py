@@ -37,7 +37,7 @@ ASKED_FOR = 60.0
 
 
 class SecureDialer:
-    """Has a server's introduction carried out; where there is none, tries the addresses known."""
+    """Connect through a server's introduction; without one, try the known addresses."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class SecureDialer:
     async def reach(
         self, conversation: Conversation, contact: Contact, wait: float | None = None
     ) -> SecurePeerConnection:
-        """A link to `contact`, TLS and all. Raises Unreachable.
+        """Connect to `contact` and finish the TLS handshake. Raises PeerUnreachable.
 
         `wait`: seconds for all of it, where nobody has introduced us.
         """
@@ -188,7 +188,7 @@ QUICK = 5
 
 
 class Redials:
-    """The former caller dials at once, the other side a little later; then ever less often.
+    """Redial broken conversations: the former caller at once, the other side later, then less often.
 
     Tries in vain make the wait longer, 1 s times 1.5 up to `redial_most`. Where they are is asked of
     the server if no address is known, after every `redial_asks` tries in vain, and at once where an
