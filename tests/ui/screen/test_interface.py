@@ -91,9 +91,7 @@ class InterfaceTests(SynchronousTestCase):
     def test_text_to_nobody_stays_in_the_prompt_with_a_sentence(self) -> None:
         self.assertEqual(self.prompt(), "to nobody>")
         self.assertFalse(self.enter("hello"))
-        self.assertTrue(
-            self.above()[0].startswith("  !! you are talking with nobody"), self.above()
-        )
+        self.assertTrue(self.above()[0].startswith("  !! you are in no conversation"), self.above())
         self.assertEqual(self.tell(), [])
         self.ui.typing("hello?")
         self.assertEqual(len(self.above()), 1)
@@ -108,7 +106,7 @@ class InterfaceTests(SynchronousTestCase):
 
     def test_pasted_command_is_text(self) -> None:
         self.assertFalse(self.enter("/quit", pasted=True))
-        self.assertIn("nobody", self.above()[0])
+        self.assertIn("you are in no conversation", self.above()[0])
 
     def test_many_lines_are_asked_about_once(self) -> None:
         text = "\n".join(map(str, range(10)))
@@ -119,7 +117,7 @@ class InterfaceTests(SynchronousTestCase):
         self.assertFalse(self.enter(text))
         self.assertIn("send 10 lines", self.above()[0])
         self.assertFalse(self.enter(text))
-        self.assertIn("nobody", self.above()[0])
+        self.assertIn("you are in no conversation", self.above()[0])
 
     def test_question_stands_above_the_prompt_until_it_is_over(self) -> None:
         call = IncomingCallEvent("bob", "127.0.0.1", 3001, encrypted=True, confirmed=True, ask=True)
