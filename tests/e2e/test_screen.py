@@ -155,7 +155,7 @@ def test_questions_are_answered_by_no_typed_letter(stage: Stage) -> None:
         alice.enter("mine")
         alice.wait_for(lambda: alice.prompt == "to bob 🔒 their turn, held>", "whose turn it is")
         alice.enter("later")
-        alice.expect("later held until your turn")
+        alice.expect("later [held until your turn]")
         alice.hang_up()
         assert alice.wait() in (0, -signal.SIGHUP)
         history = (stage.folder / "alice" / "history").read_text().splitlines()

@@ -140,7 +140,8 @@ class Scrollback:
         if event.room is not None:
             room = room_name(event.room)
             parts.insert(0, (person_style(room), room))
-        return self._entry(at, label(parts, self._glyphs), split(spoken(event.text)))
+        mark = self._past_mark(event.state) if own else None
+        return self._entry(at, label(parts, self._glyphs), split(spoken(event.text)), mark)
 
     def _entry(
         self,
@@ -163,14 +164,25 @@ class Scrollback:
             found.append(rule(printable(day), columns, self._glyphs))
         return found + rows(time, who, lines, columns, self._glyphs, mark=mark)
 
+    def _past_mark(self, state: str | None) -> Fragment | None:
+        """Return the mark of one's own line in the log."""
+        if state == "delivered":
+            return ("good", self._glyphs.tick)
+        words = {
+            "waiting": "[waits]",
+            "uncertain": "[may not have arrived]",
+            "undelivered": "[not delivered]",
+        }
+        return ("warn", words[state]) if state in words else None
+
     def _mark(self, line: OwnLine) -> Fragment | None:
         match line.mark:
             case "delivered":
                 return ("good", self._glyphs.tick)
             case "waits":
-                return ("warn", f"waits (/unsend {line.id})" if line.id else "waits")
+                return ("warn", f"[waits, /unsend {line.id}]" if line.id else "[waits]")
             case "held":
-                return ("warn", "held until your turn")
+                return ("warn", "[held until your turn]")
             case "failed":
-                return ("bad", "not delivered")
+                return ("bad", "[not delivered]")
         return None
