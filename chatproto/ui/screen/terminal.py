@@ -178,6 +178,7 @@ class ScreenTerminal:
         self._pasted = False
         self._listed = ""
         self._secret: tuple[str, Callable[[str], None]] | None = None
+        self._wanted: tuple[str, Callable[[str], None]] | None = None  # once the line is empty
         self._flushing: list[Deferred[None]] = []
         self._shown: tuple[int, StyleAndTextTuples] = (-1, [])
 
@@ -211,9 +212,12 @@ class ScreenTerminal:
         self._later(max(0.0, self._drawn + GATHER - self._reactor.seconds()))
 
     def ask_secret(self, sentence: str, got: Callable[[str], None]) -> None:
-        """Have the next line typed unseen, and handed to `got`; an empty one ends it."""
-        self._secret = sentence, got
-        self._buffer.reset()
+        """Have the next line typed unseen, and handed to `got`; an empty one ends it.
+
+        A line that has been begun is finished before: nothing of it is taken for the secret.
+        """
+        self._wanted = sentence, got
+        self._typed()
         self.changed()
 
     def restore(self) -> None:
@@ -442,6 +446,8 @@ class ScreenTerminal:
         text = self._buffer.text
         if not text:
             self._pasted = False
+            if self._wanted is not None:
+                self._secret, self._wanted = self._wanted, None
         self._listed = ""
         self._interface.typing(text if not self._secret else "")
 
@@ -450,6 +456,7 @@ class ScreenTerminal:
         if self._secret is not None:
             (_, got), self._secret = self._secret, None
             self._buffer.reset()
+            self._typed()
             if text:
                 got(text)
             return
