@@ -32,6 +32,7 @@ from chatproto.wire.bcp2_common import ADDRESSES, KEY, USER
 from chatproto.wire.dialects import DIALECTS
 from chatproto.wire.errors import CannotStart, RemoteError
 from chatproto.wire.fields import ID, host_port, read_client_id, read_host_port, read_number
+from chatproto.wire.room_fields import read_room, read_secret
 
 ANSWERS = ("all", "known", "none")
 ACCEPTS = ("ask", "known", "verified", "none")
@@ -40,12 +41,13 @@ SHORTEST_PING = 0.1
 RATE = re.compile(r"(\d{1,9}(?:\.\d{1,3})?)([KMGkmg]?)")
 MOST_ALLOWED = 16  # more would not fit a header line
 MOST_SERVERS = 16
+MOST_AUTOJOIN = 20
 MOST_FAREWELLS, FAREWELL_LENGTH = 16, 32
 _EVERYBODY = ip_address("255.255.255.255")
 MOST_FORMAT = 32
 """Characters of --time-format, and of a time in it."""
 COLORS = ("auto", "always", "never")
-OF_INTERFACE = ("ui", "color", "no-bell", "time", "time-format")
+OF_INTERFACE = ("ui", "color", "no-bell", "time", "time-format", "rejoin", "autojoin")
 """Options that one-shot commands leave to the file."""
 INTERFACES = ("auto", "full", "plain", "json")
 PATHS = tuple(mode.value for mode in PathMode)
@@ -136,6 +138,7 @@ class Options(ProgramOptions):
         ["open", None, "Let unencrypted peers in, and call people who have no key"],
         ["half-duplex", None, "Take turns"],
         ["no-bell", None, "Ring no bell and send no notification for messages and calls"],
+        ["rejoin", None, "With --ui json too: be in the rooms again in which you were last"],
         ["time", None, "Begin each line with the local time (plain interface)"],
         ["no-log", None, "Write down nothing of what is said, only how far it has come"],
         ["beacon", None, "Tell everybody on the network that you are there, and hear who else is"],
@@ -146,6 +149,7 @@ class Options(ProgramOptions):
         super().__init__()
         self["allow"] = []
         self["announce"] = []
+        self["autojoin"] = {}
         self["farewell"] = []
         self["server"] = []
         self["config-file"] = None
@@ -173,8 +177,15 @@ class Options(ProgramOptions):
         for name, texts in config.values.items():
             if name in given or (name in OF_INTERFACE and not self.interactive):
                 continue
-            shown = ", ".join(texts) if texts else "on"
-            self["from-file"][name] = shown
+            if name == "autojoin":
+                self["from-file"][name] = ", ".join(text.split(" ")[0] for text in texts)
+                if config.readable and any("key=" in text for text in texts):
+                    say_wrong(
+                        f"{self.program}: other users may read {path}, which has the key of a room: "
+                        f"make it private with chmod go-rwx"
+                    )
+            else:
+                self["from-file"][name] = ", ".join(texts) if texts else "on"
             more += [f"--{name}={text}" for text in texts] if texts else [f"--{name}"]
         return [*more, *words]
 
@@ -191,6 +202,17 @@ class Options(ProgramOptions):
         if len(self["allow"]) >= MOST_ALLOWED:
             raise WrongOption(f"--allow can name {MOST_ALLOWED} keys at most")
         self["allow"].append(key)
+
+    def opt_autojoin(self, text: str) -> None:
+        """A room to be in from the start, may be repeated; in the file of options also 'ROOM key=KEY'"""
+        room, _, key = text.partition(" key=")
+        try:
+            name = read_room(room if room.startswith("#") else f"#{room}")
+            self["autojoin"][name] = read_secret(key)
+        except RemoteError:
+            raise WrongOption("--autojoin wants a room, such as tea or 'tea key=KEY'") from None
+        if len(self["autojoin"]) > MOST_AUTOJOIN:
+            raise WrongOption(f"--autojoin can name {MOST_AUTOJOIN} rooms at most")
 
     def opt_farewell(self, word: str) -> None:
         """A word that ends a talk in bare text, besides quit, over, exit, bye; may be repeated"""

@@ -30,6 +30,7 @@ from chatproto.client.events import Event, Failed, Notice
 from chatproto.client.known_dialects import KnownDialects
 from chatproto.client.nearby import Neighbours
 from chatproto.client.own_addresses import OwnAddresses
+from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.client.service import ChatClient, LineSink, LineSource
 from chatproto.client.settings import ClientSettings
 from chatproto.client.shared_port import shared_port
@@ -54,11 +55,12 @@ def make_client(
     *,
     typed: bool = False,
     flushed: Callable[[], Deferred[None]] = lambda: succeed(None),
+    remembered: RememberedRooms | None = None,
 ) -> Client:
     """Build the client that `options` want.
 
     Args: typed: lines come from a person at a terminal. flushed: fires when all that was published is
-    written to the screen.
+    written to the screen. remembered: the rooms to be in again.
     """
     plain = bool(options["plain"])
     settings = ClientSettings(
@@ -99,7 +101,17 @@ def make_client(
         storage=storage,
         beacons=beacons if options["beacon"] else None,
         dialects=KnownDialects(options["home"] / "dialects"),
+        remembered=remembered,
     )
+
+
+def remembered_rooms(options: Options) -> RememberedRooms:
+    """Return the rooms to be in again: of the last time, and those of --autojoin.
+
+    A program at `--ui json` is told by whoever started it where to be, unless --rejoin is given.
+    """
+    keeps = not options["plain"] and (options["ui"] != "json" or options["rejoin"])
+    return RememberedRooms(options["home"] / "rooms" if keeps else None, options["autojoin"])
 
 
 def own_port(reactor: Any, options: Options) -> IStreamServerEndpoint:
@@ -186,6 +198,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
         options,
         typed=typed and not is_json and not options["plain"],
         flushed=screen.flush,
+        remembered=remembered_rooms(options),
     )
     context = client.context
     full.listen(client.connections.hold)
@@ -230,7 +243,11 @@ def _with_screen(reactor: Any, options: Options) -> IService:
     assert sys.__stdin__ is not None and sys.__stdout__ is not None
     fd = sys.__stdout__.fileno()
     client = make_client(
-        reactor, options, typed=not options["plain"], flushed=lambda: terminal.flush()
+        reactor,
+        options,
+        typed=not options["plain"],
+        flushed=lambda: terminal.flush(),
+        remembered=remembered_rooms(options),
     )
     glyphs = glyphs_for(os.environ)
     ui = FullInterface(

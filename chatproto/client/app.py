@@ -34,6 +34,7 @@ from chatproto.client.program import Program
 from chatproto.client.questions import Questions
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.joined_rooms import JoinedRooms
+from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.client.rooms.room_orders import RoomOrders
 from chatproto.client.server.introducers import Introducer
 from chatproto.client.server.server_news import ServerEvents
@@ -42,6 +43,7 @@ from chatproto.client.status_report import StatusReport
 from chatproto.client.strangers import Strangers
 from chatproto.client.trust_store import TrustStore
 from chatproto.directory.room_client import RoomClient
+from chatproto.identity.pins import NO_SERVER as NO_SERVER_KEY
 from chatproto.session.ledger import Ledger
 from chatproto.transfer.context import DiskWorker
 from chatproto.wire.errors import LocalError
@@ -156,12 +158,14 @@ def build_client(
     storage: Storage | None = None,
     beacons: Beacons | None = None,
     dialects: KnownDialects | None = None,
+    remembered: RememberedRooms | None = None,
 ) -> Client:
     """Build the parts of a client, each from those before it.
 
     Args: place: our addresses. connect: makes the server's side.
     trust, ledger, storage: None with --plain, where there are neither keys nor a log nor files.
-    beacons: makes the part for the local network (--beacon). dialects: what worked with whom.
+    beacons: makes the part for the local network (--beacon). dialects: what worked with whom. remembered: the
+    rooms to be in again.
     """
     events = ServerEvents()
     people = AddressBook()
@@ -216,7 +220,17 @@ def build_client(
         context, trust, people, posts, server, calls.talks_with, outgoing.deliver
     )
     outbox = Outbox(context, trust, calls, posts, deliveries, resolver, events)
-    rooms = JoinedRooms(context, conversations, requests, access.rooms, strangers, posts, events)
+    rooms = JoinedRooms(
+        context,
+        conversations,
+        requests,
+        access.rooms,
+        strangers,
+        posts,
+        events,
+        remembered or RememberedRooms(),
+        lambda: trust.here if trust is not None else NO_SERVER_KEY,
+    )
     in_room = RoomOrders(context, requests, rooms)
     talk = ConversationOrders(context, trust, place, calls, files, outbox.leave_for)
     messages = Messages(context, trust, server, calls, outgoing, talk, rooms, in_room, outbox)

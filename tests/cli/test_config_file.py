@@ -65,6 +65,23 @@ class ConfigTests(SynchronousTestCase):
         self.assertEqual(options["servers"], [("10.0.0.3", 3)])
         self.assertEqual(options["from-file"], {"ping": "7.5", "open": "on"})
 
+    def test_rooms_to_be_in_are_shown_without_their_keys(self) -> None:
+        self.file.touch(0o644)
+        self.file.chmod(0o644)
+        options = self.parsed('autojoin = ["tea", "#Den key=sesame"]')
+        self.assertEqual(options["autojoin"], {"#tea": "", "#den": "sesame"})
+        self.assertEqual(options["from-file"], {"autojoin": "tea, #Den"})
+        self.assertIn("other users may read", self.errors.getvalue())
+        self.errors.truncate(0)
+        self.errors.seek(0)
+        self.assertIn(
+            "--autojoin wants a room", self.refused('autojoin = ["a b c"]').split(": ", 1)[1]
+        )
+        self.file.chmod(0o600)
+        options["opened"].close()
+        self.parsed('autojoin = "den key=sesame"')
+        self.assertEqual(self.errors.getvalue(), "")
+
     def test_a_short_option_wins_as_well(self) -> None:
         self.assertEqual(self.parsed("port = 4000", "-p", "5000")["port"], "tcp:5000")
 

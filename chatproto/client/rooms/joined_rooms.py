@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -12,6 +13,7 @@ from chatproto.client.events import Event, RoomChanged
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.requests import Requests
 from chatproto.client.rooms.membership import Membership
+from chatproto.client.rooms.remembered_rooms import RememberedRooms
 from chatproto.client.rooms.room_log import RoomLog
 from chatproto.client.rooms.room_news import changed, joined
 from chatproto.client.rooms.room_outbox import RoomOutbox
@@ -45,6 +47,9 @@ RETRY_AFTER = 5
 class JoinedRooms:
     """Every room by its name. `connection` asks the server; None where it has no rooms.
 
+    `here`: the key of the server. The rooms that are remembered for it are joined as soon as it knows us;
+    none of them becomes the target by that.
+
     What the methods of the person cannot do is one `Failed`, or LocalError where they say so.
     """
 
@@ -57,6 +62,8 @@ class JoinedRooms:
         strangers: Strangers,
         posts: OutboundStreams | None,
         events: ServerEvents,
+        remembered: RememberedRooms,
+        here: Callable[[], str],
     ) -> None:
         self.tell = context.publish
         self.limits = context.limits
@@ -66,6 +73,9 @@ class JoinedRooms:
         self._requests = requests
         self._connection = connection
         self._strangers = strangers
+        self._remembered = remembered
+        self._here = here
+        self._began = False
         self._all: dict[str, Membership] = {}
         self._outbox = RoomOutbox(self._all, self.limits, self.tell, context.hold_input)
         self._retries = Timers(context.clock)
@@ -157,12 +167,15 @@ class JoinedRooms:
             return
         if len(self._all) >= self.limits.rooms_per_client:
             raise LocalError(413, reasons.TOO_MANY_ROOMS(count=len(self._all)))
-        membership = self._all[room] = Membership(
-            self._context, self.client, self.heard, self.settled, room, secret
-        )
+        membership = self._add(room, secret)
         self._conversations.move_to(RoomTarget(room))
         if not self._requests.ask("join", lambda: self._join(membership)):
             self._drop(membership, reasons.NOT_ASKED())
+
+    def _add(self, room: str, secret: str) -> Membership:
+        membership = Membership(self._context, self.client, self.heard, self.settled, room, secret)
+        self._all[room] = membership
+        return membership
 
     async def _join(self, membership: Membership) -> None:
         try:
@@ -175,6 +188,7 @@ class JoinedRooms:
         except (LocalError, ServerUnreachable) as error:
             self._drop(membership, error.cause)
             raise
+        self._remembered.entered(self._here(), membership.name, membership.secret)
         self.tell(joined(ack, self.own_id))
         await membership.catch_up(ack.last)
         self.settled()
@@ -184,6 +198,7 @@ class JoinedRooms:
 
         async def work() -> None:
             membership = self.named(name)
+            self._remembered.left(self._here(), membership.name)
             self._drop(membership, Cause(Reason.YOU_LEFT), own=True)
             if membership.entered:
                 await self.client.do(bcp2_rooms.Part, room=membership.name)
@@ -194,7 +209,12 @@ class JoinedRooms:
     # What the server tells.
 
     def resume(self) -> None:
-        """The server knows us again: join every room again."""
+        """The server knows us again: join every room again, and at first the remembered ones."""
+        if not self._began and self._connection is not None:
+            self._began = True
+            for room, secret in self._remembered.at(self._here()).items():
+                if room not in self._all and len(self._all) < self.limits.rooms_per_client:
+                    self._add(room, secret).joined = True
         for membership in tuple(self._all.values()):
             if membership.joined and not membership.entering:
                 self._enter_again(membership)
@@ -246,6 +266,7 @@ class JoinedRooms:
                 membership.came_in(who)
                 self.tell(RoomChanged(room, "joined", who, count=membership.count, role=role))
             case bcp2_rooms.Parted(room, who, reason) if who == self.own_id:
+                self._remembered.left(self._here(), room)
                 self._drop(membership, Cause(Reason.NOT_IN_ROOM, reason or reasons.PUT_OUT()))
                 self._tell_out(membership, reason)
             case bcp2_rooms.Parted(room, who, reason):
@@ -287,6 +308,7 @@ class JoinedRooms:
                     wait = error.retry_after or RETRY_AFTER
                     self._retry(membership, min(wait, self.limits.retry_most))
                 else:
+                    self._remembered.left(self._here(), membership.name)
                     reason = _not_in(membership.name, error)
                     self._drop(membership, reason, uncertain=True)
                     self._tell_out(membership, reason)

@@ -171,7 +171,12 @@ class Person:
     """Client's program, with all events that it reported."""
 
     def __init__(
-        self, hall: Hall, name: str, limits: Limits = DEFAULTS, ledger: Ledger | None = None
+        self,
+        hall: Hall,
+        name: str,
+        limits: Limits = DEFAULTS,
+        ledger: Ledger | None = None,
+        **parts: Any,
     ) -> None:
         self.name, self.key = name, "sha256:" + (name[0].upper() * 52)
         self.events: list[Event] = []
@@ -179,9 +184,11 @@ class Person:
         self.codes: list[int] = []
         self.line = Line(hall, self.key, name)
         self.hall = hall
-        known: Any = SimpleNamespace(own_key=self.key) if ledger else None  # nobody is called here
+        known: Any = (
+            SimpleNamespace(own_key=self.key, here="KEY") if ledger else None
+        )  # nobody is called here
         self.node: Any = made(
-            hall.clock, ClientSettings(name), limits, known, ledger, connect=self._connect
+            hall.clock, ClientSettings(name), limits, known, ledger, connect=self._connect, **parts
         )
         self.node.finished.listen(self.codes.append)
         self.node.publish.listen(lambda event: self.events.append(coded(event)))

@@ -1,0 +1,79 @@
+"""Remember the rooms that one is in, for the next start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from twisted.logger import Logger
+
+from chatproto.identity.files import write_secret
+from chatproto.wire.errors import RemoteError
+from chatproto.wire.room_fields import read_room, read_secret
+
+log = Logger()
+
+MOST = 100
+"""Rooms that are remembered, of all servers together."""
+MOST_BYTES = 64 * 1024
+"""Bytes of the file that are read."""
+
+
+class RememberedRooms:
+    """Rooms of each server with their keys, kept in the file `path` (mode 0600), or not at all (None).
+
+    The file has a line `SERVER-KEY #room` or `SERVER-KEY #room KEY` for each, for a room of one server is
+    none of another. One that cannot be read or written is logged and costs nothing but the memory.
+    `autojoin`: rooms with their keys to be in at any server.
+    """
+
+    def __init__(self, path: Path | None = None, autojoin: Mapping[str, str] | None = None) -> None:
+        self._path = path
+        self._autojoin = dict(autojoin or {})
+        self._rooms: dict[tuple[str, str], str] = {}
+        if path is not None:
+            self._read(path)
+
+    def at(self, server: str) -> dict[str, str]:
+        """Return the key of every room to be in at `server`, empty for none."""
+        here = {room: key for (at, room), key in self._rooms.items() if at == server}
+        return here | self._autojoin
+
+    def entered(self, server: str, room: str, secret: str) -> None:
+        """Remember a room that we have joined."""
+        where = server, room
+        if self._rooms.get(where) != secret and (where in self._rooms or len(self._rooms) < MOST):
+            self._rooms[where] = secret
+            self._write()
+
+    def left(self, server: str, room: str) -> None:
+        """Forget a room that we have left, or may not be in any more."""
+        if self._rooms.pop((server, room), None) is not None:
+            self._write()
+
+    def _write(self) -> None:
+        if self._path is None:
+            return
+        lines = (f"{at} {room} {key}".rstrip(" ") + "\n" for (at, room), key in self._rooms.items())
+        try:
+            write_secret(self._path, "".join(lines).encode())
+        except OSError as error:
+            log.error("rooms cannot be kept: {error}", error=error)
+
+    def _read(self, path: Path) -> None:
+        try:
+            with path.open("rb") as file:
+                text = file.read(MOST_BYTES).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            log.error("rooms cannot be read: {error}", error=error)
+            return
+        for line in text.split("\n"):
+            server, _, rest = line.partition(" ")
+            room, _, key = rest.partition(" ")
+            try:
+                if server and len(self._rooms) < MOST:
+                    self._rooms[server, read_room(room)] = read_secret(key)
+            except RemoteError:
+                continue  # it was edited, or cut at the end
