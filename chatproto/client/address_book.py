@@ -13,6 +13,7 @@ class AddressBook:
     def __init__(self, most: int = 10_000) -> None:
         self._contacts: OrderedDict[str, Contact] = OrderedDict()
         self._addresses: dict[str, tuple[tuple[str, int], ...]] = {}
+        self._away: OrderedDict[str, str] = OrderedDict()
         self._most = most
         self.bridged: Contact | None = None
 
@@ -28,6 +29,18 @@ class AddressBook:
     def named(self, client_id: str) -> Contact | None:
         """Return the contact named `client_id`, if known."""
         return self._contacts.get(client_id)
+
+    def set_away(self, client_id: str, text: str) -> None:
+        """Note that `client_id` says that it is away, or with an empty `text` that it is not."""
+        self._away.pop(client_id, None)
+        if text:
+            self._away[client_id] = text
+            if len(self._away) > self._most:
+                self._away.popitem(last=False)
+
+    def away(self, client_id: str) -> str:
+        """Return the text with which `client_id` said last that it is away; empty for none."""
+        return self._away.get(client_id, "")
 
     def ids(self) -> list[str]:
         """Return the ids of all contacts, the most recent first."""

@@ -231,11 +231,12 @@ class RoomChanged(Event):
 
 @value_class
 class PresenceChanged(Event):
-    """A watched person is `online` or `offline`."""
+    """A watched person is `online` or `offline`; `away`: the text of their /away."""
 
     event: ClassVar[str] = "presence"
     id: str
     status: str
+    away: str | None = None
 
 
 @value_class

@@ -136,7 +136,8 @@ class NameResolver:
         """Tell the person that an expected contact is there."""
         name = self._expected.pop(client_id, None)
         if name is not None:
-            self._context.publish(PresenceChanged(name, "online"))
+            away = self._people.away(client_id) or None
+            self._context.publish(PresenceChanged(name, "online", away))
 
     async def locate(self, client_id: str) -> Contact | None:
         """Ask the server for the address of `client_id`; None if it returns another client.

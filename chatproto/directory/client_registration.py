@@ -22,10 +22,11 @@ class ClientRegistration:
     """Where the addresses are found out anew, each time that they are told."""
     open: bool = False
     """Callable in plain text too."""
+    away: str = ""
+    """Text with which we say that we are away; empty for none."""
 
     def request(self, cseq: int) -> bcp2_server.Register:
         """The message that asks for it, for as long as the server likes."""
         addresses = self.addresses if self.look is None else self.look()
-        return bcp2_server.Register(
-            cseq, self.client_id, self.port, addresses, None, self.listed, self.allow, self.open
-        )
+        who = cseq, self.client_id, self.port, addresses
+        return bcp2_server.Register(*who, None, self.listed, self.allow, self.open, self.away)

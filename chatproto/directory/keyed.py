@@ -408,6 +408,7 @@ class KeyedDirectory:
             message.listed,
             message.allow,
             visitor,
+            away=message.away,
         )
         self.names.hide(client_id, None if message.listed else message.allow)
         self._presences.keep(presence)
@@ -513,8 +514,9 @@ class KeyedDirectory:
             raise RemoteError(404, "no such client")
         # The grace is for those who watched before it: this one BRIDGE would answer with 480.
         status = "online" if watched is not None and watched.connected else "offline"
-        self._watchers.add(visitor, peer_id, status)
-        state = bcp2_server.Presence(peer_id, status)
+        away = watched.away if watched is not None and watched.connected else ""
+        state = bcp2_server.Presence(peer_id, status, away)
+        self._watchers.add(visitor, state)
         return [
             PushTo(visitor, bcp2_server.WatchAck(message.cseq, peer_id)),
             PushTo(visitor, state),

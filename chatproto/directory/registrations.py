@@ -85,6 +85,8 @@ class Registration:
     until: float | None = None
     proven: bool = True
     """Return True if the id was used for more than its registration."""
+    away: str = ""
+    """Text with which the client says that it is away; empty if it says nothing."""
 
     @property
     def open(self) -> bool:

@@ -210,6 +210,10 @@ class SecureServer:
             return fail(self._unreached())
         return self._ask(make, wanted, part)
 
+    def describe(self, registration: ClientRegistration) -> None:
+        """Register as `registration` says from the next REGISTER on."""
+        self._registration = registration
+
     def register(self) -> Deferred[None]:
         """Register now rather than when the connection does it by itself; after a refusal, try again.
 

@@ -12,17 +12,19 @@ class Watchers:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._watchers: dict[str, dict[ClientConnection, str]] = {}  # and what each was told last
+        self._watchers: dict[str, dict[ClientConnection, bcp2_server.Presence]] = {}
+        """By id, who watches it and what each was told last."""
 
-    def add(self, visitor: ClientConnection, peer_id: str, status: str) -> None:
-        """From now on `visitor` is told of `peer_id`, and is told `status` now.
+    def add(self, visitor: ClientConnection, news: bcp2_server.Presence) -> None:
+        """From now on `visitor` is told of the peer of `news`, which it is told now.
 
         Raises RemoteError 413 where it is too many.
         """
+        peer_id = news.peer_id
         if peer_id not in visitor.watches and len(visitor.watches) >= self._most:
             raise RemoteError(413, "too many watches")
         visitor.watches.add(peer_id)
-        self._watchers.setdefault(peer_id, {})[visitor] = status
+        self._watchers.setdefault(peer_id, {})[visitor] = news
 
     def remove(self, visitor: ClientConnection, peer_id: str) -> None:
         """And no more."""
@@ -40,11 +42,13 @@ class Watchers:
 
     def tell(self, client_id: str, status: str, presence: Registration | None) -> list[Effect]:
         """Push a changed status to the watchers that may see it; `presence`: the registration, if any."""
+        away = presence.away if presence is not None and status == "online" else ""
+        news = bcp2_server.Presence(client_id, status, away)
         watchers = self._watchers.get(client_id, {})
-        news = [
+        told = [
             watcher
             for watcher, last in watchers.items()
-            if last != status and (presence is None or presence.lets(watcher.key))
+            if last != news and (presence is None or presence.lets(watcher.key))
         ]
-        watchers.update(dict.fromkeys(news, status))
-        return [PushTo(watcher, bcp2_server.Presence(client_id, status)) for watcher in news]
+        watchers.update(dict.fromkeys(told, news))
+        return [PushTo(watcher, news) for watcher in told]

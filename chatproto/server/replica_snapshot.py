@@ -11,7 +11,7 @@ from chatproto.directory.registrations import ClientConnection, Registration, Re
 from chatproto.server.replica import Replica
 from chatproto.server.replicas import Picture, ServerReplica
 
-FORM = 1
+FORM = 2
 """Of a picture; one of another is not understood."""
 PIECE = 200
 """How many values are written at once, so that nobody waits long for it."""
@@ -115,7 +115,16 @@ def _standing(standing: RegistrationState) -> list[Any]:
     one, used, online = standing
     seen = one.visitor
     return [
-        *(one.client_id, one.key, one.port, one.addresses, one.expires, one.listed, one.allow),
+        *(
+            one.client_id,
+            one.key,
+            one.port,
+            one.addresses,
+            one.expires,
+            one.listed,
+            one.allow,
+            one.away,
+        ),
         *(one.until, used, online, seen.node, seen.number),
         # An older server takes no notice of what stands here for somebody who is connected.
         *(_visitor(seen) if one.until is not None else (True,) if one.open else ()),
@@ -124,7 +133,7 @@ def _standing(standing: RegistrationState) -> list[Any]:
 
 
 def _read_standing(values: list[Any], members: dict[str, ServerReplica]) -> RegistrationState:
-    client_id, key, port, addresses, expires, listed, allow, *rest = values
+    client_id, key, port, addresses, expires, listed, allow, away, *rest = values
     until, used, online, node, number, *seen = rest
     proven = not (seen and seen[-1] is False)
     if not proven:
@@ -134,6 +143,6 @@ def _read_standing(values: list[Any], members: dict[str, ServerReplica]) -> Regi
     visitor.open = here is not None and bool(seen)
     addresses = tuple((host, port) for host, port in addresses)
     presence = Registration(
-        client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until, proven
+        client_id, key, port, addresses, expires, listed, tuple(allow), visitor, until, proven, away
     )
     return RegistrationState(presence, used, online)

@@ -191,6 +191,11 @@ def some_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
     return (text,)
 
 
+def text_or_none(rest: str, read_text: ReadText) -> tuple[str, ...]:
+    """Parse a text, perhaps an empty one."""
+    return (read_text(rest).strip(),)
+
+
 def shortened(word: str) -> str:
     """`word`, cut where a mistaken paste would fill the screen."""
     return word if len(word) <= 40 else word[:39] + "…"

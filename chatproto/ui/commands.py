@@ -38,6 +38,7 @@ from chatproto.ui.arguments import (
     paths,
     shortened,
     some_text,
+    text_or_none,
 )
 from chatproto.ui.common_words import ALIASES, BARE, ours
 from chatproto.ui.room_arguments import room_or_none
@@ -362,6 +363,15 @@ ROWS: dict[str, CommandRow] = {
             nothing,
             lambda client, given: client.messages.list_waiting(),
             more="/unsend n id takes one back.",
+        ),
+        CommandRow(
+            "away",
+            "/away [text]",
+            "tell that you are away; without a text, that you are back",
+            text_or_none,
+            lambda client, given: client.directory.away(*given),
+            more="Whoever waits for you is told the text. The server can read it.",
+            fields=(Field("text", values.any_text),),
         ),
         CommandRow(
             "status",

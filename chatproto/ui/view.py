@@ -102,7 +102,8 @@ def _lines(event: Event, now: Wall) -> list[str]:
         case RoomChanged():
             return [f"* {line}" for line in room_lines(event, now)]
         case PresenceChanged():
-            return [f"* {name(event.id)} is {name(event.status)}"]
+            away = f", away: {inline(event.away)}" if event.away else ""
+            return [f"* {name(event.id)} is {name(event.status)}{away}"]
         case Bye():
             return [f"* {name(event.id)} left{bracket(event.reason)}"]
         case Sent() | Delivered() | Exited():

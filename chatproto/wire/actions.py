@@ -7,13 +7,8 @@ mark is the beginning of IRC's CTCP ACTION, which nobody types.
 from __future__ import annotations
 
 ACTION = "action"
-"""Value of the header `Kind`."""
+"""Value of the header `Kind`; a text of any other kind is a usual one."""
 MARK = "\x01ACTION "
-
-
-def read_kind(text: str) -> str:
-    """Read the header `Kind`; a kind that is not known here is a text like any other, and empty."""
-    return ACTION if text == ACTION else ""
 
 
 def marked(text: str, kind: str) -> str:

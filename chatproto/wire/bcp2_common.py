@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
 
-from chatproto.wire.actions import read_kind
 from chatproto.wire.classic import HOST_NAME, ClassicMessage, Header, read_status, write_status
 from chatproto.wire.errors import LocalError, RemoteError
 from chatproto.wire.fields import (
@@ -104,6 +103,17 @@ def _usual_ip(host: str) -> str:
     except (OSError, ValueError):
         return ""
     return host
+
+
+AWAY_BYTES = 200
+"""Bytes of the text with which a client says that it is away."""
+
+
+def read_away(text: str) -> str:
+    """Read the text of `Away`, at most `AWAY_BYTES` bytes. Raises RemoteError 400."""
+    if len(text.encode("utf-8", "replace")) > AWAY_BYTES:
+        raise RemoteError(400, "the text of Away is too long")
+    return text
 
 
 def read_address(text: str) -> Address:
@@ -264,7 +274,8 @@ TICKET = Header("Ticket", "ticket", matching(TOKEN, "ticket"), needed=False, sec
 RELAY = Header("Relay", "relay", read_relay, write_relay, needed=False)
 USER_OF = Header("User", "user", matching(USER, "user"))
 ID = Header("ID", "id", read_count)
-KIND = Header("Kind", "kind", read_kind, needed=False)
+AWAY = Header("Away", "away", read_away, needed=False)
+KIND = Header("Kind", "kind", needed=False)
 MODE = Header("Mode", "mode", one_of("full", "half"))
 RETRY_AFTER = Header("Retry-After", "retry_after", read_count)
 

@@ -11,6 +11,7 @@ from dataclasses import field
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_common import (
     ADDRESSES_OF,
+    AWAY,
     CALL,
     CLIENT_ID,
     CSEQ,
@@ -80,10 +81,12 @@ class Register(Bcp2Message):
         Listed: no
         Allow: sha256:UZYY4QXURXT5KCOULUNI5C3RGHXYKCQEH3DF2W63KC7NHHS6OOWA
         Open: yes
+        Away: back at five
 
     Sent by clients. The registration lasts as long as the connection; `Expires: 0` ends it.
     `Listed: no` hides the id from lists, and only the keys in `Allow` find it. `Open: yes`
-    makes the client callable in plain text too. Answered by REGACK, or ERROR 409 (id taken).
+    makes the client callable in plain text too. `Away`, which the server can read, is told to
+    watchers with PRESENCE, until a REGISTER without it. Answered by REGACK, or ERROR 409 (id taken).
     """
 
     method = "REGISTER"
@@ -96,6 +99,7 @@ class Register(Bcp2Message):
         Header("Listed", "listed", read_yes, write_yes, needed=False),
         Header("Allow", "allow", read_keys, ", ".join, needed=False),
         Header("Open", "open", read_yes, write_yes, needed=False),
+        AWAY,
     )
     cseq: int
     client_id: str
@@ -105,6 +109,7 @@ class Register(Bcp2Message):
     listed: bool = True
     allow: tuple[str, ...] = ()
     open: bool = False
+    away: str = ""
 
 
 @value_class
@@ -392,14 +397,16 @@ class Presence(Bcp2Message):
         PRESENCE
         peerID: bob
         Status: online
+        Away: back at five
 
-    Pushed by servers, to clients that sent WATCH.
+    `Away` is the text of its last REGISTER. Pushed by servers, to clients that sent WATCH.
     """
 
     method = "PRESENCE"
-    headers = (PEER_ID, Header("Status", "status", one_of("online", "offline")))
+    headers = (PEER_ID, Header("Status", "status", one_of("online", "offline")), AWAY)
     peer_id: str
     status: str
+    away: str = ""
 
 
 @value_class

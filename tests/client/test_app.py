@@ -62,6 +62,9 @@ class SlowServer:
         found: tuple[Contact, ...] = await self._ask("info")
         return tuple(one for one in found if one.client_id.startswith(prefix))
 
+    async def away(self, text: str) -> None:
+        self.asked.append(f"away {text}")
+
     async def watch(self, peer: str) -> None:
         self.asked.append(f"watch {peer}")
 

@@ -9,18 +9,22 @@ from hypothesis import settings as given_settings
 from hypothesis import strategies as st
 
 from chatproto.client.events import (
+    CommandOutput,
     Delivered,
     Failed,
     IncomingCallEvent,
     MessageReceived,
     Notice,
+    PresenceChanged,
     Sent,
     SessionChanged,
     Undelivered,
 )
+from chatproto.net.clock import EPOCH
 from chatproto.session.ledger import LedgerTrouble
+from chatproto.ui.view import plain_lines
 from chatproto.wire import bcp2_server
-from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
+from chatproto.wire.bcp2_common import AWAY_BYTES, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_files import Cancel, Data, Done, DoneAck, Offer, OfferAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
 from chatproto.wire.reasons import Reason
@@ -477,6 +481,30 @@ class ServerTests(Case):
         self.net.wait(1)
         self.assertEqual(carol.texts, ["hello"])
         self.assertEqual(self.kept(), [])
+
+    def test_who_is_away_is_registered_so_until_that_is_taken_back(self) -> None:
+        self.node.away("back  at\nfive")
+        self.net.settle()
+        self.node.away("x" * (AWAY_BYTES + 1))
+        self.node.away()
+        self.net.settle()
+        asked = [one.away for one in self.directory.heard(bcp2_server.Register)]
+        self.assertEqual(asked, ["", "back at five", ""])
+        self.assertIn("at most 200 bytes", self.texts(Failed)[0])
+        self.assertEqual(
+            [one.data for one in self.told(CommandOutput)], [{"text": "back at five"}, {"text": ""}]
+        )
+
+    def test_who_waits_for_somebody_is_told_that_they_are_away(self) -> None:
+        self.directory.callees["carol"] = 480
+        self.node.chat("carol")
+        self.net.wait(3)
+        self.directory.knows("carol", key_of("carol"), (BOB_HOST, BOB_PORT))
+        self.directory.tell(bcp2_server.Presence("carol", "online", "lunch"))
+        self.net.wait(1)
+        (event,) = self.told(PresenceChanged)
+        self.assertEqual((event.id, event.status, event.away), ("carol", "online", "lunch"))
+        self.assertEqual(plain_lines(event, EPOCH), ["* carol is online, away: lunch"])
 
     def test_what_waited_is_not_given_to_another_key(self) -> None:
         self.node.msg("hello", "carol")

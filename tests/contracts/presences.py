@@ -30,7 +30,7 @@ def shown(presences: RegistrationStore) -> list[tuple[Any, ...]]:
             *(
                 getattr(one, field.name)
                 for field in fields(one)
-                if field.name not in ("visitor", "proven")
+                if field.name not in ("visitor", "proven", "away")
             ),
             one.visitor.key,
             one.visitor.callable_at,

@@ -38,6 +38,23 @@ class AWatch(Hosted):
         self.assertEqual(one, PushTo(self.alice, bcp2_server.Presence("bob", "offline")))
         self.assertEqual(self.hall.pass_time(7200), [])
 
+    def test_tells_the_text_of_who_is_away_and_each_text_once(self) -> None:
+        self.watch("bob")
+        told = []
+        for text in ("lunch", "lunch", "home", ""):
+            self.hall.register(self.bob, "bob", away=text)
+            told += [one.message for one in self.hall.others]
+        wanted = [bcp2_server.Presence("bob", "online", text) for text in ("lunch", "home", "")]
+        self.assertEqual(told, wanted)
+        self.hall.register(self.bob, "bob", away="gone")
+        carol = self.hall.come("carol", 3)
+        self.watch("bob", carol)
+        told_last = self.hall.others[-1].message
+        self.assertEqual(told_last, bcp2_server.Presence("bob", "online", "gone"))
+        self.hall.directory.lost(self.bob, self.hall.now)
+        for one in self.hall.pass_time(30):
+            self.assertEqual(one.message, bcp2_server.Presence("bob", "offline"))
+
     def test_tells_nothing_of_a_short_absence(self) -> None:
         self.watch("bob")
         for _ in range(3):

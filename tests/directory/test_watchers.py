@@ -25,7 +25,7 @@ class WatchersTests(SynchronousTestCase):
 
     def test_all_who_watch_are_told_and_nobody_else(self) -> None:
         for watcher in (self.alice, self.bob):
-            self.watchers.add(watcher, "carol", "offline")
+            self.watchers.add(watcher, bcp2_server.Presence("carol", "offline"))
         self.assertEqual(self.told(), {self.alice, self.bob})
         self.watchers.tell("carol", "offline", None)
         self.watchers.remove(self.alice, "carol")
@@ -34,14 +34,14 @@ class WatchersTests(SynchronousTestCase):
         self.assertEqual((self.told(), self.bob.watches), (set(), set()))
 
     def test_unchanged_status_is_not_pushed_again(self) -> None:
-        self.watchers.add(self.alice, "carol", "online")
-        self.watchers.add(self.bob, "carol", "offline")
+        self.watchers.add(self.alice, bcp2_server.Presence("carol", "online"))
+        self.watchers.add(self.bob, bcp2_server.Presence("carol", "offline"))
         self.assertEqual(self.told(), {self.bob})
         self.assertEqual(self.told(), set())
 
     def test_of_the_unlisted_only_those_whom_they_allow_are_told(self) -> None:
         for watcher in (self.alice, self.bob):
-            self.watchers.add(watcher, "carol", "offline")
+            self.watchers.add(watcher, bcp2_server.Presence("carol", "offline"))
         carol = ClientConnection(key(3), "192.0.2.1", 4003)
         presence = Registration("carol", key(3), 5000, (), 60, False, (key(2),), carol)
         self.assertEqual(self.told(presence), {self.bob})
@@ -49,11 +49,12 @@ class WatchersTests(SynchronousTestCase):
     def test_one_more_than_the_limit_is_413_and_the_same_again_is_not(self) -> None:
         for _ in range(2):
             for peer_id in ("bob", "carol"):
-                self.watchers.add(self.alice, peer_id, "offline")
-        error = self.assertRaises(RemoteError, self.watchers.add, self.alice, "dave", "offline")
+                self.watchers.add(self.alice, bcp2_server.Presence(peer_id, "offline"))
+        dave = bcp2_server.Presence("dave", "offline")
+        error = self.assertRaises(RemoteError, self.watchers.add, self.alice, dave)
         self.assertEqual(error.status, 413)
         self.watchers.remove(self.alice, "bob")
-        self.watchers.add(self.alice, "dave", "offline")
+        self.watchers.add(self.alice, dave)
         self.assertEqual(self.alice.watches, {"carol", "dave"})
 
     def test_to_end_what_was_never_begun_is_nothing(self) -> None:

@@ -70,6 +70,9 @@ class AskedPart:
     def me(self, text: str, to: str = "") -> None:
         self.asked.append(("me", text, to) if to else ("me", text))
 
+    def away(self, text: str = "") -> None:
+        self.asked.append(("away", text))
+
     def quit(self) -> None:
         self.asked.append(("quit",))
 

@@ -97,6 +97,8 @@ WRITTEN: dict[str, tuple[object, ...]] = {
     "/msg mail me@home": ("msg", "mail me@home", "", "mail"),
     "/msg @bob\nfrom a\nfile": ("msg", "from a\nfile", "bob"),
     "/msg \\n 'quoted": ("msg", "\\n 'quoted", "", "\\n"),
+    "/away": ("away", ""),
+    "/away back at 5": ("away", "back at 5"),
     "/me waves  twice": ("me", "waves  twice"),
     "/quit": ("quit",),
     "/exit": ("quit",),

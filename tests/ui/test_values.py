@@ -66,6 +66,8 @@ WRITTEN: list[tuple[str, dict[str, Any]]] = [
     ("/join #den key=KEY", {"do": "join", "room": "#den", "key": "KEY"}),
     ("/part", {"do": "part"}),
     ("/part #den", {"do": "part", "room": "#den"}),
+    ("/away back soon", {"do": "away", "text": "back soon"}),
+    ("/away", {"do": "away"}),
     ("/me waves", {"do": "me", "text": "waves"}),
     ("/leave #den", {"do": "leave", "room": "#den"}),
     ("/rooms", {"do": "rooms"}),

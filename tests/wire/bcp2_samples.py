@@ -77,6 +77,7 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
         bcp2_common.Error(429, 9, retry_after=5),
         bcp2_server.Introduce("alice", KEY, (("10.0.0.1", 1),), "call7"),
         bcp2_server.Presence("bob", "online"),
+        bcp2_server.Presence("bob", "online", "zurück um fünf"),
         bcp2_server.Closing(3),
         bcp2_server.Replaced(),
         bcp2_rooms.JoinAck(10, "#tea", 1, 0, "owner"),

@@ -47,6 +47,9 @@ class Introducer(Protocol):
     async def info(self, prefix: str) -> tuple[Contact, ...]:
         """Ask who is there."""
 
+    async def away(self, text: str) -> None:
+        """Tell watchers that we are away, with `text`, or no longer. Raises LocalError."""
+
     async def watch(self, peer: str) -> None:
         """Be told when `peer` comes, where the server can tell it."""
 
@@ -89,6 +92,10 @@ class ClassicIntroducer:
             else BridgeResult(found.client_id, None, ((found.host, found.port),))
         )
 
+    async def away(self, text: str) -> None:
+        """Refuse it: a classic server knows no presence."""
+        raise LocalError(405, "a classic server tells nobody that you are away")
+
     async def watch(self, peer: str) -> None:
         """Ignore it: a classic server knows no presence."""
 
@@ -126,6 +133,8 @@ class SecureIntroducer:
         self._server = server
         self._listed = listed
         self._allow = allow
+        self._away = ""
+        self._me: Me | None = None
 
     @property
     def name(self) -> str:
@@ -136,17 +145,19 @@ class SecureIntroducer:
         return self._server.registered
 
     def start(self, me: Me) -> None:
-        addresses = ((me.host, me.port),)
-        self._server.start(
-            ClientRegistration(
-                me.client_id,
-                me.port,
-                addresses,
-                self._listed,
-                self._allow,
-                self._look,
-                self._open,
-            )
+        self._me = me
+        self._server.start(self._described(me))
+
+    def _described(self, me: Me) -> ClientRegistration:
+        return ClientRegistration(
+            me.client_id,
+            me.port,
+            ((me.host, me.port),),
+            self._listed,
+            self._allow,
+            self._look,
+            self._open,
+            self._away,
         )
 
     def stop(self) -> None:
@@ -167,3 +178,10 @@ class SecureIntroducer:
 
     async def watch(self, peer: str) -> None:
         await self._server.watch(peer)
+
+    async def away(self, text: str) -> None:
+        assert self._me is not None, "nothing is asked before the start"
+        self._away = text
+        self._server.describe(self._described(self._me))
+        if self._server.registered:
+            await self._server.register()

@@ -125,6 +125,7 @@ class ServerNews:
 
     def present(self, server: SecureServer, push: bcp2_server.Presence) -> None:
         """Handle PRESENCE: a watched contact is online."""
+        self._people.set_away(push.peer_id, push.away)
         self._events.came(push.peer_id)
 
     def _tell(self, event: Event) -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from chatproto.client.address_book import AddressBook
 from chatproto.client.context import Context
-from chatproto.client.events import Bridged, Contacts, Notice, Registered
+from chatproto.client.events import Bridged, CommandOutput, Contacts, Notice, Registered
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.requests import Requests
+from chatproto.wire.bcp2_common import AWAY_BYTES
+from chatproto.wire.errors import LocalError
 
 
 class ServerQueries:
@@ -31,6 +33,18 @@ class ServerQueries:
     def bridge(self, peer: str = "") -> None:
         """Ask for `peer`, or for anybody to talk to; a call without a name goes to the answer."""
         self._requests.ask("bridge", lambda: self._bridge(peer))
+
+    def away(self, text: str = "") -> None:
+        """Tell watchers that we are away, or without `text` no longer; the server can read it."""
+        text = " ".join(text.split())
+        if len(text.encode()) > AWAY_BYTES:
+            raise LocalError(413, f"the text of /away has at most {AWAY_BYTES} bytes")
+        self._requests.ask("away", lambda: self._away(text))
+
+    async def _away(self, text: str) -> None:
+        await self._resolver.introducer.away(text)
+        line = f"you are away: {text}" if text else "you are no longer away"
+        self._context.publish(CommandOutput("away", (line,), {"text": text}))
 
     async def _register(self) -> None:
         if await self._resolver.introducer.register():
