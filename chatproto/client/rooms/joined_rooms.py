@@ -190,6 +190,7 @@ class JoinedRooms:
             raise
         self._remembered.entered(self._here(), membership.name, membership.secret)
         self.tell(joined(ack, self.own_id))
+        membership.told = True
         await membership.catch_up(ack.last)
         self.settled()
 
@@ -299,7 +300,8 @@ class JoinedRooms:
         async def work() -> None:
             try:
                 ack = await membership.enter()
-                self.tell(joined(ack, self.own_id, again=True))
+                self.tell(joined(ack, self.own_id, again=membership.told))
+                membership.told = True
                 await membership.catch_up(ack.last)
             except ServerUnreachable:
                 return  # the next connection tries it again

@@ -56,6 +56,8 @@ class Membership:
         """It is asked, or we are in."""
         self.joined = False
         """We have been in it."""
+        self.told = False
+        """The person was told that we are in it."""
         self.gone = False
         """We have left, or were put out."""
         self.waiting: deque[str] = deque()

@@ -66,7 +66,7 @@ class RestartTests(room_ends.Case):
         again = self.carol()
         self.assertEqual(
             [(one.room, one.change, one.again) for one in again.told(RoomChanged)],
-            [("#den", "joined", True), ("#tea", "joined", True)],
+            [("#den", "joined", None), ("#tea", "joined", None)],
         )
         self.assertIsNone(again.node.client.target)
         self.bob.joins("#tea")
