@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import atexit
 import os
+import select
 import signal
 import termios
 from collections.abc import Callable, Sequence
@@ -227,7 +228,8 @@ class ScreenTerminal:
             return
         try:
             termios.tcsetattr(self._stdin.fileno(), termios.TCSANOW, saved)
-            os.write(self._fd, f"\r\x1b[J{_RESET}".encode())
+            if select.select([], [self._fd], [], 0)[1]:  # else it would never end
+                os.write(self._fd, f"\r\x1b[J{_RESET}".encode())
         except (OSError, termios.error):
             pass  # it is gone
 
