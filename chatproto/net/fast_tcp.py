@@ -1,7 +1,8 @@
-"""TCP that sends at once what the socket takes, and the private names of Twisted's TCP.
+"""TCP that accepts, receives and sends at once, and the private names of Twisted's TCP.
 
 Twisted's `write` waits for the reactor to report that the socket is writable, even when it is:
-three more system calls for each answer, and as many again when the peer has half-closed.
+three more system calls for each answer, and as many again when the peer has half-closed. Its port
+waits likewise for the first data of a connection, which are usually there when it is accepted.
 
 No other file of this program knows a private name of Twisted's TCP. `WHY_PLAIN` is empty if the
 installed Twisted has all names that stand here, and is of a known version; otherwise, and if the
@@ -11,10 +12,12 @@ environment variable `CHATPROTO_PLAIN_IO` is set, connections are Twisted's own.
 from __future__ import annotations
 
 import os
+import socket
 from typing import Any
 
 from twisted.internet import tcp
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.address import IPv4Address, IPv6Address
 from twisted.internet.endpoints import HostnameEndpoint
 from twisted.internet.interfaces import IHalfCloseableProtocol
 from twisted.internet.main import CONNECTION_DONE
@@ -51,7 +54,7 @@ def _why_plain() -> str:
     return (
         unknown("Twisted", twisted.__version__, KNOWN_TWISTED)
         or missing(FileDescriptor(object()), "_tempDataBuffer", "dataBuffer", "disconnecting")  # type: ignore[arg-type]
-        or missing(tcp.Server, "_shouldShutdown", "_closeWriteConnection")
+        or missing(tcp.Server, "_shouldShutdown", "_closeWriteConnection", "_addressType")
     )
 
 
@@ -59,9 +62,11 @@ WHY_PLAIN = _why_plain()
 """Reason why connections are Twisted's own; empty: they are the faster ones of this file."""
 
 
-def server_transport() -> type[tcp.Server]:
-    """Return the class for `listeningPort.transport`: the connections that the port accepts."""
-    return tcp.Server if WHY_PLAIN else DirectServer
+def accept_directly(port: Any) -> None:
+    """Have the listening `port` make connections of this file; one that is not TCP stays as it is."""
+    if not WHY_PLAIN and isinstance(port, tcp.Port) and port.transport is tcp.Server:
+        port.transport = watched_server  # type: ignore[assignment]
+        port.doRead = Acceptor(port).accept  # type: ignore[method-assign]
 
 
 def start_tls(connection: Any, handshake: Any, normal: bool) -> None:
@@ -79,6 +84,87 @@ def start_tls(connection: Any, handshake: Any, normal: bool) -> None:
         layer.transport.write = DirectWriter(connection).write
 
 
+def watched_server(*arguments: Any) -> DirectServer:
+    """Make a `DirectServer` that the reactor watches from the beginning."""
+    connection = DirectServer(*arguments)
+    connection.startReading()
+    return connection
+
+
+class Acceptor:
+    """Accept the connections of `port`, and receive at once what they begin with.
+
+    The reactor watches a connection only if neither data nor its end have come a turn later: one that
+    brings a request and reads the answer costs no call of epoll.
+    """
+
+    def __init__(self, port: tcp.Port) -> None:
+        self._port = port
+        self._reactor: Any = port.reactor
+        self._new: list[DirectServer] = []
+
+    def accept(self) -> None:
+        """Accept what waits; the number taken at once follows that of the last time, as in Twisted."""
+        port, taken = self._port, 0
+        most: int = port.numberAccepts
+        while taken < most:
+            try:
+                accepted, address = port.socket.accept()
+            except BlockingIOError:
+                break
+            except OSError:
+                # Twisted meets it again, and knows what to do: with too many open files it has a
+                # reserve, to accept and close those that wait.
+                tcp.Port.doRead(port)
+                break
+            taken += 1
+            try:
+                self._connect(accepted, address)
+            except Exception:
+                log.failure("a connection could not be accepted")
+        port.numberAccepts = most + 20 if taken == most else max(1, taken)
+
+    def _connect(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+        """Make the connection of a socket, and hand on what it begins with."""
+        port = self._port
+        whence: IPv4Address | IPv6Address
+        if len(address) == 2:
+            whence = IPv4Address("TCP", *address)
+        else:
+            if address[3]:  # only with its scope is it complete
+                name, _ = socket.getnameinfo(address, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+                address = (name, *address[1:])
+            whence = IPv6Address("TCP", *address)
+        assert port.factory is not None
+        try:
+            protocol = port.factory.buildProtocol(whence)
+        except Exception:
+            log.failure("no protocol for a connection")
+            protocol = None
+        if protocol is None:
+            accepted.close()
+            return
+        number = port.sessionno
+        port.sessionno = number + 1
+        connection = DirectServer(accepted, protocol, address, port, number, self._reactor)
+        protocol.makeConnection(connection)
+        if connection.is_new:
+            connection.receive()
+        if connection.is_new:
+            if not self._new:
+                self._reactor.callLater(0, self._look_again)
+            self._new.append(connection)
+
+    def _look_again(self) -> None:
+        """Receive a turn later; then the reactor watches what goes on."""
+        new, self._new = self._new, []
+        for connection in new:
+            if connection.is_new:
+                connection.receive()
+            if connection.is_new:
+                connection.startReading()
+
+
 class DirectServer(tcp.Server):
     """Accepted TCP connection that writes, and closes after a half-close, without the reactor.
 
@@ -88,8 +174,61 @@ class DirectServer(tcp.Server):
 
     log = log
     _shouldShutdown = False  # no other process has the socket: closing it is enough
+    is_new = True
+    """True until reading is begun, paused or over: the reactor has not been asked to watch it yet."""
     _read_ended = False
     _is_free = True  # nothing waits to be written, and the connection stands
+    _log_prefix = ""
+
+    def __init__(
+        self,
+        sock: socket.socket,
+        protocol: Any,
+        client: tuple[Any, ...],
+        server: tcp.Port,
+        sessionno: int,
+        reactor: Any,
+    ) -> None:
+        # Twisted's also begins to read, and makes texts for the log that are hardly ever read.
+        tcp.Connection.__init__(self, sock, protocol, reactor)
+        self._addressType = IPv4Address if len(client) == 2 else IPv6Address
+        self.server, self.sessionno = server, sessionno
+        self.client, self.hostname = client, client[0]
+        self.connected = 1
+
+    def __repr__(self) -> str:
+        return f"<DirectServer {self.logPrefix()}>"
+
+    def logPrefix(self) -> str:
+        """Return the beginning of lines of the log."""
+        if not self._log_prefix:
+            kind = getattr(self, "protocol", None).__class__.__name__
+            self._log_prefix = f"{kind},{self.sessionno},{self.hostname}"
+        return self._log_prefix
+
+    def startReading(self) -> None:
+        self.is_new = False
+        super().startReading()
+
+    def stopReading(self) -> None:
+        self.is_new = False
+        super().stopReading()
+
+    def receive(self) -> None:
+        """Hand on what the socket has, as the reactor does for a connection that it watches."""
+        try:
+            why = self.doRead()
+        except Exception:
+            failure = Failure()
+            self.log.failure("a connection could not read", failure)
+            self.connectionLost(failure)
+            return
+        if why is not None:
+            self.is_new = False
+            if why is CONNECTION_DONE:
+                self.readConnectionLost(DONE)
+            else:
+                self.connectionLost(Failure(why))
 
     def startWriting(self) -> None:
         self._is_free = False

@@ -7,7 +7,6 @@ import os
 import socket
 from typing import Any
 
-from twisted.internet import tcp
 from twisted.internet.address import UNIXAddress
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.endpoints import serverFromString
@@ -16,7 +15,7 @@ from twisted.internet.interfaces import IListeningPort
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
 
-from chatproto.net.fast_tcp import server_transport
+from chatproto.net.fast_tcp import accept_directly
 from chatproto.wire.fields import host_port
 
 BACKLOG = 1024
@@ -116,8 +115,7 @@ def tune(port: Any) -> None:
     listening = getattr(port, "socket", None)
     if listening is None or listening.family not in (socket.AF_INET, socket.AF_INET6):
         return
-    if isinstance(port, tcp.Port) and port.transport is tcp.Server:
-        port.transport = server_transport()
+    accept_directly(port)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for name, value in (("TCP_KEEPIDLE", 120), ("TCP_KEEPINTVL", 30), ("TCP_KEEPCNT", 6)):

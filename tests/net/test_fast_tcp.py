@@ -16,7 +16,7 @@ from twisted.trial.unittest import TestCase
 from zope.interface import implementer
 
 from chatproto.net import fast_tcp
-from chatproto.net.fast_tcp import server_transport
+from chatproto.net.fast_tcp import accept_directly
 
 
 @implementer(IHalfCloseableProtocol)
@@ -48,13 +48,13 @@ class Ours(Protocol):
 
 
 class ServerTransportTests(TestCase):
-    timeout = 20
+    timeout = 120
 
     def listen(self, ended: str = "", times: int = 1) -> Ours:
         ours = Ours(ended, times)
         factory: Any = Factory.forProtocol(lambda: ours)
         port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
-        port.transport = server_transport()
+        accept_directly(port)
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
         return ours
@@ -104,7 +104,7 @@ class ServerTransportTests(TestCase):
 
         factory: Any = Factory.forProtocol(Whole)
         port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
-        port.transport = server_transport()
+        accept_directly(port)
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
         await deferToThread(self.talk, b"hello")

@@ -19,7 +19,7 @@ from zope.interface import implementer
 from chatproto.identity.keys import new_identity
 from chatproto.identity.tls import Tls
 from chatproto.net import fast_tcp, fast_tls
-from chatproto.net.fast_tcp import server_transport
+from chatproto.net.fast_tcp import accept_directly
 from chatproto.net.fast_tls import RECORD, write_at_once
 from tests.e2e.tls_wires import context
 
@@ -63,7 +63,7 @@ class WriteAtOnceTests(TestCase):
         ours = Ours(parts)
         factory: Any = Factory.forProtocol(lambda: ours)
         port: Any = reactor.listenTCP(0, factory, interface="127.0.0.1")
-        port.transport = server_transport()
+        accept_directly(port)
         self.addCleanup(port.stopListening)
         self.port = port.getHost().port
         return ours

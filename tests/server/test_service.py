@@ -15,7 +15,7 @@ from twisted.internet.threads import deferToThread
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
-from chatproto.net.fast_tcp import server_transport
+from chatproto.net.fast_tcp import DirectServer
 from chatproto.server.listening import ListenSpec
 from chatproto.server.service import EXPIRY_INTERVAL, ChatServer
 from chatproto.stores.memory import MemoryRegistry
@@ -139,7 +139,7 @@ class AServer(TestCase):
         other.transport.write(REGISTER)  # type: ignore[union-attr]
         await other.got
         transport = next(iter(self.server.factory.spoken)).transport
-        self.assertIsInstance(transport, server_transport())
+        self.assertIsInstance(transport, DirectServer)
         self.assertTrue(transport.getTcpKeepAlive())
         self.assertTrue(transport.getTcpNoDelay())
 

@@ -1,0 +1,245 @@
+"""Connections that are accepted and received at once, as Twisted's own port would have them."""
+
+from __future__ import annotations
+
+import resource
+import socket
+from itertools import product
+from typing import Any
+
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from twisted.internet.protocol import Factory, Protocol, connectionDone
+from twisted.internet.task import deferLater
+from twisted.python.failure import Failure
+from twisted.trial.unittest import TestCase
+from zope.interface import implementer
+
+from chatproto.net import fast_tcp
+from chatproto.net.fast_tcp import accept_directly
+
+running: Any = reactor
+
+
+@implementer(IHalfCloseableProtocol)
+class Noted(Protocol):
+    """Notes what happens to a connection, and closes it when the other side has ended."""
+
+    def __init__(self, paused: bool = False, mistake: bool = False) -> None:
+        self.paused, self.mistake = paused, mistake
+        self.events: list[object] = []
+        self.lost: Deferred[None] = Deferred()
+
+    def connectionMade(self) -> None:
+        if self.paused:
+            self.transport.pauseProducing()  # type: ignore[union-attr]
+
+    def dataReceived(self, data: bytes) -> None:
+        if self.mistake:
+            raise RuntimeError("a mistake of ours")
+        if self.events and isinstance(self.events[-1], bytes):
+            data = self.events.pop() + data  # type: ignore[operator]
+        self.events.append(data)
+
+    def readConnectionLost(self) -> None:
+        self.events.append("end")
+        self.transport.loseConnection()  # type: ignore[union-attr]
+
+    def writeConnectionLost(self) -> None:
+        """Ignore it."""
+
+    def connectionLost(self, reason: Failure = connectionDone) -> None:
+        self.events.append(reason.type)
+        self.lost.callback(None)
+
+
+class FastPortTests(TestCase):
+    timeout = 60
+
+    def setUp(self) -> None:
+        self.made: list[Any] = []
+
+    def listen(self, *, refuses: bool = False, **options: bool) -> Any:
+        def build() -> Noted | None:
+            self.made.append(Noted(**options))
+            return None if refuses else self.made[-1]
+
+        factory: Any = Factory.forProtocol(build)
+        factory.buildProtocol = self.addressed(build)
+        port = running.listenTCP(0, factory, interface="127.0.0.1")
+        accept_directly(port)
+        self.addCleanup(port.stopListening)
+        self.addCleanup(self.end)
+        # A test says when there is something to accept.
+        running.removeReader(port)
+        return port
+
+    def addressed(self, build: Any) -> Any:
+        self.addresses: list[Any] = []
+
+        def build_protocol(address: Any) -> Any:
+            self.addresses.append(address)
+            return build()
+
+        return build_protocol
+
+    async def end(self) -> None:
+        for one in self.made:
+            if one.transport is not None and not one.lost.called:
+                one.transport.abortConnection()
+                await one.lost
+
+    def connect(self, port: Any, data: bytes = b"") -> socket.socket:
+        client = socket.create_connection(("127.0.0.1", port.getHost().port), 10)
+        self.addCleanup(client.close)
+        client.sendall(data)
+        return client
+
+    async def turn(self) -> None:
+        for _ in range(3):
+            await deferLater(running, 0, lambda: None)
+
+    async def test_first_data_come_in_the_same_turn_and_the_end_in_the_next(self) -> None:
+        port = self.listen()
+        self.connect(port, b"hello").close()
+        port.doRead()
+        (ours,) = self.made
+        self.assertEqual(ours.events, [b"hello"])
+        self.assertNotIn(ours.transport, running.getReaders())
+        await self.turn()
+        self.assertEqual(ours.events, [b"hello", "end", ConnectionDone])
+
+    async def test_a_connection_on_which_nothing_comes_is_watched_a_turn_later(self) -> None:
+        port = self.listen()
+        client = self.connect(port)
+        port.doRead()
+        (ours,) = self.made
+        self.assertNotIn(ours.transport, running.getReaders())
+        await self.turn()
+        self.assertIn(ours.transport, running.getReaders())
+        client.sendall(b"late")
+        client.close()
+        await ours.lost
+        self.assertEqual(ours.events, [b"late", "end", ConnectionDone])
+
+    async def test_a_connection_that_is_paused_at_once_is_not_read(self) -> None:
+        port = self.listen(paused=True)
+        self.connect(port, b"hello").close()
+        port.doRead()
+        (ours,) = self.made
+        await self.turn()
+        self.assertEqual(ours.events, [])
+        ours.transport.resumeProducing()
+        await ours.lost
+        self.assertEqual(ours.events, [b"hello", "end", ConnectionDone])
+
+    async def test_a_refused_connection_is_closed(self) -> None:
+        port = self.listen(refuses=True)
+        client = self.connect(port)
+        port.doRead()
+        self.assertEqual(client.recv(1), b"")
+
+    async def test_a_mistake_with_the_first_data_ends_that_connection_alone(self) -> None:
+        port = self.listen(mistake=True)
+        self.connect(port, b"hello")
+        self.connect(port, b"hello")
+        port.doRead()
+        kinds = [one.events for one in self.made]
+        self.assertEqual(kinds, [[RuntimeError], [RuntimeError]])
+        self.assertEqual(len(self.flushLoggedErrors(RuntimeError)), 2)
+
+    async def test_a_factory_that_fails_does_not_end_the_port(self) -> None:
+        port = self.listen()
+        port.factory.buildProtocol = lambda address: 1 // 0
+        client = self.connect(port)
+        port.doRead()
+        self.assertEqual(client.recv(1), b"")
+        self.assertEqual(len(self.flushLoggedErrors(ZeroDivisionError)), 1)
+
+    async def test_with_too_many_open_files_those_that_wait_are_closed(self) -> None:
+        port = self.listen()
+        client = self.connect(port, b"hello")
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket() as last:
+            # Fewer than are open: not one more can be had.
+            resource.setrlimit(resource.RLIMIT_NOFILE, (min(last.fileno(), soft), hard))
+            try:
+                port.doRead()
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        client.settimeout(10)
+        self.assertIn(self.ended(client), (b"", None))
+        self.assertEqual(self.made, [])
+
+    def ended(self, client: socket.socket) -> bytes | None:
+        try:
+            return client.recv(1)
+        except ConnectionResetError:
+            return None
+
+    async def test_the_address_of_a_link_has_its_scope(self) -> None:
+        port = self.listen()
+        ours, theirs = socket.socketpair()
+        self.addCleanup(theirs.close)
+        real, port.socket = port.socket, Waiting(ours, ("fe80::1", 5, 0, 1))
+        port.doRead()
+        port.socket = real
+        name, _, scope = self.addresses[0].host.partition("%")
+        self.assertEqual((name, scope, self.addresses[0].port), ("fe80::1", "lo", 5))
+        self.assertEqual(self.made[0].transport.getPeer(), self.addresses[0])
+
+    async def test_as_many_as_wait_are_accepted_at_once(self) -> None:
+        port = self.listen()
+        port.numberAccepts = 3
+        for _ in range(5):
+            self.connect(port, b"hello")
+        port.doRead()
+        self.assertEqual((len(self.made), port.numberAccepts), (3, 23))
+        port.doRead()
+        self.assertEqual((len(self.made), port.numberAccepts), (5, 2))
+
+    async def test_a_connection_is_what_it_is_with_twisted_s_own_port(self) -> None:
+        """Every order of data, turns of the reactor and an end leads to the same events."""
+        for steps in product(("data", "turn", ""), repeat=3):
+            for end in ("half", "close"):
+                told = []
+                for why in ("", "a test wants it"):
+                    self.patch(fast_tcp, "WHY_PLAIN", why)
+                    told.append(await self.events_of(steps, end))
+                self.assertEqual(told[0], told[1], (steps, end))
+
+    async def events_of(self, steps: tuple[str, ...], end: str) -> list[object]:
+        """Return what the server's side sees of a client that does `steps` and then ends."""
+        self.made.clear()
+        port = self.listen()
+        running.addReader(port)
+        client = self.connect(port)
+        for step in steps:
+            if step == "data":
+                client.sendall(b"data")
+            elif step == "turn":
+                await self.turn()
+        if end == "half":
+            client.shutdown(socket.SHUT_WR)
+        else:
+            client.close()
+        while not self.made:
+            await self.turn()
+        (ours,) = self.made
+        await ours.lost
+        await port.stopListening()
+        return list(ours.events)
+
+
+class Waiting:
+    """A listening socket with one connection that waits."""
+
+    def __init__(self, accepted: socket.socket, address: tuple[Any, ...]) -> None:
+        self.waiting = [(accepted, address)]
+
+    def accept(self) -> tuple[socket.socket, tuple[Any, ...]]:
+        if not self.waiting:
+            raise BlockingIOError
+        return self.waiting.pop()
