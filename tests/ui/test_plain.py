@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import CommandOutput, MessageReceived, Sent
+from chatproto.client.events import CommandOutput, MessageReceived, Notice, Running, Sent
 from chatproto.net.clock import Wall
 from chatproto.ui.paste import Paste
 from chatproto.ui.plain import PlainInterface
@@ -53,6 +53,23 @@ class PlainTests(SynchronousTestCase):
         ):
             self.ui.tell(event)
         self.assertEqual(self.lines, ["bob> a", "bob> b", "me"])
+
+    def test_a_person_at_a_terminal_is_told_of_help_at_the_start_and_a_pipe_is_not(self) -> None:
+        started = Running("alice", "127.0.0.1", 3000)
+        self.ui.tell(started)
+        self.assertEqual(self.lines, ["alice running on 127.0.0.1:3000"])
+        self.lines.clear()
+        PlainInterface(self.node, self.lines.append, lambda: Wall(0.0), Clock()).tell(started)
+        self.assertEqual(
+            self.lines, ["alice running on 127.0.0.1:3000", "* /help lists the commands"]
+        )
+
+    def test_times_have_the_form_that_was_chosen(self) -> None:
+        ui = PlainInterface(
+            self.node, self.lines.append, lambda: Wall(0.0), times=True, form="%M minutes"
+        )
+        ui.tell(Notice("hello"))
+        self.assertEqual(self.lines, ["00 minutes * hello"])
 
     def test_an_empty_line_is_nothing(self) -> None:
         self.ui.on_line("")
