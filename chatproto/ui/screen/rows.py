@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from chatproto.ui.screen.cells import cut, width, wrap
 from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.status import cut_line
 from chatproto.ui.screen.styles import Fragment, Line
 
 NAME = 16
@@ -59,7 +60,7 @@ def rows(
     head += who
     found: list[Line] = []
     if columns - begin < LEAST // 2:  # a long name on a narrow terminal has a row of its own
-        found.append(tuple(head))
+        found.append(cut_line(tuple(head), columns, glyphs))
         head, begin = [("", " " * inner)], inner
     else:
         head.append(("", " " * (begin - indent - named)))

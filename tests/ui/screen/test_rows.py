@@ -100,6 +100,12 @@ class RowTests(SynchronousTestCase):
             self.assertLessEqual(width(plain(line)), columns)
             self.assertEqual(printable(plain(line)), plain(line))
 
+    def test_long_name_on_a_narrow_terminal_has_a_row_of_its_own(self) -> None:
+        who = label([("", "#" + "x" * 14), ("", "y" * 14)], UNICODE)
+        found = [plain(line) for line in rows("05:28:59 pm", who, ["hi"], 40, UNICODE)]
+        self.assertEqual(found[0], "05:28:59 pm #xxxxxxxxxxxxxx yyyyyyyyyyy…")
+        self.assertEqual(found[1].strip(), "hi")
+
     def test_wide_text_fits(self) -> None:
         for columns in (40, 80, 120):
             for line in rows("17:28", (("", "日本語"),), [WIDE * 5], columns, UNICODE):
