@@ -238,7 +238,7 @@ def test_to_who_speaks_a_plain_dialect_it_cannot_be_done(stage: Stage, source: P
         refused = alice.event("error", command="send")
         assert (
             refused["status"] == 405
-            and f"speaks {dialect}, which cannot carry files" in refused["text"]
+            and f"uses the dialect {dialect}, which cannot carry files" in refused["text"]
         )
         if dialect == "canon":
             carol.event("session", id="alice", state="open")
