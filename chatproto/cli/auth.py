@@ -37,8 +37,8 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
     log = Logger()
 
     optParameters = [
-        ["allow-keys", None, None, "Let in only the keys in this file, one a line"],
-        ["require", None, "none", "tls refuses plain text, login also who has not logged in"],
+        ["allow-keys", None, None, "Admit only the keys in this file, one a line"],
+        ["require", None, "none", "tls refuses plain text, login also clients without a login"],
     ]
 
     def __init__(self) -> None:

@@ -74,7 +74,7 @@ class Options(ProgramOptions):
     longdesc = (
         "Chat from one terminal to another. Type /help once it runs. For scripts there are "
         "chatclient send, send-file, receive and info: chatclient send --help. "
-        "chatclient doctor says what is in the way of a connection."
+        "chatclient doctor finds out what prevents connections."
     )
     logs_to = "chatclient.log"
     interactive: ClassVar[bool] = True
@@ -85,14 +85,14 @@ class Options(ProgramOptions):
             "id",
             None,
             None,
-            "Who you are: letters, digits, '.', '_', '-' (default: your login name)",
+            "Your id: letters, digits, '.', '_', '-' (default: your login name)",
         ],
-        ["port", "p", "0", "Where others reach you: a port or a Twisted server endpoint (0: any)"],
+        ["port", "p", "0", "Where peers reach you: a port or a Twisted server endpoint (0: any)"],
         [
             "dialect",
             None,
             None,
-            f"How others are called in plain text: {', '.join(DIALECTS)} (default: canon)",
+            f"Dialect of calls in plain text: {', '.join(DIALECTS)} (default: canon)",
         ],
         [
             "ui",
@@ -114,35 +114,40 @@ class Options(ProgramOptions):
             "File with options, or none (default: client.toml in the platform's folder)",
         ],
         ["home", None, None, "Folder for your key, known keys and log (default: one for each id)"],
-        ["accept", None, "ask", "Files taken: ask, known, verified (safety number compared), none"],
-        ["downloads", None, None, "Folder for files that others send (default: the platform's)"],
+        [
+            "accept",
+            None,
+            "ask",
+            "Accept files: ask, known, verified (safety number compared), none",
+        ],
+        ["downloads", None, None, "Folder for received files (default: the platform's)"],
         [
             "rate",
             None,
             "0",
-            "Bytes of files a second that you send, such as 500K or 2M (0: no limit)",
+            "Limit for sent files in bytes a second, such as 500K or 2M (0: none)",
         ],
-        ["ping", None, "30", "Seconds of silence of a peer before it is asked whether it is there"],
-        ["user", None, None, "Your account at the server; the password is asked for"],
+        ["ping", None, "30", "Seconds of silence after which a peer is sent a ping"],
+        ["user", None, None, "Your account at the server (the password is asked for)"],
         ["password-file", None, None, "File with the password of --user in its first line"],
-        ["path", None, "auto", "Ways to others: direct (never the relay), relay (only it), auto"],
+        ["path", None, "auto", "Paths to peers: direct (never the relay), relay (only it), auto"],
         [
             "answer",
             None,
             "known",
-            "Calls taken at once: all, known, none; the others are asked about",
+            "Accept calls at once: all, known, none (you are asked about the others)",
         ],
     ]
     optFlags = [
         ["plain", None, "Speak the classic dialect to the server, with --open"],
-        ["open", None, "Let unencrypted peers in, and call people who have no key"],
+        ["open", None, "Accept unencrypted calls, and call peers that have no key"],
         ["half-duplex", None, "Take turns"],
         ["no-bell", None, "Ring no bell and send no notification for messages and calls"],
         ["rejoin", None, "With --ui json too: be in the rooms again in which you were last"],
         ["time", None, "Begin each line with the local time (plain interface)"],
-        ["no-log", None, "Write down nothing of what is said, only how far it has come"],
-        ["beacon", None, "Tell everybody on the network that you are there, and hear who else is"],
-        ["unlisted", None, "Be in no list, and found only by those whose keys --allow names"],
+        ["no-log", None, "Keep no message texts in the log, only delivery state"],
+        ["beacon", None, "Announce yourself on the local network, and find peers there"],
+        ["unlisted", None, "Appear in no list, be found only by the keys of --allow"],
     ]
 
     def __init__(self) -> None:

@@ -48,8 +48,8 @@ class ServerOptions(AuthOptions):
     """The options of `twistd chatserver`."""
 
     longdesc = (
-        "Introduces people who then talk directly. Type /help once it runs: it reads commands from "
-        "its standard input. `chatserver passwd --help` tells how to make accounts."
+        "Introduces clients, which then chat directly. Type /help once it runs: it reads commands from "
+        "its standard input. `chatserver passwd --help` explains accounts."
     )
     logs_to = "chatserver.log"
 
@@ -59,16 +59,26 @@ class ServerOptions(AuthOptions):
             "store",
             None,
             "sqlite:",
-            "sqlite:PATH (default: in the home); redis[s]://HOST:PORT/DB for several servers; "
-            "memory: forgets at the end",
+            "sqlite:PATH (default: in the home), redis[s]://HOST:PORT/DB for several servers, "
+            "memory: (nothing is kept)",
         ],
         ["redis-password-file", None, None, "File with the password of Redis in its first line"],
-        ["redis-ca", None, None, "PEM file of who vouches for rediss:// (the platform's)"],
-        ["redis-certificate", None, None, "PEM file of our own certificate for it, with its key"],
+        ["redis-ca", None, None, "PEM file of the CA for rediss:// (default: the platform's)"],
+        [
+            "redis-certificate",
+            None,
+            None,
+            "PEM file with the client certificate for rediss:// and its key",
+        ],
         ["home", None, None, "Folder for key and log (default: the platform's, chatproto/server)"],
-        ["classic-lease", None, None, "A classic registration lasts so long after a request (12h)"],
-        ["lease", None, None, "A registration with a key outlives its connection so long (3600s)"],
-        ["keep-names", None, None, "An id belongs to its key this long after its last use (30d)"],
+        [
+            "classic-lease",
+            None,
+            None,
+            "How long a classic registration lasts after a request (12h)",
+        ],
+        ["lease", None, None, "How long a registration with a key outlives its connection (3600s)"],
+        ["keep-names", None, None, "How long an id belongs to its key after its last use (30d)"],
         [
             "metrics",
             None,
@@ -79,15 +89,15 @@ class ServerOptions(AuthOptions):
             "advertise",
             None,
             None,
-            "host:port where clients of the other servers reach this one's relay (found out)",
+            "host:port where clients of other servers reach this relay (default: found out)",
         ],
         ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
     ]
     optFlags = [
-        ["durable", None, "What was acknowledged survives a loss of power too (sqlite:, slower)"],
-        ["trace", None, "Print every message that comes and goes"],
+        ["durable", None, "Acknowledged data survives a power failure (sqlite:, slower)"],
+        ["trace", None, "Print every message received and sent"],
         ["quiet", None, "Print nothing but answers to commands"],
-        ["blur", None, "Leave the end of each address out of what is printed and logged"],
+        ["blur", None, "Hide the end of addresses in output and log"],
     ]
 
     def __init__(self) -> None:

@@ -13,15 +13,15 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_rooms import Changed, Joined, Parted
 
 _DONE = {
-    ("kick", False): "put {whom} out",
+    ("kick", False): "removed {whom}",
     ("ban", False): "banned {whom}{until}",
-    ("ban", True): "lets {whom} in again",
-    ("unban", False): "lets {whom} in again",
+    ("ban", True): "lifted the ban of {whom}",
+    ("unban", False): "lifted the ban of {whom}",
     ("mute", False): "muted {whom}{until}",
-    ("mute", True): "lets {whom} speak again",
-    ("op", False): "made {whom} op{until}",
-    ("op", True): "made {whom} op no more",
-    ("settings", False): "changed how the room is",
+    ("mute", True): "unmuted {whom}",
+    ("op", False): "made {whom} a moderator{until}",
+    ("op", True): "made {whom} a plain member again",
+    ("settings", False): "changed the settings of the room",
 }
 """What somebody did, by what it is and whether its end has come."""
 
@@ -36,7 +36,7 @@ def shown_line(message: Bcp2Message | Talk, now: Wall) -> str:
         case Parted(_, peer_id, reason):
             return f"* {peer_id} left ({printable(reason)})" if reason else f"* {peer_id} left"
         case Changed(_, "topic", sender, text=text):
-            what = f"set the topic: {printable(text)}" if text else "took the topic away"
+            what = f"set the topic: {printable(text)}" if text else "removed the topic"
             return f"* {_who(sender)} {what}"
         case Changed(_, what, sender, peer_id, key, address, until):
             whom = " ".join(filter(None, (peer_id, key, address)))

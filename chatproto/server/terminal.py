@@ -43,10 +43,10 @@ class Terminal:
         self._server = server
         self._write_line = write_line
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
-            "/info": ("/info [prefix]: who is registered, and where", self._info),
-            "/rooms": ("/rooms: the rooms there are", self._rooms),
+            "/info": ("/info [prefix]: list registered clients and their addresses", self._info),
+            "/rooms": ("/rooms: list the rooms", self._rooms),
             "/kick": (
-                "/kick ID [ROOM]: forget a client, and put them out of the rooms; or out of one",
+                "/kick ID [ROOM]: disconnect a client, or remove it from one room",
                 self._kick,
             ),
             **{
@@ -54,9 +54,9 @@ class Terminal:
                 for command, usage in USAGE.items()
                 if command != "/kick"
             },
-            "/free": ("/free ID: let another key have that id", self._free),
+            "/free": ("/free ID: free an id, so that another key can register it", self._free),
             "/quit": ("/quit: end the server", self._quit),
-            "/help": ("/help: this list", self._help),
+            "/help": ("/help: show this list", self._help),
         }
 
     def on_line(self, line: str) -> None:
@@ -83,8 +83,8 @@ class Terminal:
         slashed = "/" + command.lstrip("/").lower()
         near = get_close_matches(slashed, self._commands, n=1)
         if not near:
-            return f"there is no {command}; /help lists what there is"
-        return f"there is no {command}; did you mean {near[0]}?"
+            return f"unknown command {command}: /help lists the commands"
+        return f"unknown command {command}: did you mean {near[0]}?"
 
     def _info(self, prefix: str) -> None:
         lines = [line for line in self._server.info_lines() if line.startswith(prefix)]
@@ -92,7 +92,7 @@ class Terminal:
             self._write_line(printable(line))
         if not lines:
             self._say(
-                f"no registered id begins with {prefix}" if prefix else "nobody is registered"
+                f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
             )
 
     def _rooms(self, _: str) -> None:
@@ -108,9 +108,9 @@ class Terminal:
         elif " " in client_id:
             self._say(self._server.order("/kick", client_id))
         elif self._server.kick(client_id):
-            self._say(f"{client_id} is forgotten")
+            self._say(f"{client_id} is disconnected and no longer registered")
         else:
-            self._say(f"nobody here is called {client_id}")
+            self._say(f'no client has the id "{client_id}": /info lists them')
 
     def _order(self, command: str) -> Callable[[str], None]:
         def order(rest: str) -> None:
@@ -122,9 +122,9 @@ class Terminal:
         if not client_id:
             self._say("which id? /free ID")
         elif self._server.free(client_id):
-            self._say(f"{client_id} belongs to nobody now")
+            self._say(f"{client_id} is free now")
         else:
-            self._say(f"{client_id} belongs to no key")
+            self._say(f'no key owns the id "{client_id}"')
 
     def _quit(self, _: str) -> None:
         self._server.stop()

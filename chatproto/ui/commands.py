@@ -136,47 +136,47 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "help",
             "/help [topic]",
-            "the commands by topic, or how one is used",
+            "list the commands by topic, or explain one",
             one_or_none,
             None,
             answer=lambda given: help_answer(*given),
             fields=(Field("command", word),),
         ),
-        CommandRow("id", "/id", "your own id", nothing, lambda client, given: client.status.id()),
+        CommandRow("id", "/id", "show your id", nothing, lambda client, given: client.status.id()),
         CommandRow(
             "register",
             "/register",
-            "make yourself known to the server, also when it has refused",
+            "register with the server, also after a refusal",
             nothing,
             lambda client, given: client.directory.register(),
         ),
         CommandRow(
             "info",
             "/info [prefix]",
-            "who is registered",
+            "list registered clients",
             one_or_none,
             lambda client, given: client.directory.info(*given),
-            more="With a prefix: only those whose id begins with it.",
+            more="With a prefix: clients whose id begins with it.",
             ids="",
             fields=(Field("prefix", word),),
         ),
         CommandRow(
             "bridge",
             "/bridge [id]",
-            "ask the server for somebody to talk to",
+            "ask the server for a peer",
             one_or_none,
             lambda client, given: client.directory.bridge(*given),
-            more="If nobody is there, you wait to be called.",
+            more="If no peer is free, you wait to be called.",
             ids="",
             fields=(Field("id", name),),
         ),
         CommandRow(
             "chat",
             "/chat [--as DIALECT] [id | host:port]",
-            "call somebody",
+            "call a peer",
             callee,
             lambda client, given: client.outgoing.chat(*given),
-            more="Without a name: whom /bridge found. --as: in plain text, in the way their program "
+            more="Without a name: the peer that /bridge found. --as: in plain text, in the way their program "
             f"speaks, one of {', '.join(DIALECTS)}.",
             options={"--as": tuple(DIALECTS)},
             ids="",
@@ -188,10 +188,10 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "msg",
             "/msg [@id] text",
-            "say something, here or to @id",
+            "send a message, here or to @id",
             addressed_text,
             lambda client, given: client.messages.msg(*given),
-            more="/msg @#room text says it in a room; in a room, /msg @id text calls them for it.",
+            more="/msg @#room text writes to a room. In a room, /msg @id text calls that member first.",
             ids="@",
             fields=(
                 Field("text", text, missing=None),
@@ -204,7 +204,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "me",
             "/me text",
-            "say what you do: /me waves",
+            "send an action: /me waves",
             some_text,
             lambda client, given: client.messages.me(*given),
             more="Programs that know no such messages show the text.",
@@ -218,16 +218,16 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "drop",
             "/drop",
-            "forget pasted lines that begin with /",
+            "discard pasted lines that begin with /",
             nothing,
             None,
             answer=lambda given: Failed(NOTHING_PASTED(), 404, "drop", code=Reason.NOT_FOUND),
-            more="On a terminal, a paste runs no commands behind a text: you are asked about them.",
+            more="On a terminal, a paste never runs commands after a text: you are asked first.",
         ),
         CommandRow(
             "quit",
             "/quit",
-            "end the conversation or leave the room; outside, the program",
+            "end the conversation, leave the room, or end the program",
             nothing,
             lambda client, given: client.program.quit(),
             target=0,
@@ -235,7 +235,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "leave",
             "/leave [#room]",
-            "leave the conversation or room, and stay in the program",
+            "leave the conversation or room, not the program",
             room_or_none,
             lambda client, given: client.program.leave(*given),
             rooms="",
@@ -245,7 +245,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "accept",
             "/accept [who|n]",
-            "say yes to what was asked last, or to who",
+            "accept the latest call, file or invitation, or that of who",
             asker,
             lambda client, given: client.questions.accept(*given),
             ids="",
@@ -254,7 +254,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "decline",
             "/decline [who|n]",
-            "say no to what was asked last, or to who",
+            "decline the latest call, file or invitation, or that of who",
             asker,
             lambda client, given: client.questions.decline(*given),
             ids="",
@@ -263,17 +263,17 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "who",
             "/who [id]",
-            "whom you are talking with",
+            "list your conversations and rooms",
             one_or_none,
             lambda client, given: client.status.who(*given),
-            more="With an id: also whom it means, and what they are called here.",
+            more="With an id: also the name and key that it stands for.",
             ids="",
             fields=(Field("id", name),),
         ),
         CommandRow(
             "switch",
             "/switch id|#room",
-            "talk in another conversation or room",
+            "send what you type to another conversation or room",
             one,
             lambda client, given: client.messages.switch(*given),
             ids="",
@@ -283,7 +283,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "mode",
             "/mode full|half",
-            "talk at any time, or take turns",
+            "send at any time, or take turns",
             full_or_half,
             lambda client, given: client.talk.set_half(given[0] == "half"),
             words=("full", "half"),
@@ -293,7 +293,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "over",
             "/over",
-            "give your turn to the other side",
+            "pass the turn to the peer",
             nothing,
             lambda client, given: client.talk.over(),
             target=0,
@@ -304,7 +304,7 @@ ROWS: dict[str, CommandRow] = {
             "send files or folders",
             paths,
             lambda client, given: client.talk.send(list(given[1:]), given[0]),
-            more="They are asked first. Quote a path with blanks in it, as in a shell.",
+            more="The peer is asked first. Quote a path with blanks, as in a shell.",
             fields=(
                 Field("to", name),
                 Field("paths", values.paths, missing=None),
@@ -315,26 +315,26 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "files",
             "/files",
-            "the files that are on their way",
+            "list file transfers",
             nothing,
             lambda client, given: client.need_files().list(),
         ),
         CommandRow(
             "cancel",
             "/cancel n",
-            "end the transfer of file n",
+            "cancel file transfer n",
             number,
             lambda client, given: client.need_files().cancel(int(given[0])),
-            more="What is there of it stays for a week, and is used if it is sent again.",
+            more="The part received stays for a week. Sending the file again continues there.",
             fields=(Field("id", values.number, missing=None),),
         ),
         CommandRow(
             "unsend",
             "/unsend n [id]",
-            "take back message n, which has not arrived",
+            "cancel queued message n",
             number_and_name,
             lambda client, given: client.outbox.unsend(int(given[0]), *given[1:]),
-            more="If it may be on its way already, whether it arrived is told later.",
+            more="If it may have been sent already, you learn later whether it arrived.",
             ids="",
             fields=(
                 Field("id", values.number, missing=None),
@@ -345,10 +345,10 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "history",
             "/history [who] [n]",
-            "the latest n messages with somebody, here or named",
+            "show the latest n messages, here or with who",
             past,
             lambda client, given: client.messages.history(*given),
-            more="who: an id or #room; what was said with a contact is in your own log.",
+            more="who: an id or #room. Messages with a contact come from your own log.",
             ids="",
             fields=(
                 Field("count", values.number, missing=(MOST_SHOWN,)),
@@ -359,10 +359,10 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "outbox",
             "/outbox",
-            "messages that wait to be delivered",
+            "list queued messages",
             nothing,
             lambda client, given: client.messages.list_waiting(),
-            more="/unsend n id takes one back.",
+            more="/unsend n id cancels one.",
         ),
         CommandRow(
             "away",
@@ -376,35 +376,35 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "status",
             "/status",
-            "where you are, and what is going on",
+            "show your address and the state of the server",
             nothing,
             lambda client, given: client.status.status(),
         ),
         CommandRow(
             "path",
             "/path [id]",
-            "how somebody is reached, and why not better",
+            "show the path to a peer, and why no better one works",
             one_or_none,
             lambda client, given: client.status.path(*given),
-            more="Directly, on the same network, through the routers between you, or relayed.",
+            more="Paths: direct, same network, punched (through both routers), relayed.",
             ids="",
             fields=(Field("id", name),),
         ),
         CommandRow(
             "nearby",
             "/nearby",
-            "who is on this network, with --beacon",
+            "list peers on this network (needs --beacon)",
             nothing,
             lambda client, given: client.need_neighbours().show(),
-            more="What they say of themselves: unconfirmed, unless their key is one you know.",
+            more="Ids are unconfirmed unless you know the key.",
         ),
         CommandRow(
             "verify",
             "/verify [id] [yes]",
-            "the number to compare with somebody",
+            "show the safety number to compare with a peer",
             compared,
             lambda client, given: client.contacts.verify(*given),
-            more="Read it to each other by another way; if it is the same, add yes to keep that.",
+            more="Compare it by phone or in person. If it is the same, add yes to remember that.",
             ids="",
             fields=(
                 Field("id", name),
@@ -417,10 +417,10 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "trust",
             "/trust id KEY",
-            "take a key for somebody's",
+            "accept KEY as the identity key of id",
             name_and_key,
             lambda client, given: client.contacts.trust(*given),
-            more="What waits for the key before is reported, and not sent to this one: see /resend.",
+            more="Messages queued for the old key are not sent to the new one: see /resend.",
             ids="",
             fields=(
                 Field("id", name, missing=None),
@@ -430,7 +430,7 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "resend",
             "/resend id",
-            "send what was said for the key before /trust",
+            "send messages again that /trust stopped",
             one,
             lambda client, given: client.messages.resend(*given),
             ids="",
@@ -439,10 +439,10 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "ignore",
             "/ignore [off] [id]",
-            "take no calls of somebody, or list whose",
+            "ignore calls of a peer (lasts until /ignore off)",
             ignored,
             lambda client, given: _ignore(client, *given),
-            more="/ignore off id takes them again; it is kept with the known keys.",
+            more="/ignore off id takes their calls again. /ignore lists who is ignored.",
             words=("off",),
             ids="",
             fields=(Field("id", name), Field("off", flag, missing=("no",))),
@@ -468,13 +468,13 @@ def _row(name: str, command: str) -> CommandRow:
     if row is not None:
         return row
     if not name:
-        raise BadCommand("a / wants a command after it; /help lists them", command)
+        raise BadCommand("type a command after the /: /help lists them", command)
     name = shortened(name)
     near = [known for known in ROWS if known.startswith(name.lower())]
     near = near or get_close_matches(name.lower(), ROWS, 1, LIKE)
     hint = f"did you mean /{near[0]}?" if near else "/help lists the commands"
     hint = ours(name) or hint
-    raise BadCommand(f"there is no /{name}; {hint}", command)
+    raise BadCommand(f"unknown command /{name}: {hint}", command)
 
 
 _COMMAND = re.compile(r"/(\S*)(?:\s(.*))?", re.DOTALL)
@@ -496,7 +496,7 @@ def parse(line: str, read_text: ReadText = as_typed) -> TypedText | Command | No
     try:
         return Command(row.name, row.read(found[2] or "", read_text))
     except Misused as wrong:
-        raise BadCommand(f"/{row.name} {wrong}; write {row.usage}", row.name) from None
+        raise BadCommand(f"/{row.name} {wrong}: write {row.usage}", row.name) from None
     except BadCommand as wrong:  # of `read_text`, which does not know for whom it reads
         raise BadCommand(str(wrong), row.name) from None
 
@@ -508,7 +508,7 @@ def parse_values(given: Values) -> Command:
         return Command(row.name, values.arguments(given, row.fields, row.arrange))
     except Misused as wrong:
         known = ", ".join(f'"{field.name}"' for field in row.fields) or "nothing"
-        raise BadCommand(f'"{row.name}" {wrong}; it takes {known}', row.name) from None
+        raise BadCommand(f'"{row.name}" {wrong}: it takes {known}', row.name) from None
 
 
 def run(said: TypedText | Command, client: Client) -> Event | None:

@@ -17,11 +17,11 @@ BARE: dict[str, str] = {"help": "help", "?": "help", "quit": "quit", "exit": "qu
 """Words that are commands, without a slash, for who types them in no conversation."""
 
 OURS: dict[str, str] = {
-    **dict.fromkeys(("nick", "name", "nickname", "user"), "--id NAME, at the start, is your id"),
+    **dict.fromkeys(("nick", "name", "nickname", "user"), "start with --id NAME to choose your id"),
     **dict.fromkeys(("action", "emote"), "/me text"),
-    **dict.fromkeys(("call", "dial", "talk", "ring", "phone"), "/chat calls somebody"),
+    **dict.fromkeys(("call", "dial", "talk", "ring", "phone"), "/chat calls a peer"),
     **dict.fromkeys(
-        ("connect", "reconnect", "server"), "--server HOST:PORT, at the start; /register"
+        ("connect", "reconnect", "server"), "start with --server HOST:PORT, or try /register"
     ),
     **dict.fromkeys(("disconnect", "hangup", "hang", "close"), "/leave"),
     **dict.fromkeys(("bye", "logout", "end", "signoff", "x"), "/quit"),
@@ -29,7 +29,7 @@ OURS: dict[str, str] = {
     **dict.fromkeys(
         ("m", "dm", "pm", "tell", "w", "whisper", "say", "notice", "reply", "r"), "/msg @id text"
     ),
-    **dict.fromkeys(("channels", "ls"), "/rooms lists rooms, /info who is registered"),
+    **dict.fromkeys(("channels", "ls"), "/rooms lists rooms, /info lists clients"),
     **dict.fromkeys(
         ("users", "people", "contacts", "friends", "online", "peers", "buddies"), "/info"
     ),
@@ -42,7 +42,7 @@ OURS: dict[str, str] = {
     ),
     **dict.fromkeys(("yes", "y", "ok", "answer", "take", "pickup"), "/accept"),
     **dict.fromkeys(("no", "n", "reject", "deny", "refuse"), "/decline"),
-    **dict.fromkeys(("block", "unignore", "unblock"), "/ignore id; the same again takes it back"),
+    **dict.fromkeys(("block", "unignore", "unblock"), "/ignore id, and /ignore off id ends it"),
     **dict.fromkeys(("create", "channel", "room", "open"), "/join room"),
     **dict.fromkeys(("members", "participants", "roster"), "/names"),
     **dict.fromkeys(("unmute", "deop", "unop"), "/mute id 0, /op id 0"),
@@ -53,9 +53,9 @@ OURS: dict[str, str] = {
     **dict.fromkeys(("abort", "stop"), "/cancel n ends a transfer, /quit a conversation"),
     **dict.fromkeys(("key", "fingerprint", "verified", "safety"), "/verify id"),
     **dict.fromkeys(
-        ("login", "account", "password", "identify"), "--user NAME, at the start, logs in"
+        ("login", "account", "password", "identify"), "start with --user NAME to log in"
     ),
-    **dict.fromkeys(("version", "about"), "chatclient --version tells it"),
+    **dict.fromkeys(("version", "about"), "chatclient --version shows it"),
     **dict.fromkeys(("stats", "state"), "/status"),
 }
 """By the word behind the slash, in small letters: one of our commands, or what to do instead."""
@@ -67,4 +67,4 @@ def ours(word: str) -> str | None:
     if found is None:
         return None
     lone = found.startswith("/") and " " not in found
-    return f"did you mean {found}?" if lone else f"here: {found}"
+    return f"did you mean {found}?" if lone else found

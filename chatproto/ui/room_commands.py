@@ -17,7 +17,7 @@ from chatproto.ui.room_arguments import (
 from chatproto.ui.row import CommandRow
 from chatproto.ui.values import Field, any_text, flag, name, text, word
 
-TIME = "time: 30m, 2h, 7d; without it for good."
+TIME = "time: 30m, 2h or 7d. Without a time: for good."
 
 
 def _topic(client: Client, given: tuple[str, ...]) -> None:
@@ -48,10 +48,10 @@ ROOM_ROWS = (
     CommandRow(
         "join",
         "/join room [key=KEY]",
-        "come into a room; who opens it owns it",
+        "join a room, or open it: then you own it",
         room_and_key,
         lambda client, given: client.rooms.join(*given),
-        more="What you type goes there then. The server can read what is said in a room.",
+        more="What you type then goes to the room. The server can read room messages.",
         words=("key=",),
         fields=(
             Field("room", name, missing=None),
@@ -72,14 +72,14 @@ ROOM_ROWS = (
     CommandRow(
         "rooms",
         "/rooms",
-        "which rooms there are",
+        "list the rooms of the server",
         nothing,
         lambda client, _: client.in_room.rooms(),
     ),
     CommandRow(
         "names",
         "/names [#room]",
-        "who is in a room",
+        "list the members of a room",
         room_or_none,
         lambda client, given: client.in_room.names(*given),
         fields=(Field("room", name),),
@@ -88,10 +88,10 @@ ROOM_ROWS = (
     CommandRow(
         "topic",
         "/topic [@#room] [text]",
-        "what a room is about, or is to be about",
+        "show or set the topic of a room",
         topic,
         _topic,
-        more='/topic "" takes it away.',
+        more='/topic "" removes it.',
         fields=(
             Field("text", any_text, missing=()),
             Field("room", name),
@@ -104,7 +104,7 @@ ROOM_ROWS = (
     CommandRow(
         "kick",
         "/kick id [#room]",
-        "put somebody out of a room",
+        "remove somebody from a room",
         somebody,
         lambda client, given: client.in_room.kick(*given),
         ids="",
@@ -118,7 +118,7 @@ ROOM_ROWS = (
     CommandRow(
         "ban",
         "/ban who [time] [#room]",
-        "put somebody out, and let them not in again",
+        "remove somebody and keep them out",
         somebody_for_a_time,
         lambda client, given: client.in_room.ban(*given),
         more=f"who: an id, a key (sha256:...) or an address. {TIME}",
@@ -135,7 +135,7 @@ ROOM_ROWS = (
     CommandRow(
         "unban",
         "/unban who [#room]",
-        "let somebody in again",
+        "lift a ban",
         somebody,
         lambda client, given: client.in_room.unban(*given),
         ids="",
@@ -149,10 +149,10 @@ ROOM_ROWS = (
     CommandRow(
         "mute",
         "/mute id [time] [#room]",
-        "let somebody say nothing in a room",
+        "mute somebody in a room",
         somebody_for_a_time,
         lambda client, given: client.in_room.mute(*given),
-        more=f"{TIME} 0 takes it back.",
+        more=f"{TIME} 0 ends it.",
         ids="",
         fields=(
             Field("id", name, missing=None),
@@ -166,10 +166,10 @@ ROOM_ROWS = (
     CommandRow(
         "op",
         "/op id [time] [#room]",
-        "let somebody put others out",
+        "make somebody a moderator",
         somebody_for_a_time,
         lambda client, given: client.in_room.op(*given),
-        more=f"{TIME} 0 takes it back.",
+        more=f"{TIME} 0 ends it.",
         ids="",
         fields=(
             Field("id", name, missing=None),
@@ -183,7 +183,7 @@ ROOM_ROWS = (
     CommandRow(
         "invite",
         "/invite id [#room]",
-        "let somebody in without the room's key",
+        "invite somebody into a room",
         somebody,
         lambda client, given: client.in_room.invite(*given),
         ids="",
@@ -197,10 +197,10 @@ ROOM_ROWS = (
     CommandRow(
         "settings",
         "/settings [key=KEY] [invited=yes|no] [kept=yes|no] [#room]",
-        "how a room is",
+        "configure a room",
         settings,
         _settings,
-        more="key: empty for none; invited: only who is; kept: what is said there.",
+        more="key=: no key. invited: by invitation only. kept: the server keeps the history.",
         words=("key=", "invited=yes", "invited=no", "kept=yes", "kept=no"),
         fields=(
             Field("room", name),
@@ -215,7 +215,7 @@ ROOM_ROWS = (
     CommandRow(
         "search",
         "/search words",
-        "what was said with these words in it",
+        "search messages for words",
         words,
         lambda client, given: client.outbox.search(*given),
         fields=(Field("text", text, missing=None),),

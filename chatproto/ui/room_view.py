@@ -8,14 +8,14 @@ from chatproto.net.dates import moment_of, short_time
 from chatproto.ui.legible import bracket, inline, name, room_name
 
 DONE = {
-    "kicked": "put {who} out",
+    "kicked": "removed {who}",
     "banned": "banned {who}{until}",
-    "unbanned": "lets {who} in again",
+    "unbanned": "lifted the ban of {who}",
     "muted": "muted {who}{until}",
-    "unmuted": "lets {who} speak again",
-    "op": "made {who} op{until}",
-    "deop": "made {who} op no more",
-    "settings": "changed how the room is",
+    "unmuted": "unmuted {who}",
+    "op": "made {who} a moderator{until}",
+    "deop": "made {who} a plain member again",
+    "settings": "changed the settings of the room",
     "invited": "invited {who}",
 }
 """What somebody did, by the change."""
@@ -28,7 +28,7 @@ def room_lines(event: RoomChanged, now: Wall) -> list[str]:
         case "joined" if event.own:
             return _ours(event, room)
         case "joined":
-            return [f"{room} {_who(event)} came in"]
+            return [f"{room} {_who(event)} joined"]
         case "parted" if event.own:
             return [f"you are no longer in {room}{bracket(event.reason)}"]
         case "parted":
@@ -36,13 +36,13 @@ def room_lines(event: RoomChanged, now: Wall) -> list[str]:
         case "current":
             return [f"what you type goes to {room} now"]
         case "invited" if event.own:
-            return [f"{_by(event)} invites you into {room}: /join {room}"]
+            return [f"{_by(event)} invites you to {room}: /join {room} enters it"]
         case "topic":
             topic = inline(event.text or "")
             return [
                 f"{room} {_by(event)} set the topic: {topic}"
                 if topic
-                else f"{room} {_by(event)} took the topic away"
+                else f"{room} {_by(event)} removed the topic"
             ]
     until = f" until {_moment(event.until, now)}" if event.until else ""
     done = DONE.get(event.change, "did {what}")
@@ -58,7 +58,7 @@ def _ours(event: RoomChanged, room: str) -> list[str]:
         return [f"in {room} again, with {others}"]
     lines = [f"in {room}, with {others} (the server can read)"]
     if event.text:
-        lines.append(f"{room} is about: {inline(event.text)}")
+        lines.append(f"topic of {room}: {inline(event.text)}")
     return lines
 
 

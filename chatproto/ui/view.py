@@ -86,7 +86,9 @@ def _lines(event: Event, now: Wall) -> list[str]:
         case Registered():
             return _registered(event)
         case Contacts():
-            return [f"* {_contact(known)}" for known in event.list] or ["* nobody is registered"]
+            return [f"* {_contact(known)}" for known in event.list] or [
+                f"* {_nobody(event.prefix)}"
+            ]
         case Bridged():
             if event.id is None or event.host is None or event.port is None:
                 return ["* waiting to be called"]
@@ -168,10 +170,14 @@ def _session(event: SessionChanged) -> list[str]:
         case "ringing":
             return []  # `IncomingCallEvent` says it
         case "broken":
-            return [f"the connection to {who} broke{bracket(event.reason)}"]
+            return [f"connection to {who} lost, retrying{bracket(event.reason)}"]
         case "closed":
             # Without a reason it was another's or the person's own doing, and they know: `Bye`.
-            return [f"the chat with {who} is over{bracket(event.reason)}"] if event.reason else []
+            return (
+                [f"the conversation with {who} has ended{bracket(event.reason)}"]
+                if event.reason
+                else []
+            )
         case "open":
             return _open(event, who)
     return [f"{who}: {inline(event.state)}{bracket(event.reason)}"]
@@ -189,9 +195,9 @@ def _open(event: SessionChanged, who: str) -> list[str]:
         ]
     lines = []
     if event.path:
-        lines.append(f"{who} is reached another way now: {path_words(event.path)}")
+        lines.append(f"path to {who} changed: {path_words(event.path)}")
     if event.mode:
-        how = "take turns" if event.mode == "half" else "may talk at any time"
+        how = "take turns" if event.mode == "half" else "can send at any time"
         lines.append(f"you and {who} {how}")
     if event.turn == "mine":
         lines.append("your turn" if here else f"your turn with {who}")
@@ -210,8 +216,16 @@ def path_words(path: str) -> str:
 def _registered(event: Registered) -> list[str]:
     lines = [f"* registered with {inline(event.server)}"]
     if event.first and event.key:
-        lines.append(f"* that server is new here, its key is kept: {inline(event.key)}")
+        lines.append(
+            f"* first contact with this server; its key is now pinned: {inline(event.key)}"
+        )
     return lines
+
+
+def _nobody(prefix: str | None) -> str:
+    if not prefix:
+        return "no clients are registered"
+    return f'nobody whose id begins with "{inline(prefix)}"'
 
 
 def _contact(known: dict[str, Any]) -> str:

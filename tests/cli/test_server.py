@@ -175,7 +175,7 @@ class ProgramTests(SynchronousTestCase):
     def test_quiet_says_nothing_until_asked(self) -> None:
         self.start("--quiet")
         self.assertEqual(self.printed(), [])
-        self.assertEqual(self.types("/info"), ["* nobody is registered"])
+        self.assertEqual(self.types("/info"), ["* no clients are registered"])
 
     def test_the_log_has_its_key_also_when_it_is_quiet(self) -> None:
         said: list[str] = []
@@ -220,8 +220,12 @@ class ProgramTests(SynchronousTestCase):
         assert member is not None
         member.makeConnection(HalfTransport())
         self.assertEqual(self.types("/rooms"), ["* #lobby: 1 member"])
-        self.assertEqual(self.types("/kick guest-1"), ["* guest-1 is forgotten"])
-        self.assertEqual(self.types("/kick guest-1"), ["* nobody here is called guest-1"])
+        self.assertEqual(
+            self.types("/kick guest-1"), ["* guest-1 is disconnected and no longer registered"]
+        )
+        self.assertEqual(
+            self.types("/kick guest-1"), ['* no client has the id "guest-1": /info lists them']
+        )
         self.assertEqual(self.types("/rooms"), ["* #lobby: 0 members"])
 
     def test_an_address_has_one_count_for_both_ports(self) -> None:
@@ -254,7 +258,7 @@ class ProgramTests(SynchronousTestCase):
                 reader.doRead()
         self.assertIn("longer than 65536 bytes", self.printed()[0])
         self.assertEqual(self.types("/info"), [])
-        self.assertEqual(self.types("/info"), ["* nobody is registered"])
+        self.assertEqual(self.types("/info"), ["* no clients are registered"])
 
     def test_last_lines_are_printed_at_the_end(self) -> None:
         self.start()

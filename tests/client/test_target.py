@@ -455,7 +455,7 @@ class Screen:
         r"\* (?:talking with (\S+) \([^)]*\)|what you type goes to (\S+) now"
         r"|what you type is queued for (\S+), who is away|calling (\S+?)(?: .*)?)"
     )
-    OVER = re.compile(r"\* (?:(\S+) left.*|the chat with (\S+) is over.*)")
+    OVER = re.compile(r"\* (?:(\S+) left.*|the conversation with (\S+) has ended.*)")
 
     def __init__(self) -> None:
         self.target = ""

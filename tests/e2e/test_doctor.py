@@ -75,7 +75,7 @@ def test_a_server_with_another_key_is_asked_nothing(stage: Stage) -> None:
     doctor = Doctor(stage, "--server", f"127.0.0.1:{port}/{KEY}", "--json")
     assert doctor.code == 3
     assert doctor.states(*ASKED) == ["ok", "fail", "skip", "skip", "skip"]
-    assert "another key than --server names" in doctor.found["key"]["text"]
+    assert "not the one that --server names" in doctor.found["key"]["text"]
     assert doctor.found["key"]["code"] == "other-key"
 
     home = stage.place("known-home")

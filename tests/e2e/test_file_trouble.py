@@ -120,8 +120,11 @@ def test_a_source_that_changes_meanwhile_is_sent_anew_and_says_so(
             case "is replaced":
                 other.replace(path)
                 way.proxy.cut()  # who has it open goes on with what was there
-    for mover, says in ((way.alice, "is sent anew"), (way.bob, "comes anew")):
-        mover.now.event("file", reason=f"it has changed and {says}", timeout=60)
+    for mover, says in (
+        (way.alice, "the file has changed, sending it again"),
+        (way.bob, "changed by the sender, starting again"),
+    ):
+        mover.now.event("file", reason=says, timeout=60)
     way.bob.done()
     way.alice.done()
     way.bob.assert_whole({"big.bin": sha256(path)})

@@ -215,7 +215,7 @@ def test_the_plain_interface_shows_rooms_as_lines(stage: Stage) -> None:
     alice.expect(re.compile(r"^\d\d:\d\d #den alice> hello$"))
     alice.expect(re.compile(r"^\d\d:\d\d #den bob> good day$"))
     bob.send_line("/kick alice")
-    alice.expect("* #den bob put you out")
+    alice.expect("* #den bob removed you")
     alice.expect("* you are no longer in #den (kicked)")
     alice.end_input()
     assert alice.wait() == 0

@@ -133,9 +133,9 @@ def test_the_operator_asks_and_ends_it(stage: Stage, terminal: bool) -> None:
     server.send_line("/info")
     server.expect(re.compile(r"^alice 127\.0\.0\.1:3000$"))
     server.send_line("/inof")
-    server.expect("* there is no /inof; did you mean /info?")
+    server.expect("* unknown command /inof: did you mean /info?")
     server.send_line("/kick alice")
-    server.expect("* alice is forgotten")
+    server.expect("* alice is disconnected and no longer registered")
     server.send_line("/quit")
     assert server.wait() == 0
 
@@ -154,7 +154,7 @@ def test_the_end_of_input_ends_the_reading_only(stage: Stage) -> None:
     server, port = stage.server()
     server.send(b"/info")
     server.end_input()
-    server.expect("* nobody is registered")
+    server.expect("* no clients are registered")
     assert "REGACK" in ask(port, REGISTER.format("bob"))
     assert server.end() == -15
 
@@ -274,7 +274,7 @@ def test_quiet_prints_nothing_and_blur_no_whole_address(stage: Stage) -> None:
     address = f"tcp:{port}:interface=127.0.0.1"
     quiet = stage.start("chatserver", "--port", address, "--quiet")
     quiet.send_line("/info")
-    quiet.expect("* nobody is registered")
+    quiet.expect("* no clients are registered")
     assert "REGACK" in ask(port, REGISTER.format("alice"))
     quiet.send_line("/quit")
     assert quiet.wait() == 0

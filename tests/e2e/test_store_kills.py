@@ -167,7 +167,7 @@ def registered(server: Program, prefix: str) -> set[str]:
     before = len(server.lines)
     server.send_line(f"/info {prefix}")
     server.send_line("/nonsense")
-    server.expect("* there is no /nonsense; /help lists what there is")
+    server.expect("* unknown command /nonsense: /help lists the commands")
     return {line.partition(" ")[0] for line in server.lines[before:] if line.startswith(prefix)}
 
 

@@ -88,7 +88,7 @@ def test_on_a_full_disk_new_clients_are_told_503_and_nobody_is_lost(stage: Stage
     server = Program(full, stage.place("cwd"), [home])
     stage.programs.append(server)
     server.send_line("/nonsense")
-    server.expect(re.compile("there is no /nonsense"))
+    server.expect(re.compile("unknown command /nonsense"))
     kept = []
     with socket.create_connection(("127.0.0.1", port), LIMIT) as connection:
         answers = connection.makefile("rb")

@@ -24,22 +24,22 @@ class ShownLineTests(SynchronousTestCase):
             Joined("#lobby", "bob", "member"): "bob joined",
             Parted("#lobby", "bob", "tired\x1b"): "bob left (tired␛)",
             Changed("#lobby", "topic", "bob", text="tea"): "bob set the topic: tea",
-            Changed("#lobby", "topic"): "the operator took the topic away",
-            Changed("#lobby", "kick", "bob", "eve"): "bob put eve out",
+            Changed("#lobby", "topic"): "the operator removed the topic",
+            Changed("#lobby", "kick", "bob", "eve"): "bob removed eve",
             Changed("#lobby", "ban", "", "eve"): "the operator banned eve",
             Changed("#lobby", "ban", "", address="10.0.0.7", until=LATER): (
                 "the operator banned 10.0.0.7 until 13:47 UTC"
             ),
-            Changed("#lobby", "unban", "", "eve"): "the operator lets eve in again",
+            Changed("#lobby", "unban", "", "eve"): "the operator lifted the ban of eve",
             Changed("#lobby", "mute", "", "eve"): "the operator muted eve",
-            Changed("#lobby", "mute", "", "eve", until=NO_MORE): (
-                "the operator lets eve speak again"
-            ),
+            Changed("#lobby", "mute", "", "eve", until=NO_MORE): ("the operator unmuted eve"),
             Changed("#lobby", "op", "", "bob", until=LATER): (
-                "the operator made bob op until 13:47 UTC"
+                "the operator made bob a moderator until 13:47 UTC"
             ),
-            Changed("#lobby", "op", "", "bob", until=NO_MORE): "the operator made bob op no more",
-            Changed("#lobby", "settings"): "the operator changed how the room is",
+            Changed(
+                "#lobby", "op", "", "bob", until=NO_MORE
+            ): "the operator made bob a plain member again",
+            Changed("#lobby", "settings"): "the operator changed the settings of the room",
         }
         for message, line in rows.items():
             self.assertEqual(shown_line(message, Wall(NOW)), f"* {line}")

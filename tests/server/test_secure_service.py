@@ -102,7 +102,7 @@ class AServerWithAKey(Served):
         client = await self.connect()
         client.send(b"REGISTER\r\nclientID: a1ice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n")
         await self.until(lambda: bool(client.bytes))
-        self.assertEqual(client.bytes, b"ERROR\r\nStatus: that id belongs to another key\r\n\r\n")
+        self.assertEqual(client.bytes, b"ERROR\r\nStatus: 409 id taken\r\n\r\n")
 
 
 class ItsTime(SynchronousTestCase):

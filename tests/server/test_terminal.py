@@ -52,11 +52,11 @@ class TerminalTests(SynchronousTestCase):
 
     def test_info_takes_a_prefix(self) -> None:
         self.assertEqual(self.typed("/info al"), ["alice 127.0.0.1:3000"])
-        self.assertEqual(self.typed("/info z"), ["* no registered id begins with z"])
+        self.assertEqual(self.typed("/info z"), ['* nobody whose id begins with "z"'])
 
     def test_info_of_an_empty_server_says_so(self) -> None:
         self.server.clients.clear()
-        self.assertEqual(self.typed("/info"), ["* nobody is registered"])
+        self.assertEqual(self.typed("/info"), ["* no clients are registered"])
 
     def test_rooms_are_listed(self) -> None:
         self.assertEqual(self.typed("/rooms"), ["* there are no rooms"])
@@ -64,9 +64,13 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(self.typed("/rooms"), ["* lobby 3"])
 
     def test_kick_forgets_a_client(self) -> None:
-        self.assertEqual(self.typed("/kick bob"), ["* bob is forgotten"])
+        self.assertEqual(
+            self.typed("/kick bob"), ["* bob is disconnected and no longer registered"]
+        )
         self.assertNotIn("bob", self.server.clients)
-        self.assertEqual(self.typed("/kick bob"), ["* nobody here is called bob"])
+        self.assertEqual(
+            self.typed("/kick bob"), ['* no client has the id "bob": /info lists them']
+        )
 
     def test_kick_wants_an_id(self) -> None:
         self.assertEqual(self.typed("/kick"), ["* whom? /kick ID, and /info tells the ids"])
@@ -101,15 +105,15 @@ class TerminalTests(SynchronousTestCase):
         )
 
     def test_an_unknown_command_names_the_nearest(self) -> None:
-        self.assertEqual(self.typed("/inof"), ["* there is no /inof; did you mean /info?"])
-        self.assertEqual(self.typed("quit"), ["* there is no quit; did you mean /quit?"])
+        self.assertEqual(self.typed("/inof"), ["* unknown command /inof: did you mean /info?"])
+        self.assertEqual(self.typed("quit"), ["* unknown command quit: did you mean /quit?"])
 
     def test_something_else_points_to_help(self) -> None:
-        self.assertEqual(self.typed("xyz"), ["* there is no xyz; /help lists what there is"])
+        self.assertEqual(self.typed("xyz"), ["* unknown command xyz: /help lists the commands"])
 
     def test_an_id_is_freed(self) -> None:
-        self.assertEqual(self.typed("/free owned"), ["* owned belongs to nobody now"])
-        self.assertEqual(self.typed("/free other"), ["* other belongs to no key"])
+        self.assertEqual(self.typed("/free owned"), ["* owned is free now"])
+        self.assertEqual(self.typed("/free other"), ['* no key owns the id "other"'])
         self.assertEqual(self.typed("/free"), ["* which id? /free ID"])
 
     def test_what_is_done_in_rooms_is_an_order(self) -> None:

@@ -128,5 +128,5 @@ class LoopTests(SynchronousTestCase):
         command, seconds = self.send("after all")
         self.assertEqual(refusals, 0)
         self.assertEqual(self.heard, ["after all"])
-        self.assertIn("does not register us yet", command.notes[0])
+        self.assertIn("does not register you yet", command.notes[0])
         self.assertGreater(seconds, 20)

@@ -84,7 +84,7 @@ class JsonLinesTests(SynchronousTestCase):
                 {
                     "event": "error",
                     "time": "1970-01-01T00:00:01.500Z",
-                    "text": "there is no /regster; did you mean /register?",
+                    "text": "unknown command /regster: did you mean /register?",
                     "command": "regster",
                     "code": "malformed",
                 }

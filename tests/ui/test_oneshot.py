@@ -496,7 +496,9 @@ class InfoTests(WorkTests):
         self.assertEqual(work.again(), work.begin())
 
     def test_a_server_that_refuses(self) -> None:
-        refused = event("error", command="register", text="its key is not the one")
+        refused = event(
+            "error", command="register", text="refused: its key sha256:B is not the one"
+        )
         self.assertIn("its key", self.ends(ListRegistered(), 3, refused))
 
 

@@ -33,7 +33,7 @@ class PlainTests(SynchronousTestCase):
 
     def test_a_mistyped_command_is_one_line(self) -> None:
         self.ui.on_line("/regster")
-        self.assertEqual(self.lines, ["* there is no /regster; did you mean /register?"])
+        self.assertEqual(self.lines, ["* unknown command /regster: did you mean /register?"])
         self.assertEqual(self.node.asked, [])
 
     def test_a_mistyped_command_with_control_characters_is_shown_not_obeyed(self) -> None:

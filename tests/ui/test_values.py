@@ -94,8 +94,8 @@ WRITTEN: list[tuple[str, dict[str, Any]]] = [
 """A line, and the object that asks the same."""
 
 REFUSED: list[tuple[str, str]] = [
-    ('{"do": "nonsense"}', "there is no /nonsense"),
-    ('{"do": "call", "to": "bob"}', "there is no /call"),
+    ('{"do": "nonsense"}', "unknown command /nonsense"),
+    ('{"do": "call", "to": "bob"}', "unknown command /call"),
     ('{"do": 5}', '"do" is the name of a command'),
     ('{"do": "id"', "one whole JSON object"),
     ('{"to": "bob", "do": "msg", "text": "x"} and more', "one whole JSON object"),

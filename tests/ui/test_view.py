@@ -61,7 +61,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (Registered("127.0.0.1:5555"), ["* registered with 127.0.0.1:5555"]),
     (
         Registered("h:1", 3600, "sha256:abc", first=True),
-        ["* registered with h:1", "* that server is new here, its key is kept: sha256:abc"],
+        [
+            "* registered with h:1",
+            "* first contact with this server; its key is now pinned: sha256:abc",
+        ],
     ),
     (Registered("h:1", 3600, "sha256:abc"), ["* registered with h:1"]),
     (
@@ -69,7 +72,8 @@ SHOWN: list[tuple[Event, list[str]]] = [
         ["* bob 127.0.0.1:3001", "* eve [::1]:1"],
     ),
     (Contacts(({"id": "bob"},)), ["* bob"]),
-    (Contacts(()), ["* nobody is registered"]),
+    (Contacts(()), ["* no clients are registered"]),
+    (Contacts((), "zzz"), ['* nobody whose id begins with "zzz"']),
     (Bridged("bob", "127.0.0.1", 3001), ["* bob is at 127.0.0.1:3001"]),
     (Bridged(None, None, None), ["* waiting to be called"]),
     (
@@ -151,22 +155,22 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (SessionChanged("bob", "open", turn="mine", current=False), ["* your turn with bob"]),
     (SessionChanged("bob", "open", turn="theirs"), ["* bob's turn"]),
     (SessionChanged("bob", "open", turn="both"), []),
-    (SessionChanged("bob", "open", mode="full"), ["* you and bob may talk at any time"]),
+    (SessionChanged("bob", "open", mode="full"), ["* you and bob can send at any time"]),
     (SessionChanged("bob", "open", mode="half"), ["* you and bob take turns"]),
     (
         SessionChanged("bob", "open", mode="half", turn="mine"),
         ["* you and bob take turns", "* your turn"],
     ),
     (SessionChanged("bob", "open", current=True), ["* what you type goes to bob now"]),
-    (SessionChanged("bob", "open", path="lan"), ["* bob is reached another way now: same network"]),
+    (SessionChanged("bob", "open", path="lan"), ["* path to bob changed: same network"]),
     (
         SessionChanged("bob", "broken", reason="no route"),
-        ["* the connection to bob broke (no route)"],
+        ["* connection to bob lost, retrying (no route)"],
     ),
     (SessionChanged("bob", "closed"), []),
     (
         SessionChanged("bob", "closed", reason="nobody answers"),
-        ["* the chat with bob is over (nobody answers)"],
+        ["* the conversation with bob has ended (nobody answers)"],
     ),
     (MessageReceived("bob", "hello"), ["bob> hello"]),
     (MessageReceived("bob", ""), ["bob> "]),
@@ -193,7 +197,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (PresenceChanged("bob", "online"), ["* bob is online"]),
     (
         RoomChanged("#den", "joined", "me", count=1, text="what we do", own=True),
-        ["* in #den, with nobody else (the server can read)", "* #den is about: what we do"],
+        ["* in #den, with nobody else (the server can read)", "* topic of #den: what we do"],
     ),
     (
         RoomChanged("#den", "joined", "me", count=2, own=True),
@@ -203,7 +207,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
         RoomChanged("#den", "joined", "me", count=4, own=True, again=True),
         ["* in #den again, with 3 others"],
     ),
-    (RoomChanged("#den", "joined", "bob", count=3), ["* #den bob came in"]),
+    (RoomChanged("#den", "joined", "bob", count=3), ["* #den bob joined"]),
     (RoomChanged("#den", "parted", "bob"), ["* #den bob left"]),
     (RoomChanged("#den", "parted", "bob", reason="kicked"), ["* #den bob left (kicked)"]),
     (
@@ -215,9 +219,9 @@ SHOWN: list[tuple[Event, list[str]]] = [
         RoomChanged("#den", "topic", by="bob", text="a\nb\x1b"),
         ["* #den bob set the topic: a b\u241b"],
     ),
-    (RoomChanged("#den", "topic", by="bob", text=""), ["* #den bob took the topic away"]),
-    (RoomChanged("#den", "kicked", "eve", by="bob"), ["* #den bob put eve out"]),
-    (RoomChanged("#den", "kicked", "me", own=True), ["* #den the server's operator put you out"]),
+    (RoomChanged("#den", "topic", by="bob", text=""), ["* #den bob removed the topic"]),
+    (RoomChanged("#den", "kicked", "eve", by="bob"), ["* #den bob removed eve"]),
+    (RoomChanged("#den", "kicked", "me", own=True), ["* #den the server's operator removed you"]),
     (
         RoomChanged(
             "#den", "banned", by="bob", address="10.0.0.1", until="2030-01-01T17:08:34.159Z"
@@ -237,10 +241,10 @@ SHOWN: list[tuple[Event, list[str]]] = [
         ["2001-09-07 22:00 #den bob> hi"],
     ),
     (RoomChanged("#den", "muted", "eve", by="bob"), ["* #den bob muted eve"]),
-    (RoomChanged("#den", "settings", by="bob"), ["* #den bob changed how the room is"]),
+    (RoomChanged("#den", "settings", by="bob"), ["* #den bob changed the settings of the room"]),
     (
         RoomChanged("#den", "invited", "me", by="bob", own=True),
-        ["* bob invites you into #den: /join #den"],
+        ["* bob invites you to #den: /join #den enters it"],
     ),
     (RoomChanged("#den", "invited", "eve", by="me"), ["* #den me invited eve"]),
     (FileChanged(1, "a.bin", "offered", 0, 10, to="bob"), ["* offering a.bin to bob"]),

@@ -108,7 +108,7 @@ SERVERS = (
     Habits("Status: error", regack=REGACK.replace("registered", "error"), registers=False),
     Habits(
         "ERROR",
-        regack="ERROR\r\nStatus: that id belongs to another key\r\n\r\n",
+        regack="ERROR\r\nStatus: 409 id taken\r\n\r\n",
         registers=False,
         bridgeack="ERROR\r\nStatus: 401 register first\r\n\r\n",
         bridged=None,

@@ -93,7 +93,7 @@ def test_one_that_hangs_up_at_our_opener_is_said_to_speak_something_else(stage: 
         client.send_line(f"/chat 127.0.0.1:{port.number}")
         with port.accept() as wire:
             assert wire.recv().startswith(b"CHAT\r\nclientID: alice\r\n")
-        notice = client.event("notice", text=lambda text: "may speak another dialect" in text)
+        notice = client.event("notice", text=lambda text: "speaks another dialect" in text)
         assert "/chat --as chatreq|idonly|" in notice["text"]
         client.send_line(f"/chat --as idonly 127.0.0.1:{port.number}")
         with port.accept() as wire:
@@ -134,7 +134,7 @@ def test_a_classic_server_is_left_with_fin_and_not_tried_again(stage: Stage) -> 
         with port.accept() as wire:
             while wire.recv():  # a reset would raise
                 pass
-        client.event("error", text=lambda text: "--plain speaks to it" in text)
+        client.event("error", text=lambda text: "--plain speaks to a classic server" in text)
         port.expect_nobody(3)
 
 

@@ -102,7 +102,7 @@ class InterfaceTests(SynchronousTestCase):
 
     def test_mistyped_command_is_told(self) -> None:
         self.assertTrue(self.enter("/regster"))
-        self.assertIn("!! there is no /regster; did you mean /register?", self.tell())
+        self.assertIn("!! unknown command /regster: did you mean /register?", self.tell())
 
     def test_pasted_command_is_text(self) -> None:
         self.assertFalse(self.enter("/quit", pasted=True))
