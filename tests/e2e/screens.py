@@ -91,13 +91,13 @@ class ScreenClient:
         """The row with the cursor."""
         return self.display[self.screen.cursor.y]
 
-    def read(self, wait: float) -> bool:
-        """Take in what the program writes within `wait` seconds; False: nothing came."""
+    def read(self, wait: float, most: int = 65536) -> bool:
+        """Take in `most` bytes that the program writes within `wait` seconds; False: none came."""
         ready, _, _ = select.select([self._ours], [], [], wait)
         if not ready:
             return False
         try:
-            data = os.read(self._ours, 65536)
+            data = os.read(self._ours, most)
         except OSError:
             return False
         self.raw += data
