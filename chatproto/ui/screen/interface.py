@@ -294,6 +294,11 @@ class FullInterface:
             self._asked_for = ""
             self._say_hint("")
 
+    def pasted(self, text: str) -> None:
+        """Note that the line begins with a pasted `text`, which is never a command."""
+        if text.startswith("/") and not text.startswith("//"):
+            self._say_hint("what is pasted is sent as text; a command is typed")
+
     def key(self) -> None:
         """Note that a key was pressed."""
         self._questions.key(self._clock.seconds())

@@ -474,9 +474,12 @@ class ScreenTerminal:
         self._interface.interrupt()
 
     def _paste(self, data: str) -> None:
-        if not self._buffer.text:
+        first = not self._buffer.text
+        text = typed(data.replace("\r\n", "\n").replace("\r", "\n"))
+        self._buffer.insert_text(text)
+        if first and text:
             self._pasted = True
-        self._buffer.insert_text(typed(data.replace("\r\n", "\n").replace("\r", "\n")))
+            self._interface.pasted(text)
 
     def _tab(self) -> None:
         before = self._buffer.document.text_before_cursor
