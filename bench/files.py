@@ -57,7 +57,7 @@ def measure(place: Path, options: argparse.Namespace) -> Figures:
         for _ in range(options.size):
             file.write(os.urandom(MIB))
     found, missing = carriers(place, options.sshd, options.install)
-    for sentence in missing:
+    for sentence in missing if not options.only else ():
         print(sentence, file=sys.stderr)
     names = [one.name for one in found]
     for name in options.only or ():

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from bench import requests as module
 from bench.measure import CannotMeasure, Subject, built_loadgen, run_loadgen
-from bench.requests import REGISTER
+from bench.requests import LOADS, REGISTER
 from tests.long import LONG
 from tests.ports import free_port
 
@@ -33,7 +34,7 @@ def requests(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @needs_compiler
-def test_requests_are_measured_in_both_modes(tmp_path: Path) -> None:
+def test_requests_are_measured_in_every_mode(tmp_path: Path) -> None:
     figures = tmp_path / "figures.json"
     done = requests("--json", str(figures))
     assert done.returncode == 0, done.stderr
@@ -41,7 +42,19 @@ def test_requests_are_measured_in_both_modes(tmp_path: Path) -> None:
     assert {"chatproto", "chatproto --quiet", "twisted", "asyncio"} <= set(measured)
     for name, modes in measured.items():
         assert name in done.stdout
+        assert set(modes) == set(LOADS)
         assert all(cost > 0 for costs in modes.values() for cost in costs)
+
+
+def test_a_yardstick_that_was_left_out_is_not_told_to_be_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for found, why in (
+        (None, "is not installed here"),
+        ("/usr/sbin/kamailio", "left out (--only)"),
+    ):
+        monkeypatch.setattr(module, "kamailio", lambda found=found: found)
+        assert why in module.no_ratios()
 
 
 @needs_compiler
