@@ -210,9 +210,16 @@ class SecureServer:
             return fail(self._unreached())
         return self._ask(make, wanted, part)
 
-    def describe(self, registration: ClientRegistration) -> None:
-        """Register as `registration` says from the next REGISTER on."""
+    def describe(self, registration: ClientRegistration) -> Deferred[None]:
+        """Register as `registration` says, now if we are registered, and from then on.
+
+        Nobody is told: the registration itself is no news.
+        """
         self._registration = registration
+        if not self.registered:
+            return succeed(None)
+        asked = self._ask(registration.request, bcp2_server.RegAck)
+        return asked.addCallback(lambda _: None)
 
     def register(self) -> Deferred[None]:
         """Register now rather than when the connection does it by itself; after a refusal, try again.

@@ -16,6 +16,7 @@ from chatproto.client.events import (
     MessageReceived,
     Notice,
     PresenceChanged,
+    Registered,
     Sent,
     SessionChanged,
     Undelivered,
@@ -491,6 +492,7 @@ class ServerTests(Case):
         asked = [one.away for one in self.directory.heard(bcp2_server.Register)]
         self.assertEqual(asked, ["", "back at five", ""])
         self.assertIn("at most 200 bytes", self.texts(Failed)[0])
+        self.assertEqual(len(self.told(Registered)), 1)
         self.assertEqual(
             [one.data for one in self.told(CommandOutput)], [{"text": "back at five"}, {"text": ""}]
         )

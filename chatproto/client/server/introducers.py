@@ -182,6 +182,4 @@ class SecureIntroducer:
     async def away(self, text: str) -> None:
         assert self._me is not None, "nothing is asked before the start"
         self._away = text
-        self._server.describe(self._described(self._me))
-        if self._server.registered:
-            await self._server.register()
+        await self._server.describe(self._described(self._me))
