@@ -12,7 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterator
 
 from tests.e2e.program import LIMIT
-from tests.e2e.ways import Door, Flow, Pair, bound
+from tests.e2e.ways import Door, Flow, Pair
+from tests.ports import reserved
 
 _HELD = 64 * 1024  # bytes on their way in one direction of one connection; then its source waits
 _RECORDED = 64 << 20  # bytes of which a copy is kept, in each direction
@@ -148,8 +149,9 @@ class Proxy:
             done.set()
 
         self._orders.append(carry_out)
-        with contextlib.suppress(BlockingIOError):
-            self._wake.send(b"!")  # a full pipe wakes it too
+        # A full pipe wakes it too, and one that is closed has: the last order was carried out already.
+        with contextlib.suppress(OSError):
+            self._wake.send(b"!")
         assert done.wait(LIMIT), "the proxy's thread does not answer"
 
     def _run(self) -> None:
@@ -333,7 +335,7 @@ class Proxy:
             sock.close()
 
     def _open_door(self, host: str, port: int) -> int:
-        door = Door(bound(0), (host, port))
+        door = Door(reserved(), (host, port))
         if not self._refusing:
             door.listen()
         self._doors.append(door)

@@ -91,9 +91,12 @@ def test_a_server_that_is_told_to_end_has_ended_soon_whoever_lingers(stage: Stag
     alice.event("registered")
     lingering = [socket.create_connection(("127.0.0.1", port), LIMIT) for _ in range(3)]
     lingering[0].settimeout(1.0)
-    with contextlib.suppress(TimeoutError):
-        while True:  # until the server reads no further, since nobody reads its answers
-            lingering[0].send(b"BRIDGE\r\nclientID: x\r\n\r\n" * 1000)
+    handled = -1
+    while handled != len(server.lines):  # until it reads no further, since nobody reads its answers
+        handled = len(server.lines)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                lingering[0].send(b"BRIDGE\r\nclientID: x\r\n\r\n" * 1000)
     lingering[1].sendall(b"REGISTER\r\nclientID: half")
     begun = time.monotonic()
     server.signal(signal.SIGTERM)
