@@ -195,6 +195,8 @@ def foreign_private_names(files: list[Source]) -> list[str]:
 def _private_uses(node: ast.AST) -> Iterator[tuple[str, str]]:
     """Give owner and name of each private name that `node` itself uses."""
     if isinstance(node, ast.Attribute):
+        if not node.attr.startswith("_"):
+            return  # most are not, and to write out the owner of each takes seconds
         uses = [(ast.unparse(node.value), node.attr)]
     elif isinstance(node, ast.ImportFrom):
         uses = [(node.module or "", alias.name) for alias in node.names]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -30,13 +31,19 @@ def passwd(*words: str, typed: str = "") -> str:
     return ended.stdout
 
 
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    """A password file with alice in it."""
-    path = tmp_path / "passwords"
+@pytest.fixture(scope="module")
+def with_alice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A password file with alice in it, which nobody changes."""
+    path = tmp_path_factory.mktemp("accounts") / "passwords"
     said = passwd("add", "alice", "--file", str(path), typed=f"{PASSWORD}\n")
     assert said == "alice has an account\n"
     return path
+
+
+@pytest.fixture
+def file(tmp_path: Path, with_alice: Path) -> Path:
+    """A password file of a test's own with alice in it."""
+    return Path(shutil.copy2(with_alice, tmp_path / "passwords"))
 
 
 def person(

@@ -14,6 +14,7 @@ import pytest
 from tests.e2e.harness import LIMIT, Program, Stage
 from tests.e2e.movers import MIB, noise, sha256
 from tests.e2e.scripts import Person, meet
+from tests.long import some
 
 SIZE = 8 * MIB
 SLOW = ("--rate", "4M")
@@ -49,7 +50,7 @@ def one_line(program: Program) -> str:
     return line
 
 
-@pytest.mark.parametrize("who", ["sender", "receiver"])
+@pytest.mark.parametrize("who", some(1, ["receiver", "sender"]))
 def test_interrupted_it_says_so_and_done_again_it_goes_on(
     people: tuple[Person, Person], tmp_path: Path, who: str
 ) -> None:

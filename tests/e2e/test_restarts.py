@@ -12,7 +12,7 @@ from tests.e2e.harness import Stage
 from tests.e2e.talker import Person, Talker, acquaint, assert_all_arrived
 
 SEED = 9
-KILLS, LONG_KILLS = 8, 20
+KILLS, LONG_KILLS = 4, 20
 BURST = 8  # texts that are typed at once, at most
 WAITING = 500  # messages that wait for one person, at most
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.harness import LIMIT, Stage, staged
+from tests.e2e.harness import LIMIT, Stage
 from tests.long import some
 
 RUN = "import sys; from chatproto.cli.main import chatclient; sys.argv[0] = 'chatclient'; chatclient()"
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with staged(tmp_path) as made:
-        yield made
+@pytest.fixture(scope="module")
+def port(shared_stage: Stage) -> int:
+    """The port of a server that all tests here share."""
+    return shared_stage.server()[1]
 
 
 def shell(command: str, home: Path) -> tuple[int, str, str]:
@@ -45,9 +44,8 @@ def shell(command: str, home: Path) -> tuple[int, str, str]:
     ),
 )
 def test_a_one_shot_command_says_in_a_line_what_it_lacks(
-    stage: Stage, tmp_path: Path, command: str, code: int, says: str
+    port: int, tmp_path: Path, command: str, code: int, says: str
 ) -> None:
-    _, port = stage.server()
     with socket.create_connection(("127.0.0.1", port), LIMIT) as connection:
         connection.sendall(b"REGISTER\r\nclientID: eve\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n")
         assert connection.recv(1024).startswith(b"REGACK")

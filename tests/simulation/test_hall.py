@@ -8,7 +8,7 @@ from tests.simulation.runs import run, shrunk
 from tests.simulation.world import Rules
 
 RULES = Rules(faults=True, outbox=True, rooms=True)
-SEEDS, LONG_SEEDS = 60, 3000
+SEEDS, LONG_SEEDS = 30, 3000
 
 
 def test_a_room_is_the_same_for_all_whatever_breaks(pytestconfig: pytest.Config) -> None:

@@ -16,7 +16,7 @@ from tests.simulation.world import STRANGER, Rules, World
 
 RULES = Rules(faults=True, turns=True, outbox=True, homes=True)
 PEACE = Rules(outbox=True, homes=True)
-SEEDS, LONG_SEEDS = 60, 3000
+SEEDS, LONG_SEEDS = 20, 3000
 SOON = 3.0
 """Seconds for all else that it takes: now and then an answer is late here."""
 

@@ -139,9 +139,9 @@ def _answer(call: Callable[[Ledger], object], ledger: Ledger) -> object:
 
 class LedgerTests(SynchronousTestCase):
     def test_agree_with_a_log(self) -> None:
-        run_state_machine_as_test(BothWithALog, settings=settings(max_examples=60, deadline=None))
+        run_state_machine_as_test(BothWithALog, settings=settings(max_examples=30, deadline=None))
 
     def test_agree_without_a_log(self) -> None:
         run_state_machine_as_test(
-            BothWithoutALog, settings=settings(max_examples=30, deadline=None)
+            BothWithoutALog, settings=settings(max_examples=15, deadline=None)
         )
