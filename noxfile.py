@@ -6,6 +6,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import nox
 
 nox.options.sessions = ["lint", "types", "tests"]
@@ -31,6 +33,19 @@ def types(session: nox.Session) -> None:
     """Types, strictly."""
     session.install("-e", ".[dev]")
     session.run("mypy")
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Check what would be published; the URLs and the author's address are the publisher's."""
+    session.install("build", "twine", "pyroma", "check-wheel-contents")
+    folder = session.create_tmp()
+    session.run("python", "-m", "build", "--outdir", folder)
+    packages = [str(path) for path in Path(folder).iterdir()]
+    wheel, source = sorted(packages, key=lambda path: path.endswith(".gz"))
+    session.run("twine", "check", "--strict", wheel, source)
+    session.run("pyroma", "-n", "8", source)
+    session.run("check-wheel-contents", "--toplevel", "chatproto,twisted", wheel)
 
 
 @nox.session

@@ -55,6 +55,33 @@ def chatclient() -> None:
     _run("chatclient")
 
 
+_USAGE = """Usage: chatproto server [options]   the same as chatserver
+       chatproto client [options]   the same as chatclient
+       chatproto --version"""
+
+
+@_ends_quietly
+def chatproto() -> None:
+    """Run `chatserver` as `chatproto server`, or `chatclient` as `chatproto client`.
+
+    Exits with 1 and the usage on standard error for anything else.
+    """
+    command, *rest = sys.argv[1:] or [""]
+    programs = {"server": chatserver, "client": chatclient}
+    if command in programs:
+        program = programs[command]
+        sys.argv = [f"chat{command}", *rest]
+        program()
+    elif command in ("--help", "-h", "--version"):
+        from importlib.metadata import version
+
+        with _help_may_fail():
+            print(f"chatproto {version('chatproto')}" if command == "--version" else _USAGE)
+            sys.stdout.flush()
+    else:
+        raise SystemExit(_USAGE)
+
+
 def _run(plugin: str) -> None:
     gc.disable()  # until the program is put together: see `without_collector`
     from twisted.scripts.twistd import run
