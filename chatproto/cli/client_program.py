@@ -212,7 +212,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
         ui = PlainInterface(
             client, screen.write_line, wall, clock, lambda: keyboard.pending, times, form
         )
-    scripts = control(client, ui.tell)
+    scripts = _shown(client, ui.tell)
 
     def failed(sentence: str) -> None:
         ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
@@ -272,9 +272,10 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         ui.candidates,
         encoding_for(os.environ),
     )
+    scripts = _shown(client, ui.tell)
     if options["user"] is not None:
         _ask_password_again(client, options, terminal.ask_secret)
-    program = _program(reactor, options, client, control(client, ui.tell), terminal, terminal)
+    program = _program(reactor, options, client, scripts, terminal, terminal)
 
     def end_at_once(code: int) -> None:
         terminal.restore()
@@ -283,6 +284,14 @@ def _with_screen(reactor: Any, options: Options) -> IService:
     Interrupt(reactor, ui.on_interrupt, end_at_once).setServiceParent(program)
     HangUp(reactor).setServiceParent(program)
     return program
+
+
+def _shown(client: Client, tell: Callable[[Event], None]) -> Control:
+    """Have every event shown by `tell` and to scripts, before whoever listens later acts upon it."""
+    scripts = control(client, tell)
+    client.context.publish.listen(scripts.tell)
+    client.context.hold_input.listen(scripts.hold)
+    return scripts
 
 
 def _program(
@@ -294,8 +303,6 @@ def _program(
     screen: LineSink,
 ) -> MultiService:
     """Join the parts of the program, whatever its interface is."""
-    client.context.publish.listen(scripts.tell)
-    client.context.hold_input.listen(scripts.hold)
     unix: Any = reactor  # as every reactor is where there are such sockets
     service = ChatClient(
         reactor,
