@@ -180,3 +180,18 @@ def test_clients_of_a_server_that_is_started_again_come_back_spread_over_time(
     assert found["dials a second at most"] < 750
     assert found["dials a client"] < 2
     assert found["seconds until all were back"] < 10 + 2 * count / 500 + 30
+
+
+@LONG
+def test_the_screen_is_measured_in_every_part(tmp_path: Path) -> None:
+    figures = tmp_path / "figures.json"
+    short = ("--rounds", "1", "--seconds", "1", "--rates", "10,50", "--lines", "50")
+    command = [sys.executable, "bench/face.py", *short, "--json", str(figures)]
+    done = subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    measured = json.loads(figures.read_text())
+    assert set(measured) == {"start", "10", "50", "memory"}
+    assert measured["10"]["median"] > 0
+    assert 10 < measured["memory"]["after"] < 500
