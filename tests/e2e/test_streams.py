@@ -33,11 +33,11 @@ def shell(command: str, home: Path) -> tuple[int, str, str]:
 @pytest.mark.parametrize(
     ("command", "code", "says"),
     some(
-        3,
+        2,
         [
             ("send bob <&-", 1, "standard input is closed"),
-            ("info --user eve <&-", 1, "--user wants --password-file"),
             ("info >/dev/full", 5, "could not be written"),
+            ("info --user eve <&-", 1, "--user wants --password-file"),
             ("info 2>&-", 0, ""),
             ("info >&-", 0, ""),
         ],
