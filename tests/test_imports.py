@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
             "directory.classic_registration",
             "directory.id_owners",
             "directory.registration_store",
+            "directory.sorted_ids",
             "session.ledger",
             "rooms.history",
         ),
@@ -55,7 +56,7 @@ NO_TWISTED = {
     "stdio": "printable typed",
     "accounts": "allowed files passwords tries",
     "directory": "addresses answer answers bridge_result introductions keyed"
-    " classic_registration listing id_owners pairing places registration_store"
+    " classic_registration listing id_owners pairing places registration_store sorted_ids"
     " client_registration registry registrations watchers",
     "identity": "pins safety trust",
     "nearby": "messages table",

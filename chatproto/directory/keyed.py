@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from heapq import heappop, heappush, merge
+from heapq import heapify, heappop, heappush, merge
 from itertools import islice
 from math import ceil
 
@@ -142,12 +142,11 @@ class KeyedDirectory:
         """Continue after a restart of the server: clients connected then count as away from `now` on."""
         for presence in self._presences.all():
             latest = now + presence.expires
-            if presence.connected:
-                presence.until = latest
-                self._presences.left(presence)
-            presence.until = min(presence.until or latest, latest)
+            presence.until = latest if presence.until is None else min(presence.until, latest)
             self._keep(presence)
-            heappush(self._absent, (presence.until, presence.client_id))
+            self._absent.append((presence.until, presence.client_id))
+        self._presences.all_left(now)
+        heapify(self._absent)
 
     @property
     def registered(self) -> int:

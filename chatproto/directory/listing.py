@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
 from collections.abc import Iterator
 
 from chatproto.directory.registrations import Registration
+from chatproto.directory.sorted_ids import SortedIds
 
 
 class Listing:
     """Ids of connected clients that want to be listed."""
 
     def __init__(self) -> None:
-        self._sorted: list[str] = []
+        self._sorted = SortedIds()
         self._callable: OrderedDict[str, None] = OrderedDict()  # connected, the newest last
 
     def add(self, presence: Registration) -> None:
         """A registration that has just been made; its id is in no other."""
         if presence.listed and presence.connected:
-            insort(self._sorted, presence.client_id)
+            self._sorted.add(presence.client_id)
             self._callable[presence.client_id] = None
 
     def left(self, presence: Registration) -> None:
@@ -30,16 +30,11 @@ class Listing:
         """The registration has ended. Twice is once."""
         if presence.client_id in self._callable:
             del self._callable[presence.client_id]
-            del self._sorted[bisect_left(self._sorted, presence.client_id)]
+            self._sorted.remove(presence.client_id)
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
         """Iterate over the ids from `prefix` and after `after`, in order."""
-        at = bisect_right(self._sorted, after) if after >= prefix else 0
-        for number in range(max(at, bisect_left(self._sorted, prefix)), len(self._sorted)):
-            client_id = self._sorted[number]
-            if not client_id.startswith(prefix):
-                break  # they stand together
-            yield client_id
+        return self._sorted.page(prefix, after)
 
     def newest(self) -> Iterator[str]:
         """Iterate over the ids of connected clients, newest first."""

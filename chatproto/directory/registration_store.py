@@ -17,13 +17,16 @@ class RegistrationStore(Protocol):
 
     def all(self) -> Iterable[Registration]:
         """Each as it was when the last server ended, `until` None if it was connected then. Their
-        visitors are gone."""
+        visitors are gone. Raises StoreTrouble if that cannot be read."""
 
     def keep(self, presence: Registration) -> None:
         """Put `presence`, which is connected, in, or in the place of the former of that id."""
 
     def left(self, presence: Registration) -> None:
         """Note that the connection has ended; `presence.until` is set."""
+
+    def all_left(self, now: float) -> None:
+        """Note that the server ended with every connection; each `until` is `now + expires`."""
 
     def forget(self, client_id: str) -> None:
         """Take that one out, if it is in."""
@@ -41,6 +44,8 @@ class ForgottenPresences:
     def keep(self, presence: Registration) -> None: ...
 
     def left(self, presence: Registration) -> None: ...
+
+    def all_left(self, now: float) -> None: ...
 
     def forget(self, client_id: str) -> None: ...
 

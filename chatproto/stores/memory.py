@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from chatproto.directory.classic_registration import (
@@ -14,11 +14,10 @@ from chatproto.directory.classic_registration import (
     is_loopback,
     network,
 )
+from chatproto.directory.sorted_ids import SortedIds
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import SERVER_DEFAULTS, ServerLimits
 
-SPARE_IDS = 1000
-"""Forgotten ids that may stay in the sorted list, besides as many as there are leases."""
 EXAMINED = 10_000
 """Leases that are looked at for one that can be forgotten: a few milliseconds."""
 CROWD = 100
@@ -48,8 +47,7 @@ class MemoryRegistry:
         self._waiting: OrderedDict[str, LeaseEntry] = OrderedDict()  # the first who came first
         self._networks: dict[str, OrderedDict[str, LeaseEntry]] = {}  # the longest silent first
         self._partners: OrderedDict[str, str] = OrderedDict()  # the oldest pair first
-        self._sorted: list[str] = []  # ids in order, some of them forgotten meanwhile
-        self._unsorted: list[str] | None = None  # ids that came since; None: nothing is sorted yet
+        self._sorted = SortedIds()
 
     def image(self, named: Callable[[Origin], Any]) -> dict[str, list[Any]]:
         """Give all leases and their orders as JSON values; `named` turns an origin into one."""
@@ -71,12 +69,32 @@ class MemoryRegistry:
         for client_id, ip, port, key, source, heard in image.get("leases", ()):
             lease = ClassicRegistration(client_id, ip, port, find(source), key)
             entries[client_id] = LeaseEntry(lease, heard)
+        self._sorted = SortedIds(entries)
         for client_id in image.get("silent", ()):
             self._silent[client_id] = entries[client_id]
             self._enter_network(entries[client_id])
         for name, order in (("free", self._free), ("waiting", self._waiting)):
             order.update((client_id, entries[client_id]) for client_id in image.get(name, ()))
         self._partners.update((one, other) for one, other in image.get("partners", ()))
+
+    def restore(self, leases: Iterable[tuple[ClassicRegistration, float]]) -> None:
+        """Fill an empty registry, all of whose clients are free.
+
+        Args: leases: each with the time of its last request, in the order in which they registered.
+        If they are too many, the longest silent are forgotten.
+        """
+        entries = self._entries
+        for lease, heard in leases:
+            entries[lease.client_id] = LeaseEntry(lease, heard)
+        self._sorted = SortedIds(entries)
+        for entry in sorted(entries.values(), key=attrgetter("heard")):
+            client_id = entry.lease.client_id
+            self._silent[client_id] = entry
+            if entry.lease.key is None:
+                self._free[client_id] = entry
+            self._enter_network(entry)
+        while len(entries) > self._most:
+            self.forget(next(iter(self._silent)))
 
     def find(self, client_id: str) -> ClassicRegistration | None:
         entry = self._entries.get(client_id)
@@ -95,10 +113,7 @@ class MemoryRegistry:
             self._changes(entry.lease if entry else None, lease, now)
         if entry is None:
             entry = self._entries[client_id] = self._silent[client_id] = LeaseEntry(lease, now)
-            if self._unsorted is not None:
-                self._unsorted.append(client_id)
-                if len(self._unsorted) > 2 * len(self._entries) + SPARE_IDS:
-                    self._sorted, self._unsorted = [], None
+            self._sorted.add(client_id)
             self._enter_network(entry)
         elif entry.lease is not lease:
             moved = entry.lease.host != lease.host
@@ -124,6 +139,7 @@ class MemoryRegistry:
         entry = self._entries.pop(client_id, None)
         if entry is None:
             return False
+        self._sorted.remove(client_id)
         del self._silent[client_id]
         self._free.pop(client_id, None)
         self._waiting.pop(client_id, None)
@@ -144,27 +160,7 @@ class MemoryRegistry:
         return [entry.lease for entry in islice(self._entries.values(), most)]
 
     def ids(self, prefix: str = "", after: str = "") -> Iterator[str]:
-        ids = self._in_order()
-        at = bisect_right(ids, after) if after >= prefix else bisect_left(ids, prefix)
-        last = ""
-        for number in range(at, len(ids)):
-            client_id = ids[number]
-            if not client_id.startswith(prefix):
-                break  # they stand together
-            if client_id != last and client_id in self._entries:
-                yield client_id
-            last = client_id
-
-    def _in_order(self) -> list[str]:
-        """Every id, sorted; those that came since the last time are merged in."""
-        new = self._unsorted
-        if new is None or len(self._sorted) + len(new) > 2 * len(self._entries) + SPARE_IDS:
-            self._sorted = sorted(self._entries)
-        elif new:
-            self._sorted += new
-            self._sorted.sort()
-        self._unsorted = []
-        return self._sorted
+        return self._sorted.page(prefix, after)
 
     def __len__(self) -> int:
         return len(self._entries)

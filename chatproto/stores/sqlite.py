@@ -73,7 +73,6 @@ class SqliteStore:
                 self.registry = SqliteRegistry(self._file, limits)
                 self.presences = SqlitePresences(self._file)
                 self.rooms = SqliteRooms(self._file, limits)
-                self.presences.check()
                 self.rooms.check()
         except BaseException:
             self._file.close()

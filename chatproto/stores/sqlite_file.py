@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -141,8 +141,8 @@ class SqliteFile:
         with self._troubles():
             return self._db.execute(query, values).fetchall()
 
-    def each(self, query: str, *values: Value) -> Iterator[Row]:
-        """Yield the rows of a query one by one."""
+    def each(self, query: str, *values: Value) -> Generator[Row, None, None]:
+        """Yield the rows of a query one by one; close it if not all are taken."""
         with self._troubles(), closing(self._db.execute(query, values)) as cursor:
             yield from cursor
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 
 from chatproto.directory.registrations import ClientConnection, Registration
 from chatproto.stores.checks import check_key, check_lease
@@ -16,24 +17,29 @@ EXPIRE = (
 )
 
 
+NONE = "[]"
+"""An empty list, as it is written: most allow nobody in particular."""
+
+
 class SqlitePresences:
     """A `directory.presences.Presences` in the table `presences`."""
 
     def __init__(self, file: SqliteFile) -> None:
         self._file = file
 
-    def all(self) -> Iterator[Registration]:
-        return map(_presence, self._file.read("SELECT * FROM presences ORDER BY client_id"))
-
-    def check(self) -> None:
-        """Raise ValueError, or what reading it raises, if a row is no registration."""
-        for presence in self.all():
-            check_lease(presence.client_id, presence.port, presence.visitor.host)
-            check_key(presence.key)
-            for host, port in presence.addresses:
-                check_lease(presence.client_id, port, host)
-            for key in presence.allow:
-                check_key(key)
+    def all(self) -> Generator[Registration, None, None]:
+        """Read them. Raises StoreTrouble for a row that is no registration."""
+        rows = self._file.each("SELECT * FROM presences ORDER BY client_id")
+        with self._file.reading(), closing(rows):
+            for row in rows:
+                presence = _presence(row)
+                check_lease(presence.client_id, presence.port, presence.visitor.host)
+                check_key(presence.key)
+                for host, port in presence.addresses:
+                    check_lease(presence.client_id, port, host)
+                for key in presence.allow:
+                    check_key(key)
+                yield presence
 
     def keep(self, presence: Registration) -> None:
         visitor = presence.visitor
@@ -58,6 +64,9 @@ class SqlitePresences:
             presence.client_id,
         )
 
+    def all_left(self, now: float) -> None:
+        self._later("UPDATE presences SET until = ? + expires WHERE until IS NULL", now)
+
     def forget(self, client_id: str) -> None:
         self._file.write("DELETE FROM presences WHERE client_id = ?", client_id)
 
@@ -80,7 +89,7 @@ def _presence(row: Row) -> Registration:
         tuple((host, number) for host, number in json.loads(addresses)),
         expires,
         bool(listed),
-        tuple(json.loads(allow)),
+        tuple(json.loads(allow)) if allow != NONE else (),
         ClientConnection(key, host, number, bool(local), client_id, listens=port),
         until,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from itertools import islice, takewhile
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
@@ -27,9 +28,7 @@ class SqliteRegistry(MemoryRegistry):
         self._file = file
         self._written = float("-inf")  # what was heard of before is in the file, or in `_behind`
         self._behind: list[str] = []
-        self._loading = True
         self._load()
-        self._loading = False
 
     def forget(self, client_id: str) -> bool:
         if client_id in self._entries:
@@ -87,7 +86,7 @@ class SqliteRegistry(MemoryRegistry):
     def _changes(
         self, former: ClassicRegistration | None, lease: ClassicRegistration, now: float
     ) -> None:
-        if self._loading or (former is not None and _is_same(former, lease)):
+        if former is not None and _is_same(former, lease):
             return
         self._file.write(
             "INSERT INTO leases (ip, port, host, local, key, client_id, host_port, heard)"
@@ -100,19 +99,31 @@ class SqliteRegistry(MemoryRegistry):
         )
 
     def _load(self) -> None:
-        """Read what there is, the longest silent first, so that they go first if it is too much."""
-        rows = self._file.read(
-            "SELECT number, heard, client_id, ip, port, key, host, host_port, local FROM leases"
-            " ORDER BY heard"
+        """Read what there is; only now and then is it too much, after a limit was lowered."""
+        rows = self._file.each(
+            "SELECT heard, client_id, ip, port, key, host, host_port, local FROM leases"
+            " ORDER BY number"
         )
-        numbers: dict[str, int] = {}
-        for number, heard, client_id, ip, port, key, host, host_port, local in rows:
-            check_lease(client_id, port, host)
-            numbers[client_id] = number
-            source = Origin(host, host_port, bool(local), alive=False)
-            self.keep(ClassicRegistration(client_id, ip, port, source, key), heard)
-        self._entries = dict(sorted(self._entries.items(), key=lambda item: numbers[item[0]]))
-        self._written = rows[-1][1] if rows else self._written
+        with closing(rows):
+            self.restore(_lease(*row) for row in rows)
+        if self._silent:
+            self._written = next(reversed(self._silent.values())).heard
+
+
+def _lease(
+    heard: float,
+    client_id: str,
+    ip: str,
+    port: int,
+    key: str | None,
+    host: str,
+    host_port: int,
+    local: int,
+) -> tuple[ClassicRegistration, float]:
+    """Return a lease, and when it was heard of last. Raises ValueError if it is none."""
+    check_lease(client_id, port, host)
+    source = Origin(host, host_port, bool(local), alive=False)
+    return ClassicRegistration(client_id, ip, port, source, key), heard
 
 
 def _is_same(former: ClassicRegistration, lease: ClassicRegistration) -> bool:

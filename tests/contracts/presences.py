@@ -73,6 +73,17 @@ class PresencesContract(Case):
             presences.forget("alice")
             self.assertEqual(self.ids(presences), ["bob"])
 
+    def test_of_connected_clients_end_as_long_after_the_server_as_they_last(self) -> None:
+        presences = self.make()
+        for name, expires in (("alice", 60), ("bob", 90), ("carol", 60)):
+            presences.keep(presence(name, expires=expires))
+        away = presence("carol")
+        away.until = 7.0
+        presences.left(away)
+        presences.all_left(100.0)
+        ends = {one.client_id: one.until for one in presences.all()}
+        self.assertEqual(ends, {"alice": 160.0, "bob": 190.0, "carol": 7.0})
+
     def test_expire_when_their_time_has_come_unless_they_are_connected(self) -> None:
         presences = self.make()
         for name in ("alice", "bob", "carol", "dave"):

@@ -29,6 +29,20 @@ def lease(
     )
 
 
+class Compared(str):
+    """Id that counts how often one is compared with another for the order."""
+
+    times = 0
+
+    def __lt__(self, other: str) -> bool:
+        Compared.times += 1
+        return str.__lt__(self, other)
+
+    def __gt__(self, other: str) -> bool:
+        Compared.times += 1
+        return str.__gt__(self, other)
+
+
 class RegistryContract(Case):
     """Mix into a test case that has `make`; `after` runs behind each step that a store may defer."""
 
@@ -69,6 +83,20 @@ class RegistryContract(Case):
             registry.keep(lease(f"x{number % 2}"), 6.0)
             registry.forget(f"x{number % 2}")
         self.assertEqual(list(registry.ids()), ["al", "b", "bob", "carol"])
+
+    def test_of_many_ids_a_change_and_a_page_look_at_a_few(self) -> None:
+        registry = self.registry()
+        for number in range(3000):
+            registry.keep(lease(Compared(f"c{number:04}"), "127.0.0.1"), 1.0)
+        self.assertEqual(next(registry.ids()), "c0000")
+        for step in (
+            lambda: registry.keep(lease(Compared("c1500x"), "127.0.0.1"), 2.0),
+            lambda: self.assertEqual(next(registry.ids("c", "c1500")), "c1500x"),
+            lambda: registry.forget("c1500x"),
+        ):
+            Compared.times = 0
+            step()
+            self.assertLess(Compared.times, 50)
 
     def test_tells_ids_apart_byte_for_byte(self) -> None:
         registry = self.registry()

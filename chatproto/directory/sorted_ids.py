@@ -1,0 +1,36 @@
+"""Ids in order, for lists in pages: a change costs the same few microseconds at any size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from sortedcontainers import SortedList
+
+
+class SortedIds:
+    """A set of ids, each at most once, in the order of their characters."""
+
+    def __init__(self, ids: Iterable[str] = ()) -> None:
+        self._ids = SortedList(ids)
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def add(self, client_id: str) -> None:
+        """Put in an id that is not there yet."""
+        self._ids.add(client_id)
+
+    def remove(self, client_id: str) -> None:
+        """Take out an id. Raises ValueError if it is not there."""
+        self._ids.remove(client_id)
+
+    def page(self, prefix: str = "", after: str = "") -> Iterator[str]:
+        """Iterate over the ids that begin with `prefix` and come after `after`, in order.
+
+        Only what is taken of it is looked at. The ids must not change meanwhile.
+        """
+        follows = after >= prefix
+        for client_id in self._ids.irange(after if follows else prefix, None, (not follows, True)):
+            if not client_id.startswith(prefix):
+                break  # they stand together
+            yield client_id
