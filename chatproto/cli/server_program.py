@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import secrets
 import sys
@@ -28,6 +27,7 @@ from chatproto.net.resolver import host_towards, use_system_resolver
 from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
+from chatproto.server.collector import BoundedCollector
 from chatproto.server.counters import Counters
 from chatproto.server.flusher import Flusher
 from chatproto.server.lobby_service import LobbyService
@@ -38,7 +38,7 @@ from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
 from chatproto.server.terminal import Terminal
-from chatproto.server.work_queue import WorkQueue
+from chatproto.server.work_queue import Chore, WorkQueue
 from chatproto.stdio.input import LineInput
 from chatproto.stdio.output import Output
 from chatproto.stores.open import Store, open_store
@@ -70,12 +70,14 @@ class ChatServerProgram(MultiService):
         self._options = options
         self._limits: ServerLimits = options["limits"]
         self._tally = Counters()
+        self._collector = BoundedCollector()
 
     def startService(self) -> None:
         """Open the ports, then read what the operator types."""
         self._output = Output(
             self._reactor, descriptor(sys.__stdout__, os.O_WRONLY), self._limits.terminal_unsent
         )
+        self._collector.start()
         try:
             self._put_together()
             super().startService()
@@ -85,9 +87,6 @@ class ChatServerProgram(MultiService):
         self._input.start()
         if self._sharing is None:
             self._hand_out()
-        # The cycle collector need not look again at the modules and at what the store has loaded.
-        gc.collect()
-        gc.freeze()
 
     def _hand_out(self) -> None:
         """Print what the others need to find this server, and to be sure that it is this one."""
@@ -119,6 +118,7 @@ class ChatServerProgram(MultiService):
         printed.addTimeout(self._limits.farewell_wait, self._reactor)
         yield printed.addErrback(lambda _: None)
         self._output.close()
+        self._collector.stop()
 
     # What the operator can do.
 
@@ -237,7 +237,7 @@ class ChatServerProgram(MultiService):
             lobby.setServiceParent(self)
         if options["metrics"] is not None:
             self._show_figures(say)
-        terminal = Terminal(self, output.write_line)
+        terminal = Terminal(self, output.write_line, lambda step: turns.ask(Chore(step)))
         self._input = LineInput(
             self._reactor,
             descriptor(sys.__stdin__, os.O_RDONLY),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Protocol
 
 from chatproto.directory.classic_registration import ClassicRegistration, Origin
@@ -155,7 +156,11 @@ class Directory:
                 return f"{asker} {reply.client_id} {host_port(reply.ip, reply.port)}"
         return None
 
-    def info_lines(self) -> list[str]:
-        """Format every registration as `<clientID> <ip>:<port>`, for the server's terminal."""
-        contacts = (lease.contact() for lease in self.registry.listed(len(self.registry)))
-        return [f"{one.client_id} {host_port(one.host, one.port)}" for one in contacts]
+    def info_lines(self) -> Iterator[str]:
+        """Format every registration as `<clientID> <ip>:<port>`, for the server's terminal.
+
+        Yields one after another, as they are wanted, of those that there are now.
+        """
+        for lease in self.registry.listed(len(self.registry)):
+            one = lease.contact()
+            yield f"{one.client_id} {host_port(one.host, one.port)}"

@@ -11,6 +11,7 @@ otherwise, and if the environment variable `CHATPROTO_PLAIN_IO` is set, TLS is t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from traceback import clear_frames
 from typing import Any
 
 import OpenSSL
@@ -96,6 +97,16 @@ def write_at_once(layer: Any) -> Callable[[bytes], object]:
     return RecordWriter(layer).write
 
 
+def let_go(layer: Any) -> None:
+    """Break the cycles of a `layer` whose connection has ended; memory needs no cycle collector then."""
+    for name in ("_write", "writeSequence", "dataReceived"):
+        layer.__dict__.pop(name, None)
+    ended = getattr(layer, "_tlsConnection", None)
+    if isinstance(ended, BlockTlsEnd) and ended.failed is not None:
+        clear_frames(ended.failed.__traceback__)  # one of them holds what holds the traceback
+        ended.failed = None
+
+
 class TlsEnd(SSL.Connection):
     """pyOpenSSL's connection; a handshake that the peer ends politely fails with a reason."""
 
@@ -110,6 +121,8 @@ class TlsEnd(SSL.Connection):
 class BlockTlsEnd(TlsEnd):
     """Connection whose `recv` and `bio_read` return all there is, where Twisted asks for a record."""
 
+    failed: SSL.Error | None = None
+    """The last error that `recv` raised, but for that there is nothing to read."""
     _broken: SSL.Error | None = None  # found behind what was returned
     _unread = 0  # bytes that bio_read has yet to return, at most
 
@@ -119,8 +132,8 @@ class BlockTlsEnd(TlsEnd):
         Raises: SSL.Error as the library does; an error behind some bytes is raised by the next call.
         """
         if self._broken is not None:
-            broken, self._broken = self._broken, None
-            raise broken
+            self.failed, self._broken = self._broken, None
+            raise self.failed
         # As pyOpenSSL's own, without a buffer for each record: there are 65,536 in a GiB.
         block, size = _new_block("char[]", BLOCK), 0
         while BLOCK - size >= RECORD:
@@ -130,6 +143,8 @@ class BlockTlsEnd(TlsEnd):
                     self._raise_ssl_error(self._ssl, count)
                 except SSL.Error as error:
                     if not size:
+                        if not isinstance(error, SSL.WantReadError):
+                            self.failed = error
                         raise
                     if not isinstance(error, SSL.WantReadError):
                         self._broken = error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
@@ -215,10 +215,10 @@ class RoomSide:
         if isinstance(message, bcp2_rooms.Say) and message.room == LOBBY and self.plain is not None:
             self.plain.show(f"{OPERATOR}> {printable(message.text)}")
 
-    def lines(self) -> list[str]:
-        """One line for each room; the lobby is one if anybody is in it, or it has a port."""
-        lines = self.rules.lines()
-        return [line for line in lines if self.plain or not line.startswith(f"{LOBBY}: 0 ")]
+    def lines(self) -> Iterator[str]:
+        """Yield a line for each room; the lobby is one if anybody is in it, or it has a port."""
+        hidden = f"{LOBBY}: 0 "
+        return (line for line in self.rules.lines() if self.plain or not line.startswith(hidden))
 
     def due(self, most: int = 1_000_000) -> bool:
         """Forget what has been kept long enough, at most `most` of a kind; return True if there may be more.

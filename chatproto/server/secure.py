@@ -11,7 +11,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.net.fast_tls import write_at_once
+from chatproto.net.fast_tls import let_go, write_at_once
 from chatproto.net.tls_connection import TlsConnection
 from chatproto.server.counters import Counters
 from chatproto.server.room_side import REQUESTS, Pace
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 Tell = Callable[[str], None]
 ANSWERS_AT_ONCE = 32 * 1024
 """Bytes of answers that are gathered before they are written."""
+
+
+def _dropped(data: bytes) -> None:
+    """Drop `data`: the connection has ended."""
 
 
 class SecurePort(Protocol):
@@ -59,8 +63,11 @@ class SecureConnection(TlsConnection):
     Requests are read only while the client reads the answers. Pushes are sent anyway; if more than
     `limits.unsent` bytes wait, the connection is ended.
 
+    The handshake waits for its turns like requests do: each of its parts takes as long as a hundred of
+    them. Until it is done, the bytes of the client are held here.
+
     Args: port: the port that accepted it. side: what all such connections share. host, number: the
-    client's address and port. local: the client is on this machine.
+    client's address and port. local: the client is on this machine. use: the time that it has used.
     """
 
     _limits: ServerLimits
@@ -73,12 +80,12 @@ class SecureConnection(TlsConnection):
     came = 0  # higher than of all connections before
 
     def __init__(
-        self, port: SecurePort, side: SecureSide, host: str, number: int, local: bool
+        self, port: SecurePort, side: SecureSide, host: str, number: int, local: bool, use: Use
     ) -> None:
         super().__init__(Sender.CLIENT, side.tls.handshake(lambda key: None), port.limits)
         self.host = host
         self.port = number
-        self.use = Use()
+        self.use = use
         self._factory = port
         self._side = side
         self._local = local
@@ -87,13 +94,23 @@ class SecureConnection(TlsConnection):
         self._unsent = 0
         self._unanswered: deque[Bcp2Message | RemoteError] = deque()
         self._input = b""  # what came and is not decoded yet
-        self._write: Callable[[bytes], object]
+        self._layer: Any = None  # between TCP and this
+        self._decrypt: Callable[[bytes], object] = _dropped
+        self._write: Callable[[bytes], object] = _dropped
         self._answers: list[bytes] | None = None  # what is written when all is answered
         self._gathered = 0
+
+    def start(self, transport: Any, data: bytes) -> None:
+        """Begin TLS with `data`, in the turn that this connection has; the client's next bytes wait."""
+        super().start(transport, data)
+        if not (self._made or self._leaving):
+            self._decrypt = self._layer.dataReceived
+            self._layer.dataReceived = self._hold
 
     # Called by Twisted.
 
     def established(self) -> None:
+        self._layer.__dict__.pop("dataReceived", None)
         self._visitor = ClientConnection(
             self.key,
             self.host,
@@ -123,8 +140,15 @@ class SecureConnection(TlsConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
         visitor, self._visitor = self._visitor, None
-        if self._pace is not None:
-            self._pace.stop()
+        # Break the cycles that this is part of: the cycle collector looks at nothing that is old.
+        reason.cleanFailure()
+        self._decrypt = self._write = _dropped
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            let_go(layer)
+        pace, self._pace = self._pace, None
+        if pace is not None:
+            pace.stop()
         if visitor is not None and self._side.shared is not None:
             del self._side.connections[visitor]
             self._side.shared.gone(visitor, self._why_lost)
@@ -216,8 +240,11 @@ class SecureConnection(TlsConnection):
     # Requests.
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
-        """Answer requests while the client reads the answers; see `Worker`."""
-        if self._leaving or self._visitor is None:
+        """Go on with the handshake, or answer requests while the client reads the answers."""
+        if self._visitor is None:
+            self._shake_hands()
+            return False
+        if self._leaving:
             return False
         now, waited, decoded = self._factory.seconds(), self._decoder.waiting, False
         pace = self._pace
@@ -256,6 +283,23 @@ class SecureConnection(TlsConnection):
         if self.paused:
             self._read_on()
         return False
+
+    def _hold(self, data: bytes) -> None:
+        """Keep `data`, which belongs to the handshake, until it is this connection's turn."""
+        self._input += data
+        self._pause_reading()  # what is held is no more than what is read at once
+        self._factory.turns.ask(self)
+
+    def _shake_hands(self) -> None:
+        data, self._input = self._input, b""
+        if data and not self._leaving:
+            LineReceiver.resumeProducing(self)
+            self._decrypt(data)
+
+    @property
+    def is_known(self) -> bool:
+        """True if the client proved a key."""
+        return self._visitor is not None
 
     @property
     def _has_work(self) -> bool:
@@ -364,7 +408,8 @@ class SecureConnection(TlsConnection):
     def _begin_tls(self, normal: bool = True) -> None:
         self._limit_handshake()
         self.transport.startTLS(self._handshake, normal)
-        self._write = write_at_once(self.transport.protocol)
+        self._layer = self.transport.protocol
+        self._write = write_at_once(self._layer)
 
     def _limit_handshake(self) -> None:
         self._factory.watch(self, self._heard + self._limits.handshake_wait)

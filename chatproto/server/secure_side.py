@@ -56,7 +56,7 @@ class SecureSide:
         """Go on with the connection of `plain`, whose first bytes `data` are TLS."""
         transport, host = plain.transport, plain.host
         local = is_loopback(host) or host == plain_host(transport.getHost().host)
-        connection = SecureConnection(plain.factory, self, host, plain.port, local)
+        connection = SecureConnection(plain.factory, self, host, plain.port, local, plain.use)
         connection.came = plain.came
         plain.transport = None
         connection.start(transport, data)

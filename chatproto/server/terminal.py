@@ -36,12 +36,20 @@ class Operated(Protocol):
 class Terminal:
     """Carries out one line at a time; what there is to say goes to `write_line`.
 
-    The lines of /info stand as the assignment has them, everything else begins with `* `.
+    The lines of /info stand as the assignment has them, everything else begins with `* `. A long list
+    is a step for each of its lines: `work` calls a step until it returns False, when others have had
+    their turn.
     """
 
-    def __init__(self, server: Operated, write_line: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        server: Operated,
+        write_line: Callable[[str], None],
+        work: Callable[[Callable[[], bool]], None],
+    ) -> None:
         self._server = server
         self._write_line = write_line
+        self._work = work
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
             "/info": ("/info [prefix]: list registered clients and their addresses", self._info),
             "/rooms": ("/rooms: list the rooms", self._rooms),
@@ -87,20 +95,31 @@ class Terminal:
         return f"unknown command {command}: did you mean {near[0]}?"
 
     def _info(self, prefix: str) -> None:
-        lines = [line for line in self._server.info_lines() if line.startswith(prefix)]
-        for line in lines:
-            self._write_line(printable(line))
-        if not lines:
-            self._say(
-                f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
-            )
+        none = f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
+        self._list(self._server.info_lines(), prefix, self._write_line, none)
 
     def _rooms(self, _: str) -> None:
-        lines = list(self._server.rooms())
-        for line in lines:
-            self._say(line)
-        if not lines:
-            self._say("there are no rooms")
+        self._list(self._server.rooms(), "", self._say, "there are no rooms")
+
+    def _list(
+        self, lines: Iterable[str], prefix: str, write: Callable[[str], None], none: str
+    ) -> None:
+        """Write the `lines` that begin with `prefix`, or `none` if there are none."""
+        left, found = iter(lines), False
+
+        def step() -> bool:
+            nonlocal found
+            line = next(left, None)
+            if line is None:
+                if not found:
+                    self._say(none)
+                return False
+            if line.startswith(prefix):
+                found = True
+                write(printable(line))
+            return True
+
+        self._work(step)
 
     def _kick(self, client_id: str) -> None:
         if not client_id:

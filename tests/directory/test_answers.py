@@ -128,8 +128,9 @@ class Answers(SynchronousTestCase):
         answer = self.ask(ClassicInfo())
         assert isinstance(answer, ClassicInfoAck)
         self.assertEqual([one.client_id for one in answer.contacts], ["c0", "c1", "c2"])
-        self.assertEqual(len(self.directory.info_lines()), 5)
-        self.assertEqual(self.directory.info_lines()[4], "c4 127.0.0.1:3000")
+        lines = list(self.directory.info_lines())
+        self.assertEqual(len(lines), 5)
+        self.assertEqual(lines[4], "c4 127.0.0.1:3000")
 
     def test_probe_is_answered(self) -> None:
         self.assertEqual(self.ask(ClassicProbe()), ProbeAck())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -83,7 +82,6 @@ class Served(TestCase):
     timeout = 30
 
     def setUp(self) -> None:
-        self.addCleanup(gc.set_threshold, *gc.get_threshold())
         self.clock = Clock()
         self.clock.advance(1000)
         self.said: list[str] = []

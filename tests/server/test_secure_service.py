@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet import reactor
@@ -78,13 +76,13 @@ class AServerWithAKey(Served):
     async def test_shows_and_expels_those_with_keys(self) -> None:
         self.serve()
         alice = await self.register("alice")
-        self.assertEqual(self.server.info_lines(), ["alice 127.0.0.1:5000"])
+        self.assertEqual(list(self.server.info_lines()), ["alice 127.0.0.1:5000"])
         self.assertIn("REGISTER: alice from 127.0.0.1:5000 received", self.said)
         self.assertFalse(self.server.forget("bob"))
         self.assertTrue(self.server.forget("alice"))
         await alice.ended
         self.assertEqual(alice.got, [Error(403)])
-        self.assertEqual(self.server.info_lines(), [])
+        self.assertEqual(list(self.server.info_lines()), [])
 
     async def test_frees_an_id_for_another_key(self) -> None:
         self.serve()
@@ -108,7 +106,6 @@ class AServerWithAKey(Served):
 class ItsTime(SynchronousTestCase):
     def test_brings_who_has_gone_and_ends_names_unused(self) -> None:
         clock = Clock()
-        self.addCleanup(gc.set_threshold, *gc.get_threshold())
         registry, side = with_key()
         server = ChatServer(clock, [], registry, secure=side)
         server.startService()
@@ -133,7 +130,6 @@ class ItsTime(SynchronousTestCase):
                 raise OSError("out of reach")
 
         clock = Clock()
-        self.addCleanup(gc.set_threshold, *gc.get_threshold())
         registry, side = with_key()
         names = side.directory.names = Broken()
         server = ChatServer(clock, [], registry, secure=side)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import socket
 from typing import Any
 
@@ -48,7 +47,6 @@ class AServer(TestCase):
     timeout = 20
 
     def start(self, *endpoints: str, **limits: float) -> ChatServer:
-        self.addCleanup(gc.set_threshold, *gc.get_threshold())
         self.said: list[str] = []
         values = Limits(**limits)  # type: ignore[arg-type]
         self.server = ChatServer(
@@ -70,7 +68,7 @@ class AServer(TestCase):
         other = await self.connect()
         other.transport.write(REGISTER)  # type: ignore[union-attr]
         self.assertEqual(await other.got, REGACK)
-        self.assertEqual(self.server.info_lines(), ["alice 127.0.0.1:3000"])
+        self.assertEqual(list(self.server.info_lines()), ["alice 127.0.0.1:3000"])
         other.transport.loseConnection()  # type: ignore[union-attr]
         await other.lost
         while len(self.server.factory):
@@ -167,13 +165,12 @@ class AServer(TestCase):
         )
         self.assertTrue(self.server.forget("alice"))
         self.assertFalse(self.server.forget("alice"))
-        self.assertEqual(self.server.info_lines(), [])
+        self.assertEqual(list(self.server.info_lines()), [])
 
 
 class Expiry(SynchronousTestCase):
     def start(self, registry: MemoryRegistry) -> Clock:
         clock = Clock()
-        self.addCleanup(gc.set_threshold, *gc.get_threshold())
         server = ChatServer(clock, [], registry)
         server.startService()
         self.addCleanup(server.stopService)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
@@ -37,10 +39,18 @@ class SmallServer:
 
 
 class TerminalTests(SynchronousTestCase):
+    def work(self, step: Callable[[], bool]) -> None:
+        """Do all steps; no step may write more than a line."""
+        before, more = len(self.lines), True
+        while more:
+            more = step()
+            self.assertLessEqual(len(self.lines), before + 1)
+            before = len(self.lines)
+
     def setUp(self) -> None:
         self.server = SmallServer()
         self.lines: list[str] = []
-        self.terminal = Terminal(self.server, self.lines.append)
+        self.terminal = Terminal(self.server, self.lines.append, self.work)
 
     def typed(self, line: str) -> list[str]:
         self.lines.clear()
