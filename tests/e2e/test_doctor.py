@@ -100,7 +100,6 @@ def test_a_server_that_lets_in_other_keys_only_says_which_to_let_in(stage: Stage
     _, port = stage.server("--allow-keys", str(allowed))
     doctor = Doctor(stage, "--server", f"127.0.0.1:{port}", "--json")
     assert doctor.code == 3
-    assert "403" in doctor.found["address"]["text"]
     assert doctor.found["address"]["code"] == "refused"
     assert "sha256:" in doctor.found["address"]["advice"]
 

@@ -156,7 +156,7 @@ def test_a_beacon_with_somebody_s_name_and_another_s_key_leads_nowhere(stage: St
     nearby(alice, "bob", "carol")
     alice.send_line("/chat carol")
     over = alice.event("session", id="carol?", state="closed")
-    assert "not that of carol" in over["reason"]
+    assert "not the key of carol" in over["reason"]
     alice.send_line("/chat bob")
     bob.event("incoming", id="alice")
 

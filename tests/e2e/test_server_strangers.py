@@ -123,5 +123,5 @@ def test_a_client_at_a_full_server_waits_until_there_is_room(stage: Stage) -> No
         only.sendall(REGISTER.format(1).encode())
         assert only.recv(1024).startswith(b"REGACK")
         client = stage.open_client("alice", f"127.0.0.1:{port}")
-        client.event("notice", text=lambda text: "takes no connection for now (503" in text)
+        client.event("notice", text=lambda text: "accepts no connection at the moment" in text)
     client.event("registered")
