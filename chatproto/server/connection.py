@@ -334,11 +334,6 @@ class ChatConnection(ClassicReceiver):
         """The time that it has used lately; most connections never take enough to be counted."""
         return Use()
 
-    @property
-    def is_known(self) -> bool:
-        """True if somebody has registered by it."""
-        return self._registered
-
     def failed(self) -> None:
         """End at once."""
         self.transport.abortConnection()

@@ -297,11 +297,6 @@ class SecureConnection(TlsConnection):
             self._decrypt(data)
 
     @property
-    def is_known(self) -> bool:
-        """True if the client proved a key."""
-        return self._visitor is not None
-
-    @property
     def _has_work(self) -> bool:
         return bool(self._unanswered or self._input)
 

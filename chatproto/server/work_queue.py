@@ -3,9 +3,6 @@
 A connection with little to do is served at once. As soon as `TURN` seconds of work were done without a
 pause, everything else waits in a queue: in each turn of the reactor those are served first who have used
 the least time lately. So a client that asks for much waits for itself, and not others for it.
-
-Newcomers of one address, which are all connections without a registration, count as one. So a client
-that makes a new connection for each request is served no sooner than one that stays.
 """
 
 from __future__ import annotations
@@ -18,7 +15,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from chatproto.directory.classic_registration import network
+from chatproto.directory.classic_registration import is_loopback, network
 
 PIECE = 2048
 """Bytes of input that are decoded at once."""
@@ -37,16 +34,9 @@ MOST_ADDRESSES = 65_536
 
 
 class SlicedWork(Protocol):
-    """A connection, or another piece of work that can be interrupted.
-
-    `host`: the address that it is done for; empty if it is the server's own.
-    """
+    """A connection, or another piece of work that can be interrupted. `host`: who it is done for."""
 
     host: str
-
-    @property
-    def is_known(self) -> bool:
-        """False for a newcomer, which shares the time of all newcomers of its address."""
 
     @property
     def use(self) -> Use:
@@ -63,7 +53,6 @@ class Chore:
     """Work of the server's own: `step` does a little of it and returns True if there is more."""
 
     host = ""
-    is_known = True
 
     def __init__(self, step: Callable[[], bool]) -> None:
         self.use = Use()
@@ -100,20 +89,10 @@ class Use:
         self._seconds = self.seconds(now) + seconds
 
 
-class AddressWork:
-    """Seconds used by all connections of an address, and by those of them that are newcomers."""
-
-    __slots__ = ("newcomers", "total")
-
-    def __init__(self) -> None:
-        self.total = Use()
-        self.newcomers = Use()
-
-
 class WorkQueue:
     """The queue of a server. `clock` is the reactor; its `seconds` measures what work takes.
 
-    Time counts for the connection and for its address (IPv6: /64).
+    Time counts for the connection and for its address (IPv6: /64; loopback is no address in this sense).
     """
 
     log = Logger()
@@ -126,7 +105,7 @@ class WorkQueue:
         ] = []  # a heap: who has used least comes first
         self._queued: set[SlicedWork] = set()
         self._numbers = count()
-        self._addresses: OrderedDict[str, AddressWork] = OrderedDict()
+        self._addresses: OrderedDict[str, Use] = OrderedDict()
         self._working: SlicedWork | None = None
         self._begun = 0.0  # since when it has worked without a pause
         self._end = 0.0
@@ -195,9 +174,7 @@ class WorkQueue:
             worker.use.add(spent, now)
             address = self._address(worker.host)
             if address is not None:
-                address.total.add(spent, now)
-                if not worker.is_known:
-                    address.newcomers.add(spent, now)
+                address.add(spent, now)
         if self.is_free and now - self._begun >= TURN:
             self._schedule()
 
@@ -257,19 +234,16 @@ class WorkQueue:
         """
         now = self._seconds()
         address = self._address(worker.host)
-        own = worker.use
-        if address is not None and not worker.is_known:
-            own = address.newcomers
-        used = own.seconds(now) + (address.total.seconds(now) if address is not None else 0.0)
+        used = worker.use.seconds(now) + (address.seconds(now) if address is not None else 0.0)
         return used if used >= SLICE else 0.0
 
-    def _address(self, host: str) -> AddressWork | None:
-        if not host:
+    def _address(self, host: str) -> Use | None:
+        if not host or is_loopback(host):
             return None
         name = network(host)
         found = self._addresses.get(name)
         if found is None:
-            found = self._addresses[name] = AddressWork()
+            found = self._addresses[name] = Use()
             if len(self._addresses) > MOST_ADDRESSES:
                 self._addresses.popitem(last=False)
         self._addresses.move_to_end(name)

@@ -32,8 +32,6 @@ REGISTER = b"REGISTER\r\nclientID: alice\r\nIP: 127.0.0.1\r\nPort: 3000\r\n\r\n"
 class Job:
     """So many pieces of work, each of which takes `cost`."""
 
-    is_known = True
-
     def __init__(self, clock: Clock, pieces: int, host: str = "127.0.0.1", cost: float = STEP):
         self.host = host
         self.use = Use()
@@ -81,24 +79,10 @@ class TurnsTests(SynchronousTestCase):
         now = self.clock.seconds()
         self.assertEqual((brief.use.seconds(now), long.use.seconds(now) > 0), (0, True))
 
-    def test_newcomers_of_an_address_count_as_one_of_it(self) -> None:
-        known = Job(self.clock, 40)
-        self.turns.later(known)
-        for _ in range(100):
-            newcomer = Job(self.clock, 4)
-            newcomer.is_known = False
-            self.turns.later(newcomer)
-        self.run_all()
-        assert known.ended is not None
-        # Each newcomer is new, and yet the one that stays has a share of its own.
-        self.assertLess(known.ended, 0.6 * self.clock.seconds())
-
     def test_newcomers_without_end_keep_nobody_waiting_who_asks_little(self) -> None:
         clock, turns, left = self.clock, self.turns, [1000]
 
         class Newcomer(Job):
-            is_known = False
-
             def take_turn(self, over: Callable[[], bool]) -> bool:
                 if left[0]:
                     left[0] -= 1
