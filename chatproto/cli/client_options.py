@@ -265,8 +265,13 @@ class Options(ProgramOptions):
         self._one_of("path", PATHS)
 
     def _interface(self) -> None:
-        """Choose the interface. Installs the reactor that the full one needs."""
+        """Choose the interface. Installs the reactor that the full one needs.
+
+        A one-shot command and doctor have none: on a terminal they print lines as in a pipe.
+        """
         self._one_of("ui", INTERFACES)
+        if not self.interactive:
+            return
         parent: Any = self.parent
         if parent is not None and not (parent.get("nodaemon", True) or parent.get("debug")):
             raise WrongOption(

@@ -163,6 +163,7 @@ class BothWaysTests(TlsCase):
 
 
 class FastCutsTests(TlsCase):
+    @settings(max_examples=40)
     @given(SIZES, CUTS)
     def test_every_byte_arrives_in_order_however_it_is_cut(self, sizes, cut) -> None:  # type: ignore[no-untyped-def]
         self.exchange_in_pieces(sizes, cut)
