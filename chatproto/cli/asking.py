@@ -30,7 +30,9 @@ def account_password(user: str, file: str | None) -> str:
     if password is not None:
         return usable(password)
     if sys.stdin is None or not sys.stdin.isatty():
-        raise WrongOption(f"--user wants --password-file, {ENVIRONMENT} or a terminal to ask at")
+        raise WrongOption(
+            f"--user needs a password: give --password-file or {ENVIRONMENT}, or use a terminal"
+        )
     return typed_password(f"Password of {user}: ")
 
 
@@ -42,7 +44,7 @@ def typed_password(prompt: str, again: str = "") -> str:
     try:
         password = getpass.getpass(prompt)
         if again and getpass.getpass(again) != password:
-            raise WrongOption("the two passwords are not the same")
+            raise WrongOption("the two passwords differ: try again")
     except (EOFError, KeyboardInterrupt):
         raise WrongOption("no password was typed") from None
     return usable(password)
@@ -51,7 +53,7 @@ def typed_password(prompt: str, again: str = "") -> str:
 def piped_password() -> str:
     """The first line of standard input. Raises WrongOption."""
     if sys.stdin is None:
-        raise WrongOption("standard input is closed, and no password in it")
+        raise WrongOption("standard input is closed: write the password to it")
     return _first_line(sys.stdin.buffer.readline(DEFAULTS.password + 3), "standard input")
 
 
@@ -70,9 +72,9 @@ def usable(password: str) -> str:
     try:
         size = len(password.encode())
     except UnicodeEncodeError:
-        raise WrongOption("a password is text") from None
+        raise WrongOption("the password is not valid UTF-8 text") from None
     if not 0 < size <= DEFAULTS.password:
-        raise WrongOption(f"a password has from 1 to {DEFAULTS.password} bytes")
+        raise WrongOption(f"the password must have from 1 to {DEFAULTS.password} bytes")
     return password
 
 
@@ -86,7 +88,7 @@ def _read_line(path: Path, most: int) -> bytes:
         while len(line) < most and b"\n" not in line:
             ready, _, _ = select([file], [], [], PIPE_WAIT)
             if not ready:
-                why = f"nothing was written into that pipe within {PIPE_WAIT:g} s"
+                why = f"no password was written to the pipe within {PIPE_WAIT:g} s"
                 raise OSError(errno.ETIMEDOUT, why, str(path))
             piece = os.read(file, most - len(line))
             if not piece:

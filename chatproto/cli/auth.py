@@ -37,8 +37,13 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
     log = Logger()
 
     optParameters = [
-        ["allow-keys", None, None, "Admit only the keys in this file, one a line"],
-        ["require", None, "none", "tls refuses plain text, login also clients without a login"],
+        ["allow-keys", None, None, "Allow only the keys in this file, one a line"],
+        [
+            "require",
+            None,
+            "none",
+            "Refuse plain text (tls), also clients without a login (login), or nothing (none)",
+        ],
     ]
 
     def __init__(self) -> None:
@@ -62,12 +67,14 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         if require not in REQUIREMENTS:
             raise WrongOption(f"--require is one of {', '.join(REQUIREMENTS)}, not {require!r}")
         if require == "login" and not self["auth"]:
-            raise WrongOption("--require login needs an --auth to log in to")
+            raise WrongOption("--require login needs accounts: add --auth argon2:FILE")
         closed = f"--require {require}" if require != "none" else None
         if self["allow-keys"] is not None:
             closed = closed or "--allow-keys"
         if closed and self["lobby"] is not None:
-            raise WrongOption(f"--lobby is plain text, which {closed} refuses")
+            raise WrongOption(
+                f"--lobby is plain text, which {closed} refuses: leave out one of them"
+            )
         self["tls-only"] = closed is not None
         if self["allow-keys"] is not None:
             local_option("allow-keys", self["allow-keys"])
@@ -116,14 +123,18 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         kind, _, name = text.partition(":")
         if kind == "file":
             if not name:
-                raise WrongOption("--auth file: wants the name of a file")
+                raise WrongOption("--auth file: needs the name of a file after the colon")
             _readable(name)  # Twisted's says so in two lines, starts, and lets nobody in
         try:
             self.addChecker(makeChecker(text))
         except InvalidAuthType:
-            raise WrongOption(f"--auth {kind!r} is not known; --help-auth lists them") from None
+            raise WrongOption(
+                f"--auth {kind!r} is not a known method: --help-auth lists them"
+            ) from None
         except UnsupportedInterfaces:
-            raise WrongOption(f"--auth {text!r} is not about passwords") from None
+            raise WrongOption(
+                f"--auth {text!r} does not check passwords: use argon2:FILE"
+            ) from None
         except AccountTrouble as trouble:
             raise CannotStart(str(trouble)) from None
         except Exception as error:

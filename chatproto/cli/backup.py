@@ -1,4 +1,4 @@
-"""Copies the store of a server, which may run meanwhile: `chatserver backup PATH`."""
+"""Copy the store of a server, which may be running: `chatserver backup PATH`."""
 
 from __future__ import annotations
 
@@ -16,23 +16,27 @@ from chatproto.stores.sqlite import SERVER
 from chatproto.stores.sqlite_backup import back_up
 from chatproto.wire.errors import StoreTrouble
 
+ABOUT = "Copy the store of a server to a new file. The server may be running."
+
 
 class Parser(ArgumentParser):
     """Argument parser with one-line errors; options may stand anywhere."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_OPTIONS, f"{self.prog}: {message}; {self.prog} --help\n")
+        self.exit(WRONG_OPTIONS, f"{self.prog}: {message} ({self.prog} --help lists the options)\n")
 
 
 def main(arguments: Sequence[str]) -> int:
     """The exit code; what there is to say is one line. Raises SystemExit for a wrong option."""
-    parser = Parser("chatserver backup", description=__doc__, allow_abbrev=False)
-    parser.add_argument("path", metavar="PATH", help="the new file")
-    parser.add_argument("--home", help="the server's --home")
-    parser.add_argument("--store", default="sqlite:", help="the server's --store")
+    parser = Parser("chatserver backup", description=ABOUT, allow_abbrev=False)
+    parser.add_argument("path", metavar="PATH", help="file to create")
+    parser.add_argument("--home", help="home folder of the server, as its --home")
+    parser.add_argument("--store", default="sqlite:", help="store of the server, as its --store")
     options = parser.parse_args(arguments)
     if options.store.startswith(("redis:", "rediss:")):
-        parser.error("--store redis: is backed up by Redis: see BGSAVE and its appendonlydir")
+        parser.error(
+            "a Redis store is backed up with Redis itself: use BGSAVE or copy its appendonlydir"
+        )
     try:
         home = server_home(options.home)
         target = local_path(options.path).absolute()
@@ -43,11 +47,11 @@ def main(arguments: Sequence[str]) -> int:
     except ValueError as error:
         parser.error(f"--store: {error}")
     if source is None:
-        parser.error("--store memory: is in no file")
+        parser.error("--store memory: keeps nothing on disk, there is nothing to back up")
     try:
         back_up(source, target, SERVER)
     except StoreTrouble as trouble:
         print(f"{parser.prog}: {trouble}", file=sys.stderr)
         return COULD_NOT_START
-    print(f"* {source} is backed up in {target} ({target.stat().st_size} bytes)")
+    print(f"* backup of {source} written to {target} ({target.stat().st_size} bytes)")
     return 0

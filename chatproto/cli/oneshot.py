@@ -24,7 +24,8 @@ from chatproto.ui.oneshot_files import ListRegistered, Receive, SendFiles
 from chatproto.wire.fields import ID, read_number
 from chatproto.wire.limits import DEFAULTS
 
-NOT_TEXT = "the text has bytes that are not UTF-8: send-file sends any bytes"
+NOT_TEXT = "the text is not valid UTF-8: chatclient send-file sends any bytes"
+MISSING = "the peer is missing: give an id or a key"
 COUNT = re.compile(r"[0-9]{1,9}")
 TEXT_WAIT, ANSWER_WAIT = 75.0, 30.0
 """Seconds for a text, somebody's answer to our call included, and for a server's answer."""
@@ -41,8 +42,8 @@ class OneShotOptions(Options):
     wait: ClassVar[float | None] = None
     interactive = False
 
-    optParameters = [["timeout", None, None, "Seconds after which it is over in any case"]]
-    optFlags = [["json", None, "Tell every event on standard output, one JSON object a line"]]
+    optParameters = [["timeout", None, None, "End after this many seconds in any case"]]
+    optFlags = [["json", None, "Print every event as one JSON object a line"]]
 
     work: Work
 
@@ -78,7 +79,9 @@ class OneShotOptions(Options):
     def check(self) -> None:
         super().check()
         if self["plain"]:
-            raise WrongOption("what is sent with --plain is not confirmed: type it in the client")
+            raise WrongOption(
+                "--plain confirms no delivery: start chatclient --plain and type there"
+            )
         self["patient"] = self["timeout"] is not None
         if self["patient"]:
             self._seconds_of_work()
@@ -97,7 +100,7 @@ class OneShotOptions(Options):
         except ValueError:
             seconds = 0.0
         if not 0 < seconds < 1e9:
-            raise WrongOption(f"--timeout wants a number of seconds, not {self['timeout']!r}")
+            raise WrongOption(f"--timeout takes a number of seconds, not {self['timeout']!r}")
         self["timeout"] = seconds
 
     def _person(self, typed: str) -> str:
@@ -108,28 +111,28 @@ class OneShotOptions(Options):
         client_id, at, where = name.partition("@")
         if at and where and ID.fullmatch(client_id) is not None:
             return name  # somebody who is pinned at that server
-        raise WrongOption(f"{typed!r} is nobody's id" if typed else "to whom?")
+        raise WrongOption(f"{typed!r} is not an id or a key" if typed else MISSING)
 
 
 class SendOptions(OneShotOptions):
     """Send a text: `chatclient send`."""
 
-    command, words, wait = "send", "WHO [TEXT]", TEXT_WAIT
+    command, words, wait = "send", "PEER [TEXT]", TEXT_WAIT
     longdesc = (
-        "Sends TEXT, or without it (or with -) what comes on standard input, and ends when it is in "
-        "WHO's log. With --timeout somebody who is away is waited for. For somebody whom you have "
-        "talked with before it is kept in the outbox (exit code 4) and goes with your next start."
+        "Send TEXT to PEER. Without TEXT, or with -, read the text from standard input. The command "
+        "ends when PEER has stored the text. With --timeout it waits for a peer that is away. Without, "
+        "a text for a known peer is queued (exit code 4) and is sent when your client runs again."
     )
 
     def asked(self, *arguments: str) -> Work:
         if not 1 <= len(arguments) <= 2:
             raise WrongOption(
-                "send wants one id, and one text: quote it" if arguments else "to whom?"
+                "send takes one peer and one text: quote the text" if arguments else MISSING
             )
         to = self._person(arguments[0])
         text = arguments[1] if arguments[1:] not in ((), ("-",)) else _standard_input()
         if not text.strip():
-            raise WrongOption("there is nothing to send")
+            raise WrongOption("the text is empty: give TEXT or write it to standard input")
         try:
             size = len(text.encode())
         except UnicodeEncodeError:
@@ -144,51 +147,54 @@ class SendOptions(OneShotOptions):
 class SendFileOptions(OneShotOptions):
     """Send files and folders: `chatclient send-file`."""
 
-    command, words = "send-file", "WHO FILE..."
+    command, words = "send-file", "PEER FILE..."
     longdesc = (
-        "Sends files and folders, and ends when WHO has them whole under their names, or does not want "
-        "them. Broken off, it goes on where it was when the same is sent again."
+        "Send files and folders to PEER. The command ends when PEER has received or declined them all. "
+        "Repeat an interrupted command to continue where it stopped."
     )
 
     def asked(self, *arguments: str) -> Work:
         to = self._person(arguments[0] if arguments else "")
         if not arguments[1:]:
-            raise WrongOption("send-file wants a file")
+            raise WrongOption("the file is missing: give a path after the peer")
         paths: dict[str, None] = {}
         for name in arguments[1:]:
             if not name:
-                raise WrongOption("send-file wants a file, not an empty name")
+                raise WrongOption("a path is empty: give the path of a file or folder")
             try:
                 paths[str(Path(name).resolve(strict=True))] = None
             except OSError as error:
                 raise WrongOption(f"{name}: {error.strerror}") from None
             except RuntimeError:  # of Python before 3.13
-                raise WrongOption(f"{name}: links that lead to themselves") from None
+                raise WrongOption(f"{name}: too many levels of symbolic links") from None
         return SendFiles(to, tuple(paths), self["patient"])
 
 
 class ReceiveOptions(OneShotOptions):
-    """Take files."""
+    """Receive files: `chatclient receive`."""
 
     command, words = "receive", ""
     longdesc = (
-        "Takes calls and files, of --from or of anybody whom the server confirms, and prints the path of "
-        "each that is there whole. Goes on until --count, --timeout or an interrupt."
+        "Accept calls and files, and print the path of each received file. With --from only one peer is "
+        "accepted, otherwise every peer whose key the server confirms. The command ends after --count "
+        "files, --timeout seconds or an interrupt."
     )
     optParameters = [
-        ["from", None, None, "Whose calls and files are taken; others are not answered"],
-        ["count", None, None, "End after so many files"],
+        ["from", None, None, "Accept only calls and files of this peer"],
+        ["count", None, None, "End after this many files"],
     ]
     optFlags = [["once", None, "End after one file"]]
 
     def asked(self, *arguments: str) -> Work:
         if arguments:
-            raise WrongOption(f"receive wants no {arguments[0]!r}: --from names somebody")
+            raise WrongOption(
+                f"receive takes no argument {arguments[0]!r}: name the sender with --from"
+            )
         sender = self._person(self["from"]) if self["from"] else ""
         count = 1 if self["once"] else 0
         if self["count"] is not None:
             if not (COUNT.fullmatch(self["count"]) and int(self["count"])):
-                raise WrongOption(f"--count wants a number, not {self['count']!r}")
+                raise WrongOption(f"--count takes a number of at least 1, not {self['count']!r}")
             count = int(self["count"])
         return Receive(sender, count)
 
@@ -198,17 +204,19 @@ class InfoOptions(OneShotOptions):
 
     command, words, wait = "info", "[PREFIX]", ANSWER_WAIT
     longdesc = (
-        "Prints who is registered, an id and an address a line, those that begin with PREFIX."
+        "List registered clients, one id and address a line. With PREFIX: ids that begin with it."
     )
 
     def asked(self, *arguments: str) -> Work:
         self["only-asks"] = True
         if len(arguments) > 1:
-            raise WrongOption("info wants one prefix")
+            raise WrongOption("info takes one prefix")
         if arguments and ID.fullmatch(arguments[0]) is None:
-            raise WrongOption(f"no id begins with {arguments[0]!r}")
+            raise WrongOption(
+                f"{arguments[0]!r} cannot begin an id: ids have letters, digits, '.', '_', '-'"
+            )
         if self["server"] is None:
-            raise WrongOption("info asks a server, and there is none (--server none)")
+            raise WrongOption("info needs a server: name one with --server HOST:PORT")
         return ListRegistered(*arguments)
 
 
@@ -244,13 +252,13 @@ def _standard_input() -> str:
     Raises: WrongOption: it is longer than a message may be.
     """
     if sys.stdin is None:
-        raise WrongOption("standard input is closed: there is nothing to send")
+        raise WrongOption("standard input is closed: give the text as an argument")
     try:
         data = sys.stdin.buffer.read(DEFAULTS.message + 2)
     except OSError as error:
         raise WrongOption(f"standard input cannot be read: {error}") from None
     except KeyboardInterrupt:
-        raise WrongOption("nothing was typed") from None
+        raise WrongOption("no text was typed") from None
     data = data.removesuffix(b"\n").removesuffix(b"\r")
     if len(data) > DEFAULTS.message:
         raise WrongOption(f"a message has at most {DEFAULTS.message} bytes: send-file sends more")

@@ -40,7 +40,7 @@ HOME_WAIT, LOOK_AGAIN = 30.0, 0.2
 """Seconds for another one-shot command to be done with the home, and between two looks at it."""
 PROGRESS_AFTER, PROGRESS_AGAIN = 2.0, 3.0
 """Seconds until it is told what is waited for, and between two looks."""
-OLDER = "the client that runs here is of an older version: end it and start it again"
+OLDER = "the running client is an older version: restart it"
 LINE, ROWS = 80, 24
 """Columns and rows of a terminal that says nothing of its size; of a wider one no more are used."""
 
@@ -76,7 +76,7 @@ class ControlSocketClient(TextConnection):
         try:
             event = json.loads(line)
         except (ValueError, RecursionError):
-            self._lost("the client that runs says what is no JSON")
+            self._lost("the running client sent invalid JSON: restart it")
             return
         match event:
             case {"event": "answer" | "contacts"}:
@@ -141,7 +141,7 @@ class OneShotRunner:
         self._reactor.run()
         assert self._code is not None
         if self._screen.dropped and self._code == DONE:
-            self._say(f"{self._screen.dropped} lines of what there was to say could not be written")
+            self._say(f"{self._screen.dropped} lines of output could not be written")
             return NOT_DONE
         return self._code
 
@@ -180,7 +180,7 @@ class OneShotRunner:
         if isinstance(self._work, Receive):
             self._find()  # what is not there yet will come to whoever is there next
         else:
-            self._stop("the client has ended")
+            self._stop("the client has stopped")
 
     def _be_one(self) -> None:
         if self._code is not None:
@@ -353,7 +353,7 @@ class OneShotRunner:
 
     def _finished(self, code: int) -> None:
         """The client has ended by itself, or because we said so."""
-        self._stop("the client has ended")
+        self._stop("the client has stopped")
         self._stopped = True
 
     def _flush(self) -> Deferred[None]:

@@ -183,7 +183,7 @@ class ProgramOptions(Options):
             words = list(sys.argv[1:] if options is None else options)
             super().parseOptions(self.configured(words))
         except UsageError as error:
-            say_wrong(f"{self.program}: {error}; {self.program} --help lists the options")
+            say_wrong(f"{self.program}: {error} ({self.program} --help lists the options)")
             raise SystemExit(WRONG_OPTIONS) from None
         except CannotStart as error:
             say_wrong(f"{self.program}: cannot start: {error}")

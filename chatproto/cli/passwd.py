@@ -30,12 +30,12 @@ class PasswdOptions(Options):
         "   or: chatserver passwd list --file FILE"
     )
     longdesc = (
-        "Accounts for chatserver --auth argon2:FILE. `add` takes the password from the terminal, or "
-        "from standard input if that is a pipe; for a user who is there it is a new password."
+        "Manage the accounts of chatserver --auth argon2:FILE. `add` reads the password from the "
+        "terminal or a pipe. For an existing user it sets a new password."
     )
     optParameters = [
-        ["file", None, None, "The file of users and hashes"],
-        ["auth", None, None, "The same as the server's option: argon2:FILE"],
+        ["file", None, None, "File with users and password hashes"],
+        ["auth", None, None, "Same file, as for the server: argon2:FILE"],
     ]
 
     def parseOptions(self, options: Sequence[str] | None = None) -> None:
@@ -51,21 +51,22 @@ class PasswdOptions(Options):
 
     def parseArgs(self, action: str = "", user: str = "", *more: str) -> None:
         if action not in ACTIONS:
-            raise WrongOption(f"passwd wants one of {', '.join(ACTIONS)}, not {action!r}")
+            raise WrongOption(f"the action is one of {', '.join(ACTIONS)}, not {action!r}")
         if more or bool(user) != (action != "list"):
-            raise WrongOption(f"passwd {action} wants {'no' if action == 'list' else 'one'} user")
+            raise WrongOption(f"{action} takes {'no' if action == 'list' else 'one'} user")
         if user and (USER.fullmatch(user) is None or user.startswith("#")):
             raise WrongOption(
-                f"{user!r} is no user: up to 64 ASCII signs without blanks and colons"
+                f"{user!r} is not a user name: use at most 64 ASCII characters, no blank, no colon, "
+                "and no # at the start"
             )
         self["action"], self["user"] = action, user
 
     def postOptions(self) -> None:
         kind, _, named = (self["auth"] or "").partition(":")
         if self["auth"] is not None and (kind != "argon2" or not named):
-            raise WrongOption(f"passwd knows --auth argon2:FILE, not {self['auth']!r}")
+            raise WrongOption(f"--auth takes argon2:FILE here, not {self['auth']!r}")
         if bool(named) == bool(self["file"]):
-            raise WrongOption("passwd wants --file FILE, or --auth argon2:FILE")
+            raise WrongOption("the file is missing: give either --file FILE or --auth argon2:FILE")
         self["path"] = local_option("file" if self["file"] else "auth", self["file"] or named)
 
 
@@ -74,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         passwd(arguments)
     except UsageError as error:
-        say_wrong(f"{PROGRAM}: {error}; {PROGRAM} --help tells how it is typed")
+        say_wrong(f"{PROGRAM}: {error} ({PROGRAM} --help lists the options)")
         return WRONG_OPTIONS
     except CannotStart as error:
         say_wrong(f"{PROGRAM}: {error}")
@@ -109,16 +110,16 @@ def _add(path: Path, user: str) -> None:
         _free(passwords, user)
         new = passwords.put(user, known)
         write(path, passwords.text())
-    print(f"{user} has {'an account' if new else 'a new password'}")
+    print(f"{'account added' if new else 'password changed'}: {user}")
 
 
 def _remove(path: Path, user: str) -> None:
     with alone(path):
         passwords = load(path)
         if not passwords.remove(user):
-            raise WrongOption(f"{user} has no account in {path}")
+            raise WrongOption(f"{user} has no account in {path}: passwd list shows the users")
         write(path, passwords.text())
-    print(f"{user} has no account any more")
+    print(f"account removed: {user}")
 
 
 def _there(path: Path) -> Passwords:
@@ -130,4 +131,6 @@ def _free(passwords: Passwords, user: str) -> None:
     """Two names that look alike are one name, here too."""
     for other in passwords:
         if other != user and fold(other) == fold(user):
-            raise WrongOption(f"{user} looks like {other}, who has an account")
+            raise WrongOption(
+                f"{user} looks like {other}, which has an account: choose another name"
+            )

@@ -123,7 +123,7 @@ class Terminal:
 
     def _kick(self, client_id: str) -> None:
         if not client_id:
-            self._say("whom? /kick ID, and /info tells the ids")
+            self._say("name a client: /kick ID (/info lists the ids)")
         elif " " in client_id:
             self._say(self._server.order("/kick", client_id))
         elif self._server.kick(client_id):
@@ -139,7 +139,7 @@ class Terminal:
 
     def _free(self, client_id: str) -> None:
         if not client_id:
-            self._say("which id? /free ID")
+            self._say("name an id: /free ID")
         elif self._server.free(client_id):
             self._say(f"{client_id} is free now")
         else:

@@ -20,7 +20,7 @@ NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 
 class Misused(Exception):
-    """Arguments do not fit the command; the text continues its name: "lacks a text"."""
+    """Arguments do not fit the command; the text continues its name: "needs a text"."""
 
 
 def as_typed(text: str) -> str:
@@ -31,7 +31,7 @@ def as_typed(text: str) -> str:
 def nothing(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """No argument at all."""
     if split_words(rest):
-        raise Misused("takes nothing after it")
+        raise Misused("takes no arguments")
     return ()
 
 
@@ -42,7 +42,7 @@ def one(rest: str, read_text: ReadText) -> tuple[str, ...]:
         raise Misused("takes one name")
     name = words[0].removeprefix("@") if words else ""
     if not name:
-        raise Misused("lacks a name")
+        raise Misused("needs a name")
     return (name,)
 
 
@@ -73,7 +73,7 @@ def paths(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """
     words = split_words(rest)
     if not words or not all(words):
-        raise Misused("lacks a path")
+        raise Misused("needs a path")
     return ("", *(_expanded(word) for word in words))
 
 
@@ -97,7 +97,7 @@ def past(rest: str, read_text: ReadText) -> tuple[str, ...]:
     words = split_words(rest)
     count = words.pop() if words and NUMBER.fullmatch(words[-1]) else ""
     if len(words) > 1 or not all(word.removeprefix("@") for word in words):
-        raise Misused("takes one name, and perhaps a number")
+        raise Misused("takes one name and an optional number")
     if not words:
         return (count,) if count else ()
     return count or MOST_SHOWN, words[0].removeprefix("@")
@@ -107,7 +107,7 @@ def number_and_name(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A number from 1 on, and perhaps whose."""
     words = split_words(rest)
     if not 1 <= len(words) <= 2 or NUMBER.fullmatch(words[0]) is None:
-        raise Misused("takes a number, and perhaps a name")
+        raise Misused("takes a number and an optional name")
     return words[0], words[1].removeprefix("@") if len(words) == 2 else ""
 
 
@@ -116,7 +116,7 @@ def compared(rest: str, read_text: ReadText) -> tuple[str, ...]:
     words = [word.removeprefix("@") for word in split_words(rest)]
     same = words.pop() if words and words[-1].lower() == "yes" else ""
     if len(words) > 1:
-        raise Misused("takes one name, and perhaps yes")
+        raise Misused("takes one name and an optional yes")
     return (words[0] if words else "", same.lower())
 
 
@@ -133,7 +133,7 @@ def ignored(rest: str, read_text: ReadText) -> tuple[str, ...]:
     words = [word.removeprefix("@") for word in split_words(rest)]
     off = "yes" if len(words) == 2 and words[0] == "off" else "no"
     if len(words) > 1 and off == "no":
-        raise Misused("takes one name, and perhaps off before it")
+        raise Misused("takes one name, with off before it to end it")
     return (words[-1] if words else "", off)
 
 
@@ -141,7 +141,7 @@ def full_or_half(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """`full` or `half`."""
     words = [word.lower() for word in split_words(rest)]
     if words not in (["full"], ["half"]):
-        raise Misused("is full or half")
+        raise Misused("takes full or half")
     return (words[0],)
 
 
@@ -153,11 +153,11 @@ def callee(rest: str, read_text: ReadText) -> tuple[str, ...]:
         if word == "--as" or word.startswith("--as="):
             dialect = word[5:] or next(words, "")
             if not dialect:
-                raise Misused("lacks a dialect after --as")
+                raise Misused("needs a dialect after --as")
         elif word.startswith("-"):
             raise Misused(f"has no option {shortened(word)}")
         elif target:
-            raise Misused("calls one at a time")
+            raise Misused("calls one peer at a time")
         else:
             target = word.removeprefix("@")
     return target, dialect
@@ -178,7 +178,7 @@ def addressed_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
         rest = rest[found.end() :]
     text = read_text(rest)
     if not text.strip():
-        raise Misused("lacks a text")
+        raise Misused("needs a text")
     words = text.split(None, 1) if not to and text == rest else []
     return (text, to, words[0]) if len(words) > 1 else (text, to)
 
@@ -187,7 +187,7 @@ def some_text(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """Parse a text with something in it."""
     text = read_text(rest).strip()
     if not text:
-        raise Misused("lacks a text")
+        raise Misused("needs a text")
     return (text,)
 
 
@@ -207,5 +207,5 @@ def split_words(rest: str) -> list[str]:
         return shlex.split(rest)
     except ValueError as error:
         if "quotation" in str(error):
-            raise Misused("has a quote that is not closed") from None
-        raise Misused("ends in a lone backslash") from None
+            raise Misused("has a quote without its end") from None
+        raise Misused("ends in a single backslash") from None

@@ -52,6 +52,11 @@ MOST_WAITED = 150.0
 """Seconds in all that are waited because of such refusals, where there is no --timeout."""
 
 
+def retrying(sentence: str, seconds: float) -> str:
+    """Return the note about another try in `seconds`, after a refusal with `sentence`."""
+    return f"{sentence.removesuffix(f': try again in {seconds:g} s')}, retrying in {seconds:g} s"
+
+
 def over(code: int, sentence: str = "") -> Step:
     """Return the step that ends the work with an exit code."""
     return Step(over=Over(code, sentence))
@@ -145,24 +150,26 @@ class Unreached:
             case "away":
                 return Over(NOT_DONE, f"{to} is away")
             case "peer-left":
-                return Over(NOT_DONE, f"{to} left")
+                return Over(NOT_DONE, f"{to} ended the conversation")
             case "declined":
                 return Over(REFUSED, f"{to} declined the call")
             case "other-id" | "other-key":
                 return Over(REFUSED, self.sentence)
             case "refused":
-                return Over(REFUSED, f"{to} takes no calls of this key")
+                return Over(REFUSED, f"{to} refuses calls from your key")
             case "not-found":
-                return Over(REFUSED, f"the server knows no {to}")
+                return Over(
+                    REFUSED, f'the server knows no "{to}": chatclient info lists registered clients'
+                )
             case "not-answered":
                 return Over(NOT_DONE, f"{to} did not answer")
         return Over(NOT_DONE, f"no conversation with {to}: {self.sentence}")
 
 
 DOING = {
-    "asking": "{} is being asked whether they take the call …",
+    "asking": "waiting for {} to accept the call …",
     "calling": "calling {} …",
-    "broken": "the connection to {} broke and is made again …",
+    "broken": "connection to {} lost, reconnecting …",
 }
 """Sentences about a wait, by the state of a conversation."""
 
@@ -224,7 +231,7 @@ class ReachPeer:
             return None
         self.waiting = True
         self._waited += seconds
-        return Step(notes=(f"{sentence}; trying again in {seconds:g} s",), wait=seconds)
+        return Step(notes=(retrying(sentence, seconds),), wait=seconds)
 
     def may_wait(self, why: Unreached, seconds: float = RETRY_AFTER) -> bool:
         """Return True if `why` is a refusal for now, and there is time for another try."""
@@ -315,7 +322,10 @@ class SendText:
             case {"event": "delivered", "to": self._to, "id": self._id}:
                 return over(DONE)
             case {"event": "uncertain", "to": self._to, "id": self._id}:
-                return over(NOT_DONE, f"it may not have arrived at {self._to}")
+                return over(
+                    NOT_DONE,
+                    f"the message may not have arrived at {self._to}: ask before you send it again",
+                )
             case {"event": "undelivered", "to": self._to}:
                 return self._undelivered(event)
             case {"event": "error", "command": "msg"} if self._id is None:
@@ -335,7 +345,7 @@ class SendText:
         if self._id is not None:
             return Over(LATER, f"{why}: {self._kept}")
         if goes_on and self._said and self._reach.why is None:
-            return Over(LATER, f"{why}: it goes to {self._to} if they answer while the client runs")
+            return Over(LATER, f"{why}: the running client sends it if {self._to} answers")
         return Over(NOT_DONE, f"{why}: not delivered to {self._to}")
 
     def concerns(self, event: Said) -> bool:
@@ -343,7 +353,7 @@ class SendText:
 
     @property
     def _kept(self) -> str:
-        return f"kept in the outbox, for when you and {self._to} are both there"
+        return f"queued until you and {self._to} are both online"
 
     def _say(self, call: Commands) -> Step:
         self._said, self._reach.why = True, None

@@ -17,6 +17,7 @@ from chatproto.ui.oneshot import (
     Step,
     Unreached,
     over,
+    retrying,
 )
 from chatproto.ui.values import Values
 from chatproto.wire.fields import host_port
@@ -89,8 +90,8 @@ class SendFiles:
         if not any(self._states.values()):
             return Over(NOT_DONE, f"{why}: nothing was sent to {self._to}")
         whole = sum(state == "done" for state in self._states.values())
-        rest = "the client goes on" if goes_on else "sent again, it goes on where it was"
-        return Over(LATER, f"{why}: {whole} of {len(self._states)} sent; {rest}")
+        rest = "the running client continues" if goes_on else "repeat the command to continue"
+        return Over(LATER, f"{why}: {whole} of {len(self._states)} files sent, {rest}")
 
     def concerns(self, event: Said) -> bool:
         return event.get("to") == self._to and event.get("path") in self._states
@@ -138,7 +139,7 @@ class SendFiles:
         """A sentence about the first that is `state`, and how many more are."""
         paths = [path for path, one in self._states.items() if one == state]
         name, why = paths[0].rpartition("/")[2], self._reasons.get(paths[0])
-        said = f"{self._to} does not want {name}" if state == "declined" else f"{name}: {state}"
+        said = f"{self._to} declined {name}" if state == "declined" else f"{name}: {state}"
         more = f", and {len(paths) - 1} more" if len(paths) > 1 else ""
         return f"{said}{f' ({why})' if why else ''}{more}"
 
@@ -199,8 +200,8 @@ class Receive:
     def stopped(self, why: str, goes_on: bool) -> Over:
         if self._came and not self._count:
             return Over(DONE)
-        came = f"{self._came} of {self._count} files" if self._came else "nothing"
-        return Over(LATER, f"{why}: {came} came")
+        came = f"{self._came} of {self._count} files" if self._came else "no file"
+        return Over(LATER, f"{why}: {came} received")
 
     def concerns(self, event: Said) -> bool:
         return self._wants(event.get("from", "?"))
@@ -257,7 +258,7 @@ class ListRegistered:
                 "retry_after": int(seconds),
                 "text": str(why),
             }:
-                return Step(notes=(f"{why}; trying again in {seconds} s",), wait=seconds)
+                return Step(notes=(retrying(why, seconds),), wait=seconds)
             case {"event": "error", "command": "info"}:
                 self._tries -= 1
                 # Meanwhile the next of several servers is asked.
@@ -271,7 +272,7 @@ class ListRegistered:
         return ""
 
     def stopped(self, why: str, goes_on: bool) -> Over:
-        return Over(NOT_DONE, f"{why}: the server has not answered")
+        return Over(NOT_DONE, f"{why}: no answer from the server")
 
     def concerns(self, event: Said) -> bool:
         return False

@@ -21,7 +21,7 @@ def room_and_key(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """A room, with or without its `#`, and its key (`key=KEY`) or an empty string."""
     words = split_words(rest)
     if not 1 <= len(words) <= 2 or not words[0]:
-        raise Misused("takes one room, and perhaps key=KEY")
+        raise Misused("takes one room and an optional key=KEY")
     if len(words) == 2 and not words[1].startswith("key="):
         raise Misused("takes the key of a room as key=KEY")
     return words[0], words[1].removeprefix("key=") if len(words) == 2 else ""
@@ -39,7 +39,7 @@ def somebody(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """Parse a name, and a room or ""."""
     words, room = _apart(rest)
     if len(words) != 1:
-        raise Misused("takes one name, and perhaps a room")
+        raise Misused("takes one name and an optional room")
     return words[0], room
 
 
@@ -47,7 +47,7 @@ def somebody_for_a_time(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """Parse a name; seconds, `0`, or "" for no end; and a room or ""."""
     words, room = _apart(rest)
     if not 1 <= len(words) <= 2:
-        raise Misused("takes one name, and perhaps a time and a room")
+        raise Misused("takes one name, an optional time and an optional room")
     return words[0], _seconds(words[1]) if len(words) == 2 else "", room
 
 
@@ -68,9 +68,9 @@ def settings(rest: str, read_text: ReadText) -> tuple[str, ...]:
     for word in words:
         name, equals, value = word.partition("=")
         if name not in SETTINGS or not equals:
-            raise Misused(f"knows no {shortened(word)}")
+            raise Misused(f"has no setting {shortened(word)}")
         if name != "key" and value not in ("yes", "no"):
-            raise Misused(f"wants {name}=yes or {name}=no")
+            raise Misused(f"takes {name}=yes or {name}=no")
     return room, *words
 
 
@@ -78,7 +78,7 @@ def words(rest: str, read_text: ReadText) -> tuple[str, ...]:
     """Words to look for."""
     text = read_text(rest).strip()
     if not text:
-        raise Misused("lacks words")
+        raise Misused("needs words to search for")
     return (text,)
 
 
@@ -90,7 +90,7 @@ def _apart(rest: str) -> tuple[list[str], str]:
         raise Misused("takes one room")
     others = [word.removeprefix("@") for word in found if not word.startswith("#")]
     if not all(others):
-        raise Misused("lacks a name")
+        raise Misused("needs a name")
     return others, rooms[0] if rooms else ""
 
 
@@ -99,11 +99,11 @@ def duration(value: object) -> tuple[str, ...]:
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MOST_SECONDS:
         return (str(value),)
     if not isinstance(value, str):
-        raise Misused("is a number of seconds, or a time such as 30m")
+        raise Misused("must be a number of seconds or a time such as 30m")
     try:
         return (_seconds(value) if value else "",)
     except Misused:
-        raise Misused("is a number of seconds, or a time such as 30m") from None
+        raise Misused("must be a number of seconds or a time such as 30m") from None
 
 
 def _seconds(word: str) -> str:

@@ -46,25 +46,25 @@ Arrange = Callable[[dict[str, tuple[str, ...]]], tuple[str, ...]]
 def word(value: object) -> tuple[str, ...]:
     """A name: an id, `#room`, address, key or dialect."""
     if not isinstance(value, str):
-        raise Misused("is a string")
+        raise Misused("must be a string")
     if len(value) > VALUE:
-        raise Misused(f"has at most {VALUE} characters")
+        raise Misused(f"must have at most {VALUE} characters")
     return (_unicode(value),)
 
 
 def name(value: object) -> tuple[str, ...]:
     """A name that is not empty."""
     if value == "":
-        raise Misused("is empty")
+        raise Misused("must not be empty")
     return word(value)
 
 
 def text(value: object) -> tuple[str, ...]:
     """A text with something in it."""
     if not isinstance(value, str):
-        raise Misused("is a string")
+        raise Misused("must be a string")
     if not value.strip():
-        raise Misused("is empty")
+        raise Misused("must not be empty")
     return (_unicode(value),)
 
 
@@ -77,7 +77,7 @@ def number(value: object) -> tuple[str, ...]:
     """A number from 1 on, or its digits in a string."""
     digits = str(value) if _is_number(value) else value
     if not isinstance(digits, str) or NUMBER.fullmatch(digits) is None:
-        raise Misused("is a number from 1 on")
+        raise Misused("must be a number of at least 1")
     return (digits,)
 
 
@@ -92,7 +92,7 @@ def asker(value: object) -> tuple[str, ...]:
 def flag(value: object) -> tuple[str, ...]:
     """`true` or `false`, as `yes` or `no`."""
     if not isinstance(value, bool):
-        raise Misused("is true or false")
+        raise Misused("must be true or false")
     return ("yes" if value else "no",)
 
 
@@ -101,7 +101,7 @@ def one_of(*known: str) -> Callable[[object], tuple[str, ...]]:
 
     def read(value: object) -> tuple[str, ...]:
         if not isinstance(value, str) or value not in known:
-            raise Misused(f"is {' or '.join(known)}")
+            raise Misused(f"must be {' or '.join(known)}")
         return (value,)
 
     return read
@@ -110,18 +110,18 @@ def one_of(*known: str) -> Callable[[object], tuple[str, ...]]:
 def paths(value: object) -> tuple[str, ...]:
     """Paths as the file system has them: bytes that are not UTF-8 as `os.fsdecode` writes them."""
     if not isinstance(value, list) or not value:
-        raise Misused("is a list of paths")
+        raise Misused("must be a list of paths")
     return tuple(_path(one) for one in value)
 
 
 def _path(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise Misused("is a list of paths, each a string that is not empty")
+        raise Misused("must be a list of paths, and no path may be empty")
     try:
         if b"\0" in os.fsencode(value):
-            raise Misused("has a NUL, which no path has")
+            raise Misused("must not have a NUL byte in a path")
     except UnicodeEncodeError:
-        raise Misused("has half a surrogate pair, which no path has") from None
+        raise Misused("must not have a lone surrogate in a path") from None
     return value
 
 
@@ -141,7 +141,7 @@ def is_unicode(value: str) -> bool:
 
 def _unicode(value: str) -> str:
     if not is_unicode(value):
-        raise Misused("is not Unicode text: it has bytes that are not UTF-8")
+        raise Misused("must be valid Unicode text")
     return value
 
 
@@ -150,16 +150,16 @@ def arguments(given: Values, fields: tuple[Field, ...], arrange: Arrange) -> tup
     names = {field.name for field in fields}
     for key in given:
         if key != "do" and key not in names:
-            raise Misused(f'takes no "{shortened(key)}"')
+            raise Misused(f'has no field "{shortened(key)}"')
     found: dict[str, tuple[str, ...]] = {}
     for field in fields:
         value = given.get(field.name)
         if value is None and field.missing is None:
-            raise Misused(f'lacks "{field.name}"')
+            raise Misused(f'needs "{field.name}"')
         try:
             found[field.name] = field.missing or () if value is None else field.read(value)
         except Misused as wrong:
-            raise Misused(f'wants another "{field.name}", which {wrong}') from None
+            raise Misused(f'has a wrong "{field.name}", which {wrong}') from None
     return arrange(found)
 
 
@@ -184,7 +184,7 @@ def read_object(line: str) -> dict[str, Any] | None:
     if not isinstance(found, dict) or "do" not in found:
         return None
     if not isinstance(found["do"], str):
-        raise Misused('"do" is the name of a command')
+        raise Misused('"do" must be the name of a command')
     return found
 
 

@@ -264,7 +264,8 @@ NOT_CALLABLE = Sentence(
 )
 OWN_ADDRESS = Sentence(Reason.NOT_ALLOWED, "that is your own address")
 CALL_WHOM = Sentence(
-    Reason.MALFORMED, "call whom? /bridge asks the server, /chat HOST:PORT calls an address"
+    Reason.MALFORMED,
+    "no peer to call: /bridge asks the server for one, /chat HOST:PORT calls an address",
 )
 KEY_NOT_FOUND = Sentence(
     Reason.NO_ADDRESS, "nobody with the key {key} is known: try /info or /nearby"
@@ -372,7 +373,7 @@ NOT_QUEUED_FOR = Sentence(
     Reason.NOT_FOUND, "no message {id} is queued for {peer}: /outbox lists them"
 )
 NOTHING_QUEUED_FOR = Sentence(Reason.NOT_FOUND, 'nothing is queued for "{peer}"')
-UNSEND_WHAT = Sentence(Reason.NOT_FOUND, "whose message? /unsend n id")
+UNSEND_WHAT = Sentence(Reason.NOT_FOUND, "name the peer too: /unsend n id")
 NO_UNSEND = Sentence(Reason.NOT_ALLOWED, "a message in plain text cannot be cancelled")
 NO_LOG_IN_PLAIN = Sentence(Reason.NOT_FOUND, "messages in plain text are not kept")
 NO_LOG_OF = Sentence(Reason.NOT_FOUND, 'no messages with "{peer}" are kept: no key is known')
@@ -384,7 +385,7 @@ REQUESTS_FULL = Sentence(
 # Keys.
 
 NOTHING_ENCRYPTED = Sentence(Reason.NOT_ALLOWED, "nothing is encrypted with --plain")
-VERIFY_WHOM = Sentence(Reason.MALFORMED, "verify whom? /verify id")
+VERIFY_WHOM = Sentence(Reason.MALFORMED, "name a peer: /verify id")
 KEY_UNKNOWN = Sentence(Reason.UNKNOWN_NAME, 'no key of "{peer}" is known: call them first')
 TOLD_NO_ID = Sentence(Reason.UNKNOWN_NAME, "{peer} has told no id: call them first")
 SERVER_KEY_UNKNOWN = Sentence(Reason.UNKNOWN_NAME, 'no key of a server "{server}" is known')
@@ -493,7 +494,7 @@ NO_ROOMS = Sentence(Reason.NOT_ALLOWED, "rooms need a server, and not --plain")
 BAD_ROOM_NAME = Sentence(
     Reason.MALFORMED, "a room's name is # and at most 64 of A-Z, a-z, 0-9, dot, dash and underscore"
 )
-WHICH_ROOM = Sentence(Reason.NOT_FOUND, "which room? /join #room enters one")
+WHICH_ROOM = Sentence(Reason.NOT_FOUND, "name a room: /join #room enters one")
 NOT_A_MEMBER = Sentence(Reason.NOT_FOUND, "you are not in {room}: /join {room}")
 TOO_MANY_ROOMS = Sentence(Reason.TOO_LARGE, "you are in {count} rooms: /part leaves one")
 NOT_ASKED = Sentence(Reason.TOO_MANY, "too many requests are waiting")

@@ -68,7 +68,7 @@ class AccountTests(SynchronousTestCase):
         user = ("--user", "alice")
         file = ("--password-file", str(self.path))
         for arguments, why in (
-            (user, "--password-file, CHATPROTO_PASSWORD or a terminal"),
+            (user, "--password-file or CHATPROTO_PASSWORD, or use a terminal"),
             ((*user, *file), "from 1 to 1024 bytes"),
             (file, "--password-file is for --user"),
             (("--user", "a b"), "no name of an account"),

@@ -79,11 +79,11 @@ class AuthOptionTests(SynchronousTestCase):
     def test_impossible_options_are_one_line(self) -> None:
         for arguments, why in (
             (("--require", "keys"), "--require is one of none, tls, login"),
-            (("--require", "login"), "needs an --auth"),
+            (("--require", "login"), "needs accounts"),
             (("--auth", "magic:x"), "--help-auth lists them"),
             (("--auth", "argon2:"), "argon2:FILE"),
             (("--auth", "memory:alice"), "--auth memory:"),
-            (("--auth", "anonymous"), "not about passwords"),
+            (("--auth", "anonymous"), "does not check passwords"),
         ):
             self.assertIn(why, self.refused(1, *arguments))
 

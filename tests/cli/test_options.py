@@ -100,12 +100,12 @@ class ProgramOptionsTests(SynchronousTestCase):
     def test_a_wrong_option_is_one_line_and_code_1(self) -> None:
         self.assertEqual(
             self.ends_with(1, "--nubmer", "2"),
-            "small: option --nubmer not recognized; small --help lists the options\n",
+            "small: option --nubmer not recognized (small --help lists the options)\n",
         )
 
     def test_a_wrong_value_is_one_line_and_code_1(self) -> None:
         said = self.ends_with(1, "--number", "13")
-        self.assertEqual(said, "small: --number 13 is unlucky; small --help lists the options\n")
+        self.assertEqual(said, "small: --number 13 is unlucky (small --help lists the options)\n")
 
     def test_unknown_option_is_named(self) -> None:
         self.assertIn("'more' is not an option", self.ends_with(1, "more"))

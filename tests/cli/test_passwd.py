@@ -65,7 +65,7 @@ class AddTests(Case):
     def test_a_line_of_a_pipe_is_the_password(self) -> None:
         self.pipe("wönderland \r\nnot this\n".encode())
         said = self.does("add", "alice", "--file", str(self.path))
-        self.assertEqual(said, "alice has an account\n")
+        self.assertEqual(said, "account added: alice\n")
         self.assertTrue(self.right("alice", "wönderland "))
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o600)
 
@@ -74,7 +74,7 @@ class AddTests(Case):
         self.does("--auth", f"argon2:{self.path}", "add", "alice")
         self.pipe(b"two")
         said = self.does("add", f"--file={self.path}", "alice")
-        self.assertEqual(said, "alice has a new password\n")
+        self.assertEqual(said, "password changed: alice\n")
         self.assertTrue(self.right("alice", "two"))
 
     def test_at_a_terminal_it_is_typed_twice_and_not_shown(self) -> None:
@@ -83,7 +83,7 @@ class AddTests(Case):
         self.assertEqual(self.prompts, ["Password of alice: ", "Again: "])
         self.assertTrue(self.right("alice", "one"))
         self.type("two", "too")
-        self.assertIn("not the same", self.fails("add", "alice", "--file", str(self.path)))
+        self.assertIn("passwords differ", self.fails("add", "alice", "--file", str(self.path)))
         self.type()
         self.assertIn("no password", self.fails("add", "alice", "--file", str(self.path)))
         self.assertTrue(self.right("alice", "one"))

@@ -48,7 +48,7 @@ class SendTextTests(SynchronousTestCase):
             for words in ((os.fsdecode(data),), (), ("-",)):
                 self.given_on_standard_input(data + b"\n")
                 sentence = self.refused(*words)
-                self.assertIn("bytes that are not UTF-8", sentence)
+                self.assertIn("not valid UTF-8", sentence)
                 self.assertEqual(sentence.count("\n"), 1, sentence)
 
     @given(st.binary(min_size=1, max_size=60).filter(bytes.strip))

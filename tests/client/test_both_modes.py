@@ -294,7 +294,7 @@ class Mistakes(Both):
             (lambda: self.node.mode("half"), "mode", "you are in no conversation"),
             (lambda: self.node.over(), "over", "you are in no conversation"),
             (lambda: self.node.chat("", "latin"), "chat", 'no dialect "latin": choose one of'),
-            (lambda: self.node.chat(), "chat", "whom?"),
+            (lambda: self.node.chat(), "chat", "no peer to call"),
             (lambda: self.node.chat("dora"), "chat", 'no address of "dora" is known'),
             (lambda: self.node.chat("127.0.0.1:5001"), "chat", "that is your own address"),
             (lambda: self.node.chat("here:there"), "chat", "port"),

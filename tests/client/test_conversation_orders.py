@@ -27,7 +27,7 @@ class MistakeTests(Case):
             (lambda: self.node.verify("bob"), "verify", "nothing is encrypted with --plain"),
             (lambda: self.node.trust("bob", "x"), "trust", "nothing is encrypted with --plain"),
             (lambda: self.node.chat("", "latin"), "chat", 'no dialect "latin": choose one of'),
-            (lambda: self.node.chat(), "chat", "whom?"),
+            (lambda: self.node.chat(), "chat", "no peer to call"),
             (lambda: self.node.chat("bob"), "chat", 'no address of "bob" is known'),
             (lambda: self.node.chat("127.0.0.1:5001"), "chat", "that is your own address"),
             (lambda: self.node.chat("localhost:5001"), "chat", "that is your own address"),

@@ -36,7 +36,7 @@ def with_alice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A password file with alice in it, which nobody changes."""
     path = tmp_path_factory.mktemp("accounts") / "passwords"
     said = passwd("add", "alice", "--file", str(path), typed=f"{PASSWORD}\n")
-    assert said == "alice has an account\n"
+    assert said == "account added: alice\n"
     return path
 
 

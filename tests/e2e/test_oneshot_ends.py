@@ -66,11 +66,13 @@ def test_interrupted_it_says_so_and_done_again_it_goes_on(
     assert stopped.wait() == 4, stopped.transcript()
     assert told(stopped, "exit")["code"] == 4
     if who == "sender":
-        assert "interrupted: 0 of 1 sent; sent again, it goes on where it was" in one_line(sending)
+        assert "interrupted: 0 of 1 files sent, repeat the command to continue" in one_line(sending)
     else:
-        assert "interrupted: nothing came" in one_line(taking)
+        assert "interrupted: no file received" in one_line(taking)
         assert sending.wait() == 4, sending.transcript()
-        assert "bob left: 0 of 1 sent; sent again, it goes on" in one_line(sending)
+        assert "bob ended the conversation: 0 of 1 files sent, repeat the command" in one_line(
+            sending
+        )
         taking = bob.begin("receive", "--count", "1", "--json")
         told(taking, "registered")
     sending = alice.begin("send-file", "--json", "bob", str(path))
@@ -107,7 +109,7 @@ def test_a_disk_that_takes_no_more_ends_both_and_later_it_goes_on(
 def test_receive_without_a_file_says_so(people: tuple[Person, Person], tmp_path: Path) -> None:
     alice, bob = people
     code, line = bob.do("receive", "--once", "--timeout", "1")
-    assert (code, line) == (4, "chatclient receive: not done within 1 s: nothing came")
+    assert (code, line) == (4, "chatclient receive: not done within 1 s: no file received")
     path = tmp_path / "a"
     path.write_text("a")
     code, line = alice.do("send-file", "--timeout", "1", "bob", str(path))

@@ -37,7 +37,7 @@ def shell(command: str, home: Path) -> tuple[int, str, str]:
         [
             ("send bob <&-", 1, "standard input is closed"),
             ("info >/dev/full", 5, "could not be written"),
-            ("info --user eve <&-", 1, "--user wants --password-file"),
+            ("info --user eve <&-", 1, "--user needs a password"),
             ("info 2>&-", 0, ""),
             ("info >&-", 0, ""),
         ],
@@ -59,7 +59,7 @@ def test_a_one_shot_command_says_in_a_line_what_it_lacks(
 
 def test_a_client_without_input_does_not_ask_it_for_a_password(tmp_path: Path) -> None:
     code, _, errors = shell("--id eve --user eve --home HOME <&-", tmp_path)
-    assert code == 1 and "--user wants --password-file" in errors
+    assert code == 1 and "--user needs a password" in errors
 
 
 @pytest.mark.parametrize("command", some(1, ["--help", "send --help", "doctor --help"]))

@@ -83,7 +83,7 @@ class TerminalTests(SynchronousTestCase):
         )
 
     def test_kick_wants_an_id(self) -> None:
-        self.assertEqual(self.typed("/kick"), ["* whom? /kick ID, and /info tells the ids"])
+        self.assertEqual(self.typed("/kick"), ["* name a client: /kick ID (/info lists the ids)"])
 
     def test_quit_stops_the_server(self) -> None:
         self.assertEqual(self.typed(" /QUIT \r"), [])
@@ -124,7 +124,7 @@ class TerminalTests(SynchronousTestCase):
     def test_an_id_is_freed(self) -> None:
         self.assertEqual(self.typed("/free owned"), ["* owned is free now"])
         self.assertEqual(self.typed("/free other"), ['* no key owns the id "other"'])
-        self.assertEqual(self.typed("/free"), ["* which id? /free ID"])
+        self.assertEqual(self.typed("/free"), ["* name an id: /free ID"])
 
     def test_what_is_done_in_rooms_is_an_order(self) -> None:
         for line in ("/ban bob #tea 7d", "/kick bob #tea", "/TOPIC #tea  hot, sweet"):

@@ -137,32 +137,32 @@ WRITTEN: dict[str, tuple[object, ...]] = {
 }
 
 REFUSED: dict[str, str] = {
-    "/join": "/join takes one room, and perhaps key=KEY: write /join room [key=KEY]",
+    "/join": "/join takes one room and an optional key=KEY: write /join room [key=KEY]",
     "/join #bad name": "/join takes the key of a room as key=KEY: write /join room [key=KEY]",
     "/part a b": "/part takes one room: write /part [#room]",
-    "/kick": "/kick takes one name, and perhaps a room: write /kick id [#room]",
+    "/kick": "/kick takes one name and an optional room: write /kick id [#room]",
     "/kick bob #a #b": "/kick takes one room: write /kick id [#room]",
-    "/kick @": "/kick lacks a name: write /kick id [#room]",
+    "/kick @": "/kick needs a name: write /kick id [#room]",
     "/mute bob soon": "/mute takes a time such as 30m, 2h or 7d: write /mute id [time] [#room]",
     "/mute #den": (
-        "/mute takes one name, and perhaps a time and a room: write /mute id [time] [#room]"
+        "/mute takes one name, an optional time and an optional room: write /mute id [time] [#room]"
     ),
-    "/search": "/search lacks words: write /search words",
+    "/search": "/search needs words to search for: write /search words",
     "/settings open": (
-        "/settings knows no open: write /settings [key=KEY] [invited=yes|no] [kept=yes|no] [#room]"
+        "/settings has no setting open: write /settings [key=KEY] [invited=yes|no] [kept=yes|no] [#room]"
     ),
     "/settings kept=maybe": (
-        "/settings wants kept=yes or kept=no: "
+        "/settings takes kept=yes or kept=no: "
         "write /settings [key=KEY] [invited=yes|no] [kept=yes|no] [#room]"
     ),
-    "/verify bob carol": "/verify takes one name, and perhaps yes: write /verify [id] [yes]",
+    "/verify bob carol": "/verify takes one name and an optional yes: write /verify [id] [yes]",
     "/trust bob": "/trust takes a name and a key: write /trust id KEY",
     "/regster": "unknown command /regster: did you mean /register?",
     "/reg": "unknown command /reg: did you mean /register?",
     "/QIUT": "unknown command /QIUT: did you mean /quit?",
     "/leave #a #b": "/leave takes one room: write /leave [#room]",
-    "/me": "/me lacks a text: write /me text",
-    "/query": "/switch lacks a name: write /switch id|#room",
+    "/me": "/me needs a text: write /me text",
+    "/query": "/switch needs a name: write /switch id|#room",
     "/bye": "unknown command /bye: did you mean /quit?",
     "/nick bob": "unknown command /nick: start with --id NAME to choose your id",
     "/call bob": "unknown command /call: /chat calls a peer",
@@ -171,23 +171,23 @@ REFUSED: dict[str, str] = {
     "/home/bob/notes": "unknown command /home/bob/notes: /help lists the commands",
     "/": "type a command after the /: /help lists them",
     "/ id": "type a command after the /: /help lists them",
-    "/id bob": "/id takes nothing after it: write /id",
+    "/id bob": "/id takes no arguments: write /id",
     "/info a b": "/info takes one name: write /info [prefix]",
-    "/switch": "/switch lacks a name: write /switch id|#room",
-    "/switch ''": "/switch lacks a name: write /switch id|#room",
-    "/switch @": "/switch lacks a name: write /switch id|#room",
-    "/ignore a b": "/ignore takes one name, and perhaps off before it: write /ignore [off] [id]",
-    "/mode": "/mode is full or half: write /mode full|half",
-    "/mode quarter": "/mode is full or half: write /mode full|half",
-    "/mode full half": "/mode is full or half: write /mode full|half",
-    "/msg": "/msg lacks a text: write /msg [@id] text",
-    "/msg @bob": "/msg lacks a text: write /msg [@id] text",
-    "/msg @bob  ": "/msg lacks a text: write /msg [@id] text",
-    "/chat a b": "/chat calls one at a time: write /chat [--as DIALECT] [id | host:port]",
-    "/chat --as": "/chat lacks a dialect after --as: write /chat [--as DIALECT] [id | host:port]",
+    "/switch": "/switch needs a name: write /switch id|#room",
+    "/switch ''": "/switch needs a name: write /switch id|#room",
+    "/switch @": "/switch needs a name: write /switch id|#room",
+    "/ignore a b": "/ignore takes one name, with off before it to end it: write /ignore [off] [id]",
+    "/mode": "/mode takes full or half: write /mode full|half",
+    "/mode quarter": "/mode takes full or half: write /mode full|half",
+    "/mode full half": "/mode takes full or half: write /mode full|half",
+    "/msg": "/msg needs a text: write /msg [@id] text",
+    "/msg @bob": "/msg needs a text: write /msg [@id] text",
+    "/msg @bob  ": "/msg needs a text: write /msg [@id] text",
+    "/chat a b": "/chat calls one peer at a time: write /chat [--as DIALECT] [id | host:port]",
+    "/chat --as": "/chat needs a dialect after --as: write /chat [--as DIALECT] [id | host:port]",
     "/chat --like raw": ("/chat has no option --like: write /chat [--as DIALECT] [id | host:port]"),
-    "/bridge it's": "/bridge has a quote that is not closed: write /bridge [id]",
-    "/bridge bob\\": "/bridge ends in a lone backslash: write /bridge [id]",
+    "/bridge it's": "/bridge has a quote without its end: write /bridge [id]",
+    "/bridge bob\\": "/bridge ends in a single backslash: write /bridge [id]",
     "/help regster": "unknown command /regster: did you mean /register?",
 }
 

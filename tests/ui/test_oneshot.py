@@ -140,7 +140,7 @@ class SendTextTests(WorkTests):
             reason="not found",
             **coded("not found"),
         )
-        self.assertIn("knows no bob", self.ends(SendText("bob", "hi"), 3, who(), gone))
+        self.assertIn('knows no "bob"', self.ends(SendText("bob", "hi"), 3, who(), gone))
 
     def test_unknown_peer_that_declines(self) -> None:
         gone = event("undelivered", to="bob", text="hi", reason="declined", **coded("declined"))
@@ -160,7 +160,7 @@ class SendTextTests(WorkTests):
     def test_text_is_kept_for_a_contact_that_is_away(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
         for events in ((kept, unreached(AWAY)), (unreached(AWAY), kept)):
-            self.assertIn("outbox", self.ends(SendText("bob", "hi"), 4, who(), *events))
+            self.assertIn("queued until", self.ends(SendText("bob", "hi"), 4, who(), *events))
 
     def test_with_timeout_it_waits_for_delivery(self) -> None:
         kept = event("notice", to="bob", id=4, text="message 4 is queued for bob")
@@ -206,7 +206,7 @@ class SendTextTests(WorkTests):
         self.assertIsNone(self.over)
         step = work.heard(refused)
         self.assertEqual((step.wait, step.over), (7, None))
-        self.assertIn("again in 7 s", step.notes[0])
+        self.assertIn("retrying in 7 s", step.notes[0])
         self.assertEqual(work.heard(refused), Step())  # the same one is not waited for twice
         step = work.again()
         self.assertEqual(step.commands, (do("chat", to="bob"), do("msg", to="bob", text="hi")))
@@ -272,7 +272,7 @@ class SendTextTests(WorkTests):
         ):
             self.feed(work, *([event("registered")] if isinstance(work, AtServer) else []), who())
             self.assertEqual(work.doing(who("calling")), "calling bob …")
-            self.assertIn("bob is being asked", work.doing(who("asking")))
+            self.assertIn("waiting for bob", work.doing(who("asking")))
             self.assertEqual(work.doing(who("asking", id="carol")), "")
             work.heard(session("open"))
             self.assertEqual(work.doing(who("open")), "")
@@ -492,7 +492,7 @@ class InfoTests(WorkTests):
         for _ in range(5):
             step = work.heard(busy)
             self.assertEqual((step.wait, step.over), (12, None))
-            self.assertIn("again in 12 s", step.notes[0])
+            self.assertIn("retrying in 12 s", step.notes[0])
         self.assertEqual(work.again(), work.begin())
 
     def test_a_server_that_refuses(self) -> None:
