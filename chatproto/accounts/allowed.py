@@ -25,7 +25,7 @@ def read_allowed(text: str, where: str = "keys") -> frozenset[str]:
                 keys.add(read_key(key))
             except RemoteError:
                 raise AccountTrouble(
-                    f"{where}, line {number}: not a key such as sha256:..."
+                    f"{where}, line {number}: not a key: write sha256: and its 52 characters"
                 ) from None
     return frozenset(keys)
 

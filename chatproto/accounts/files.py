@@ -32,9 +32,11 @@ def read(path: Path, most: int, others: int) -> str:
     except OSError as error:
         raise AccountTrouble(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise AccountTrouble(f"cannot read {path}: it is not UTF-8 text") from None
+        raise AccountTrouble(
+            f"cannot read {path}: it is not UTF-8 text, save it as UTF-8"
+        ) from None
     if len(data) > most:
-        raise AccountTrouble(f"{path} has more than {most} bytes")
+        raise AccountTrouble(f"{path} is too large: at most {most} bytes are read")
     return text
 
 
@@ -66,7 +68,7 @@ class Reread(Generic[T]):
                 self._value = self._load(self.path)
                 self.generation += 1
             except AccountTrouble as trouble:
-                self.complain(f"{trouble}; what it said before still holds")
+                self.complain(f"{trouble}: its previous content still applies")
         return self._value
 
 

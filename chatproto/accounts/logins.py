@@ -82,7 +82,7 @@ class Logins:
         reserve = 0 if known else limits.logins_waiting // RESERVE
         most = limits.logins_waiting - reserve
         if self._waiting[name] >= limits.logins_waiting_per_address or self._waiting[""] >= most:
-            raise Later("too many wait to log in", BUSY_WAIT)
+            raise Later("too many logins are waiting", BUSY_WAIT)
         self._waiting.update((name, ""))
         try:
             async with self._alone(name):
@@ -102,7 +102,7 @@ class Logins:
             now = self._clock.seconds()
             self._tries.wrong([attempt.name], now)
             self._user_tries.wrong(attempt.users, now)
-            raise RemoteError(403, "no such user, or another password") from None
+            raise RemoteError(403, "unknown user or wrong password") from None
         self._proved[user, key] = None
         self._proved.move_to_end((user, key))
         if len(self._proved) > MOST_PROVED:

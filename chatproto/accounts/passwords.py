@@ -40,7 +40,7 @@ def hasher() -> PasswordHasher:
     try:
         from argon2 import PasswordHasher
     except ImportError:
-        raise AccountTrouble("argon2 passwords need the package argon2-cffi") from None
+        raise AccountTrouble("argon2 passwords need a package: pip install argon2-cffi") from None
     return PasswordHasher(PASSES, MEMORY, LANES, HASH_BYTES, SALT_BYTES)
 
 
@@ -90,9 +90,9 @@ class Passwords:
                 continue
             user, _, known = line.strip().partition(":")
             if USER.fullmatch(user) is None or HASH.fullmatch(known) is None:
-                raise AccountTrouble(f"{where}, line {number}: not a line of user:hash")
+                raise AccountTrouble(f"{where}, line {number}: not of the form user:hash")
             if user in self._hashes:
-                raise AccountTrouble(f"{where}, line {number}: {user} is there twice")
+                raise AccountTrouble(f'{where}, line {number}: "{user}" has a line already')
             self._hashes[user] = number - 1, known
 
     def __iter__(self) -> Iterator[str]:

@@ -21,8 +21,8 @@ class Argon2CheckerFactory:
 
     authType = "argon2"
     authHelp = (
-        "Users and the argon2id hashes of their passwords, in a file that is written by\n"
-        "`chatserver passwd add USER --file FILE` and read again when it has changed."
+        "A file of users and the argon2id hashes of their passwords. Write it with\n"
+        "`chatserver passwd add USER --file FILE`. The server reads it again when it changes."
     )
     argStringFormat = "Location of the file."
     credentialInterfaces = (IUsernamePassword,)
@@ -32,5 +32,5 @@ class Argon2CheckerFactory:
         from chatproto.accounts.checker import Argon2Checker
 
         if not argstring:
-            raise ValueError("argon2 wants the name of a file, as in argon2:FILE")
+            raise ValueError("argon2 needs a file: --auth argon2:FILE")
         return Argon2Checker(local_path(argstring).absolute())

@@ -54,14 +54,14 @@ def key_found(server: str, key: str, named: bool, pin: Pin | None) -> Finding:
     """A server showed `key`, which is not refused; `named`: --server says that it has it."""
     data: dict[str, object] = {"server": server, "key": key}
     if named:
-        return Finding("key", OK, "the server has the key that --server names", data=data)
+        return Finding("key", OK, "the server's key is the one in --server", data=data)
     if pin is not None:
-        return Finding("key", OK, "the server has the key that you know", data=data)
+        return Finding("key", OK, "the server has its pinned key", data=data)
     return Finding(
         "key",
         NOTE,
-        f"the server is new to you and shows {key}",
-        f"to be sure of it from the first contact ask whoever runs it: --server {server}/KEY",
+        f"first contact with this server, its key is {key}",
+        f"ask its operator for the key, then start with --server {server}/KEY",
         data,
     )
 
@@ -72,7 +72,7 @@ def key_refused(server: str, key: str, why: str) -> Finding:
         "key",
         FAIL,
         why,
-        "ask whoever runs the server, by another way, before you believe the new key",
+        "ask the server's operator over another channel before you accept the new key",
         {"server": server, "key": key},
         refused=True,
         code=Reason.OTHER_KEY,
@@ -84,7 +84,7 @@ def address_seen(observed: Address, local: Address) -> Finding:
     data: dict[str, object] = {"observed": host_port(*observed), "local": host_port(*local)}
     if observed[0] == local[0]:
         return Finding(
-            "address", OK, f"the server sees you as this machine has it: {observed[0]}", data=data
+            "address", OK, f"the server sees this machine's own address, {observed[0]}", data=data
         )
     text = f"the server sees you at {observed[0]}; this machine's address is {local[0]}"
     return Finding("address", OK, f"{text}, so a router is in between", data=data)
@@ -97,46 +97,46 @@ def calls_in(observed: Address, local: Address, announced: str = "") -> Finding:
         return Finding(
             "calls",
             NOTE,
-            f"others are told to call {announced}; whether that leads here was not tried",
-            "let somebody outside call you once; if it fails, look at the port forwarding",
+            f"peers are told to call {announced}, which was not tested from outside",
+            "ask a peer outside to call you; if it fails, check the port forwarding",
         )
     if seen.is_loopback:
         return Finding(
             "calls",
             NOTE,
-            "the server is on this machine, and cannot say how you are seen from outside",
-            "for others than those on this machine and its network ask a server elsewhere",
+            "the server is on this machine and cannot tell how other networks see you",
+            "for peers outside this network use a server elsewhere: --server HOST:PORT",
         )
     if observed[0] == local[0] and seen.is_private:
         return Finding(
             "calls",
             OK,
-            "people in the server's network can call you, unless a firewall here stops them; "
-            "of people elsewhere nothing is known",
+            "peers in the server's network can call you, unless a firewall here blocks them; "
+            "other networks were not tested",
         )
     if observed[0] == local[0]:
         return Finding(
             "calls",
             OK,
-            "your address is a public one of this machine: anybody can call you, unless a "
-            "firewall stops them, which was not tried",
+            "this machine has a public address: every peer can call you, unless a firewall "
+            "blocks them (not tested)",
         )
     if seen.is_private or (seen.version == 4 and seen in SHARED):
-        behind = "a router, and the server on another network within your provider or company"
+        behind = "a router, with the server in the network of your provider or company"
     else:
         behind = "a router"
     keeps = observed[1] == local[1]
     ports = (
-        "it kept the port number this time, which helps the two sides to meet"
+        "it kept the port number, which helps direct connections"
         if keeps
-        else "it changed the port number, which makes it harder to meet"
+        else "it changed the port number, which makes direct connections less likely"
     )
     return Finding(
         "calls",
         NOTE,
-        f"you are behind {behind}: nobody calls you straight away; {ports}",
-        "calls still come about where the server introduces the two or relays; to be called "
-        "directly, forward a TCP port and start with --port N --announce HOST:N",
+        f"you are behind {behind}, so peers cannot call you without help; {ports}",
+        "a server with introductions or a relay makes calls work; for direct calls forward a TCP "
+        "port and start with --port N --announce HOST:N",
         {"keeps_port": keeps},
     )
 
@@ -152,7 +152,7 @@ def clock(theirs: Wall, asked: Wall, answered: Wall) -> Finding:
         "clock",
         NOTE,
         f"your clock is {_span(abs(offset))} {side} the server's",
-        "set the one that is wrong: nothing is refused because of it, but times will look odd",
+        "correct the wrong clock: chats still work, but times look wrong",
         data,
     )
 
@@ -167,15 +167,15 @@ def beacons(
     data: dict[str, object] = {"interfaces": list(networks), "people": list(people)}
     bad = FAIL if wanted else NOTE
     if people:
-        count = "1 person is" if len(people) == 1 else f"{len(people)} people are"
+        count = "1 peer is" if len(people) == 1 else f"{len(people)} peers are"
         return Finding("beacon", OK, f"{count} nearby: {', '.join(people)}", data=data)
     if not networks:
-        why = trouble or "this machine is on no network"
+        why = trouble or "this machine is not on a network"
         return Finding(
             "beacon",
             bad,
-            f"nobody nearby can be heard: {why}",
-            "connect to a network; without one only people on this machine are found",
+            f"no peers nearby can be found: {why}",
+            "connect to a network; without one only peers on this machine are found",
             data,
         )
     where = ", ".join(networks)
@@ -183,15 +183,15 @@ def beacons(
         return Finding(
             "beacon",
             bad,
-            f"what is sent to people nearby on {where} does not come back to this machine",
-            "let UDP port 5555 through this machine's firewall",
+            f"beacons sent on {where} are not received on this machine",
+            "allow UDP port 5555 in this machine's firewall",
             data,
         )
     return Finding(
         "beacon",
         OK,
-        f"beacons can be sent and heard on {where}; nobody answered",
-        "if somebody here runs with --beacon, the network keeps its guests apart",
+        f"beacons can be sent and received on {where}, but no peer answered",
+        "if a peer here runs with --beacon, the network isolates its clients from each other",
         data,
     )
 

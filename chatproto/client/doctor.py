@@ -30,7 +30,14 @@ from chatproto.wire.bcp2_common import Address, Bcp2Message, Error
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
-from chatproto.wire.reasons import SERVER_KEY_NOT_NAMED, Reason
+from chatproto.wire.reasons import (
+    NO_SERVER_AT,
+    SERVER_HOST_UNKNOWN,
+    SERVER_KEY_NOT_NAMED,
+    SERVER_NOT_REACHED,
+    SERVER_SILENT,
+    Reason,
+)
 
 MOST_NAMES = 10
 """People nearby who are named."""
@@ -92,7 +99,7 @@ class Doctor:
             )
             self._skip("key", *SHUT)
             return
-        text = f"{line.name} answers, within {line.took * 1000:.0f} ms"
+        text = f"{line.name} answers within {line.took * 1000:.0f} ms"
         self._told(Finding("server", OK, text, data={"server": line.name}))
         try:
             await self._ask(line)
@@ -107,7 +114,7 @@ class Doctor:
             if line.shown is not None:
                 self._told(diagnostics.key_refused(line.name, line.shown, str(error)))
             else:
-                advice = "is that the port of a chatserver? a classic one is asked with --plain"
+                advice = "check host and port; for a classic server start the client with --plain"
                 self._told(Finding("key", FAIL, str(error), advice, code=error.reason))
             self._skip(*SHUT)
             return
@@ -120,9 +127,7 @@ class Doctor:
         except ServerRefused as error:
             self._refused(error)
         except ServerUnreachable as error:
-            self._told(
-                Finding("address", FAIL, str(error), "try again in a while", code=error.reason)
-            )
+            self._told(Finding("address", FAIL, str(error), "try again later", code=error.reason))
             self._skip(*SHUT[1:])
         else:
             self._told(diagnostics.address_seen(answer.observed, line.local))
@@ -131,12 +136,12 @@ class Doctor:
 
     def _refused(self, error: ServerRefused) -> None:
         if error.status == 405:
-            text = "the server is older than this program and cannot say how it sees you"
+            text = "the server is older than this program and cannot tell how it sees you"
             self._told(Finding("address", NOTE, text))
         else:
             key = self._patient.tls.identity.name
-            advice = f"whoever runs it has to let your key in: {key}"
-            text = f"the server refuses you: {error}"
+            advice = f"ask its operator to allow your key: {key}"
+            text = f"the server refused: {error}"
             self._told(Finding("address", FAIL, text, advice, refused=True, code=error.reason))
         self._skip(*SHUT[1:])
 
@@ -146,11 +151,11 @@ class Doctor:
             opened = await endpoint.listen(factory)
         except Exception as error:  # endpoints of plugins raise what they like
             why = getattr(getattr(error, "socketError", error), "strerror", None) or error
-            advice = "that is well if your own client has it; else choose another --port"
+            advice = "this is fine if your own client uses it; else choose another --port"
             self._told(Finding("port", NOTE, f"{what} cannot be opened: {why}", advice))
         else:
             await opened.stopListening()
-            self._told(Finding("port", OK, f"{what} can be opened for others to call"))
+            self._told(Finding("port", OK, f"{what} can be opened for incoming calls"))
 
     async def nearby(self) -> None:
         """Check which peers answer on the local networks."""
@@ -189,7 +194,7 @@ class Doctor:
 
     def _skip(self, *checks: str) -> None:
         for check in checks:
-            self._told(Finding(check, SKIP, "not known, for the server could not be asked"))
+            self._told(Finding(check, SKIP, "not checked: the server could not be asked"))
 
 
 class _Line:
@@ -217,17 +222,17 @@ class _Line:
         try:
             await connectProtocol(endpoint, self._line)
         except ConnectionRefusedError:
-            self.advice = "start the server, or look whether host and port are right"
-            raise ServerUnreachable(f"nothing listens at {self.name}") from None
+            self.advice = "start the server, or check host and port in --server"
+            raise ServerUnreachable(NO_SERVER_AT(server=self.name)) from None
         except DNSLookupError:
-            self.advice = "look at the name in --server, and whether this machine is online"
-            raise ServerUnreachable(f"there is no host {self._at[0]}") from None
+            self.advice = "check the name in --server, and that this machine is online"
+            raise ServerUnreachable(SERVER_HOST_UNKNOWN(host=self._at[0])) from None
         except TimeoutError:
-            self.advice = "look at the address, and whether a firewall is on the way"
-            raise ServerUnreachable(f"no answer from {self.name}") from None
+            self.advice = "check the address, and for a firewall on the path"
+            raise ServerUnreachable(SERVER_SILENT(server=self.name)) from None
         except Exception as error:  # every other way in which a system says that it cannot
-            self.advice = "look whether this machine is online"
-            raise ServerUnreachable(f"{self.name} cannot be reached: {error}") from None
+            self.advice = "check that this machine is online"
+            raise ServerUnreachable(SERVER_NOT_REACHED(server=self.name, error=error)) from None
         self.took = self._reactor.seconds() - began
         end = self._line.transport.getHost()
         self.local = str(end.host).removeprefix("::ffff:"), end.port

@@ -91,10 +91,10 @@ def _load(path: Path, data: bytes) -> Identity:
         private = load_pem_private_key(data, None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         raise KeyTrouble(
-            f"the key {path} is damaged: put a copy back, or move it away to begin with a new key"
+            f"the key {path} is damaged: restore a copy, or move it away to start with a new key"
         ) from None
     if not isinstance(private, Ed25519PrivateKey):
-        raise KeyTrouble(f"the key {path} is not an Ed25519 key")
+        raise KeyTrouble(f"the key {path} is not an Ed25519 key: restore yours, or move it away")
     _keep_secret(path)
     return make_identity(private)
 

@@ -98,15 +98,14 @@ class Pins:
         self._by_name: dict[str, dict[str, Pin]] = {}  # then by server
         self._by_key: dict[str, dict[tuple[str, str], Pin]] = {}
         if len(self._lines) > MOST_LINES:
-            raise PinTrouble(f"{where} has more than {MOST_LINES} lines")
+            raise PinTrouble(f"{where} has more than {MOST_LINES} lines: remove some")
         for number, line in enumerate(self._lines, 1):
             if line.strip() and not line.lstrip().startswith("#"):
                 pin = _read(line, number, where)
                 before = self._pins.get((pin.server, pin.name))
                 if before is not None:
                     raise PinTrouble(
-                        f"{where}, line {number}: it is about the same as line {before.line};"
-                        " remove the one that is wrong"
+                        f"{where}, line {number}: same id as line {before.line}, remove the wrong one"
                     )
                 self._keep(pin)
             elif (ignored := _ignored(line)) is not None:
@@ -151,7 +150,7 @@ class Pins:
             pin = replace(pin, line=known.line)
             self._lines[known.line - 1] = pin.text()
         elif len(self._lines) >= MOST_LINES:
-            raise PinTrouble(f"{self.where} is full: more than {MOST_LINES} lines")
+            raise PinTrouble(f"{self.where} is full: at most {MOST_LINES} lines, remove some")
         else:
             self._lines.append(pin.text())
             pin = replace(pin, line=len(self._lines))
@@ -234,11 +233,11 @@ def _load(path: Path) -> Pins:
     except FileNotFoundError:
         return Pins("", str(path))
     except UnicodeDecodeError:
-        raise PinTrouble(f"cannot read {path}: it is not UTF-8 text") from None
+        raise PinTrouble(f"cannot read {path}: it is not UTF-8 text, restore a copy") from None
     except OSError as error:
         raise PinTrouble(f"cannot read {path}: {error.strerror}") from None
     if len(data) > MOST_BYTES:
-        raise PinTrouble(f"{path} is larger than {MOST_BYTES} bytes")
+        raise PinTrouble(f"{path} is too large: at most {MOST_BYTES} bytes are read")
     return Pins(text, str(path))
 
 
@@ -264,7 +263,7 @@ def _parse(line: str, number: int) -> Pin | None:
 def _read(line: str, number: int, where: str) -> Pin:
     pin = _parse(line, number)
     if pin is None:
-        raise PinTrouble(f"{where}, line {number}: not a line of known keys; mend or remove it")
+        raise PinTrouble(f"{where}, line {number}: not a line of known keys, correct or remove it")
     return pin
 
 

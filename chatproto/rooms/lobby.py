@@ -131,7 +131,7 @@ class LobbyMembers:
         self._names[member] = name
         self._taken[look_alike(name)] = member
         here = {0: "nobody else is", 1: "1 other is"}.get(others, f"{others} others are")
-        greeting = f"* welcome, {name}: {here} here; /help tells what you can do"
+        greeting = f"* welcome, {name}: {here} here; /help lists commands"
         return member, [
             ToOne(member, greeting),
             ToOthers(member, f"* {name} joined", (Came(name),)),
@@ -145,11 +145,11 @@ class LobbyMembers:
         if _COMMAND.match(word):
             command = self._commands.get(word.lower())
             if command is None:
-                return [ToOne(member, f"* there is no {word}; /help lists what there is")]
+                return [ToOne(member, f"* unknown command {word}: /help lists the commands")]
             return command(member, rest.strip())
         name = self._names[member]
         if not self._may_speak(name):
-            return [ToOne(member, "* you may say nothing here just now")]
+            return [ToOne(member, "* not sent: you are muted in the lobby")]
         return [ToOthers(member, f"{name}: {printable(text)}", (Spoke(name, text),))]
 
     def left(self, member: int, reason: str = "") -> list[Effect]:
@@ -164,7 +164,7 @@ class LobbyMembers:
     def refused(self, member: int, error: RemoteError) -> list[Effect]:
         """The member sent what is over a limit: one line, and the end."""
         left = self.left(member, "sent too much at once")
-        return [ToOne(member, f"* {error}"), CloseMember(member), *left]
+        return [ToOne(member, f"* disconnected: {error.detail}"), CloseMember(member), *left]
 
     def _is_free(self, name: str) -> bool:
         taken = look_alike(name) in self._taken or look_alike(name) == look_alike(OPERATOR)
@@ -172,13 +172,18 @@ class LobbyMembers:
 
     def _nick(self, member: int, name: str) -> list[Effect]:
         if not ID.fullmatch(name):
-            return [ToOne(member, "* a name is letters, digits, '.', '_' and '-', at most 64")]
+            return [ToOne(member, "* a name has at most 64 letters, digits, '.', '_' and '-'")]
         old = self._names[member]
         if name == old:
             return [ToOne(member, f"* you are {name}")]
         operators = look_alike(name) == look_alike(OPERATOR)
         if self._taken.get(look_alike(name), member) != member or self._owned(name) or operators:
-            return [ToOne(member, f"* {name}, or what looks like it, is somebody else's name")]
+            return [
+                ToOne(
+                    member,
+                    f'* the name "{name}", or one that looks like it, is taken: choose another',
+                )
+            ]
         del self._taken[look_alike(old)]
         self._taken[look_alike(name)] = member
         self._names[member] = name
@@ -189,12 +194,18 @@ class LobbyMembers:
     def _msg(self, member: int, rest: str) -> list[Effect]:
         name, _, text = rest.partition(" ")
         if not text.strip():
-            return [ToOne(member, "* /msg NAME TEXT says something to one person")]
+            return [ToOne(member, "* /msg NAME TEXT sends a private message")]
         other = self.member_called(name)
         if other is None and name in self._others():
-            return [ToOne(member, f"* {name} takes private messages only where they are encrypted")]
+            return [
+                ToOne(member, f'* not sent: "{name}" accepts private messages only from chatclient')
+            ]
         if other is None:
-            return [ToOne(member, f"* nobody here is called {printable(name)}")]
+            return [
+                ToOne(
+                    member, f'* nobody here is called "{printable(name)}": /names lists who is here'
+                )
+            ]
         return [ToOne(other, f"{self._names[member]} (private): {printable(text)}")]
 
     def _list(self, member: int, _: str) -> list[Effect]:

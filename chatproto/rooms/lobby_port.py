@@ -103,16 +103,24 @@ class LobbyPort(Factory):
         number = self._lobby.member_called(name)
         if number is None:
             return False
-        left = self._lobby.left(number, "was put out")
-        self._carry_out([ToOne(number, "* you are put out"), CloseMember(number), *left])
+        left = self._lobby.left(number, "was removed")
+        self._carry_out(
+            [ToOne(number, "* you were removed from the lobby"), CloseMember(number), *left]
+        )
         return True
 
     def kick_from(self, banned: Callable[[str], bool]) -> None:
         """Put out all members whose address is `banned`."""
         for number, member in list(self._members.items()):
             if number in self._members and banned(member.host):
-                left = self._lobby.left(number, "was put out")
-                self._carry_out([ToOne(number, "* you are put out"), CloseMember(number), *left])
+                left = self._lobby.left(number, "was removed")
+                self._carry_out(
+                    [
+                        ToOne(number, "* you were removed from the lobby"),
+                        CloseMember(number),
+                        *left,
+                    ]
+                )
 
     # What a connection tells.
 
@@ -121,7 +129,7 @@ class LobbyPort(Factory):
         try:
             connection.number, effects = self._lobby.join()
         except RemoteError as error:
-            connection.add(f"* {error.detail}, come back later".encode())
+            connection.add(f"* {error.detail}: try again later".encode())
             connection.close()
             return
         self._members[connection.number] = connection

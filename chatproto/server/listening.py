@@ -36,7 +36,7 @@ class ListenSpec:
         if text.isascii() and text.isdigit():
             self._port = int(text)
             if self._port > 65535:
-                raise ValueError(f"there is no port {text}")
+                raise ValueError(f"{text} is no port: choose 0 to 65535")
             return
         try:
             self._endpoint = serverFromString(reactor, text)

@@ -10,7 +10,7 @@ from chatproto.server.port_service import PortService
 
 
 class LobbyService(PortService):
-    """Listens at `endpoint` for `port`'s connections; its members hear that the server stops."""
+    """Listens at `endpoint` for `port`'s connections; its members hear that the server is stopping."""
 
     def __init__(
         self, reactor: Any, endpoint: str, port: LobbyPort, say: Callable[[str], None] | None
@@ -19,4 +19,4 @@ class LobbyService(PortService):
         self._port = port
 
     def close_all(self) -> None:
-        self._port.close_all("the server stops")
+        self._port.close_all("the server is stopping")

@@ -50,5 +50,5 @@ class ServerOverview:
     def trouble(self) -> str:
         """Why it does not do all that it should, in one sentence; empty: it does."""
         if not self._server.running:
-            return "the server starts or stops"
+            return "the server is starting or stopping"
         return self._trouble()

@@ -60,5 +60,5 @@ class PortService(Service):
                 self._say(f"* {self._name} listening on {place_shown(place_of(port))}")
 
     def _deaf(self, failure: Failure) -> None:
-        self.log.failure("the port of the {name} cannot be listened on", failure, name=self._name)
+        self.log.failure("the {name} cannot listen on its port", failure, name=self._name)
         self._reactor.stop()

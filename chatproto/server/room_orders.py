@@ -73,7 +73,7 @@ def _whom(text: str) -> tuple[str, str, str]:
         return "", "", plain_ip(text)
     except RemoteError:
         if _LIKE_ADDRESS.fullmatch(text):
-            raise RemoteError(400, f"neither an id, a key nor an address: {text!r}") from None
+            raise RemoteError(400, f"{text!r} is no id, key or address") from None
         return read_client_id(text), "", ""
 
 
@@ -83,7 +83,7 @@ def _until(time: list[str], now: Wall) -> tuple[str, ...]:
         return ()
     match = _TIME.fullmatch(time[0])
     if match is None:
-        raise RemoteError(400, f"a time is like 90s, 10m, 2h or 7d, not {time[0]!r}")
+        raise RemoteError(400, f"{time[0]!r} is no duration: write 90s, 10m, 2h or 7d")
     return (date_of(now + int(match[1]) * _SECONDS[match[2]] if match[1] else now),)
 
 

@@ -127,7 +127,7 @@ class Terminal:
         elif " " in client_id:
             self._say(self._server.order("/kick", client_id))
         elif self._server.kick(client_id):
-            self._say(f"{client_id} is disconnected and no longer registered")
+            self._say(f'"{client_id}" is disconnected and no longer registered')
         else:
             self._say(f'no client has the id "{client_id}": /info lists them')
 
@@ -141,9 +141,9 @@ class Terminal:
         if not client_id:
             self._say("name an id: /free ID")
         elif self._server.free(client_id):
-            self._say(f"{client_id} is free now")
+            self._say(f'"{client_id}" is free: any key can register it now')
         else:
-            self._say(f'no key owns the id "{client_id}"')
+            self._say(f'no key owns the id "{client_id}": nothing to free')
 
     def _quit(self, _: str) -> None:
         self._server.stop()

@@ -336,7 +336,7 @@ PEER_AWAY = Sentence(Reason.NOT_FOUND, "{peer} is away")
 NO_CALLS = Sentence(Reason.NOT_FOUND, "nobody is calling")
 NO_CALL_OF = Sentence(Reason.NOT_FOUND, '"{what}" is not calling')
 NOT_IN_CONVERSATION = Sentence(
-    Reason.NOT_FOUND, 'you are in no conversation with "{peer}": /chat {peer} calls'
+    Reason.NOT_FOUND, 'no conversation with "{peer}": start one with /chat {peer}'
 )
 CANNOT_SWITCH = Sentence(Reason.NOT_FOUND, 'no conversation with "{peer}": /who lists yours')
 UNCONFIRMED_NAME = Sentence(

@@ -22,7 +22,9 @@ class AllowedTests(SynchronousTestCase):
 
     def test_a_line_that_is_no_key_is_told(self) -> None:
         error = self.assertRaises(AccountTrouble, read_allowed, f"{ONE}\n{ONE} bob\n", "friends")
-        self.assertEqual(str(error), "friends, line 2: not a key such as sha256:...")
+        self.assertEqual(
+            str(error), "friends, line 2: not a key: write sha256: and its 52 characters"
+        )
 
 
 class RereadTests(SynchronousTestCase):

@@ -80,9 +80,15 @@ class FileTests(SynchronousTestCase):
 
     def test_invalid_line_is_reported_with_its_number(self) -> None:
         for text, why in (
-            (f"a:{self.known}\nb:secret\n", "passwords, line 2: not a line of user:hash"),
-            (f"a b:{self.known}", "passwords, line 1: not a line of user:hash"),
-            (f"a:{self.known}\n\na:{self.known}", "passwords, line 3: a is there twice"),
+            (
+                f"a:{self.known}\nb:secret\n",
+                "passwords, line 2: not of the form user:hash",
+            ),
+            (
+                f"a b:{self.known}",
+                "passwords, line 1: not of the form user:hash",
+            ),
+            (f"a:{self.known}\n\na:{self.known}", 'passwords, line 3: "a" has a line already'),
         ):
             error = self.assertRaises(AccountTrouble, Passwords, text)
             self.assertEqual(str(error), why)
@@ -94,4 +100,4 @@ class FileTests(SynchronousTestCase):
         self.assertIn("UTF-8", str(self.assertRaises(AccountTrouble, load, path)))
         self.patch(passwords, "MOST_BYTES", 10)
         path.write_text("# a long comment\n")
-        self.assertIn("more than 10 bytes", str(self.assertRaises(AccountTrouble, load, path)))
+        self.assertIn("at most 10 bytes", str(self.assertRaises(AccountTrouble, load, path)))

@@ -221,7 +221,7 @@ class ProgramTests(SynchronousTestCase):
         member.makeConnection(HalfTransport())
         self.assertEqual(self.types("/rooms"), ["* #lobby: 1 member"])
         self.assertEqual(
-            self.types("/kick guest-1"), ["* guest-1 is disconnected and no longer registered"]
+            self.types("/kick guest-1"), ['* "guest-1" is disconnected and no longer registered']
         )
         self.assertEqual(
             self.types("/kick guest-1"), ['* no client has the id "guest-1": /info lists them']

@@ -287,7 +287,7 @@ class Mistakes(Both):
     def test_each_with_its_command(self) -> None:
         for ask, command, words in (
             (lambda: self.node.say("hello"), "say", "you are in no conversation"),
-            (lambda: self.node.msg("hello", "dora"), "msg", 'in no conversation with "dora"'),
+            (lambda: self.node.msg("hello", "dora"), "msg", 'no conversation with "dora"'),
             (lambda: self.node.switch("dora"), "switch", 'no conversation with "dora"'),
             (lambda: self.node.accept(), "accept", "nobody is calling"),
             (lambda: self.node.decline("dora"), "decline", '"dora" is not calling'),

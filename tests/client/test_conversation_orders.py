@@ -18,7 +18,7 @@ class MistakeTests(Case):
     def test_each_with_its_command(self) -> None:
         for ask, command, words in (
             (lambda: self.node.say("hello"), "say", "you are in no conversation"),
-            (lambda: self.node.msg("hello", "bob"), "msg", 'in no conversation with "bob"'),
+            (lambda: self.node.msg("hello", "bob"), "msg", 'no conversation with "bob"'),
             (lambda: self.node.switch("bob"), "switch", 'no conversation with "bob"'),
             (lambda: self.node.accept(), "accept", "nobody is calling"),
             (lambda: self.node.decline("bob"), "decline", '"bob" is not calling'),

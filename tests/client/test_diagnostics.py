@@ -40,15 +40,15 @@ class CallTests(SynchronousTestCase):
         self.assert_found(NOTE, "on this machine", "127.0.0.1", "127.0.0.1")
         self.assert_found(NOTE, "on this machine", "::1", "::1")
         self.assert_found(OK, "the server's network", "10.0.0.5", "10.0.0.5")
-        self.assert_found(OK, "a public one", "9.9.9.9", "9.9.9.9")
-        self.assert_found(OK, "a public one", "2606:4700::1", "2606:4700::1")
+        self.assert_found(OK, "public address", "9.9.9.9", "9.9.9.9")
+        self.assert_found(OK, "public address", "2606:4700::1", "2606:4700::1")
         self.assert_found(NOTE, "behind a router", "9.9.9.9", "10.0.0.5")
         self.assert_found(NOTE, "provider or company", "100.64.0.9", "10.0.0.5")
         self.assert_found(NOTE, "provider or company", "172.16.0.9", "10.0.0.5")
 
     def test_what_is_announced_is_not_judged(self) -> None:
         self.assert_found(
-            NOTE, "example.org:5000; whether that leads here was not tried", "9.9.9.9", "10.0.0.5",
+            NOTE, "example.org:5000, which was not tested from outside", "9.9.9.9", "10.0.0.5",
             announced="example.org:5000",
         )  # fmt: skip
 
@@ -92,7 +92,7 @@ class ClockTests(SynchronousTestCase):
 class BeaconTests(SynchronousTestCase):
     def test_who_answers_is_named(self) -> None:
         found = diagnostics.beacons(["eth0"], True, ["alice", "bob"], "", False)
-        self.assertEqual((found.state, found.text), (OK, "2 people are nearby: alice, bob"))
+        self.assertEqual((found.state, found.text), (OK, "2 peers are nearby: alice, bob"))
 
     def test_silence_is_no_fault_of_ours_but_a_firewall_is(self) -> None:
         self.assertEqual(diagnostics.beacons(["eth0"], True, [], "", True).state, OK)

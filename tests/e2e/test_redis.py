@@ -166,7 +166,7 @@ def test_the_lobby_in_bare_text_is_one(stage: Stage, redis: Redis, tmp_path: Pat
     for one in (here, there):
         one.expect("alice: hi all")
     there.say("/nick bob\n")
-    there.expect("somebody else's name")
+    there.expect("is taken: choose another")
     several.kill(0)
     there.expect("bob left")
     assert name != "bob"

@@ -24,7 +24,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(
             effects,
             [
-                ToOne(cid, "* welcome, guest-3: 2 others are here; /help tells what you can do"),
+                ToOne(cid, "* welcome, guest-3: 2 others are here; /help lists commands"),
                 ToOthers(cid, "* guest-3 joined"),
             ],
         )
@@ -78,7 +78,7 @@ class LobbyTests(SynchronousTestCase):
         self.lobby.said(self.bob, "/nick bill")
         for name in ("bill", "BILL", "biII", "b1ll", "owned"):
             (effect,) = self.said(f"/nick {name}")
-            self.assertIn("somebody else", getattr(effect, "text", ""))
+            self.assertIn("is taken", getattr(effect, "text", ""))
 
     def test_one_may_respell_ones_own_name(self) -> None:
         self.said("/nick ann")
@@ -104,17 +104,18 @@ class LobbyTests(SynchronousTestCase):
 
     def test_msg_needs_somebody_and_something(self) -> None:
         self.assertEqual(
-            self.said("/msg nobody hi"), [ToOne(self.ann, "* nobody here is called nobody")]
+            self.said("/msg nobody hi"),
+            [ToOne(self.ann, '* nobody here is called "nobody": /names lists who is here')],
         )
         self.assertEqual(
             self.said("/msg guest-2"),
-            [ToOne(self.ann, "* /msg NAME TEXT says something to one person")],
+            [ToOne(self.ann, "* /msg NAME TEXT sends a private message")],
         )
 
     def test_a_mistyped_command_is_not_said_aloud(self) -> None:
         self.assertEqual(
             self.said("/mgs guest-2 secret"),
-            [ToOne(self.ann, "* there is no /mgs; /help lists what there is")],
+            [ToOne(self.ann, "* unknown command /mgs: /help lists the commands")],
         )
 
     def test_a_path_is_said(self) -> None:
@@ -138,7 +139,7 @@ class LobbyTests(SynchronousTestCase):
         self.assertEqual(
             effects,
             [
-                ToOne(self.ann, "* 413 too large: a line of more than 5 bytes"),
+                ToOne(self.ann, "* disconnected: a line of more than 5 bytes"),
                 CloseMember(self.ann),
                 ToOthers(self.ann, "* guest-1 left (sent too much at once)"),
             ],

@@ -146,7 +146,7 @@ class PortTests(SynchronousTestCase):
         dan = Member(self.port)
         self.ann.send(b"after\n")
         self.turn()
-        here = "* welcome, guest-4: 3 others are here; /help tells what you can do\n"
+        here = "* welcome, guest-4: 3 others are here; /help lists commands\n"
         self.assertEqual(dan.hears(), f"{here}guest-1: after\n")
         self.assertEqual(self.cid.hears(), "guest-1: before\n* guest-4 joined\nguest-1: after\n")
 
@@ -208,7 +208,7 @@ class PortTests(SynchronousTestCase):
     def test_a_line_past_the_limit_is_told_and_ends_it(self) -> None:
         self.ann.send(b"x" * 102 + b"\n")
         self.turn()
-        self.assertEqual(self.ann.hears(), "* 413 too large: a line of more than 100 bytes\n")
+        self.assertEqual(self.ann.hears(), "* disconnected: a line of more than 100 bytes\n")
         self.assertTrue(self.ann.transport.half_closed)
         self.assertEqual(self.bob.hears(), "* guest-1 left (sent too much at once)\n")
 
@@ -267,7 +267,7 @@ class PortTests(SynchronousTestCase):
     def test_a_full_lobby_says_so(self) -> None:
         port = LobbyPort(self.clock, LobbyMembers(Limits(lobby_members=0)), LIMITS)
         dan = Member(port)
-        self.assertEqual(dan.hears(), "* the lobby is full, come back later\n")
+        self.assertEqual(dan.hears(), "* the lobby is full: try again later\n")
         self.assertTrue(dan.transport.half_closed)
 
     def test_an_address_that_is_not_admitted_gets_no_connection(self) -> None:
@@ -296,19 +296,19 @@ class PortTests(SynchronousTestCase):
             self.assertRegex(self.bob.hears(), r"^\* guest-\d left\n$")
 
     def test_all_members_are_told_before_a_stop(self) -> None:
-        self.port.close_all("the server stops")
-        self.assertEqual(self.ann.hears(), "* the server stops\n")
+        self.port.close_all("the server is stopping")
+        self.assertEqual(self.ann.hears(), "* the server is stopping\n")
         self.assertTrue(self.ann.transport.half_closed)
         self.ann.goes()
         self.turn()
-        self.assertEqual(self.bob.hears(), "* the server stops\n")
+        self.assertEqual(self.bob.hears(), "* the server is stopping\n")
 
     def test_the_operator_can_put_somebody_out(self) -> None:
         self.assertFalse(self.port.kick("nobody"))
         self.assertTrue(self.port.kick("guest-1"))
         self.turn()
-        self.assertEqual(self.ann.hears(), "* you are put out\n")
-        self.assertEqual(self.bob.hears(), "* guest-1 left (was put out)\n")
+        self.assertEqual(self.ann.hears(), "* you were removed from the lobby\n")
+        self.assertEqual(self.bob.hears(), "* guest-1 left (was removed)\n")
 
 
 class AnySplitTests(SynchronousTestCase):

@@ -151,7 +151,7 @@ class MetricsTests(Served):
         self.assertIn(" 503 ", status)
         self.assertEqual(body, f"{self.trouble}\n")
         self.trouble, self.server.running = "", False
-        self.assertEqual((await self.get("/health"))[1], "the server starts or stops\n")
+        self.assertEqual((await self.get("/health"))[1], "the server is starting or stopping\n")
 
     async def test_there_is_nothing_else(self) -> None:
         self.watched()

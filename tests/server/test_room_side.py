@@ -374,9 +374,9 @@ class RoomsTests(Served):
         self.types(guest, "/names")
         self.assertEqual(self.reads(screen), "* here: guest-1, alice, bob, carol\n")
         self.types(guest, "/msg bob psst")
-        self.assertIn("only where they are encrypted", self.reads(screen))
+        self.assertIn("private messages only from chatclient", self.reads(screen))
         self.types(guest, "/nick alice")
-        self.assertIn("somebody else's name", self.reads(screen))
+        self.assertIn("is taken: choose another", self.reads(screen))
         self.types(guest, "/nick gus")
         self.reads(screen)
         await self.ask(bob, bcp2_rooms.Part(3, "#lobby"))
@@ -405,10 +405,11 @@ class RoomsTests(Served):
         self.rooms.order(bcp2_rooms.Ban(0, "#lobby", address=guest.host, until=date_of(Wall(4e9))))
         self.assertEqual(
             self.reads(screen),
-            f"* the operator banned {guest.host} until 2096-10-02 07:06 UTC\n* you are put out\n",
+            f"* the operator banned {guest.host} until 2096-10-02 07:06 UTC\n"
+            "* you were removed from the lobby\n",
         )
         await self.heard(alice, count=3)
-        self.assertEqual(alice.got[2], bcp2_rooms.Parted("#lobby", "guest-1", "was put out"))
+        self.assertEqual(alice.got[2], bcp2_rooms.Parted("#lobby", "guest-1", "was removed"))
         guest.connectionLost()
 
     async def test_the_operator_mutes_and_puts_out_who_is_there_in_bare_text(self) -> None:
@@ -428,9 +429,9 @@ class RoomsTests(Served):
         self.rooms.order(bcp2_rooms.Mute(0, "#lobby", "guest-1"))
         self.assertEqual(self.reads(screen), "* the operator muted guest-1\n")
         self.types(guest, "hello")
-        self.assertEqual(self.reads(screen), "* you may say nothing here just now\n")
+        self.assertEqual(self.reads(screen), "* not sent: you are muted in the lobby\n")
         self.rooms.order(bcp2_rooms.Kick(0, "#lobby", "guest-1"))
-        self.assertIn("* you are put out\n", self.reads(screen))
+        self.assertIn("* you were removed from the lobby\n", self.reads(screen))
         await self.heard(alice, count=3)
         self.assertEqual(
             alice.got,

@@ -75,7 +75,7 @@ class TerminalTests(SynchronousTestCase):
 
     def test_kick_forgets_a_client(self) -> None:
         self.assertEqual(
-            self.typed("/kick bob"), ["* bob is disconnected and no longer registered"]
+            self.typed("/kick bob"), ['* "bob" is disconnected and no longer registered']
         )
         self.assertNotIn("bob", self.server.clients)
         self.assertEqual(
@@ -122,8 +122,12 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(self.typed("xyz"), ["* unknown command xyz: /help lists the commands"])
 
     def test_an_id_is_freed(self) -> None:
-        self.assertEqual(self.typed("/free owned"), ["* owned is free now"])
-        self.assertEqual(self.typed("/free other"), ['* no key owns the id "other"'])
+        self.assertEqual(
+            self.typed("/free owned"), ['* "owned" is free: any key can register it now']
+        )
+        self.assertEqual(
+            self.typed("/free other"), ['* no key owns the id "other": nothing to free']
+        )
         self.assertEqual(self.typed("/free"), ["* name an id: /free ID"])
 
     def test_what_is_done_in_rooms_is_an_order(self) -> None:

@@ -278,7 +278,7 @@ class SendTextTests(WorkTests):
             self.assertEqual(work.doing(who("open")), "")
 
     def test_no_way_to_them_and_no_outbox(self) -> None:
-        nobody = event("error", command="msg", text='in no conversation with "bob"')
+        nobody = event("error", command="msg", text='no conversation with "bob"')
         self.assertIn("refused", self.ends(
             SendText("bob", "hi"), 5, who(), unreached("connection refused"), nobody
         ))  # fmt: skip
