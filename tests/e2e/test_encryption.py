@@ -135,7 +135,7 @@ def test_a_person_with_another_key_is_refused_and_trusted_when_told(stage: Stage
     bob.send_line("/quit")
     assert bob.wait() == 0
     server.send_line("/free bob")
-    server.expect('* "bob" is free')
+    server.expect('* "bob" is free: any key can register it now')
     other = person(stage, "bob", port)
     alice.forget()
     alice.send_line("/chat bob")
