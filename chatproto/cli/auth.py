@@ -51,7 +51,7 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
         self["auth"] = []
 
     def opt_auth(self, text: str) -> None:
-        """Accounts: argon2:FILE or another of --help-auth, may be repeated"""
+        """Accounts: argon2:FILE or another of --help-auth (may be repeated)"""
         self["auth"].append(text)
 
     def parseArgs(self, *arguments: str) -> None:

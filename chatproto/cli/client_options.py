@@ -72,9 +72,9 @@ class Options(ProgramOptions):
 
     synopsis = "chatclient [options]"
     longdesc = (
-        "Chat from one terminal to another. Type /help once it runs. For scripts there are "
-        "chatclient send, send-file, receive and info: chatclient send --help. "
-        "chatclient doctor finds out what prevents connections."
+        "Chat from one terminal to another. Type /help once it runs. Scripts use chatclient send, "
+        "send-file, receive and info (chatclient send --help explains them). chatclient doctor finds "
+        "what prevents connections."
     )
     logs_to = "chatclient.log"
     interactive: ClassVar[bool] = True
@@ -87,7 +87,7 @@ class Options(ProgramOptions):
             None,
             "Your id: letters, digits, '.', '_', '-' (default: your login name)",
         ],
-        ["port", "p", "0", "Where peers reach you: a port or a Twisted server endpoint (0: any)"],
+        ["port", "p", "0", "Port where peers reach you, or a Twisted server endpoint (0: any)"],
         [
             "dialect",
             None,
@@ -118,7 +118,7 @@ class Options(ProgramOptions):
             "accept",
             None,
             "ask",
-            "Accept files: ask, known, verified (safety number compared), none",
+            "Files to accept: ask, known, verified (safety number compared), none",
         ],
         ["downloads", None, None, "Folder for received files (default: the platform's)"],
         [
@@ -127,7 +127,7 @@ class Options(ProgramOptions):
             "0",
             "Limit for sent files in bytes a second, such as 500K or 2M (0: none)",
         ],
-        ["ping", None, "30", "Seconds of silence after which a peer is sent a ping"],
+        ["ping", None, "30", "Seconds without data after which a peer is pinged"],
         ["user", None, None, "Your account at the server (the password is asked for)"],
         ["password-file", None, None, "File with the password of --user in its first line"],
         ["path", None, "auto", "Paths to peers: direct (never the relay), relay (only it), auto"],
@@ -135,19 +135,19 @@ class Options(ProgramOptions):
             "answer",
             None,
             "known",
-            "Accept calls at once: all, known, none (you are asked about the others)",
+            "Calls to accept without asking: all, known, none",
         ],
     ]
     optFlags = [
         ["plain", None, "Speak the classic dialect to the server, with --open"],
         ["open", None, "Accept unencrypted calls, and call peers that have no key"],
-        ["half-duplex", None, "Take turns"],
+        ["half-duplex", None, "Take turns, so that only one peer can send at a time"],
         ["no-bell", None, "Ring no bell and send no notification for messages and calls"],
-        ["rejoin", None, "With --ui json too: be in the rooms again in which you were last"],
+        ["rejoin", None, "Rejoin the rooms of the last run with --ui json too"],
         ["time", None, "Begin each line with the local time (plain interface)"],
         ["no-log", None, "Keep no message texts in the log, only delivery state"],
         ["beacon", None, "Announce yourself on the local network, and find peers there"],
-        ["unlisted", None, "Appear in no list, be found only by the keys of --allow"],
+        ["unlisted", None, "Appear in no list, and let only the keys of --allow find you"],
     ]
 
     def __init__(self) -> None:
@@ -195,40 +195,40 @@ class Options(ProgramOptions):
         return [*more, *words]
 
     def opt_server(self, text: str) -> None:
-        """host:port of the server, host:port/KEY, or 'none'; may be repeated [default: 127.0.0.1:5555]"""
+        """host:port or host:port/KEY of the server, or none (may be repeated) [default: 127.0.0.1:5555]"""
         if len(self["server"]) >= MOST_SERVERS:
             raise WrongOption(f"--server can be given {MOST_SERVERS} times at most")
         self["server"].append(text)
 
     def opt_allow(self, key: str) -> None:
-        """A key that may find you with --unlisted, may be repeated"""
+        """Key that can find you with --unlisted (may be repeated)"""
         if KEY.fullmatch(key) is None:
-            raise WrongOption(f"--allow wants a key such as sha256:..., not {key!r}")
+            raise WrongOption(f"--allow takes a key such as sha256:..., not {key!r}")
         if len(self["allow"]) >= MOST_ALLOWED:
             raise WrongOption(f"--allow can name {MOST_ALLOWED} keys at most")
         self["allow"].append(key)
 
     def opt_autojoin(self, text: str) -> None:
-        """A room to be in from the start, may be repeated; in the file of options also 'ROOM key=KEY'"""
+        """Room to join at the start (may be repeated), in the config file also 'ROOM key=KEY'"""
         room, _, key = text.partition(" key=")
         try:
             name = read_room(room if room.startswith("#") else f"#{room}")
             self["autojoin"][name] = read_secret(key)
         except RemoteError:
-            raise WrongOption("--autojoin wants a room, such as tea or 'tea key=KEY'") from None
+            raise WrongOption("--autojoin takes a room, such as tea or 'tea key=KEY'") from None
         if len(self["autojoin"]) > MOST_AUTOJOIN:
             raise WrongOption(f"--autojoin can name {MOST_AUTOJOIN} rooms at most")
 
     def opt_farewell(self, word: str) -> None:
-        """A word that ends a talk in bare text, besides quit, over, exit, bye; may be repeated"""
+        """Word that ends a plain-text conversation, besides quit, over, exit, bye (may be repeated)"""
         if len(self["farewell"]) >= MOST_FAREWELLS:
             raise WrongOption(f"--farewell can be given {MOST_FAREWELLS} times at most")
         if not word.isprintable() or not 0 < len(word) <= FAREWELL_LENGTH or word != word.strip():
-            raise WrongOption(f"--farewell wants a word of at most {FAREWELL_LENGTH} characters")
+            raise WrongOption(f"--farewell takes a word of at most {FAREWELL_LENGTH} characters")
         self["farewell"].append(word)
 
     def opt_announce(self, address: str) -> None:
-        """host:port to tell others instead of what is found out, may be repeated"""
+        """host:port where peers reach you, instead of the detected one (may be repeated)"""
         if len(self["announce"]) >= ADDRESSES:
             raise WrongOption(f"--announce can name {ADDRESSES} addresses at most")
         self["announce"].append(self._address("announce", address))
@@ -240,12 +240,14 @@ class Options(ProgramOptions):
             self["id"] = read_client_id(self["id"]) if self["id"] is not None else login_id()
         except RemoteError:
             raise WrongOption(
-                f"--id {self['id']!r} is no id: it begins with a letter or digit and has at most 64 "
-                "letters, digits, '.', '_', '-'"
+                f"--id {self['id']!r} is not a valid id: start with a letter or digit, and use at most "
+                "64 letters, digits, '.', '_', '-'"
             ) from None
         self["port"] = endpoint_text(self["port"])
         if self["port"].startswith("stdio:"):
-            raise WrongOption(f"--port {self['port']!r} is no port where others could reach you")
+            raise WrongOption(
+                f"--port {self['port']!r} cannot accept connections: give a port or an endpoint"
+            )
         self._servers()
         self._announced()
         self._seconds("ping")
@@ -254,7 +256,9 @@ class Options(ProgramOptions):
         self._folders()
         self._account()
         if self["beacon"] and self["plain"]:
-            raise WrongOption("--beacon tells your key, and with --plain there is none")
+            raise WrongOption(
+                "--beacon announces your key, which --plain does not use: leave one of them out"
+            )
         self["dialect-chosen"] = self["dialect"] is not None
         self["dialect"] = self["dialect"] or "canon"
         self._one_of("dialect", tuple(DIALECTS))
@@ -274,9 +278,7 @@ class Options(ProgramOptions):
             return
         parent: Any = self.parent
         if parent is not None and not (parent.get("nodaemon", True) or parent.get("debug")):
-            raise WrongOption(
-                "the client needs -n, as it talks at your terminal: twistd -n chatclient"
-            )
+            raise WrongOption("the client needs your terminal: start it with twistd -n chatclient")
         if self["ui"] == "auto" and self["plain"]:
             self["ui"] = "plain"
         if self["ui"] not in ("auto", "full"):
@@ -287,7 +289,7 @@ class Options(ProgramOptions):
             install_reactor()
             return
         if self["ui"] == "full":
-            raise WrongOption(f"--ui full cannot be: {missing}")
+            raise WrongOption(f"--ui full is not possible: {missing}")
         self["ui"] = "plain"
         if any_terminal():
             say_wrong(f"{self.program}: plain interface, because {missing}")
@@ -301,7 +303,7 @@ class Options(ProgramOptions):
             self["downloads"] = Path("/") if self["plain"] else default_folder("downloads", folder)
         wrong = what_is_in_the_way(self["downloads"])
         if wrong is not None:
-            raise WrongOption(f"--downloads {str(self['downloads'])!r}: {wrong} is no folder")
+            raise WrongOption(f"--downloads {str(self['downloads'])!r}: {wrong} is not a folder")
         if self["home"] is not None:
             self["home"] = local_option("home", self["home"])
         else:
@@ -334,12 +336,16 @@ class Options(ProgramOptions):
         for text in texts if texts != ["none"] else []:
             address, slash, key = text.partition("/")
             if slash and KEY.fullmatch(key) is None:
-                raise WrongOption(f"--server {text!r} has no key behind the slash")
+                raise WrongOption(
+                    f"--server takes a key such as sha256:... after the slash, not {key!r}"
+                )
             if key:
                 keys.add(key)
             self["servers"].append(self._address("server", address))
         if len(keys) > 1:
-            raise WrongOption("--server names two keys: servers of one directory have one key")
+            raise WrongOption(
+                "--server names two keys: servers of one directory share one, give only that"
+            )
         self["server-key"] = keys.pop() if keys else None
         self["server"] = self["servers"][0] if self["servers"] else None
 
@@ -347,31 +353,33 @@ class Options(ProgramOptions):
         """Check `--announce`: literal addresses, except for `--plain`, which may announce a name."""
         named = [host for host, _ in self["announce"] if not is_address(host)]
         if named and not self["plain"]:
-            raise WrongOption(f"--announce wants an address, not the name {named[0]!r}")
+            raise WrongOption(f"--announce takes an address, not the name {named[0]!r}")
         for host, port in self["announce"]:
             if not port or (is_address(host) and _is_nobodys(ip_address(host))):
                 where = host_port(host, port)
-                raise WrongOption(f"--announce {where!r} is no place where anybody can be reached")
+                raise WrongOption(
+                    f"--announce {where!r} cannot be reached by peers: give another address"
+                )
 
     def _account(self) -> None:
         if self["user"] is None:
             if self["password-file"] is not None:
-                raise WrongOption("--password-file is for --user")
+                raise WrongOption("--password-file needs --user NAME")
         elif USER.fullmatch(self["user"]) is None:
-            raise WrongOption(f"--user {self['user']!r} is no name of an account")
+            raise WrongOption(f"--user {self['user']!r} is not a valid account name")
         elif self["plain"]:
-            raise WrongOption("--user and its password go only where --plain does not: inside TLS")
+            raise WrongOption("--user needs TLS, which --plain does not use: leave one of them out")
 
     def _address(self, name: str, text: str) -> tuple[str, int]:
         try:
             return read_host_port(text)
         except RemoteError:
-            raise WrongOption(f"--{name} wants host:port, not {text!r}") from None
+            raise WrongOption(f"--{name} takes host:port, not {text!r}") from None
 
     def _rate(self, text: str) -> float:
         found = RATE.fullmatch(text)
         if found is None:
-            raise WrongOption(f"--rate wants bytes a second, such as 500K or 2M, not {text!r}")
+            raise WrongOption(f"--rate takes bytes a second, such as 500K or 2M, not {text!r}")
         return float(found[1]) * {"": 1, "K": 1e3, "M": 1e6, "G": 1e9}[found[2].upper()]
 
     def _seconds(self, name: str) -> None:
@@ -381,7 +389,7 @@ class Options(ProgramOptions):
             seconds = 0.0
         if not SHORTEST_PING <= seconds <= 3600:
             wants = f"a number of seconds from {SHORTEST_PING} to 3600"
-            raise WrongOption(f"--{name} wants {wants}, not {self[name]!r}")
+            raise WrongOption(f"--{name} takes {wants}, not {self[name]!r}")
         self[name] = seconds
 
     def _time_format(self) -> None:
@@ -392,7 +400,7 @@ class Options(ProgramOptions):
             shown = ""
         if len(text) > MOST_FORMAT or not 0 < len(shown) <= MOST_FORMAT or not shown.isprintable():
             raise WrongOption(
-                f"--time-format wants a format such as %H:%M, of at most {MOST_FORMAT} characters, "
+                f"--time-format takes a format such as %H:%M, of at most {MOST_FORMAT} characters, "
                 f"not {text[:MOST_FORMAT]!r}"
             )
 

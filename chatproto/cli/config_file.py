@@ -80,7 +80,7 @@ def read_config(path: Path, takes: Takes, needed: bool) -> ConfigFile | None:
     except UnicodeDecodeError:
         raise WrongOption(f"{path} is not UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
-        raise WrongOption(f"{path} is not TOML: {error}") from None
+        raise WrongOption(f"{path} is not valid TOML: {error}") from None
     values = {name: _texts(path, name, value, takes) for name, value in found.items()}
     return ConfigFile(
         path, {name: one for name, one in values.items() if one is not None}, readable
@@ -91,15 +91,15 @@ def _texts(path: Path, name: str, value: Any, takes: Takes) -> tuple[str, ...] |
     """Return the texts of an option; None for a flag that is off. Raises WrongOption."""
     if name not in takes or name in NOT_HERE:
         near = get_close_matches(name, set(takes) - set(NOT_HERE), 1, LIKE)
-        hint = f"; did you mean {near[0]}?" if near else ""
-        raise WrongOption(f"{path}: {name[:40]!r} is no option that a file may have{hint}")
+        hint = f" (did you mean {near[0]}?)" if near else ""
+        raise WrongOption(f"{path}: {name[:40]!r} is not an option for this file{hint}")
     if not takes[name]:
         if not isinstance(value, bool):
-            raise WrongOption(f"{path}: {name} is true or false")
+            raise WrongOption(f"{path}: {name} must be true or false")
         return () if value else None
     several = value if isinstance(value, list) else [value]
     if len(several) > MOST_VALUES:
         raise WrongOption(f"{path}: {name} has more than {MOST_VALUES} values")
     if any(isinstance(one, bool) or not isinstance(one, str | int | float) for one in several):
-        raise WrongOption(f"{path}: {name} is a text, a number, or a list of them")
+        raise WrongOption(f"{path}: {name} must be a text, a number, or a list of them")
     return tuple(map(str, several))

@@ -38,13 +38,13 @@ class DoctorOptions(Options):
     """The client's options: what it would do is looked at, and nothing of it is done."""
 
     longdesc = (
-        "Looks whether the server answers and has the right key, what address it sees, whether anybody can "
-        "call, whether people nearby are heard, and at the clock; and says what to do. It changes nothing "
-        "and registers nobody: your client may run meanwhile. Exit code 0: nothing is in the way, 3: a "
-        "server refuses you or shows another key, 5: something else is."
+        "Check what prevents connections, and suggest what to do. The checks cover the server and its key, "
+        "your public address, whether peers can call you, the local network and the clock. It changes "
+        "nothing, so your client can keep running. Exit code 0: no problem found, 3: a server refuses "
+        "you or shows another key, 5: another problem."
     )
     interactive = False
-    optFlags = [["json", None, "Tell every finding on standard output, one JSON object a line"]]
+    optFlags = [["json", None, "Print every finding as one JSON object a line"]]
 
     @property
     def program(self) -> str:
@@ -57,9 +57,7 @@ class DoctorOptions(Options):
         """Check the options; open no file, because a running client may have it open."""
         self.check()
         if self["plain"]:
-            raise WrongOption(
-                "what goes on with --plain is seen with chatserver --trace and netcat"
-            )
+            raise WrongOption("doctor has no checks for --plain: use chatserver --trace and netcat")
 
 
 class Checkup:
@@ -89,7 +87,7 @@ class Checkup:
             return
         doctor = Doctor(self._reactor, patient, self.tell, random.SystemRandom().getrandbits)
         if not options["servers"]:
-            self.tell(Finding("server", NOTE, "there is none (--server none)"))
+            self.tell(Finding("server", NOTE, "no server is used (--server none)"))
         for host, port in options["servers"]:
             await doctor.server(host, port)
         if options["port"] != "tcp:0":
@@ -111,7 +109,7 @@ class Checkup:
                     "home",
                     FAIL,
                     str(error),
-                    "put right what it names, or use another --home",
+                    "repair the file it names, or use another --home",
                     code=code,
                 )
             )
@@ -121,9 +119,7 @@ class Checkup:
                 Finding("home", OK, f"your key is {identity.name}", data={"key": identity.name})
             )
         else:
-            self.tell(
-                Finding("home", NOTE, f"there is no key in {home} yet: your first start makes it")
-            )
+            self.tell(Finding("home", NOTE, f"no key in {home} yet: the first start creates it"))
         return Patient(
             Tls(identity),
             file.pins,
@@ -149,7 +145,7 @@ class Checkup:
 
     def _end(self, result: object) -> None:
         if result is not None:
-            sentence = f"it was not over within {LATE:g} s"
+            sentence = f"not finished within {LATE:g} s"
             self.tell(Finding("doctor", FAIL, sentence, "try again", code=Reason.TIMEOUT))
         self.code = exit_code(self._found)
         if self._options["json"]:

@@ -21,7 +21,7 @@ def why_not_full(parent: Any, environ: Mapping[str, str]) -> str:
     """
     for stream, called in ((sys.__stdin__, "standard input"), (sys.__stdout__, "standard output")):
         if stream is None or not stream.isatty():
-            return f"{called} is no terminal"
+            return f"{called} is not a terminal"
     if environ.get("TERM", "dumb") in ("", "dumb"):
         return "TERM=dumb names a terminal that can only print lines"
     if not _in_foreground():

@@ -41,7 +41,7 @@ def endpoint_text(text: str) -> str:
     """
     if text.isascii() and text.isdigit():
         if len(text) > 20 or int(text) > 65535:
-            raise WrongOption(f"there is no port {text[:20]}: they end at 65535")
+            raise WrongOption(f"port {text[:20]} is out of range: use 0 to 65535")
         return f"tcp:{int(text)}"
     from twisted.internet.endpoints import serverFromString  # needs TLS, which takes long to load
 
@@ -50,7 +50,7 @@ def endpoint_text(text: str) -> str:
     except Exception as error:
         # Plugins parse it too, and raise what they like.
         if text.startswith("systemd:") and isinstance(error, LookupError):
-            raise WrongOption(f"systemd has handed over no socket that is {text!r}") from None
+            raise WrongOption(f"systemd passed no socket for {text!r}") from None
         raise WrongOption(
             f"{text!r} is neither a port nor an endpoint such as tcp:5555:interface=127.0.0.1"
         ) from None
@@ -95,7 +95,7 @@ def default_folder(name: str, find: Callable[[], str]) -> Path:
     except (RuntimeError, KeyError):
         folder = Path()
     if not folder.is_absolute():
-        raise WrongOption(f"--{name} is wanted: this user has no home folder")
+        raise WrongOption(f"--{name} is missing: this user has no home folder")
     return folder
 
 
@@ -191,7 +191,7 @@ class ProgramOptions(Options):
 
     def parseArgs(self, *arguments: str) -> None:
         if arguments:
-            raise WrongOption(f"{arguments[0]!r} is not an option")
+            raise WrongOption(f"unknown argument {arguments[0]!r}")
 
     def postOptions(self) -> None:
         self.check()

@@ -48,13 +48,13 @@ class ServerOptions(AuthOptions):
     """The options of `twistd chatserver`."""
 
     longdesc = (
-        "Introduces clients, which then chat directly. Type /help once it runs: it reads commands from "
-        "its standard input. `chatserver passwd --help` explains accounts."
+        "Introduce clients, which then chat directly. Type /help once it runs. chatserver passwd "
+        "--help explains accounts, chatserver backup --help copies of the store."
     )
     logs_to = "chatserver.log"
 
     optParameters = [
-        ["lobby", None, None, "Port or endpoint of a broadcast chat in bare text (default: none)"],
+        ["lobby", None, None, "Port or endpoint of a broadcast chat in plain text (default: none)"],
         [
             "store",
             None,
@@ -75,10 +75,20 @@ class ServerOptions(AuthOptions):
             "classic-lease",
             None,
             None,
-            "How long a classic registration lasts after a request (12h)",
+            "Lifetime of a classic registration after its last request (default: 12h)",
         ],
-        ["lease", None, None, "How long a registration with a key outlives its connection (3600s)"],
-        ["keep-names", None, None, "How long an id belongs to its key after its last use (30d)"],
+        [
+            "lease",
+            None,
+            None,
+            "Lifetime of a keyed registration without a connection (default: 3600s)",
+        ],
+        [
+            "keep-names",
+            None,
+            None,
+            "Time that an unused id stays reserved for its key (default: 30d)",
+        ],
         [
             "metrics",
             None,
@@ -89,12 +99,17 @@ class ServerOptions(AuthOptions):
             "advertise",
             None,
             None,
-            "host:port where clients of other servers reach this relay (default: found out)",
+            "host:port where clients of other servers reach this relay (default: detected)",
         ],
-        ["relay", None, "on", "off, or bytes a second for each pipe such as on:1M"],
+        [
+            "relay",
+            None,
+            "on",
+            "on, off, or on:RATE with bytes a second for each stream, such as on:1M",
+        ],
     ]
     optFlags = [
-        ["durable", None, "Acknowledged data survives a power failure (sqlite:, slower)"],
+        ["durable", None, "Keep acknowledged data through a power failure (sqlite: only, slower)"],
         ["trace", None, "Print every message received and sent"],
         ["quiet", None, "Print nothing but answers to commands"],
         ["blur", None, "Hide the end of addresses in output and log"],
@@ -106,13 +121,13 @@ class ServerOptions(AuthOptions):
         self["limits"] = []
 
     def opt_port(self, text: str) -> None:
-        """Port or Twisted server endpoint, may be repeated [default: 5555 on all addresses]"""
+        """Port or Twisted server endpoint (may be repeated) [default: 5555 on all addresses]"""
         self["port"].append(text)
 
     opt_p = opt_port
 
     def opt_limits(self, text: str) -> None:
-        """NAME=VALUE sets a limit, may be repeated; `list` prints their names and values"""
+        """Limit as NAME=VALUE (may be repeated), or list to print all of them"""
         if text == "list":
             for field in fields(SERVER_DEFAULTS):
                 print(f"{field.name}={getattr(SERVER_DEFAULTS, field.name):.12g}")
@@ -130,7 +145,7 @@ class ServerOptions(AuthOptions):
         try:
             limits = SERVER_DEFAULTS.with_values(self["limits"], (CLIENT_DEFAULTS,))
         except ValueError as error:
-            raise WrongOption(f"{error} (--limits list tells them)") from None
+            raise WrongOption(f"{error} (--limits list prints them)") from None
         limits = self._with_times(limits)
         from chatproto.server.relay_side import with_relay
 
@@ -153,19 +168,21 @@ class ServerOptions(AuthOptions):
             if self["advertise"] is not None:
                 self["advertise"] = read_host_port(self["advertise"])
         except RemoteError as error:
-            raise WrongOption(f"--advertise wants host:port: {error.detail}") from None
+            raise WrongOption(f"--advertise takes host:port: {error.detail}") from None
         if self["store"].startswith(("redis:", "rediss:")):
             if find_spec("txredisapi") is None:
                 raise WrongOption("--store redis: needs txredisapi: pip install 'chatproto[redis]'")
             if self["durable"]:
-                raise WrongOption("--durable is for --store sqlite:, a Redis has its own settings")
+                raise WrongOption(
+                    "--durable needs --store sqlite:, a Redis store has settings of its own"
+                )
             self["redis"] = self["store"]
             self["store"] = None
             self._redis()
             return
         for option in ("redis-password-file", "redis-ca", "redis-certificate"):
             if self[option] is not None:
-                raise WrongOption(f"--{option} is for --store redis://")
+                raise WrongOption(f"--{option} needs --store redis://")
         from chatproto.stores.open import sqlite_path
 
         try:
@@ -173,7 +190,9 @@ class ServerOptions(AuthOptions):
         except ValueError as error:
             raise WrongOption(f"--store: {error}") from None
         if self["durable"] and self["store"] is None:
-            raise WrongOption("--durable is for --store sqlite:, memory: is lost with the process")
+            raise WrongOption(
+                "--durable needs --store sqlite:, --store memory: keeps nothing on disk"
+            )
 
     def _redis(self) -> None:
         """Read what is needed to log in to Redis. Raises WrongOption or CannotStart."""
@@ -225,13 +244,13 @@ class ServerOptions(AuthOptions):
                 times[option.replace("-", "_")] = seconds(self[option])
             except ValueError:
                 raise WrongOption(
-                    f"--{option} wants a time such as 12h or 600s, not {self[option]!r}"
+                    f"--{option} takes a time such as 12h or 600s, not {self[option]!r}"
                 ) from None
         if "lease" in times:
             lease = times["lease"] = int(times["lease"])
             if not limits.lease_least <= lease <= limits.lease_most:
                 raise WrongOption(
-                    f"--lease is from {limits.lease_least} to {limits.lease_most} s, not {lease}"
+                    f"--lease must be from {limits.lease_least} to {limits.lease_most} s, not {lease}"
                 )
         return replace(limits, **times)
 

@@ -14,15 +14,15 @@ from chatproto.wire.fields import read_client_id
 from chatproto.wire.room_fields import read_room
 
 USAGE = {
-    "/say": "/say [#ROOM] TEXT, to the lobby if no room is named",
-    "/kick": "/kick ID ROOM",
-    "/ban": "/ban ID|KEY|ADDRESS ROOM [TIME]",
-    "/unban": "/unban ID|KEY|ADDRESS ROOM",
-    "/mute": "/mute ID ROOM [TIME], 0 takes it back",
-    "/op": "/op ID ROOM [TIME], 0 takes it back",
-    "/invite": "/invite ID ROOM [TIME]",
-    "/topic": "/topic ROOM TEXT",
-    "/set": "/set ROOM [key=TEXT] [invited=yes|no] [kept=yes|no]",
+    "/say": "/say [#ROOM] TEXT: write to a room, without one to the lobby",
+    "/kick": "/kick ID ROOM: remove a client from a room",
+    "/ban": "/ban ID|KEY|ADDRESS ROOM [TIME]: ban from a room",
+    "/unban": "/unban ID|KEY|ADDRESS ROOM: lift a ban",
+    "/mute": "/mute ID ROOM [TIME]: mute in a room, a TIME of 0 ends it",
+    "/op": "/op ID ROOM [TIME]: make a moderator, a TIME of 0 ends it",
+    "/invite": "/invite ID ROOM [TIME]: invite into a room",
+    "/topic": "/topic ROOM TEXT: set the topic of a room",
+    "/set": "/set ROOM [key=TEXT] [invited=yes|no] [kept=yes|no]: configure a room",
 }
 """How each is typed."""
 _TIME = re.compile(r"(\d{1,9})([smhd])|0")

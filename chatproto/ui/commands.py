@@ -244,8 +244,8 @@ ROWS: dict[str, CommandRow] = {
         ),
         CommandRow(
             "accept",
-            "/accept [who|n]",
-            "accept the latest call, file or invitation, or that of who",
+            "/accept [id|n]",
+            "accept the latest call, file or invitation, or that of id",
             asker,
             lambda client, given: client.questions.accept(*given),
             ids="",
@@ -253,8 +253,8 @@ ROWS: dict[str, CommandRow] = {
         ),
         CommandRow(
             "decline",
-            "/decline [who|n]",
-            "decline the latest call, file or invitation, or that of who",
+            "/decline [id|n]",
+            "decline the latest call, file or invitation, or that of id",
             asker,
             lambda client, given: client.questions.decline(*given),
             ids="",
@@ -344,11 +344,11 @@ ROWS: dict[str, CommandRow] = {
         ),
         CommandRow(
             "history",
-            "/history [who] [n]",
-            "show the latest n messages, here or with who",
+            "/history [id|#room] [n]",
+            "show the latest n messages, here or with a peer",
             past,
             lambda client, given: client.messages.history(*given),
-            more="who: an id or #room. Messages with a contact come from your own log.",
+            more="Messages with a contact come from your own log.",
             ids="",
             fields=(
                 Field("count", values.number, missing=(MOST_SHOWN,)),
@@ -367,10 +367,10 @@ ROWS: dict[str, CommandRow] = {
         CommandRow(
             "away",
             "/away [text]",
-            "tell that you are away; without a text, that you are back",
+            "tell that you are away (without a text: back again)",
             text_or_none,
             lambda client, given: client.directory.away(*given),
-            more="Whoever waits for you is told the text. The server can read it.",
+            more="Peers that wait for you see the text. The server can read it.",
             fields=(Field("text", values.any_text),),
         ),
         CommandRow(
@@ -442,7 +442,7 @@ ROWS: dict[str, CommandRow] = {
             "ignore calls of a peer (lasts until /ignore off)",
             ignored,
             lambda client, given: _ignore(client, *given),
-            more="/ignore off id takes their calls again. /ignore lists who is ignored.",
+            more="/ignore off id takes their calls again. /ignore lists the ignored peers.",
             words=("off",),
             ids="",
             fields=(Field("id", name), Field("off", flag, missing=("no",))),

@@ -104,7 +104,7 @@ ROOM_ROWS = (
     CommandRow(
         "kick",
         "/kick id [#room]",
-        "remove somebody from a room",
+        "remove a member from a room",
         somebody,
         lambda client, given: client.in_room.kick(*given),
         ids="",
@@ -117,11 +117,11 @@ ROOM_ROWS = (
     ),
     CommandRow(
         "ban",
-        "/ban who [time] [#room]",
-        "remove somebody and keep them out",
+        "/ban id|key|address [time] [#room]",
+        "remove a member and refuse their return",
         somebody_for_a_time,
         lambda client, given: client.in_room.ban(*given),
-        more=f"who: an id, a key (sha256:...) or an address. {TIME}",
+        more=f"A key looks like sha256:... {TIME}",
         ids="",
         fields=(
             Field("id", name, missing=None),
@@ -134,7 +134,7 @@ ROOM_ROWS = (
     ),
     CommandRow(
         "unban",
-        "/unban who [#room]",
+        "/unban id|key|address [#room]",
         "lift a ban",
         somebody,
         lambda client, given: client.in_room.unban(*given),
@@ -149,7 +149,7 @@ ROOM_ROWS = (
     CommandRow(
         "mute",
         "/mute id [time] [#room]",
-        "mute somebody in a room",
+        "mute a member of a room",
         somebody_for_a_time,
         lambda client, given: client.in_room.mute(*given),
         more=f"{TIME} 0 ends it.",
@@ -166,7 +166,7 @@ ROOM_ROWS = (
     CommandRow(
         "op",
         "/op id [time] [#room]",
-        "make somebody a moderator",
+        "make a member a moderator",
         somebody_for_a_time,
         lambda client, given: client.in_room.op(*given),
         more=f"{TIME} 0 ends it.",
@@ -183,7 +183,7 @@ ROOM_ROWS = (
     CommandRow(
         "invite",
         "/invite id [#room]",
-        "invite somebody into a room",
+        "invite a peer into a room",
         somebody,
         lambda client, given: client.in_room.invite(*given),
         ids="",

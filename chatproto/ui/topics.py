@@ -21,11 +21,11 @@ FIRST = ("chat", "msg", "accept", "decline", "join", "send", "switch", "who", "q
 KEYS = (
     "Enter              send the line",
     "Tab                complete a command, name, room or path",
-    "Up, Down           earlier lines; Ctrl-R searches them",
-    "Alt-1 to Alt-9     switch to a conversation or room; Alt-n to the next unread",
+    "Up, Down           earlier lines (Ctrl-R searches them)",
+    "Alt-1 to Alt-9     switch to a conversation or room, Alt-n to the next unread",
     "Alt-a Alt-d Alt-v  accept, decline, or verify the caller first",
     "Ctrl-X Ctrl-E      write the line in $EDITOR",
-    "Ctrl-C             clear the line; twice within 2 s: quit",
+    "Ctrl-C             clear the line, twice within 2 s: quit",
     "Ctrl-D             quit, if the line is empty",
     "With --ui plain the terminal edits the line, and Ctrl-C or Ctrl-D quits.",
 )

@@ -70,9 +70,9 @@ class AccountTests(SynchronousTestCase):
         for arguments, why in (
             (user, "--password-file or CHATPROTO_PASSWORD, or use a terminal"),
             ((*user, *file), "from 1 to 1024 bytes"),
-            (file, "--password-file is for --user"),
-            (("--user", "a b"), "no name of an account"),
-            ((*user, *file, "--plain"), "inside TLS"),
+            (file, "--password-file needs --user"),
+            (("--user", "a b"), "not a valid account name"),
+            ((*user, *file, "--plain"), "needs TLS"),
         ):
             self.assertIn(why, self.refused(1, *arguments))
         self.assertIn("No such", self.refused(2, *user, "--password-file", "/not/there"))

@@ -105,7 +105,7 @@ class BadValueTests(SynchronousTestCase):
         with tempfile.NamedTemporaryFile() as file:
             for path in (file.name, f"{file.name}/below"):
                 self.assertEqual(self.checked("chatclient", "--downloads", path), 1)
-                self.assertIn("is no folder", self.line())
+                self.assertIn("is not a folder", self.line())
 
     def test_a_port_that_is_none(self) -> None:
         for text in ("stdio:", "9" * 5000, "65536"):
@@ -156,9 +156,9 @@ class BadValueTests(SynchronousTestCase):
         self.assertEqual(self.checked("chatclient", *given_), 0)
         self.assertEqual(self.checked("chatserver", "--home", "/h"), 0)
         self.assertEqual(self.checked("chatclient", "--downloads", "/d"), 1)
-        self.assertIn("--home is wanted", self.line())
+        self.assertIn("--home is missing", self.line())
         self.assertEqual(self.checked("chatclient", "--home", "/h"), 1)
-        self.assertIn("--downloads is wanted", self.line())
+        self.assertIn("--downloads is missing", self.line())
 
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=300)
     @given(st.data())

@@ -75,7 +75,7 @@ class ConfigTests(SynchronousTestCase):
         self.errors.truncate(0)
         self.errors.seek(0)
         self.assertIn(
-            "--autojoin wants a room", self.refused('autojoin = ["a b c"]').split(": ", 1)[1]
+            "--autojoin takes a room", self.refused('autojoin = ["a b c"]').split(": ", 1)[1]
         )
         self.file.chmod(0o600)
         options["opened"].close()
@@ -97,14 +97,14 @@ class ConfigTests(SynchronousTestCase):
 
     def test_a_mistake_is_one_sentence(self) -> None:
         for text, words in {
-            "id = ": "is not TOML",
-            "prot = 5": "'prot' is no option that a file may have; did you mean port?",
-            'config = "x"': "'config' is no option",
-            'open = "yes"': "open is true or false",
-            "port = true": "port is a text, a number",
-            "[port]\nx = 1": "port is a text, a number",
-            "port = [[1]]": "port is a text, a number",
-            "port = 70000": "there is no port 70000",
+            "id = ": "is not valid TOML",
+            "prot = 5": "'prot' is not an option for this file (did you mean port?)",
+            'config = "x"': "'config' is not an option",
+            'open = "yes"': "open must be true or false",
+            "port = true": "port must be a text, a number",
+            "[port]\nx = 1": "port must be a text, a number",
+            "port = [[1]]": "port must be a text, a number",
+            "port = 70000": "port 70000 is out of range",
             f"server = {[str(one) for one in range(MOST_VALUES + 1)]}": "more than",
             "#" * (MOST_BYTES + 1): f"more than {MOST_BYTES} bytes",
         }.items():

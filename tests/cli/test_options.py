@@ -53,7 +53,7 @@ class EndpointTextTests(SynchronousTestCase):
         for which in ("index=0", "name=port"):
             with self.assertRaises(WrongOption) as caught:
                 endpoint_text(f"systemd:domain=INET6:{which}")
-            self.assertIn("handed over no socket", str(caught.exception))
+            self.assertIn("passed no socket", str(caught.exception))
 
     def test_an_endpoint_stays_as_it_is(self) -> None:
         for text in ("tcp:5555:interface=127.0.0.1", "unix:/tmp/x", "tcp:1"):
@@ -108,7 +108,7 @@ class ProgramOptionsTests(SynchronousTestCase):
         self.assertEqual(said, "small: --number 13 is unlucky (small --help lists the options)\n")
 
     def test_unknown_option_is_named(self) -> None:
-        self.assertIn("'more' is not an option", self.ends_with(1, "more"))
+        self.assertIn("unknown argument 'more'", self.ends_with(1, "more"))
 
     def test_unavailable_resource_is_one_line_and_code_2(self) -> None:
         said = self.ends_with(2, "--number", "0")

@@ -129,7 +129,7 @@ def test_a_client_with_the_same_home_goes_on(stage: Stage) -> None:
         1,
         [
             (["--plain"], "--plain"),
-            (["bob"], "'bob' is not an option"),
+            (["bob"], "unknown argument 'bob'"),
             (["--server", "nonsense"], "host:port"),
         ],
     ),

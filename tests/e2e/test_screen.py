@@ -170,8 +170,13 @@ def test_questions_are_answered_by_no_typed_letter(stage: Stage) -> None:
         ((*TWISTD, "-n"), (), {"TERM": "dumb"}, "plain interface, because TERM=dumb"),
         ((*TWISTD, "-n", "-r", "epoll"), (), {}, "plain interface, because another reactor"),
         (TWIST, (), {}, "plain interface, because twist installs another reactor"),
-        ((*TWISTD, "-n", "-r", "epoll"), ("--ui", "full"), {}, "--ui full cannot be: another"),
-        (TWISTD, (), {}, "the client needs -n"),
+        (
+            (*TWISTD, "-n", "-r", "epoll"),
+            ("--ui", "full"),
+            {},
+            "--ui full is not possible: another",
+        ),
+        (TWISTD, (), {}, "the client needs your terminal"),
     ],
 )
 def test_where_full_cannot_be_one_line_says_so(

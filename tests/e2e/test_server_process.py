@@ -60,8 +60,8 @@ def ask(port: int, text: str, answers: int = 1) -> str:
             (("--lobby", "-1"), "'-1' is neither a port nor an endpoint"),
             (("--limits", "lines=3"), "there is no limit named 'lines'"),
             (("--store", "paper:"), "--store: there is no store named 'paper:'"),
-            (("--classic-lease", "soon"), "--classic-lease wants a time"),
-            (("more",), "'more' is not an option"),
+            (("--classic-lease", "soon"), "--classic-lease takes a time"),
+            (("more",), "unknown argument 'more'"),
         ],
     ),
 )
