@@ -208,7 +208,7 @@ class MemoryRegistry:
             if not entry.lease.source.alive:
                 self.forget(entry.lease.client_id)
                 return
-        raise RemoteError(503, "there is no room for another registration")
+        raise RemoteError(503, "no space for another registration")
 
     def _changes(
         self, former: ClassicRegistration | None, lease: ClassicRegistration, now: float

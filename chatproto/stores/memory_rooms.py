@@ -98,14 +98,14 @@ class MemoryRooms:
         log = self._logs.get(room) or MemoryRoomLog()
         if after is not None:
             if not log.since - 1 <= after <= log.last:
-                raise RemoteError(404, "that is not known any more")
+                raise RemoteError(404, "that message is no longer stored")
             wanted = islice(log.lines, max(0, after + 1 - log.since), None)
             lines, more = part(wanted, limit, size)
             return HistoryPage(tuple(lines), more)
         end = len(log.lines)
         if before is not None:
             if not log.since <= before <= log.last + 1:
-                raise RemoteError(404, "that is not known any more")
+                raise RemoteError(404, "that message is no longer stored")
             end = min(end, before - log.since)
         wanted = islice(reversed(log.lines), len(log.lines) - end, None)
         lines, more = part(wanted, limit, size)

@@ -77,8 +77,8 @@ def sqlite_path(text: str, home: Path) -> Path | None:
         return (local_path(path) if path else home / IN_HOME).absolute()
     text = SECRET.sub("//", text)  # a password may stand there
     raise ValueError(
-        f"there is no store named {text!r}; there are sqlite:PATH, redis://HOST:PORT/DB,"
-        " rediss://HOST:PORT/DB and memory:"
+        f"no store {text!r}: choose sqlite:PATH, redis://HOST:PORT/DB,"
+        " rediss://HOST:PORT/DB or memory:"
     )
 
 

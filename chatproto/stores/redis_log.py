@@ -33,7 +33,7 @@ from chatproto.wire.fields import host_port
 KEY, LOG, PICTURE = "chatproto:key", "chatproto:log", "chatproto:picture"
 PORT = 6379
 PASSWORD_VARIABLE, USER_VARIABLE = "CHATPROTO_REDIS_PASSWORD", "CHATPROTO_REDIS_USER"
-FORM = "a Redis is named redis://[USER@]HOST[:PORT][/DB], with TLS rediss://"
+FORM = "write a Redis as redis://[USER@]HOST[:PORT][/DB], or rediss:// for TLS"
 PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 POSITION = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 LAST_MOMENT = 253_370_764_800.0
@@ -134,8 +134,8 @@ class RedisUrl:
             raise ValueError(FORM) from None
         if parts.password is not None:
             raise ValueError(
-                "everybody on this machine can read a password in --store: give it in"
-                f" {PASSWORD_VARIABLE} or by --redis-password-file"
+                "every user of this machine can read a password in --store: use"
+                f" {PASSWORD_VARIABLE} or --redis-password-file"
             )
         path = parts.path.strip("/")
         named = parts.scheme in ("redis", "rediss") and parts.hostname
@@ -150,7 +150,7 @@ class RedisUrl:
         if parts.scheme == "rediss":
             self.tls = _tls_options(self.host, authority, certificate)
         elif authority is not None or certificate is not None:
-            raise ValueError("certificates are for rediss://, which is TLS")
+            raise ValueError("certificates need TLS: write rediss:// in --store")
 
     def __str__(self) -> str:
         scheme = "redis" if self.tls is None else "rediss"
@@ -168,7 +168,7 @@ def _tls_options(host: str, authority: bytes | None, certificate: bytes | None) 
             trusted = ssl.trustRootFromCertificates(found)
         own = None if certificate is None else ssl.PrivateCertificate.loadPEM(certificate)
     except (ValueError, TlsError):
-        raise ValueError("the certificates for Redis are not PEM") from None
+        raise ValueError("the certificates for Redis are not in PEM format") from None
     return ssl.optionsForClientTLS(host, trustRoot=trusted, clientCertificate=own)
 
 
@@ -282,7 +282,7 @@ class RedisLog(Service):
 
     def _failed(self, failure: Any) -> None:
         if self.running:
-            self.log.failure("the log cannot be read any more", failure)
+            self.log.failure("the log can no longer be read", failure)
             self._unfit(f"{self._place} cannot be read: {failure.getErrorMessage()}")
 
     def _tell(self, error: BaseException) -> None:
@@ -290,17 +290,21 @@ class RedisLog(Service):
         self.why = str(error)
         if not self._told:
             self._told = True
-            self.log.error("{place} is away: {why}", place=self._place, why=error)
+            self.log.error("{place} is not reachable: {why}", place=self._place, why=error)
 
     async def _check(self, connection: _Connection) -> None:
         """People know their server by its key, and these are the names that they know."""
         await self._ask(connection, "SETNX", KEY, self._key)
         known = await self._ask(connection, "GET", KEY)
         if known != self._key:
-            shown = known if isinstance(known, str) and KEY_NAME.fullmatch(known) else "of others"
+            shown = (
+                known
+                if isinstance(known, str) and KEY_NAME.fullmatch(known)
+                else "of other servers"
+            )
             self._unfit(
-                f"{self._place} belongs to servers with the key {shown}, and this one has"
-                f" {self._key}: give it a copy of their key.pem, or another database"
+                f"{self._place} belongs to servers with the key {shown}, this server has"
+                f" {self._key}: copy their key.pem here, or use another database"
             )
 
     async def _find(self, reader: _Connection) -> None:
@@ -310,10 +314,10 @@ class RedisLog(Service):
             return
         position = await self._ask(reader, "GET", PICTURE)
         if position is not None and not is_position(position):
-            raise StoreTrouble(f"{PICTURE} in it names no entry of the log")
+            raise StoreTrouble(f"{PICTURE} names no entry of the log: restore a backup")
         if position is None and await self._is_cut(reader):
             raise StoreTrouble(
-                f"the beginning of {LOG} is gone, and there is no picture of it: put a backup back"
+                f"the beginning of {LOG} is missing and there is no snapshot of it: restore a backup"
             )
         lines: list[str] = []
         while position is not None:
@@ -325,12 +329,12 @@ class RedisLog(Service):
             if len(more) < AT_ONCE:
                 break
         if position is not None and not (lines and await self._is_there(reader, position)):
-            raise StoreTrouble("the picture was changed meanwhile")
+            raise StoreTrouble("the snapshot changed while it was read")
         self._last = ""
         try:
             self.listener.begin(lines)
         except ValueError as error:
-            raise StoreTrouble(f"the picture in it is not understood: {error}") from None
+            raise StoreTrouble(f"the snapshot cannot be read: {error}") from None
         self._last = position or "0-0"
 
     async def _is_there(self, reader: _Connection, position: str) -> bool:
@@ -360,7 +364,7 @@ class RedisLog(Service):
             # Where somebody has cut off its beginning, what follows is all there still.
             if not explained and not await self._is_cut(reader):
                 self._last = ""
-                raise StoreTrouble(f"what {LOG} held is gone")
+                raise StoreTrouble(f"the entries of {LOG} are missing")
         self._seen_at, self._seen = now, "" if self._last == "0-0" else self._last
 
     async def _read_on(self, reader: _Connection) -> None:
@@ -381,14 +385,14 @@ class RedisLog(Service):
                     self.listener.read(lines)
                 except self.listener.missed:
                     self._last = ""
-                    raise StoreTrouble(f"something is missing after {before}") from None
+                    raise StoreTrouble(f"entries are missing after {before}") from None
             else:
                 self.listener.read([])
             if not up and len(entries) < AT_ONCE:
                 up, self.why = True, ""
                 if self._told:
                     self._told = False
-                    self.log.info("{place} is there again", place=self._place)
+                    self.log.info("{place} is reachable again", place=self._place)
                 self.listener.came_up()
 
     @asynccontextmanager
@@ -410,21 +414,23 @@ class RedisLog(Service):
     async def _ask(self, connection: _Connection | None, *command: str) -> Any:
         """The answer to `command`. Raises StoreTrouble if it was not carried out, else one of `_LOST`."""
         if connection is None:
-            raise StoreTrouble("there is no connection")
+            raise StoreTrouble("no connection to Redis")
         answer = connection.execute_command(*command)
         answer.addTimeout(ANSWER, self._reactor)
         try:
             found = await answer
         except TimeoutError:
             connection.transport.abortConnection()
-            raise ConnectionError("it does not answer") from None
+            raise ConnectionError("Redis does not answer") from None
         except txredisapi.ConnectionError:
             if connection.untrusted:
-                raise StoreTrouble("no TLS with it: its certificate or ours is refused") from None
+                raise StoreTrouble(
+                    "TLS failed: one side refused the certificate of the other"
+                ) from None
             raise
         except txredisapi.ResponseError as error:
             why = str(error).partition(", with args")[0]  # which would be what somebody said
             if self._place.password:
                 why = why.replace(self._place.password, "...")
-            raise StoreTrouble(f"it says {why.strip().rstrip('.')}") from None
+            raise StoreTrouble(f"Redis answered {why.strip().rstrip('.')}") from None
         return found

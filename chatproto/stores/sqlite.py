@@ -26,7 +26,7 @@ SERVER = Kind(
         files("chatproto.stores").joinpath(step).read_text(encoding="utf-8") for step in STEPS
     ),
     trouble=StoreTrouble,
-    no_database="it is no file of SQLite; put it aside, or a copy back",
+    no_database="it is not an SQLite file; move it away, or restore a copy",
     alone=True,
     opening_wait=2.0,
     lock_wait=0.05,  # nobody else is served meanwhile
@@ -107,8 +107,8 @@ class SqliteStore:
             self._file.write("INSERT INTO meta VALUES ('key', ?)", key)
         elif known[0][0] != key:
             raise StoreTrouble(
-                f"{self._file.path} belongs to the server with the key {known[0][0]}, and this one has"
-                f" {key}: put that key back, or the store aside"
+                f"{self._file.path} belongs to the server with the key {known[0][0]}, this server has"
+                f" {key}: restore that key, or move the store away"
             )
 
     def _rebase(self) -> None:

@@ -17,9 +17,9 @@ def back_up(source: Path, target: Path, kind: Kind) -> None:
     Whoever writes `source` goes on meanwhile. Raises StoreTrouble, and there is no `target` then.
     """
     if not source.is_file():
-        raise StoreTrouble(f"there is no store {source}: --home or --store tell where it is")
+        raise StoreTrouble(f"no store at {source}: name it with --home or --store")
     if os.path.lexists(target):
-        raise StoreTrouble(f"{target} is there already: a backup never replaces a file")
+        raise StoreTrouble(f"{target} exists already: name another file for the backup")
     part = target.with_name(f"{target.name}.part")
     try:
         part.unlink(missing_ok=True)
@@ -44,7 +44,7 @@ def _copy(source: Path, part: Path, kind: Kind) -> None:
     ):
         live.execute("PRAGMA query_only = 1")
         if live.execute("PRAGMA application_id").fetchone() != (kind.application,):
-            raise StoreTrouble(f"{source} is no store of a {kind.program}")
+            raise StoreTrouble(f"{source} is not a store of a {kind.program}: name another file")
         live.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")  # one file, and nothing beside it
         if copy.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):

@@ -18,10 +18,10 @@ Row = tuple[Any, ...]
 
 REASONS = {
     sqlite3.SQLITE_FULL: "the disk is full",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged; put it aside, or a copy of it back",
-    sqlite3.SQLITE_READONLY: "it may not be written",
-    sqlite3.SQLITE_PERM: "it may not be written",
-    sqlite3.SQLITE_CANTOPEN: "it, or its folder, may not be opened and written",
+    sqlite3.SQLITE_CORRUPT: "the file is damaged; move it away, or restore a copy",
+    sqlite3.SQLITE_READONLY: "no permission to write it",
+    sqlite3.SQLITE_PERM: "no permission to write it",
+    sqlite3.SQLITE_CANTOPEN: "no permission to open it or write in its folder",
     sqlite3.SQLITE_BUSY: "another program is writing it",
     sqlite3.SQLITE_LOCKED: "another program is writing it",
     sqlite3.SQLITE_IOERR: "the disk could not be read or written",
@@ -239,11 +239,11 @@ def upgrade(db: sqlite3.Connection, path: Path, kind: Kind) -> None:
     (application,) = db.execute("PRAGMA application_id").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if application != kind.application and (application or version or tables):
-        raise kind.trouble(f"cannot use {path}: it belongs to another program; put it aside")
+        raise kind.trouble(f"cannot use {path}: it belongs to another program; move it away")
     if version > len(kind.steps):
         raise kind.trouble(
-            f"cannot use {path}: a newer {kind.program} has written it (as version {version}; this"
-            f" one knows {len(kind.steps)}), use that one"
+            f"cannot use {path}: a newer {kind.program} wrote it (format {version}, this one reads"
+            f" up to {len(kind.steps)}); use that one"
         )
     _make_private(path)
     db.execute("PRAGMA journal_mode = WAL")
@@ -272,7 +272,7 @@ def _locked(path: Path, kind: Kind) -> int:
     except OSError:
         os.close(lock)
         raise kind.trouble(
-            f"another {kind.program} uses {path}: end it, or choose another --home or --store"
+            f"another {kind.program} uses {path}: stop it, or choose another --home or --store"
         ) from None
     return lock
 

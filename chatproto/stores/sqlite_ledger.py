@@ -31,7 +31,7 @@ LEDGER = Kind(
     program="chatclient",
     steps=(files("chatproto.stores").joinpath("ledger.sql").read_text(encoding="utf-8"),),
     trouble=LedgerTrouble,
-    no_database="it is no ledger; put it aside",
+    no_database="it is not an SQLite file; move it away",
     alone=False,  # the folder that it lies in has a lock (`client/home.py`)
     opening_wait=1.0,
     lock_wait=1.0,
@@ -395,7 +395,7 @@ class SqliteLedger:
 
 def out_of_order(key: str, entry: StreamEntry) -> LedgerTrouble:
     """Error for a message number that does not follow, or for a stream that was never begun."""
-    return LedgerTrouble(f"number {entry.id} does not follow in what is kept for {key}")
+    return LedgerTrouble(f"message {entry.id} is out of order in the log of {key}")
 
 
 def clamp(most: int) -> int:

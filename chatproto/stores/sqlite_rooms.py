@@ -113,11 +113,11 @@ class SqliteRooms:
         since, last = numbers.since, numbers.last
         if after is not None:
             if not since - 1 <= after <= last:
-                raise RemoteError(404, "that is not known any more")
+                raise RemoteError(404, "that message is no longer stored")
             lines, more = part(self._lines(room, since, after, "> ? ORDER BY number"), limit, size)
             return HistoryPage(tuple(lines), more)
         if before is not None and not since <= before <= last + 1:
-            raise RemoteError(404, "that is not known any more")
+            raise RemoteError(404, "that message is no longer stored")
         end = last + 1 if before is None else before
         found = self._lines(room, since, end, "< ? ORDER BY number DESC")
         lines, more = part(found, limit, size)

@@ -60,14 +60,16 @@ def file_lines(event: FileChanged) -> list[str]:
             return [f"sending {called} to {who}" if ours else f"receiving {called} from {who}"]
         case "done":
             return [
-                f"{who} has {called}" if ours else f"{called} is here: {inline(event.path or '')}"
+                f"{who} received {called}"
+                if ours
+                else f"received {called}: {inline(event.path or '')}"
             ]
         case "broken":
-            return [f"{called} goes on when {who} is there again{why}"]
+            return [f"{called} is paused until {who} is back{why}"]
         case "declined":
-            return [f"{who} does not want {called}{why}" if ours else f"{called} was declined{why}"]
+            return [f"{who} declined {called}{why}" if ours else f"{called} was declined{why}"]
         case "stalled" if not ours:
-            return [f"{called} from {who}: stalled{why}; /accept {event.id} goes on"]
+            return [f"{called} from {who}: stalled{why}; /accept {event.id} continues"]
         case "cancelled" | "failed" | "stalled":
             return [f"{called} {'to' if ours else 'from'} {who}: {event.state}{why}"]
     return [f"{called}: {inline(event.reason)}"] if event.reason else []

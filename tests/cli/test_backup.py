@@ -76,17 +76,17 @@ class BackupTests(SynchronousTestCase):
         self.target.write_text("mine")
         code, wrong = self.refused(str(self.target))
         self.assertEqual((code, self.target.read_text()), (2, "mine"))
-        self.assertIn("is there already", wrong)
+        self.assertIn("exists already", wrong)
 
     def test_says_what_is_wrong_and_leaves_nothing_behind(self) -> None:
         code, wrong = self.refused(str(self.target))
         self.assertEqual(code, 2)
-        self.assertIn("there is no store", wrong)
+        self.assertIn("no store at", wrong)
         self.path.write_text("Dear diary" * 999)
-        self.assertIn("no file of SQLite", self.refused(str(self.target))[1])
+        self.assertIn("not an SQLite file", self.refused(str(self.target))[1])
         self.path.unlink()
         sqlite3.connect(self.path).executescript("CREATE TABLE recipes (name)")
-        self.assertIn("no store of a chatserver", self.refused(str(self.target))[1])
+        self.assertIn("not a store of a chatserver", self.refused(str(self.target))[1])
         self.assertIn("No such file", self.refused(str(self.target / "x" / "y"))[1])
         self.assertEqual(list(self.home.glob("copy*")), [])
 

@@ -190,7 +190,7 @@ def test_redis_away_is_503_and_all_comes_back_by_itself(
         two.redis.signal(signal.SIGSTOP)
     # A request before that is answered when Redis is back.
     logs = [home / "chatserver.log" for home in two.homes]
-    until(lambda: all(" is away: " in log.read_text() for log in logs), "away")
+    until(lambda: all(" is not reachable: " in log.read_text() for log in logs), "away")
     assert "503" in ask(two.ports[0], REGISTER.format("carol"))
     until(lambda: is_away(bob.ask(bcp2_rooms.Topic(4, ROOM, "tea"))), "503 with Retry-After")
     kept = bob.ask(bcp2_rooms.History(5, ROOM))

@@ -59,7 +59,7 @@ def ask(port: int, text: str, answers: int = 1) -> str:
             (("--prot", "1"), "option --prot not recognized"),
             (("--lobby", "-1"), "'-1' is neither a port nor an endpoint"),
             (("--limits", "lines=3"), "there is no limit named 'lines'"),
-            (("--store", "paper:"), "--store: there is no store named 'paper:'"),
+            (("--store", "paper:"), "--store: no store 'paper:'"),
             (("--classic-lease", "soon"), "--classic-lease takes a time"),
             (("more",), "unknown argument 'more'"),
         ],

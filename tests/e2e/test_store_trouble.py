@@ -43,9 +43,9 @@ def another_key(home: Path) -> None:
         1,
         [
             (another_key, "belongs to the server with the key sha256:"),
-            (newer, "a newer chatserver has written it"),
+            (newer, "a newer chatserver wrote it"),
             (damaged, "is damaged"),
-            (no_database, "no file of SQLite"),
+            (no_database, "not an SQLite file"),
         ],
     ),
 )

@@ -202,10 +202,10 @@ class RedisLogTests(TestCase):
         one, _ = await self.up()
         self.redis.ask("ACL", "SETUSER", "default", "-xadd")
         failure = await self.assertFailure(one.append("a secret"), StoreTrouble)
-        self.assertIn("it says NOPERM", str(failure))
+        self.assertIn("Redis answered NOPERM", str(failure))
         unknown = one._ask(one._writer, "XSAY", "a secret")
         failure = await self.assertFailure(ensureDeferred(unknown), StoreTrouble)
-        self.assertEqual(failure.detail, "it says ERR unknown command 'XSAY'")
+        self.assertEqual(failure.detail, "Redis answered ERR unknown command 'XSAY'")
 
     async def test_starting_server_does_not_take_a_trimmed_log_for_all_of_it(self) -> None:
         one, here = await self.up()
@@ -215,7 +215,7 @@ class RedisLogTests(TestCase):
         self.redis.ask("XTRIM", "chatproto:log", "MAXLEN", "1")
         late, there = self.log()
         await self.until(lambda: bool(late.why))
-        self.assertIn("the beginning of chatproto:log is gone", late.why)
+        self.assertIn("the beginning of chatproto:log is missing", late.why)
         self.assertEqual((there.begun, there.ups), ([], 0))
         await one.keep(iter(["picture"]))
         await self.until(lambda: there.ups == 1)

@@ -72,7 +72,7 @@ class TroubleTests(StoreCase):
     def test_file_that_is_no_database(self) -> None:
         self.path.write_text("Dear diary,\n" * 100)
         self.path.chmod(0o644)
-        self.assertIn("no file of SQLite", self.refused())
+        self.assertIn("not an SQLite file", self.refused())
         self.assertEqual(self.path.stat().st_mode & 0o777, 0o644)
 
     def test_file_that_was_cut_short(self) -> None:

@@ -38,12 +38,12 @@ class AFileThatCannotBeUsed(FolderTests):
 
     def test_is_of_a_newer_version(self) -> None:
         self.made("PRAGMA user_version = 7")
-        self.untouched("newer", "version 7")
+        self.untouched("newer", "format 7")
 
     def test_is_no_database(self) -> None:
         self.path.write_text("Dear diary, today I wrote no database. " * 100)
         self.path.chmod(0o600)
-        self.untouched("it is no ledger")
+        self.untouched("not an SQLite file")
 
     def test_is_another_program_s_database(self) -> None:
         db = sqlite3.connect(self.path)
@@ -89,7 +89,7 @@ class AFileThatCannotBeUsed(FolderTests):
                 self.become_nobody()
                 self.path.chmod(file)
                 self.folder.chmod(folder)
-                self.trouble(self.open, "may not be")
+                self.trouble(self.open, "no permission")
                 self.folder.chmod(0o700)
         self.folder.chmod(0o500)
         self.trouble(lambda: self.open(self.folder / "new"), "Permission denied")

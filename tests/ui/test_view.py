@@ -258,13 +258,13 @@ SHOWN: list[tuple[Event, list[str]]] = [
     ),
     (FileChanged(1, "a.bin", "moving", 0, 10, to="bob"), ["* sending a.bin to bob"]),
     (FileChanged(1, "a.bin", "moving", 5, 10, to="bob", rate=5, left=1.0, progress=True), []),
-    (FileChanged(1, "a.bin", "done", 10, 10, to="bob"), ["* bob has a.bin"]),
-    (FileChanged(2, "a", "done", 9, 9, from_="bob", path="/d/a"), ["* a is here: /d/a"]),
+    (FileChanged(1, "a.bin", "done", 10, 10, to="bob"), ["* bob received a.bin"]),
+    (FileChanged(2, "a", "done", 9, 9, from_="bob", path="/d/a"), ["* received a: /d/a"]),
     (
         FileChanged(1, "a.bin", "broken", 5, 10, to="bob"),
-        ["* a.bin goes on when bob is there again"],
+        ["* a.bin is paused until bob is back"],
     ),
-    (FileChanged(1, "a.bin", "declined", 0, 10, to="bob"), ["* bob does not want a.bin"]),
+    (FileChanged(1, "a.bin", "declined", 0, 10, to="bob"), ["* bob declined a.bin"]),
     (FileChanged(2, "a.bin", "declined", 0, 10, from_="bob"), ["* a.bin was declined"]),
     (
         FileChanged(2, "a.bin", "failed", 5, 10, from_="bob", reason="disk full"),
@@ -272,7 +272,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
     ),
     (
         FileChanged(2, "a.bin", "stalled", 5, 10, from_="bob", reason="the disk is full"),
-        ["* a.bin from bob: stalled (the disk is full); /accept 2 goes on"],
+        ["* a.bin from bob: stalled (the disk is full); /accept 2 continues"],
     ),
     (CommandOutput("files", (), {"files": []}), ["* no files"]),
     (
