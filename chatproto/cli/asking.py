@@ -103,5 +103,5 @@ def _first_line(line: bytes, where: str) -> str:
     try:
         text = line.decode()
     except UnicodeDecodeError:
-        raise WrongOption(f"the password in {where} is not UTF-8 text") from None
+        raise WrongOption(f"the password in {where} is not valid UTF-8 text") from None
     return usable(text.rstrip("\r\n"))

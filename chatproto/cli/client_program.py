@@ -144,7 +144,7 @@ def _password_again(
     secret = SecretLine(terminal, ui.on_line, got)
 
     def ask(sentence: str, typed: Callable[[str], None]) -> None:
-        client.context.publish(Notice(f"{sentence} it is not shown; Enter asks no more"))
+        client.context.publish(Notice(f"{sentence} (it is not shown, and an empty line gives up)"))
         secret.ask()
 
     got.listen(_ask_password_again(client, options, ask))
@@ -163,7 +163,7 @@ def _ask_password_again(
 
     def told(event: Event) -> None:
         if isinstance(event, Failed) and (event.command, event.status) == ("register", 403):
-            ask(f"Password of {options['user']}: type it again,", got)
+            ask(f"type the password of {options['user']} again", got)
 
     client.context.publish.listen(told)
     return got
@@ -177,7 +177,10 @@ def client_program(options: Options) -> IService:
     use_system_resolver(reactor)
 
     if options["plain"] and not options["id"].isalnum():
-        print(f"chatclient: some programs refuse the id {options['id']}", file=sys.stderr)
+        print(
+            f"chatclient: some classic programs refuse the id {options['id']}, --id chooses another",
+            file=sys.stderr,
+        )
     make = _with_screen if options["ui"] == "full" else _with_lines
     return make(reactor, options)
 

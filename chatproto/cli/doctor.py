@@ -57,7 +57,7 @@ class DoctorOptions(Options):
         """Check the options; open no file, because a running client may have it open."""
         self.check()
         if self["plain"]:
-            raise WrongOption("doctor has no checks for --plain: use chatserver --trace and netcat")
+            raise WrongOption("no checks exist for --plain: use chatserver --trace and netcat")
 
 
 class Checkup:

@@ -127,7 +127,7 @@ class SendOptions(OneShotOptions):
     def asked(self, *arguments: str) -> Work:
         if not 1 <= len(arguments) <= 2:
             raise WrongOption(
-                "send takes one peer and one text: quote the text" if arguments else MISSING
+                "more than one text is given: quote the text" if arguments else MISSING
             )
         to = self._person(arguments[0])
         text = arguments[1] if arguments[1:] not in ((), ("-",)) else _standard_input()
@@ -187,9 +187,7 @@ class ReceiveOptions(OneShotOptions):
 
     def asked(self, *arguments: str) -> Work:
         if arguments:
-            raise WrongOption(
-                f"receive takes no argument {arguments[0]!r}: name the sender with --from"
-            )
+            raise WrongOption(f"unknown argument {arguments[0]!r}: name the sender with --from")
         sender = self._person(self["from"]) if self["from"] else ""
         count = 1 if self["once"] else 0
         if self["count"] is not None:
@@ -210,13 +208,13 @@ class InfoOptions(OneShotOptions):
     def asked(self, *arguments: str) -> Work:
         self["only-asks"] = True
         if len(arguments) > 1:
-            raise WrongOption("info takes one prefix")
+            raise WrongOption("more than one prefix is given: one is possible")
         if arguments and ID.fullmatch(arguments[0]) is None:
             raise WrongOption(
                 f"{arguments[0]!r} cannot begin an id: ids have letters, digits, '.', '_', '-'"
             )
         if self["server"] is None:
-            raise WrongOption("info needs a server: name one with --server HOST:PORT")
+            raise WrongOption("a server is needed: name one with --server HOST:PORT")
         return ListRegistered(*arguments)
 
 

@@ -51,7 +51,8 @@ class PasswdOptions(Options):
 
     def parseArgs(self, action: str = "", user: str = "", *more: str) -> None:
         if action not in ACTIONS:
-            raise WrongOption(f"the action is one of {', '.join(ACTIONS)}, not {action!r}")
+            wrong = f"unknown action {action!r}" if action else "the action is missing"
+            raise WrongOption(f"{wrong}: give one of {', '.join(ACTIONS)}")
         if more or bool(user) != (action != "list"):
             raise WrongOption(f"{action} takes {'no' if action == 'list' else 'one'} user")
         if user and (USER.fullmatch(user) is None or user.startswith("#")):

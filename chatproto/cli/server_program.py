@@ -326,7 +326,7 @@ class ChatServerProgram(MultiService):
         if relay is not None:
             sharing.replica.advertise(relay)
         if not there:
-            self._write(f"* {sharing.trouble}; clients are told to come back")
+            self._write(f"* {sharing.trouble}, clients are told to reconnect later")
         self._hand_out()
 
     def _tell_lobby(self) -> None:
@@ -373,7 +373,7 @@ def _why(error: Exception) -> str:
         return str(error)
     where = host_port(error.interface or "*", error.port)
     reason = getattr(error.socketError, "strerror", None) or error.socketError
-    return f"cannot listen on {where}: {reason}; --port, --lobby and --metrics choose others"
+    return f"cannot listen on {where}: {reason} (choose another with --port, --lobby or --metrics)"
 
 
 def keys_looked_after(reactor: Any, side: SecureSide) -> TimerService:

@@ -17,8 +17,7 @@ Commands = tuple[Values, ...]
 """Commands as objects of the JSON interface: `{"do": "chat", "to": "bob"}`."""
 
 DONE, WRONG, REFUSED, LATER, NOT_DONE = 0, 1, 3, 4, 5
-"""Exit codes: done; a name that means nobody, or may mean two; somebody does not want it; not yet, and
-what is kept goes on; not at all."""
+"""Exit codes: done; unknown or ambiguous name; refused; not done yet, but queued or resumable; failed."""
 
 
 @value_class

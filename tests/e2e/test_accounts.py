@@ -183,7 +183,7 @@ def test_the_terminal_asks_for_the_password_and_does_not_show_it(stage: Stage, f
         client.expect_exact("Password of alice: ")
         client.sendline("not this one")
         client.expect_exact("unknown user or wrong password")
-        client.expect_exact("Password of alice: type it again")
+        client.expect_exact("type the password of alice again")
         client.sendline(PASSWORD)
         client.expect_exact("* registered with ")
         client.sendline("/quit")

@@ -62,7 +62,7 @@ def prompt_line(here: Here, glyphs: Glyphs, columns: int, secret: str = "") -> L
     `secret`: a password is asked for, with this sentence.
     """
     if secret:
-        return (("warn", cut(f"{secret} ", max(columns // 2, 12), glyphs.more)),)
+        return (("warn", cut(f"{secret}: ", max(columns // 2, 12), glyphs.more)),)
     if here.kind == "nobody":
         return (("dim", "waiting to be called> " if here.waiting else "to nobody> "),)
     if here.kind == "ended":
