@@ -119,7 +119,7 @@ def _help_line(row: CommandRow) -> str:
 
 
 _FIRST_SCREEN = (
-    "any other line goes to the current conversation or room; //text sends /text",
+    "any other line goes to the current conversation or room, //text sends /text",
     *(f"{f'/help {name}':{_HELP_COLUMN}}  {topic.about}" for name, topic in TOPICS.items()),
     f"{'/help COMMAND':{_HELP_COLUMN}}  how a command is used",
 )

@@ -69,7 +69,7 @@ def file_lines(event: FileChanged) -> list[str]:
         case "declined":
             return [f"{who} declined {called}{why}" if ours else f"{called} was declined{why}"]
         case "stalled" if not ours:
-            return [f"{called} from {who}: stalled{why}; /accept {event.id} continues"]
+            return [f"{called} from {who}: stalled{why}, /accept {event.id} continues"]
         case "cancelled" | "failed" | "stalled":
             return [f"{called} {'to' if ours else 'from'} {who}: {event.state}{why}"]
     return [f"{called}: {inline(event.reason)}"] if event.reason else []

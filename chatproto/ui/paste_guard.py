@@ -132,13 +132,13 @@ class PasteGuard:
         self._timer = None
         lines = len(self._held)
         self._forget()
-        self._notify(f"not sent, for nobody said whether it is text: {_pasted(lines)}")
+        self._notify(f"not sent, the question about commands was not answered: {_pasted(lines)}")
 
     def _send(self, lines: list[str]) -> None:
         theirs = self._target() == self._for
         self._forget()
         if lines and not theirs:
-            self._notify(f"not sent, for they were pasted for somebody else: {_pasted(len(lines))}")
+            self._notify(f"not sent, pasted for another conversation: {_pasted(len(lines))}")
             return
         for line in lines:
             if line.strip():

@@ -92,6 +92,7 @@ def texts() -> Iterator[tuple[str, str]]:
         )
     for name, topic in TOPICS.items():
         yield from ((f"/help {name}", line) for line in (topic.about, *topic.lines))
+    yield from (("/help", line) for line in help_answer().lines if not line.startswith("/who"))
     yield from USAGE.items()
     yield "chatserver backup", help_of_backup()
 

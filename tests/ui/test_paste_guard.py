@@ -116,7 +116,7 @@ class PasteGuardTests(Case):
         self.node.target = "carol"
         self.paste("")
         self.assertEqual(self.said(), ["one"])
-        self.assertIn("pasted for somebody else", self.lines[-1])
+        self.assertIn("pasted for another conversation", self.lines[-1])
 
     def test_more_than_can_be_held_are_forgotten(self) -> None:
         self.paste("one", *["/quit"] * (MOST_LINES + 100))
@@ -137,7 +137,8 @@ class PasteGuardTests(Case):
         self.paste("one", "/quit")
         self.clock.advance(ANSWER_WAIT)
         self.assertEqual(
-            self.lines[-1], "* not sent, for nobody said whether it is text: 1 pasted line"
+            self.lines[-1],
+            "* not sent, the question about commands was not answered: 1 pasted line",
         )
         self.paste("/who")
         self.assertEqual(self.node.asked[-1], ("who",))

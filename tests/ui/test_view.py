@@ -272,7 +272,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
     ),
     (
         FileChanged(2, "a.bin", "stalled", 5, 10, from_="bob", reason="the disk is full"),
-        ["* a.bin from bob: stalled (the disk is full); /accept 2 continues"],
+        ["* a.bin from bob: stalled (the disk is full), /accept 2 continues"],
     ),
     (CommandOutput("files", (), {"files": []}), ["* no files"]),
     (

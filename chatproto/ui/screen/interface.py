@@ -297,7 +297,7 @@ class FullInterface:
     def pasted(self, text: str) -> None:
         """Note that the line begins with a pasted `text`, which is never a command."""
         if text.startswith("/") and not text.startswith("//"):
-            self._say_hint("what is pasted is sent as text; a command is typed")
+            self._say_hint("pasted lines are sent as text, type commands yourself")
 
     def key(self) -> None:
         """Note that a key was pressed."""

@@ -107,7 +107,7 @@ class InterfaceTests(SynchronousTestCase):
     def test_pasted_command_is_text(self) -> None:
         self.ui.typing("/quit")
         self.ui.pasted("/quit")
-        self.assertIn("what is pasted is sent as text", self.above()[0])
+        self.assertIn("pasted lines are sent as text", self.above()[0])
         self.assertFalse(self.enter("/quit", pasted=True))
         self.assertIn("you are in no conversation", self.above()[0])
 
