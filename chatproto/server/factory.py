@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.address import UNIXAddress
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from chatproto.server.shared_side import SharedSide
 
 
+EXAMINED = 100
+"""Silent connections that are looked at for one that makes room."""
+RESERVE = 4
+"""One of so many places is for clients that register: plain connections that do not share the others."""
 LEAST_IDLE = 10.0
 """Seconds without a request after which a plain connection that is not registered may make room."""
 REFUSALS_AT_ONCE = 100
@@ -145,12 +149,17 @@ class ChatFactory(Factory):
             self.silent[other] = None
 
     def _longest_idle(self) -> Any:
-        """Return who makes room for another connection; None if all are in use."""
-        if self.silent:
-            return next(iter(self.silent))
+        """Return who makes room for another connection; None if all are in use.
+
+        A connection that waits for its turn is not idle: the server is late, and not its client.
+        """
+        for connection in islice(self.silent, EXAMINED):
+            if connection not in self.turns:
+                return connection
         if self.passing:
             connection, since = next(iter(self.passing.items()))
-            if since <= self.seconds() - LEAST_IDLE:
+            crowded = len(self.passing) > self.most - self.most // RESERVE
+            if crowded or since <= self.seconds() - LEAST_IDLE:
                 return connection
         return None
 
@@ -165,6 +174,11 @@ class ChatFactory(Factory):
         self.silent.pop(connection, None)
         self.passing[connection] = self.seconds()
         self.passing.move_to_end(connection)
+
+    def proved(self, connection: Any) -> None:
+        """Note that `connection` has proved a key: of the silent ones it makes room last."""
+        if connection in self.silent:
+            self.silent.move_to_end(connection)
 
     def lost(self, connection: Any) -> None:
         """Forget a connection that has ended or is given up; ignored if it is unknown."""

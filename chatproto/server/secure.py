@@ -50,6 +50,9 @@ class SecurePort(Protocol):
     def spoke(self, connection: Any) -> None:
         """Note that `connection` has sent a request."""
 
+    def proved(self, connection: Any) -> None:
+        """Note that `connection` has proved a key."""
+
     def lost(self, connection: Any) -> None:
         """Forget `connection`, which has ended."""
 
@@ -119,6 +122,7 @@ class SecureConnection(TlsConnection):
             number=self.came,
         )
         self._side.connections[self._visitor] = self
+        self._factory.proved(self)
         self._heard = self._factory.seconds()
         self._limit_handshake()
         if self._side.rooms is not None:

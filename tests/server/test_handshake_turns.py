@@ -45,6 +45,39 @@ class Handshakes(Served):
         await client.ended
 
 
+class Places(Served):
+    async def test_a_handshake_that_waits_for_its_turn_makes_no_room_for_others(self) -> None:
+        factory = self.serve()
+        factory.most = 2
+        factory.turns.ask(Job(self.clock, 8))
+        friend = await self.connect()
+        friend.secure(self.handshake(ONE))
+        await self.until(lambda: len(factory.turns) == 2)
+        for _ in range(3):  # each puts out the one before it
+            await self.connect()
+            await self.calm()
+        self.assertFalse(friend.gone)
+        self.clock.advance(0)
+        factory.turns.ask(Job(self.clock, 8))
+        await friend.ready
+        await self.until(lambda: len(factory.turns) == 2)
+        await self.connect()
+        await self.calm()
+        self.clock.advance(0)
+        self.assertEqual((friend.gone, len(self.side.connections)), (False, 1))
+
+    async def test_of_the_silent_a_client_with_a_key_makes_room_last(self) -> None:
+        factory = self.serve()
+        silent = await self.connect()
+        await self.until(lambda: len(factory) == 1)
+        friend = await self.come()
+        self.assertEqual(len(factory.silent), 2)
+        factory.most = 2
+        await self.connect()
+        await silent.ended
+        self.assertFalse(friend.gone)
+
+
 class Memory(Served):
     async def kept(self, parts: Callable[[Any], list[Any]], text: bytes | None = None) -> list[Any]:
         """The parts of a connection that are there after its end."""
