@@ -51,6 +51,7 @@ class ChatConnection(ClassicReceiver):
     _lines = 0  # decoder.pending, when it last changed
     _line_since = 0.0
     came = 0  # higher than of all connections before
+    greeted = False  # of TLS alone
     _block_since = 0.0
     _hello = b""  # the first bytes of TLS, until it is our turn
     _input = b""  # what came and is not decoded yet

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 EXAMINED = 100
 """Silent connections that are looked at for one that makes room."""
-RESERVE = 4
-"""One of so many places is for clients that register: plain connections that do not share the others."""
+RESERVE = 0.5
+"""Share of the places that plain connections without a registration leave to newcomers."""
 LEAST_IDLE = 10.0
 """Seconds without a request after which a plain connection that is not registered may make room."""
 REFUSALS_AT_ONCE = 100
@@ -151,15 +151,25 @@ class ChatFactory(Factory):
     def _longest_idle(self) -> Any:
         """Return who makes room for another connection; None if all are in use.
 
-        A connection that waits for its turn is not idle: the server is late, and not its client.
+        A connection that waits for its turn is not idle: the server is late, and not its client. One
+        that has sent a whole TLS hello goes after those that sent less. Plain connections without a
+        registration leave RESERVE of the places to newcomers.
         """
+        if len(self.passing) > self.most * (1 - RESERVE):
+            return next(iter(self.passing))
+        greeted = None
         for connection in islice(self.silent, EXAMINED):
-            if connection not in self.turns:
+            if connection in self.turns:
+                continue
+            if not connection.greeted:
                 return connection
+            if greeted is None:
+                greeted = connection
+        if greeted is not None:
+            return greeted
         if self.passing:
             connection, since = next(iter(self.passing.items()))
-            crowded = len(self.passing) > self.most - self.most // RESERVE
-            if crowded or since <= self.seconds() - LEAST_IDLE:
+            if since <= self.seconds() - LEAST_IDLE:
                 return connection
         return None
 

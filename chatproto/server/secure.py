@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from chatproto.server.secure_side import SecureSide
 
 Tell = Callable[[str], None]
+RECORD_HEAD = 5
+"""Bytes before a TLS record: its type, a version and, in the last two, its length (RFC 8446, 5.1)."""
 ANSWERS_AT_ONCE = 32 * 1024
 """Bytes of answers that are gathered before they are written."""
 
@@ -66,9 +68,6 @@ class SecureConnection(TlsConnection):
     Requests are read only while the client reads the answers. Pushes are sent anyway; if more than
     `limits.unsent` bytes wait, the connection is ended.
 
-    The handshake waits for its turns like requests do: each of its parts takes as long as a hundred of
-    them. Until it is done, the bytes of the client are held here.
-
     Args: port: the port that accepted it. side: what all such connections share. host, number: the
     client's address and port. local: the client is on this machine. use: the time that it has used.
     """
@@ -80,6 +79,7 @@ class SecureConnection(TlsConnection):
     _logging_in = False  # a password is being checked; what was asked after it waits
     _pace: Pace | None = None  # what waits if it talks too fast
     _why_lost = ""
+    greeted = False  # the client has sent a whole hello
     came = 0  # higher than of all connections before
 
     def __init__(
@@ -98,22 +98,20 @@ class SecureConnection(TlsConnection):
         self._unanswered: deque[Bcp2Message | RemoteError] = deque()
         self._input = b""  # what came and is not decoded yet
         self._layer: Any = None  # between TCP and this
-        self._decrypt: Callable[[bytes], object] = _dropped
         self._write: Callable[[bytes], object] = _dropped
         self._answers: list[bytes] | None = None  # what is written when all is answered
         self._gathered = 0
 
-    def start(self, transport: Any, data: bytes) -> None:
-        """Begin TLS with `data`, in the turn that this connection has; the client's next bytes wait."""
-        super().start(transport, data)
-        if not (self._made or self._leaving):
-            self._decrypt = self._layer.dataReceived
-            self._layer.dataReceived = self._hold
-
     # Called by Twisted.
 
+    def start(self, transport: Any, data: bytes) -> None:
+        """Begin TLS with `data`; note whether the first record, the client's hello, is whole."""
+        self.greeted = len(data) >= RECORD_HEAD and len(data) >= RECORD_HEAD + int.from_bytes(
+            data[3:RECORD_HEAD]
+        )
+        super().start(transport, data)
+
     def established(self) -> None:
-        self._layer.__dict__.pop("dataReceived", None)
         self._visitor = ClientConnection(
             self.key,
             self.host,
@@ -146,7 +144,7 @@ class SecureConnection(TlsConnection):
         visitor, self._visitor = self._visitor, None
         # Break the cycles that this is part of: the cycle collector looks at nothing that is old.
         reason.cleanFailure()
-        self._decrypt = self._write = _dropped
+        self._write = _dropped
         layer, self._layer = self._layer, None
         if layer is not None:
             let_go(layer)
@@ -244,11 +242,8 @@ class SecureConnection(TlsConnection):
     # Requests.
 
     def take_turn(self, over: Callable[[], bool]) -> bool:
-        """Go on with the handshake, or answer requests while the client reads the answers."""
-        if self._visitor is None:
-            self._shake_hands()
-            return False
-        if self._leaving:
+        """Answer requests while the client reads the answers; see `Worker`."""
+        if self._leaving or self._visitor is None:
             return False
         now, waited, decoded = self._factory.seconds(), self._decoder.waiting, False
         pace = self._pace
@@ -287,18 +282,6 @@ class SecureConnection(TlsConnection):
         if self.paused:
             self._read_on()
         return False
-
-    def _hold(self, data: bytes) -> None:
-        """Keep `data`, which belongs to the handshake, until it is this connection's turn."""
-        self._input += data
-        self._pause_reading()  # what is held is no more than what is read at once
-        self._factory.turns.ask(self)
-
-    def _shake_hands(self) -> None:
-        data, self._input = self._input, b""
-        if data and not self._leaving:
-            LineReceiver.resumeProducing(self)
-            self._decrypt(data)
 
     @property
     def _has_work(self) -> bool:

@@ -1,4 +1,4 @@
-"""Handshakes wait for their turns, and an ended connection leaves nothing for the cycle collector."""
+"""Who makes room when a server is full; an ended connection leaves nothing for the cycle collector."""
 
 from __future__ import annotations
 
@@ -7,42 +7,8 @@ from collections.abc import Callable
 from typing import Any
 from weakref import ref
 
-from chatproto.server.factory import ChatFactory
-from chatproto.wire import bcp2_server
-from tests.server.secure_ends import ONE, Client, Served
+from tests.server.secure_ends import ONE, Served
 from tests.server.test_work_queue import Job
-
-
-class Handshakes(Served):
-    async def half(self) -> tuple[ChatFactory, Client]:
-        """A client that has done its part, while the server has other work."""
-        factory = self.serve()
-        factory.turns.ask(Job(self.clock, 8))
-        client = await self.connect()
-        client.secure(self.handshake(ONE))
-        await self.until(lambda: len(factory.turns) == 2)  # the hello
-        self.clock.advance(0)
-        factory.turns.ask(Job(self.clock, 8))
-        await client.ready
-        await self.until(lambda: len(factory.turns) == 2)  # the certificate and its proof
-        return factory, client
-
-    async def test_both_parts_of_one_wait_for_a_turn(self) -> None:
-        _, client = await self.half()
-        await self.calm()
-        self.assertEqual((len(self.side.connections), client.gone), (0, False))
-        self.clock.advance(0)
-        self.assertEqual(len(self.side.connections), 1)
-        client.send(bcp2_server.Observe(1))
-        await self.until(lambda: bool(client.got))
-
-    async def test_one_that_ends_while_it_waits_is_forgotten(self) -> None:
-        factory, client = await self.half()
-        factory.close_all(abort=True)
-        await self.until(lambda: not len(factory))
-        self.assertEqual(len(factory.turns), 1)
-        self.clock.advance(0)
-        await client.ended
 
 
 class Places(Served):
@@ -58,13 +24,32 @@ class Places(Served):
             await self.calm()
         self.assertFalse(friend.gone)
         self.clock.advance(0)
-        factory.turns.ask(Job(self.clock, 8))
         await friend.ready
-        await self.until(lambda: len(factory.turns) == 2)
+        await self.until(lambda: len(self.side.connections) == 1)
+        self.assertFalse(friend.gone)
+
+    async def test_plain_connections_without_a_registration_leave_places(self) -> None:
+        factory = self.serve()
+        factory.most = 4
+        silent = await self.connect()
+        plain = [await self.connect() for _ in range(3)]
+        for one in plain:
+            one.send(b"PROBE\r\n\r\n")
+        await self.until(lambda: all(one.bytes for one in plain))
         await self.connect()
-        await self.calm()
-        self.clock.advance(0)
-        self.assertEqual((friend.gone, len(self.side.connections)), (False, 1))
+        await plain[0].ended
+        self.assertEqual([silent.gone, plain[1].gone], [False, False])
+
+    async def test_half_a_hello_makes_room_before_a_whole_one(self) -> None:
+        factory = self.serve()
+        factory.most = 2
+        friend = await self.come()
+        half = await self.connect()
+        half.send(b"\x16\x03\x01\x02\x00\x01")
+        await self.until(lambda: len(factory) == 2)
+        await self.connect()
+        await half.ended
+        self.assertFalse(friend.gone)
 
     async def test_of_the_silent_a_client_with_a_key_makes_room_last(self) -> None:
         factory = self.serve()
