@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Protocol
@@ -9,6 +10,9 @@ from typing import Protocol
 from chatproto.server.room_orders import USAGE
 from chatproto.stdio.printable import printable
 from chatproto.wire.errors import StoreTrouble
+
+HELD_LINES = 100
+"""Lines that wait while a list is written."""
 
 
 class Operated(Protocol):
@@ -38,7 +42,7 @@ class Terminal:
 
     The lines of /info stand as the assignment has them, everything else begins with `* `. A long list
     is a step for each of its lines: `work` calls a step until it returns False, when others have had
-    their turn.
+    their turn. What is typed meanwhile waits, at most HELD_LINES.
     """
 
     def __init__(
@@ -50,6 +54,8 @@ class Terminal:
         self._server = server
         self._write_line = write_line
         self._work = work
+        self._listing = False  # a list is being written
+        self._held: deque[str] = deque()
         self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
             "/info": ("/info [prefix]: list registered clients and their addresses", self._info),
             "/rooms": ("/rooms: list the rooms", self._rooms),
@@ -69,6 +75,14 @@ class Terminal:
 
     def on_line(self, line: str) -> None:
         """Do what `line` says, or say in one sentence why not. A blank line is nothing."""
+        if not self._listing:
+            self._carry_out(line)
+        elif len(self._held) < HELD_LINES:
+            self._held.append(line)
+        else:
+            self._say(f"ignored, as a list is still being printed: {line}")
+
+    def _carry_out(self, line: str) -> None:
         command, _, argument = line.strip().partition(" ")
         if not command:
             return
@@ -113,12 +127,16 @@ class Terminal:
             if line is None:
                 if not found:
                     self._say(none)
+                self._listing = False
+                while self._held and not self._listing:
+                    self._carry_out(self._held.popleft())
                 return False
             if line.startswith(prefix):
                 found = True
                 write(printable(line))
             return True
 
+        self._listing = True
         self._work(step)
 
     def _kick(self, client_id: str) -> None:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from chatproto.net.clock import Monotonic
@@ -54,6 +55,7 @@ class Records:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._started: Seen | None = None  # the time of this program, once it is known
+        self._seeing = Lock()  # records are saved by several threads, and the note is one file
 
     def save(self, record: Record) -> None:
         """Put it in place of an older one; a crash leaves one or the other. Raises OSError."""
@@ -100,12 +102,13 @@ class Records:
     def _see(self, seen: Seen | None) -> None:
         """Keep when the records were looked through last, as long as there are any."""
         path = self._folder / SEEN
-        if next(self._folder.glob("*.json"), None) is None:
-            path.unlink(missing_ok=True)
-        elif seen is not None:
-            new = path.with_suffix(".new")
-            new.write_text(seen.text(), encoding="ascii")
-            new.replace(path)
+        with self._seeing:
+            if next(self._folder.glob("*.json"), None) is None:
+                path.unlink(missing_ok=True)
+            elif seen is not None:
+                new = path.with_suffix(".new")
+                new.write_text(seen.text(), encoding="ascii")
+                new.replace(path)
 
     def sweep(self, now: Monotonic, keep: float) -> list[Record]:
         """Delete records, with their parts, that ended over `keep` seconds ago; return the others.

@@ -182,7 +182,7 @@ def test_unconfirmed_names_stay_so_in_the_log_and_the_ignored_stay_ignored(stage
     again.event("message", from_="mal?", text="trust me", history=True)
     mal.event("session", state="closed")
     mal.send_line(f"/chat 127.0.0.1:{again.port}")
-    mal.event("session", state="closed", reason=lambda reason: reason and "603" in reason)
+    mal.event("session", state="closed", code="declined")
     again.send_line("/ignore")
     [ignored] = again.event("answer", command="ignore")["ignored"]
     assert ignored["id"] == "mal"

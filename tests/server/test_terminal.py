@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.server.terminal import Terminal
+from chatproto.server.terminal import HELD_LINES, Terminal
 
 
 class SmallServer:
@@ -72,6 +72,24 @@ class TerminalTests(SynchronousTestCase):
         self.assertEqual(self.typed("/rooms"), ["* there are no rooms"])
         self.server.room_lines.append("lobby 3")
         self.assertEqual(self.typed("/rooms"), ["* lobby 3"])
+
+    def test_what_is_typed_while_a_list_is_printed_waits_for_its_end(self) -> None:
+        steps: list[Callable[[], bool]] = []
+        terminal = Terminal(self.server, self.lines.append, steps.append)
+        for line in ["/info", "/rooms", "/nonsense", *["/kick"] * HELD_LINES]:
+            terminal.on_line(line)
+        self.assertEqual(len(self.lines), 2)
+        self.assertTrue(self.lines[-1].startswith("* ignored, as a list is still being printed"))
+        self.lines.clear()
+        while steps:
+            step = steps.pop(0)
+            while step():
+                pass
+        self.assertEqual(
+            [*self.lines[:3], len(self.lines)],
+            ["alice 127.0.0.1:3000", "bob [::1]:3001", "* there are no rooms", 2 + HELD_LINES],
+        )
+        self.assertIn("unknown command /nonsense", self.lines[3])
 
     def test_kick_forgets_a_client(self) -> None:
         self.assertEqual(
