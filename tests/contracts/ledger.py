@@ -102,7 +102,7 @@ class LedgerContract(Case):
             lambda: ledger.heard(BOB, "bob", message(4)),
             lambda: ledger.heard(key(3), "dave", message(1)),
         ):
-            self.assertIn("does not follow", str(self.assertRaises(LedgerTrouble, wrong)))
+            self.assertIn("is out of order", str(self.assertRaises(LedgerTrouble, wrong)))
         self.assertEqual(ledger.entries(BOB), (message(5),))
         self.assertEqual(self.states(ledger), [(5, WAITING), (5, HEARD)])
         self.assertIsNone(ledger.standing(key(3)))

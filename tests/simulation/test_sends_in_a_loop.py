@@ -107,7 +107,7 @@ class LoopTests(SynchronousTestCase):
             if command.notes:
                 waited.append(seconds)
                 self.assertIn("too many requests", command.notes[0])
-                self.assertIn("trying again in 10 s", command.notes[0])
+                self.assertIn("retrying in 10 s", command.notes[0])
         self.assertEqual(self.heard, texts)
         self.assertTrue(waited, "the limit was never met")
         self.assertLess(max(waited), 70)

@@ -53,6 +53,8 @@ class Handed:
 
 
 class ARegistryThatIsHandedOn(RegistryContract, SynchronousTestCase):
+    many = 100  # each call hands on all of them
+
     def make(self, limits: Limits) -> Registry:
         return cast(Registry, Handed(limits, "registry"))
 
