@@ -43,7 +43,7 @@ MOST_WARNED = 1000
 """Warnings of somebody else under a known id that are remembered, so that each is told once."""
 
 BRIDGE_REFUSED = {403: reasons.BRIDGE_TO_YOURSELF, 404: reasons.SERVER_KNOWS_NOBODY}
-"""What a server's refusal of BRIDGE means, by status."""
+"""Sentences for the refusals of BRIDGE, by status."""
 
 
 class NameResolver:

@@ -22,7 +22,7 @@ SAYS: dict[int | None, reasons.Sentence] = {
     401: reasons.SERVER_WANTS_LOGIN,
     409: reasons.SERVER_ID_TAKEN,
 }
-"""What a server's final refusal means, by status."""
+"""Sentences for the refusals after which a server is not tried again, by status."""
 
 
 @value_class
