@@ -154,7 +154,7 @@ class ClassicParser:
             try:
                 self.found.append(read_message(block, self._sender))
             except RemoteError as error:
-                self.found.append(error)
+                self.found.append(error.as_value())
 
     def begin_line(self, rest: bytes) -> bytes:
         """Check `rest`, the beginning of a line; return what to keep of it until more comes."""
@@ -202,7 +202,7 @@ class ClassicParser:
             self._block.take()
 
     def _fail(self, error: RemoteError) -> None:
-        self.found.append(error)
+        self.found.append(error.as_value())
         self.closed = True
         self._block.take()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from chatproto.wire.reasons import CodedError, Reason, reason_of
 from chatproto.wire.statuses import status_line
 
@@ -19,6 +21,15 @@ class WireError(CodedError):
         super().__init__(detail, reason or reason_of(detail, Reason.of(status)))
         self.status = status
         self.detail = detail
+
+    def as_value(self) -> Self:
+        """Return this error without its traceback, to be stored.
+
+        A traceback holds the frames of all callers and what these hold, among it the list that the
+        error is stored in: a cycle, which costs much more memory and time than the error.
+        """
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
 
     def __str__(self) -> str:
         words = status_line(self.status)

@@ -196,7 +196,7 @@ class StrictDecoder:
                     at = self._take_line(data, at, found)
         except RemoteError as error:
             error.cseq = number(self._block.take())
-            found.append(error)
+            found.append(error.as_value())
             self.closed = True
             self._rest = b""
         return found
@@ -272,7 +272,7 @@ class StrictDecoder:
                 raise RemoteError(400, "Content-Length is missing")
             values = read_values(kind.headers, headers, twice)
         except RemoteError as trouble:
-            error = trouble
+            error = trouble.as_value()
         self._head = _Head(kind, values, error, self._block.take())
         if not self._missing:
             self._finish(self._head, found)
@@ -306,7 +306,7 @@ class StrictDecoder:
                 error = trouble
         if error is not None:
             error.cseq = number(head.lines)
-            found.append(error)
+            found.append(error.as_value())
 
 
 def number(lines: list[bytes]) -> int | None:
