@@ -29,8 +29,6 @@ from chatproto.wire.fields import Contact
 from chatproto.wire.limits import CLIENT_DEFAULTS, ClientLimits
 from chatproto.wire.reasons import Cause, Reason
 
-HELLOS_CLOSED = 2
-"""Tries in a row in which a server closes at the beginning of TLS, and is taken for a classic one."""
 DIAL_BURST, DIAL_RATE = 10, 0.2
 """Connections that are made by themselves at once for each server, and then in a second: a server that
 takes and ends them is not dialled without a pause."""
@@ -97,7 +95,6 @@ class SecureServer:
         self.own_port: Callable[[], Any] = lambda: None  # what its connections are bound to
         self.is_known: Callable[[], bool] = lambda: True  # one of our kind was there before
         self.silent: Callable[[str], None] = lambda why: None  # it may be a classic server
-        self._hellos_closed = 0  # tries in a row in which it closed at the beginning of TLS
         self.observed: Address | None = None  # where it sees us
         self.near = False  # whether the connection to it does not leave this machine
         self._reactor = reactor
@@ -245,7 +242,6 @@ class SecureServer:
         """Log in or register, now that TLS is up."""
         self._connection, self._beginning, self._may_ask = connection, None, False
         self._stop_waiting()
-        self._hellos_closed = 0
         self.key = connection.key
         self.near = connection.near
         if self._login is None:
@@ -300,11 +296,14 @@ class SecureServer:
     # How it follows.
 
     def _is_classic(self, sign: Sign) -> bool:
-        """Return True if a server of which no key is known took TLS as a classic one does."""
-        self._hellos_closed = self._hellos_closed + 1 if sign is Sign.CLOSED else 0
+        """Return True if a server of which no key is known took TLS as a classic one does.
+
+        A connection closed at the hello is no such sign: a proxy in front of a server that is down
+        does the same.
+        """
         if self.key is not None or self.is_known():
             return False
-        return sign in (Sign.SILENT, Sign.PLAIN) or self._hellos_closed >= HELLOS_CLOSED
+        return sign in (Sign.SILENT, Sign.PLAIN)
 
     def _wait_for_hello(self) -> None:
         """Say soon that a server of which no key is known does not answer TLS."""

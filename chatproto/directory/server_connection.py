@@ -9,7 +9,6 @@ from typing import Any, NamedTuple, Protocol
 
 from twisted.internet.abstract import FileDescriptor
 from twisted.internet.defer import Deferred, fail
-from twisted.internet.error import ConnectionDone
 from twisted.internet.interfaces import IReactorTime
 from twisted.python.failure import Failure
 
@@ -63,8 +62,6 @@ class Sign(Enum):
     """No answer: the server waits for more input."""
     PLAIN = auto()
     """An answer in plain text."""
-    CLOSED = auto()
-    """A closed connection; a server of our kind that stops at that moment does the same."""
 
 
 @distinct
@@ -238,6 +235,5 @@ def _tls_trouble(handshake: Handshake, reason: Failure, answer: bytes) -> tuple[
     if why.reason is Reason.NOT_TLS:
         return MAYBE_CLASSIC.around(why), Sign.PLAIN
     if why.reason is Reason.TLS_BROKEN_OFF:
-        closed = reason.check(ConnectionDone) is not None
-        return MAYBE_CLASSIC.around(why), Sign.CLOSED if closed else Sign.NONE
+        return MAYBE_CLASSIC.around(why), Sign.NONE
     return why, Sign.NONE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import given
@@ -42,12 +43,13 @@ class Shake(Handshake):
     def __init__(self, refusal: str | None) -> None:
         self.peer_key: str | None = KEY
         self.refusal = refusal
+        self.broken = Reason.NOT_TLS
 
     def accepted(self) -> bool:
         return self.refusal is None
 
     def trouble(self, reason: Failure) -> Cause:
-        return Cause(Reason.BAD_KEY, self.refusal) if self.refusal else Cause(Reason.NOT_TLS)
+        return Cause(Reason.BAD_KEY, self.refusal) if self.refusal else Cause(self.broken)
 
 
 class News:
@@ -94,9 +96,13 @@ class Case(SynchronousTestCase):
         self.failed: list[float] = []
         self.news.then = lambda: self.failed.append(self.net.seconds())
 
+        self.broken = Reason.NOT_TLS
+
         def handshake() -> Shake:
             self.tried.append(self.net.seconds())
-            return Shake(refusal)
+            shake = Shake(refusal)
+            shake.broken = self.broken
+            return shake
 
         self.server = SecureServer(
             self.net,
@@ -540,6 +546,19 @@ class ClassicServerTests(Case):
         self.net.accept().ends()
         self.assertEqual(len(self.news.refused), 1)
         self.assertEqual((self.said, self.later()), ([], 0))
+
+    def test_a_connection_closed_at_the_hello_is_made_again_ever_later(self) -> None:
+        """A proxy closes like this while the server behind it is down."""
+        self.broken = Reason.TLS_BROKEN_OFF
+        self.server.start(ALICE)
+        for _ in range(8):
+            self.net.accept().ends()
+            while len(self.net.wanted) <= len(self.news.lost):
+                self.net.advance(1)
+        self.assertIn("(--plain speaks to a classic server)", self.news.lost[0])
+        self.assertEqual((self.news.refused, len(self.news.lost)), ([], 8))
+        waits = [later - earlier for earlier, later in pairwise(self.tried)]
+        self.assertGreater(waits[-1], 4 * waits[0])
 
     def test_a_server_that_is_known_is_tried_again(self) -> None:
         self.known = True
