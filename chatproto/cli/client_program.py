@@ -80,6 +80,7 @@ def make_client(
         typed=typed,
         config=str(options["config-file"].path) if options["config-file"] is not None else "",
         configured=tuple(options["from-file"].items()),
+        time_format=options["time-format"],
     )
     limits = replace(CLIENT_DEFAULTS, peer_ping=options["ping"])
     known: TrustStore | None = None
@@ -258,6 +259,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         reactor,
         wall,
         lambda: window_size(fd).columns,
+        lambda: window_size(fd).rows,
         glyphs,
         Attention(options["id"], on=not options["no-bell"]),
         lambda: terminal.changed(),

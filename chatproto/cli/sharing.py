@@ -66,11 +66,11 @@ class Sharing(MultiService):
 
     @property
     def trouble(self) -> str:
-        """Why nothing can be kept just now; empty: it can be."""
+        """The sentence why nothing can be stored just now; empty if it can be."""
         if not self.side.away:
             return ""
         why = self._log.why or self.side.refused
-        return f"{self.place} is away: {why}" if why else f"{self.place} is away"
+        return f"cannot reach {self.place}: {why}" if why else f"cannot reach {self.place}"
 
     def startService(self) -> None:
         super().startService()

@@ -41,6 +41,8 @@ AWAY = 480
 CONFIRMATIONS, MINUTE = 2, 60.0
 MOST_WARNED = 1000
 """Warnings of somebody else under a known id that are remembered, so that each is told once."""
+MOST_WATCHED = 256
+"""Contacts whose later /away texts are shown; the oldest goes."""
 
 BRIDGE_REFUSED = {403: reasons.BRIDGE_TO_YOURSELF, 404: reasons.SERVER_KNOWS_NOBODY}
 """Sentences for the refusals of BRIDGE, by status."""
@@ -72,6 +74,7 @@ class NameResolver:
         self._server = server
         self._neighbours = neighbours
         self._expected: dict[str, str] = {}  # names of called contacts who were away, by id
+        self._watched: dict[str, tuple[str, str]] = {}  # those who came: name, last /away text
         events.came.listen(self._came)
         self._confirmed: deque[float] = deque()
         self._warned: set[str] = set()
@@ -133,11 +136,20 @@ class NameResolver:
         raise CodedError(reasons.AWAY_WATCHED(peer=told or client_id))
 
     def _came(self, client_id: str) -> None:
-        """Tell the person that an expected contact is there."""
+        """Tell the person that an expected contact is there, and later of each new /away text."""
+        away = self._people.away(client_id)
         name = self._expected.pop(client_id, None)
-        if name is not None:
-            away = self._people.away(client_id) or None
-            self._context.publish(PresenceChanged(name, "online", away))
+        if name is None and client_id in self._watched:
+            watched, before = self._watched[client_id]
+            name = watched if away != before else None
+        if name is None:
+            return
+        self._watched.pop(client_id, None)
+        if away:  # else they are back, and watched no more
+            self._watched[client_id] = name, away
+        while len(self._watched) > MOST_WATCHED:
+            del self._watched[next(iter(self._watched))]
+        self._context.publish(PresenceChanged(name, "online", away or None))
 
     async def locate(self, client_id: str) -> Contact | None:
         """Ask the server for the address of `client_id`; None if it returns another client.

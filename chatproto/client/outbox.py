@@ -180,7 +180,11 @@ class Outbox:
             known = {"id": id, "said": date_of(at)} if id is not None and at is not None else {}
             said, kind = split_mark(text)
             rows.append({"to": to, "text": said, **known, **({"kind": kind} if kind else {})})
-            when = f" ({short_time(at, self._context.now())})" if at is not None else ""
+            when = (
+                f" ({short_time(at, self._context.now(), form=self._context.settings.time_format)})"
+                if at is not None
+                else ""
+            )
             number = f"{id} " if id is not None else ""
             lines.append(f"{number}to {to}{when}: {spoken(text)}")
         if more:

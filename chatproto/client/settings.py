@@ -16,7 +16,7 @@ class ClientSettings:
     in it. `farewells`: words that end a raw talk besides the usual ones; the first is said by us.
     `unread`: nobody reads what is heard, which is kept to be shown at another start. `typed`:
     lines come from a person at a terminal. `config`: the file of options, and `configured`: the options
-    that came from it, with their values.
+    that came from it, with their values. `time_format`: of times of day in answers, as for `strftime`.
     """
 
     client_id: str
@@ -35,3 +35,4 @@ class ClientSettings:
     typed: bool = False
     config: str = ""
     configured: tuple[tuple[str, str], ...] = ()
+    time_format: str = "%H:%M"

@@ -256,12 +256,13 @@ class SecureServer:
         match push:
             case bcp2_server.Introduce():
                 self._news.introduced(self, push)
-            case bcp2_server.Presence(peer_id, status):
+            case bcp2_server.Presence(peer_id, status, away):
                 if status == "online" and peer_id in self.watched:
-                    del self.watched[peer_id]
-                    self._unheeded(
-                        lambda cseq: bcp2_server.Unwatch(cseq, peer_id), bcp2_server.UnwatchAck
-                    )
+                    if not away:  # else watched on, until they are back
+                        del self.watched[peer_id]
+                        self._unheeded(
+                            lambda cseq: bcp2_server.Unwatch(cseq, peer_id), bcp2_server.UnwatchAck
+                        )
                     self._news.present(self, push)
             case bcp2_server.Closing(retry_after):
                 self._drop_connection()

@@ -13,12 +13,17 @@ _HALVES = {(True, True): " ", (True, False): "▄", (False, True): "▀", (False
 """Two modules, one above the other (True: dark), as a character that draws the light ones."""
 
 
-def qr_lines(event: Event, columns: int) -> list[str]:
+TOO_SMALL = "no room for the QR code: enlarge the terminal and type /verify again"
+
+
+def qr_lines(event: Event, columns: int, rows: int) -> list[str]:
     """Return lines that show the number of /verify as a QR code of its sixty digits.
 
-    At most 17 lines. None for another event, for a number that was compared already, and where `columns`
-    are too few; one line that says how to get it where segno is not installed. The light modules are
-    drawn, so that the code is right for light text on a dark screen.
+    At most 17 lines. None for another event, and for a number that was compared already; one line that
+    says how to get it where segno is not installed, or where there is too little room. The light modules
+    are drawn, so that the code is right for light text on a dark screen.
+
+    Args: columns: of the terminal. rows: that are left for the code; it never leaves the screen.
     """
     if not isinstance(event, CommandOutput) or event.command != "verify":
         return []
@@ -33,8 +38,8 @@ def qr_lines(event: Event, columns: int) -> list[str]:
         list(map(bool, row)) for row in segno.make_qr(digits, error="l").matrix_iter(1, BORDER)
     ]
     width = len(modules[0])
-    if width > columns:
-        return []
+    if width > columns or (len(modules) + 1) // 2 > rows:
+        return [TOO_SMALL]
     light = [False] * width
     pairs = zip_longest(modules[::2], modules[1::2], fillvalue=light)
     return [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chatproto.client.events import RoomChanged
 from chatproto.net.clock import Wall
-from chatproto.net.dates import moment_of, short_time
+from chatproto.net.dates import HOURS_AND_MINUTES, moment_of, short_time
 from chatproto.ui.legible import bracket, inline, name, room_name
 
 DONE = {
@@ -21,8 +21,11 @@ DONE = {
 """What somebody did, by the change."""
 
 
-def room_lines(event: RoomChanged, now: Wall) -> list[str]:
-    """Return `event` as lines without their mark; `now` is seconds since 1970."""
+def room_lines(event: RoomChanged, now: Wall, form: str = HOURS_AND_MINUTES) -> list[str]:
+    """Return `event` as lines without their mark.
+
+    Args: now: seconds since 1970. form: of a time of day, as for `strftime`.
+    """
     room = room_name(event.room)
     match event.change:
         case "joined" if event.own:
@@ -44,7 +47,7 @@ def room_lines(event: RoomChanged, now: Wall) -> list[str]:
                 if topic
                 else f"{room} {_by(event)} removed the topic"
             ]
-    until = f" until {_moment(event.until, now)}" if event.until else ""
+    until = f" until {_moment(event.until, now, form)}" if event.until else ""
     done = DONE.get(event.change, "did {what}")
     return [
         f"{room} {_by(event)} {done.format(who=_who(event), until=until, what=inline(event.change))}"
@@ -62,9 +65,9 @@ def _ours(event: RoomChanged, room: str) -> list[str]:
     return lines
 
 
-def _moment(date: str, now: Wall) -> str:
+def _moment(date: str, now: Wall, form: str) -> str:
     try:
-        return short_time(moment_of(date), now)
+        return short_time(moment_of(date), now, form=form)
     except ValueError:
         return inline(date)
 

@@ -55,7 +55,7 @@ def plain_lines(
     with a time. `now` is seconds since 1970. `form`: of the time of day, as for `strftime`.
     """
     past = isinstance(event, MessageReceived) and event.history
-    lines = _lines(event, now)
+    lines = _lines(event, now, form)
     if not times and not past:
         return lines
     said = event.said if isinstance(event, MessageReceived) else None
@@ -63,7 +63,7 @@ def plain_lines(
     return [f"{at} {line}" for line in lines]
 
 
-def _lines(event: Event, now: Wall) -> list[str]:
+def _lines(event: Event, now: Wall, form: str) -> list[str]:
     match event:
         case Running():
             return [f"{name(event.id)} running on {_address(event.host, event.port)}"]
@@ -102,7 +102,7 @@ def _lines(event: Event, now: Wall) -> list[str]:
         case FileChanged():
             return [f"* {line}" for line in file_lines(event)]
         case RoomChanged():
-            return [f"* {line}" for line in room_lines(event, now)]
+            return [f"* {line}" for line in room_lines(event, now, form)]
         case PresenceChanged():
             away = f", away: {inline(event.away)}" if event.away else ""
             return [f"* {name(event.id)} is {name(event.status)}{away}"]

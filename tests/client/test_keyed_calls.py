@@ -507,6 +507,12 @@ class ServerTests(Case):
         (event,) = self.told(PresenceChanged)
         self.assertEqual((event.id, event.status, event.away), ("carol", "online", "lunch"))
         self.assertEqual(plain_lines(event, EPOCH), ["* carol is online, away: lunch"])
+        for text in ("lunch", "meeting", ""):
+            self.directory.tell(bcp2_server.Presence("carol", "online", text))
+            self.net.wait(1)
+        self.assertEqual(
+            [one.away for one in self.told(PresenceChanged)], ["lunch", "meeting", None]
+        )
 
     def test_what_waited_is_not_given_to_another_key(self) -> None:
         self.node.msg("hello", "carol")

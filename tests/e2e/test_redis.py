@@ -216,7 +216,7 @@ def test_a_server_waits_for_its_redis(stage: Stage, redis: Redis, tmp_path: Path
     redis.kill()
     several = Several(stage, redis, 1)
     several.servers[0].expect(
-        re.compile(rf"\* {redis.url} is away: .+, clients are told to reconnect later")
+        re.compile(rf"\* cannot reach {redis.url}: .+, clients are told to reconnect later")
     )
     assert "503" in ask(several.ports[0], REGISTER.format("alice"))
     redis.start()

@@ -8,7 +8,7 @@ from typing import Any
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput
-from chatproto.ui.qr import MISSING, qr_lines
+from chatproto.ui.qr import MISSING, TOO_SMALL, qr_lines
 
 NUMBER = " ".join(f"{group:05d}" for group in range(12))
 
@@ -21,7 +21,7 @@ class QrTests(SynchronousTestCase):
     def test_the_code_has_the_digits_and_a_border(self) -> None:
         import segno
 
-        shown = qr_lines(verify(), 80)
+        shown = qr_lines(verify(), 80, 17)
         self.assertLessEqual(len(shown), 17)
         self.assertEqual({len(line) for line in shown}, {len(shown[0])})
         self.assertLessEqual(len(shown[0]), 38)
@@ -34,16 +34,17 @@ class QrTests(SynchronousTestCase):
         self.assertEqual(rows[: len(drawn)], drawn)
 
     def test_none_where_it_does_not_fit_or_is_not_wanted(self) -> None:
-        self.assertEqual(qr_lines(verify(), 28), [])
-        self.assertEqual(qr_lines(verify(verified=True), 80), [])
-        self.assertEqual(qr_lines(CommandOutput("id", ("alice",)), 80), [])
+        self.assertEqual(qr_lines(verify(), 28, 24), [TOO_SMALL])
+        self.assertEqual(qr_lines(verify(), 80, 12), [TOO_SMALL])
+        self.assertEqual(qr_lines(verify(verified=True), 80, 24), [])
+        self.assertEqual(qr_lines(CommandOutput("id", ("alice",)), 80, 24), [])
 
     def test_without_segno_a_line_says_so(self) -> None:
         modules: dict[str, Any] = sys.modules
         before = modules.pop("segno", None)
         modules["segno"] = None
         try:
-            self.assertEqual(qr_lines(verify(), 80), [MISSING])
+            self.assertEqual(qr_lines(verify(), 80, 24), [MISSING])
         finally:
             del modules["segno"]
             if before is not None:

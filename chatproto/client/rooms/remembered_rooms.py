@@ -5,13 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from twisted.logger import Logger
-
-from chatproto.identity.files import write_secret
+from chatproto.client.line_file import LineFile
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.room_fields import read_room, read_secret
-
-log = Logger()
 
 MOST = 100
 """Rooms that are remembered, of all servers together."""
@@ -23,16 +19,15 @@ class RememberedRooms:
     """Rooms of each server with their keys, kept in the file `path` (mode 0600), or not at all (None).
 
     The file has a line `SERVER-KEY #room` or `SERVER-KEY #room KEY` for each, for a room of one server is
-    none of another. One that cannot be read or written is logged and costs nothing but the memory.
+    none of another.
     `autojoin`: rooms with their keys to be in at any server.
     """
 
     def __init__(self, path: Path | None = None, autojoin: Mapping[str, str] | None = None) -> None:
-        self._path = path
+        self._file = LineFile(path, "rooms", MOST_BYTES)
         self._autojoin = dict(autojoin or {})
         self._rooms: dict[tuple[str, str], str] = {}
-        if path is not None:
-            self._read(path)
+        self._read()
 
     def at(self, server: str) -> dict[str, str]:
         """Return the key of every room to be in at `server`, empty for none."""
@@ -52,24 +47,11 @@ class RememberedRooms:
             self._write()
 
     def _write(self) -> None:
-        if self._path is None:
-            return
-        lines = (f"{at} {room} {key}".rstrip(" ") + "\n" for (at, room), key in self._rooms.items())
-        try:
-            write_secret(self._path, "".join(lines).encode())
-        except OSError as error:
-            log.error("rooms cannot be kept: {error}", error=error)
+        rooms = self._rooms.items()
+        self._file.write(f"{at} {room} {key}".rstrip(" ") for (at, room), key in rooms)
 
-    def _read(self, path: Path) -> None:
-        try:
-            with path.open("rb") as file:
-                text = file.read(MOST_BYTES).decode("utf-8", "replace")
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            log.error("rooms cannot be read: {error}", error=error)
-            return
-        for line in text.split("\n"):
+    def _read(self) -> None:
+        for line in self._file.read():
             server, _, rest = line.partition(" ")
             room, _, key = rest.partition(" ")
             try:

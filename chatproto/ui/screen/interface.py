@@ -60,7 +60,7 @@ HELD_ROWS = 6
 class FullInterface:
     """Hold what the screen shows, and carry out what the person types.
 
-    Args: clock: the reactor's. seconds: the time of day. columns: the terminal's width. changed: called
+    Args: clock: the reactor's. seconds: the time of day. columns, height: of the terminal. changed: called
     when there is something new to draw. on_full: True while too many rows wait.
     """
 
@@ -70,6 +70,7 @@ class FullInterface:
         clock: IReactorTime,
         seconds: Callable[[], Wall],
         columns: Callable[[], int],
+        height: Callable[[], int],
         glyphs: Glyphs,
         attention: Attention,
         changed: Callable[[], None],
@@ -85,7 +86,7 @@ class FullInterface:
         self._changed = changed
         self._on_full = on_full
         self._scrollback = Scrollback(
-            client.context.settings.client_id, columns, glyphs, time_format
+            client.context.settings.client_id, columns, height, glyphs, time_format
         )
         self._tabs = Tabs()
         self._own = OwnLines()

@@ -35,21 +35,30 @@ from chatproto.wire.actions import spoken
 
 PAST = 7 * 86400.0
 """Seconds: a message says itself when it was written, and is believed so far back."""
+BELOW = 2
+"""Rows below the scrollback: status line and prompt."""
 _NOTICE: Line = (("dim", "--"),)
 _TROUBLE: Line = (("bad", "!!"),)
 
 
 class Scrollback:
-    """Lay out each event once, with day lines between; `columns` returns the terminal's width.
+    """Lay out each event once, with day lines between.
 
-    Args: own_id: one's own id. time_format: of `strftime`, for the local time before each entry.
+    Args: own_id: one's own id. columns, height: return the size of the terminal. time_format: of
+    `strftime`, for the local time before each entry.
     """
 
     def __init__(
-        self, own_id: str, columns: Callable[[], int], glyphs: Glyphs, time_format: str = "%H:%M"
+        self,
+        own_id: str,
+        columns: Callable[[], int],
+        height: Callable[[], int],
+        glyphs: Glyphs,
+        time_format: str = "%H:%M",
     ) -> None:
         self._own_id = own_id
         self._columns = columns
+        self._height = height
         self._glyphs = glyphs
         self._format = time_format
         self._day: object = None
@@ -60,9 +69,13 @@ class Scrollback:
             case MessageReceived():
                 return self._message(event, now)
             case CommandOutput():
-                lines = [line.removeprefix("* ") for line in plain_lines(event, now)]
-                code = qr_lines(event, self._columns()) if self._glyphs.full == UNICODE.full else []
-                return plain_rows(lines, self._columns()) + [(("", line),) for line in code]
+                lines = self._plain(event, now)
+                shown = plain_rows(lines, self._columns())
+                if self._glyphs.full != UNICODE.full:
+                    return shown
+                left = self._height() - len(shown) - BELOW
+                code = qr_lines(event, self._columns(), left)
+                return shown + [(("", line),) for line in code]
             case Sent() | Delivered() | Exited():
                 return []  # own_lines.py follows them
             case RoomChanged(change="current"):
@@ -75,7 +88,7 @@ class Scrollback:
                 return []  # and whose turn it is
             case FileChanged(state="moving") if not event.reason:
                 return []  # its bar shows it
-        lines = [line.removeprefix("* ") for line in plain_lines(event, now)]
+        lines = self._plain(event, now)
         if isinstance(event, IncomingCallEvent):
             lines = lines[:1]  # the keys are named above the prompt
         trouble = isinstance(event, Failed | Undelivered | Uncertain)
@@ -129,6 +142,9 @@ class Scrollback:
         return found
 
     # How an entry is made.
+
+    def _plain(self, event: Event, now: Wall) -> list[str]:
+        return [line.removeprefix("* ") for line in plain_lines(event, now, form=self._format)]
 
     def _message(self, event: MessageReceived, now: Wall) -> list[Line]:
         at = now

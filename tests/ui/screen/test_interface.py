@@ -47,6 +47,7 @@ class InterfaceTests(SynchronousTestCase):
             self.clock,
             lambda: Wall(self.clock.seconds()),
             lambda: 80,
+            lambda: 24,
             UNICODE,
             Attention("alice", on=True),
             lambda: None,

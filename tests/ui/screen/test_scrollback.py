@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.events import CommandOutput, MessageReceived
+from chatproto.client.events import CommandOutput, MessageReceived, RoomChanged
 from chatproto.net.clock import EPOCH
 from chatproto.ui.screen.glyphs import ASCII, UNICODE, Glyphs
 from chatproto.ui.screen.scrollback import Scrollback
@@ -19,8 +19,8 @@ def text(line: Line) -> str:
     return "".join(part for _, part in line)
 
 
-def made(columns: int = 80, glyphs: Glyphs = UNICODE) -> Scrollback:
-    return Scrollback("alice", lambda: columns, glyphs)
+def made(columns: int = 80, glyphs: Glyphs = UNICODE, height: int = 24) -> Scrollback:
+    return Scrollback("alice", lambda: columns, lambda: height, glyphs, "%Hh%M")
 
 
 class ScrollbackTests(SynchronousTestCase):
@@ -34,6 +34,13 @@ class ScrollbackTests(SynchronousTestCase):
         shown = [text(row) for row in made(40).event(VERIFY, EPOCH)]
         self.assertTrue(any("█" in row for row in shown))
         self.assertLessEqual(max(map(len, shown)), 40)
-        for narrow in (made(25), made(glyphs=ASCII)):
+        for narrow in (made(25), made(height=14), made(glyphs=ASCII)):
             shown = [text(row) for row in narrow.event(VERIFY, EPOCH)]
             self.assertFalse(any("█" in row for row in shown))
+        low = [text(row) for row in made(height=14).event(VERIFY, EPOCH)]
+        self.assertIn("enlarge the terminal", low[-1])
+
+    def test_every_time_has_the_chosen_format(self) -> None:
+        muted = RoomChanged("#tea", "muted", id="bob", by="carol", until="1970-01-01T00:00:30Z")
+        *_, row = made().event(muted, EPOCH)
+        self.assertRegex(text(row), r"^\d\dh\d\d .*until \d\dh\d\d")
