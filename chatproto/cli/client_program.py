@@ -45,6 +45,7 @@ from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import PlainInterface
+from chatproto.ui.screen.glyphs import encoding_for
 from chatproto.wire.limits import CLIENT_DEFAULTS
 from chatproto.wire.reasons import Reason
 
@@ -191,11 +192,13 @@ def _with_lines(reactor: Any, options: Options) -> IService:
     typed_in = descriptor(sys.__stdin__, os.O_RDONLY)
     typed, is_json = os.isatty(typed_in), options["ui"] == "json"
     full: Signal[bool] = Signal()
+    shown_on = descriptor(sys.__stdout__, os.O_WRONLY)
     screen = Output(
         reactor,
-        descriptor(sys.__stdout__, os.O_WRONLY),
+        shown_on,
         dropped_line=lambda count: ui.dropped_line(count),
         on_full=full,
+        encoding=encoding_for(os.environ) if os.isatty(shown_on) else "utf-8",
     )
     client = make_client(
         reactor,
@@ -238,7 +241,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
 def _with_screen(reactor: Any, options: Options) -> IService:
     """Make the client with the full interface; both streams are terminals."""
     from chatproto.ui.screen.attention import Attention
-    from chatproto.ui.screen.glyphs import encoding_for, glyphs_for
+    from chatproto.ui.screen.glyphs import glyphs_for
     from chatproto.ui.screen.history import TypedHistory
     from chatproto.ui.screen.interface import FullInterface
     from chatproto.ui.screen.styles import Styles, colours_of, colours_wanted

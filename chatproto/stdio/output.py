@@ -46,6 +46,7 @@ class Output:
 
     `dropped_line` makes that one line of the count. `on_full` is called with True when half of `limit`
     waits and with False when nearly all is written, so that whoever can wait need not lose anything.
+    `encoding`: of the lines; a character that it has not becomes a question mark.
     """
 
     def __init__(
@@ -55,8 +56,11 @@ class Output:
         limit: int = DEFAULTS.terminal_unsent,
         dropped_line: Callable[[int], str] = _dropped_line,
         on_full: Callable[[bool], None] = _ignore,
+        encoding: str = "utf-8",
     ) -> None:
         self.dropped = 0
+        self._encoding = encoding
+        self._errors = "backslashreplace" if encoding == "utf-8" else "replace"
         self._dropped_line = dropped_line
         self._on_full = on_full
         self._full = False
@@ -81,7 +85,7 @@ class Output:
         """Write `text`, which has no line end, and a line end."""
         if self._fd < 0:
             return
-        line = text.encode("utf-8", "backslashreplace") + b"\n"
+        line = text.encode(self._encoding, self._errors) + b"\n"
         if self._untold and self._bytes <= self._limit // 2:
             self._tell_dropped()
         if self._untold or self._bytes + len(line) > self._limit:
@@ -141,7 +145,7 @@ class Output:
             self._reactor.callLater(0, self._on_turn)
 
     def _tell_dropped(self) -> None:
-        line = f"{self._dropped_line(self._untold)}\n".encode()
+        line = f"{self._dropped_line(self._untold)}\n".encode(self._encoding, self._errors)
         self._untold = 0
         self._append(line)
 

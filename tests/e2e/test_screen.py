@@ -83,6 +83,13 @@ def test_typed_half_line_survives_what_arrives(stage: Stage) -> None:
 def test_paste_is_text_and_the_terminal_is_restored_by_a_signal(stage: Stage) -> None:
     alice, bob = talkers(stage, 120, 40)
     try:
+        # A terminal that marks no pastes: line ends and a command in it are text all the same.
+        alice.type("/help\rfirst\r/quit\r/msg last\r")
+        alice.expect("pasted lines are sent as text")
+        alice.settle()
+        alice.type("\r")
+        assert bob.event("message")["text"].startswith("/help\nfirst\n/quit\n/msg last")
+        alice.wait_for(lambda: alice.prompt == "to bob 🔒>", "an empty prompt")
         pasted = "\n".join(["/quit", *(f"line {number}" for number in range(999))])
         alice.paste(pasted)
         alice.type("\r")

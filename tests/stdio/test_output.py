@@ -58,6 +58,13 @@ class PipeTests(SynchronousTestCase):
         self.turn()
         self.assertEqual(self.read(), "one\nzwölf\n".encode())
 
+    def test_characters_that_the_encoding_has_not_are_question_marks(self) -> None:
+        output = Output(self.reactor, self.writer, encoding="ascii")
+        self.addCleanup(output.close)
+        output.write_line("zwölf 漢\udc9b")
+        self.turn()
+        self.assertEqual(self.read(), b"zw?lf ??\n")
+
     def test_unread_pipe_blocks_nothing(self) -> None:
         for number in range(30_000):
             self.output.write_line(f"{number:099}")

@@ -49,10 +49,10 @@ def glyphs_for(environ: Mapping[str, str]) -> Glyphs:
 def encoding_for(environ: Mapping[str, str]) -> str:
     """Return the encoding of what is written to the terminal.
 
-    In C and POSIX it is UTF-8, as Python has it (PEP 540). A terminal with another character set would
-    take single bytes of UTF-8 for control characters.
+    In C and POSIX it is ASCII, and other characters become question marks: a terminal with another
+    character set would take single bytes of UTF-8 for control characters.
     """
-    charset = charset_of(environ) or "utf-8"
+    charset = charset_of(environ) or "ascii"
     try:  # locales write iso885915 too
         return codecs.lookup(charset.replace("iso8859", "iso8859-").replace("--", "-")).name
     except LookupError:

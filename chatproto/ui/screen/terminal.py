@@ -53,6 +53,7 @@ from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.completion import Completion
 from chatproto.ui.screen.attention import bell
+from chatproto.ui.screen.burst import Burst
 from chatproto.ui.screen.history import TypedHistory
 from chatproto.ui.screen.interface import FullInterface
 from chatproto.ui.screen.styles import Line, Styles
@@ -177,6 +178,7 @@ class ScreenTerminal:
         self._drawn = 0.0
         self._height = 0
         self._pasted = False
+        self._burst = Burst(reactor.seconds)
         self._listed = ""
         self._secret: tuple[str, Callable[[str], None]] | None = None
         self._wanted: tuple[str, Callable[[str], None]] | None = None  # once the line is empty
@@ -312,7 +314,7 @@ class ScreenTerminal:
         )
         app.ttimeoutlen = 0.05
         app.timeoutlen = 0.3
-        app.key_processor.after_key_press += lambda _: self._interface.key()
+        app.key_processor.after_key_press += lambda _: self._pressed()
         return app
 
     def _prompt(self) -> StyleAndTextTuples:
@@ -421,9 +423,11 @@ class ScreenTerminal:
             return add
 
         asks = Condition(lambda: self._interface.asks)
-        letter = Condition(lambda: self._interface.answers(not self._buffer.text))
-        bind("enter")(lambda event: self._enter())
-        bind("c-j")(lambda event: self._enter())
+        letter = Condition(
+            lambda: self._interface.answers(not self._buffer.text) and not self._more()
+        )
+        bind("enter")(lambda event: self._line_end())
+        bind("c-j")(lambda event: self._line_end())
         bind("escape", "enter")(lambda event: self._buffer.insert_text("\n"))
         bind("escape")(lambda event: self._interface.take_back())
         bind("c-c")(lambda event: self._interrupt())
@@ -453,6 +457,28 @@ class ScreenTerminal:
         self._listed = ""
         self._interface.typing(text if not self._secret else "")
 
+    def _pressed(self) -> None:
+        self._burst.key()
+        self._interface.key()
+
+    def _more(self) -> bool:
+        """Return True if further keys have come already, which is so behind a key that was pasted."""
+        if self._app is not None and self._app.key_processor.input_queue:
+            return True
+        try:
+            return bool(select.select([self._stdin], [], [], 0)[0])
+        except (OSError, ValueError):
+            return False
+
+    def _line_end(self) -> None:
+        """Send the line, or begin another one where the end of a line was pasted."""
+        if self._secret is not None or not self._burst.line_end(self._more()):
+            self._enter()
+            return
+        self._buffer.insert_text("\n")
+        self._pasted = True
+        self._interface.pasted(self._buffer.text)
+
     def _enter(self) -> None:
         text = typed(self._buffer.text)
         if self._secret is not None:
@@ -474,6 +500,7 @@ class ScreenTerminal:
         self._interface.interrupt()
 
     def _paste(self, data: str) -> None:
+        self._burst.marked()
         first = not self._buffer.text
         text = typed(data.replace("\r\n", "\n").replace("\r", "\n"))
         self._buffer.insert_text(text)

@@ -154,7 +154,7 @@ class GlyphTests(SynchronousTestCase):
     def test_terminal_with_another_character_set_gets_no_utf8(self) -> None:
         for name, wanted in (
             ("de_DE.UTF-8", "utf-8"),
-            ("C", "utf-8"),
+            ("C", "ascii"),
             ("", "utf-8"),
             ("de_DE.ISO-8859-1", "iso8859-1"),
             ("de_DE.iso885915@euro", "iso8859-15"),
