@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import platformdirs
 
 from chatproto.cli.asking import account_password
-from chatproto.cli.config_file import read_config, usual_config
+from chatproto.cli.config_file import ConfigFile, read_config, usual_config
 from chatproto.cli.interface_choice import any_terminal, install_reactor, why_not_full
 from chatproto.cli.options import (
     ProgramOptions,
@@ -159,6 +159,8 @@ class Options(ProgramOptions):
         self["server"] = []
         self["config-file"] = None
         self["from-file"] = {}
+        self["colors"] = {}
+        self["keys"] = None
 
     def configured(self, words: list[str]) -> list[str]:
         """Put the options of the file before those of the command line, which win."""
@@ -178,6 +180,8 @@ class Options(ProgramOptions):
         if config is None:
             return words
         self["config-file"] = config
+        if self.interactive and config.tables:
+            self._tables(config)
         more: list[str] = []
         for name, texts in config.values.items():
             if name in given or (name in OF_INTERFACE and not self.interactive):
@@ -193,6 +197,18 @@ class Options(ProgramOptions):
                 self["from-file"][name] = ", ".join(texts) if texts else "on"
             more += [f"--{name}={text}" for text in texts] if texts else [f"--{name}"]
         return [*more, *words]
+
+    def _tables(self, config: ConfigFile) -> None:
+        """Read the colours and keys of the file. Raises WrongOption."""
+        from chatproto.ui.screen.keymap import read_keymap  # only here: most files have none
+        from chatproto.ui.screen.styles import read_colours
+
+        for name, table in config.tables.items():
+            try:
+                self[name] = read_colours(table) if name == "colors" else read_keymap(table)
+            except ValueError as error:
+                raise WrongOption(f"{config.path}: [{name}]: {error}") from None
+            self["from-file"][name] = " ".join(table) or "none"
 
     def opt_server(self, text: str) -> None:
         """host:port or host:port/KEY of the server, or none (may be repeated) [default: 127.0.0.1:5555]"""

@@ -244,6 +244,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
     from chatproto.ui.screen.glyphs import glyphs_for
     from chatproto.ui.screen.history import TypedHistory
     from chatproto.ui.screen.interface import FullInterface
+    from chatproto.ui.screen.keymap import USUAL_KEYS
     from chatproto.ui.screen.styles import Styles, colours_of, colours_wanted
     from chatproto.ui.screen.terminal import ScreenTerminal, window_size
 
@@ -257,6 +258,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         remembered=remembered_rooms(options),
     )
     glyphs = glyphs_for(os.environ)
+    keymap = options["keys"] or USUAL_KEYS
     ui = FullInterface(
         client,
         reactor,
@@ -268,6 +270,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         lambda: terminal.changed(),
         client.connections.hold,
         options["time-format"],
+        keymap,
     )
     terminal = ScreenTerminal(
         reactor,
@@ -275,10 +278,11 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         sys.__stdout__,
         Output(reactor, fd),
         ui,
-        Styles(colours_wanted(options["color"], os.environ, colours_of(fd))),
+        Styles(colours_wanted(options["color"], os.environ, colours_of(fd)), options["colors"]),
         TypedHistory(None if options["no-log"] else options["home"] / "history"),
         ui.candidates,
         encoding_for(os.environ),
+        keymap,
     )
     scripts = _shown(client, ui.tell)
     if options["user"] is not None:

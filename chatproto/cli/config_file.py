@@ -26,6 +26,9 @@ LIKE = 0.6
 NOT_HERE = ("config", "help", "version")
 """Options that only the command line has."""
 
+TABLES = ("colors", "keys")
+"""Tables of the file: what is no option, and only the full interface has."""
+
 Takes = Mapping[str, bool]
 """The long options by name, with whether each takes a value."""
 
@@ -34,12 +37,14 @@ Takes = Mapping[str, bool]
 class ConfigFile:
     """Contents of the file: texts by the name of the option, several where it may be repeated.
 
-    A flag that is on has no text. `readable`: other users of the machine may read the file.
+    A flag that is on has no text. `readable`: other users of the machine may read the file. `tables`: the
+    tables of `TABLES`, as they stand there.
     """
 
     path: Path
     values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     readable: bool = False
+    tables: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
 def usual_config() -> Path | None:
@@ -81,10 +86,17 @@ def read_config(path: Path, takes: Takes, needed: bool) -> ConfigFile | None:
         raise WrongOption(f"{path} is not UTF-8") from None
     except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
         raise WrongOption(f"{path} is not valid TOML: {error}") from None
+    tables = {name: _table(path, name, found.pop(name)) for name in TABLES if name in found}
     values = {name: _texts(path, name, value, takes) for name, value in found.items()}
     return ConfigFile(
-        path, {name: one for name, one in values.items() if one is not None}, readable
+        path, {name: one for name, one in values.items() if one is not None}, readable, tables
     )
+
+
+def _table(path: Path, name: str, value: Any) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise WrongOption(f"{path}: {name} must be a table: [{name}]")
+    return value
 
 
 def _texts(path: Path, name: str, value: Any, takes: Takes) -> tuple[str, ...] | None:

@@ -95,6 +95,12 @@ class ConfigTests(SynchronousTestCase):
         self.assertEqual(told[0].lines[-1], f"from {self.file}: id bob")
         self.assertEqual(told[0].data["configured"], {"id": "bob"})
 
+    def test_colours_and_keys_are_tables(self) -> None:
+        options = self.parsed('[colors]\nbad = 9\npeople = [1, 2]\n[keys]\naccept = "f5"\n')
+        self.assertEqual(options["colors"], {"bad": (9,), "people": (1, 2)})
+        self.assertEqual(options["keys"].shown("accept"), "F5")
+        self.assertEqual(options["from-file"], {"colors": "bad people", "keys": "accept"})
+
     def test_a_mistake_is_one_sentence(self) -> None:
         for text, words in {
             "id = ": "is not valid TOML",
@@ -104,6 +110,9 @@ class ConfigTests(SynchronousTestCase):
             "port = true": "port must be a text, a number",
             "[port]\nx = 1": "port must be a text, a number",
             "port = [[1]]": "port must be a text, a number",
+            "colors = 5": "colors must be a table: [colors]",
+            "[colors]\nbob = 5": "[colors]: no colour can be chosen for 'bob'",
+            "[keys]\naccept = 'a'": "[keys]: accept takes a key such as",
             "port = 70000": "port 70000 is out of range",
             f"server = {[str(one) for one in range(MOST_VALUES + 1)]}": "more than",
             "#" * (MOST_BYTES + 1): f"more than {MOST_BYTES} bytes",

@@ -34,6 +34,7 @@ from chatproto.ui.screen.attention import Attention
 from chatproto.ui.screen.file_bars import FileBars
 from chatproto.ui.screen.glyphs import Glyphs
 from chatproto.ui.screen.here import Here, here, prompt_line, standing
+from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.own_lines import OwnLine, OwnLines
 from chatproto.ui.screen.questions import Question, QuestionQueue
 from chatproto.ui.screen.rows import plain_rows
@@ -76,6 +77,7 @@ class FullInterface:
         changed: Callable[[], None],
         on_full: Callable[[bool], None],
         time_format: str = "%H:%M",
+        keys: Keymap = USUAL_KEYS,
     ) -> None:
         self._client = client
         self._clock = clock
@@ -90,7 +92,7 @@ class FullInterface:
         )
         self._tabs = Tabs()
         self._own = OwnLines()
-        self._questions = QuestionQueue()
+        self._questions = QuestionQueue(keys)
         self._bars = FileBars()
         self._rows: list[Line] = []
         self._dropped = 0
@@ -356,7 +358,7 @@ class FullInterface:
 
     @property
     def asks(self) -> bool:
-        """True while there is a question that Alt-a, Alt-d and Alt-v answer."""
+        """True while there is a question that a key answers."""
         return bool(self._questions)
 
     def answer(self, word: str, typing: bool) -> None:

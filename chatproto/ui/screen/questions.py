@@ -1,4 +1,4 @@
-"""QuestionQueue to the person: calls, files and invitations, which no typed letter answers by accident."""
+"""Questions to the person: calls, files and invitations, which no typed letter answers by accident."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from chatproto.ui.file_view import amount
 from chatproto.ui.legible import inline, name, room_name
 from chatproto.ui.screen.cells import cut, width, wrap
 from chatproto.ui.screen.glyphs import Glyphs
+from chatproto.ui.screen.keymap import Keymap
 from chatproto.ui.screen.styles import Line
 from chatproto.wire.values import value_class
 
 STANDS = 1.0
 """Seconds for which a question has to stand, without any key, before a bare letter answers it."""
 MOST = 50
-"""QuestionQueue that queue; further ones are only told in the scrollback, and /accept answers them."""
+"""Questions that queue; further ones are only told in the scrollback, and /accept answers them."""
 
 
 @value_class
@@ -34,9 +35,10 @@ class Question:
 
 
 class QuestionQueue:
-    """Queue of questions, the oldest first. `now` is monotonic seconds."""
+    """Queue of questions, the oldest first. `now` is monotonic seconds. `keys`: that answer."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: Keymap) -> None:
+        self._keys = keys
         self._all: list[Question] = []
         self._since = 0.0  # when the first one came to stand there, or a key was pressed last
 
@@ -102,7 +104,8 @@ class QuestionQueue:
             return []
         first = self._all[0]
         others = f" (1 of {len(self._all)})" if len(self._all) > 1 else ""
-        keys = "Alt-a accept, Alt-d decline" + (", Alt-v verify" if first.kind == "call" else "")
+        answers = ("accept", "decline", *(("verify",) if first.kind == "call" else ()))
+        keys = ", ".join(f"{self._keys.shown(answer)} {answer}" for answer in answers)
         text = f"? {first.text}{others}: "
         if width(text + keys) <= columns:
             return [(("warn", text), ("", keys))]

@@ -7,6 +7,7 @@ a style string for the prompt. Meaning never hangs on a style alone.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from zlib import crc32
 
 from chatproto.stdio.printable import printable
@@ -49,6 +50,18 @@ _ROLES: dict[str, tuple[str, str, str]] = {
 }
 """By name: SGR codes with 256 colours, with 8, and the style of the prompt."""
 
+CHOSEN = ("people", "dim", "good", "warn", "bad", "you")
+"""Styles whose colours can be chosen."""
+_NAMED = tuple(
+    f"ansi{name}"
+    for name in (
+        *("black", "red", "green", "yellow", "blue", "magenta", "cyan", "gray"),
+        *("brightblack", "brightred", "brightgreen", "brightyellow", "brightblue"),
+        *("brightmagenta", "brightcyan", "white"),
+    )
+)
+"""The first 16 colours of the palette, which each terminal defines itself."""
+
 
 def person_style(name: str) -> str:
     """Return the style of a person or room: always the same for the same `name`."""
@@ -81,12 +94,50 @@ def colours_of(fd: int) -> int:
         return 0
 
 
-class Styles:
-    """Turn style names into escape sequences. `colours`: 0, 8 or 256."""
+def read_colours(chosen: Mapping[str, object]) -> dict[str, tuple[int, ...]]:
+    """Return the colours of the table [colors] in client.toml, by the name of a style.
 
-    def __init__(self, colours: int) -> None:
+    Each is a number of the palette of 256. `people` has a list of them, from which people and rooms get
+    theirs. Raises ValueError with one sentence.
+    """
+    found = {}
+    for name, value in chosen.items():
+        if name not in CHOSEN:
+            raise ValueError(
+                f"no colour can be chosen for {name[:20]!r}, only for {', '.join(CHOSEN)}"
+            )
+        several = value if isinstance(value, list) and name == "people" else [value]
+        numbers = tuple(one for one in several if isinstance(one, int) and 0 <= one < 256)
+        if not 0 < len(several) <= len(PEOPLE) or len(numbers) != len(several):
+            wants = f"1 to {len(PEOPLE)} numbers" if name == "people" else "a number"
+            raise ValueError(f"{name} takes {wants} from 0 to 255")
+        found[name] = numbers
+    return found
+
+
+def _rgb(index: int) -> str:
+    """Return the colour `index` of the palette of 256 as the prompt's styles have it."""
+    if index < 16:
+        return _NAMED[index]
+    if index >= 232:
+        return "#" + f"{8 + 10 * (index - 232):02x}" * 3
+    steps = (0, 95, 135, 175, 215, 255)
+    return "#" + "".join(f"{steps[(index - 16) // by % 6]:02x}" for by in (36, 6, 1))
+
+
+class Styles:
+    """Turn style names into escape sequences.
+
+    Args: colours: 0, 8 or 256. chosen: colours in place of the usual ones, as `read_colours` returns them;
+    they hold where there are 256.
+    """
+
+    def __init__(
+        self, colours: int, chosen: Mapping[str, tuple[int, ...]] = MappingProxyType({})
+    ) -> None:
         self.colours = colours
         self._codes: dict[str, str] = {}
+        self._chosen = dict(chosen) if colours == 256 else {}
         if not colours:
             return
         for name, (many, few, _) in _ROLES.items():
@@ -94,6 +145,7 @@ class Styles:
         for number, (index, _) in enumerate(PEOPLE):
             basic = _BASIC[number % len(_BASIC)]
             self._codes[f"person.{number}"] = f"38;5;{index}" if colours == 256 else basic
+        self._codes |= {name: f"38;5;{index}" for name, index in self._single()}
 
     def escaped(self, line: Line) -> str:
         """Return `line` for the terminal; no control character of its texts passes."""
@@ -107,4 +159,14 @@ class Styles:
         """Return the styles of the prompt and the status line by class name."""
         styles = {name: style for name, (_, _, style) in _ROLES.items() if name}
         styles |= {f"person.{number}": rgb for number, (_, rgb) in enumerate(PEOPLE)}
+        styles |= {name: _rgb(index) for name, index in self._single()}
         return styles if self.colours else dict.fromkeys(styles, "")
+
+    def _single(self) -> list[tuple[str, int]]:
+        """Return each style whose colour was chosen, with that colour."""
+        people = self._chosen.get("people", ())
+        single = [(name, numbers[0]) for name, numbers in self._chosen.items() if name != "people"]
+        return single + [
+            (f"person.{number}", people[number % len(people)])
+            for number in range(len(PEOPLE) if people else 0)
+        ]

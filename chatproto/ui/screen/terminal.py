@@ -56,6 +56,7 @@ from chatproto.ui.screen.attention import bell
 from chatproto.ui.screen.burst import Burst
 from chatproto.ui.screen.history import TypedHistory
 from chatproto.ui.screen.interface import FullInterface
+from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.styles import Line, Styles
 
 GATHER = 0.05
@@ -156,7 +157,9 @@ class ScreenTerminal:
         history: TypedHistory,
         complete: Callable[[str], list[Completion]],
         encoding: str = "utf-8",
+        keymap: Keymap = USUAL_KEYS,
     ) -> None:
+        self._keymap = keymap
         self._reactor = reactor
         self._stdin = stdin
         self._fd = stdout.fileno()
@@ -428,21 +431,21 @@ class ScreenTerminal:
         )
         bind("enter")(lambda event: self._line_end())
         bind("c-j")(lambda event: self._line_end())
-        bind("escape", "enter")(lambda event: self._buffer.insert_text("\n"))
+        bind(*self._keymap.pressed("newline"))(lambda event: self._buffer.insert_text("\n"))
         bind("escape")(lambda event: self._interface.take_back())
         bind("c-c")(lambda event: self._interrupt())
         bind("c-d", when=Condition(lambda: not self._buffer.text))(
             lambda event: self._interface.on_end()
         )
         bind("c-z")(lambda event: self._suspend())
-        bind("c-x", "c-e")(lambda event: self._edit())
+        bind(*self._keymap.pressed("editor"))(lambda event: self._edit())
         bind("tab")(lambda event: self._tab())
         bind(Keys.BracketedPaste)(lambda event: self._paste(event.data))
-        bind("escape", "n")(lambda event: self._interface.next_unread())
+        bind(*self._keymap.pressed("unread"))(lambda event: self._interface.next_unread())
         for number in range(1, 10):
             bind("escape", str(number))(lambda event, number=number: self._interface.switch(number))
         for key, word in (("a", "accept"), ("d", "decline"), ("v", "verify")):
-            bind("escape", key, when=asks)(
+            bind(*self._keymap.pressed(word), when=asks)(
                 lambda event, word=word: self._interface.answer(word, bool(self._buffer.text))
             )
             bind(key, when=letter)(lambda event, word=word: self._interface.answer(word, False))

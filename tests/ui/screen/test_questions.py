@@ -9,6 +9,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.client.events import FileChanged, IncomingCallEvent, RoomChanged, SessionChanged
 from chatproto.ui.screen.cells import width
 from chatproto.ui.screen.glyphs import UNICODE
+from chatproto.ui.screen.keymap import Keymap
 from chatproto.ui.screen.questions import MOST, STANDS, QuestionQueue
 
 
@@ -24,7 +25,7 @@ class QuestionTests(SynchronousTestCase):
     """Calls, files and invitations."""
 
     def setUp(self) -> None:
-        self.questions = QuestionQueue()
+        self.questions = QuestionQueue(Keymap())
 
     def text(self) -> str:
         return "\n".join(self.rows(100))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.ui.screen.styles import PEOPLE, Styles, colours_wanted
+from chatproto.ui.screen.styles import PEOPLE, Styles, colours_wanted, read_colours
 
 XTERM = {"TERM": "xterm-256color"}
 
@@ -45,6 +45,32 @@ class StyleTests(SynchronousTestCase):
         self.assertEqual(colours_wanted("never", XTERM, 256), 0)
         self.assertEqual(colours_wanted("always", {**XTERM, "NO_COLOR": "1"}, 256), 256)
         self.assertEqual(colours_wanted("always", {"TERM": "vt100"}, 0), 8)
+
+    def test_colours_can_be_chosen(self) -> None:
+        styles = Styles(256, read_colours({"people": [1, 33], "bad": 244}))
+        line = (("bad", "no"), ("person.0", "a"), ("person.3", "b"), ("good", "yes"))
+        self.assertEqual(
+            styles.escaped(line).replace("\x1b", ""),
+            "[38;5;244mno[0m[38;5;1ma[0m[38;5;33mb[0m[38;5;28myes[0m",
+        )
+        prompt = styles.prompt_styles()
+        self.assertEqual((prompt["bad"], prompt["person.2"]), ("#808080", "ansired"))
+        self.assertEqual(prompt["person.11"], of_palette(33))
+        self.assertEqual(Styles(8, {"bad": (244,)}).escaped(line), Styles(8).escaped(line))
+
+    def test_a_wrong_colour_is_one_sentence(self) -> None:
+        for chosen, words in (
+            ({"bob": 1}, "no colour can be chosen for 'bob'"),
+            ({"bad": 256}, "bad takes a number from 0 to 255"),
+            ({"bad": "red"}, "bad takes a number"),
+            ({"bad": [1]}, "bad takes a number"),
+            ({"people": []}, "people takes 1 to 12 numbers"),
+            ({"people": [1, -1]}, "people takes 1 to 12 numbers"),
+            ({"people": [1] * 13}, "people takes 1 to 12 numbers"),
+        ):
+            with self.assertRaises(ValueError) as caught:
+                read_colours(chosen)
+            self.assertIn(words, str(caught.exception))
 
     def test_without_colours_there_is_no_escape_sequence(self) -> None:
         line = (("bad", "no"), ("person.1", "bob"))
