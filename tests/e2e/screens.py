@@ -20,13 +20,14 @@ from typing import Any
 
 import pyte
 
+from chatproto.ui.screen.reflow import BY_VARIABLE
 from tests.e2e.harness import TWISTD
 from tests.e2e.program import LIMIT
 
 QUIET = 0.2
 """Seconds without output after which the screen is taken to stand still."""
 
-UNSET = ("LC_ALL", "LC_CTYPE", "NO_COLOR", "COLORTERM")
+UNSET = ("LC_ALL", "LC_CTYPE", "NO_COLOR", "COLORTERM", *BY_VARIABLE)
 """Variables of whoever runs the tests that would change the screen."""
 
 

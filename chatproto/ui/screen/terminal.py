@@ -38,6 +38,7 @@ from prompt_toolkit.layout.processors import (
     Transformation,
     TransformationInput,
 )
+from prompt_toolkit.layout.screen import Screen
 from prompt_toolkit.output.color_depth import ColorDepth
 from prompt_toolkit.output.vt100 import Vt100_Output
 from prompt_toolkit.styles import Style
@@ -57,6 +58,7 @@ from chatproto.ui.screen.burst import Burst
 from chatproto.ui.screen.history import TypedHistory
 from chatproto.ui.screen.interface import FullInterface
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
+from chatproto.ui.screen.reflow import rows_above, wraps_anew
 from chatproto.ui.screen.styles import Line, Styles
 
 GATHER = 0.05
@@ -135,6 +137,26 @@ class _History(InMemoryHistory):
     def store_string(self, string: str) -> None:
         super().store_string(string)
         self._kept.add(string)
+
+
+class _Screen(Application[None]):
+    """Application that finds its rows again after the terminal has wrapped them anew."""
+
+    def _on_resize(self) -> None:
+        drawn = self.renderer.last_rendered_screen
+        if drawn is not None and wraps_anew(os.environ):
+            place = drawn.get_cursor_position(self.layout.current_window)
+            widths = [_row_width(drawn, row) for row in range(place.y)]
+            more = rows_above(widths, place.x, self.output.get_size().columns) - place.y
+            if more > 0:
+                self.output.cursor_up(more)
+        super()._on_resize()
+
+
+def _row_width(drawn: Screen, row: int) -> int:
+    """Return the columns that a row takes, without the blanks at its end."""
+    cells = drawn.data_buffer[row]
+    return max((at + cell.width for at, cell in cells.items() if cell.char.strip()), default=0)
 
 
 class ScreenTerminal:
@@ -304,7 +326,7 @@ class ScreenTerminal:
             )
         )
         depths = {0: ColorDepth.DEPTH_1_BIT, 8: ColorDepth.DEPTH_4_BIT}
-        app: Application[None] = Application(
+        app = _Screen(
             layout,
             style=Style.from_dict(self._styles.prompt_styles()),
             include_default_pygments_style=False,
