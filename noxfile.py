@@ -36,6 +36,14 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into docs/_build; a warning is an error."""
+    session.install("-e", ".[docs]", "codespell")
+    session.run("codespell", "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "newsfragments")
+    session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
+
+
+@nox.session
 def package(session: nox.Session) -> None:
     """Check what would be published; the URLs and the author's address are the publisher's."""
     session.install("build", "twine", "pyroma", "check-wheel-contents")
