@@ -15,11 +15,16 @@ ONE_SHOTS = ("send", "send-file", "receive", "info")
 """The commands of `chatproto.cli.oneshot`, which is loaded only for one of them."""
 
 
+NEEDS_WSL = "chatproto does not run on Windows itself: install and start it inside WSL"
+
+
 def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
-    """Let a Ctrl-C that comes before the program runs end it without a traceback."""
+    """Let a Ctrl-C before the program runs, and Windows, end it without a traceback."""
 
     @wraps(program)
     def run() -> None:
+        if sys.platform == "win32":
+            raise SystemExit(NEEDS_WSL)
         try:
             program()
         except KeyboardInterrupt:

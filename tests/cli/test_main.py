@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import sys
 from contextlib import redirect_stderr, redirect_stdout
 from importlib.metadata import version
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.cli.main import chatproto
+from chatproto.cli.main import NEEDS_WSL, chatproto
 
 
 class ChatprotoTests(SynchronousTestCase):
@@ -41,3 +42,18 @@ class ChatprotoTests(SynchronousTestCase):
             code, out = self.run_it(*arguments)
             self.assertEqual(out, "")
             self.assertIn("chatproto client [options]", str(code))
+
+
+class WindowsTests(SynchronousTestCase):
+    def test_windows_is_told_in_one_sentence_that_wsl_is_needed(self) -> None:
+        """A new interpreter that says it is Windows and has none of the modules of POSIX."""
+        for program in ("chatproto", "chatclient", "chatserver"):
+            code = (
+                "import sys; sys.platform = 'win32'\n"
+                "for name in ('fcntl', 'pwd', 'grp', 'termios', 'resource', 'tty', 'pty'):\n"
+                "    sys.modules[name] = None\n"
+                f"from chatproto.cli.main import {program}; {program}()\n"
+            )
+            ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+            self.assertEqual((ended.returncode, ended.stdout), (1, ""))
+            self.assertEqual(ended.stderr, f"{NEEDS_WSL}\n")
