@@ -116,9 +116,10 @@ def key_to_screen(
     while time.monotonic() < begun + seconds:
         key = KEYS[number % len(KEYS) :][:1]
         pressed = time.perf_counter()
-        alice.type(key)
         alice.raw = b""
-        echoed = False
+        alice.type(key)  # which reads too, and so may have the echo already
+        lines += alice.raw.count(LINE)
+        echoed = key in alice.raw
         while not echoed and time.perf_counter() < pressed + 10:
             taken = alice.take(0.5)
             lines += taken.count(LINE)
