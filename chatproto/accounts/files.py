@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
-from chatproto.net.private_files import make_private
+from chatproto.net.private_files import ROOT, make_private
 
 T = TypeVar("T")
 
@@ -73,8 +73,13 @@ class Reread(Generic[T]):
 
 
 def write(path: Path, text: str) -> None:
-    """Put `text` in place of what `path` held, whole or not at all; mode 0600 if it is new, else whose
-    and how readable it was. Raises AccountTrouble."""
+    """Replace the content of `path` by `text`, whole or not at all.
+
+    An existing file keeps its owner and mode. A new file has mode 0600; if root creates it, it belongs
+    to the owner of the folder, so that a server with a user of its own can read it.
+
+    Raises: AccountTrouble.
+    """
     path = path.resolve()
     new = path.with_name(f"{path.name}.new")
     try:
@@ -87,6 +92,9 @@ def write(path: Path, text: str) -> None:
                 former = path.stat()
                 os.fchown(made, former.st_uid, former.st_gid)
                 os.fchmod(made, former.st_mode & 0o777)
+            elif os.geteuid() == ROOT:
+                folder = path.parent.stat()
+                os.fchown(made, folder.st_uid, folder.st_gid)
             os.fsync(made)
         new.replace(path)
     except OSError as error:

@@ -99,6 +99,22 @@ def default_folder(name: str, find: Callable[[], str]) -> Path:
     return folder
 
 
+class FollowedLog(LogFile):
+    """Log file that is created again after another program, such as logrotate, moved or removed it."""
+
+    def write(self, data: str | bytes) -> None:
+        """Write `data` to the file that stands at `path` now, and create it if there is none."""
+        if self._is_moved() and os.access(self.directory, os.W_OK | os.X_OK):
+            self.reopen()
+        super().write(data)
+
+    def _is_moved(self) -> bool:
+        try:
+            return not os.path.samestat(Path(self.path).stat(), os.fstat(self._file.fileno()))
+        except FileNotFoundError:
+            return True
+
+
 class RotatedLog:
     """The log of the program that is being started, in a file that is bounded.
 
@@ -113,13 +129,13 @@ class RotatedLog:
         return FileLogObserver(cast(TextIO, cls.open()), formatEventAsClassicLogText)
 
     @classmethod
-    def open(cls) -> LogFile:
+    def open(cls) -> FollowedLog:
         """Open the log file, privately. Raises OSError."""
         assert cls.path is not None
         check_file(cls.path)
         if cls.path.exists():
             make_private(cls.path)
-        return LogFile(
+        return FollowedLog(
             cls.path.name,
             str(cls.path.parent),
             defaultMode=0o600,

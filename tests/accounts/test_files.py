@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from twisted.trial.unittest import SynchronousTestCase
+from twisted.trial.unittest import SkipTest, SynchronousTestCase
 
 from chatproto.accounts.allowed import load_allowed, read_allowed
 from chatproto.accounts.files import AccountTrouble, Reread, alone, write
@@ -69,6 +69,16 @@ class RereadTests(SynchronousTestCase):
 
 
 class WriteTests(SynchronousTestCase):
+    def test_new_file_of_root_belongs_to_the_owner_of_the_folder(self) -> None:
+        if os.geteuid() != 0:
+            raise SkipTest("only root can give a file to another user")
+        folder = Path(self.mktemp())
+        folder.mkdir()
+        os.chown(folder, 65534, 65534)
+        write(folder / "accounts", "one\n")
+        found = (folder / "accounts").stat()
+        self.assertEqual((found.st_uid, found.st_gid, found.st_mode & 0o777), (65534, 65534, 0o600))
+
     def test_a_new_file_is_for_its_owner_and_an_old_one_stays_as_it_was(self) -> None:
         path = Path(self.mktemp())
         write(path, "one\n")

@@ -83,6 +83,25 @@ class EndpointTextTests(SynchronousTestCase):
             pass
 
 
+class FollowedLogTests(SynchronousTestCase):
+    def test_a_log_that_was_moved_or_removed_is_created_again(self) -> None:
+        home = Path(self.mktemp())
+        home.mkdir()
+        path, moved = home / "small.log", home / "small.log-old"
+        self.patch(RotatedLog, "path", path)
+        log = RotatedLog.open()
+        self.addCleanup(log.close)
+        log.write("one\n")
+        path.rename(moved)
+        log.write("two\n")
+        self.assertEqual((moved.read_text(), path.read_text()), ("one\n", "two\n"))
+        self.assertEqual(path.stat().st_mode & 0o777, 0o600)
+        path.unlink()
+        log.write("three\n")
+        log.write("four\n")
+        self.assertEqual(path.read_text(), "three\nfour\n")
+
+
 class ProgramOptionsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.errors = io.StringIO()
