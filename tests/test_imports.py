@@ -40,6 +40,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *(
             "wire",
             "net",
+            "client.asked",
             "client.app",
             "client.events",
             "client.conversations",

@@ -45,6 +45,7 @@ from chatproto.transfer.threads import Threads
 from chatproto.ui.control import Control, ControlSocket
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import PlainInterface
+from chatproto.ui.references import References
 from chatproto.ui.screen.glyphs import encoding_for
 from chatproto.wire.limits import CLIENT_DEFAULTS
 from chatproto.wire.reasons import Reason
@@ -131,9 +132,11 @@ def control(client: Client, screen: Callable[[Event], None]) -> Control:
     `screen` gets every event as well.
     """
 
-    def new_speaker() -> Callable[[str], Event | None]:
+    def new_speaker() -> Callable[[str, References], Event | None]:
         standing = ActiveTarget(client.calls.all)
-        return lambda line: standing.run(lambda: carry_out_json(line, client))
+        return lambda line, references: standing.run(
+            lambda: carry_out_json(line, client, references)
+        )
 
     return Control(screen, new_speaker, wall, client.context.limits)
 

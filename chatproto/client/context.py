@@ -10,6 +10,7 @@ from typing import Generic, Protocol, TypeVar
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 
+from chatproto.client.asked import AskedPart
 from chatproto.client.events import Event
 from chatproto.client.settings import ClientSettings
 from chatproto.net.clock import Wall
@@ -17,6 +18,8 @@ from chatproto.wire.limits import ClientLimits
 from chatproto.wire.values import value_class
 
 Value = TypeVar("Value")
+MessageParts = dict[tuple[str, int], AskedPart]
+"""Parts of requests: a message by the key that it is for and its number there."""
 
 
 class Random(Protocol):
@@ -56,7 +59,8 @@ class Context:
     Args: clock: the reactor, for timers and monotonic seconds. now: returns the time of day. publish:
     shows an event to the person and to scripts. settled: some work was finished, so that input that
     was held may go on or the program may end. hold_input: True while no more input may be read.
-    flushed: returns a Deferred that fires when all published events are written.
+    flushed: returns a Deferred that fires when all published events are written. messages: those of
+    requests whose outcome is not known.
     """
 
     settings: ClientSettings
@@ -68,3 +72,4 @@ class Context:
     settled: Signal[None] = field(default_factory=Signal)
     hold_input: Signal[bool] = field(default_factory=Signal)
     flushed: Callable[[], Deferred[None]] = _written
+    messages: MessageParts = field(default_factory=dict)

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall
 
+from chatproto.client.asked import current, take_part, telling
 from chatproto.client.calls.rendezvous import path_of
 from chatproto.client.context import Context, Signal
-from chatproto.client.events import (
-    Bye,
-    Delivered,
-    Event,
-    Failed,
-    MessageReceived,
-    Notice,
-    Sent,
-    SessionChanged,
-    Uncertain,
-    Undelivered,
-)
+from chatproto.client.events import Bye, Failed, SessionChanged
+from chatproto.client.message_news import MessageNews
 from chatproto.client.own_addresses import OwnAddresses
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import OpenPeer, Recipient
-from chatproto.net.clock import Wall
 from chatproto.net.timers import Timers
-from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import (
     AcceptCall,
@@ -64,7 +53,7 @@ from chatproto.session.session import PeerSession
 from chatproto.session.state import SessionState
 from chatproto.wire.dialects import Dialect
 from chatproto.wire.fields import Contact
-from chatproto.wire.reasons import NOT_ARRIVED, CodedError, Reason, reason_of
+from chatproto.wire.reasons import Cause, CodedError, Reason, reason_of
 from chatproto.wire.values import value_class
 
 
@@ -89,75 +78,6 @@ class RedialState:
         due, self.next = self.next, call
         if due is not None:
             due.cancel()
-
-
-EACH = 3
-"""So many messages that wait are told one by one."""
-
-
-class MessageNews:
-    """Remembers of which messages was told that they wait, so that their fate names them by their text.
-
-    `name` is what the person calls the other one, who may be given another meanwhile.
-    """
-
-    def __init__(self, tell: Callable[[Event], None]) -> None:
-        self._tell = tell
-        self._kept: set[int] = set()
-
-    def heard(self, name: str, text: str, id: int, said: Wall) -> None:
-        """Tell a received `text`, said at `said`; `id` is 0 where messages have no number."""
-        self._tell(MessageReceived(from_=name, text=text, id=id or None, said=said))
-
-    def written(self, name: str, text: str, said: Wall, id: int | None = None) -> None:
-        """A connection took `text`, which was said at the moment `said`."""
-        self._tell(Sent(text, id, to=name, said=said))
-
-    def kept_for_turn(self) -> None:
-        """Report that a message is queued until our turn."""
-        self._tell(Notice("queued until it is your turn (/mode full ends taking turns)"))
-
-    def kept(self, name: str, id: int) -> None:
-        """Report that a message is queued until there is a connection."""
-        self._kept.add(id)
-        text = f"message {id} is queued for {name} (/unsend {id} to cancel)"
-        self._tell(Notice(text, name, id))
-
-    def wait(self, name: str, ids: Iterable[int]) -> None:
-        """Tell which written messages have not arrived: the connection broke or is silent.
-
-        One event each, or one for all of them if they are more than `EACH`.
-        """
-        fresh = [id for id in ids if id not in self._kept]
-        if len(fresh) <= EACH:
-            for id in fresh:
-                self.kept(name, id)
-            return
-        self._kept.update(fresh)
-        which = f"messages {fresh[0]} to {fresh[-1]} are queued for {name}"
-        self._tell(Notice(f"{which} (/unsend {fresh[0]} to cancel the first)", name))
-
-    def waited(self, ids: Iterable[int]) -> None:
-        """Note messages that were queued before this conversation, and reported then."""
-        self._kept.update(ids)
-
-    def unsaid(self, name: str, text: str, reason: str) -> None:
-        """Report a message that was not sent and will not be."""
-        self._tell(Undelivered(name, reason, text=text))
-
-    def became(self, name: str, fate: MessageOutcome) -> None:
-        """This is known now; with its text if it was told that it waits."""
-        late = fate.id in self._kept
-        self._kept.discard(fate.id)
-        match fate.state:
-            case ledger.DELIVERED:
-                text = fate.text if late and fate.text else None
-                self._tell(Delivered(name, fate.id, text))
-            case ledger.UNCERTAIN:
-                self._tell(Uncertain(name, fate.id, fate.text or None))
-            case _:
-                reason = fate.reason or NOT_ARRIVED()
-                self._tell(Undelivered(name, reason, fate.id, fate.text or None))
 
 
 @value_class
@@ -238,7 +158,9 @@ class Conversation:
         self.quiet = False  # begun by ourselves for what waits: nothing is shown before it is open
         self.tries = RedialState()
         self._timers = Timers(context.clock)
-        self.news = MessageNews(context.publish)
+        self.news = MessageNews(context.publish, context.messages)
+        self.call_part = take_part()
+        """AskedPart of the request that called them."""
         self.warned_of = ""  # a text that may be too long for their program, until it is said again
         self.merged_into: Conversation | None = None  # the one that goes on with its words
         self.heard_any = False
@@ -310,6 +232,16 @@ class Conversation:
             return not self.heard_any and dialect.takes_turns
         return not (self.named or dialect.has_id or dialect.strict_turns)
 
+    def say(self, text: str) -> None:
+        """Say `text` now, or as soon as can be. Raises LocalError, LedgerTrouble."""
+        post = self.session.post
+        before = post.last if post is not None else 0
+        effects = self.session.say(text, self._context.now())
+        post = self.session.post
+        id = post.last if post is not None and post.last > before else 0
+        self.news.asked(self.key, id)
+        self.perform(effects)
+
     def perform(self, effects: list[Effect]) -> None:
         """Carry out what the session wants, in its order."""
         self._to_say += sum(isinstance(effect, Speak) for effect in effects)
@@ -331,7 +263,8 @@ class Conversation:
             known["was"] = self.was
         self.was = ""
         shown = state or ("ringing" if self.state is SessionState.ASKING else self.state.value)
-        self._context.publish(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
+        with telling(self.call_part if self.call_part is not None else current()):
+            self._context.publish(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
 
     def _safety(self) -> dict[str, object]:
         """From when it is open on, every event says how safe it is."""
@@ -424,15 +357,17 @@ class Conversation:
                 moved = self._see_path() and not self._cut
                 if moved:  # and it was never broken, to whoever is told
                     self.show("open", path=self.path)
-                    return
-                self._cut = False
-                self.show(
-                    path=self.path,
-                    mode="half" if self.session.floor.half else "full",
-                    turn=self.session.floor.turn.value,
-                    dialect=self.session.dialect.name,
-                    current=self.current(),
-                )
+                else:
+                    self._cut = False
+                    self.show(
+                        path=self.path,
+                        mode="half" if self.session.floor.half else "full",
+                        turn=self.session.floor.turn.value,
+                        dialect=self.session.dialect.name,
+                        current=self.current(),
+                    )
+                if self.call_part is not None:
+                    self.call_part.end("open")
             case TurnPassed(turn):
                 mode = "full" if turn is TurnHolder.BOTH else "half"
                 if self._told_mode in (None, mode):
@@ -450,7 +385,7 @@ class Conversation:
             case Unsaid(text, reason):
                 self.news.unsaid(self.name, text, reason)
             case MessageOutcome():
-                self.news.became(self.name, effect)
+                self.news.became(self.name, self.key, effect)
             case SessionEnded(reason):
                 self._timers.stop()
                 self.tries.stop()
@@ -464,7 +399,10 @@ class Conversation:
                     self.show(reason=None if left else reason, code=code)
                 elif not self.quiet:
                     refusal = self.refusal or CodedError(reason, code)
-                    tell(Failed.of(refusal, "chat", self.name))
+                    with telling(self.call_part):
+                        tell(Failed.of(refusal, "chat", self.name))
+                if self.call_part is not None:
+                    self.call_part.fail(Cause(code, reason))
                 self._signals.ended((self, reason))
 
     def spoke(self, text: str) -> None:
@@ -478,7 +416,7 @@ class Conversation:
         if exchange is None or not exchange.still_says(entry):
             return False
         if exchange.spoke(entry) and entry.kind == MSG:
-            self.news.written(self.name, entry.text, entry.at, entry.id)
+            self.news.written(self.name, entry.text, entry.at, self.key, entry.id)
         if entry.kind == MSG and "ack" not in self._timers:
             self._timers.after("ack", self._context.limits.ack_wait, self._tell_waiting)
         return True
@@ -499,13 +437,13 @@ class Conversation:
         if self.state is SessionState.OPEN and self.session.floor.half:
             self.news.kept_for_turn()
         elif id and self.state is not SessionState.OPEN:
-            self.news.kept(self.name, id)
+            self.news.kept(self.name, self.key, id)
 
     def _tell_waiting(self) -> None:
         """Say which messages were written and have not arrived."""
         post = self.session.post
         if post is not None and not self.quiet:
-            self.news.wait(self.name, post.queued)
+            self.news.wait(self.name, self.key, post.queued)
 
     def _see_path(self) -> bool:
         """Keep how the connection goes; whether that is another way than before."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from chatproto.client.asked import AskedPart, note_failure, take_part, telling
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.conversation import Conversation
@@ -52,7 +53,7 @@ class ConversationOrders:
         self._calls = calls
         self._files = files
         self._leave_for = leave_for
-        self._held: tuple[Conversation, str] | None = None  # a message that finds no room
+        self._held: tuple[Conversation, str, AskedPart | None] | None = None  # that finds no room
 
     def say(self, text: str, to: str = "") -> None:
         """Say `text` in the current conversation, or in the one with `to`, or leave it for `to`.
@@ -63,7 +64,7 @@ class ConversationOrders:
         conversation = self._calls.all.whom(to)
         if conversation is not None:
             if self._held is None and self._is_full(conversation):
-                self._held = conversation, text
+                self._held = conversation, text, take_part()
                 self._context.hold_input(True)
             else:
                 self._say_in(conversation, text)
@@ -102,7 +103,7 @@ class ConversationOrders:
                 429, reasons.QUEUE_FULL(count=conversation.unsent), Reason.RATE_LIMITED
             )
         else:
-            conversation.perform(session.say(text, self._context.now()))
+            conversation.say(text)
 
     def _refuse_too_long(self, conversation: Conversation, text: str) -> None:
         """Warn before a message that ends the chat with a program that reads a frame at once.
@@ -125,19 +126,23 @@ class ConversationOrders:
         """Say the message that is held, if there is room now or its conversation is over."""
         if self._held is None:
             return
-        conversation, text = self._held
+        conversation, text, part = self._held
         other = self._calls.all.with_recipient(conversation.recipient)
         if conversation.state is SessionState.CLOSED and other is not None:
             conversation = other
-            self._held = other, text
+            self._held = other, text, part
         if conversation.state is SessionState.CLOSED:
             self._held = None
-            self._leave_held(conversation, text)
+            with telling(part):
+                self._leave_held(conversation, text)
         elif conversation.unsent < self._context.limits.waiting_messages:
             self._held = None
-            self._say_in(conversation, text)
+            with telling(part):
+                self._say_in(conversation, text)
         else:
             return
+        if part is not None:
+            part.end()
         self._context.hold_input(False)
 
     def _leave_held(self, conversation: Conversation, text: str) -> None:
@@ -148,14 +153,18 @@ class ConversationOrders:
                 return
         except (LocalError, LedgerTrouble) as error:
             reason = Cause(error.reason, str(error))
+        note_failure(reason.reason, None, reason)
         self._context.publish(Undelivered(conversation.name, reason, text=text))
 
     def stop(self) -> None:
         """Report the message that is held, because the program ends."""
         held, self._held = self._held, None
         if held is not None:
-            conversation, text = held
-            self._context.publish(Undelivered(conversation.name, Cause(Reason.STOPPING), text=text))
+            conversation, text, part = held
+            with telling(part):
+                self._context.publish(
+                    Undelivered(conversation.name, Cause(Reason.STOPPING), text=text)
+                )
 
     def _is_full(self, conversation: Conversation) -> bool:
         """Return True if too many messages are queued; only acknowledged ones are known to make room."""

@@ -297,6 +297,21 @@ class Failed(Event):
 
 
 @value_class
+class CommandOver(Event):
+    """A command with a reference is over (JSON: with its `ref`); `code`: what came of it.
+
+    `status`, `text`: of the failure, if it failed.
+    """
+
+    event: ClassVar[str] = "done"
+    command: str
+    code: str
+    status: int | None = None
+    text: str | None = None
+    done: bool = True
+
+
+@value_class
 class Bye(Event):
     """A person left a conversation."""
 

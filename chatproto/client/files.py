@@ -7,6 +7,7 @@ from pathlib import Path
 
 from twisted.internet.interfaces import IDelayedCall
 
+from chatproto.client.asked import AskedPart, current, take_part, telling
 from chatproto.client.context import Context
 from chatproto.client.events import CommandOutput, Event, Failed, FileChanged
 from chatproto.client.trust_store import TrustStore
@@ -16,12 +17,12 @@ from chatproto.transfer.context import DiskWorker, TransferNews, TransferTrouble
 from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sources import RECORDS
-from chatproto.transfer.state import ACTIVE, TransferState
+from chatproto.transfer.state import ACTIVE, ENDED, TransferState
 from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
-from chatproto.wire.reasons import NO_TRANSFER, Reason, reason_of
+from chatproto.wire.reasons import NO_TRANSFER, Cause, Reason, reason_of
 
 SHOWN_EVERY = 1.0
 """Seconds between two events of one transfer that goes on."""
@@ -206,7 +207,7 @@ class Files:
             for news in listing:
                 if news.state is TransferState.MOVING:
                     moving = True
-                    self._context.publish(person.event(news, progress=True))
+                    person.tell_progress(news)
             person.look_for_stall(listing)
         if moving or self.moving:
             self.watch()
@@ -248,6 +249,7 @@ class PersonFiles:
         self._clock = context.clock
         self._link: SecurePeerConnection | None = None
         self._later: IDelayedCall | None = None
+        self._parts: dict[int, AskedPart] = {}  # of requests to send, by the transfer's number
         self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
         self.transfers = make(self)
 
@@ -271,7 +273,9 @@ class PersonFiles:
 
     def offer(self, paths: Iterable[Path]) -> None:
         """Send these files and folders."""
-        self.transfers.offer(paths, self._clock.seconds())
+        for path in paths:
+            with telling(take_part()):
+                self.transfers.offer([path], self._clock.seconds())
 
     def heard(self, message: Bcp2Message) -> None:
         """Handle a message about files."""
@@ -303,9 +307,16 @@ class PersonFiles:
             self._files.tell(
                 Failed(news.text, command="send", path=news.path or None, code=Reason.FILE_TROUBLE)
             )
+            part = current()
+            if news.path and part is not None:
+                part.fail(Cause(Reason.FILE_TROUBLE, news.text))
             return
+        part = self._part_of(news)
         takes = self._files.takes(self) if self._is_question(news) else None
-        self._files.tell(self.event(news, asked=self._is_question(news) and takes is None))
+        with telling(part):
+            self._files.tell(self.event(news, asked=self._is_question(news) and takes is None))
+        if news.state in ENDED and part is not None:
+            self._end(news, part)
         if news.state in ACTIVE:
             self._files.watch()
         if takes is not None:
@@ -321,6 +332,26 @@ class PersonFiles:
             self._link.hold(held, "files")
 
     # How it follows.
+
+    def _part_of(self, news: TransferNews) -> AskedPart | None:
+        """Return the part of the request that a transfer is; the first news of it come with the request."""
+        part = self._parts.get(news.number)
+        if part is None and news.outgoing and (part := current()) is not None:
+            self._parts[news.number] = part
+        return part
+
+    def _end(self, news: TransferNews, part: AskedPart) -> None:
+        self._parts.pop(news.number, None)
+        code = _code(news)
+        if code is None:
+            part.end("done")
+        else:
+            part.fail(Cause(code, news.text))
+
+    def tell_progress(self, news: TransferNews) -> None:
+        """Tell how far a transfer is."""
+        with telling(self._parts.get(news.number)):
+            self._files.tell(self.event(news, progress=True))
 
     def event(
         self, news: TransferNews, *, asked: bool = False, progress: bool = False

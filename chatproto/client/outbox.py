@@ -7,19 +7,12 @@ from typing import Any
 
 from twisted.internet.interfaces import IDelayedCall
 
+from chatproto.client.asked import take_part, telling
 from chatproto.client.calls.calls import Calls
 from chatproto.client.context import Context
 from chatproto.client.deliveries import Deliveries
-from chatproto.client.events import (
-    CommandOutput,
-    Delivered,
-    Event,
-    Failed,
-    MessageReceived,
-    Notice,
-    Uncertain,
-    Undelivered,
-)
+from chatproto.client.events import CommandOutput, Failed, MessageReceived, Notice
+from chatproto.client.message_news import end_with, outcome_event
 from chatproto.client.name_resolver import NameResolver
 from chatproto.client.outbound_streams import OutboundStreams
 from chatproto.client.server.server_news import ServerEvents
@@ -27,10 +20,9 @@ from chatproto.client.trust_store import TrustStore
 from chatproto.identity.recipient import Recipient
 from chatproto.net.clock import Wall
 from chatproto.net.dates import date_of, short_time
-from chatproto.session import ledger
 from chatproto.session.delivery import Delivery
 from chatproto.session.effects import MessageOutcome
-from chatproto.session.ledger import HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
+from chatproto.session.ledger import DELIVERED, HEARD, MSG, OVERHEARD, LedgerTrouble, LogLine
 from chatproto.wire import reasons
 from chatproto.wire.actions import split_mark, spoken
 from chatproto.wire.errors import LocalError
@@ -124,8 +116,13 @@ class Outbox:
         post = posts.of(key, name)
         entry = post.say(MSG, text, self._context.now())
         self._last = recipient
+        part = take_part()
+        if part is not None:
+            self._context.messages[key, entry.id] = part
         what = f"message {entry.id} is queued for {name} (/unsend {entry.id} {name} to cancel)"
         self._context.publish(Notice(what, name, entry.id))
+        if part is not None:
+            part.end("queued")
         self._deliveries.wait_for(key, len(post))
         return True
 
@@ -137,7 +134,7 @@ class Outbox:
         if not len(post):
             return
         if not posts.lasts(post.key):
-            self._tell_all(post.name, post.give_up(), reasons.OVER_BEFORE())
+            self._tell_all(post.key, post.name, post.give_up(), reasons.OVER_BEFORE())
         elif not self._ending:
             if not quiet:
                 self._context.publish(Notice(f"{_messages(len(post))} queued for {post.name}"))
@@ -160,7 +157,8 @@ class Outbox:
             )
         name = calls.name_of(recipient.key)
         post = posts.of(recipient.key, name)
-        self._tell_all(name, post.take_back(number), Cause(Reason.TAKEN_BACK))
+        taken = post.take_back(number)
+        self._tell_all(recipient.key, name, taken, Cause(Reason.TAKEN_BACK))
 
     def show_waiting(self, rooms: Iterable[tuple[str, str]] = ()) -> None:
         """Publish what waits to be delivered, by contact and the oldest first. Raises LedgerTrouble.
@@ -328,7 +326,7 @@ class Outbox:
             texts = [outcome.text for outcome in outcomes if outcome.text]
             most = self._context.limits.waiting_messages
             self._reported[key] = [*self._reported.get(key, []), *texts][-most:]
-            self._tell_all(name, outcomes, reasons.FOR_OLD_KEY(peer=name))
+            self._tell_all(one, name, outcomes, reasons.FOR_OLD_KEY(peer=name))
 
     def tell_others(self, client_id: str, keys: set[str]) -> None:
         """Say what waits for owners of `client_id` at other servers, who have none of `keys`."""
@@ -364,9 +362,10 @@ class Outbox:
                 name = self._calls.name_of(key, name)
                 post = posts.of(key, name)
                 if posts.lasts(key):
-                    self._tell_all(name, post.expire(self._surely_past()), Cause(Reason.EXPIRED))
+                    expired = post.expire(self._surely_past())
+                    self._tell_all(key, name, expired, Cause(Reason.EXPIRED))
                 elif not self._calls.talks_with(key):
-                    self._tell_all(name, post.give_up(), reasons.OVER_BEFORE())
+                    self._tell_all(key, name, post.give_up(), reasons.OVER_BEFORE())
         except LedgerTrouble as error:
             self._context.publish(Failed(str(error), command="log", code=error.reason))
 
@@ -377,17 +376,14 @@ class Outbox:
         """
         return min(self._context.now(), Wall(self._context.clock.seconds()), key=float)
 
-    def _tell_all(self, name: str, outcomes: list[MessageOutcome], reason: str) -> None:
+    def _tell_all(self, key: str, name: str, outcomes: list[MessageOutcome], reason: str) -> None:
         for one in outcomes:
-            event: Event
-            match one.state:
-                case ledger.DELIVERED:
-                    event = Delivered(name, one.id)
-                case ledger.UNCERTAIN:
-                    event = Uncertain(name, one.id, one.text or None)
-                case _:
-                    event = Undelivered(name, reason, one.id, one.text or None)
-            self._context.publish(event)
+            part = self._context.messages.pop((key, one.id), None)
+            text = None if one.state == DELIVERED else one.text or None
+            with telling(part):
+                self._context.publish(outcome_event(name, one, reason, text))
+            if part is not None:
+                end_with(part, one, reason)
 
 
 def _messages(count: int) -> str:

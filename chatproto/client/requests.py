@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 
+from chatproto.client.asked import note_failure, take_part
 from chatproto.client.context import Context
 from chatproto.client.events import Failed
 from chatproto.stdio.unexpected import unexpected
@@ -41,12 +43,17 @@ class Requests:
             self.fail(command, LocalError(429, REQUESTS_FULL(count=WAITING)))
             return False
         self._pending += 1
+        part, context = take_part(), copy_context()
 
         def answered(_: object) -> None:
             self._pending -= 1
+            if part is not None:
+                part.end()
             self._settled(None)
 
-        done = self._one.run(lambda: Deferred.fromCoroutine(self._guard(command, work)))
+        done = self._one.run(
+            lambda: context.run(Deferred.fromCoroutine, self._guard(command, work))
+        )
         done.addBoth(answered)
         return True
 
@@ -66,11 +73,14 @@ class Requests:
 
     def fail(self, command: str, error: CodedError, about: str | None = None) -> None:
         """Tell that `command` could not be done; `about`: whom a call was to go to."""
+        note_failure(error.reason, error.status, error.sentence)
         self._tell(Failed.of(error, command, about))
 
     def _mistaken(self, command: str) -> None:
         """The exception that is being handled is a mistake of ours."""
-        self._tell(Failed(unexpected(command), status=500, command=command, code=Reason.INTERNAL))
+        text = unexpected(command)
+        note_failure(Reason.INTERNAL, 500, text)
+        self._tell(Failed(text, status=500, command=command, code=Reason.INTERNAL))
 
     async def _guard(self, command: str, work: Work) -> None:
         """Publish a failure of `work` as one sentence; our own mistakes go to the log as well."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -101,7 +102,8 @@ class Transfers:
             def job(path: Path = path) -> Found:
                 return find(path, limits, home)
 
-            self._finding.do(job, partial(self._found, str(path)))
+            # In the context of who asked, so that the first news of it can be told to them.
+            self._finding.do(job, partial(copy_context().run, partial(self._found, str(path))))
 
     def accept(self, number: int, now: float) -> None:
         """Take what is offered as `number`, or go on with it. Raises LocalError."""

@@ -32,6 +32,7 @@ from zope.interface import implementer
 from chatproto.client.events import (
     CommandOutput,
     Event,
+    Exited,
     Failed,
     Notice,
     RoomChanged,
@@ -41,13 +42,14 @@ from chatproto.net.clock import Wall
 from chatproto.net.text_connection import TextConnection
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
+from chatproto.ui.references import NO_MARKS, Marks, References
 from chatproto.ui.view import json_object
 from chatproto.wire.limits import ClientLimits
 from chatproto.wire.reasons import Reason
 
 NAME = "control.sock"
 
-Speaker = Callable[[str], Event | None]
+Speaker = Callable[[str, References], Event | None]
 """Carries out a line; an event is an answer for whoever wrote it."""
 
 
@@ -72,6 +74,7 @@ class ControlConnection(TextConnection):
         self._control = control
         self._speaker = speaker
         self._outflow = _BoundedOutput(control.limits.unsent)
+        self.references = References(lambda event, marks: self.tell(control.line(event, marks)))
 
     def tell(self, line: bytes) -> None:
         """Write `line`, or keep it until there is room."""
@@ -116,6 +119,7 @@ class ControlConnection(TextConnection):
         self.drop()
 
     def connectionLost(self, reason: Failure | None = None) -> None:
+        self.references.forget()
         self._control.lost(self)
 
 
@@ -214,10 +218,15 @@ class Control(Factory):
             self._screen(others)
         if not self._connections:
             return
-        line = self._line(event)
-        theirs = line if others is event else b"" if others is None else self._line(others)
+        line = self.line(event)
+        theirs = line if others is event else b"" if others is None else self.line(others)
         for connection in tuple(self._connections):
+            if isinstance(event, Exited):
+                connection.references.stop()
+            marks = connection.references.of_current(event)
             said = line if connection is asking else theirs
+            if marks:
+                said = self.line(event, marks)
             if said:
                 connection.tell(said)
 
@@ -253,22 +262,23 @@ class Control(Factory):
         """Carry out one command line of a connection."""
         self._asking = connection
         try:
-            answer = speaker(typed(line))
+            answer = speaker(typed(line), connection.references)
             if answer is not None:
                 self.tell(answer)
         except Exception:
             connection.tell(
-                self._line(Failed(unexpected("a command"), status=500, code=Reason.INTERNAL))
+                self.line(Failed(unexpected("a command"), status=500, code=Reason.INTERNAL))
             )
         finally:
             self._asking = None
 
     def refuse(self, connection: ControlConnection, why: str) -> None:
         """Answer a line that cannot be a command, such as one that is too long."""
-        connection.tell(self._line(Failed(why, status=413, code=Reason.TOO_LARGE)))
+        connection.tell(self.line(Failed(why, status=413, code=Reason.TOO_LARGE)))
 
-    def _line(self, event: Event) -> bytes:
-        shown = json.dumps(json_object(event, self._seconds()), default=str)
+    def line(self, event: Event, marks: Marks = NO_MARKS) -> bytes:
+        """Return the line about `event`, with the `marks` for one connection."""
+        shown = json.dumps(json_object(event, self._seconds(), marks), default=str)
         return shown.encode("ascii") + b"\n"
 
 

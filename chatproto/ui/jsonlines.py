@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable
 
 from chatproto.client.app import Client
-from chatproto.client.events import Event, Failed
+from chatproto.client.events import Event, Exited, Failed
 from chatproto.net.clock import Wall
 from chatproto.stdio.typed import NOT_TEXT
 from chatproto.ui.arguments import Misused
-from chatproto.ui.commands import BadCommand, carry_out, carry_out_values
+from chatproto.ui.commands import BadCommand, carry_out
 from chatproto.ui.plain import dropped
+from chatproto.ui.references import Marks, References
 from chatproto.ui.values import is_unicode, read_object
 from chatproto.ui.view import json_object
 from chatproto.wire.reasons import Reason
@@ -35,8 +36,10 @@ def json_text(written: str) -> str:
     return text
 
 
-def carry_out_json(line: str, client: Client) -> Event | None:
+def carry_out_json(line: str, client: Client, references: References) -> Event | None:
     """Read a line of the JSON interface and run it; an event is to be shown, as of `carry_out`.
+
+    An object with `ref` is one of the `references` until it is over.
 
     `line` has bytes that are not UTF-8 as lone surrogates. In a path among values they mean themselves;
     a line that is no object is refused with them.
@@ -46,7 +49,7 @@ def carry_out_json(line: str, client: Client) -> Event | None:
     except Misused as wrong:
         return Failed(str(wrong), status=400, code=Reason.MALFORMED)
     if given is not None:
-        return carry_out_values(given, client)
+        return references.carry_out(given, client)
     if not is_unicode(line):
         return Failed(NOT_TEXT, status=400, code=Reason.MALFORMED)
     return carry_out(line, client, json_text)
@@ -64,11 +67,17 @@ class JsonLines:
         self._client = client
         self._write_line = write_line
         self._seconds = seconds
+        self._references = References(self._write)
 
     def tell(self, event: Event) -> None:
         """Writes `event`."""
+        if isinstance(event, Exited):
+            self._references.stop()
+        self._write(event, self._references.of_current(event))
+
+    def _write(self, event: Event, marks: Marks) -> None:
         # ASCII only, so that a terminal or a program in any locale gets it whole and unharmed.
-        self._write_line(json.dumps(json_object(event, self._seconds()), default=str))
+        self._write_line(json.dumps(json_object(event, self._seconds(), marks), default=str))
 
     def dropped_line(self, count: int) -> str:
         """Format the notice that `count` objects were dropped because the output is full."""
@@ -76,7 +85,7 @@ class JsonLines:
 
     def on_line(self, line: str) -> None:
         """Does what `line` says, or tells why it cannot be done."""
-        shown = carry_out_json(line, self._client)
+        shown = carry_out_json(line, self._client, self._references)
         if shown is not None:
             self.tell(shown)
 

@@ -11,13 +11,16 @@ reason; without one, a `Bye` has told it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
+from types import MappingProxyType
 from typing import Any
 
 from chatproto.client.events import (
     Bridged,
     Bye,
     CommandOutput,
+    CommandOver,
     Contacts,
     Delivered,
     Event,
@@ -108,17 +111,19 @@ def _lines(event: Event, now: Wall, form: str) -> list[str]:
             return [f"* {name(event.id)} is {name(event.status)}{away}"]
         case Bye():
             return [f"* {name(event.id)} left{bracket(event.reason)}"]
-        case Sent() | Delivered() | Exited():
+        case Sent() | Delivered() | Exited() | CommandOver():
             return []  # the person saw what they typed, and sees the program end
     raise TypeError(f"no lines are written for {event!r}")
 
 
-def json_object(event: Event, now: Wall) -> dict[str, object]:
-    """`event` as an object of the JSON interface; `now` is its time of day.
+def json_object(
+    event: Event, now: Wall, marks: Mapping[str, str | int] = MappingProxyType({})
+) -> dict[str, object]:
+    """`event` as an object of the JSON interface; `now` is its time of day, `marks` as in `references`.
 
     What is None is left out, but for `Bridged`, where it means nobody.
     """
-    found: dict[str, object] = {"event": event.event, "time": date_of(now)}
+    found: dict[str, object] = {"event": event.event, "time": date_of(now), **marks}
     if isinstance(event, CommandOutput):
         found["command"] = event.command
         return {**found, **event.data, **found}  # ours first, and never replaced

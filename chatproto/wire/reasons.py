@@ -378,6 +378,13 @@ NO_UNSEND = Sentence(Reason.NOT_ALLOWED, "a message in plain text cannot be canc
 NO_LOG_IN_PLAIN = Sentence(Reason.NOT_FOUND, "messages in plain text are not kept")
 NO_LOG_OF = Sentence(Reason.NOT_FOUND, 'no messages with "{peer}" are kept: no key is known')
 NOTHING_TO_RESEND = Sentence(Reason.NOT_FOUND, 'there is nothing to send again to "{peer}"')
+BAD_REFERENCE = Sentence(
+    Reason.MALFORMED, "ref must be a number or a string of at most {most} characters"
+)
+REFERENCE_USED = Sentence(Reason.MALFORMED, "a command with this ref is not over yet")
+REFERENCES_FULL = Sentence(
+    Reason.TOO_MANY, "{most} commands with a ref are not over: wait for the end of one"
+)
 REQUESTS_FULL = Sentence(
     Reason.TOO_MANY, "{count} requests are waiting for the server: try again when it has answered"
 )

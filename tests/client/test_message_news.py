@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from chatproto.client.conversation import MessageNews
 from chatproto.client.events import (
     Delivered,
     Event,
@@ -14,21 +13,24 @@ from chatproto.client.events import (
     Uncertain,
     Undelivered,
 )
+from chatproto.client.message_news import MessageNews
 from chatproto.net.clock import Wall
 from chatproto.session.effects import MessageOutcome
 from chatproto.session.ledger import DELIVERED, UNCERTAIN, UNDELIVERED
+
+KEY = "sha256:" + "A" * 52
 
 
 class MessageNewsTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.events: list[Event] = []
-        self.news = MessageNews(self.events.append)
+        self.news = MessageNews(self.events.append, {})
 
     def test_what_comes_and_what_goes_has_its_number_where_there_is_one(self) -> None:
         self.news.heard("bob", "hi", 0, Wall(1.0))
         self.news.heard("bob", "hi", 7, Wall(2.0))
         self.news.written("bob", "yes", Wall(3.0))
-        self.news.written("bob", "yes", Wall(4.0), 3)
+        self.news.written("bob", "yes", Wall(4.0), KEY, 3)
         wanted = [
             MessageReceived(from_="bob", text="hi", id=None, said=Wall(1.0)),
             MessageReceived(from_="bob", text="hi", id=7, said=Wall(2.0)),
@@ -38,17 +40,17 @@ class MessageNewsTests(SynchronousTestCase):
         self.assertEqual(self.events, wanted)
 
     def test_one_that_arrives_is_named_by_its_text_only_if_it_was_told_to_wait(self) -> None:
-        self.news.kept("bob", 2)
+        self.news.kept("bob", KEY, 2)
         for id in (1, 2, 2):
-            self.news.became("bob", MessageOutcome(id, DELIVERED, "hi", ""))
+            self.news.became("bob", KEY, MessageOutcome(id, DELIVERED, "hi", ""))
         wait = Notice("message 2 is queued for bob (/unsend 2 to cancel)", "bob", 2)
         told = [Delivered("bob", id, text) for id, text in ((1, None), (2, "hi"), (2, None))]
         self.assertEqual(self.events, [wait, *told])
 
     def test_one_that_does_not_arrive_always_is_with_the_reason(self) -> None:
-        self.news.became("bob", MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"))
-        self.news.became("bob", MessageOutcome(2, UNDELIVERED, "there", ""))
-        self.news.became("bob", MessageOutcome(3, UNCERTAIN, "you", ""))
+        self.news.became("bob", KEY, MessageOutcome(1, UNDELIVERED, "hi", "cancelled with /unsend"))
+        self.news.became("bob", KEY, MessageOutcome(2, UNDELIVERED, "there", ""))
+        self.news.became("bob", KEY, MessageOutcome(3, UNCERTAIN, "you", ""))
         self.news.unsaid("bob", "me", "connection lost")
         wanted = [
             Undelivered("bob", "cancelled with /unsend", 1, "hi"),

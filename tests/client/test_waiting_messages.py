@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chatproto.client.conversation import EACH
 from chatproto.client.events import Delivered, Notice, SessionChanged
+from chatproto.client.message_news import EACH
 from chatproto.wire.bcp2_server import Bridge, Presence
 from tests.client.keyed_program import BOB_HOST, BOB_PORT, Case, key_of
 from tests.limits import DEFAULTS

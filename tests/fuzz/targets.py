@@ -26,9 +26,8 @@ from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.stores.memory import MemoryRegistry
 from chatproto.stores.open import open_store
 from chatproto.stores.sqlite_ledger import SqliteLedger
-from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection
-from chatproto.ui.jsonlines import JsonLines, json_text
+from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.wire import bcp2_server, strict
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, StoreTrouble
@@ -189,7 +188,7 @@ def control_socket(data: bytes) -> None:
     told = Told(plain=bool(data[:1] and data[0] & 1))
     control = Control(
         told.events.append,
-        lambda: lambda line: carry_out(line, told.node.client, json_text),
+        lambda: lambda line, references: carry_out_json(line, told.node.client, references),
         lambda: Wall(NOW),
         DEFAULTS,
     )

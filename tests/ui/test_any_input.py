@@ -19,6 +19,7 @@ from chatproto.ui.commands import ROWS
 from chatproto.ui.control import Control, ControlConnection
 from chatproto.ui.jsonlines import JsonLines, carry_out_json
 from chatproto.ui.plain import PlainInterface
+from chatproto.ui.references import References
 from tests.client.keyed_program import Case
 from tests.limits import DEFAULTS
 
@@ -124,9 +125,11 @@ class AnyInputTests(Case):
             return
         screen: list[Event] = []
 
-        def new_speaker() -> Callable[[str], Event | None]:
+        def new_speaker() -> Callable[[str, References], Event | None]:
             standing = ActiveTarget(self.node.calls.all)
-            return lambda line: standing.run(lambda: carry_out_json(line, self.node.client))
+            return lambda line, references: standing.run(
+                lambda: carry_out_json(line, self.node.client, references)
+            )
 
         control = Control(screen.append, new_speaker, lambda: Wall(1.5), DEFAULTS)
         self.tells(control.tell)

@@ -23,6 +23,7 @@ from chatproto.net.clock import Wall
 from chatproto.ui.commands import carry_out
 from chatproto.ui.control import Control, ControlConnection, ControlSocket, for_others
 from chatproto.ui.jsonlines import json_text
+from chatproto.ui.references import References
 from chatproto.wire.reasons import Reason
 from tests.limits import DEFAULTS
 from tests.net.library_lines import cut_by_twisted
@@ -61,7 +62,7 @@ class ControlTests(SynchronousTestCase):
         self.answers: list[Event] = []  # told by the node while a line is carried out
         self.control = Control(self.screen.append, lambda: self.speak, lambda: Wall(1.5), LIMITS)
 
-    def speak(self, line: str) -> Event | None:
+    def speak(self, line: str, references: References) -> Event | None:
         for event in self.answers:
             self.control.tell(event)
         return carry_out(line, self.node, json_text)
@@ -225,7 +226,9 @@ class SocketTests(SynchronousTestCase):
         self.screen: list[Event] = []
 
     def socket(self, home: Path) -> ControlSocket:
-        control = Control(self.screen.append, lambda: lambda line: None, lambda: Wall(1.5), LIMITS)
+        control = Control(
+            self.screen.append, lambda: lambda line, references: None, lambda: Wall(1.5), LIMITS
+        )
         return ControlSocket(self.reactor, home, control)
 
     def test_socket_is_private_from_its_first_moment(self) -> None:

@@ -16,6 +16,7 @@ from chatproto.ui.commands import ROWS, parse_values
 from chatproto.ui.jsonlines import carry_out_json
 from chatproto.ui.oneshot import SendText
 from chatproto.ui.oneshot_files import SendFiles
+from chatproto.ui.references import References
 from tests.limits import DEFAULTS
 from tests.ui.asked import asked_client
 
@@ -132,7 +133,7 @@ TEXTS = st.text(min_size=1).filter(str.strip)
 
 def carried_out(line: str) -> tuple[list[tuple[object, ...]], Event | None]:
     node = asked_client()
-    shown = carry_out_json(line, node)
+    shown = carry_out_json(line, node, References(lambda event, ref: None))
     return node.asked, shown
 
 

@@ -17,6 +17,7 @@ from chatproto.client.events import (
     Bridged,
     Bye,
     CommandOutput,
+    CommandOver,
     Contacts,
     Delivered,
     Event,
@@ -301,6 +302,7 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (Bye("bob"), ["* bob left"]),
     (Bye("bob", "connection lost"), ["* bob left (connection lost)"]),
     (Exited(0), []),
+    (CommandOver("msg", "delivered"), []),
 ]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.defer import CancelledError, ensureDeferred
 
 from chatproto.client.address_book import AddressBook
+from chatproto.client.asked import telling
 from chatproto.client.calls.calls import Calls
 from chatproto.client.calls.connections import Connections
 from chatproto.client.calls.dialer import Dialer, PeerUnreachable
@@ -254,6 +255,8 @@ class CallDialer:
         new.session.state = SessionState.CLOSED
         known.was, new.name = new.name, known.name
         new.merged_into = known
+        if new.call_part is not None:
+            new.call_part.end("open")
         was_target = self._calls.all.target is new
         self._calls.all.end(new, own=True)
         if known.name.startswith(f"{contact.client_id}~"):
@@ -267,7 +270,11 @@ class CallDialer:
             self._dial(known, contact)
         known.perform(known.session.go_on())
         for text in words:
-            known.perform(known.session.say(text, self._context.now()))
+            part = new.news.next_part()
+            with telling(part):
+                known.say(text)
+            if part is not None:
+                part.end()
 
 
 def _is_open(conversation: Conversation) -> bool:

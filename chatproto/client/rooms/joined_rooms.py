@@ -77,7 +77,7 @@ class JoinedRooms:
         self._here = here
         self._began = False
         self._all: dict[str, Membership] = {}
-        self._outbox = RoomOutbox(self._all, self.limits, self.tell, context.hold_input)
+        self._outbox = RoomOutbox(self._all, self.limits, context.hold_input)
         self._retries = Timers(context.clock)
         self._log: RoomLog | None = None
         if posts is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from chatproto.client.asked import AskedPart, telling
 from chatproto.client.context import Context
 from chatproto.client.events import Event, MessageReceived, Notice, Sent, Uncertain, Undelivered
 from chatproto.directory.answer import ServerRefused
@@ -64,6 +65,8 @@ class Membership:
         """What is to be said."""
         self.flying: deque[str] = deque()
         """What was said on this connection or the last one, and is not known to have arrived."""
+        self.parts: deque[AskedPart | None] = deque()
+        """Of whose requests what waits and flies is, in its order."""
         self._tell = context.publish
         self._limits = context.limits
         self._own_id = context.settings.client_id
@@ -116,13 +119,36 @@ class Membership:
         self.gone = True
         self._inside = False
         while self.waiting:
-            self._tell(Undelivered(self.name, reason, text=self.waiting.popleft()))
+            self.undelivered(self.waiting.popleft(), reason, len(self.flying))
 
     def stop(self, reason: str) -> None:
         """The program ends, or the server is not asked any more."""
         self.leave(reason)
         while self.flying:
-            self._tell(Uncertain(self.name, None, self.flying.popleft()))
+            self._uncertain(self.flying.popleft())
+
+    def undelivered(self, text: str, reason: str, index: int = 0) -> None:
+        """Report that `text` was not said; so many said before it are not answered yet."""
+        part = self._take_part(index)
+        with telling(part):
+            self._tell(Undelivered(self.name, reason, text=text))
+        if part is not None:
+            part.fail(reason)
+
+    def _uncertain(self, text: str) -> None:
+        part = self._take_part()
+        with telling(part):
+            self._tell(Uncertain(self.name, None, text))
+        if part is not None:
+            part.end("uncertain")
+
+    def _take_part(self, index: int = 0) -> AskedPart | None:
+        """Remove the part of the text at `index`, of all that fly and wait."""
+        if index >= len(self.parts):
+            return None
+        part = self.parts[index]
+        del self.parts[index]
+        return part
 
     def came_in(self, client_id: str) -> None:
         """Count a new member."""
@@ -156,13 +182,13 @@ class Membership:
             # The next connection finds out whether it arrived, but not if we left meanwhile.
             if self.gone and text in self.flying:
                 self.flying.remove(text)
-                self._tell(Uncertain(self.name, None, text))
+                self._uncertain(text)
         except (ServerRefused, LocalError) as error:
             if this == self._connection:
                 self.flying.remove(text)
                 says = NOT_SAID.get(error.status or 0)
                 reason = says() if says is not None else Cause(error.reason, str(error))
-                self._tell(Undelivered(self.name, reason, text=text))
+                self.undelivered(text, reason)
         else:
             if this == self._connection:
                 self.flying.remove(text)
@@ -207,7 +233,7 @@ class Membership:
         """Say that not all of what followed is known, so that ours may stand there or not."""
         self._tell(Notice(f"some messages in {self.name} may be missing"))
         while self.flying:
-            self._tell(Uncertain(self.name, None, self.flying.popleft()))
+            self._uncertain(self.flying.popleft())
 
     def _hear(self, said: Said, history: bool = False) -> None:
         assert self._seen is not None
@@ -233,7 +259,11 @@ class Membership:
         self._seen = max(self._seen or 0, said.id)
         text = marked(said.text, said.kind)
         event = Sent(text, said.id, room=self.name, said=moment_of(said.date))
-        self._heard(said, event)
+        part = self._take_part()
+        with telling(part):
+            self._heard(said, event)
+        if part is not None:
+            part.end("delivered")
 
     def _check(self, this: int) -> None:
         """Raises Unreachable if the answer came from a connection that is no more."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from twisted.internet.defer import Deferred
 
-from chatproto.client.events import Event, Undelivered
+from chatproto.client.asked import take_part
 from chatproto.client.rooms.membership import Membership
 from chatproto.wire.errors import LocalError
 from chatproto.wire.limits import ClientLimits
@@ -23,12 +23,10 @@ class RoomOutbox:
         self,
         rooms: Mapping[str, Membership],
         limits: ClientLimits,
-        tell: Callable[[Event], None],
         hold_input: Callable[[bool], None],
     ) -> None:
         self._rooms = rooms
         self._limits = limits
-        self._tell = tell
         self._hold_input = hold_input
         self._left: list[Membership] = []
         self._held: tuple[Membership, str] | None = None
@@ -47,9 +45,11 @@ class RoomOutbox:
         if self._held is not None:
             raise LocalError(429, QUEUE_FULL(count=membership.unsent))
         if membership.unsent >= self._limits.waiting_messages:
+            membership.parts.append(take_part())
             self._held = membership, text
             self._hold_input(True)
         else:
+            membership.parts.append(take_part())
             membership.waiting.append(text)
             self._pump()
 
@@ -66,7 +66,7 @@ class RoomOutbox:
         membership, text = self._held
         if membership.gone:
             self._held = None
-            self._tell(Undelivered(membership.name, Cause(Reason.NOT_IN_ROOM), text=text))
+            membership.undelivered(text, Cause(Reason.NOT_IN_ROOM))
             self._hold_input(False)
         elif membership.unsent < self._limits.waiting_messages:
             self._held = None
@@ -80,7 +80,7 @@ class RoomOutbox:
         while self._left:
             self._left.pop(0).stop(reason)
         if held is not None:
-            self._tell(Undelivered(held[0].name, reason, text=held[1]))
+            held[0].undelivered(held[1], reason)
 
     def _pump(self) -> None:
         """Say what waits, few at once: who talks too fast is read later, and an answer is due in time."""

@@ -1,0 +1,174 @@
+"""Carry out commands that have a reference, and tell their end once.
+
+    {"ref": 7, "do": "msg", "to": "bob", "text": "hi"}
+
+Every event that comes of a command carries its `ref`, for the front end that gave it. The last is
+
+    {"event": "done", "ref": 7, "command": "msg", "code": "delivered", "done": true}
+
+with `code` `ok`, one of `ENDS`, or that of the failure, whose `status` and `text` are then there too.
+Events that come later, such as `delivered` after the code `queued`, still carry the `ref`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from twisted.internet.defer import Deferred
+
+from chatproto.client.app import Client
+from chatproto.client.asked import Asked, current, note_failure, telling
+from chatproto.client.events import CommandOver, Event, Failed
+from chatproto.ui.arguments import shortened
+from chatproto.ui.commands import carry_out_values
+from chatproto.ui.values import Values
+from chatproto.wire.reasons import (
+    BAD_REFERENCE,
+    REFERENCE_USED,
+    REFERENCES_FULL,
+    CodedError,
+    Reason,
+)
+
+MOST = 1000
+"""Commands of one front end that are not over."""
+LONGEST = 64
+"""Characters of a reference that is a string."""
+ENDS: dict[str, dict[str, str]] = {
+    "msg": {
+        "delivered": "it is in the peer's log, or the room's",
+        "queued": "it is kept until the peer can be reached; the event `delivered` comes later",
+        "sent": "it was written to a peer whose program acknowledges nothing",
+        "uncertain": "it was sent and may not have arrived",
+    },
+    "chat": {"open": "the conversation is open", "ok": "it was open already"},
+    "send": {"done": "all files arrived"},
+}
+"""What else than `ok` the code of a command's end can be if it did not fail; `me` is as `msg`."""
+Reference = str | int
+Marks = Mapping[str, Reference]
+"""Fields of an event besides its own: `ref`, and of whom an error is."""
+NO_MARKS: Marks = {}
+
+
+def ask(client: Client, given: Values) -> Deferred[CommandOver]:
+    """Carry out a command that is given as an object with `do`; the Deferred fires at its end.
+
+    It never fails: `code` of the event says what came of it. Why it could not even begin is published.
+    """
+    over: Deferred[CommandOver] = Deferred()
+    asked = Asked(command_in(given), lambda one: over.callback(_done(one)))
+    _begin(asked, lambda: carry_out_values(given, client), client.context.publish)
+    return over
+
+
+class References:
+    """Commands of one front end that are not over, each with its reference.
+
+    `tell` is called with the event of each end, and with what `of_current` returns for it.
+    """
+
+    def __init__(self, tell: Callable[[Event, Marks], None]) -> None:
+        self._tell = tell
+        self._open: dict[Reference, _Referenced] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def carry_out(self, given: Values, client: Client) -> Event | None:
+        """Carry out a command; an event is to be shown, while its reference is `of_current`.
+
+        A command without `ref` is carried out as well, and has no end.
+        """
+        values = {name: value for name, value in given.items() if name != "ref"}
+        ref = given.get("ref")
+        if ref is None:
+            return carry_out_values(values, client)
+        if isinstance(ref, bool) or not isinstance(ref, (str, int)) or len(str(ref)) > LONGEST:
+            return Failed.of(CodedError(BAD_REFERENCE(most=LONGEST)), None)
+        asked = _Referenced(given, self, ref)
+        if ref in self._open:
+            self._refuse(asked, REFERENCE_USED())
+            return None
+        if len(self._open) >= MOST:
+            self._refuse(asked, REFERENCES_FULL(most=MOST))
+            end = _done(asked)
+            self._tell(end, asked.marks(end))
+            return None
+        self._open[ref] = asked
+        _begin(
+            asked,
+            lambda: carry_out_values(values, client),
+            lambda event: self._tell(event, asked.marks(event)),
+        )
+        return None
+
+    def _refuse(self, asked: _Referenced, why: str) -> None:
+        error = CodedError(why)
+        asked.fail(error.reason, error.status, error.sentence)
+        refused = Failed.of(error, asked.command)
+        self._tell(refused, asked.marks(refused))
+
+    def of_current(self, event: Event) -> Marks:
+        """Return the fields that `event`, told now, has because of the command that it comes of.
+
+        `ref`, and `to` or `room` for an error; none for an event of nobody's or another's command.
+        """
+        part = current()
+        asked = part.asked if part is not None else None
+        if isinstance(asked, _Referenced) and asked.owner is self:
+            return asked.marks(event)
+        return NO_MARKS
+
+    def stop(self) -> None:
+        """End what is not over, because the program ends."""
+        for asked in tuple(self._open.values()):
+            asked.fail(Reason.STOPPING, None, Reason.STOPPING.sentence)
+            asked.end()
+
+    def forget(self) -> None:
+        """Tell of no further end: the front end is gone."""
+        self._open.clear()
+
+    def over(self, asked: _Referenced) -> None:
+        """Tell the end of a command."""
+        if self._open.pop(asked.ref, None) is asked:
+            end = _done(asked)
+            self._tell(end, asked.marks(end))
+
+
+class _Referenced(Asked):
+    """Request with the reference that `owner` was given for it."""
+
+    def __init__(self, given: Values, owner: References, ref: Reference) -> None:
+        super().__init__(command_in(given), lambda _: owner.over(self))
+        self.owner = owner
+        self.ref = ref
+        whom = given.get("room") or given.get("to")
+        room = isinstance(whom, str) and whom.startswith("#")
+        self._about = {"room" if room else "to": whom} if isinstance(whom, str) and whom else {}
+
+    def marks(self, event: Event) -> Marks:
+        """Return what an event of this command has besides its own fields."""
+        return {"ref": self.ref, **(self._about if isinstance(event, Failed) else {})}
+
+
+def command_in(given: Values) -> str:
+    """Return the name of the command in an object with `do`."""
+    return shortened(str(given["do"]).removeprefix("/"))
+
+
+def _begin(asked: Asked, work: Callable[[], Event | None], tell: Callable[[Event], object]) -> None:
+    """Carry out a request's command, and `tell` the event that it answers with at once."""
+    part = asked.part()
+    with telling(part):
+        event = work()
+        if isinstance(event, Failed):
+            note_failure(event.code, event.status, event.text)
+        if event is not None:
+            tell(event)
+    part.end()
+
+
+def _done(asked: Asked) -> CommandOver:
+    return CommandOver(asked.command, asked.code, asked.status, asked.text)

@@ -1,0 +1,231 @@
+"""Commands with a reference: every event of theirs carries it, and each has one end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chatproto.net.clock import Wall
+from chatproto.ui import references
+from chatproto.ui.references import References, ask
+from chatproto.ui.view import json_object
+from chatproto.wire.bcp2_common import Error
+from chatproto.wire.bcp2_files import Offer
+from tests.client.keyed_program import BOB, Case
+from tests.client.rooms import room_ends
+
+
+class Asking:
+    """A front end in JSON, and what was written to it."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+        self.written: list[dict[str, Any]] = []
+        self.references = References(self._write)
+        client.context.publish.listen(self.tell)
+
+    def _write(self, event: Any, marks: Any) -> None:
+        self.written.append(json_object(event, Wall(0.0), marks))
+
+    def tell(self, event: Any) -> None:
+        if event.event == "exit":
+            self.references.stop()
+        self._write(event, self.references.of_current(event))
+
+    def ask(self, do: str, ref: Any, **values: Any) -> None:
+        shown = self.references.carry_out({"ref": ref, "do": do, **values}, self.client)
+        if shown is not None:
+            self._write(shown, {})
+
+    def of(self, ref: Any) -> list[str]:
+        """The events with that reference; an end with its code."""
+        return [
+            f"done {one['code']}" if one.get("done") else one["event"]
+            for one in self.written
+            if one.get("ref") == ref
+        ]
+
+
+class MessageTests(Case):
+    def setUp(self) -> None:
+        super().setUp()
+        self.script = Asking(self.node.client)
+
+    def test_a_message_ends_when_it_is_in_the_log_of_the_peer(self) -> None:
+        bob = self.talking()
+        self.script.ask("msg", 7, text="hi")
+        self.assertEqual(self.script.of(7), ["sent"])
+        self.net.settle()
+        self.assertEqual(bob.texts, ["hi"])
+        self.assertEqual(self.script.of(7), ["sent", "delivered", "done delivered"])
+
+    def test_one_that_is_kept_ends_then_and_its_delivery_still_has_the_reference(self) -> None:
+        self.script.ask("msg", "a", to="bob", text="later")
+        self.assertEqual(self.script.of("a"), ["notice", "done queued"])
+        self.talking()
+        self.net.settle()
+        self.assertEqual(self.script.of("a"), ["notice", "done queued", "sent", "delivered"])
+
+    def test_two_messages_said_before_the_conversation_opens_are_told_apart(self) -> None:
+        self.node.chat(BOB)
+        self.script.ask("msg", 1, text="one")
+        self.script.ask("msg", 2, text="two")
+        self.person()
+        self.net.settle()
+        for ref in (1, 2):
+            self.assertEqual(self.script.of(ref)[-1], "done delivered")
+        sent = {one["ref"]: one["text"] for one in self.script.written if one["event"] == "sent"}
+        self.assertEqual(sent, {1: "one", 2: "two"})
+
+    def test_a_broken_connection_ends_it_as_queued(self) -> None:
+        bob = self.talking()
+        bob.deaf = True
+        self.script.ask("msg", 1, text="hi")
+        self.net.settle()
+        bob.cut()
+        self.net.settle()
+        self.assertEqual(self.script.of(1), ["sent", "notice", "done queued"])
+
+    def test_a_refusal_ends_it_with_its_code(self) -> None:
+        self.script.ask("msg", 1, to="zoe", text="hi")
+        self.assertEqual(self.script.of(1), ["error", "done not-found"])
+        self.assertEqual(
+            (self.script.written[-2]["to"], self.script.written[-2]["ref"]), ("zoe", 1)
+        )
+        self.script.ask("msg", 2, text="")
+        self.assertEqual(self.script.of(2), ["error", "done malformed"])
+        self.script.ask("nonsense", 3)
+        self.assertEqual(self.script.of(3), ["error", "done malformed"])
+
+    def test_a_call_ends_when_it_is_open_or_refused(self) -> None:
+        self.script.ask("chat", 1, to=BOB)
+        self.person()
+        self.net.settle()
+        self.assertEqual(self.script.of(1)[-1], "done open")
+        self.script.ask("chat", 2, to="10.0.0.99:5000")
+        self.net.refuse()
+        self.net.wait(60)
+        self.assertIn("done connection-refused", self.script.of(2))
+
+    def test_answers_carry_the_reference_of_who_asked(self) -> None:
+        self.script.ask("id", 1)
+        self.script.ask("who", 2)
+        self.script.ask("over", 3)
+        self.assertEqual(self.script.of(1), ["answer", "done ok"])
+        self.assertEqual(self.script.of(2), ["answer", "done ok"])
+        self.assertEqual(self.script.of(3)[-1][:5], "done ")
+
+    def test_the_end_of_the_program_ends_all(self) -> None:
+        self.node.chat(BOB)
+        self.script.ask("msg", 1, text="hi")
+        self.script.ask("chat", 2, to="10.0.0.99:5000")
+        self.node.program.interrupted()
+        self.node.program.interrupted()
+        self.net.wait(60)
+        for ref in (1, 2):
+            self.assertEqual(sum(one.startswith("done") for one in self.script.of(ref)), 1)
+
+    def test_a_reference_may_be_used_again_when_it_is_over(self) -> None:
+        self.script.ask("id", 1)
+        self.script.ask("id", 1)
+        self.assertEqual(self.script.of(1), ["answer", "done ok"] * 2)
+        self.node.chat(BOB)
+        self.script.ask("msg", 2, text="hi")
+        self.script.ask("msg", 2, text="hi again")
+        self.assertEqual(self.script.of(2), ["error"])
+
+    def test_what_is_no_reference_is_refused(self) -> None:
+        wrong: tuple[Any, ...] = (
+            True,
+            1.5,
+            [],
+            {},
+            "x" * (references.LONGEST + 1),
+            10**references.LONGEST,
+        )
+        for ref in wrong:
+            self.script.ask("id", ref)
+            self.assertEqual(self.script.written[-1]["code"], "malformed")
+
+    def test_no_more_than_the_limit_are_open(self) -> None:
+        self.patch(references, "MOST", 2)
+        self.node.chat(BOB)
+        for ref in (1, 2, 3):
+            self.script.ask("msg", ref, text="hi")
+        self.assertEqual(self.script.of(3), ["error", "done too-many"])
+
+    def test_files_end_when_each_has_arrived_or_was_declined(self) -> None:
+        bob = self.talking()
+        paths = [self.home / name for name in ("one.txt", "two.txt")]
+        for path in paths:
+            path.write_text("text")
+        self.script.ask("send", 1, paths=[str(path) for path in paths])
+        self.work()
+        for offer in bob.heard(Offer):
+            self.assertNotIn("done", self.script.of(1)[-1])
+            bob.tell(Error(603, about="OFFER", id=offer.id))
+            self.work()
+        self.assertEqual(self.script.of(1)[-1], "done declined")
+        self.assertEqual(len([one for one in self.script.of(1) if one.startswith("done")]), 1)
+
+    def test_a_file_that_is_not_there_fails(self) -> None:
+        self.talking()
+        self.script.ask("send", 1, paths=[str(self.home / "missing")])
+        self.work()
+        self.assertEqual(self.script.of(1), ["error", "done file-trouble"])
+
+    def test_a_part_of_the_program_asks_the_same_way(self) -> None:
+        over = ask(self.node.client, {"do": "msg", "to": "bob", "text": "hi"})
+        self.assertEqual(self.successResultOf(over).code, "queued")
+
+    @given(st.lists(st.sampled_from(["msg", "chat", "cut", "open", "wait", "leave"]), max_size=12))
+    def test_whatever_happens_each_has_exactly_one_end(self, steps: list[str]) -> None:
+        self.begin()
+        self.script = Asking(self.node.client)
+        far: list[Any] = []
+        for ref, step in enumerate(steps):
+            match step:
+                case "msg":
+                    self.script.ask("msg", ref, to="bob", text=f"text {ref}")
+                case "chat":
+                    self.script.ask("chat", ref, to=BOB)
+                case "open" if self.net.dialled:
+                    far.append(self.person())
+                case "cut" if far:
+                    far.pop().cut()
+                case "wait":
+                    self.net.wait(3)
+                case "leave" if far:
+                    far.pop().leaves()
+            self.net.settle()
+        self.node.program.interrupted()
+        self.node.program.interrupted()
+        self.net.wait(60)
+        for ref, step in enumerate(steps):
+            if step in ("msg", "chat"):
+                ends = [one for one in self.script.of(ref) if one.startswith("done")]
+                self.assertEqual(len(ends), 1, (ref, step, self.script.of(ref)))
+
+
+class RoomTests(room_ends.Case):
+    def test_a_message_to_a_room_ends_when_the_room_has_it(self) -> None:
+        script = Asking(self.node.client)
+        script.ask("join", 1, room="#den")
+        script.ask("msg", 2, text="one")
+        script.ask("msg", 3, to="#den", text="one")
+        self.hall.settle()
+        self.assertEqual(script.of(1)[-1], "done ok")
+        self.assertEqual(script.of(2), ["sent", "done delivered"])
+        self.assertEqual(script.of(3), ["sent", "done delivered"])
+
+    def test_what_is_not_said_in_a_room_that_is_left_fails(self) -> None:
+        script = Asking(self.node.client)
+        self.alice.joins()
+        self.alice.breaks()
+        script.ask("msg", 1, text="one")
+        script.ask("part", 2)
+        self.hall.settle()
+        self.assertEqual(script.of(1)[0], "undelivered")
+        self.assertEqual(len([one for one in script.of(1) if one.startswith("done")]), 1)
