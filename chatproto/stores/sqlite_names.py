@@ -102,19 +102,21 @@ class SqliteNames:
         return gone
 
     def _expire(self, trial: bool, before: float, most: int) -> int:
-        which = "FROM names WHERE trial = ? AND used < ?"
         try:
-            if not self._file.read(f"SELECT 1 {which} LIMIT 1", trial, before):
-                return 0
-            gone = self._file.touch(
-                "DELETE FROM names WHERE client_id IN"
-                f" (SELECT client_id {which} ORDER BY used LIMIT ?)",
-                [(trial, before, most)],
+            rows = self._file.read(
+                "SELECT client_id FROM names WHERE trial = ? AND used < ? ORDER BY used LIMIT ?",
+                *(trial, before, most),
             )
+            if not rows:
+                return 0
+            with self._file.transaction() as db:
+                db.executemany("DELETE FROM names WHERE client_id = ?", rows)
+                hidden = [(one,) for (one,) in rows if one in self._hidden]
+                db.executemany("DELETE FROM hidden WHERE client_id = ?", hidden)
         except StoreTrouble:
             return 0
-        self._owners.clear()
-        self._count -= gone
-        for client_id in [one for one in self._hidden if self.owner(one) is None]:
-            self.hide(client_id, None)
-        return gone
+        for (client_id,) in rows:
+            self._owners.pop(fold(client_id), None)
+            self._hidden.pop(client_id, None)
+        self._count -= len(rows)
+        return len(rows)

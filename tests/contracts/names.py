@@ -155,3 +155,12 @@ class NamesContract(Case):
         self.assertEqual(names.expire(9.0, 9.0, 3), 3)
         self.assertEqual(names.expire(9.0, 9.0), 4)
         self.assertEqual(len(names), 0)
+
+    def test_are_hidden_no_more_once_expired_though_one_alike_is_still_owned(self) -> None:
+        names = self.names()
+        for client_id, used in (("alice", 1.0), ("al1ce", 5.0)):
+            names.keep(client_id, ONE, used)
+            names.hide(client_id, ())
+        self.assertEqual(names.expire(2.0), 1)
+        self.assertIsNone(names.hidden("alice"))
+        self.assertEqual(names.hidden("al1ce"), ())
