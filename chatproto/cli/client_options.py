@@ -74,7 +74,7 @@ class Options(ProgramOptions):
     longdesc = (
         "Chat from one terminal to another. Type /help once it runs. Scripts use chatclient send, "
         "send-file, receive and info (chatclient send --help explains them). chatclient doctor finds "
-        "what prevents connections."
+        "what prevents connections. chatclient --completion bash (or zsh, fish) prints what Tab needs."
     )
     logs_to = "chatclient.log"
     interactive: ClassVar[bool] = True

@@ -36,6 +36,7 @@ def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
 @_ends_quietly
 def chatserver() -> None:
     """Run `twistd -n chatserver ARGS`, or copy the store for `chatserver backup`."""
+    _complete("chatserver")
     if sys.argv[1:2] == ["backup"]:
         from chatproto.cli.backup import main
 
@@ -47,6 +48,7 @@ def chatserver() -> None:
 @_ends_quietly
 def chatclient() -> None:
     """Run `twistd -n chatclient ARGS`, or a one-shot command such as `chatclient send`."""
+    _complete("chatclient")
     if sys.argv[1:2] == ["doctor"]:
         from chatproto.cli import doctor
 
@@ -85,6 +87,17 @@ def chatproto() -> None:
             sys.stdout.flush()
     else:
         raise SystemExit(_USAGE)
+
+
+def _complete(program: str) -> None:
+    """End with a script for a shell, if that is what is asked for."""
+    if sys.argv[1:2] == ["--completion"]:
+        from chatproto.cli.completion_command import main
+
+        with _help_may_fail():
+            code = main(program, sys.argv[2:])
+            sys.stdout.flush()
+            raise SystemExit(code)
 
 
 def _run(plugin: str) -> None:

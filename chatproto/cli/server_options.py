@@ -49,7 +49,8 @@ class ServerOptions(AuthOptions):
 
     longdesc = (
         "Introduce clients, which then chat directly. Type /help once it runs. chatserver passwd "
-        "--help explains accounts, chatserver backup --help copies of the store."
+        "--help explains accounts, chatserver backup --help copies of the store. chatserver "
+        "--completion bash (or zsh, fish) prints what Tab needs."
     )
     logs_to = "chatserver.log"
 

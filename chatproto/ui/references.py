@@ -123,7 +123,8 @@ class References:
     def stop(self) -> None:
         """End what is not over, because the program ends."""
         for asked in tuple(self._open.values()):
-            asked.fail(Reason.STOPPING, None, Reason.STOPPING.sentence)
+            if asked.command != "quit":
+                asked.fail(Reason.STOPPING, None, Reason.STOPPING.sentence)
             asked.end()
 
     def forget(self) -> None:

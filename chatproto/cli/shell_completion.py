@@ -1,0 +1,188 @@
+"""Completion of the command line in bash, zsh and fish, made from the options themselves.
+
+`chatclient --completion bash` prints a script for the shell. Where an id or a room is wanted, the script
+runs `chatclient --completion names WORDS`, which asks the client that runs in that home.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shlex
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from twisted.python.usage import Options
+
+from chatproto.wire.fields import ID
+
+SHELLS = ("bash", "zsh", "fish")
+ASKED_FOR = 1.0
+"""Seconds for the answer of the running client: a person waits for it."""
+MOST_READ = 1 << 20
+"""Bytes of its answer that are read."""
+NAMED = ("send", "send-file", "receive", "info")
+"""Commands of chatclient that take an id or a room."""
+ROOM = re.compile(r"#[A-Za-z0-9._-]{1,64}")
+
+
+def script(program: str, shell: str, commands: Mapping[str, Options]) -> str:
+    """Return the completion script of `program` for `shell`.
+
+    `commands`: the options of each sub-command; those of the program itself are at the empty name.
+    """
+    words = {name: options_of(options) for name, options in commands.items()}
+    return {"bash": _bash, "zsh": _zsh, "fish": _fish}[shell](program, words)
+
+
+def options_of(options: Options) -> dict[str, tuple[bool, str]]:
+    """Return each long option: whether a value follows, and its help."""
+    found = {}
+    for long in sorted(options.longOpt):
+        name = long.removesuffix("=")
+        takes = long.endswith("=")
+        found[name] = (
+            takes,
+            str(options.docs.get(name) or options.docs.get(name.replace("-", "_")) or ""),
+        )
+    return {name: row for name, row in found.items() if row[1]}
+
+
+Words = dict[str, dict[str, tuple[bool, str]]]
+
+
+def _bash(program: str, words: Words) -> str:
+    function = f"_{program}"
+    cases = "\n".join(
+        f"    {name}) words={shlex.quote(' '.join(f'--{one}' for one in words[name]))} ;;"
+        for name in words
+        if name
+    )
+    usual = shlex.quote(" ".join(f"--{one}" for one in words[""]))
+    names = " ".join(name for name in words if name)
+    return f"""# Completion of {program} for bash: eval "$({program} --completion bash)"
+{function}() {{
+  local current=${{COMP_WORDS[COMP_CWORD]}} words
+  COMPREPLY=()
+  case ${{COMP_WORDS[1]}} in
+{cases or "    '') ;;"}
+    *) words={usual} ;;
+  esac
+  if [[ $current == -* ]]; then
+    COMPREPLY=($(compgen -W "$words" -- "$current"))
+  elif [[ $COMP_CWORD == 1 ]]; then
+    COMPREPLY=($(compgen -W {shlex.quote(names)} -- "$current"))
+  elif [[ " {" ".join(NAMED)} " == *" ${{COMP_WORDS[1]}} "* ]]; then
+    COMPREPLY=($(compgen -W "$({program} --completion names "${{COMP_WORDS[@]:1}}" 2>/dev/null)" \\
+      -- "$current"))
+  fi
+}}
+complete -o default -F {function} {program}
+"""
+
+
+def _zsh(program: str, words: Words) -> str:
+    def described(rows: Mapping[str, tuple[bool, str]]) -> str:
+        return " ".join(shlex.quote(f"--{name}:{about}") for name, (_, about) in rows.items())
+
+    cases = "\n".join(
+        f"    {name}) options=({described(words[name])}) ;;" for name in words if name
+    )
+    names = " ".join(name for name in words if name)
+    return f"""#compdef {program}
+# Completion of {program} for zsh: eval "$({program} --completion zsh)"
+_{program}() {{
+  local -a options
+  case $words[2] in
+{cases or "    '') ;;"}
+    *) options=({described(words[""])}) ;;
+  esac
+  if [[ $words[CURRENT] == -* ]]; then
+    _describe option options
+  elif (( CURRENT == 2 )); then
+    compadd -- {names}
+    _files
+  elif [[ " {" ".join(NAMED)} " == *" $words[2] "* ]]; then
+    compadd -- ${{(f)"$({program} --completion names ${{words[2,-1]}} 2>/dev/null)"}}
+    _files
+  else
+    _files
+  fi
+}}
+compdef _{program} {program}
+"""
+
+
+def _fish(program: str, words: Words) -> str:
+    lines = [f"# Completion of {program} for fish: {program} --completion fish | source"]
+    names = [name for name in words if name]
+    for name in names:
+        lines.append(f"complete -c {program} -n __fish_use_subcommand -a {name}")
+    for name, rows in words.items():
+        where = f"-n '__fish_seen_subcommand_from {name}'" if name else "-n __fish_use_subcommand"
+        for option, (takes, about) in rows.items():
+            value = " -r" if takes else ""
+            lines.append(
+                f"complete -c {program} {where} -l {option}{value} -d {shlex.quote(about)}"
+            )
+    if set(NAMED) & set(names):
+        asked = f"({program} --completion names (commandline -opc)[2..] 2>/dev/null)"
+        lines.append(
+            f"complete -c {program} -n '__fish_seen_subcommand_from {' '.join(NAMED)}'"
+            f" -a {shlex.quote(asked)}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def names_at(path: Path, seconds: float = ASKED_FOR) -> list[str]:
+    """Return the ids and rooms that the client at the control socket `path` knows.
+
+    None of them if no client answers within `seconds`, or if it is not to be understood.
+    """
+    found: set[str] = set()
+    end = time.monotonic() + seconds
+    with (
+        # AttributeError: of a line that is no object.
+        contextlib.suppress(OSError, ValueError, AttributeError),
+        socket.socket(socket.AF_UNIX) as client,
+    ):
+        client.settimeout(seconds)
+        client.connect(str(path))
+        client.sendall(b'{"ref": "info", "do": "info"}\n{"ref": "rooms", "do": "rooms"}\n')
+        left, data = {"info", "rooms"}, b""
+        while left and len(data) < MOST_READ and (wait := end - time.monotonic()) > 0:
+            client.settimeout(wait)
+            got = client.recv(65536)
+            if not got:
+                break
+            *lines, data = (data + got).split(b"\n")
+            for line in lines:
+                event = json.loads(line)
+                if event.get("done"):
+                    left.discard(event.get("ref"))
+                elif event.get("ref") is not None:
+                    found.update(_names_in(event))
+    return sorted(found)
+
+
+def _names_in(event: dict[str, Any]) -> list[str]:
+    """Return what in the answer to `info` or `rooms` is a plain id or room."""
+    rows = event.get("list") or event.get("rooms") or ()
+    names = [str(row.get("id") or row.get("room") or "") for row in rows if isinstance(row, dict)]
+    return [name for name in names if ID.fullmatch(name) or ROOM.fullmatch(name)]
+
+
+def home_in(words: Sequence[str], usual_id: str, homes: Path) -> Path:
+    """Return the home that the options among `words` name; `homes` has one for each id."""
+    given = {"--home": "", "--id": ""}
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        name, equals, value = word.partition("=")
+        if name in given:
+            given[name] = value if equals else after
+    named = os.path.expanduser(given["--home"])  # noqa: PTH111 (never fails, as Path's does)
+    return Path(named) if named else homes / (given["--id"] or usual_id)
