@@ -178,11 +178,11 @@ def _session(event: SessionChanged) -> list[str]:
             return [f"connection to {who} lost, retrying{bracket(event.reason)}"]
         case "closed":
             # Without a reason it was another's or the person's own doing, and they know: `Bye`.
-            return (
-                [f"the conversation with {who} has ended{bracket(event.reason)}"]
-                if event.reason
-                else []
-            )
+            if not event.reason:
+                return []
+            if event.encrypted is None:  # it never opened
+                return [f"no conversation with {who}{bracket(event.reason)}"]
+            return [f"the conversation with {who} has ended{bracket(event.reason)}"]
         case "open":
             return _open(event, who)
     return [f"{who}: {inline(event.state)}{bracket(event.reason)}"]

@@ -455,7 +455,9 @@ class Screen:
         r"\* (?:talking with (\S+) \([^)]*\)|what you type goes to (\S+) now"
         r"|what you type is queued for (\S+), who is away|calling (\S+?)(?: .*)?)"
     )
-    OVER = re.compile(r"\* (?:(\S+) left.*|the conversation with (\S+) has ended.*)")
+    OVER = re.compile(
+        r"\* (?:(\S+) left.*|the conversation with (\S+) has ended.*|no conversation with (\S+) \(.*)"
+    )
 
     def __init__(self) -> None:
         self.target = ""

@@ -171,7 +171,11 @@ SHOWN: list[tuple[Event, list[str]]] = [
     (SessionChanged("bob", "closed"), []),
     (
         SessionChanged("bob", "closed", reason="nobody answers"),
-        ["* the conversation with bob has ended (nobody answers)"],
+        ["* no conversation with bob (nobody answers)"],
+    ),
+    (
+        SessionChanged("bob", "closed", encrypted=True, reason="you left"),
+        ["* the conversation with bob has ended (you left)"],
     ),
     (MessageReceived("bob", "hello"), ["bob> hello"]),
     (MessageReceived("bob", ""), ["bob> "]),
