@@ -22,8 +22,10 @@ from chatproto.directory.classic_registration import is_loopback
 from chatproto.directory.id_owners import IdOwners
 from chatproto.directory.keyed import KeyedDirectory, no_tickets
 from chatproto.identity.tls import Tls
+from chatproto.net.addresses import source_address
 from chatproto.net.clock import Times, use_monotonic_time, wall
-from chatproto.net.resolver import host_towards, use_system_resolver
+from chatproto.net.resolver import use_system_resolver
+from chatproto.net.shared_address import address_to_share, is_loopback_only
 from chatproto.rooms.lobby import LobbyMembers
 from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
@@ -91,22 +93,20 @@ class ChatServerProgram(MultiService):
     def _hand_out(self) -> None:
         """Print what the others need to find this server, and to be sure that it is this one."""
         key, address = self._options["identity"].name, self._address()
-        line = (
-            f"for clients: --server {host_port(*address)}/{key}" if address else f"its key: {key}"
-        )
+        if address is None:
+            line = f"its key: {key}"
+        else:
+            whom = "clients on this machine only" if is_loopback_only(address[0]) else "clients"
+            line = f"for {whom}: --server {host_port(*address)}/{key}"
         self.log.info("{line}", line=line)
         if not self._options["quiet"]:
             self._write(f"* {line}")
 
     def _address(self) -> tuple[str, int] | None:
         """Return the address to announce to clients; None without a TCP port."""
-        found = next((one for one in self._server.addresses if one[1]), None)
-        if found is None:
-            return None
-        host, port = found
-        if host in ("0.0.0.0", "::"):
-            host = host_towards("192.0.2.1", 9)  # where the way out begins; nothing is sent
-        return host, port
+        # Both hosts are in ranges for examples: the way there is the way out, and nothing is sent.
+        ipv6 = source_address("2001:db8::1", 9)
+        return address_to_share(self._server.addresses, _own_ipv4(), ipv6)
 
     @inlineCallbacks
     def stopService(self) -> Generator[Deferred[Any], Any, None]:
@@ -396,3 +396,17 @@ def server_program(options: ServerOptions) -> IService:
     use_system_resolver(reactor)
 
     return ChatServerProgram(reactor, options)
+
+
+def _own_ipv4() -> str | None:
+    """Return this machine's IPv4 address for others: on the way out, else of an interface.
+
+    A network without a router, as in a class room, has no way out. None: there is only loopback.
+    """
+    found = source_address("192.0.2.1", 9)
+    if found is not None:
+        return found
+    from chatproto.nearby.ports import interfaces  # seldom needed, so that the start stays quick
+
+    own = (one.address for one in interfaces() if not one.six)
+    return next((address for address in own if not is_loopback_only(address)), None)

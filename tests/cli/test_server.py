@@ -167,7 +167,7 @@ class ProgramTests(SynchronousTestCase):
     def test_it_says_where_it_listens(self) -> None:
         self.start("--lobby", "tcp:6666")
         server, lobby, key = self.printed()
-        self.assertRegex(key, r"^\* for clients: --server \S+:\d+/sha256:[A-Z2-7]{52}$")
+        self.assertRegex(key, r"^\* for clients.*: --server \S+:\d+/sha256:[A-Z2-7]{52}$")
         self.assertTrue(server.startswith("Server listening on "))
         self.assertTrue(lobby.startswith("* lobby listening on "))
         self.assertEqual([server[0] for server in self.reactor.tcpServers], [5555, 6666])
@@ -187,7 +187,7 @@ class ProgramTests(SynchronousTestCase):
         globalLogPublisher.addObserver(observer)
         self.addCleanup(globalLogPublisher.removeObserver, observer)
         self.start("--quiet")
-        found = [line for line in said if "for clients: --server" in line]
+        found = [line for line in said if "for clients" in line]
         self.assertRegex(found[0], r"--server \S+:\d+/sha256:[A-Z2-7]{52}$")
 
     def test_what_is_there_at_the_start_costs_the_cycle_collector_no_time(self) -> None:
@@ -211,6 +211,17 @@ class ProgramTests(SynchronousTestCase):
         where, key = self.printed()
         self.assertEqual(where, "Server listening on unix:chat.socket")
         self.assertRegex(key, r"^\* its key: sha256:[A-Z2-7]{52}$")
+
+    def test_loopback_is_for_clients_on_this_machine_only(self) -> None:
+        options = ServerOptions()
+        port = r"tcp:5555:interface=\:\:1"
+        options.parseOptions(["--home", self.mktemp(), "--port", port])
+        self.program = ChatServerProgram(self.reactor, options)
+        self.program.startService()
+        _, key = self.printed()
+        self.assertRegex(
+            key, r"^\* for clients on this machine only: --server \[::1\]:5555/sha256:\S+$"
+        )
 
     def test_the_operator_sees_and_ends_the_lobby(self) -> None:
         self.start("--lobby", "tcp:6666")
