@@ -39,7 +39,8 @@ def types(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation site into docs/_build; a warning is an error."""
     session.install("-e", ".[docs]", "codespell")
-    session.run("codespell", "README.md", "CONTRIBUTING.md", "SECURITY.md", "docs", "newsfragments")
+    pages = ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"]
+    session.run("codespell", *pages, "docs", "newsfragments")
     session.run("sphinx-build", "-q", "-W", "--keep-going", "-b", "html", "docs", "docs/_build")
 
 

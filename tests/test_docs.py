@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from configparser import ConfigParser
 from dataclasses import fields
 from pathlib import Path
 
@@ -164,6 +165,17 @@ class PageTests(SynchronousTestCase):
         self.assertEqual(readme.count("```sh"), 2)
         self.assertIn("chatserver", commands[0])
         self.assertIn("pytest", commands[1])
+
+
+class ChangelogTests(SynchronousTestCase):
+    """CHANGELOG.md."""
+
+    def test_the_newest_entry_is_of_the_present_version(self) -> None:
+        config = ConfigParser()
+        config.read(ROOT / "setup.cfg", encoding="utf-8")
+        changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        newest = re.findall(r"^## (\S+) \(", changes, re.MULTILINE)[0]
+        self.assertEqual(newest, config["metadata"]["version"])
 
 
 class SecurityPageTests(SynchronousTestCase):
