@@ -61,20 +61,16 @@ def interfaces() -> tuple[Interface, ...]:
     """List this machine's interfaces, IPv4 first, at most `MOST_INTERFACES` of each family."""
     try:
         known = socket.if_nameindex()[:MOST_INTERFACES]
+        address_of = _ipv4_of if sys.platform == "linux" else _listed_ipv4()
     except OSError:
         return ()
-    four = [(name, index, _ipv4_of(name)) for index, name in known]
+    four = [(name, index, address_of(name)) for index, name in known]
     six = [(name, index, "") for index, name in known] if socket.has_ipv6 else []
     return tuple(Interface(*one) for one in (*(one for one in four if one[2]), *six))
 
 
 def _ipv4_of(name: str) -> str:
-    """The address of the interface `name`; an empty string if it has none.
-
-    Where the system is not Linux it is left to the system to choose one.
-    """
-    if sys.platform != "linux":
-        return "0.0.0.0"
+    """Return the address of the interface `name`, on Linux; an empty string if it has none."""
     from fcntl import ioctl
 
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
@@ -83,6 +79,18 @@ def _ipv4_of(name: str) -> str:
         except OSError:
             return ""
     return socket.inet_ntoa(answer[20:24])
+
+
+def _listed_ipv4() -> Callable[[str], str]:
+    """Return the same for macOS and BSD, which tell all addresses at once. Raises OSError."""
+    from ifaddr import get_adapters  # installed only there, and for the tests
+
+    found: dict[str, str] = {}
+    for adapter in get_adapters():
+        for one in adapter.ips:
+            if one.is_IPv4:
+                found.setdefault(adapter.name, str(one.ip))
+    return lambda name: found.get(name, "")
 
 
 def open_socket(interface: Interface) -> socket.socket:

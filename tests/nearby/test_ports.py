@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import socket
+import sys
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
@@ -151,3 +152,11 @@ class RealTests(SynchronousTestCase):
         made[0].sendto(b"hello", (GROUP4, PORT))
         for one in made:
             self.assertEqual(one.recvfrom(100), (b"hello", ("127.0.0.1", PORT)))
+
+
+class InterfacesTests(SynchronousTestCase):
+    def test_other_systems_find_the_addresses_that_linux_finds(self) -> None:
+        here = interfaces()
+        self.assertIn("127.0.0.1", [one.address for one in here])
+        self.patch(sys, "platform", "darwin")
+        self.assertEqual(interfaces(), here)
