@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentParser
 from collections.abc import Sequence
-from typing import NoReturn
 
-from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
+from chatproto.cli.argument_parser import Parser
+from chatproto.cli.exit_codes import COULD_NOT_START
 from chatproto.cli.options import WrongOption
 from chatproto.cli.server_options import server_home
 from chatproto.net.paths import local_path
@@ -17,13 +16,6 @@ from chatproto.stores.sqlite_backup import back_up
 from chatproto.wire.errors import StoreTrouble
 
 ABOUT = "Copy the store of a server to a new file. The server may be running."
-
-
-class Parser(ArgumentParser):
-    """Argument parser with one-line errors; options may stand anywhere."""
-
-    def error(self, message: str) -> NoReturn:
-        self.exit(WRONG_OPTIONS, f"{self.prog}: {message} ({self.prog} --help lists the options)\n")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -38,7 +38,12 @@ def _commands(program: str) -> Mapping[str, Options]:
     if program == "chatserver":
         from chatproto.cli import server_options
 
-        return {"": server_options.ServerOptions(), "backup": Options(), "passwd": Options()}
+        return {
+            "": server_options.ServerOptions(),
+            "backup": Options(),
+            "ctl": Options(),
+            "passwd": Options(),
+        }
     from chatproto.cli import client_options, doctor, oneshot
 
     return {

@@ -35,8 +35,13 @@ def _ends_quietly(program: Callable[[], None]) -> Callable[[], None]:
 
 @_ends_quietly
 def chatserver() -> None:
-    """Run `twistd -n chatserver ARGS`, or copy the store for `chatserver backup`."""
+    """Run `twistd -n chatserver ARGS`, or `chatserver backup` or `chatserver ctl`."""
     _complete("chatserver")
+    if sys.argv[1:2] == ["ctl"]:
+        from chatproto.cli import ctl
+
+        with _help_may_fail():
+            raise SystemExit(ctl.main(sys.argv[2:]))
     if sys.argv[1:2] == ["backup"]:
         from chatproto.cli.backup import main
 

@@ -48,9 +48,10 @@ class ServerOptions(AuthOptions):
     """The options of `twistd chatserver`."""
 
     longdesc = (
-        "Introduce clients, which then chat directly. Type /help once it runs. chatserver passwd "
-        "--help explains accounts, chatserver backup --help copies of the store. chatserver "
-        "--completion bash (or zsh, fish) prints what Tab needs."
+        "Introduce clients, which then chat directly. Type /help once it runs. chatserver ctl "
+        "--help explains commands to a server in the background, chatserver passwd --help "
+        "accounts, chatserver backup --help copies of the store. chatserver --completion bash "
+        "(or zsh, fish) prints what Tab needs."
     )
     logs_to = "chatserver.log"
 

@@ -31,6 +31,7 @@ from chatproto.rooms.lobby_port import LobbyPort
 from chatproto.server.blur import blurred
 from chatproto.server.collector import BoundedCollector
 from chatproto.server.counters import Counters
+from chatproto.server.ctl import Ctl, CtlService
 from chatproto.server.flusher import Flusher
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
@@ -48,6 +49,7 @@ from chatproto.stores.timed import TimedStore
 from chatproto.wire.errors import CannotStart, RemoteError, StoreTrouble
 from chatproto.wire.fields import host_port
 from chatproto.wire.limits import ServerLimits
+from chatproto.wire.reasons import CodedError, Reason
 
 if TYPE_CHECKING:
     from chatproto.cli.sharing import Sharing
@@ -128,7 +130,7 @@ class ChatServerProgram(MultiService):
     def rooms(self) -> Iterable[str]:
         return self._rooms.lines()
 
-    def order(self, command: str, rest: str) -> str:
+    def order(self, command: str, rest: str) -> None:
         try:
             order = read_order(command, rest, self._rooms.times.wall())
             if self._sharing is not None:
@@ -136,10 +138,9 @@ class ChatServerProgram(MultiService):
             else:
                 self._rooms.order(order)
         except ValueError as error:
-            return str(error)
+            raise CodedError(str(error), Reason.MALFORMED) from None
         except RemoteError as error:
-            return error.detail or str(error)
-        return "done"
+            raise CodedError(error.detail or str(error), error.reason) from None
 
     def kick(self, client_id: str) -> bool:
         forgotten = self._server.forget(client_id)
@@ -237,6 +238,8 @@ class ChatServerProgram(MultiService):
             lobby.setServiceParent(self)
         if options["metrics"] is not None:
             self._show_figures(say)
+        ctl = Ctl(self._reactor, self, turns, limits)
+        CtlService(self._reactor, options["home"], ctl, self._complain).setServiceParent(self)
         terminal = Terminal(self, output.write_line, lambda step: turns.ask(Chore(step)))
         self._input = LineInput(
             self._reactor,
@@ -246,6 +249,12 @@ class ChatServerProgram(MultiService):
             lambda sentence: output.write_line(f"* {sentence}"),
             on_failed=lambda sentence: output.write_line(f"* {sentence}"),
         )
+
+    def _complain(self, sentence: str) -> None:
+        """Log and print trouble that does not end the server."""
+        self.log.error("{sentence}", sentence=sentence)
+        if not self._options["quiet"]:
+            self._write(f"* {sentence}")
 
     def _show_figures(self, say: Callable[[str], None] | None) -> None:
         """Listen on --metrics. What that needs is loaded only where it is wanted."""

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from chatproto.server.room_orders import USAGE
 from chatproto.stdio.printable import printable
-from chatproto.wire.errors import StoreTrouble
+from chatproto.wire.reasons import CodedError, Reason
 
 HELD_LINES = 100
 """Lines that wait while a list is written."""
@@ -27,8 +27,8 @@ class Operated(Protocol):
     def kick(self, client_id: str) -> bool:
         """Forget that client, and put them out of the rooms; False if nobody is called so."""
 
-    def order(self, command: str, rest: str) -> str:
-        """Do what is typed about a room; a sentence about what came of it."""
+    def order(self, command: str, rest: str) -> None:
+        """Do what is typed about a room. Raises CodedError with one sentence."""
 
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it; False if none does."""
@@ -43,6 +43,9 @@ class Terminal:
     The lines of /info stand as the assignment has them, everything else begins with `* `. A long list
     is a step for each of its lines: `work` calls a step until it returns False, when others have had
     their turn. What is typed meanwhile waits, at most HELD_LINES.
+
+    Each line ends with one call of `done`, after all that it writes: None if it was done, or why not.
+    A blank line is done at once.
     """
 
     def __init__(
@@ -50,13 +53,15 @@ class Terminal:
         server: Operated,
         write_line: Callable[[str], None],
         work: Callable[[Callable[[], bool]], None],
+        done: Callable[[Reason | None], None] = lambda _: None,
     ) -> None:
         self._server = server
         self._write_line = write_line
         self._work = work
+        self._done = done
         self._listing = False  # a list is being written
         self._held: deque[str] = deque()
-        self._commands: dict[str, tuple[str, Callable[[str], None]]] = {
+        self._commands: dict[str, tuple[str, Callable[[str], bool]]] = {
             "/info": ("/info [prefix]: list registered clients and their addresses", self._info),
             "/rooms": ("/rooms: list the rooms", self._rooms),
             "/kick": (
@@ -81,22 +86,28 @@ class Terminal:
             self._held.append(line)
         else:
             self._say(f"ignored, as a list is still being printed: {line}")
+            self._done(Reason.TOO_MANY)
 
     def _carry_out(self, line: str) -> None:
         command, _, argument = line.strip().partition(" ")
         if not command:
+            self._done(None)
             return
         found = self._commands.get(command.lower())
-        if found is None:
-            self._say(self._unknown(command))
-            return
         try:
-            found[1](argument.strip())
-        except StoreTrouble as trouble:
-            self._say(str(trouble))
+            if found is None:
+                raise CodedError(self._unknown(command), Reason.MALFORMED)
+            if found[1](argument.strip()):
+                self._done(None)
+        except CodedError as error:
+            self._refuse(error)
 
     def on_end(self) -> None:
         """No more input: the server goes on."""
+
+    def _refuse(self, error: CodedError) -> None:
+        self._say(str(error))
+        self._done(error.reason)
 
     def _say(self, text: str) -> None:
         self._write_line(f"* {printable(text)}")
@@ -108,26 +119,36 @@ class Terminal:
             return f"unknown command {command}: /help lists the commands"
         return f"unknown command {command}: did you mean {near[0]}?"
 
-    def _info(self, prefix: str) -> None:
-        none = f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
-        self._list(self._server.info_lines(), prefix, self._write_line, none)
+    # The commands: each returns True when all is done, False while a list is written.
 
-    def _rooms(self, _: str) -> None:
-        self._list(self._server.rooms(), "", self._say, "there are no rooms")
+    def _info(self, prefix: str) -> bool:
+        none = f'nobody whose id begins with "{prefix}"' if prefix else "no clients are registered"
+        return self._list(self._server.info_lines(), prefix, self._write_line, none)
+
+    def _rooms(self, _: str) -> bool:
+        return self._list(self._server.rooms(), "", self._say, "there are no rooms")
 
     def _list(
         self, lines: Iterable[str], prefix: str, write: Callable[[str], None], none: str
-    ) -> None:
+    ) -> bool:
         """Write the `lines` that begin with `prefix`, or `none` if there are none."""
         left, found = iter(lines), False
 
         def step() -> bool:
             nonlocal found
-            line = next(left, None)
+            trouble = None
+            try:
+                line = next(left, None)
+            except CodedError as error:
+                line, trouble = None, error
             if line is None:
-                if not found:
-                    self._say(none)
                 self._listing = False
+                if trouble is not None:
+                    self._refuse(trouble)
+                else:
+                    if not found:
+                        self._say(none)
+                    self._done(None)
                 while self._held and not self._listing:
                     self._carry_out(self._held.popleft())
                 return False
@@ -138,34 +159,42 @@ class Terminal:
 
         self._listing = True
         self._work(step)
+        return False
 
-    def _kick(self, client_id: str) -> None:
+    def _kick(self, client_id: str) -> bool:
         if not client_id:
-            self._say("name a client: /kick ID (/info lists the ids)")
-        elif " " in client_id:
-            self._say(self._server.order("/kick", client_id))
-        elif self._server.kick(client_id):
-            self._say(f'"{client_id}" is disconnected and no longer registered')
-        else:
-            self._say(f'no client has the id "{client_id}": /info lists them')
+            usage = "name a client: /kick ID (/info lists the ids)"
+            raise CodedError(usage, Reason.MALFORMED)
+        if " " in client_id:
+            return self._order("/kick")(client_id)
+        if not self._server.kick(client_id):
+            nobody = f'no client has the id "{client_id}": /info lists them'
+            raise CodedError(nobody, Reason.NOT_FOUND)
+        self._say(f'"{client_id}" is disconnected and no longer registered')
+        return True
 
-    def _order(self, command: str) -> Callable[[str], None]:
-        def order(rest: str) -> None:
-            self._say(self._server.order(command, rest))
+    def _order(self, command: str) -> Callable[[str], bool]:
+        def order(rest: str) -> bool:
+            self._server.order(command, rest)
+            self._say("done")
+            return True
 
         return order
 
-    def _free(self, client_id: str) -> None:
+    def _free(self, client_id: str) -> bool:
         if not client_id:
-            self._say("name an id: /free ID")
-        elif self._server.free(client_id):
-            self._say(f'"{client_id}" is free: any key can register it now')
-        else:
-            self._say(f'no key owns the id "{client_id}": nothing to free')
+            raise CodedError("name an id: /free ID", Reason.MALFORMED)
+        if not self._server.free(client_id):
+            unowned = f'no key owns the id "{client_id}": nothing to free'
+            raise CodedError(unowned, Reason.NOT_FOUND)
+        self._say(f'"{client_id}" is free: any key can register it now')
+        return True
 
-    def _quit(self, _: str) -> None:
+    def _quit(self, _: str) -> bool:
         self._server.stop()
+        return True
 
-    def _help(self, _: str) -> None:
+    def _help(self, _: str) -> bool:
         for text, _action in self._commands.values():
             self._say(text)
+        return True

@@ -8,26 +8,14 @@ the other connections receive the events.
 from __future__ import annotations
 
 import json
-import os
-import stat
-from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-from twisted.internet.defer import Deferred, maybeDeferred, succeed
-from twisted.internet.error import CannotListenError
-from twisted.internet.interfaces import (
-    IAddress,
-    IHalfCloseableProtocol,
-    IListeningPort,
-    IPushProducer,
-    IReactorUNIX,
-)
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IAddress, IReactorUNIX
 from twisted.internet.protocol import Factory
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from chatproto.client.events import (
     CommandOutput,
@@ -38,8 +26,10 @@ from chatproto.client.events import (
     RoomChanged,
     SessionChanged,
 )
+from chatproto.net.bounded_output import BoundedOutput
 from chatproto.net.clock import Wall
-from chatproto.net.text_connection import TextConnection
+from chatproto.net.private_socket import PrivateSocket
+from chatproto.net.script_connection import ScriptConnection
 from chatproto.stdio.typed import typed
 from chatproto.stdio.unexpected import unexpected
 from chatproto.ui.references import NO_MARKS, Marks, References
@@ -65,20 +55,14 @@ def for_others(event: Event) -> Event | None:
     return event
 
 
-@implementer(IHalfCloseableProtocol)
-class ControlConnection(TextConnection):
+class ControlConnection(ScriptConnection):
     """The connection of one script, dropped when it leaves more than `limits.unsent` bytes unread."""
 
     def __init__(self, control: Control, speaker: Speaker) -> None:
-        self.MAX_LENGTH = control.limits.control_line
+        super().__init__(control.limits.control_line, BoundedOutput(control.limits.unsent))
         self._control = control
         self._speaker = speaker
-        self._outflow = _BoundedOutput(control.limits.unsent)
         self.references = References(lambda event, marks: self.tell(control.line(event, marks)))
-
-    def tell(self, line: bytes) -> None:
-        """Write `line`, or keep it until there is room."""
-        self._outflow.write(line)
 
     def hold(self, held: bool) -> None:
         """Carry out no more for now, or go on."""
@@ -87,95 +71,21 @@ class ControlConnection(TextConnection):
         elif self.paused:
             self.resumeProducing()
 
-    def drop(self) -> None:
-        """End it now."""
-        self.transport.abortConnection()
-
-    def finish(self) -> None:
-        """End it when all is written."""
-        self._outflow.finish()
+    def refuse(self, why: str) -> None:
+        self._control.refuse(self, why)
 
     # What Twisted calls.
 
     def connectionMade(self) -> None:
-        self._outflow.start(self.transport)
+        super().connectionMade()
         self._control.made(self)
 
     def lineReceived(self, line: bytes) -> None:
         self._control.carry_out(self, self._speaker, line.decode("utf-8", "surrogateescape"))
 
-    def lineLengthExceeded(self, line: bytes) -> None:
-        self._control.refuse(self, f"a line has at most {self.MAX_LENGTH} bytes")
-        self.finish()
-        self.setRawMode()
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """Ignore what follows a line that was too long."""
-
-    def readConnectionLost(self) -> None:
-        self.finish()  # a script that has said all it had to say may still read the answer
-
-    def writeConnectionLost(self) -> None:
-        self.drop()
-
     def connectionLost(self, reason: Failure | None = None) -> None:
         self.references.forget()
         self._control.lost(self)
-
-
-@implementer(IPushProducer)
-class _BoundedOutput:
-    """Bounded queue of output for one connection."""
-
-    def __init__(self, most: int) -> None:
-        self._most = most
-        self._waiting: deque[bytes] = deque()
-        self._bytes = 0
-        self._paused = False
-        self._finished = False
-        self._transport: Any = None
-
-    def start(self, transport: Any) -> None:
-        """Write to `transport` from now on."""
-        self._transport = transport
-        transport.registerProducer(self, True)
-
-    def write(self, line: bytes) -> None:
-        """Write `line`; a connection with too much unread is closed."""
-        if self._finished:
-            return
-        if not self._paused:
-            self._transport.write(line)
-        elif self._bytes > self._most:
-            self.stopProducing()
-            self._transport.abortConnection()
-        else:
-            self._waiting.append(line)
-            self._bytes += len(line)
-
-    def finish(self) -> None:
-        """Close when everything is written; a connection that does not read is dropped."""
-        self._finished = True
-        if not self._waiting:
-            self._transport.unregisterProducer()
-            self._transport.loseConnection()
-
-    def pauseProducing(self) -> None:
-        self._paused = True
-
-    def resumeProducing(self) -> None:
-        self._paused = False
-        while self._waiting and not self._paused:
-            line = self._waiting.popleft()
-            self._bytes -= len(line)
-            self._transport.write(line)
-        if self._finished and not self._waiting:
-            self.finish()
-
-    def stopProducing(self) -> None:
-        self._finished = True
-        self._waiting.clear()
-        self._bytes = 0
 
 
 class Control(Factory):
@@ -282,44 +192,17 @@ class Control(Factory):
         return shown.encode("ascii") + b"\n"
 
 
-class ControlSocket:
-    """The socket in `home`, from `start` to `stop`; nobody but its owner may connect to it.
-
-    The home is locked by us, so a socket that lies there is of a program that was killed.
-    """
+class ControlSocket(PrivateSocket):
+    """The socket in `home`, from `start` to `stop`; nobody but its owner may connect to it."""
 
     def __init__(self, reactor: IReactorUNIX, home: Path, control: Control) -> None:
-        self._reactor = reactor
-        self._path = home.absolute() / NAME
+        super().__init__(reactor, home / NAME, control, self._tell)
         self._control = control
-        self._port: IListeningPort | None = None
-
-    def start(self) -> None:
-        """Listen; where that cannot be, say why, for all else works without it."""
-        try:
-            if stat.S_ISSOCK(self._path.lstat().st_mode):
-                self._path.unlink()
-        except FileNotFoundError:
-            pass
-        except OSError as error:
-            self._complain(error.strerror or str(error))
-            return
-        before = os.umask(0o177)  # so that it is 0600 from its first moment
-        try:
-            self._port = self._reactor.listenUNIX(str(self._path), self._control, mode=0o600)
-        except CannotListenError as error:
-            trouble: Any = error.socketError
-            self._complain(getattr(trouble, "strerror", None) or str(trouble))
-        finally:
-            os.umask(before)
 
     def stop(self) -> Deferred[None]:
         """Listen no more, and end each connection when it has read what it was told."""
-        port, self._port = self._port, None
         self._control.finish()
-        if port is None:
-            return succeed(None)
-        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+        return super().stop()
 
-    def _complain(self, why: str) -> None:
-        self._control.tell(Notice(f"scripts cannot reach this program, {self._path}: {why}"))
+    def _tell(self, why: str) -> None:
+        self._control.tell(Notice(f"scripts cannot reach this program, {why}"))

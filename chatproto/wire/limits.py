@@ -126,6 +126,9 @@ class ServerLimits(Limits):
     )  # written there since the last picture of it all, before another
     history_page_bytes: int = 128 * 1024
     lobby_members: int = 10_000
+    ctl_connections: int = 8  # to a server's ctl.sock at once
+    ctl_line: int = 16 * 1024  # bytes of a command on one
+    ctl_stall: float = 300.0  # without a byte of an answer read, then one is closed
     say_burst: int = 10  # messages to a room or the lobby at once; the others are read later
     say_rate: float = 5.0  # and then in a second
     say_bytes: float = 16 * 1024.0  # in a second, and at once

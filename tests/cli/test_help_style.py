@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.cli.backup import main as backup
 from chatproto.cli.client_options import Options as ClientOptions
+from chatproto.cli.ctl import main as ctl
 from chatproto.cli.doctor import DoctorOptions
 from chatproto.cli.oneshot import COMMANDS
 from chatproto.cli.passwd import PasswdOptions
@@ -94,7 +95,7 @@ def texts() -> Iterator[tuple[str, str]]:
         yield from ((f"/help {name}", line) for line in (topic.about, *topic.lines))
     yield from (("/help", line) for line in help_answer().lines if not line.startswith("/who"))
     yield from USAGE.items()
-    yield "chatserver backup", help_of_backup()
+    yield from (("chatserver backup", help_of(backup)), ("chatserver ctl", help_of(ctl)))
 
 
 def imperatives() -> Iterator[tuple[str, str]]:
@@ -107,11 +108,11 @@ def imperatives() -> Iterator[tuple[str, str]]:
     yield from ((command, usage.partition(": ")[2]) for command, usage in USAGE.items())
 
 
-def help_of_backup() -> str:
+def help_of(main: Callable[[Sequence[str]], int]) -> str:
     said = io.StringIO()
     with redirect_stdout(said):
         try:
-            backup(["--help"])
+            main(["--help"])
         except SystemExit:
             pass
     return said.getvalue()
@@ -134,7 +135,8 @@ class HelpStyleTests(SynchronousTestCase):
         shown = [
             f"{options.getSynopsis()}\n{options.getUsage(COLUMNS)}" for options in PROGRAMS.values()
         ]
-        lines = [line for text in (*shown, help_of_backup()) for line in text.splitlines()]
+        shown += [help_of(backup), help_of(ctl)]
+        lines = [line for text in shown for line in text.splitlines()]
         self.assertGreater(len(lines), 100)
         self.assertEqual([line for line in lines if len(line) > COLUMNS], [])
 

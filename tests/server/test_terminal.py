@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.server.terminal import HELD_LINES, Terminal
+from chatproto.wire.reasons import CodedError, Reason
 
 
 class SmallServer:
@@ -27,9 +28,10 @@ class SmallServer:
     def kick(self, client_id: str) -> bool:
         return self.clients.pop(client_id, None) is not None
 
-    def order(self, command: str, rest: str) -> str:
+    def order(self, command: str, rest: str) -> None:
+        if rest == "nobody #tea":
+            raise CodedError("nobody is not in that room", Reason.NOT_FOUND)
         self.orders.append((command, rest))
-        return "done"
 
     def free(self, client_id: str) -> bool:
         return client_id == "owned"
@@ -155,6 +157,25 @@ class TerminalTests(SynchronousTestCase):
             self.server.orders,
             [("/ban", "bob #tea 7d"), ("/kick", "bob #tea"), ("/topic", "#tea  hot, sweet")],
         )
+
+    def test_each_line_ends_with_one_code(self) -> None:
+        codes: list[Reason | None] = []
+        terminal = Terminal(self.server, self.lines.append, self.work, codes.append)
+        lines = [
+            "/info",
+            "/kick nobody #tea",
+            "/kick",
+            "/free x",
+            "nonsense",
+            " ",
+            "/say hi",
+            "/help",
+        ]
+        for line in lines:
+            terminal.on_line(line)
+        not_found, wrong = Reason.NOT_FOUND, Reason.MALFORMED
+        self.assertEqual(codes, [None, not_found, wrong, not_found, wrong, None, None, None])
+        self.assertIn("* nobody is not in that room", self.lines)
 
     def test_a_blank_line_is_nothing(self) -> None:
         self.assertEqual(self.typed("  "), [])

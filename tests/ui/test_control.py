@@ -245,6 +245,15 @@ class SocketTests(SynchronousTestCase):
             self.socket(self.home).start()
         self.assertEqual((len(self.reactor.modes), self.screen), (2, []))
 
+    def test_one_that_another_program_serves_stays(self) -> None:
+        with socket.socket(socket.AF_UNIX) as other:
+            other.bind(str(self.home / "control.sock"))
+            other.listen()
+            self.socket(self.home).start()
+        self.assertEqual(self.reactor.modes, [])
+        self.assertIn("another program serves it", str(self.screen))
+        self.assertTrue((self.home / "control.sock").exists())
+
     def test_a_file_in_its_place_is_left_alone_and_told(self) -> None:
         (self.home / "control.sock").write_text("mine")
         self.socket(self.home).start()

@@ -1,0 +1,74 @@
+"""A Unix socket in a home folder, to which only its owner can connect."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
+from twisted.internet.error import CannotListenError
+from twisted.internet.interfaces import IListeningPort, IReactorUNIX
+from twisted.internet.protocol import Factory
+
+
+class PrivateSocket:
+    """The socket at `path`, mode 0600, from `start` to `stop`.
+
+    A socket that a killed program left there is replaced. One that a running program serves, and any
+    other file, stays. Args: complain: told in one sentence why there is no socket.
+    """
+
+    def __init__(
+        self, reactor: IReactorUNIX, path: Path, factory: Factory, complain: Callable[[str], None]
+    ) -> None:
+        self._reactor = reactor
+        self._path = path.absolute()
+        self._factory = factory
+        self._complain = complain
+        self._port: IListeningPort | None = None
+
+    def start(self) -> None:
+        """Listen; where that cannot be, say why, for all else works without it."""
+        try:
+            if stat.S_ISSOCK(self._path.lstat().st_mode):
+                if _is_served(self._path):
+                    self._complain(f"{self._path}: another program serves it")
+                    return
+                self._path.unlink()
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._complain(f"{self._path}: {error.strerror or error}")
+            return
+        before = os.umask(0o177)  # so that it is 0600 from its first moment
+        try:
+            self._port = self._reactor.listenUNIX(str(self._path), self._factory, mode=0o600)
+        except CannotListenError as error:
+            trouble: Any = error.socketError
+            self._complain(f"{self._path}: {getattr(trouble, 'strerror', None) or trouble}")
+        finally:
+            os.umask(before)
+
+    def stop(self) -> Deferred[None]:
+        """Listen no more, and remove the socket."""
+        port, self._port = self._port, None
+        if port is None:
+            return succeed(None)
+        return maybeDeferred(port.stopListening).addCallback(lambda _: None)
+
+
+def _is_served(path: Path) -> bool:
+    """Return True if a program listens on the socket at `path`."""
+    with socket.socket(socket.AF_UNIX) as visitor:
+        visitor.setblocking(False)
+        try:
+            visitor.connect(str(path))
+        except BlockingIOError:
+            return True  # many wait to be accepted
+        except OSError:
+            return False
+    return True

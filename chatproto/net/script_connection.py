@@ -1,0 +1,56 @@
+"""One connection of a Unix socket on which scripts write commands, a line each."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IHalfCloseableProtocol
+from zope.interface import implementer
+
+from chatproto.net.bounded_output import BoundedOutput
+from chatproto.net.text_connection import TextConnection
+
+
+@implementer(IHalfCloseableProtocol)
+class ScriptConnection(TextConnection):
+    """Base class: a subclass has `lineReceived`, `refuse`, and what happens at both ends.
+
+    Args: line: bytes of a command at most. output: what the connection is told goes there.
+    """
+
+    def __init__(self, line: int, output: BoundedOutput) -> None:
+        self.MAX_LENGTH = line
+        self._output = output
+
+    def tell(self, line: bytes) -> None:
+        """Write `line`, or keep it until there is room."""
+        self._output.write(line)
+
+    def refuse(self, why: str) -> None:
+        """Answer a line that is too long to be a command."""
+        raise NotImplementedError
+
+    def drop(self) -> None:
+        """End it now."""
+        self.transport.abortConnection()
+
+    def finish(self) -> None:
+        """End it when all is written."""
+        self._output.finish()
+
+    # What Twisted calls.
+
+    def connectionMade(self) -> None:
+        self._output.start(self.transport)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        self.refuse(f"a line has at most {self.MAX_LENGTH} bytes")
+        self.finish()
+        self.setRawMode()
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Ignore what follows a line that was too long."""
+
+    def readConnectionLost(self) -> None:
+        self.finish()  # a script that has said all it had to say may still read the answer
+
+    def writeConnectionLost(self) -> None:
+        self.drop()
