@@ -48,6 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         ),
         *("stdio.output", "stdio.printable", "stdio.typed", "stdio.unexpected"),
     },
+    "api": {"wire"},
     "cli": EVERYTHING,
 }
 """By room: the rooms, or single modules, beside itself."""
@@ -74,6 +75,7 @@ NO_TWISTED = {
     " progress room_arguments room_commands room_view row values view",
     "ui/screen": "attention cells file_bars folding glyphs here history own_lines questions rows"
     " scrollback status styles tab tabs",
+    "api": "*",
     "client": "events diagnostics address_book settings",
 }
 """What only decides; `*` is the whole room."""

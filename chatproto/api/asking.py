@@ -1,0 +1,98 @@
+"""Ask for commands, and read what came of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from chatproto.api.errors import Refused
+
+Form = Mapping[str, Any]
+"""A command as an object of the JSON interface: `{"do": "join", "room": "#tea"}`."""
+Fields = Mapping[str, Any]
+"""An event as an object of the JSON interface."""
+Result = TypeVar("Result")
+
+WAIT = 75.0
+"""Seconds after which a request is given up, where none are named."""
+WELL = frozenset({"ok", "open", "delivered", "queued", "sent", "done"})
+"""Codes of `done` with which a command has succeeded; any other one is a failure."""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Events that a command has told until its end. `code`: of the event `done`.
+
+    `last` has the latest event of each kind, by its name.
+    """
+
+    code: str = ""
+    last: dict[str, Fields] = field(default_factory=dict)
+
+    def field(self, event: str, name: str) -> object:
+        """Return a field of the latest event of that kind, or None."""
+        return self.last.get(event, {}).get(name)
+
+
+class Asker(ABC):
+    """A client that carries out commands."""
+
+    @abstractmethod
+    async def ask(
+        self,
+        form: Form,
+        read: Callable[[Outcome], Result],
+        wait: float | None = WAIT,
+        progress: Callable[[Fields], object] | None = None,
+    ) -> Result:
+        """Have `form` carried out, until its end.
+
+        Args: read: makes the result of what came of it. wait: seconds, None for no limit. progress: is
+        called with each event of it.
+        Raises: Refused: also when time is over or the connection closes.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """Result of `send`: `queued` if the message is kept until the peer is there.
+
+    `id` is its number for `unsend`, or its id in a room; None if the client told none.
+    """
+
+    to: str
+    queued: bool = False
+    id: int | str | None = None
+
+
+def refusal(done: Fields) -> Refused | None:
+    """Return the error for which `done`, the event that ends a command, stands; None if all went well."""
+    code, status, text = done.get("code"), done.get("status"), done.get("text")
+    if not isinstance(code, str):
+        code = "internal-error"
+    if code in WELL:
+        return None
+    return Refused(
+        code,
+        status if isinstance(status, int) else None,
+        text if isinstance(text, str) else "",
+    )
+
+
+def nothing(outcome: Outcome) -> None:
+    """Read no result."""
+
+
+def sending(to: str) -> Callable[[Outcome], Sending]:
+    """Return a reader of what came of a message to a peer or a room."""
+
+    def read(outcome: Outcome) -> Sending:
+        for event in ("sent", "notice", "delivered"):
+            id = outcome.field(event, "id")
+            if isinstance(id, int | str):
+                return Sending(to, outcome.code == "queued", id)
+        return Sending(to, outcome.code == "queued")
+
+    return read

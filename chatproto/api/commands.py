@@ -1,0 +1,159 @@
+"""Methods that a program calls: each asks for one command, and makes a value of what came of it."""
+
+from __future__ import annotations
+
+import os
+from abc import abstractmethod
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from chatproto.api.asking import WAIT, Asker, Fields, Outcome, Sending, nothing, sending
+from chatproto.api.events import FileChanged, Message, parse
+
+Progress = Callable[[FileChanged], object]
+"""Called each time that a file has moved on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contact:
+    """A registered client: `key` is None if the server names none."""
+
+    id: str
+    host: str
+    port: int
+    key: str | None = None
+
+
+class Commands(Asker):
+    """The commands of a client. Every method raises Refused, and ends after `wait` seconds if not before."""
+
+    async def join(self, room: str, key: str | None = None) -> Room:
+        """Join a room, or open it: then this client owns it."""
+        form = {"do": "join", "room": room} | ({} if key is None else {"key": key})
+        return await self.ask(form, lambda outcome: Room(room, _members(outcome), self))
+
+    async def send(self, to: str, text: str, wait: float | None = WAIT) -> Sending:
+        """Send a message to a peer, or to a room that this client is in (`to` begins with `#`).
+
+        It returns when the message is in their log, or `queued` until the peer can be reached.
+        """
+        return await self.ask({"do": "msg", "to": to, "text": text}, sending(to), wait)
+
+    async def send_file(
+        self,
+        to: str,
+        *paths: str | os.PathLike[str],
+        progress: Progress | None = None,
+        wait: float | None = None,
+    ) -> None:
+        """Send files or folders, until the last has arrived. Without `wait` it takes as long as it takes.
+
+        The client reads them; a relative path is one of this program.
+        """
+
+        def moved(fields: Fields) -> None:
+            event = parse(fields, self)
+            if progress is not None and isinstance(event, FileChanged):
+                progress(event)
+
+        absolute = [str(Path(path).absolute()) for path in paths]
+        await self.ask({"do": "send", "to": to, "paths": absolute}, nothing, wait, moved)
+
+    async def accept(self, offer: str | int) -> None:
+        """Take the call or invitation of an id, or a file by its number."""
+        await self.ask({"do": "accept", "id": offer}, nothing)
+
+    async def decline(self, offer: str | int) -> None:
+        """Refuse the call or invitation of an id, or a file by its number."""
+        await self.ask({"do": "decline", "id": offer}, nothing)
+
+    async def leave(self, room: str) -> None:
+        """Leave a room."""
+        await self.ask({"do": "part", "room": room}, nothing)
+
+    async def info(self, prefix: str | None = None) -> tuple[Contact, ...]:
+        """Return the registered clients, of which the id begins with `prefix`."""
+        return await self.ask(
+            {"do": "info"} | ({} if prefix is None else {"prefix": prefix}), _contacts
+        )
+
+    async def who(self, id: str | None = None) -> Fields:
+        """Return the conversations and rooms of the client, as fields of JSON; or what it knows of `id`."""
+        form = {"do": "who"} | ({} if id is None else {"id": id})
+        return await self.ask(form, lambda outcome: outcome.last.get("answer", {}))
+
+    @abstractmethod
+    def messages(self, of: str | None = None) -> AsyncIterator[Message]:
+        """Yield new messages, until the connection ends."""
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A room that this client is in. `members`: who was in it when it was joined."""
+
+    name: str
+    members: tuple[str, ...]
+    _commands: Commands
+
+    async def send(self, text: str) -> Sending:
+        """Say `text` in the room."""
+        return await self._commands.send(self.name, text)
+
+    def messages(self) -> AsyncIterator[Message]:
+        """Yield what others say in the room from now on, as `Client.messages`."""
+        return self._commands.messages(self.name)
+
+    async def leave(self) -> None:
+        """Leave the room."""
+        await self._commands.leave(self.name)
+
+    async def topic(self, text: str) -> None:
+        """Set the topic; an empty text removes it."""
+        await self._ask("topic", text=text)
+
+    async def invite(self, id: str) -> None:
+        """Invite a peer."""
+        await self._ask("invite", id=id)
+
+    async def kick(self, id: str) -> None:
+        """Remove a member, who may return."""
+        await self._ask("kick", id=id)
+
+    async def ban(self, id: str, seconds: int | None = None) -> None:
+        """Remove a member and refuse their return, for ever or for some seconds."""
+        await self._ask("ban", id=id, time=seconds)
+
+    async def unban(self, id: str) -> None:
+        """Lift a ban."""
+        await self._ask("unban", id=id)
+
+    async def mute(self, id: str, seconds: int | None = None) -> None:
+        """Keep a member from speaking; 0 seconds end it."""
+        await self._ask("mute", id=id, time=seconds)
+
+    async def op(self, id: str) -> None:
+        """Make a member a moderator."""
+        await self._ask("op", id=id)
+
+    async def _ask(self, do: str, **fields: str | int | None) -> None:
+        given = {name: value for name, value in fields.items() if value is not None}
+        await self._commands.ask({"do": do, "room": self.name, **given}, nothing)
+
+
+def _members(outcome: Outcome) -> tuple[str, ...]:
+    members = outcome.field("room", "members")
+    return (
+        tuple(one for one in members if isinstance(one, str)) if isinstance(members, list) else ()
+    )
+
+
+def _contacts(outcome: Outcome) -> tuple[Contact, ...]:
+    found = outcome.field("contacts", "list")
+    contacts = []
+    for one in found if isinstance(found, list) else ():
+        match one:
+            case {"id": str(id), "host": str(host), "port": int(port)}:
+                key = one.get("key")
+                contacts.append(Contact(id, host, port, key if isinstance(key, str) else None))
+    return tuple(contacts)

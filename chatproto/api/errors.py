@@ -1,0 +1,53 @@
+"""The one exception of the library."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chatproto.wire.reasons import Reason
+
+
+class Refused(Exception):
+    """A request was refused, failed, or did not end in time.
+
+    Args: code: of the table "Codes" in docs/operations.md; decide by it. status: the protocol's number,
+    such as 403, or None. text: one sentence for a person, which may change.
+    """
+
+    def __init__(self, code: str, status: int | None = None, text: str = "") -> None:
+        super().__init__(code, status, text)
+        self.code = code
+        self.status = status
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text or 'refused'} ({self.code})"
+
+
+def _of(reason: Reason, text: str) -> Refused:
+    return Refused(reason.code, reason.status, text)
+
+
+def closed(text: str = "the connection to the client was closed") -> Refused:
+    """Return the error of whatever is asked when the connection ends, or after that."""
+    return _of(Reason.STOPPING, text)
+
+
+def too_late(seconds: float) -> Refused:
+    """Return the error of a request that has not ended within `seconds`."""
+    return _of(Reason.TIMEOUT, f"not done within {seconds:g} s")
+
+
+def too_long(most: int) -> Refused:
+    """Return the error of a line of more than `most` bytes, from here or from the client."""
+    return _of(Reason.TOO_LARGE, f"a line has at most {most} bytes")
+
+
+def no_client(home: Path, error: OSError) -> Refused:
+    """Return the error of a home in which no client can be reached."""
+    return _of(Reason.NOT_FOUND, f"no client runs in {home} ({error.strerror or error})")
+
+
+def too_many(most: int) -> Refused:
+    """Return the error of a request while `most` others are not over."""
+    return _of(Reason.TOO_MANY, f"{most} requests are not over")
