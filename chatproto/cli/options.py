@@ -102,17 +102,33 @@ def default_folder(name: str, find: Callable[[], str]) -> Path:
 class FollowedLog(LogFile):
     """Log file that is created again after another program, such as logrotate, moved or removed it."""
 
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._opened = self._standing()
+
     def write(self, data: str | bytes) -> None:
         """Write `data` to the file that stands at `path` now, and create it if there is none."""
-        if self._is_moved() and os.access(self.directory, os.W_OK | os.X_OK):
+        if self._standing() != self._opened and os.access(self.directory, os.W_OK | os.X_OK):
             self.reopen()
         super().write(data)
 
-    def _is_moved(self) -> bool:
+    def reopen(self) -> None:
+        """Open the file at `path` again."""
+        super().reopen()
+        self._opened = self._standing()
+
+    def rotate(self) -> None:
+        """Move the full file away and begin another."""
+        super().rotate()
+        self._opened = self._standing()
+
+    def _standing(self) -> tuple[int, int] | None:
+        """Return the device and inode of the file at `path`, or None if there is none."""
         try:
-            return not os.path.samestat(Path(self.path).stat(), os.fstat(self._file.fileno()))
+            found = Path(self.path).stat()
         except FileNotFoundError:
-            return True
+            return None
+        return found.st_dev, found.st_ino
 
 
 class RotatedLog:
