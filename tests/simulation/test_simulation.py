@@ -50,7 +50,7 @@ class SeedTests(SynchronousTestCase):
             "import hashlib\n"
             "from tests.simulation.runs import traced\n"
             "from tests.simulation.world import Rules\n"
-            f"text = ''.join(traced(seed, {RULES!r}) for seed in range(3))\n"
+            f"text = ''.join(traced(seed, {RULES!r}) for seed in range({FEW}))\n"
             "print(hashlib.sha256(text.encode()).hexdigest())\n"
         )
         here = Path(__file__).parents[2]
