@@ -264,7 +264,7 @@ class Conversation:
         self.was = ""
         shown = state or ("ringing" if self.state is SessionState.ASKING else self.state.value)
         with telling(self.call_part if self.call_part is not None else current()):
-            self._context.publish(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]
+            self._context.publish(SessionChanged(self.name, shown, **known))  # type: ignore[arg-type]  # by name
 
     def _safety(self) -> dict[str, object]:
         """From when it is open on, every event says how safe it is."""

@@ -249,6 +249,7 @@ class PersonFiles:
         self._clock = context.clock
         self._link: SecurePeerConnection | None = None
         self._later: IDelayedCall | None = None
+        self._asked: set[AskedPart] = set()  # of requests to send, without a number yet
         self._parts: dict[int, AskedPart] = {}  # of requests to send, by the transfer's number
         self._moved: dict[int, tuple[int, Monotonic]] = {}  # how far each is, and since when
         self.transfers = make(self)
@@ -274,7 +275,10 @@ class PersonFiles:
     def offer(self, paths: Iterable[Path]) -> None:
         """Send these files and folders."""
         for path in paths:
-            with telling(take_part()):
+            part = take_part()
+            if part is not None:
+                self._asked.add(part)
+            with telling(part):
                 self.transfers.offer([path], self._clock.seconds())
 
     def heard(self, message: Bcp2Message) -> None:
@@ -307,8 +311,8 @@ class PersonFiles:
             self._files.tell(
                 Failed(news.text, command="send", path=news.path or None, code=Reason.FILE_TROUBLE)
             )
-            part = current()
-            if news.path and part is not None:
+            part = self._take_asked() if news.path else None
+            if part is not None:
                 part.fail(Cause(Reason.FILE_TROUBLE, news.text))
             return
         part = self._part_of(news)
@@ -334,10 +338,18 @@ class PersonFiles:
     # How it follows.
 
     def _part_of(self, news: TransferNews) -> AskedPart | None:
-        """Return the part of the request that a transfer is; the first news of it come with the request."""
+        """Return the part of the request to send that a transfer is: its first news are told in it."""
         part = self._parts.get(news.number)
-        if part is None and news.outgoing and (part := current()) is not None:
+        if part is None and news.outgoing and (part := self._take_asked()) is not None:
             self._parts[news.number] = part
+        return part
+
+    def _take_asked(self) -> AskedPart | None:
+        """Return the part in which is told now, if it is a file that is looked for."""
+        part = current()
+        if part is None or part not in self._asked:
+            return None
+        self._asked.remove(part)
         return part
 
     def _end(self, news: TransferNews, part: AskedPart) -> None:

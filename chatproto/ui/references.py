@@ -44,7 +44,7 @@ ENDS: dict[str, dict[str, str]] = {
     "chat": {"open": "the conversation is open", "ok": "it was open already"},
     "send": {"done": "all files arrived"},
 }
-"""What else than `ok` the code of a command's end can be if it did not fail; `me` is as `msg`."""
+"""Codes of commands that did not fail, besides `ok`, and what each means; `me` has those of `msg`."""
 Reference = str | int
 Marks = Mapping[str, Reference]
 """Fields of an event besides its own: `ref`, and of whom an error is."""

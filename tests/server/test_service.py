@@ -117,7 +117,7 @@ class AServer(TestCase):
         other.transport.resumeProducing()  # type: ignore[union-attr]
         self.assertEqual(await other.got, REGACK * count)
 
-    test_keeps_little_for_who_never_reads_and_sends_all_to_who_does_at_last.timeout = 120  # type: ignore[attr-defined]
+    test_keeps_little_for_who_never_reads_and_sends_all_to_who_does_at_last.timeout = 120  # type: ignore[attr-defined]  # read by trial
 
     async def test_says_where_it_listens(self) -> None:
         self.start(LOOPBACK, LOOPBACK)

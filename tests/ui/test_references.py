@@ -170,6 +170,22 @@ class MessageTests(Case):
         self.assertEqual(self.script.of(1)[-1], "done declined")
         self.assertEqual(len([one for one in self.script.of(1) if one.startswith("done")]), 1)
 
+    def test_a_request_to_cancel_ends_by_itself_and_the_file_with_its_own(self) -> None:
+        self.talking()
+        (self.home / "one.txt").write_text("text")
+        self.script.ask("send", 1, paths=[str(self.home / "one.txt")])
+        self.work()
+        self.script.ask("cancel", 2, id=self.script.written[-1]["id"])
+        self.work()
+        self.assertEqual(
+            (self.script.of(1)[-1], self.script.of(2)), ("done cancelled", ["done ok"])
+        )
+        self.node.send([str(self.home / "one.txt")])
+        self.work()
+        self.script.ask("cancel", 3, id=self.script.written[-1]["id"])
+        self.work()
+        self.assertEqual(self.script.of(3)[-1], "done ok")
+
     def test_a_file_that_is_not_there_fails(self) -> None:
         self.talking()
         self.script.ask("send", 1, paths=[str(self.home / "missing")])
