@@ -17,6 +17,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from chatproto.net.fast_tcp import start_tls
+from chatproto.net.fast_tls import let_go
 from chatproto.net.handshake import Handshake
 from chatproto.net.keepalive import Keepalive
 from chatproto.net.sniff import hand_over
@@ -50,6 +51,7 @@ class TlsConnection(LineReceiver):
     _made = False  # the handshake is done, and the peer's key was not refused
     _leaving = False  # we close: nothing more is read or written
     _writable = True  # the transport takes more
+    _layer: Any = None  # between TCP and this
 
     def __init__(self, sender: Sender, handshake: Handshake, limits: Limits) -> None:
         self._handshake = handshake
@@ -92,6 +94,17 @@ class TlsConnection(LineReceiver):
         """Begin the handshake; `normal`: the end that dialled is the TLS client."""
         self._limit_handshake()
         start_tls(self.transport, self._handshake, normal)
+        self._layer = getattr(self.transport, "protocol", None)
+
+    def _free(self, reason: Failure) -> None:
+        """Break the cycles of TLS, now that the connection has ended because of `reason`.
+
+        OpenSSL's memory would otherwise stay until a cycle collection, which comes late or never.
+        """
+        reason.cleanFailure()
+        layer, self._layer = self._layer, None
+        if layer is not None:
+            let_go(layer)
 
     def _limit_handshake(self) -> None:
         """Abort the connection unless the handshake is done within `handshake_wait`."""
@@ -190,6 +203,7 @@ class TimedTlsConnection(TlsConnection):
         self._gone = True
         self._timers.stop()
         self._end(reason)
+        self._free(reason)
 
     def resumeProducing(self) -> None:
         super().resumeProducing()

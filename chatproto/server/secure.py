@@ -11,7 +11,7 @@ from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from chatproto.directory.registrations import ClientConnection
-from chatproto.net.fast_tls import let_go, write_at_once
+from chatproto.net.fast_tls import write_at_once
 from chatproto.net.tls_connection import TlsConnection
 from chatproto.server.counters import Counters
 from chatproto.server.room_side import REQUESTS, Pace
@@ -97,7 +97,6 @@ class SecureConnection(TlsConnection):
         self._unsent = 0
         self._unanswered: deque[Bcp2Message | RemoteError] = deque()
         self._input = b""  # what came and is not decoded yet
-        self._layer: Any = None  # between TCP and this
         self._write: Callable[[bytes], object] = _dropped
         self._answers: list[bytes] | None = None  # what is written when all is answered
         self._gathered = 0
@@ -142,12 +141,8 @@ class SecureConnection(TlsConnection):
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         self._leaving = True
         visitor, self._visitor = self._visitor, None
-        # Break the cycles that this is part of: the cycle collector looks at nothing that is old.
-        reason.cleanFailure()
         self._write = _dropped
-        layer, self._layer = self._layer, None
-        if layer is not None:
-            let_go(layer)
+        self._free(reason)
         pace, self._pace = self._pace, None
         if pace is not None:
             pace.stop()
