@@ -198,7 +198,7 @@ class ServerOptions(AuthOptions):
 
     def _redis(self) -> None:
         """Read what is needed to log in to Redis. Raises WrongOption or CannotStart."""
-        from chatproto.stores.redis_log import PASSWORD_VARIABLE, USER_VARIABLE, RedisUrl
+        from chatproto.stores.redis.url import PASSWORD_VARIABLE, USER_VARIABLE, RedisUrl
 
         file = self["redis-password-file"]
         password = os.environ.pop(PASSWORD_VARIABLE, None)

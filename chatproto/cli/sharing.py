@@ -15,7 +15,8 @@ from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import come_back_times
 from chatproto.server.shared_side import SharedSide, rules_of
-from chatproto.stores.redis_log import RedisLog, RedisUrl
+from chatproto.stores.redis.log import RedisLog
+from chatproto.stores.redis.url import RedisUrl
 from chatproto.stores.shared import SharedMemory
 from chatproto.stores.timed import Spend, TimedLog
 from chatproto.wire.limits import ServerLimits

@@ -12,8 +12,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.internet.task import deferLater
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from chatproto.stores import redis_log
-from chatproto.stores.redis_log import RedisLog, RedisUrl
+from chatproto.stores.redis import client
+from chatproto.stores.redis import log as redis_log
+from chatproto.stores.redis.client import connected
+from chatproto.stores.redis.log import RedisLog
+from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import key
 from tests.redis_process import Redis
@@ -203,7 +206,7 @@ class RedisLogTests(TestCase):
         self.redis.ask("ACL", "SETUSER", "default", "-xadd")
         failure = await self.assertFailure(one.append("a secret"), StoreTrouble)
         self.assertIn("Redis answered NOPERM", str(failure))
-        unknown = one._ask(one._writer, "XSAY", "a secret")
+        unknown = one._connected().ask("XSAY", "a secret")
         failure = await self.assertFailure(ensureDeferred(unknown), StoreTrouble)
         self.assertEqual(failure.detail, "Redis answered ERR unknown command 'XSAY'")
 
@@ -228,6 +231,35 @@ class RedisLogTests(TestCase):
         await one.append("ours")
         await self.until(lambda: here.got == ["", "ours"])
 
+    async def test_poison_harms_no_server_and_is_named(self) -> None:
+        one, here = await self.up()
+        here.refuses = "nothing"
+        await one.append("1")
+        await self.until(lambda: here.got == ["1"])
+        await self.poison("XADD", "chatproto:log", "*", "b", b"\xff\xfe\x00")
+        await self.poison("XADD", "chatproto:log", "*", b"\xff", b"")
+        await one.append("2")
+        await self.until(lambda: here.got == ["1", "", "", "2"])
+        await self.poison("RPUSH", "chatproto:picture", "x")
+        late, there = self.log()
+        there.refuses = "nothing"
+        await self.until(lambda: "WRONGTYPE" in late.why)
+        await self.poison("DEL", "chatproto:picture")
+        await self.until(lambda: there.got == ["1", "", "", "2"])
+        await self.poison("SET", "chatproto:picture", b"\xff")
+        third, _ = self.log()
+        await self.until(lambda: "names no entry of the log" in third.why)
+        await self.poison("DEL", "chatproto:picture", "chatproto:key")
+        await self.poison("RPUSH", "chatproto:key", "x")
+        fourth, _ = self.log()
+        await self.until(lambda: "WRONGTYPE" in fourth.why)
+        self.assertEqual((here.begun, one.why, self.unfit), ([[]], "", []))
+        self.assertEqual(self.flushLoggedErrors(), [])
+
+    async def poison(self, *command: Any) -> None:
+        async with connected(reactor, RedisUrl(self.redis.url)) as connection:
+            await connection.ask(*command)
+
     async def test_it_begins_again_where_something_is_missing(self) -> None:
         one, here = await self.up()
         await one.append("first")
@@ -235,7 +267,7 @@ class RedisLogTests(TestCase):
         here.refuses = "second"
         try:
             await one.append("second")
-        except redis_log._LOST:
+        except client.LOST:
             pass  # who reads it may have begun again before this was told
         await self.until(lambda: here.got == ["first", "second"])
         self.assertEqual(here.begun, [[], []])
@@ -275,7 +307,7 @@ class Mute(Protocol):
 
 class SilenceTests(TestCase):
     async def test_one_that_does_not_answer_is_given_up(self) -> None:
-        self.patch(redis_log, "ANSWER", 0.05)
+        self.patch(client, "ANSWER", 0.05)
         mute: Any = reactor
         port = mute.listenTCP(0, Factory.forProtocol(Mute), interface="127.0.0.1")
         self.addCleanup(port.stopListening)

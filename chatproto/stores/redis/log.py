@@ -1,47 +1,31 @@
 """Log shared by several servers in Redis: a stream of lines, and a snapshot of all before it.
 
-Only this module uses txredisapi. Redis keys: `chatproto:key` (of the servers), `chatproto:log` (the
-stream), `chatproto:picture` (position of the last snapshot), `chatproto:picture:ID` (its lines).
+Redis keys: `chatproto:key` (of the servers), `chatproto:log` (the stream), `chatproto:picture`
+(position of the last snapshot), `chatproto:picture:ID` (its lines).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
-from urllib.parse import unquote, urlsplit
 
-import txredisapi  # type: ignore[import-untyped]
-from OpenSSL.SSL import Error as TlsError
-from service_identity import CertificateError, VerificationError
 from twisted.application.service import Service
-from twisted.internet import ssl
-from twisted.internet.defer import Deferred, TimeoutError, ensureDeferred
-from twisted.internet.endpoints import wrapClientTLS
-from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
-from twisted.internet.protocol import Factory
+from twisted.internet.defer import Deferred, ensureDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
-from twisted.python.failure import Failure
 
-from chatproto.net.resolver import endpoint_to
+from chatproto.stores.redis.client import LOST, RedisConnection, connected
+from chatproto.stores.redis.url import RedisUrl
 from chatproto.wire.bcp2_common import KEY as KEY_NAME
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.fields import host_port
 
 KEY, LOG, PICTURE = "chatproto:key", "chatproto:log", "chatproto:picture"
-PORT = 6379
-PASSWORD_VARIABLE, USER_VARIABLE = "CHATPROTO_REDIS_PASSWORD", "CHATPROTO_REDIS_USER"
-FORM = "write a Redis as redis://[USER@]HOST[:PORT][/DB], or rediss:// for TLS"
-PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 POSITION = re.compile(r"\d{1,20}-\d{1,20}", re.ASCII)
 LAST_MOMENT = 253_370_764_800.0
 """The year 9999: an entry that claims to be later counts as of then."""
 AT_ONCE = 100
 """Entries that are read at once."""
-ANSWER = 5.0
-"""Seconds after which a command that is not answered never will be."""
 BLOCK = 1000
 """Milliseconds that a read waits for something."""
 LOOK_BACK = 1.0
@@ -69,10 +53,6 @@ redis.call('SET', KEYS[1], ARGV[1])
 return 1
 """
 """Put a picture that is whole in the place of an older one, and forget what was before that one."""
-_LOST = (
-    *(ConnectError, ConnectionClosed, DNSLookupError, TimeoutError, OSError),
-    *(txredisapi.RedisError, StoreTrouble),
-)
 
 
 def _number(position: str) -> tuple[int, ...]:
@@ -111,90 +91,6 @@ class Listener(Protocol):
         """Note that everything written before the connection was made has been read."""
 
 
-class RedisUrl:
-    """The address of a Redis, `redis[s]://[user@]host[:port][/database]`, and how to log in there.
-
-    `rediss` is TLS. `authority` is the PEM text of the certificates that may vouch for the server (default:
-    the platform's), `certificate` the PEM text of our own certificate and its key, if Redis asks for one.
-    Raises ValueError with one sentence, which never repeats what may be a password.
-    """
-
-    def __init__(
-        self,
-        url: str,
-        user: str | None = None,
-        password: str | None = None,
-        authority: bytes | None = None,
-        certificate: bytes | None = None,
-    ) -> None:
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            raise ValueError(FORM) from None
-        if parts.password is not None:
-            raise ValueError(
-                "every user of this machine can read a password in --store: use"
-                f" {PASSWORD_VARIABLE} or --redis-password-file"
-            )
-        path = parts.path.strip("/")
-        named = parts.scheme in ("redis", "rediss") and parts.hostname
-        if not named or parts.query or parts.fragment or (path and not path.isdecimal()):
-            raise ValueError(FORM)
-        self.host = parts.hostname or ""
-        self.port = PORT if port is None else port
-        self.database = int(path or 0)
-        self.user = unquote(parts.username) if parts.username else user
-        self.password = password
-        self.tls: Any = None
-        if parts.scheme == "rediss":
-            self.tls = _tls_options(self.host, authority, certificate)
-        elif authority is not None or certificate is not None:
-            raise ValueError("certificates need TLS: write rediss:// in --store")
-
-    def __str__(self) -> str:
-        scheme = "redis" if self.tls is None else "rediss"
-        return f"{scheme}://{host_port(self.host, self.port)}/{self.database}"
-
-
-def _tls_options(host: str, authority: bytes | None, certificate: bytes | None) -> Any:
-    """Return what makes TLS connections to `host`. Raises ValueError for PEM that is none."""
-    try:
-        trusted = None
-        if authority is not None:
-            found = [ssl.Certificate.loadPEM(one) for one in PEM.findall(authority)]
-            if not found:
-                raise ValueError
-            trusted = ssl.trustRootFromCertificates(found)
-        own = None if certificate is None else ssl.PrivateCertificate.loadPEM(certificate)
-    except (ValueError, TlsError):
-        raise ValueError("the certificates for Redis are not in PEM format") from None
-    return ssl.optionsForClientTLS(host, trustRoot=trusted, clientCertificate=own)
-
-
-class _Connection(txredisapi.RedisProtocol):  # type: ignore[misc]
-    """Connection without a factory of txredisapi's."""
-
-    untrusted = False
-    """Return True if TLS ended the connection over a certificate."""
-
-    def connectionMade(self) -> None:
-        self.connected = 1
-
-    def connectionLost(self, why: Failure) -> None:
-        self.untrusted = bool(why.check(TlsError, CertificateError, VerificationError))
-        super().connectionLost(why)
-
-
-class _Connections(Factory):
-    """Makes them, and says nothing of it in the log."""
-
-    noisy = False
-
-    def buildProtocol(self, address: object) -> _Connection:
-        return _Connection(convertNumbers=False)
-
-
 class RedisLog(Service):
     """Reads the log while it runs, and connects again whenever it must.
 
@@ -221,7 +117,7 @@ class RedisLog(Service):
         self._unfit = unfit
         self._missing = missing
         self._last = ""
-        self._writer: _Connection | None = None
+        self._writer: RedisConnection | None = None
         self._running: Deferred[None] | None = None
         self._told = False
         self._seen = ""  # what was read some time ago, and is there still
@@ -244,21 +140,30 @@ class RedisLog(Service):
     def append(self, line: str) -> Deferred[Any]:
         """Put `line` at the end; fails with StoreTrouble if that was not done, with anything else if it
         may have been."""
-        return ensureDeferred(self._ask(self._writer, "XADD", LOG, "*", "b", line))
+        return ensureDeferred(self._append(line))
+
+    async def _append(self, line: str) -> Any:
+        return await self._connected().ask("XADD", LOG, "*", "b", line)
 
     def keep(self, lines: Iterator[str]) -> Deferred[int]:
         """Keep the picture `lines` of what has been read up to now; fires with its size in bytes."""
         return ensureDeferred(self._keep(lines, self._last))
 
     async def _keep(self, lines: Iterator[str], last: str) -> int:
-        writer, name, size = self._writer, f"{PICTURE}:{last}", 0
-        await self._ask(writer, "DEL", name)  # of a try that was not finished
+        writer, name, size = self._connected(), f"{PICTURE}:{last}", 0
+        await writer.ask("DEL", name)  # of a try that was not finished
         for line in lines:
             size += len(line)
-            if await self._ask(writer, "RPUSH", name, line) == 1:
-                await self._ask(writer, "EXPIRE", name, str(2 * KEPT_ON))
-        await self._ask(writer, "EVAL", PUT, "3", PICTURE, name, LOG, last, str(KEPT_ON))
+            if await writer.ask("RPUSH", name, line) == 1:
+                await writer.ask("EXPIRE", name, str(2 * KEPT_ON))
+        await writer.ask("EVAL", PUT, "3", PICTURE, name, LOG, last, str(KEPT_ON))
         return size
+
+    def _connected(self) -> RedisConnection:
+        """Return the connection to write to. Raises StoreTrouble if there is none."""
+        if self._writer is None:
+            raise StoreTrouble("no connection to Redis")
+        return self._writer
 
     # How it runs.
 
@@ -266,13 +171,16 @@ class RedisLog(Service):
         wait = SOONEST
         while self.running:
             try:
-                async with self._connection() as reader, self._connection() as writer:
+                async with (
+                    connected(self._reactor, self._place) as reader,
+                    connected(self._reactor, self._place) as writer,
+                ):
                     await self._check(writer)
                     self._writer = writer
                     await self._find(reader)
                     wait = SOONEST
                     await self._read_on(reader)
-            except _LOST as error:
+            except LOST as error:
                 self._tell(error)
             finally:
                 self._writer = None
@@ -292,10 +200,10 @@ class RedisLog(Service):
             self._told = True
             self.log.error("{place} is not reachable: {why}", place=self._place, why=error)
 
-    async def _check(self, connection: _Connection) -> None:
+    async def _check(self, connection: RedisConnection) -> None:
         """People know their server by its key, and these are the names that they know."""
-        await self._ask(connection, "SETNX", KEY, self._key)
-        known = await self._ask(connection, "GET", KEY)
+        await connection.ask("SETNX", KEY, self._key)
+        known = await connection.ask("GET", KEY)
         if known != self._key:
             shown = (
                 known
@@ -307,12 +215,12 @@ class RedisLog(Service):
                 f" {self._key}: copy their key.pem here, or use another database"
             )
 
-    async def _find(self, reader: _Connection) -> None:
+    async def _find(self, reader: RedisConnection) -> None:
         """Find where to read on: after the last entry read if it still exists, else at a snapshot."""
         assert self.listener is not None
         if self._last and await self._is_there(reader, self._last):
             return
-        position = await self._ask(reader, "GET", PICTURE)
+        position = await reader.ask("GET", PICTURE)
         if position is not None and not is_position(position):
             raise StoreTrouble(f"{PICTURE} names no entry of the log: restore a backup")
         if position is None and await self._is_cut(reader):
@@ -322,9 +230,7 @@ class RedisLog(Service):
         lines: list[str] = []
         while position is not None:
             name = f"{PICTURE}:{position}"
-            more = await self._ask(
-                reader, "LRANGE", name, str(len(lines)), str(len(lines) + AT_ONCE - 1)
-            )
+            more = await reader.ask("LRANGE", name, str(len(lines)), str(len(lines) + AT_ONCE - 1))
             lines += more
             if len(more) < AT_ONCE:
                 break
@@ -337,20 +243,20 @@ class RedisLog(Service):
             raise StoreTrouble(f"the snapshot cannot be read: {error}") from None
         self._last = position or "0-0"
 
-    async def _is_there(self, reader: _Connection, position: str) -> bool:
+    async def _is_there(self, reader: RedisConnection, position: str) -> bool:
         if position == "0-0":
             return False
-        return bool(await self._ask(reader, "XRANGE", LOG, position, position))
+        return bool(await reader.ask("XRANGE", LOG, position, position))
 
-    async def _is_cut(self, reader: _Connection) -> bool:
+    async def _is_cut(self, reader: RedisConnection) -> bool:
         """Return True if the beginning of the stream was deleted."""
-        if not await self._ask(reader, "EXISTS", LOG):
+        if not await reader.ask("EXISTS", LOG):
             return False
-        told = await self._ask(reader, "XINFO", "STREAM", LOG)
+        told = await reader.ask("XINFO", "STREAM", LOG)
         facts = dict(zip(told[::2], told[1::2], strict=False))
         return bool(facts.get("entries-added", 0) > facts["length"])
 
-    async def _look_back(self, reader: _Connection) -> None:
+    async def _look_back(self, reader: RedisConnection) -> None:
         """Check now and then that entries already read still exist.
 
         Emptying Redis breaks no connection, so nothing else would notice it.
@@ -359,7 +265,7 @@ class RedisLog(Service):
         if now - self._seen_at < LOOK_BACK and (self._seen or self._last == "0-0"):
             return
         if self._seen and not await self._is_there(reader, self._seen):
-            picture = await self._ask(reader, "GET", PICTURE)
+            picture = await reader.ask("GET", PICTURE)
             explained = is_position(picture) and _number(picture) >= _number(self._seen)
             # Where somebody has cut off its beginning, what follows is all there still.
             if not explained and not await self._is_cut(reader):
@@ -367,14 +273,14 @@ class RedisLog(Service):
                 raise StoreTrouble(f"the entries of {LOG} are missing")
         self._seen_at, self._seen = now, "" if self._last == "0-0" else self._last
 
-    async def _read_on(self, reader: _Connection) -> None:
+    async def _read_on(self, reader: RedisConnection) -> None:
         assert self.listener is not None
         up, self._seen, self._seen_at = False, "", 0.0
         while True:
             await self._look_back(reader)
             how = () if not up else ("BLOCK", str(BLOCK))
-            found = await self._ask(
-                reader, "XREAD", "COUNT", str(AT_ONCE), *how, "STREAMS", LOG, self._last
+            found = await reader.ask(
+                "XREAD", "COUNT", str(AT_ONCE), *how, "STREAMS", LOG, self._last
             )
             entries = found[0][1] if found else []
             if entries:
@@ -394,43 +300,3 @@ class RedisLog(Service):
                     self._told = False
                     self.log.info("{place} is reachable again", place=self._place)
                 self.listener.came_up()
-
-    @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[_Connection]:
-        place = self._place
-        endpoint: Any = endpoint_to(self._reactor, place.host, place.port, ANSWER)
-        if place.tls is not None:
-            endpoint = wrapClientTLS(place.tls, endpoint)
-        connection: Any = await endpoint.connect(_Connections())
-        try:
-            if place.password is not None:
-                user = (place.user,) if place.user else ()
-                await self._ask(connection, "AUTH", *user, place.password)
-            await self._ask(connection, "SELECT", str(place.database))
-            yield connection
-        finally:
-            connection.transport.abortConnection()
-
-    async def _ask(self, connection: _Connection | None, *command: str) -> Any:
-        """The answer to `command`. Raises StoreTrouble if it was not carried out, else one of `_LOST`."""
-        if connection is None:
-            raise StoreTrouble("no connection to Redis")
-        answer = connection.execute_command(*command)
-        answer.addTimeout(ANSWER, self._reactor)
-        try:
-            found = await answer
-        except TimeoutError:
-            connection.transport.abortConnection()
-            raise ConnectionError("Redis does not answer") from None
-        except txredisapi.ConnectionError:
-            if connection.untrusted:
-                raise StoreTrouble(
-                    "TLS failed: one side refused the certificate of the other"
-                ) from None
-            raise
-        except txredisapi.ResponseError as error:
-            why = str(error).partition(", with args")[0]  # which would be what somebody said
-            if self._place.password:
-                why = why.replace(self._place.password, "...")
-            raise StoreTrouble(f"Redis answered {why.strip().rstrip('.')}") from None
-        return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import re
 from pathlib import Path
 
 from cryptography import x509
@@ -12,18 +13,23 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 from twisted.internet import reactor
+from twisted.internet.defer import ensureDeferred
 from twisted.internet.task import deferLater
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 from zope.interface import provider
 
-from chatproto.stores.redis_log import RedisLog, RedisUrl
+from chatproto.stores.redis.client import connected
+from chatproto.stores.redis.log import RedisLog
+from chatproto.stores.redis.url import RedisUrl
+from chatproto.wire.errors import StoreTrouble
 from tests.contracts.names import key
 from tests.ports import free_port
 from tests.redis_process import Redis
-from tests.stores.test_redis_log import Reader
+from tests.stores.redis.test_log import Reader
 
 SECRET = "s3cr3t-of-redis"
+OPERATIONS = Path(__file__).parents[3] / "docs" / "operations.md"
 
 
 def certificate(folder: Path) -> Path:
@@ -97,6 +103,33 @@ class SecretTests(TestCase):
         await log.append("hello")
         while reader.got != ["hello"]:
             await deferLater(reactor, 0.02, lambda: None)
+
+    async def test_a_user_with_the_rights_of_the_handbook_is_enough_and_is_no_more(self) -> None:
+        pem = self.pem.read_bytes()
+        [rule] = re.findall(r"^ +user (chatproto .*)$", OPERATIONS.read_text(), re.MULTILINE)
+        rule = rule.replace("PASSWORD", SECRET)
+        await self.ask(RedisUrl(self.url, None, SECRET, pem, pem), "ACL", "SETUSER", *rule.split())
+        url = RedisUrl(self.url, "chatproto", SECRET, pem, pem)
+        log, reader = self.log(url)
+        while not reader.ups:
+            self.assertEqual(log.why, "")
+            await deferLater(reactor, 0.02, lambda: None)
+        await log.append("hello")
+        while reader.got != ["hello"]:
+            await deferLater(reactor, 0.02, lambda: None)
+        await log.keep(iter(["picture"]))
+        late, begun = self.log(url)
+        while not begun.ups:
+            self.assertEqual(late.why, "")
+            await deferLater(reactor, 0.02, lambda: None)
+        self.assertEqual(begun.begun, [["picture"]])
+        for command in (("FLUSHALL",), ("CONFIG", "GET", "*"), ("GET", "other"), ("ACL", "LIST")):
+            refused = ensureDeferred(self.ask(url, *command))
+            self.assertIn("NOPERM", str(await self.assertFailure(refused, StoreTrouble)))
+
+    async def ask(self, url: RedisUrl, *command: str) -> object:
+        async with connected(reactor, url) as connection:
+            return await connection.ask(*command)
 
     async def test_an_unknown_certificate_and_a_wrong_password_are_named_without_it(self) -> None:
         pem = self.pem.read_bytes()

@@ -1,0 +1,78 @@
+"""Address of a Redis, and how to log in there."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from OpenSSL.SSL import Error as TlsError
+from twisted.internet import ssl
+
+from chatproto.wire.fields import host_port
+
+PORT = 6379
+PASSWORD_VARIABLE, USER_VARIABLE = "CHATPROTO_REDIS_PASSWORD", "CHATPROTO_REDIS_USER"
+FORM = "write a Redis as redis://[USER@]HOST[:PORT][/DB], or rediss:// for TLS"
+PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
+
+
+class RedisUrl:
+    """The address of a Redis, `redis[s]://[user@]host[:port][/database]`, and how to log in there.
+
+    `rediss` is TLS. `authority` is the PEM text of the certificates that may vouch for the server (default:
+    the platform's), `certificate` the PEM text of our own certificate and its key, if Redis asks for one.
+    Raises ValueError with one sentence, which never repeats what may be a password.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str | None = None,
+        password: str | None = None,
+        authority: bytes | None = None,
+        certificate: bytes | None = None,
+    ) -> None:
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError:
+            raise ValueError(FORM) from None
+        if parts.password is not None:
+            raise ValueError(
+                "every user of this machine can read a password in --store: use"
+                f" {PASSWORD_VARIABLE} or --redis-password-file"
+            )
+        path = parts.path.strip("/")
+        named = parts.scheme in ("redis", "rediss") and parts.hostname
+        if not named or parts.query or parts.fragment or (path and not path.isdecimal()):
+            raise ValueError(FORM)
+        self.host = parts.hostname or ""
+        self.port = PORT if port is None else port
+        self.database = int(path or 0)
+        self.user = unquote(parts.username) if parts.username else user
+        self.password = password
+        self.tls: Any = None
+        if parts.scheme == "rediss":
+            self.tls = _tls_options(self.host, authority, certificate)
+        elif authority is not None or certificate is not None:
+            raise ValueError("certificates need TLS: write rediss:// in --store")
+
+    def __str__(self) -> str:
+        scheme = "redis" if self.tls is None else "rediss"
+        return f"{scheme}://{host_port(self.host, self.port)}/{self.database}"
+
+
+def _tls_options(host: str, authority: bytes | None, certificate: bytes | None) -> Any:
+    """Return what makes TLS connections to `host`. Raises ValueError for PEM that is none."""
+    try:
+        trusted = None
+        if authority is not None:
+            found = [ssl.Certificate.loadPEM(one) for one in PEM.findall(authority)]
+            if not found:
+                raise ValueError
+            trusted = ssl.trustRootFromCertificates(found)
+        own = None if certificate is None else ssl.PrivateCertificate.loadPEM(certificate)
+    except (ValueError, TlsError):
+        raise ValueError("the certificates for Redis are not in PEM format") from None
+    return ssl.optionsForClientTLS(host, trustRoot=trusted, clientCertificate=own)
