@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-SEEDS = 500
-CHUNK = 50
+SEEDS = 200
+CHUNK = 25
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -17,8 +17,8 @@ from tests.simulation.world import Rules
 
 RULES = Rules(faults=True, turns=True, outbox=True)
 """What may happen in the runs, and what is promised."""
-FEW = 10
-"""Seeds that are run as part of the unit tests."""
+FEW = 4
+"""Seeds whose traces are compared in several processes."""
 
 
 def shown(outcome: Outcome) -> str:
@@ -34,12 +34,6 @@ def test_whatever_happens_nothing_is_lost(seeds: range) -> None:
 
 
 class SeedTests(SynchronousTestCase):
-    def test_a_few_seeds_hold(self) -> None:
-        for seed in range(FEW):
-            outcome = run(seed, RULES)
-            if outcome.failure is not None:
-                self.fail(shown(outcome))
-
     def test_a_seed_has_the_same_trace_each_time(self) -> None:
         for seed in (3, 8):
             self.assertEqual(traced(seed, RULES), traced(seed, RULES))
