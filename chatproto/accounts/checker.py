@@ -33,7 +33,7 @@ class Argon2Checker:
 
     def __init__(self, path: Path) -> None:
         hasher()  # rather now than at the first login
-        self._passwords = Reread(path, load, lambda why: self.log.error("{why}", why=why))
+        self.passwords = Reread(path, load, lambda why: self.log.error("{why}", why=why))
         self._nobodys = nobodys()
         self.in_thread: InThread = maybeDeferred
 
@@ -42,7 +42,7 @@ class Argon2Checker:
         username: bytes = credentials.username
         password: str = credentials.password.decode()
         user = username.decode("ascii", "replace")
-        known = self._passwords.value().hash_of(user)
+        known = self.passwords.value().hash_of(user)
 
         def judge(right: bool) -> bytes | tuple[()]:
             if known is None or not right:

@@ -61,15 +61,21 @@ class Reread(Generic[T]):
 
     def value(self) -> T:
         """Return the current value; the file is read again if it has changed."""
-        stamp = _stamp(self.path)
-        if stamp != self._seen:
-            self._seen = stamp
+        if _stamp(self.path) != self._seen:
             try:
-                self._value = self._load(self.path)
-                self.generation += 1
+                self.read_again()
             except AccountTrouble as trouble:
-                self.complain(f"{trouble}: its previous content still applies")
+                self.complain(str(trouble))
         return self._value
+
+    def read_again(self) -> None:
+        """Read the file now. Raises AccountTrouble; then the previous content still applies."""
+        self._seen = _stamp(self.path)
+        try:
+            self._value = self._load(self.path)
+        except AccountTrouble as trouble:
+            raise AccountTrouble(f"{trouble}: its previous content still applies") from None
+        self.generation += 1
 
 
 def write(path: Path, text: str) -> None:

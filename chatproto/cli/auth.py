@@ -22,6 +22,7 @@ from chatproto.wire.errors import CannotStart
 from chatproto.wire.limits import ServerLimits
 
 if TYPE_CHECKING:
+    from chatproto.accounts.files import Reread
     from chatproto.server.login_side import LoginSide
 
 REQUIREMENTS = ("none", "tls", "login")
@@ -94,6 +95,12 @@ class AuthOptions(AuthOptionMixin, ProgramOptions):
             self["allowed"] = Reread(path, load_allowed, self._complain)
         except AccountTrouble as trouble:
             raise CannotStart(str(trouble)) from None
+
+    def rereads(self) -> list[Reread[Any]]:
+        """Return the files of accounts and keys that are read again when they change."""
+        checkers = self.get("credCheckers") or ()
+        files = [one.passwords for one in checkers if hasattr(one, "passwords")]
+        return files if self["allowed"] is None else [*files, self["allowed"]]
 
     def login_side(self, reactor: Any, limits: ServerLimits) -> LoginSide:
         """Build the login rules from `--auth`, `--require` and `--allow-keys`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import fields, replace
+from grp import getgrnam
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,9 @@ from chatproto.net.private_files import OTHERS, make_private, make_private_folde
 from chatproto.wire.errors import CannotStart, RemoteError
 from chatproto.wire.fields import read_host_port, read_number
 from chatproto.wire.limits import CLIENT_DEFAULTS, SERVER_DEFAULTS, ServerLimits
+from chatproto.wire.reasons import CodedError, Reason
+
+REDIS_FILES = ("redis-password-file", "redis-ca", "redis-certificate")
 
 
 def seconds(text: str) -> float:
@@ -42,6 +47,16 @@ def server_home(text: str | None) -> Path:
     if text is not None:
         return local_option("home", text)
     return default_folder("home", lambda: platformdirs.user_data_dir("chatproto")) / "server"
+
+
+def group_id(text: str) -> int:
+    """Return the number of the group `text`, a name or itself a number. Raises WrongOption."""
+    try:
+        return getgrnam(text).gr_gid
+    except KeyError:
+        if text.isascii() and text.isdigit() and len(text) <= 10:
+            return int(text)
+        raise WrongOption(f"--ctl-group: there is no group {text!r}") from None
 
 
 class ServerOptions(AuthOptions):
@@ -98,6 +113,12 @@ class ServerOptions(AuthOptions):
             "Port (of loopback) or endpoint of /metrics for Prometheus and /health (default: none)",
         ],
         [
+            "ctl-group",
+            None,
+            None,
+            "Group that may use chatserver ctl, beside the server's user and root (default: none)",
+        ],
+        [
             "advertise",
             None,
             None,
@@ -144,6 +165,8 @@ class ServerOptions(AuthOptions):
             if text is not None:
                 endpoint_text(text)
         self._check_metrics()
+        if self["ctl-group"] is not None:
+            self["ctl-group"] = group_id(self["ctl-group"])
         try:
             limits = SERVER_DEFAULTS.with_values(self["limits"], (CLIENT_DEFAULTS,))
         except ValueError as error:
@@ -182,7 +205,7 @@ class ServerOptions(AuthOptions):
             self["store"] = None
             self._redis()
             return
-        for option in ("redis-password-file", "redis-ca", "redis-certificate"):
+        for option in REDIS_FILES:
             if self[option] is not None:
                 raise WrongOption(f"--{option} needs --store redis://")
         from chatproto.stores.open import sqlite_path
@@ -200,20 +223,49 @@ class ServerOptions(AuthOptions):
         """Read what is needed to log in to Redis. Raises WrongOption or CannotStart."""
         from chatproto.stores.redis.url import PASSWORD_VARIABLE, USER_VARIABLE, RedisUrl
 
-        file = self["redis-password-file"]
         password = os.environ.pop(PASSWORD_VARIABLE, None)
-        if file is not None:
-            password = password_in(Path(file).expanduser())
+        user = os.environ.get(USER_VARIABLE)
         try:
-            self["redis"] = RedisUrl(
-                self["redis"],
-                os.environ.get(USER_VARIABLE),
-                password,
-                self._pem("redis-ca"),
-                self._pem("redis-certificate", OTHERS),
-            )
+            self["redis"] = RedisUrl(self["redis"], user, *self._redis_secrets(password))
         except ValueError as error:
             raise WrongOption(f"--store: {error}") from None
+
+    def _redis_secrets(self, password: str | None) -> tuple[str | None, bytes | None, bytes | None]:
+        """Return password (by default `password`), CA and certificate for Redis, from their files.
+
+        Raises WrongOption or CannotStart.
+        """
+        file = self["redis-password-file"]
+        if file is not None:
+            password = password_in(Path(file).expanduser())
+        return password, self._pem("redis-ca"), self._pem("redis-certificate", OTHERS)
+
+    def read_again(self) -> Iterator[str]:
+        """Read accounts, allowed keys and the secrets for Redis again; yield a sentence for each.
+
+        Raises CodedError after the last one, for those that failed: their former content still
+        applies.
+        """
+        from chatproto.accounts.files import AccountTrouble
+
+        files, troubles = self.rereads(), []
+        for file in files:
+            try:
+                file.read_again()
+                yield f"read again: {file.path}"
+            except AccountTrouble as trouble:
+                troubles.append(str(trouble))
+        secrets = [self[name] for name in REDIS_FILES if self[name] is not None]
+        if secrets:
+            try:
+                self["redis"].renew(*self._redis_secrets(self["redis"].password))
+                yield f"read again, for the next connection to Redis: {', '.join(secrets)}"
+            except (CannotStart, ValueError, WrongOption) as error:
+                troubles.append(f"{error}: the former secrets for Redis still apply")
+        if not files and not secrets:
+            yield "there is nothing to read again: no option names accounts, keys or secrets"
+        if troubles:
+            raise CodedError("; ".join(troubles), Reason.FILE_TROUBLE)
 
     def _pem(self, option: str, others: int = 0) -> bytes | None:
         """The content of the file of `option`, if there is one. Raises CannotStart."""

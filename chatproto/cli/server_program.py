@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred, inlineCallbacks, maybeDeferred
 from twisted.internet.error import CannotListenError
 from twisted.logger import Logger
 
-from chatproto.cli.hang_up import HangUp
+from chatproto.cli.hang_up import HangUp, has_terminal
 from chatproto.cli.interrupt import Interrupt
 from chatproto.cli.options import cannot_start, descriptor
 from chatproto.cli.server_options import ServerOptions
@@ -32,11 +32,12 @@ from chatproto.server.blur import blurred
 from chatproto.server.collector import BoundedCollector
 from chatproto.server.counters import Counters
 from chatproto.server.ctl import Ctl, CtlService
+from chatproto.server.draining import Draining
 from chatproto.server.flusher import Flusher
 from chatproto.server.lobby_service import LobbyService
 from chatproto.server.port_service import PortService
 from chatproto.server.relay_side import RelaySide
-from chatproto.server.room_orders import read_order
+from chatproto.server.room_orders import duration, read_order
 from chatproto.server.room_side import RoomSide
 from chatproto.server.secure_side import SecureSide
 from chatproto.server.service import ChatServer
@@ -150,6 +151,24 @@ class ChatServerProgram(MultiService):
     def free(self, client_id: str) -> bool:
         return self._server.free(client_id)
 
+    def reload(self) -> Iterable[str]:
+        for sentence in self._options.read_again():
+            self.log.info("{sentence}", sentence=sentence)
+            yield sentence
+
+    def drain(self, time: str) -> str:
+        try:
+            most = duration(time) if time else self._limits.drain_wait
+        except RemoteError as error:
+            raise CodedError(error.detail or str(error), error.reason) from None
+        left = self._draining.begin(most)
+        line = (
+            f"draining: new connections are refused, open now: {left}; the server ends when all"
+            f" have closed, after {most:.12g} s at the latest"
+        )
+        self.log.info("{line}", line=line)
+        return line
+
     def stop(self) -> None:
         self._reactor.stop()
 
@@ -212,11 +231,12 @@ class ChatServerProgram(MultiService):
         if self._sharing is None:
             self._server.setServiceParent(self)
         keys_looked_after(self._reactor, secure).setServiceParent(self)
-        HangUp(self._reactor).setServiceParent(self)
+        HangUp(self._reactor, None if has_terminal() else self._reload).setServiceParent(self)
         Interrupt(self._reactor, self._reactor.stop).setServiceParent(self)
         Flusher(self._reactor, store.write_behind).setServiceParent(self)
         self._lobby: LobbyMembers | None = None
         self._lobby_port: LobbyPort | None = None
+        lobbies: list[tuple[LobbyService, LobbyPort]] = []
         if options["lobby"] is not None:
             rooms = self._rooms
             self._lobby = LobbyMembers(
@@ -236,10 +256,15 @@ class ChatServerProgram(MultiService):
             rooms.plain = self._lobby_port
             lobby = LobbyService(self._reactor, options["lobby"], self._lobby_port, say)
             lobby.setServiceParent(self)
+            lobbies.append((lobby, self._lobby_port))
+        self._draining = Draining(self._reactor, self._server, lobbies, self.stop)
+        self._draining.setServiceParent(self)
         if options["metrics"] is not None:
             self._show_figures(say)
         ctl = Ctl(self._reactor, self, turns, limits)
-        CtlService(self._reactor, options["home"], ctl, self._complain).setServiceParent(self)
+        CtlService(
+            self._reactor, options["home"], ctl, self._complain, options["ctl-group"]
+        ).setServiceParent(self)
         terminal = Terminal(self, output.write_line, lambda step: turns.ask(Chore(step)))
         self._input = LineInput(
             self._reactor,
@@ -249,6 +274,14 @@ class ChatServerProgram(MultiService):
             lambda sentence: output.write_line(f"* {sentence}"),
             on_failed=lambda sentence: output.write_line(f"* {sentence}"),
         )
+
+    def _reload(self) -> None:
+        """Do as /reload does, on SIGHUP; the log says what came of it."""
+        try:
+            for _ in self.reload():
+                pass
+        except CodedError as error:
+            self.log.error("{why}", why=error)
 
     def _complain(self, sentence: str) -> None:
         """Log and print trouble that does not end the server."""

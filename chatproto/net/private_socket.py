@@ -1,4 +1,4 @@
-"""A Unix socket in a home folder, to which only its owner can connect."""
+"""A Unix socket in a home folder, to which only its owner, or also a group, can connect."""
 
 from __future__ import annotations
 
@@ -19,16 +19,26 @@ class PrivateSocket:
     """The socket at `path`, mode 0600, from `start` to `stop`.
 
     A socket that a killed program left there is replaced. One that a running program serves, and any
-    other file, stays. Args: complain: told in one sentence why there is no socket.
+    other file, stays.
+
+    Args: complain: told in one sentence why there is no socket, or why it is not for the group.
+    group: id of a group that may connect too; the socket gets mode 0660, and the folder lets the
+    group pass through (mode 0710).
     """
 
     def __init__(
-        self, reactor: IReactorUNIX, path: Path, factory: Factory, complain: Callable[[str], None]
+        self,
+        reactor: IReactorUNIX,
+        path: Path,
+        factory: Factory,
+        complain: Callable[[str], None],
+        group: int | None = None,
     ) -> None:
         self._reactor = reactor
         self._path = path.absolute()
         self._factory = factory
         self._complain = complain
+        self._group = group
         self._port: IListeningPort | None = None
 
     def start(self) -> None:
@@ -50,8 +60,20 @@ class PrivateSocket:
         except CannotListenError as error:
             trouble: Any = error.socketError
             self._complain(f"{self._path}: {getattr(trouble, 'strerror', None) or trouble}")
+            return
         finally:
             os.umask(before)
+        if self._group is not None:
+            self._open_to(self._group)
+
+    def _open_to(self, group: int) -> None:
+        folder = self._path.parent
+        try:
+            for path, mode in ((self._path, 0o660), (folder, folder.stat().st_mode | 0o010)):
+                os.chown(path, -1, group)
+                path.chmod(stat.S_IMODE(mode))
+        except OSError as error:
+            self._complain(f"{self._path} is not for the group: {error.strerror or error}")
 
     def stop(self) -> Deferred[None]:
         """Listen no more, and remove the socket."""

@@ -84,6 +84,9 @@ class LobbyPort(Factory):
         self._connections.add(connection)
         return connection
 
+    def __len__(self) -> int:
+        return len(self._connections)
+
     def close_all(self, sentence: str) -> None:
         """Say `sentence` to all members and close their connections."""
         line = f"* {sentence}".encode()

@@ -208,12 +208,26 @@ class Ctl(Factory):
 
 
 class CtlService(Service):
-    """Listens on ctl.sock in `home`; `complain` is told in one sentence if that cannot be."""
+    """Listens on ctl.sock in `home`; `complain` is told in one sentence if that cannot be.
 
-    def __init__(self, reactor: Any, home: Path, ctl: Ctl, complain: Callable[[str], None]) -> None:
+    Args: group: id of a group that may connect beside the server's user and root, or None.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        home: Path,
+        ctl: Ctl,
+        complain: Callable[[str], None],
+        group: int | None = None,
+    ) -> None:
         self._ctl = ctl
         self._socket = PrivateSocket(
-            reactor, home / NAME, ctl, lambda why: complain(f"chatserver ctl does not work, {why}")
+            reactor,
+            home / NAME,
+            ctl,
+            lambda why: complain(f"chatserver ctl does not work, {why}"),
+            group,
         )
 
     def startService(self) -> None:

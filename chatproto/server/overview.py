@@ -51,4 +51,6 @@ class ServerOverview:
         """Why it does not do all that it should, in one sentence; empty: it does."""
         if not self._server.running:
             return "the server is starting or stopping"
+        if self._server.draining:
+            return "the server is draining: it takes no new connections and ends soon"
         return self._trouble()

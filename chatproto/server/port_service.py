@@ -45,9 +45,14 @@ class PortService(Service):
 
     def stopService(self) -> Deferred[None]:
         super().stopService()
-        closed = [maybeDeferred(listening.stopListening) for listening in self._listening]
-        self._listening = []
+        closed = self.stop_listening()
         self.close_all()
+        return closed
+
+    def stop_listening(self) -> Deferred[None]:
+        """Take no more connections; those that there are go on. Fires when the port is closed."""
+        ports, self._listening = self._listening, []
+        closed = [maybeDeferred(port.stopListening) for port in ports]
         return DeferredList(closed).addCallback(lambda _: None)
 
     def close_all(self) -> None:

@@ -79,12 +79,15 @@ def _whom(text: str) -> tuple[str, str, str]:
 
 def _until(time: list[str], now: Wall) -> tuple[str, ...]:
     """Parse a duration into the time at which it ends; empty for none. Raises RemoteError 400."""
-    if not time:
-        return ()
-    match = _TIME.fullmatch(time[0])
+    return (date_of(now + duration(time[0])),) if time else ()
+
+
+def duration(text: str) -> int:
+    """Return the seconds of a TIME such as 90s, 10m, 2h, 7d or 0. Raises RemoteError 400."""
+    match = _TIME.fullmatch(text)
     if match is None:
-        raise RemoteError(400, f"{time[0]!r} is no duration: write 90s, 10m, 2h or 7d")
-    return (date_of(now + int(match[1]) * _SECONDS[match[2]] if match[1] else now),)
+        raise RemoteError(400, f"{text!r} is no duration: write 90s, 10m, 2h or 7d")
+    return int(match[1]) * _SECONDS[match[2]] if match[1] else 0
 
 
 def _room(text: str) -> str:

@@ -78,6 +78,8 @@ class ChatServer(MultiService):
         )
         self.addresses: list[tuple[str, int]] = []
         """Where it listens, as `Server listening on` says it; filled by startService."""
+        self.draining = False
+        """True once new connections are no longer taken (/drain)."""
         self._places = [ListenSpec(reactor, text) for text in endpoints]
         self._ports: list[IListeningPort] = []
         self._expire_chore = Chore(self._expire_some)
@@ -124,17 +126,29 @@ class ChatServer(MultiService):
         for loop in (self._expiry, self._presence):
             if loop.running:
                 loop.stop()
-        if self.factory.secure is not None:
-            # Not all at once: they come back spread over a time that grows with their number.
-            times = come_back_times(len(self.factory))
-            self.factory.secure.close(lambda: secrets.choice(times))
-        waits: list[Deferred[Any]] = [maybeDeferred(port.stopListening) for port in self._ports]
-        self._ports = []
+        self.send_away()
+        waits: list[Deferred[Any]] = [self._close_ports()]
         if len(self.factory):
             waits.append(self._emptied())
             self.factory.close_all()
         waits.append(maybeDeferred(super().stopService))
         return DeferredList(waits).addCallback(lambda _: self.factory.rest())
+
+    def stop_listening(self) -> None:
+        """Take no more connections, and go on with those that there are (/drain)."""
+        self.draining = True
+        self._close_ports()
+
+    def send_away(self) -> None:
+        """Tell every keyed client when to come back, and close its connection."""
+        if self.factory.secure is not None:
+            # Not all at once: they come back spread over a time that grows with their number.
+            times = come_back_times(len(self.factory))
+            self.factory.secure.close(lambda: secrets.choice(times))
+
+    def _close_ports(self) -> Deferred[Any]:
+        ports, self._ports = self._ports, []
+        return DeferredList([maybeDeferred(port.stopListening) for port in ports])
 
     def _emptied(self) -> Deferred[None]:
         """Fires when the last connection has ended, by its own doing or cut off."""

@@ -1,4 +1,4 @@
-"""Commands of the operator: /info, /rooms, /kick, /free, moderation of rooms, /help, /quit."""
+"""Commands of the operator: lists, /kick, /free, moderation of rooms, /reload, /drain, /quit."""
 
 from __future__ import annotations
 
@@ -32,6 +32,15 @@ class Operated(Protocol):
 
     def free(self, client_id: str) -> bool:
         """Take an id from the key that owns it; False if none does."""
+
+    def reload(self) -> Iterable[str]:
+        """Read files again; yield a line for each. Raises CodedError after all for those that failed."""
+
+    def drain(self, time: str) -> str:
+        """Take no more connections, end when none is left; return what follows in one line.
+
+        Args: time: duration after which it ends in any case; empty: `drain_wait`. Raises CodedError.
+        """
 
     def stop(self) -> object:
         """End the program."""
@@ -74,6 +83,11 @@ class Terminal:
                 if command != "/kick"
             },
             "/free": ("/free ID: free an id, so that another key can register it", self._free),
+            "/reload": ("/reload: read accounts, keys and passwords again", self._reload),
+            "/drain": (
+                "/drain [TIME]: take no new connections, end when all have closed or after TIME",
+                self._drain,
+            ),
             "/quit": ("/quit: end the server", self._quit),
             "/help": ("/help: show this list", self._help),
         }
@@ -188,6 +202,15 @@ class Terminal:
             unowned = f'no key owns the id "{client_id}": nothing to free'
             raise CodedError(unowned, Reason.NOT_FOUND)
         self._say(f'"{client_id}" is free: any key can register it now')
+        return True
+
+    def _reload(self, _: str) -> bool:
+        for line in self._server.reload():
+            self._say(line)
+        return True
+
+    def _drain(self, time: str) -> bool:
+        self._say(self._server.drain(time))
         return True
 
     def _quit(self, _: str) -> bool:

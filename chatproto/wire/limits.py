@@ -129,6 +129,7 @@ class ServerLimits(Limits):
     ctl_connections: int = 8  # to a server's ctl.sock at once
     ctl_line: int = 16 * 1024  # bytes of a command on one
     ctl_stall: float = 300.0  # without a byte of an answer read, then one is closed
+    drain_wait: float = 300.0  # after /drain for connections to close, then the server ends
     say_burst: int = 10  # messages to a room or the lobby at once; the others are read later
     say_rate: float = 5.0  # and then in a second
     say_bytes: float = 16 * 1024.0  # in a second, and at once

@@ -67,6 +67,15 @@ class RereadTests(SynchronousTestCase):
         self.path.write_text(f"{OTHER}\n")
         self.assertEqual(self.keys.value(), {OTHER})
 
+    def test_it_is_read_when_told_even_if_nothing_has_changed(self) -> None:
+        self.keys.read_again()
+        self.assertEqual((self.keys.value(), self.keys.generation), ({ONE}, 1))
+        self.path.write_text("rubbish\n")
+        trouble = self.assertRaises(AccountTrouble, self.keys.read_again)
+        self.assertIn("previous content", str(trouble))
+        self.assertEqual((self.keys.value(), self.keys.generation), ({ONE}, 1))
+        self.assertEqual(self.complaints, [])
+
 
 class WriteTests(SynchronousTestCase):
     def test_new_file_of_root_belongs_to_the_owner_of_the_folder(self) -> None:

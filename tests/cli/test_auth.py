@@ -12,6 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from chatproto.accounts.passwords import nobodys
 from chatproto.cli.server_options import ServerOptions
 from chatproto.server.login_side import EVERYBODY
+from chatproto.wire.reasons import CodedError, Reason
 from tests.contracts.names import key
 from tests.limits import DEFAULTS
 
@@ -75,6 +76,40 @@ class AuthOptionTests(SynchronousTestCase):
         self.assertTrue(side.has_accounts)
         self.assertIsNot(ours.in_thread, before)
         self.assertFalse(hasattr(other, "in_thread"))
+
+    def test_files_are_read_again_when_told(self) -> None:
+        self.path.write_text(f"{key(1)}\n")
+        accounts = Path(self.mktemp())
+        accounts.write_text(f"alice:{nobodys()}\n")
+        arguments = ("--auth", f"argon2:{accounts}", "--allow-keys", str(self.path))
+        options = self.parsed(*arguments, "--auth", "memory:bob:x")
+        self.path.write_text(f"{key(2)}\n")
+        lines = list(options.read_again())
+        self.assertEqual(
+            lines, [f"read again: {accounts.absolute()}", f"read again: {self.path.absolute()}"]
+        )
+        self.assertEqual(options["allowed"].value(), {key(2)})
+        accounts.unlink()
+        again = options.read_again()
+        self.assertEqual(next(again), f"read again: {self.path.absolute()}")
+        error = self.assertRaises(CodedError, next, again)
+        self.assertEqual(error.reason, Reason.FILE_TROUBLE)
+        (line,) = self.parsed().read_again()
+        self.assertIn("nothing to read again", line)
+
+    def test_secrets_for_redis_are_read_again(self) -> None:
+        self.path.write_text("one\n")
+        self.path.chmod(0o600)
+        redis = ("--store", "redis://cache/2", "--redis-password-file", str(self.path))
+        options = self.parsed(*redis)
+        self.path.write_text("other\n")
+        self.assertEqual(options["redis"].password, "one")
+        (line,) = options.read_again()
+        self.assertIn(str(self.path), line)
+        self.assertEqual(options["redis"].password, "other")
+        self.path.unlink()
+        self.assertRaises(CodedError, next, options.read_again())
+        self.assertEqual(options["redis"].password, "other")
 
     def test_impossible_options_are_one_line(self) -> None:
         for arguments, why in (

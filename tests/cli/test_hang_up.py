@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from types import SimpleNamespace
 
@@ -30,6 +32,25 @@ class HangUpTests(SynchronousTestCase):
         self.calls[0]()
         self.assertEqual(self.stops, [None])
         self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
+    def test_without_a_terminal_each_signal_reads_files_again(self) -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
+        reloads: list[None] = []
+        reactor = SimpleNamespace(callFromThread=lambda what: what())
+        service = HangUp(reactor, lambda: reloads.append(None))
+        service.startService()
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGHUP)
+        self.assertEqual(len(reloads), 2)
+        service.stopService()
+        self.assertEqual(signal.getsignal(signal.SIGHUP), signal.SIG_DFL)
+
+    def test_a_session_of_its_own_has_no_terminal(self) -> None:
+        look = "from chatproto.cli.hang_up import has_terminal; print(has_terminal())"
+        found = subprocess.run(
+            [sys.executable, "-c", look], start_new_session=True, capture_output=True, text=True
+        )
+        self.assertEqual(found.stdout, "False\n")
 
     def test_ignored_signal_stays_ignored(self) -> None:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)

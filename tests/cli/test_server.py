@@ -6,12 +6,15 @@ import os
 import re
 import sys
 from contextlib import redirect_stdout
+from grp import getgrgid
 from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone
 from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver, LogEvent, formatEvent, globalLogPublisher
+from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 from zope.interface import implementer
 
@@ -87,6 +90,13 @@ class ServerOptionsTests(SynchronousTestCase):
         ):
             self.refused(*arguments)
         self.assertEqual(self.errors.getvalue().count("\n"), 11)
+
+    def test_a_group_for_ctl_is_a_name_or_a_number(self) -> None:
+        self.assertIsNone(self.parsed()["ctl-group"])
+        self.assertEqual(self.parsed("--ctl-group", "4711")["ctl-group"], 4711)
+        name = getgrgid(os.getgid()).gr_name
+        self.assertEqual(self.parsed("--ctl-group", name)["ctl-group"], os.getgid())
+        self.assertIn("no group", self.refused("--ctl-group", "no such group"))
 
     def test_figures_are_shown_on_loopback_unless_told_otherwise(self) -> None:
         self.assertIsNone(self.parsed()["metrics"])
@@ -258,6 +268,26 @@ class ProgramTests(SynchronousTestCase):
         self.start()
         self.printed()
         self.types("/quit")
+        self.assertTrue(self.reactor.hasStopped)
+
+    def test_a_drain_closes_the_ports_and_ends_the_program_when_nobody_is_left(self) -> None:
+        self.start("--lobby", "tcp:6666")
+        _, lobby = self.factories()
+        address = type("Address", (), {"host": "192.0.2.1", "port": 1})()
+        member = lobby.buildProtocol(address)
+        transport = HalfTransport()
+        member.makeConnection(transport)
+        self.printed()
+        (line,) = self.types("/drain 10m")
+        self.assertIn("open now: 1;", line)
+        self.assertIn("600 s", line)
+        self.assertIn("no duration", self.types("/drain soon")[0])
+        self.reactor.advance(0)
+        self.assertIn(b"ends soon", transport.value())
+        self.reactor.advance(1)
+        self.assertFalse(self.reactor.hasStopped)
+        member.connectionLost(Failure(ConnectionDone()))
+        self.reactor.advance(1)
         self.assertTrue(self.reactor.hasStopped)
 
     def test_a_line_that_is_too_long_is_refused(self) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from tests.e2e.harness import LIMIT, Stage
 
@@ -33,12 +37,25 @@ def ctl(home: Path, *words: str, typed: str = "") -> tuple[int, list[str]]:
 
 def test_an_operator_moderates_a_server_in_the_background(stage: Stage) -> None:
     home = stage.place("home")
+    home.chmod(0o700)
     with socket.socket(socket.AF_UNIX) as left:
         left.bind(str(home / "ctl.sock"))  # as of a server that was killed
-    server, port = stage.server(home=home)
+    accounts = home / "accounts"
+    accounts.touch()
+    group = os.getgroups()[-1] if os.getgroups() else os.getgid()
+    server, port = stage.server(
+        "--auth",
+        f"argon2:{accounts}",
+        "--ctl-group",
+        str(group),
+        home=home,
+        before=["setsid"],  # without a terminal, for SIGHUP
+    )
     server.end_input()
-    mode = (home / "ctl.sock").stat().st_mode
-    assert stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o600
+    found = (home / "ctl.sock").stat()
+    assert stat.S_ISSOCK(found.st_mode) and stat.S_IMODE(found.st_mode) == 0o660
+    assert (found.st_gid, home.stat().st_gid) == (group, group)
+    assert stat.S_IMODE(home.stat().st_mode) == 0o710
     with (
         socket.create_connection(("127.0.0.1", port), LIMIT) as client,
         socket.socket(socket.AF_UNIX) as other,
@@ -61,6 +78,22 @@ def test_an_operator_moderates_a_server_in_the_background(stage: Stage) -> None:
             "* there are no rooms",
             "* no clients are registered",
         )
+        assert ctl(home, "reload") == (0, [f"* read again: {accounts}"])
+        log = home / "chatserver.log"
+        before = log.read_text().count("read again")
+        server.signal(signal.SIGHUP)
+        deadline = time.monotonic() + LIMIT
+        while log.read_text().count("read again") == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)  # a file says nothing when it grows
+        accounts.unlink()
+        assert ctl(home, "reload")[0] == 3
+        code, lines = ctl(home, "drain")
+        assert code == 0 and "open now: 1;" in lines[0]
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port), LIMIT)
+        client.sendall(REGISTER)  # who is there is served
+        assert ctl(home, "info") == (0, ["alice 127.0.0.1:3000"])
         assert ctl(home, "--json", "/quit") == (0, ['{"done": true, "code": "ok"}'])
         assert other.recv(1) == b""
     assert server.wait() == 0

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,6 +35,13 @@ class SmallServer:
 
     def free(self, client_id: str) -> bool:
         return client_id == "owned"
+
+    def reload(self) -> Iterator[str]:
+        yield "read again: keys"
+        raise CodedError("cannot read accounts", Reason.FILE_TROUBLE)
+
+    def drain(self, time: str) -> str:
+        return f"draining for {time or 'as long as usual'}"
 
     def stop(self) -> None:
         self.stops += 1
@@ -130,7 +137,7 @@ class TerminalTests(SynchronousTestCase):
                     "/invite",
                     "/topic",
                 ),
-                *("/set", "/free", "/quit", "/help"),
+                *("/set", "/free", "/reload", "/drain", "/quit", "/help"),
             ],
         )
 
@@ -158,6 +165,13 @@ class TerminalTests(SynchronousTestCase):
             [("/ban", "bob #tea 7d"), ("/kick", "bob #tea"), ("/topic", "#tea  hot, sweet")],
         )
 
+    def test_files_are_read_again_and_those_that_failed_are_told_last(self) -> None:
+        self.assertEqual(self.typed("/reload"), ["* read again: keys", "* cannot read accounts"])
+
+    def test_a_drain_may_have_a_time(self) -> None:
+        self.assertEqual(self.typed("/drain"), ["* draining for as long as usual"])
+        self.assertEqual(self.typed("/drain 10m"), ["* draining for 10m"])
+
     def test_each_line_ends_with_one_code(self) -> None:
         codes: list[Reason | None] = []
         terminal = Terminal(self.server, self.lines.append, self.work, codes.append)
@@ -170,11 +184,12 @@ class TerminalTests(SynchronousTestCase):
             " ",
             "/say hi",
             "/help",
+            "/reload",
         ]
         for line in lines:
             terminal.on_line(line)
-        not_found, wrong = Reason.NOT_FOUND, Reason.MALFORMED
-        self.assertEqual(codes, [None, not_found, wrong, not_found, wrong, None, None, None])
+        not_found, wrong, file = Reason.NOT_FOUND, Reason.MALFORMED, Reason.FILE_TROUBLE
+        self.assertEqual(codes, [None, not_found, wrong, not_found, wrong, *[None] * 3, file])
         self.assertIn("* nobody is not in that room", self.lines)
 
     def test_a_blank_line_is_nothing(self) -> None:

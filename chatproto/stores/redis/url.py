@@ -51,12 +51,22 @@ class RedisUrl:
         self.port = PORT if port is None else port
         self.database = int(path or 0)
         self.user = unquote(parts.username) if parts.username else user
-        self.password = password
-        self.tls: Any = None
-        if parts.scheme == "rediss":
-            self.tls = _tls_options(self.host, authority, certificate)
+        self._scheme = parts.scheme
+        self.renew(password, authority, certificate)
+
+    def renew(
+        self, password: str | None, authority: bytes | None, certificate: bytes | None
+    ) -> None:
+        """Log in with these from the next connection on; they are those of the constructor.
+
+        Raises ValueError for certificates that are none; then the former ones still apply.
+        """
+        tls: Any = None
+        if self._scheme == "rediss":
+            tls = _tls_options(self.host, authority, certificate)
         elif authority is not None or certificate is not None:
             raise ValueError("certificates need TLS: write rediss:// in --store")
+        self.password, self.tls = password, tls
 
     def __str__(self) -> str:
         scheme = "redis" if self.tls is None else "rediss"
