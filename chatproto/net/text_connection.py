@@ -50,6 +50,14 @@ class TextConnection(LineReceiver):
         self._buffer, self._cut = b"", 0
         return rest
 
+    def leaveRawMode(self, data: bytes, at: int) -> None:
+        """Go on with lines, from `data[at:]`; to be called within `rawDataReceived`.
+
+        `setLineMode(data[at:])` does the same with a copy of these bytes.
+        """
+        self.line_mode = 1
+        self._buffer, self._cut = data, at
+
     def unfinishedLine(self, rest: bytes) -> bytes:
         """Return what to keep of `rest`, the beginning of a line whose end has not arrived.
 

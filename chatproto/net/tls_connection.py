@@ -12,7 +12,6 @@ from typing import Any
 from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.internet.interfaces import IHandshakeListener, IPushProducer, IReactorTime
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -21,13 +20,14 @@ from chatproto.net.fast_tls import let_go
 from chatproto.net.handshake import Handshake
 from chatproto.net.keepalive import Keepalive
 from chatproto.net.sniff import hand_over
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.net.timers import Timers
 from chatproto.wire.bcp2_common import Bcp2Message, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.limits import Limits
 from chatproto.wire.reasons import HANDSHAKE_TIMEOUT, NOT_BCP2, Cause, Reason
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 
 MESSAGES_AT_ONCE = 64
 """Messages that are read in one turn of the reactor; the others wait for the next."""
@@ -36,7 +36,7 @@ NO_BCP2 = NOT_BCP2()
 
 
 @implementer(IHandshakeListener, IPushProducer)
-class TlsConnection(LineReceiver):
+class TlsConnection(StrictReceiver):
     """Connection that speaks BCP/2 inside TLS.
 
     A subclass sets its time limits in `_limit_handshake` and `_limit_close`, learns of the end of the
@@ -46,7 +46,6 @@ class TlsConnection(LineReceiver):
     the peer's key.
     """
 
-    line_mode = 0
     transport: Any = None  # a TCP connection, or what startTLS makes of it
     _made = False  # the handshake is done, and the peer's key was not refused
     _leaving = False  # we close: nothing more is read or written
@@ -54,9 +53,9 @@ class TlsConnection(LineReceiver):
     _layer: Any = None  # between TCP and this
 
     def __init__(self, sender: Sender, handshake: Handshake, limits: Limits) -> None:
+        super().__init__(sender, limits)
         self._handshake = handshake
         self._limits = limits
-        self._decoder = StrictDecoder(sender, limits)
 
     @property
     def key(self) -> str:
@@ -193,7 +192,7 @@ class TimedTlsConnection(TlsConnection):
         self.transport.setTcpNoDelay(True)
         self.transport.setTcpKeepAlive(True)
 
-    def rawDataReceived(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:
         if not self._leaving:
             self._heard_of = True
             self._listen()
@@ -244,18 +243,18 @@ class TimedTlsConnection(TlsConnection):
         cost = self._take_some(data)
         if self._leaving:
             return
-        if self._decoder.closed:
+        if self.unreadable:
             self._reason = self._reason or NO_BCP2
             self._close()
             return
         wait = self._pace(cost)
-        if wait or self._decoder.more:
+        if wait or self.stopped:
             self._rest_for(wait)
 
     def _take_some(self, data: bytes) -> int:
         """Take the messages of one turn; return what they cost."""
         cost = 0
-        for message in self._decoder.feed(data, MESSAGES_AT_ONCE):
+        for message in self.read(data, MESSAGES_AT_ONCE):
             if not self._leaving:
                 self.received(message)
                 cost += self._cost(message)
@@ -267,14 +266,14 @@ class TimedTlsConnection(TlsConnection):
         self._timers.after("pace", wait, self._rested)
 
     def _rested(self) -> None:
-        if self._decoder.more or self._late:
+        if self.stopped or self._late:
             self._read(b"")
         if "pace" not in self._timers:
             self.hold(False, "pace")
 
     def _end(self, reason: Failure) -> None:
         """Report the end once all that arrived before it was taken."""
-        if self._decoder.more and not self._leaving:
+        if self.stopped and not self._leaving:
             self._take_some(b"")
             self._timers.after("pace", 0, lambda: self._end(reason))
             return

@@ -370,7 +370,4 @@ class Replica:
         self._lobby.end(member, self.members.values(), node == self.node)
 
     def _read(self, text: str, sender: Sender = Sender.CLIENT) -> Bcp2Message:
-        found = strict.StrictDecoder(sender, self._limits).feed(text.encode())
-        if len(found) != 1 or isinstance(found[0], RemoteError):
-            raise ValueError(f"not one message: {text!r}")
-        return found[0]
+        return strict.decode(sender, text.encode(), self._limits)

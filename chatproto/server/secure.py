@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.protocol import connectionDone
-from twisted.protocols.basic import LineReceiver
 from twisted.python.failure import Failure
 
 from chatproto.directory.registrations import ClientConnection
@@ -78,6 +77,7 @@ class SecureConnection(TlsConnection):
     _pinged = False
     _logging_in = False  # a password is being checked; what was asked after it waits
     _pace: Pace | None = None  # what waits if it talks too fast
+    _unread = False  # reading from the transport is paused
     _why_lost = ""
     greeted = False  # the client has sent a whole hello
     came = 0  # higher than of all connections before
@@ -127,13 +127,13 @@ class SecureConnection(TlsConnection):
         if not self._side.logins.admits(self._visitor):
             self.dismiss(Error(403))
 
-    def rawDataReceived(self, data: bytes) -> None:
+    def dataReceived(self, data: bytes) -> None:
         if self._visitor is None or self._leaving:
             return
         self._heard, self._pinged = self._factory.seconds(), False
         self._input = self._input + data if self._input else data
         self._factory.turns.ask(self)
-        if self._leaving or self.paused:
+        if self._leaving or self._unread:
             return
         if self._input or (self._unanswered and self._is_busy()):
             self._pause_reading()  # not before: who leaves meanwhile is to be seen
@@ -222,7 +222,7 @@ class SecureConnection(TlsConnection):
         if self._has_work or (self._pace is not None and self._pace.waiting):
             self._factory.watch(self, now + limits.ping_wait)  # we do not read
             return
-        silent = now < self._heard + limits.gone_wait and not self._decoder.waiting
+        silent = now < self._heard + limits.gone_wait and not self.unfinished
         if silent and self._begun and not self._pinged:
             self._pinged = True
             self.say(Ping())
@@ -240,7 +240,7 @@ class SecureConnection(TlsConnection):
         """Answer requests while the client reads the answers; see `Worker`."""
         if self._leaving or self._visitor is None:
             return False
-        now, waited, decoded = self._factory.seconds(), self._decoder.waiting, False
+        now, waited, decoded = self._factory.seconds(), self.unfinished, False
         pace = self._pace
         while (self._unanswered or self._input) and not self._is_busy():
             if not self._unanswered:
@@ -248,7 +248,7 @@ class SecureConnection(TlsConnection):
                     piece, self._input = self._input[:PIECE], self._input[PIECE:]
                 else:
                     piece, self._input = self._input, b""
-                self._unanswered += self._decoder.feed(piece)
+                self._unanswered += self.read(piece)
                 decoded = decoded or bool(self._unanswered)
                 continue
             if pace is not None and not pace.lets(self._unanswered[0], now):
@@ -264,17 +264,17 @@ class SecureConnection(TlsConnection):
             return False
         if decoded:
             self._factory.spoke(self)
-        if self._decoder.closed and not self._has_work and not self._waits(None):
+        if self.unreadable and not self._has_work and not self._waits(None):
             self._close()
             return False
-        if self._decoder.waiting != waited or decoded:
+        if self.unfinished != waited or decoded:
             self._begun = now
         self._factory.watch(self, self._deadline())
         if self._is_busy():
             return False
         if self._unanswered or self._input:
             return True
-        if self.paused:
+        if self._unread:
             self._read_on()
         return False
 
@@ -302,11 +302,13 @@ class SecureConnection(TlsConnection):
         return shared.holds(visitor, message, self)
 
     def _read_on(self) -> None:
-        if self.paused and not self._has_work and not self._is_busy():
-            LineReceiver.resumeProducing(self)
+        if self._unread and not self._has_work and not self._is_busy():
+            self._unread = False
+            self.transport.resumeProducing()
 
     def _pause_reading(self) -> None:
-        LineReceiver.pauseProducing(self)
+        self._unread = True
+        self.transport.pauseProducing()
 
     def _waited(self) -> None:
         """Read on after a pause of our own, in which nothing was read: all waits begin anew."""
@@ -375,7 +377,7 @@ class SecureConnection(TlsConnection):
 
     def _deadline(self) -> float:
         limits = self._limits
-        match self._decoder.waiting:
+        match self.unfinished:
             case "block":
                 return self._begun + limits.tls_block_wait
             case "body":
@@ -401,7 +403,7 @@ class SecureConnection(TlsConnection):
         self._write_answers()
         self._input = b""
         self._unanswered.clear()
-        if self.paused:
-            self.paused = False
+        if self._unread:
+            self._unread = False
             self.transport.resumeProducing()
         super()._close()

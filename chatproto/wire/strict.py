@@ -137,89 +137,92 @@ class _Head(NamedTuple):
     lines: list[bytes]
 
 
-class StrictDecoder:
-    """Bytes in, messages out, of what `sender` may say.
+class StrictParser:
+    """Read the BCP/2 messages that `sender` may send, from lines and the bytes of bodies.
 
-    What is wrong with a message comes out in its place as a RemoteError, with the `cseq` that its
-    answer repeats, and the next is read as if nothing had been. After what cannot be read on
-    (a line end that is not CRLF, a control character, a line that is no header, a doubtful length or
-    number, a limit crossed) `closed` is true and nothing more is taken. Nothing is kept past a limit,
-    and how the bytes were cut into chunks changes nothing.
+    The messages are appended to `found`. A malformed message is found in its place as a RemoteError,
+    with the `cseq` that its answer repeats, and the next one is read as usual. After input that
+    cannot be read further (a line end that is not CRLF, a control character, a line that is no
+    header, a doubtful length or number, a limit crossed) `closed` is true and the rest is ignored.
+
+    Limits: `limits.line`, `limits.headers`, `limits.header_block`, and the limit of each body.
     """
 
     def __init__(self, sender: Sender, limits: Limits = DEFAULTS) -> None:
         self.closed = False
-        self.more = False
-        """Return True if `feed` stopped before the end of its input."""
+        self.found: list[Bcp2Message | RemoteError] = []
         self._limits = limits
         self._kinds = {kind.method: kind for kind in SAYS[sender]}
         self._skipped: int = getattr(limits, SKIPPED[sender])
         self._files = Data.method in self._kinds and fits_data(limits)
-        self._rest = b""  # of a line, not yet whole
         self._block = BlockParser(limits, Policy.STRICT)
         self._head: _Head | None = None  # of the message whose body is coming
         self._parts: list[Piece] = []
         self._missing = 0
 
     @property
-    def waiting(self) -> str:
-        """The part that has begun and is not complete: "block", "body" or "" for neither."""
-        if self._head is not None:
-            return "body"
-        return "block" if self._rest or self._block.lines else ""
+    def in_body(self) -> bool:
+        """True if the next bytes belong to a body."""
+        return self._head is not None
 
-    def feed(self, data: bytes, most: int = 0) -> list[Bcp2Message | RemoteError]:
-        """Return what `data` completes, in order; at most `most` messages, if that is not 0.
+    @property
+    def in_block(self) -> bool:
+        """True if a block of headers has begun with a whole line."""
+        return bool(self._block.lines)
 
-        The bytes behind the last of these are kept and `more` is true: the next call reads on.
-        """
-        found: list[Bcp2Message | RemoteError] = []
-        self.more = False
+    def line(self, line: bytes) -> None:
+        """Take the next line, without its CRLF."""
         if self.closed:
-            return found
-        if self._rest:
-            data, self._rest = self._rest + data, b""
-        at = 0
+            return
         try:
-            while at < len(data):
-                if most and len(found) >= most:
-                    self._rest, self.more = data[at:], True
-                    break
-                if self._head is not None:
-                    at = self._take_body(self._head, data, at, found)
-                elif not self._block.lines and (
-                    (self._files and (end := self._take_data(data, at, found)))
-                    or (end := self._take_block(data, at, found))
-                ):
-                    at = end
-                else:
-                    at = self._take_line(data, at, found)
+            if not line and self._block.lines:
+                self._begin()
+            else:
+                self._block.add(line)
         except RemoteError as error:
-            error.cseq = number(self._block.take())
-            found.append(error.as_value())
-            self.closed = True
-            self._rest = b""
-        return found
+            self._fail(error)
 
-    def _take_data(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
-        """Take a usual head of DATA at `at`, with the body if that is there; where it ends, or 0."""
-        head = read_data_head(data, at)
-        if head is None or head.length > self._limits.chunk:
-            return 0
-        end = head.end + head.length
-        if end <= len(data):
-            found.append(Data(head.id, head.offset, _part(data, head.end, end)))
-            return end
-        self._head = _Head(Data, {"id": head.id, "offset": head.offset}, None, [])
-        self._missing = head.length
-        return head.end
+    def begin_line(self, rest: bytes) -> bytes:
+        """Check `rest`, the beginning of a line; return what to keep of it until more comes."""
+        if self.closed:
+            return b""
+        try:
+            self._block.check(rest.removesuffix(b"\r"))
+        except RemoteError as error:
+            self._fail(error)
+            return b""
+        return rest
 
-    def _take_block(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
-        """Take the block at `at` if all of it is there and each line is fine; where it ends, or 0.
+    def body(self, data: bytes, at: int = 0) -> int:
+        """Take the bytes of a body in `data` from `at` on; return where they end.
 
-        It saves taking the lines one by one, which alone says what is wrong with one. Raises
-        RemoteError for what cannot be read on.
+        The bytes of a body that has no reader are dropped.
         """
+        head = self._head
+        assert head is not None
+        end = min(at + self._missing, len(data))
+        self._missing -= end - at
+        if head.error is None and head.kind is not None and head.kind.body is not None:
+            part, parts = _part(data, at, end), self._parts
+            if parts and len(parts[-1]) < SMALL_PART:
+                parts[-1] = b"".join((parts[-1], part))
+            else:
+                parts.append(part)
+        if not self._missing:
+            self._finish(head)
+        return end
+
+    def block(self, data: bytes, at: int) -> int:
+        """Take the block at `at` in one step if all of it is there and each line is well formed.
+
+        `line` alone says what is wrong with a block. What is there of a body behind it is taken too.
+
+        Returns: where the bytes that were taken end; 0 if the block is to be taken line by line.
+        """
+        if self._block.lines:
+            return 0
+        if self._files and (end := self._take_data(data, at)):
+            return end
         limits = self._limits
         end = data.find(b"\r\n\r\n", at, at + limits.header_block)
         if end < 0:
@@ -233,24 +236,32 @@ class StrictDecoder:
         ):
             return 0
         self._block.lines = lines
-        self._begin(found)
-        return end + 4
+        try:
+            self._begin()
+        except RemoteError as error:
+            self._fail(error)
+        end += 4
+        return end if self._head is None or end == len(data) else self.body(data, end)
 
-    def _take_line(self, data: bytes, at: int, found: list[Bcp2Message | RemoteError]) -> int:
-        """Take the line at `at`; where it ends. Raises RemoteError for what cannot be read on."""
-        most = self._block.longest
-        end = data.find(b"\r\n", at, at + most + 2)
-        if end < 0:
-            self._block.check(data[at : at + most + 2].removesuffix(b"\r"))
-            self._rest = data[at:]
-            return len(data)
-        if end == at and self._block.lines:
-            self._begin(found)
-        else:
-            self._block.add(data[at:end])
-        return end + 2
+    def _take_data(self, data: bytes, at: int) -> int:
+        """Take a usual head of DATA at `at`, with the body if that is there; where it ends, or 0."""
+        head = read_data_head(data, at)
+        if head is None or head.length > self._limits.chunk:
+            return 0
+        end = head.end + head.length
+        if end <= len(data):
+            self.found.append(Data(head.id, head.offset, _part(data, head.end, end)))
+            return end
+        self._head = _Head(Data, {"id": head.id, "offset": head.offset}, None, [])
+        self._missing = head.length
+        return head.end if head.end == len(data) else self.body(data, head.end)
 
-    def _begin(self, found: list[Bcp2Message | RemoteError]) -> None:
+    def _fail(self, error: RemoteError) -> None:
+        error.cseq = number(self._block.take())
+        self.found.append(error.as_value())
+        self.closed = True
+
+    def _begin(self) -> None:
         """Read the block that is whole. Raises RemoteError for what cannot be read on."""
         lines = self._block.lines
         method, rest = read_start(lines)
@@ -275,38 +286,32 @@ class StrictDecoder:
             error = trouble.as_value()
         self._head = _Head(kind, values, error, self._block.take())
         if not self._missing:
-            self._finish(self._head, found)
+            self._finish(self._head)
 
-    def _take_body(
-        self, head: _Head, data: bytes, at: int, found: list[Bcp2Message | RemoteError]
-    ) -> int:
-        """Take what there is of a body; where it ends. What nobody will read is not kept."""
-        end = min(at + self._missing, len(data))
-        self._missing -= end - at
-        if head.error is None and head.kind is not None and head.kind.body is not None:
-            part, parts = _part(data, at, end), self._parts
-            if parts and len(parts[-1]) < SMALL_PART:
-                parts[-1] = b"".join((parts[-1], part))
-            else:
-                parts.append(part)
-        if not self._missing:
-            self._finish(head, found)
-        return end
-
-    def _finish(self, head: _Head, found: list[Bcp2Message | RemoteError]) -> None:
-        """The message is whole, or what is wrong with it known."""
+    def _finish(self, head: _Head) -> None:
+        """Add the message, which is whole, or its error."""
         body, self._parts, self._head = b"".join(self._parts), [], None
         error, kind = head.error, head.kind
         if error is None and kind is not None:
             try:
                 if kind.body is not None:
                     head.values[kind.body.attribute] = kind.body.read(body)
-                found.append(kind(**head.values))
+                self.found.append(kind(**head.values))
             except RemoteError as trouble:
                 error = trouble
         if error is not None:
             error.cseq = number(head.lines)
-            found.append(error.as_value())
+            self.found.append(error.as_value())
+
+
+def decode(sender: Sender, data: bytes, limits: Limits = DEFAULTS) -> Bcp2Message:
+    """Return the message of which `data` consists. Raises ValueError if it is not exactly one."""
+    parser = StrictParser(sender, limits)
+    end = parser.block(data, 0)
+    found = parser.found[0] if parser.found else None
+    if end != len(data) or found is None or isinstance(found, RemoteError):
+        raise ValueError(f"not one message: {data!r}")
+    return found
 
 
 def number(lines: list[bytes]) -> int | None:

@@ -13,13 +13,14 @@ from zope.interface import implementer
 
 from chatproto.client.calls.plain_calls import Door
 from chatproto.identity.keys import Identity
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Msg, MsgAck, Quit
 from chatproto.wire.classic import Sender
 from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.plain_blocks import encode as encode_block
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.identity.ends import Stranger
 from tests.limits import DEFAULTS
 from tests.net import Net, Wire, joined
@@ -183,7 +184,7 @@ class Far:
         self.deaf = False  # reads nothing
         self.gone = False  # closes once all is said
         self._stranger = Stranger.of(client, identity)
-        self._decoder = StrictDecoder(self.sender, DEFAULTS)
+        self._decoder = StrictReceiver(self.sender, DEFAULTS)
         self._client = client
         self._out = bytearray()
         self._begun = False
@@ -255,7 +256,7 @@ class Far:
     def _take(self) -> None:
         try:
             while data := self._stranger.connection.recv(1 << 16):
-                for message in self._decoder.feed(data):
+                for message in self._decoder.read(data):
                     self.messages.append(message)
                     self.hear(message)
         except SSL.WantReadError:

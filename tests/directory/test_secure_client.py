@@ -20,13 +20,14 @@ from chatproto.directory.client_registration import ClientRegistration
 from chatproto.directory.secure_client import FOR_NOW, SecureServer
 from chatproto.directory.server_connection import PING_BURST, READ_BURST
 from chatproto.net.handshake import Handshake
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.net.tls_connection import MESSAGES_AT_ONCE
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Cause, Reason
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 from tests.net import Net, Wire
 
@@ -116,12 +117,12 @@ class Case(SynchronousTestCase):
     def accept(self) -> Wire:
         """The connection that is asked for comes about, and its handshake is done."""
         self.wire = self.net.accept()
-        self.read = StrictDecoder(Sender.CLIENT, DEFAULTS)
+        self.read = StrictReceiver(Sender.CLIENT, DEFAULTS)
         self.wire.protocol._wrappedProtocol.handshakeCompleted()
         return self.wire
 
     def wrote(self) -> list[Any]:
-        return list(self.read.feed(self.wire.new()))
+        return list(self.read.read(self.wire.new()))
 
     def says(self, *messages: Bcp2Message) -> None:
         self.wire.says(b"".join(map(encode, messages)))

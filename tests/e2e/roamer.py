@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from chatproto.identity.keys import Identity, new_identity
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error, Ping
 from chatproto.wire.classic import Sender
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.e2e.tls_wires import dial
 
 ROOM = "#tea"
@@ -27,7 +28,7 @@ class Ear:
         self.lines: list[str] = []
         self._pushed: list[Any] = []
         self._connection = dial(port, folder, identity)
-        self._decoder = StrictDecoder(Sender.SERVER)
+        self._decoder = StrictReceiver(Sender.SERVER)
 
     def close(self) -> None:
         self._connection.shutdown(socket.SHUT_RDWR)
@@ -70,7 +71,7 @@ class Ear:
         chunk = self._connection.recv(65536)
         if not chunk:
             raise EOFError
-        found: list[Any] = self._decoder.feed(chunk)
+        found: list[Any] = self._decoder.read(chunk)
         self.seen += [
             (one.id, one.text)
             for one in found

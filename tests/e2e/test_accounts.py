@@ -13,10 +13,11 @@ import pexpect  # type: ignore[import-untyped]
 import pytest
 
 from chatproto.identity.keys import new_identity
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.classic import Sender
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.e2e.harness import LIMIT, TWISTD, JsonClient, Stage
 from tests.e2e.tls_wires import dial
 
@@ -122,7 +123,7 @@ def test_an_account_takes_its_name_over_with_a_new_key(stage: Stage, file: Path)
 def test_three_wrong_passwords_are_enough_for_a_minute(stage: Stage, file: Path) -> None:
     _, port = stage.server("--auth", f"argon2:{file}")
     identity = new_identity()
-    read = StrictDecoder(Sender.SERVER)
+    read = StrictReceiver(Sender.SERVER)
     with dial(port, stage.folder, identity) as wire:
         for number in range(1, 6):
             wire.sendall(
@@ -130,7 +131,7 @@ def test_three_wrong_passwords_are_enough_for_a_minute(stage: Stage, file: Path)
             )
         got: list[object] = []
         while len(got) < 5:
-            got += read.feed(wire.recv(65536))
+            got += read.read(wire.recv(65536))
     assert got[:3] == [Error(403, 1), Error(403, 2), Error(403, 3)]
     for number, answer in enumerate(got[3:], 4):
         assert isinstance(answer, Error)

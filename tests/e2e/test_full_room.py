@@ -17,10 +17,11 @@ from pathlib import Path
 import pytest
 
 from chatproto.identity.keys import new_identity
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message, Ping, PingAck
 from chatproto.wire.classic import Sender
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.e2e.harness import LIMIT, Stage
 from tests.e2e.tls_wires import context
 
@@ -50,19 +51,19 @@ class Seat:
         self.gone: list[str] = []
         self.acks = 0
         self.ended = False
-        self._decoder = StrictDecoder(Sender.SERVER)
+        self._decoder = StrictReceiver(Sender.SERVER)
         self.ask(bcp2_server.Register(1, name, 5000), bcp2_server.RegAck)
         self.ask(bcp2_rooms.Join(2, ROOM), bcp2_rooms.JoinAck)
 
     def ask(self, message: Bcp2Message, wanted: type[Bcp2Message]) -> None:
         """Send a request, and read until it is answered."""
         self.wire.sendall(encode(message))
-        while not any(isinstance(one, wanted) for one in self._decoder.feed(self.wire.recv(65536))):
+        while not any(isinstance(one, wanted) for one in self._decoder.read(self.wire.recv(65536))):
             pass
 
     def read_some(self) -> None:
         """Wait for something, and take it in."""
-        for message in self._decoder.feed(self.wire.recv(65536)):
+        for message in self._decoder.read(self.wire.recv(65536)):
             self._take(message)
 
     def read(self) -> None:
@@ -78,7 +79,7 @@ class Seat:
                 if not data:
                     self.ended = True
                     return
-                for message in self._decoder.feed(data):
+                for message in self._decoder.read(data):
                     self._take(message)
 
     def _take(self, message: object) -> None:

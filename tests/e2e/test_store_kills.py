@@ -16,10 +16,11 @@ from typing import TypeVar
 
 import pytest
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_rooms, bcp2_server
 from chatproto.wire.bcp2_common import Error
 from chatproto.wire.classic import Sender
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.e2e.harness import LIMIT, Program, Stage, free_port
 from tests.e2e.tls_wires import dial
 
@@ -125,7 +126,7 @@ class Asker:
 
     def __init__(self, port: int, folder: Path) -> None:
         self._connection = dial(port, folder)
-        self._decoder = StrictDecoder(Sender.SERVER)
+        self._decoder = StrictReceiver(Sender.SERVER)
         self.said: list[tuple[int, str]] = []
 
     def __enter__(self) -> Asker:
@@ -142,7 +143,7 @@ class Asker:
             chunk = self._connection.recv(65536)
             if not chunk:
                 raise EOFError
-            for answer in self._decoder.feed(chunk):
+            for answer in self._decoder.read(chunk):
                 if isinstance(answer, bcp2_rooms.Said) and answer.cseq == number:
                     self.said.append((answer.id, answer.text))
                 elif getattr(answer, "cseq", None) == number:

@@ -21,6 +21,7 @@ from chatproto.directory.answers import Directory
 from chatproto.identity.pins import PinFile, PinTrouble
 from chatproto.nearby.messages import read_datagram
 from chatproto.net.clock import Wall
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.server.factory import ChatFactory
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.stores.memory import MemoryRegistry
@@ -104,16 +105,16 @@ def classic(data: bytes) -> None:
 def keyed(data: bytes) -> None:
     """Messages inside TLS: the same however they are cut, and each survives its own encoding."""
     for sender in Sender:
-        whole, cut = strict.StrictDecoder(sender), strict.StrictDecoder(sender)
-        once = whole.feed(data[1:])
+        whole, cut = StrictReceiver(sender), StrictReceiver(sender)
+        once = whole.read(data[1:])
         parts: list[Any] = []
         for piece in pieces(data):
-            parts += cut.feed(piece)
+            parts += cut.read(piece)
         kinds = [type(one) for one in once]
         assert kinds == [type(one) for one in parts], (once, parts)
         for message in once:
             if not isinstance(message, RemoteError):
-                again = strict.StrictDecoder(sender).feed(strict.encode(message))
+                again = StrictReceiver(sender).read(strict.encode(message))
                 assert [repr(one) for one in again] == [repr(message)], (message, again)
 
 

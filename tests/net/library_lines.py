@@ -13,12 +13,18 @@ from chatproto.net.text_connection import TextConnection
 
 def library_data_received(self: Any, data: bytes) -> None:
     """Cut `data` as Twisted does; see `TextConnection` for what the subclasses expect beyond it."""
-    if "lineReceived" not in self.__dict__:
+    if self.delimiter == b"\n" and "lineReceived" not in self.__dict__:
         received = self.lineReceived
         self.lineReceived = lambda line: received(line.removesuffix(b"\r"))
     LineReceiver.dataReceived(self, data)
     if self.line_mode and self._buffer and not self.paused and not self._busyReceiving:
         self._buffer = self.unfinishedLine(self._buffer)
+
+
+def library_leave_raw_mode(self: Any, data: bytes, at: int) -> None:
+    """Give the library the bytes that are no raw data, also where a subclass has its `dataReceived`."""
+    self.line_mode = 1
+    library_data_received(self, data[at:])
 
 
 def library_data_received_bytewise(self: Any, data: bytes) -> None:
@@ -38,6 +44,7 @@ def cut_by_twisted(test: SynchronousTestCase, bytewise: bool = True) -> Callable
     patches = (
         test.patch(TextConnection, "dataReceived", received),
         test.patch(TextConnection, "clearLineBuffer", LineReceiver.clearLineBuffer),
+        test.patch(TextConnection, "leaveRawMode", library_leave_raw_mode),
     )
 
     def restore() -> None:

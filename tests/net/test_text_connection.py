@@ -36,13 +36,14 @@ class Recorded(TextConnection):
             self.transport.loseConnection()
 
     def rawDataReceived(self, data: bytes) -> None:
-        taken, rest = data[: self.raw_left], data[self.raw_left :]
-        self.raw_left -= len(taken)
+        taken = data[: self.raw_left]
+        end = len(taken)
+        self.raw_left -= end
         if self.calls[-1][0] == "raw":
             taken = self.calls.pop()[1] + taken
         self.calls.append(("raw", taken))
         if not self.raw_left:
-            self.setLineMode(rest)
+            self.leaveRawMode(data, end)
 
     def lineLengthExceeded(self, line: bytes) -> None:
         self.calls.append(("exceeded", b""))
@@ -55,6 +56,9 @@ class ByTheLibrary(Recorded):
     delimiter = b"\n"
     dataReceived = LineReceiver.dataReceived
     clearLineBuffer = LineReceiver.clearLineBuffer
+
+    def leaveRawMode(self, data: bytes, at: int) -> None:
+        self.setLineMode(data[at:])
 
     def lineReceived(self, line: bytes) -> None:
         super().lineReceived(line.removesuffix(b"\r"))

@@ -10,13 +10,14 @@ from twisted.python.failure import Failure
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.handshake import Handshake
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.net.tls_connection import ENDED, MESSAGES_AT_ONCE, NO_BCP2, TimedTlsConnection
 from chatproto.wire.bcp2_common import Bcp2Message, Ping, PingAck
 from chatproto.wire.bcp2_peer import MsgAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.reasons import Cause, Reason
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
@@ -85,7 +86,7 @@ class TlsConnectionTests(SynchronousTestCase):
         self.wire.says(b"".join(map(encode, messages)))
 
     def wrote(self) -> list[Any]:
-        return list(StrictDecoder(Sender.PEER).feed(self.wire.new()))
+        return list(StrictReceiver(Sender.PEER).read(self.wire.new()))
 
     @property
     def received(self) -> int:

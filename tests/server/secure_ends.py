@@ -19,6 +19,7 @@ from chatproto.directory.keyed import KeyedDirectory
 from chatproto.identity.keys import Identity, new_identity
 from chatproto.identity.tls import Tls
 from chatproto.net.handshake import Handshake
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.server.factory import ChatFactory
 from chatproto.server.listening import ListenSpec
 from chatproto.server.secure_side import SecureSide
@@ -27,7 +28,7 @@ from chatproto.stores.memory_names import MemoryNames
 from chatproto.wire import bcp2_server
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import Limits
 
 LOOPBACK = "tcp:0:interface=127.0.0.1"
@@ -46,11 +47,11 @@ class Client(Protocol):
         self.ready: Deferred[None] = Deferred()
         self.ended: Deferred[None] = Deferred()
         self.gone = False
-        self._decoder: StrictDecoder | None = None
+        self._decoder: StrictReceiver | None = None
 
     def secure(self, creator: Any) -> None:
         """Begin TLS."""
-        self._decoder = StrictDecoder(Sender.SERVER)
+        self._decoder = StrictReceiver(Sender.SERVER)
         self.transport.startTLS(creator, True)
 
     def handshakeCompleted(self) -> None:
@@ -65,7 +66,7 @@ class Client(Protocol):
     def dataReceived(self, data: bytes) -> None:
         self.bytes += data
         if self._decoder is not None:
-            found = self._decoder.feed(data)
+            found = self._decoder.read(data)
             assert not any(isinstance(one, RemoteError) for one in found), found
             self.got += found
 

@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.keyed import KeyedDirectory
 from chatproto.directory.registrations import ClientConnection
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.server.replica import Missed, Replica
 from chatproto.server.replica_snapshot import picture
 from chatproto.server.room_side import RoomSide
@@ -23,7 +24,6 @@ from chatproto.stores.shared import SharedMemory
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Message, Sender
 from chatproto.wire.errors import StoreTrouble
-from chatproto.wire.strict import StrictDecoder
 from tests.contracts.names import key
 from tests.limits import Limits
 
@@ -82,7 +82,7 @@ class Person:
         self.name = name
         self.got: list[Bcp2Message] = []
         self.gone = False
-        self._decoder = StrictDecoder(Sender.SERVER)
+        self._decoder = StrictReceiver(Sender.SERVER)
         server.secure.connections[self.visitor] = cast(Any, self)
 
     def ask(self, *messages: Bcp2Message) -> None:
@@ -93,7 +93,7 @@ class Person:
         self.got.append(message)
 
     def send(self, data: bytes) -> None:
-        self.got += cast(Any, self._decoder.feed(data))
+        self.got += cast(Any, self._decoder.read(data))
 
     def dismiss(self, message: Bcp2Message) -> None:
         self.got.append(message)

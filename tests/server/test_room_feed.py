@@ -10,6 +10,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.directory.registrations import ClientConnection, PushTo
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.server.room_feed import RoomFeed
 from chatproto.server.room_side import AT_ONCE, RoomSide
 from chatproto.server.secure_side import SecureSide
@@ -20,7 +21,7 @@ from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_server import Presence
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.contracts.names import key
 
 GUESTS = [cast(Any, f"g{number}") for number in range(5)]
@@ -89,7 +90,7 @@ class Seat:
         self.got: list[Bcp2Message] = []
         self.host = ""
         self._clock = clock
-        self._decoder = StrictDecoder(Sender.SERVER)
+        self._decoder = StrictReceiver(Sender.SERVER)
 
     def say(self, message: Bcp2Message) -> None:
         self.send(encode(message))
@@ -99,7 +100,7 @@ class Seat:
 
     def send(self, data: bytes) -> None:
         self._clock.rightNow += 0.0001
-        found = self._decoder.feed(data)
+        found = self._decoder.read(data)
         assert not any(isinstance(one, RemoteError) for one in found)
         self.got += cast(list[Bcp2Message], found)
 

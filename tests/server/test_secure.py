@@ -153,7 +153,7 @@ class Time(Served):
         alice = await self.register("alice")
         [theirs] = self.side.connections.values()
         alice.send(b"DANCE\r\nCSeq: 4\r\nContent-Length: 100\r\n\r\n")
-        await self.until(lambda: theirs._decoder.waiting == "body")
+        await self.until(lambda: theirs.unfinished == "body")
         for _ in range(3):
             self.pass_time(25)
             alice.send(b"x")

@@ -10,6 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.net.clock import Wall
 from chatproto.net.handshake import Handshake
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.session.effects import Opening
 from chatproto.session.ledger import MSG, LedgerTrouble, StreamEntry
 from chatproto.session.peer_messages import Called, PeerEvent
@@ -19,7 +20,7 @@ from chatproto.wire.bcp2_peer import Chat, ChatAck
 from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import Me
 from chatproto.wire.reasons import Cause, Reason
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 from tests.net import Wire, joined
 
@@ -93,7 +94,7 @@ class Case(SynchronousTestCase):
         self.shake = Shake(good)
         self.l = SecurePeerConnection(self.owner, self.clock, DEFAULTS, self.shake, called)
         self.wire = joined(self.l, Wire("10.0.0.2", 40000))
-        self.read = StrictDecoder(Sender.PEER, DEFAULTS)
+        self.read = StrictReceiver(Sender.PEER, DEFAULTS)
         if done:
             self.l.handshakeCompleted()
         return self.wire
@@ -111,4 +112,4 @@ class Case(SynchronousTestCase):
         self.wire.says(b"".join(map(encode, messages)))
 
     def wrote(self) -> list[Any]:
-        return list(self.read.feed(self.wire.new()))
+        return list(self.read.read(self.wire.new()))

@@ -16,6 +16,7 @@ from twisted.internet.protocol import Protocol as TwistedProtocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Address, Bcp2Message, Error, Ping, PingAck
 from chatproto.wire.bcp2_peer import Chat, ChatAck, Mode, Msg, MsgAck, Quit, Turn
@@ -23,7 +24,7 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.plain_blocks import Punch
 from chatproto.wire.plain_blocks import encode as encode_block
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import Limits
 from tests.simulation.channel import SimTls
 from tests.simulation.network import SimNetwork
@@ -75,7 +76,7 @@ class LiarLink(TwistedProtocol):
         self.about: Any = None  # what the owner made it for
         self.answers = 0
         self._handshake = SimTls(key).handshake(lambda shown: None)
-        self._decoder = StrictDecoder(sender, limits)
+        self._decoder = StrictReceiver(sender, limits)
         self._first, self._tls = first, tls
         self._begun = False
         self._read = b""
@@ -103,7 +104,7 @@ class LiarLink(TwistedProtocol):
             self._read_plainly(data)
             return
         if self._begun:
-            for message in self._decoder.feed(data):
+            for message in self._decoder.read(data):
                 if not isinstance(message, RemoteError) and not self.gone:
                     self.owner.link_heard(self, message)
             return

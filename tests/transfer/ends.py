@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 from chatproto.net.rate_limiter import RateLimiter
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.transfer.context import TransferNews, TransferTrouble
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.state import TransferState
@@ -17,7 +18,7 @@ from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS, Limits
 
 
@@ -85,7 +86,7 @@ class End:
         self.transfers = Transfers(
             self, self.work, self.records, self.limits, KEY, self.downloads, kept, self.limiter
         )
-        self.decoder = StrictDecoder(Sender.PEER, self.limits)
+        self.decoder = StrictReceiver(Sender.PEER, self.limits)
 
     def transfer_told(self, news: TransferNews | TransferTrouble) -> None:
         self.told.append(news)
@@ -114,7 +115,7 @@ class End:
 
     def hear(self, message: Bcp2Message) -> None:
         """Take it as the other sent it, through its bytes."""
-        for found in self.decoder.feed(encode(message, self.limits)):
+        for found in self.decoder.read(encode(message, self.limits)):
             assert not isinstance(found, RemoteError), found
             assert self.transfers.message(found, self.now), found
 
@@ -164,7 +165,7 @@ class Pair:
 
     def connect(self) -> None:
         for end in (self.a, self.b):
-            end.decoder = StrictDecoder(Sender.PEER, end.limits)
+            end.decoder = StrictReceiver(Sender.PEER, end.limits)
             end.transfers.resumed(end.now)
 
     def cut(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import (
     bcp2_common,
     bcp2_files,
@@ -14,7 +15,6 @@ from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fields import Contact
 from chatproto.wire.room_fields import Listed, Occupant
-from chatproto.wire.strict import StrictDecoder
 
 KEY = "sha256:" + "A2" * 26
 V6 = ("2001:db8::1", 5556)
@@ -148,4 +148,4 @@ MESSAGES: dict[Sender, list[Bcp2Message]] = {
 
 def decode(sender: Sender, data: bytes) -> list[Bcp2Message | RemoteError]:
     """Decode `data` with a new decoder."""
-    return StrictDecoder(sender).feed(data)
+    return StrictReceiver(sender).read(data)

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire.actions import ACTION, MARK, marked, split_mark, spoken
 from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.classic import Sender
 from chatproto.wire.dialects import CANON, DIALECTS, Me
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 
 ALICE = Me("alice", "127.0.0.1", 3000)
 
@@ -27,8 +28,8 @@ class ActionTests(SynchronousTestCase):
         data = encode(Msg(1, "2026-11-21T05:00:00Z", "hi", ACTION))
         self.assertIn(b"Kind: action\r\n", data)
         for kind in (b"action", b"dance", b"ACTION"):
-            decoder = StrictDecoder(Sender.PEER)
-            (message,) = decoder.feed(data.replace(b"Kind: action", b"Kind: " + kind))
+            decoder = StrictReceiver(Sender.PEER)
+            (message,) = decoder.read(data.replace(b"Kind: action", b"Kind: " + kind))
             assert isinstance(message, Msg)
             shown = "* hi" if kind == b"action" else "hi"
             self.assertEqual(spoken(marked(message.text, message.kind)), shown)

@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.transfer.names import safe_name
 from chatproto.transfer.offer import FileOffer, FolderOffer, from_wire, safe_files, to_wire
 from chatproto.wire import bcp2_rooms
 from chatproto.wire.bcp2_peer import Msg
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError, WireError
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 
 DATE = "2026-11-29T17:08:34.159Z"
@@ -28,7 +29,7 @@ def through(message: Any, sender: Sender) -> Any:
         data = encode(message)
     except (WireError, UnicodeEncodeError):
         return None
-    [found] = StrictDecoder(sender, DEFAULTS).feed(data)
+    [found] = StrictReceiver(sender, DEFAULTS).read(data)
     return None if isinstance(found, RemoteError) else found
 
 

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_files
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import LocalError, RemoteError
-from chatproto.wire.strict import StrictDecoder, encode, shown
+from chatproto.wire.strict import encode, shown
 from tests.limits import DEFAULTS
 from tests.wire.bcp2_samples import DATE, decode
 
@@ -93,10 +94,10 @@ class BodyTests(SynchronousTestCase):
     """A large body is not copied more than once."""
 
     def test_a_piece_that_comes_whole_is_the_body(self) -> None:
-        decoder = StrictDecoder(Sender.PEER)
+        decoder = StrictReceiver(Sender.PEER)
         body = bytes(65536)
-        decoder.feed(encode(bcp2_files.Data(1, 0, body)).removesuffix(body))
-        (message,) = decoder.feed(body)
+        decoder.read(encode(bcp2_files.Data(1, 0, body)).removesuffix(body))
+        (message,) = decoder.read(body)
         assert isinstance(message, bcp2_files.Data)
         self.assertIs(message.data, body)
 
@@ -104,9 +105,9 @@ class BodyTests(SynchronousTestCase):
         """A read may end in the middle of a head; what follows is not put behind it."""
         whole = encode(bcp2_files.Data(1, 0, bytes(65536)))
         for cut in (1, 5, 20, len(whole) - 65536 - 1):
-            decoder = StrictDecoder(Sender.PEER)
-            decoder.feed(whole[:cut])
-            (message,) = decoder.feed(whole[cut:])
+            decoder = StrictReceiver(Sender.PEER)
+            decoder.read(whole[:cut])
+            (message,) = decoder.read(whole[cut:])
             assert isinstance(message, bcp2_files.Data)
             self.assertEqual(len(message.data), 65536)
-            self.assertEqual(sys.getsizeof(decoder._rest), sys.getsizeof(b""))
+            self.assertEqual(sys.getsizeof(decoder._buffer), sys.getsizeof(b""))

@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import fast
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
 from chatproto.wire.fast import DataHead, fits_data, read_data_head, write_data_head
-from chatproto.wire.strict import LARGE_PART, StrictDecoder, encode, encode_apart
+from chatproto.wire.strict import LARGE_PART, encode, encode_apart
 from tests.limits import DEFAULTS
 
 HEAD = b"DATA\r\nID: 17\r\nOffset: 65536\r\nContent-Length: 5\r\n\r\n"
@@ -27,10 +28,10 @@ WORDS = NUMBERS.map(str) | st.sampled_from(
 
 
 def read(data: bytes) -> tuple[list[object], bool, str]:
-    decoder = StrictDecoder(Sender.PEER)
-    found: list[Bcp2Message | RemoteError] = decoder.feed(data)
+    decoder = StrictReceiver(Sender.PEER)
+    found: list[Bcp2Message | RemoteError] = decoder.read(data)
     outcome = [one.status if isinstance(one, RemoteError) else one for one in found]
-    return [*outcome], decoder.closed, decoder.waiting
+    return [*outcome], decoder.unreadable, decoder.unfinished
 
 
 class DataHeadTests(SynchronousTestCase):
@@ -80,7 +81,7 @@ class DataHeadTests(SynchronousTestCase):
             replace(DEFAULTS, header_block=fast.DATA_BLOCK - 1),
         ):
             self.assertFalse(fits_data(small))
-        (error,) = StrictDecoder(Sender.PEER, replace(DEFAULTS, headers=2)).feed(HEAD)
+        (error,) = StrictReceiver(Sender.PEER, replace(DEFAULTS, headers=2)).read(HEAD)
         assert isinstance(error, RemoteError)
         self.assertEqual(error.status, 413)
 
@@ -98,13 +99,13 @@ class ApartTests(SynchronousTestCase):
         for size in (LARGE_PART - 1, LARGE_PART, DEFAULTS.chunk):
             data = encode(Data(1, 0, bytes(size)))
             for came in (data, SLOW + data[len(b"DATA\r\n") :]):
-                (message,) = StrictDecoder(Sender.PEER).feed(came)
+                (message,) = StrictReceiver(Sender.PEER).read(came)
                 assert isinstance(message, Data)
                 self.assertEqual(message, Data(1, 0, bytes(size)))
                 if size < LARGE_PART:
                     self.assertIsInstance(message.data, bytes)
             self.assertEqual(
-                isinstance(StrictDecoder(Sender.PEER).feed(data)[0].data, memoryview),  # type: ignore[union-attr]
+                isinstance(StrictReceiver(Sender.PEER).read(data)[0].data, memoryview),  # type: ignore[union-attr]
                 size >= LARGE_PART,
             )
 
@@ -114,7 +115,7 @@ class ApartTests(SynchronousTestCase):
         sent = [Data(1, 65536 * at, body[at:] + body[:at]) for at in range(3)]
         whole = b"".join(map(encode, sent))
         cuts = sorted(min(cut, len(whole)) for cut in cuts)
-        decoder, found = StrictDecoder(Sender.PEER), list[object]()
+        decoder, found = StrictReceiver(Sender.PEER), list[object]()
         for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
-            found += decoder.feed(whole[start:stop])
+            found += decoder.read(whole[start:stop])
         self.assertTrue(found == sent)

@@ -6,10 +6,10 @@ import gc
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire.classic import Sender
 from chatproto.wire.codec import decode
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.strict import StrictDecoder
 
 BLOCKS = (
     b"RUBBISH\r\n\r\n",
@@ -44,7 +44,7 @@ class ErrorsAsValuesTests(SynchronousTestCase):
 
     def test_a_malformed_strict_block_leaves_no_cycle(self) -> None:
         for block in STRICT:
-            found = StrictDecoder(Sender.CLIENT).feed(block)
+            found = StrictReceiver(Sender.CLIENT).read(block)
             self.assertEqual([RemoteError], [type(item) for item in found])
             del found
             self.assertEqual(0, gc.collect(), block)

@@ -6,6 +6,7 @@ from itertools import takewhile
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import classic, codec, plain_blocks, strict
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Message, Sender
@@ -40,7 +41,7 @@ class ExampleTests(SynchronousTestCase):
         for sender, kinds in strict.SAYS.items():
             for kind in kinds:
                 shown = example(kind)
-                (message,) = strict.StrictDecoder(sender).feed(shown)
+                (message,) = StrictReceiver(sender).read(shown)
                 self.assertIsInstance(message, kind)
                 assert isinstance(message, Bcp2Message)
                 self.assertEqual(strict.encode(message), shown)

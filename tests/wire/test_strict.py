@@ -9,12 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_common, bcp2_peer, bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
 from chatproto.wire.errors import RemoteError
-from chatproto.wire.strict import SMALL_PART, StrictDecoder, encode
+from chatproto.wire.strict import SMALL_PART, encode
 from tests.limits import DEFAULTS, Limits
+from tests.net.library_lines import cut_by_twisted
 from tests.wire.bcp2_samples import DATE, MESSAGES, decode
 
 Outcome = Bcp2Message | tuple[int, int | None]
@@ -39,11 +41,11 @@ class SplitTests(SynchronousTestCase):
     def fed(
         self, sender: Sender, whole: bytes, cuts: list[int], limits: Limits = DEFAULTS
     ) -> tuple[list[Outcome], str, bool]:
-        decoder = StrictDecoder(sender, limits)
+        decoder = StrictReceiver(sender, limits)
         found: list[Bcp2Message | RemoteError] = []
         for start, stop in zip([0, *cuts], [*cuts, len(whole)], strict=True):
-            found += decoder.feed(whole[start:stop])
-        return outcomes(found), decoder.waiting, decoder.closed
+            found += decoder.read(whole[start:stop])
+        return outcomes(found), decoder.unfinished, decoder.unreadable
 
     @given(st.sampled_from(list(Sender)), st.data())
     def test_any_split_gives_the_same_messages(self, sender: Sender, data: st.DataObject) -> None:
@@ -61,15 +63,42 @@ class SplitTests(SynchronousTestCase):
         self.assertEqual(self.fed(sender, whole, cuts, limits), at_once)
         self.assertEqual(self.fed(sender, whole, list(range(len(whole))), limits), at_once)
 
+    @given(st.sampled_from(list(Sender)), SOUP, st.sampled_from([DEFAULTS, SMALL]), st.data())
+    def test_library_that_cuts_lines_byte_by_byte_gives_the_same(
+        self, sender: Sender, whole: bytes, limits: Limits, data: st.DataObject
+    ) -> None:
+        at_once = self.fed(sender, whole, [], limits)
+        cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=8)))
+        restore = cut_by_twisted(self)
+        try:
+            self.assertEqual(self.fed(sender, whole, [], limits), at_once)
+            self.assertEqual(self.fed(sender, whole, cuts, limits), at_once)
+        finally:
+            restore()
+
+    @given(st.sampled_from(list(Sender)), SOUP, st.integers(1, 3))
+    def test_reading_a_few_at_a_time_gives_the_same(
+        self, sender: Sender, whole: bytes, most: int
+    ) -> None:
+        receiver = StrictReceiver(sender)
+        found = receiver.read(whole, most)
+        self.assertLessEqual(len(found), most)
+        while receiver.stopped:
+            more = receiver.read(b"", most)
+            self.assertLessEqual(len(more), most)
+            found += more
+        outcome = outcomes(found), receiver.unfinished, receiver.unreadable
+        self.assertEqual(outcome, self.fed(sender, whole, []))
+
 
 class ReadingTests(SynchronousTestCase):
     def ended(self, data: bytes, sender: Sender = Sender.CLIENT) -> Outcome:
         """The one outcome of `data`, after which nothing more is read."""
-        decoder = StrictDecoder(sender)
-        (outcome,) = outcomes(decoder.feed(data))
-        self.assertTrue(decoder.closed, data)
-        self.assertEqual(decoder.feed(encode(bcp2_common.Ping(1))), [])
-        self.assertEqual(decoder.waiting, "")
+        decoder = StrictReceiver(sender)
+        (outcome,) = outcomes(decoder.read(data))
+        self.assertTrue(decoder.unreadable, data)
+        self.assertEqual(decoder.read(encode(bcp2_common.Ping(1))), [])
+        self.assertEqual(decoder.unfinished, "")
         return outcome
 
     def test_headers_are_read_without_regard_to_case_and_unknown_ones_ignored(self) -> None:
@@ -102,10 +131,10 @@ class ReadingTests(SynchronousTestCase):
             more = b"".join(b"X%d: 1\r\n" % number for number in range(count - 1))
             data = b"PING\r\nCSeq: 1\r\n" + more + b"\r\n"
             for size in (len(data), 7, 1):
-                decoder = StrictDecoder(Sender.CLIENT)
+                decoder = StrictReceiver(Sender.CLIENT)
                 found: list[Bcp2Message | RemoteError] = []
                 for at in range(0, len(data), size):
-                    found += decoder.feed(data[at : at + size])
+                    found += decoder.read(data[at : at + size])
                 self.assertEqual(outcomes(found), [outcome], (count, size))
 
     def test_a_number_that_could_not_be_repeated_is_none(self) -> None:
@@ -150,10 +179,10 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(decode(Sender.CLIENT, data * 2), [bcp2_common.Ping(1)] * 2)
 
     def test_it_says_what_it_waits_for(self) -> None:
-        decoder = StrictDecoder(Sender.PEER)
+        decoder = StrictReceiver(Sender.PEER)
         data = encode(bcp2_peer.Msg(1, DATE, "hello"))
         head = data.index(b"hello")
-        seen = [(decoder.feed(data[at : at + 1]), decoder.waiting)[1] for at in range(len(data))]
+        seen = [(decoder.read(data[at : at + 1]), decoder.unfinished)[1] for at in range(len(data))]
         self.assertEqual(seen, ["block"] * (head - 1) + ["body"] * 5 + [""])
 
 
@@ -162,15 +191,15 @@ class LimitTests(SynchronousTestCase):
 
     def refused(self, data: bytes, sender: Sender = Sender.CLIENT) -> int | None:
         """The number with which `data` is refused as too large, the connection with it."""
-        decoder = StrictDecoder(sender, self.limits)
-        (error,) = decoder.feed(data)
+        decoder = StrictReceiver(sender, self.limits)
+        (error,) = decoder.read(data)
         assert isinstance(error, RemoteError)
         self.assertEqual(error.status, 413)
-        self.assertTrue(decoder.closed)
+        self.assertTrue(decoder.unreadable)
         return error.cseq
 
     def taken(self, data: bytes, sender: Sender = Sender.CLIENT) -> None:
-        (message,) = StrictDecoder(sender, self.limits).feed(data)
+        (message,) = StrictReceiver(sender, self.limits).read(data)
         self.assertNotIsInstance(message, RemoteError)
 
     def test_a_line_too_long(self) -> None:
@@ -203,38 +232,38 @@ class LimitTests(SynchronousTestCase):
     def test_nothing_raises_or_is_kept_past_a_limit(
         self, sender: Sender, chunks: list[bytes]
     ) -> None:
-        decoder = StrictDecoder(sender, self.limits)
+        decoder = StrictReceiver(sender, self.limits)
         body = self.limits.body_from_server if sender is Sender.SERVER else 10
         for chunk in chunks:
-            decoder.feed(chunk)
-            lines = len(decoder._rest) + sum(map(len, decoder._block.lines))
+            decoder.read(chunk)
+            lines = len(decoder._buffer) + sum(map(len, decoder._parser._block.lines))
             self.assertLessEqual(lines, self.limits.header_block + 2)
-            self.assertLessEqual(sum(map(len, decoder._parts)), body)
-            if decoder.closed:
+            self.assertLessEqual(sum(map(len, decoder._parser._parts)), body)
+            if decoder.unreadable:
                 self.assertEqual(lines, 0)
 
     def test_a_body_that_nobody_reads_is_not_kept(self) -> None:
-        decoder = StrictDecoder(Sender.SERVER)
-        decoder.feed(b"DANCE\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100_000)
-        self.assertEqual((decoder._parts, decoder.waiting), ([], "body"))
+        decoder = StrictReceiver(Sender.SERVER)
+        decoder.read(b"DANCE\r\nContent-Length: 200000\r\n\r\n" + b"x" * 100_000)
+        self.assertEqual((decoder._parser._parts, decoder.unfinished), ([], "body"))
 
     def test_a_body_in_drops_takes_little_more_than_its_size(self) -> None:
-        decoder = StrictDecoder(Sender.PEER)
-        decoder.feed(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")
+        decoder = StrictReceiver(Sender.PEER)
+        decoder.read(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")
         for _ in range(32_767):
-            decoder.feed(b"xy")
-        self.assertLess(sum(map(sys.getsizeof, decoder._parts)), 65536 + 2 * SMALL_PART)
-        (message,) = decoder.feed(b"xy")
+            decoder.read(b"xy")
+        self.assertLess(sum(map(sys.getsizeof, decoder._parser._parts)), 65536 + 2 * SMALL_PART)
+        (message,) = decoder.read(b"xy")
         assert isinstance(message, bcp2_peer.Msg)
         self.assertEqual(message.text, "xy" * 32_768)
 
     def test_a_large_piece_is_kept_as_it_came(self) -> None:
         """Keep large pieces as they came: nothing is copied until the body is complete."""
-        decoder = StrictDecoder(Sender.PEER)
-        decoder.feed(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")
+        decoder = StrictReceiver(Sender.PEER)
+        decoder.read(b"MSG\r\nID: 1\r\nDate: 2026-11-21T05:00:00Z\r\nContent-Length: 65536\r\n\r\n")
         pieces = [bytes([letter]) * 16384 for letter in b"abc"]
         for piece in pieces:
-            decoder.feed(piece)
+            decoder.read(piece)
         self.assertTrue(
-            all(kept is piece for kept, piece in zip(decoder._parts, pieces, strict=True))
+            all(kept is piece for kept, piece in zip(decoder._parser._parts, pieces, strict=True))
         )

@@ -21,12 +21,13 @@ from chatproto.client.settings import ClientSettings
 from chatproto.directory.answer import ServerRefused
 from chatproto.directory.client import ServerUnreachable
 from chatproto.directory.room_client import RoomClient
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.server.room_side import RoomSide
 from chatproto.session.ledger import Ledger
 from chatproto.stores.memory_rooms import MemoryRooms
 from chatproto.wire.bcp2_common import Bcp2Message, Error
 from chatproto.wire.classic import Sender
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.client.codes import coded
 from tests.client.typing_person import made
 from tests.limits import DEFAULTS, Limits
@@ -42,13 +43,13 @@ class Guest:
         self.host = "10.0.0.1"
         self.client_id: str | None = client_id
         self._line = line
-        self._read = StrictDecoder(Sender.SERVER, DEFAULTS)
+        self._read = StrictReceiver(Sender.SERVER, DEFAULTS)
 
     def say(self, message: Bcp2Message) -> None:
         self.send(encode(message))
 
     def send(self, data: bytes) -> None:
-        self._line.answers += [(self, message) for message in self._read.feed(data)]
+        self._line.answers += [(self, message) for message in self._read.read(data)]
 
 
 class Line:

@@ -15,6 +15,7 @@ from chatproto.directory.bridge_result import BridgeResult
 from chatproto.directory.client import ClassicServer, ServerUnreachable
 from chatproto.directory.secure_client import SecureServer
 from chatproto.net.handshake import Handshake
+from chatproto.net.strict_receiver import StrictReceiver
 from chatproto.wire import bcp2_server
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.classic import Sender
@@ -22,7 +23,7 @@ from chatproto.wire.dialects import Me
 from chatproto.wire.errors import LocalError
 from chatproto.wire.fields import Contact
 from chatproto.wire.reasons import Cause, Reason
-from chatproto.wire.strict import StrictDecoder, encode
+from chatproto.wire.strict import encode
 from tests.limits import DEFAULTS
 from tests.net import Net, Wire
 
@@ -163,12 +164,12 @@ class SecureTests(SynchronousTestCase):
 
     def accept(self) -> Wire:
         self.wire = self.net.accept()
-        self.read = StrictDecoder(Sender.CLIENT, DEFAULTS)
+        self.read = StrictReceiver(Sender.CLIENT, DEFAULTS)
         self.wire.protocol._wrappedProtocol.handshakeCompleted()
         return self.wire
 
     def wrote(self) -> list[Any]:
-        return list(self.read.feed(self.wire.new()))
+        return list(self.read.read(self.wire.new()))
 
     def says(self, message: Bcp2Message) -> None:
         self.wire.says(encode(message))
