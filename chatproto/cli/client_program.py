@@ -36,7 +36,6 @@ from chatproto.client.settings import ClientSettings
 from chatproto.client.shared_port import shared_port
 from chatproto.client.trust_store import TrustStore
 from chatproto.identity.tls import Tls
-from chatproto.nearby.ports import Ports
 from chatproto.net.clock import use_monotonic_time, wall
 from chatproto.net.resolver import use_system_resolver
 from chatproto.stdio.input import LineInput
@@ -93,6 +92,8 @@ def make_client(
         storage = Storage(worker, options["home"], options["downloads"])
 
     def beacons(context: Context, trust: TrustStore, came: Signal[str]) -> Neighbours:
+        from chatproto.nearby.ports import Ports  # only with --beacon: start-up
+
         return Neighbours(context, trust, came, partial(Ports, reactor))
 
     return build_client(
@@ -281,7 +282,9 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         sys.__stdout__,
         Output(reactor, fd),
         ui,
-        Styles(colours_wanted(options["color"], os.environ, colours_of(fd)), options["colors"]),
+        Styles(
+            colours_wanted(options["color"], os.environ, lambda: colours_of(fd)), options["colors"]
+        ),
         TypedHistory(None if options["no-log"] else options["home"] / "history"),
         ui.candidates,
         encoding_for(os.environ),

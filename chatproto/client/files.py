@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from twisted.internet.interfaces import IDelayedCall
 
@@ -18,11 +19,13 @@ from chatproto.transfer.rates import byte_rate
 from chatproto.transfer.records import Record, Records, of
 from chatproto.transfer.sources import RECORDS
 from chatproto.transfer.state import ACTIVE, ENDED, TransferState
-from chatproto.transfer.transfers import Transfers
 from chatproto.wire.bcp2_common import Bcp2Message
 from chatproto.wire.bcp2_files import Data
 from chatproto.wire.errors import LocalError
 from chatproto.wire.reasons import NO_TRANSFER, Cause, Reason, reason_of
+
+if TYPE_CHECKING:
+    from chatproto.transfer.transfers import Transfers
 
 SHOWN_EVERY = 1.0
 """Seconds between two events of one transfer that goes on."""
@@ -87,6 +90,8 @@ class Files:
 
     def of(self, key: str, name: str) -> PersonFiles:
         """The files between us and `key`, who is called `name`."""
+        from chatproto.transfer.transfers import Transfers  # not before the first peer: start-up
+
         person = self._people.get(key)
         if person is None:
             person = PersonFiles(

@@ -9,6 +9,7 @@ and on the clock of the machine that nobody can set, and what is kept moves by t
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
 from chatproto.net.clock import Monotonic, elapsed
@@ -22,6 +23,15 @@ LEAST = 1.0
 BOOT = Path("/proc/sys/kernel/random/boot_id")
 
 
+@lru_cache(maxsize=1)
+def _boot(path: Path) -> str:
+    """Return the id of this boot of the machine, empty if there is none; it cannot change meanwhile."""
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        return ""
+
+
 @value_class
 class Seen:
     """The moment of a store's last write: `at` by the program's clock, `up` by that of the boot `boot`."""
@@ -33,11 +43,7 @@ class Seen:
     @classmethod
     def now(cls, at: Monotonic) -> Seen:
         """Return the present moment, which is `at`."""
-        try:
-            boot = BOOT.read_text(encoding="ascii").strip()
-        except (OSError, ValueError):
-            boot = ""
-        return cls(at, elapsed(), boot)
+        return cls(at, elapsed(), _boot(BOOT))
 
     def text(self) -> str:
         """Return it as a store keeps it."""

@@ -104,6 +104,7 @@ def help_answer(asked: str = "") -> CommandOutput:
         lines = [*map(_help_line, (ROWS[name] for name in FIRST)), *_FIRST_SCREEN]
         data["topics"] = {name: list(topic.commands) for name, topic in TOPICS.items()}
     elif asked.lower() in TOPICS:
+        data["topic"] = asked.lower()
         topic = TOPICS[asked.lower()]
         rows = [ROWS[name] for name in topic.commands]
         lines = [*map(_help_line, rows), *topic.lines]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.wire.values import value_class
 
 
@@ -18,17 +19,29 @@ class HelpTopic:
 FIRST = ("chat", "msg", "accept", "decline", "join", "send", "switch", "who", "quit")
 """Commands on the first screen of /help."""
 
-KEYS = (
-    "Enter              send the line",
-    "Tab                complete a command, name, room or path",
-    "Up, Down           earlier lines (Ctrl-R searches them)",
-    "Alt-1 to Alt-9     switch to a conversation or room, Alt-n to the next unread",
-    "Alt-a Alt-d Alt-v  accept, decline, or verify the caller first",
-    "Ctrl-X Ctrl-E      write the line in $EDITOR",
-    "Ctrl-C             clear the line, twice within 2 s: quit",
-    "Ctrl-D             quit, if the line is empty",
-    "With --ui plain the terminal edits the line, and Ctrl-C or Ctrl-D quits.",
-)
+_KEY_COLUMN = 18
+"""Characters for the names of keys in /help keys; longer ones push their help to the right."""
+
+
+def key_lines(keys: Keymap) -> tuple[str, ...]:
+    """Return the lines of /help keys, with the keys that the person has chosen."""
+    answers = " ".join(map(keys.shown, ("accept", "decline", "verify")))
+    rows = (
+        ("Enter", "send the line"),
+        (keys.shown("newline"), "begin another line of the same message"),
+        ("Tab", "complete a command, name, room or path"),
+        ("Up, Down", "earlier lines (Ctrl-R searches them)"),
+        ("Alt-1 to Alt-9", "switch to a conversation or room by its number"),
+        (keys.shown("unread"), "switch to the next one with unread lines"),
+        (answers, "accept, decline, or verify the caller first"),
+        (keys.shown("editor"), "write the line in $EDITOR"),
+        ("Ctrl-C", "clear the line, twice within 2 s: quit"),
+        ("Ctrl-D", "quit, if the line is empty"),
+        ("Ctrl-Z", "suspend the program, fg continues it"),
+    )
+    lines = (f"{key:{_KEY_COLUMN}} {about}" for key, about in rows)
+    return (*lines, "With --ui plain the terminal edits the line, and Ctrl-C or Ctrl-D quits.")
+
 
 TOPICS: dict[str, HelpTopic] = {
     "talk": HelpTopic(
@@ -68,7 +81,7 @@ TOPICS: dict[str, HelpTopic] = {
         ),
     ),
     "files": HelpTopic("files and folders", ("send", "files", "cancel")),
-    "keys": HelpTopic("keys of the keyboard, with --ui full", (), KEYS),
+    "keys": HelpTopic("keys of the keyboard, with --ui full", (), key_lines(USUAL_KEYS)),
     "more": HelpTopic(
         "encryption keys, paths and everything else",
         ("verify", "trust", "path", "nearby", "id", "register", "status", "drop", "help"),

@@ -60,16 +60,21 @@ class RebaseTests(SynchronousTestCase):
         self.assertEqual(Seen.read(now.text()), now)
 
 
+def boot(case: SynchronousTestCase, id: str) -> None:
+    """Have the machine of `case` started anew, under another `id`."""
+    path = Path(case.mktemp())
+    path.write_text(id)
+    case.patch(module, "BOOT", path)
+
+
 class StoreTests(SynchronousTestCase):
     """A server that is ended, and started again with another clock."""
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
-        self.boot = Path(self.mktemp())
-        self.patch(module, "BOOT", self.boot)
+        boot(self, "one")
         self.up = 100.0
         self.patch(module, "elapsed", lambda: self.up)
-        self.boot.write_text("one")
 
     def open(self, now: float) -> SqliteStore:
         return SqliteStore(self.path, "key", now=lambda: now)
@@ -113,12 +118,12 @@ class StoreTests(SynchronousTestCase):
         self,
     ) -> None:
         self.fill(NOW)
-        self.boot.write_text("two")
+        boot(self, "two")
         self.assertEqual(self.ages(0.0), (0.0, 0.0, 0.0, 0.0, 600.0, 60.0))
 
     def test_a_machine_that_starts_in_a_year_frees_no_id_at_once(self) -> None:
         self.fill(NOW)
-        self.boot.write_text("two")
+        boot(self, "two")
         used = self.ages(NOW + YEAR)[0]
         self.assertEqual(used, -OFF_COUNTS)
 
@@ -141,11 +146,9 @@ class LedgerTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.path = Path(self.mktemp())
-        self.boot = Path(self.mktemp())
-        self.patch(module, "BOOT", self.boot)
+        boot(self, "one")
         self.up = 100.0
         self.patch(module, "elapsed", lambda: self.up)
-        self.boot.write_text("one")
 
     def open(self, now: float) -> SqliteLedger:
         return SqliteLedger(self.path, now=lambda: now)
@@ -206,7 +209,7 @@ class LedgerTests(SynchronousTestCase):
 
     def test_a_machine_that_starts_in_a_year_gives_up_nothing(self) -> None:
         self.say(NOW)
-        self.boot.write_text("two")
+        boot(self, "two")
         self.assertEqual(self.age(NOW + YEAR), OFF_COUNTS)
         self.assertFalse(self.given_up(NOW + YEAR))
 
@@ -239,11 +242,9 @@ class PartTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         self.folder = Path(self.mktemp())
-        self.boot = Path(self.mktemp())
-        self.patch(module, "BOOT", self.boot)
+        boot(self, "one")
         self.up = 100.0
         self.patch(module, "elapsed", lambda: self.up)
-        self.boot.write_text("one")
 
     def start(self, now: float) -> Records:
         records = Records(self.folder)

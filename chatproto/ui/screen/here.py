@@ -30,6 +30,12 @@ class Here:
     waiting: bool = False
 
 
+def recipient(client: Client) -> str:
+    """Return the name of whoever gets the next line; empty if nobody does."""
+    all = client.calls.all
+    return all.current.name if all.current is not None else all.target_name
+
+
 def here(client: Client, waiting: bool = False) -> Here:
     """Return the recipient of the next line that is typed into `client`."""
     all = client.calls.all

@@ -33,7 +33,7 @@ from chatproto.ui.screen import folding
 from chatproto.ui.screen.attention import Attention
 from chatproto.ui.screen.file_bars import FileBars
 from chatproto.ui.screen.glyphs import Glyphs
-from chatproto.ui.screen.here import Here, here, prompt_line, standing
+from chatproto.ui.screen.here import Here, here, prompt_line, recipient, standing
 from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.own_lines import OwnLine, OwnLines
 from chatproto.ui.screen.questions import Question, QuestionQueue
@@ -88,7 +88,7 @@ class FullInterface:
         self._changed = changed
         self._on_full = on_full
         self._scrollback = Scrollback(
-            client.context.settings.client_id, columns, height, glyphs, time_format
+            client.context.settings.client_id, columns, height, glyphs, time_format, keys
         )
         self._tabs = Tabs()
         self._own = OwnLines()
@@ -265,16 +265,14 @@ class FullInterface:
         """Follow the target: what was said last where the next line goes now is shown."""
         if self._elsewhere:
             return
-        found = self._here()
-        where = found.name if found.kind in ("peer", "room", "away") else ""
-        before = self._tabs.current
+        where, before = recipient(self._client), self._tabs.current
         if where == before:
             return
         known = where in self._tabs.names()
         unread = self._tabs.look_at(where)
         if before:
             self._print_own(self._own.all())
-        if where and (known or found.kind != "room"):
+        if where and (known or not self._client.calls.all.room):
             most = max(LAST, min(unread + 2, 2 * LAST))
             said = list(self._client.messages.last(self._client.target, most))
             title = f"{inline(where)}: last lines"

@@ -27,9 +27,11 @@ from chatproto.ui.qr import qr_lines
 from chatproto.ui.screen.cells import cut
 from chatproto.ui.screen.folding import folded
 from chatproto.ui.screen.glyphs import UNICODE, Glyphs
+from chatproto.ui.screen.keymap import USUAL_KEYS, Keymap
 from chatproto.ui.screen.own_lines import OwnLine
 from chatproto.ui.screen.rows import label, plain_rows, rows, rule
 from chatproto.ui.screen.styles import Fragment, Line, person_style
+from chatproto.ui.topics import key_lines
 from chatproto.ui.view import plain_lines
 from chatproto.wire.actions import spoken
 
@@ -45,7 +47,7 @@ class Scrollback:
     """Lay out each event once, with day lines between.
 
     Args: own_id: one's own id. columns, height: return the size of the terminal. time_format: of
-    `strftime`, for the local time before each entry.
+    `strftime`, for the local time before each entry. keys: that the person has chosen.
     """
 
     def __init__(
@@ -55,7 +57,9 @@ class Scrollback:
         height: Callable[[], int],
         glyphs: Glyphs,
         time_format: str = "%H:%M",
+        keys: Keymap = USUAL_KEYS,
     ) -> None:
+        self._keys = keys
         self._own_id = own_id
         self._columns = columns
         self._height = height
@@ -68,6 +72,8 @@ class Scrollback:
         match event:
             case MessageReceived():
                 return self._message(event, now)
+            case CommandOutput(command="help") if event.data.get("topic") == "keys":
+                return plain_rows(key_lines(self._keys), self._columns())
             case CommandOutput():
                 lines = self._plain(event, now)
                 shown = plain_rows(lines, self._columns())

@@ -6,7 +6,7 @@ a style string for the prompt. Meaning never hangs on a style alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from zlib import crc32
 
@@ -68,17 +68,21 @@ def person_style(name: str) -> str:
     return f"person.{crc32(name.lower().encode()) % len(PEOPLE)}"
 
 
-def colours_wanted(choice: str, environ: Mapping[str, str], colours: int) -> int:
+def colours_wanted(choice: str, environ: Mapping[str, str], described: Callable[[], int]) -> int:
     """Return how many colours to use: 0, 8 or 256.
 
     Args: choice: `auto`, `always` or `never` (--color). environ: NO_COLOR, set and not empty, means
-    none (no-color.org). colours: what the terminal has, by its description.
+    none (no-color.org). described: return what the terminal has by its description, which is read only
+    where the environment does not tell.
     """
     if choice == "never":
         return 0
     if choice == "auto" and (environ.get("NO_COLOR") or environ.get("TERM", "") in ("", "dumb")):
         return 0
-    if environ.get("COLORTERM") or "256color" in environ.get("TERM", "") or colours >= 256:
+    if environ.get("COLORTERM") or "256color" in environ.get("TERM", ""):
+        return 256
+    colours = described()
+    if colours >= 256:
         return 256
     return 8 if colours >= 8 or choice == "always" else 0
 

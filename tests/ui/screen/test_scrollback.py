@@ -6,7 +6,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from chatproto.client.events import CommandOutput, MessageReceived, RoomChanged
 from chatproto.net.clock import EPOCH
+from chatproto.ui.commands import help_answer
 from chatproto.ui.screen.glyphs import ASCII, UNICODE, Glyphs
+from chatproto.ui.screen.keymap import read_keymap
 from chatproto.ui.screen.scrollback import Scrollback
 from chatproto.ui.screen.styles import Line
 from chatproto.wire.actions import ACTION, marked
@@ -39,6 +41,16 @@ class ScrollbackTests(SynchronousTestCase):
             self.assertFalse(any("█" in row for row in shown))
         low = [text(row) for row in made(height=14).event(VERIFY, EPOCH)]
         self.assertIn("enlarge the terminal", low[-1])
+
+    def test_help_names_the_keys_that_were_chosen(self) -> None:
+        keys = read_keymap({"accept": "f5", "editor": "ctrl-g", "unread": "alt-u"})
+        scrollback = Scrollback("alice", lambda: 80, lambda: 24, UNICODE, keys=keys)
+        shown = [text(row) for row in scrollback.event(help_answer("keys"), EPOCH)]
+        self.assertIn("  F5 Alt-d Alt-v     accept, decline, or verify the caller first", shown)
+        self.assertIn("  Ctrl-G             write the line in $EDITOR", shown)
+        self.assertIn("  Alt-u              switch to the next one with unread lines", shown)
+        usual = [text(row) for row in made().event(help_answer("keys"), EPOCH)]
+        self.assertEqual(usual, [f"  {line}" for line in help_answer("keys").lines])
 
     def test_every_time_has_the_chosen_format(self) -> None:
         muted = RoomChanged("#tea", "muted", id="bob", by="carol", until="1970-01-01T00:00:30Z")

@@ -36,15 +36,15 @@ class StyleTests(SynchronousTestCase):
             self.assertGreaterEqual((light + 0.05) / 0.05, 3.0, rgb)
 
     def test_no_colour_where_none_is_wanted(self) -> None:
-        self.assertEqual(colours_wanted("auto", XTERM, 256), 256)
-        self.assertEqual(colours_wanted("auto", {**XTERM, "NO_COLOR": "1"}, 256), 0)
-        self.assertEqual(colours_wanted("auto", {**XTERM, "NO_COLOR": ""}, 256), 256)
-        self.assertEqual(colours_wanted("auto", {"TERM": "dumb"}, 8), 0)
-        self.assertEqual(colours_wanted("auto", {"TERM": "linux"}, 8), 8)
-        self.assertEqual(colours_wanted("auto", {"TERM": "vt100"}, 0), 0)
-        self.assertEqual(colours_wanted("never", XTERM, 256), 0)
-        self.assertEqual(colours_wanted("always", {**XTERM, "NO_COLOR": "1"}, 256), 256)
-        self.assertEqual(colours_wanted("always", {"TERM": "vt100"}, 0), 8)
+        self.assertEqual(colours_wanted("auto", XTERM, lambda: 256), 256)
+        self.assertEqual(colours_wanted("auto", {**XTERM, "NO_COLOR": "1"}, lambda: 256), 0)
+        self.assertEqual(colours_wanted("auto", {**XTERM, "NO_COLOR": ""}, lambda: 256), 256)
+        self.assertEqual(colours_wanted("auto", {"TERM": "dumb"}, lambda: 8), 0)
+        self.assertEqual(colours_wanted("auto", {"TERM": "linux"}, lambda: 8), 8)
+        self.assertEqual(colours_wanted("auto", {"TERM": "vt100"}, lambda: 0), 0)
+        self.assertEqual(colours_wanted("never", XTERM, lambda: 256), 0)
+        self.assertEqual(colours_wanted("always", {**XTERM, "NO_COLOR": "1"}, lambda: 256), 256)
+        self.assertEqual(colours_wanted("always", {"TERM": "vt100"}, lambda: 0), 8)
 
     def test_colours_can_be_chosen(self) -> None:
         styles = Styles(256, read_colours({"people": [1, 33], "bad": 244}))
