@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -40,19 +40,23 @@ class Asker(ABC):
     """A client that carries out commands."""
 
     @abstractmethod
-    async def ask(
+    def ask(
         self,
         form: Form,
         read: Callable[[Outcome], Result],
         wait: float | None = WAIT,
         progress: Callable[[Fields], object] | None = None,
-    ) -> Result:
+    ) -> Awaitable[Result]:
         """Have `form` carried out, until its end.
 
         Args: read: makes the result of what came of it. wait: seconds, None for no limit. progress: is
         called with each event of it.
         Raises: Refused: also when time is over or the connection closes.
         """
+
+    @abstractmethod
+    def settled(self) -> Awaitable[None]:
+        """Return the result of what needs no command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +71,20 @@ class Sending:
     id: int | str | None = None
 
 
-def refusal(done: Fields) -> Refused | None:
-    """Return the error for which `done`, the event that ends a command, stands; None if all went well."""
-    code, status, text = done.get("code"), done.get("status"), done.get("text")
-    if not isinstance(code, str):
-        code = "internal-error"
-    if code in WELL:
-        return None
+def refused(fields: Fields) -> Refused:
+    """Return the error for which an event stands, `error` or `done`."""
+    code, status, text = fields.get("code"), fields.get("status"), fields.get("text")
     return Refused(
-        code,
+        code if isinstance(code, str) else "internal-error",
         status if isinstance(status, int) else None,
         text if isinstance(text, str) else "",
     )
+
+
+def refusal(done: Fields) -> Refused | None:
+    """Return the error for which `done`, the event that ends a command, stands; None if all went well."""
+    error = refused(done)
+    return None if error.code in WELL else error
 
 
 def nothing(outcome: Outcome) -> None:

@@ -10,28 +10,19 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from platformdirs import user_data_path
 
-from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result, refusal
-from chatproto.api.commands import Commands
-from chatproto.api.errors import Refused, closed, no_client, too_late, too_long, too_many
-from chatproto.api.events import Event, Message, parse
-from chatproto.api.queue import EventQueue
-from chatproto.wire.limits import CLIENT_DEFAULTS
+from chatproto.api.asking import WAIT, Fields, Form, Outcome, Result
+from chatproto.api.connection import Connection, Listening
+from chatproto.api.errors import closed, no_client, too_late, too_long
 
 ATTACH_WAIT = 10.0
 """Seconds for the running client to answer for the first time."""
 LONGEST = 16 * 1024 * 1024
 """Bytes of one event: a list of many clients is long."""
-MOST_OPEN = 1000
-"""Requests that are not over."""
-ANSWERS = ("answer", "contacts", "error", "done")
-"""Events that only the request sees of which they come."""
 
 
 async def attach(
@@ -66,76 +57,31 @@ async def attach(
     return client
 
 
-class _Request:
-    """A command that is not over, and what it has told until now."""
-
-    def __init__(self, progress: Callable[[Fields], object] | None) -> None:
-        self.outcome = Outcome()
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._progress = progress
-
-    def tell(self, fields: Fields) -> None:
-        """Note an event of it; the last one ends it."""
-        name = fields["event"]
-        self.outcome.last[name] = fields
-        if self.over.done():
-            return
-        if name == "done":
-            self.outcome.code = str(fields.get("code"))
-            error = refusal(fields)
-            if error is None:
-                self.over.set_result(None)
-            else:
-                self.over.set_exception(error)
-        elif self._progress is not None:
-            try:
-                self._progress(fields)
-            except Exception as mistake:  # one of the caller's code: it belongs to the caller
-                self.over.set_exception(mistake)
-
-
-class _Listening:
-    """Events for one loop over them."""
+class _Listening(Listening):
+    """Events for one loop of asyncio."""
 
     def __init__(self) -> None:
-        self._queue = EventQueue()
+        super().__init__()
         self._changed = asyncio.Event()
-        self._ended = False
 
-    def put(self, event: Event) -> None:
-        """Add an event."""
-        self._queue.put(event)
+    def wake(self) -> None:
         self._changed.set()
 
-    def end(self) -> None:
-        """Add no more; those that wait are still yielded."""
-        self._ended = True
-        self._changed.set()
-
-    async def next(self) -> Event | None:
-        """Return the next event; None when the connection has ended."""
-        while True:
-            event = self._queue.take()
-            if event is not None or self._ended:
-                return event
-            self._changed.clear()
-            await self._changed.wait()
+    async def wait(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
 
 
-class Client(Commands):
+class Client(Connection):
     """A connection to a running client, made by `attach`. It ends with `close`, or with the client."""
 
     def __init__(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, longest: int
     ) -> None:
+        super().__init__()
         self._reader = reader
         self._writer = writer
         self._longest = longest
-        self._ended: Refused | None = None
-        self._references = 0
-        self._open: dict[int, _Request] = {}
-        self._early: _Listening | None = _Listening()
-        self._listening = {self._early}
         self._reading = asyncio.get_running_loop().create_task(self._read())
 
     async def __aenter__(self) -> Client:
@@ -146,7 +92,7 @@ class Client(Commands):
 
     async def close(self) -> None:
         """End the connection, and whatever is asked. The client itself goes on."""
-        self._end(closed())
+        self.end(closed())
         self._reading.cancel()
         await asyncio.wait([self._reading])
 
@@ -158,62 +104,31 @@ class Client(Commands):
         progress: Callable[[Fields], object] | None = None,
     ) -> Result:
         """As `Asker.ask`; any command of docs/json.md is possible. Time that is over stops no command."""
-        if self._ended is not None:
-            raise self._ended
-        if len(self._open) >= MOST_OPEN:
-            raise too_many(MOST_OPEN)
-        self._references += 1
-        line = json.dumps({**form, "ref": self._references}).encode("ascii") + b"\n"
-        if len(line) > CLIENT_DEFAULTS.control_line:
-            raise too_long(CLIENT_DEFAULTS.control_line)
-        ref, request = self._references, _Request(progress)
-        self._open[ref] = request
+        result: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+
+        def over(outcome: Outcome, error: BaseException | None) -> None:
+            if not result.done():
+                result.set_result(outcome) if error is None else result.set_exception(error)
+
+        forget = self.begin(form, over, progress)
         try:
             async with asyncio.timeout(wait) as limit:
-                self._writer.write(line)
-                await request.over
+                return read(await result)
         except TimeoutError:
             if not limit.expired():
                 raise
             raise too_late(wait or 0.0) from None
         finally:
-            del self._open[ref]
-        return read(request.outcome)
+            forget()
 
-    def events(self) -> AsyncGenerator[Event, None]:
-        """Yield all events, until the connection ends.
+    async def settled(self) -> None:
+        """Do nothing."""
 
-        Every loop has a queue of its own. That of the first call begins with the connection, that of
-        a later one with the call. At most 1,000 events wait, then `Lagged` tells how many were dropped.
-        """
-        listening, self._early = self._early, None
-        if listening is None:
-            listening = _Listening()
-            if self._ended is None:
-                self._listening.add(listening)
-            else:
-                listening.end()
-        return self._yielded(listening)
+    def new_listening(self) -> Listening:
+        return _Listening()
 
-    async def messages(self, of: str | None = None) -> AsyncGenerator[Message, None]:
-        """Yield new messages: all, those in the room `of`, or those of the peer `of`.
-
-        As `events`, which also tells of messages from the log, and of those that were dropped; a call
-        is here the first step of the loop.
-        """
-        async with aclosing(self.events()) as events:
-            async for event in events:
-                if isinstance(event, Message) and not event.past:
-                    here = event.sender if event.room is None else event.room
-                    if of is None or of == here:
-                        yield event
-
-    async def _yielded(self, listening: _Listening) -> AsyncGenerator[Event, None]:
-        try:
-            while (event := await listening.next()) is not None:
-                yield event
-        finally:
-            self._listening.discard(listening)
+    def write(self, line: str) -> None:
+        self._writer.write(line.encode("ascii") + b"\n")
 
     async def _read(self) -> None:
         """Read events until the connection ends."""
@@ -225,33 +140,11 @@ class Client(Commands):
                 except (ValueError, RecursionError):
                     why = closed("the client sent a line that is no JSON")
                     break
-                self._tell(fields)
+                self.tell(fields)
         except ValueError:  # of readline: the line is too long
             why = too_long(self._longest)
         except OSError as error:
             why = closed(f"the connection to the client broke ({error})")
         finally:
-            self._end(why)
-
-    def _tell(self, fields: Any) -> None:
-        if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
-            return
-        ref = fields.get("ref")
-        if isinstance(ref, int) and ref in self._open:
-            self._open[ref].tell(fields)
-        if ref is None or fields["event"] not in ANSWERS:
-            event = parse(fields, self)
-            for listening in self._listening:
-                listening.put(event)
-
-    def _end(self, why: Refused) -> None:
-        """End all that waits; the first reason counts."""
-        if self._ended is not None:
-            return
-        self._ended = why
-        self._writer.close()
-        for request in self._open.values():
-            if not request.over.done():
-                request.over.set_exception(why)
-        for listening in self._listening:
-            listening.end()
+            self.end(why)
+            self._writer.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,25 +28,25 @@ class Contact:
 class Commands(Asker):
     """The commands of a client. Every method raises Refused, and ends after `wait` seconds if not before."""
 
-    async def join(self, room: str, key: str | None = None) -> Room:
+    def join(self, room: str, key: str | None = None) -> Awaitable[Room]:
         """Join a room, or open it: then this client owns it."""
         form = {"do": "join", "room": room} | ({} if key is None else {"key": key})
-        return await self.ask(form, lambda outcome: Room(room, _members(outcome), self))
+        return self.ask(form, lambda outcome: Room(room, _members(outcome), self))
 
-    async def send(self, to: str, text: str, wait: float | None = WAIT) -> Sending:
+    def send(self, to: str, text: str, wait: float | None = WAIT) -> Awaitable[Sending]:
         """Send a message to a peer, or to a room that this client is in (`to` begins with `#`).
 
         It returns when the message is in their log, or `queued` until the peer can be reached.
         """
-        return await self.ask({"do": "msg", "to": to, "text": text}, sending(to), wait)
+        return self.ask({"do": "msg", "to": to, "text": text}, sending(to), wait)
 
-    async def send_file(
+    def send_file(
         self,
         to: str,
         *paths: str | os.PathLike[str],
         progress: Progress | None = None,
         wait: float | None = None,
-    ) -> None:
+    ) -> Awaitable[None]:
         """Send files or folders, until the last has arrived. Without `wait` it takes as long as it takes.
 
         The client reads them; a relative path is one of this program.
@@ -58,30 +58,28 @@ class Commands(Asker):
                 progress(event)
 
         absolute = [str(Path(path).absolute()) for path in paths]
-        await self.ask({"do": "send", "to": to, "paths": absolute}, nothing, wait, moved)
+        return self.ask({"do": "send", "to": to, "paths": absolute}, nothing, wait, moved)
 
-    async def accept(self, offer: str | int) -> None:
+    def accept(self, offer: str | int) -> Awaitable[None]:
         """Take the call or invitation of an id, or a file by its number."""
-        await self.ask({"do": "accept", "id": offer}, nothing)
+        return self.ask({"do": "accept", "id": offer}, nothing)
 
-    async def decline(self, offer: str | int) -> None:
+    def decline(self, offer: str | int) -> Awaitable[None]:
         """Refuse the call or invitation of an id, or a file by its number."""
-        await self.ask({"do": "decline", "id": offer}, nothing)
+        return self.ask({"do": "decline", "id": offer}, nothing)
 
-    async def leave(self, room: str) -> None:
+    def leave(self, room: str) -> Awaitable[None]:
         """Leave a room."""
-        await self.ask({"do": "part", "room": room}, nothing)
+        return self.ask({"do": "part", "room": room}, nothing)
 
-    async def info(self, prefix: str | None = None) -> tuple[Contact, ...]:
+    def info(self, prefix: str | None = None) -> Awaitable[tuple[Contact, ...]]:
         """Return the registered clients, of which the id begins with `prefix`."""
-        return await self.ask(
-            {"do": "info"} | ({} if prefix is None else {"prefix": prefix}), _contacts
-        )
+        return self.ask({"do": "info"} | ({} if prefix is None else {"prefix": prefix}), _contacts)
 
-    async def who(self, id: str | None = None) -> Fields:
+    def who(self, id: str | None = None) -> Awaitable[Fields]:
         """Return the conversations and rooms of the client, as fields of JSON; or what it knows of `id`."""
         form = {"do": "who"} | ({} if id is None else {"id": id})
-        return await self.ask(form, lambda outcome: outcome.last.get("answer", {}))
+        return self.ask(form, lambda outcome: outcome.last.get("answer", {}))
 
     @abstractmethod
     def messages(self, of: str | None = None) -> AsyncIterator[Message]:
@@ -96,49 +94,49 @@ class Room:
     members: tuple[str, ...]
     _commands: Commands
 
-    async def send(self, text: str) -> Sending:
+    def send(self, text: str) -> Awaitable[Sending]:
         """Say `text` in the room."""
-        return await self._commands.send(self.name, text)
+        return self._commands.send(self.name, text)
 
     def messages(self) -> AsyncIterator[Message]:
         """Yield what others say in the room from now on, as `Client.messages`."""
         return self._commands.messages(self.name)
 
-    async def leave(self) -> None:
+    def leave(self) -> Awaitable[None]:
         """Leave the room."""
-        await self._commands.leave(self.name)
+        return self._commands.leave(self.name)
 
-    async def topic(self, text: str) -> None:
+    def topic(self, text: str) -> Awaitable[None]:
         """Set the topic; an empty text removes it."""
-        await self._ask("topic", text=text)
+        return self._ask("topic", text=text)
 
-    async def invite(self, id: str) -> None:
+    def invite(self, id: str) -> Awaitable[None]:
         """Invite a peer."""
-        await self._ask("invite", id=id)
+        return self._ask("invite", id=id)
 
-    async def kick(self, id: str) -> None:
+    def kick(self, id: str) -> Awaitable[None]:
         """Remove a member, who may return."""
-        await self._ask("kick", id=id)
+        return self._ask("kick", id=id)
 
-    async def ban(self, id: str, seconds: int | None = None) -> None:
+    def ban(self, id: str, seconds: int | None = None) -> Awaitable[None]:
         """Remove a member and refuse their return, for ever or for some seconds."""
-        await self._ask("ban", id=id, time=seconds)
+        return self._ask("ban", id=id, time=seconds)
 
-    async def unban(self, id: str) -> None:
+    def unban(self, id: str) -> Awaitable[None]:
         """Lift a ban."""
-        await self._ask("unban", id=id)
+        return self._ask("unban", id=id)
 
-    async def mute(self, id: str, seconds: int | None = None) -> None:
+    def mute(self, id: str, seconds: int | None = None) -> Awaitable[None]:
         """Keep a member from speaking; 0 seconds end it."""
-        await self._ask("mute", id=id, time=seconds)
+        return self._ask("mute", id=id, time=seconds)
 
-    async def op(self, id: str) -> None:
+    def op(self, id: str) -> Awaitable[None]:
         """Make a member a moderator."""
-        await self._ask("op", id=id)
+        return self._ask("op", id=id)
 
-    async def _ask(self, do: str, **fields: str | int | None) -> None:
+    def _ask(self, do: str, **fields: str | int | None) -> Awaitable[None]:
         given = {name: value for name, value in fields.items() if value is not None}
-        await self._commands.ask({"do": do, "room": self.name, **given}, nothing)
+        return self._commands.ask({"do": do, "room": self.name, **given}, nothing)
 
 
 def _members(outcome: Outcome) -> tuple[str, ...]:

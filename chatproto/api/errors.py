@@ -51,3 +51,13 @@ def no_client(home: Path, error: OSError) -> Refused:
 def too_many(most: int) -> Refused:
     """Return the error of a request while `most` others are not over."""
     return _of(Reason.TOO_MANY, f"{most} requests are not over")
+
+
+def not_started(why: str) -> Refused:
+    """Return the error of a client whose home or port cannot be used."""
+    return _of(Reason.HOME_TROUBLE, why)
+
+
+def wrong_option(why: str) -> Refused:
+    """Return the error of a client with a wrong option."""
+    return _of(Reason.MALFORMED, why)

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -45,10 +45,10 @@ class Message(Event):
     past: bool = False
     action: bool = False
 
-    async def reply(self, text: str) -> Sending:
+    def reply(self, text: str) -> Awaitable[Sending]:
         """Send `text` to where the message came from: the room, or the peer. As `Client.send`."""
         to = self.sender if self.room is None else self.room
-        return await self._me().ask({"do": "msg", "to": to, "text": text}, sending(to))
+        return self._me().ask({"do": "msg", "to": to, "text": text}, sending(to))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +102,18 @@ class Incoming(Event):
     key: str | None = None
     ask: bool = False
 
-    async def accept(self) -> None:
+    def accept(self) -> Awaitable[None]:
         """Take the call."""
-        await self._answer("accept")
+        return self._answer("accept")
 
-    async def decline(self) -> None:
+    def decline(self) -> Awaitable[None]:
         """Refuse the call. One that was taken already goes on."""
-        await self._answer("decline")
+        return self._answer("decline")
 
-    async def _answer(self, do: str) -> None:
-        if self.ask:
-            await self._me().ask({"do": do, "id": self.id}, nothing)
+    def _answer(self, do: str) -> Awaitable[None]:
+        if not self.ask:
+            return self._me().settled()
+        return self._me().ask({"do": do, "id": self.id}, nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,13 +147,13 @@ class FileOffered(Event):
     size: int
     files: int | None = None
 
-    async def accept(self) -> None:
+    def accept(self) -> Awaitable[None]:
         """Take it into the client's folder for downloads; `FileChanged` tells when it is complete."""
-        await self._me().ask({"do": "accept", "id": self.id}, nothing)
+        return self._me().ask({"do": "accept", "id": self.id}, nothing)
 
-    async def decline(self) -> None:
+    def decline(self) -> Awaitable[None]:
         """Refuse it."""
-        await self._me().ask({"do": "decline", "id": self.id}, nothing)
+        return self._me().ask({"do": "decline", "id": self.id}, nothing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,9 +207,9 @@ class Invited(Event):
     room: str
     by: str | None = None
 
-    async def accept(self) -> None:
+    def accept(self) -> Awaitable[None]:
         """Join the room."""
-        await self._me().ask({"do": "join", "room": self.room}, nothing)
+        return self._me().ask({"do": "join", "room": self.room}, nothing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,7 +223,7 @@ def _with_lines(reactor: Any, options: Options) -> IService:
         ui = PlainInterface(
             client, screen.write_line, wall, clock, lambda: keyboard.pending, times, form
         )
-    scripts = _shown(client, ui.tell)
+    scripts = shown(client, ui.tell)
 
     def failed(sentence: str) -> None:
         ui.tell(Failed(sentence, status=500, code=Reason.INTERNAL))
@@ -290,7 +290,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
         encoding_for(os.environ),
         keymap,
     )
-    scripts = _shown(client, ui.tell)
+    scripts = shown(client, ui.tell)
     if options["user"] is not None:
         _ask_password_again(client, options, terminal.ask_secret)
     program = _program(reactor, options, client, scripts, terminal, terminal)
@@ -304,7 +304,7 @@ def _with_screen(reactor: Any, options: Options) -> IService:
     return program
 
 
-def _shown(client: Client, tell: Callable[[Event], None]) -> Control:
+def shown(client: Client, tell: Callable[[Event], None]) -> Control:
     """Have every event shown by `tell` and to scripts, before whoever listens later acts upon it."""
     scripts = control(client, tell)
     client.context.publish.listen(scripts.tell)
@@ -330,6 +330,7 @@ def _program(
         keyboard,
         screen,
         cannot_start,
+        reactor.stop,
         ControlSocket(unix, options["home"], scripts),
     )
     program = MultiService()

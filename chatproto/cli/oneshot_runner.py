@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 
 from chatproto.cli.client_options import InUse, Options
 from chatproto.cli.client_program import control, make_client, own_port
+from chatproto.cli.embedded import NoKeyboard
 from chatproto.cli.exit_codes import COULD_NOT_START, WRONG_OPTIONS
 from chatproto.cli.options import RotatedLog, WrongOption, descriptor, log_observer
 from chatproto.client.app import Client
@@ -43,16 +44,6 @@ PROGRESS_AFTER, PROGRESS_AGAIN = 2.0, 3.0
 OLDER = "the running client is an older version: restart it"
 LINE, ROWS = 80, 24
 """Columns and rows of a terminal that says nothing of its size; of a wider one no more are used."""
-
-
-class NoKeyboard:
-    """Keyboard of a program that reads no input."""
-
-    def start(self) -> None:
-        """Read nothing."""
-
-    def stop(self) -> None:
-        """Stop nothing."""
 
 
 class ControlSocketClient(TextConnection):
@@ -222,6 +213,7 @@ class OneShotRunner:
             NoKeyboard(),
             self._screen,
             self._cannot_start,
+            self._reactor.stop,
             socket,
         )
         self._client = client

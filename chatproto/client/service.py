@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred, maybeDeferred, succeed
 from twisted.internet.error import CannotListenError
 from twisted.internet.interfaces import (
     IListeningPort,
@@ -58,7 +58,8 @@ class Socket(Protocol):
 class ChatClient(Service):
     """Open the port, then start the client and its input; end when either the client or twistd does.
 
-    What others are told is what is announced, or our address on the way to the server.
+    What others are told is what is announced, or our address on the way to the server. `over` is called
+    when the client has ended by itself.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class ChatClient(Service):
         keyboard: LineSource,
         screen: LineSink,
         cannot_start: Callable[[CannotStart], None],
+        over: Callable[[], None],
         socket: Socket | None = None,
     ) -> None:
         self._reactor = reactor
@@ -79,6 +81,7 @@ class ChatClient(Service):
         self._keyboard = keyboard
         self._screen = screen
         self._cannot_start = cannot_start
+        self._over = over
         self._socket = socket
         self._port: IListeningPort | None = None
         self._ended: Deferred[None] = Deferred()
@@ -94,8 +97,6 @@ class ChatClient(Service):
 
     def stopService(self) -> Deferred[None]:
         self._stopping = True
-        if self._port is None:
-            return maybeDeferred(super().stopService)
         self._client.program.stop()
         return self._ended.addCallback(lambda _: super(ChatClient, self).stopService())
 
@@ -107,8 +108,7 @@ class ChatClient(Service):
         shown.addBoth(self._close)
 
     def _close(self, _: object) -> None:
-        assert self._port is not None
-        closed = maybeDeferred(self._port.stopListening)
+        closed = succeed(None) if self._port is None else maybeDeferred(self._port.stopListening)
         if self._socket is not None:
             deaf = self._socket.stop()
             closed.addBoth(lambda _: deaf)
@@ -117,11 +117,14 @@ class ChatClient(Service):
             self._home.close()
             self._ended.callback(None)
             if not self._stopping:
-                self._reactor.stop()
+                self._over()
 
         closed.addBoth(end)
 
     def _listening(self, port: IListeningPort) -> None:
+        if self._stopping:
+            port.stopListening()
+            return
         self._port = port
         own: Any = port.getHost()
         if not hasattr(own, "port"):
@@ -150,6 +153,8 @@ class ChatClient(Service):
         return "127.0.0.1"
 
     def _begin(self, host: str, port: int) -> None:
+        if self._stopping:
+            return
         self._client.program.start(host, port)
         assert self._port is not None
         own: Any = self._port.getHost()

@@ -75,6 +75,8 @@ class Recorder(Asker):
         self.forms.append(form)
         return read(Outcome())
 
+    async def settled(self) -> None: ...
+
 
 def of(event: told.Event) -> Event:
     """The event as a program receives it, by way of JSON."""
@@ -207,7 +209,7 @@ class ActTests(SynchronousTestCase):
 
     def test_an_event_without_a_client_says_so(self) -> None:
         with self.assertRaises(ValueError):
-            asyncio.run(events.Message("bob", "hi").reply("no"))
+            events.Message("bob", "hi").reply("no")
 
 
 class RefusalTests(SynchronousTestCase):

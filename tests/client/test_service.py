@@ -107,6 +107,7 @@ class Case(SynchronousTestCase):
             self.keyboard,
             self.screen,
             self.cannot_start,
+            self.net.stop,
         )
         return self.chat
 
@@ -172,7 +173,21 @@ class StartTests(Case):
         chat = self.service(outcome=fail(CannotListenError("", 5001, "gone")))
         chat.startService()
         self.assertEqual(self.troubles, ["cannot listen on 0.0.0.0:5001: gone"])
-        self.successResultOf(chat.stopService())
+        stopped = chat.stopService()
+        self.screen.flushed.callback(None)
+        self.successResultOf(stopped)
+        self.assertFalse(self.locked())
+
+    def test_stopped_before_the_port_is_open_it_opens_none_and_leaves_the_home(self) -> None:
+        opened: Deferred[Any] = Deferred()
+        chat = self.service(outcome=opened)
+        chat.startService()
+        stopped = chat.stopService()
+        self.screen.flushed.callback(None)
+        self.successResultOf(stopped)
+        opened.callback(self.port)
+        self.assertEqual(self.port.stops, 1)
+        self.assertFalse(self.locked())
 
 
 class EndTests(Case):
@@ -208,8 +223,3 @@ class EndTests(Case):
         self.successResultOf(stopped)
         self.assertEqual(self.net.stopped, 0)
         self.assertFalse(self.locked())
-
-    def test_stopped_before_its_port_is_open(self) -> None:
-        chat = self.service(outcome=Deferred())
-        chat.startService()
-        self.successResultOf(chat.stopService())

@@ -15,7 +15,8 @@ from chatproto.api.events import FileChanged, Joined, Message
 from tests.e2e.harness import LIMIT, Program, Stage
 from tests.e2e.scripts import Person
 
-ECHO = Path(__file__).parents[2] / "examples" / "echo.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+ECHO = EXAMPLES / "echo.py"
 
 
 def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: Stage) -> None:
@@ -48,19 +49,36 @@ def test_an_echo_bot_answers_in_a_room_and_the_rest_of_the_library_works(stage: 
             await me.send("nobody", "hi")
         assert refused.value.code == "not-found"
 
+    def bot(name: str, *words: str) -> Program:
+        line = [sys.executable, str(EXAMPLES / name), *words]
+        stage.programs.append(program := Program(line, stage.place(name), []))
+        return program
+
+    async def talk_with_twisted(me: Client) -> None:
+        other = bot("echo_twisted.py", f"127.0.0.1:{port}", "#den")
+        await me.join("#den")
+        async for event in me.events():
+            if isinstance(event, Joined) and event.id == "echo":
+                break
+        said = me.messages("#den")
+        answer = asyncio.ensure_future(anext(said))
+        await me.send("#den", "hello")
+        assert (await answer).text == "echo: hello"
+        other.signal(signal.SIGTERM)
+        await asyncio.to_thread(other.wait)
+
     async def main() -> None:
         async with asyncio.timeout(LIMIT), await attach(home=bob.home) as me:
             await begin(me)
-            line = [sys.executable, str(ECHO), str(alice.home), "#tea"]
-            bot = Program(line, stage.place("bot"), [])
-            stage.programs.append(bot)
+            echo = bot("echo.py", str(alice.home), "#tea")
             async for event in me.events():
                 if isinstance(event, Joined) and event.id == "alice":
                     break
             await talk(me)
+            await talk_with_twisted(me)
             hers.signal(signal.SIGTERM)
             await asyncio.to_thread(hers.wait)
-            assert await asyncio.to_thread(bot.wait) == 0
+            assert await asyncio.to_thread(echo.wait) == 0
             assert (await me.send("alice", "later")).queued
 
     asyncio.run(main())

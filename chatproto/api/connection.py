@@ -1,0 +1,195 @@
+"""Follow what a program asked of one client, and give the client's events to its loops.
+
+Both kinds of client share this; each adds how it reaches the client, and how a coroutine waits.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import Any
+
+from chatproto.api.asking import Fields, Form, Outcome, refusal
+from chatproto.api.commands import Commands
+from chatproto.api.errors import Refused, too_long, too_many
+from chatproto.api.events import Event, Message, parse
+from chatproto.api.queue import EventQueue
+from chatproto.wire.limits import CLIENT_DEFAULTS
+
+MOST_OPEN = 1000
+"""Requests that are not over."""
+ANSWERS = ("answer", "contacts", "error", "done")
+"""Events that only the request sees of which they come."""
+Over = Callable[[Outcome, BaseException | None], object]
+"""Called at the end of a request: what came of it, and the error if it failed."""
+
+
+class Request:
+    """A command that is not over, and what it has told until now."""
+
+    def __init__(self, over: Over, progress: Callable[[Fields], object] | None) -> None:
+        self._outcome = Outcome()
+        self._over: Over | None = over
+        self._progress = progress
+
+    def tell(self, fields: Fields) -> None:
+        """Note an event of it; the last one ends it."""
+        name = fields["event"]
+        self._outcome.last[name] = fields
+        if name == "done":
+            self._outcome.code = str(fields.get("code"))
+            self.end(refusal(fields))
+        elif self._progress is not None and self._over is not None:
+            try:
+                self._progress(fields)
+            except Exception as mistake:  # one of the caller's code: it belongs to the caller
+                self.end(mistake)
+
+    def end(self, error: BaseException | None) -> None:
+        """End it, the first time that this is called."""
+        over, self._over = self._over, None
+        if over is not None:
+            over(self._outcome, error)
+
+
+class Listening(ABC):
+    """Events for one loop over them."""
+
+    def __init__(self) -> None:
+        self._queue = EventQueue()
+        self._ended = False
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Let the loop look again, if it waits."""
+
+    @abstractmethod
+    async def wait(self) -> None:
+        """Return after the next `wake`."""
+
+    def put(self, event: Event) -> None:
+        """Add an event."""
+        self._queue.put(event)
+        self.wake()
+
+    def end(self) -> None:
+        """Add no more; those that are in the queue are still yielded."""
+        self._ended = True
+        self.wake()
+
+    async def next(self) -> Event | None:
+        """Return the next event; None when the client is gone."""
+        while True:
+            event = self._queue.take()
+            if event is not None or self._ended:
+                return event
+            await self.wait()
+
+
+class Connection(Commands):
+    """A client that a program uses: its requests that are not over, and its loops."""
+
+    def __init__(self) -> None:
+        self._gone: Refused | None = None
+        self._references = 0
+        self._open: dict[int, Request] = {}
+        self._early: Listening | None = self.new_listening()
+        self._listening = {self._early}
+
+    @abstractmethod
+    def new_listening(self) -> Listening:
+        """Make the queue of one loop."""
+
+    @abstractmethod
+    def write(self, line: str) -> None:
+        """Give the client one line of the JSON interface."""
+
+    def events(self) -> AsyncGenerator[Event, None]:
+        """Yield all events, until the client is gone.
+
+        Every loop has a queue of its own. That of the first call begins with the connection, that of
+        a later one with the call. At most 1,000 events wait, then `Lagged` tells how many were dropped.
+        """
+        listening, self._early = self._early, None
+        if listening is None:
+            listening = self.new_listening()
+            if self._gone is None:
+                self._listening.add(listening)
+            else:
+                listening.end()
+        return self._yielded(listening)
+
+    async def messages(self, of: str | None = None) -> AsyncGenerator[Message, None]:
+        """Yield new messages: all, those in the room `of`, or those of the peer `of`.
+
+        As `events`, which also tells of messages from the log, and of those that were dropped; a call
+        is here the first step of the loop.
+        """
+        async with aclosing(self.events()) as events:
+            async for event in events:
+                if isinstance(event, Message) and not event.past:
+                    here = event.sender if event.room is None else event.room
+                    if of is None or of == here:
+                        yield event
+
+    async def _yielded(self, listening: Listening) -> AsyncGenerator[Event, None]:
+        try:
+            while (event := await listening.next()) is not None:
+                yield event
+        finally:
+            self._listening.discard(listening)
+
+    # What the two kinds call.
+
+    def begin(
+        self, form: Form, over: Over, progress: Callable[[Fields], object] | None
+    ) -> Callable[[], None]:
+        """Have `form` carried out. Returns: forgets the request.
+
+        Raises: Refused. ValueError: `form` names no command.
+        """
+        if not isinstance(form.get("do"), str):
+            raise ValueError('a command has "do"')
+        if self._gone is not None:
+            raise self._gone
+        if len(self._open) >= MOST_OPEN:
+            raise too_many(MOST_OPEN)
+        self._references += 1
+        ref = self._references
+        line = json.dumps({**form, "ref": ref})
+        if len(line) >= CLIENT_DEFAULTS.control_line:
+            raise too_long(CLIENT_DEFAULTS.control_line)
+        self._open[ref] = Request(over, progress)
+        try:
+            self.write(line)
+        except BaseException:
+            del self._open[ref]
+            raise
+        return lambda: self._forget(ref)
+
+    def _forget(self, ref: int) -> None:
+        self._open.pop(ref, None)
+
+    def tell(self, fields: Any) -> None:
+        """Handle a line of the client: an event for a request, for the loops, or for both."""
+        if not isinstance(fields, dict) or not isinstance(fields.get("event"), str):
+            return
+        ref = fields.get("ref")
+        if isinstance(ref, int) and ref in self._open:
+            self._open[ref].tell(fields)
+        if ref is None or fields["event"] not in ANSWERS:
+            event = parse(fields, self)
+            for listening in tuple(self._listening):
+                listening.put(event)
+
+    def end(self, why: Refused) -> None:
+        """End all that waits; the first reason counts."""
+        if self._gone is not None:
+            return
+        self._gone = why
+        for request in tuple(self._open.values()):
+            request.end(why)
+        for listening in tuple(self._listening):
+            listening.end()

@@ -1,0 +1,110 @@
+"""Build a client that another program runs inside itself, from the options of chatclient."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred, succeed
+from twisted.python import usage
+
+from chatproto.cli.client_options import OF_INTERFACE, Options
+from chatproto.cli.client_program import make_client, own_port, remembered_rooms, shown
+from chatproto.cli.options import WrongOption
+from chatproto.client.app import Client
+from chatproto.client.events import Event
+from chatproto.client.service import ChatClient
+from chatproto.net.clock import use_monotonic_time
+from chatproto.net.resolver import use_system_resolver
+from chatproto.ui.control import ControlSocket
+from chatproto.wire.errors import CannotStart
+
+Value = str | int | float | os.PathLike[str] | Sequence[str] | None
+"""Value of an option; True for one that takes none, a sequence for one that is given several times."""
+KEPT_BACK = frozenset({"help", "version", "config", "completion", *OF_INTERFACE}) - {
+    *("autojoin", "rejoin")
+}
+"""Options about a person's terminal or file."""
+
+
+class EmbeddedOptions(Options):
+    """The options of chatclient, as values. Nothing is read from the command line, a file or a terminal."""
+
+    interactive = False
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        """Check `values`: names as on the command line, with `_` instead of `-`. Raises UsageError."""
+        super().__init__()
+        words = [word for name, value in values.items() for word in self._words(name, value)]
+        usage.Options.parseOptions(self, words)  # ProgramOptions would end the process
+
+    def postOptions(self) -> None:
+        self["ui"] = "json"  # so that, as for a script, no rooms are joined that it did not name
+        self.check()
+        if self["user"] is not None and self["password-file"] is None:
+            raise WrongOption("user needs password_file")
+
+    def _words(self, name: str, value: Value) -> Iterator[str]:
+        option = name.replace("_", "-")
+        known = {one.removesuffix("=") for one in self.longOpt}
+        if option not in known or option in KEPT_BACK:
+            raise WrongOption(f"there is no option {name}")
+        values = value if isinstance(value, Sequence) and not isinstance(value, str) else [value]
+        for one in values:
+            if one is True:
+                yield f"--{option}"
+            elif one is not None and one is not False:
+                yield f"--{option}={one if isinstance(one, str | int | float) else os.fspath(one)}"
+
+
+class NoKeyboard:
+    """Keyboard of a program that reads no input."""
+
+    def start(self) -> None:
+        """Read nothing."""
+
+    def stop(self) -> None:
+        """Stop nothing."""
+
+
+class NoScreen:
+    """Screen of a program that shows nothing."""
+
+    def flush(self) -> Deferred[None]:
+        """Return a fired Deferred."""
+        return succeed(None)
+
+
+def embedded_client(
+    reactor: Any,
+    options: EmbeddedOptions,
+    tell: Callable[[Event], None],
+    cannot_start: Callable[[CannotStart], None],
+) -> tuple[Client, ChatClient]:
+    """Open the home, and build the client that `options` want; the service is not started.
+
+    Args: tell: gets every event. cannot_start: called if the port cannot be opened.
+    Raises: CannotStart: the home cannot be used. WrongOption: the file of the password has none.
+    """
+    use_monotonic_time(reactor)
+    use_system_resolver(reactor)
+    try:
+        options.prepare()
+    except BaseException:
+        options["opened"].close()
+        raise
+    client = make_client(reactor, options, remembered=remembered_rooms(options))
+    scripts = shown(client, tell)
+    service = ChatClient(
+        reactor,
+        client,
+        own_port(reactor, options),
+        options["opened"],
+        NoKeyboard(),
+        NoScreen(),
+        cannot_start,
+        lambda: None,
+        ControlSocket(reactor, options["home"], scripts),
+    )
+    return client, service
